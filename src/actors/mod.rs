@@ -1,0 +1,1 @@
+//! One file, one actor: its messages, its state, its handlers.

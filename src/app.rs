@@ -1,0 +1,1 @@
+//! The composition root: starts everything in order and stops it in reverse.

@@ -1,0 +1,1 @@
+//! The settings of one central: model, checks, file.

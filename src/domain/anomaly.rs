@@ -1,0 +1,38 @@
+//! What is out of the ordinary about a stay: kept and shown, never swallowed.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of anomaly; its name in the database and on the wire is the snake-case one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anomaly {
+    /// An entry of a plate that was already inside; this row was superseded by the older stay.
+    DoubleEntry,
+    /// An exit of a stay that was already out.
+    DoubleExit,
+    /// A car left that nobody saw come in.
+    ExitWithoutEntry,
+    /// The car came in again while inside: it had left without being seen.
+    LeftUnseen,
+    /// A fact's author had a clock more than 60 s from its peers.
+    ClockSkew,
+    /// A person overrode the state of the lot.
+    ManualOpening,
+    /// The fee could not be known for certain.
+    FeeUncertain,
+}
+
+impl Anomaly {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DoubleEntry => "double_entry",
+            Self::DoubleExit => "double_exit",
+            Self::ExitWithoutEntry => "exit_without_entry",
+            Self::LeftUnseen => "left_unseen",
+            Self::ClockSkew => "clock_skew",
+            Self::ManualOpening => "manual_opening",
+            Self::FeeUncertain => "fee_uncertain",
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Events: what a central states about the world, once, in its own log.
+//!
+//! The author's bytes are the event. [`Draft::encode`] makes them; [`Event::parse`] reads them; nobody re-serialises a
+//! parsed event. Unknown keys are ignored and unknown types kept as [`Body::Unknown`], so that formats can grow.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::ids::{FactId, Hlc, LogId};
+use super::money::Vnd;
+use super::plate::PlateId;
+use super::subscription::Subscription;
+use super::tariff::Tariff;
+
+/// Largest event, checked before authoring, in bytes.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024;
+
+/// Why the bytes are not an event. Such an event is stored and forwarded, but has no effect (it is quarantined).
+#[derive(Debug, thiserror::Error)]
+#[error("malformed event: {0}")]
+pub struct Malformed(String);
+
+/// A car came in. Predecessor name: `VEHICLE_ENTRY_PENDING`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub plate_id: PlateId,
+    pub plate_view: String,
+    pub edge_id: String,
+    #[serde(default)]
+    pub camera_type: String,
+    /// Always `"ENTRY"`; predecessors read it.
+    #[serde(default)]
+    pub direction: String,
+    /// The event's `timestamp` as text in the site's zone, for predecessors and people; ours read `timestamp`.
+    #[serde(default)]
+    pub entry_time: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// A person overrode the state of the lot.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force: bool,
+    /// The open stay the author was told of and overrode: that car had left unseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+}
+
+/// The barrier closed behind the car. Predecessor name: `VEHICLE_ENTRY_CONFIRMED`. The stay is the `event_id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Confirmed {
+    #[serde(default)]
+    pub plate_id: Option<PlateId>,
+    #[serde(default)]
+    pub edge_id: String,
+    #[serde(default)]
+    pub confirmed_time: String,
+}
+
+/// A car left. Predecessor name: `VEHICLE_EXIT`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// `None` (absent): the stay is the `event_id`. `Some(None)` (`null`): its author knew of no stay. See [`Event::exit_stay`].
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub stay: Option<Option<String>>,
+    /// Absent only in what v1 predecessors say.
+    #[serde(default)]
+    pub plate_id: Option<PlateId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate_view: Option<String>,
+    pub exit_central: String,
+    pub exit_edge: String,
+    #[serde(default)]
+    pub exit_time: String,
+    pub fee: Vnd,
+    #[serde(default)]
+    pub duration: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force: bool,
+    /// The fee the request gave, if it gave one: part of what makes two requests the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_fee: Option<Vnd>,
+    /// The fact id of the tariff the fee was computed with; absent: the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<String>,
+}
+
+/// A person corrected what a camera read. The stay is the `event_id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate_id: Option<PlateId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate_view: Option<String>,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// A person removed a stay. The stay is the `event_id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Void {
+    /// The facts of the stay as its author saw them.
+    pub removes: Vec<FactId>,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The site's tariff from now on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TariffUpdate {
+    pub tariff: Tariff,
+}
+
+/// One subscription from now on; `None`: it is removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionUpdate {
+    pub id: String,
+    pub subscription: Option<Subscription>,
+}
+
+/// What an event states.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    Entry(Entry),
+    Confirmed(Confirmed),
+    Exit(Exit),
+    Correction(Correction),
+    Void(Void),
+    Tariff(TariffUpdate),
+    Subscription(SubscriptionUpdate),
+    /// A type of a newer version: stored, forwarded, quarantined.
+    Unknown {
+        type_name: String,
+    },
+}
+
+/// A parsed event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub log: LogId,
+    pub seq: u64,
+    pub hlc: Hlc,
+    /// When it happened, Unix ms: what times and fees are computed from.
+    pub timestamp_ms: i64,
+    /// The author's median clock offset to its peers; `None`: unknown.
+    pub skew_ms: Option<i64>,
+    /// The central it happened at; other than the log's only for what was heard from a predecessor.
+    pub source_central: String,
+    /// The stay's id (an EXIT carries its entry's); `None` for tariffs and subscriptions.
+    pub event_id: Option<String>,
+    pub body: Body,
+}
+
+impl Event {
+    /// # Errors
+    /// [`Malformed`] if the envelope or the data of a known type has another shape.
+    pub fn parse(json: &str) -> Result<Self, Malformed> {
+        let envelope: Envelope<'_> = serde_json::from_str(json).map_err(malformed)?;
+        let data = envelope.data.get();
+        let body = match &*envelope.type_name {
+            type_name::ENTRY => Body::Entry(read(data)?),
+            type_name::CONFIRMED => Body::Confirmed(read(data)?),
+            type_name::EXIT => Body::Exit(read(data)?),
+            type_name::CORRECTION => Body::Correction(read(data)?),
+            type_name::VOID => Body::Void(read(data)?),
+            type_name::TARIFF => Body::Tariff(read(data)?),
+            type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
+            other => Body::Unknown { type_name: other.to_owned() },
+        };
+        let needs_stay = !matches!(body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. });
+        if needs_stay && envelope.event_id.is_none() {
+            return Err(Malformed("a vehicle event needs an event_id".into()));
+        }
+        Ok(Self {
+            log: envelope.log,
+            seq: envelope.seq,
+            hlc: envelope.hlc,
+            timestamp_ms: envelope.timestamp,
+            skew_ms: envelope.skew_ms,
+            source_central: envelope.source_central.into_owned(),
+            event_id: envelope.event_id,
+            body,
+        })
+    }
+
+    #[must_use]
+    pub fn fact_id(&self) -> FactId {
+        FactId::Authored { log: self.log.clone(), seq: self.seq }
+    }
+
+    /// The stay an EXIT names: `None` for any other event and for an exit whose author knew of no stay.
+    #[must_use]
+    pub fn exit_stay(&self) -> Option<&str> {
+        match &self.body {
+            Body::Exit(Exit { stay: Some(stay), .. }) => stay.as_deref(),
+            Body::Exit(Exit { stay: None, .. }) => self.event_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The plate as recorded in the event, where it states one.
+    #[must_use]
+    pub fn recorded_plate(&self) -> Option<&PlateId> {
+        match &self.body {
+            Body::Entry(entry) => Some(&entry.plate_id),
+            Body::Confirmed(confirmed) => confirmed.plate_id.as_ref(),
+            Body::Exit(exit) => exit.plate_id.as_ref(),
+            Body::Correction(correction) => correction.plate_id.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The edge and the request id that made the event, where it carries one.
+    #[must_use]
+    pub fn request(&self) -> Option<(&str, &str)> {
+        match &self.body {
+            Body::Entry(entry) => entry.request_id.as_deref().map(|id| (entry.edge_id.as_str(), id)),
+            Body::Exit(exit) => exit.request_id.as_deref().map(|id| (exit.exit_edge.as_str(), id)),
+            _ => None,
+        }
+    }
+}
+
+/// An event about to be authored: all but its place in the log, which the ledger gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    pub hlc: Hlc,
+    pub timestamp_ms: i64,
+    pub skew_ms: Option<i64>,
+    pub event_id: Option<String>,
+    pub body: Body,
+}
+
+impl Draft {
+    /// The author's bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] if they exceed [`MAX_EVENT_BYTES`] or the body is [`Body::Unknown`].
+    pub fn encode(&self, log: &LogId, seq: u64) -> Result<String, Malformed> {
+        let json = match &self.body {
+            Body::Entry(data) => self.write(log, seq, type_name::ENTRY, data),
+            Body::Confirmed(data) => self.write(log, seq, type_name::CONFIRMED, data),
+            Body::Exit(data) => self.write(log, seq, type_name::EXIT, data),
+            Body::Correction(data) => self.write(log, seq, type_name::CORRECTION, data),
+            Body::Void(data) => self.write(log, seq, type_name::VOID, data),
+            Body::Tariff(data) => self.write(log, seq, type_name::TARIFF, data),
+            Body::Subscription(data) => self.write(log, seq, type_name::SUBSCRIPTION, data),
+            Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
+        }?;
+        if json.len() > MAX_EVENT_BYTES {
+            return Err(Malformed(format!("{} bytes, at most {MAX_EVENT_BYTES}", json.len())));
+        }
+        Ok(json)
+    }
+
+    fn write<T: Serialize>(&self, log: &LogId, seq: u64, type_name: &str, data: &T) -> Result<String, Malformed> {
+        let envelope = EnvelopeOut {
+            type_name,
+            source_central: log.central.as_str(),
+            timestamp: self.timestamp_ms,
+            event_id: self.event_id.as_deref(),
+            data,
+            log,
+            seq,
+            hlc: self.hlc,
+            skew_ms: self.skew_ms,
+        };
+        serde_json::to_string(&envelope).map_err(malformed)
+    }
+}
+
+/// The `type` of each event on the wire and on disk. Only grows.
+pub mod type_name {
+    pub const ENTRY: &str = "VEHICLE_ENTRY_PENDING";
+    pub const CONFIRMED: &str = "VEHICLE_ENTRY_CONFIRMED";
+    pub const EXIT: &str = "VEHICLE_EXIT";
+    pub const CORRECTION: &str = "STAY_CORRECTION";
+    pub const VOID: &str = "STAY_VOID";
+    pub const TARIFF: &str = "TARIFF_UPDATE";
+    pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    type_name: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    source_central: std::borrow::Cow<'a, str>,
+    timestamp: i64,
+    event_id: Option<String>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    log: LogId,
+    seq: u64,
+    hlc: Hlc,
+    skew_ms: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a, T> {
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    source_central: &'a str,
+    timestamp: i64,
+    event_id: Option<&'a str>,
+    data: &'a T,
+    log: &'a LogId,
+    seq: u64,
+    hlc: Hlc,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skew_ms: Option<i64>,
+}
+
+fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Malformed> {
+    serde_json::from_str(data).map_err(malformed)
+}
+
+fn malformed(error: serde_json::Error) -> Malformed {
+    Malformed(error.to_string())
+}
+
+/// Tells a key that is `null` from one that is absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

@@ -1,0 +1,250 @@
+//! Names of things: centrals, epochs, logs, facts, stays, and the hybrid clock that orders facts.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest central id, in bytes.
+pub const MAX_CENTRAL_ID_BYTES: usize = 63;
+
+/// Why a text is not an id. The message is for people and says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("a central id is 1 to 63 of A-Z a-z 0-9 . - and starts with a letter or digit (no '_')")]
+    Central,
+    #[error("an epoch is 16 lower-case hex digits")]
+    Epoch,
+    #[error("a log name is '<central id>/<16 hex digits>'")]
+    Log,
+    #[error("a fact id is '<log>/<seq>' or 64 hex digits")]
+    Fact,
+    #[error("a clock value is between 0 and 2^53 ms")]
+    Hlc,
+}
+
+/// The id of one central: `[A-Za-z0-9][A-Za-z0-9.-]{0,62}`. No `_`, which separates the fields of a stay id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CentralId(Arc<str>);
+
+impl CentralId {
+    /// # Errors
+    /// [`IdError::Central`] if `text` has another shape.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        let bytes = text.as_bytes();
+        let shape_ok = bytes.len() <= MAX_CENTRAL_ID_BYTES
+            && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.' || *b == b'-');
+        if shape_ok { Ok(Self(text.into())) } else { Err(IdError::Central) }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// 64 random bits a process draws before the first event it authors; 16 lower-case hex digits in text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The bucket of the HAVE digest this epoch falls in: its first two hex digits.
+    #[must_use]
+    pub fn bucket(self) -> u8 {
+        self.0.to_be_bytes()[0]
+    }
+}
+
+/// The name of one append-only log, `central-1/9f86d081884c7d65`. Written by one process and never continued by another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId {
+    pub central: CentralId,
+    pub epoch: Epoch,
+}
+
+/// The identity of an event, and the tie-break of facts with equal clocks.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactId {
+    /// The place it was authored at: `log/seq`.
+    Authored { log: LogId, seq: u64 },
+    /// One heard from a predecessor: SHA-256 over its documented fields as received.
+    Heard([u8; 32]),
+}
+
+/// Hybrid logical clock: ms since the Unix epoch, never above 2^53. Orders the facts about one subject.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Hlc(i64);
+
+impl Hlc {
+    pub const MAX_MS: i64 = 1 << 53;
+
+    /// # Errors
+    /// [`IdError::Hlc`] outside `0..=2^53`.
+    pub fn new(ms: i64) -> Result<Self, IdError> {
+        if (0..=Self::MAX_MS).contains(&ms) { Ok(Self(ms)) } else { Err(IdError::Hlc) }
+    }
+
+    #[must_use]
+    pub fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// The clock of a new fact: the wall clock, or just after the greatest clock held of its subject.
+    ///
+    /// Saturates at 2^53: a subject whose clock stands there can no longer be ordered by clock, only by fact id.
+    #[must_use]
+    pub fn next(wall_ms: i64, greatest_of_subject: Option<Hlc>) -> Hlc {
+        let floor_ms = greatest_of_subject.map_or(0, |held| held.0.saturating_add(1));
+        Hlc(wall_ms.max(floor_ms).clamp(0, Self::MAX_MS))
+    }
+}
+
+macro_rules! text_serde {
+    ($type:ty) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_serde!(CentralId);
+text_serde!(Epoch);
+text_serde!(LogId);
+text_serde!(FactId);
+
+impl fmt::Display for CentralId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for CentralId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Epoch {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let shape_ok = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !shape_ok {
+            return Err(IdError::Epoch);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| IdError::Epoch)
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.central, self.epoch)
+    }
+}
+
+impl FromStr for LogId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (central, epoch) = text.split_once('/').ok_or(IdError::Log)?;
+        Ok(Self { central: central.parse()?, epoch: epoch.parse()? })
+    }
+}
+
+impl fmt::Display for FactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authored { log, seq } => write!(f, "{log}/{seq}"),
+            Self::Heard(digest) => digest.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+        }
+    }
+}
+
+impl FromStr for FactId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if let Some((log, seq)) = text.rsplit_once('/') {
+            return Ok(Self::Authored { log: log.parse()?, seq: seq.parse().map_err(|_| IdError::Fact)? });
+        }
+        let mut digest = [0_u8; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(IdError::Fact);
+        }
+        for (index, byte) in digest.iter_mut().enumerate() {
+            let pair = text.get(index * 2..index * 2 + 2).ok_or(IdError::Fact)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| IdError::Fact)?;
+        }
+        Ok(Self::Heard(digest))
+    }
+}
+
+impl fmt::Debug for Hlc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+impl Serialize for Hlc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hlc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(i64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn central_ids_follow_the_documented_shape() {
+        for good in ["central-1", "A", "9.b-c", &"x".repeat(63)] {
+            assert!(CentralId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "central_2", "-a", ".a", "a b", "trạm", &"x".repeat(64)] {
+            assert_eq!(CentralId::new(bad), Err(IdError::Central), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_log_name_is_read_back_as_written() {
+        let log: LogId = "central-1/9f86d081884c7d65".parse().unwrap();
+        assert_eq!(log.to_string(), "central-1/9f86d081884c7d65");
+        assert_eq!(log.epoch.bucket(), 0x9f);
+        for bad in ["central-1", "central-1/9F86D081884C7D65", "central-1/1", "_/9f86d081884c7d65"] {
+            assert!(bad.parse::<LogId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_clock_value_is_after_everything_held_of_the_subject() {
+        let held = Hlc::new(5_000).unwrap();
+        assert_eq!(Hlc::next(4_000, Some(held)).ms(), 5_001);
+        assert_eq!(Hlc::next(6_000, Some(held)).ms(), 6_000);
+        assert_eq!(Hlc::next(-5, None).ms(), 0);
+    }
+}

@@ -1,0 +1,30 @@
+//! Money: whole Vietnamese đồng.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+/// An amount of VND. An integer, never a float; a fee is never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Vnd(pub i64);
+
+impl Add for Vnd {
+    type Output = Vnd;
+    fn add(self, other: Vnd) -> Vnd {
+        Vnd(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Vnd {
+    fn add_assign(&mut self, other: Vnd) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Vnd {
+    fn sum<I: Iterator<Item = Vnd>>(amounts: I) -> Vnd {
+        amounts.fold(Vnd(0), Add::add)
+    }
+}

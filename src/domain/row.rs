@@ -1,0 +1,165 @@
+//! A row of the history: what `resolve` makes of the facts about one stay.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::anomaly::Anomaly;
+use super::ids::{FactId, Hlc};
+use super::money::Vnd;
+use super::plate::PlateId;
+
+/// Where a stay stands. `Void` rows stay in the history as what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StayStatus {
+    In,
+    Out,
+    LeftUnseen,
+    Superseded,
+    Void,
+}
+
+impl StayStatus {
+    /// The text in column `status` and in every answer.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::In => "IN",
+            Self::Out => "OUT",
+            Self::LeftUnseen => "LEFT_UNSEEN",
+            Self::Superseded => "SUPERSEDED",
+            Self::Void => "VOID",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::In, Self::Out, Self::LeftUnseen, Self::Superseded, Self::Void].into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// How a stay ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExitPart {
+    pub fact: FactId,
+    pub central: String,
+    pub edge_id: String,
+    pub exit_ms: i64,
+    /// What was taken at the exit.
+    pub fee: Vnd,
+    /// The duration as shown, `1 giờ 31 phút`.
+    pub duration: String,
+    pub confidence: Option<f64>,
+    pub manual: bool,
+    /// The tariff version (a fact id in text) the fee was computed with; `None`: none was applied.
+    pub tariff_version: Option<String>,
+    /// The subscription that made the fee 0.
+    pub subscription_id: Option<String>,
+}
+
+/// One stay, or one exit whose entry nobody saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StayRow {
+    /// `{central}_{unix ms}_{plate}`; `~<8 hex>` appended if two entries claimed one id.
+    pub stay_id: String,
+    /// The central the entry was made at (of an exit without entry: the exit).
+    pub source_central: String,
+    pub edge_id: String,
+    /// The effective plate: as recorded, or as corrected.
+    pub plate_id: PlateId,
+    pub plate_view: String,
+    pub camera_type: String,
+    /// Time of the entry, Unix ms. Of an exit without entry: the time of the exit.
+    pub entry_ms: i64,
+    pub entry_confidence: Option<f64>,
+    /// The entry was forced by a person.
+    pub entry_manual: bool,
+    pub confirmed_ms: Option<i64>,
+    pub exit: Option<ExitPart>,
+    pub status: StayStatus,
+    /// The stay that superseded this one, if any.
+    pub superseded_by: Option<String>,
+    /// All that was collected for this stay, double exits included.
+    pub collected: Vnd,
+    pub anomalies: BTreeSet<Anomaly>,
+    /// The ENTRY (of an exit without entry: the EXIT).
+    pub entry_fact: FactId,
+    pub confirm_fact: Option<FactId>,
+    /// The greatest clock of the facts that made this row.
+    pub last_hlc: Hlc,
+}
+
+impl StayRow {
+    /// SHA-256 over every field above, in order. Equal rows have equal hashes on every central; the local row number,
+    /// `sync_status` and the times of local writing are not part of a row.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = RowHasher(Sha256::new());
+        hasher.text(&self.stay_id);
+        hasher.text(&self.source_central);
+        hasher.text(&self.edge_id);
+        hasher.text(self.plate_id.as_str());
+        hasher.text(&self.plate_view);
+        hasher.text(&self.camera_type);
+        hasher.number(self.entry_ms);
+        hasher.optional_number(self.entry_confidence.map(float_bits));
+        hasher.number(i64::from(self.entry_manual));
+        hasher.optional_number(self.confirmed_ms);
+        match &self.exit {
+            None => hasher.number(0),
+            Some(exit) => {
+                hasher.number(1);
+                hasher.text(&exit.fact.to_string());
+                hasher.text(&exit.central);
+                hasher.text(&exit.edge_id);
+                hasher.number(exit.exit_ms);
+                hasher.number(exit.fee.0);
+                hasher.text(&exit.duration);
+                hasher.optional_number(exit.confidence.map(float_bits));
+                hasher.number(i64::from(exit.manual));
+                hasher.optional_text(exit.tariff_version.as_deref());
+                hasher.optional_text(exit.subscription_id.as_deref());
+            }
+        }
+        hasher.text(self.status.name());
+        hasher.optional_text(self.superseded_by.as_deref());
+        hasher.number(self.collected.0);
+        hasher.number(i64::try_from(self.anomalies.len()).unwrap_or(i64::MAX));
+        for anomaly in &self.anomalies {
+            hasher.text(anomaly.name());
+        }
+        hasher.text(&self.entry_fact.to_string());
+        hasher.optional_text(self.confirm_fact.as_ref().map(ToString::to_string).as_deref());
+        hasher.number(self.last_hlc.ms());
+        hasher.0.finalize().into()
+    }
+}
+
+/// The bits of a float as read from JSON: equal texts give equal bits.
+fn float_bits(value: f64) -> i64 {
+    i64::from_ne_bytes(value.to_bits().to_ne_bytes())
+}
+
+/// Feeds fields to the hash with their length, so that no two field lists share one byte stream.
+struct RowHasher(Sha256);
+
+impl RowHasher {
+    fn text(&mut self, text: &str) {
+        self.number(i64::try_from(text.len()).unwrap_or(i64::MAX));
+        self.0.update(text.as_bytes());
+    }
+
+    fn number(&mut self, number: i64) {
+        self.0.update(number.to_le_bytes());
+    }
+
+    fn optional_text(&mut self, text: Option<&str>) {
+        self.number(i64::from(text.is_some()));
+        self.text(text.unwrap_or_default());
+    }
+
+    fn optional_number(&mut self, number: Option<i64>) {
+        self.number(i64::from(number.is_some()));
+        self.number(number.unwrap_or_default());
+    }
+}

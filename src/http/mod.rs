@@ -1,0 +1,1 @@
+//! Routes and thin handlers; the only place that knows status codes.

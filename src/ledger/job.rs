@@ -1,0 +1,149 @@
+//! What the ledger is asked, and what it answers.
+
+use crate::domain::ids::LogId;
+use crate::domain::money::Vnd;
+use crate::domain::plate::PlateId;
+use crate::domain::subscription::Subscription;
+use crate::domain::tariff::Tariff;
+use crate::replication::log::{Head, Run};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Direction {
+    Entry,
+    Exit,
+}
+
+/// A person or a machine at a gate asks for the barrier to open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenBarrier {
+    pub edge_id: String,
+    pub plate: PlateId,
+    /// As shown to people; `None`: formatted by us.
+    pub plate_view: Option<String>,
+    /// The request's direction, else the registered lane of the edge; `None`: by the state of the lot.
+    pub direction: Option<Direction>,
+    /// Empty: unknown.
+    pub camera_type: String,
+    pub confidence: Option<f64>,
+    pub request_id: Option<String>,
+    /// Overrides the state of the lot; recorded as manual.
+    pub force: bool,
+    /// What a forced EXIT took, if the request says.
+    pub fee: Option<Vnd>,
+}
+
+/// The barrier closed: confirms the pending entry, named by its event id or by edge and plate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseBarrier {
+    pub edge_id: String,
+    pub plate: Option<PlateId>,
+    pub event_id: Option<String>,
+}
+
+/// A camera saw a plate. Writes nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detection {
+    pub plate: PlateId,
+    pub plate_view: Option<String>,
+    pub camera_type: String,
+    pub direction: Option<Direction>,
+}
+
+/// One thing to decide.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Job {
+    Open(OpenBarrier),
+    Close(CloseBarrier),
+    Detect(Detection),
+    PutTariff(Tariff),
+    /// Replaces the list: one event per id that differs from what is held, removals included.
+    PutSubscriptions(Vec<Subscription>),
+    /// Consecutive events of another central's log, from a peer.
+    Store(Run),
+}
+
+/// What is known of a car at a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VehicleInfo {
+    pub plate: PlateId,
+    pub plate_view: String,
+    pub camera_type: String,
+    pub inside: Option<InsideInfo>,
+    /// The active subscription of the plate, if any.
+    pub subscription_id: Option<String>,
+}
+
+/// The open stay of a car.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InsideInfo {
+    pub stay_id: String,
+    pub entry_ms: i64,
+    pub entry_central: String,
+    pub entry_edge: String,
+    /// What leaving now would cost, and how long the car has been inside as shown.
+    pub fee: Vnd,
+    pub duration: String,
+}
+
+/// A success: durable when it is given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Entered {
+        event_id: String,
+        history_id: i64,
+        repeated: bool,
+    },
+    /// `event_id` is the entry's; of an exit without entry its own.
+    Exited {
+        event_id: String,
+        fee: Vnd,
+        duration: String,
+        repeated: bool,
+    },
+    Closed {
+        confirmed: bool,
+        event_id: Option<String>,
+    },
+    Seen(VehicleInfo),
+    /// The version (fact id) now in force.
+    TariffSet {
+        version: String,
+    },
+    SubscriptionsSet {
+        changed: usize,
+    },
+    /// The run is held: the log now stands at `head`.
+    Stored {
+        log: LogId,
+        head: Head,
+    },
+}
+
+/// Why nothing was done. Each has a status code and a stable code in `http/error.rs`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the vehicle is already inside")]
+    AlreadyInside(Box<VehicleInfo>),
+    #[error("the vehicle is not inside")]
+    NotInside(Box<VehicleInfo>),
+    /// By state this would be an exit, of a car that came in less than 10 s ago.
+    #[error("the vehicle came in a moment ago; say direction EXIT or wait {retry_after_s} s")]
+    JustEntered { vehicle: Box<VehicleInfo>, retry_after_s: u64 },
+    #[error("this request id was used for another request")]
+    RequestIdReused,
+    /// The fee is over 7 days' worth of stay: a person has to look.
+    #[error("the vehicle has been inside for more than 7 days; check and force")]
+    LongStay(Box<VehicleInfo>),
+    #[error("{0}")]
+    Invalid(String),
+    /// The run does not continue what is held; take it from there again.
+    #[error("the run does not continue what is held")]
+    OutOfOrder { log: LogId, held: Head },
+    /// The run's hash is not its chain's, or differs from what is held at the same place.
+    #[error("the run's chain hash is wrong")]
+    BrokenChain { log: LogId },
+    /// The transaction failed; nothing of it happened. Try again later.
+    #[error("not durable now: {0}")]
+    NotDurable(String),
+}

@@ -1,0 +1,129 @@
+//! What the ledger asks of a disk. `store::writer` is the real one; the simulation has one with crash points.
+//!
+//! All calls between `begin` and `commit` are one transaction and see each other's effects. Every error means that the
+//! transaction is lost: the ledger calls `rollback` and answers every job of the batch with "not durable".
+
+use crate::domain::ids::{Hlc, LogId};
+use crate::domain::money::Vnd;
+use crate::domain::plate::PlateId;
+use crate::domain::row::StayRow;
+use crate::replication::log::{ChainHash, EventBytes, Head};
+
+/// Where an event lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef {
+    pub log: LogId,
+    pub seq: u64,
+}
+
+/// A row of the history with its local row number (`history_id`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredStay {
+    pub row_id: i64,
+    pub row: StayRow,
+    /// Facts that hang on this row without a slot of their own exist (see [`LooseFact`]).
+    pub committed_ms: i64,
+}
+
+/// A fact that no row names in its `entry_fact`, `confirm_fact` or `exit.fact`: a repeat, a correction, a void, a second
+/// exit, a fact waiting for its entry. Found by the stays and plates it concerns. Rare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LooseFact {
+    pub at: EventRef,
+    /// Stay ids and plates, as `s:<stay id>` and `p:<plate>`.
+    pub keys: Vec<String>,
+    /// It names a stay whose entry is not held yet.
+    pub waiting: bool,
+}
+
+/// One change of the sums of a site day (`YYYY-MM-DD`) at one gate. Signed: a refold takes back what it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayTotal {
+    pub day: String,
+    pub central: String,
+    pub edge_id: String,
+    pub entries: i64,
+    pub exits: i64,
+    pub revenue: Vnd,
+}
+
+/// The singleton facts about the whole ledger, written once per transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Sum mod 2^256 (little-endian) of the hashes of all rows, tariffs and subscriptions.
+    pub digest: [u8; 32],
+    /// The greatest clock of any fact held.
+    pub max_hlc: Hlc,
+    pub events: u64,
+    pub loose_facts: u64,
+}
+
+/// A tariff or subscription as held: the winning event's clock, place and bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// `tariff` or `subscription`.
+    pub kind: SettingKind,
+    pub id: String,
+    pub hlc: Hlc,
+    pub at: EventRef,
+    /// The value as JSON; `None`: removed (the tombstone stays, so that an older event cannot bring it back).
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SettingKind {
+    Tariff,
+    Subscription,
+}
+
+/// Everything kept in memory, read once at start. Costs by cars inside, logs and settings, never by history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub heads: Vec<(LogId, Head)>,
+    /// Every row with status IN.
+    pub inside: Vec<StoredStay>,
+    pub settings: Vec<Setting>,
+    pub summary: Summary,
+}
+
+/// The disk of one central.
+pub trait Storage {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    fn load(&mut self) -> Result<Loaded, Self::Error>;
+
+    fn begin(&mut self) -> Result<(), Self::Error>;
+    /// On return every change since `begin` is on disk, synced. After an error nothing of it is, and the transaction is over.
+    fn commit(&mut self) -> Result<(), Self::Error>;
+    fn rollback(&mut self);
+
+    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, Self::Error>;
+    /// All rows of an effective plate, in no particular order.
+    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, Self::Error>;
+    /// The greatest `last_hlc` of the rows of a plate.
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
+    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
+    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
+    /// Events that carry this edge and request id, whatever their age (those older than 7 days may be forgotten).
+    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// The own events stamped at or after `since_ms`, oldest first: what is still inside the double-press window at start.
+    fn recent_own_events(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, Self::Error>;
+
+    /// `hash` is the chain's after this event. `(log, seq)` is new: an event already there is an error.
+    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), Self::Error>;
+    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), Self::Error>;
+    /// Returns the new row number. `own`: authored here (`sync_status` LOCAL), else SYNCED.
+    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), Self::Error>;
+    fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;
+    /// Adds the fact or replaces its keys.
+    fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
+    fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
+    /// Remembers that the event carries this request; forgets requests older than 7 days now and then.
+    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
+    fn add_total(&mut self, change: &DayTotal) -> Result<(), Self::Error>;
+    fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
+    /// Lists an event that has no effect, with the reason.
+    fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
+    fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
+}

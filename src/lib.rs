@@ -1,0 +1,43 @@
+//! ParkMesh: one process per *central* of a parking site.
+//!
+//! ```text
+//! edges ──http──► EdgeGateway ──► DbWriter (SQLite) ──committed──► MeshRegistry ──► PeerLink ──ws──► other centrals
+//!                                     ▲                                 ▲             ▲
+//! other centrals ──ws──► PeerLink ────┘                                 └ SyncCoordinator: which log from whom
+//! ```
+//!
+//! 1. An event is true once `DbWriter` has committed it; only then does anyone hear of it, the edge first.
+//! 2. A peer link is a set of cursors over logs; live events, catch-up and relay are the same thing.
+//! 3. What is decided (who is inside, what is owed, which entry wins, what to ask of whom) is decided by pure functions.
+//!
+//! # The rooms
+//!
+//! | room | holds | to change … look here |
+//! |---|---|---|
+//! | [`domain`] | plates, times, events, stays, money; pure | the fee rule: `domain/tariff.rs`; a field of an event: `domain/event.rs` |
+//! | [`replication`] | logs, one peer, the choice of sources; pure | back-off: `replication/backoff.rs` |
+//! | [`wire`] | the frames of our protocol; pure | a frame's fields: `wire/frame.rs` |
+//! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
+//! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
+//! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
+//! | [`actors`] | one file, one actor | supervision: `actors/supervise.rs` |
+//! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |
+//! | [`ops`] | log format, metrics, signals | a log line's shape: `ops/log_format.rs` |
+//! | [`app`] | starts all of it in order and stops it in reverse | |
+| [`tools`] | `bench` and `demo`: they know a central only by its HTTP API | |
+//!
+//! **Imports run one way:** `domain <- replication, wire <- ledger <- config, store <- actors <- http <- app <- main`
+//! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
+//! wrong arrow. The first four rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
+
+pub mod actors;
+pub mod app;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod ledger;
+pub mod ops;
+pub mod replication;
+pub mod store;
+pub mod tools;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Log format, metrics, signals.

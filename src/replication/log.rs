@@ -1,0 +1,126 @@
+//! A log is held as a prefix: events `1..=to` without a hole, and the hash of their chain.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::domain::ids::LogId;
+
+/// The author's bytes of one event.
+pub type EventBytes = Arc<str>;
+
+/// A link of the chain: `hash[0] = SHA-256(log name)`, `hash[n] = SHA-256(hash[n-1] || bytes[n])`. 64 hex digits in text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainHash(pub [u8; 32]);
+
+impl ChainHash {
+    /// The hash of an empty log.
+    #[must_use]
+    pub fn genesis(log: &LogId) -> Self {
+        Self(Sha256::digest(log.to_string().as_bytes()).into())
+    }
+
+    /// The hash after one more event.
+    #[must_use]
+    pub fn extend(self, event: &str) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(self.0);
+        hasher.update(event.as_bytes());
+        Self(hasher.finalize().into())
+    }
+}
+
+/// How far a log is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The number of events held, which is the `seq` of the last; 0: none.
+    pub to: u64,
+    pub hash: ChainHash,
+}
+
+impl Head {
+    #[must_use]
+    pub fn empty(log: &LogId) -> Self {
+        Self { to: 0, hash: ChainHash::genesis(log) }
+    }
+}
+
+/// Consecutive events `after+1 ..= after+events.len()` of one log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub log: LogId,
+    pub after: u64,
+    /// The chain hash at `after`.
+    pub prev: ChainHash,
+    /// At least one.
+    pub events: Vec<EventBytes>,
+    /// The chain hash after the last event.
+    pub hash: ChainHash,
+}
+
+impl Run {
+    /// Where the log stands once this run is held.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head { to: self.after + self.events.len() as u64, hash: self.hash }
+    }
+
+    /// Whether `hash` is what `prev` and the events give.
+    #[must_use]
+    pub fn chain_holds(&self) -> bool {
+        self.events.iter().fold(self.prev, |hash, event| hash.extend(event)) == self.hash
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.len()).sum()
+    }
+}
+
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not 64 hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a chain hash is 64 hex digits")]
+pub struct ChainHashError;
+
+impl FromStr for ChainHash {
+    type Err = ChainHashError;
+    fn from_str(text: &str) -> Result<Self, ChainHashError> {
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(ChainHashError);
+        }
+        let mut hash = [0_u8; 32];
+        for (index, byte) in hash.iter_mut().enumerate() {
+            let pair = text.get(index * 2..index * 2 + 2).ok_or(ChainHashError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| ChainHashError)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl Serialize for ChainHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,1 @@
+//! Programs that drive running centrals over HTTP from outside: `bench` and `demo`.

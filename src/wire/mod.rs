@@ -1,0 +1,1 @@
+//! The frames centrals exchange. Pure: text in, values out.
