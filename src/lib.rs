@@ -24,7 +24,7 @@
 //! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |
 //! | [`ops`] | log format, metrics, signals | a log line's shape: `ops/log_format.rs` |
 //! | [`app`] | starts all of it in order and stops it in reverse | |
-| [`tools`] | `bench` and `demo`: they know a central only by its HTTP API | |
+//! | [`tools`] | `bench` and `demo`: they know a central only by its HTTP API | |
 //!
 //! **Imports run one way:** `domain <- replication, wire <- ledger <- config, store <- actors <- http <- app <- main`
 //! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
