@@ -1,1 +1,8 @@
 //! Programs that drive running centrals over HTTP from outside: `bench` and `demo`.
+//!
+//! They know a central by its documented HTTP API and nothing else of this crate, so what they measure and check is
+//! what an edge program gets.
+
+pub mod bench;
+pub mod demo;
+mod duration;
