@@ -1,10 +1,13 @@
 //! The parking domain: values and pure functions, no I/O, no clock, no randomness.
 
 pub mod anomaly;
+pub mod direction;
 pub mod event;
 pub mod ids;
 pub mod money;
 pub mod plate;
+pub mod problem;
 pub mod row;
 pub mod subscription;
 pub mod tariff;
+pub mod time;

@@ -1,13 +1,57 @@
 //! Number plates: the key a plate is looked up by, and the form people read.
+//!
+//! To teach the form of a new kind of plate, add a line to [`FORMS`] (and to [`SHOWN_SERIES`] if it has a Đ).
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::problem::is_plain_text;
+
 /// Shortest and longest plate key, in characters.
 pub const MIN_PLATE_CHARS: usize = 6;
 pub const MAX_PLATE_CHARS: usize = 12;
+
+/// Longest form for people that an edge may give, in characters.
+pub const MAX_VIEW_CHARS: usize = 20;
+
+/// The forms of Vietnamese plates; the first whose shape and series fit is taken. A key that fits none is shown as it
+/// is. Plates are written as in the newspapers and the police's own lists: province and series in one word, a dash, a
+/// five-digit number with a point before its last two. That of motorbikes, `29B1-123.45`, has the same characters as
+/// the two lines on the plate itself, `29-B1` over `123.45`.
+const FORMS: &[Form] = &[
+    // Diplomats, foreigners and international organisations: province, country, kind, number.
+    Form { shape: "ppdddlldd", series: DIPLOMATIC_SERIES, view: "##-###-##-##" },
+    // Army: unit and number, no province.
+    Form { shape: "lldddd", series: &[], view: "##-##-##" },
+    // Cars, the police's (80A …) among them; four digits until 2010.
+    Form { shape: "ppldddd", series: &[], view: "###-####" },
+    // Motorbikes of four digits (29B1-1234) have this shape too; a car is by far likelier.
+    Form { shape: "pplddddd", series: &[], view: "###-###.##" },
+    // Cars of companies, projects and special kinds (29LD); motorbikes under 50 cc and since 2023 (29AA).
+    Form { shape: "pplldddd", series: &[], view: "####-####" },
+    Form { shape: "pplldddddd", series: ELECTRIC_MOTORBIKE_SERIES, view: "#####-###.##" },
+    Form { shape: "ppllddddd", series: &[], view: "####-###.##" },
+    // Motorbikes.
+    Form { shape: "ppldddddd", series: &[], view: "####-###.##" },
+];
+const DIPLOMATIC_SERIES: &[&str] = &["NG", "NN", "QT", "CV"];
+const ELECTRIC_MOTORBIKE_SERIES: &[&str] = &["MD"];
+/// Series whose Đ was folded to D in the key: electric motorbikes, and cars on trial.
+const SHOWN_SERIES: &[(&str, &str)] = &[("MD", "MĐ"), ("TD", "TĐ")];
+/// Provinces are numbered from here to 99.
+const FIRST_PROVINCE: &str = "11";
+
+/// One form of plate.
+struct Form {
+    /// Of the key: `pp` the province, `l` a letter, `d` a digit.
+    shape: &'static str,
+    /// The letters of the key must be one of these; empty: any.
+    series: &'static [&'static str],
+    /// `#` is the next character of the key; anything else is shown as it is.
+    view: &'static str,
+}
 
 /// Why a text is not a plate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +60,8 @@ pub enum PlateError {
     Length(usize),
     #[error("a plate has only letters A-Z and digits; found {0:?}")]
     Character(char),
+    #[error("the form of a plate for people has at most 20 characters and no control characters")]
+    View,
 }
 
 /// A plate's key: 6 to 12 of `A-Z0-9`. Two readings of one plate have equal keys.
@@ -29,13 +75,13 @@ impl PlateId {
     /// [`PlateError`] if other characters or another length are left.
     pub fn parse(text: &str) -> Result<Self, PlateError> {
         let mut key = String::with_capacity(MAX_PLATE_CHARS);
-        for character in text.chars() {
-            match character {
-                ' ' | '-' | '.' => {}
-                'đ' | 'Đ' => key.push('D'),
-                c if c.is_ascii_alphanumeric() => key.push(c.to_ascii_uppercase()),
-                c => return Err(PlateError::Character(c)),
+        for character in key_characters(text) {
+            let character = character?;
+            // A hostile text is not copied; its length is still told.
+            if key.len() == MAX_PLATE_CHARS {
+                return Err(PlateError::Length(key_characters(text).count()));
             }
+            key.push(character);
         }
         if (MIN_PLATE_CHARS..=MAX_PLATE_CHARS).contains(&key.len()) {
             Ok(Self(key.into()))
@@ -48,6 +94,71 @@ impl PlateId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the text is a writing of this plate: `29A-123.45` of `29A12345`.
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        key_characters(text).eq(self.0.chars().map(Ok))
+    }
+}
+
+/// The characters a text contributes to a key.
+fn key_characters(text: &str) -> impl Iterator<Item = Result<char, PlateError>> {
+    text.chars().filter(|c| !matches!(c, ' ' | '-' | '.')).map(|character| match character {
+        'đ' | 'Đ' => Ok('D'),
+        c if c.is_ascii_alphanumeric() => Ok(c.to_ascii_uppercase()),
+        c => Err(PlateError::Character(c)),
+    })
+}
+
+impl Form {
+    fn fits(&self, key: &str) -> bool {
+        let shape_fits = key.len() == self.shape.len()
+            && key.bytes().zip(self.shape.bytes()).all(|(character, kind)| match kind {
+                b'l' => character.is_ascii_uppercase(),
+                _ => character.is_ascii_digit(),
+            });
+        let province_fits = !self.shape.starts_with("pp") || key >= FIRST_PROVINCE;
+        shape_fits && province_fits && (self.series.is_empty() || self.series.contains(&self.series_of(key)))
+    }
+
+    /// The letters of a key of this shape.
+    fn series_of<'k>(&self, key: &'k str) -> &'k str {
+        let from = self.shape.find('l').unwrap_or(0);
+        let upto = self.shape.rfind('l').map_or(0, |last| last + 1);
+        key.get(from..upto).unwrap_or_default()
+    }
+
+    fn show(&self, key: &str) -> String {
+        let series = self.series_of(key);
+        let mut characters = key.chars();
+        let view: String =
+            self.view.chars().filter_map(|c| if c == '#' { characters.next() } else { Some(c) }).collect();
+        // An army unit may have these letters too, without the Đ; it has no province.
+        match SHOWN_SERIES.iter().find(|(folded, _)| self.shape.starts_with("pp") && *folded == series) {
+            Some((folded, shown)) => view.replacen(folded, shown, 1),
+            None => view,
+        }
+    }
+}
+
+/// The plate as people write it, `29A-123.45`, if the key has the shape of a Vietnamese one; else the key itself.
+#[must_use]
+pub fn view(plate: &PlateId) -> String {
+    let key = plate.as_str();
+    FORMS.iter().find(|form| form.fits(key)).map_or_else(|| key.to_owned(), |form| form.show(key))
+}
+
+/// The form for people that an edge gives, without blanks around it; `None`: it gives none, [`view`] makes one.
+///
+/// # Errors
+/// [`PlateError::View`] if it is longer than [`MAX_VIEW_CHARS`] or has control characters.
+pub fn check_view(text: &str) -> Result<Option<&str>, PlateError> {
+    let text = text.trim();
+    if !is_plain_text(text, MAX_VIEW_CHARS) {
+        return Err(PlateError::View);
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 impl fmt::Display for PlateId {
@@ -72,5 +183,111 @@ impl<'de> Deserialize<'de> for PlateId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn vietnamese_plates_are_shown_as_people_write_them() {
+        for (written, key, shown) in [
+            // Cars: five digits, four digits, police and government, trailers.
+            ("29A-123.45", "29A12345", "29A-123.45"),
+            ("51F 970.22", "51F97022", "51F-970.22"),
+            ("30K-567.89", "30K56789", "30K-567.89"),
+            ("80A-031.15", "80A03115", "80A-031.15"),
+            ("99A-999.99", "99A99999", "99A-999.99"),
+            ("51R-012.34", "51R01234", "51R-012.34"),
+            ("29A-1234", "29A1234", "29A-1234"),
+            ("52N-9388", "52N9388", "52N-9388"),
+            // Cars with a series of two letters.
+            ("29LD-123.45", "29LD12345", "29LD-123.45"),
+            ("51LD-1234", "51LD1234", "51LD-1234"),
+            ("30KT-012.34", "30KT01234", "30KT-012.34"),
+            ("29DA-012.34", "29DA01234", "29DA-012.34"),
+            ("60RM-001.02", "60RM00102", "60RM-001.02"),
+            ("29TĐ-012.34", "29TD01234", "29TĐ-012.34"),
+            ("15CD-000.12", "15CD00012", "15CD-000.12"),
+            // Motorbikes.
+            ("29-B1 123.45", "29B112345", "29B1-123.45"),
+            ("59X3-456.78", "59X345678", "59X3-456.78"),
+            ("43-D1\u{20}123.45", "43D112345", "43D1-123.45"),
+            ("29-AA 123.45", "29AA12345", "29AA-123.45"),
+            ("59-AB 012.34", "59AB01234", "59AB-012.34"),
+            // Electric motorbikes.
+            ("29MĐ1-123.45", "29MD112345", "29MĐ1-123.45"),
+            ("29-mđ6 123.45", "29MD612345", "29MĐ6-123.45"),
+            ("59-MĐ 123.45", "59MD12345", "59MĐ-123.45"),
+            // Diplomats and foreigners.
+            ("80-011-NG-01", "80011NG01", "80-011-NG-01"),
+            ("41-291-NN-12", "41291NN12", "41-291-NN-12"),
+            ("80-555-QT-01", "80555QT01", "80-555-QT-01"),
+            // Army.
+            ("TM-12-34", "TM1234", "TM-12-34"),
+            ("TD 12-34", "TD1234", "TD-12-34"),
+            ("QA-56-78", "QA5678", "QA-56-78"),
+        ] {
+            let plate = PlateId::parse(written).unwrap();
+            assert_eq!(plate.as_str(), key, "{written}");
+            assert_eq!(view(&plate), shown, "{written}");
+            assert!(plate.is_written(written), "{written}");
+        }
+    }
+
+    #[test]
+    fn plates_of_another_shape_are_shown_as_their_key() {
+        for key in ["WAW12345", "ABCDEF", "123456", "10A12345", "01A12345", "80011XX01", "29AB123456", "AB12CDE"] {
+            assert_eq!(view(&PlateId::parse(key).unwrap()), key);
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_plates_are_refused() {
+        for (text, error) in [
+            ("", PlateError::Length(0)),
+            ("29A12", PlateError::Length(5)),
+            (" - . ", PlateError::Length(0)),
+            ("29A1234567890", PlateError::Length(13)),
+            ("30A1'/*", PlateError::Character('\'')),
+            ("29A_1234", PlateError::Character('_')),
+            ("29Ă12345", PlateError::Character('Ă')),
+            ("29A\n12345", PlateError::Character('\n')),
+            ("２９A12345", PlateError::Character('２')),
+        ] {
+            assert_eq!(PlateId::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_form_given_by_an_edge_is_trimmed_and_bounded() {
+        assert_eq!(check_view("  29A-123.45 "), Ok(Some("29A-123.45")));
+        assert_eq!(check_view(" \t"), Ok(None));
+        assert_eq!(check_view(&"Đ".repeat(20)), Ok(Some("Đ".repeat(20).as_str())));
+        assert_eq!(check_view(&"A".repeat(21)), Err(PlateError::View));
+        assert_eq!(check_view("29A\u{7}123"), Err(PlateError::View));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_plate_is_read_back_as_itself(key in "[0-9A-Z]{6,12}|[1-9][0-9][A-Z]{1,2}[0-9]{4,6}") {
+            let plate = PlateId::parse(&key).unwrap();
+            prop_assert_eq!(plate.as_str(), &key);
+            let shown = view(&plate);
+            prop_assert!(check_view(&shown) == Ok(Some(shown.as_str())));
+            prop_assert_eq!(PlateId::parse(&shown), Ok(plate));
+        }
+
+        #[test]
+        fn no_text_is_read_as_a_plate_of_another_shape(text in any::<String>()) {
+            if let Ok(plate) = PlateId::parse(&text) {
+                prop_assert!((MIN_PLATE_CHARS..=MAX_PLATE_CHARS).contains(&plate.as_str().len()));
+                prop_assert!(plate.as_str().bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
+                prop_assert!(plate.is_written(&text));
+            }
+        }
     }
 }

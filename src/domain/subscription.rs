@@ -1,8 +1,29 @@
 //! Subscriptions (*thuê bao*): plates that pay by the month or not at all.
+//!
+//! An active one makes every fee of its plate 0 from its first to its last day, both included.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// One subscription, with the predecessor's fields (section 4).
+use super::plate::PlateId;
+use super::problem::{FieldProblem, is_plain_text};
+use super::time::is_date;
+
+/// The status that pays 0.
+pub const ACTIVE: &str = "active";
+/// What `type` may be. The type is for the office; every active one pays 0.
+pub const KINDS: [&str; 3] = ["company", "monthly", "regular"];
+/// Longest id, and longest other text of a subscription, in characters. A subscription fits in one event.
+pub const MAX_ID_CHARS: usize = 64;
+pub const MAX_TEXT_CHARS: usize = 500;
+/// Most subscriptions of a site.
+pub const MAX_SUBSCRIPTIONS: usize = 20_000;
+
+const ROOT: &str = "subscriptions";
+
+/// One subscription, with the predecessor's fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     pub id: String,
@@ -25,4 +46,253 @@ pub struct Subscription {
     pub phone: String,
     #[serde(default)]
     pub note: String,
+}
+
+impl Subscription {
+    /// Whether this plate pays 0 on this day of the site (`YYYY-MM-DD`, see `SiteZone::day`).
+    #[must_use]
+    pub fn active_for(&self, plate: &PlateId, day: &str) -> bool {
+        self.active_on(day) && plate.is_written(&self.plate_number)
+    }
+
+    /// Whether it is in force on this day of the site (`YYYY-MM-DD`), whoever comes. A bound that is no date, which no
+    /// checked subscription has, is never met: a slip of the pen makes nobody park for free.
+    #[must_use]
+    pub fn active_on(&self, day: &str) -> bool {
+        // Dates of this shape sort as texts.
+        let begun = self.start_date.is_empty() || (is_date(&self.start_date) && self.start_date.as_str() <= day);
+        let not_over = self.end_date.is_empty() || (is_date(&self.end_date) && day <= self.end_date.as_str());
+        self.status == ACTIVE && begun && not_over
+    }
+
+    /// The key of its plate, for looking it up; `None`: `plate_number` is no plate.
+    #[must_use]
+    pub fn plate(&self) -> Option<PlateId> {
+        PlateId::parse(&self.plate_number).ok()
+    }
+
+    /// What is wrong with it, each field under `field` (`subscriptions[3]`); empty: it can be used.
+    #[must_use]
+    pub fn check(&self, field: &str) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        if self.id.trim().is_empty() {
+            problems.push(FieldProblem::missing(format!("{field}.id")));
+        }
+        for (name, text, max_chars) in [
+            ("id", &self.id, MAX_ID_CHARS),
+            ("owner_name", &self.owner_name, MAX_TEXT_CHARS),
+            ("status", &self.status, MAX_ID_CHARS),
+            ("phone", &self.phone, MAX_TEXT_CHARS),
+            ("note", &self.note, MAX_TEXT_CHARS),
+        ] {
+            if !is_plain_text(text, max_chars) {
+                problems.push(FieldProblem::bad_text(format!("{field}.{name}"), max_chars));
+            }
+        }
+        if let Err(error) = PlateId::parse(&self.plate_number) {
+            let message = error.to_string();
+            problems.push(FieldProblem::new(
+                format!("{field}.plate_number"),
+                "bad_plate",
+                "không phải biển số (6 đến 12 chữ và số)",
+                message,
+            ));
+        }
+        if !self.kind.is_empty() && !KINDS.contains(&self.kind.as_str()) {
+            let kinds = KINDS.join(", ");
+            problems.push(FieldProblem::new(
+                format!("{field}.type"),
+                "unknown_value",
+                format!("phải là một trong: {kinds}"),
+                format!("must be one of {kinds}"),
+            ));
+        }
+        for (name, date) in [("start_date", &self.start_date), ("end_date", &self.end_date)] {
+            if !date.is_empty() && !is_date(date) {
+                problems.push(FieldProblem::new(
+                    format!("{field}.{name}"),
+                    "bad_date",
+                    "phải là ngày dạng NĂM-THÁNG-NGÀY, ví dụ 2025-12-31",
+                    "must be a date YYYY-MM-DD",
+                ));
+            }
+        }
+        if is_date(&self.start_date) && is_date(&self.end_date) && self.end_date < self.start_date {
+            problems.push(FieldProblem::new(
+                format!("{field}.end_date"),
+                "out_of_range",
+                "phải từ ngày bắt đầu trở đi",
+                "must not be before start_date",
+            ));
+        }
+        problems
+    }
+
+    /// An absent or null text is empty; an id may be a number, as some files have it.
+    fn from_json(object: &Map<String, Value>, field: &str, problems: &mut Vec<FieldProblem>) -> Self {
+        const KEYS: [&str; 9] =
+            ["id", "plate_number", "owner_name", "type", "status", "start_date", "end_date", "phone", "note"];
+        for key in object.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            problems.push(FieldProblem::unknown_key(format!("{field}.{key}")));
+        }
+        let mut text = |name: &str| match object.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.trim().to_owned(),
+            Some(Value::Number(number)) if name == "id" || name == "phone" => number.to_string(),
+            Some(_) => {
+                problems.push(FieldProblem::wrong_type(format!("{field}.{name}"), "chữ", "a text"));
+                String::new()
+            }
+        };
+        Self {
+            id: text("id"),
+            plate_number: text("plate_number"),
+            owner_name: text("owner_name"),
+            kind: text("type"),
+            status: text("status"),
+            start_date: text("start_date"),
+            end_date: text("end_date"),
+            phone: text("phone"),
+            note: text("note"),
+        }
+    }
+}
+
+/// Reads the value of `subscriptions` in a request, the whole list.
+///
+/// # Errors
+/// Every wrong, missing or unknown field by its name (`subscriptions[3].end_date`), and ids that occur twice.
+pub fn list_from_json(value: &Value) -> Result<Vec<Subscription>, Vec<FieldProblem>> {
+    let Some(items) = value.as_array() else {
+        return Err(vec![FieldProblem::wrong_type(ROOT, "một danh sách", "a list")]);
+    };
+    if items.len() > MAX_SUBSCRIPTIONS {
+        let message_vi = format!("tối đa {MAX_SUBSCRIPTIONS} thuê bao");
+        let message = format!("has more than {MAX_SUBSCRIPTIONS} subscriptions");
+        return Err(vec![FieldProblem::new(ROOT, "too_many", message_vi, message)]);
+    }
+    let mut problems = Vec::new();
+    let mut list = Vec::with_capacity(items.len());
+    let mut ids = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let field = format!("{ROOT}[{index}]");
+        let Some(object) = item.as_object() else {
+            problems.push(FieldProblem::wrong_type(field, "một đối tượng", "an object"));
+            continue;
+        };
+        let mut unreadable = Vec::new();
+        let subscription = Subscription::from_json(object, &field, &mut unreadable);
+        // A field that could not be read is empty now: what is said of that would only confuse.
+        let said: BTreeSet<String> = unreadable.iter().map(|problem| problem.field.clone()).collect();
+        problems.extend(unreadable);
+        problems.extend(subscription.check(&field).into_iter().filter(|problem| !said.contains(&problem.field)));
+        if !subscription.id.is_empty() && !ids.insert(subscription.id.clone()) {
+            problems.push(FieldProblem::new(
+                format!("{field}.id"),
+                "duplicate",
+                format!("mã {:?} bị trùng", subscription.id),
+                format!("{:?} occurs twice", subscription.id),
+            ));
+        }
+        list.push(subscription);
+    }
+    if problems.is_empty() { Ok(list) } else { Err(problems) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(value: Value) -> Subscription {
+        let mut object = json!({"id": "s1", "plate_number": "29A-123.45", "status": "active"});
+        object.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        list_from_json(&json!([object])).unwrap().remove(0)
+    }
+
+    #[test]
+    fn an_active_one_pays_nothing_from_its_first_to_its_last_day() {
+        let plate = PlateId::parse("29A12345").unwrap();
+        let december = json!({"start_date": "2025-12-01", "end_date": "2025-12-31"});
+        for (fields, day, active) in [
+            (json!({}), "2025-12-03", true),
+            (december.clone(), "2025-11-30", false),
+            (december.clone(), "2025-12-01", true),
+            (december.clone(), "2025-12-31", true),
+            (december, "2026-01-01", false),
+            (json!({"end_date": "2025-12-31"}), "1999-01-01", true),
+            (json!({"start_date": "2025-12-31"}), "2099-01-01", true),
+            (json!({"type": "regular"}), "2025-12-03", true),
+            (json!({"status": "expired"}), "2025-12-03", false),
+            (json!({"status": null}), "2025-12-03", false),
+        ] {
+            assert_eq!(one(fields.clone()).active_for(&plate, day), active, "{fields} on {day}");
+        }
+    }
+
+    #[test]
+    fn it_is_for_one_plate_however_that_is_written() {
+        let subscription = one(json!({"plate_number": " 29mđ1 - 123.45"}));
+        assert_eq!(subscription.plate(), PlateId::parse("29MD112345").ok());
+        for (plate, covered) in [("29MĐ1-123.45", true), ("29MD112345", true), ("29MD112346", false)] {
+            assert_eq!(subscription.active_for(&PlateId::parse(plate).unwrap(), "2025-12-03"), covered, "{plate}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_no_date_makes_nobody_park_for_free() {
+        let plate = PlateId::parse("29A12345").unwrap();
+        for (start_date, end_date) in [("soon", ""), ("", "never"), ("2025-12-1", ""), ("", "9999")] {
+            let mut subscription = one(json!({}));
+            subscription.start_date = start_date.into();
+            subscription.end_date = end_date.into();
+            assert!(!subscription.active_for(&plate, "2025-12-03"), "{start_date} {end_date}");
+        }
+    }
+
+    #[test]
+    fn wrong_lists_are_refused_with_the_names_of_the_fields() {
+        let good = json!({"id": "a", "plate_number": "29A12345"});
+        let with = |key: &str, value: Value| {
+            let mut object = good.clone();
+            object[key] = value;
+            json!([object])
+        };
+        for (value, field, code) in [
+            (json!({}), "subscriptions", "wrong_type"),
+            (json!([1]), "subscriptions[0]", "wrong_type"),
+            (json!([good, good]), "subscriptions[1].id", "duplicate"),
+            (with("id", json!("")), "subscriptions[0].id", "missing"),
+            (with("id", json!(["a"])), "subscriptions[0].id", "wrong_type"),
+            (with("id", json!("a\u{0}")), "subscriptions[0].id", "bad_text"),
+            (with("plate_number", json!("29")), "subscriptions[0].plate_number", "bad_plate"),
+            (with("plate_number", json!(null)), "subscriptions[0].plate_number", "bad_plate"),
+            (with("type", json!("vip")), "subscriptions[0].type", "unknown_value"),
+            (with("start_date", json!("31/12/2025")), "subscriptions[0].start_date", "bad_date"),
+            (with("end_date", json!("2025-02-29")), "subscriptions[0].end_date", "bad_date"),
+            (with("note", json!("x".repeat(501))), "subscriptions[0].note", "bad_text"),
+            (with("price", json!(1)), "subscriptions[0].price", "unknown_key"),
+            (
+                json!([{"id": "a", "plate_number": "29A12345", "start_date": "2025-12-02", "end_date": "2025-12-01"}]),
+                "subscriptions[0].end_date",
+                "out_of_range",
+            ),
+        ] {
+            let problems = list_from_json(&value).expect_err("nonsense");
+            let named: Vec<_> = problems.iter().map(|problem| (problem.field.as_str(), problem.code)).collect();
+            assert_eq!(named, [(field, code)], "{value}");
+        }
+    }
+
+    #[test]
+    fn the_predecessors_list_is_read_and_written_as_it_is() {
+        let file = json!([{
+            "id": "SUB001", "plate_number": "29A-123.45", "owner_name": "Nguyễn Văn A", "type": "monthly",
+            "status": "active", "start_date": "2025-01-01", "end_date": "2025-12-31", "phone": "0901234567", "note": ""
+        }]);
+        let list = list_from_json(&file).unwrap();
+        assert_eq!(serde_json::to_value(&list).unwrap(), file);
+        assert_eq!(list_from_json(&json!([])), Ok(Vec::new()));
+    }
 }

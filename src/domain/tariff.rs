@@ -1,12 +1,40 @@
 //! What a stay costs.
+//!
+//! With `stay` the whole seconds between entry and exit, `free` the free time, `p` the price of an hour and `cap` the
+//! daily maximum:
+//!
+//! - charged hours `h` = 0 if `stay <= free`, else `stay - free` in hours, rounded up;
+//! - fee = `h * p` without a cap, else `floor(h/24) * min(24p, cap) + min((h mod 24) * p, cap)`;
+//! - plus the overnight price per site midnight crossed during the stay, if `h > 0`.
+//!
+//! Invariants: a fee is never negative and never sinks as the stay gets longer, whatever the tariff; money is integer
+//! arithmetic throughout, saturating at the greatest amount. A tariff that passes [`Tariff::check`] is far from that.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::money::Vnd;
+use super::problem::{FieldProblem, is_plain_text};
+use super::time::SiteZone;
 
-/// The price rule of one vehicle type (predecessor section 6; design/product.md names the formula's source).
+/// A stay longer than this is not charged without a person's look: 7 days.
+pub const LONG_STAY_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// Most free hours a tariff may give: 7 days, after which a person looks at every fee anyway.
+pub const MAX_FREE_HOURS: f64 = 168.0;
+/// Greatest single price or cap in a tariff. Far above any real one; catches a slipped key.
+pub const MAX_PRICE: Vnd = Vnd(100_000_000);
+/// Most vehicle types with a rate of their own, and the longest name of one in characters.
+pub const MAX_TYPES: usize = 64;
+pub const MAX_TYPE_CHARS: usize = 32;
+
+const SECONDS_PER_HOUR: i64 = 3_600;
+const MS_PER_SECOND: i64 = 1_000;
+/// What every field is named under in a problem: the key of the API that carries a tariff.
+const ROOT: &str = "fees";
+
+/// The price rule of one vehicle type, with the predecessor's field names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// Free time at the start of a stay, in hours.
@@ -36,5 +64,403 @@ impl Default for Tariff {
     fn default() -> Self {
         let base = Rate { fee_base: 0.5, fee_per_hour: Vnd(25_000), fee_overnight: Vnd(0), fee_daily_max: Vnd(0) };
         Self { base, types: BTreeMap::new() }
+    }
+}
+
+/// Whether a person has to look before this stay is charged: it is longer than 7 days.
+#[must_use]
+pub fn is_long_stay(entry_ms: i64, exit_ms: i64) -> bool {
+    exit_ms.saturating_sub(entry_ms) > LONG_STAY_MS
+}
+
+impl Tariff {
+    /// The fee of a stay by the rule at the top of this file. 0 if the exit is not after the entry.
+    #[must_use]
+    pub fn fee(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vnd {
+        let rate = self.types.get(camera_type).unwrap_or(&self.base);
+        let stay_s = exit_ms.saturating_sub(entry_ms).max(0) / MS_PER_SECOND;
+        let charged_s = stay_s.saturating_sub(rate.free_s());
+        if charged_s <= 0 {
+            return Vnd(0);
+        }
+        let hours = i128::from((charged_s - 1) / SECONDS_PER_HOUR + 1);
+        let overnight = amount(rate.fee_overnight) * i128::from(zone.midnights_crossed(entry_ms, exit_ms));
+        Vnd(i64::try_from(rate.price_of(hours) + overnight).unwrap_or(i64::MAX))
+    }
+
+    /// Reads the value of `fees` in a request. Money may be written `25000` or `25000.0`.
+    ///
+    /// # Errors
+    /// Every wrong, missing or unknown field by its name (`fees.types.moto.fee_per_hour`), and what [`Tariff::check`]
+    /// says of the rest.
+    pub fn from_json(value: &Value) -> Result<Self, Vec<FieldProblem>> {
+        let Some(object) = value.as_object() else {
+            return Err(vec![FieldProblem::wrong_type(ROOT, "một đối tượng", "an object")]);
+        };
+        let mut problems = Vec::new();
+        let base = Rate::from_json(object, ROOT, &["types"], &mut problems);
+        let mut types = BTreeMap::new();
+        match object.get("types") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(rates)) => {
+                for (name, value) in rates {
+                    let field = type_field(name);
+                    match value.as_object() {
+                        Some(rate) => {
+                            types.insert(name.clone(), Rate::from_json(rate, &field, &[], &mut problems));
+                        }
+                        None => problems.push(FieldProblem::wrong_type(field, "một đối tượng", "an object")),
+                    }
+                }
+            }
+            Some(_) => problems.push(FieldProblem::wrong_type(format!("{ROOT}.types"), "một đối tượng", "an object")),
+        }
+        let tariff = Self { base, types };
+        // Fields that could not be read hold 0, which no check complains about.
+        problems.extend(tariff.check());
+        if problems.is_empty() { Ok(tariff) } else { Err(problems) }
+    }
+
+    /// What is nonsense in this tariff; empty: it can be used. Fields are named as in the API (`fees.fee_base`).
+    #[must_use]
+    pub fn check(&self) -> Vec<FieldProblem> {
+        let mut problems = self.base.check(ROOT);
+        if self.types.len() > MAX_TYPES {
+            let message_vi = format!("tối đa {MAX_TYPES} loại xe");
+            let message = format!("has more than {MAX_TYPES} vehicle types");
+            problems.push(FieldProblem::new(format!("{ROOT}.types"), "too_many", message_vi, message));
+        }
+        for (name, rate) in &self.types {
+            let field = type_field(name);
+            if name.trim().is_empty() || !is_plain_text(name, MAX_TYPE_CHARS) {
+                problems.push(FieldProblem::bad_text(&field, MAX_TYPE_CHARS));
+            }
+            problems.extend(rate.check(&field));
+        }
+        problems
+    }
+}
+
+fn type_field(name: &str) -> String {
+    format!("{ROOT}.types.{name}")
+}
+
+/// A price as it counts: a negative one, which no checked tariff has, is 0.
+fn amount(price: Vnd) -> i128 {
+    i128::from(price.0.max(0))
+}
+
+impl Rate {
+    /// The free time in whole seconds: the only place where a float is read.
+    fn free_s(&self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates, and NaN gives 0")]
+        let free_s = (self.fee_base * SECONDS_PER_HOUR as f64).round() as i64;
+        free_s.max(0)
+    }
+
+    /// The price of `hours` charged hours, without nights.
+    fn price_of(&self, hours: i128) -> i128 {
+        let per_hour = amount(self.fee_per_hour);
+        let cap = amount(self.fee_daily_max);
+        if cap == 0 {
+            return hours * per_hour;
+        }
+        (hours / 24) * cap.min(24 * per_hour) + cap.min((hours % 24) * per_hour)
+    }
+
+    fn check(&self, field: &str) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        if !(0.0..=MAX_FREE_HOURS).contains(&self.fee_base) {
+            let message_vi = format!("phải từ 0 đến {MAX_FREE_HOURS} giờ");
+            let message = format!("must be between 0 and {MAX_FREE_HOURS} hours");
+            problems.push(FieldProblem::new(format!("{field}.fee_base"), "out_of_range", message_vi, message));
+        }
+        for (name, price) in [
+            ("fee_per_hour", self.fee_per_hour),
+            ("fee_overnight", self.fee_overnight),
+            ("fee_daily_max", self.fee_daily_max),
+        ] {
+            if !(Vnd(0)..=MAX_PRICE).contains(&price) {
+                let message_vi = format!("phải từ 0 đến {} đ", MAX_PRICE.0);
+                let message = format!("must be between 0 and {} VND", MAX_PRICE.0);
+                problems.push(FieldProblem::new(format!("{field}.{name}"), "out_of_range", message_vi, message));
+            }
+        }
+        problems
+    }
+
+    /// `also_known`: keys of the object that are read elsewhere.
+    fn from_json(
+        object: &Map<String, Value>,
+        field: &str,
+        also_known: &[&str],
+        problems: &mut Vec<FieldProblem>,
+    ) -> Self {
+        const KEYS: [&str; 4] = ["fee_base", "fee_per_hour", "fee_overnight", "fee_daily_max"];
+        for key in object.keys().filter(|key| !KEYS.contains(&key.as_str()) && !also_known.contains(&key.as_str())) {
+            problems.push(FieldProblem::unknown_key(format!("{field}.{key}")));
+        }
+        let mut price = |name: &str, required: bool| {
+            let field = format!("{field}.{name}");
+            match object.get(name) {
+                None if required => problems.push(FieldProblem::missing(field)),
+                None => {}
+                Some(value) => match whole_number(value) {
+                    Some(price) => return Vnd(price),
+                    None => problems.push(FieldProblem::wrong_type(field, "số nguyên (đồng)", "a whole number of VND")),
+                },
+            }
+            Vnd(0)
+        };
+        let fee_per_hour = price("fee_per_hour", true);
+        let fee_overnight = price("fee_overnight", false);
+        let fee_daily_max = price("fee_daily_max", false);
+        let fee_base = match object.get("fee_base").map(Value::as_f64) {
+            Some(Some(hours)) => hours,
+            Some(None) => {
+                problems.push(FieldProblem::wrong_type(format!("{field}.fee_base"), "số giờ", "a number of hours"));
+                0.0
+            }
+            None => {
+                problems.push(FieldProblem::missing(format!("{field}.fee_base")));
+                0.0
+            }
+        };
+        Self { fee_base, fee_per_hour, fee_overnight, fee_daily_max }
+    }
+}
+
+/// A JSON number without a fraction. One too large for an amount of money saturates and fails the range check.
+fn whole_number(value: &Value) -> Option<i64> {
+    if let Some(number) = value.as_i64() {
+        return Some(number);
+    }
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates; nothing that large is a valid price")]
+    let number = number as i64;
+    Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// 2025-12-03 10:00:00 in Vietnam.
+    const ENTRY_MS: i64 = 1_764_730_800_000;
+    const MINUTE_S: i64 = 60;
+    const HOUR_S: i64 = 3_600;
+
+    fn fee_after(tariff: &Tariff, camera_type: &str, stay_s: i64) -> i64 {
+        tariff.fee(camera_type, ENTRY_MS, ENTRY_MS + stay_s * 1_000, &SiteZone::default()).0
+    }
+
+    #[test]
+    fn the_built_in_tariff_gives_the_known_values() {
+        let tariff = Tariff::default();
+        for (stay_s, fee) in [
+            (-HOUR_S, 0),
+            (0, 0),
+            (30 * MINUTE_S, 0),
+            (30 * MINUTE_S + 1, 25_000),
+            (90 * MINUTE_S, 25_000),
+            (90 * MINUTE_S + 1, 50_000),
+            (91 * MINUTE_S, 50_000),
+            (72 * HOUR_S, 1_800_000),
+        ] {
+            assert_eq!(fee_after(&tariff, "car", stay_s), fee, "{stay_s} s");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_second_are_not_charged() {
+        let free_ms = ENTRY_MS + 30 * MINUTE_S * 1_000;
+        let tariff = Tariff::default();
+        assert_eq!(tariff.fee("", ENTRY_MS, free_ms + 999, &SiteZone::default()), Vnd(0));
+        assert_eq!(tariff.fee("", ENTRY_MS, free_ms + 1_000, &SiteZone::default()), Vnd(25_000));
+    }
+
+    #[test]
+    fn the_daily_maximum_caps_each_24_charged_hours() {
+        let mut tariff = Tariff::default();
+        tariff.base.fee_base = 0.0;
+        tariff.base.fee_daily_max = Vnd(200_000);
+        for (hours, fee) in [
+            (7, 175_000),
+            (8, 200_000),
+            (9, 200_000),
+            (24, 200_000),
+            (25, 225_000),
+            (32, 400_000),
+            (48, 400_000),
+            (72, 600_000),
+        ] {
+            assert_eq!(fee_after(&tariff, "", hours * HOUR_S), fee, "{hours} h");
+        }
+        // A cap above the price of a whole day never acts.
+        tariff.base.fee_daily_max = Vnd(1_000_000);
+        assert_eq!(fee_after(&tariff, "", 72 * HOUR_S), 1_800_000);
+    }
+
+    #[test]
+    fn nights_are_charged_per_midnight_if_any_hour_is() {
+        let mut tariff = Tariff::default();
+        tariff.base.fee_overnight = Vnd(30_000);
+        assert_eq!(fee_after(&tariff, "", 14 * HOUR_S - 1), 14 * 25_000);
+        assert_eq!(fee_after(&tariff, "", 14 * HOUR_S), 14 * 25_000 + 30_000, "00:00 is the next day");
+        assert_eq!(fee_after(&tariff, "", 72 * HOUR_S), 72 * 25_000 + 3 * 30_000);
+        tariff.base.fee_base = 24.0;
+        assert_eq!(fee_after(&tariff, "", 20 * HOUR_S), 0, "a free stay over midnight stays free");
+    }
+
+    #[test]
+    fn a_type_pays_its_own_rate_and_an_unknown_one_the_base() {
+        let mut tariff = Tariff::default();
+        let moto = Rate { fee_base: 0.0, fee_per_hour: Vnd(3_000), fee_overnight: Vnd(0), fee_daily_max: Vnd(10_000) };
+        tariff.types.insert("moto".into(), moto);
+        assert_eq!(fee_after(&tariff, "moto", HOUR_S), 3_000);
+        assert_eq!(fee_after(&tariff, "moto", 30 * HOUR_S), 20_000);
+        assert_eq!(fee_after(&tariff, "truck", HOUR_S), 25_000);
+    }
+
+    #[test]
+    fn free_time_that_is_no_whole_second_is_rounded_once() {
+        let mut tariff = Tariff::default();
+        // 0.1 h is 360 s although no float is 0.1.
+        tariff.base.fee_base = 0.1;
+        assert_eq!(fee_after(&tariff, "", 360), 0);
+        assert_eq!(fee_after(&tariff, "", 361), 25_000);
+        assert_eq!(fee_after(&tariff, "", 360 + HOUR_S), 25_000);
+    }
+
+    #[test]
+    fn a_stay_is_long_after_seven_days() {
+        assert!(!is_long_stay(ENTRY_MS, ENTRY_MS + LONG_STAY_MS));
+        assert!(is_long_stay(ENTRY_MS, ENTRY_MS + LONG_STAY_MS + 1));
+        assert!(!is_long_stay(i64::MAX, i64::MIN) && is_long_stay(i64::MIN, i64::MAX));
+    }
+
+    fn wrong_fields(value: &Value) -> Vec<(String, &'static str)> {
+        let problems = Tariff::from_json(value).expect_err("nonsense");
+        problems.into_iter().map(|problem| (problem.field, problem.code)).collect()
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_name_of_its_field() {
+        for (value, field, code) in [
+            (json!([]), "fees", "wrong_type"),
+            (json!({"fee_per_hour": 1}), "fees.fee_base", "missing"),
+            (json!({"fee_base": 1}), "fees.fee_per_hour", "missing"),
+            (json!({"fee_base": "1", "fee_per_hour": 1}), "fees.fee_base", "wrong_type"),
+            (json!({"fee_base": -0.5, "fee_per_hour": 1}), "fees.fee_base", "out_of_range"),
+            (json!({"fee_base": 169, "fee_per_hour": 1}), "fees.fee_base", "out_of_range"),
+            (json!({"fee_base": 1, "fee_per_hour": 0.5}), "fees.fee_per_hour", "wrong_type"),
+            (json!({"fee_base": 1, "fee_per_hour": "25000"}), "fees.fee_per_hour", "wrong_type"),
+            (json!({"fee_base": 1, "fee_per_hour": null}), "fees.fee_per_hour", "wrong_type"),
+            (json!({"fee_base": 1, "fee_per_hour": -1}), "fees.fee_per_hour", "out_of_range"),
+            (json!({"fee_base": 1, "fee_per_hour": 1e30}), "fees.fee_per_hour", "out_of_range"),
+            (json!({"fee_base": 1, "fee_per_hour": 1, "fee_overnight": -1}), "fees.fee_overnight", "out_of_range"),
+            (
+                json!({"fee_base": 1, "fee_per_hour": 1, "fee_daily_max": 100_000_001}),
+                "fees.fee_daily_max",
+                "out_of_range",
+            ),
+            (json!({"fee_base": 1, "fee_per_hour": 1, "fee_hourly": 1}), "fees.fee_hourly", "unknown_key"),
+            (json!({"fee_base": 1, "fee_per_hour": 1, "types": []}), "fees.types", "wrong_type"),
+            (json!({"fee_base": 1, "fee_per_hour": 1, "types": {"moto": 1}}), "fees.types.moto", "wrong_type"),
+            (
+                json!({"fee_base": 1, "fee_per_hour": 1, "types": {"moto": {"fee_base": 1, "fee_per_hour": -1}}}),
+                "fees.types.moto.fee_per_hour",
+                "out_of_range",
+            ),
+            (
+                json!({"fee_base": 1, "fee_per_hour": 1, "types": {"moto": {"fee_base": 1, "fee_per_hour": 1, "x": 1}}}),
+                "fees.types.moto.x",
+                "unknown_key",
+            ),
+            (
+                json!({"fee_base": 1, "fee_per_hour": 1, "types": {" ": {"fee_base": 1, "fee_per_hour": 1}}}),
+                "fees.types. ",
+                "bad_text",
+            ),
+        ] {
+            assert_eq!(wrong_fields(&value), [(field.to_owned(), code)], "{value}");
+        }
+        assert_eq!(wrong_fields(&json!({})).len(), 2, "every wrong field is named");
+    }
+
+    #[test]
+    fn a_float_that_is_no_number_is_refused_and_charges_no_less() {
+        let mut tariff = Tariff::default();
+        tariff.base.fee_base = f64::NAN;
+        assert_eq!(tariff.check().len(), 1);
+        assert_eq!(fee_after(&tariff, "", 1), 25_000);
+    }
+
+    #[test]
+    fn the_predecessors_file_is_a_tariff() {
+        let file = json!({"fee_base": 0.5, "fee_per_hour": 25000, "fee_overnight": 0, "fee_daily_max": 0});
+        assert_eq!(Tariff::from_json(&file), Ok(Tariff::default()));
+        assert_eq!(Tariff::from_json(&json!({"fee_base": 0.5, "fee_per_hour": 25000.0})), Ok(Tariff::default()));
+        assert_eq!(serde_json::to_value(Tariff::default()).unwrap(), file);
+    }
+
+    fn any_price() -> impl Strategy<Value = Vnd> {
+        prop_oneof![Just(Vnd(0)), (0..=MAX_PRICE.0).prop_map(Vnd), (0..500_000_i64).prop_map(Vnd)]
+    }
+
+    fn any_rate() -> impl Strategy<Value = Rate> {
+        (0.0..=MAX_FREE_HOURS, any_price(), any_price(), any_price()).prop_map(
+            |(fee_base, fee_per_hour, fee_overnight, fee_daily_max)| Rate {
+                fee_base,
+                fee_per_hour,
+                fee_overnight,
+                fee_daily_max,
+            },
+        )
+    }
+
+    fn any_tariff() -> impl Strategy<Value = Tariff> {
+        (any_rate(), proptest::collection::btree_map("car|moto|bus", any_rate(), 0..3))
+            .prop_map(|(base, types)| Tariff { base, types })
+    }
+
+    proptest! {
+        #[test]
+        fn a_fee_is_never_negative_and_never_sinks_with_time(
+            tariff in any_tariff(),
+            entry_ms in 0..4_000_000_000_000_i64,
+            stay_ms in 0..20 * 86_400_000_i64,
+            more_ms in 0..2 * 86_400_000_i64,
+        ) {
+            let zone = SiteZone::default();
+            let fee = tariff.fee("moto", entry_ms, entry_ms + stay_ms, &zone);
+            let later = tariff.fee("moto", entry_ms, entry_ms + stay_ms + more_ms, &zone);
+            prop_assert!(Vnd(0) <= fee && fee <= later);
+            prop_assert!(tariff.check().is_empty());
+        }
+
+        #[test]
+        fn no_tariff_and_no_times_break_the_rule(
+            fee_base: f64, per_hour: i64, overnight: i64, cap: i64, entry_ms: i64, exit_ms: i64,
+        ) {
+            let base = Rate {
+                fee_base,
+                fee_per_hour: Vnd(per_hour),
+                fee_overnight: Vnd(overnight),
+                fee_daily_max: Vnd(cap),
+            };
+            let tariff = Tariff { base, types: BTreeMap::new() };
+            prop_assert!(tariff.fee("", entry_ms, exit_ms, &SiteZone::default()) >= Vnd(0));
+        }
+
+        #[test]
+        fn a_tariff_is_read_back_as_written(tariff in any_tariff()) {
+            let text = serde_json::to_string(&tariff).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Tariff>(&text).unwrap(), &tariff);
+            prop_assert_eq!(Tariff::from_json(&serde_json::from_str(&text).unwrap()), Ok(tariff));
+        }
     }
 }

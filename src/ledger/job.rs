@@ -1,18 +1,12 @@
 //! What the ledger is asked, and what it answers.
 
+use crate::domain::direction::Direction;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::replication::log::{Head, Run};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Direction {
-    Entry,
-    Exit,
-}
 
 /// A person or a machine at a gate asks for the barrier to open.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,21 @@
+//! Which way a car passes a gate.
+
+use serde::{Deserialize, Serialize};
+
+/// Into the site or out of it; `"ENTRY"` and `"EXIT"` in every text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Direction {
+    Entry,
+    Exit,
+}
+
+impl Direction {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entry => "ENTRY",
+            Self::Exit => "EXIT",
+        }
+    }
+}
