@@ -101,7 +101,7 @@ impl SiteZone {
     /// # Errors
     /// [`BadLocalText`] if the text has another shape or names no date.
     pub fn parse_local_text(&self, text: &str) -> Result<i64, BadLocalText> {
-        let shape_ok = text.len() == 19 && text.bytes().nth(10) == Some(b' ');
+        let shape_ok = text.len() == 19 && text.as_bytes().get(10) == Some(&b' ');
         let local: DateTime =
             if shape_ok { text.parse().map_err(|_| BadLocalText)? } else { return Err(BadLocalText) };
         let instant = self.0.zone.to_ambiguous_timestamp(local).compatible().map_err(|_| BadLocalText)?;
