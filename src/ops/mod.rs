@@ -1,1 +1,7 @@
-//! Log format, metrics, signals.
+//! What running a central needs besides its work: log format, metrics, clock, signals, disk space.
+
+pub mod clock;
+pub mod disk;
+pub mod log_format;
+pub mod metrics;
+pub mod signals;

@@ -1,0 +1,371 @@
+//! The one writer of a central: it owns the ledger, and alone decides and commits.
+//!
+//! - **Group commit.** Handlers only collect jobs; the commit runs once the mailbox is drained, without a timer. One
+//!   transaction takes what is queued, at most [`MAX_BATCH_EVENTS`] events.
+//! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
+//! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
+//! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+use log::{error, info};
+use tokio::sync::oneshot;
+
+use super::in_flight::Permit;
+use super::supervise::{InjectPanic, injected_panic};
+use crate::domain::ids::{Epoch, LogId};
+use crate::ledger::job::{Answer, Job, Refusal};
+use crate::ops::clock::Clock;
+use crate::ops::metrics::{Metrics, OriginLabel};
+use crate::replication::log::Run;
+
+/// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
+pub const MAX_BATCH_EVENTS: usize = 1000;
+/// A failing disk is logged at once and then this often.
+const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
+
+/// What one job came to.
+pub type Outcome = Result<Answer, Refusal>;
+
+/// Decide this, make it durable, then answer. Never cancelled once sent: who stops waiting finds it done or not done.
+///
+/// The reply channel closing without an answer means the writer failed; the job may or may not have happened.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Decide {
+    pub job: Job,
+    pub reply: oneshot::Sender<Outcome>,
+    /// Given back after the answer.
+    pub permit: Option<Permit>,
+}
+
+impl Decide {
+    /// A job without a permit and the channel its outcome comes on.
+    #[must_use]
+    pub fn new(job: Job) -> (Self, oneshot::Receiver<Outcome>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self { job, reply, permit: None }, outcome)
+    }
+}
+
+/// Several at once, in order.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DecideAll(pub Vec<Decide>);
+
+/// What was committed just now: own events and stored ones, by log. Sent after the answers.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Committed {
+    pub runs: Arc<[Run]>,
+}
+
+/// Who hears of commits from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AnnounceTo(pub Recipient<Committed>);
+
+/// The median clock offset to the peers, stamped into events from now on; `None`: unknown.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct SkewMeasured(pub Option<i64>);
+
+/// Tries a real commit, now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct Probe;
+
+/// Commit what is queued, write the WAL back into the database, and take nothing any more. The last message of a stop.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct Flush;
+
+/// What a batch came to. `outcomes` has one per job, in order.
+#[derive(Debug)]
+pub struct Decided {
+    pub outcomes: Vec<Outcome>,
+    pub committed: Vec<Run>,
+    pub cars_inside: u64,
+}
+
+/// What the writer drives: the ledger over its disk. Tests put one that fails here.
+pub trait Core: Send {
+    /// Decides all jobs in one transaction.
+    fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided;
+    /// One real commit that changes nothing.
+    ///
+    /// # Errors
+    /// Why nothing can be committed now.
+    fn probe(&mut self) -> Result<(), String>;
+    /// Writes everything back and closes the disk.
+    ///
+    /// # Errors
+    /// Why it could not; what was committed stays committed.
+    fn close(&mut self) -> Result<(), String>;
+}
+
+/// Whether commits succeed, as of the last one. Readable from any thread.
+#[derive(Debug, Default)]
+pub struct WriterHealth {
+    failing: Mutex<Option<String>>,
+}
+
+impl WriterHealth {
+    /// Why the last commit failed; `None`: it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, failure: Option<&str>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(str::to_owned);
+    }
+}
+
+pub struct DbWriter {
+    core: Box<dyn Core>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    health: Arc<WriterHealth>,
+    /// From gates: at most as many as there are permits.
+    gates: VecDeque<Decide>,
+    /// From links: bounded by what each link leaves unacknowledged.
+    runs: VecDeque<Decide>,
+    commit_due: bool,
+    closed: bool,
+    skew_ms: Option<i64>,
+    listener: Option<Recipient<Committed>>,
+    failing_since: Option<Instant>,
+    failure_logged: Option<Instant>,
+}
+
+impl DbWriter {
+    #[must_use]
+    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, health: Arc<WriterHealth>) -> Self {
+        Self {
+            core,
+            clock,
+            metrics,
+            health,
+            gates: VecDeque::new(),
+            runs: VecDeque::new(),
+            commit_due: false,
+            closed: false,
+            skew_ms: None,
+            listener: None,
+            failing_since: None,
+            failure_logged: None,
+        }
+    }
+
+    fn collect(&mut self, decide: Decide, context: &mut Context<Self>) {
+        if self.closed {
+            drop(decide.reply.send(Err(Refusal::NotDurable("this central is stopping".into()))));
+            return;
+        }
+        match decide.job {
+            Job::Store(_) => self.runs.push_back(decide),
+            _ => self.gates.push_back(decide),
+        }
+        self.schedule(context);
+    }
+
+    /// A spawned future is polled only once the mailbox is empty: that is the whole batching.
+    fn schedule(&mut self, context: &mut Context<Self>) {
+        if !self.commit_due {
+            self.commit_due = true;
+            context.spawn(wrap_future::<_, Self>(std::future::ready(())).map(|(), writer, context| {
+                writer.commit_due = false;
+                writer.commit();
+                if writer.queued() > 0 {
+                    writer.schedule(context);
+                }
+            }));
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.gates.len() + self.runs.len()
+    }
+
+    /// Gates first, then runs while there is room; one run always, so that no flood at the gates starves the links.
+    fn next_batch(&mut self) -> Vec<Decide> {
+        let mut events = self.gates.len().min(MAX_BATCH_EVENTS);
+        let mut batch: Vec<Decide> = self.gates.drain(..events).collect();
+        let mut first = true;
+        while let Some(decide) = self.runs.front() {
+            let weight = if let Job::Store(run) = &decide.job { run.events.len() } else { 1 };
+            if !first && events + weight > MAX_BATCH_EVENTS {
+                break;
+            }
+            first = false;
+            events += weight;
+            batch.extend(self.runs.pop_front());
+        }
+        batch
+    }
+
+    fn commit(&mut self) {
+        let batch = self.next_batch();
+        if batch.is_empty() {
+            return;
+        }
+        self.metrics.writer_queue.set(i64::try_from(self.queued() + batch.len()).unwrap_or(i64::MAX));
+        let mut jobs = Vec::with_capacity(batch.len());
+        let mut waiting = Vec::with_capacity(batch.len());
+        let mut from_peers = Vec::new();
+        for Decide { job, reply, permit } in batch {
+            if let Job::Store(run) = &job {
+                from_peers.push(run.log.clone());
+            }
+            jobs.push(job);
+            waiting.push((reply, permit));
+        }
+        let Ok(random) = getrandom::u64() else {
+            for (reply, _permit) in waiting {
+                drop(reply.send(Err(Refusal::NotDurable("the system gives no random numbers".into()))));
+            }
+            return;
+        };
+        let started = Instant::now();
+        let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
+        let took = started.elapsed();
+        let failure = decided.outcomes.iter().find_map(|outcome| match outcome {
+            Err(Refusal::NotDurable(reason)) => Some(reason.clone()),
+            _ => None,
+        });
+        // Who stopped waiting is not told; the permit goes back when its pair is dropped.
+        for (outcome, (reply, _permit)) in std::mem::take(&mut decided.outcomes).into_iter().zip(waiting) {
+            drop(reply.send(outcome));
+        }
+        self.record(&decided, &from_peers, took, failure);
+        if let Some(listener) = &self.listener
+            && !decided.committed.is_empty()
+        {
+            listener.do_send(Committed { runs: decided.committed.into() });
+        }
+        self.metrics.writer_queue.set(i64::try_from(self.queued()).unwrap_or(i64::MAX));
+    }
+
+    fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration, failure: Option<String>) {
+        self.metrics.cars_inside.set(i64::try_from(decided.cars_inside).unwrap_or(i64::MAX));
+        if let Some(reason) = failure {
+            self.failed(&reason);
+            return;
+        }
+        if decided.committed.is_empty() {
+            return;
+        }
+        let mut events = 0;
+        for run in &decided.committed {
+            let origin = if from_peers.contains(&run.log) { "peer" } else { "own" };
+            self.metrics.events.get_or_create(&OriginLabel { origin }).inc_by(run.events.len() as u64);
+            events += run.events.len();
+        }
+        self.metrics.commits.inc();
+        self.metrics.commit_events.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+        self.metrics.commit_seconds.observe(took.as_secs_f64());
+        self.succeeded();
+    }
+
+    fn failed(&mut self, reason: &str) {
+        let now = Instant::now();
+        self.metrics.commits_failed.inc();
+        self.health.set(Some(reason));
+        self.failing_since.get_or_insert(now);
+        if self.failure_logged.is_none_or(|logged| now.duration_since(logged) >= FAILURE_LOG_PERIOD) {
+            self.failure_logged = Some(now);
+            error!(event = "commit_failed", reason = reason; "cannot commit: gates are answered 503 until it works again");
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if let Some(since) = self.failing_since.take() {
+            self.health.set(None);
+            self.failure_logged = None;
+            let failed_s = since.elapsed().as_secs();
+            info!(event = "commit_recovered", failed_s = failed_s; "commits succeed again");
+        }
+    }
+}
+
+impl Actor for DbWriter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Decide> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, decide: Decide, context: &mut Self::Context) {
+        self.collect(decide, context);
+    }
+}
+
+impl Handler<DecideAll> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, all: DecideAll, context: &mut Self::Context) {
+        for decide in all.0 {
+            self.collect(decide, context);
+        }
+    }
+}
+
+impl Handler<AnnounceTo> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, to: AnnounceTo, _: &mut Self::Context) {
+        self.listener = Some(to.0);
+    }
+}
+
+impl Handler<SkewMeasured> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, skew: SkewMeasured, _: &mut Self::Context) {
+        self.skew_ms = skew.0;
+    }
+}
+
+impl Handler<Probe> for DbWriter {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        let probed = self.core.probe();
+        match &probed {
+            Ok(()) => self.succeeded(),
+            Err(reason) => self.failed(reason),
+        }
+        probed
+    }
+}
+
+impl Handler<Flush> for DbWriter {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        if self.closed {
+            return Ok(());
+        }
+        while self.queued() > 0 {
+            self.commit();
+        }
+        self.closed = true;
+        self.core.close()
+    }
+}
+
+impl Handler<InjectPanic> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use std::sync::mpsc;
+
+use super::*;
+use crate::domain::plate::PlateId;
+use crate::ledger::job::Detection;
+use crate::replication::log::ChainHash;
+
+/// Answers like a ledger would and tells how many jobs each transaction had.
+struct Fake {
+    batches: mpsc::Sender<usize>,
+    fail: bool,
+}
+
+impl Core for Fake {
+    fn process(&mut self, jobs: Vec<Job>, _: i64, _: Option<i64>, _: Epoch) -> Decided {
+        drop(self.batches.send(jobs.len()));
+        let mut committed = Vec::new();
+        let mut outcomes = Vec::new();
+        for job in jobs {
+            outcomes.push(match job {
+                _ if self.fail => Err(Refusal::NotDurable("disk full".into())),
+                Job::Store(run) => {
+                    let answer = Answer::Stored { log: run.log.clone(), head: run.head() };
+                    committed.push(run);
+                    Ok(answer)
+                }
+                _ => Ok(Answer::Closed { confirmed: true, event_id: None }),
+            });
+        }
+        Decided { outcomes, committed, cars_inside: 3 }
+    }
+
+    fn probe(&mut self) -> Result<(), String> {
+        if self.fail { Err("disk full".into()) } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn writer(fail: bool) -> (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterHealth>, Arc<Metrics>) {
+    let (batches, sizes) = mpsc::channel();
+    let health = Arc::new(WriterHealth::default());
+    let metrics = Metrics::new();
+    let core = Box::new(Fake { batches, fail });
+    (DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone()).start(), sizes, health, metrics)
+}
+
+fn gate_job() -> Job {
+    let plate = PlateId::parse("29A12345").unwrap();
+    Job::Detect(Detection { plate, plate_view: None, camera_type: String::new(), direction: None })
+}
+
+fn run_job(events: usize) -> Job {
+    let log: LogId = "central-2/9f86d081884c7d65".parse().unwrap();
+    let prev = ChainHash::genesis(&log);
+    Job::Store(Run { log, after: 0, prev, events: vec!["{}".into(); events], hash: prev })
+}
+
+fn send(writer: &actix::Addr<DbWriter>, job: Job) -> oneshot::Receiver<Outcome> {
+    let (decide, outcome) = Decide::new(job);
+    writer.do_send(decide);
+    outcome
+}
+
+#[actix::test]
+async fn what_is_queued_shares_one_transaction() {
+    let (writer, sizes, _, metrics) = writer(false);
+    let outcomes: Vec<_> = (0..40).map(|_| send(&writer, gate_job())).collect();
+    for outcome in outcomes {
+        outcome.await.unwrap().unwrap();
+    }
+    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [40]);
+    assert_eq!(metrics.cars_inside.get(), 3);
+    assert_eq!(metrics.writer_queue.get(), 0);
+}
+
+#[actix::test]
+async fn a_transaction_is_bounded_and_serves_gates_before_long_runs_but_always_one_run() {
+    let (writer, sizes, _, metrics) = writer(false);
+    let mut outcomes: Vec<_> = (0..3).map(|_| send(&writer, run_job(600))).collect();
+    outcomes.extend((0..1100).map(|_| send(&writer, gate_job())));
+    for outcome in outcomes {
+        outcome.await.unwrap().unwrap();
+    }
+    // 1000 gates and a run; 100 gates and a run; the last run.
+    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [1001, 101, 1]);
+    let text = metrics.render().unwrap();
+    assert!(text.contains(r#"parkmesh_events_total{origin="peer"} 1800"#), "{text}");
+}
+
+#[actix::test]
+async fn a_failed_commit_is_answered_to_all_its_jobs_and_seen_from_outside() {
+    let (writer, _sizes, health, metrics) = writer(true);
+    let outcomes: Vec<_> = (0..3).map(|_| send(&writer, gate_job())).collect();
+    for outcome in outcomes {
+        assert_eq!(outcome.await.unwrap(), Err(Refusal::NotDurable("disk full".into())));
+    }
+    assert_eq!(health.failure().as_deref(), Some("disk full"));
+    assert_eq!(metrics.commits_failed.get(), 1);
+    assert_eq!(writer.send(Probe).await.unwrap(), Err("disk full".into()));
+}
+
+#[actix::test]
+async fn commits_are_announced_after_their_answers() {
+    struct Listener(mpsc::Sender<usize>);
+    impl Actor for Listener {
+        type Context = Context<Self>;
+    }
+    impl Handler<Committed> for Listener {
+        type Result = ();
+        fn handle(&mut self, committed: Committed, _: &mut Self::Context) {
+            self.0.send(committed.runs.len()).unwrap();
+        }
+    }
+    let (writer, ..) = writer(false);
+    let (heard, announcements) = mpsc::channel();
+    let listener = Listener(heard).start();
+    writer.send(AnnounceTo(listener.clone().recipient())).await.unwrap();
+    send(&writer, run_job(1)).await.unwrap().unwrap();
+    send(&writer, gate_job()).await.unwrap().unwrap();
+    while listener.connected() && announcements.try_recv() != Ok(1) {
+        tokio::task::yield_now().await;
+    }
+    assert!(announcements.try_recv().is_err(), "nothing was committed by the second job");
+}
+
+#[actix::test]
+async fn a_flush_commits_what_is_queued_and_then_nothing_is_taken() {
+    let (writer, sizes, ..) = writer(false);
+    let queued = send(&writer, gate_job());
+    assert_eq!(writer.send(Flush).await.unwrap(), Ok(()));
+    queued.await.unwrap().unwrap();
+    assert!(matches!(send(&writer, gate_job()).await.unwrap(), Err(Refusal::NotDurable(_))));
+    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [1]);
+}
+
+#[actix::test]
+async fn who_waits_for_a_writer_that_panics_is_not_left_waiting() {
+    let (writer, ..) = writer(false);
+    writer.do_send(InjectPanic);
+    assert!(send(&writer, gate_job()).await.is_err());
+}

@@ -1,0 +1,306 @@
+//! Supervision: an actor that fails is built anew, and callers never hold a dead address.
+//!
+//! actix restarts an actor that stopped itself, with its old fields, and never one that panicked. Here it is the other
+//! way round: an actor that stops itself has done what it was for; one that panicked is replaced by a *new* one from its
+//! factory. Callers keep a [`Handle`], whose `addr()` is the current one.
+//!
+//! - Between restarts lies a back-off; more than [`BUDGET`] restarts within [`BUDGET_WINDOW`] are *fatal*: the process
+//!   closes in order and exits 70, and the service manager starts it again. An actor started by [`start_once`] has no
+//!   budget: its first panic is fatal.
+//! - Each restart is logged with its reason (`actor_restarted`) and counted.
+//! - An actor ends when all its handles are dropped, as actix actors do.
+//! - `stopping` and `stopped` of an actor run after a panic too: a second panic in them would abort the process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use log::{debug, error, warn};
+use tokio::sync::mpsc;
+
+use crate::ops::metrics::Metrics;
+
+/// Restarts allowed within [`BUDGET_WINDOW`].
+pub const BUDGET: usize = 5;
+pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
+/// The first restart is at once; from then on the pause doubles. With [`BUDGET`] the longest is 400 ms: a gate waits
+/// less than a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Something failed that cannot be repaired in place: the process has to close and start again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal {
+    pub actor: String,
+    pub reason: String,
+}
+
+/// What a supervisor needs from its surroundings. Cheap to clone.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub metrics: Arc<Metrics>,
+    /// Where to say that it is over; read by `app`.
+    pub fatal: mpsc::UnboundedSender<Fatal>,
+}
+
+impl Surroundings {
+    /// Says that an actor failed for good: the process closes.
+    pub fn give_up(&self, actor: String, reason: String) {
+        error!(event = "actor_fatal", actor = actor.as_str(), reason = reason.as_str(); "actor failed for good: closing");
+        // Nobody listens only when the process is closing already.
+        drop(self.fatal.send(Fatal { actor, reason }));
+    }
+}
+
+/// A stable way to a supervised actor: `addr()` is the current generation's address.
+pub struct Handle<A: Actor> {
+    slot: Arc<RwLock<Addr<A>>>,
+}
+
+impl<A: Actor> Clone for Handle<A> {
+    fn clone(&self) -> Self {
+        Self { slot: self.slot.clone() }
+    }
+}
+
+impl<A: Actor> fmt::Debug for Handle<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+impl<A: Actor> Handle<A> {
+    /// Ask for it anew for each message, or be ready to find it closed after a restart.
+    #[must_use]
+    pub fn addr(&self) -> Addr<A> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Starts a supervised actor on the current arbiter. `name` is its name in log lines and metrics.
+pub fn start<A, F>(surroundings: &Surroundings, name: impl Into<String>, mut factory: F) -> Handle<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
+    let first = Generation::new(&mut factory);
+    let slot = Arc::new(RwLock::new(first.addr.clone()));
+    spawn(keep(surroundings.clone(), name.into(), factory, first, Arc::downgrade(&slot)));
+    Handle { slot }
+}
+
+/// Starts an actor on an arbiter's thread whose first panic is fatal: it holds what cannot be built twice.
+///
+/// # Errors
+/// [`ArbiterGone`] if the arbiter has stopped.
+pub async fn start_once<A>(
+    arbiter: &actix::ArbiterHandle,
+    around: &Surroundings,
+    name: impl Into<String>,
+    build: impl FnOnce() -> A + Send + 'static,
+) -> Result<Addr<A>, ArbiterGone>
+where
+    A: Actor<Context = Context<A>>,
+{
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let around = around.clone();
+    let name = name.into();
+    arbiter.spawn_fn(move || {
+        let generation = Generation::new(build);
+        // A receiver that is gone no longer wants the actor: its only address is dropped here and it ends.
+        drop(reply.send(generation.addr));
+        spawn(async move {
+            if let Some(reason) = ended(&name, generation.run).await {
+                around.give_up(name, reason);
+            }
+        });
+    });
+    answer.await.map_err(|_| ArbiterGone)
+}
+
+/// The thread an actor should run on has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the arbiter has stopped")]
+pub struct ArbiterGone;
+
+/// One life of an actor.
+struct Generation<A: Actor<Context = Context<A>>> {
+    addr: Addr<A>,
+    run: actix::dev::ContextFut<A, Context<A>>,
+}
+
+impl<A: Actor<Context = Context<A>>> Generation<A> {
+    fn new(build: impl FnOnce() -> A) -> Self {
+        let context = Context::new();
+        let addr = context.address();
+        Self { addr, run: context.into_future(build()) }
+    }
+}
+
+/// Runs one life to its end: the reason if it was a panic, `None` if the actor stopped or its thread does.
+async fn ended<A: Actor<Context = Context<A>>>(
+    name: &str,
+    run: actix::dev::ContextFut<A, Context<A>>,
+) -> Option<String> {
+    match actix::spawn(run).await {
+        Ok(()) => {
+            debug!(event = "actor_stopped", actor = name; "actor stopped");
+            None
+        }
+        Err(error) if error.is_panic() => Some(panic_text(error.into_panic().as_ref())),
+        Err(_) => None,
+    }
+}
+
+async fn keep<A, F>(
+    around: Surroundings,
+    name: String,
+    mut factory: F,
+    first: Generation<A>,
+    slot: Weak<RwLock<Addr<A>>>,
+) where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
+    let mut restarts = Restarts::default();
+    let mut generation = first;
+    loop {
+        // The slot alone keeps the address alive: with the last handle the actor ends.
+        let Generation { addr, run } = generation;
+        drop(addr);
+        let Some(reason) = ended(&name, run).await else { return };
+        let Some(pause) = restarts.allow(Instant::now()) else { return around.give_up(name, reason) };
+        around.metrics.restarted(&name);
+        warn!(
+            event = "actor_restarted", actor = name.as_str(), reason = reason.as_str(),
+            pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), restarts = restarts.recent();
+            "actor failed and is built anew"
+        );
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        let Some(slot) = slot.upgrade() else { return };
+        // A factory that panics is a failure like any other, but there is nothing left to restart.
+        let built = guard(|| Generation::new(&mut factory));
+        generation = match built {
+            Ok(next) => next,
+            Err(reason) => return around.give_up(name, reason),
+        };
+        *slot.write().unwrap_or_else(PoisonError::into_inner) = generation.addr.clone();
+    }
+}
+
+/// Counts restarts within the window and says how long to wait before the next.
+#[derive(Debug, Default)]
+pub struct Restarts {
+    at: VecDeque<Instant>,
+}
+
+impl Restarts {
+    /// The pause before the restart that is due at `now`; `None`: the budget is spent.
+    pub fn allow(&mut self, now: Instant) -> Option<Duration> {
+        while self.at.front().is_some_and(|first| now.duration_since(*first) > BUDGET_WINDOW) {
+            self.at.pop_front();
+        }
+        let recent = self.at.len();
+        if recent >= BUDGET {
+            return None;
+        }
+        self.at.push_back(now);
+        match u32::try_from(recent) {
+            Ok(0) => Some(Duration::ZERO),
+            Ok(n) => Some(FIRST_PAUSE.saturating_mul(1 << (n - 1).min(10))),
+            Err(_) => None,
+        }
+    }
+
+    fn recent(&self) -> usize {
+        self.at.len()
+    }
+}
+
+/// Runs one message of an actor that actix cannot supervise (a `SyncArbiter`'s): a panic becomes an error with its text.
+///
+/// # Errors
+/// What the panic said.
+pub fn guard<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_text(payload.as_ref()))
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "panic without a text".to_owned()
+    }
+}
+
+/// Makes panics a log line (`panic`) instead of bare text on stderr. Once per process.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        error!(event = "panic", place = place.as_str(), reason = panic_text(info.payload()).as_str(); "panic");
+    }));
+}
+
+/// Makes the actor panic. Tests of supervision send it; a central honours it only when started for such tests.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct InjectPanic;
+
+/// The body of every `Handler<InjectPanic>`.
+///
+/// # Panics
+/// Always: that is its purpose.
+#[expect(clippy::panic, reason = "the fault that tests inject")]
+pub fn injected_panic() {
+    panic!("injected by a test");
+}
+
+/// The actors that tests can make panic, by name.
+#[derive(Clone, Default)]
+pub struct Faults {
+    actors: Arc<Mutex<BTreeMap<String, Box<dyn Fn() + Send>>>>,
+}
+
+impl Faults {
+    /// Makes an actor reachable for [`Faults::inject`]; a later one of that name replaces it.
+    pub fn register<A>(&self, name: impl Into<String>, handle: Handle<A>)
+    where
+        A: Actor<Context = Context<A>> + Handler<InjectPanic>,
+    {
+        self.register_fn(name, move || handle.addr().do_send(InjectPanic));
+    }
+
+    pub fn register_fn(&self, name: impl Into<String>, inject: impl Fn() + Send + 'static) {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Box::new(inject));
+    }
+
+    /// Makes that actor panic; the known names if there is none of this name.
+    ///
+    /// # Errors
+    /// The names there are.
+    pub fn inject(&self, name: &str) -> Result<(), Vec<String>> {
+        let actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        match actors.get(name) {
+            Some(inject) => {
+                inject();
+                Ok(())
+            }
+            None => Err(actors.keys().cloned().collect()),
+        }
+    }
+}
+
+/// Drives a future on the current arbiter without waiting for it.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    drop(actix::spawn(work));
+}
+
+#[cfg(test)]
+mod tests;

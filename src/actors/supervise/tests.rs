@@ -1,0 +1,122 @@
+use super::*;
+
+struct Counter {
+    generation: usize,
+}
+impl Actor for Counter {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "usize")]
+struct Ask;
+impl Handler<Ask> for Counter {
+    type Result = usize;
+    fn handle(&mut self, _: Ask, _: &mut Self::Context) -> usize {
+        self.generation
+    }
+}
+impl Handler<InjectPanic> for Counter {
+    type Result = ();
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}
+
+fn surroundings() -> (Surroundings, mpsc::UnboundedReceiver<Fatal>) {
+    let (fatal, fatals) = mpsc::unbounded_channel();
+    (Surroundings { metrics: Metrics::new(), fatal }, fatals)
+}
+
+fn counting() -> impl FnMut() -> Counter + Send {
+    let mut generation = 0;
+    move || {
+        generation += 1;
+        Counter { generation }
+    }
+}
+
+/// Asks until a living generation answers with at least `wanted`.
+async fn generation_of(handle: &Handle<Counter>, wanted: usize) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        if let Ok(generation) = handle.addr().send(Ask).await
+            && generation >= wanted
+        {
+            return generation;
+        }
+        assert!(Instant::now() < deadline, "no generation {wanted} in time");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix::test]
+async fn a_panicked_actor_is_replaced_by_a_new_one_behind_the_same_handle() {
+    let (around, _fatals) = surroundings();
+    let handle = start(&around, "counter", counting());
+    assert_eq!(generation_of(&handle, 1).await, 1);
+    assert!(handle.addr().send(InjectPanic).await.is_err());
+    assert_eq!(generation_of(&handle, 2).await, 2);
+    assert!(around.metrics.render().unwrap().contains(r#"parkmesh_restarts_total{actor="counter"} 1"#));
+}
+
+#[actix::test]
+async fn a_spent_budget_is_fatal() {
+    let (around, mut fatals) = surroundings();
+    let handle = start(&around, "counter", counting());
+    for generation in 1..=BUDGET + 1 {
+        generation_of(&handle, generation).await;
+        assert!(handle.addr().send(InjectPanic).await.is_err());
+    }
+    let fatal = fatals.recv().await.unwrap();
+    assert_eq!(fatal, Fatal { actor: "counter".into(), reason: "injected by a test".into() });
+}
+
+#[actix::test]
+async fn an_actor_without_a_budget_is_fatal_at_its_first_panic() {
+    let (around, mut fatals) = surroundings();
+    let arbiter = actix::Arbiter::new();
+    let handle = start_once(&arbiter.handle(), &around, "writer", || Counter { generation: 1 }).await.unwrap();
+    assert!(handle.send(InjectPanic).await.is_err());
+    assert_eq!(fatals.recv().await.unwrap().actor, "writer");
+    arbiter.stop();
+}
+
+#[actix::test]
+async fn an_actor_ends_with_its_last_handle() {
+    let (around, mut fatals) = surroundings();
+    let handle = start(&around, "counter", counting());
+    let addr = handle.addr().downgrade();
+    drop(handle);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while addr.upgrade().is_some_and(|addr| addr.connected()) {
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+    drop(around);
+    assert_eq!(fatals.recv().await, None);
+}
+
+#[test]
+fn pauses_double_and_old_restarts_are_forgiven() {
+    let mut restarts = Restarts::default();
+    let start = Instant::now();
+    let pauses: Vec<_> = (0..BUDGET + 1).map(|_| restarts.allow(start).map(|p| p.as_millis())).collect();
+    assert_eq!(pauses, [Some(0), Some(50), Some(100), Some(200), Some(400), None]);
+    let later = start + BUDGET_WINDOW + Duration::from_millis(1);
+    assert_eq!(restarts.allow(later), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_guarded_panic_is_an_error_with_its_text() {
+    assert_eq!(guard(|| 1), Ok(1));
+    assert_eq!(guard(injected_panic), Err("injected by a test".into()));
+}
+
+#[test]
+fn an_unknown_actor_is_answered_with_the_known_names() {
+    let faults = Faults::default();
+    faults.register_fn("a", || {});
+    assert_eq!(faults.inject("a"), Ok(()));
+    assert_eq!(faults.inject("b"), Err(vec!["a".to_owned()]));
+}

@@ -1,0 +1,119 @@
+//! The wall clock everything is stamped with. The only place that asks the machine for the time of day.
+//!
+//! A demo runs a day in minutes: `PARKMESH_CLOCK=<origin_wall_ms>,<anchor_unix_ms>,<speed>` makes the wall clock
+//! `origin + (machine's Unix ms - anchor) * speed`, so that several processes given the same value agree.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The environment variable that replaces the machine's clock.
+pub const CLOCK_VARIABLE: &str = "PARKMESH_CLOCK";
+
+/// Why [`CLOCK_VARIABLE`] is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{CLOCK_VARIABLE} is '<origin_wall_ms>,<anchor_unix_ms>,<speed>' with a speed above 0; got {0:?}")]
+pub struct ClockError(String);
+
+/// A clock that is cheap to copy and the same for everyone who holds a copy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    warp: Option<Warp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Warp {
+    origin_ms: i64,
+    anchor_ms: i64,
+    speed: f64,
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn machine() -> Self {
+        Self { warp: None }
+    }
+
+    /// The clock the environment asks for, else the machine's.
+    ///
+    /// # Errors
+    /// [`ClockError`] if the variable has another shape.
+    pub fn from_environment() -> Result<Self, ClockError> {
+        match std::env::var(CLOCK_VARIABLE) {
+            Ok(text) if !text.is_empty() => Self::parse(&text),
+            _ => Ok(Self::machine()),
+        }
+    }
+
+    /// # Errors
+    /// [`ClockError`] if `text` is not `<origin_wall_ms>,<anchor_unix_ms>,<speed>`.
+    pub fn parse(text: &str) -> Result<Self, ClockError> {
+        let refused = || ClockError(text.to_owned());
+        let mut parts = text.split(',').map(str::trim);
+        let (Some(origin), Some(anchor), Some(speed), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refused());
+        };
+        let speed: f64 = speed.parse().map_err(|_| refused())?;
+        if !(speed.is_finite() && speed > 0.0) {
+            return Err(refused());
+        }
+        let origin_ms = origin.parse().map_err(|_| refused())?;
+        let anchor_ms = anchor.parse().map_err(|_| refused())?;
+        Ok(Self { warp: Some(Warp { origin_ms, anchor_ms, speed }) })
+    }
+
+    /// Unix ms now.
+    #[must_use]
+    pub fn now_ms(self) -> i64 {
+        self.at(machine_ms())
+    }
+
+    /// Whether this is not the machine's clock.
+    #[must_use]
+    pub fn is_injected(self) -> bool {
+        self.warp.is_some()
+    }
+
+    /// What this clock shows when the machine's shows `unix_ms`.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "ms of some years, far below 2^53"
+    )]
+    fn at(self, unix_ms: i64) -> i64 {
+        match self.warp {
+            None => unix_ms,
+            Some(warp) => {
+                let passed_ms = unix_ms.saturating_sub(warp.anchor_ms) as f64 * warp.speed;
+                warp.origin_ms.saturating_add(passed_ms as i64)
+            }
+        }
+    }
+}
+
+fn machine_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_injected_clock_runs_from_its_origin_at_its_speed() {
+        let clock = Clock::parse("1000000,500,600").unwrap();
+        assert_eq!(clock.at(500), 1_000_000);
+        assert_eq!(clock.at(501), 1_000_600);
+        assert_eq!(clock.at(499), 999_400);
+        assert!(clock.is_injected());
+        assert!(!Clock::machine().is_injected());
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_named() {
+        for bad in ["", "1,2", "1,2,0", "1,2,-3", "1,2,NaN", "a,2,1", "1,2,3,4"] {
+            assert_eq!(Clock::parse(bad), Err(ClockError(bad.to_owned())), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Every number a central can be asked for at `/metrics` (OpenMetrics text). One struct, handed to whoever counts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// A gauge of whole numbers.
+pub type Level = Gauge<i64, AtomicI64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RouteLabels {
+    /// The route's pattern, never a path as requested: those are without number.
+    pub route: &'static str,
+    pub code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OriginLabel {
+    /// `own` or `peer`.
+    pub origin: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ActorLabel {
+    pub actor: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PeerLabel {
+    pub peer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LogLabel {
+    pub log: String,
+}
+
+/// The registry and a handle on every metric in it. Cheap to count on: atomics, no lock but in the families.
+pub struct Metrics {
+    registry: Registry,
+    /// Events committed, by where they were authored.
+    pub events: Family<OriginLabel, Counter>,
+    pub commits: Counter,
+    pub commits_failed: Counter,
+    /// Events per transaction.
+    pub commit_events: Histogram,
+    /// From the start of a transaction until it is synced.
+    pub commit_seconds: Histogram,
+    /// Jobs that wait for the writer.
+    pub writer_queue: Level,
+    /// Questions that wait for, or are with, a reader.
+    pub reader_queue: Level,
+    /// Edge requests between their acceptance and their answer, and those turned away for the bound on them.
+    pub edge_in_flight: Level,
+    pub edge_refused: Counter,
+    pub requests: Family<RouteLabels, Counter>,
+    pub request_seconds: Histogram,
+    pub restarts: Family<ActorLabel, Counter>,
+    /// 1: linked, 0: not, per configured peer.
+    pub links: Family<PeerLabel, Level>,
+    /// Unacknowledged bytes sent to a peer.
+    pub link_unacked_bytes: Family<PeerLabel, Level>,
+    /// Events known to exist elsewhere and not held here, per log.
+    pub log_lag: Family<LogLabel, Level>,
+    pub cars_inside: Level,
+    pub disk_free_bytes: Level,
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        // 1, 2, 4 .. 2048 events; 0.1 ms .. 3.3 s.
+        let commit_events = Histogram::new((0..12).map(|power| f64::from(1_u32 << power)));
+        let seconds = || Histogram::new((0..16).map(|power| 0.0001 * f64::from(1_u32 << power)));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("parkmesh"),
+            events: Family::default(),
+            commits: Counter::default(),
+            commits_failed: Counter::default(),
+            commit_events,
+            commit_seconds: seconds(),
+            writer_queue: Level::default(),
+            reader_queue: Level::default(),
+            edge_in_flight: Level::default(),
+            edge_refused: Counter::default(),
+            requests: Family::default(),
+            request_seconds: seconds(),
+            restarts: Family::default(),
+            links: Family::default(),
+            link_unacked_bytes: Family::default(),
+            log_lag: Family::default(),
+            cars_inside: Level::default(),
+            disk_free_bytes: Level::default(),
+        };
+        metrics.register();
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("events", "Events committed, by origin", self.events.clone());
+        registry.register("commits", "Transactions committed", self.commits.clone());
+        registry.register(
+            "commits_failed",
+            "Transactions that failed and were rolled back",
+            self.commits_failed.clone(),
+        );
+        registry.register("commit_events", "Events per transaction", self.commit_events.clone());
+        let seconds = Unit::Seconds;
+        let text = "Time of one transaction until it is synced";
+        registry.register_with_unit("commit", text, seconds.clone(), self.commit_seconds.clone());
+        registry.register("writer_queue", "Jobs waiting for the writer", self.writer_queue.clone());
+        registry.register("reader_queue", "Questions waiting for, or with, a reader", self.reader_queue.clone());
+        registry.register("edge_in_flight", "Edge requests accepted and not answered yet", self.edge_in_flight.clone());
+        registry.register(
+            "edge_refused",
+            "Edge requests turned away because too many were in flight",
+            self.edge_refused.clone(),
+        );
+        registry.register("requests", "HTTP answers, by route and status code", self.requests.clone());
+        let text = "Time of an HTTP request in the server";
+        registry.register_with_unit("request", text, seconds, self.request_seconds.clone());
+        registry.register("restarts", "Actors built anew after they failed", self.restarts.clone());
+        registry.register("link", "1 if the peer is linked", self.links.clone());
+        let text = "Bytes sent to a peer and not acknowledged yet";
+        registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.clone());
+        registry.register(
+            "log_lag_events",
+            "Events announced by others and not held here, by log",
+            self.log_lag.clone(),
+        );
+        registry.register("cars_inside", "Stays open now", self.cars_inside.clone());
+        registry.register_with_unit(
+            "disk_free",
+            "Room left for the database",
+            Unit::Bytes,
+            self.disk_free_bytes.clone(),
+        );
+    }
+
+    /// The OpenMetrics text.
+    ///
+    /// # Errors
+    /// A value cannot be written as text.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(8 * 1024);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    pub fn restarted(&self, actor: &str) {
+        self.restarts.get_or_create(&ActorLabel { actor: actor.to_owned() }).inc();
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_what_was_counted() {
+        let metrics = Metrics::new();
+        metrics.commits.inc();
+        metrics.restarted("peer_link");
+        metrics.requests.get_or_create(&RouteLabels { route: "/healthz", code: 200 }).inc();
+        metrics.commit_seconds.observe(0.002);
+        let text = metrics.render().unwrap();
+        for expected in [
+            "parkmesh_commits_total 1",
+            "parkmesh_restarts_total{actor=\"peer_link\"} 1",
+            "parkmesh_requests_total{route=\"/healthz\",code=\"200\"} 1",
+            "parkmesh_commit_seconds_count 1",
+            "# EOF",
+        ] {
+            assert!(text.contains(expected), "{expected} in\n{text}");
+        }
+    }
+}
