@@ -262,10 +262,12 @@ pub fn injected_panic() {
     panic!("injected by a test");
 }
 
+type Inject = Box<dyn Fn() + Send>;
+
 /// The actors that tests can make panic, by name.
 #[derive(Clone, Default)]
 pub struct Faults {
-    actors: Arc<Mutex<BTreeMap<String, Box<dyn Fn() + Send>>>>,
+    actors: Arc<Mutex<BTreeMap<String, Inject>>>,
 }
 
 impl Faults {

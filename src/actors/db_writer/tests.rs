@@ -13,7 +13,7 @@ struct Fake {
 
 impl Core for Fake {
     fn process(&mut self, jobs: Vec<Job>, _: i64, _: Option<i64>, _: Epoch) -> Decided {
-        drop(self.batches.send(jobs.len()));
+        let _ = self.batches.send(jobs.len());
         let mut committed = Vec::new();
         let mut outcomes = Vec::new();
         for job in jobs {
