@@ -1,0 +1,102 @@
+//! The HELLO: who is at the other end, and whether we may talk.
+
+use crate::domain::ids::CentralId;
+use crate::wire::frame::{ErrorFrame, Hello, Instance, Versions, code};
+
+/// The versions of the protocol this build speaks.
+pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
+
+/// Who this process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub central: CentralId,
+    pub instance: Instance,
+}
+
+/// Why a HELLO is not accepted. The dialler waits the longest back-off before it tries again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HelloRefusal {
+    #[error("no protocol version in common: ours {}..={}, theirs {}..={}", VERSIONS.min, VERSIONS.max, theirs.min, theirs.max)]
+    Version { theirs: Versions },
+    #[error("expected central {expected}, found {found}")]
+    Identity { expected: CentralId, found: CentralId },
+    #[error("central {0} is not configured as a peer here")]
+    NotConfigured(CentralId),
+    #[error("this address leads back to this central")]
+    SelfConnection,
+    #[error("another process uses the central id {0}")]
+    DuplicateCentralId(CentralId),
+    #[error("HELLO was expected")]
+    HelloExpected,
+}
+
+impl Identity {
+    /// The HELLO of this process.
+    #[must_use]
+    pub fn hello(&self, wall_ms: i64) -> Hello {
+        Hello {
+            versions: VERSIONS,
+            capabilities: Vec::new(),
+            central: self.central.clone(),
+            instance: self.instance,
+            wall_ms,
+        }
+    }
+
+    /// Whether the sender of `hello` may be talked to at all: not ourselves, not our double, a common version. An
+    /// acceptor asks this before it knows which peer it is, then looks the id up among its peers.
+    ///
+    /// # Errors
+    /// [`HelloRefusal`]; [`HelloRefusal::DuplicateCentralId`] is worth an alarm: someone else has our name.
+    pub fn check(&self, hello: &Hello) -> Result<(), HelloRefusal> {
+        if hello.instance == self.instance && hello.central == self.central {
+            return Err(HelloRefusal::SelfConnection);
+        }
+        if hello.central == self.central {
+            return Err(HelloRefusal::DuplicateCentralId(hello.central.clone()));
+        }
+        let theirs = hello.versions;
+        if theirs.min > theirs.max || theirs.min > VERSIONS.max || theirs.max < VERSIONS.min {
+            return Err(HelloRefusal::Version { theirs });
+        }
+        Ok(())
+    }
+
+    /// Whether the sender of `hello` is the peer that was dialled.
+    ///
+    /// # Errors
+    /// [`HelloRefusal`]
+    pub fn check_peer(&self, expected: &CentralId, hello: &Hello) -> Result<(), HelloRefusal> {
+        self.check(hello)?;
+        if hello.central != *expected {
+            return Err(HelloRefusal::Identity { expected: expected.clone(), found: hello.central.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl HelloRefusal {
+    /// The stable code in the ERROR frame.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => code::VERSION,
+            Self::Identity { .. } | Self::NotConfigured(_) => code::IDENTITY,
+            Self::SelfConnection => code::SELF_CONNECTION,
+            Self::DuplicateCentralId(_) => code::DUPLICATE_CENTRAL_ID,
+            Self::HelloExpected => code::HELLO_EXPECTED,
+        }
+    }
+
+    /// What the refused side is told before its socket is closed.
+    #[must_use]
+    pub fn frame(&self) -> ErrorFrame {
+        ErrorFrame { error: self.to_string(), code: self.code().to_owned() }
+    }
+}
+
+/// Whether an ERROR with this code says that trying again soon is pointless.
+#[must_use]
+pub fn is_refusal(error_code: &str) -> bool {
+    [code::VERSION, code::IDENTITY, code::DUPLICATE_CENTRAL_ID, code::SELF_CONNECTION].contains(&error_code)
+}

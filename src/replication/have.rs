@@ -1,0 +1,112 @@
+//! `have`: the map from a log to how far it is held, which is a central's whole replication state.
+//!
+//! Two centrals compare it by 256 digests, one per value of the first two hex digits of an epoch, and then exchange only
+//! the buckets that differ: a reconnect costs by what changed, not by the age of the site.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::log::Head;
+use crate::domain::ids::LogId;
+use crate::wire::frame::{Bucket, BucketDigest};
+
+/// How far each log is held. A log without events is not in it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Have {
+    heads: BTreeMap<LogId, Head>,
+}
+
+impl Have {
+    #[must_use]
+    pub fn head(&self, log: &LogId) -> Option<Head> {
+        self.heads.get(log).copied()
+    }
+
+    /// The head of a log, of an empty one if nothing of it is held.
+    #[must_use]
+    pub fn head_or_empty(&self, log: &LogId) -> Head {
+        self.head(log).unwrap_or_else(|| Head::empty(log))
+    }
+
+    /// The number of events held of a log.
+    #[must_use]
+    pub fn to(&self, log: &LogId) -> u64 {
+        self.heads.get(log).map_or(0, |head| head.to)
+    }
+
+    /// Sets how far a log is held.
+    pub fn set(&mut self, log: &LogId, head: Head) {
+        if head.to == 0 {
+            self.heads.remove(log);
+        } else if let Some(held) = self.heads.get_mut(log) {
+            *held = head;
+        } else {
+            self.heads.insert(log.clone(), head);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&LogId, Head)> {
+        self.heads.iter().map(|(log, head)| (log, *head))
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// The number of events held of all logs.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.heads.values().map(|head| head.to).sum()
+    }
+
+    /// The digests of the buckets that are not empty. Costs a pass over all logs.
+    #[must_use]
+    pub fn digests(&self) -> BTreeMap<Bucket, BucketDigest> {
+        let mut hashers: BTreeMap<Bucket, Sha256> = BTreeMap::new();
+        for (log, head) in self.iter() {
+            let hasher = hashers.entry(bucket_of(log)).or_default();
+            hasher.update(log.to_string().as_bytes());
+            // No log name has this byte: fields cannot run into each other.
+            hasher.update([0]);
+            hasher.update(head.to.to_be_bytes());
+            hasher.update(head.hash.0);
+        }
+        hashers.into_iter().map(|(bucket, hasher)| (bucket, first_bytes(hasher))).collect()
+    }
+
+    /// The buckets in which what a peer holds differs from what is held here.
+    #[must_use]
+    pub fn differing_buckets(&self, theirs: &BTreeMap<Bucket, BucketDigest>) -> BTreeSet<Bucket> {
+        let ours = self.digests();
+        ours.keys().chain(theirs.keys()).filter(|bucket| ours.get(bucket) != theirs.get(bucket)).copied().collect()
+    }
+
+    /// What is held of the logs in these buckets.
+    pub fn in_buckets<'a>(&'a self, buckets: &'a BTreeSet<Bucket>) -> impl Iterator<Item = (&'a LogId, Head)> {
+        self.iter().filter(|(log, _)| buckets.contains(&bucket_of(log)))
+    }
+}
+
+impl FromIterator<(LogId, Head)> for Have {
+    fn from_iter<I: IntoIterator<Item = (LogId, Head)>>(heads: I) -> Self {
+        Self { heads: heads.into_iter().filter(|(_, head)| head.to > 0).collect() }
+    }
+}
+
+#[must_use]
+pub fn bucket_of(log: &LogId) -> Bucket {
+    Bucket(log.epoch.bucket())
+}
+
+fn first_bytes(hasher: Sha256) -> BucketDigest {
+    let digest: [u8; 32] = hasher.finalize().into();
+    let (first, _) = digest.split_at(8);
+    BucketDigest(first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}

@@ -1,0 +1,63 @@
+//! What people are shown of one peer.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::ids::{CentralId, LogId};
+
+/// Where the link stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    Connected,
+    Connecting,
+    Disconnected,
+}
+
+/// A snapshot of one peer. Times are on the shell's monotonic clock (`_mono_ms`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerStatus {
+    pub peer: CentralId,
+    pub state: LinkState,
+    /// Since when that state holds.
+    pub since_mono_ms: u64,
+    /// Why the last link or dial ended.
+    pub last_error: Option<String>,
+    /// When the next dial is due, while disconnected.
+    pub next_dial_mono_ms: Option<u64>,
+    /// Failed attempts since the last success.
+    pub failed_dials: u32,
+    /// When the peer was last heard: any frame or pong.
+    pub last_heard_mono_ms: Option<u64>,
+    /// Round trip of the last answered ping.
+    pub round_trip_ms: Option<u64>,
+    /// The peer's wall clock minus ours, corrected by half the round trip.
+    pub clock_offset_ms: Option<i64>,
+    /// Events held here that the peer has not yet said it holds, by log; only logs that lag.
+    pub lag: BTreeMap<LogId, u64>,
+    /// Events bytes sent and not acknowledged.
+    pub unacked_bytes: usize,
+    /// Logs the peer takes from us, and those we take from it.
+    pub serving: usize,
+    pub following: usize,
+    /// The centrals the peer said it is linked with, and its digests, in its last HEARTBEAT.
+    pub links: Vec<CentralId>,
+    pub digests: BTreeMap<String, String>,
+    pub counters: Counters,
+}
+
+/// Since the process started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    pub frames_sent: u64,
+    pub frames_received: u64,
+    /// Frames of types this version does not know.
+    pub unknown_frames: u64,
+    /// Frames that could not be read.
+    pub bad_frames: u64,
+    pub events_sent: u64,
+    pub events_received: u64,
+    /// Links that came up.
+    pub links_up: u64,
+}
