@@ -18,7 +18,8 @@ pub enum Anomaly {
     ClockSkew,
     /// A person overrode the state of the lot.
     ManualOpening,
-    /// The fee could not be known for certain.
+    /// The fee could not be known for certain: the gate did not know this entry, the exit is stamped before the entry, or a
+    /// stay over 7 days was charged and no person had looked.
     FeeUncertain,
 }
 

@@ -8,6 +8,7 @@ pub mod money;
 pub mod plate;
 pub mod problem;
 pub mod row;
+pub mod stay;
 pub mod subscription;
 pub mod tariff;
 pub mod time;

@@ -51,6 +51,10 @@ pub struct ExitPart {
     pub duration: String,
     pub confidence: Option<f64>,
     pub manual: bool,
+    /// The fee was taken by a gate that did not know this entry (an exit with `stay: null`). `fee` and `duration` are as that
+    /// gate stated them; what would have been due is the fee rule over `entry_ms..exit_ms`, and whoever shows the row works
+    /// it out, for the rules of stays know no tariff.
+    pub entry_unknown: bool,
     /// The tariff version (a fact id in text) the fee was computed with; `None`: none was applied.
     pub tariff_version: Option<String>,
     /// The subscription that made the fee 0.
@@ -60,7 +64,7 @@ pub struct ExitPart {
 /// One stay, or one exit whose entry nobody saw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StayRow {
-    /// `{central}_{unix ms}_{plate}`; `~<8 hex>` appended if two entries claimed one id.
+    /// `{central}_{unix ms}_{plate}`; `~<8 hex>` appended if the id was already another stay's.
     pub stay_id: String,
     /// The central the entry was made at (of an exit without entry: the exit).
     pub source_central: String,
@@ -79,7 +83,7 @@ pub struct StayRow {
     pub status: StayStatus,
     /// The stay that superseded this one, if any.
     pub superseded_by: Option<String>,
-    /// All that was collected for this stay, double exits included.
+    /// All that was collected for this stay, double exits included. Of a void stay: nothing.
     pub collected: Vnd,
     pub anomalies: BTreeSet<Anomaly>,
     /// The ENTRY (of an exit without entry: the EXIT).
@@ -117,6 +121,7 @@ impl StayRow {
                 hasher.text(&exit.duration);
                 hasher.optional_number(exit.confidence.map(float_bits));
                 hasher.number(i64::from(exit.manual));
+                hasher.number(i64::from(exit.entry_unknown));
                 hasher.optional_text(exit.tariff_version.as_deref());
                 hasher.optional_text(exit.subscription_id.as_deref());
             }

@@ -1,0 +1,66 @@
+//! A fact: an event with its identity, and the order of facts.
+//!
+//! Facts are ordered by clock, ties by fact id. In the fold of a plate an EXIT or CONFIRMED is never earlier than just after
+//! the ENTRY it names, whatever the clocks said: see [`FoldKey`].
+
+use std::sync::Arc;
+
+use super::super::event::Event;
+use super::super::ids::{FactId, Hlc};
+
+/// An event with its identity. Of several events with one fact id (a predecessor's, heard by several centrals) the one with
+/// the lowest (hlc, log, seq) is the fact; [`super::resolve`] sees to that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    pub id: FactId,
+    pub event: Arc<Event>,
+}
+
+impl Fact {
+    /// The fact of an event of our own kind: its identity is its place in its log.
+    #[must_use]
+    pub fn authored(event: Arc<Event>) -> Self {
+        Self { id: event.fact_id(), event }
+    }
+
+    /// True if a predecessor said it, and we only wrote down what we heard.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        matches!(self.id, FactId::Heard(_))
+    }
+
+    /// The order of facts: "first", "latest" and "lowest" in every rule mean this.
+    #[must_use]
+    pub fn place(&self) -> (Hlc, &FactId) {
+        (self.event.hlc, &self.id)
+    }
+}
+
+/// The place of a fact in the fold of its plate.
+///
+/// No key is above its fact's own clock unless it was moved up to just after its ENTRY, whose clock is then in the same row.
+/// So a fact whose clock is above the `last_hlc` of every row of its plate has the greatest key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoldKey<'a> {
+    at: (Hlc, &'a FactId),
+    /// Of a fact moved up to just after `at`: its own place.
+    moved_from: Option<(Hlc, &'a FactId)>,
+}
+
+impl<'a> FoldKey<'a> {
+    /// Of an ENTRY, and of an exit that names no stay: its own place.
+    #[must_use]
+    pub fn of(fact: &'a Fact) -> Self {
+        Self { at: fact.place(), moved_from: None }
+    }
+
+    /// Of an EXIT or CONFIRMED that names `entry`: its own place, but no earlier than just after the entry.
+    #[must_use]
+    pub fn after(entry: &'a Fact, fact: &'a Fact) -> Self {
+        if fact.place() > entry.place() {
+            Self::of(fact)
+        } else {
+            Self { at: entry.place(), moved_from: Some(fact.place()) }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Stage 2: per effective plate a left fold with at most one open stay.
+//!
+//! A step looks at the state and says what changes; the change is made afterwards. So a step that panics has changed
+//! nothing, is skipped at its place, and the result still does not depend on the order of arrival.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::super::row::StayRow;
+use super::Resolution;
+use super::fact::Fact;
+use super::prepare::{Act, Deed, Prepared};
+
+/// The state of one plate. Rows and aliases are kept by the index of their claim.
+#[derive(Debug, Default)]
+pub(super) struct Lot {
+    rows: HashMap<usize, StayRow>,
+    /// Superseded entries, and exits that closed a stay they did not know: which stay they mean.
+    alias: HashMap<usize, usize>,
+    open: Option<usize>,
+}
+
+/// What one step changes.
+#[derive(Debug)]
+pub(super) struct Change {
+    rows: Vec<(usize, StayRow)>,
+    alias: Option<(usize, usize)>,
+    open: Option<usize>,
+}
+
+impl Lot {
+    /// The stay a claim means.
+    fn stay_of(&self, claim: usize) -> usize {
+        self.alias.get(&claim).copied().unwrap_or(claim)
+    }
+
+    fn open_row(&self) -> Option<(usize, &StayRow)> {
+        let open = self.open?;
+        Some((open, self.rows.get(&open)?))
+    }
+
+    fn apply(&mut self, change: Change) {
+        self.rows.extend(change.rows);
+        self.alias.extend(change.alias);
+        self.open = change.open;
+    }
+}
+
+/// One fact in the fold of its plate.
+///
+/// # Errors
+/// Why the fact makes no sense here.
+pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
+    match act.deed {
+        Deed::Enter { replaces } => {
+            let mut row = act.claim.row()?;
+            let index = act.claim.index;
+            let Some((open, open_row)) = lot.open_row() else {
+                return Ok(Change { rows: vec![(index, row)], alias: None, open: Some(index) });
+            };
+            if replaces.is_some_and(|replaced| lot.stay_of(replaced.index) == open) {
+                let mut left = open_row.clone();
+                left.leave_unseen(act.fact);
+                return Ok(Change { rows: vec![(open, left), (index, row)], alias: None, open: Some(index) });
+            }
+            row.supersede(&open_row.stay_id);
+            Ok(Change { rows: vec![(index, row)], alias: Some((index, open)), open: lot.open })
+        }
+        Deed::Confirm => {
+            let (stay, mut row) = named_row(lot, act)?;
+            if !row.confirm(act.fact) {
+                return Err("it confirms an exit whose entry nobody saw".to_owned());
+            }
+            Ok(Change { rows: vec![(stay, row)], alias: None, open: lot.open })
+        }
+        Deed::Leave => {
+            let (stay, mut row) = named_row(lot, act)?;
+            if !row.close(act.fact) {
+                return Err("it is no exit".to_owned());
+            }
+            Ok(Change { rows: vec![(stay, row)], alias: None, open: lot.open.filter(|open| *open != stay) })
+        }
+        Deed::LeaveUnknown => {
+            let index = act.claim.index;
+            let Some((open, open_row)) = lot.open_row() else {
+                return Ok(Change { rows: vec![(index, act.claim.row()?)], alias: None, open: None });
+            };
+            let mut row = open_row.clone();
+            if !row.close_unknown(act.fact) {
+                return Err("it is no exit".to_owned());
+            }
+            Ok(Change { rows: vec![(open, row)], alias: Some((index, open)), open: None })
+        }
+    }
+}
+
+fn named_row(lot: &Lot, act: &Act<'_, '_>) -> Result<(usize, StayRow), String> {
+    let stay = lot.stay_of(act.claim.index);
+    let row = lot.rows.get(&stay).ok_or("the fact that began its stay was skipped")?;
+    Ok((stay, row.clone()))
+}
+
+/// [`super::resolve`] with another step: tests give one that panics.
+pub(super) fn resolve_with<S>(facts: &[Fact], step: S) -> Resolution
+where
+    S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
+{
+    let prepared = Prepared::of(facts);
+    let (acts, mut outcome) = prepared.acts();
+    for mut acts in acts.into_values() {
+        acts.sort_by_key(|act| act.key);
+        let mut lot = Lot::default();
+        for act in &acts {
+            match guarded(|| step(&lot, act)) {
+                Ok(change) => lot.apply(change),
+                Err(reason) => outcome.quarantined.push((act.fact.id.clone(), reason)),
+            }
+        }
+        outcome.rows.extend(lot.rows.into_values());
+    }
+    for claim in prepared.void_claims() {
+        match guarded(|| claim.row()) {
+            Ok(mut row) => {
+                row.remove();
+                outcome.rows.push(row);
+            }
+            Err(reason) => outcome.quarantined.push((claim.fact.id.clone(), reason)),
+        }
+    }
+    outcome.rows.sort_by(|a, b| a.stay_id.cmp(&b.stay_id));
+    outcome.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
+    outcome.waiting.sort();
+    outcome.quarantined.sort();
+    debug_assert!(outcome.rows.is_sorted_by(|a, b| a.stay_id < b.stay_id), "two rows have one stay id");
+    outcome
+}
+
+/// Runs a step that only looks at shared state, so that nothing is half-changed when it panics.
+fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| Err(format!("a step panicked: {}", text_of(&*panic))))
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

@@ -1,0 +1,54 @@
+//! Which facts can matter to each other.
+//!
+//! Facts that share no link, directly or through others, do not influence each other: resolving them apart or together gives
+//! the same rows. So a refold needs the facts reached from the changed ones by links, and no others.
+
+use super::super::event::Body;
+use super::super::ids::FactId;
+use super::super::plate::PlateId;
+use super::fact::Fact;
+use super::row_steps::UNIQUE_MARK;
+
+/// Something two facts can have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// A stay id as recorded, up to the first `~`.
+    Stay(String),
+    /// A plate as recorded: of an entry or exit, or the new one of a correction.
+    Plate(PlateId),
+    /// A request of an edge.
+    Request { edge_id: String, request_id: String },
+    /// A fact itself; a void has those it removes too.
+    Fact(FactId),
+}
+
+/// All links of a fact of a stay, without duplicates; none for a tariff, a subscription or an unknown type.
+#[must_use]
+pub fn links(fact: &Fact) -> Vec<Link> {
+    let event = &*fact.event;
+    if matches!(event.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. }) {
+        return Vec::new();
+    }
+    let mut links = vec![Link::Fact(fact.id.clone())];
+    links.extend(event.event_id.as_deref().map(stay));
+    links.extend(event.exit_stay().map(stay));
+    links.extend(event.recorded_plate().cloned().map(Link::Plate));
+    links.extend(
+        event.request().map(|(edge_id, request_id)| Link::Request {
+            edge_id: edge_id.to_owned(),
+            request_id: request_id.to_owned(),
+        }),
+    );
+    match &event.body {
+        Body::Entry(entry) => links.extend(entry.replaces.as_deref().map(stay)),
+        Body::Void(void) => links.extend(void.removes.iter().cloned().map(Link::Fact)),
+        _ => {}
+    }
+    links.sort();
+    links.dedup();
+    links
+}
+
+fn stay(id: &str) -> Link {
+    Link::Stay(id.split(UNIQUE_MARK).next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,72 @@
+//! What the facts about stays mean: `resolve`.
+//!
+//! **State is a function of the set of facts.** The order in which facts arrived, and how often, is not an input, so two
+//! centrals that hold the same facts show the same history. Nothing here knows a clock, a disk or a tariff.
+//!
+//! | step | file | question |
+//! |---|---|---|
+//! | order | `fact.rs` | which fact comes first |
+//! | stage 1 | `request.rs`, `repeats.rs` | which facts are one and the same |
+//! | stage 1 | `claims.rs`, `prepare.rs` | which fact names which stay, as corrected; what is void; what waits |
+//! | stage 2 | `fold.rs`, `row_steps.rs` | per effective plate, in order: who is inside, what each fact does to a row |
+//!
+//! Invariants, each with a property test: one result for every order and duplication of the same facts; at most one open
+//! stay per effective plate; the takings are the exits that are neither void nor repeats; facts without a common
+//! [`Link`] do not influence each other; the fact with the greatest key is one step.
+//!
+//! Precondition: two different events never share a log and a number (their logs' hash chains see to it).
+
+mod claims;
+mod fact;
+mod fold;
+mod links;
+mod prepare;
+mod repeats;
+mod request;
+mod row_steps;
+#[cfg(test)]
+mod tests;
+
+pub use fact::{Fact, FoldKey};
+pub use links::{Link, links};
+pub use request::{REQUEST_WINDOW_MS, same_request};
+pub use row_steps::{LONG_STAY_MS, MAX_SKEW_MS};
+
+use super::ids::FactId;
+use super::money::Vnd;
+use super::row::StayRow;
+
+/// What was taken at an exit. The sum over all is the revenue, whatever became of the stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taking {
+    pub fact: FactId,
+    /// Where, as the exit says.
+    pub central: String,
+    pub edge_id: String,
+    /// When, Unix ms: decides the site day it counts for.
+    pub exit_ms: i64,
+    pub fee: Vnd,
+}
+
+/// What a set of facts means. Every list is sorted by its first field, so equal sets give equal values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resolution {
+    /// One per stay, superseded and void ones included, and one per exit whose entry nobody saw. Stay ids are unique.
+    pub rows: Vec<StayRow>,
+    /// One per EXIT that is neither void nor a repeat, those that wait or are quarantined included.
+    pub takings: Vec<Taking>,
+    /// Facts that name a stay whose entry is not among the facts. They have no effect on rows yet.
+    pub waiting: Vec<FactId>,
+    /// Each repeat with the fact it repeats (which is not itself a repeat).
+    pub repeats: Vec<(FactId, FactId)>,
+    /// Facts that were skipped at their place, and why: they made no sense, or the step panicked. The fold went on from the
+    /// state before them.
+    pub quarantined: Vec<(FactId, String)>,
+}
+
+/// What the facts mean, of any number of plates, in any order and with any duplication. Facts that are not about stays are
+/// ignored. Costs O(n log n).
+#[must_use]
+pub fn resolve(facts: &[Fact]) -> Resolution {
+    fold::resolve_with(facts, fold::step)
+}

@@ -1,0 +1,168 @@
+//! Stage 1, put together: what the fold needs, plate by plate.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::event::Body;
+use super::super::ids::FactId;
+use super::super::plate::PlateId;
+use super::claims::{Claim, Claims, NO_PLATE};
+use super::fact::{Fact, FoldKey};
+use super::repeats::{Repeats, distinct};
+use super::{Resolution, Taking};
+
+/// The facts after stage 1.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    /// Distinct, in order.
+    facts: Vec<&'a Fact>,
+    repeats: Repeats<'a>,
+    claims: Claims<'a>,
+    void: HashSet<&'a FactId>,
+}
+
+/// What a fact asks of the fold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed<'p, 'a> {
+    /// An entry; its author was told of the open stay `replaces` and overrode it.
+    Enter { replaces: Option<&'p Claim<'a>> },
+    /// The barrier closed behind the car of the claim.
+    Confirm,
+    /// The car of the claim left.
+    Leave,
+    /// The car left, and the gate knew no entry (or a void one).
+    LeaveUnknown,
+}
+
+/// One step of the fold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Act<'p, 'a> {
+    pub(super) key: FoldKey<'a>,
+    pub(super) fact: &'a Fact,
+    /// The claim the fact makes, or names.
+    pub(super) claim: &'p Claim<'a>,
+    pub(super) deed: Deed<'p, 'a>,
+}
+
+/// The acts of each effective plate, not yet in order.
+pub(super) type Acts<'p, 'a> = BTreeMap<&'p PlateId, Vec<Act<'p, 'a>>>;
+
+/// Which stay an exit names: two names of one stay are the same stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Named<'a> {
+    Known(usize),
+    Unknown(&'a str),
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn of(facts: &'a [Fact]) -> Self {
+        let facts = distinct(facts);
+        let mut repeats = Repeats::of(&facts);
+        let mut claims = Claims::of(&facts, &repeats);
+        let exits = facts.iter().filter_map(|fact| {
+            let stay = fact.event.exit_stay()?;
+            Some((claims.named(stay).map_or(Named::Unknown(stay), |claim| Named::Known(claim.index)), *fact))
+        });
+        repeats.add_exit_copies(exits.collect());
+        let void = removed(&facts, &repeats);
+        claims.set_void(&facts, &repeats, &void);
+        claims.set_corrections(&facts);
+        Self { facts, repeats, claims, void }
+    }
+
+    /// The void claims that have a row: every entry; an exit only if a void names its own row, for otherwise it was removed as
+    /// a part of another stay.
+    pub(super) fn void_claims(&self) -> impl Iterator<Item = &Claim<'a>> {
+        let has_row = |claim: &&Claim<'a>| matches!(claim.fact.event.body, Body::Entry(_)) || !claim.voids.is_empty();
+        self.claims.iter().filter(|claim| claim.void).filter(has_row)
+    }
+
+    /// The acts, and what is known without folding: takings, what waits, repeats, what makes no sense.
+    pub(super) fn acts(&self) -> (Acts<'_, 'a>, Resolution) {
+        let mut acts = Acts::new();
+        let mut outcome = Resolution { repeats: self.repeats.sorted(), ..Resolution::default() };
+        for &fact in self.facts.iter().filter(|fact| !self.repeats.contains(&fact.id)) {
+            if !self.void.contains(&fact.id) {
+                outcome.takings.extend(taking(fact));
+            }
+            match self.finding(fact) {
+                Finding::Act(act) => match &act.claim.plate {
+                    Some(plate) => acts.entry(plate).or_default().push(act),
+                    None => outcome.quarantined.push((fact.id.clone(), NO_PLATE.to_owned())),
+                },
+                Finding::Waits => outcome.waiting.push(fact.id.clone()),
+                Finding::Settled => {}
+                Finding::NoStay => outcome.quarantined.push((fact.id.clone(), "it names no stay".to_owned())),
+            }
+        }
+        (acts, outcome)
+    }
+
+    fn finding(&self, fact: &'a Fact) -> Finding<'_, 'a> {
+        if let Some(claim) = self.claims.made_by(&fact.id) {
+            if claim.void {
+                return Finding::Settled;
+            }
+            let deed = match &fact.event.body {
+                Body::Entry(entry) => {
+                    Deed::Enter { replaces: entry.replaces.as_deref().and_then(|id| self.claims.named(id)) }
+                }
+                _ => Deed::LeaveUnknown,
+            };
+            return Finding::Act(Act { key: FoldKey::of(fact), fact, claim, deed });
+        }
+        let (name, deed) = match &fact.event.body {
+            Body::Confirmed(_) => (fact.event.event_id.as_deref(), Some(Deed::Confirm)),
+            Body::Exit(_) => (fact.event.exit_stay(), Some(Deed::Leave)),
+            _ => (fact.event.event_id.as_deref(), None),
+        };
+        if deed.is_some() && self.void.contains(&fact.id) {
+            return Finding::Settled;
+        }
+        let Some(name) = name else { return Finding::NoStay };
+        match (self.claims.named(name), deed) {
+            (None, _) => Finding::Waits,
+            // Only a confirmation: an exit whose entry is void makes a claim.
+            (Some(claim), _) if claim.void => Finding::Settled,
+            (Some(_), None) => Finding::Settled,
+            (Some(claim), Some(deed)) => Finding::Act(Act { key: FoldKey::after(claim.fact, fact), fact, claim, deed }),
+        }
+    }
+}
+
+/// What stage 1 makes of one fact that is no repeat.
+enum Finding<'p, 'a> {
+    Act(Act<'p, 'a>),
+    /// It names an unknown stay.
+    Waits,
+    /// It is void, or had its whole effect in stage 1.
+    Settled,
+    /// It should name a stay and does not.
+    NoStay,
+}
+
+/// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.
+fn removed<'a>(facts: &[&'a Fact], repeats: &Repeats<'a>) -> HashSet<&'a FactId> {
+    let voids = facts.iter().filter_map(|fact| match &fact.event.body {
+        Body::Void(void) => Some(&void.removes),
+        _ => None,
+    });
+    let mut removed = HashSet::new();
+    for id in voids.flatten() {
+        removed.insert(id);
+        removed.extend(repeats.first_of(id).map(|first| &first.id));
+    }
+    removed
+}
+
+fn taking(fact: &Fact) -> Option<Taking> {
+    match &fact.event.body {
+        Body::Exit(exit) => Some(Taking {
+            fact: fact.id.clone(),
+            central: exit.exit_central.clone(),
+            edge_id: exit.exit_edge.clone(),
+            exit_ms: fact.event.timestamp_ms,
+            fee: exit.fee,
+        }),
+        _ => None,
+    }
+}

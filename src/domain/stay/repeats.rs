@@ -1,0 +1,112 @@
+//! Stage 1: which facts are one and the same.
+//!
+//! A repeat never opens, closes or earns; its first does. No first is a repeat itself.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use super::super::event::Body;
+use super::super::ids::FactId;
+use super::super::plate::PlateId;
+use super::fact::Fact;
+use super::request::{REQUEST_WINDOW_MS, RequestKey};
+
+/// The facts about stays, each once, in order. Of several events with one fact id the lowest (hlc, log, seq) is the fact.
+pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
+    let mut sorted: Vec<&Fact> = facts
+        .iter()
+        .filter(|fact| !matches!(fact.event.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. }))
+        .collect();
+    sorted.sort_by_key(|fact| (fact.event.hlc, &fact.id, &fact.event.log, fact.event.seq));
+    let mut seen = HashSet::with_capacity(sorted.len());
+    sorted.retain(|fact| seen.insert(&fact.id));
+    sorted
+}
+
+/// Repeats with the fact each repeats.
+#[derive(Debug, Default)]
+pub(super) struct Repeats<'a>(HashMap<&'a FactId, &'a Fact>);
+
+impl<'a> Repeats<'a> {
+    /// Requests asked twice, then what was heard of one entry twice. `facts` are in order.
+    pub(super) fn of(facts: &[&'a Fact]) -> Self {
+        let mut repeats = Self::default();
+        repeats.add_requests(facts);
+        repeats.add_entry_copies(facts);
+        repeats
+    }
+
+    pub(super) fn contains(&self, fact: &FactId) -> bool {
+        self.0.contains_key(fact)
+    }
+
+    /// The fact that counts for this one: the first if it is a repeat, else `None`.
+    pub(super) fn first_of(&self, fact: &FactId) -> Option<&'a Fact> {
+        let first = *self.0.get(fact)?;
+        // A request's first can itself turn out to be a copy, which is never a repeat again.
+        Some(self.0.get(&first.id).copied().unwrap_or(first))
+    }
+
+    pub(super) fn sorted(&self) -> Vec<(FactId, FactId)> {
+        let mut pairs: Vec<_> =
+            self.0.keys().filter_map(|id| Some(((*id).clone(), self.first_of(id)?.id.clone()))).collect();
+        pairs.sort();
+        pairs
+    }
+
+    /// The first of a request opens a window; what falls into it repeats the first, what comes later opens the next.
+    fn add_requests(&mut self, facts: &[&'a Fact]) {
+        let mut firsts: HashMap<RequestKey<'a>, &'a Fact> = HashMap::new();
+        for &fact in facts {
+            let Some(key) = RequestKey::of(&fact.event) else { continue };
+            match firsts.get(&key) {
+                Some(first) if fact.event.hlc.ms() - first.event.hlc.ms() <= REQUEST_WINDOW_MS => {
+                    self.0.insert(&fact.id, first);
+                }
+                _ => {
+                    firsts.insert(key, fact);
+                }
+            }
+        }
+    }
+
+    /// Entries with one event id and one recorded plate, told by predecessors, are one entry.
+    fn add_entry_copies(&mut self, facts: &[&'a Fact]) {
+        let entries = facts.iter().copied().filter_map(|fact| match &fact.event.body {
+            Body::Entry(entry) => Some(((fact.event.event_id.as_deref(), &entry.plate_id), fact)),
+            _ => None,
+        });
+        let copies: Vec<((Option<&str>, &PlateId), &Fact)> = entries.collect();
+        self.add_copies(copies);
+    }
+
+    /// Exits of one stay in one second with one fee, told by predecessors, are one exit. Each comes with the stay it names.
+    pub(super) fn add_exit_copies<S: Copy + Eq + Hash>(&mut self, exits: Vec<(S, &'a Fact)>) {
+        let keyed = exits.into_iter().filter_map(|(stay, fact)| match &fact.event.body {
+            Body::Exit(exit) => Some(((stay, fact.event.timestamp_ms.div_euclid(1_000), exit.fee), fact)),
+            _ => None,
+        });
+        self.add_copies(keyed.collect());
+    }
+
+    /// Of facts with one key, in order, those heard from predecessors repeat the first authored one; without an authored one,
+    /// the first. Authored ones are never copies: two of our centrals said that two things happened.
+    fn add_copies<K: Eq + Hash + Copy>(&mut self, keyed: Vec<(K, &'a Fact)>) {
+        let mut originals: HashMap<K, &'a Fact> = HashMap::new();
+        let candidates: Vec<_> = keyed.into_iter().filter(|(_, fact)| !self.contains(&fact.id)).collect();
+        for (key, fact) in &candidates {
+            let original = originals.entry(*key).or_insert(fact);
+            if original.is_heard() && !fact.is_heard() {
+                *original = fact;
+            }
+        }
+        for (key, fact) in candidates {
+            match originals.get(&key) {
+                Some(original) if fact.is_heard() && original.id != fact.id => {
+                    self.0.insert(&fact.id, original);
+                }
+                _ => {}
+            }
+        }
+    }
+}

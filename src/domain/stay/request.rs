@@ -1,0 +1,43 @@
+//! When two events answer one request: an edge that heard no answer asks again, perhaps at another central.
+
+use super::super::event::{Body, Event};
+use super::super::money::Vnd;
+use super::super::plate::PlateId;
+
+/// How far apart, in ms of their clocks, two events can be and still be one request: 7 days, as long as an edge's request id
+/// is remembered.
+pub const REQUEST_WINDOW_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// What must be equal for two events to be one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RequestKey<'a> {
+    edge_id: &'a str,
+    request_id: &'a str,
+    is_exit: bool,
+    plate: Option<&'a PlateId>,
+    force: bool,
+    requested_fee: Option<Vnd>,
+}
+
+impl<'a> RequestKey<'a> {
+    /// `None`: the event is no ENTRY or EXIT, or carries no request id.
+    pub(super) fn of(event: &'a Event) -> Option<Self> {
+        let (edge_id, request_id) = event.request()?;
+        let (is_exit, force, requested_fee) = match &event.body {
+            Body::Entry(entry) => (false, entry.force, None),
+            Body::Exit(exit) => (true, exit.force, exit.requested_fee),
+            _ => return None,
+        };
+        Some(Self { edge_id, request_id, is_exit, plate: event.recorded_plate(), force, requested_fee })
+    }
+}
+
+/// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, and their clocks
+/// are at most [`REQUEST_WINDOW_MS`] apart. Of more than two the first opens the window.
+///
+/// The plate is the recorded one, so an author records the plate that was asked for, not the corrected one.
+#[must_use]
+pub fn same_request(a: &Event, b: &Event) -> bool {
+    let within_window = a.hlc.ms().abs_diff(b.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
+    within_window && RequestKey::of(a).is_some_and(|key| RequestKey::of(b) == Some(key))
+}

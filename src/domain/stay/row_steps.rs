@@ -1,0 +1,216 @@
+//! What one fact does to one row. The fold of [`super::resolve`] and the ledger's fast path both go through here, so that they
+//! cannot disagree.
+//!
+//! A step that does not apply (another type of event) changes nothing and says so.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::super::anomaly::Anomaly;
+use super::super::event::{Body, Event, Exit};
+use super::super::ids::FactId;
+use super::super::money::Vnd;
+use super::super::plate::PlateId;
+use super::super::row::{ExitPart, StayRow, StayStatus};
+use super::fact::Fact;
+
+/// A clock further than this from its peers' is an anomaly, in ms. Edges and people notice a minute.
+pub const MAX_SKEW_MS: u64 = 60_000;
+
+/// A stay longer than this is charged only after a person looked, in ms: 7 days. Unforced, its fee is uncertain.
+pub const LONG_STAY_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// Separates the id a stay was given from what makes it unique. An id that comes with one is always made unique.
+pub(super) const UNIQUE_MARK: char = '~';
+
+impl StayRow {
+    /// The row of a stay that begins with this ENTRY. `None`: the fact is no ENTRY.
+    #[must_use]
+    pub fn opened(fact: &Fact) -> Option<Self> {
+        let event = &*fact.event;
+        let Body::Entry(entry) = &event.body else { return None };
+        let mut row = Self {
+            stay_id: own_stay_id(event.event_id.as_deref()?, &fact.id),
+            source_central: event.source_central.clone(),
+            edge_id: entry.edge_id.clone(),
+            plate_id: entry.plate_id.clone(),
+            plate_view: entry.plate_view.clone(),
+            camera_type: entry.camera_type.clone(),
+            entry_ms: event.timestamp_ms,
+            entry_confidence: entry.confidence,
+            entry_manual: entry.force,
+            confirmed_ms: None,
+            exit: None,
+            status: StayStatus::In,
+            superseded_by: None,
+            collected: Vnd(0),
+            anomalies: BTreeSet::new(),
+            entry_fact: fact.id.clone(),
+            confirm_fact: None,
+            last_hlc: event.hlc,
+        };
+        if entry.force {
+            row.anomalies.insert(Anomaly::ManualOpening);
+        }
+        row.touch(event);
+        Some(row)
+    }
+
+    /// The row of an exit whose entry nobody saw: status OUT from the start, the fee taken. `None`: the fact is no EXIT, or
+    /// it states no plate and `plate` gives none.
+    #[must_use]
+    pub fn exited_without_entry(fact: &Fact, plate: Option<&PlateId>) -> Option<Self> {
+        let event = &*fact.event;
+        let Body::Exit(exit) = &event.body else { return None };
+        let plate = plate.or(exit.plate_id.as_ref())?;
+        let mut row = Self {
+            stay_id: own_stay_id(event.event_id.as_deref()?, &fact.id),
+            source_central: event.source_central.clone(),
+            edge_id: exit.exit_edge.clone(),
+            plate_id: plate.clone(),
+            plate_view: exit.plate_view.clone().unwrap_or_else(|| plate.as_str().to_owned()),
+            camera_type: exit.camera_type.clone().unwrap_or_default(),
+            entry_ms: event.timestamp_ms,
+            entry_confidence: None,
+            entry_manual: false,
+            confirmed_ms: None,
+            exit: None,
+            status: StayStatus::In,
+            superseded_by: None,
+            collected: Vnd(0),
+            anomalies: BTreeSet::from([Anomaly::ExitWithoutEntry]),
+            entry_fact: fact.id.clone(),
+            confirm_fact: None,
+            last_hlc: event.hlc,
+        };
+        row.end(fact, exit, true);
+        Some(row)
+    }
+
+    /// True if this row is an exit whose entry nobody saw.
+    #[must_use]
+    pub fn is_exit_alone(&self) -> bool {
+        self.anomalies.contains(&Anomaly::ExitWithoutEntry)
+    }
+
+    /// The barrier closed behind the car. The first confirmation counts, later ones leave only their clock. `false`: the fact
+    /// is no CONFIRMED, or this row has no entry; nothing changed.
+    #[must_use = "false means that nothing was done"]
+    pub fn confirm(&mut self, fact: &Fact) -> bool {
+        let confirms = matches!(fact.event.body, Body::Confirmed(_)) && !self.is_exit_alone();
+        if confirms {
+            if self.confirm_fact.is_none() {
+                self.confirmed_ms = Some(fact.event.timestamp_ms);
+                self.confirm_fact = Some(fact.id.clone());
+            }
+            self.touch(&fact.event);
+        }
+        confirms
+    }
+
+    /// An EXIT of this stay: closes it if it is open or was left unseen; of one that is already out it is a double exit, whose
+    /// fee counts as collected. `false`: the fact is no EXIT; nothing changed.
+    #[must_use = "false means that nothing was done"]
+    pub fn close(&mut self, fact: &Fact) -> bool {
+        self.close_with(fact, false)
+    }
+
+    /// An EXIT by a gate that did not know this entry closes it all the same (see [`ExitPart::entry_unknown`]). `false`: the
+    /// fact is no EXIT; nothing changed.
+    #[must_use = "false means that nothing was done"]
+    pub fn close_unknown(&mut self, fact: &Fact) -> bool {
+        self.close_with(fact, true)
+    }
+
+    fn close_with(&mut self, fact: &Fact, entry_unknown: bool) -> bool {
+        let Body::Exit(exit) = &fact.event.body else { return false };
+        if self.exit.is_none() {
+            self.end(fact, exit, entry_unknown);
+        } else {
+            self.anomalies.insert(Anomaly::DoubleExit);
+            self.collected += exit.fee;
+            self.touch(&fact.event);
+        }
+        true
+    }
+
+    fn end(&mut self, fact: &Fact, exit: &Exit, entry_unknown: bool) {
+        let event = &*fact.event;
+        let stay_ms = event.timestamp_ms.saturating_sub(self.entry_ms);
+        let long_unchecked = stay_ms > LONG_STAY_MS && !exit.force && exit.fee > Vnd(0);
+        let entry_missed = entry_unknown && !self.is_exit_alone();
+        if entry_missed || stay_ms < 0 || long_unchecked {
+            self.anomalies.insert(Anomaly::FeeUncertain);
+        }
+        if exit.force {
+            self.anomalies.insert(Anomaly::ManualOpening);
+        }
+        self.exit = Some(ExitPart {
+            fact: fact.id.clone(),
+            central: exit.exit_central.clone(),
+            edge_id: exit.exit_edge.clone(),
+            exit_ms: event.timestamp_ms,
+            fee: exit.fee,
+            duration: exit.duration.clone(),
+            confidence: exit.confidence,
+            manual: exit.force,
+            entry_unknown,
+            tariff_version: exit.tariff_version.clone(),
+            subscription_id: exit.subscription_id.clone(),
+        });
+        self.status = StayStatus::Out;
+        self.collected += exit.fee;
+        self.touch(event);
+    }
+
+    /// The car came in again by an ENTRY that `replaces` this open stay: it had left, nobody saw it, no fee.
+    pub fn leave_unseen(&mut self, replaced_by: &Fact) {
+        self.status = StayStatus::LeftUnseen;
+        self.anomalies.insert(Anomaly::LeftUnseen);
+        self.last_hlc = self.last_hlc.max(replaced_by.event.hlc);
+    }
+
+    /// The car was already inside by an older stay: this row is kept and explained, and its id means the older one.
+    pub fn supersede(&mut self, older_stay_id: &str) {
+        self.status = StayStatus::Superseded;
+        self.superseded_by = Some(older_stay_id.to_owned());
+        self.anomalies.insert(Anomaly::DoubleEntry);
+    }
+
+    /// A person removed the stay: it stays in the history as its entry, without confirmation, exit or money.
+    pub(super) fn remove(&mut self) {
+        self.status = StayStatus::Void;
+        self.exit = None;
+        self.collected = Vnd(0);
+    }
+
+    /// Notes that the event had a part in this row.
+    pub(super) fn touch(&mut self, event: &Event) {
+        self.last_hlc = self.last_hlc.max(event.hlc);
+        if event.skew_ms.is_some_and(|skew| skew.unsigned_abs() > MAX_SKEW_MS) {
+            self.anomalies.insert(Anomaly::ClockSkew);
+        }
+    }
+}
+
+/// The id of the stay a fact begins, as long as no other stay has it.
+fn own_stay_id(event_id: &str, fact: &FactId) -> String {
+    if event_id.contains(UNIQUE_MARK) { unique_stay_id(event_id, fact, UNIQUE_HEX_DIGITS) } else { event_id.to_owned() }
+}
+
+/// Digits after the mark. More are taken in the (unlikely) case that these are not enough.
+pub(super) const UNIQUE_HEX_DIGITS: usize = 8;
+
+/// `{base}~{hex}`: the first digits of the SHA-256 of the fact id as text, at most 64.
+pub(super) fn unique_stay_id(base: &str, fact: &FactId, hex_digits: usize) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(fact.to_string().as_bytes());
+    let mut id = format!("{base}{UNIQUE_MARK}");
+    let length = id.len() + hex_digits;
+    for byte in digest {
+        let _infallible = write!(id, "{byte:02x}");
+    }
+    id.truncate(length);
+    id
+}
