@@ -1,0 +1,242 @@
+//! The settings, as the program uses them: every value has its type, every setting its default.
+//!
+//! The documented file has the first two keys; the rest of it has the defaults below.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::host::Host;
+use crate::domain::direction::Direction;
+use crate::domain::ids::CentralId;
+use crate::domain::time::SiteZone;
+
+/// The ports of the documented file.
+pub const DEFAULT_P2P_PORT: u16 = 9000;
+pub const DEFAULT_API_PORT: u16 = 8000;
+/// Where predecessors will be let in once the others need TLS.
+pub const DEFAULT_LEGACY_PORT: u16 = 9001;
+/// Hex digits of a version: 48 bits tell apart any two states of one file.
+const VERSION_HEX_DIGITS: usize = 12;
+
+/// All settings of one central. Valid by construction; see the module above.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    pub this_central: ThisCentral,
+    pub peer_centrals: Vec<PeerCentral>,
+    pub site: Site,
+    pub edges: Vec<Edge>,
+    pub security: Security,
+    /// Listen on exactly this address; `None`: see [`Config::listen_ip`].
+    pub bind: Option<IpAddr>,
+    pub tuning: Tuning,
+}
+
+/// This central, as it is told to the others.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ThisCentral {
+    pub id: CentralId,
+    pub ip: Host,
+    pub p2p_port: u16,
+    pub api_port: u16,
+}
+
+/// Another central.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerCentral {
+    pub id: CentralId,
+    pub ip: Host,
+    pub p2p_port: u16,
+    /// Where its page is; information only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_port: Option<u16>,
+    /// Of its certificate, as a person confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// It may be one of the predecessor's programs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub legacy: bool,
+    /// The zone of a predecessor's local times; `None`: the site's.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_zone_name")]
+    pub time_zone: Option<SiteZone>,
+}
+
+/// The site all centrals of a mesh belong to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Site {
+    /// Shown on the pages; may be empty.
+    pub name: String,
+    #[serde(serialize_with = "zone_name")]
+    pub time_zone: SiteZone,
+}
+
+/// A camera and its barrier. Edges that are not listed work too, with the direction of each request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Edge {
+    pub id: String,
+    pub name: String,
+    /// The lane; `None`: cars pass it both ways.
+    pub direction: Option<Direction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<String>,
+}
+
+/// Who has to prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Security {
+    pub p2p: SecurityMode,
+    pub edges: SecurityMode,
+    pub admin: SecurityMode,
+    pub legacy_port: u16,
+}
+
+/// So far there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecurityMode {
+    /// Nobody has to prove anything: red on the page.
+    Open,
+}
+
+/// What an installer rarely touches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Tuning {
+    /// Bounds of the wait before a peer is dialled again, drawn at random between 0 and a value that doubles from the
+    /// first to the second.
+    pub reconnect_min_ms: u64,
+    pub reconnect_max_ms: u64,
+    /// Requests of edges being answered at a time; one more is answered 503 at once.
+    pub max_requests_in_flight: u32,
+    /// Less free disk than this is warned of, in MB (10^6 bytes).
+    pub low_disk_mb: u64,
+    pub log_format: LogFormat,
+    /// Show only the first characters of a plate in the log.
+    pub mask_plates: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        let open = SecurityMode::Open;
+        Self { p2p: open, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
+    }
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            reconnect_min_ms: 500,
+            reconnect_max_ms: 3_000,
+            max_requests_in_flight: 1_024,
+            low_disk_mb: 500,
+            log_format: LogFormat::Text,
+            mask_plates: false,
+        }
+    }
+}
+
+impl Config {
+    /// These two parts, and the default of everything else.
+    #[must_use]
+    pub fn new(this_central: ThisCentral, peer_centrals: Vec<PeerCentral>) -> Self {
+        Self {
+            this_central,
+            peer_centrals,
+            site: Site::default(),
+            edges: Vec::new(),
+            security: Security::default(),
+            bind: None,
+            tuning: Tuning::default(),
+        }
+    }
+
+    /// What runs without any file: `central-1` on 127.0.0.1, ports 9000 and 8000, no peers.
+    #[must_use]
+    pub fn standalone() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant text of the right shape; a test makes it")]
+        let id = CentralId::new("central-1").expect("well-formed id");
+        let ip = Host::Ip(Ipv4Addr::LOCALHOST.into());
+        Self::new(ThisCentral { id, ip, p2p_port: DEFAULT_P2P_PORT, api_port: DEFAULT_API_PORT }, Vec::new())
+    }
+
+    /// Where to listen: `bind` if set; else exactly the own address if it is loopback; else every address, since the
+    /// own one is what others are told and may be a name or not be on this machine (yet).
+    #[must_use]
+    pub fn listen_ip(&self) -> IpAddr {
+        match (self.bind, &self.this_central.ip) {
+            (Some(ip), _) => ip,
+            (None, host) if host.is_loopback() => host.ip().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            (None, Host::Ip(IpAddr::V6(_))) => Ipv6Addr::UNSPECIFIED.into(),
+            (None, _) => Ipv4Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    #[must_use]
+    pub fn peer(&self, id: &CentralId) -> Option<&PeerCentral> {
+        self.peer_centrals.iter().find(|peer| peer.id == *id)
+    }
+
+    /// The registered lane of an edge.
+    #[must_use]
+    pub fn lane(&self, edge_id: &str) -> Option<Direction> {
+        self.edges.iter().find(|edge| edge.id == edge_id).and_then(|edge| edge.direction)
+    }
+
+    /// Every setting with its value, as the API shows it. [`super::read::config`] reads it back.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        #[expect(clippy::expect_used, reason = "no map with other than text keys, no failing serializer in the model")]
+        serde_json::to_value(self).expect("settings are JSON")
+    }
+
+    /// What is written to the file: the two documented keys, and of the rest what differs from the default, so that a
+    /// default that changes with a new version reaches those who never chose.
+    #[must_use]
+    pub fn to_file_json(&self) -> Value {
+        let mut json = self.to_json();
+        let defaults = Self::new(self.this_central.clone(), Vec::new()).to_json();
+        if let (Some(settings), Some(defaults)) = (json.as_object_mut(), defaults.as_object()) {
+            settings.retain(|key, value| match defaults.get(key) {
+                Some(_) if key == "this_central" || key == "peer_centrals" => true,
+                Some(default) => drop_defaults(value, default),
+                None => true,
+            });
+        }
+        json
+    }
+
+    /// Names this state of the settings: equal settings have equal versions.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let digest = Sha256::digest(self.to_json().to_string());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        hex.chars().take(VERSION_HEX_DIGITS).collect()
+    }
+}
+
+/// Removes from an object what its defaults hold too; whether anything is left.
+fn drop_defaults(value: &mut Value, default: &Value) -> bool {
+    if let (Some(settings), Some(defaults)) = (value.as_object_mut(), default.as_object()) {
+        settings.retain(|key, value| defaults.get(key) != Some(value));
+        return !settings.is_empty();
+    }
+    value != default
+}
+
+fn zone_name<S: Serializer>(zone: &SiteZone, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
+}
+
+fn optional_zone_name<S: Serializer>(zone: &Option<SiteZone>, serializer: S) -> Result<S::Ok, S::Error> {
+    zone.as_ref().map(SiteZone::name).serialize(serializer)
+}

@@ -1,0 +1,324 @@
+//! From JSON to settings: every field's type and range. What concerns more than one field is in `validate.rs`.
+//!
+//! Files of both predecessor revisions are read as they are: a missing `p2p_port` is 9000, a missing `api_port` 8000, a
+//! number may be written as a text.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use super::host::Host;
+use super::model::{
+    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, PeerCentral, Security, SecurityMode, Site,
+    ThisCentral, Tuning,
+};
+use super::reader::{Fields, Report, Wrong};
+use super::validate::check_whole;
+use crate::domain::direction::Direction;
+use crate::domain::ids::{CentralId, IdError};
+use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::time::SiteZone;
+
+/// Most peers and edges of one central. A site has about ten of each.
+pub const MAX_PEERS: usize = 100;
+pub const MAX_EDGES: usize = 1_000;
+/// Longest name of a site or edge, and longest id of an edge, in characters.
+pub const MAX_NAME_CHARS: usize = 100;
+pub const MAX_EDGE_ID_CHARS: usize = 64;
+/// Longest fingerprint or hash of a key, in characters.
+const MAX_HASH_CHARS: usize = 256;
+
+const PORTS: RangeInclusive<u64> = 1..=65_535;
+/// From a wait that only tests want to 10 minutes.
+const RECONNECT_MS: RangeInclusive<u64> = 10..=600_000;
+const REQUESTS_IN_FLIGHT: RangeInclusive<u64> = 1..=100_000;
+const LOW_DISK_MB: RangeInclusive<u64> = 0..=1_000_000;
+
+/// Settings, and what was odd about their source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    pub config: Config,
+    /// Unknown keys and the like: shown, not acted upon.
+    pub warnings: Vec<FieldProblem>,
+}
+
+/// The fields of the settings that could be read, for the checks of the whole.
+pub(super) struct Parts {
+    pub this_central: CentralParts,
+    pub peers: Vec<CentralParts>,
+    /// By index in the list.
+    pub edge_ids: Vec<Option<String>>,
+    pub legacy_port: Option<u16>,
+    pub reconnect_min_ms: u64,
+    pub reconnect_max_ms: u64,
+}
+
+pub(super) struct CentralParts {
+    pub id: Option<CentralId>,
+    pub ip: Option<Host>,
+    pub p2p_port: Option<u16>,
+    pub api_port: Option<u16>,
+}
+
+/// Reads and checks settings whole.
+///
+/// # Errors
+/// Every wrong field, by its name: `this_central.id`, `peer_centrals[0].ip` …
+pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
+    let mut report = Report::default();
+    let mut root = Fields::of(json, "", &mut report);
+    // What a client read may come back with the settings; it is not one of them.
+    root.get("version");
+    let (this_parts, this_central) = this_central(&mut root, &mut report);
+    let peers: Vec<_> = root
+        .list("peer_centrals", MAX_PEERS, &mut report)
+        .into_iter()
+        .map(|fields| peer_central(fields, &mut report))
+        .collect();
+    let edges: Vec<_> =
+        root.list("edges", MAX_EDGES, &mut report).into_iter().map(|fields| edge(fields, &mut report)).collect();
+    let site = site(&mut root, &mut report);
+    let (security, legacy_port) = security(&mut root, &mut report);
+    let bind = root.optional("bind", &mut report, bind_ip);
+    let tuning = tuning(&mut root, &mut report);
+    root.done(&mut report);
+
+    let (peer_parts, peers): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
+    let parts = Parts {
+        this_central: this_parts,
+        peers: peer_parts,
+        edge_ids: edges.iter().map(|edge| edge.as_ref().map(|edge| edge.id.clone())).collect(),
+        legacy_port,
+        reconnect_min_ms: tuning.reconnect_min_ms,
+        reconnect_max_ms: tuning.reconnect_max_ms,
+    };
+    check_whole(&parts, &mut report);
+    match this_central {
+        Some(this_central) if report.problems.is_empty() => {
+            let config = Config {
+                this_central,
+                peer_centrals: peers.into_iter().flatten().collect(),
+                site,
+                edges: edges.into_iter().flatten().collect(),
+                security,
+                bind,
+                tuning,
+            };
+            Ok(Read { config, warnings: report.warnings })
+        }
+        _ => Err(report.problems),
+    }
+}
+
+fn this_central(root: &mut Fields<'_>, report: &mut Report) -> (CentralParts, Option<ThisCentral>) {
+    let absent = root.get("this_central").is_none();
+    let mut fields = root.part("this_central", report);
+    if absent {
+        report.problems.push(FieldProblem::missing("this_central"));
+    }
+    let parts = CentralParts {
+        id: fields.required("id", report, central_id),
+        ip: fields.required("ip", report, host),
+        p2p_port: port_or(&mut fields, "p2p_port", DEFAULT_P2P_PORT, report),
+        api_port: port_or(&mut fields, "api_port", DEFAULT_API_PORT, report),
+    };
+    fields.done(report);
+    let this_central = match (&parts.id, &parts.ip, parts.p2p_port, parts.api_port) {
+        (Some(id), Some(ip), Some(p2p_port), Some(api_port)) => {
+            Some(ThisCentral { id: id.clone(), ip: ip.clone(), p2p_port, api_port })
+        }
+        _ => None,
+    };
+    (parts, this_central)
+}
+
+fn peer_central(mut fields: Fields<'_>, report: &mut Report) -> (CentralParts, Option<PeerCentral>) {
+    let parts = CentralParts {
+        id: fields.required("id", report, central_id),
+        ip: fields.required("ip", report, host),
+        p2p_port: port_or(&mut fields, "p2p_port", DEFAULT_P2P_PORT, report),
+        api_port: fields.optional("api_port", report, port),
+    };
+    let fingerprint = fields.optional("fingerprint", report, hash_text).filter(|text| !text.is_empty());
+    let legacy = fields.optional("legacy", report, boolean).unwrap_or(false);
+    let time_zone = fields.optional("time_zone", report, zone);
+    fields.done(report);
+    let peer = match (&parts.id, &parts.ip, parts.p2p_port) {
+        (Some(id), Some(ip), Some(p2p_port)) => Some(PeerCentral {
+            id: id.clone(),
+            ip: ip.clone(),
+            p2p_port,
+            api_port: parts.api_port,
+            fingerprint,
+            legacy,
+            time_zone,
+        }),
+        _ => None,
+    };
+    (parts, peer)
+}
+
+fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
+    let id = fields.required("id", report, edge_id);
+    let name = fields.optional("name", report, name_text).unwrap_or_default();
+    let direction = fields.optional("direction", report, direction);
+    let key_hash = fields.optional("key_hash", report, hash_text).filter(|text| !text.is_empty());
+    fields.done(report);
+    Some(Edge { id: id?, name, direction, key_hash })
+}
+
+fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
+    let mut fields = root.part("site", report);
+    let name = fields.optional("name", report, name_text).unwrap_or_default();
+    let time_zone = fields.optional("time_zone", report, zone).unwrap_or_default();
+    fields.done(report);
+    Site { name, time_zone }
+}
+
+/// Also the legacy port if one is named: only then can it clash.
+fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16>) {
+    let default = Security::default();
+    let mut fields = root.part("security", report);
+    let p2p = fields.optional("p2p", report, security_mode).unwrap_or(default.p2p);
+    let edges = fields.optional("edges", report, security_mode).unwrap_or(default.edges);
+    let admin = fields.optional("admin", report, security_mode).unwrap_or(default.admin);
+    let named = fields.optional("legacy_port", report, port).filter(|port| *port != default.legacy_port);
+    fields.done(report);
+    (Security { p2p, edges, admin, legacy_port: named.unwrap_or(default.legacy_port) }, named)
+}
+
+fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
+    let default = Tuning::default();
+    let mut fields = root.part("tuning", report);
+    let mut number =
+        |key, range, default| fields.optional(key, report, |value| whole_number(value, range)).unwrap_or(default);
+    let reconnect_min_ms = number("reconnect_min_ms", RECONNECT_MS, default.reconnect_min_ms);
+    let reconnect_max_ms = number("reconnect_max_ms", RECONNECT_MS, default.reconnect_max_ms);
+    let in_flight = number("max_requests_in_flight", REQUESTS_IN_FLIGHT, default.max_requests_in_flight.into());
+    let low_disk_mb = number("low_disk_mb", LOW_DISK_MB, default.low_disk_mb);
+    let log_format = fields.optional("log_format", report, log_format).unwrap_or(default.log_format);
+    let mask_plates = fields.optional("mask_plates", report, boolean).unwrap_or(default.mask_plates);
+    fields.done(report);
+    Tuning {
+        reconnect_min_ms,
+        reconnect_max_ms,
+        max_requests_in_flight: u32::try_from(in_flight).unwrap_or(default.max_requests_in_flight),
+        low_disk_mb,
+        log_format,
+        mask_plates,
+    }
+}
+
+fn port_or(fields: &mut Fields<'_>, key: &'static str, default: u16, report: &mut Report) -> Option<u16> {
+    match fields.get(key) {
+        Some(_) => fields.optional(key, report, port),
+        None => Some(default),
+    }
+}
+
+fn text(value: &Value) -> Result<&str, Wrong> {
+    value.as_str().map(str::trim).ok_or(("wrong_type", "phải là chữ".into(), "must be a text".into()))
+}
+
+fn plain_text(value: &Value, max_chars: usize) -> Result<String, Wrong> {
+    let text = text(value)?;
+    if is_plain_text(text, max_chars) {
+        return Ok(text.to_owned());
+    }
+    let problem = FieldProblem::bad_text("", max_chars);
+    Err((problem.code, problem.message_vi, problem.message))
+}
+
+fn name_text(value: &Value) -> Result<String, Wrong> {
+    plain_text(value, MAX_NAME_CHARS)
+}
+
+fn hash_text(value: &Value) -> Result<String, Wrong> {
+    plain_text(value, MAX_HASH_CHARS)
+}
+
+/// Predecessors number their edges.
+fn edge_id(value: &Value) -> Result<String, Wrong> {
+    match value.as_u64() {
+        Some(number) => Ok(number.to_string()),
+        None => plain_text(value, MAX_EDGE_ID_CHARS),
+    }
+}
+
+fn central_id(value: &Value) -> Result<CentralId, Wrong> {
+    let message_vi = "gồm 1 đến 63 ký tự A-Z a-z 0-9 . - và bắt đầu bằng chữ hoặc số (không có '_')";
+    CentralId::new(text(value)?).map_err(|error: IdError| ("bad_id", message_vi.into(), error.to_string()))
+}
+
+fn host(value: &Value) -> Result<Host, Wrong> {
+    let message_vi = "phải là địa chỉ IP (ví dụ 192.168.1.101) hoặc tên máy";
+    text(value)?.parse().map_err(|error: super::host::BadHost| ("bad_address", message_vi.into(), error.to_string()))
+}
+
+fn bind_ip(value: &Value) -> Result<IpAddr, Wrong> {
+    text(value)?.parse().map_err(|_| {
+        let message_vi = "phải là một địa chỉ IP của máy này, hoặc 0.0.0.0";
+        ("bad_address", message_vi.into(), "must be an IP address of this machine, or 0.0.0.0".into())
+    })
+}
+
+fn port(value: &Value) -> Result<u16, Wrong> {
+    let port = whole_number(value, PORTS)?;
+    u16::try_from(port).map_err(|_| out_of_range(&PORTS))
+}
+
+/// A number, or a text of digits.
+fn whole_number(value: &Value, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
+    let digits = value.as_str().map(str::trim).and_then(|text| text.parse::<i128>().ok());
+    let float = value.as_f64().filter(|number| number.fract() == 0.0);
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates; nothing that large is in a range")]
+    let number = value.as_i64().map(i128::from).or(digits).or(float.map(|number| number as i128));
+    match number {
+        None => Err(("wrong_type", "phải là số nguyên".into(), "must be a whole number".into())),
+        Some(number) => u64::try_from(number).ok().filter(|n| range.contains(n)).ok_or_else(|| out_of_range(&range)),
+    }
+}
+
+fn out_of_range(range: &RangeInclusive<u64>) -> Wrong {
+    let (least, most) = (range.start(), range.end());
+    ("out_of_range", format!("phải từ {least} đến {most}"), format!("must be between {least} and {most}"))
+}
+
+fn boolean(value: &Value) -> Result<bool, Wrong> {
+    value.as_bool().ok_or(("wrong_type", "phải là true hoặc false".into(), "must be true or false".into()))
+}
+
+fn direction(value: &Value) -> Result<Direction, Wrong> {
+    one_of(value, &[("ENTRY", Direction::Entry), ("EXIT", Direction::Exit)])
+}
+
+fn log_format(value: &Value) -> Result<LogFormat, Wrong> {
+    one_of(value, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let text = text(value)?;
+    let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        ("unknown_value", format!("phải là một trong: {names}"), format!("must be one of {names}"))
+    })
+}
+
+fn security_mode(value: &Value) -> Result<SecurityMode, Wrong> {
+    if text(value)?.eq_ignore_ascii_case("open") {
+        return Ok(SecurityMode::Open);
+    }
+    let message_vi = "phiên bản này chỉ hỗ trợ \"open\"";
+    Err(("not_supported", message_vi.into(), "only \"open\" is supported by this version".into()))
+}
+
+fn zone(value: &Value) -> Result<SiteZone, Wrong> {
+    let name = text(value)?;
+    SiteZone::named(name).map_err(|error| {
+        let message_vi = format!("không có múi giờ {name:?}; ví dụ đúng: Asia/Ho_Chi_Minh");
+        ("unknown_zone", message_vi, error.to_string())
+    })
+}
