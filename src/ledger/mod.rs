@@ -3,6 +3,216 @@
 //! One transaction takes a batch of [`job::Job`]s, decides each against state that includes the ones before it, and is
 //! committed as a whole; answers and announcements leave only after the commit. Memory is changed after the disk, never
 //! before: see [`state`].
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`job`] | what is asked and answered |
+//! | [`gate`] | the decisions at a barrier |
+//! | [`put`] | changes of tariff and subscriptions |
+//! | [`runs`] | what peers send |
+//! | [`apply`] | what one event does to the history, the plain way |
+//! | [`refold`] | the general way: fold again what hangs together |
+//! | [`state`], [`settings`], [`digest`] | what is kept in memory |
+//! | [`storage`], [`memory`] | what is asked of the disk; one in memory for tests |
 
+pub mod apply;
+pub mod digest;
+pub mod gate;
 pub mod job;
+pub mod memory;
+pub mod put;
+pub mod refold;
+pub mod runs;
+pub mod settings;
+pub mod state;
 pub mod storage;
+pub mod transaction;
+
+use crate::domain::ids::{CentralId, Epoch, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::time::SiteZone;
+use crate::replication::log::{EventBytes, Head, Run};
+
+use self::digest::Digest;
+use self::job::{Answer, Job, Refusal};
+use self::settings::Settings;
+use self::state::{Interner, OpenStay, State};
+use self::storage::{EventRef, Storage, Summary};
+use self::transaction::{Now, Stop, Transaction};
+
+/// The version of the rules that make rows out of facts. Digests are comparable only between equal versions.
+pub const RULES_VERSION: u32 = 1;
+
+/// What does not change while a ledger is open.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub central: CentralId,
+    pub zone: SiteZone,
+}
+
+/// The answers to a batch, one per job in order, and what the commit made true.
+#[derive(Debug)]
+pub struct Processed {
+    pub outcomes: Vec<Result<Answer, Refusal>>,
+    /// What every log grew by, own events and stored runs alike. Empty if nothing was committed.
+    pub committed: Vec<Run>,
+    /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`]. For the log, not for clients.
+    pub failure: Option<String>,
+}
+
+/// The writer's mind. One per data directory.
+#[derive(Debug)]
+pub struct Ledger<S> {
+    context: Context,
+    state: State,
+    texts: Interner,
+    storage: S,
+}
+
+impl<S: Storage> Ledger<S> {
+    /// Reads what is kept in memory. Costs by cars inside, never by history.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn open(mut storage: S, context: Context) -> Result<Self, S::Error> {
+        let mut texts = Interner::default();
+        let state = State::of_loaded(storage.load()?, &mut texts);
+        Ok(Self { context, state, texts, storage })
+    }
+
+    /// Decides a batch of jobs in one transaction.
+    ///
+    /// `fresh_epoch` names the log to start, should this be the first own event since the process started (or since
+    /// [`Ledger::start_new_epoch`]); it must be random and new in every call until it was used.
+    pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
+        let count = jobs.len();
+        let mut outcomes = Vec::with_capacity(count);
+        let Self { context, state, texts, storage } = self;
+        let mut transaction = Transaction::new(context, state, texts, storage, now, fresh_epoch);
+        for job in jobs {
+            match transaction.run(job) {
+                Ok(answer) => outcomes.push(Ok(answer)),
+                Err(Stop::Refused(refusal)) => outcomes.push(Err(refusal)),
+                Err(Stop::Storage(error)) => {
+                    transaction.abandon();
+                    return not_durable(count, &error);
+                }
+            }
+        }
+        match transaction.finish() {
+            Ok(None) => Processed { outcomes, committed: Vec::new(), failure: None },
+            Ok(Some(mut staged)) => {
+                let committed = std::mem::take(&mut staged.runs);
+                self.state.absorb(staged);
+                Processed { outcomes, committed, failure: None }
+            }
+            Err(error) => not_durable(count, &error),
+        }
+    }
+
+    /// Applies events that are already in the storage's logs: the way a projection is rebuilt after
+    /// [`Storage::clear_projection`]. Each call is one transaction.
+    ///
+    /// # Errors
+    /// Those of the storage; then nothing of the batch was applied.
+    pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
+        let Self { context, state, texts, storage } = self;
+        let mut transaction = Transaction::new(context, state, texts, storage, now, Epoch(0));
+        let replayed = transaction.replay_all(events);
+        if let Err(stop) = replayed {
+            transaction.abandon();
+            return match stop {
+                Stop::Storage(error) => Err(error),
+                Stop::Refused(_) => Ok(()),
+            };
+        }
+        if let Some(staged) = transaction.finish()? {
+            self.state.absorb(staged);
+        }
+        Ok(())
+    }
+
+    /// Empties the projection, so that [`Ledger::replay`] can make it anew.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn clear_projection(&mut self) -> Result<(), S::Error> {
+        self.storage.begin()?;
+        let cleared = self.storage.clear_projection().and_then(|()| {
+            let empty = Summary {
+                digest: Digest::default().to_bytes(),
+                max_hlc: crate::domain::ids::Hlc::default(),
+                events: self.state.events,
+                loose_facts: 0,
+            };
+            self.storage.set_summary(&empty)
+        });
+        if let Err(error) = cleared.and_then(|()| self.storage.commit()) {
+            self.storage.rollback();
+            return Err(error);
+        }
+        self.state = State::of_loaded(self.storage.load()?, &mut self.texts);
+        Ok(())
+    }
+
+    /// Never continues the current own log: someone else holds another history of it.
+    pub fn start_new_epoch(&mut self) {
+        self.state.own_log = None;
+    }
+
+    /// The log this process writes; `None` before its first own event.
+    #[must_use]
+    pub fn own_log(&self) -> Option<&LogId> {
+        self.state.own_log.as_ref()
+    }
+
+    pub fn heads(&self) -> impl Iterator<Item = (&LogId, &Head)> {
+        self.state.heads.iter()
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.state.settings
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.state.digest
+    }
+
+    /// The number of events held, of all logs.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.state.events
+    }
+
+    pub fn inside(&self) -> impl ExactSizeIterator<Item = (&PlateId, &OpenStay)> {
+        self.state.inside.iter()
+    }
+
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The site moved to another time zone: texts written from now on are in it.
+    pub fn set_zone(&mut self, zone: SiteZone) {
+        self.context.zone = zone;
+    }
+
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// Gives the storage back, for closing it.
+    #[must_use]
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+}
+
+fn not_durable(count: usize, error: &impl std::error::Error) -> Processed {
+    let reason = error.to_string();
+    let outcomes = (0..count).map(|_| Err(Refusal::NotDurable(reason.clone()))).collect();
+    Processed { outcomes, committed: Vec::new(), failure: Some(reason) }
+}

@@ -21,7 +21,7 @@ pub struct EventRef {
 pub struct StoredStay {
     pub row_id: i64,
     pub row: StayRow,
-    /// Facts that hang on this row without a slot of their own exist (see [`LooseFact`]).
+    /// When the row was first committed here, wall clock, Unix ms.
     pub committed_ms: i64,
 }
 
@@ -106,15 +106,14 @@ pub trait Storage {
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     /// Events that carry this edge and request id, whatever their age (those older than 7 days may be forgotten).
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
-    /// The own events stamped at or after `since_ms`, oldest first: what is still inside the double-press window at start.
-    fn recent_own_events(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, Self::Error>;
 
     /// `hash` is the chain's after this event. `(log, seq)` is new: an event already there is an error.
     fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), Self::Error>;
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), Self::Error>;
     /// Returns the new row number. `own`: authored here (`sync_status` LOCAL), else SYNCED.
     fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;
-    fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), Self::Error>;
+    /// Keeps the row's number, `committed_ms` and `created_at`.
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
     fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;
     /// Adds the fact or replaces its keys.
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
@@ -126,4 +125,6 @@ pub trait Storage {
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
+    /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary.
+    fn clear_projection(&mut self) -> Result<(), Self::Error>;
 }

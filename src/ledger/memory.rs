@@ -1,0 +1,343 @@
+//! A storage in memory, with the faults a disk has: for property tests and the simulation.
+//!
+//! Every change records its inverse, so that a transaction can be rolled back, and the last commits can be taken back
+//! one by one as a power cut on a lying disk would.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::domain::ids::{Hlc, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::row::{StayRow, StayStatus};
+use crate::replication::log::{ChainHash, EventBytes, Head};
+
+use super::state::{TotalChange, TotalKey};
+use super::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
+
+/// Commits that can still be taken back.
+const KEPT_COMMITS: usize = 16;
+
+/// What the storage was told to fail with, or a rule broken by its caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    #[error("no space left (injected)")]
+    Injected,
+    #[error("broken rule: {0}")]
+    BrokenRule(&'static str),
+}
+
+type RequestKey = (String, String);
+
+#[derive(Debug)]
+enum Undo {
+    Event(EventRef, Option<(EventBytes, ChainHash)>),
+    Head(LogId, Option<Head>),
+    Stay(i64, Option<StoredStay>),
+    Loose(EventRef, Option<LooseFact>),
+    Request(RequestKey, Option<BTreeSet<EventRef>>),
+    Total(TotalKey, Option<TotalChange>),
+    Setting((SettingKind, String), Option<Setting>),
+    Quarantine(EventRef, Option<String>),
+    Summary(Summary),
+}
+
+/// The tables. Public for checks after a run; changes go through [`Storage`].
+#[derive(Debug)]
+pub struct MemoryStorage {
+    pub events: BTreeMap<EventRef, (EventBytes, ChainHash)>,
+    pub heads: BTreeMap<LogId, Head>,
+    pub stays: BTreeMap<i64, StoredStay>,
+    pub loose: BTreeMap<EventRef, LooseFact>,
+    pub totals: BTreeMap<TotalKey, TotalChange>,
+    pub quarantined: BTreeMap<EventRef, String>,
+    requests: BTreeMap<RequestKey, BTreeSet<EventRef>>,
+    settings: BTreeMap<(SettingKind, String), Setting>,
+    summary: Summary,
+    row_of_stay: BTreeMap<String, i64>,
+    rows_of_plate: BTreeMap<PlateId, BTreeSet<i64>>,
+    next_row_id: i64,
+    transaction: Option<Vec<Undo>>,
+    commits: VecDeque<Vec<Undo>>,
+    /// The next so many writes go through, then one fails; `None`: none fails.
+    pub writes_until_failure: Option<u32>,
+    /// The next commit fails.
+    pub fail_next_commit: bool,
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self {
+            events: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            stays: BTreeMap::new(),
+            loose: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            summary: Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 },
+            row_of_stay: BTreeMap::new(),
+            rows_of_plate: BTreeMap::new(),
+            next_row_id: 1,
+            transaction: None,
+            commits: VecDeque::new(),
+            writes_until_failure: None,
+            fail_next_commit: false,
+        }
+    }
+}
+
+impl MemoryStorage {
+    /// The process died: an open transaction is gone.
+    pub fn crash(&mut self) {
+        self.rollback();
+        self.writes_until_failure = None;
+        self.fail_next_commit = false;
+    }
+
+    /// The power went on a disk that had lied about its last `count` commits. Returns how many were still known.
+    pub fn lose_last_commits(&mut self, count: usize) -> usize {
+        self.rollback();
+        let mut lost = 0;
+        while lost < count
+            && let Some(commit) = self.commits.pop_back()
+        {
+            self.undo(commit);
+            lost += 1;
+        }
+        lost
+    }
+
+    fn undo(&mut self, changes: Vec<Undo>) {
+        for change in changes.into_iter().rev() {
+            match change {
+                Undo::Event(key, old) => put(&mut self.events, key, old),
+                Undo::Head(key, old) => put(&mut self.heads, key, old),
+                Undo::Stay(key, old) => self.put_stay(key, old),
+                Undo::Loose(key, old) => put(&mut self.loose, key, old),
+                Undo::Request(key, old) => put(&mut self.requests, key, old),
+                Undo::Total(key, old) => put(&mut self.totals, key, old),
+                Undo::Setting(key, old) => put(&mut self.settings, key, old),
+                Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
+                Undo::Summary(old) => self.summary = old,
+            }
+        }
+    }
+
+    fn put_stay(&mut self, row_id: i64, new: Option<StoredStay>) {
+        if let Some(old) = self.stays.remove(&row_id) {
+            self.row_of_stay.remove(&old.row.stay_id);
+            if let Some(rows) = self.rows_of_plate.get_mut(&old.row.plate_id) {
+                rows.remove(&row_id);
+            }
+        }
+        if let Some(new) = new {
+            self.row_of_stay.insert(new.row.stay_id.clone(), row_id);
+            self.rows_of_plate.entry(new.row.plate_id.clone()).or_default().insert(row_id);
+            self.stays.insert(row_id, new);
+        }
+    }
+
+    /// Records the inverse of a change about to be made.
+    fn note(&mut self, undo: Undo) -> Result<(), MemoryError> {
+        match self.writes_until_failure.as_mut() {
+            Some(0) => {
+                self.writes_until_failure = None;
+                return Err(MemoryError::Injected);
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        match self.transaction.as_mut() {
+            Some(changes) => changes.push(undo),
+            None => return Err(MemoryError::BrokenRule("a write outside a transaction")),
+        }
+        Ok(())
+    }
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+impl Storage for MemoryStorage {
+    type Error = MemoryError;
+
+    fn load(&mut self) -> Result<Loaded, MemoryError> {
+        Ok(Loaded {
+            heads: self.heads.iter().map(|(log, head)| (log.clone(), *head)).collect(),
+            inside: self.stays.values().filter(|stay| stay.row.status == StayStatus::In).cloned().collect(),
+            settings: self.settings.values().cloned().collect(),
+            summary: self.summary.clone(),
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), MemoryError> {
+        if self.transaction.is_some() {
+            return Err(MemoryError::BrokenRule("a transaction within a transaction"));
+        }
+        self.transaction = Some(Vec::new());
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), MemoryError> {
+        if std::mem::take(&mut self.fail_next_commit) {
+            self.rollback();
+            return Err(MemoryError::Injected);
+        }
+        let changes = self.transaction.take().ok_or(MemoryError::BrokenRule("a commit without a transaction"))?;
+        self.commits.push_back(changes);
+        if self.commits.len() > KEPT_COMMITS {
+            self.commits.pop_front();
+        }
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        if let Some(changes) = self.transaction.take() {
+            self.undo(changes);
+        }
+    }
+
+    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, MemoryError> {
+        Ok(self.row_of_stay.get(stay_id).and_then(|row_id| self.stays.get(row_id)).cloned())
+    }
+
+    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, MemoryError> {
+        let rows = self.rows_of_plate.get(plate).into_iter().flatten();
+        Ok(rows.filter_map(|row_id| self.stays.get(row_id)).cloned().collect())
+    }
+
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, MemoryError> {
+        Ok(self.stays_of_plate(plate)?.iter().map(|stored| stored.row.last_hlc).max())
+    }
+
+    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, MemoryError> {
+        let concerned = self.loose.values().filter(|fact| fact.keys.iter().any(|k| k == key));
+        Ok(concerned.map(|fact| fact.at.clone()).collect())
+    }
+
+    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, MemoryError> {
+        Ok(self.events.get(at).map(|(bytes, _)| bytes.clone()))
+    }
+
+    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, MemoryError> {
+        let events = self.requests.get(&(edge_id.to_owned(), request_id.to_owned()));
+        Ok(events.into_iter().flatten().cloned().collect())
+    }
+
+    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), MemoryError> {
+        if self.events.contains_key(at) {
+            return Err(MemoryError::BrokenRule("an event that is already there"));
+        }
+        self.note(Undo::Event(at.clone(), None))?;
+        self.events.insert(at.clone(), (event.clone(), hash));
+        Ok(())
+    }
+
+    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), MemoryError> {
+        self.note(Undo::Head(log.clone(), self.heads.get(log).copied()))?;
+        self.heads.insert(log.clone(), head);
+        Ok(())
+    }
+
+    fn insert_stay(&mut self, row: &StayRow, _own: bool, committed_ms: i64) -> Result<i64, MemoryError> {
+        if self.row_of_stay.contains_key(&row.stay_id) {
+            return Err(MemoryError::BrokenRule("two rows with one event id"));
+        }
+        let row_id = self.next_row_id;
+        self.note(Undo::Stay(row_id, None))?;
+        self.next_row_id += 1;
+        self.put_stay(row_id, Some(StoredStay { row_id, row: row.clone(), committed_ms }));
+        Ok(row_id)
+    }
+
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, _now_ms: i64) -> Result<(), MemoryError> {
+        let old = self.stays.get(&row_id).cloned().ok_or(MemoryError::BrokenRule("an update of no row"))?;
+        let committed_ms = old.committed_ms;
+        self.note(Undo::Stay(row_id, Some(old)))?;
+        self.put_stay(row_id, Some(StoredStay { row_id, row: row.clone(), committed_ms }));
+        Ok(())
+    }
+
+    fn delete_stay(&mut self, row_id: i64) -> Result<(), MemoryError> {
+        self.note(Undo::Stay(row_id, self.stays.get(&row_id).cloned()))?;
+        self.put_stay(row_id, None);
+        Ok(())
+    }
+
+    fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), MemoryError> {
+        self.note(Undo::Loose(fact.at.clone(), self.loose.get(&fact.at).cloned()))?;
+        self.loose.insert(fact.at.clone(), fact.clone());
+        Ok(())
+    }
+
+    fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), MemoryError> {
+        self.note(Undo::Loose(at.clone(), self.loose.get(at).cloned()))?;
+        self.loose.remove(at);
+        Ok(())
+    }
+
+    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, _hlc: Hlc) -> Result<(), MemoryError> {
+        let key = (edge_id.to_owned(), request_id.to_owned());
+        self.note(Undo::Request(key.clone(), self.requests.get(&key).cloned()))?;
+        self.requests.entry(key).or_default().insert(at.clone());
+        Ok(())
+    }
+
+    fn add_total(&mut self, change: &DayTotal) -> Result<(), MemoryError> {
+        let key = (change.day.clone(), change.central.clone(), change.edge_id.clone());
+        self.note(Undo::Total(key.clone(), self.totals.get(&key).copied()))?;
+        let sum = self.totals.entry(key.clone()).or_default();
+        sum.entries += change.entries;
+        sum.exits += change.exits;
+        sum.revenue_vnd += change.revenue.0;
+        if *sum == TotalChange::default() {
+            self.totals.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn put_setting(&mut self, setting: &Setting) -> Result<(), MemoryError> {
+        let key = (setting.kind, setting.id.clone());
+        self.note(Undo::Setting(key.clone(), self.settings.get(&key).cloned()))?;
+        self.settings.insert(key, setting.clone());
+        Ok(())
+    }
+
+    fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), MemoryError> {
+        self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
+        self.quarantined.insert(at.clone(), reason.to_owned());
+        Ok(())
+    }
+
+    fn set_summary(&mut self, summary: &Summary) -> Result<(), MemoryError> {
+        self.note(Undo::Summary(self.summary.clone()))?;
+        self.summary = summary.clone();
+        Ok(())
+    }
+
+    fn clear_projection(&mut self) -> Result<(), MemoryError> {
+        for row_id in self.stays.keys().copied().collect::<Vec<_>>() {
+            self.delete_stay(row_id)?;
+        }
+        for at in self.loose.keys().cloned().collect::<Vec<_>>() {
+            self.remove_loose_fact(&at)?;
+        }
+        for (key, old) in std::mem::take(&mut self.requests) {
+            self.note(Undo::Request(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.totals) {
+            self.note(Undo::Total(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.settings) {
+            self.note(Undo::Setting(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.quarantined) {
+            self.note(Undo::Quarantine(key, Some(old)))?;
+        }
+        Ok(())
+    }
+}

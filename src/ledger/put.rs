@@ -1,0 +1,58 @@
+//! Changing the settings that are replicated: tariff and subscriptions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::event::{Body, Draft, SubscriptionUpdate, TariffUpdate};
+use crate::domain::ids::Hlc;
+use crate::domain::subscription::Subscription;
+use crate::domain::tariff::Tariff;
+
+use super::job::{Answer, Refusal};
+use super::settings::SITE_TARIFF;
+use super::storage::{SettingKind, Storage};
+use super::transaction::{Stop, Transaction};
+
+impl<S: Storage> Transaction<'_, S> {
+    pub(super) fn put_tariff(&mut self, tariff: Tariff) -> Result<Answer, Stop<S::Error>> {
+        let (held, version) = self.settings().tariff();
+        if let (true, Some(version)) = (*held == tariff, version) {
+            return Ok(Answer::TariffSet { version });
+        }
+        let body = Body::Tariff(TariffUpdate { tariff });
+        let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
+        Ok(Answer::TariffSet { version: fact.id.to_string() })
+    }
+
+    /// One event per id that differs from the list held, removals included.
+    pub(super) fn put_subscriptions(&mut self, list: Vec<Subscription>) -> Result<Answer, Stop<S::Error>> {
+        let mut wanted = BTreeMap::new();
+        for subscription in list {
+            if let Some(twice) = wanted.insert(subscription.id.clone(), subscription) {
+                return Err(Refusal::Invalid(format!("subscription id {:?} stands in the list twice", twice.id)).into());
+            }
+        }
+        let held: BTreeSet<String> = self.settings().subscriptions().map(|held| held.id.clone()).collect();
+        let removed = held.into_iter().filter(|id| !wanted.contains_key(id)).map(|id| (id, None)).collect::<Vec<_>>();
+        let changes = removed.into_iter().chain(wanted.into_iter().map(|(id, value)| (id, Some(value))));
+        let mut changed = 0;
+        for (id, subscription) in changes {
+            if self.settings().subscription(&id) == subscription.as_ref() {
+                continue;
+            }
+            let body = Body::Subscription(SubscriptionUpdate { id: id.clone(), subscription });
+            self.author(self.setting_draft(SettingKind::Subscription, &id, body))?;
+            changed += 1;
+        }
+        Ok(Answer::SubscriptionsSet { changed })
+    }
+
+    fn setting_draft(&self, kind: SettingKind, id: &str, body: Body) -> Draft {
+        Draft {
+            hlc: Hlc::next(self.now.wall_ms, self.settings().clock_of(kind, id)),
+            timestamp_ms: self.now.wall_ms,
+            skew_ms: self.now.skew_ms,
+            event_id: None,
+            body,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What the ledger keeps in memory, and the overlay a transaction writes to.
+//!
+//! Invariant: [`State`] is what the disk holds. A transaction reads through its [`Staged`] overlay and changes only that;
+//! [`State::absorb`] is called after the commit and nowhere else. A failed commit drops the overlay, so memory is never
+//! ahead of the disk.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::domain::ids::{Hlc, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::row::StayRow;
+use crate::replication::log::{EventBytes, Head, Run};
+
+use super::digest::Digest;
+use super::settings::Settings;
+use super::storage::{Loaded, StoredStay, Summary};
+
+/// Interned texts are forgotten beyond this many, which only costs sharing.
+const MAX_INTERNED: usize = 4096;
+
+/// The open stay of a plate: what a gate needs to know at once.
+#[derive(Debug, Clone)]
+pub struct OpenStay {
+    pub row_id: i64,
+    pub stay_id: Arc<str>,
+    pub plate_view: Arc<str>,
+    pub camera_type: Arc<str>,
+    pub entry_ms: i64,
+    pub entry_central: Arc<str>,
+    pub entry_edge: Arc<str>,
+    /// When the entry was committed here, wall clock, Unix ms.
+    pub committed_ms: i64,
+    /// The greatest clock of the facts of this row.
+    pub last_hlc: Hlc,
+    /// The greatest clock of all facts of the plate; `None`: look it up.
+    pub plate_hlc: Option<Hlc>,
+}
+
+/// Shares the texts that repeat over all open stays: edges, centrals, camera types.
+#[derive(Debug, Default)]
+pub struct Interner(HashSet<Arc<str>>);
+
+impl Interner {
+    pub fn intern(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        if self.0.len() >= MAX_INTERNED {
+            self.0.clear();
+        }
+        let shared: Arc<str> = text.into();
+        self.0.insert(shared.clone());
+        shared
+    }
+}
+
+impl OpenStay {
+    #[must_use]
+    pub fn of_row(row_id: i64, row: &StayRow, committed_ms: i64, plate_hlc: Option<Hlc>, texts: &mut Interner) -> Self {
+        Self {
+            row_id,
+            stay_id: row.stay_id.as_str().into(),
+            plate_view: row.plate_view.as_str().into(),
+            camera_type: texts.intern(&row.camera_type),
+            entry_ms: row.entry_ms,
+            entry_central: texts.intern(&row.source_central),
+            entry_edge: texts.intern(&row.edge_id),
+            committed_ms,
+            last_hlc: row.last_hlc,
+            plate_hlc,
+        }
+    }
+}
+
+/// The committed state.
+#[derive(Debug, Default)]
+pub struct State {
+    pub heads: HashMap<LogId, Head>,
+    pub inside: HashMap<PlateId, OpenStay>,
+    pub settings: Settings,
+    pub digest: Digest,
+    pub max_hlc: Hlc,
+    pub events: u64,
+    pub loose_facts: u64,
+    /// The log this process writes; `None` until its first own event.
+    pub own_log: Option<LogId>,
+}
+
+impl State {
+    #[must_use]
+    pub fn of_loaded(loaded: Loaded, texts: &mut Interner) -> Self {
+        let Loaded { heads, inside, settings, summary } = loaded;
+        let inside = inside
+            .into_iter()
+            .map(|StoredStay { row_id, row, committed_ms }| {
+                let open = OpenStay::of_row(row_id, &row, committed_ms, None, texts);
+                (row.plate_id, open)
+            })
+            .collect();
+        Self {
+            heads: heads.into_iter().collect(),
+            inside,
+            settings: Settings::of_stored(settings),
+            digest: Digest::from_bytes(summary.digest),
+            max_hlc: summary.max_hlc,
+            events: summary.events,
+            loose_facts: summary.loose_facts,
+            own_log: None,
+        }
+    }
+
+    /// Takes over what a transaction changed. To be called once its commit has returned.
+    pub fn absorb(&mut self, staged: Staged) {
+        self.heads.extend(staged.heads);
+        for (plate, open) in staged.inside {
+            match open {
+                Some(open) => self.inside.insert(plate, open),
+                None => self.inside.remove(&plate),
+            };
+        }
+        if let Some(settings) = staged.settings {
+            self.settings = settings;
+        }
+        self.digest = staged.digest;
+        self.max_hlc = staged.max_hlc;
+        self.events = staged.events;
+        self.loose_facts = staged.loose_facts;
+        self.own_log = staged.own_log;
+    }
+}
+
+/// The sums of one site day at one gate: (day, central, edge).
+pub type TotalKey = (String, String, String);
+
+/// Entries, exits and revenue to add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TotalChange {
+    pub entries: i64,
+    pub exits: i64,
+    pub revenue_vnd: i64,
+}
+
+/// What a transaction has changed so far.
+#[derive(Debug)]
+pub struct Staged {
+    pub heads: HashMap<LogId, Head>,
+    pub inside: HashMap<PlateId, Option<OpenStay>>,
+    pub settings: Option<Settings>,
+    pub totals: BTreeMap<TotalKey, TotalChange>,
+    /// The runs appended, one per log, in order of first append.
+    pub runs: Vec<Run>,
+    pub digest: Digest,
+    pub max_hlc: Hlc,
+    pub events: u64,
+    pub loose_facts: u64,
+    pub own_log: Option<LogId>,
+}
+
+impl Staged {
+    #[must_use]
+    pub fn on(state: &State) -> Self {
+        Self {
+            heads: HashMap::new(),
+            inside: HashMap::new(),
+            settings: None,
+            totals: BTreeMap::new(),
+            runs: Vec::new(),
+            digest: state.digest,
+            max_hlc: state.max_hlc,
+            events: state.events,
+            loose_facts: state.loose_facts,
+            own_log: state.own_log.clone(),
+        }
+    }
+
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            digest: self.digest.to_bytes(),
+            max_hlc: self.max_hlc,
+            events: self.events,
+            loose_facts: self.loose_facts,
+        }
+    }
+
+    /// Notes that `event` now ends `log`, which stood at `before`.
+    pub fn extend_run(&mut self, log: &LogId, before: Head, event: EventBytes, after: Head) {
+        debug_assert_eq!(after.to, before.to + 1, "a log grows by one event at a time");
+        match self.runs.iter_mut().rev().find(|run| run.log == *log) {
+            Some(run) => {
+                run.events.push(event);
+                run.hash = after.hash;
+            }
+            None => self.runs.push(Run {
+                log: log.clone(),
+                after: before.to,
+                prev: before.hash,
+                events: vec![event],
+                hash: after.hash,
+            }),
+        }
+        self.heads.insert(log.clone(), after);
+        self.events += 1;
+    }
+}

@@ -1,0 +1,256 @@
+//! One transaction: reads through the overlay, writes to the storage and the overlay, never to the state.
+
+use crate::domain::event::{Draft, Event};
+use crate::domain::ids::{Epoch, Hlc, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::row::StayRow;
+use crate::domain::stay::Fact;
+use crate::replication::log::{ChainHash, EventBytes, Head};
+
+use super::Context;
+use super::job::{Answer, Job, Refusal};
+use super::settings::Settings;
+use super::state::{Interner, OpenStay, Staged, State, TotalChange};
+use super::storage::{DayTotal, EventRef, Storage};
+
+/// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
+#[derive(Debug)]
+pub enum Stop<E> {
+    Refused(Refusal),
+    Storage(E),
+}
+
+impl<E> From<Refusal> for Stop<E> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The time of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The wall clock, Unix ms.
+    pub wall_ms: i64,
+    /// The median offset to the peers' clocks, if known: recorded in every event authored.
+    pub skew_ms: Option<i64>,
+}
+
+/// A running transaction. A job that is refused has written nothing.
+pub struct Transaction<'a, S: Storage> {
+    pub(super) context: &'a Context,
+    pub(super) state: &'a State,
+    pub(super) texts: &'a mut Interner,
+    pub(super) staged: Staged,
+    pub(super) now: Now,
+    /// The epoch of the log to start, should this process author its first event now.
+    pub(super) fresh_epoch: Epoch,
+    /// Facts of the run being stored that need a refold, and what they concern.
+    pub(super) pending: super::refold::Pending,
+    storage: &'a mut S,
+    begun: bool,
+    wrote: bool,
+}
+
+impl<'a, S: Storage> Transaction<'a, S> {
+    pub fn new(
+        context: &'a Context,
+        state: &'a State,
+        texts: &'a mut Interner,
+        storage: &'a mut S,
+        now: Now,
+        fresh_epoch: Epoch,
+    ) -> Self {
+        Self {
+            context,
+            state,
+            texts,
+            staged: Staged::on(state),
+            now,
+            fresh_epoch,
+            pending: super::refold::Pending::default(),
+            storage,
+            begun: false,
+            wrote: false,
+        }
+    }
+
+    pub fn run(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
+        match job {
+            Job::Open(request) => self.open(&request),
+            Job::Close(request) => self.close(&request),
+            Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
+            Job::PutTariff(tariff) => self.put_tariff(tariff),
+            Job::PutSubscriptions(list) => self.put_subscriptions(list),
+            Job::Store(run) => self.store_run(&run),
+        }
+    }
+
+    /// Makes everything durable. Returns what changed, for the state to absorb; `None` if nothing did.
+    pub fn finish(mut self) -> Result<Option<Staged>, S::Error> {
+        if !self.wrote {
+            self.abandon();
+            return Ok(None);
+        }
+        let written = self.write_sums();
+        if let Err(error) = written.and_then(|()| self.storage.commit()) {
+            // A failed commit may leave the transaction open or not; rolling back covers both.
+            self.storage.rollback();
+            return Err(error);
+        }
+        Ok(Some(self.staged))
+    }
+
+    /// Gives up: nothing of the transaction happened.
+    pub fn abandon(&mut self) {
+        if self.begun {
+            self.storage.rollback();
+            self.begun = false;
+        }
+    }
+
+    fn write_sums(&mut self) -> Result<(), S::Error> {
+        for (log, head) in &self.staged.heads {
+            self.storage.set_head(log, *head)?;
+        }
+        for ((day, central, edge_id), change) in &self.staged.totals {
+            if *change == TotalChange::default() {
+                continue;
+            }
+            self.storage.add_total(&DayTotal {
+                day: day.clone(),
+                central: central.clone(),
+                edge_id: edge_id.clone(),
+                entries: change.entries,
+                exits: change.exits,
+                revenue: crate::domain::money::Vnd(change.revenue_vnd),
+            })?;
+        }
+        self.storage.set_summary(&self.staged.summary())
+    }
+
+    /// The storage for reading; begins the transaction at the first use.
+    pub(super) fn read(&mut self) -> Result<&mut S, Stop<S::Error>> {
+        if !self.begun {
+            self.storage.begin().map_err(Stop::Storage)?;
+            self.begun = true;
+        }
+        Ok(self.storage)
+    }
+
+    /// The storage for writing.
+    pub(super) fn write(&mut self) -> Result<&mut S, Stop<S::Error>> {
+        self.wrote = true;
+        self.read()
+    }
+
+    pub(super) fn inside(&self, plate: &PlateId) -> Option<&OpenStay> {
+        match self.staged.inside.get(plate) {
+            Some(staged) => staged.as_ref(),
+            None => self.state.inside.get(plate),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        self.staged.settings.as_ref().unwrap_or(&self.state.settings)
+    }
+
+    pub(super) fn settings_mut(&mut self) -> &mut Settings {
+        self.staged.settings.get_or_insert_with(|| self.state.settings.clone())
+    }
+
+    pub(super) fn head(&self, log: &LogId) -> Head {
+        let known = self.staged.heads.get(log).or_else(|| self.state.heads.get(log));
+        known.copied().unwrap_or_else(|| Head::empty(log))
+    }
+
+    pub(super) fn own_log(&self) -> LogId {
+        let fresh = || LogId { central: self.context.central.clone(), epoch: self.fresh_epoch };
+        self.staged.own_log.clone().unwrap_or_else(fresh)
+    }
+
+    /// Writes an own event at the end of the own log and applies it.
+    pub(super) fn author(&mut self, draft: Draft) -> Result<Fact, Stop<S::Error>> {
+        let log = self.own_log();
+        let seq = self.head(&log).to + 1;
+        let bytes = draft.encode(&log, seq).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let event = Event {
+            source_central: log.central.as_str().to_owned(),
+            log: log.clone(),
+            seq,
+            hlc: draft.hlc,
+            timestamp_ms: draft.timestamp_ms,
+            skew_ms: draft.skew_ms,
+            event_id: draft.event_id,
+            body: draft.body,
+        };
+        let hash = self.head(&log).hash.extend(&bytes);
+        self.staged.own_log = Some(log.clone());
+        self.append(&EventRef { log, seq }, bytes.into(), hash)?;
+        let fact = Fact { id: event.fact_id(), event: event.into() };
+        self.apply(&fact)?;
+        self.refold_pending()?;
+        Ok(fact)
+    }
+
+    /// Appends an event whose place and hash were checked.
+    pub(super) fn append(
+        &mut self,
+        at: &EventRef,
+        bytes: EventBytes,
+        hash: ChainHash,
+    ) -> Result<(), Stop<S::Error>> {
+        let before = self.head(&at.log);
+        self.write()?.append_event(at, &bytes, hash).map_err(Stop::Storage)?;
+        self.staged.extend_run(&at.log, before, bytes, Head { to: at.seq, hash });
+        Ok(())
+    }
+
+    /// The clock of a new fact about a plate: after every fact held that shares it.
+    pub(super) fn next_hlc(&mut self, plate: &PlateId, stay_hlc: Option<Hlc>) -> Result<Hlc, Stop<S::Error>> {
+        let wall_ms = self.now.wall_ms;
+        if wall_ms > self.staged.max_hlc.ms() {
+            return Ok(Hlc::next(wall_ms, None));
+        }
+        let mut greatest = stay_hlc.max(self.read()?.greatest_hlc_of_plate(plate).map_err(Stop::Storage)?);
+        if self.staged.loose_facts > 0 {
+            let loose = self.facts_of_key(&super::refold::plate_key(plate))?;
+            greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
+        }
+        Ok(Hlc::next(wall_ms, greatest))
+    }
+
+    /// Adds a new row of the history, and its part of the digest and the sums.
+    pub(super) fn insert_row(&mut self, row: &StayRow, committed_ms: i64) -> Result<i64, Stop<S::Error>> {
+        let own = self.is_own(row);
+        let row_id = self.write()?.insert_stay(row, own, committed_ms).map_err(Stop::Storage)?;
+        self.staged.digest.add(row.hash());
+        Ok(row_id)
+    }
+
+    /// Replaces a row; `old` is what is stored.
+    pub(super) fn replace_row(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), Stop<S::Error>> {
+        let now_ms = self.now.wall_ms;
+        self.write()?.update_stay(row_id, new, now_ms).map_err(Stop::Storage)?;
+        self.staged.digest.subtract(old.hash());
+        self.staged.digest.add(new.hash());
+        Ok(())
+    }
+
+    fn is_own(&self, row: &StayRow) -> bool {
+        use crate::domain::ids::FactId;
+        matches!(&row.entry_fact, FactId::Authored { log, .. } if log.central == self.context.central)
+    }
+
+    /// Counts on the site day of `at_ms` at a gate.
+    pub(super) fn count(&mut self, at_ms: i64, central: &str, edge_id: &str, change: TotalChange) {
+        let key = (self.context.zone.day(at_ms), central.to_owned(), edge_id.to_owned());
+        let sum = self.staged.totals.entry(key).or_default();
+        sum.entries += change.entries;
+        sum.exits += change.exits;
+        sum.revenue_vnd += change.revenue_vnd;
+    }
+
+    pub(super) fn set_inside(&mut self, plate: &PlateId, open: Option<OpenStay>) {
+        self.staged.inside.insert(plate.clone(), open);
+    }
+}
