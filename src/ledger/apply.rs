@@ -8,9 +8,9 @@ use crate::domain::event::{Body, Entry, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::Fact;
+use crate::domain::stay::{Fact, links};
 
-use super::refold::keys_of;
+use super::refold::loose_key;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::{OpenStay, TotalChange};
 use super::storage::{EventRef, SettingKind, Storage};
@@ -51,7 +51,7 @@ impl<S: Storage> Transaction<'_, S> {
         let event = &fact.event;
         let plate = &entry.plate_id;
         let Some(stay_id) = event.event_id.as_deref() else { return Ok(false) };
-        if entry.replaces.is_some() || self.inside(plate).is_some() || self.is_entangled(event)? {
+        if entry.replaces.is_some() || self.inside(plate).is_some() || self.is_entangled(fact)? {
             return Ok(false);
         }
         if let Some((edge_id, request_id)) = event.request()
@@ -65,7 +65,10 @@ impl<S: Storage> Transaction<'_, S> {
         if !newest_of_all && !self.is_newest_of_plate(plate, event.hlc)? {
             return Ok(false);
         }
-        let row = StayRow::opened(fact);
+        let Some(row) = StayRow::opened(fact) else { return Ok(false) };
+        if row.stay_id != stay_id {
+            return Ok(false);
+        }
         let committed_ms = self.now.wall_ms;
         let row_id = self.insert_row(&row, committed_ms)?;
         self.count(row.entry_ms, &row.source_central, &row.edge_id, TotalChange { entries: 1, ..Default::default() });
@@ -76,7 +79,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     fn exit_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, Stop<S::Error>> {
         let event = &fact.event;
-        let Some((row_id, old)) = self.open_row_named(event, event.exit_stay(), newest_of_all)? else {
+        let Some((row_id, old)) = self.open_row_named(fact, event.exit_stay(), newest_of_all)? else {
             return Ok(false);
         };
         if let Some((edge_id, request_id)) = event.request()
@@ -85,7 +88,9 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(false);
         }
         let mut row = old.clone();
-        row.close(fact);
+        if !row.close(fact) {
+            return Ok(false);
+        }
         self.replace_row(row_id, &old, &row)?;
         if let Body::Exit(exit) = &event.body {
             let change = TotalChange { exits: 1, revenue_vnd: exit.fee.0, ..Default::default() };
@@ -97,14 +102,16 @@ impl<S: Storage> Transaction<'_, S> {
 
     fn confirm_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, Stop<S::Error>> {
         let event = &fact.event;
-        let Some((row_id, old)) = self.open_row_named(event, event.event_id.as_deref(), newest_of_all)? else {
+        let Some((row_id, old)) = self.open_row_named(fact, event.event_id.as_deref(), newest_of_all)? else {
             return Ok(false);
         };
         if old.confirm_fact.is_some() {
             return Ok(false);
         }
         let mut row = old.clone();
-        row.confirm(fact);
+        if !row.confirm(fact) {
+            return Ok(false);
+        }
         self.replace_row(row_id, &old, &row)?;
         if let Some(mut open) = self.inside(&row.plate_id).cloned() {
             open.last_hlc = row.last_hlc;
@@ -117,17 +124,18 @@ impl<S: Storage> Transaction<'_, S> {
     /// The open row a fact names, if the fact is plain about it: it is the newest of its plate and nothing hangs on it.
     fn open_row_named(
         &mut self,
-        event: &Event,
+        fact: &Fact,
         stay_id: Option<&str>,
         newest_of_all: bool,
     ) -> Result<Option<(i64, StayRow)>, Stop<S::Error>> {
+        let event = &fact.event;
         let (Some(stay_id), Some(plate)) = (stay_id, event.recorded_plate()) else { return Ok(None) };
         let Some(open) = self.inside(plate) else { return Ok(None) };
         if &*open.stay_id != stay_id {
             return Ok(None);
         }
         let plate_hlc = open.plate_hlc;
-        if self.is_entangled(event)? {
+        if self.is_entangled(fact)? {
             return Ok(None);
         }
         let newest = newest_of_all
@@ -148,14 +156,15 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// Whether loose facts, or facts waiting for a refold, concern the same plate or stay.
-    fn is_entangled(&mut self, event: &Event) -> Result<bool, Stop<S::Error>> {
+    fn is_entangled(&mut self, fact: &Fact) -> Result<bool, Stop<S::Error>> {
         if self.staged.loose_facts == 0 && self.pending.is_empty() {
             return Ok(false);
         }
-        for key in keys_of(event) {
-            if self.pending.concerns(&key) {
+        for link in links(fact) {
+            if self.pending.concerns(&link) {
                 return Ok(true);
             }
+            let Some(key) = loose_key(&link) else { continue };
             if self.staged.loose_facts > 0 && !self.read()?.loose_facts(&key).map_err(Stop::Storage)?.is_empty() {
                 return Ok(true);
             }

@@ -8,7 +8,7 @@ use crate::domain::event::{Body, Confirmed, Draft, Entry, Event, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
-use crate::domain::stay::REQUEST_WINDOW_MS;
+use crate::domain::stay::{Link, REQUEST_WINDOW_MS};
 use crate::domain::tariff::LONG_STAY_MS;
 use crate::domain::time::duration_text;
 
@@ -62,7 +62,8 @@ impl<S: Storage> Transaction<'_, S> {
             let Some(fact) = self.fact_at(&at)? else { continue };
             let event = fact.event;
             let recent = self.now.wall_ms.saturating_sub(event.timestamp_ms) <= REQUEST_WINDOW_MS;
-            let earlier = first.as_ref().is_none_or(|first| (event.hlc, event.fact_id()) < (first.hlc, first.fact_id()));
+            let earlier =
+                first.as_ref().is_none_or(|first| (event.hlc, event.fact_id()) < (first.hlc, first.fact_id()));
             if recent && earlier {
                 first = Some((*event).clone());
             }
@@ -297,7 +298,7 @@ impl<S: Storage> Transaction<'_, S> {
         loop {
             let stay_id = format!("{}_{stamp_ms}_{plate}", self.context.central);
             let taken = self.read()?.stay(&stay_id).map_err(Stop::Storage)?.is_some()
-                || (self.staged.loose_facts > 0 && !self.facts_of_key(&format!("s:{stay_id}"))?.is_empty());
+                || !self.loose_under(&Link::Stay(stay_id.clone()))?.is_empty();
             if !taken {
                 return Ok(stay_id);
             }

@@ -1,17 +1,16 @@
 //! The general way: fold again everything that hangs together with a fact.
 //!
-//! Two facts hang together if they share a plate, a stay id or a request. [`resolve`] of all facts is the union of
+//! Two facts hang together if they share a [`Link`]: a plate, a stay id or a request. [`resolve`] of all facts is the union of
 //! `resolve` of the groups that hang together, so folding one group again, with the new facts in it, gives the same
 //! history as folding everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::domain::anomaly::Anomaly;
-use crate::domain::event::{Body, Event};
+use crate::domain::event::Event;
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Fact, Resolution, resolve};
+use crate::domain::stay::{Fact, Link, Resolution, links, resolve};
 
 use super::apply::place;
 use super::state::{OpenStay, TotalChange};
@@ -22,12 +21,12 @@ use super::transaction::{Stop, Transaction};
 #[derive(Debug, Default)]
 pub struct Pending {
     facts: Vec<Fact>,
-    keys: HashSet<String>,
+    links: HashSet<Link>,
 }
 
 impl Pending {
     pub fn add(&mut self, fact: Fact) {
-        self.keys.extend(keys_of(&fact.event));
+        self.links.extend(links(&fact));
         self.facts.push(fact);
     }
 
@@ -37,32 +36,19 @@ impl Pending {
     }
 
     #[must_use]
-    pub fn concerns(&self, key: &str) -> bool {
-        self.keys.contains(key)
+    pub fn concerns(&self, link: &Link) -> bool {
+        self.links.contains(link)
     }
 }
 
+/// The key loose facts are found by under a link, if the link has one. Requests and facts are found without.
 #[must_use]
-pub fn plate_key(plate: &PlateId) -> String {
-    format!("p:{plate}")
-}
-
-fn stay_key(stay_id: &str) -> String {
-    format!("s:{stay_id}")
-}
-
-/// The plate and the stays a fact names.
-#[must_use]
-pub fn keys_of(event: &Event) -> Vec<String> {
-    let replaced = match &event.body {
-        Body::Entry(entry) => entry.replaces.as_deref(),
-        _ => None,
-    };
-    let stays = [event.event_id.as_deref(), event.exit_stay(), replaced];
-    let mut keys: Vec<String> = stays.into_iter().flatten().map(stay_key).collect();
-    keys.extend(event.recorded_plate().map(plate_key));
-    keys.dedup();
-    keys
+pub fn loose_key(link: &Link) -> Option<String> {
+    match link {
+        Link::Stay(stay_id) => Some(format!("s:{stay_id}")),
+        Link::Plate(plate) => Some(format!("p:{plate}")),
+        Link::Request { .. } | Link::Fact(_) => None,
+    }
 }
 
 /// Facts and rows that hang together.
@@ -105,75 +91,71 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(())
     }
 
+    /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
     fn component_of(&mut self, new: &[Fact]) -> Result<Component, Stop<S::Error>> {
         let new_ids: HashSet<&FactId> = new.iter().map(|fact| &fact.id).collect();
         let mut component = Component::default();
-        let mut seen_keys = HashSet::new();
-        let mut keys: Vec<String> = Vec::new();
-        let mut events: Vec<(EventRef, bool)> = Vec::new();
-        for fact in new {
-            keys.extend(keys_of(&fact.event));
-            self.push_request(&fact.event, &mut events)?;
-        }
-        loop {
-            while let Some((at, loose)) = events.pop() {
-                let Some(fact) = self.fact_at(&at)? else { continue };
-                if new_ids.contains(&fact.id) {
-                    continue;
-                }
-                if loose {
-                    component.loose.insert(fact.id.clone());
-                }
-                if component.facts.contains_key(&fact.id) {
-                    continue;
-                }
-                keys.extend(keys_of(&fact.event));
-                self.push_request(&fact.event, &mut events)?;
-                component.facts.insert(fact.id.clone(), fact);
-            }
-            let Some(key) = keys.pop() else { return Ok(component) };
-            if !seen_keys.insert(key.clone()) {
+        let mut seen = HashSet::new();
+        let mut to_follow: Vec<Link> = new.iter().flat_map(links).collect();
+        while let Some(link) = to_follow.pop() {
+            if !seen.insert(link.clone()) {
                 continue;
             }
-            events.extend(self.read()?.loose_facts(&key).map_err(Stop::Storage)?.into_iter().map(|at| (at, true)));
-            for stored in self.rows_of_key(&key)? {
+            for stored in self.rows_of(&link)? {
                 if component.rows.contains_key(&stored.row.stay_id) {
                     continue;
                 }
-                keys.push(plate_key(&stored.row.plate_id));
-                keys.push(stay_key(&stored.row.stay_id));
-                events.extend(slots(&stored.row).filter_map(place_of).map(|at| (at, false)));
+                to_follow.push(Link::Plate(stored.row.plate_id.clone()));
+                to_follow.extend(slots(&stored.row).cloned().map(Link::Fact));
                 component.rows.insert(stored.row.stay_id.clone(), stored);
             }
+            let loose = self.loose_under(&link)?;
+            let others = self.facts_of(&link)?;
+            let found = loose.into_iter().map(|fact| (fact, true)).chain(others.into_iter().map(|fact| (fact, false)));
+            for (fact, is_loose) in found.filter(|(fact, _)| !new_ids.contains(&fact.id)) {
+                if is_loose {
+                    component.loose.insert(fact.id.clone());
+                }
+                if !component.facts.contains_key(&fact.id) {
+                    to_follow.extend(links(&fact));
+                    component.facts.insert(fact.id.clone(), fact);
+                }
+            }
+        }
+        Ok(component)
+    }
+
+    fn rows_of(&mut self, link: &Link) -> Result<Vec<StoredStay>, Stop<S::Error>> {
+        match link {
+            Link::Stay(stay_id) => Ok(self.read()?.stay(stay_id).map_err(Stop::Storage)?.into_iter().collect()),
+            Link::Plate(plate) => self.read()?.stays_of_plate(plate).map_err(Stop::Storage),
+            Link::Request { .. } | Link::Fact(_) => Ok(Vec::new()),
         }
     }
 
-    fn push_request(&mut self, event: &Event, events: &mut Vec<(EventRef, bool)>) -> Result<(), Stop<S::Error>> {
-        let Some((edge_id, request_id)) = event.request() else { return Ok(()) };
-        let same = self.read()?.events_of_request(edge_id, request_id).map_err(Stop::Storage)?;
-        // Facts already in the component come round again here; the caller drops them.
-        let this = place(event);
-        events.extend(same.into_iter().filter(|at| *at != this).map(|at| (at, false)));
-        Ok(())
+    /// The facts a link leads to directly.
+    fn facts_of(&mut self, link: &Link) -> Result<Vec<Fact>, Stop<S::Error>> {
+        let places = match link {
+            Link::Request { edge_id, request_id } => {
+                self.read()?.events_of_request(edge_id, request_id).map_err(Stop::Storage)?
+            }
+            Link::Fact(id) => place_of(id).into_iter().collect(),
+            Link::Stay(_) | Link::Plate(_) => Vec::new(),
+        };
+        self.facts_at(&places)
     }
 
-    fn rows_of_key(&mut self, key: &str) -> Result<Vec<StoredStay>, Stop<S::Error>> {
-        let storage = self.read()?;
-        if let Some(stay_id) = key.strip_prefix("s:") {
-            return Ok(storage.stay(stay_id).map_err(Stop::Storage)?.into_iter().collect());
-        }
-        match key.strip_prefix("p:").map(PlateId::parse) {
-            Some(Ok(plate)) => storage.stays_of_plate(&plate).map_err(Stop::Storage),
-            _ => Ok(Vec::new()),
-        }
+    /// The loose facts under a link.
+    pub(super) fn loose_under(&mut self, link: &Link) -> Result<Vec<Fact>, Stop<S::Error>> {
+        let (Some(key), true) = (loose_key(link), self.staged.loose_facts > 0) else { return Ok(Vec::new()) };
+        let places = self.read()?.loose_facts(&key).map_err(Stop::Storage)?;
+        self.facts_at(&places)
     }
 
-    /// The loose facts under a key.
-    pub(super) fn facts_of_key(&mut self, key: &str) -> Result<Vec<Fact>, Stop<S::Error>> {
-        let places = self.read()?.loose_facts(key).map_err(Stop::Storage)?;
+    fn facts_at(&mut self, places: &[EventRef]) -> Result<Vec<Fact>, Stop<S::Error>> {
         let mut facts = Vec::with_capacity(places.len());
         for at in places {
-            facts.extend(self.fact_at(&at)?);
+            facts.extend(self.fact_at(at)?);
         }
         Ok(facts)
     }
@@ -235,7 +217,8 @@ impl<S: Storage> Transaction<'_, S> {
             let waiting = after.waiting.contains(&fact.id);
             let at = place(&fact.event);
             if loose && (!was_loose || waiting != before.waiting.contains(&fact.id)) {
-                let entry = LooseFact { at, keys: keys_of(&fact.event), waiting };
+                let keys = links(fact).iter().filter_map(loose_key).collect();
+                let entry = LooseFact { at, keys, waiting };
                 self.write()?.put_loose_fact(&entry).map_err(Stop::Storage)?;
             } else if !loose && was_loose {
                 self.write()?.remove_loose_fact(&at).map_err(Stop::Storage)?;
@@ -253,7 +236,7 @@ impl<S: Storage> Transaction<'_, S> {
     fn change_sums(&mut self, resolution: &Resolution, sign: i64) {
         for row in &resolution.rows {
             let was_inside = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
-            if was_inside && !row.anomalies.contains(&Anomaly::ExitWithoutEntry) {
+            if was_inside && !row.is_exit_alone() {
                 let change = TotalChange { entries: sign, ..Default::default() };
                 self.count(row.entry_ms, &row.source_central, &row.edge_id, change);
             }

@@ -4,7 +4,7 @@ use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::Fact;
+use crate::domain::stay::{Fact, Link};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use super::Context;
@@ -193,12 +193,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// Appends an event whose place and hash were checked.
-    pub(super) fn append(
-        &mut self,
-        at: &EventRef,
-        bytes: EventBytes,
-        hash: ChainHash,
-    ) -> Result<(), Stop<S::Error>> {
+    pub(super) fn append(&mut self, at: &EventRef, bytes: EventBytes, hash: ChainHash) -> Result<(), Stop<S::Error>> {
         let before = self.head(&at.log);
         self.write()?.append_event(at, &bytes, hash).map_err(Stop::Storage)?;
         self.staged.extend_run(&at.log, before, bytes, Head { to: at.seq, hash });
@@ -212,10 +207,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             return Ok(Hlc::next(wall_ms, None));
         }
         let mut greatest = stay_hlc.max(self.read()?.greatest_hlc_of_plate(plate).map_err(Stop::Storage)?);
-        if self.staged.loose_facts > 0 {
-            let loose = self.facts_of_key(&super::refold::plate_key(plate))?;
-            greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
-        }
+        let loose = self.loose_under(&Link::Plate(plate.clone()))?;
+        greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
         Ok(Hlc::next(wall_ms, greatest))
     }
 
