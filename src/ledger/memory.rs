@@ -31,7 +31,7 @@ type RequestKey = (String, String);
 enum Undo {
     Event(EventRef, Option<(EventBytes, ChainHash)>),
     Head(LogId, Option<Head>),
-    Stay(i64, Option<StoredStay>),
+    Stay(i64, Option<Box<StoredStay>>),
     Loose(EventRef, Option<LooseFact>),
     Request(RequestKey, Option<BTreeSet<EventRef>>),
     Total(TotalKey, Option<TotalChange>),
@@ -112,7 +112,7 @@ impl MemoryStorage {
             match change {
                 Undo::Event(key, old) => put(&mut self.events, key, old),
                 Undo::Head(key, old) => put(&mut self.heads, key, old),
-                Undo::Stay(key, old) => self.put_stay(key, old),
+                Undo::Stay(key, old) => self.put_stay(key, old.map(|stay| *stay)),
                 Undo::Loose(key, old) => put(&mut self.loose, key, old),
                 Undo::Request(key, old) => put(&mut self.requests, key, old),
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
@@ -257,13 +257,13 @@ impl Storage for MemoryStorage {
     fn update_stay(&mut self, row_id: i64, row: &StayRow, _now_ms: i64) -> Result<(), MemoryError> {
         let old = self.stays.get(&row_id).cloned().ok_or(MemoryError::BrokenRule("an update of no row"))?;
         let committed_ms = old.committed_ms;
-        self.note(Undo::Stay(row_id, Some(old)))?;
+        self.note(Undo::Stay(row_id, Some(old.into())))?;
         self.put_stay(row_id, Some(StoredStay { row_id, row: row.clone(), committed_ms }));
         Ok(())
     }
 
     fn delete_stay(&mut self, row_id: i64) -> Result<(), MemoryError> {
-        self.note(Undo::Stay(row_id, self.stays.get(&row_id).cloned()))?;
+        self.note(Undo::Stay(row_id, self.stays.get(&row_id).cloned().map(Box::new)))?;
         self.put_stay(row_id, None);
         Ok(())
     }
