@@ -97,3 +97,61 @@ impl Changes {
         all.into_iter().filter(|(changed, _)| *changed).map(|(_, kind)| kind).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::{merge, read};
+
+    fn before() -> Config {
+        let json = json!({
+            "this_central": {"id": "a", "ip": "10.0.0.1"},
+            "peer_centrals": [{"id": "b", "ip": "10.0.0.2"}, {"id": "c", "ip": "10.0.0.3"}],
+        });
+        read::config(&json).unwrap().config
+    }
+
+    #[test]
+    fn every_kind_of_change_is_told_and_no_other() {
+        use ChangeKind::*;
+        for (put, kinds) in [
+            (json!({}), vec![]),
+            (json!({"this_central": {"p2p_port": 9000}}), vec![]),
+            (json!({"this_central": {"id": "a2"}}), vec![OwnId]),
+            (json!({"this_central": {"ip": "10.0.0.9"}}), vec![OwnIp]),
+            (json!({"this_central": {"ip": "127.0.0.1"}}), vec![OwnIp, P2pListener, ApiListener]),
+            (json!({"bind": "10.0.0.1"}), vec![P2pListener, ApiListener]),
+            (json!({"bind": "0.0.0.0"}), vec![]),
+            (json!({"this_central": {"p2p_port": 9100}}), vec![P2pListener]),
+            (json!({"this_central": {"api_port": 8100}}), vec![ApiListener]),
+            (json!({"peer_centrals": [{"id": "c"}, {"id": "b"}]}), vec![]),
+            (json!({"peer_centrals": [{"id": "b"}]}), vec![PeersRemoved]),
+            (json!({"peer_centrals": [{"id": "b"}, {"id": "c", "p2p_port": 9100}]}), vec![PeersChanged]),
+            (json!({"peer_centrals": [{"id": "b"}, {"id": "d", "ip": "10.0.0.3"}]}), vec![PeersAdded, PeersRemoved]),
+            (json!({"site": {"name": "A"}}), vec![SiteName]),
+            (json!({"site": {"time_zone": "UTC"}}), vec![TimeZone]),
+            (json!({"edges": [{"id": "e"}]}), vec![Edges]),
+            (json!({"security": {"legacy_port": 9002}}), vec![Security]),
+            (json!({"tuning": {"mask_plates": true}}), vec![Tuning]),
+        ] {
+            let after = merge::merge(&before(), &put).unwrap().config;
+            let changes = diff(&before(), &after);
+            assert_eq!(changes.kinds(), kinds, "{put}");
+            assert_eq!(changes.is_empty(), kinds.is_empty(), "{put}");
+            assert_eq!(before().version() == after.version(), before() == after, "{put}");
+        }
+    }
+
+    #[test]
+    fn the_peers_concerned_are_named() {
+        let put = json!({"peer_centrals": [{"id": "c", "ip": "10.0.0.33"}, {"id": "d", "ip": "10.0.0.4"}]});
+        let changes = diff(&before(), &merge::merge(&before(), &put).unwrap().config);
+        let ids = |peers: &[PeerCentral]| peers.iter().map(|peer| peer.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(&changes.peers_added), ["d"]);
+        assert_eq!(ids(&changes.peers_changed), ["c"]);
+        assert_eq!(changes.peers_changed[0].ip.to_string(), "10.0.0.33");
+        assert_eq!(changes.peers_removed, [CentralId::new("b").unwrap()]);
+    }
+}

@@ -173,3 +173,178 @@ fn list(problems: &[FieldProblem]) -> String {
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"this_central": {"id": "a", "ip": "10.0.0.1"}, "peer_centrals": []}"#;
+
+    struct Place {
+        directory: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self { directory: tempfile::tempdir().unwrap() }
+        }
+
+        fn with(bytes: impl AsRef<[u8]>) -> Self {
+            let place = Self::new();
+            fs::write(place.file(), bytes).unwrap();
+            place
+        }
+
+        fn file(&self) -> PathBuf {
+            self.directory.path().join("p2p_config.json")
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.directory.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn named(name: &str) -> Config {
+        let mut config = Config::standalone();
+        config.site.name = name.into();
+        config
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_apart() {
+        let place = Place::new();
+        assert!(matches!(load(&place.file()), Err(LoadError::NotFound { .. })));
+        // Also when a copy of it is left: whoever removed the file meant it.
+        fs::write(beside(&place.file(), ".last-good"), GOOD).unwrap();
+        assert!(matches!(load(&place.file()), Err(LoadError::NotFound { .. })));
+    }
+
+    #[test]
+    fn broken_json_is_reported_with_line_and_column_and_left_as_it_is() {
+        for (text, at) in [
+            ("", (1, 0)),
+            ("{\n  \"this_central\": {\n    \"id\": \"a\",,\n", (3, 15)),
+            ("{\"this_central\": {}} x", (1, 22)),
+            ("\u{feff}{\n,", (2, 1)),
+        ] {
+            let place = Place::with(text);
+            match load(&place.file()) {
+                Err(LoadError::Syntax { line, column, reason, .. }) => {
+                    assert_eq!((line, column), at, "{text}");
+                    assert!(!reason.is_empty() && !reason.contains("line"), "{reason}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+            assert_eq!(fs::read_to_string(place.file()).unwrap(), text);
+            assert_eq!(place.names(), ["p2p_config.json"]);
+        }
+    }
+
+    #[test]
+    fn files_that_are_no_text_or_no_file_are_reported() {
+        assert!(matches!(load(&Place::with([0xFF, 0xFE, b'{']).file()), Err(LoadError::Syntax { line: 1, .. })));
+        let huge = vec![b' '; usize::try_from(MAX_FILE_BYTES).unwrap() + 1];
+        assert!(matches!(load(&Place::with(huge).file()), Err(LoadError::Unreadable { .. })));
+        let place = Place::new();
+        fs::create_dir(place.file()).unwrap();
+        assert!(matches!(load(&place.file()), Err(LoadError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn wrong_settings_are_reported_by_name() {
+        let place = Place::with(r#"{"this_central": {"id": "a_b", "ip": "10.0.0.1", "p2p_port": 0}}"#);
+        let message = load(&place.file()).expect_err("wrong").to_string();
+        assert!(message.contains("this_central.id a central id is"), "{message}");
+        assert!(message.contains("this_central.p2p_port must be between 1 and 65535"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_was_broken_by_hand_leaves_us_running_on_the_last_good_one() {
+        let place = Place::with(GOOD);
+        let good = load(&place.file()).unwrap();
+        assert!(good.broken.is_none() && good.not_kept.is_none());
+        for broken in ["{", r#"{"this_central": {}}"#] {
+            fs::write(place.file(), broken).unwrap();
+            let loaded = load(&place.file()).unwrap();
+            assert_eq!(loaded.config, good.config);
+            assert!(loaded.broken.is_some());
+            assert_eq!(fs::read_to_string(place.file()).unwrap(), broken, "never replaced");
+        }
+        fs::write(beside(&place.file(), ".last-good"), "{").unwrap();
+        assert!(load(&place.file()).is_err());
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_the_file_before_is_kept() {
+        let place = Place::new();
+        let file = place.directory.path().join("new/config.json");
+        for name in ["Bãi xe Một", "Bãi xe Hai", "Bãi xe Hai"] {
+            assert!(save(&file, &named(name)).unwrap().not_kept.is_none());
+            assert_eq!(load(&file).unwrap().config, named(name));
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("\n  \"site\": {\n    \"name\": \"Bãi xe Hai\"\n"), "{text}");
+        save(&file, &named("Ba")).unwrap();
+        assert_eq!(fs::read_to_string(beside(&file, ".previous")).unwrap(), text);
+        assert!(!beside(&file, ".tmp").exists());
+    }
+
+    #[test]
+    fn a_save_in_place_of_a_broken_file_keeps_the_broken_one() {
+        let place = Place::with("{ mine");
+        save(&place.file(), &named("A")).unwrap();
+        assert_eq!(fs::read_to_string(beside(&place.file(), ".previous")).unwrap(), "{ mine");
+        assert_eq!(load(&place.file()).unwrap().config, named("A"));
+    }
+
+    #[test]
+    fn a_save_that_fails_leaves_the_file_as_it_was() {
+        let place = Place::with(GOOD);
+        // Nobody, root included, can create a file where a directory is.
+        fs::create_dir(beside(&place.file(), ".tmp")).unwrap();
+        assert!(save(&place.file(), &named("A")).is_err());
+        assert_eq!(fs::read_to_string(place.file()).unwrap(), GOOD);
+        // Nor a directory below a file.
+        let below = place.file().join("config.json");
+        assert!(save(&below, &named("A")).unwrap_err().to_string().contains("cannot be written"));
+    }
+
+    #[test]
+    fn settings_can_be_loaded_where_no_copy_can_be_kept() {
+        let place = Place::with(GOOD);
+        fs::create_dir(beside(&place.file(), ".last-good")).unwrap();
+        assert!(load(&place.file()).unwrap().not_kept.is_some());
+        assert!(save(&place.file(), &named("A")).unwrap().not_kept.is_some());
+        assert_eq!(load(&place.file()).unwrap().config, named("A"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_and_links_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let place = Place::with(GOOD);
+        fs::set_permissions(place.file(), fs::Permissions::from_mode(0o600)).unwrap();
+        let link = place.directory.path().join("link.json");
+        symlink(place.file(), &link).unwrap();
+        save(&link, &named("A")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        for file in [place.file(), beside(&link, ".previous"), beside(&link, ".last-good")] {
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+        }
+        assert_eq!(load(&place.file()).unwrap().config, named("A"));
+    }
+
+    #[test]
+    fn what_equals_its_default_is_not_written() {
+        let place = Place::new();
+        save(&place.file(), &Config::standalone()).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&fs::read(place.file()).unwrap()).unwrap();
+        let central = json!({"id": "central-1", "ip": "127.0.0.1", "p2p_port": 9000, "api_port": 8000});
+        assert_eq!(written, json!({"this_central": central, "peer_centrals": []}));
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::model::Config;
 use super::read::{self, Read};
+use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
 
 /// The settings after a PUT.
@@ -49,4 +50,130 @@ fn overlaid_member(held: &Value, member: &Value) -> Value {
     let mut merged = before.cloned().unwrap_or(Value::Null);
     overlay(&mut merged, member);
     merged
+}
+
+/// The settings with one more peer. A known id or address is refused as a duplicate.
+///
+/// # Errors
+/// As [`merge`]; the new peer is the last of `peer_centrals`.
+pub fn add_peer(current: &Config, peer: &Value) -> Result<Read, Vec<FieldProblem>> {
+    let mut json = current.to_json();
+    if let Some(peers) = peers_of(&mut json) {
+        peers.push(peer.clone());
+    }
+    read::config(&json)
+}
+
+/// The settings with the peer `id` changed in what `change` says of it; `None`: there is no such peer.
+///
+/// # Errors
+/// As [`merge`].
+#[must_use]
+pub fn change_peer(current: &Config, id: &CentralId, change: &Value) -> Option<Result<Read, Vec<FieldProblem>>> {
+    let mut json = current.to_json();
+    let index = current.peer_centrals.iter().position(|peer| peer.id == *id)?;
+    overlay(peers_of(&mut json)?.get_mut(index)?, change);
+    Some(read::config(&json))
+}
+
+/// The settings without the peer `id`; `None`: there is no such peer. Its log stays.
+#[must_use]
+pub fn remove_peer(current: &Config, id: &CentralId) -> Option<Config> {
+    current.peer(id)?;
+    let mut config = current.clone();
+    config.peer_centrals.retain(|peer| peer.id != *id);
+    Some(config)
+}
+
+fn peers_of(json: &mut Value) -> Option<&mut Vec<Value>> {
+    json.get_mut("peer_centrals")?.as_array_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn current() -> Config {
+        let json = json!({
+            "this_central": {"id": "a", "ip": "10.0.0.1", "p2p_port": 9100},
+            "peer_centrals": [
+                {"id": "b", "ip": "10.0.0.2", "p2p_port": 9200, "fingerprint": "ff", "legacy": true},
+                {"id": "c", "ip": "10.0.0.3"},
+            ],
+            "site": {"name": "Bãi A", "time_zone": "Asia/Bangkok"},
+            "bind": "10.0.0.1",
+        });
+        read::config(&json).unwrap().config
+    }
+
+    fn merged(put: &Value) -> Config {
+        merge(&current(), put).unwrap().config
+    }
+
+    #[test]
+    fn keys_that_are_absent_keep_their_value() {
+        assert_eq!(merged(&json!({})), current());
+        let config = merged(&json!({"this_central": {"api_port": 8100}, "site": {"name": "Bãi B"}, "version": "x"}));
+        let mut expected = current();
+        expected.this_central.api_port = 8100;
+        expected.site.name = "Bãi B".into();
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn null_brings_back_the_default() {
+        let config = merged(&json!({"bind": null, "site": {"time_zone": null}, "this_central": {"p2p_port": null}}));
+        assert_eq!(config.bind, None);
+        assert_eq!(config.site.time_zone.name(), "Asia/Ho_Chi_Minh");
+        assert_eq!(config.this_central.p2p_port, 9000);
+        assert_eq!(config.site.name, "Bãi A");
+    }
+
+    #[test]
+    fn a_list_has_the_members_of_the_request_with_what_was_known_of_them() {
+        let config = merged(&json!({"peer_centrals": [{"id": "d", "ip": "10.0.0.4"}, {"id": "b", "ip": "10.0.0.9"}]}));
+        let [d, b] = &config.peer_centrals[..] else { panic!("two peers") };
+        assert_eq!((d.id.as_str(), d.p2p_port, d.legacy), ("d", 9000, false));
+        assert_eq!((b.ip.to_string().as_str(), b.p2p_port, b.legacy), ("10.0.0.9", 9200, true));
+        assert_eq!(b.fingerprint.as_deref(), Some("ff"));
+        assert!(merged(&json!({"peer_centrals": []})).peer_centrals.is_empty());
+    }
+
+    #[test]
+    fn wrong_requests_name_their_fields_and_unknown_keys_are_warned_of() {
+        for (put, field) in [
+            (json!([]), ""),
+            (json!(null), ""),
+            (json!({"this_central": 1}), "this_central"),
+            (json!({"this_central": null}), "this_central"),
+            (json!({"this_central": {"id": null}}), "this_central.id"),
+            (json!({"peer_centrals": {"0": {}}}), "peer_centrals"),
+            (json!({"peer_centrals": [{"id": "b", "ip": ""}]}), "peer_centrals[0].ip"),
+        ] {
+            let problems = merge(&current(), &put).expect_err("wrong");
+            assert_eq!(problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), [field], "{put}");
+        }
+        let read = merge(&current(), &json!({"site": {"timezone": "UTC"}})).unwrap();
+        assert_eq!(read.config, current());
+        assert_eq!(read.warnings[0].field, "site.timezone");
+    }
+
+    #[test]
+    fn one_peer_can_be_added_changed_and_removed() {
+        let [b, z] = ["b", "z"].map(|id| CentralId::new(id).unwrap());
+        let added = add_peer(&current(), &json!({"id": "z", "ip": "10.0.0.26"})).unwrap().config;
+        assert_eq!(added.peer_centrals.len(), 3);
+        assert_eq!(remove_peer(&added, &z), Some(current()));
+        assert_eq!(remove_peer(&current(), &z), None);
+
+        let problems = add_peer(&current(), &json!({"id": "b", "ip": "10.0.0.26"})).expect_err("known");
+        assert_eq!((problems[0].field.as_str(), problems[0].code), ("peer_centrals[2].id", "duplicate"));
+
+        let changed = change_peer(&current(), &b, &json!({"ip": "10.0.0.9"})).unwrap().unwrap().config;
+        assert_eq!(changed.peer(&b).unwrap().fingerprint.as_deref(), Some("ff"));
+        assert!(change_peer(&current(), &b, &json!({"ip": "10.0.0.3", "p2p_port": 9000})).unwrap().is_err());
+        assert!(change_peer(&current(), &z, &json!({})).is_none());
+    }
 }

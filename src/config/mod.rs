@@ -4,8 +4,8 @@
 //! (a request over what is in force) or [`model::Config::standalone`], and nothing else. [`file`] loads and saves it,
 //! [`diff`] says what a save changed, so that the actors concerned can apply it at once.
 //!
-//! To add a setting: a field in `model.rs` with its default, a line in `read.rs`, a line in
-//! `config/every-setting.example.json`; a test fails where one is forgotten.
+//! To add a setting: a field in `model.rs` with its default, a line in `read.rs`, one in
+//! `config/every-setting.example.json` and one in `docs/settings.md`; a test fails where one is forgotten.
 
 pub mod diff;
 pub mod file;
@@ -14,4 +14,6 @@ pub mod merge;
 pub mod model;
 pub mod read;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod validate;

@@ -111,6 +111,12 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
     }
 }
 
+/// What is wrong with settings that were changed in the program itself; empty: nothing.
+#[must_use]
+pub fn check(settings: &Config) -> Vec<FieldProblem> {
+    config(&settings.to_json()).err().unwrap_or_default()
+}
+
 fn this_central(root: &mut Fields<'_>, report: &mut Report) -> (CentralParts, Option<ThisCentral>) {
     let absent = root.get("this_central").is_none();
     let mut fields = root.part("this_central", report);
