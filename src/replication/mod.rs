@@ -13,6 +13,7 @@
 
 pub mod backoff;
 pub mod committed;
+pub mod continuity;
 pub mod coordinator;
 pub mod handshake;
 pub mod have;

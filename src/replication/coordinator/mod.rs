@@ -1,61 +1,161 @@
 //! The coordinator: per log what is durable, what is queued, from whom it comes, what waits and why.
+//!
+//! Every event about a log ends in [`Coordinator::settle`], which compares what is wanted with what is under way and
+//! changes the difference. Invariants: a log has at most one source; a run is handed to the writer only if it continues
+//! what was handed before; acknowledgements name what is durable, never more.
 
+mod log_state;
 pub mod output;
 pub mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{CentralId, LogId};
+use crate::replication::continuity::{Continuity, judge};
 use crate::replication::have::Have;
-use crate::replication::log::Head;
+use crate::replication::log::{Head, Run};
 use crate::replication::now::Now;
-use crate::replication::peer::output::PeerReport;
+use crate::replication::peer::earlier;
+use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, SocketId};
+use crate::wire::frame::Refusal;
+use log_state::{Choice, LogState, STALL_MS, Source};
 use output::CoordinatorOutput;
-use status::{Counters, LogStatus};
+use status::{Counters, LogStatus, WaitReason};
+
+/// Most logs that catch up on one link at a time.
+pub const MAX_CATCHING_UP: usize = 8;
+
+/// A linked peer.
+#[derive(Debug)]
+struct Link {
+    id: SocketId,
+    /// When an event of any log came on it.
+    last_event_ms: u64,
+    /// Logs taken from it that are behind what it announced.
+    catching_up: BTreeSet<LogId>,
+    /// Logs that wait for one of those to be done.
+    waiting: BTreeSet<LogId>,
+}
 
 /// Decides which log is taken from whom. One per central.
 #[derive(Debug)]
 pub struct Coordinator {
-    own: CentralId,
     own_log: Option<LogId>,
+    /// The own log a new epoch was asked for, until there is one.
+    abandoned: Option<LogId>,
+    links: BTreeMap<CentralId, Link>,
+    logs: BTreeMap<LogId, LogState>,
+    check_at_ms: Option<u64>,
     outputs: Vec<CoordinatorOutput>,
     counters: Counters,
 }
 
+impl Default for Coordinator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Coordinator {
     #[must_use]
-    pub fn new(own: CentralId) -> Self {
-        Self { own, own_log: None, outputs: Vec::new(), counters: Counters::default() }
+    pub fn new() -> Self {
+        Self {
+            own_log: None,
+            abandoned: None,
+            links: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            check_at_ms: None,
+            outputs: Vec::new(),
+            counters: Counters::default(),
+        }
     }
 
-    /// The log this process authors, once it has one: it is never followed.
-    pub fn set_own_log(&mut self, log: Option<LogId>) {
-        self.own_log = log;
+    /// The log this process authors, once it has one: it is never followed. An abandoned one is from then on.
+    pub fn set_own_log(&mut self, now: Now, held: &Have, log: Option<LogId>) {
+        let before = std::mem::replace(&mut self.own_log, log);
+        self.abandoned = None;
+        for log in [before, self.own_log.clone()].into_iter().flatten() {
+            self.settle(now, held, &log);
+        }
+        self.fill_links(now, held);
     }
 
     /// A peer's link reports. Reports of one peer come in their order.
     pub fn report(&mut self, now: Now, held: &Have, peer: &CentralId, report: PeerReport) {
-        let _ = (now, held, peer, report, &self.own);
+        match report {
+            PeerReport::LinkUp { link } => {
+                self.link_down(now, held, peer);
+                let fresh = Link {
+                    id: link,
+                    last_event_ms: now.mono_ms,
+                    catching_up: BTreeSet::new(),
+                    waiting: BTreeSet::new(),
+                };
+                self.links.insert(peer.clone(), fresh);
+            }
+            PeerReport::LinkDown { link, .. } if self.is_current(peer, link) => self.link_down(now, held, peer),
+            PeerReport::Has { link, log, head } if self.is_current(peer, link) => {
+                self.peer_has(now, held, peer, &log, head);
+            }
+            PeerReport::Run { link, run, current } if self.is_current(peer, link) => {
+                self.run_arrived(now, held, peer, run, current);
+            }
+            PeerReport::Refused { link, log, refusal, held: theirs } if self.is_current(peer, link) => {
+                self.refused(now, held, peer, &log, refusal, theirs);
+            }
+            PeerReport::Forked { link, log, seq } if self.is_current(peer, link) => {
+                self.forked(now, held, peer, &log, seq);
+            }
+            // Of a link that is over.
+            _ => {}
+        }
+        self.fill_links(now, held);
     }
 
     /// `log` is durable up to `head` (own logs too). `held` shows it already.
     pub fn committed(&mut self, now: Now, held: &Have, log: &LogId, head: Head) {
-        let _ = (now, held, log, head);
+        let Some(state) = self.logs.get_mut(log) else { return };
+        state.committed(now.mono_ms, held.to(log));
+        if let Some(source) = &state.source {
+            let command = PeerCommand::Acknowledge { log: log.clone(), head };
+            let (peer, link) = (source.peer.clone(), source.link);
+            self.outputs.push(CoordinatorOutput::ToPeer { peer, link, command });
+        }
+        self.settle(now, held, log);
+        self.fill_links(now, held);
     }
 
     /// A stored run was refused or its transaction failed. What was queued of the log is dropped and asked for again
     /// after a pause, from what `held` shows.
     pub fn store_failed(&mut self, now: Now, held: &Have, log: &LogId) {
-        let _ = (now, held, log);
+        let failed = self.logs.get_mut(log).is_some_and(|state| state.commit_failed(now.mono_ms));
+        if failed {
+            self.counters.failed_commits += 1;
+            self.unfollow(log);
+            self.settle(now, held, log);
+            self.fill_links(now, held);
+        }
     }
 
     /// Call when [`Coordinator::next_wakeup_ms`] is due; harmless at any time.
     pub fn tick(&mut self, now: Now, held: &Have) {
-        let _ = (now, held);
+        if self.check_at_ms.is_none_or(|at_ms| at_ms > now.mono_ms) {
+            return;
+        }
+        self.check_at_ms = None;
+        let logs: Vec<LogId> = self.logs.keys().cloned().collect();
+        for log in logs {
+            self.settle(now, held, &log);
+        }
+        self.fill_links(now, held);
     }
 
     /// When `tick` has something to do next, on the monotonic clock.
     #[must_use]
     pub fn next_wakeup_ms(&self) -> Option<u64> {
-        None
+        self.check_at_ms
     }
 
     /// What there is to do, in order. Call after every other call.
@@ -66,12 +166,300 @@ impl Coordinator {
     /// The logs that are followed or wanted.
     #[must_use]
     pub fn status(&self, held: &Have) -> Vec<LogStatus> {
-        let _ = held;
-        Vec::new()
+        let status = |(log, state): (&LogId, &LogState)| {
+            let durable = held.head_or_empty(log);
+            LogStatus {
+                log: log.clone(),
+                held: durable.to,
+                received: state.received(durable).to,
+                announced: state.announced(),
+                source: state.source.as_ref().map(|source| source.peer.clone()),
+                waits: state.wait.clone(),
+            }
+        };
+        self.logs.iter().map(status).collect()
     }
 
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn is_current(&self, peer: &CentralId, link: SocketId) -> bool {
+        self.links.get(peer).is_some_and(|current| current.id == link)
+    }
+
+    fn link_down(&mut self, now: Now, held: &Have, peer: &CentralId) {
+        if self.links.remove(peer).is_none() {
+            return;
+        }
+        let mut affected = Vec::new();
+        for (log, state) in &mut self.logs {
+            let lost = state.source.take_if(|source| source.peer == *peer).is_some();
+            if lost || state.has_offer_of(peer) {
+                state.withdraw(peer);
+                affected.push(log.clone());
+            }
+        }
+        for log in affected {
+            self.settle(now, held, &log);
+        }
+    }
+
+    fn peer_has(&mut self, now: Now, held: &Have, peer: &CentralId, log: &LogId, head: Head) {
+        let durable = held.head_or_empty(log);
+        if head.to == durable.to && head.hash != durable.hash {
+            return self.forked(now, held, peer, log, head.to);
+        }
+        if head.to <= durable.to {
+            return;
+        }
+        if self.own_log.as_ref() == Some(log) {
+            self.abandon_own_log(log, |log| Alarm::OwnLogAhead {
+                log,
+                ours: durable.to,
+                theirs: head.to,
+                peer: peer.clone(),
+            });
+        }
+        let state = self.logs.entry(log.clone()).or_default();
+        let received = state.received(durable).to;
+        state.offered(now.mono_ms, peer, head.to, received);
+        self.settle(now, held, log);
+    }
+
+    fn run_arrived(&mut self, now: Now, held: &Have, peer: &CentralId, run: Run, current: bool) {
+        if self.own_log.as_ref() == Some(&run.log) {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(peer) {
+            link.last_event_ms = now.mono_ms;
+        }
+        let log = run.log.clone();
+        let durable = held.head_or_empty(&log);
+        let state = self.logs.entry(log.clone()).or_default();
+        let current = current && state.source.as_ref().is_some_and(|source| source.peer == *peer);
+        let (after, head) = (run.after, run.head());
+        match judge(state.received(durable), run) {
+            Continuity::Continues(run) => {
+                if let Some(source) = state.source.as_mut().filter(|_| current) {
+                    source.last_event_ms = now.mono_ms;
+                }
+                let since_ms = state.queued.map_or(now.mono_ms, |(_, since_ms)| since_ms);
+                state.queued = Some((head, since_ms));
+                if head.to > durable.to {
+                    state.offered(now.mono_ms, peer, head.to.max(state.offer_of(peer)), head.to);
+                }
+                self.counters.runs_taken += 1;
+                self.counters.events_taken += run.events.len() as u64;
+                self.outputs.push(CoordinatorOutput::Store(run));
+            }
+            Continuity::Duplicate => {
+                self.counters.duplicates += 1;
+                if current {
+                    self.acknowledge(&log, durable);
+                }
+            }
+            Continuity::Forked { seq } => self.forked(now, held, peer, &log, seq),
+            // What a stopped subscription still sends need not fit.
+            Continuity::Gap | Continuity::Broken if !current => {}
+            Continuity::Gap => {
+                self.counters.gaps += 1;
+                self.leave_source(now, &log);
+            }
+            Continuity::Broken => {
+                self.counters.broken_runs += 1;
+                self.outputs.push(CoordinatorOutput::Alarm(Alarm::BrokenRun {
+                    log: log.clone(),
+                    after,
+                    peer: peer.clone(),
+                }));
+                self.leave_source(now, &log);
+            }
+        }
+        self.settle(now, held, &log);
+    }
+
+    fn refused(&mut self, now: Now, held: &Have, peer: &CentralId, log: &LogId, refusal: Refusal, theirs: Head) {
+        let Some(state) = self.logs.get_mut(log) else { return };
+        // The subscription is over on both sides.
+        if state.source.take_if(|source| source.peer == *peer).is_none() {
+            return;
+        }
+        match refusal {
+            Refusal::NotHeld => {
+                state.avoid(now.mono_ms, peer);
+                state.withdraw(peer);
+                if theirs.to > held.to(log) {
+                    let received = state.received(held.head_or_empty(log)).to;
+                    state.offered(now.mono_ms, peer, theirs.to, received);
+                }
+                self.settle(now, held, log);
+            }
+            Refusal::Diverged => {
+                let seq = state.received(held.head_or_empty(log)).to;
+                self.forked(now, held, peer, log, seq);
+            }
+        }
+    }
+
+    /// The chain of `peer` differs from ours. Between the two of us the log stops; nobody drops what it holds.
+    fn forked(&mut self, now: Now, held: &Have, peer: &CentralId, log: &LogId, seq: u64) {
+        let state = self.logs.entry(log.clone()).or_default();
+        if state.forked.insert(peer.clone()) {
+            self.counters.forks += 1;
+            let alarm = |log| Alarm::Fork { log, seq, peer: peer.clone() };
+            if self.own_log.as_ref() == Some(log) {
+                self.abandon_own_log(log, alarm);
+            } else {
+                self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
+            }
+        }
+        let from_there =
+            self.logs.get(log).and_then(|state| state.source.as_ref()).is_some_and(|source| source.peer == *peer);
+        if from_there {
+            self.unfollow(log);
+        }
+        self.settle(now, held, log);
+    }
+
+    /// Our current log is not ours alone: nothing more is authored into it.
+    fn abandon_own_log(&mut self, log: &LogId, alarm: impl FnOnce(LogId) -> Alarm) {
+        if self.abandoned.as_ref() != Some(log) {
+            self.abandoned = Some(log.clone());
+            self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
+            self.outputs.push(CoordinatorOutput::StartNewEpoch { log: log.clone() });
+        }
+    }
+
+    /// Compares what is wanted of a log with what is under way, and changes the difference.
+    fn settle(&mut self, now: Now, held: &Have, log: &LogId) {
+        let durable = held.head_or_empty(log);
+        if self.own_log.as_ref() == Some(log) {
+            self.unfollow(log);
+        } else {
+            self.settle_source(now, log, durable);
+        }
+        let Some(state) = self.logs.get_mut(log) else { return };
+        let received = state.received(durable).to;
+        let catching_up = state.is_catching_up(received);
+        let source = state.source.as_ref().map(|source| source.peer.clone());
+        if state.queued.is_some() {
+            state.set_wait(now.mono_ms, Some(WaitReason::Commit));
+        } else if source.is_some() {
+            state.set_wait(now.mono_ms, catching_up.then_some(WaitReason::Source));
+        }
+        let check_at_ms = state.next_check_ms(received);
+        if state.is_idle() {
+            self.logs.remove(log);
+        }
+        for (peer, link) in &mut self.links {
+            if catching_up && source.as_ref() == Some(peer) {
+                link.catching_up.insert(log.clone());
+            } else {
+                link.catching_up.remove(log);
+            }
+        }
+        self.check_at_ms = earlier(self.check_at_ms, check_at_ms);
+    }
+
+    /// Leaves a source that should be left, and chooses one if there is none.
+    fn settle_source(&mut self, now: Now, log: &LogId, durable: Head) {
+        let Some(state) = self.logs.get_mut(log) else { return };
+        let received = state.received(durable);
+        state.prune(now.mono_ms, durable.to, received.to);
+        if state.should_move_to_author(now.mono_ms, log, received.to)
+            || state.idle_at_ms(received.to).is_some_and(|at_ms| at_ms <= now.mono_ms)
+        {
+            self.unfollow(log);
+        } else if state.stalls_at_ms(received.to).is_some_and(|at_ms| at_ms <= now.mono_ms) {
+            match self.link_stirs_until_ms(now, log) {
+                Some(at_ms) => self.check_at_ms = earlier(self.check_at_ms, Some(at_ms)),
+                None => {
+                    self.counters.stalls += 1;
+                    self.leave_source(now, log);
+                }
+            }
+        }
+        let Some(state) = self.logs.get_mut(log) else { return };
+        if state.source.is_some() {
+            return;
+        }
+        for link in self.links.values_mut() {
+            link.waiting.remove(log);
+        }
+        match state.choose(now.mono_ms, log, received.to) {
+            Choice::Nothing => state.set_wait(now.mono_ms, None),
+            Choice::Wait(reason, until_ms) => {
+                state.set_wait(now.mono_ms, Some(reason));
+                self.check_at_ms = earlier(self.check_at_ms, until_ms);
+            }
+            Choice::Take(peer) => {
+                let Some(link) = self.links.get_mut(&peer) else { return };
+                if link.catching_up.len() >= MAX_CATCHING_UP {
+                    link.waiting.insert(log.clone());
+                    return state.set_wait(now.mono_ms, Some(WaitReason::LinkBusy));
+                }
+                state.source = Some(Source {
+                    peer: peer.clone(),
+                    link: link.id,
+                    since_ms: now.mono_ms,
+                    last_event_ms: now.mono_ms,
+                });
+                let command = PeerCommand::Follow { log: log.clone(), from: received };
+                self.outputs.push(CoordinatorOutput::ToPeer { peer, link: link.id, command });
+            }
+        }
+    }
+
+    /// A source that sends other logs, or waits for our commits, has not stalled: until when that excuses it.
+    fn link_stirs_until_ms(&self, now: Now, log: &LogId) -> Option<u64> {
+        let source = self.logs.get(log)?.source.as_ref()?;
+        let link = self.links.get(&source.peer)?;
+        let its_own = |state: &LogState| state.source.as_ref().is_some_and(|other| other.peer == source.peer);
+        if self.logs.values().any(|state| state.queued.is_some() && its_own(state)) {
+            return Some(now.mono_ms + STALL_MS);
+        }
+        Some(link.last_event_ms + STALL_MS).filter(|at_ms| *at_ms > now.mono_ms)
+    }
+
+    /// Gives the links' free places to logs that wait for one.
+    fn fill_links(&mut self, now: Now, held: &Have) {
+        loop {
+            let free = self.links.values_mut().filter(|link| link.catching_up.len() < MAX_CATCHING_UP);
+            let next: Vec<LogId> = free.filter_map(|link| link.waiting.pop_first()).collect();
+            if next.is_empty() {
+                return;
+            }
+            for log in next {
+                self.settle(now, held, &log);
+            }
+        }
+    }
+
+    /// Ends the subscription to a log, if there is one.
+    fn unfollow(&mut self, log: &LogId) -> Option<CentralId> {
+        let source = self.logs.get_mut(log)?.source.take()?;
+        let command = PeerCommand::Unfollow { log: log.clone() };
+        let peer = source.peer.clone();
+        self.outputs.push(CoordinatorOutput::ToPeer { peer, link: source.link, command });
+        Some(source.peer)
+    }
+
+    /// Ends the subscription to a log whose source disappointed, and avoids it for a while.
+    fn leave_source(&mut self, now: Now, log: &LogId) {
+        if let Some(peer) = self.unfollow(log)
+            && let Some(state) = self.logs.get_mut(log)
+        {
+            state.avoid(now.mono_ms, &peer);
+        }
+    }
+
+    fn acknowledge(&mut self, log: &LogId, head: Head) {
+        if let Some(source) = self.logs.get(log).and_then(|state| state.source.as_ref()) {
+            let command = PeerCommand::Acknowledge { log: log.clone(), head };
+            let (peer, link) = (source.peer.clone(), source.link);
+            self.outputs.push(CoordinatorOutput::ToPeer { peer, link, command });
+        }
     }
 }

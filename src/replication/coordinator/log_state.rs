@@ -1,0 +1,244 @@
+//! What the coordinator knows of one log that is followed or wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::status::{Wait, WaitReason};
+use crate::domain::ids::{CentralId, LogId};
+use crate::replication::backoff::{Backoff, BackoffRange};
+use crate::replication::log::Head;
+use crate::replication::peer::earlier;
+use crate::replication::peer::output::SocketId;
+use crate::replication::source::{self, Candidate};
+
+/// A source that another peer has overtaken for this long, in ms, is left.
+pub(super) const STALL_MS: u64 = 1_000;
+
+/// A subscription at the head without an event for this long, in ms, is stopped; an announcement starts it anew.
+pub(super) const IDLE_STOP_MS: u64 = 10 * 60 * 1_000;
+
+/// How long a source that disappointed is avoided at first, in ms; doubled each time, to an hour at most.
+const AVOID_MS: u64 = 60 * 1_000;
+const MAX_AVOID_MS: u64 = 60 * 60 * 1_000;
+
+/// Even the only source is not asked again sooner than this after it disappointed, in ms.
+const ONLY_SOURCE_PAUSE_MS: u64 = 1_000;
+
+/// What a linked peer announced.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    to: u64,
+    /// What it announced at `mark_ms` and we have not received since: how long we lag behind this peer.
+    mark_to: u64,
+    mark_ms: u64,
+}
+
+/// From whom the log is taken.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) peer: CentralId,
+    pub(super) link: SocketId,
+    pub(super) since_ms: u64,
+    pub(super) last_event_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Avoided {
+    since_ms: u64,
+    until_ms: u64,
+    /// How long the next time.
+    next_ms: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct LogState {
+    offers: BTreeMap<CentralId, Offer>,
+    pub(super) source: Option<Source>,
+    /// The end of what was handed to the writer and is not committed yet, and since when something waits.
+    pub(super) queued: Option<(Head, u64)>,
+    failures: Backoff,
+    retry_at_ms: Option<u64>,
+    avoided: BTreeMap<CentralId, Avoided>,
+    /// Peers whose chain of this log differs from ours.
+    pub(super) forked: BTreeSet<CentralId>,
+    pub(super) wait: Option<Wait>,
+}
+
+/// What to do about a log that has no source.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    Nothing,
+    Take(CentralId),
+    /// Nothing before this time.
+    Wait(WaitReason, Option<u64>),
+}
+
+impl Default for LogState {
+    fn default() -> Self {
+        Self {
+            offers: BTreeMap::new(),
+            source: None,
+            queued: None,
+            failures: Backoff::new(BackoffRange::COMMIT),
+            retry_at_ms: None,
+            avoided: BTreeMap::new(),
+            forked: BTreeSet::new(),
+            wait: None,
+        }
+    }
+}
+
+impl LogState {
+    /// What was received, given what is durable.
+    pub(super) fn received(&self, durable: Head) -> Head {
+        self.queued.map(|(head, _)| head).filter(|head| head.to > durable.to).unwrap_or(durable)
+    }
+
+    pub(super) fn offered(&mut self, now_ms: u64, peer: &CentralId, to: u64, received: u64) {
+        let fresh = Offer { to, mark_to: to, mark_ms: now_ms };
+        match self.offers.get_mut(peer) {
+            Some(offer) if offer.mark_to > received => offer.to = to,
+            Some(offer) => *offer = fresh,
+            None => {
+                self.offers.insert(peer.clone(), fresh);
+            }
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, peer: &CentralId) {
+        self.offers.remove(peer);
+    }
+
+    /// How many events `peer` announced, if more than are durable here.
+    pub(super) fn offer_of(&self, peer: &CentralId) -> u64 {
+        self.offers.get(peer).map_or(0, |offer| offer.to)
+    }
+
+    pub(super) fn has_offer_of(&self, peer: &CentralId) -> bool {
+        self.offers.contains_key(peer)
+    }
+
+    pub(super) fn announced(&self) -> u64 {
+        self.offers.values().map(|offer| offer.to).max().unwrap_or(0)
+    }
+
+    /// Forgets offers that are durable here, and renews the marks of those that were reached in part.
+    pub(super) fn prune(&mut self, now_ms: u64, durable: u64, received: u64) {
+        self.offers.retain(|_, offer| offer.to > durable);
+        for offer in self.offers.values_mut() {
+            if offer.mark_to <= received && offer.to > received {
+                offer.mark_to = offer.to;
+                offer.mark_ms = now_ms;
+            }
+        }
+        self.avoided.retain(|_, avoided| avoided.until_ms + avoided.next_ms > now_ms);
+    }
+
+    /// Whether the source has announced more than was received.
+    pub(super) fn is_catching_up(&self, received: u64) -> bool {
+        self.source.as_ref().and_then(|source| self.offers.get(&source.peer)).is_some_and(|offer| offer.to > received)
+    }
+
+    /// Whether the log should move to its author, who announced more than was received.
+    pub(super) fn should_move_to_author(&self, now_ms: u64, log: &LogId, received: u64) -> bool {
+        self.source.as_ref().is_some_and(|source| source.peer != log.central)
+            && self.offers.get(&log.central).is_some_and(|offer| offer.to > received)
+            && !self.forked.contains(&log.central)
+            && !self.is_avoided(now_ms, &log.central)
+    }
+
+    /// When the source counts as stalled, if nothing comes: 1 s after another peer announced more than the source sent.
+    pub(super) fn stalls_at_ms(&self, received: u64) -> Option<u64> {
+        let source = self.source.as_ref()?;
+        if self.queued.is_some() {
+            return None;
+        }
+        let overtaken_ms = self
+            .offers
+            .iter()
+            .filter(|(peer, offer)| **peer != source.peer && !self.forked.contains(*peer) && offer.mark_to > received)
+            .map(|(_, offer)| offer.mark_ms)
+            .min()?;
+        Some(overtaken_ms.max(source.since_ms) + STALL_MS)
+    }
+
+    /// When the source is given up because nothing happens in the log.
+    pub(super) fn idle_at_ms(&self, received: u64) -> Option<u64> {
+        let source = self.source.as_ref()?;
+        let busy = self.queued.is_some() || self.offers.values().any(|offer| offer.to > received);
+        (!busy).then_some(source.last_event_ms + IDLE_STOP_MS)
+    }
+
+    pub(super) fn avoid(&mut self, now_ms: u64, peer: &CentralId) {
+        let for_ms = self.avoided.get(peer).map_or(AVOID_MS, |avoided| avoided.next_ms);
+        let next_ms = (for_ms * 2).min(MAX_AVOID_MS);
+        self.avoided.insert(peer.clone(), Avoided { since_ms: now_ms, until_ms: now_ms + for_ms, next_ms });
+    }
+
+    fn is_avoided(&self, now_ms: u64, peer: &CentralId) -> bool {
+        self.avoided.get(peer).is_some_and(|avoided| avoided.until_ms > now_ms)
+    }
+
+    /// Whom to take the log from, as there is no source.
+    pub(super) fn choose(&self, now_ms: u64, log: &LogId, received: u64) -> Choice {
+        let mut forked = false;
+        let candidates = self.offers.iter().filter(|(_, offer)| offer.to > received).filter(|(peer, _)| {
+            let differs = self.forked.contains(*peer);
+            forked |= differs;
+            !differs
+        });
+        let candidates =
+            candidates.map(|(peer, offer)| Candidate { peer, to: offer.to, avoided: self.is_avoided(now_ms, peer) });
+        let Some(best) = source::choose(log, candidates) else {
+            return if forked { Choice::Wait(WaitReason::Forked, None) } else { Choice::Nothing };
+        };
+        if let Some(at_ms) = self.retry_at_ms.filter(|at_ms| *at_ms > now_ms) {
+            return Choice::Wait(WaitReason::CommitFailed, Some(at_ms));
+        }
+        let pause_ms = self.avoided.get(best.peer).map(|avoided| avoided.since_ms + ONLY_SOURCE_PAUSE_MS);
+        match pause_ms.filter(|at_ms| *at_ms > now_ms) {
+            Some(at_ms) => Choice::Wait(WaitReason::SourceAvoided, Some(at_ms)),
+            None => Choice::Take(best.peer.clone()),
+        }
+    }
+
+    /// Something of what was queued is durable.
+    pub(super) fn committed(&mut self, now_ms: u64, durable: u64) {
+        self.failures.reset();
+        self.retry_at_ms = None;
+        self.queued = self.queued.filter(|(head, _)| head.to > durable).map(|(head, _)| (head, now_ms));
+    }
+
+    /// A commit failed. `false`: it is known already.
+    pub(super) fn commit_failed(&mut self, now_ms: u64) -> bool {
+        if self.queued.take().is_none() {
+            return false;
+        }
+        let wait_ms = self.failures.ceiling_ms();
+        // Nobody else competes for our disk: the wait needs no jitter.
+        let _ = self.failures.next_wait_ms(0);
+        self.retry_at_ms = Some(now_ms + wait_ms);
+        true
+    }
+
+    pub(super) fn set_wait(&mut self, now_ms: u64, reason: Option<WaitReason>) {
+        let since_mono_ms = match &self.wait {
+            Some(wait) if Some(wait.reason) == reason => wait.since_mono_ms,
+            _ => now_ms,
+        };
+        self.wait = reason.map(|reason| Wait { reason, since_mono_ms });
+    }
+
+    /// Whether nothing about the log needs to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.offers.is_empty()
+            && self.source.is_none()
+            && self.queued.is_none()
+            && self.avoided.is_empty()
+            && self.forked.is_empty()
+    }
+
+    /// When this log has to be looked at again if nothing happens before.
+    pub(super) fn next_check_ms(&self, received: u64) -> Option<u64> {
+        earlier(self.stalls_at_ms(received), self.idle_at_ms(received))
+    }
+}

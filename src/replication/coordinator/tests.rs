@@ -1,0 +1,1 @@
+//! The rules of the coordinator, each by what it wants done.

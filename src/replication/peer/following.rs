@@ -1,0 +1,68 @@
+//! Our subscriptions to a peer's logs on one link.
+
+use std::collections::BTreeMap;
+
+use super::out::Out;
+use super::output::SocketId;
+use crate::domain::ids::LogId;
+use crate::replication::log::Head;
+use crate::replication::now::Now;
+use crate::wire::frame::{Frame, SyncRequest};
+
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    subs: BTreeMap<LogId, u64>,
+    /// Never used twice on a link, so that a late frame of a stopped subscription is known as one.
+    last_sub: u64,
+}
+
+impl Following {
+    pub(super) fn follow(&mut self, now: Now, socket: SocketId, log: LogId, from: Head, out: &mut Out) {
+        self.unfollow(now, socket, &log, out);
+        self.last_sub += 1;
+        let request = SyncRequest { sub: self.last_sub, log: log.clone(), after: from.to, hash: from.hash };
+        out.send(now, socket, &Frame::SyncRequest(request));
+        self.subs.insert(log, self.last_sub);
+    }
+
+    /// `false`: the log was not followed.
+    pub(super) fn unfollow(&mut self, now: Now, socket: SocketId, log: &LogId, out: &mut Out) -> bool {
+        let Some(sub) = self.subs.remove(log) else { return false };
+        out.send(now, socket, &Frame::SyncStop { sub });
+        true
+    }
+
+    pub(super) fn unfollow_all(&mut self, now: Now, socket: SocketId, out: &mut Out) {
+        for sub in std::mem::take(&mut self.subs).into_values() {
+            out.send(now, socket, &Frame::SyncStop { sub });
+        }
+    }
+
+    pub(super) fn acknowledge(&self, now: Now, socket: SocketId, log: &LogId, head: Head, out: &mut Out) {
+        if let Some(sub) = self.subs.get(log) {
+            out.send(now, socket, &Frame::SyncAck { sub: *sub, head });
+        }
+    }
+
+    /// Whether the subscription still stands.
+    pub(super) fn is_current(&self, log: &LogId, sub: u64) -> bool {
+        self.subs.get(log) == Some(&sub)
+    }
+
+    /// The peer ended the subscription. `false`: it did not stand any more.
+    pub(super) fn refused(&mut self, log: &LogId, sub: u64) -> bool {
+        let current = self.is_current(log, sub);
+        if current {
+            self.subs.remove(log);
+        }
+        current
+    }
+
+    pub(super) fn contains(&self, log: &LogId) -> bool {
+        self.subs.contains_key(log)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.subs.len()
+    }
+}

@@ -1,0 +1,239 @@
+//! The socket in use and everything that ends with it: life signs, subscriptions both ways, what the peer announced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::announcing::Announcing;
+use super::contest::Dialler;
+use super::following::Following;
+use super::out::{Out, earlier};
+use super::output::{PeerCommand, PeerReport, SocketId};
+use super::serving::Serving;
+use crate::domain::ids::{CentralId, LogId};
+use crate::replication::committed::CommittedRun;
+use crate::replication::have::Have;
+use crate::replication::log::Head;
+use crate::replication::now::Now;
+use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance};
+
+/// How often a link is pinged, in ms.
+pub const PING_EVERY_MS: u64 = 5_000;
+
+/// A link is dead when nothing came for this long, in ms: three pings.
+pub const DEAD_AFTER_MS: u64 = 15_000;
+
+/// How often a HEARTBEAT is sent, in ms.
+pub const HEARTBEAT_EVERY_MS: u64 = 30_000;
+
+/// A link that lived this long, in ms, was a success: the back-off starts anew.
+pub const PROVEN_AFTER_MS: u64 = 30_000;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) socket: SocketId,
+    pub(super) dialler: Dialler,
+    pub(super) instance: Instance,
+    pub(super) up_since_ms: u64,
+    pub(super) last_heard_ms: u64,
+    /// What the peer said it holds, durably.
+    pub(super) theirs: Have,
+    pub(super) serving: Serving,
+    pub(super) following: Following,
+    announcing: Announcing,
+    /// The last ping: payload and time.
+    last_ping: Option<(u64, u64)>,
+    next_ping_ms: u64,
+    next_heartbeat_ms: u64,
+    pub(super) round_trip_ms: Option<u64>,
+    pub(super) clock_offset_ms: Option<i64>,
+    pub(super) their_heartbeat: Heartbeat,
+    /// Causes an ERROR was sent for: one per cause and link.
+    errors_sent: BTreeSet<&'static str>,
+    /// The first acknowledgement, or 30 s of life.
+    pub(super) proven: bool,
+}
+
+impl Link {
+    pub(super) fn new(now: Now, peer: &CentralId, socket: SocketId, dialler: Dialler, instance: Instance) -> Self {
+        Self {
+            socket,
+            dialler,
+            instance,
+            up_since_ms: now.mono_ms,
+            last_heard_ms: now.mono_ms,
+            theirs: Have::default(),
+            serving: Serving::new(peer.clone(), socket),
+            following: Following::default(),
+            announcing: Announcing::default(),
+            last_ping: None,
+            next_ping_ms: now.mono_ms,
+            next_heartbeat_ms: now.mono_ms,
+            round_trip_ms: None,
+            clock_offset_ms: None,
+            their_heartbeat: Heartbeat::default(),
+            errors_sent: BTreeSet::new(),
+            proven: false,
+        }
+    }
+
+    /// A frame other than HELLO came.
+    pub(super) fn frame(&mut self, now: Now, held: &Have, frame: Frame, out: &mut Out) {
+        match frame {
+            Frame::HaveDigests(theirs) => {
+                let differing = held.differing_buckets(&theirs);
+                let heads: Vec<_> = held.in_buckets(&differing).map(|(log, head)| (log.clone(), head)).collect();
+                for text in out.encoder.encode_have(now.wall_ms, heads) {
+                    out.send_text(self.socket, text);
+                }
+                // Equal buckets hold equal logs.
+                let same =
+                    held.iter().filter(|(log, _)| !differing.contains(&crate::replication::have::bucket_of(log)));
+                for (log, head) in same {
+                    self.theirs.set(log, head);
+                }
+            }
+            Frame::HaveLogs(heads) => {
+                for (log, head) in heads {
+                    self.they_hold(held, &log, head, out);
+                }
+            }
+            Frame::SyncRequest(request) => self.serving.request(now, held, request, out),
+            Frame::SyncRun { sub, run } => {
+                out.counters.events_received += run.events.len() as u64;
+                let current = self.following.is_current(&run.log, sub);
+                if run.head().to > self.theirs.to(&run.log) {
+                    self.theirs.set(&run.log, run.head());
+                }
+                out.report(PeerReport::Run { link: self.socket, run, current });
+            }
+            Frame::SyncRefused(refused) => {
+                self.theirs.set(&refused.log, refused.held);
+                if self.following.refused(&refused.log, refused.sub) {
+                    let (link, log) = (self.socket, refused.log);
+                    out.report(PeerReport::Refused { link, log, refusal: refused.refusal, held: refused.held });
+                }
+            }
+            Frame::SyncAck { sub, head } => {
+                self.proven = true;
+                if let Some(log) = self.serving.acked(now, held, sub, head, out) {
+                    self.they_hold(held, &log, head, out);
+                }
+            }
+            Frame::SyncStop { sub } => {
+                if let Some(log) = self.serving.stop(now, held, sub, out) {
+                    self.announcing.announce(now, held, self.socket, &BTreeSet::from([log]), out);
+                }
+            }
+            Frame::Heartbeat(heartbeat) => {
+                let under_way_ms = self.round_trip_ms.unwrap_or(0) / 2;
+                let sent_at_ms = now.wall_ms.saturating_sub(i64::try_from(under_way_ms).unwrap_or(0));
+                self.clock_offset_ms = Some(heartbeat.wall_ms.saturating_sub(sent_at_ms));
+                self.their_heartbeat = heartbeat;
+            }
+            Frame::Unknown { .. } => out.counters.unknown_frames += 1,
+            // A second HELLO says nothing new; what an ERROR says is kept by the peer.
+            Frame::Hello(_) | Frame::Error(_) => {}
+        }
+    }
+
+    pub(super) fn pong(&mut self, now: Now, payload: u64) {
+        if let Some((_, sent_ms)) = self.last_ping.take_if(|(sent, _)| *sent == payload) {
+            self.round_trip_ms = Some(now.mono_ms.saturating_sub(sent_ms));
+        }
+    }
+
+    pub(super) fn committed(&mut self, now: Now, held: &Have, runs: &[CommittedRun], out: &mut Out) {
+        self.serving.committed(now, held, runs, out);
+        // What is followed here is acknowledged, and what the peer follows it gets: neither needs an announcement.
+        let unheard: BTreeSet<LogId> = runs
+            .iter()
+            .map(|committed| &committed.run().log)
+            .filter(|log| !self.following.contains(log) && !self.serving.contains(log))
+            .cloned()
+            .collect();
+        if !unheard.is_empty() {
+            self.announcing.announce(now, held, self.socket, &unheard, out);
+        }
+    }
+
+    pub(super) fn command(&mut self, now: Now, held: &Have, command: PeerCommand, out: &mut Out) {
+        match command {
+            PeerCommand::Follow { log, from } => self.following.follow(now, self.socket, log, from, out),
+            PeerCommand::Unfollow { log } => {
+                // From here on commits of this log are not acknowledged: the peer hears the state it ends with.
+                if self.following.unfollow(now, self.socket, &log, out) {
+                    self.announcing.announce(now, held, self.socket, &BTreeSet::from([log]), out);
+                }
+            }
+            PeerCommand::Acknowledge { log, head } => {
+                self.proven = true;
+                self.following.acknowledge(now, self.socket, &log, head, out);
+            }
+        }
+    }
+
+    /// Sends what is due. `next_payload` numbers pings.
+    pub(super) fn tick(&mut self, now: Now, held: &Have, about: &Heartbeat, next_payload: &mut u64, out: &mut Out) {
+        if self.next_ping_ms <= now.mono_ms {
+            *next_payload += 1;
+            out.ping(self.socket, *next_payload);
+            self.last_ping = Some((*next_payload, now.mono_ms));
+            self.next_ping_ms = now.mono_ms + PING_EVERY_MS;
+        }
+        if self.next_heartbeat_ms <= now.mono_ms {
+            let heartbeat = Heartbeat { wall_ms: now.wall_ms, ..about.clone() };
+            out.send(now, self.socket, &Frame::Heartbeat(heartbeat));
+            self.next_heartbeat_ms = now.mono_ms + HEARTBEAT_EVERY_MS;
+        }
+        self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
+        self.serving.tick(now, held, out);
+        self.announcing.tick(now, held, self.socket, out);
+    }
+
+    pub(super) fn dead_at_ms(&self) -> u64 {
+        self.last_heard_ms + DEAD_AFTER_MS
+    }
+
+    pub(super) fn next_wakeup_ms(&self) -> Option<u64> {
+        let signs_ms = self.next_ping_ms.min(self.next_heartbeat_ms).min(self.dead_at_ms());
+        earlier(earlier(Some(signs_ms), self.serving.next_wakeup_ms()), self.announcing.next_wakeup_ms())
+    }
+
+    /// Tells the peer what is wrong, once per cause.
+    pub(super) fn error(&mut self, now: Now, code: &'static str, error: String, out: &mut Out) {
+        if self.errors_sent.insert(code) {
+            out.send(now, self.socket, &Frame::Error(ErrorFrame { error, code: code.to_owned() }));
+        }
+    }
+
+    /// Reports the link and what the peer holds beyond us, to a coordinator that knows nothing.
+    pub(super) fn introduce(&mut self, now: Now, held: &Have, out: &mut Out) {
+        self.following.unfollow_all(now, self.socket, out);
+        out.report(PeerReport::LinkUp { link: self.socket });
+        for (log, head) in self.theirs.iter() {
+            report_if_news(self.socket, held, log, head, out);
+        }
+    }
+
+    /// Events held here and not known to be held by the peer.
+    pub(super) fn lag(&self, held: &Have) -> BTreeMap<LogId, u64> {
+        held.iter()
+            .filter_map(|(log, head)| {
+                let missing = head.to.saturating_sub(self.theirs.to(log));
+                (missing > 0).then(|| (log.clone(), missing))
+            })
+            .collect()
+    }
+
+    fn they_hold(&mut self, held: &Have, log: &LogId, head: Head, out: &mut Out) {
+        self.theirs.set(log, head);
+        report_if_news(self.socket, held, log, head, out);
+    }
+}
+
+/// The coordinator needs to hear of what is not held here, and of a chain that differs.
+fn report_if_news(link: SocketId, held: &Have, log: &LogId, head: Head, out: &mut Out) {
+    let ours = held.head_or_empty(log);
+    if head.to > ours.to || (head.to == ours.to && head.hash != ours.hash) {
+        out.report(PeerReport::Has { link, log: log.clone(), head });
+    }
+}

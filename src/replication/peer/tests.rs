@@ -1,0 +1,1 @@
+//! The rules of one peer, each by what it sends.
