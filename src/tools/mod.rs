@@ -4,5 +4,9 @@
 //! what an edge program gets.
 
 pub mod bench;
+mod caller;
+mod client;
+pub mod compare;
 pub mod demo;
 mod duration;
+pub mod proxy;

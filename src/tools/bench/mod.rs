@@ -1,8 +1,16 @@
 //! `parkmesh bench`: drives running centrals over HTTP and says how fast they answer.
 
+mod load;
+mod plates;
+mod propagation;
+mod report;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::load::Work;
+use self::report::{LoadReport, PropagationReport};
+use super::client::{Address, AddressError, Connection};
 use super::duration;
 
 /// Answers per second and latencies of one or more running centrals.
@@ -27,7 +35,7 @@ pub struct Args {
     /// Only the propagation probes, one event at a time, without a load before them.
     #[arg(long)]
     pub light: bool,
-    /// Post one fixed entry to this address instead, whatever it answers: the yardstick with the same client.
+    /// Post the same bodies to this address instead, whatever it does with them: a yardstick with the same client.
     #[arg(long, value_name = "URL", conflicts_with_all = ["light", "request_ids"])]
     pub hello: Option<String>,
     /// One JSON object instead of text.
@@ -35,11 +43,89 @@ pub struct Args {
     pub json: bool,
 }
 
+/// Exit code for a wrong address, as the program's other usage errors.
+const EXIT_USAGE: u8 = 64;
+/// Exit code for a central that cannot be reached (EX_UNAVAILABLE).
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    #[error("{authority} cannot be reached: {cause}")]
+    Unreachable { authority: String, cause: std::io::Error },
+    #[error("the runtime cannot be started: {0}")]
+    Runtime(std::io::Error),
+}
+
 /// Runs the load and prints the figures.
 ///
 /// Exit code 0: measured, whatever the answers were. 64: an address cannot be read. 69: a central cannot be reached.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    eprintln!("bench of {} centrals: not here yet", args.urls.len());
-    ExitCode::FAILURE
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime);
+    match runtime.and_then(|runtime| runtime.block_on(measure(args))) {
+        Ok(measured) if args.json => println!("{}", measured.json()),
+        Ok(measured) => print!("{}", measured.text(&args.urls)),
+        Err(error) => {
+            eprintln!("parkmesh bench: {error}");
+            let code = if matches!(error, BenchError::Address(_)) { EXIT_USAGE } else { EXIT_UNAVAILABLE };
+            return ExitCode::from(code);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// All that one run measured.
+#[derive(Debug, Default)]
+struct Measured {
+    load: Option<LoadReport>,
+    propagation: Option<PropagationReport>,
+}
+
+impl Measured {
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "load": self.load.as_ref().map(LoadReport::json),
+            "propagation": self.propagation.as_ref().map(PropagationReport::json),
+        })
+    }
+
+    fn text(&self, urls: &[String]) -> String {
+        let load = self.load.as_ref().map(LoadReport::text).unwrap_or_default();
+        let propagation = self.propagation.as_ref().map(|report| report.text(urls)).unwrap_or_default();
+        load + &propagation
+    }
+}
+
+async fn measure(args: &Args) -> Result<Measured, BenchError> {
+    let salt = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let mut measured = Measured::default();
+    if let Some(url) = &args.hello {
+        let address = reach(url).await?;
+        measured.load = Some(load::drive(&Work::Hello(address), args.edges, args.run_for, salt).await);
+        return Ok(measured);
+    }
+    let mut centrals = Vec::with_capacity(args.urls.len());
+    for url in &args.urls {
+        centrals.push(reach(url).await?);
+    }
+    if !args.light {
+        let work = Work::Gates { centrals: centrals.clone(), request_ids: args.request_ids };
+        measured.load = Some(load::drive(&work, args.edges, args.run_for, salt).await);
+    }
+    if centrals.len() > 1 {
+        measured.propagation = Some(propagation::probe(&centrals, args.run_for, salt).await);
+    }
+    Ok(measured)
+}
+
+/// Reads an address and makes sure that somebody listens there.
+async fn reach(url: &str) -> Result<Address, BenchError> {
+    let address = Address::parse(url)?;
+    Connection::open(&address.authority)
+        .await
+        .map_err(|cause| BenchError::Unreachable { authority: address.authority.clone(), cause })?;
+    Ok(address)
 }

@@ -1,0 +1,235 @@
+//! The closed-loop load: every edge has its own connection and does one call at a time.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::task::LocalSet;
+
+use super::plates::{NumberSource, Resting, plate, view};
+use super::report::LoadReport;
+use crate::tools::client::{Address, ClientError, Connection, write_request};
+
+/// Answers of the first moments are not counted: connections open, caches fill. A tenth of the run, at most this.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(1);
+/// How long an edge waits after an error before it calls again; a refused call would otherwise cost more than a served one.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+/// How long after the end calls in flight may still be answered.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
+/// The documented call of a gate.
+const BARRIER_OPEN: &str = "/api/edge/barrier/open";
+
+/// What the edges call.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// `barrier/open`: a car in, the same car out. The edges are spread over the centrals.
+    Gates { centrals: Vec<Address>, request_ids: bool },
+    /// The same bodies posted to one address, whatever it does with them.
+    Hello(Address),
+}
+
+impl Work {
+    fn target(&self, edge: usize) -> Option<&Address> {
+        match self {
+            Self::Gates { centrals, .. } => centrals.get(edge.checked_rem(centrals.len())?),
+            Self::Hello(address) => Some(address),
+        }
+    }
+}
+
+/// Drives `work` with `edges` edges for `run_for`. `salt` tells this run from others (see [`NumberSource`]).
+///
+/// Must be called within a runtime of one thread.
+pub async fn drive(work: &Work, edges: u16, run_for: Duration, salt: u64) -> LoadReport {
+    let start = Instant::now();
+    let count_from = start + LONGEST_WARM_UP.min(run_for / 10);
+    let end = start + run_for;
+    let shared = Rc::new(Shared {
+        report: RefCell::new(LoadReport { edges, measured: end - count_from, ..LoadReport::default() }),
+        numbers: RefCell::new(NumberSource::new(salt)),
+        count_from,
+        end,
+    });
+    let local = LocalSet::new();
+    for number in 0..usize::from(edges) {
+        let Some(address) = work.target(number).cloned() else { continue };
+        let task = match work {
+            Work::Gates { request_ids, .. } => {
+                EdgeTask { address, name: format!("bench-{salt:x}-{number}"), request_ids: *request_ids, hello: false }
+            }
+            Work::Hello(_) => EdgeTask { address, name: "edge-1".into(), request_ids: false, hello: true },
+        };
+        local.spawn_local(task.run(Rc::clone(&shared)));
+    }
+    if tokio::time::timeout(run_for + PATIENCE_AT_THE_END, local).await.is_err() {
+        shared.count_error("no answer at the end", 1);
+    }
+    // Tasks that still wait for an answer hold the other references; the report is complete without them.
+    shared.report.borrow().clone()
+}
+
+/// What all edges of a run share; they run on one thread.
+struct Shared {
+    report: RefCell<LoadReport>,
+    numbers: RefCell<NumberSource>,
+    count_from: Instant,
+    end: Instant,
+}
+
+impl Shared {
+    fn count_error(&self, code: &str, count: u64) {
+        let mut report = self.report.borrow_mut();
+        match report.errors.get_mut(code) {
+            Some(seen) => *seen += count,
+            None => {
+                report.errors.insert(code.to_owned(), count);
+            }
+        }
+    }
+}
+
+/// How a call ended, as far as the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Answered, but not with success: the car is where it was, or is not known.
+    Refused,
+}
+
+struct EdgeTask {
+    address: Address,
+    name: String,
+    request_ids: bool,
+    hello: bool,
+}
+
+impl EdgeTask {
+    async fn run(self, shared: Rc<Shared>) {
+        let mut line = Line { connection: None, request: Vec::new(), body: Vec::new() };
+        let mut resting = Resting::default();
+        let mut calls = 0_u64;
+        while Instant::now() < shared.end {
+            let number = resting.take(Instant::now(), &mut shared.numbers.borrow_mut());
+            let plate = plate(number);
+            let mut outcome = Outcome::Done;
+            for direction in ["ENTRY", "EXIT"] {
+                calls += 1;
+                self.write_body(&mut line.body, &plate, direction, calls);
+                if outcome == Outcome::Done {
+                    outcome = self.call(&mut line, &shared).await;
+                }
+            }
+            if outcome == Outcome::Done {
+                resting.put(Instant::now(), number);
+            } else {
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            }
+        }
+    }
+
+    fn write_body(&self, body: &mut Vec<u8>, plate: &str, direction: &str, call: u64) {
+        body.clear();
+        // Writing to memory does not fail.
+        let _ = write!(
+            body,
+            r#"{{"edge_id":"{}","plate_id":"{plate}","plate_view":"{}","camera_type":"car","direction":"{direction}","confidence":0.95"#,
+            self.name,
+            view(plate),
+        );
+        if self.request_ids {
+            let _ = write!(body, r#","request_id":"{}-{call}""#, self.name);
+        }
+        body.push(b'}');
+    }
+
+    async fn call(&self, line: &mut Line, shared: &Shared) -> Outcome {
+        let path = if self.hello { self.address.path.as_str() } else { BARRIER_OPEN };
+        let path = if path.is_empty() { "/" } else { path };
+        write_request(&mut line.request, "POST", &self.address.authority, path, Some(&line.body));
+        let sent_at = Instant::now();
+        let outcome = line.exchange(&self.address.authority, shared, sent_at).await;
+        outcome.unwrap_or_else(|error| {
+            line.connection = None;
+            shared.count_error(&format!("connection: {error}"), 1);
+            Outcome::Refused
+        })
+    }
+}
+
+/// The connection of one edge and its buffers.
+struct Line {
+    connection: Option<Connection>,
+    request: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Line {
+    async fn exchange(&mut self, authority: &str, shared: &Shared, sent_at: Instant) -> Result<Outcome, ClientError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => self.connection.insert(Connection::open(authority).await?),
+        };
+        let answer = connection.exchange(&self.request).await?;
+        let now = Instant::now();
+        let counted = sent_at >= shared.count_from && now <= shared.end;
+        let outcome = if (200..300).contains(&answer.status) {
+            if counted {
+                let mut report = shared.report.borrow_mut();
+                report.latencies.record(now.duration_since(sent_at));
+                report.repeated += u64::from(says_repeated(answer.body));
+            }
+            Outcome::Done
+        } else {
+            shared.count_error(&error_code(answer.status, answer.body), 1);
+            Outcome::Refused
+        };
+        if !answer.keep_alive {
+            self.connection = None;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Looks for `"repeated":true` without reading the JSON: this is done for every answer.
+fn says_repeated(body: &[u8]) -> bool {
+    const MARK: &[u8] = b"\"repeated\":true";
+    body.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// `409 already_inside`, or only the status if the answer has no code.
+fn error_code(status: u16, body: &[u8]) -> String {
+    let code = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|body| body.get("code").and_then(|code| code.as_str().map(str::to_owned)));
+    code.map_or_else(|| status.to_string(), |code| format!("{status} {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_status_and_code() {
+        assert_eq!(error_code(503, br#"{"success":false,"code":"overloaded"}"#), "503 overloaded");
+        assert_eq!(error_code(502, b"<html>"), "502");
+        assert!(says_repeated(br#"{"success":true,"repeated":true}"#));
+        assert!(!says_repeated(br#"{"success":true,"repeated":false}"#));
+    }
+
+    #[test]
+    fn the_body_of_a_call_is_the_documented_one() {
+        let task = EdgeTask {
+            address: Address::parse("http://a:1").unwrap(),
+            name: "bench-1-2".into(),
+            request_ids: true,
+            hello: false,
+        };
+        let mut body = b"old".to_vec();
+        task.write_body(&mut body, "29A12345", "EXIT", 7);
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["plate_view"], "29A-123.45");
+        assert_eq!(body["direction"], "EXIT");
+        assert_eq!(body["request_id"], "bench-1-2-7");
+    }
+}

@@ -1,0 +1,224 @@
+//! One central as a process of its own.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::http::Http;
+use super::net::own_address;
+use super::{DEADLINE, eventually, eventually_some};
+
+/// The same on every loopback address of the tests; away from the documented ports, where a real central may listen
+/// on all addresses.
+pub const API_PORT: u16 = 28_000;
+pub const P2P_PORT: u16 = 29_000;
+/// Lines of a log shown when a test fails.
+const SHOWN_LINES: usize = 60;
+
+/// A central: its configuration and directory, and the process while it runs.
+#[derive(Debug)]
+pub struct Central {
+    pub id: String,
+    /// Its own loopback address; both ports listen there only.
+    pub ip: String,
+    /// Written to the file at each start.
+    pub config: Value,
+    pub http: Http,
+    environment: Vec<(String, String)>,
+    directory: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl Drop for Central {
+    fn drop(&mut self) {
+        self.kill9();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("--- the end of the log of {} ---\n{}", self.id, shown.join("\n"));
+        }
+    }
+}
+
+impl Central {
+    /// A central without peers, not started.
+    pub fn new(id: &str) -> Self {
+        let ip = own_address();
+        Self {
+            id: id.to_owned(),
+            config: json!({
+                "this_central": {"id": id, "ip": ip, "p2p_port": P2P_PORT, "api_port": API_PORT},
+                "peer_centrals": [],
+            }),
+            http: Http::new(format!("http://{ip}:{API_PORT}")),
+            ip,
+            environment: Vec::new(),
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            child: None,
+        }
+    }
+
+    /// A central without peers that serves.
+    #[track_caller]
+    pub fn standalone(id: &str) -> Self {
+        let mut central = Self::new(id);
+        central.start();
+        central
+    }
+
+    /// Adds a peer to the configuration; takes effect at the next start.
+    pub fn add_peer(&mut self, id: &str, ip: &str, p2p_port: u16) {
+        let peers = self.config["peer_centrals"].as_array_mut().expect("a list of peers");
+        peers.push(json!({"id": id, "ip": ip, "p2p_port": p2p_port}));
+    }
+
+    /// An environment variable of the process.
+    pub fn env(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The site's clock runs `speed` times as fast from now on, as long as this handle lives.
+    pub fn fast_clock(&mut self, speed: u32) -> &mut Self {
+        let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        self.env("PARKMESH_CLOCK", format!("{now_ms},{now_ms},{speed}"))
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.directory().join("p2p_config.json")
+    }
+
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory().join("data")
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.data_directory().join("central.db")
+    }
+
+    /// All that was logged, over all starts.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory().join("log.txt")
+    }
+
+    /// Writes the configuration file, for a test that starts the process in its own way.
+    pub fn write_config(&self) {
+        std::fs::write(self.config_file(), serde_json::to_vec_pretty(&self.config).unwrap()).expect("the config file");
+    }
+
+    /// The command that serves this central.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config_file())
+            .arg("--data-dir")
+            .arg(self.data_directory())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the process and does not wait for it. Writes the configuration file if there is none yet.
+    #[track_caller]
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.id);
+        if !self.config_file().exists() {
+            self.write_config();
+        }
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("the log file");
+        let both: File = log.try_clone().expect("the log file");
+        self.child = Some(self.command().stdout(log).stderr(both).spawn().expect("the program starts"));
+        // Connections to the process before are of no use.
+        self.http = Http::new(format!("http://{}:{API_PORT}", self.ip));
+    }
+
+    /// Starts the process and waits until it can commit.
+    #[track_caller]
+    pub fn start(&mut self) {
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// Waits until it can commit; fails at once if it ended instead.
+    #[track_caller]
+    pub fn wait_ready(&mut self) {
+        let (http, id) = (self.http.clone(), self.id.clone());
+        eventually(&format!("{id} is ready"), DEADLINE, || {
+            if let Some(status) = self.ended() {
+                panic!("{id} ended with {status} instead of serving");
+            }
+            http.try_get("/readyz").is_ok_and(|reply| reply.is_success())
+        });
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// The status, if the process has ended by itself.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().expect("its status can be asked")
+    }
+
+    /// Waits for the process to end by itself.
+    #[track_caller]
+    pub fn wait_ended(&mut self, deadline: Duration) -> ExitStatus {
+        let status = eventually_some(&format!("{} ends", self.id), deadline, || self.ended());
+        self.child = None;
+        status
+    }
+
+    /// Kills it as a power cut would. Nothing happens if it does not run.
+    pub fn kill9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to stop; its exit status and how long it took.
+    #[track_caller]
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        self.signal(Signal::TERM);
+        let status = self.wait_ended(DEADLINE);
+        (status, start.elapsed())
+    }
+
+    /// Stops it in its tracks (SIGSTOP); its sockets stay open.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), signal).expect("a signal to a child");
+    }
+
+    /// The process id, for reading its memory and CPU use.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+}

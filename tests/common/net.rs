@@ -1,0 +1,51 @@
+//! Addresses that nobody else uses, and links that can be cut.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use parkmesh::tools::proxy::{LinkState, Proxy};
+
+/// An address of the loopback net for one central of this process: `127.<by process>.<by process>.<count>`.
+///
+/// So ports need not be searched for, keep their meaning over restarts, and no two test programs meet.
+pub fn own_address() -> String {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    assert!(count < u8::MAX, "a test program has at most 253 centrals");
+    let process = std::process::id();
+    format!("127.{}.{}.{count}", 64 + (process >> 8) % 128, process % 256)
+}
+
+/// A proxy in front of a central's P2P port, carried by a thread of its own.
+#[derive(Debug)]
+pub struct Link(Proxy);
+
+impl Link {
+    /// A link to `target`, open.
+    pub fn to(target: SocketAddr) -> Self {
+        let start = async move { Proxy::start("127.0.0.1:0".parse().unwrap(), target).await };
+        let (sender, receiver) = std::sync::mpsc::channel();
+        carrier().spawn(async move { sender.send(start.await) });
+        Self(receiver.recv().expect("the carrier runs").expect("a free port"))
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.address().port()
+    }
+
+    pub fn set(&self, state: LinkState) {
+        self.0.set(state);
+    }
+}
+
+/// The runtime that carries all proxies of this test program.
+fn carrier() -> &'static tokio::runtime::Handle {
+    static CARRIER: OnceLock<tokio::runtime::Handle> = OnceLock::new();
+    CARRIER.get_or_init(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let handle = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        handle
+    })
+}

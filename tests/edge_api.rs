@@ -1,0 +1,6 @@
+//! scaffold
+mod common;
+#[test]
+fn x() {
+    let _ = common::Central::new("a");
+}
