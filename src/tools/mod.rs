@@ -9,4 +9,5 @@ mod client;
 pub mod compare;
 pub mod demo;
 mod duration;
+mod plates;
 pub mod proxy;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
-use super::plates::{NumberSource, Resting, plate, view};
+use super::numbers::{NumberSource, Resting};
 use super::report::LoadReport;
 use crate::tools::client::{Address, ClientError, Connection, write_request};
+use crate::tools::plates::{plate, view};
 
 /// Answers of the first moments are not counted: connections open, caches fill. A tenth of the run, at most this.
 const LONGEST_WARM_UP: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! `parkmesh bench`: drives running centrals over HTTP and says how fast they answer.
 
 mod load;
-mod plates;
+mod numbers;
 mod propagation;
 mod report;
 

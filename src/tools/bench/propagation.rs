@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::plates::{NumberSource, plate, view};
+use super::numbers::NumberSource;
 use super::report::PropagationReport;
 use crate::tools::caller::Caller;
 use crate::tools::client::Address;
+use crate::tools::plates::{plate, view};
 
 /// How long a row may take before it is counted as missing.
 const LONGEST: Duration = Duration::from_secs(10);
