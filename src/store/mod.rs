@@ -1,1 +1,27 @@
-//! SQLite and nothing else: blocking, no actix.
+//! SQLite and nothing else: everything around `DIR/central.db`. Blocking, no actix, no clock of its own to decide by.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`directory`] | the data directory and the lock that makes one process its owner |
+//! | [`schema`] | the tables, the migrations, the refusal of what is not ours |
+//! | [`writer`] | the one writing connection; implements [`crate::ledger::storage::Storage`] |
+//! | [`checkpoint`] | moves the write-ahead log into the database, off the commit path |
+//! | [`reader`] | read-only connections: pages of history, runs of a log |
+//! | [`verify`] | checks a file from end to end |
+//!
+//! One process, one [`directory::DataDir`], one [`writer::Writer`], any number of [`reader::Reader`]s.
+//! **Nobody in this process may open `central.db` or its `-shm` file by other means than SQLite**: closing any descriptor
+//! of theirs drops the locks SQLite holds.
+
+pub mod directory;
+pub mod error;
+pub mod reader;
+pub mod schema;
+
+mod log_numbers;
+mod stay_columns;
+mod text_time;
+
+pub use directory::{DataDir, free_bytes};
+pub use error::StoreError;
+pub use reader::Reader;

@@ -1,0 +1,91 @@
+//! What can go wrong on the disk, told apart by what a person can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use crate::domain::ids::LogId;
+use crate::replication::log::Head;
+
+/// An error of the store. Each text says what happened and what to do; none of them is meant for a client of the API.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the disk is full: free some space on the disk of the data directory; gates open again by themselves")]
+    DiskFull(#[source] rusqlite::Error),
+    #[error(
+        "the disk refused to read or write: check the disk and its cables, then restart; keep a copy of the data directory"
+    )]
+    Io(#[source] rusqlite::Error),
+    #[error("the database is in use by another program for too long: close whatever else has central.db open")]
+    Busy(#[source] rusqlite::Error),
+    #[error(
+        "central.db is damaged: stop, keep a copy of the data directory, put back a backup or start with an empty data directory (what the other centrals hold returns from them)"
+    )]
+    Corrupt(#[source] rusqlite::Error),
+    #[error("{path} is not a database of ParkMesh ({detail}): move it away, or name another --data-dir")]
+    NotADatabase { path: PathBuf, detail: String },
+    #[error(
+        "{path} was written by a newer ParkMesh (format {found}, this program knows up to {known}): start the newer program, or put back the backup made before the upgrade"
+    )]
+    NewerVersion { path: PathBuf, found: i64, known: i64 },
+    #[error("the data directory {0} is in use by another ParkMesh: stop that one, or name another --data-dir")]
+    Locked(PathBuf),
+    #[error(
+        "cannot use {path}: {source}; check that it exists, is a directory and may be read and written by this user"
+    )]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
+    Backup { path: PathBuf, source: rusqlite::Error },
+    /// A value in the database is not what this program writes.
+    #[error("central.db holds a value that cannot be read ({0}): run `parkmesh verify`, then `parkmesh rebuild`")]
+    Value(String),
+    /// `(log, seq)` is already held: the caller asked for the impossible.
+    #[error("event {log}/{seq} is already held")]
+    EventHeld { log: LogId, seq: u64 },
+    /// More logs or events than a row number can name, see [`crate::store::schema::event_row`].
+    #[error("{log}/{seq} is out of the range the database can number")]
+    OutOfRange { log: LogId, seq: u64 },
+    #[error("no transaction is open")]
+    NoTransaction,
+    #[error("the log {log} ends at {} in the table of logs, but event {seq} is missing", head.to)]
+    Hole { log: LogId, head: Head, seq: u64 },
+    #[error("the database refused a statement")]
+    Sqlite(#[source] rusqlite::Error),
+}
+
+impl StoreError {
+    /// A stable lower-case name for log lines and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DiskFull(_) => "disk_full",
+            Self::Io(_) => "disk_io",
+            Self::Busy(_) => "database_busy",
+            Self::Corrupt(_) => "database_corrupt",
+            Self::NotADatabase { .. } => "not_a_database",
+            Self::NewerVersion { .. } => "newer_database",
+            Self::Locked(_) => "data_dir_locked",
+            Self::Directory { .. } => "data_dir_unusable",
+            Self::Backup { .. } => "backup_failed",
+            Self::Value(_) => "database_value",
+            Self::EventHeld { .. } => "event_held",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::NoTransaction => "no_transaction",
+            Self::Hole { .. } => "log_hole",
+            Self::Sqlite(_) => "database_error",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Self::Io(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}

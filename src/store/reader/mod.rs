@@ -1,0 +1,55 @@
+//! A read-only connection: pages of history, runs of a log, sums of a day.
+//!
+//! Every call is one short read of its own and sees what was committed when it began. Short on purpose: a reader that
+//! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
+
+mod history;
+mod rows;
+mod runs;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::directory::DATABASE_FILE;
+use super::error::StoreError;
+use super::log_numbers::LogNumbers;
+use super::schema;
+
+pub use history::{HistoryCursor, HistoryPage, HistoryQuery, MAX_PAGE_ROWS};
+pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
+
+/// Page cache of one reader, in KiB: the upper levels of the indices and the page at hand.
+const CACHE_KIB: i64 = 2 * 1024;
+/// How long a read waits for a lock; only a checkpoint that ends the log takes one, for moments.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Statements kept prepared.
+const STATEMENTS: usize = 64;
+
+/// One read-only connection. Open one per thread.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    logs: LogNumbers,
+}
+
+impl Reader {
+    /// Opens `directory/central.db`, which a writer of this version must have opened before.
+    ///
+    /// # Errors
+    /// As [`schema::check_version`]; [`StoreError::Io`] if the file is missing.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE_FILE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        if schema::check_version(&connection, &path)? != schema::current_version() {
+            return Err(StoreError::NotADatabase { path, detail: "it was never opened by the server".into() });
+        }
+        Ok(Self { connection, logs: LogNumbers::default() })
+    }
+}

@@ -1,0 +1,217 @@
+//! What a reader gives out: rows with the documented names, ready to be serialised.
+
+use rusqlite::{OptionalExtension, Row};
+use serde::Serialize;
+
+use super::Reader;
+use crate::store::error::StoreError;
+use crate::store::stay_columns::read_confidence;
+
+/// What [`HistoryRow::read`] reads, in its order.
+pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, entry_camera_id, entry_camera_name, \
+     entry_confidence, entry_source, exit_time, exit_camera_id, exit_camera_name, exit_confidence, exit_source, \
+     duration, fee, status, created_at, updated_at, event_id, source_central, edge_id, sync_status, camera_type, \
+     entry_ms, entry_manual, confirmed_ms, exit_ms, exit_central, exit_edge, exit_manual, tariff_version, \
+     subscription_id, superseded_by, collected, anomalies, last_hlc";
+
+/// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
+/// `created_at` and `updated_at` in UTC, `*_ms` Unix ms, `fee` and `collected` VND.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryRow {
+    /// The local row number.
+    pub id: i64,
+    pub plate_id: String,
+    pub plate_view: String,
+    pub entry_time: String,
+    pub entry_camera_id: Option<i64>,
+    /// `{central}/{edge_id}`.
+    pub entry_camera_name: Option<String>,
+    pub entry_confidence: Option<f64>,
+    pub entry_source: Option<String>,
+    pub exit_time: Option<String>,
+    pub exit_camera_id: Option<i64>,
+    pub exit_camera_name: Option<String>,
+    pub exit_confidence: Option<f64>,
+    pub exit_source: Option<String>,
+    pub duration: Option<String>,
+    pub fee: i64,
+    /// `IN`, `OUT`, `LEFT_UNSEEN`, `SUPERSEDED` or `VOID`.
+    pub status: String,
+    pub created_at: String,
+    pub updated_at: String,
+    pub event_id: String,
+    pub source_central: String,
+    pub edge_id: String,
+    /// `LOCAL`: authored here; `SYNCED`: received.
+    pub sync_status: String,
+    pub camera_type: String,
+    pub entry_ms: i64,
+    pub entry_manual: bool,
+    pub confirmed_ms: Option<i64>,
+    pub exit_ms: Option<i64>,
+    pub exit_central: Option<String>,
+    pub exit_edge: Option<String>,
+    pub exit_manual: Option<bool>,
+    pub tariff_version: Option<String>,
+    pub subscription_id: Option<String>,
+    pub superseded_by: Option<String>,
+    pub collected: i64,
+    /// Names of [`crate::domain::anomaly::Anomaly`].
+    pub anomalies: Vec<String>,
+    pub last_hlc: i64,
+}
+
+impl HistoryRow {
+    /// Reads a row selected as [`HISTORY_COLUMNS`].
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let anomalies: Option<String> = row.get(34)?;
+        Ok(Self {
+            id: row.get(0)?,
+            plate_id: row.get(1)?,
+            plate_view: row.get(2)?,
+            entry_time: row.get(3)?,
+            entry_camera_id: row.get(4)?,
+            entry_camera_name: row.get(5)?,
+            entry_confidence: read_confidence(row.get_ref(6)?)?,
+            entry_source: row.get(7)?,
+            exit_time: row.get(8)?,
+            exit_camera_id: row.get(9)?,
+            exit_camera_name: row.get(10)?,
+            exit_confidence: read_confidence(row.get_ref(11)?)?,
+            exit_source: row.get(12)?,
+            duration: row.get(13)?,
+            fee: row.get(14)?,
+            status: row.get(15)?,
+            created_at: row.get(16)?,
+            updated_at: row.get(17)?,
+            event_id: row.get(18)?,
+            source_central: row.get(19)?,
+            edge_id: row.get(20)?,
+            sync_status: row.get(21)?,
+            camera_type: row.get(22)?,
+            entry_ms: row.get(23)?,
+            entry_manual: row.get(24)?,
+            confirmed_ms: row.get(25)?,
+            exit_ms: row.get(26)?,
+            exit_central: row.get(27)?,
+            exit_edge: row.get(28)?,
+            exit_manual: row.get(29)?,
+            tariff_version: row.get(30)?,
+            subscription_id: row.get(31)?,
+            superseded_by: row.get(32)?,
+            collected: row.get(33)?,
+            anomalies: anomalies.map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            last_hlc: row.get(35)?,
+        })
+    }
+}
+
+/// One gate's sums of a site day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateStats {
+    pub central: String,
+    pub edge_id: String,
+    pub entries: i64,
+    pub exits: i64,
+    /// VND.
+    pub revenue: i64,
+}
+
+/// A site day's sums over all gates, and each gate's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct DayStats {
+    pub entries: i64,
+    pub exits: i64,
+    /// VND.
+    pub revenue: i64,
+    /// Ordered by central and edge.
+    pub gates: Vec<GateStats>,
+}
+
+/// When something was last received from a peer; the predecessor's names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncState {
+    pub peer_central_id: String,
+    /// Unix ms.
+    pub last_sync_timestamp: i64,
+    /// The same in UTC text.
+    pub last_sync_time: Option<String>,
+    pub updated_at: Option<String>,
+}
+
+impl Reader {
+    /// The stay of that id.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn stay(&mut self, event_id: &str) -> Result<Option<HistoryRow>, StoreError> {
+        let sql = format!("SELECT {HISTORY_COLUMNS} FROM history WHERE event_id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement.query_row([event_id], |row| Ok(HistoryRow::read(row))).optional()?.transpose()
+    }
+
+    /// The cars inside, newest entry first, at most `limit`.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn vehicles_inside(&mut self, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        let sql = format!(
+            "SELECT {HISTORY_COLUMNS} FROM history WHERE status = 'IN' AND status <> 'OUT' ORDER BY entry_ms DESC, id DESC LIMIT ?1"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut inside = Vec::new();
+        while let Some(row) = rows.next()? {
+            inside.push(HistoryRow::read(row)?);
+        }
+        Ok(inside)
+    }
+
+    /// The sums of a site day, `YYYY-MM-DD`. A day without traffic is all zeros.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn stats(&mut self, day: &str) -> Result<DayStats, StoreError> {
+        let sql =
+            "SELECT central, edge_id, entries, exits, revenue FROM day_total WHERE day = ?1 ORDER BY central, edge_id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let gates = statement
+            .query_map([day], |row| {
+                Ok(GateStats {
+                    central: row.get(0)?,
+                    edge_id: row.get(1)?,
+                    entries: row.get(2)?,
+                    exits: row.get(3)?,
+                    revenue: row.get(4)?,
+                })
+            })?
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(DayStats {
+            entries: gates.iter().map(|gate| gate.entries).sum(),
+            exits: gates.iter().map(|gate| gate.exits).sum(),
+            revenue: gates.iter().map(|gate| gate.revenue).sum(),
+            gates,
+        })
+    }
+
+    /// One row per peer anything was ever received from, by id.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn sync_state(&mut self) -> Result<Vec<SyncState>, StoreError> {
+        let sql =
+            "SELECT peer_central_id, last_sync_timestamp, last_sync_time, updated_at FROM p2p_sync_state ORDER BY 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let states = statement
+            .query_map((), |row| {
+                Ok(SyncState {
+                    peer_central_id: row.get(0)?,
+                    last_sync_timestamp: row.get(1)?,
+                    last_sync_time: row.get(2)?,
+                    updated_at: row.get(3)?,
+                })
+            })?
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(states)
+    }
+}

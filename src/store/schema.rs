@@ -1,0 +1,340 @@
+//! The tables of `central.db` and how older files become today's. **The only file that knows their definitions.**
+//!
+//! `user_version` is the number of the last migration applied; each runs in one IMMEDIATE transaction together with it, so a
+//! file is always exactly at one version. A newer file is refused, an older one is copied aside first. Why the tables are as
+//! they are: docs/decisions/020-tables-of-central-db.md.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::error::StoreError;
+use crate::domain::ids::LogId;
+
+/// Says "ParkMesh" in the file's header (`PMsh`), so that a foreign SQLite file is not taken for an empty one of ours.
+const APPLICATION_ID: i64 = 0x504d_7368;
+
+/// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// Bits of an event's row number that are its `seq`; the number of its log is above them.
+const SEQ_BITS: u32 = 40;
+const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
+/// What is left of a positive 64-bit row number.
+const MAX_LOG_NO: i64 = (1 << (63 - SEQ_BITS)) - 1;
+
+const V1: &str = "
+CREATE TABLE log(
+  no    INTEGER PRIMARY KEY,
+  name  TEXT NOT NULL UNIQUE,
+  head  INTEGER NOT NULL,
+  hash  BLOB NOT NULL
+) STRICT;
+
+-- id = log.no << 40 | seq: each log lies together, and grows at its end.
+CREATE TABLE event(
+  id    INTEGER PRIMARY KEY,
+  bytes TEXT NOT NULL,
+  hash  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE history(
+  id                INTEGER PRIMARY KEY,
+  plate_id          TEXT NOT NULL,
+  plate_view        TEXT NOT NULL,
+  entry_time        TEXT NOT NULL,
+  entry_camera_id   INTEGER,
+  entry_camera_name TEXT,
+  entry_confidence  ANY,
+  entry_source      TEXT,
+  exit_time         TEXT,
+  exit_camera_id    INTEGER,
+  exit_camera_name  TEXT,
+  exit_confidence   ANY,
+  exit_source       TEXT,
+  duration          TEXT,
+  fee               INTEGER NOT NULL DEFAULT 0,
+  status            TEXT NOT NULL,
+  created_at        TEXT NOT NULL,
+  updated_at        TEXT NOT NULL,
+  event_id          TEXT NOT NULL UNIQUE,
+  source_central    TEXT NOT NULL,
+  edge_id           TEXT NOT NULL,
+  sync_status       TEXT NOT NULL DEFAULT 'LOCAL',
+  camera_type       TEXT NOT NULL,
+  entry_ms          INTEGER NOT NULL,
+  entry_manual      INTEGER NOT NULL,
+  confirmed_ms      INTEGER,
+  exit_ms           INTEGER,
+  exit_central      TEXT,
+  exit_edge         TEXT,
+  exit_manual       INTEGER,
+  tariff_version    TEXT,
+  subscription_id   TEXT,
+  superseded_by     TEXT,
+  collected         INTEGER NOT NULL,
+  anomalies         TEXT,
+  -- A fact: the event's id, or 32 bytes where it was heard from a predecessor.
+  entry_event       ANY NOT NULL,
+  confirm_event     ANY,
+  exit_event        ANY,
+  last_hlc          INTEGER NOT NULL,
+  -- In the newest row of a plate: nothing of that plate in an older row is later than this.
+  plate_hlc         INTEGER NOT NULL,
+  committed_ms      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX history_plate ON history(plate_id);
+CREATE INDEX history_entry ON history(entry_ms);
+-- The cars inside, and the few stays that ended in another way than by an exit.
+CREATE INDEX history_not_out ON history(status, entry_ms) WHERE status <> 'OUT';
+
+-- Each plate once, in order of first sight; what a search runs through.
+CREATE TABLE plate(
+  no       INTEGER PRIMARY KEY,
+  plate_id TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE p2p_sync_state(
+  peer_central_id     TEXT PRIMARY KEY,
+  last_sync_timestamp INTEGER NOT NULL,
+  last_sync_time      TEXT,
+  updated_at          TEXT
+) STRICT;
+
+CREATE TABLE loose_fact(
+  event   INTEGER PRIMARY KEY,
+  waiting INTEGER NOT NULL
+) STRICT;
+CREATE TABLE loose_key(
+  key   TEXT NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY(key, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX loose_key_event ON loose_key(event);
+
+-- key = 64 bits of a hash over edge and request id; the event itself says whether it is meant.
+CREATE TABLE request(
+  key   INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  hlc   INTEGER NOT NULL,
+  PRIMARY KEY(key, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE day_total(
+  day     TEXT NOT NULL,
+  central TEXT NOT NULL,
+  edge_id TEXT NOT NULL,
+  entries INTEGER NOT NULL,
+  exits   INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  PRIMARY KEY(day, central, edge_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE setting(
+  kind  TEXT NOT NULL,
+  id    TEXT NOT NULL,
+  hlc   INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  value TEXT,
+  PRIMARY KEY(kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantine(
+  event  INTEGER PRIMARY KEY,
+  reason TEXT NOT NULL
+) STRICT;
+
+-- One row. next_history_id: no row number is ever given twice, as AUTOINCREMENT would do at a higher price.
+CREATE TABLE ledger(
+  id              INTEGER PRIMARY KEY CHECK(id = 1),
+  digest          BLOB NOT NULL,
+  max_hlc         INTEGER NOT NULL,
+  events          INTEGER NOT NULL,
+  loose_facts     INTEGER NOT NULL,
+  next_history_id INTEGER NOT NULL
+) STRICT;
+INSERT INTO ledger VALUES(1, zeroblob(32), 0, 0, 0, 1);
+";
+
+/// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
+#[must_use]
+pub fn event_row(log_no: i64, seq: u64) -> Option<i64> {
+    let in_range = (1..=MAX_LOG_NO).contains(&log_no) && seq <= MAX_SEQ;
+    in_range.then(|| i64::try_from(seq).map_or(0, |seq| (log_no << SEQ_BITS) | seq))
+}
+
+/// The log number and `seq` of an event's row number.
+#[must_use]
+pub fn event_place(row: i64) -> (i64, u64) {
+    (row >> SEQ_BITS, row.cast_unsigned() & MAX_SEQ)
+}
+
+/// As [`event_row`], as an error naming the log.
+pub(super) fn event_row_of(log: &LogId, log_no: i64, seq: u64) -> Result<i64, StoreError> {
+    event_row(log_no, seq).ok_or_else(|| StoreError::OutOfRange { log: log.clone(), seq })
+}
+
+/// Brings the file behind `connection` to today's version. `path` is where it lies, for errors and for the backup.
+///
+/// # Errors
+/// [`StoreError::NotADatabase`] for a foreign file, [`StoreError::NewerVersion`] for a newer one, [`StoreError::Backup`] if the
+/// copy of an older one cannot be made, and whatever the disk says. The file is then unchanged.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    migrate_with(connection, path, MIGRATIONS)
+}
+
+/// The version this program writes.
+#[must_use]
+pub fn current_version() -> i64 {
+    version_of(MIGRATIONS)
+}
+
+fn version_of(migrations: &[&str]) -> i64 {
+    i64::try_from(migrations.len()).unwrap_or(i64::MAX)
+}
+
+fn migrate_with(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
+    let found = check(connection, path, version_of(migrations))?;
+    let done = usize::try_from(found).unwrap_or(0);
+    if done > 0 && done < migrations.len() {
+        back_up(connection, path, found)?;
+    }
+    for (index, migration) in migrations.iter().enumerate().skip(done) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version_of(migrations.get(..=index).unwrap_or_default()))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Reads the header: whose file it is and which version. Writes nothing.
+///
+/// # Errors
+/// As [`migrate`]; returns the version, 0 for a new file.
+pub fn check_version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    check(connection, path, current_version())
+}
+
+fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, StoreError> {
+    let foreign = |detail: &str| StoreError::NotADatabase { path: path.to_owned(), detail: detail.to_owned() };
+    let header = |name: &str| -> Result<i64, StoreError> {
+        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => foreign("the file is not SQLite, or is encrypted"),
+            _ => error.into(),
+        })
+    };
+    let found = header("user_version")?;
+    let application = header("application_id")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    match (application, found) {
+        (APPLICATION_ID, found) if found > known => {
+            Err(StoreError::NewerVersion { path: path.to_owned(), found, known })
+        }
+        (APPLICATION_ID, found) if found >= 1 => Ok(found),
+        (0, 0) if tables == 0 => Ok(0),
+        _ => Err(foreign("it is another program's SQLite file")),
+    }
+}
+
+/// Copies the file as it is to `central.db.v<version>.bak` beside it, replacing an earlier try.
+fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}.bak"));
+    let backup = PathBuf::from(name);
+    let failed = |source| StoreError::Backup { path: backup.clone(), source };
+    if let Err(source) = std::fs::remove_file(&backup)
+        && source.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(StoreError::Directory { path: backup, source });
+    }
+    connection.execute("VACUUM INTO ?1", [backup.to_string_lossy()]).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_row_number_is_read_back_as_log_and_seq() {
+        for (log_no, seq) in [(1, 0), (1, 1), (7, MAX_SEQ), (MAX_LOG_NO, MAX_SEQ)] {
+            let row = event_row(log_no, seq).unwrap();
+            assert!(row > 0);
+            assert_eq!(event_place(row), (log_no, seq));
+        }
+        assert_eq!(event_row(0, 1), None);
+        assert_eq!(event_row(MAX_LOG_NO + 1, 1), None);
+        assert_eq!(event_row(1, MAX_SEQ + 1), None);
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        connection.execute("INSERT INTO quarantine VALUES(1, 'kept')", ()).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        assert_eq!(version(&connection), current_version());
+        let kept: i64 = connection.query_row("SELECT count(*) FROM quarantine", (), |row| row.get(0)).unwrap();
+        assert_eq!(kept, 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no backup of a file at today's version");
+    }
+
+    #[test]
+    fn an_older_file_is_copied_aside_before_it_is_migrated() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        let with_next = [V1, "ALTER TABLE quarantine ADD COLUMN note TEXT"];
+        migrate_with(&mut connection, &path, &with_next).unwrap();
+        assert_eq!(version(&connection), 2);
+        let backup = Connection::open(directory.path().join("central.db.v1.bak")).unwrap();
+        assert_eq!(version(&backup), 1);
+    }
+
+    #[test]
+    fn a_failing_migration_leaves_the_file_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        let broken = [V1, "CREATE TABLE half(a); CREATE TABLE half(a);"];
+        assert!(migrate_with(&mut connection, &path, &broken).is_err());
+        assert_eq!(version(&connection), 1);
+        assert!(connection.prepare("SELECT * FROM half").is_err());
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_untouched() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut connection, &path).unwrap_err();
+        assert!(matches!(error, StoreError::NewerVersion { found: 99, .. }), "{error}");
+        assert_eq!(version(&connection), 99);
+    }
+
+    #[test]
+    fn foreign_files_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let other = directory.path().join("other.db");
+        let mut connection = Connection::open(&other).unwrap();
+        connection.execute_batch("CREATE TABLE theirs(a)").unwrap();
+        assert!(matches!(migrate(&mut connection, &other), Err(StoreError::NotADatabase { .. })));
+
+        let text = directory.path().join("text.db");
+        std::fs::write(&text, "This is a text file, and long enough to be taken for one. ".repeat(100)).unwrap();
+        let mut connection = Connection::open(&text).unwrap();
+        assert!(matches!(migrate(&mut connection, &text), Err(StoreError::NotADatabase { .. })));
+    }
+}

@@ -1,0 +1,221 @@
+//! Events, and the small tables that point at them.
+
+use rusqlite::ErrorCode;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::Writer;
+use super::transaction::setting_name;
+use crate::domain::event::Event;
+use crate::domain::ids::{Hlc, LogId};
+use crate::ledger::storage::{EventRef, LooseFact, Setting};
+use crate::replication::log::{ChainHash, EventBytes};
+use crate::store::error::StoreError;
+use crate::store::reader::read_event;
+use crate::store::schema::event_row_of;
+
+/// Requests are remembered at least so long, in ms.
+const REQUEST_MEMORY_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Every so many requests written ...
+const REQUESTS_PER_SWEEP: u32 = 256;
+/// ... the next so many in order of key are looked at and the old ones forgotten: the whole table is gone through once
+/// while it grows by half, so that it holds at most some 1.5 times what it must.
+const REQUESTS_SWEPT: i64 = 512;
+/// Own events are stamped nearly in order (clocks are set, edges report late): looking for recent ones from the end of a
+/// log, so many older ones in a row end the search.
+const OLDER_EVENTS_IN_A_ROW: u32 = 1_000;
+
+/// Where the forgetting of requests stands.
+#[derive(Debug, Default)]
+pub(super) struct RequestSweep {
+    written: u32,
+    /// The key after which the next sweep begins.
+    after: i64,
+}
+
+/// 64 bits of a hash over edge and request id; the NUL keeps the two apart.
+fn request_key(edge_id: &str, request_id: &str) -> i64 {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(edge_id).chain_update([0]).chain_update(request_id).finalize().into();
+    let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    i64::from_be_bytes(*head)
+}
+
+/// The one field of an event that says when it happened.
+#[derive(Deserialize)]
+struct Stamp {
+    timestamp: i64,
+}
+
+impl Writer {
+    /// The number of a log, given to it now if it has none.
+    pub(super) fn number_of(&mut self, log: &LogId) -> Result<i64, StoreError> {
+        if let Some(number) = self.logs.find(&self.connection, log)? {
+            return Ok(number);
+        }
+        let number = self.next_log;
+        event_row_of(log, number, 0)?;
+        let genesis = ChainHash::genesis(log);
+        let transaction = self.transaction.as_mut().ok_or(StoreError::NoTransaction)?;
+        self.connection
+            .prepare_cached("INSERT INTO log VALUES(?1, ?2, 0, ?3)")?
+            .execute((number, log.to_string(), &genesis.0))?;
+        self.next_log += 1;
+        self.logs.add(number, log.clone());
+        transaction.new_logs.push(log.clone());
+        Ok(number)
+    }
+
+    /// The row number of an event's place.
+    pub(super) fn row_of(&mut self, at: &EventRef) -> Result<i64, StoreError> {
+        let number = self.number_of(&at.log)?;
+        event_row_of(&at.log, number, at.seq)
+    }
+
+    pub(super) fn add_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
+        let row = self.row_of(at)?;
+        let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3)")?;
+        match statement.execute((row, &**event, &hash.0)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(StoreError::EventHeld { log: at.log.clone(), seq: at.seq })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn find_event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
+        let Some(row) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(None) };
+        self.event_at(row)
+    }
+
+    fn event_at(&self, row: i64) -> Result<Option<EventBytes>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let mut rows = statement.query([row])?;
+        rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
+    }
+
+    pub(super) fn find_recent(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, StoreError> {
+        let mut recent: Vec<(i64, i64, EventBytes)> = Vec::new();
+        // '0' follows '/': the range holds exactly the names that begin with "<central>/".
+        let mut logs =
+            self.connection.prepare_cached("SELECT no FROM log WHERE name > ?1 || '/' AND name < ?1 || '0'")?;
+        let numbers = logs.query_map([central], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, bytes FROM event WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 ORDER BY id DESC")?;
+        for number in numbers {
+            let mut older_in_a_row = 0;
+            let mut rows = statement.query([number])?;
+            while let Some(row) = rows.next()? {
+                let bytes = row.get_ref(1)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))?;
+                match serde_json::from_str::<Stamp>(bytes) {
+                    Ok(stamp) if stamp.timestamp >= since_ms => {
+                        older_in_a_row = 0;
+                        recent.push((stamp.timestamp, row.get(0)?, bytes.into()));
+                    }
+                    _ => older_in_a_row += 1,
+                }
+                if older_in_a_row >= OLDER_EVENTS_IN_A_ROW {
+                    break;
+                }
+            }
+        }
+        recent.sort_unstable_by_key(|(timestamp, row, _)| (*timestamp, *row));
+        Ok(recent.into_iter().map(|(_, _, bytes)| bytes).collect())
+    }
+
+    pub(super) fn find_loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT event FROM loose_key WHERE key = ?1")?;
+        let mut rows = statement.query([key])?;
+        let mut facts = Vec::new();
+        while let Some(row) = rows.next()? {
+            facts.push(self.logs.place(&self.connection, row.get(0)?)?);
+        }
+        Ok(facts)
+    }
+
+    pub(super) fn add_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
+        let event = self.row_of(&fact.at)?;
+        self.connection
+            .prepare_cached("INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting")?
+            .execute((event, fact.waiting))?;
+        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
+        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2)")?;
+        for key in &fact.keys {
+            statement.execute((key, event))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(at)?;
+        self.connection.prepare_cached("DELETE FROM loose_fact WHERE event = ?1")?.execute([event])?;
+        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
+        Ok(())
+    }
+
+    pub(super) fn find_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
+        let candidates = {
+            let mut statement = self.connection.prepare_cached("SELECT event FROM request WHERE key = ?1")?;
+            let rows = statement.query_map([request_key(edge_id, request_id)], |row| row.get(0))?;
+            rows.collect::<Result<Vec<i64>, _>>()?
+        };
+        let mut found = Vec::new();
+        for row in candidates {
+            // Two requests may share a key; the event knows which it carries.
+            let carried = self.event_at(row)?.and_then(|bytes| Event::parse(&bytes).ok());
+            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
+                found.push(self.logs.place(&self.connection, row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn add_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        at: &EventRef,
+        hlc: Hlc,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let event = self.row_of(at)?;
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3)")?
+            .execute((request_key(edge_id, request_id), event, hlc.ms()))?;
+        self.requests.written += 1;
+        if self.requests.written >= REQUESTS_PER_SWEEP {
+            self.requests.written = 0;
+            self.forget_old_requests(now_ms.saturating_sub(REQUEST_MEMORY_MS))?;
+        }
+        Ok(())
+    }
+
+    fn forget_old_requests(&mut self, before_ms: i64) -> Result<(), StoreError> {
+        let after = self.requests.after;
+        let last: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT max(key) FROM (SELECT key FROM request WHERE key > ?1 ORDER BY key LIMIT ?2)")?
+            .query_row((after, REQUESTS_SWEPT), |row| row.get(0))?;
+        self.connection
+            .prepare_cached("DELETE FROM request WHERE key > ?1 AND key <= ?2 AND hlc < ?3")?
+            .execute((after, last.unwrap_or(after), before_ms))?;
+        self.requests.after = last.unwrap_or(i64::MIN);
+        Ok(())
+    }
+
+    pub(super) fn add_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
+        let event = self.row_of(&setting.at)?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?
+            .execute((setting_name(setting.kind), &setting.id, setting.hlc.ms(), event, &setting.value))?;
+        Ok(())
+    }
+
+    pub(super) fn add_quarantined(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
+        let event = self.row_of(at)?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO quarantine VALUES(?1, ?2)")?.execute((event, reason))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! The one writing connection: what the ledger asks of a disk, on SQLite.
+//!
+//! - Between `begin` and `commit` everything is one IMMEDIATE transaction with `synchronous=FULL`: when `commit` returns, it is
+//!   on disk. After an error nothing of it is, and the connection is ready for the next `begin`.
+//! - Heads, sums of a day and the summary are gathered in memory and written once, at the commit.
+//! - What the writer knows by heart (log numbers, the next row number) is put back by a rollback.
+
+mod facts;
+mod stays;
+mod transaction;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+
+use super::checkpoint::{self, Checkpointer};
+use super::directory::DataDir;
+use super::error::StoreError;
+use super::log_numbers::LogNumbers;
+use super::schema;
+use super::text_time::{TextTime, utc_text};
+use crate::domain::ids::{Hlc, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::row::StayRow;
+use crate::ledger::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, Storage, StoredStay, Summary};
+use crate::replication::log::{ChainHash, EventBytes, Head};
+
+use stays::NewestOfPlate;
+use transaction::Transaction;
+
+/// Page cache of the writer, in KiB. Holds the hot pages of every index, and the pages of the largest batch without
+/// spilling them into the log before the commit.
+const CACHE_KIB: i64 = 16 * 1024;
+/// How long a transaction waits for a lock another program holds on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Statements kept prepared; more than there are.
+const STATEMENTS: usize = 96;
+
+/// Turns Unix ms into `YYYY-MM-DD HH:MM:SS` of the site's zone.
+pub type LocalText = Box<dyn Fn(i64) -> String + Send>;
+
+/// The writer of a data directory. There is one, and its thread may block.
+pub struct Writer {
+    connection: Connection,
+    logs: LogNumbers,
+    /// The number the next unknown log gets.
+    next_log: i64,
+    /// The number the next row of the history gets.
+    next_history_id: i64,
+    transaction: Option<Transaction>,
+    /// The last answer about a plate, good until a row changes.
+    newest_of_plate: Option<NewestOfPlate>,
+    requests: facts::RequestSweep,
+    entry_text: TextTime<Zone>,
+    exit_text: TextTime<Zone>,
+    utc_text: TextTime<fn(i64) -> String>,
+    checkpointer: Checkpointer,
+    directory: DataDir,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Opens the database of the directory, makes or upgrades it, and starts the thread that checkpoints it.
+    ///
+    /// # Errors
+    /// As [`schema::migrate`], and whatever the disk says.
+    pub fn open(directory: &DataDir, local_text: LocalText) -> Result<Self, StoreError> {
+        let path = directory.database();
+        let mut connection = Connection::open(&path).map_err(|error| checkpoint::open_error(&path, error))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        schema::check_version(&connection, &path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "mmap_size", 0)?;
+        connection.pragma_update(None, "foreign_keys", false)?;
+        schema::migrate(&mut connection, &path)?;
+        directory.sync()?;
+        let checkpointer = Checkpointer::start(&mut connection, &path)?;
+        let mut writer = Self {
+            connection,
+            logs: LogNumbers::default(),
+            next_log: 1,
+            next_history_id: 1,
+            transaction: None,
+            newest_of_plate: None,
+            requests: facts::RequestSweep::default(),
+            local_text: TextTime::new(local_text),
+            utc_text: TextTime::new(utc_text),
+            checkpointer,
+            directory: directory.clone(),
+        };
+        writer.read_counters()?;
+        Ok(writer)
+    }
+
+    /// The size of the write-ahead log in use, in bytes. At most [`checkpoint::MAX_WAL_BYTES`] unless another program keeps
+    /// reading an old state.
+    #[must_use]
+    pub fn wal_bytes(&self) -> u64 {
+        self.checkpointer.wal_bytes()
+    }
+
+    /// Lets the write-ahead log start over when it is time. Call it after each commit, once the answers are out: it costs
+    /// nothing but for some milliseconds once per some 10,000 events.
+    ///
+    /// # Errors
+    /// Whatever the disk says. Nothing is lost by it: it is tried again.
+    pub fn make_room(&mut self) -> Result<(), StoreError> {
+        if self.transaction.is_some() {
+            return Ok(());
+        }
+        self.checkpointer.make_room(&self.connection)
+    }
+
+    /// Notes that something came from a peer. In the open transaction if there is one, else in its own.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn record_sync(&mut self, peer: &str, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
+                   last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
+                   updated_at = excluded.updated_at";
+        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc_text.of(now_ms)))?;
+        Ok(())
+    }
+
+    /// Ends in order: what is in the write-ahead log goes into the database. What was committed is safe without it.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.rollback();
+        self.checkpointer.finish(&self.connection)
+    }
+
+    /// Milliseconds since 1970 by this machine's clock; only for forgetting old requests.
+    fn wall_ms() -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Storage for Writer {
+    type Error = StoreError;
+
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.load_all()
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.begin_transaction()
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.commit_transaction()
+    }
+
+    fn rollback(&mut self) {
+        self.roll_back_transaction();
+    }
+
+    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
+        self.find_stay(stay_id)
+    }
+
+    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, StoreError> {
+        self.find_stays_of_plate(plate)
+    }
+
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
+        self.find_greatest_hlc(plate)
+    }
+
+    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
+        self.find_loose_facts(key)
+    }
+
+    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
+        self.find_event(at)
+    }
+
+    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
+        self.find_request(edge_id, request_id)
+    }
+
+    fn recent_own_events(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, StoreError> {
+        self.find_recent(central, since_ms)
+    }
+
+    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
+        self.add_event(at, event, hash)
+    }
+
+    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
+        let number = self.number_of(log)?;
+        self.open_transaction()?.heads.insert(number, head);
+        Ok(())
+    }
+
+    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
+        self.add_stay(row, own, committed_ms)
+    }
+
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
+        self.change_stay(row_id, row, committed_ms)
+    }
+
+    fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
+        self.remove_stay(row_id)
+    }
+
+    fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
+        self.add_loose_fact(fact)
+    }
+
+    fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        self.drop_loose_fact(at)
+    }
+
+    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), StoreError> {
+        self.add_request(edge_id, request_id, at, hlc, Self::wall_ms())
+    }
+
+    fn add_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {
+        self.open_transaction()?.add_total(change);
+        Ok(())
+    }
+
+    fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
+        self.add_setting(setting)
+    }
+
+    fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
+        self.add_quarantined(at, reason)
+    }
+
+    fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
+        self.open_transaction()?.summary = Some(summary.clone());
+        Ok(())
+    }
+}
