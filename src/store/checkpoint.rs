@@ -1,30 +1,238 @@
 //! Moves the write-ahead log into the database off the commit path, and keeps the log small.
 //!
-//! SQLite writes a log from the start again only once all of it is in the database at a moment when nothing is being written.
-//! A thread of its own, with its own connection, copies what is committed (PASSIVE passes, which stop nobody) until little is left; then
-//! the writer, between two transactions, copies that rest itself, and its next transaction starts the log over. So the
-//! writer pays for the rest only. If the thread cannot keep up, the writer copies all of it before the log passes its bound.
+//! SQLite writes a log from its start again only if all of it is in the database at a moment when nobody writes. A thread of
+//! its own, with its own connection, copies what is committed (PASSIVE passes, which stop nobody) until little is left. Then the
+//! writer, between two transactions, copies that rest itself, and its next transaction starts the log over: it pays for the
+//! rest only. If the thread cannot keep up, the writer copies everything before the log passes its bound.
+//!
+//! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::error::StoreError;
 
-/// The write-ahead log never grows beyond this, in bytes, unless another program reads an old state for long.
+/// The write-ahead log does not grow beyond this, in bytes, unless another program goes on reading an old state.
 pub const MAX_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// A page in the log: 4096 bytes and their header.
 const FRAME_BYTES: u64 = 4096 + 24;
-/// The thread begins to copy at so many pages (16 MiB): fewer passes save more pages that are written again and again.
-const FIRST_PASS_PAGES: u32 = 4_000;
-/// The writer copies the rest itself when at most so many pages are left: 2 to 4 ms.
-const REST_PAGES: u32 = 600;
-/// At so many pages (44 MiB) the writer waits no longer for the thread. What is left to the bound is room for the largest
-/// transaction.
-const FORCED_PAGES: u32 = 11_000;
-/// How long the forced copy waits for readers to move on.
-const FORCED_WAIT: Duration = Duration::from_millis(100);
+/// The thread begins to copy when so many pages wait (28 MiB): the rarer, the more pages are copied once that were written
+/// many times.
+const PASS_PAGES: u32 = 7_000;
+/// The writer copies what is left itself if it is at most so many pages: some 2 ms.
+const REST_PAGES: u32 = 400;
+/// At so many pages (39 MiB) the writer waits for the thread no longer. From there to the bound there is room for the
+/// largest transaction, 2,000 events with three scattered pages each.
+const FORCED_PAGES: u32 = 10_000;
+/// Where a reader keeps the log from starting over, it is tried again after so many more pages.
+const RETRY_PAGES: u32 = 500;
+/// How long a forced copy waits for readers to move on; then gates go on, and the log grows.
+const FORCED_WAIT: Duration = Duration::from_millis(200);
+/// A failing thread tries again after this.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// Page cache of the thread's connection, in KiB: it only copies.
+const CACHE_KIB: i64 = 64;
+
+/// How far the log is written and copied, in pages since it last started over.
+#[derive(Debug, Default)]
+struct Progress {
+    written: u32,
+    copied: u32,
+    /// Counts the times the log started over: a pass that began in an earlier life says nothing about this one.
+    life: u64,
+    /// The thread is asked for passes, or at one.
+    passing: bool,
+    /// The writer tries again when so many pages are written.
+    retry_at: u32,
+    failing: bool,
+    stop: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    progress: Mutex<Progress>,
+    wake: Condvar,
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Nothing in here can panic half-way; the numbers are whole.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Called by SQLite after each commit with the length of the log.
+    fn committed(&self, pages: u32) {
+        let mut progress = self.progress();
+        if pages < progress.written {
+            progress.life += 1;
+            progress.copied = 0;
+            progress.retry_at = 0;
+        }
+        progress.written = pages;
+        if !progress.passing && progress.written - progress.copied >= PASS_PAGES {
+            progress.passing = true;
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// The thread and what the writer knows of it.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Takes the checkpoints of `writer` into its hands; `path` is the writer's file.
+    pub(super) fn start(writer: &mut Connection, path: &Path) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::default());
+        // This also turns off SQLite's own checkpoints, which would run inside a commit.
+        let of_writer = Arc::clone(&shared);
+        writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            of_writer.committed(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }))?;
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || run(&connection, &of_thread))
+            .map_err(|source| StoreError::Directory { path: path.to_owned(), source })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// The size of the log in use.
+    pub(super) fn wal_bytes(&self) -> u64 {
+        u64::from(self.shared.progress().written) * FRAME_BYTES
+    }
+
+    /// Between two transactions: copies the rest if it is little, so that the next one starts the log over.
+    pub(super) fn make_room(&self, writer: &Connection) {
+        let worth_it = {
+            let progress = self.shared.progress();
+            let rest = progress.written - progress.copied;
+            progress.written >= PASS_PAGES.max(progress.retry_at) && !progress.passing && rest <= REST_PAGES
+        };
+        if worth_it {
+            self.copy_as_writer(writer, "PASSIVE");
+        }
+    }
+
+    /// Before a transaction: if the log is near its bound, copies all of it now.
+    pub(super) fn keep_bound(&self, writer: &Connection) {
+        let forced = {
+            let progress = self.shared.progress();
+            progress.written >= FORCED_PAGES.max(progress.retry_at)
+        };
+        if !forced {
+            return;
+        }
+        let started = Instant::now();
+        // Waits for the thread's pass and for readers, each at most this long.
+        let waits = writer.busy_timeout(FORCED_WAIT);
+        self.copy_as_writer(writer, "RESTART");
+        let restored = writer.busy_timeout(super::writer::BUSY_TIMEOUT);
+        let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        log::debug!(event = "checkpoint_forced", waited_ms; "the writer copied the write-ahead log itself");
+        if let Err(error) = waits.and(restored) {
+            log::warn!(event = "checkpoint_failed", error:% = error; "cannot copy the write-ahead log into the database");
+        }
+    }
+
+    fn copy_as_writer(&self, writer: &Connection, mode: &str) {
+        let result = checkpoint(writer, mode);
+        let mut progress = self.shared.progress();
+        match &result {
+            Ok(copied) => progress.copied = (*copied).min(progress.written),
+            Err(_) => note_failure(&mut progress, &result),
+        }
+        // Holds if the next commit does not find the log started over.
+        progress.retry_at = progress.written.saturating_add(RETRY_PAGES);
+    }
+
+    /// Stops the thread and copies everything; the log is empty afterwards.
+    pub(super) fn finish(&mut self, writer: &Connection) -> Result<(), StoreError> {
+        self.stop();
+        checkpoint(writer, "TRUNCATE")?;
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.shared.progress().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!(event = "checkpoint_failed"; "the checkpoint thread panicked");
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One checkpoint; the pages of the log that are in the database afterwards.
+fn checkpoint(connection: &Connection, mode: &str) -> Result<u32, rusqlite::Error> {
+    let copied: i64 =
+        connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row((), |row| row.get(2))?;
+    Ok(u32::try_from(copied).unwrap_or(0))
+}
+
+/// Tells once that checkpoints fail, and once that they work again.
+fn note_failure(progress: &mut Progress, result: &Result<u32, rusqlite::Error>) {
+    match result {
+        Err(error) if !progress.failing => {
+            log::warn!(event = "checkpoint_failed", error:% = error; "cannot copy the write-ahead log into the database");
+        }
+        Ok(_) if progress.failing => {
+            log::info!(event = "checkpoint_recovered"; "the write-ahead log is copied again");
+        }
+        _ => {}
+    }
+    progress.failing = result.is_err();
+}
+
+/// The thread: passes until little is left, then sleeps until the writer asks.
+fn run(connection: &Connection, shared: &Shared) {
+    loop {
+        let life = {
+            let mut progress = shared.progress();
+            while !progress.passing && !progress.stop {
+                progress = shared.wake.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            }
+            if progress.stop {
+                return;
+            }
+            progress.life
+        };
+        let result = checkpoint(connection, "PASSIVE");
+        let mut progress = shared.progress();
+        note_failure(&mut progress, &result);
+        match result {
+            Ok(copied) if progress.life == life => {
+                let before = progress.copied;
+                progress.copied = copied.min(progress.written).max(before);
+                let rest = progress.written - progress.copied;
+                // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
+                progress.passing = rest > REST_PAGES && progress.copied > before;
+            }
+            Ok(_) => progress.passing = false,
+            Err(_) => {
+                let (mut after, _) =
+                    shared.wake.wait_timeout(progress, FAILURE_PAUSE).unwrap_or_else(PoisonError::into_inner);
+                after.passing = false;
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What can go wrong on the disk, told apart by what a person can do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -32,7 +32,7 @@ pub enum StoreError {
     #[error("the data directory {0} is in use by another ParkMesh: stop that one, or name another --data-dir")]
     Locked(PathBuf),
     #[error(
-        "cannot use {path}: {source}; check that it exists, is a directory and may be read and written by this user"
+        "cannot use {path}: {source}; check that it exists, is what it should be, and may be read and written by this user"
     )]
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
@@ -55,6 +55,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The file could not even be opened.
+    pub(super) fn cannot_open(path: &Path, error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::Directory { path: path.to_owned(), source: io::Error::other(error) }
+            }
+            _ => error.into(),
+        }
+    }
+
     /// A stable lower-case name for log lines and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::StoreError;
 use super::schema::{event_place, event_row_of};
 use crate::domain::ids::{FactId, LogId};
+use crate::ledger::storage::EventRef;
 
 /// A memory of table `log`, both ways. A miss is looked up, so that a reader learns what the writer added since.
 #[derive(Debug, Default)]
@@ -60,8 +61,14 @@ impl LogNumbers {
 
     /// The place an event's row number stands for, as a fact id.
     pub(super) fn fact(&mut self, connection: &Connection, row: i64) -> Result<FactId, StoreError> {
+        let EventRef { log, seq } = self.place(connection, row)?;
+        Ok(FactId::Authored { log, seq })
+    }
+
+    /// The place an event's row number stands for.
+    pub(super) fn place(&mut self, connection: &Connection, row: i64) -> Result<EventRef, StoreError> {
         let (number, seq) = event_place(row);
-        Ok(FactId::Authored { log: self.name(connection, number)?, seq })
+        Ok(EventRef { log: self.name(connection, number)?, seq })
     }
 
     /// The row number of an event of a known log.

@@ -13,15 +13,17 @@
 //! **Nobody in this process may open `central.db` or its `-shm` file by other means than SQLite**: closing any descriptor
 //! of theirs drops the locks SQLite holds.
 
+pub mod checkpoint;
 pub mod directory;
 pub mod error;
 pub mod reader;
 pub mod schema;
+pub mod writer;
 
 mod log_numbers;
 mod stay_columns;
-mod text_time;
 
 pub use directory::{DataDir, free_bytes};
 pub use error::StoreError;
 pub use reader::Reader;
+pub use writer::Writer;

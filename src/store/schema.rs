@@ -69,6 +69,7 @@ CREATE TABLE history(
   exit_central      TEXT,
   exit_edge         TEXT,
   exit_manual       INTEGER,
+  entry_unknown     INTEGER,
   tariff_version    TEXT,
   subscription_id   TEXT,
   superseded_by     TEXT,

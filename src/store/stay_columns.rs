@@ -18,7 +18,7 @@ use crate::ledger::storage::StoredStay;
 pub(super) const STAY_COLUMNS: &str = "id, committed_ms, event_id, source_central, edge_id, plate_id, plate_view, \
      camera_type, entry_ms, entry_confidence, entry_manual, confirmed_ms, status, superseded_by, collected, anomalies, \
      entry_event, confirm_event, last_hlc, exit_event, exit_central, exit_edge, exit_ms, fee, duration, \
-     exit_confidence, exit_manual, tariff_version, subscription_id";
+     exit_confidence, exit_manual, tariff_version, subscription_id, entry_unknown";
 
 /// Every anomaly there is, to read their names back.
 const ANOMALIES: [Anomaly; 7] = [
@@ -110,6 +110,7 @@ pub(super) fn read_stay(
             duration: row.get(24)?,
             confidence: read_confidence(row.get_ref(25)?)?,
             manual: row.get(26)?,
+            entry_unknown: row.get(29)?,
             tariff_version: row.get(27)?,
             subscription_id: row.get(28)?,
         }),

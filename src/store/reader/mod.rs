@@ -17,8 +17,11 @@ use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
 
-pub use history::{HistoryCursor, HistoryPage, HistoryQuery, MAX_PAGE_ROWS};
+pub use history::{
+    CursorError, DEFAULT_PAGE_ROWS, HistoryCursor, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, normalised_search,
+};
 pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
+pub(super) use runs::{read_event, read_hash, read_head};
 
 /// Page cache of one reader, in KiB: the upper levels of the indices and the page at hand.
 const CACHE_KIB: i64 = 2 * 1024;
@@ -38,11 +41,12 @@ impl Reader {
     /// Opens `directory/central.db`, which a writer of this version must have opened before.
     ///
     /// # Errors
-    /// As [`schema::check_version`]; [`StoreError::Io`] if the file is missing.
+    /// As [`schema::check_version`]; [`StoreError::Directory`] if the file is missing.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(DATABASE_FILE);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags)?;
+        let connection =
+            Connection::open_with_flags(&path, flags).map_err(|error| StoreError::cannot_open(&path, error))?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "query_only", true)?;

@@ -12,7 +12,7 @@ pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, 
      entry_confidence, entry_source, exit_time, exit_camera_id, exit_camera_name, exit_confidence, exit_source, \
      duration, fee, status, created_at, updated_at, event_id, source_central, edge_id, sync_status, camera_type, \
      entry_ms, entry_manual, confirmed_ms, exit_ms, exit_central, exit_edge, exit_manual, tariff_version, \
-     subscription_id, superseded_by, collected, anomalies, last_hlc";
+     subscription_id, superseded_by, collected, anomalies, last_hlc, entry_unknown";
 
 /// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
 /// `created_at` and `updated_at` in UTC, `*_ms` Unix ms, `fee` and `collected` VND.
@@ -59,6 +59,8 @@ pub struct HistoryRow {
     /// Names of [`crate::domain::anomaly::Anomaly`].
     pub anomalies: Vec<String>,
     pub last_hlc: i64,
+    /// The fee was taken by a gate that did not know the entry.
+    pub entry_unknown: bool,
 }
 
 impl HistoryRow {
@@ -102,6 +104,7 @@ impl HistoryRow {
             collected: row.get(33)?,
             anomalies: anomalies.map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             last_hlc: row.get(35)?,
+            entry_unknown: row.get::<_, Option<bool>>(36)?.unwrap_or(false),
         })
     }
 }

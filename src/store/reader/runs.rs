@@ -23,7 +23,7 @@ pub(in crate::store) fn read_event(value: ValueRef<'_>) -> Result<EventBytes, St
     value.as_str().map(Arc::from).map_err(|_| StoreError::Value("event bytes".into()))
 }
 
-fn read_head(row: &Row<'_>, from: usize) -> Result<Head, StoreError> {
+pub(in crate::store) fn read_head(row: &Row<'_>, from: usize) -> Result<Head, StoreError> {
     let to: i64 = row.get(from)?;
     let to = u64::try_from(to).map_err(|_| StoreError::Value(format!("head {to}")))?;
     Ok(Head { to, hash: read_hash(row.get_ref(from + 1)?)? })

@@ -1,15 +1,14 @@
 //! Events, and the small tables that point at them.
 
 use rusqlite::ErrorCode;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::Writer;
 use super::transaction::setting_name;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{EventRef, LooseFact, Setting};
-use crate::replication::log::{ChainHash, EventBytes};
+use crate::ledger::storage::{DayTotal, EventRef, LooseFact, Setting, Summary};
+use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
 use crate::store::schema::event_row_of;
@@ -21,10 +20,6 @@ const REQUESTS_PER_SWEEP: u32 = 256;
 /// ... the next so many in order of key are looked at and the old ones forgotten: the whole table is gone through once
 /// while it grows by half, so that it holds at most some 1.5 times what it must.
 const REQUESTS_SWEPT: i64 = 512;
-/// Own events are stamped nearly in order (clocks are set, edges report late): looking for recent ones from the end of a
-/// log, so many older ones in a row end the search.
-const OLDER_EVENTS_IN_A_ROW: u32 = 1_000;
-
 /// Where the forgetting of requests stands.
 #[derive(Debug, Default)]
 pub(super) struct RequestSweep {
@@ -41,12 +36,6 @@ fn request_key(edge_id: &str, request_id: &str) -> i64 {
     i64::from_be_bytes(*head)
 }
 
-/// The one field of an event that says when it happened.
-#[derive(Deserialize)]
-struct Stamp {
-    timestamp: i64,
-}
-
 impl Writer {
     /// The number of a log, given to it now if it has none.
     pub(super) fn number_of(&mut self, log: &LogId) -> Result<i64, StoreError> {
@@ -57,9 +46,11 @@ impl Writer {
         event_row_of(log, number, 0)?;
         let genesis = ChainHash::genesis(log);
         let transaction = self.transaction.as_mut().ok_or(StoreError::NoTransaction)?;
-        self.connection
-            .prepare_cached("INSERT INTO log VALUES(?1, ?2, 0, ?3)")?
-            .execute((number, log.to_string(), &genesis.0))?;
+        self.connection.prepare_cached("INSERT INTO log VALUES(?1, ?2, 0, ?3)")?.execute((
+            number,
+            log.to_string(),
+            &genesis.0,
+        ))?;
         self.next_log += 1;
         self.logs.add(number, log.clone());
         transaction.new_logs.push(log.clone());
@@ -95,36 +86,6 @@ impl Writer {
         rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
     }
 
-    pub(super) fn find_recent(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, StoreError> {
-        let mut recent: Vec<(i64, i64, EventBytes)> = Vec::new();
-        // '0' follows '/': the range holds exactly the names that begin with "<central>/".
-        let mut logs =
-            self.connection.prepare_cached("SELECT no FROM log WHERE name > ?1 || '/' AND name < ?1 || '0'")?;
-        let numbers = logs.query_map([central], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id, bytes FROM event WHERE id > ?1 << 40 AND id < (?1 + 1) << 40 ORDER BY id DESC")?;
-        for number in numbers {
-            let mut older_in_a_row = 0;
-            let mut rows = statement.query([number])?;
-            while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(1)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))?;
-                match serde_json::from_str::<Stamp>(bytes) {
-                    Ok(stamp) if stamp.timestamp >= since_ms => {
-                        older_in_a_row = 0;
-                        recent.push((stamp.timestamp, row.get(0)?, bytes.into()));
-                    }
-                    _ => older_in_a_row += 1,
-                }
-                if older_in_a_row >= OLDER_EVENTS_IN_A_ROW {
-                    break;
-                }
-            }
-        }
-        recent.sort_unstable_by_key(|(timestamp, row, _)| (*timestamp, *row));
-        Ok(recent.into_iter().map(|(_, _, bytes)| bytes).collect())
-    }
-
     pub(super) fn find_loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT event FROM loose_key WHERE key = ?1")?;
         let mut rows = statement.query([key])?;
@@ -138,7 +99,9 @@ impl Writer {
     pub(super) fn add_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
         let event = self.row_of(&fact.at)?;
         self.connection
-            .prepare_cached("INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting")?
+            .prepare_cached(
+                "INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting",
+            )?
             .execute((event, fact.waiting))?;
         self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
         let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2)")?;
@@ -181,9 +144,11 @@ impl Writer {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         let event = self.row_of(at)?;
-        self.connection
-            .prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3)")?
-            .execute((request_key(edge_id, request_id), event, hlc.ms()))?;
+        self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3)")?.execute((
+            request_key(edge_id, request_id),
+            event,
+            hlc.ms(),
+        ))?;
         self.requests.written += 1;
         if self.requests.written >= REQUESTS_PER_SWEEP {
             self.requests.written = 0;
@@ -198,18 +163,70 @@ impl Writer {
             .connection
             .prepare_cached("SELECT max(key) FROM (SELECT key FROM request WHERE key > ?1 ORDER BY key LIMIT ?2)")?
             .query_row((after, REQUESTS_SWEPT), |row| row.get(0))?;
-        self.connection
-            .prepare_cached("DELETE FROM request WHERE key > ?1 AND key <= ?2 AND hlc < ?3")?
-            .execute((after, last.unwrap_or(after), before_ms))?;
+        self.connection.prepare_cached("DELETE FROM request WHERE key > ?1 AND key <= ?2 AND hlc < ?3")?.execute((
+            after,
+            last.unwrap_or(after),
+            before_ms,
+        ))?;
         self.requests.after = last.unwrap_or(i64::MIN);
         Ok(())
     }
 
     pub(super) fn add_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
         let event = self.row_of(&setting.at)?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?.execute((
+            setting_name(setting.kind),
+            &setting.id,
+            setting.hlc.ms(),
+            event,
+            &setting.value,
+        ))?;
+        Ok(())
+    }
+
+    pub(super) fn write_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
+        let number = self.number_of(log)?;
+        self.connection.prepare_cached("UPDATE log SET head = ?2, hash = ?3 WHERE no = ?1")?.execute((
+            number,
+            head.to.cast_signed(),
+            &head.hash.0,
+        ))?;
+        Ok(())
+    }
+
+    pub(super) fn write_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {
+        let DayTotal { day, central, edge_id, entries, exits, revenue } = change;
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?
-            .execute((setting_name(setting.kind), &setting.id, setting.hlc.ms(), event, &setting.value))?;
+            .prepare_cached(
+                "INSERT INTO day_total VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
+                 entries = entries + excluded.entries, exits = exits + excluded.exits, \
+                 revenue = revenue + excluded.revenue",
+            )?
+            .execute((day, central, edge_id, entries, exits, revenue.0))?;
+        Ok(())
+    }
+
+    pub(super) fn write_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE ledger SET digest = ?1, max_hlc = ?2, events = ?3, loose_facts = ?4 WHERE id = 1")?
+            .execute((
+                &summary.digest,
+                summary.max_hlc.ms(),
+                summary.events.cast_signed(),
+                summary.loose_facts.cast_signed(),
+            ))?;
+        Ok(())
+    }
+
+    /// Row numbers go on from where they were: none is ever given twice.
+    pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        self.newest_of_plate = None;
+        self.connection.execute_batch(
+            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
+             DELETE FROM request; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
+             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
+        )?;
         Ok(())
     }
 

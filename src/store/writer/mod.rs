@@ -2,7 +2,6 @@
 //!
 //! - Between `begin` and `commit` everything is one IMMEDIATE transaction with `synchronous=FULL`: when `commit` returns, it is
 //!   on disk. After an error nothing of it is, and the connection is ready for the next `begin`.
-//! - Heads, sums of a day and the summary are gathered in memory and written once, at the commit.
 //! - What the writer knows by heart (log numbers, the next row number) is put back by a rollback.
 
 mod facts;
@@ -13,15 +12,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use super::checkpoint::{self, Checkpointer};
+use super::checkpoint::Checkpointer;
 use super::directory::DataDir;
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
-use super::text_time::{TextTime, utc_text};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
+use crate::domain::time::{SiteZone, UnknownZone};
 use crate::ledger::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, Storage, StoredStay, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
@@ -32,12 +31,9 @@ use transaction::Transaction;
 /// spilling them into the log before the commit.
 const CACHE_KIB: i64 = 16 * 1024;
 /// How long a transaction waits for a lock another program holds on the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared; more than there are.
 const STATEMENTS: usize = 96;
-
-/// Turns Unix ms into `YYYY-MM-DD HH:MM:SS` of the site's zone.
-pub type LocalText = Box<dyn Fn(i64) -> String + Send>;
 
 /// The writer of a data directory. There is one, and its thread may block.
 pub struct Writer {
@@ -51,9 +47,8 @@ pub struct Writer {
     /// The last answer about a plate, good until a row changes.
     newest_of_plate: Option<NewestOfPlate>,
     requests: facts::RequestSweep,
-    entry_text: TextTime<Zone>,
-    exit_text: TextTime<Zone>,
-    utc_text: TextTime<fn(i64) -> String>,
+    zone: SiteZone,
+    utc: SiteZone,
     checkpointer: Checkpointer,
     directory: DataDir,
 }
@@ -65,13 +60,15 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Opens the database of the directory, makes or upgrades it, and starts the thread that checkpoints it.
+    /// Opens the database of the directory, makes or upgrades it, and starts the thread that checkpoints it. `zone` is the
+    /// site's: what `entry_time` and `exit_time` of new rows are told in.
     ///
     /// # Errors
     /// As [`schema::migrate`], and whatever the disk says.
-    pub fn open(directory: &DataDir, local_text: LocalText) -> Result<Self, StoreError> {
+    pub fn open(directory: &DataDir, zone: SiteZone) -> Result<Self, StoreError> {
         let path = directory.database();
-        let mut connection = Connection::open(&path).map_err(|error| checkpoint::open_error(&path, error))?;
+        let utc = SiteZone::named("UTC").map_err(|UnknownZone(name)| StoreError::Value(name))?;
+        let mut connection = Connection::open(&path).map_err(|error| StoreError::cannot_open(&path, error))?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::check_version(&connection, &path)?;
@@ -92,8 +89,8 @@ impl Writer {
             transaction: None,
             newest_of_plate: None,
             requests: facts::RequestSweep::default(),
-            local_text: TextTime::new(local_text),
-            utc_text: TextTime::new(utc_text),
+            zone,
+            utc,
             checkpointer,
             directory: directory.clone(),
         };
@@ -101,7 +98,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The size of the write-ahead log in use, in bytes. At most [`checkpoint::MAX_WAL_BYTES`] unless another program keeps
+    /// The size of the write-ahead log in use, in bytes. At most [`super::checkpoint::MAX_WAL_BYTES`] unless another program keeps
     /// reading an old state.
     #[must_use]
     pub fn wal_bytes(&self) -> u64 {
@@ -110,14 +107,11 @@ impl Writer {
 
     /// Lets the write-ahead log start over when it is time. Call it after each commit, once the answers are out: it costs
     /// nothing but for some milliseconds once per some 10,000 events.
-    ///
-    /// # Errors
-    /// Whatever the disk says. Nothing is lost by it: it is tried again.
-    pub fn make_room(&mut self) -> Result<(), StoreError> {
-        if self.transaction.is_some() {
-            return Ok(());
+    /// A failure is logged and tried again; nothing depends on it.
+    pub fn make_room(&mut self) {
+        if self.transaction.is_none() {
+            self.checkpointer.make_room(&self.connection);
         }
-        self.checkpointer.make_room(&self.connection)
     }
 
     /// Notes that something came from a peer. In the open transaction if there is one, else in its own.
@@ -128,7 +122,7 @@ impl Writer {
         let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
                    last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
                    updated_at = excluded.updated_at";
-        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc_text.of(now_ms)))?;
+        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc.local_text(now_ms)))?;
         Ok(())
     }
 
@@ -191,26 +185,20 @@ impl Storage for Writer {
         self.find_request(edge_id, request_id)
     }
 
-    fn recent_own_events(&mut self, central: &str, since_ms: i64) -> Result<Vec<EventBytes>, StoreError> {
-        self.find_recent(central, since_ms)
-    }
-
     fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
         self.add_event(at, event, hash)
     }
 
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
-        let number = self.number_of(log)?;
-        self.open_transaction()?.heads.insert(number, head);
-        Ok(())
+        self.write_head(log, head)
     }
 
     fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
         self.add_stay(row, own, committed_ms)
     }
 
-    fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
-        self.change_stay(row_id, row, committed_ms)
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), StoreError> {
+        self.change_stay(row_id, row, now_ms)
     }
 
     fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
@@ -230,8 +218,7 @@ impl Storage for Writer {
     }
 
     fn add_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {
-        self.open_transaction()?.add_total(change);
-        Ok(())
+        self.write_total(change)
     }
 
     fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
@@ -243,7 +230,10 @@ impl Storage for Writer {
     }
 
     fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
-        self.open_transaction()?.summary = Some(summary.clone());
-        Ok(())
+        self.write_summary(summary)
+    }
+
+    fn clear_projection(&mut self) -> Result<(), StoreError> {
+        self.clear_all_but_events()
     }
 }

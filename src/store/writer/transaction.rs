@@ -1,56 +1,21 @@
 //! Begin, commit, rollback, and what is read at start.
 
-use std::collections::HashMap;
-
 use super::Writer;
 use crate::domain::ids::{Hlc, LogId};
-use crate::domain::money::Vnd;
-use crate::ledger::storage::{DayTotal, Loaded, Setting, SettingKind, Summary};
+use crate::ledger::storage::{Loaded, Setting, SettingKind, StoredStay, Summary};
 use crate::replication::log::Head;
 use crate::store::error::StoreError;
 use crate::store::reader::{read_hash, read_head};
 use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
 
-/// What an open transaction has gathered, and what a rollback must put back.
-#[derive(Debug, Default)]
+/// What a rollback must put back.
+#[derive(Debug)]
 pub(super) struct Transaction {
-    /// By log number.
-    pub heads: HashMap<i64, Head>,
-    pub summary: Option<Summary>,
-    totals: HashMap<TotalKey, Sums>,
     /// Logs that got their number in this transaction.
     pub new_logs: Vec<LogId>,
     /// The counters as they were at the beginning.
     next_log: i64,
     next_history_id: i64,
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct TotalKey {
-    day: String,
-    central: String,
-    edge_id: String,
-}
-
-#[derive(Debug, Default)]
-struct Sums {
-    entries: i64,
-    exits: i64,
-    revenue: Vnd,
-}
-
-impl Transaction {
-    pub(super) fn add_total(&mut self, change: &DayTotal) {
-        let key = TotalKey {
-            day: change.day.clone(),
-            central: change.central.clone(),
-            edge_id: change.edge_id.clone(),
-        };
-        let sums = self.totals.entry(key).or_default();
-        sums.entries += change.entries;
-        sums.exits += change.exits;
-        sums.revenue += change.revenue;
-    }
 }
 
 impl Writer {
@@ -62,18 +27,15 @@ impl Writer {
     pub(super) fn begin_transaction(&mut self) -> Result<(), StoreError> {
         debug_assert!(self.transaction.is_none(), "a transaction is begun while one is open");
         self.roll_back_transaction();
-        self.checkpointer.keep_bound(&self.connection)?;
+        self.checkpointer.keep_bound(&self.connection);
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
-        self.transaction = Some(Transaction {
-            next_log: self.next_log,
-            next_history_id: self.next_history_id,
-            ..Transaction::default()
-        });
+        self.transaction =
+            Some(Transaction { next_log: self.next_log, next_history_id: self.next_history_id, new_logs: Vec::new() });
         Ok(())
     }
 
     pub(super) fn commit_transaction(&mut self) -> Result<(), StoreError> {
-        let result = self.write_gathered().and_then(|()| Ok(self.connection.prepare_cached("COMMIT")?.execute(())?));
+        let result = self.write_counters().and_then(|()| Ok(self.connection.prepare_cached("COMMIT")?.execute(())?));
         match result {
             Ok(_) => {
                 self.transaction = None;
@@ -86,40 +48,9 @@ impl Writer {
         }
     }
 
-    fn write_gathered(&mut self) -> Result<(), StoreError> {
-        let transaction = self.transaction.as_ref().ok_or(StoreError::NoTransaction)?;
-        if !transaction.heads.is_empty() {
-            let mut statement = self.connection.prepare_cached("UPDATE log SET head = ?2, hash = ?3 WHERE no = ?1")?;
-            for (number, head) in &transaction.heads {
-                let to = i64::try_from(head.to).map_err(|_| StoreError::Value("head".into()))?;
-                statement.execute((number, to, &head.hash.0))?;
-            }
-        }
-        if !transaction.totals.is_empty() {
-            let mut statement = self.connection.prepare_cached(
-                "INSERT INTO day_total VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
-                 entries = entries + excluded.entries, exits = exits + excluded.exits, \
-                 revenue = revenue + excluded.revenue",
-            )?;
-            for (key, sums) in &transaction.totals {
-                let Sums { entries, exits, revenue } = sums;
-                statement.execute((&key.day, &key.central, &key.edge_id, entries, exits, revenue.0))?;
-            }
-        }
-        if let Some(summary) = &transaction.summary {
-            self.connection
-                .prepare_cached(
-                    "UPDATE ledger SET digest = ?1, max_hlc = ?2, events = ?3, loose_facts = ?4, \
-                     next_history_id = ?5 WHERE id = 1",
-                )?
-                .execute((
-                    &summary.digest,
-                    summary.max_hlc.ms(),
-                    summary.events.cast_signed(),
-                    summary.loose_facts.cast_signed(),
-                    self.next_history_id,
-                ))?;
-        } else if self.next_history_id != transaction.next_history_id {
+    fn write_counters(&mut self) -> Result<(), StoreError> {
+        let began_at = self.open_transaction()?.next_history_id;
+        if self.next_history_id != began_at {
             self.connection
                 .prepare_cached("UPDATE ledger SET next_history_id = ?1 WHERE id = 1")?
                 .execute([self.next_history_id])?;
@@ -180,7 +111,7 @@ impl Writer {
         Ok(heads)
     }
 
-    fn load_inside(&mut self) -> Result<Vec<crate::ledger::storage::StoredStay>, StoreError> {
+    fn load_inside(&mut self) -> Result<Vec<StoredStay>, StoreError> {
         // `status <> 'OUT'` is what the index of the few asks for.
         let sql = format!("SELECT {STAY_COLUMNS} FROM history WHERE status = 'IN' AND status <> 'OUT'");
         let mut statement = self.connection.prepare(&sql)?;
@@ -211,19 +142,20 @@ impl Writer {
 
     fn load_summary(&mut self) -> Result<Summary, StoreError> {
         let sql = "SELECT digest, max_hlc, events, loose_facts FROM ledger WHERE id = 1";
-        self.connection.query_row(sql, (), |row| {
-            let (events, loose_facts): (i64, i64) = (row.get(2)?, row.get(3)?);
-            Ok((read_hash(row.get_ref(0)?), row.get::<_, i64>(1)?, events, loose_facts))
-        })
-        .map_err(StoreError::from)
-        .and_then(|(digest, max_hlc, events, loose_facts)| {
-            Ok(Summary {
-                digest: digest?.0,
-                max_hlc: Hlc::new(max_hlc).map_err(|_| StoreError::Value("max_hlc".into()))?,
-                events: events.cast_unsigned(),
-                loose_facts: loose_facts.cast_unsigned(),
+        self.connection
+            .query_row(sql, (), |row| {
+                let (events, loose_facts): (i64, i64) = (row.get(2)?, row.get(3)?);
+                Ok((read_hash(row.get_ref(0)?), row.get::<_, i64>(1)?, events, loose_facts))
             })
-        })
+            .map_err(StoreError::from)
+            .and_then(|(digest, max_hlc, events, loose_facts)| {
+                Ok(Summary {
+                    digest: digest?.0,
+                    max_hlc: Hlc::new(max_hlc).map_err(|_| StoreError::Value("max_hlc".into()))?,
+                    events: events.cast_unsigned(),
+                    loose_facts: loose_facts.cast_unsigned(),
+                })
+            })
     }
 }
 
