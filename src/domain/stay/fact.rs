@@ -39,7 +39,8 @@ impl Fact {
 /// The place of a fact in the fold of its plate.
 ///
 /// No key is above its fact's own clock unless it was moved up to just after its ENTRY, whose clock is then in the same row.
-/// So a fact whose clock is above the `last_hlc` of every row of its plate has the greatest key.
+/// So a fact whose clock is above the `last_hlc` of every row of its plate has the greatest key of those that had an effect.
+/// (A quarantined fact left no trace in a row: fold a plate that has one.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FoldKey<'a> {
     at: (Hlc, &'a FactId),

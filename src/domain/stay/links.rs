@@ -39,10 +39,9 @@ pub fn links(fact: &Fact) -> Vec<Link> {
             request_id: request_id.to_owned(),
         }),
     );
-    match &event.body {
-        Body::Entry(entry) => links.extend(entry.replaces.as_deref().map(stay)),
-        Body::Void(void) => links.extend(void.removes.iter().cloned().map(Link::Fact)),
-        _ => {}
+    // What an entry `replaces` is no link: it matters only if it is a stay of the same plate, which is one.
+    if let Body::Void(void) = &event.body {
+        links.extend(void.removes.iter().cloned().map(Link::Fact));
     }
     links.sort();
     links.dedup();

@@ -184,6 +184,30 @@ fn two_authored_exits_in_one_second_both_took_the_money() {
 }
 
 #[test]
+fn copies_of_an_exit_may_name_its_stay_by_an_alias() {
+    let facts = [
+        entry("a", 100, "S1", P).request("r"),
+        entry("b", 110, "S2", P).request("r"),
+        exit("a", 2_000, "S1", 5).heard(1),
+        exit("b", 2_000, "S2", 5).heard(2),
+        exit("a", 2_000, "S9", 7).heard(3),
+        exit("b", 2_000, "S9", 7).heard(4),
+    ];
+    let outcome = everywhere(&facts);
+    assert_eq!((outcome.revenue(), outcome.waiting.len()), (12, 1), "also while their entry is unknown");
+}
+
+#[test]
+fn the_first_of_a_repeat_is_never_a_repeat_itself() {
+    let heard = exit("a", 2_000, "S1", 5).request("r").heard(1);
+    let asked_again = exit("b", 2_500, "S1", 5).request("r");
+    let original = exit("c", 2_900, "S1", 5);
+    let outcome = everywhere(&[heard.clone(), asked_again.clone(), original.clone()]);
+    assert_eq!(outcome.repeats, [(asked_again.id, original.id.clone()), (heard.id, original.id)]);
+    assert_eq!(outcome.revenue(), 5);
+}
+
+#[test]
 fn an_exit_of_no_stay_never_takes_the_id_of_an_entry() {
     let leave = exit_unknown("b", 50, "S1", Q, 5);
     let outcome = everywhere(&[entry("a", 100, "S1", P), leave.clone()]);

@@ -106,7 +106,8 @@ fn the_row_of_such_an_exit_can_be_corrected_and_voided_by_its_id() {
     let outcome = everywhere(&[&base[..], &[void("a", 400, &own_id, &[&unseen])]].concat());
     assert_eq!(outcome.statuses(), [("S1", Void), (own_id.as_str(), Void)]);
     assert_eq!(outcome.revenue(), 0);
-    let second = exit("c", 500, &own_id, 3);
+    // From a clock far behind, so that it comes before what it names.
+    let second = exit("c", 50, &own_id, 3);
     let third_id = second.unique_id(&own_id);
     let outcome = everywhere(&[&base[..], &[void("a", 400, &own_id, &[&unseen]), second]].concat());
     assert_eq!(outcome.row(&third_id).status, Out, "its own stay is void as well");
