@@ -1,0 +1,183 @@
+//! The shape of the source holds: imports run one way, pure rooms know no clock, disk or network, only `main` and `tools`
+//! print, files stay short, and what the documents point at exists.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test panics")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+#[path = "architecture/documents.rs"]
+mod documents;
+#[path = "architecture/paths.rs"]
+mod paths;
+#[path = "architecture/rules.rs"]
+mod rules;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// All files below a directory whose name ends so, sorted.
+fn files_below(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The names of all crates the program may use, as source text names them.
+fn crates() -> BTreeSet<String> {
+    let manifest = read(&root().join("Cargo.toml"));
+    let section = manifest.split("\n[dependencies]\n").nth(1).expect("dependencies").split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim().replace('-', "_"));
+    names.filter(|name| !name.starts_with('#')).collect()
+}
+
+#[track_caller]
+fn assert_none(faults: &[String]) {
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_source_keeps_the_rules_of_its_room() {
+    let (source, crates) = (root().join("src"), crates());
+    let mut faults = Vec::new();
+    for file in files_below(&source, ".rs") {
+        let name = file.strip_prefix(&source).unwrap().to_string_lossy().replace('\\', "/");
+        faults.extend(rules::faults(&name, &read(&file), &crates));
+    }
+    assert_none(&faults);
+}
+
+/// Where the rules would be broken, in a text made up for it, and what must be said.
+#[test]
+fn a_broken_rule_is_caught_however_it_is_written() {
+    let wrong = [
+        ("domain/tariff.rs", "use crate::ledger::Ledger;", "`domain` may not name `ledger`"),
+        ("domain/stay/mod.rs", "use super::super::store::schema;", "`domain` may not name `store`"),
+        ("domain/mod.rs", "use super::wire;", "`domain` may not name `wire`"),
+        ("ledger/gate.rs", "use crate::{domain::money::Vnd, actors as others};", "`ledger` may not name `actors`"),
+        ("store/schema.rs", "fn f() { let x = crate::http::error::Code::default(); }", "`store` may not name `http`"),
+        ("wire/frame.rs", "fn f() { assert_eq!(crate::store::N, 1, \"{}\", 2); }", "`wire` may not name `store`"),
+        ("config/file.rs", "mod tests { use super::super::super::ledger::X; }", "`config` may not name `ledger`"),
+        ("tools/bench/mod.rs", "use parkmesh::actors::mesh;", "`tools` may not name `actors`"),
+        ("actors/mesh.rs", "use crate::http;", "`actors` may not name `http`"),
+        ("main.rs", "use parkmesh::actors;", "`main` may not name `actors`"),
+        ("helpers/mod.rs", "use crate::domain;", "`helpers` is no known room"),
+        ("domain/time.rs", "use std::time::{Duration, Instant};", "`std::time::Instant`"),
+        ("domain/time.rs", "use std::time; fn f() { time::Instant::now(); }", "`std::time`"),
+        ("replication/now.rs", "use std::time::*;", "`std::time::*`"),
+        ("ledger/memory.rs", "fn f() { ::std::fs::read(\"x\"); }", "`std::fs::read`"),
+        ("ledger/memory.rs", "use std::{fmt, net::{IpAddr, TcpStream as Stream}};", "`std::net::TcpStream`"),
+        ("domain/time.rs", "use jiff::Timestamp; fn f() { Timestamp::now(); }", "`Timestamp::now`"),
+        ("domain/ids.rs", "fn f() { getrandom::fill(&mut []); }", "may not name the crate `getrandom`"),
+        ("replication/log.rs", "use tokio::sync::mpsc;", "`tokio` is for"),
+        ("wire/frame.rs", "use actix_http::ws;", "may not name the crate `actix_http`"),
+        ("actors/db_reader.rs", "use rusqlite::Connection;", "`rusqlite` is for"),
+        ("ledger/gate.rs", "fn f() { println!(\"x\"); }", "`println!` in `ledger`"),
+        ("http/error.rs", "fn f() { std::eprintln!(\"x\"); }", "`eprintln!` in `http`"),
+        ("tools/mod.rs", "fn f() { todo!() }", "`todo!`"),
+        ("app.rs", "// TODO more", "nothing is left for later"),
+    ];
+    let crates = crates();
+    for (file, text, expected) in wrong {
+        let faults = rules::faults(file, text, &crates);
+        let caught =
+            faults.iter().any(|fault| fault.contains(expected) && fault.starts_with(&format!("src/{file}:1:")));
+        assert!(caught, "{file}: {text}\nexpected: {expected}\nfound: {faults:?}");
+    }
+    let long = "// a line\n".repeat(451);
+    assert!(rules::faults("http/error.rs", &long, &crates)[0].contains("451 lines"));
+}
+
+#[test]
+fn what_keeps_the_rules_is_let_pass() {
+    let right = [
+        ("domain/tariff.rs", "use super::money::Vnd; use crate::domain::time; use std::time::Duration;"),
+        ("domain/tariff.rs", "/// As `crate::ledger` does.\nfn f() { let _ = \"use crate::store; std::fs\"; }"),
+        (
+            "ledger/gate.rs",
+            "use crate::replication::log::{Head, Run}; mod tests { use super::*; use super::super::put; }",
+        ),
+        ("wire/encode.rs", "use crate::replication::log::Run; fn f(a: u8) -> bool { a != 1 }"),
+        ("replication/committed.rs", "use crate::wire::encode;"),
+        ("simulation/tests.rs", "mod tests { fn f() { println!(\"seed\"); } }"),
+        ("actors/mesh.rs", "use crate::{ops::clock, store, ledger}; use tokio::sync; use std::time::Instant;"),
+        ("tools/demo/mod.rs", "use crate::{domain::money::Vnd, ops::signals}; fn f() { println!(\"x\"); }"),
+        ("main.rs", "use parkmesh::{app, tools}; fn main() { eprintln!(\"x\"); }"),
+        ("lib.rs", "pub mod domain; pub use crate::domain::money;"),
+    ];
+    let crates = crates();
+    for (file, text) in right {
+        assert_eq!(rules::faults(file, text, &crates), [""; 0], "{file}: {text}");
+    }
+}
+
+#[test]
+fn the_rooms_are_in_an_order_without_a_circle() {
+    // `wire` and `replication` are one layer; from every other room the way leads inwards only.
+    let one_layer = |room: &str| room == "wire" || room == "replication";
+    for (index, (room, allowed)) in rules::ROOMS.iter().enumerate() {
+        for other in *allowed {
+            let place = rules::ROOMS.iter().position(|(name, _)| name == other).expect("a known room");
+            assert!(place < index || one_layer(room) && one_layer(other), "{room} names {other}, which stands outside");
+        }
+    }
+}
+
+#[test]
+fn the_map_in_lib_rs_shows_every_room_and_nothing_else() {
+    let map = read(&root().join("src/lib.rs"));
+    let modules: BTreeSet<&str> =
+        map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let shown: BTreeSet<&str> =
+        map.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split('`').next()).collect();
+    assert_eq!(modules, shown, "the modules and the rows of the table");
+    let known: BTreeSet<&str> = rules::ROOMS.iter().map(|(room, _)| *room).collect();
+    let unknown: Vec<_> = modules.difference(&known).collect();
+    assert!(unknown.is_empty(), "no place in tests/architecture/rules.rs: {unknown:?}");
+    for room in modules {
+        let (file, folder) = (root().join(format!("src/{room}.rs")), root().join(format!("src/{room}/mod.rs")));
+        assert!(file.exists() || folder.exists(), "src/{room}");
+    }
+    let missing: Vec<String> = documents::code_spans(&map.replace("//!", ""))
+        .into_iter()
+        .filter(|span| span.contains('/') && !span.contains(' ') && (span.ends_with(".rs") || span.ends_with('/')))
+        .filter(|span| !root().join("src").join(span).exists() && !root().join(span).exists())
+        .collect();
+    assert_none(&missing);
+}
+
+#[test]
+fn what_a_document_points_at_exists() {
+    let mut documents = files_below(&root().join("docs"), ".md");
+    documents.extend(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    let mut faults = Vec::new();
+    for file in documents {
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        faults.extend(documents::faults(&root(), &file, &read(&file)).into_iter().map(|why| format!("{name}: {why}")));
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn a_dead_link_is_caught() {
+    let text = "# One\n\nSee [a](Cargo.toml), [b](docs/nothing.md), [c](#one), [d](#two), [e](https://example.org/x), \
+                [f](docs/settings.md#settings), [g](docs/settings.md#nothing), `src/lib.rs`, `src/nothing.rs`.\n";
+    let faults = documents::faults(&root(), &root().join("README.md"), text);
+    assert_eq!(faults.len(), 4, "{faults:?}");
+    for dead in ["docs/nothing.md", "#two", "docs/settings.md#nothing", "src/nothing.rs"] {
+        assert!(faults.iter().any(|fault| fault.ends_with(dead)), "{dead}: {faults:?}");
+    }
+}
