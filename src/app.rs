@@ -1,1 +1,272 @@
 //! The composition root: starts everything in order and stops it in reverse.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, Arbiter};
+use log::{error, info, warn};
+use tokio::sync::mpsc;
+
+use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
+use crate::actors::db_reader::Readers;
+use crate::actors::db_writer::{DbWriter, Flush, WriterView};
+use crate::actors::in_flight::InFlight;
+use crate::actors::ledger_core::LedgerCore;
+use crate::actors::mesh_view::{LeaveMesh, NoMesh};
+use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
+use crate::config::file::Loaded;
+use crate::http::api;
+use crate::http::server::{Front, Listening, ServeOn, StopServing, bind};
+use crate::http::state::Shared;
+use crate::ledger::{Context, Ledger};
+use crate::ops::clock::Clock;
+use crate::ops::metrics::Metrics;
+use crate::ops::{disk, log_format, signals};
+use crate::store::writer::Writer;
+use crate::store::{DataDir, StoreError};
+
+/// How long each step of a stop may take; together less than 5 s.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+const SERVER_TIMEOUT: Duration = Duration::from_millis(3_200);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// What a central is started with.
+#[derive(Debug)]
+pub struct Options {
+    pub loaded: Loaded,
+    /// Where saved settings go.
+    pub config_file: PathBuf,
+    pub data_dir: PathBuf,
+    pub clock: Clock,
+    /// Lets tests make actors panic over HTTP.
+    pub test_faults: bool,
+}
+
+/// Why a central did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Storage(#[from] StoreError),
+    #[error("cannot listen on {address} ({setting}): {error}")]
+    Listen { address: SocketAddr, setting: &'static str, error: std::io::Error },
+    #[error(transparent)]
+    Thread(#[from] ArbiterGone),
+    #[error("the server cannot be started: {0}")]
+    Server(String),
+}
+
+/// Why a running central ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to.
+    Asked(&'static str),
+    /// It could not go on.
+    Failed(Fatal),
+}
+
+/// A running central.
+pub struct App {
+    shared: Arc<Shared>,
+    api: Addr<Front>,
+    listening: Listening,
+    writer_thread: Arbiter,
+    fatals: mpsc::UnboundedReceiver<Fatal>,
+}
+
+impl App {
+    /// Starts a central on the current actix system.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { loaded, config_file, data_dir, clock, test_faults } = options;
+        let config = loaded.config;
+        // What can be refused is tried before anything runs.
+        let api_address = api::address(&config);
+        let listener = bind(api_address).map_err(|error| StartError::Listen {
+            address: api_address,
+            setting: "this_central.api_port",
+            error,
+        })?;
+        let directory = DataDir::open(&data_dir)?;
+        let zone = config.site.time_zone.clone();
+        let writer = Writer::open(&directory, zone.clone())?;
+        let context = Context { central: config.this_central.id.clone(), zone };
+        let ledger = Ledger::open(writer, context)?;
+
+        let metrics = Metrics::new();
+        let (fatal, fatals) = mpsc::unbounded_channel();
+        let around = Surroundings { metrics: metrics.clone(), fatal };
+        let faults = Faults::default();
+        let writer_view = Arc::new(WriterView::default());
+        writer_view.set_cars_inside(ledger.inside().len() as u64);
+        metrics.cars_inside.set(i64::try_from(ledger.inside().len()).unwrap_or(i64::MAX));
+        info!(
+            event = "ledger_open", events = ledger.events(), cars_inside = ledger.inside().len(),
+            logs = ledger.heads().count(), data_dir = data_dir.display().to_string(); "database open"
+        );
+
+        let writer_thread = Arbiter::new();
+        let (view, counted) = (writer_view.clone(), metrics.clone());
+        let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
+            DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, view)
+        })
+        .await?;
+        let readers = Readers::start(data_dir, &around);
+
+        let kept = Keepsake::new(config_file, config);
+        let view = kept.view();
+        let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
+        let mesh = NoMesh::start(view.clone(), clock.now_ms());
+        register_faults(&faults, &writer, &readers, &keeper);
+
+        let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
+        let shared = Arc::new(Shared {
+            config: view.clone(),
+            keeper: keeper.clone(),
+            writer: writer.clone(),
+            writer_view,
+            readers,
+            mesh,
+            metrics: metrics.clone(),
+            in_flight: in_flight.clone(),
+            clock,
+            started: Instant::now(),
+            stopping: AtomicBool::new(false),
+            broken_config: loaded.broken.map(|broken| broken.to_string()),
+            faults: test_faults.then_some(faults),
+            last_probe: tokio::sync::Mutex::new(None),
+        });
+        supervise::spawn(follow_tuning(view.clone(), in_flight));
+        let free = move || crate::store::free_bytes(directory.path());
+        let low_view = view.clone();
+        let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
+        supervise::spawn(disk::watch(free, low, metrics));
+
+        let listening = Listening::default();
+        let front = Front::new(api::role(shared.clone(), around.clone()), listening.clone());
+        let api = front.start();
+        for participant in [
+            Participant { name: "db_writer", verify: None, changed: writer.recipient() },
+            Participant {
+                name: "api",
+                verify: Some((api.clone().recipient(), api.clone().recipient())),
+                changed: api.clone().recipient(),
+            },
+        ] {
+            keeper.addr().do_send(Concerns(participant));
+        }
+        let started = api.send(ServeOn(listener)).await;
+        started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
+        say_what_is_open(&view);
+        Ok(Self { shared, api, listening, writer_thread, fatals })
+    }
+
+    /// Where the API listens now.
+    #[must_use]
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.listening.get().ok().flatten()
+    }
+
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Runs until a signal asks to stop or something fails for good, then stops in order.
+    pub async fn run(mut self) -> Ending {
+        let ending = tokio::select! {
+            signal = signals::stop_requested() => match signal {
+                Ok(name) => Ending::Asked(name),
+                Err(error) => Ending::Failed(Fatal { actor: "signals".into(), reason: error.to_string() }),
+            },
+            Some(fatal) = self.fatals.recv() => Ending::Failed(fatal),
+        };
+        self.stop(&ending).await;
+        ending
+    }
+
+    /// New work is refused, links say goodbye, what is accepted is finished, everything is written back.
+    pub async fn stop(self, ending: &Ending) {
+        let reason = match ending {
+            Ending::Asked(signal) => (*signal).to_owned(),
+            Ending::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),
+        };
+        info!(event = "stopping", reason = reason.as_str(); "stopping");
+        let started = Instant::now();
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave.send(LeaveMesh)).await.is_err() {
+            warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
+        }
+        if tokio::time::timeout(SERVER_TIMEOUT, self.api.send(StopServing)).await.is_err() {
+            warn!(event = "stop_slow", part = "api"; "not everything ended in time");
+        }
+        match tokio::time::timeout(FLUSH_TIMEOUT, self.shared.writer.send(Flush)).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(reason))) => {
+                warn!(event = "flush_failed", reason = reason.as_str(); "the database was not closed in order; nothing is lost");
+            }
+            // It failed: that is why we stop.
+            Ok(Err(_closed)) => {}
+            Err(_elapsed) => warn!(event = "stop_slow", part = "db_writer"; "not everything ended in time"),
+        }
+        self.writer_thread.stop();
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(event = "stopped", took_ms = took_ms; "stopped");
+    }
+}
+
+fn register_faults(
+    faults: &Faults,
+    writer: &Addr<DbWriter>,
+    readers: &Readers,
+    keeper: &supervise::Handle<ConfigKeeper>,
+) {
+    let writer = writer.clone();
+    faults.register_fn("db_writer", move || writer.do_send(InjectPanic));
+    let readers = readers.clone();
+    faults.register_fn("db_reader", move || readers.inject_panic());
+    faults.register("config_keeper", keeper.clone());
+}
+
+fn in_flight_limit(config: &ConfigView) -> usize {
+    usize::try_from(config.borrow().tuning.max_requests_in_flight).unwrap_or(usize::MAX)
+}
+
+/// Applies the settings that need no actor.
+async fn follow_tuning(mut config: ConfigView, in_flight: Arc<InFlight>) {
+    loop {
+        log_format::set_plate_masking(config.borrow_and_update().tuning.mask_plates);
+        in_flight.set_limit(in_flight_limit(&config));
+        if config.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What an installer should know about how open this central is.
+fn say_what_is_open(config: &ConfigView) {
+    let config = config.borrow();
+    if let Some(problem) = foreign_ip(&config) {
+        warn!(event = "config_warning", field = problem.field.as_str(), reason = problem.message.as_str(); "check the settings");
+    }
+    if !config.listen_ip().is_loopback() {
+        warn!(event = "security_open"; "anyone on this network may use this central: edges, peers and settings ask for no proof of who they are");
+    }
+}
+
+/// Writes down why the settings in force are not the file's.
+pub fn say_how_loaded(loaded: &Loaded) {
+    if let Some(broken) = &loaded.broken {
+        error!(event = "config_broken", reason = broken.to_string(); "the settings file is broken: running on the last good settings");
+    }
+    for warning in &loaded.warnings {
+        warn!(event = "config_warning", field = warning.field.as_str(), reason = warning.message.as_str(); "check the settings");
+    }
+    if let Some(error) = &loaded.not_kept {
+        warn!(event = "config_not_kept", reason = error.to_string(); "no copy of the settings could be kept");
+    }
+}

@@ -1,1 +1,174 @@
-fn main() {}
+//! Flags, log, run, exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use log::error;
+use parkmesh::actors::supervise;
+use parkmesh::app::{self, App, Ending, Options, StartError};
+use parkmesh::config::file::{self, LoadError, Loaded};
+use parkmesh::config::model::{Config, LogFormat as ConfiguredFormat};
+use parkmesh::ops::clock::Clock;
+use parkmesh::ops::log_format::{self, LogFormat};
+use parkmesh::tools::{bench, demo};
+
+/// Read when no --config is given, if it is there.
+const DEFAULT_CONFIG: &str = "config/p2p_config.json";
+const DEFAULT_DATA_DIR: &str = "data";
+/// Set to 1 in a central that tests make fail.
+const TEST_FAULTS_VARIABLE: &str = "PARKMESH_TEST_FAULTS";
+
+/// Exit codes (sysexits): a wrong call, an internal failure, the disk, the settings.
+const EXIT_USAGE: u8 = 64;
+const EXIT_INTERNAL: u8 = 70;
+const EXIT_STORAGE: u8 = 74;
+const EXIT_CONFIG: u8 = 78;
+
+/// The server of one central of a parking site.
+///
+/// Without a command it serves. Without any argument it reads config/p2p_config.json if that is there; else it runs a
+/// standalone central-1 on 127.0.0.1. It keeps its database in ./data and prints the address of its page.
+#[derive(Debug, Parser)]
+#[command(name = "parkmesh", version, after_help = AFTER_HELP)]
+struct Cli {
+    /// The settings file (default: config/p2p_config.json, if it is there)
+    #[arg(long, global = true, value_name = "FILE", env = "PARKMESH_CONFIG")]
+    config: Option<PathBuf>,
+    /// The directory of the database, made if it is missing (default: ./data)
+    #[arg(long, global = true, value_name = "DIR", env = "PARKMESH_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// How log lines on stderr look (default: what the settings say, else text)
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run this central (what happens without a command)
+    Serve,
+    /// Run a whole mesh with simulated gates on this machine, to look at
+    Demo(demo::Args),
+    /// Measure how fast running centrals answer
+    Bench(bench::Args),
+}
+
+const AFTER_HELP: &str = "\
+Try it:
+  parkmesh                         a central on this machine; open the address it prints
+  parkmesh demo                    three centrals with traffic, links cut and healed
+  curl -X POST http://127.0.0.1:8000/api/edge/barrier/open -H 'Content-Type: application/json' \\
+       -d '{\"edge_id\":\"edge-1\",\"plate_id\":\"29A12345\"}'
+
+Environment:
+  RUST_LOG        which log lines are written (info, parkmesh=debug, ...)
+  PARKMESH_CLOCK  <origin_wall_ms>,<anchor_unix_ms>,<speed>: a clock for demonstrations
+
+Exit codes:
+  0 asked to stop   64 wrong call   70 internal failure   74 database or disk   78 settings";
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; anything else is a wrong call.
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::from(EXIT_INTERNAL),
+            };
+        }
+    };
+    match cli.command {
+        None | Some(Command::Serve) => serve(cli),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+    }
+}
+
+fn serve(cli: Cli) -> ExitCode {
+    supervise::log_panics();
+    let (loaded, config_file) = match settings(cli.config.as_deref()) {
+        Ok(found) => found,
+        Err(problem) => {
+            log_format::install(cli.log_format.unwrap_or_default());
+            return fail(EXIT_CONFIG, "config_refused", &problem);
+        }
+    };
+    let configured = match loaded.config.tuning.log_format {
+        ConfiguredFormat::Text => LogFormat::Text,
+        ConfiguredFormat::Json => LogFormat::Json,
+    };
+    log_format::install(cli.log_format.unwrap_or(configured));
+    log_format::set_plate_masking(loaded.config.tuning.mask_plates);
+    app::say_how_loaded(&loaded);
+    let clock = match Clock::from_environment() {
+        Ok(clock) => clock,
+        Err(problem) => return fail(EXIT_USAGE, "clock_refused", &problem),
+    };
+    let options = Options {
+        loaded,
+        config_file,
+        data_dir: cli.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+        clock,
+        test_faults: std::env::var(TEST_FAULTS_VARIABLE).is_ok_and(|value| value == "1"),
+    };
+    actix::System::new().block_on(run(options))
+}
+
+async fn run(options: Options) -> ExitCode {
+    let app = match App::start(options).await {
+        Ok(app) => app,
+        Err(problem) => {
+            let code = match &problem {
+                StartError::Storage(_) => EXIT_STORAGE,
+                StartError::Listen { .. } => EXIT_CONFIG,
+                StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
+            };
+            return fail(code, "start_failed", &problem);
+        }
+    };
+    print_address(&app);
+    match app.run().await {
+        Ending::Asked(_) => ExitCode::SUCCESS,
+        Ending::Failed(_) => ExitCode::from(EXIT_INTERNAL),
+    }
+}
+
+/// The settings to run on, and the file that saves go to.
+fn settings(asked: Option<&Path>) -> Result<(Loaded, PathBuf), LoadError> {
+    let path = asked.unwrap_or(Path::new(DEFAULT_CONFIG));
+    match file::load(path) {
+        Ok(loaded) => Ok((loaded, path.to_owned())),
+        Err(LoadError::NotFound { .. }) if asked.is_none() => {
+            let loaded = Loaded { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None };
+            Ok((loaded, path.to_owned()))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// For the person who started it: where to look.
+fn print_address(app: &App) {
+    let config = app.shared().config();
+    let Some(listening) = app.api_address() else { return };
+    let host = if listening.ip().is_unspecified() {
+        config.this_central.ip.with_port(listening.port())
+    } else {
+        listening.to_string()
+    };
+    println!("ParkMesh {}: http://{host}/", config.this_central.id);
+}
+
+fn fail(code: u8, event: &'static str, problem: &dyn std::error::Error) -> ExitCode {
+    let mut reason = problem.to_string();
+    let mut cause = problem.source();
+    while let Some(error) = cause {
+        reason = format!("{reason}: {error}");
+        cause = error.source();
+    }
+    error!(event = event, reason = reason.as_str(), exit_code = code; "cannot start");
+    ExitCode::from(code)
+}

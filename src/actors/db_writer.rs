@@ -7,18 +7,24 @@
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::fut::{ActorFutureExt, wrap_future};
-use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
-use log::{error, info};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
+use log::{error, info, warn};
 use tokio::sync::oneshot;
 
+use super::config_keeper::ConfigChanged;
 use super::in_flight::Permit;
 use super::supervise::{InjectPanic, injected_panic};
-use crate::domain::ids::{Epoch, LogId};
+use crate::domain::ids::{CentralId, Epoch, LogId};
+use crate::domain::subscription::Subscription;
+use crate::domain::tariff::Tariff;
+use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Job, Refusal};
+use crate::ledger::settings::Settings;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::replication::log::Run;
@@ -74,6 +80,11 @@ pub struct AnnounceTo(pub Recipient<Committed>);
 #[rtype(result = "()")]
 pub struct SkewMeasured(pub Option<i64>);
 
+/// Something came from these peers: for `p2p_sync_state`. Send it now and then, not for each run.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct HeardFrom(pub Vec<CentralId>);
+
 /// Tries a real commit, now.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), String>")]
@@ -84,11 +95,36 @@ pub struct Probe;
 #[rtype(result = "Result<(), String>")]
 pub struct Flush;
 
+/// The tariff and the subscriptions as held.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "HeldSettings")]
+pub struct AskSettings;
+
+/// Tariff and subscriptions in force here.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeldSettings {
+    pub tariff: Tariff,
+    /// The fact id of the event that set it; `None`: the built-in one.
+    pub tariff_version: Option<String>,
+    pub subscriptions: Vec<Subscription>,
+}
+
+impl HeldSettings {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let (tariff, tariff_version) = settings.tariff();
+        let subscriptions = settings.subscriptions().cloned().collect();
+        Self { tariff: tariff.into_owned(), tariff_version, subscriptions }
+    }
+}
+
 /// What a batch came to. `outcomes` has one per job, in order.
 #[derive(Debug)]
 pub struct Decided {
     pub outcomes: Vec<Outcome>,
     pub committed: Vec<Run>,
+    /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
+    pub failure: Option<String>,
     pub cars_inside: u64,
 }
 
@@ -96,11 +132,21 @@ pub struct Decided {
 pub trait Core: Send {
     /// Decides all jobs in one transaction.
     fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided;
+    /// Work that may follow a commit once its answers are out. Returns the size of the write-ahead log in bytes.
+    fn make_room(&mut self) -> u64;
+    /// Notes that something came from a peer.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn record_sync(&mut self, peer: &CentralId, now_ms: i64) -> Result<(), String>;
     /// One real commit that changes nothing.
     ///
     /// # Errors
     /// Why nothing can be committed now.
     fn probe(&mut self) -> Result<(), String>;
+    fn settings(&self) -> HeldSettings;
+    /// The own id or the site's zone changed: events authored from now on carry them.
+    fn reconfigure(&mut self, central: &CentralId, zone: &SiteZone);
     /// Writes everything back and closes the disk.
     ///
     /// # Errors
@@ -108,20 +154,30 @@ pub trait Core: Send {
     fn close(&mut self) -> Result<(), String>;
 }
 
-/// Whether commits succeed, as of the last one. Readable from any thread.
+/// What the last commit left behind, readable from any thread.
 #[derive(Debug, Default)]
-pub struct WriterHealth {
+pub struct WriterView {
     failing: Mutex<Option<String>>,
+    cars_inside: AtomicU64,
 }
 
-impl WriterHealth {
+impl WriterView {
     /// Why the last commit failed; `None`: it did not.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, failure: Option<&str>) {
+    #[must_use]
+    pub fn cars_inside(&self) -> u64 {
+        self.cars_inside.load(Ordering::Relaxed)
+    }
+
+    pub fn set_cars_inside(&self, cars: u64) {
+        self.cars_inside.store(cars, Ordering::Relaxed);
+    }
+
+    fn set_failure(&self, failure: Option<&str>) {
         *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(str::to_owned);
     }
 }
@@ -130,7 +186,7 @@ pub struct DbWriter {
     core: Box<dyn Core>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    health: Arc<WriterHealth>,
+    view: Arc<WriterView>,
     /// From gates: at most as many as there are permits.
     gates: VecDeque<Decide>,
     /// From links: bounded by what each link leaves unacknowledged.
@@ -145,12 +201,12 @@ pub struct DbWriter {
 
 impl DbWriter {
     #[must_use]
-    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, health: Arc<WriterHealth>) -> Self {
+    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, view: Arc<WriterView>) -> Self {
         Self {
             core,
             clock,
             metrics,
-            health,
+            view,
             gates: VecDeque::new(),
             runs: VecDeque::new(),
             commit_due: false,
@@ -234,27 +290,25 @@ impl DbWriter {
         let started = Instant::now();
         let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
         let took = started.elapsed();
-        let failure = decided.outcomes.iter().find_map(|outcome| match outcome {
-            Err(Refusal::NotDurable(reason)) => Some(reason.clone()),
-            _ => None,
-        });
         // Who stopped waiting is not told; the permit goes back when its pair is dropped.
         for (outcome, (reply, _permit)) in std::mem::take(&mut decided.outcomes).into_iter().zip(waiting) {
             drop(reply.send(outcome));
         }
-        self.record(&decided, &from_peers, took, failure);
+        self.record(&decided, &from_peers, took);
         if let Some(listener) = &self.listener
             && !decided.committed.is_empty()
         {
             listener.do_send(Committed { runs: decided.committed.into() });
         }
+        self.metrics.wal_bytes.set(i64::try_from(self.core.make_room()).unwrap_or(i64::MAX));
         self.metrics.writer_queue.set(i64::try_from(self.queued()).unwrap_or(i64::MAX));
     }
 
-    fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration, failure: Option<String>) {
+    fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration) {
         self.metrics.cars_inside.set(i64::try_from(decided.cars_inside).unwrap_or(i64::MAX));
-        if let Some(reason) = failure {
-            self.failed(&reason);
+        self.view.set_cars_inside(decided.cars_inside);
+        if let Some(reason) = &decided.failure {
+            self.failed(reason);
             return;
         }
         if decided.committed.is_empty() {
@@ -275,7 +329,7 @@ impl DbWriter {
     fn failed(&mut self, reason: &str) {
         let now = Instant::now();
         self.metrics.commits_failed.inc();
-        self.health.set(Some(reason));
+        self.view.set_failure(Some(reason));
         self.failing_since.get_or_insert(now);
         if self.failure_logged.is_none_or(|logged| now.duration_since(logged) >= FAILURE_LOG_PERIOD) {
             self.failure_logged = Some(now);
@@ -285,7 +339,7 @@ impl DbWriter {
 
     fn succeeded(&mut self) {
         if let Some(since) = self.failing_since.take() {
-            self.health.set(None);
+            self.view.set_failure(None);
             self.failure_logged = None;
             let failed_s = since.elapsed().as_secs();
             info!(event = "commit_recovered", failed_s = failed_s; "commits succeed again");
@@ -328,6 +382,42 @@ impl Handler<SkewMeasured> for DbWriter {
 
     fn handle(&mut self, skew: SkewMeasured, _: &mut Self::Context) {
         self.skew_ms = skew.0;
+    }
+}
+
+impl Handler<ConfigChanged> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
+        if changed.changes.own_id || changed.changes.time_zone {
+            // What is queued was asked of the central as it was.
+            while self.queued() > 0 {
+                self.commit();
+            }
+            self.core.reconfigure(&changed.new.this_central.id, &changed.new.site.time_zone);
+        }
+    }
+}
+
+impl Handler<AskSettings> for DbWriter {
+    type Result = MessageResult<AskSettings>;
+
+    fn handle(&mut self, _: AskSettings, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.core.settings())
+    }
+}
+
+impl Handler<HeardFrom> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, heard: HeardFrom, _: &mut Self::Context) {
+        let now_ms = self.clock.now_ms();
+        for peer in &heard.0 {
+            // For people to look at only: the next time will do as well.
+            if let Err(reason) = self.core.record_sync(peer, now_ms) {
+                warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note what came from a peer");
+            }
+        }
     }
 }
 

@@ -1,1 +1,24 @@
 //! Routes and thin handlers; the only place that knows status codes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`routes`] | every route on one screen |
+//! | [`error`] | every refusal as a status, a stable code and a body |
+//! | [`edges`], [`parking`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
+//! | [`body`], [`query`], [`view`] | reading requests, showing values |
+//! | [`state`] | what handlers reach |
+//! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
+
+pub mod api;
+pub mod body;
+pub mod edges;
+pub mod error;
+pub mod health;
+pub mod p2p;
+pub mod pages;
+pub mod parking;
+pub mod query;
+pub mod routes;
+pub mod server;
+pub mod state;
+pub mod view;

@@ -131,6 +131,9 @@ pub enum Refusal {
     LongStay(Box<VehicleInfo>),
     #[error("{0}")]
     Invalid(String),
+    /// A field of the request is wrong; found before anything is decided.
+    #[error("{field}: {problem}")]
+    Field { field: &'static str, problem: String },
     /// The run does not continue what is held; take it from there again.
     #[error("the run does not continue what is held")]
     OutOfOrder { log: LogId, held: Head },

@@ -195,6 +195,14 @@ impl<S: Storage> Ledger<S> {
         &self.context
     }
 
+    /// This central got another id: events authored from now on are in a new log of that name.
+    pub fn set_central(&mut self, central: CentralId) {
+        if self.context.central != central {
+            self.context.central = central;
+            self.start_new_epoch();
+        }
+    }
+
     /// The site moved to another time zone: texts written from now on are in it.
     pub fn set_zone(&mut self, zone: SiteZone) {
         self.context.zone = zone;

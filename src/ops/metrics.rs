@@ -71,6 +71,7 @@ pub struct Metrics {
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Family<LogLabel, Level>,
     pub cars_inside: Level,
+    pub wal_bytes: Level,
     pub disk_free_bytes: Level,
 }
 
@@ -98,6 +99,7 @@ impl Metrics {
             link_unacked_bytes: Family::default(),
             log_lag: Family::default(),
             cars_inside: Level::default(),
+            wal_bytes: Level::default(),
             disk_free_bytes: Level::default(),
         };
         metrics.register();

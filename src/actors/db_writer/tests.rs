@@ -27,21 +27,36 @@ impl Core for Fake {
                 _ => Ok(Answer::Closed { confirmed: true, event_id: None }),
             });
         }
-        Decided { outcomes, committed, cars_inside: 3 }
+        let failure = self.fail.then(|| "disk full".to_owned());
+        Decided { outcomes, committed, failure, cars_inside: 3 }
     }
 
     fn probe(&mut self) -> Result<(), String> {
         if self.fail { Err("disk full".into()) } else { Ok(()) }
     }
 
+    fn make_room(&mut self) -> u64 {
+        0
+    }
+
+    fn record_sync(&mut self, _: &CentralId, _: i64) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn settings(&self) -> HeldSettings {
+        HeldSettings::default()
+    }
+
+    fn reconfigure(&mut self, _: &CentralId, _: &SiteZone) {}
+
     fn close(&mut self) -> Result<(), String> {
         Ok(())
     }
 }
 
-fn writer(fail: bool) -> (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterHealth>, Arc<Metrics>) {
+fn writer(fail: bool) -> (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>) {
     let (batches, sizes) = mpsc::channel();
-    let health = Arc::new(WriterHealth::default());
+    let health = Arc::new(WriterView::default());
     let metrics = Metrics::new();
     let core = Box::new(Fake { batches, fail });
     (DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone()).start(), sizes, health, metrics)

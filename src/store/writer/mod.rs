@@ -126,6 +126,21 @@ impl Writer {
         Ok(())
     }
 
+    /// One real, synced commit that changes nothing. Not within a transaction.
+    ///
+    /// # Errors
+    /// Why nothing can be committed now.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        // Unlike an UPDATE to the same value, this always writes a page.
+        self.connection.pragma_update(None, "user_version", schema::current_version())?;
+        Ok(())
+    }
+
+    /// The site moved to another time zone: texts written from now on are in it.
+    pub fn set_zone(&mut self, zone: SiteZone) {
+        self.zone = zone;
+    }
+
     /// Ends in order: what is in the write-ahead log goes into the database. What was committed is safe without it.
     ///
     /// # Errors

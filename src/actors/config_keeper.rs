@@ -1,0 +1,294 @@
+//! The settings in force, and the one way to change them: verify, save, publish.
+//!
+//! 1. The change is merged over what is in force and checked whole; every wrong field is named.
+//! 2. Those concerned are asked whether they could live with it (can that port be bound?) and prepare.
+//! 3. It is written to the file in one step.
+//! 4. It is published; those concerned apply it at once, and only then the answer is given.
+//!
+//! A failure at 1 to 3 leaves everything as it was. One change at a time.
+
+use std::net::{IpAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
+use log::{error, info, warn};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::supervise::{InjectPanic, injected_panic};
+use crate::config::diff::{ChangeKind, Changes, diff};
+use crate::config::file;
+use crate::config::merge::merge;
+use crate::config::model::Config;
+use crate::domain::ids::CentralId;
+use crate::domain::problem::FieldProblem;
+
+/// Whoever needs longer to verify or apply than this is not waited for.
+const PARTICIPANT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The settings in force, for whoever only reads them: `borrow()` is always the current ones.
+pub type ConfigView = watch::Receiver<Arc<Config>>;
+
+/// Could you work with these settings? Prepare what can fail.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), FieldProblem>")]
+pub struct VerifyConfig {
+    pub new: Arc<Config>,
+}
+
+/// The change you verified does not come: let go of what was prepared.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct AbandonConfig;
+
+/// These settings are in force. Apply them before you answer.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ConfigChanged {
+    pub old: Arc<Config>,
+    pub new: Arc<Config>,
+    pub changes: Arc<Changes>,
+}
+
+/// Somebody a change concerns.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    pub name: &'static str,
+    /// Those that prepare something, or may refuse.
+    pub verify: Option<(Recipient<VerifyConfig>, Recipient<AbandonConfig>)>,
+    pub changed: Recipient<ConfigChanged>,
+}
+
+/// One more participant.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Concerns(pub Participant);
+
+/// A change of the settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Keys that are absent keep their value.
+    Put(Value),
+    AddPeer(Value),
+    /// The named fields of one peer.
+    ChangePeer(CentralId, Value),
+    RemovePeer(CentralId),
+}
+
+/// Change the settings. `version`: what they were read at; another one in force is a refusal.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Saved, SaveRefused>")]
+pub struct ChangeConfig {
+    pub edit: Edit,
+    pub version: Option<String>,
+}
+
+/// Saved and in force.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    pub config: Arc<Config>,
+    pub version: String,
+    /// What took effect.
+    pub changes: Vec<ChangeKind>,
+    pub warnings: Vec<FieldProblem>,
+}
+
+/// Nothing was changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SaveRefused {
+    /// Other settings are in force than those the client read.
+    Stale {
+        current: String,
+    },
+    Invalid(Vec<FieldProblem>),
+    PeerExists(CentralId),
+    UnknownPeer(CentralId),
+    /// The file cannot be written; why is in the log.
+    NotSaved,
+}
+
+/// What a new keeper is built from after a panic. The settings in force and the participants outlive it.
+#[derive(Debug, Clone)]
+pub struct Keepsake {
+    file: PathBuf,
+    current: Arc<watch::Sender<Arc<Config>>>,
+    participants: Arc<std::sync::Mutex<Vec<Participant>>>,
+}
+
+impl Keepsake {
+    /// `file`: where saves go.
+    #[must_use]
+    pub fn new(file: PathBuf, config: Config) -> Self {
+        let (current, _) = watch::channel(Arc::new(config));
+        Self { file, current: Arc::new(current), participants: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn view(&self) -> ConfigView {
+        self.current.subscribe()
+    }
+
+    fn participants(&self) -> Vec<Participant> {
+        self.participants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+pub struct ConfigKeeper {
+    kept: Keepsake,
+}
+
+impl ConfigKeeper {
+    #[must_use]
+    pub fn new(kept: Keepsake) -> Self {
+        Self { kept }
+    }
+}
+
+async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefused> {
+    let old = kept.current.borrow().clone();
+    if let Some(read_at) = request.version
+        && read_at != old.version()
+    {
+        return Err(SaveRefused::Stale { current: old.version() });
+    }
+    let put = put_of(&old, request.edit)?;
+    let read = merge(&old, &put).map_err(SaveRefused::Invalid)?;
+    let new = Arc::new(read.config);
+    let mut warnings = read.warnings;
+    warnings.extend(foreign_ip(&new));
+    let changes = diff(&old, &new);
+    let saved = Saved { config: new.clone(), version: new.version(), changes: changes.kinds(), warnings };
+    if changes.is_empty() {
+        return Ok(saved);
+    }
+    let participants = kept.participants();
+    verify(&participants, &new).await?;
+    if let Err(error) = file::save(&kept.file, &new) {
+        error!(event = "config_not_saved", reason = error.to_string(); "the settings cannot be saved: nothing was changed");
+        abandon(&participants);
+        return Err(SaveRefused::NotSaved);
+    }
+    kept.current.send_replace(new.clone());
+    let names: Vec<String> = saved.changes.iter().map(|kind| format!("{kind:?}")).collect();
+    info!(event = "config_saved", version = saved.version.as_str(), changes = names.join(",").as_str(); "settings saved and in force");
+    let changed = ConfigChanged { old, new, changes: Arc::new(changes) };
+    for participant in &participants {
+        let applied = tokio::time::timeout(PARTICIPANT_TIMEOUT, participant.changed.send(changed.clone())).await;
+        if !matches!(applied, Ok(Ok(()))) {
+            warn!(event = "config_not_applied", part = participant.name; "a part of the program did not confirm the new settings");
+        }
+    }
+    Ok(saved)
+}
+
+/// The request body a whole-settings PUT would have for this edit.
+fn put_of(current: &Config, edit: Edit) -> Result<Value, SaveRefused> {
+    let mut peers: Vec<Value> = current.peer_centrals.iter().map(|peer| json!({"id": peer.id})).collect();
+    match edit {
+        Edit::Put(put) => return Ok(put),
+        Edit::AddPeer(peer) => {
+            let id = peer.get("id").and_then(Value::as_str).and_then(|id| CentralId::new(id).ok());
+            if let Some(id) = id.filter(|id| current.peer(id).is_some()) {
+                return Err(SaveRefused::PeerExists(id));
+            }
+            peers.push(peer);
+        }
+        Edit::ChangePeer(id, fields) => {
+            let at = current.peer_centrals.iter().position(|peer| peer.id == id);
+            let Some(slot) = at.and_then(|at| peers.get_mut(at)) else { return Err(SaveRefused::UnknownPeer(id)) };
+            let mut fields = fields;
+            let Some(object) = fields.as_object_mut() else {
+                return Err(SaveRefused::Invalid(vec![FieldProblem::wrong_type(
+                    "",
+                    "một đối tượng {…}",
+                    "an object {…}",
+                )]));
+            };
+            if object.get("id").is_some_and(|said| said.as_str() != Some(id.as_str())) {
+                let text = "is not the peer of the address; remove that one and add this";
+                let text_vi = "không phải central trong địa chỉ; hãy xóa central đó rồi thêm central này";
+                return Err(SaveRefused::Invalid(vec![FieldProblem::new("id", "other_peer", text_vi, text)]));
+            }
+            object.insert("id".into(), json!(id));
+            *slot = fields;
+        }
+        Edit::RemovePeer(id) => {
+            let before = peers.len();
+            peers.retain(|peer| peer.get("id").and_then(Value::as_str) != Some(id.as_str()));
+            if peers.len() == before {
+                return Err(SaveRefused::UnknownPeer(id));
+            }
+        }
+    }
+    Ok(json!({ "peer_centrals": peers }))
+}
+
+async fn verify(participants: &[Participant], new: &Arc<Config>) -> Result<(), SaveRefused> {
+    let mut problems = Vec::new();
+    for (verify, _) in participants.iter().filter_map(|participant| participant.verify.as_ref()) {
+        let asked = verify.send(VerifyConfig { new: new.clone() });
+        // Whoever cannot be asked cannot apply it either; that is found, and logged, when it should.
+        if let Ok(Ok(Err(problem))) = tokio::time::timeout(PARTICIPANT_TIMEOUT, asked).await {
+            problems.push(problem);
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    abandon(participants);
+    Err(SaveRefused::Invalid(problems))
+}
+
+fn abandon(participants: &[Participant]) {
+    for (_, abandon) in participants.iter().filter_map(|participant| participant.verify.as_ref()) {
+        abandon.do_send(AbandonConfig);
+    }
+}
+
+/// The own address is not one of this machine's: others will not reach us there (or it comes up later).
+#[must_use]
+pub fn foreign_ip(config: &Config) -> Option<FieldProblem> {
+    let ip: IpAddr = config.this_central.ip.ip()?;
+    UdpSocket::bind((ip, 0)).is_err().then(|| {
+        FieldProblem::new(
+            "this_central.ip",
+            "not_on_this_machine",
+            "không phải địa chỉ của máy này",
+            "is not an address of this machine",
+        )
+    })
+}
+
+impl Actor for ConfigKeeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Concerns> for ConfigKeeper {
+    type Result = ();
+
+    fn handle(&mut self, concerns: Concerns, _: &mut Self::Context) {
+        let mut participants = self.kept.participants.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        participants.retain(|participant| participant.name != concerns.0.name);
+        participants.push(concerns.0);
+    }
+}
+
+impl Handler<ChangeConfig> for ConfigKeeper {
+    type Result = AtomicResponse<Self, Result<Saved, SaveRefused>>;
+
+    /// Nothing else is handled until it is through: one change at a time.
+    fn handle(&mut self, request: ChangeConfig, _: &mut Self::Context) -> Self::Result {
+        let work = change(self.kept.clone(), request);
+        AtomicResponse::new(Box::pin(work.into_actor(self).map(|saved, _, _| saved)))
+    }
+}
+
+impl Handler<InjectPanic> for ConfigKeeper {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}

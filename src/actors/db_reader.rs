@@ -1,0 +1,154 @@
+//! Reading the database beside the writer: two threads with a read-only connection each.
+//!
+//! Their queue knows no bound, so one stands in front ([`Readers`]). A read that fails or panics costs its caller an
+//! error and the thread its connection: the actor is built anew with a fresh one.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContext};
+use log::warn;
+
+use super::in_flight::{InFlight, Permit};
+use super::supervise::{InjectPanic, Restarts, Surroundings, guard, injected_panic};
+use crate::domain::ids::LogId;
+use crate::replication::log::Run;
+use crate::store::error::StoreError;
+use crate::store::reader::Reader;
+
+/// One thread may walk a long page while the other serves links.
+const THREADS: usize = 2;
+/// Questions waiting or being answered; more would only wait for each other.
+const MAX_WAITING: usize = 256;
+
+/// Why there is no answer. The cause is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("too many questions at once")]
+    Busy,
+    #[error("the database could not be read")]
+    Failed,
+}
+
+type Question<T> = Box<dyn FnOnce(&mut Reader) -> Result<T, StoreError> + Send>;
+
+struct Ask<T> {
+    question: Question<T>,
+    /// Given back with the answer.
+    _permit: Permit,
+}
+
+impl<T: Send + 'static> Message for Ask<T> {
+    type Result = Result<T, ReadError>;
+}
+
+/// The way to the readers. Cheap to clone.
+#[derive(Clone)]
+pub struct Readers {
+    pool: Addr<DbReader>,
+    waiting: Arc<InFlight>,
+}
+
+impl Readers {
+    /// Starts the threads. They open the database of `data_dir` at their first question.
+    #[must_use]
+    pub fn start(data_dir: PathBuf, around: &Surroundings) -> Self {
+        let waiting = InFlight::new(MAX_WAITING, around.metrics.reader_queue.clone());
+        let around = around.clone();
+        let restarts = Arc::new(Mutex::new(Restarts::default()));
+        let pool = SyncArbiter::start(THREADS, move || DbReader {
+            data_dir: data_dir.clone(),
+            reader: None,
+            around: around.clone(),
+            restarts: restarts.clone(),
+        });
+        Self { pool, waiting }
+    }
+
+    /// Puts one question to a reader. It runs on the reader's thread, so it may as well write the answer's JSON there.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let permit = self.waiting.enter().ok_or(ReadError::Busy)?;
+        let ask = Ask { question: Box::new(question), _permit: permit };
+        self.pool.send(ask).await.map_err(|_| ReadError::Failed)?
+    }
+
+    /// The events of a log after `after`, about `max_bytes` of them; `None`: there are none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn run(&self, log: LogId, after: u64, max_bytes: usize) -> Result<Option<Run>, ReadError> {
+        self.ask(move |reader| reader.run(&log, after, max_bytes)).await
+    }
+
+    /// Makes a reader panic (tests).
+    pub fn inject_panic(&self) {
+        self.pool.do_send(InjectPanic);
+    }
+}
+
+pub struct DbReader {
+    data_dir: PathBuf,
+    reader: Option<Reader>,
+    around: Surroundings,
+    /// Of all threads together.
+    restarts: Arc<Mutex<Restarts>>,
+}
+
+impl DbReader {
+    fn answer<T>(&mut self, question: Question<T>) -> Result<T, String> {
+        guard(|| {
+            let reader = match &mut self.reader {
+                Some(reader) => reader,
+                empty => empty.insert(Reader::open(&self.data_dir)?),
+            };
+            question(reader)
+        })?
+        .map_err(|error: StoreError| error.to_string())
+    }
+
+    /// Gives up this actor; the arbiter builds a new one in its place.
+    fn restart(&self, reason: &str, context: &mut SyncContext<Self>) {
+        let allowed = self.restarts.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
+        match allowed {
+            Some(_) => {
+                self.around.metrics.restarted("db_reader");
+                warn!(event = "actor_restarted", actor = "db_reader", reason = reason; "actor failed and is built anew");
+            }
+            // A reader may fail as long as it likes: gates do not need it.
+            None => warn!(event = "read_failed", reason = reason; "the database cannot be read"),
+        }
+        context.stop();
+    }
+}
+
+impl Actor for DbReader {
+    type Context = SyncContext<Self>;
+}
+
+impl<T: Send + 'static> Handler<Ask<T>> for DbReader {
+    type Result = Result<T, ReadError>;
+
+    fn handle(&mut self, ask: Ask<T>, context: &mut Self::Context) -> Self::Result {
+        self.answer(ask.question).map_err(|reason| {
+            self.restart(&reason, context);
+            ReadError::Failed
+        })
+    }
+}
+
+impl Handler<InjectPanic> for DbReader {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, context: &mut Self::Context) {
+        if let Err(reason) = guard(injected_panic) {
+            self.restart(&reason, context);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The ledger over its SQLite file, as the writer drives it.
+
+use crate::domain::ids::{CentralId, Epoch};
+use crate::domain::time::SiteZone;
+use crate::ledger::Ledger;
+use crate::ledger::job::Job;
+use crate::ledger::transaction::Now;
+use crate::store::writer::Writer;
+
+use super::db_writer::{Core, Decided, HeldSettings};
+
+/// The real [`Core`]. `None` once closed.
+pub struct LedgerCore {
+    ledger: Option<Ledger<Writer>>,
+}
+
+/// The ledger was closed; nothing comes after that.
+const CLOSED: &str = "the database is closed";
+
+impl LedgerCore {
+    #[must_use]
+    pub fn new(ledger: Ledger<Writer>) -> Self {
+        Self { ledger: Some(ledger) }
+    }
+}
+
+impl Core for LedgerCore {
+    fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided {
+        let Some(ledger) = &mut self.ledger else {
+            return Decided {
+                outcomes: Vec::new(),
+                committed: Vec::new(),
+                failure: Some(CLOSED.into()),
+                cars_inside: 0,
+            };
+        };
+        let processed = ledger.process(jobs, Now { wall_ms, skew_ms }, fresh_epoch);
+        Decided {
+            outcomes: processed.outcomes,
+            committed: processed.committed,
+            failure: processed.failure,
+            cars_inside: ledger.inside().len() as u64,
+        }
+    }
+
+    fn make_room(&mut self) -> u64 {
+        self.ledger.as_mut().map_or(0, |ledger| {
+            let storage = ledger.storage_mut();
+            storage.make_room();
+            storage.wal_bytes()
+        })
+    }
+
+    fn record_sync(&mut self, peer: &CentralId, now_ms: i64) -> Result<(), String> {
+        let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
+        ledger.storage_mut().record_sync(peer.as_str(), now_ms).map_err(|error| error.to_string())
+    }
+
+    fn probe(&mut self) -> Result<(), String> {
+        let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
+        ledger.storage_mut().probe().map_err(|error| error.to_string())
+    }
+
+    fn settings(&self) -> HeldSettings {
+        self.ledger.as_ref().map(|ledger| HeldSettings::of(ledger.settings())).unwrap_or_default()
+    }
+
+    fn reconfigure(&mut self, central: &CentralId, zone: &SiteZone) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.set_central(central.clone());
+            ledger.set_zone(zone.clone());
+            ledger.storage_mut().set_zone(zone.clone());
+        }
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        match self.ledger.take() {
+            Some(ledger) => ledger.into_storage().close().map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+}

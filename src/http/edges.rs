@@ -1,0 +1,146 @@
+//! What gates call: detection, barrier open, barrier close. Decode, hand to the gateway, show the answer.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::body::{self, GATE_LIMIT_BYTES};
+use super::error::ApiError;
+use super::state::Worker;
+use super::view;
+use crate::actors::edge_gateway::{self, CloseRequest, DetectionRequest, EdgeError, EdgeRequest, OpenRequest};
+use crate::domain::direction::Direction;
+use crate::domain::time::SiteZone;
+use crate::ledger::job::Answer;
+
+/// Another way to send `request_id`.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// `POST /api/edge/barrier/open`: an entry or an exit, committed when this answers.
+pub async fn open(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
+    let mut open: OpenRequest = body::parse(&bytes)?;
+    if let Some(key) = request.headers().get(IDEMPOTENCY_KEY) {
+        let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY, "only printable ASCII"))?;
+        match &open.request_id {
+            Some(id) if id != key => {
+                return Err(ApiError::bad_field(IDEMPOTENCY_KEY, "differs from request_id in the body"));
+            }
+            _ => open.request_id = Some(key.to_owned()),
+        }
+    }
+    match submit(&worker, EdgeRequest::Open(open)).await? {
+        Answer::Entered { event_id, history_id, repeated } => {
+            Ok(json(&Entered { success: true, action: "ENTRY", event_id: &event_id, history_id, repeated }))
+        }
+        Answer::Exited { event_id, fee, duration, repeated } => Ok(json(&Exited {
+            success: true,
+            action: "EXIT",
+            event_id: &event_id,
+            fee: fee.0,
+            duration: &duration,
+            repeated,
+        })),
+        _ => Err(ApiError::internal()),
+    }
+}
+
+/// `POST /api/edge/barrier/close`: confirms the pending entry, if there is one.
+pub async fn close(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let close: CloseRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    match submit(&worker, EdgeRequest::Close(close)).await? {
+        Answer::Closed { confirmed, event_id } => {
+            Ok(json(&Closed { success: true, message: "Barrier closed", confirmed, event_id: event_id.as_deref() }))
+        }
+        _ => Err(ApiError::internal()),
+    }
+}
+
+/// `POST /api/edge/detection`: what is known of this car. Writes nothing, opens nothing.
+pub async fn detection(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let detection: DetectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let said = detection.direction.as_deref().filter(|text| !text.is_empty());
+    let zone = worker.zone();
+    let direction = match said {
+        Some(text) => Some(edge_gateway::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
+        None => worker.lane(&detection.edge_id),
+    };
+    match submit(&worker, EdgeRequest::Detect(detection)).await? {
+        Answer::Seen(info) => {
+            let inside = info.inside.is_some();
+            let allowed = match direction {
+                Some(Direction::Entry) => !inside,
+                Some(Direction::Exit) => inside,
+                None => true,
+            };
+            let vehicle_info = view::vehicle_info(&info, direction, &zone);
+            Ok(HttpResponse::Ok().json(serde_json::json!({
+                "success": true, "allowed": allowed, "vehicle_info": vehicle_info,
+            })))
+        }
+        _ => Err(ApiError::internal()),
+    }
+}
+
+async fn submit(worker: &Worker, request: EdgeRequest) -> Result<Answer, ApiError> {
+    edge_gateway::submit(&worker.gateway, &worker.shared.in_flight, &worker.shared.metrics, request)
+        .await
+        .map_err(|error| refused(error, &worker.zone()))
+}
+
+fn refused(error: EdgeError, zone: &SiteZone) -> ApiError {
+    match error {
+        EdgeError::Busy => ApiError::busy(),
+        EdgeError::OutcomeUnknown => ApiError::unknown_outcome(),
+        EdgeError::Refused(refusal) => ApiError::refused(refusal, zone),
+    }
+}
+
+#[derive(Serialize)]
+struct Entered<'a> {
+    success: bool,
+    action: &'static str,
+    event_id: &'a str,
+    history_id: i64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
+}
+
+#[derive(Serialize)]
+struct Exited<'a> {
+    success: bool,
+    action: &'static str,
+    event_id: &'a str,
+    fee: i64,
+    duration: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
+}
+
+#[derive(Serialize)]
+struct Closed<'a> {
+    success: bool,
+    message: &'static str,
+    confirmed: bool,
+    event_id: Option<&'a str>,
+}
+
+/// The answer on the hot path: one buffer, no tree of values in between.
+fn json<T: Serialize>(value: &T) -> HttpResponse {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes),
+        Err(_) => actix_web::ResponseError::error_response(&ApiError::internal()),
+    }
+}

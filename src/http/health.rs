@@ -1,0 +1,73 @@
+//! What monitoring asks: alive, ready, figures. And the fault that tests of supervision inject.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::error::ApiError;
+use super::state::{Shared, Worker};
+use crate::actors::db_writer::Probe;
+use crate::actors::supervise::InjectPanic;
+
+/// A probe is a real commit; asked for more often, the last answer is given again.
+const PROBE_PERIOD: Duration = Duration::from_secs(1);
+/// A disk that takes longer is not ready for cars.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `GET /healthz`: the process answers.
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"success": true, "status": "alive"}))
+}
+
+/// `GET /readyz`: an event could be committed now.
+pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    if worker.shared.is_stopping() {
+        return Err(ApiError::stopping());
+    }
+    if can_commit(&worker.shared).await {
+        Ok(HttpResponse::Ok().json(json!({"success": true, "status": "ready"})))
+    } else {
+        Err(ApiError::not_durable())
+    }
+}
+
+async fn can_commit(shared: &Arc<Shared>) -> bool {
+    let mut last = shared.last_probe.lock().await;
+    if let Some((at, ready)) = *last
+        && at.elapsed() < PROBE_PERIOD
+    {
+        return ready && shared.writer_view.failure().is_none();
+    }
+    let probed = tokio::time::timeout(PROBE_TIMEOUT, shared.writer.send(Probe)).await;
+    let ready = matches!(probed, Ok(Ok(Ok(()))));
+    *last = Some((Instant::now(), ready));
+    ready
+}
+
+/// `GET /metrics`: OpenMetrics text.
+pub async fn metrics(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let text = worker.shared.metrics.render().map_err(|_| ApiError::internal())?;
+    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PanicParameters {
+    actor: String,
+}
+
+/// `POST /api/test/panic?actor=`: there only in a central started for tests of supervision.
+pub async fn panic(
+    parameters: web::Query<PanicParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let Some(faults) = &worker.shared.faults else { return Err(ApiError::no_such_path()) };
+    if parameters.actor == "edge_gateway" {
+        worker.gateway.addr().do_send(InjectPanic);
+    } else if let Err(known) = faults.inject(&parameters.actor) {
+        return Err(ApiError::not_found(format!("actors: edge_gateway, {}", known.join(", "))));
+    }
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}

@@ -1,0 +1,265 @@
+//! What people ask about the lot: history, cars inside, figures; tariff and subscriptions.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::error::ApiError;
+use super::query::{flag, number};
+use super::state::{Shared, Worker};
+use crate::actors::db_reader::ReadError;
+use crate::actors::db_writer::{AskSettings, Decide};
+use crate::domain::subscription;
+use crate::domain::tariff::Tariff;
+use crate::ledger::job::{Answer, Job};
+use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
+
+/// Longest search text, in characters: a plate has 12.
+const MAX_SEARCH_CHARS: usize = 32;
+
+/// Today at this central's site.
+#[derive(Debug, Clone, Serialize)]
+struct Stats {
+    vehicles_in_parking: u64,
+    entries_today: i64,
+    exits_today: i64,
+    revenue_today: i64,
+}
+
+/// The query of `GET /api/parking/history`, as sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HistoryParameters {
+    limit: Option<String>,
+    offset: Option<String>,
+    today_only: Option<String>,
+    status: Option<String>,
+    search: Option<String>,
+    in_parking_only: Option<String>,
+    entries_only: Option<String>,
+    cursor: Option<String>,
+}
+
+impl HistoryParameters {
+    /// `today_ms`: the start of the site's day.
+    fn query(self, today_ms: i64) -> Result<HistoryQuery, ApiError> {
+        let limit = number("limit", self.limit.as_deref(), 100)?;
+        if limit < -1 {
+            return Err(ApiError::bad_field("limit", "a number of rows, or -1 for all"));
+        }
+        let offset = number("offset", self.offset.as_deref(), 0)?;
+        let offset = u64::try_from(offset).map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
+        let search = self.search.unwrap_or_default();
+        if search.chars().count() > MAX_SEARCH_CHARS {
+            return Err(ApiError::bad_field("search", format!("at most {MAX_SEARCH_CHARS} characters")));
+        }
+        let cursor = match self.cursor.filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|error| ApiError::bad_field("cursor", error))?),
+        };
+        Ok(HistoryQuery {
+            limit,
+            offset,
+            entered_since_ms: flag("today_only", self.today_only.as_deref())?.then_some(today_ms),
+            search,
+            in_parking_only: flag("in_parking_only", self.in_parking_only.as_deref())?,
+            entries_only: flag("entries_only", self.entries_only.as_deref())?,
+            status: self.status.filter(|text| !text.is_empty()),
+            cursor,
+        })
+    }
+}
+
+/// `GET /api/parking/history`
+pub async fn history(
+    parameters: web::Query<HistoryParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    #[derive(Serialize)]
+    struct Page {
+        success: bool,
+        count: usize,
+        stats: Stats,
+        history: Vec<HistoryRow>,
+        next_cursor: Option<String>,
+    }
+    let shared = &worker.shared;
+    let today = Today::of(shared);
+    let query = parameters.into_inner().query(today.start_ms)?;
+    answer(shared, move |reader| {
+        let page = reader.history(&query)?;
+        let next_cursor = page.next.map(|next| next.to_string());
+        let stats = today.stats(reader)?;
+        Ok(Page { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
+    })
+    .await
+}
+
+/// `GET /api/parking/state`
+pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    #[derive(Serialize)]
+    struct State {
+        success: bool,
+        vehicles_in_parking: Vec<HistoryRow>,
+        stats: Stats,
+    }
+    let today = Today::of(&worker.shared);
+    let most = usize::try_from(MAX_PAGE_ROWS).unwrap_or(usize::MAX);
+    answer(&worker.shared, move |reader| {
+        let vehicles_in_parking = reader.vehicles_inside(most)?;
+        Ok(State { success: true, vehicles_in_parking, stats: today.stats(reader)? })
+    })
+    .await
+}
+
+/// `GET /api/stats`
+pub async fn stats(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    #[derive(Serialize)]
+    struct Figures {
+        success: bool,
+        #[serde(flatten)]
+        stats: Stats,
+    }
+    let today = Today::of(&worker.shared);
+    answer(&worker.shared, move |reader| Ok(Figures { success: true, stats: today.stats(reader)? })).await
+}
+
+/// `GET /api/status`
+pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let shared = &worker.shared;
+    let config = shared.config();
+    let today = Today::of(shared);
+    let cameras: Vec<Value> = config
+        .edges
+        .iter()
+        .map(|edge| json!({"id": edge.id, "name": edge.name, "type": edge.direction, "status": "unknown"}))
+        .collect();
+    let frame = json!({
+        "cameras": {"total": cameras.len(), "online": 0, "offline": 0, "cameras": cameras},
+        "central": {
+            "id": config.this_central.id,
+            "site": config.site.name,
+            "time_zone": config.site.time_zone.name(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_s": shared.started.elapsed().as_secs(),
+            "time": config.site.time_zone.local_text(shared.clock.now_ms()),
+            "can_commit": shared.writer_view.failure().is_none(),
+            "broken_config": shared.broken_config,
+        },
+    });
+    answer(shared, move |reader| {
+        let mut status = frame;
+        if let Some(fields) = status.as_object_mut() {
+            fields.insert("success".into(), true.into());
+            fields.insert("parking".into(), json!(today.stats(reader)?));
+        }
+        Ok(status)
+    })
+    .await
+}
+
+/// `GET /api/parking/fees`
+pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
+    let source = if held.tariff_version.is_some() { "event" } else { "default" };
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true, "fees": held.tariff, "source": source, "version": held.tariff_version,
+    })))
+}
+
+/// `PUT /api/parking/fees`
+pub async fn put_fees(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let fees = body.get("fees").filter(|fees| fees.is_object());
+    let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
+    let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
+    match decide(&worker, Job::PutTariff(tariff)).await? {
+        Answer::TariffSet { version } => Ok(HttpResponse::Ok().json(json!({
+            "success": true, "message": "Đã cập nhật cấu hình phí gửi xe", "version": version,
+        }))),
+        _ => Err(ApiError::internal()),
+    }
+}
+
+/// `GET /api/subscriptions`
+pub async fn subscriptions(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "subscriptions": held.subscriptions, "source": "event"})))
+}
+
+/// `PUT /api/subscriptions`
+pub async fn put_subscriptions(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let list = body.get("subscriptions").filter(|list| list.is_array());
+    let list = list.ok_or_else(|| ApiError::bad_field("subscriptions", "Subscriptions must be a list"))?;
+    let list = subscription::list_from_json(list).map_err(|problems| ApiError::bad_fields(&problems))?;
+    let count = list.len();
+    match decide(&worker, Job::PutSubscriptions(list)).await? {
+        Answer::SubscriptionsSet { changed } => Ok(HttpResponse::Ok().json(json!({
+            "success": true, "message": format!("Đã cập nhật {count} thuê bao"), "changed": changed,
+        }))),
+        _ => Err(ApiError::internal()),
+    }
+}
+
+async fn decide(worker: &Worker, job: Job) -> Result<Answer, ApiError> {
+    let (decide, outcome) = Decide::new(job);
+    worker.shared.writer.do_send(decide);
+    match outcome.await {
+        Ok(outcome) => outcome.map_err(|refusal| ApiError::refused(refusal, &worker.zone())),
+        Err(_closed) => Err(ApiError::unknown_outcome()),
+    }
+}
+
+/// The site's day, and how many cars are inside now.
+#[derive(Debug, Clone)]
+struct Today {
+    day: String,
+    start_ms: i64,
+    cars_inside: u64,
+}
+
+impl Today {
+    fn of(shared: &Shared) -> Self {
+        let zone = shared.zone();
+        let now_ms = shared.clock.now_ms();
+        Self {
+            day: zone.day(now_ms),
+            start_ms: zone.day_start_ms(now_ms),
+            cars_inside: shared.writer_view.cars_inside(),
+        }
+    }
+
+    fn stats(&self, reader: &mut Reader) -> Result<Stats, crate::store::error::StoreError> {
+        let day = reader.stats(&self.day)?;
+        Ok(Stats {
+            vehicles_in_parking: self.cars_inside,
+            entries_today: day.entries,
+            exits_today: day.exits,
+            revenue_today: day.revenue,
+        })
+    }
+}
+
+/// Asks a reader; its thread also writes the JSON, so that a long page does not hold up this worker.
+async fn answer<T: Serialize>(
+    shared: &Shared,
+    question: impl FnOnce(&mut Reader) -> Result<T, crate::store::error::StoreError> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let written = shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&value))).await;
+    match written {
+        Ok(Ok(bytes)) => Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes)),
+        Err(ReadError::Busy) => Err(ApiError::busy()),
+        Ok(Err(_)) | Err(ReadError::Failed) => Err(ApiError::internal()),
+    }
+}

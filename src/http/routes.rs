@@ -1,0 +1,82 @@
+//! Every route of a central on one screen. What each takes and answers: docs/http-api.md.
+
+use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
+use actix_web::{HttpResponse, Resource, ResponseError, Route, web};
+
+use super::error::ApiError;
+use super::{edges, health, p2p, pages, parking};
+
+/// Path pattern, methods it takes. The one list the figures and the tests go by.
+pub const ROUTES: [(&str, &str); 21] = [
+    ("/", "GET"),
+    ("/static/{path:.*}", "GET"),
+    ("/docs/{path:.*}", "GET"),
+    ("/healthz", "GET"),
+    ("/readyz", "GET"),
+    ("/metrics", "GET"),
+    ("/api/edge/detection", "POST"),
+    ("/api/edge/barrier/open", "POST"),
+    ("/api/edge/barrier/close", "POST"),
+    ("/api/parking/history", "GET"),
+    ("/api/parking/state", "GET"),
+    ("/api/parking/fees", "GET, PUT"),
+    ("/api/subscriptions", "GET, PUT"),
+    ("/api/stats", "GET"),
+    ("/api/status", "GET"),
+    ("/api/p2p/config", "GET, PUT"),
+    ("/api/p2p/peers", "POST"),
+    ("/api/p2p/peers/{id}", "PUT, DELETE"),
+    ("/api/p2p/status", "GET"),
+    ("/api/p2p/sync-state", "GET"),
+    ("/api/p2p/test-connection", "POST"),
+];
+
+/// Puts every route in place.
+pub fn configure(app: &mut ServiceConfig) {
+    for (path, methods) in ROUTES {
+        let mut resource = resource(path);
+        for route in handlers(path) {
+            resource = resource.route(route);
+        }
+        app.service(otherwise(resource, methods));
+    }
+    // For tests of supervision; without the fault switch it answers as if it were not there.
+    app.service(resource("/api/test/panic").route(post().to(health::panic)));
+    app.default_service(to(|| async { ApiError::no_such_path().error_response() }));
+}
+
+fn handlers(path: &str) -> Vec<Route> {
+    match path {
+        "/" => vec![get().to(pages::index)],
+        "/static/{path:.*}" => vec![get().to(pages::asset)],
+        "/docs/{path:.*}" => vec![get().to(pages::document)],
+        "/healthz" => vec![get().to(health::healthz)],
+        "/readyz" => vec![get().to(health::readyz)],
+        "/metrics" => vec![get().to(health::metrics)],
+        "/api/edge/detection" => vec![post().to(edges::detection)],
+        "/api/edge/barrier/open" => vec![post().to(edges::open)],
+        "/api/edge/barrier/close" => vec![post().to(edges::close)],
+        "/api/parking/history" => vec![get().to(parking::history)],
+        "/api/parking/state" => vec![get().to(parking::state)],
+        "/api/parking/fees" => vec![get().to(parking::fees), put().to(parking::put_fees)],
+        "/api/subscriptions" => vec![get().to(parking::subscriptions), put().to(parking::put_subscriptions)],
+        "/api/stats" => vec![get().to(parking::stats)],
+        "/api/status" => vec![get().to(parking::status)],
+        "/api/p2p/config" => vec![get().to(p2p::config), put().to(p2p::put_config)],
+        "/api/p2p/peers" => vec![post().to(p2p::add_peer)],
+        "/api/p2p/peers/{id}" => vec![put().to(p2p::put_peer), delete().to(p2p::delete_peer)],
+        "/api/p2p/status" => vec![get().to(p2p::status)],
+        "/api/p2p/sync-state" => vec![get().to(p2p::sync_state)],
+        "/api/p2p/test-connection" => vec![post().to(p2p::test_connection)],
+        _ => Vec::new(),
+    }
+}
+
+/// Another method on a path that is there: 405 that says which it takes.
+fn otherwise(resource: Resource, methods: &'static str) -> Resource {
+    resource.default_service(web::to(move || async move { wrong_method(methods) }))
+}
+
+fn wrong_method(methods: &'static str) -> HttpResponse {
+    ApiError::wrong_method(methods).error_response()
+}

@@ -1,0 +1,255 @@
+//! A server on a socket of its own, which can move to another address while it runs.
+//!
+//! A new address is bound while the settings that name it are verified, so that a port that cannot be had is refused
+//! before anything changed. Once they are saved, a new server starts on the new socket and the old one finishes what
+//! it has accepted, the answer to that very save included.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix_web::dev::{Server, ServerHandle};
+use log::{error, info, warn};
+
+use crate::actors::config_keeper::{AbandonConfig, ConfigChanged, VerifyConfig};
+use crate::actors::supervise::spawn;
+use crate::config::model::Config;
+use crate::domain::problem::FieldProblem;
+
+/// Connections that may wait to be accepted: all edges of a site reconnecting at once.
+const BACKLOG: u32 = 1024;
+/// What is accepted gets this long to be answered when a server stops, in s.
+pub const SHUTDOWN_TIMEOUT_S: u64 = 3;
+/// A port somebody else has is tried again this often, if the server may start without it.
+const RETRY_PERIOD: Duration = Duration::from_secs(5);
+/// When a server moves to an address that overlaps its own, the old socket has to go first: tries, and pause between.
+const MOVE_TRIES: u32 = 150;
+const MOVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Which server this is.
+#[derive(Clone)]
+pub struct Role {
+    /// In log lines: `api` or `p2p`.
+    pub name: &'static str,
+    /// The setting that holds its port, for error messages.
+    pub field: &'static str,
+    pub address: fn(&Config) -> SocketAddr,
+    /// Builds and starts the server on a bound socket.
+    pub serve: Arc<dyn Fn(TcpListener) -> io::Result<Server> + Send + Sync>,
+}
+
+/// Where a server listens, readable by all.
+#[derive(Debug, Clone)]
+pub struct Listening(Arc<Mutex<Result<Option<SocketAddr>, String>>>);
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Ok(None))))
+    }
+}
+
+impl Listening {
+    /// `Ok(None)`: not yet or no more; `Err`: why not.
+    ///
+    /// # Errors
+    /// Why it does not listen.
+    pub fn get(&self) -> Result<Option<SocketAddr>, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, state: Result<Option<SocketAddr>, String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Stop: finish what is accepted, then close. Answers once that is done.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StopServing;
+
+/// Start on this socket.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct ServeOn(pub TcpListener);
+
+/// Start on this address as soon as it can be had.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct ServeWhenFree(pub SocketAddr);
+
+/// The owner of one server.
+pub struct Front {
+    role: Role,
+    listening: Listening,
+    running: Option<(SocketAddr, ServerHandle)>,
+    /// Bound for settings that are being saved.
+    prepared: Option<(SocketAddr, TcpListener)>,
+    /// The address it should have; a retry for another one is out of date.
+    wanted: Option<SocketAddr>,
+    stopped: bool,
+}
+
+/// A listening socket at an address, with the options the standard library sets and a longer queue.
+///
+/// # Errors
+/// Those of the system: in use, not ours, not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // A second listen only makes the queue longer.
+    rustix::net::listen(&listener, i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+impl Front {
+    #[must_use]
+    pub fn new(role: Role, listening: Listening) -> Self {
+        Self { role, listening, running: None, prepared: None, wanted: None, stopped: false }
+    }
+
+    fn start(&mut self, listener: TcpListener) -> Result<(), String> {
+        let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener)?)));
+        match started {
+            Ok((address, server)) => {
+                self.running = Some((address, server.handle()));
+                self.listening.set(Ok(Some(address)));
+                info!(event = "listening", server = self.role.name, address = address.to_string(); "listening");
+                spawn(async move {
+                    // It ends when it is stopped; how, its owner knows.
+                    drop(server.await);
+                });
+                Ok(())
+            }
+            Err(error) => {
+                error!(event = "listen_failed", server = self.role.name, reason = error.to_string(); "cannot listen");
+                self.listening.set(Err(error.to_string()));
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Lets the running server finish, in the background.
+    fn retire(&mut self) {
+        if let Some((address, handle)) = self.running.take() {
+            info!(event = "listening_ended", server = self.role.name, address = address.to_string(); "finishing what is accepted here");
+            spawn(handle.stop(true));
+        }
+    }
+
+    fn try_bind(&mut self, address: SocketAddr, context: &mut Context<Self>, pause: Duration, tries: Option<u32>) {
+        if self.stopped || self.wanted != Some(address) || self.running.is_some() {
+            return;
+        }
+        let error = match bind(address) {
+            Ok(listener) => return drop(self.start(listener)),
+            Err(error) => error,
+        };
+        let first = self.listening.get().is_ok();
+        let left = tries.map(|tries| tries.saturating_sub(1));
+        if first && left.is_none_or(|left| left == 0) {
+            warn!(
+                event = "listen_failed", server = self.role.name, address = address.to_string(), reason = error.to_string();
+                "cannot listen; trying again until it works"
+            );
+            self.listening.set(Err(error.to_string()));
+        }
+        // After the quick tries of a move come the patient ones.
+        let (pause, left) = if left == Some(0) { (RETRY_PERIOD, None) } else { (pause, left) };
+        context.run_later(pause, move |front, context| front.try_bind(address, context, pause, left));
+    }
+}
+
+/// Whether binding `new` collides with our own socket at `old`.
+fn overlaps(old: SocketAddr, new: SocketAddr) -> bool {
+    old.port() == new.port() && (old.ip() == new.ip() || old.ip().is_unspecified() || new.ip().is_unspecified())
+}
+
+impl Actor for Front {
+    type Context = Context<Self>;
+}
+
+impl Handler<ServeOn> for Front {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, on: ServeOn, _: &mut Self::Context) -> Self::Result {
+        self.wanted = on.0.local_addr().ok();
+        self.start(on.0)
+    }
+}
+
+impl Handler<ServeWhenFree> for Front {
+    type Result = ();
+
+    fn handle(&mut self, when: ServeWhenFree, context: &mut Self::Context) {
+        self.wanted = Some(when.0);
+        self.try_bind(when.0, context, RETRY_PERIOD, None);
+    }
+}
+
+impl Handler<VerifyConfig> for Front {
+    type Result = Result<(), FieldProblem>;
+
+    fn handle(&mut self, verify: VerifyConfig, _: &mut Self::Context) -> Self::Result {
+        self.prepared = None;
+        let address = (self.role.address)(&verify.new);
+        if self.wanted == Some(address) {
+            return Ok(());
+        }
+        match self.running.as_ref().map(|(running, _)| *running) {
+            Some(running) if overlaps(running, address) => Ok(()),
+            _ => match bind(address) {
+                Ok(listener) => {
+                    self.prepared = Some((address, listener));
+                    Ok(())
+                }
+                Err(error) => Err(FieldProblem::new(
+                    self.role.field,
+                    "cannot_listen",
+                    format!("không mở được {address}: {error}"),
+                    format!("cannot listen on {address}: {error}"),
+                )),
+            },
+        }
+    }
+}
+
+impl Handler<AbandonConfig> for Front {
+    type Result = ();
+
+    fn handle(&mut self, _: AbandonConfig, _: &mut Self::Context) {
+        self.prepared = None;
+    }
+}
+
+impl Handler<ConfigChanged> for Front {
+    type Result = ();
+
+    fn handle(&mut self, changed: ConfigChanged, context: &mut Self::Context) {
+        let address = (self.role.address)(&changed.new);
+        self.wanted = Some(address);
+        let prepared = self.prepared.take().filter(|(bound, _)| *bound == address);
+        if self.running.as_ref().is_some_and(|(running, _)| *running == address) {
+            return;
+        }
+        self.retire();
+        // A failure is logged and shown, and tried again.
+        let started = prepared.is_some_and(|(_, listener)| self.start(listener).is_ok());
+        if !started {
+            self.try_bind(address, context, MOVE_PAUSE, Some(MOVE_TRIES));
+        }
+    }
+}
+
+impl Handler<StopServing> for Front {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: StopServing, _: &mut Self::Context) -> Self::Result {
+        self.stopped = true;
+        match self.running.take() {
+            Some((_, handle)) => Box::pin(handle.stop(true)),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What handlers reach: the parts of the running central, shared by all workers, and the worker's own gateway.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use actix::Addr;
+use tokio::sync::Mutex;
+
+use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
+use crate::actors::db_reader::Readers;
+use crate::actors::db_writer::{DbWriter, WriterView};
+use crate::actors::edge_gateway::EdgeGateway;
+use crate::actors::in_flight::InFlight;
+use crate::actors::mesh_view::MeshDoor;
+use crate::actors::supervise::{Faults, Handle};
+use crate::config::model::Config;
+use crate::domain::direction::Direction;
+use crate::domain::time::SiteZone;
+use crate::ops::clock::Clock;
+use crate::ops::metrics::Metrics;
+
+/// The running central, as the HTTP side sees it.
+pub struct Shared {
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub writer: Addr<DbWriter>,
+    pub writer_view: Arc<WriterView>,
+    pub readers: Readers,
+    pub mesh: MeshDoor,
+    pub metrics: Arc<Metrics>,
+    pub in_flight: Arc<InFlight>,
+    pub clock: Clock,
+    pub started: Instant,
+    /// Set when the central begins to stop: new work is refused.
+    pub stopping: AtomicBool,
+    /// What the settings file said wrong at the start, if we run on the kept copy.
+    pub broken_config: Option<String>,
+    /// Only when started for tests of supervision.
+    pub faults: Option<Faults>,
+    /// When a commit was last tried for `/readyz`, and what came of it.
+    pub last_probe: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
+
+    #[must_use]
+    pub fn zone(&self) -> SiteZone {
+        self.config.borrow().site.time_zone.clone()
+    }
+
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// One HTTP worker's view.
+pub struct Worker {
+    pub gateway: Handle<EdgeGateway>,
+    pub shared: Arc<Shared>,
+}
+
+impl Worker {
+    #[must_use]
+    pub fn zone(&self) -> SiteZone {
+        self.shared.zone()
+    }
+
+    /// The registered lane of an edge.
+    #[must_use]
+    pub fn lane(&self, edge_id: &str) -> Option<Direction> {
+        self.shared.config.borrow().lane(edge_id)
+    }
+}
