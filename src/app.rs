@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,18 +16,21 @@ use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Flush, WriterView};
 use crate::actors::in_flight::InFlight;
 use crate::actors::ledger_core::LedgerCore;
-use crate::actors::mesh_view::{LeaveMesh, NoMesh};
+use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
 use crate::http::api;
-use crate::http::server::{Front, Listening, ServeOn, StopServing, bind};
+use crate::http::p2p_server;
+use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
+use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::ledger::{Context, Ledger};
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 use crate::ops::{disk, log_format, signals};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
+use crate::wire::encode::Encoder;
 
 /// How long each step of a stop may take; together less than 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -71,6 +75,8 @@ pub enum Ending {
 pub struct App {
     shared: Arc<Shared>,
     api: Addr<Front>,
+    p2p: Addr<Front>,
+    mesh: Mesh,
     listening: Listening,
     writer_thread: Arbiter,
     fatals: mpsc::UnboundedReceiver<Fatal>,
@@ -120,8 +126,20 @@ impl App {
         let kept = Keepsake::new(config_file, config);
         let view = kept.view();
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
-        let mesh = NoMesh::start(view.clone(), clock.now_ms());
         register_faults(&faults, &writer, &readers, &keeper);
+        let p2p_listening = Listening::default();
+        let listening = p2p_listening.clone();
+        let mesh = mesh_wiring::start(MeshParts {
+            around: around.clone(),
+            config: view.clone(),
+            keeper: keeper.clone(),
+            writer: writer.clone(),
+            readers: readers.clone(),
+            clock,
+            instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
+            listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
+            faults: test_faults.then(|| faults.clone()),
+        });
 
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
         let shared = Arc::new(Shared {
@@ -130,7 +148,7 @@ impl App {
             writer: writer.clone(),
             writer_view,
             readers,
-            mesh,
+            mesh: mesh.door(),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
             clock,
@@ -159,10 +177,19 @@ impl App {
         ] {
             keeper.addr().do_send(Concerns(participant));
         }
+        let entrance = PeerEntrance { registry: mesh.registry.clone(), encoder: frame_encoder(view.clone(), clock) };
+        let p2p = Front::new(p2p_server::role(entrance), p2p_listening).start();
+        keeper.addr().do_send(Concerns(Participant {
+            name: "p2p",
+            verify: Some((p2p.clone().recipient(), p2p.clone().recipient())),
+            changed: p2p.clone().recipient(),
+        }));
+        // A P2P port that somebody else has never stops the gates: it is tried until it can be had.
+        p2p.do_send(ServeWhenFree(p2p_server::address(&view.borrow())));
         let started = api.send(ServeOn(listener)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
-        Ok(Self { shared, api, listening, writer_thread, fatals })
+        Ok(Self { shared, api, p2p, mesh, listening, writer_thread, fatals })
     }
 
     /// Where the API listens now.
@@ -198,12 +225,15 @@ impl App {
         info!(event = "stopping", reason = reason.as_str(); "stopping");
         let started = Instant::now();
         self.shared.stopping.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave.send(LeaveMesh)).await.is_err() {
+        if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave()).await.is_err() {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }
-        if tokio::time::timeout(SERVER_TIMEOUT, self.api.send(StopServing)).await.is_err() {
-            warn!(event = "stop_slow", part = "api"; "not everything ended in time");
+        let servers = async { tokio::join!(self.p2p.send(StopServing), self.api.send(StopServing)) };
+        if tokio::time::timeout(SERVER_TIMEOUT, servers).await.is_err() {
+            warn!(event = "stop_slow", part = "servers"; "not everything ended in time");
         }
+        // Its last handles: the links' sockets are closed by now.
+        drop(self.mesh);
         match tokio::time::timeout(FLUSH_TIMEOUT, self.shared.writer.send(Flush)).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(reason))) => {
@@ -230,6 +260,14 @@ fn register_faults(
     let readers = readers.clone();
     faults.register_fn("db_reader", move || readers.inject_panic());
     faults.register("config_keeper", keeper.clone());
+}
+
+/// Writes the few frames that are sent before a link exists, in this central's name.
+fn frame_encoder(config: ConfigView, clock: Clock) -> FrameEncoder {
+    Arc::new(move |frame| {
+        let central = config.borrow().this_central.id.clone();
+        Encoder::new(central).encode(clock.now_ms(), frame)
+    })
 }
 
 fn in_flight_limit(config: &ConfigView) -> usize {

@@ -27,7 +27,7 @@ use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::settings::Settings;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
-use crate::replication::log::Run;
+use crate::replication::log::{Head, Run};
 
 /// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
 pub const MAX_BATCH_EVENTS: usize = 1000;
@@ -68,7 +68,30 @@ pub struct DecideAll(pub Vec<Decide>);
 #[rtype(result = "()")]
 pub struct Committed {
     pub runs: Arc<[Run]>,
+    /// The log this process writes, once it has one.
+    pub own_log: Option<LogId>,
 }
+
+/// What is held durably now. Asked after [`AnnounceTo`], nothing is missed in between.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Heads")]
+pub struct AskHeads;
+
+/// How far every log is held.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Heads {
+    pub heads: Vec<(LogId, Head)>,
+    pub own_log: Option<LogId>,
+    /// The digest of the history made of them, 64 hex digits.
+    pub digest: String,
+    /// The number of events held, of all logs.
+    pub events: u64,
+}
+
+/// The own log is not ours alone any more: the next own event starts a new one.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StartNewEpoch;
 
 /// Who hears of commits from now on.
 #[derive(Debug, Message)]
@@ -123,6 +146,8 @@ impl HeldSettings {
 pub struct Decided {
     pub outcomes: Vec<Outcome>,
     pub committed: Vec<Run>,
+    /// The log this process writes, once it has one.
+    pub own_log: Option<LogId>,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
     pub failure: Option<String>,
     pub cars_inside: u64,
@@ -145,6 +170,9 @@ pub trait Core: Send {
     /// Why nothing can be committed now.
     fn probe(&mut self) -> Result<(), String>;
     fn settings(&self) -> HeldSettings;
+    fn heads(&self) -> Heads;
+    /// Never continues the current own log.
+    fn start_new_epoch(&mut self);
     /// The own id or the site's zone changed: events authored from now on carry them.
     fn reconfigure(&mut self, central: &CentralId, zone: &SiteZone);
     /// Writes everything back and closes the disk.
@@ -298,7 +326,7 @@ impl DbWriter {
         if let Some(listener) = &self.listener
             && !decided.committed.is_empty()
         {
-            listener.do_send(Committed { runs: decided.committed.into() });
+            listener.do_send(Committed { runs: decided.committed.into(), own_log: decided.own_log });
         }
         self.metrics.wal_bytes.set(i64::try_from(self.core.make_room()).unwrap_or(i64::MAX));
         self.metrics.writer_queue.set(i64::try_from(self.queued()).unwrap_or(i64::MAX));
@@ -396,6 +424,22 @@ impl Handler<ConfigChanged> for DbWriter {
             }
             self.core.reconfigure(&changed.new.this_central.id, &changed.new.site.time_zone);
         }
+    }
+}
+
+impl Handler<AskHeads> for DbWriter {
+    type Result = MessageResult<AskHeads>;
+
+    fn handle(&mut self, _: AskHeads, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.core.heads())
+    }
+}
+
+impl Handler<StartNewEpoch> for DbWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: StartNewEpoch, _: &mut Self::Context) {
+        self.core.start_new_epoch();
     }
 }
 

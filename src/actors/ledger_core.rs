@@ -7,7 +7,7 @@ use crate::ledger::job::Job;
 use crate::ledger::transaction::Now;
 use crate::store::writer::Writer;
 
-use super::db_writer::{Core, Decided, HeldSettings};
+use super::db_writer::{Core, Decided, Heads, HeldSettings};
 
 /// The real [`Core`]. `None` once closed.
 pub struct LedgerCore {
@@ -30,6 +30,7 @@ impl Core for LedgerCore {
             return Decided {
                 outcomes: Vec::new(),
                 committed: Vec::new(),
+                own_log: None,
                 failure: Some(CLOSED.into()),
                 cars_inside: 0,
             };
@@ -38,6 +39,7 @@ impl Core for LedgerCore {
         Decided {
             outcomes: processed.outcomes,
             committed: processed.committed,
+            own_log: ledger.own_log().cloned(),
             failure: processed.failure,
             cars_inside: ledger.inside().len() as u64,
         }
@@ -63,6 +65,22 @@ impl Core for LedgerCore {
 
     fn settings(&self) -> HeldSettings {
         self.ledger.as_ref().map(|ledger| HeldSettings::of(ledger.settings())).unwrap_or_default()
+    }
+
+    fn heads(&self) -> Heads {
+        let Some(ledger) = &self.ledger else { return Heads::default() };
+        Heads {
+            heads: ledger.heads().map(|(log, head)| (log.clone(), *head)).collect(),
+            own_log: ledger.own_log().cloned(),
+            digest: ledger.digest().to_string(),
+            events: ledger.events(),
+        }
+    }
+
+    fn start_new_epoch(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.start_new_epoch();
+        }
     }
 
     fn reconfigure(&mut self, central: &CentralId, zone: &SiteZone) {

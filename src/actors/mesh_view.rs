@@ -1,10 +1,11 @@
 //! What the mesh can be asked from outside: its state, and a test of one link. The messages between the HTTP side and
 //! whoever runs the links; neither knows the other.
 
-use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
+use std::sync::Arc;
+
+use actix::{MailboxError, Message, Recipient};
 use serde::Serialize;
 
-use super::config_keeper::ConfigView;
 use crate::domain::ids::{CentralId, LogId};
 
 /// What is the state of the mesh, as this central sees it?
@@ -38,6 +39,10 @@ pub struct MeshStatus {
     /// Frames since the start.
     pub messages_sent: u64,
     pub messages_received: u64,
+    /// The digest of the history, 64 hex digits: equal where the same events are held. `None`: unknown just now.
+    pub digest: Option<String>,
+    /// Events held, of all logs.
+    pub events: u64,
     pub peers: Vec<PeerStatus>,
     pub logs: Vec<LogStatus>,
 }
@@ -55,6 +60,8 @@ pub struct PeerStatus {
     pub since_ms: i64,
     /// Why it is not connected, in words.
     pub reason: Option<String>,
+    /// The next dial, Unix ms, while there is no link.
+    pub next_attempt_ms: Option<i64>,
     /// The last frame or pong, Unix ms.
     pub last_heard_ms: Option<i64>,
     pub round_trip_ms: Option<f64>,
@@ -100,69 +107,38 @@ pub struct LinkTestStep {
     pub detail: String,
 }
 
-/// The way to whoever runs the links.
-#[derive(Debug, Clone)]
+/// A way to somebody that stays right when that somebody is built anew.
+pub type Way<M> = Arc<dyn Fn() -> Recipient<M> + Send + Sync>;
+
+/// The way to whoever runs the links. Cheap to clone.
+#[derive(Clone)]
 pub struct MeshDoor {
-    pub status: Recipient<AskMesh>,
-    pub test: Recipient<TestLink>,
-    pub leave: Recipient<LeaveMesh>,
+    status: Way<AskMesh>,
+    test: Way<TestLink>,
+    leave: Way<LeaveMesh>,
 }
 
-/// A central without links: it shows its configured peers as what they are, not connected.
-pub struct NoMesh {
-    config: ConfigView,
-    since_ms: i64,
-}
-
-impl NoMesh {
-    /// Starts it and gives the way to it.
+impl MeshDoor {
     #[must_use]
-    pub fn start(config: ConfigView, since_ms: i64) -> MeshDoor {
-        let addr = Actor::start(Self { config, since_ms });
-        MeshDoor { status: addr.clone().recipient(), test: addr.clone().recipient(), leave: addr.recipient() }
+    pub fn new(status: Way<AskMesh>, test: Way<TestLink>, leave: Way<LeaveMesh>) -> Self {
+        Self { status, test, leave }
     }
-}
 
-impl Actor for NoMesh {
-    type Context = Context<Self>;
-}
-
-impl Handler<AskMesh> for NoMesh {
-    type Result = MessageResult<AskMesh>;
-
-    fn handle(&mut self, _: AskMesh, _: &mut Self::Context) -> Self::Result {
-        let config = self.config.borrow();
-        let peers = config.peer_centrals.iter().map(|peer| PeerStatus {
-            id: peer.id.clone(),
-            ip: peer.ip.to_string(),
-            port: peer.p2p_port,
-            connected: false,
-            state: "idle".into(),
-            since_ms: self.since_ms,
-            reason: Some("this central runs without links".into()),
-            last_heard_ms: None,
-            round_trip_ms: None,
-            clock_offset_ms: None,
-            unacked_bytes: 0,
-            we_lack_events: None,
-            it_lacks_events: None,
-        });
-        MessageResult(MeshStatus { peers: peers.collect(), ..MeshStatus::default() })
+    /// # Errors
+    /// Whoever runs the links is just being built anew.
+    pub async fn status(&self) -> Result<MeshStatus, MailboxError> {
+        (self.status)().send(AskMesh).await
     }
-}
 
-impl Handler<TestLink> for NoMesh {
-    type Result = Result<LinkTest, UnknownPeer>;
-
-    fn handle(&mut self, test: TestLink, _: &mut Self::Context) -> Self::Result {
-        let config = self.config.borrow();
-        config.peer(&test.peer).ok_or(UnknownPeer)?;
-        Ok(LinkTest { ok: false, steps: Vec::new(), round_trip_ms: None, clock_offset_ms: None })
+    /// # Errors
+    /// As [`MeshDoor::status`].
+    pub async fn test(&self, peer: CentralId) -> Result<Result<LinkTest, UnknownPeer>, MailboxError> {
+        (self.test)().send(TestLink { peer }).await
     }
-}
 
-impl Handler<LeaveMesh> for NoMesh {
-    type Result = ();
-
-    fn handle(&mut self, _: LeaveMesh, _: &mut Self::Context) {}
+    /// # Errors
+    /// As [`MeshDoor::status`].
+    pub async fn leave(&self) -> Result<(), MailboxError> {
+        (self.leave)().send(LeaveMesh).await
+    }
 }

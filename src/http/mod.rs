@@ -7,6 +7,7 @@
 //! | [`edges`], [`parking`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
+//! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
 pub mod api;
@@ -15,6 +16,7 @@ pub mod edges;
 pub mod error;
 pub mod health;
 pub mod p2p;
+pub mod p2p_server;
 pub mod pages;
 pub mod parking;
 pub mod query;
@@ -22,3 +24,4 @@ pub mod routes;
 pub mod server;
 pub mod state;
 pub mod view;
+pub mod ws_peer;

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused, Saved};
 use crate::actors::db_reader::ReadError;
-use crate::actors::mesh_view::{AskMesh, MeshStatus, PeerStatus, TestLink};
+use crate::actors::mesh_view::{MeshStatus, PeerStatus};
 use crate::config::model::Config;
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
@@ -106,6 +106,8 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         "messages_sent": mesh.messages_sent,
         "messages_received": mesh.messages_received,
         "peers": peers,
+        "digest": mesh.digest,
+        "events": mesh.events,
         "listening": mesh.listening,
         "listen_error": mesh.listen_error,
         "logs": logs,
@@ -153,7 +155,7 @@ pub async fn test_connection(
     if worker.shared.config().peer(&peer).is_none() {
         return Err(unknown());
     }
-    let test = worker.shared.mesh.test.send(TestLink { peer });
+    let test = worker.shared.mesh.test(peer);
     let failed =
         || ApiError::bad_request("peer_unreachable", format!("Failed to send message to {id}. Peer may be offline."));
     match tokio::time::timeout(TEST_TIMEOUT, test).await {
@@ -184,7 +186,7 @@ async fn change(shared: &Shared, edit: Edit, version: Option<String>) -> Result<
 
 /// Tells when nobody answers.
 async fn ask_mesh(shared: &Shared) -> Option<MeshStatus> {
-    tokio::time::timeout(MESH_TIMEOUT, shared.mesh.status.send(AskMesh)).await.ok()?.ok()
+    tokio::time::timeout(MESH_TIMEOUT, shared.mesh.status()).await.ok()?.ok()
 }
 
 fn peer_json(peer: &PeerStatus, zone: &SiteZone) -> Value {

@@ -1,5 +1,7 @@
 //! The digest of a projection: a sum of hashes, so that a changed row costs one subtraction and one addition.
 
+use std::fmt;
+
 /// A number modulo 2^256. The order of additions does not matter; adding and subtracting one hash cancel out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Digest([u64; 4]);
@@ -43,6 +45,13 @@ impl Digest {
             *limb = difference;
             borrow = first || second;
         }
+    }
+}
+
+impl fmt::Display for Digest {
+    /// 64 hex digits, most significant first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().rev().try_for_each(|limb| write!(f, "{limb:016x}"))
     }
 }
 

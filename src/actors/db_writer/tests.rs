@@ -12,6 +12,12 @@ struct Fake {
 }
 
 impl Core for Fake {
+    fn heads(&self) -> Heads {
+        Heads::default()
+    }
+
+    fn start_new_epoch(&mut self) {}
+
     fn process(&mut self, jobs: Vec<Job>, _: i64, _: Option<i64>, _: Epoch) -> Decided {
         let _ = self.batches.send(jobs.len());
         let mut committed = Vec::new();
@@ -28,7 +34,7 @@ impl Core for Fake {
             });
         }
         let failure = self.fail.then(|| "disk full".to_owned());
-        Decided { outcomes, committed, failure, cars_inside: 3 }
+        Decided { outcomes, committed, own_log: None, failure, cars_inside: 3 }
     }
 
     fn probe(&mut self) -> Result<(), String> {

@@ -1,0 +1,176 @@
+//! Dialling a peer: resolve, connect, upgrade, and a task that carries frames until either side ends.
+
+use std::time::Duration;
+
+use actix::Recipient;
+use actix_http::ws::{self, CloseCode, CloseReason, Frame, Message};
+use actix_service::ServiceExt;
+use actix_tls::connect::{Connection, Connector as TcpConnector, ConnectorService};
+use awc::http::Uri;
+use awc::http::header::SEC_WEBSOCKET_PROTOCOL;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::socket::{FromSocket, Socket, SocketEvent, ToSocket, ping_number};
+use crate::replication::peer::output::SocketId;
+use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
+
+/// Longest text of a close frame, in characters: 123 bytes are allowed, and one may take four.
+const MAX_CLOSE_CHARS: usize = 30;
+
+/// Where a peer listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// An IP address or a host name.
+    pub host: String,
+    pub port: u16,
+}
+
+impl PeerAddress {
+    /// The URL its WebSocket is at.
+    #[must_use]
+    pub fn url(&self) -> String {
+        if self.host.contains(':') {
+            format!("ws://[{}]:{}/", self.host, self.port)
+        } else {
+            format!("ws://{}:{}/", self.host, self.port)
+        }
+    }
+}
+
+/// Why a dial came to nothing, for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    #[error("no answer within {0} ms")]
+    TimedOut(u64),
+    #[error("{0}")]
+    Failed(String),
+    #[error("something answers there, but it is not a central of ours (no subprotocol {SUBPROTOCOL})")]
+    NotOurs,
+}
+
+/// A dialled socket that nobody has spoken on yet.
+pub type Upgraded = actix_codec::Framed<awc::BoxedSocket, ws::Codec>;
+
+/// Connects and upgrades. Must run on the thread that will use the socket.
+///
+/// # Errors
+/// [`DialError`]
+pub async fn upgrade(address: &PeerAddress, timeout_ms: u64) -> Result<Upgraded, DialError> {
+    let timeout = Duration::from_millis(timeout_ms);
+    let client = awc::Client::builder()
+        .connector(awc::Connector::new().connector(without_delay()).timeout(timeout))
+        .timeout(timeout)
+        .max_http_version(awc::http::Version::HTTP_11)
+        .finish();
+    let request = client.ws(address.url()).protocols([SUBPROTOCOL]).max_frame_size(MAX_FRAME_BYTES);
+    let answered = tokio::time::timeout(timeout, request.connect()).await;
+    let (response, socket) =
+        answered.map_err(|_| DialError::TimedOut(timeout_ms))?.map_err(|error| DialError::Failed(error.to_string()))?;
+    let protocol = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
+    if protocol.is_none_or(|protocol| protocol.as_bytes() != SUBPROTOCOL.as_bytes()) {
+        return Err(DialError::NotOurs);
+    }
+    Ok(socket)
+}
+
+/// awc's own way to connect, with Nagle's algorithm off: a small frame must not wait for the acknowledgement of the
+/// one before.
+fn without_delay() -> impl actix_service::Service<
+    actix_tls::connect::ConnectInfo<Uri>,
+    Response = Connection<Uri, TcpStream>,
+    Error = actix_tls::connect::ConnectError,
+> + Clone {
+    let connector: ConnectorService = TcpConnector::default().service();
+    connector.map(|connection: Connection<Uri, TcpStream>| {
+        // Without it the link works, only slower.
+        drop(connection.io_ref().set_nodelay(true));
+        connection
+    })
+}
+
+/// Starts the task that carries frames, and returns the writing end.
+///
+/// A frame is handed over before the next is read: who sends faster than the link works is slowed by TCP.
+#[must_use]
+pub fn carry(mut upgraded: Upgraded, socket: SocketId, to: Recipient<FromSocket>) -> Socket {
+    let (writer, mut to_write) = mpsc::unbounded_channel();
+    super::supervise::spawn(async move {
+        let ended = loop {
+            let step = tokio::select! {
+                command = to_write.recv() => write(&mut upgraded, command).await,
+                frame = upgraded.next() => match read(&mut upgraded, frame).await {
+                    Ok(Some(event)) => hand_over(&to, FromSocket { socket, event }).await,
+                    Ok(None) => Ok(()),
+                    Err(ended) => Err(ended),
+                },
+            };
+            if let Err(ended) = step {
+                break ended;
+            }
+        };
+        // Who no longer listens needs no telling.
+        let _told = to.send(FromSocket { socket, event: SocketEvent::Closed(ended) }).await;
+    });
+    Socket::dialled(writer)
+}
+
+async fn hand_over(to: &Recipient<FromSocket>, event: FromSocket) -> Result<(), String> {
+    to.send(event).await.map_err(|_| "link ended".to_owned())
+}
+
+/// Writes one command. `Err`: the socket is over, and why.
+async fn write(upgraded: &mut Upgraded, command: Option<ToSocket>) -> Result<(), String> {
+    let (message, last) = match command {
+        Some(ToSocket::Text(text)) => (Message::Text(text.into()), None),
+        Some(ToSocket::Ping(number)) => (Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())), None),
+        Some(ToSocket::Close { code, reason }) => (Message::Close(Some(close_reason(code, &reason))), Some(reason)),
+        None => return Err("link ended".to_owned()),
+    };
+    upgraded.send(message).await.map_err(|error| error.to_string())?;
+    last.map_or(Ok(()), Err)
+}
+
+/// What a frame means to the link; `None`: nothing but that the peer lives, which its next pong will say too.
+async fn read(
+    upgraded: &mut Upgraded,
+    frame: Option<Result<Frame, ws::ProtocolError>>,
+) -> Result<Option<SocketEvent>, String> {
+    match frame {
+        Some(Ok(Frame::Text(text))) => Ok(Some(SocketEvent::Text(text))),
+        Some(Ok(Frame::Pong(payload))) => Ok(ping_number(&payload).map(SocketEvent::Pong)),
+        Some(Ok(Frame::Ping(payload))) => {
+            upgraded.send(Message::Pong(payload)).await.map_err(|error| error.to_string())?;
+            Ok(None)
+        }
+        Some(Ok(Frame::Close(reason))) => Err(closed_by_peer(reason)),
+        Some(Ok(Frame::Binary(_) | Frame::Continuation(_))) => {
+            let reason = "only whole text frames are spoken here";
+            drop(upgraded.send(Message::Close(Some(close_reason(CloseCode::Unsupported.into(), reason)))).await);
+            Err(reason.to_owned())
+        }
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("the connection was lost".to_owned()),
+    }
+}
+
+/// A close frame's content. Its text is bounded by the protocol: 123 bytes.
+#[must_use]
+pub fn close_reason(code: u16, reason: &str) -> CloseReason {
+    let short: String = reason.chars().take(MAX_CLOSE_CHARS).collect();
+    CloseReason { code: CloseCode::from(code), description: Some(short) }
+}
+
+/// The peer's goodbye, for people.
+#[must_use]
+pub fn closed_by_peer(reason: Option<CloseReason>) -> String {
+    match reason {
+        Some(CloseReason { code, description: Some(text) }) if !text.is_empty() => {
+            format!("closed by the peer: {text} ({})", u16::from(code))
+        }
+        Some(CloseReason { code, .. }) => format!("closed by the peer ({})", u16::from(code)),
+        None => "closed by the peer".to_owned(),
+    }
+}

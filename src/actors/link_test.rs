@@ -1,0 +1,115 @@
+//! "Test connection": really connects, step by step, and says which step failed and why.
+//!
+//! Resolve, TCP and WebSocket are tried on a socket of their own, closed before anyone introduces himself, so that a
+//! working link is not disturbed. Handshake, round trip and clock offset are those of the link itself, which is made to
+//! dial at once if it is down.
+
+use std::time::{Duration, Instant};
+
+use super::dial::{self, PeerAddress};
+use super::mesh_view::{LinkTest, LinkTestStep};
+use super::peer_link::{AskLink, PeerLink, RetryNow};
+use super::supervise::Handle;
+use crate::replication::peer::status::{LinkState, PeerStatus};
+
+/// Connecting gets as long as a link's own dial.
+const CONNECT_TIMEOUT_MS: u64 = 2_000;
+/// The link gets this long to shake hands and to measure one round trip.
+const LINK_TIMEOUT: Duration = Duration::from_secs(6);
+/// How often the link is asked meanwhile.
+const ASK_PERIOD: Duration = Duration::from_millis(50);
+
+#[derive(Default)]
+struct Steps(Vec<LinkTestStep>);
+
+impl Steps {
+    fn note(&mut self, step: &'static str, since: Instant, result: Result<String, String>) -> bool {
+        let took_ms = since.elapsed().as_secs_f64() * 1_000.0;
+        let ok = result.is_ok();
+        self.0.push(LinkTestStep { step, ok, took_ms, detail: result.unwrap_or_else(|error| error) });
+        ok
+    }
+
+    fn failed(self) -> LinkTest {
+        LinkTest { ok: false, steps: self.0, round_trip_ms: None, clock_offset_ms: None }
+    }
+}
+
+/// Tries the connection to a peer.
+pub async fn run(address: PeerAddress, link: Handle<PeerLink>) -> LinkTest {
+    let mut steps = Steps::default();
+    let since = Instant::now();
+    let resolved = resolve(&address).await;
+    let first = resolved.as_ref().ok().copied();
+    if !steps.note("resolve", since, resolved.map(|address| address.ip().to_string())) {
+        return steps.failed();
+    }
+    let since = Instant::now();
+    let connected = match first {
+        Some(address) => connect(address).await,
+        None => Err("no address".to_owned()),
+    };
+    if !steps.note("tcp", since, connected.map(|()| format!("port {} is open", address.port))) {
+        return steps.failed();
+    }
+    let since = Instant::now();
+    let upgraded = dial::upgrade(&address, CONNECT_TIMEOUT_MS).await;
+    let upgraded = upgraded.map(|_| "a central of ours answers".to_owned()).map_err(|error| error.to_string());
+    if !steps.note("websocket", since, upgraded) {
+        return steps.failed();
+    }
+    let since = Instant::now();
+    link.addr().do_send(RetryNow);
+    let status = match linked(&link, |status| status.state == LinkState::Connected).await {
+        Ok(status) => status,
+        Err(reason) => {
+            steps.note("handshake", since, Err(reason));
+            return steps.failed();
+        }
+    };
+    steps.note("handshake", since, Ok(format!("linked with {}", status.peer)));
+    let since = Instant::now();
+    match linked(&link, |status| status.round_trip_ms.is_some()).await {
+        Ok(status) => {
+            let round_trip_ms = status.round_trip_ms.unwrap_or_default();
+            steps.note("round_trip", since, Ok(format!("{round_trip_ms} ms")));
+            #[expect(clippy::cast_precision_loss, reason = "a round trip is far below 2^52 ms")]
+            let round_trip_ms = Some(round_trip_ms as f64);
+            LinkTest { ok: true, steps: steps.0, round_trip_ms, clock_offset_ms: status.clock_offset_ms }
+        }
+        Err(reason) => {
+            steps.note("round_trip", since, Err(reason));
+            steps.failed()
+        }
+    }
+}
+
+async fn resolve(address: &PeerAddress) -> Result<std::net::SocketAddr, String> {
+    let looked_up = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
+    let mut found = looked_up.map_err(|error| format!("cannot resolve {}: {error}", address.host))?;
+    found.next().ok_or_else(|| format!("{} has no address", address.host))
+}
+
+async fn connect(address: std::net::SocketAddr) -> Result<(), String> {
+    let timeout = Duration::from_millis(CONNECT_TIMEOUT_MS);
+    match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {CONNECT_TIMEOUT_MS} ms")),
+    }
+}
+
+/// Waits until the link's status is as wanted; else what it last complained of.
+async fn linked(link: &Handle<PeerLink>, wanted: impl Fn(&PeerStatus) -> bool) -> Result<PeerStatus, String> {
+    let deadline = Instant::now() + LINK_TIMEOUT;
+    loop {
+        let status = link.addr().send(AskLink).await.map_err(|_| "the link was restarted meanwhile".to_owned())?;
+        if wanted(&status) {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            return Err(status.last_error.unwrap_or_else(|| "no answer to our HELLO".to_owned()));
+        }
+        tokio::time::sleep(ASK_PERIOD).await;
+    }
+}

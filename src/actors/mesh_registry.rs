@@ -1,0 +1,378 @@
+//! Who should be linked, and the one who tells the links what was committed.
+//!
+//! - It holds one supervised [`PeerLink`] per configured peer and changes them when the settings change.
+//! - Every commit passes here: first [`SharedHave`] is brought up to date, then the links and the coordinator hear of it.
+//! - Inbound sockets are admitted here ([`super::admission`]) and handed to their link.
+//!
+//! The links outlive it: a new registry finds them in [`RegistryContext::links`] and asks the writer what it missed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use log::{info, warn};
+
+use super::admission::{Admitted, Knock, admit};
+use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
+use super::db_writer::{AnnounceTo, AskHeads, Committed, DbWriter, Heads, HeardFrom, SkewMeasured};
+use super::dial::PeerAddress;
+use super::link_test;
+use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use super::mesh_view::{AskMesh, LeaveMesh, MeshStatus, TestLink, UnknownPeer};
+use super::peer_link::{Adopt, Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, Say, log_alarm};
+use super::socket::Socket;
+use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
+use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
+use crate::config::model::PeerCentral;
+use crate::domain::ids::{CentralId, LogId};
+use crate::replication::backoff::BackoffRange;
+use crate::replication::committed::CommittedRun;
+use crate::replication::handshake::{HelloRefusal, Identity};
+use crate::replication::log::Head;
+use crate::replication::peer::PeerSettings;
+use crate::replication::peer::output::{Alarm, PeerReport};
+use crate::wire::frame::Heartbeat;
+
+/// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
+/// 30 s.
+const SURVEY_PERIOD: Duration = Duration::from_secs(10);
+/// How often the peers that sent something are noted in the database.
+const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// One peer that should be linked.
+pub struct Link {
+    pub config: PeerCentral,
+    pub handle: Handle<PeerLink>,
+}
+
+pub type Links = Rc<RefCell<BTreeMap<CentralId, Link>>>;
+
+/// What a registry needs from its surroundings, and what outlives it. Cheap to clone.
+#[derive(Clone)]
+pub struct RegistryContext {
+    pub around: Surroundings,
+    pub identity: Rc<RefCell<Identity>>,
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub have: SharedHave,
+    pub clock: MeshClock,
+    pub numbers: SocketNumbers,
+    pub links: Links,
+    pub reports: Door<Reported>,
+    pub alarms: Door<Alarm>,
+    pub reader: RunReader,
+    pub writer: Addr<DbWriter>,
+    pub coordinator: Handle<SyncCoordinator>,
+    /// Where the P2P port is bound, or why it is not.
+    pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
+    /// Only when started for tests of supervision.
+    pub faults: Option<Faults>,
+}
+
+impl RegistryContext {
+    /// The way from the coordinator to the links. They live on this thread, as long as they are configured.
+    #[must_use]
+    pub fn commands(links: &Links) -> Door<ToPeer> {
+        let (door, links) = (Door::default(), links.clone());
+        door.lead_to(move |command: ToPeer| {
+            if let Some(link) = links.borrow().get(&command.peer) {
+                link.handle.addr().do_send(command);
+            }
+        });
+        door
+    }
+
+    /// What a new coordinator rings: all links report anew.
+    #[must_use]
+    pub fn coordinator_started(links: &Links) -> Door<()> {
+        let (door, links) = (Door::default(), links.clone());
+        door.lead_to(move |()| {
+            for link in links.borrow().values() {
+                link.handle.addr().do_send(CoordinatorRestarted);
+            }
+        });
+        door
+    }
+}
+
+/// An alarm of a link or of the coordinator.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Raise(pub Alarm);
+
+pub struct MeshRegistry {
+    context: RegistryContext,
+    /// Sent something since the sync state was last noted.
+    heard_from: BTreeSet<CentralId>,
+}
+
+impl MeshRegistry {
+    #[must_use]
+    pub fn new(context: RegistryContext) -> Self {
+        Self { context, heard_from: BTreeSet::new() }
+    }
+
+    /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
+    fn follow_config(&self) {
+        let config = self.context.config.borrow().clone();
+        let mut links = self.context.links.borrow_mut();
+        let stale: Vec<CentralId> = links
+            .iter()
+            .filter(|(id, link)| config.peer(id).is_none_or(|peer| *peer != link.config))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in stale {
+            if let Some(link) = links.remove(&id) {
+                link.handle.addr().do_send(Leave);
+                info!(event = "peer_unlinked", peer = id.as_str(); "peer is no longer linked, or linked anew");
+            }
+        }
+        for peer in &config.peer_centrals {
+            if !links.contains_key(&peer.id) {
+                links.insert(peer.id.clone(), self.link_to(peer));
+            }
+        }
+    }
+
+    fn link_to(&self, peer: &PeerCentral) -> Link {
+        let tuning = self.context.config.borrow().tuning;
+        let name = format!("peer_link:{}", peer.id);
+        let settings = PeerSettings {
+            own: self.context.identity.borrow().clone(),
+            peer: peer.id.clone(),
+            dial_backoff: BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms },
+        };
+        let base = LinkContext {
+            settings,
+            address: PeerAddress { host: peer.ip.to_string(), port: peer.p2p_port },
+            have: self.context.have.clone(),
+            clock: self.context.clock,
+            numbers: self.context.numbers.clone(),
+            reports: self.context.reports.clone(),
+            alarms: self.context.alarms.clone(),
+            reader: self.context.reader.clone(),
+            link_in_use: Rc::new(Cell::new(None)),
+            seed: 0,
+        };
+        let handle = supervise::start(&self.context.around, name.clone(), move || {
+            // Without random numbers the jitter is only less random.
+            PeerLink::new(LinkContext { seed: getrandom::u64().unwrap_or_default(), ..base.clone() })
+        });
+        if let Some(faults) = &self.context.faults {
+            faults.register(name, handle.clone());
+        }
+        Link { config: peer.clone(), handle }
+    }
+
+    fn handles(&self) -> Vec<(CentralId, PeerCentral, Handle<PeerLink>)> {
+        let links = self.context.links.borrow();
+        links.iter().map(|(id, link)| (id.clone(), link.config.clone(), link.handle.clone())).collect()
+    }
+
+    /// Hears from the writer from now on, and what was committed until now.
+    fn connect_writer(&self, context: &mut Context<Self>) {
+        self.context.writer.do_send(AnnounceTo(context.address().recipient()));
+        let heads = self.context.writer.send(AskHeads);
+        context.wait(wrap_future::<_, Self>(heads).map(|heads, registry, _| {
+            if let Ok(heads) = heads {
+                registry.advance(heads.heads, heads.own_log);
+                registry.follow_config();
+            }
+        }));
+    }
+
+    fn advance(&self, heads: Vec<(LogId, Head)>, own_log: Option<LogId>) {
+        let mut have = self.context.have.borrow_mut();
+        for (log, head) in &heads {
+            have.set(log, *head);
+        }
+        drop(have);
+        self.context.coordinator.addr().do_send(LogsAdvanced { heads: heads.into(), own_log });
+    }
+
+    fn survey_later(context: &mut Context<Self>, pause: Duration) {
+        context.run_later(pause, |registry, context| {
+            let links = registry.handles();
+            let writer = registry.context.writer.clone();
+            let survey = async move {
+                let heads = writer.send(AskHeads).await.ok();
+                (super::mesh_survey::ask_all(&links).await, heads)
+            };
+            context.spawn(survey.into_actor(registry).map(|(statuses, heads), registry, context| {
+                let metrics = &registry.context.around.metrics;
+                super::mesh_survey::show(metrics, &statuses);
+                registry.context.writer.do_send(SkewMeasured(super::mesh_survey::median_offset_ms(&statuses)));
+                if let Some(heads) = heads {
+                    registry.say(&super::mesh_survey::linked(&statuses), &heads);
+                }
+                Self::survey_later(context, SURVEY_PERIOD);
+            }));
+        });
+    }
+
+    fn say(&self, linked: &[CentralId], heads: &Heads) {
+        let mut digests = BTreeMap::new();
+        digests.insert("history".to_owned(), heads.digest.clone());
+        digests.insert("have".to_owned(), super::mesh_survey::have_digest(&self.context.have.borrow()));
+        let wall_ms = self.context.clock.now().wall_ms;
+        for (_, _, link) in self.handles() {
+            link.addr().do_send(Say(Heartbeat { wall_ms, links: linked.to_vec(), digests: digests.clone() }));
+        }
+    }
+
+    fn note_sync_state_later(context: &mut Context<Self>) {
+        context.run_later(SYNC_STATE_PERIOD, |registry, context| {
+            let heard: Vec<CentralId> = std::mem::take(&mut registry.heard_from).into_iter().collect();
+            if !heard.is_empty() {
+                registry.context.writer.do_send(HeardFrom(heard));
+            }
+            Self::note_sync_state_later(context);
+        });
+    }
+}
+
+impl Actor for MeshRegistry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let changed = context.address().recipient();
+        self.context.keeper.addr().do_send(Concerns(Participant { name: "mesh", verify: None, changed }));
+        self.connect_writer(context);
+        Self::survey_later(context, Duration::from_secs(1));
+        Self::note_sync_state_later(context);
+    }
+}
+
+impl Handler<Committed> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, committed: Committed, _: &mut Self::Context) {
+        let heads = committed.runs.iter().map(|run| (run.log.clone(), run.head())).collect();
+        self.advance(heads, committed.own_log);
+        let pieces = committed.runs.iter().cloned().flat_map(CommittedRun::pieces);
+        let announce = Announce(pieces.collect());
+        for link in self.context.links.borrow().values() {
+            link.handle.addr().do_send(announce.clone());
+        }
+    }
+}
+
+impl Handler<Reported> for MeshRegistry {
+    type Result = ();
+
+    /// On the way to the coordinator, only to note who sends.
+    fn handle(&mut self, reported: Reported, _: &mut Self::Context) {
+        if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
+            self.heard_from.insert(reported.peer.clone());
+        }
+        self.context.coordinator.addr().do_send(reported);
+    }
+}
+
+impl Handler<ConfigChanged> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
+        if changed.changes.own_id {
+            self.context.identity.borrow_mut().central = changed.new.this_central.id.clone();
+            // Every link has to introduce itself anew.
+            let links = std::mem::take(&mut *self.context.links.borrow_mut());
+            links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
+            self.context.coordinator.addr().do_send(OwnIdChanged);
+        }
+        self.follow_config();
+    }
+}
+
+impl Handler<Knock> for MeshRegistry {
+    type Result = Result<Admitted, HelloRefusal>;
+
+    fn handle(&mut self, knock: Knock, _: &mut Self::Context) -> Self::Result {
+        let config = self.context.config.borrow().clone();
+        let admitted = admit(&self.context.identity.borrow(), &config, &knock.hello);
+        let links = self.context.links.borrow();
+        let found = admitted.and_then(|peer| {
+            let link = links.get(&peer);
+            link.ok_or(HelloRefusal::NotConfigured(peer))
+        });
+        match found {
+            Ok(link) => {
+                let number = self.context.numbers.next();
+                let addr = link.handle.addr();
+                addr.do_send(Adopt { number, socket: Socket::inbound(knock.pump), hello: knock.hello });
+                Ok(Admitted { socket: number, link: addr.recipient() })
+            }
+            Err(refusal) => {
+                let (central, reason) = (knock.hello.central.to_string(), refusal.to_string());
+                warn!(
+                    event = "peer_refused", peer = central.as_str(), remote = knock.remote.as_str(), reason = reason.as_str();
+                    "refused a socket"
+                );
+                if let HelloRefusal::DuplicateCentralId(central) = &refusal {
+                    log_alarm(&Alarm::DuplicateCentralId { central: central.clone() });
+                }
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl Handler<Raise> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, raise: Raise, _: &mut Self::Context) {
+        log_alarm(&raise.0);
+    }
+}
+
+impl Handler<AskMesh> for MeshRegistry {
+    type Result = ResponseFuture<MeshStatus>;
+
+    fn handle(&mut self, _: AskMesh, _: &mut Self::Context) -> Self::Result {
+        let (links, clock) = (self.handles(), self.context.clock);
+        let listening = (self.context.listening)();
+        let coordinator = self.context.coordinator.addr();
+        let metrics = self.context.around.metrics.clone();
+        let writer = self.context.writer.clone();
+        Box::pin(async move {
+            let heads = writer.send(AskHeads).await.ok();
+            let statuses = super::mesh_survey::ask_all(&links).await;
+            let logs = coordinator.send(AskLogs).await.unwrap_or_default();
+            super::mesh_survey::show(&metrics, &statuses);
+            super::mesh_survey::show_logs(&metrics, &logs);
+            super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock)
+        })
+    }
+}
+
+impl Handler<TestLink> for MeshRegistry {
+    type Result = ResponseFuture<Result<super::mesh_view::LinkTest, UnknownPeer>>;
+
+    fn handle(&mut self, test: TestLink, _: &mut Self::Context) -> Self::Result {
+        let links = self.context.links.borrow();
+        let Some(link) = links.get(&test.peer) else { return Box::pin(std::future::ready(Err(UnknownPeer))) };
+        let address = PeerAddress { host: link.config.ip.to_string(), port: link.config.p2p_port };
+        let handle = link.handle.clone();
+        Box::pin(async move { Ok(link_test::run(address, handle).await) })
+    }
+}
+
+impl Handler<LeaveMesh> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: LeaveMesh, _: &mut Self::Context) {
+        let links = std::mem::take(&mut *self.context.links.borrow_mut());
+        links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
+    }
+}
+
+impl Handler<InjectPanic> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}

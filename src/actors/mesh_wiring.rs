@@ -1,0 +1,120 @@
+//! Starts the mesh: the coordinator, the registry and, through it, the links. They know each other by doors only.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Addr;
+
+use super::config_keeper::{ConfigKeeper, ConfigView};
+use super::db_reader::Readers;
+use super::db_writer::DbWriter;
+use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
+use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
+use super::mesh_view::MeshDoor;
+use super::supervise::{self, Faults, Handle, Surroundings};
+use super::sync_coordinator::{CoordinatorContext, SyncCoordinator};
+use crate::ops::clock::Clock;
+use crate::replication::committed::CommittedRun;
+use crate::replication::handshake::Identity;
+use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
+use crate::wire::frame::Instance;
+
+/// What the mesh is built on.
+pub struct MeshParts {
+    pub around: Surroundings,
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub writer: Addr<DbWriter>,
+    pub readers: Readers,
+    pub clock: Clock,
+    /// 64 random bits: tells this process from its predecessor and from a clone.
+    pub instance: u64,
+    /// Where the P2P port is bound, or why it is not.
+    pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
+    pub faults: Option<Faults>,
+}
+
+/// The running mesh. It ends with its handles.
+pub struct Mesh {
+    pub registry: Handle<MeshRegistry>,
+    pub coordinator: Handle<SyncCoordinator>,
+}
+
+/// Starts it on the current arbiter.
+#[must_use]
+pub fn start(parts: MeshParts) -> Mesh {
+    let config = parts.config.borrow().clone();
+    let identity = Identity { central: config.this_central.id.clone(), instance: Instance(parts.instance) };
+    let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
+    let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
+    let context = CoordinatorContext {
+        have: have.clone(),
+        clock,
+        commands: RegistryContext::commands(&links),
+        alarms: alarms.clone(),
+        started: RegistryContext::coordinator_started(&links),
+        writer: parts.writer.clone(),
+    };
+    let coordinator =
+        supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));
+    let context = RegistryContext {
+        around: parts.around.clone(),
+        identity: Rc::new(RefCell::new(identity)),
+        config: parts.config,
+        keeper: parts.keeper,
+        have,
+        clock,
+        numbers: SocketNumbers::default(),
+        links,
+        reports: reports.clone(),
+        alarms: alarms.clone(),
+        reader: run_reader(parts.readers),
+        writer: parts.writer,
+        coordinator: coordinator.clone(),
+        listening: parts.listening,
+        faults: parts.faults.clone(),
+    };
+    let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
+    let to = registry.clone();
+    reports.lead_to(move |reported| to.addr().do_send(reported));
+    let to = registry.clone();
+    alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
+    if let Some(faults) = &parts.faults {
+        faults.register("sync_coordinator", coordinator.clone());
+        faults.register("mesh_registry", registry.clone());
+    }
+    Mesh { registry, coordinator }
+}
+
+impl Mesh {
+    /// The way in for questions from outside.
+    #[must_use]
+    pub fn door(&self) -> MeshDoor {
+        let (status, test, leave) = (self.registry.clone(), self.registry.clone(), self.registry.clone());
+        MeshDoor::new(
+            Arc::new(move || status.addr().recipient()),
+            Arc::new(move || test.addr().recipient()),
+            Arc::new(move || leave.addr().recipient()),
+        )
+    }
+}
+
+/// Reads runs on the readers' threads; the bytes for the wire are made there, too.
+fn run_reader(readers: Readers) -> RunReader {
+    Rc::new(move |read: ReadRun| {
+        let readers = readers.clone();
+        Box::pin(async move {
+            let ReadRun { sub, log, after, max_bytes } = read;
+            let wanted = log.clone();
+            let found = readers.ask(move |reader| {
+                let run = reader.run(&wanted, after, max_bytes)?.map(CommittedRun::new);
+                if let Some(run) = &run {
+                    let _made_here_not_on_the_mesh_thread = run.body();
+                }
+                Ok(run)
+            });
+            RunRead { sub, log, after, found: found.await.map_err(|error| error.to_string()) }
+        })
+    })
+}

@@ -1,0 +1,333 @@
+//! The link to one peer: carries what goes in and out of the pure [`Peer`], and decides nothing.
+//!
+//! It owns the peer's sockets and one timer. When it fails, its sockets close with it and a new one dials at once; the
+//! coordinator is told that the old link is gone.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
+use log::{debug, error, info, warn};
+
+use super::dial::{self, DialError, PeerAddress, Upgraded};
+use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use super::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
+use super::supervise::{InjectPanic, injected_panic};
+use crate::replication::committed::CommittedRun;
+use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
+use crate::replication::peer::status::PeerStatus;
+use crate::replication::peer::{Peer, PeerSettings};
+use crate::wire::frame::{Heartbeat, Hello};
+
+/// While a peer stays away, a failed dial is logged the first time and then at each of these many.
+const LOG_EVERY_DIALS: u32 = 100;
+
+/// The peer dialled us and introduced itself.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Adopt {
+    pub number: SocketId,
+    pub socket: Socket,
+    pub hello: Hello,
+}
+
+/// What was committed just now, encoded once for all links.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Announce(pub Arc<[CommittedRun]>);
+
+/// How is this link?
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "PeerStatus")]
+pub struct AskLink;
+
+/// Dial now, if there is no link.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct RetryNow;
+
+/// The coordinator was built anew and knows nothing of this link.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct CoordinatorRestarted;
+
+/// What the next HEARTBEATs say.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Say(pub Heartbeat);
+
+/// Say goodbye and never dial again.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Leave;
+
+/// What a link needs from its surroundings. Cheap to clone.
+#[derive(Clone)]
+pub struct LinkContext {
+    pub settings: PeerSettings,
+    pub address: PeerAddress,
+    pub have: SharedHave,
+    pub clock: MeshClock,
+    pub numbers: SocketNumbers,
+    pub reports: Door<Reported>,
+    pub alarms: Door<Alarm>,
+    pub reader: RunReader,
+    /// The link in use, kept across restarts of the actor: a new one reports it as gone.
+    pub link_in_use: Rc<Cell<Option<SocketId>>>,
+    /// Decides the jitter of the back-off.
+    pub seed: u64,
+}
+
+pub struct PeerLink {
+    around: LinkContext,
+    peer: Peer,
+    sockets: BTreeMap<SocketId, Socket>,
+    timer: Option<(u64, SpawnHandle)>,
+    failed_dials: u32,
+}
+
+impl PeerLink {
+    #[must_use]
+    pub fn new(around: LinkContext) -> Self {
+        let peer = Peer::new(around.settings.clone(), around.clock.now(), around.seed);
+        Self { around, peer, sockets: BTreeMap::new(), timer: None, failed_dials: 0 }
+    }
+
+    fn name(&self) -> &str {
+        self.around.settings.peer.as_str()
+    }
+
+    /// Does what the state machine wants done, then sets the timer.
+    fn perform(&mut self, context: &mut Context<Self>) {
+        for output in self.peer.take_outputs() {
+            match output {
+                PeerOutput::Dial { attempt, timeout_ms } => self.dial(attempt, timeout_ms, context),
+                PeerOutput::Send { socket, text } => self.write(socket, ToSocket::Text(text)),
+                PeerOutput::Ping { socket, payload } => self.write(socket, ToSocket::Ping(payload)),
+                PeerOutput::Close { socket, code, reason } => {
+                    debug!(event = "socket_closed", peer = self.name(), reason = reason.as_str(); "socket closed");
+                    self.write(socket, ToSocket::Close { code, reason });
+                    self.sockets.remove(&socket);
+                }
+                PeerOutput::ReadRun(read) => {
+                    let reading = wrap_future::<_, Self>((self.around.reader)(read));
+                    context.spawn(reading.map(|read, link, context| link.run_read(read, context)));
+                }
+                PeerOutput::Report(report) => self.report(report),
+                PeerOutput::Alarm(alarm) => self.around.alarms.send(alarm),
+            }
+        }
+        self.set_timer(context);
+    }
+
+    fn write(&self, socket: SocketId, what: ToSocket) {
+        if let Some(socket) = self.sockets.get(&socket) {
+            socket.write(what);
+        }
+    }
+
+    fn report(&mut self, report: PeerReport) {
+        match &report {
+            PeerReport::LinkUp { link } => {
+                self.failed_dials = 0;
+                self.around.link_in_use.set(Some(*link));
+                info!(event = "peer_connected", peer = self.name(); "peer connected");
+            }
+            PeerReport::LinkDown { reason, .. } => {
+                self.around.link_in_use.set(None);
+                warn!(event = "peer_disconnected", peer = self.name(), reason = reason.as_str(); "peer disconnected");
+            }
+            _ => {}
+        }
+        self.around.reports.send(Reported { peer: self.around.settings.peer.clone(), report });
+    }
+
+    fn dial(&mut self, attempt: u64, timeout_ms: u64, context: &mut Context<Self>) {
+        debug!(event = "peer_dialing", peer = self.name(), attempt = attempt; "dialing peer");
+        let address = self.around.address.clone();
+        let dialling = wrap_future::<_, Self>(async move { dial::upgrade(&address, timeout_ms).await });
+        context.spawn(dialling.map(move |result, link, context| link.dial_ended(attempt, result, context)));
+    }
+
+    fn dial_ended(&mut self, attempt: u64, result: Result<Upgraded, DialError>, context: &mut Context<Self>) {
+        match result {
+            Ok(upgraded) => {
+                let number = self.around.numbers.next();
+                let socket = dial::carry(upgraded, number, context.address().recipient());
+                self.sockets.insert(number, socket);
+                self.peer.dialled(self.around.clock.now(), attempt, number);
+            }
+            Err(reason) => self.dial_failed(attempt, &reason),
+        }
+        self.perform(context);
+    }
+
+    fn dial_failed(&mut self, attempt: u64, reason: &DialError) {
+        if self.failed_dials.is_multiple_of(LOG_EVERY_DIALS) {
+            let (dials, reason) = (self.failed_dials + 1, reason.to_string());
+            warn!(
+                event = "peer_dial_failed", peer = self.name(), address = self.around.address.url().as_str(),
+                reason = reason.as_str(), dials = dials;
+                "cannot reach peer, trying on"
+            );
+        }
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        self.peer.dial_failed(self.around.clock.now(), attempt, &reason.to_string());
+    }
+
+    fn run_read(&mut self, read: RunRead, context: &mut Context<Self>) {
+        let have = self.around.have.clone();
+        self.peer.run_read(self.around.clock.now(), &have.borrow(), read);
+        self.perform(context);
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let Some(due_ms) = self.peer.next_wakeup_ms() else { return };
+        if self.timer.is_some_and(|(set_for_ms, _)| set_for_ms == due_ms) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        let wait_ms = due_ms.saturating_sub(self.around.clock.now().mono_ms);
+        // One ms more: a timer that fires a moment early would find nothing due and spin.
+        let timer = context.run_later(Duration::from_millis(wait_ms.saturating_add(1)), |link, context| {
+            link.timer = None;
+            let have = link.around.have.clone();
+            link.peer.tick(link.around.clock.now(), &have.borrow());
+            link.perform(context);
+        });
+        self.timer = Some((due_ms, timer));
+    }
+}
+
+impl Actor for PeerLink {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(link) = self.around.link_in_use.take() {
+            let reason = "the link failed and is built anew".to_owned();
+            self.report(PeerReport::LinkDown { link, reason });
+        }
+        let have = self.around.have.clone();
+        self.peer.tick(self.around.clock.now(), &have.borrow());
+        self.perform(context);
+    }
+}
+
+impl Handler<FromSocket> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, message: FromSocket, context: &mut Self::Context) {
+        let FromSocket { socket: number, event } = message;
+        let have = self.around.have.clone();
+        let (now, held) = (self.around.clock.now(), have.borrow());
+        match event {
+            SocketEvent::Text(text) => self.peer.received(now, &held, number, socket::frame(&text)),
+            SocketEvent::Pong(payload) => self.peer.pong(now, &held, number, payload),
+            SocketEvent::Closed(reason) => {
+                self.sockets.remove(&number);
+                self.peer.closed(now, &held, number, &reason);
+            }
+        }
+        drop(held);
+        self.perform(context);
+    }
+}
+
+impl Handler<Adopt> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt, context: &mut Self::Context) {
+        self.sockets.insert(adopt.number, adopt.socket);
+        let have = self.around.have.clone();
+        self.peer.accepted(self.around.clock.now(), &have.borrow(), adopt.number, adopt.hello);
+        self.perform(context);
+    }
+}
+
+impl Handler<Announce> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, announce: Announce, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        self.peer.committed(self.around.clock.now(), &have.borrow(), &announce.0);
+        self.perform(context);
+    }
+}
+
+impl Handler<ToPeer> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, to_peer: ToPeer, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        self.peer.command(self.around.clock.now(), &have.borrow(), to_peer.link, to_peer.command);
+        self.perform(context);
+    }
+}
+
+impl Handler<AskLink> for PeerLink {
+    type Result = MessageResult<AskLink>;
+
+    fn handle(&mut self, _: AskLink, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.peer.status(&self.around.have.borrow()))
+    }
+}
+
+impl Handler<RetryNow> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, _: RetryNow, context: &mut Self::Context) {
+        self.peer.retry_now(self.around.clock.now());
+        let have = self.around.have.clone();
+        self.peer.tick(self.around.clock.now(), &have.borrow());
+        self.perform(context);
+    }
+}
+
+impl Handler<CoordinatorRestarted> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, _: CoordinatorRestarted, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        self.peer.coordinator_restarted(self.around.clock.now(), &have.borrow());
+        self.perform(context);
+    }
+}
+
+impl Handler<Say> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, say: Say, _: &mut Self::Context) {
+        self.peer.set_heartbeat(say.0);
+    }
+}
+
+impl Handler<Leave> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        self.peer.stop(self.around.clock.now(), &have.borrow());
+        self.perform(context);
+        context.stop();
+    }
+}
+
+impl Handler<InjectPanic> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}
+
+/// Logs an alarm under its stable name.
+pub fn log_alarm(alarm: &Alarm) {
+    let text = alarm.to_string();
+    error!(event = "alarm", alarm = alarm.name(), detail = text.as_str(); "the mesh needs a person's attention");
+}

@@ -1,0 +1,189 @@
+//! Decides which log is taken from whom, by the pure [`Coordinator`], and has what came committed.
+
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
+use log::warn;
+
+use super::db_writer::{DbWriter, Decide, Outcome, StartNewEpoch};
+use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
+use super::supervise::{InjectPanic, injected_panic};
+use crate::domain::ids::LogId;
+use crate::ledger::job::{Answer, Job};
+use crate::replication::coordinator::Coordinator;
+use crate::replication::coordinator::output::CoordinatorOutput;
+use crate::replication::coordinator::status::LogStatus;
+use crate::replication::log::Run;
+use crate::replication::peer::output::Alarm;
+
+/// What is the state of each log that is followed or wanted?
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<LogStatus>")]
+pub struct AskLogs;
+
+/// This central has another id now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct OwnIdChanged;
+
+/// What a coordinator needs from its surroundings. Cheap to clone.
+#[derive(Clone)]
+pub struct CoordinatorContext {
+    pub have: SharedHave,
+    pub clock: MeshClock,
+    pub commands: Door<ToPeer>,
+    pub alarms: Door<Alarm>,
+    /// Told at each start: every link reports what it knows again.
+    pub started: Door<()>,
+    pub writer: Addr<DbWriter>,
+}
+
+pub struct SyncCoordinator {
+    around: CoordinatorContext,
+    coordinator: Coordinator,
+    timer: Option<(u64, SpawnHandle)>,
+}
+
+impl SyncCoordinator {
+    #[must_use]
+    pub fn new(around: CoordinatorContext) -> Self {
+        let coordinator = Coordinator::new();
+        Self { around, coordinator, timer: None }
+    }
+
+    fn perform(&mut self, context: &mut Context<Self>) {
+        for output in self.coordinator.take_outputs() {
+            match output {
+                CoordinatorOutput::ToPeer { peer, link, command } => {
+                    self.around.commands.send(ToPeer { peer, link, command });
+                }
+                CoordinatorOutput::Store(run) => self.store(run, context),
+                CoordinatorOutput::StartNewEpoch { log } => {
+                    let name = log.to_string();
+                    warn!(event = "new_epoch", log = name.as_str(); "own log is not ours alone, a new one is started");
+                    self.around.writer.do_send(StartNewEpoch);
+                    self.set_own_log(None);
+                }
+                CoordinatorOutput::Alarm(alarm) => self.around.alarms.send(alarm),
+            }
+        }
+        self.set_timer(context);
+    }
+
+    fn set_own_log(&mut self, log: Option<LogId>) {
+        let have = self.around.have.clone();
+        self.coordinator.set_own_log(self.around.clock.now(), &have.borrow(), log);
+    }
+
+    /// Bounded by what the senders may leave unacknowledged: 1 MiB a link.
+    fn store(&mut self, run: Run, context: &mut Context<Self>) {
+        let log = run.log.clone();
+        let (decide, outcome) = Decide::new(Job::Store(run));
+        self.around.writer.do_send(decide);
+        let stored = wrap_future::<_, Self>(outcome);
+        context.spawn(stored.map(move |outcome, coordinator, context| {
+            // A closed channel: the writer failed, and the process is closing.
+            if let Ok(outcome) = outcome {
+                coordinator.stored(&log, outcome, context);
+            }
+        }));
+    }
+
+    fn stored(&mut self, log: &LogId, outcome: Outcome, context: &mut Context<Self>) {
+        let have = self.around.have.clone();
+        let (now, held) = (self.around.clock.now(), have.borrow());
+        match outcome {
+            // The announcement of the commit may be under way still; it says the same.
+            Ok(Answer::Stored { head, .. }) => {
+                if let Some(durable) = held.head(log).filter(|durable| durable.to >= head.to) {
+                    self.coordinator.committed(now, &held, log, durable);
+                }
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                let (name, reason) = (log.to_string(), refusal.to_string());
+                warn!(event = "store_failed", log = name.as_str(), reason = reason.as_str(); "received events not stored");
+                self.coordinator.store_failed(now, &held, log);
+            }
+        }
+        drop(held);
+        self.perform(context);
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let Some(due_ms) = self.coordinator.next_wakeup_ms() else { return };
+        if self.timer.is_some_and(|(set_for_ms, _)| set_for_ms == due_ms) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        let wait_ms = due_ms.saturating_sub(self.around.clock.now().mono_ms);
+        let timer = context.run_later(Duration::from_millis(wait_ms.saturating_add(1)), |this, context| {
+            this.timer = None;
+            let have = this.around.have.clone();
+            this.coordinator.tick(this.around.clock.now(), &have.borrow());
+            this.perform(context);
+        });
+        self.timer = Some((due_ms, timer));
+    }
+}
+
+impl Actor for SyncCoordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.around.started.send(());
+    }
+}
+
+impl Handler<Reported> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        self.coordinator.report(self.around.clock.now(), &have.borrow(), &reported.peer, reported.report);
+        self.perform(context);
+    }
+}
+
+impl Handler<LogsAdvanced> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, advanced: LogsAdvanced, context: &mut Self::Context) {
+        let have = self.around.have.clone();
+        let (now, held) = (self.around.clock.now(), have.borrow());
+        self.coordinator.set_own_log(now, &held, advanced.own_log);
+        for (log, head) in advanced.heads.iter() {
+            self.coordinator.committed(now, &held, log, *head);
+        }
+        drop(held);
+        self.perform(context);
+    }
+}
+
+impl Handler<OwnIdChanged> for SyncCoordinator {
+    type Result = ();
+
+    /// The links were all ended before; they report anew.
+    fn handle(&mut self, _: OwnIdChanged, _: &mut Self::Context) {
+        self.coordinator = Coordinator::new();
+    }
+}
+
+impl Handler<AskLogs> for SyncCoordinator {
+    type Result = MessageResult<AskLogs>;
+
+    fn handle(&mut self, _: AskLogs, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.coordinator.status(&self.around.have.borrow()))
+    }
+}
+
+impl Handler<InjectPanic> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}

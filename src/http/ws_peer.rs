@@ -1,0 +1,182 @@
+//! Inbound sockets of peers: a thin pump between the WebSocket and the link it belongs to.
+//!
+//! The socket speaks first: its HELLO is shown to the registry, which names the link or refuses. From then on frames are
+//! carried, nothing more; the bounds are the link's. A frame is handed over before the next is read, so that who sends
+//! faster than the link works is slowed by TCP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler};
+use actix_http::ws::{CloseCode, Message, ProtocolError};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
+use log::debug;
+
+use crate::actors::admission::{Admitted, Knock};
+use crate::actors::dial::{close_reason, closed_by_peer};
+use crate::actors::mesh_registry::MeshRegistry;
+use crate::actors::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
+use crate::actors::supervise::Handle;
+use crate::replication::handshake::HelloRefusal;
+use crate::wire::frame::{ErrorFrame, Frame, Hello};
+use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
+
+/// A socket that has not introduced itself after this long is closed.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub type FrameEncoder = Arc<dyn Fn(&Frame) -> String + Send + Sync>;
+
+/// What a pump needs to let a socket in.
+#[derive(Clone)]
+pub struct PeerEntrance {
+    pub registry: Handle<MeshRegistry>,
+    /// Writes the frames of a refusal, in our name.
+    pub encoder: FrameEncoder,
+}
+
+/// Upgrades a request to a peer's socket. Any path: predecessors of ours dial `/`.
+pub async fn upgrade(
+    request: HttpRequest,
+    payload: web::Payload,
+    entrance: web::Data<PeerEntrance>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let remote = request.peer_addr().map(|address| address.to_string()).unwrap_or_default();
+    let pump = PeerPump { entrance: entrance.get_ref().clone(), remote, stage: Stage::Silent };
+    WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(MAX_FRAME_BYTES).start()
+}
+
+enum Stage {
+    /// Nothing was said yet.
+    Silent,
+    /// The registry is asked whether it may come in.
+    Knocking,
+    Admitted(Admitted),
+}
+
+struct PeerPump {
+    entrance: PeerEntrance,
+    remote: String,
+    stage: Stage,
+}
+
+type Pumping = WebsocketContext<PeerPump>;
+
+impl PeerPump {
+    fn text(&mut self, text: bytes::Bytes, context: &mut Pumping) {
+        match &self.stage {
+            Stage::Silent => match socket::frame(&text) {
+                Ok(Frame::Hello(hello)) => self.knock(hello, context),
+                _ => self.refuse(&HelloRefusal::HelloExpected, context),
+            },
+            Stage::Admitted(_) => self.hand_over(SocketEvent::Text(text), context),
+            // Reading is paused while the registry is asked.
+            Stage::Knocking => {}
+        }
+    }
+
+    fn knock(&mut self, hello: Hello, context: &mut Pumping) {
+        self.stage = Stage::Knocking;
+        let knock = Knock { hello, remote: self.remote.clone(), pump: context.address().recipient() };
+        let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
+        context.wait(answer.map(|answer, pump, context| match answer {
+            Ok(Ok(admitted)) => pump.stage = Stage::Admitted(admitted),
+            Ok(Err(refusal)) => pump.refuse(&refusal, context),
+            // The registry is being built anew; the peer tries again shortly.
+            Err(_) => end(CloseCode::Again, "try again", context),
+        }));
+    }
+
+    fn refuse(&self, refusal: &HelloRefusal, context: &mut Pumping) {
+        let error: ErrorFrame = refusal.frame();
+        context.text((self.entrance.encoder)(&Frame::Error(error)));
+        end(CloseCode::Policy, refusal.code(), context);
+    }
+
+    /// Waits until the link has taken it.
+    fn hand_over(&self, event: SocketEvent, context: &mut Pumping) {
+        if let Stage::Admitted(Admitted { socket, link }) = &self.stage {
+            let taken = wrap_future::<_, Self>(link.send(FromSocket { socket: *socket, event }));
+            context.wait(taken.map(|taken, _, context| {
+                if taken.is_err() {
+                    end(CloseCode::Away, "link ended", context);
+                }
+            }));
+        }
+    }
+
+    fn closed(&mut self, reason: String) {
+        debug!(event = "socket_ended", remote = self.remote.as_str(), reason = reason.as_str(); "inbound socket ended");
+        if let Stage::Admitted(Admitted { socket, link }) = &self.stage {
+            link.do_send(FromSocket { socket: *socket, event: SocketEvent::Closed(reason) });
+        }
+        self.stage = Stage::Silent;
+    }
+}
+
+fn end(code: CloseCode, reason: &str, context: &mut Pumping) {
+    context.close(Some(close_reason(code.into(), reason)));
+    context.stop();
+}
+
+impl Actor for PeerPump {
+    type Context = Pumping;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_later(HELLO_TIMEOUT, |pump, context| {
+            if matches!(pump.stage, Stage::Silent) {
+                pump.refuse(&HelloRefusal::HelloExpected, context);
+            }
+        });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.closed("the connection was lost".to_owned());
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for PeerPump {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, context: &mut Self::Context) {
+        match message {
+            Ok(Message::Text(text)) => self.text(text.into_bytes(), context),
+            Ok(Message::Ping(payload)) => context.pong(&payload),
+            Ok(Message::Pong(payload)) => {
+                if let Some(number) = ping_number(&payload) {
+                    self.hand_over(SocketEvent::Pong(number), context);
+                }
+            }
+            Ok(Message::Close(reason)) => {
+                self.closed(closed_by_peer(reason));
+                context.close(None);
+                context.stop();
+            }
+            Ok(Message::Binary(_) | Message::Continuation(_)) => {
+                let reason = "only whole text frames are spoken here";
+                self.closed(reason.to_owned());
+                end(CloseCode::Unsupported, reason, context);
+            }
+            Ok(Message::Nop) => {}
+            Err(error) => {
+                self.closed(error.to_string());
+                context.stop();
+            }
+        }
+    }
+
+    fn finished(&mut self, context: &mut Self::Context) {
+        context.stop();
+    }
+}
+
+impl Handler<ToSocket> for PeerPump {
+    type Result = ();
+
+    fn handle(&mut self, what: ToSocket, context: &mut Self::Context) {
+        match what {
+            ToSocket::Text(text) => context.text(text),
+            ToSocket::Ping(number) => context.ping(&number.to_be_bytes()),
+            ToSocket::Close { code, reason } => end(CloseCode::from(code), &reason, context),
+        }
+    }
+}
