@@ -73,7 +73,7 @@ fn a_broken_rule_is_caught_however_it_is_written() {
         ("config/file.rs", "mod tests { use super::super::super::ledger::X; }", "`config` may not name `ledger`"),
         ("tools/bench/mod.rs", "use parkmesh::actors::mesh;", "`tools` may not name `actors`"),
         ("actors/mesh.rs", "use crate::http;", "`actors` may not name `http`"),
-        ("main.rs", "use parkmesh::actors;", "`main` may not name `actors`"),
+        ("app.rs", "use parkmesh::tools;", "`app` may not name `tools`"),
         ("helpers/mod.rs", "use crate::domain;", "`helpers` is no known room"),
         ("domain/time.rs", "use std::time::{Duration, Instant};", "`std::time::Instant`"),
         ("domain/time.rs", "use std::time; fn f() { time::Instant::now(); }", "`std::time`"),

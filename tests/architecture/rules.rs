@@ -19,7 +19,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors"]),
     ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http"]),
     ("tools", &["domain", "ops"]),
-    ("main", &["domain", "ledger", "config", "store", "ops", "app", "tools"]),
+    ("main", &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools"]),
 ];
 
 /// Rooms whose every result follows from their arguments.
