@@ -38,6 +38,7 @@ pub mod http;
 pub mod ledger;
 pub mod ops;
 pub mod replication;
+pub mod simulation;
 pub mod store;
 pub mod tools;
 pub mod wire;

@@ -237,7 +237,7 @@ impl LogState {
             && self.forked.is_empty()
     }
 
-    /// When this log has to be looked at again if nothing happens before.
+    /// When the source may have to be left, if nothing happens before.
     pub(super) fn next_check_ms(&self, received: u64) -> Option<u64> {
         earlier(self.stalls_at_ms(received), self.idle_at_ms(received))
     }

@@ -349,7 +349,8 @@ impl Coordinator {
         } else if source.is_some() {
             state.set_wait(now.mono_ms, catching_up.then_some(WaitReason::Source));
         }
-        let check_at_ms = state.next_check_ms(received);
+        // What is due now has been seen to, or put off.
+        let check_at_ms = state.next_check_ms(received).filter(|at_ms| *at_ms > now.mono_ms);
         if state.is_idle() {
             self.logs.remove(log);
         }

@@ -1,0 +1,131 @@
+//! The store of a simulated central.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::LogId;
+use crate::replication::have::Have;
+use crate::replication::log::{ChainHash, EventBytes, Head, Run};
+
+/// What a transaction is to do.
+#[derive(Debug, Clone)]
+pub enum ReplicaJob {
+    /// Author one event; `payload` is its JSON text.
+    Author {
+        log: LogId,
+        payload: EventBytes,
+    },
+    Store(Run),
+}
+
+/// What came of a job, once it is durable.
+#[derive(Debug, Clone)]
+pub enum ReplicaOutcome {
+    /// The authored event as a run of one.
+    Authored(Run),
+    Stored(Run),
+    /// The run did not continue what is held.
+    Refused(LogId),
+}
+
+/// The disk of a simulated central and what decides about it.
+pub trait Replica {
+    /// One transaction. Durable on return.
+    fn commit(&mut self, jobs: Vec<ReplicaJob>) -> Vec<ReplicaOutcome>;
+    /// Events after `after`: at least one if there is any, then as many as fit into `max_bytes`.
+    fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run>;
+    fn heads(&self) -> Have;
+    /// The chain hash after `to` events, if that many are held.
+    fn hash_at(&self, log: &LogId, to: u64) -> Option<ChainHash>;
+    /// The process died; its disk forgot the last transactions.
+    fn restart(&mut self, lost_commits: usize);
+}
+
+/// Logs in memory, and nothing made of them.
+#[derive(Debug, Default)]
+pub struct MemoryReplica {
+    logs: BTreeMap<LogId, Vec<(EventBytes, ChainHash)>>,
+    /// Per transaction, what each log it touched was long before.
+    journal: Vec<BTreeMap<LogId, usize>>,
+}
+
+impl MemoryReplica {
+    fn head(&self, log: &LogId) -> Head {
+        let events = self.logs.get(log).map_or(&[][..], Vec::as_slice);
+        let hash = events.last().map_or_else(|| ChainHash::genesis(log), |(_, hash)| *hash);
+        Head { to: events.len() as u64, hash }
+    }
+
+    fn append(&mut self, log: &LogId, event: EventBytes, before: &mut BTreeMap<LogId, usize>) {
+        let hash = self.head(log).hash.extend(&event);
+        let events = self.logs.entry(log.clone()).or_default();
+        before.entry(log.clone()).or_insert(events.len());
+        events.push((event, hash));
+    }
+}
+
+impl Replica for MemoryReplica {
+    fn commit(&mut self, jobs: Vec<ReplicaJob>) -> Vec<ReplicaOutcome> {
+        let mut before = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for job in jobs {
+            outcomes.push(match job {
+                ReplicaJob::Author { log, payload } => {
+                    let prev = self.head(&log);
+                    self.append(&log, payload.clone(), &mut before);
+                    let hash = self.head(&log).hash;
+                    ReplicaOutcome::Authored(Run { log, after: prev.to, prev: prev.hash, events: vec![payload], hash })
+                }
+                ReplicaJob::Store(run) => {
+                    let held = self.head(&run.log);
+                    if held.to != run.after || held.hash != run.prev {
+                        ReplicaOutcome::Refused(run.log)
+                    } else {
+                        for event in &run.events {
+                            self.append(&run.log, event.clone(), &mut before);
+                        }
+                        ReplicaOutcome::Stored(run)
+                    }
+                }
+            });
+        }
+        self.journal.push(before);
+        outcomes
+    }
+
+    fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run> {
+        let from = usize::try_from(after).ok()?;
+        let prev = self.hash_at(log, after)?;
+        let mut run = Run { log: log.clone(), after, prev, events: Vec::new(), hash: prev };
+        let mut bytes = 0;
+        for (event, hash) in self.logs.get(log)?.iter().skip(from) {
+            bytes += event.len();
+            if bytes > max_bytes && !run.events.is_empty() {
+                break;
+            }
+            run.events.push(event.clone());
+            run.hash = *hash;
+        }
+        (!run.events.is_empty()).then_some(run)
+    }
+
+    fn heads(&self) -> Have {
+        self.logs.keys().map(|log| (log.clone(), self.head(log))).collect()
+    }
+
+    fn hash_at(&self, log: &LogId, to: u64) -> Option<ChainHash> {
+        match usize::try_from(to).ok()?.checked_sub(1) {
+            None => Some(ChainHash::genesis(log)),
+            Some(last) => self.logs.get(log)?.get(last).map(|(_, hash)| *hash),
+        }
+    }
+
+    fn restart(&mut self, lost_commits: usize) {
+        for _ in 0..lost_commits {
+            for (log, length) in self.journal.pop().unwrap_or_default() {
+                if let Some(events) = self.logs.get_mut(&log) {
+                    events.truncate(length);
+                }
+            }
+        }
+    }
+}

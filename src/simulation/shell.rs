@@ -1,0 +1,312 @@
+//! The part of the actors: carries what the machines want done to the network and the disk, and back.
+
+use super::central::{Mail, Socket};
+use super::network::Packet;
+use super::replica::{ReplicaJob, ReplicaOutcome};
+use super::world::{Event, World};
+use crate::domain::ids::{Epoch, LogId};
+use crate::replication::committed::CommittedRun;
+use crate::replication::coordinator::Coordinator;
+use crate::replication::coordinator::output::CoordinatorOutput;
+use crate::replication::have::Have;
+use crate::replication::now::Now;
+use crate::replication::peer::Peer;
+use crate::replication::peer::output::{PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
+use crate::wire::frame::Frame;
+
+/// Largest transaction of the simulated writer, in jobs.
+const MAX_BATCH: usize = 64;
+
+impl World<'_> {
+    /// Wakes the machines of a central that want to be.
+    pub(super) fn wake(&mut self, central: usize) {
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        state.wake_at_ms = None;
+        let due = |peer: &Peer, now_ms: u64| peer.next_wakeup_ms().is_some_and(|at_ms| at_ms <= now_ms);
+        let now_ms = self.now_ms;
+        let peers: Vec<usize> =
+            state.peers.iter().filter(|(_, peer)| due(peer, now_ms)).map(|(index, _)| *index).collect();
+        for peer in peers {
+            self.with_peer(central, peer, |peer, now, have| peer.tick(now, have));
+        }
+        self.with_coordinator(central, |coordinator, now, have| coordinator.tick(now, have));
+        self.plan_wake(central);
+    }
+
+    pub(super) fn with_peer(&mut self, central: usize, peer: usize, act: impl FnOnce(&mut Peer, Now, &Have)) {
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let now = state.now(now_ms);
+        let Some(machine) = state.peers.get_mut(&peer) else { return };
+        act(machine, now, &state.have);
+        for output in machine.take_outputs() {
+            self.peer_wants(central, peer, output);
+        }
+        self.plan_wake(central);
+    }
+
+    pub(super) fn with_coordinator(&mut self, central: usize, act: impl FnOnce(&mut Coordinator, Now, &Have)) {
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let now = state.now(now_ms);
+        act(&mut state.coordinator, now, &state.have);
+        for output in state.coordinator.take_outputs() {
+            self.coordinator_wants(central, output);
+        }
+        self.plan_wake(central);
+    }
+
+    fn plan_wake(&mut self, central: usize) {
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let Some(at_ms) = state.next_wakeup_ms() else { return };
+        if state.wake_at_ms.is_none_or(|planned_ms| at_ms < planned_ms) {
+            state.wake_at_ms = Some(at_ms);
+            let life = state.life;
+            self.schedule(at_ms, Event::Wake { central, life });
+        }
+    }
+
+    fn peer_wants(&mut self, central: usize, peer: usize, output: PeerOutput) {
+        let Some(life) = self.centrals.get(central).map(|state| state.life) else { return };
+        match output {
+            PeerOutput::Dial { attempt, .. } => {
+                let latency_ms = 1 + self.random.below(40);
+                let at_ms = self.now_ms + latency_ms;
+                self.schedule(at_ms, Event::DialArrives { central, life, peer, attempt, latency_ms });
+            }
+            PeerOutput::Send { socket, text } => self.send_text(central, socket, text),
+            PeerOutput::Ping { socket, payload } => self.send(central, socket, Packet::Ping(payload)),
+            PeerOutput::Close { socket, reason, .. } => {
+                self.note(|| format!("c{central} closes {socket:?}: {reason}"));
+                self.close(central, socket, &reason);
+            }
+            PeerOutput::ReadRun(read) => {
+                let at_ms = self.now_ms + self.random.below(3);
+                self.schedule(at_ms, Event::Read { central, life, peer, read });
+            }
+            PeerOutput::Report(report) => {
+                self.note(|| format!("c{central} of c{peer}: {report:?}"));
+                if matches!(report, PeerReport::LinkUp { .. }) {
+                    self.report.links_up += 1;
+                }
+                self.post(central, Mail::Report(peer, report));
+            }
+            // Nothing simulated here justifies one.
+            PeerOutput::Alarm(alarm) => self.broken = Some(format!("c{central} raised an alarm: {alarm}")),
+        }
+    }
+
+    fn coordinator_wants(&mut self, central: usize, output: CoordinatorOutput) {
+        match output {
+            CoordinatorOutput::ToPeer { peer, link, command } => {
+                self.note(|| format!("c{central} wants of {peer}: {command:?}"));
+                let index = self.centrals.iter().position(|other| other.identity.central == peer);
+                if let Some(index) = index {
+                    self.post(central, Mail::Command(index, link, command));
+                }
+            }
+            CoordinatorOutput::Store(run) => {
+                self.note(|| format!("c{central} stores {} after {} to {}", run.log, run.after, run.head().to));
+                self.enqueue(central, ReplicaJob::Store(run));
+            }
+            CoordinatorOutput::StartNewEpoch { log } => {
+                self.broken = Some(format!("c{central} was asked to leave its log {log}"));
+            }
+            CoordinatorOutput::Alarm(alarm) => self.broken = Some(format!("c{central} raised an alarm: {alarm}")),
+        }
+    }
+
+    /// Sends mail between two actors of one central.
+    fn post(&mut self, central: usize, mail: Mail) {
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        state.mailbox.push_back(mail);
+        let life = state.life;
+        let at_ms = self.now_ms + self.random.below(2);
+        self.schedule(at_ms, Event::Mail { central, life });
+    }
+
+    pub(super) fn open_mail(&mut self, central: usize) {
+        let Some(mail) = self.centrals.get_mut(central).and_then(|state| state.mailbox.pop_front()) else { return };
+        match mail {
+            Mail::Report(peer, report) => {
+                let Some(id) = self.centrals.get(peer).map(|other| other.identity.central.clone()) else { return };
+                self.with_coordinator(central, |coordinator, now, have| coordinator.report(now, have, &id, report));
+            }
+            Mail::Command(peer, link, command) => {
+                self.with_peer(central, peer, |peer, now, have| peer.command(now, have, link, command));
+            }
+            Mail::Committed(runs) => {
+                for peer in self.neighbours(central) {
+                    self.with_peer(central, peer, |peer, now, have| peer.committed(now, have, &runs));
+                }
+                for run in &runs {
+                    let log = &run.run().log;
+                    self.with_coordinator(central, |coordinator, now, have| {
+                        coordinator.committed(now, have, log, run.head());
+                    });
+                }
+            }
+            Mail::StoreFailed(log) => {
+                self.with_coordinator(central, |coordinator, now, have| coordinator.store_failed(now, have, &log));
+            }
+        }
+    }
+
+    /// An edge makes a central author events.
+    pub(super) fn author(&mut self, central: usize, events: u64) {
+        let epoch = self.random.next_u64();
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return };
+        let log = match &state.own_log {
+            Some(log) => log.clone(),
+            None => {
+                let log = LogId { central: state.identity.central.clone(), epoch: Epoch(epoch) };
+                state.own_log = Some(log.clone());
+                let own_log = Some(log.clone());
+                self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
+                log
+            }
+        };
+        for _ in 0..events {
+            let number = self.random.next_u64();
+            let most_bytes = if self.random.below(50) == 0 { 16_000 } else { 400 };
+            let padding_bytes = usize::try_from(self.random.below(most_bytes)).unwrap_or(0);
+            let payload = format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(padding_bytes));
+            self.enqueue(central, ReplicaJob::Author { log: log.clone(), payload: payload.into() });
+        }
+    }
+
+    fn enqueue(&mut self, central: usize, job: ReplicaJob) {
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        state.queue.push(job);
+        self.start_commit(central);
+    }
+
+    fn start_commit(&mut self, central: usize) {
+        let (quick_ms, slow_ms) = (1 + self.random.below(5), self.random.below(10_000));
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        if state.committing.is_some() || state.queue.is_empty() {
+            return;
+        }
+        let batch = state.queue.drain(..state.queue.len().min(MAX_BATCH)).collect();
+        state.committing = Some(batch);
+        let for_ms = if state.slow_until_ms > now_ms { slow_ms } else { quick_ms };
+        let life = state.life;
+        self.schedule(now_ms + for_ms, Event::Committed { central, life });
+    }
+
+    /// The transaction under way ends: all of it is durable, or nothing.
+    pub(super) fn committed(&mut self, central: usize) {
+        let now_ms = self.now_ms;
+        let unlucky = self.random.below(2) == 0;
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let Some(jobs) = state.committing.take() else { return };
+        let mut mail = Vec::new();
+        if state.failing_until_ms > now_ms && unlucky {
+            for job in jobs {
+                if let ReplicaJob::Store(run) = job {
+                    mail.push(Mail::StoreFailed(run.log));
+                }
+            }
+        } else {
+            let mut runs = Vec::new();
+            for outcome in state.disk.commit(jobs) {
+                let checked = match outcome {
+                    ReplicaOutcome::Authored(run) => {
+                        let checked = self.truth.authored(&run);
+                        runs.push(run);
+                        checked
+                    }
+                    ReplicaOutcome::Stored(run) => {
+                        let checked = self.truth.stored(&run);
+                        runs.push(run);
+                        checked
+                    }
+                    ReplicaOutcome::Refused(log) => {
+                        mail.push(Mail::StoreFailed(log));
+                        Ok(())
+                    }
+                };
+                if let Err(what) = checked {
+                    self.broken = Some(format!("c{central}: {what}"));
+                }
+            }
+            for run in &runs {
+                state.have.set(&run.log, run.head());
+            }
+            self.report.commits += 1;
+            mail.insert(0, Mail::Committed(runs.into_iter().flat_map(CommittedRun::pieces).collect()));
+        }
+        for mail in mail {
+            self.post(central, mail);
+        }
+        self.start_commit(central);
+    }
+
+    pub(super) fn read(&mut self, central: usize, peer: usize, read: ReadRun) {
+        let ReadRun { sub, log, after, max_bytes } = read;
+        let Some(state) = self.centrals.get(central) else { return };
+        let found = Ok(state.disk.read(&log, after, max_bytes).map(CommittedRun::new));
+        let read = RunRead { sub, log, after, found };
+        self.with_peer(central, peer, |peer, now, have| peer.run_read(now, have, read));
+    }
+
+    fn send_text(&mut self, central: usize, socket: SocketId, text: String) {
+        let frame = match Frame::parse(&text) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.broken = Some(format!("c{central} sent what is no frame: {error}"));
+                return;
+            }
+        };
+        self.report.frames += 1;
+        self.note(|| format!("c{central} sends on {socket:?}: {}", text.chars().take(300).collect::<String>()));
+        let Some(state) = self.centrals.get(central) else { return };
+        if let Err(what) = self.truth.sent(socket, &frame, state.disk.as_ref()) {
+            self.broken = Some(format!("c{central} {what}"));
+        }
+        self.send(central, socket, Packet::Text(text));
+    }
+
+    /// The actor of a peer panicked: a new one takes its place, its sockets are lost.
+    pub(super) fn peer_restarts(&mut self, central: usize) -> bool {
+        let seed = self.random.next_u64();
+        let turn = self.random.next_u64();
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
+        let peers: Vec<usize> = state.peers.keys().copied().collect();
+        let index = usize::try_from(turn % peers.len().max(1) as u64).unwrap_or(0);
+        let Some(peer) = peers.get(index).copied() else { return false };
+        let fresh = state.new_peer(state.now(now_ms), peer, seed);
+        let link = state.peers.insert(peer, fresh).and_then(|old| old.link());
+        let lost: Vec<SocketId> = state
+            .sockets
+            .iter()
+            .filter(|(_, Socket { peer: owner, .. })| *owner == Some(peer))
+            .map(|(socket, _)| *socket)
+            .collect();
+        for socket in lost {
+            self.close(central, socket, "restarted");
+        }
+        if let Some(link) = link {
+            let report = PeerReport::LinkDown { link, reason: "restarted".into() };
+            self.post(central, Mail::Report(peer, report));
+        }
+        self.with_peer(central, peer, |peer, now, have| peer.tick(now, have));
+        true
+    }
+
+    /// The coordinator panicked: a new one asks the peers what there is.
+    pub(super) fn coordinator_restarts(&mut self, central: usize) -> bool {
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
+        state.coordinator = Coordinator::new();
+        // What was sent to the old one is lost with its mailbox.
+        state.mailbox.retain(|mail| !matches!(mail, Mail::Report(..) | Mail::StoreFailed(_)));
+        let own_log = state.own_log.clone();
+        self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
+        for peer in self.neighbours(central) {
+            self.with_peer(central, peer, |peer, now, have| peer.coordinator_restarted(now, have));
+        }
+        true
+    }
+}

@@ -1,0 +1,242 @@
+//! Connections as the centrals see them: dials, sockets, arrivals, and processes that come and go.
+
+use super::central::Socket;
+use super::network::Packet;
+use super::world::{Event, World};
+use crate::replication::handshake::HelloRefusal;
+use crate::replication::peer::output::SocketId;
+use crate::wire::encode::Encoder;
+use crate::wire::frame::{Frame, Hello};
+
+/// How long a dial into the void takes, in virtual ms.
+const DIAL_TIMEOUT_MS: u64 = 2_000;
+
+impl World<'_> {
+    /// A dial reaches the other side, or does not.
+    pub(super) fn dial_arrives(&mut self, central: usize, peer: usize, attempt: u64, latency_ms: u64) {
+        let Some(life) = self.centrals.get(central).map(|state| state.life) else { return };
+        let Some(target) = self.centrals.get(peer) else { return };
+        let unreachable = self.network.is_blocked(central, peer)
+            || self.network.is_blocked(peer, central)
+            || !target.powered
+            || target.paused_until_ms > self.now_ms;
+        if unreachable {
+            let (at_ms, reason) = (self.now_ms + DIAL_TIMEOUT_MS - latency_ms, "timed out");
+            return self.schedule(at_ms, Event::DialFails { central, life, peer, attempt, reason });
+        }
+        if !target.alive {
+            let (at_ms, reason) = (self.now_ms + latency_ms, "connection refused");
+            return self.schedule(at_ms, Event::DialFails { central, life, peer, attempt, reason });
+        }
+        let connection = self.network.connect(central, peer, latency_ms);
+        let Some(socket) = self.network.connections.get(connection).map(|made| made.ends[1].socket) else { return };
+        if let Some(target) = self.centrals.get_mut(peer) {
+            target.sockets.insert(socket, Socket { connection, end: 1, peer: None });
+        }
+        self.schedule(self.now_ms + latency_ms, Event::Dialled { central, life, peer, attempt, connection });
+    }
+
+    pub(super) fn dialled(&mut self, central: usize, life: u64, peer: usize, attempt: u64, connection: usize) {
+        let Some(socket) = self.network.connections.get(connection).map(|made| made.ends[0].socket) else { return };
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        if !state.alive || state.life != life {
+            // The dialler is gone: its kernel says so.
+            return self.end_connection(connection, 0, Some("reset"));
+        }
+        state.sockets.insert(socket, Socket { connection, end: 0, peer: Some(peer) });
+        self.with_peer(central, peer, |peer, now, _| peer.dialled(now, attempt, socket));
+    }
+
+    pub(super) fn send(&mut self, central: usize, socket: SocketId, packet: Packet) {
+        let Some(state) = self.centrals.get(central) else { return };
+        if let Some(Socket { connection, end, .. }) = state.sockets.get(&socket).copied() {
+            self.transmit(connection, end, packet);
+        }
+    }
+
+    fn transmit(&mut self, connection: usize, end: usize, packet: Packet) {
+        if let Some(at_ms) = self.network.send(self.now_ms, connection, end, packet) {
+            self.schedule(at_ms, Event::Arrive { connection, from_end: end });
+        }
+    }
+
+    pub(super) fn close(&mut self, central: usize, socket: SocketId, reason: &str) {
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        if let Some(Socket { connection, end, .. }) = state.sockets.remove(&socket) {
+            self.end_connection(connection, end, Some(reason));
+        }
+    }
+
+    /// One end of a connection is over; the other is told, or not.
+    fn end_connection(&mut self, connection: usize, end: usize, told: Option<&str>) {
+        if let Some(made) = self.network.connections.get_mut(connection)
+            && let Some(end) = made.ends.get_mut(end)
+        {
+            end.gone = true;
+        }
+        if let Some(reason) = told {
+            self.transmit(connection, end, Packet::Close(reason.to_owned()));
+        }
+    }
+
+    pub(super) fn receiver(&self, connection: usize, from_end: usize) -> Option<usize> {
+        self.network.connections.get(connection)?.ends.get(1 - from_end).map(|end| end.central)
+    }
+
+    /// A packet reaches the other end, if the way is free.
+    pub(super) fn arrive(&mut self, connection: usize, from_end: usize) {
+        let now_ms = self.now_ms;
+        let Some(made) = self.network.connections.get(connection) else { return };
+        let (Some(from), Some(to)) = (made.ends.get(from_end).copied(), made.ends.get(1 - from_end).copied()) else {
+            return;
+        };
+        if self.network.is_blocked(from.central, to.central) {
+            // Held up until the way is free.
+            return;
+        }
+        let Some(queue) =
+            self.network.connections.get_mut(connection).and_then(|made| made.under_way.get_mut(from_end))
+        else {
+            return;
+        };
+        if queue.front().is_none_or(|(at_ms, _)| *at_ms > now_ms) {
+            return;
+        }
+        let Some((_, packet)) = queue.pop_front() else { return };
+        if to.gone {
+            let powered = self.centrals.get(to.central).is_some_and(|central| central.powered);
+            if powered && !matches!(packet, Packet::Close(_) | Packet::Reset) {
+                self.transmit(connection, 1 - from_end, Packet::Reset);
+            }
+            return;
+        }
+        match packet {
+            Packet::Text(text) => self.text_arrives(to.central, to.socket, &text),
+            Packet::Ping(payload) => self.send(to.central, to.socket, Packet::Pong(payload)),
+            Packet::Pong(payload) => {
+                if let Some(peer) = self.owner(to.central, to.socket) {
+                    let socket = to.socket;
+                    self.with_peer(to.central, peer, |peer, now, have| peer.pong(now, have, socket, payload));
+                }
+            }
+            Packet::Close(reason) => self.socket_ended(to.central, to.socket, &reason),
+            Packet::Reset => self.socket_ended(to.central, to.socket, "reset by peer"),
+        }
+    }
+
+    fn owner(&self, central: usize, socket: SocketId) -> Option<usize> {
+        self.centrals.get(central)?.sockets.get(&socket)?.peer
+    }
+
+    fn text_arrives(&mut self, central: usize, socket: SocketId, text: &str) {
+        let frame = Frame::parse(text);
+        match (self.owner(central, socket), frame) {
+            (Some(peer), frame) => {
+                self.with_peer(central, peer, |peer, now, have| peer.received(now, have, socket, frame));
+            }
+            (None, Ok(Frame::Hello(hello))) => self.hello_arrives(central, socket, hello),
+            (None, other) => self.broken = Some(format!("c{central} heard {other:?} before a HELLO")),
+        }
+    }
+
+    /// An inbound socket says whose it is.
+    fn hello_arrives(&mut self, central: usize, socket: SocketId, hello: Hello) {
+        let Some(state) = self.centrals.get(central) else { return };
+        let peer = self.centrals.iter().position(|other| other.identity.central == hello.central);
+        let checked = state.identity.check(&hello).and_then(|()| {
+            peer.filter(|peer| state.peers.contains_key(peer))
+                .ok_or_else(|| HelloRefusal::NotConfigured(hello.central.clone()))
+        });
+        match checked {
+            Ok(peer) => {
+                if let Some(entry) = self.centrals.get_mut(central).and_then(|state| state.sockets.get_mut(&socket)) {
+                    entry.peer = Some(peer);
+                }
+                self.with_peer(central, peer, |peer, now, have| peer.accepted(now, have, socket, hello));
+            }
+            Err(refusal) => {
+                let encoder = Encoder::new(state.identity.central.clone());
+                let text = encoder.encode(state.now(self.now_ms).wall_ms, &Frame::Error(refusal.frame()));
+                self.send(central, socket, Packet::Text(text));
+                self.close(central, socket, refusal.code());
+            }
+        }
+    }
+
+    fn socket_ended(&mut self, central: usize, socket: SocketId, reason: &str) {
+        self.note(|| format!("c{central} sees {socket:?} end: {reason}"));
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let Some(Socket { connection, end, peer }) = state.sockets.remove(&socket) else { return };
+        self.end_connection(connection, end, None);
+        if let Some(peer) = peer {
+            self.with_peer(central, peer, |peer, now, have| peer.closed(now, have, socket, reason));
+        }
+    }
+
+    /// Packets that a blocked way has held up are on their way again, in order.
+    pub(super) fn release_held_up(&mut self) {
+        let mut arrivals = Vec::new();
+        for (connection, made) in self.network.connections.iter().enumerate() {
+            for (from_end, queue) in made.under_way.iter().enumerate() {
+                arrivals.extend(queue.iter().map(|(at_ms, _)| (*at_ms, Event::Arrive { connection, from_end })));
+            }
+        }
+        for (at_ms, event) in arrivals {
+            self.schedule(at_ms, event);
+        }
+    }
+
+    /// Breaks one connection of a central.
+    pub(super) fn cut(&mut self, central: usize, both_see_it: bool) -> bool {
+        let turn = self.random.next_u64();
+        let Some(state) = self.centrals.get(central).filter(|state| state.alive) else { return false };
+        let sockets: Vec<SocketId> = state.sockets.keys().copied().collect();
+        let index = usize::try_from(turn % sockets.len().max(1) as u64).unwrap_or(0);
+        let Some(socket) = sockets.get(index).copied() else { return false };
+        let Some(Socket { connection, end, .. }) = state.sockets.get(&socket).copied() else { return false };
+        let Some(other) = self.network.connections.get_mut(connection) else { return false };
+        for queue in &mut other.under_way {
+            queue.clear();
+        }
+        if both_see_it {
+            self.transmit(connection, end, Packet::Reset);
+        }
+        self.socket_ended(central, socket, "broken");
+        true
+    }
+
+    /// A process ends without a word of its own.
+    pub(super) fn crash(&mut self, central: usize, power: bool, until_ms: u64) -> bool {
+        let lost_commits = if self.lying_disks() && power { self.random.below(4) } else { 0 };
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
+        let sockets: Vec<Socket> = state.sockets.values().copied().collect();
+        state.die();
+        let held_up = std::mem::take(&mut state.held_up);
+        state.powered = !power;
+        state.disk.restart(usize::try_from(lost_commits).unwrap_or(0));
+        for Socket { connection, end, .. } in sockets {
+            // The kernel of a machine that has power closes what its process leaves open.
+            self.end_connection(connection, end, (!power).then_some("reset"));
+        }
+        if lost_commits > 0 {
+            self.truth.forgotten(self.centrals.iter().map(|central| central.disk.as_ref()));
+        }
+        // What came for a machine that stood still meets one that is gone.
+        for event in held_up {
+            self.schedule(self.now_ms, event);
+        }
+        self.schedule(until_ms, Event::Restart { central });
+        true
+    }
+
+    /// Starts a process where none runs.
+    pub(super) fn restart(&mut self, central: usize) {
+        let instance = self.random.next_u64();
+        let neighbours = self.neighbours(central);
+        let seeds: Vec<(usize, u64)> = neighbours.into_iter().map(|peer| (peer, self.random.next_u64())).collect();
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central).filter(|state| !state.alive) else { return };
+        state.start(now_ms, instance, seeds.into_iter());
+        self.wake(central);
+    }
+}
