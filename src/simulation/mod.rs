@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn three_centrals_agree_after_any_faults() {
-        let report = hold(1_000..1_100, &Options::default());
+        let report = hold(1_000..1_040, &Options::default());
         for kind in faults::KINDS {
             assert!(report.faults.get(kind.name()).is_some_and(|count| *count > 0), "no {} in {report:?}", kind.name());
         }
@@ -178,19 +178,42 @@ mod tests {
 
     #[test]
     fn a_line_of_centrals_relays_everything() {
-        let options = Options { centrals: 4, topology: Topology::Line, ..Options::default() };
-        hold(2_000..2_040, &options);
+        let options = Options { centrals: 4, topology: Topology::Line, chaos_ms: 30_000, ..Options::default() };
+        hold(2_000..2_020, &options);
     }
 
     #[test]
     fn a_ring_of_five_agrees_after_any_faults() {
-        let options = Options { centrals: 5, topology: Topology::Ring, ..Options::default() };
-        hold(3_000..3_030, &options);
+        let options = Options { centrals: 5, topology: Topology::Ring, chaos_ms: 30_000, ..Options::default() };
+        hold(3_000..3_010, &options);
     }
 
     #[test]
     fn disks_that_forget_their_last_commits_get_them_back_from_the_peers() {
-        let options = Options { lying_disks: true, ..Options::default() };
-        hold(4_000..4_060, &options);
+        let options = Options { lying_disks: true, chaos_ms: 30_000, ..Options::default() };
+        hold(4_000..4_040, &options);
+    }
+
+    /// `SIMULATION_SEEDS=5000..9000 cargo test --release simulation -- --ignored --nocapture`
+    #[test]
+    #[ignore = "as many seeds as there is time for"]
+    fn any_number_of_seeds() {
+        let range = std::env::var("SIMULATION_SEEDS").unwrap_or_else(|_| "10000..11000".into());
+        let (from, to) = range.split_once("..").expect("from..to");
+        for seed in from.parse().unwrap()..to.parse().unwrap() {
+            let topology = [Topology::Full, Topology::Line, Topology::Ring][(seed % 3) as usize];
+            let options = Options {
+                centrals: 2 + (seed / 3 % 5) as usize,
+                topology,
+                fault_every_ms: 200 << (seed % 5),
+                lying_disks: seed % 2 == 0,
+                ..Options::default()
+            };
+            let report = hold(seed..seed + 1, &options);
+            println!(
+                "{seed}: {} events, linked after {} ms, equal after {} ms",
+                report.events_acknowledged, report.relinked_after_ms, report.converged_after_ms
+            );
+        }
     }
 }

@@ -107,17 +107,17 @@ impl<'a> World<'a> {
         let mut equal = false;
         while !(linked && equal) {
             self.run_until(self.now_ms + PROBE_EVERY_MS)?;
-            if !linked && self.missing_link().is_none() {
+            if !linked && self.unlinked().is_none() {
                 linked = true;
                 self.report.relinked_after_ms = self.now_ms - healed_ms;
             }
-            if !equal && self.differing().is_none() {
+            if !equal && self.is_equal() {
                 equal = true;
                 self.report.converged_after_ms = self.now_ms - healed_ms;
             }
             if self.now_ms >= deadline_ms {
-                let why = self.missing_link().or_else(|| self.differing()).unwrap_or_default();
-                return Err(format!("not together {} ms after all was healed: {why}", self.now_ms - healed_ms));
+                let after_ms = self.now_ms - healed_ms;
+                return Err(format!("not together {after_ms} ms after all was healed: {}", self.describe()));
             }
         }
         self.nothing_is_missing()?;
@@ -129,8 +129,8 @@ impl<'a> World<'a> {
         let wakeups_before = self.wakeups;
         self.run_until(self.now_ms + IDLE_MS)?;
         self.report.idle_wakeups_per_s = (self.wakeups - wakeups_before) * 1_000 / IDLE_MS;
-        if let Some(missing) = self.missing_link() {
-            return Err(format!("a link was lost while nothing happened: {missing}"));
+        if self.unlinked().is_some() {
+            return Err(format!("a link was lost while nothing happened: {}", self.describe()));
         }
         self.everybody_knows()?;
         self.nothing_is_missing()?;
@@ -145,10 +145,10 @@ impl<'a> World<'a> {
             self.author(central, 1);
         }
         self.run_until(self.now_ms + 1)?;
-        while self.differing().is_some() {
+        while !self.is_equal() {
             self.run_until(self.now_ms + 1)?;
             if self.now_ms - written_ms > 2_000 {
-                return Err(format!("an event is not everywhere after 2 s: {:?}", self.differing()));
+                return Err(format!("an event is not everywhere after 2 s: {}", self.describe()));
             }
         }
         self.report.propagated_after_ms = self.now_ms - written_ms;
@@ -299,30 +299,30 @@ impl<'a> World<'a> {
         }
     }
 
-    fn missing_link(&self) -> Option<String> {
+    /// A central and a peer of it that are not linked.
+    fn unlinked(&self) -> Option<(usize, usize)> {
         let unlinked = |central: &Central| {
-            let (index, peer) = central.peers.iter().find(|(_, peer)| peer.link().is_none())?;
-            Some(format!("c{} has no link to c{index}: {:?}", central.index, peer.status(&central.have)))
+            let (peer, _) = central.peers.iter().find(|(_, peer)| peer.link().is_none())?;
+            Some((central.index, *peer))
         };
         self.centrals.iter().find_map(unlinked)
     }
 
-    fn differing(&self) -> Option<String> {
-        let first = self.centrals.first()?;
-        let writing = self.centrals.iter().find(|central| !central.queue.is_empty() || central.committing.is_some());
-        if let Some(central) = writing {
-            return Some(format!("c{} is writing", central.index));
-        }
-        let other = self.centrals.iter().find(|central| central.have != first.have)?;
-        Some(format!(
-            "c{} holds {:?}, c{} {:?}; {:?} {:?}",
-            first.index,
-            first.have,
-            other.index,
-            other.have,
-            first.coordinator.status(&first.have),
-            other.coordinator.status(&other.have)
-        ))
+    /// All hold the same, and nobody is writing.
+    fn is_equal(&self) -> bool {
+        let Some(first) = self.centrals.first() else { return true };
+        let at_rest = |central: &Central| central.queue.is_empty() && central.committing.is_none();
+        self.centrals.iter().all(|central| at_rest(central) && central.have == first.have)
+    }
+
+    /// Where everybody stands, for a failure.
+    fn describe(&self) -> String {
+        let one = |central: &Central| {
+            let peers: Vec<_> = central.peers.values().map(|peer| peer.status(&central.have)).collect();
+            let logs = central.coordinator.status(&central.have);
+            format!("\nc{}: {:?}\n  {peers:?}\n  {logs:?}", central.index, central.have)
+        };
+        self.centrals.iter().map(one).collect()
     }
 
     fn nothing_is_missing(&self) -> Result<(), String> {

@@ -57,8 +57,8 @@ struct ResponseData<'a> {
 #[derive(Deserialize)]
 struct AckData {
     sub: u64,
-    #[serde(flatten)]
-    head: Head,
+    to: u64,
+    hash: ChainHash,
 }
 
 #[derive(Deserialize)]
@@ -83,8 +83,8 @@ impl Frame {
             type_name::SYNC_REQUEST => Self::SyncRequest(read(data)?),
             type_name::SYNC_RESPONSE => parse_response(data)?,
             type_name::SYNC_ACK => {
-                let AckData { sub, head } = read(data)?;
-                Self::SyncAck { sub, head }
+                let AckData { sub, to, hash } = read(data)?;
+                Self::SyncAck { sub, head: Head { to, hash } }
             }
             type_name::SYNC_STOP => Self::SyncStop { sub: read::<StopData>(data)?.sub },
             type_name::HEARTBEAT => Self::Heartbeat(read(data)?),

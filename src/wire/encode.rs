@@ -52,8 +52,8 @@ struct Refused<'a> {
 #[derive(Serialize)]
 struct Ack {
     sub: u64,
-    #[serde(flatten)]
-    head: Head,
+    to: u64,
+    hash: ChainHash,
 }
 
 #[derive(Serialize)]
@@ -80,7 +80,9 @@ impl Encoder {
                 let data = Refused { sub: *sub, log, refused: *refusal, to: held.to, hash: held.hash };
                 self.write(wall_ms, type_name::SYNC_RESPONSE, data)
             }
-            Frame::SyncAck { sub, head } => self.write(wall_ms, type_name::SYNC_ACK, Ack { sub: *sub, head: *head }),
+            Frame::SyncAck { sub, head } => {
+                self.write(wall_ms, type_name::SYNC_ACK, Ack { sub: *sub, to: head.to, hash: head.hash })
+            }
             Frame::SyncStop { sub } => self.write(wall_ms, type_name::SYNC_STOP, Stop { sub: *sub }),
             Frame::Heartbeat(data) => self.write(wall_ms, type_name::HEARTBEAT, data),
             Frame::Error(data) => self.write(wall_ms, type_name::ERROR, data),
