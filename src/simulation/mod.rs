@@ -200,12 +200,12 @@ mod tests {
     fn any_number_of_seeds() {
         let range = std::env::var("SIMULATION_SEEDS").unwrap_or_else(|_| "10000..11000".into());
         let (from, to) = range.split_once("..").expect("from..to");
-        for seed in from.parse().unwrap()..to.parse().unwrap() {
-            let topology = [Topology::Full, Topology::Line, Topology::Ring][(seed % 3) as usize];
+        for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
+            let topology = [Topology::Full, Topology::Line, Topology::Ring][usize::try_from(seed % 3).unwrap()];
             let options = Options {
-                centrals: 2 + (seed / 3 % 5) as usize,
+                centrals: 2 + usize::try_from(seed / 3 % 5).unwrap(),
                 topology,
-                fault_every_ms: 200 << (seed % 5),
+                fault_every_ms: 200_u64 << (seed % 5),
                 lying_disks: seed % 2 == 0,
                 ..Options::default()
             };
