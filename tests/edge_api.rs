@@ -1,6 +1,372 @@
-//! scaffold
+//! The documented HTTP calls of the gates, against real processes: what they answer, what they refuse, and what they
+//! still know after the process was stopped or killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::central::API_PORT;
+use common::{Central, DEADLINE, Mesh, eventually, eventually_some};
+use serde_json::{Value, json};
+
+const OPEN: &str = "/api/edge/barrier/open";
+
 #[test]
-fn x() {
-    let _ = common::Central::new("a");
+fn the_documented_calls_work_as_written() {
+    let mut mesh = Mesh::new(2);
+    // A hundred times real: the ten seconds in which a press by state is taken for a second one are a tenth of one.
+    mesh.fast_clock(100);
+    mesh.start_all();
+    let (a, b) = (&mesh.centrals[0].http, &mesh.centrals[1].http);
+
+    let seen = a
+        .post(
+            "/api/edge/detection",
+            &json!({"edge_id": "edge-1", "plate_id": "29A12345", "plate_view": "29A-123.45", "camera_type": "car",
+                    "direction": "ENTRY", "confidence": 0.95}),
+        )
+        .ok();
+    assert_eq!(seen.body["vehicle_info"]["already_inside"], false, "{}", seen.text);
+
+    let entered = a.open(&json!({"edge_id": "edge-1", "plate_id": "29A12345", "plate_view": "29A-123.45"})).ok();
+    assert_eq!(entered.field("action"), "ENTRY");
+    assert!(entered.number("history_id") > 0);
+    let event_id = entered.field("event_id").to_owned();
+    assert!(event_id.starts_with("central-1_") && event_id.ends_with("_29A12345"), "{event_id}");
+
+    eventually("the entry is readable at B", DEADLINE, || b.rows_of("29A12345").len() == 1);
+    let left = eventually_some("the car may leave at B", DEADLINE, || {
+        let reply = b.open(&json!({"edge_id": "edge-8", "plate_id": "29A12345", "action": "open"}));
+        if reply.status == 409 { None } else { Some(reply.ok()) }
+    });
+    assert_eq!((left.field("action"), left.field("event_id")), ("EXIT", event_id.as_str()));
+    assert!(left.number("fee") >= 0 && left.field("duration").contains("phút"), "{}", left.text);
+
+    let out = eventually_some("the exit is readable at A", DEADLINE, || {
+        a.rows_of("29A12345").into_iter().find(|row| row["status"] == "OUT")
+    });
+    assert_eq!((&out["event_id"], &out["fee"]), (&json!(event_id), &json!(left.number("fee"))));
+    let status = a.p2p_status();
+    assert_eq!((&status["this_central"], &status["total_peers"]), (&json!("central-1"), &json!(1)), "{status}");
+    assert_eq!((&status["running"], &status["connected_peers"]), (&json!(true), &json!(1)), "{status}");
+    mesh.wait_equal(DEADLINE);
+}
+
+#[test]
+fn a_second_press_is_the_same_press() {
+    let central = Central::standalone("central-1");
+    let press = json!({"edge_id": "edge-1", "plate_id": "29A12345"});
+    let first = central.http.open(&press).ok();
+    assert!(!first.flag("repeated"));
+    for _ in 0..3 {
+        let again = central.http.open(&press).ok();
+        assert!(again.flag("repeated"), "{}", again.text);
+        for field in ["action", "event_id", "history_id"] {
+            assert_eq!(again.body[field], first.body[field], "{field}");
+        }
+    }
+    // Another gate, by state, within ten seconds of the entry: never an exit.
+    let elsewhere = central.http.open(&json!({"edge_id": "edge-2", "plate_id": "29A12345"})).refused(409);
+    assert!(elsewhere.headers.contains_key("retry-after"));
+    let rows = central.http.rows_of("29A12345");
+    assert_eq!((rows.len(), &rows[0]["status"]), (1, &json!("IN")));
+
+    // Who says EXIT means it; twice is once.
+    let left = central.http.press("edge-1", "29A12345", "EXIT").ok();
+    let again = central.http.press("edge-1", "29A12345", "EXIT").ok();
+    assert!(again.flag("repeated") && again.body["fee"] == left.body["fee"], "{}", again.text);
+    assert_eq!(again.body["event_id"], left.body["event_id"]);
+    assert_eq!(central.http.stats()["exits_today"], 1);
+}
+
+#[test]
+fn a_request_id_is_answered_alike_for_ever() {
+    let mut central = Central::standalone("central-1");
+    let entry = json!({"edge_id": "edge-1", "plate_id": "29A12345", "direction": "ENTRY", "request_id": "r-1"});
+    let exit = json!({"edge_id": "edge-1", "plate_id": "29A12345", "direction": "EXIT", "request_id": "r-2"});
+    let entered = central.http.open(&entry).ok();
+    let left = central.http.open(&exit).ok();
+    let again = |central: &Central| {
+        let entered_again = central.http.open(&entry).ok();
+        assert!(entered_again.flag("repeated") && entered_again.field("action") == "ENTRY", "{}", entered_again.text);
+        assert_eq!(entered_again.body["event_id"], entered.body["event_id"]);
+        let left_again = central.http.open(&exit).ok();
+        assert!(left_again.flag("repeated") && left_again.field("action") == "EXIT", "{}", left_again.text);
+        assert_eq!(left_again.body["fee"], left.body["fee"]);
+        assert_eq!(central.http.rows_of("29A12345").len(), 1);
+    };
+    again(&central);
+    assert!(central.terminate().0.success());
+    central.start();
+    again(&central);
+    central.kill9();
+    central.start();
+    again(&central);
+
+    let mut other = entry.clone();
+    other["plate_id"] = json!("30E99999");
+    assert_eq!(central.http.open(&other).refused(409).field("code"), "request_id_reused");
+    assert!(central.http.rows_of("30E99999").is_empty());
+}
+
+#[test]
+fn an_idempotency_key_is_a_request_id() {
+    let central = Central::standalone("central-1");
+    let body = r#"{"edge_id":"edge-1","plate_id":"29A12345","direction":"ENTRY"}"#;
+    let call = || raw(&central, "Idempotency-Key: k-1\r\nContent-Type: application/json\r\n", body);
+    let first = call();
+    assert!(first.starts_with("HTTP/1.1 200") && !first.contains("repeated"), "{first}");
+    central.http.press("edge-2", "29A12345", "EXIT").ok();
+    let again = call();
+    assert!(again.starts_with("HTTP/1.1 200") && again.contains(r#""repeated":true"#), "{again}");
+    assert_eq!(central.http.rows_of("29A12345").len(), 1);
+}
+
+#[test]
+fn what_contradicts_the_lot_is_a_conflict_that_a_person_can_override() {
+    let central = Central::standalone("central-1");
+    let unknown = central.http.press("edge-1", "29A12345", "EXIT").refused(409);
+    assert_eq!(unknown.field("code"), "not_inside");
+    assert_eq!(unknown.body["vehicle_info"]["has_entry"], false, "{}", unknown.text);
+
+    let event_id = central.http.enter("edge-1", "29A12345");
+    let twice = central.http.press("edge-2", "29A12345", "ENTRY").refused(409);
+    assert_eq!(twice.field("code"), "already_inside");
+    assert_eq!(twice.body["vehicle_info"]["already_inside"], true);
+    assert!(!twice.body["vehicle_info"]["entry_time"].as_str().unwrap().is_empty());
+
+    // A forced entry replaces the stay that was open; a forced exit takes the fee the person names.
+    let force = |body: Value| central.http.open(&body).ok();
+    let replaced = force(json!({"edge_id": "edge-2", "plate_id": "29A12345", "direction": "ENTRY", "force": true}));
+    assert_ne!(replaced.field("event_id"), event_id);
+    let rows = central.http.rows_of("29A12345");
+    let status_of = |id: &str| rows.iter().find(|row| row["event_id"] == id).map(|row| row["status"].clone());
+    assert_eq!(status_of(&event_id), Some(json!("LEFT_UNSEEN")));
+    assert_eq!(status_of(replaced.field("event_id")), Some(json!("IN")));
+    let left =
+        force(json!({"edge_id": "edge-2", "plate_id": "29A12345", "direction": "EXIT", "force": true, "fee": 7_000}));
+    assert_eq!(left.number("fee"), 7_000);
+    let stranger =
+        force(json!({"edge_id": "edge-2", "plate_id": "30E99999", "direction": "EXIT", "force": true, "fee": 9_000}));
+    assert_eq!(stranger.number("fee"), 9_000);
+    let stats = central.http.stats();
+    assert_eq!((&stats["vehicles_in_parking"], &stats["revenue_today"]), (&json!(0), &json!(16_000)), "{stats}");
+}
+
+#[test]
+fn closing_confirms_an_entry_once() {
+    let central = Central::standalone("central-1");
+    let nothing = central.http.close("edge-1", "29A12345").ok();
+    assert!(!nothing.flag("confirmed"));
+    central.http.enter("edge-1", "29A12345");
+    assert!(central.http.close("edge-1", "29A12345").ok().flag("confirmed"));
+    assert!(!central.http.close("edge-1", "29A12345").ok().flag("confirmed"), "repeated");
+    central.http.leave("edge-1", "29A12345");
+    assert!(!central.http.close("edge-1", "29A12345").ok().flag("confirmed"), "after the exit");
+    let event_id = central.http.enter("edge-3", "30E99999");
+    let by_id = json!({"edge_id": "edge-3", "event_id": event_id});
+    assert!(central.http.post("/api/edge/barrier/close", &by_id).ok().flag("confirmed"));
+}
+
+#[test]
+fn a_detection_tells_and_changes_nothing() {
+    let central = Central::standalone("central-1");
+    for _ in 0..2 {
+        let seen = central.http.detect("edge-1", "29a-123.45", "ENTRY").ok();
+        let info = &seen.body["vehicle_info"];
+        assert_eq!((&info["plate_id"], &info["already_inside"]), (&json!("29A12345"), &json!(false)), "{info}");
+    }
+    central.http.enter("edge-1", "29A12345");
+    let seen = central.http.detect("edge-2", "29A12345", "EXIT").ok();
+    let info = &seen.body["vehicle_info"];
+    assert_eq!((&info["has_entry"], &info["fee"]), (&json!(true), &json!(0)), "{info}");
+    assert!(info["entry_from"].as_str().unwrap().contains("edge-1"), "{info}");
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 1);
+    assert_eq!(central.http.rows_of("29A12345").len(), 1);
+}
+
+#[test]
+fn a_stay_costs_what_the_tariff_says_and_a_subscriber_nothing() {
+    let mut central = Central::new("central-1");
+    // An hour and forty minutes of the site in a second.
+    central.env("PARKMESH_CLOCK", common::fast_clock(6_000)).start();
+    let fees = json!({"fees": {"fee_base": 0.5, "fee_per_hour": 30_000, "fee_overnight": 0, "fee_daily_max": 0}});
+    central.http.put("/api/parking/fees", &fees).ok();
+    let subscriber = json!({"subscriptions": [{
+        "id": "s-1", "plate_number": "30E-999.99", "owner_name": "A", "type": "monthly", "status": "active",
+        "start_date": "2020-01-01", "end_date": "2099-12-31", "phone": "", "note": "",
+    }]});
+    central.http.put("/api/subscriptions", &subscriber).ok();
+    central.http.enter("edge-1", "29A12345");
+    central.http.enter("edge-1", "30E99999");
+    let preview = eventually_some("a fee is due", DEADLINE, || {
+        let fee = central.http.detect("edge-2", "29A12345", "EXIT").ok().body["vehicle_info"]["fee"].as_i64();
+        fee.filter(|fee| *fee > 0)
+    });
+    let fee = central.http.leave("edge-2", "29A12345");
+    assert!(fee >= preview && fee % 30_000 == 0, "{preview} {fee}");
+    assert_eq!(central.http.leave("edge-2", "30E99999"), 0);
+    assert_eq!(central.http.rows_of("29A12345")[0]["fee"], fee);
+
+    for wrong in [json!({"fee_base": "x"}), json!({"fee_base": 0.5, "fee_per_hour": -1})] {
+        central.http.put("/api/parking/fees", &json!({"fees": wrong})).refused(400);
+    }
+    central.http.put("/api/parking/fees", &json!({"fees": []})).refused(400);
+    assert_eq!(central.http.get("/api/parking/fees").ok().body["fees"]["fee_per_hour"], 30_000, "the old one stays");
+    central.http.put("/api/subscriptions", &json!({"subscriptions": {}})).refused(400);
+    assert_eq!(central.http.get("/api/subscriptions").ok().body["subscriptions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn plates_are_the_same_however_they_are_written() {
+    let central = Central::standalone("central-1");
+    for (number, (written, key)) in
+        [("29a-123.45", "29A12345"), (" 51 F 123.45 ", "51F12345"), ("29mđ1 234.56", "29MD123456")].iter().enumerate()
+    {
+        let reply = central.http.press(&format!("edge-{number}"), written, "ENTRY").ok();
+        assert!(reply.field("event_id").ends_with(key), "{}", reply.text);
+        let rows = central.http.rows_of(key);
+        assert_eq!((rows.len(), &rows[0]["plate_id"]), (1, &json!(key)));
+    }
+    let view = &central.http.rows_of("29A12345")[0]["plate_view"];
+    assert_eq!(view, "29A-123.45", "formatted when the edge gives none");
+}
+
+#[test]
+fn wrong_calls_are_refused_with_the_reason_and_change_nothing() {
+    let central = Central::standalone("central-1");
+    let good = json!({"edge_id": "edge-1", "plate_id": "29A12345"});
+    let with = |name: &str, value: Value| {
+        let mut body = good.clone();
+        body[name] = value;
+        body
+    };
+    let wrong = [
+        json!({}),
+        json!([]),
+        json!("open"),
+        json!({"edge_id": "edge-1"}),
+        json!({"plate_id": "29A12345"}),
+        with("plate_id", json!("")),
+        with("plate_id", json!("29A12")),
+        with("plate_id", json!("29A1234567890")),
+        with("plate_id", json!("29A1234'")),
+        with("plate_id", json!("29A12345; DROP TABLE history")),
+        with("plate_id", json!("車29A12345")),
+        with("plate_id", json!(2912345)),
+        with("plate_id", Value::Null),
+        with("edge_id", json!("")),
+        with("edge_id", json!("e".repeat(10_000))),
+        with("action", json!("close")),
+        with("direction", json!("SIDEWAYS")),
+        with("direction", json!(1)),
+        with("confidence", json!("high")),
+        with("confidence", json!(17.5)),
+        with("request_id", json!(7)),
+        with("request_id", json!("r".repeat(10_000))),
+        with("force", json!("yes")),
+        with("fee", json!(1_000)),
+    ];
+    for body in &wrong {
+        let reply = central.http.open(body);
+        assert_eq!(reply.status, 400, "{body}: {}", reply.text);
+        reply.refused(400);
+    }
+    let mut fee = with("fee", json!(-1));
+    fee["force"] = json!(true);
+    for fee_value in [json!(-1), json!(2.5), json!("1000"), json!(1e18)] {
+        fee["fee"] = fee_value;
+        central.http.open(&fee).refused(400);
+    }
+    let raw_body = |content_type, bytes: &[u8]| central.http.send("POST", OPEN, Some((content_type, bytes))).unwrap();
+    let good_bytes = good.to_string().into_bytes();
+    let truncated = &good_bytes[..good_bytes.len() - 1];
+    for bytes in [&b""[..], b"{", b"nonsense", b"\xff\xfe", truncated, b"{\"edge_id\":\"a\"}}"] {
+        raw_body("application/json", bytes).refused(400);
+    }
+    let nested = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+    raw_body("application/json", nested.as_bytes()).refused(400);
+    raw_body("text/plain", &good_bytes).refused(415);
+    let large = with("plate_view", json!("x".repeat(300_000))).to_string();
+    assert_eq!(raw_body("application/json", large.as_bytes()).status, 413);
+    central.http.get(OPEN).refused(405);
+    central.http.delete("/api/parking/state").refused(405);
+    central.http.get("/api/edge/barrier").refused(404);
+    central.http.get("/api/parking/history?limit=x").refused(400);
+    central.http.get("/api/parking/history?offset=-1").refused(400);
+    for (path, body) in [("/api/edge/detection", json!({"edge_id": "e"})), ("/api/edge/barrier/close", json!({}))] {
+        central.http.post(path, &body).refused(400);
+    }
+    assert!(central.http.whole_history().is_empty(), "nothing of all this is in the history");
+    central.http.open(&good).ok();
+}
+
+#[test]
+fn a_call_that_breaks_off_or_is_no_http_harms_nobody() {
+    let central = Central::standalone("central-1");
+    let address = format!("{}:{API_PORT}", central.ip);
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        // Answered with an error or closed; what matters is that it ends.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+    }
+    let half = "POST /api/edge/barrier/open HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 100\r\n\r\n{\"edge_id\":\"edge-1\",\"plate_id\":\"29A12345\"";
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(half.as_bytes()).unwrap();
+    drop(stream);
+    central.http.enter("edge-1", "30E99999");
+    assert!(central.http.rows_of("29A12345").is_empty());
+}
+
+#[test]
+fn the_history_is_found_by_plate_status_and_page() {
+    let central = Central::standalone("central-1");
+    for number in 0..5 {
+        central.http.enter("edge-1", &format!("29A1234{number}"));
+    }
+    central.http.enter("edge-1", "30E99999");
+    central.http.leave("edge-1", "30E99999");
+    assert_eq!(central.http.history("search=29a-12").len(), 5);
+    assert_eq!(central.http.history("search=9999").len(), 1);
+    assert!(central.http.history("search=%25").is_empty(), "a search is text, not a pattern");
+    assert_eq!(central.http.history("status=OUT").len(), 1);
+    assert_eq!(central.http.history("in_parking_only=true").len(), 5);
+    assert_eq!(central.http.history("today_only=true").len(), 6);
+    let pages: Vec<Value> =
+        [0, 2, 4].iter().flat_map(|offset| central.http.history(&format!("limit=2&offset={offset}"))).collect();
+    let mut ids: Vec<&str> = pages.iter().map(|row| row["event_id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((pages.len(), ids.len()), (6, 6));
+    let state = central.http.get("/api/parking/state").ok();
+    assert_eq!(state.body["vehicles_in_parking"].as_array().unwrap().len(), 5);
+    let stats = central.http.stats();
+    assert_eq!((&stats["entries_today"], &stats["exits_today"]), (&json!(6), &json!(1)), "{stats}");
+}
+
+/// One call with headers of its own, on a connection of its own; the whole answer.
+fn raw(central: &Central, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(format!("{}:{API_PORT}", central.ip)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let length = body.len();
+    let head =
+        format!("POST {OPEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n");
+    stream.write_all((head + body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -83,12 +83,6 @@ impl Central {
         self
     }
 
-    /// The site's clock runs `speed` times as fast from now on, as long as this handle lives.
-    pub fn fast_clock(&mut self, speed: u32) -> &mut Self {
-        let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-        self.env("PARKMESH_CLOCK", format!("{now_ms},{now_ms},{speed}"))
-    }
-
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

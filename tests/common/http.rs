@@ -196,12 +196,11 @@ impl Http {
         let mut offset = 0;
         loop {
             let page = self.history(&format!("limit={PAGE}&offset={offset}"));
-            offset += page.len();
-            let last = page.len() < PAGE;
-            page.into_iter().for_each(|row| snapshot.add(row));
-            if last {
+            if page.is_empty() {
                 return snapshot;
             }
+            offset += page.len();
+            page.into_iter().for_each(|row| snapshot.add(row));
         }
     }
 

@@ -64,6 +64,12 @@ pub fn eventually_ok<T>(deadline: Duration, mut attempt: impl FnMut() -> Result<
     }
 }
 
+/// A value of `PARKMESH_CLOCK`: the time is now, and runs `speed` times as fast from here on.
+pub fn fast_clock(speed: u32) -> String {
+    let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    format!("{now_ms},{now_ms},{speed}")
+}
+
 /// A seed for a random test: `PARKMESH_SEED`, else a new one; printed, so that a failure can be repeated.
 pub fn seed() -> u64 {
     let given = std::env::var("PARKMESH_SEED").ok().and_then(|text| text.parse().ok());

@@ -18,19 +18,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows asked for at once.
 const PAGE: usize = 1_000;
 
-/// Waits until all centrals are linked and hold the same; gives how long it took.
+/// Waits until all centrals are linked, hold the same and show the same rows; gives how many and how long it took.
 ///
 /// # Errors
-/// A sentence with how they stand, if they still differ after a minute.
-pub async fn wait_until_equal(watch: &mut Watch) -> Result<Duration, String> {
+/// A sentence with what differs, if something still does after a minute.
+pub async fn wait_until_equal(
+    watch: &mut Watch,
+    centrals: &[(String, Address)],
+    acknowledged: &[String],
+) -> Result<(usize, Duration), String> {
     let start = Instant::now();
     loop {
-        let why = match watch.standings().await {
-            Ok(standings) => match apart(&standings) {
-                None => return Ok(start.elapsed()),
-                Some(why) => why,
+        let standings = watch.standings().await.map_err(|error| error.to_string());
+        let why = match standings.and_then(|standings| apart(&standings).map_or(Ok(()), Err)) {
+            Ok(()) => match compare(centrals, acknowledged).await {
+                Ok(rows) => return Ok((rows, start.elapsed())),
+                Err(why) => why,
             },
-            Err(error) => error.to_string(),
+            Err(why) => why,
         };
         if start.elapsed() > AGREE_WITHIN {
             return Err(format!("after {} s without traffic and with all links open: {why}", AGREE_WITHIN.as_secs()));
@@ -52,11 +57,9 @@ fn apart(standings: &[Standing]) -> Option<String> {
     Some(format!("{}; {}", show(first), show(other)))
 }
 
-/// Reads the whole histories and compares them; gives the number of rows.
-///
-/// # Errors
-/// A sentence that names the first differences, or an acknowledged entry that is not there.
-pub async fn compare(centrals: &[(String, Address)], acknowledged: &[String]) -> Result<usize, String> {
+/// Reads the whole histories and compares them; gives the number of rows, or names the first differences, or an
+/// acknowledged entry that is not there.
+async fn compare(centrals: &[(String, Address)], acknowledged: &[String]) -> Result<usize, String> {
     let mut first: Option<(&str, Snapshot)> = None;
     for (id, address) in centrals {
         let history = whole_history(address).await.map_err(|error| format!("history of {id}: {error}"))?;

@@ -80,7 +80,7 @@ impl Gate {
             self.stamp(&mut call);
             let reply = self.press(&call).await?;
             // In a cut the gate may not know better and open: then the car is known there from now on.
-            if reply.status == 409 {
+            if matches!(reply.text("code"), "already_inside" | "not_inside") {
                 self.tally.borrow_mut().refused += 1;
             } else {
                 self.opened(&reply, trip.direction.other(), false);
@@ -89,7 +89,7 @@ impl Gate {
         let mut call = self.call(trip, trip.direction);
         self.stamp(&mut call);
         let mut reply = self.press(&call).await?;
-        let forced = reply.status == 409;
+        let forced = matches!(reply.text("code"), "already_inside" | "not_inside");
         if forced {
             // The gate's central knows otherwise (a cut, or a forced exit elsewhere): the person sees the car and decides.
             self.stamp(&mut call);

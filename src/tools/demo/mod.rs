@@ -144,12 +144,8 @@ async fn demo(args: &Args) -> Result<bool, DemoError> {
     }
     let tally = tally.take();
     print_tally(&tally);
-    let verdict = async {
-        let took = check::wait_until_equal(&mut watch).await?;
-        let rows = check::compare(&named, &tally.entries).await?;
-        Ok::<_, String>((rows, took))
-    };
-    let verdict = match select(pin!(verdict), pin!(stop.asked())).await {
+    let comparison = check::wait_until_equal(&mut watch, &named, &tally.entries);
+    let verdict = match select(pin!(comparison), pin!(stop.asked())).await {
         Either::Left((verdict, _)) => verdict,
         Either::Right(_) => Err("asked to stop before the comparison was done".to_owned()),
     };
