@@ -20,6 +20,20 @@ pub struct Mesh {
 }
 
 impl Mesh {
+    /// `count` centrals that know each other without anything in between, not started: for measuring.
+    pub fn without_proxies(count: usize) -> Self {
+        let mut centrals: Vec<Central> = (1..=count).map(|number| Central::new(&format!("central-{number}"))).collect();
+        let known: Vec<(String, String)> =
+            centrals.iter().map(|central| (central.id.clone(), central.ip.clone())).collect();
+        for central in &mut centrals {
+            let own = central.id.clone();
+            for (id, ip) in known.iter().filter(|(id, _)| *id != own) {
+                central.add_peer(id, ip, P2P_PORT);
+            }
+        }
+        Self { centrals, links: BTreeMap::new() }
+    }
+
     /// `count` centrals that know each other, not started.
     pub fn new(count: usize) -> Self {
         let mut centrals: Vec<Central> = (1..=count).map(|number| Central::new(&format!("central-{number}"))).collect();

@@ -1,6 +1,6 @@
 //! The closed-loop load: every edge has its own connection and does one call at a time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ const BARRIER_OPEN: &str = "/api/edge/barrier/open";
 pub enum Work {
     /// `barrier/open`: a car in, the same car out. The edges are spread over the centrals.
     Gates { centrals: Vec<Address>, request_ids: bool },
+    /// `cars` cars that come in and stay, then the run is over. The edges are spread over the centrals.
+    Fill { centrals: Vec<Address>, cars: u64 },
     /// The same bodies posted to one address, whatever it does with them.
     Hello(Address),
 }
@@ -33,7 +35,9 @@ pub enum Work {
 impl Work {
     fn target(&self, edge: usize) -> Option<&Address> {
         match self {
-            Self::Gates { centrals, .. } => centrals.get(edge.checked_rem(centrals.len())?),
+            Self::Gates { centrals, .. } | Self::Fill { centrals, .. } => {
+                centrals.get(edge.checked_rem(centrals.len())?)
+            }
             Self::Hello(address) => Some(address),
         }
     }
@@ -44,36 +48,43 @@ impl Work {
 /// Must be called within a runtime of one thread.
 pub async fn drive(work: &Work, edges: u16, run_for: Duration, salt: u64) -> LoadReport {
     let start = Instant::now();
-    let count_from = start + LONGEST_WARM_UP.min(run_for / 10);
+    let warm_up = if matches!(work, Work::Fill { .. }) { Duration::ZERO } else { LONGEST_WARM_UP.min(run_for / 10) };
+    let count_from = start + warm_up;
     let end = start + run_for;
     let shared = Rc::new(Shared {
         report: RefCell::new(LoadReport { edges, measured: end - count_from, ..LoadReport::default() }),
         numbers: RefCell::new(NumberSource::new(salt)),
+        cars: Cell::new(if let Work::Fill { cars, .. } = work { *cars } else { u64::MAX }),
         count_from,
         end,
     });
     let local = LocalSet::new();
     for number in 0..usize::from(edges) {
         let Some(address) = work.target(number).cloned() else { continue };
-        let task = match work {
-            Work::Gates { request_ids, .. } => {
-                EdgeTask { address, name: format!("bench-{salt:x}-{number}"), request_ids: *request_ids, hello: false }
-            }
-            Work::Hello(_) => EdgeTask { address, name: "edge-1".into(), request_ids: false, hello: true },
+        let task = EdgeTask {
+            address,
+            name: format!("bench-{salt:x}-{number}"),
+            request_ids: matches!(work, Work::Gates { request_ids: true, .. }),
+            hello: matches!(work, Work::Hello(_)),
+            directions: if matches!(work, Work::Fill { .. }) { &["ENTRY"] } else { &["ENTRY", "EXIT"] },
         };
         local.spawn_local(task.run(Rc::clone(&shared)));
     }
     if tokio::time::timeout(run_for + PATIENCE_AT_THE_END, local).await.is_err() {
         shared.count_error("no answer at the end", 1);
     }
-    // Tasks that still wait for an answer hold the other references; the report is complete without them.
-    shared.report.borrow().clone()
+    let mut report = shared.report.take();
+    // A fill ends when its cars are in.
+    report.measured = report.measured.min(count_from.elapsed());
+    report
 }
 
 /// What all edges of a run share; they run on one thread.
 struct Shared {
     report: RefCell<LoadReport>,
     numbers: RefCell<NumberSource>,
+    /// How many cars may still come.
+    cars: Cell<u64>,
     count_from: Instant,
     end: Instant,
 }
@@ -103,6 +114,8 @@ struct EdgeTask {
     name: String,
     request_ids: bool,
     hello: bool,
+    /// What each car does, in this order.
+    directions: &'static [&'static str],
 }
 
 impl EdgeTask {
@@ -110,11 +123,12 @@ impl EdgeTask {
         let mut line = Line { connection: None, request: Vec::new(), body: Vec::new() };
         let mut resting = Resting::default();
         let mut calls = 0_u64;
-        while Instant::now() < shared.end {
+        while Instant::now() < shared.end && shared.cars.get() > 0 {
+            shared.cars.set(shared.cars.get() - 1);
             let number = resting.take(Instant::now(), &mut shared.numbers.borrow_mut());
             let plate = plate(number);
             let mut outcome = Outcome::Done;
-            for direction in ["ENTRY", "EXIT"] {
+            for direction in self.directions {
                 calls += 1;
                 self.write_body(&mut line.body, &plate, direction, calls);
                 if outcome == Outcome::Done {
@@ -122,7 +136,9 @@ impl EdgeTask {
                 }
             }
             if outcome == Outcome::Done {
-                resting.put(Instant::now(), number);
+                if self.directions.len() > 1 {
+                    resting.put(Instant::now(), number);
+                }
             } else {
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
@@ -225,6 +241,7 @@ mod tests {
             name: "bench-1-2".into(),
             request_ids: true,
             hello: false,
+            directions: &["ENTRY"],
         };
         let mut body = b"old".to_vec();
         task.write_body(&mut body, "29A12345", "EXIT", 7);

@@ -32,6 +32,9 @@ pub struct Args {
     /// Give every call a `request_id`, as careful edge programs do.
     #[arg(long)]
     pub request_ids: bool,
+    /// Before anything is measured, let so many cars in that stay.
+    #[arg(long, value_name = "CARS", default_value_t = 0, conflicts_with = "hello")]
+    pub fill: u64,
     /// Only the propagation probes, one event at a time, without a load before them.
     #[arg(long)]
     pub light: bool,
@@ -47,6 +50,9 @@ pub struct Args {
 const EXIT_USAGE: u8 = 64;
 /// Exit code for a central that cannot be reached (EX_UNAVAILABLE).
 const EXIT_UNAVAILABLE: u8 = 69;
+
+/// A fill ends when its cars are in; this only bounds one that gets no answers.
+const LONGEST_FILL: Duration = Duration::from_secs(3_600);
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +86,7 @@ pub fn run(args: &Args) -> ExitCode {
 /// All that one run measured.
 #[derive(Debug, Default)]
 struct Measured {
+    fill: Option<LoadReport>,
     load: Option<LoadReport>,
     propagation: Option<PropagationReport>,
 }
@@ -87,15 +94,17 @@ struct Measured {
 impl Measured {
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
+            "fill": self.fill.as_ref().map(LoadReport::json),
             "load": self.load.as_ref().map(LoadReport::json),
             "propagation": self.propagation.as_ref().map(PropagationReport::json),
         })
     }
 
     fn text(&self, urls: &[String]) -> String {
+        let fill = self.fill.as_ref().map(|report| format!("before that: {}\n", report.text())).unwrap_or_default();
         let load = self.load.as_ref().map(LoadReport::text).unwrap_or_default();
         let propagation = self.propagation.as_ref().map(|report| report.text(urls)).unwrap_or_default();
-        load + &propagation
+        fill + &load + &propagation
     }
 }
 
@@ -110,6 +119,10 @@ async fn measure(args: &Args) -> Result<Measured, BenchError> {
     let mut centrals = Vec::with_capacity(args.urls.len());
     for url in &args.urls {
         centrals.push(reach(url).await?);
+    }
+    if args.fill > 0 {
+        let work = Work::Fill { centrals: centrals.clone(), cars: args.fill };
+        measured.fill = Some(load::drive(&work, args.edges, LONGEST_FILL, salt ^ 1).await);
     }
     if !args.light {
         let work = Work::Gates { centrals: centrals.clone(), request_ids: args.request_ids };

@@ -1,0 +1,72 @@
+//! What the product reaches beside what the machine can do, measured in one run and shown as ratios.
+//!
+//! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--history ROWS] [--catch-up 100000]`
+//!
+//! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
+//! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
+//!
+//! All figures are of this machine in this run; only the ratios mean something elsewhere. A bar that is missed is marked and
+//! does not fail the run: the machine may be busy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement that cannot be made ends by panicking"
+)]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "hello.rs is also a program of its own")]
+#[path = "../hello.rs"]
+mod hello;
+mod mesh;
+mod one;
+mod outside;
+mod table;
+
+use std::time::Duration;
+
+use outside::Yardsticks;
+use table::Table;
+
+/// What is measured, and for how long.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Each load.
+    pub run_for: Duration,
+    /// Cars inside for the second load.
+    pub inside: u64,
+    /// Rows of history for the third; 0: left out, since making them takes minutes.
+    pub history_rows: u64,
+    /// Events missed by a central that was away.
+    pub catch_up: u64,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str, default: u64| {
+        let at = arguments.iter().position(|argument| argument == name);
+        at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
+    };
+    if let Some(at) = arguments.iter().position(|argument| argument == "--serve-hello") {
+        hello::serve(arguments[at + 1].parse().expect("an address")).expect("it serves");
+        return;
+    }
+    if !arguments.iter().any(|argument| argument == "--run") {
+        println!("ratios: measures for some minutes; run it with --run");
+        return;
+    }
+    let plan = Plan {
+        run_for: Duration::from_secs(value("--seconds", 10)),
+        inside: value("--inside", 100_000),
+        history_rows: value("--history", 0),
+        catch_up: value("--catch-up", 100_000),
+    };
+    let mut table = Table::default();
+    let yardsticks = Yardsticks::measure(&plan);
+    yardsticks.print();
+    one::measure(&plan, &yardsticks, &mut table);
+    mesh::measure(&plan, &yardsticks, &mut table);
+    table.print();
+}

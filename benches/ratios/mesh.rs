@@ -1,0 +1,116 @@
+//! Three centrals: linking, propagation, a peer that misbehaves, catching up.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Plan;
+use crate::common::{DEADLINE, Mesh, eventually};
+use crate::one::{rss_mib, url};
+use crate::outside::{EDGES, Load, Yardsticks, bench, bench_command, load_of, seconds};
+use crate::table::{Bar, Table};
+
+/// How long a catch-up may take at all.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
+/// Rows of one commit while catching up.
+const CATCH_UP_BATCH: u32 = 2_000;
+/// The second, shorter absence.
+const FEW_MISSED: u64 = 1_000;
+
+pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
+    let mut mesh = Mesh::without_proxies(3);
+    for central in &mut mesh.centrals {
+        central.spawn();
+    }
+    let last_start = Instant::now();
+    mesh.wait_linked(DEADLINE);
+    let linked = last_start.elapsed();
+    table.line("linked after the last start, s", "", linked.as_secs_f64(), Bar::AtMost(1.0));
+
+    let idle = propagation(&mesh, &[0, 1, 2], plan);
+    table.line("propagation p50, ms", "", idle.0, Bar::AtMost(2.0));
+    table.line("propagation p99, ms", "", idle.1, Bar::AtMost(10.0));
+    let two = propagation(&mesh, &[0, 1], plan);
+    mesh.centrals[2].freeze();
+    let frozen = propagation(&mesh, &[0, 1], plan);
+    mesh.centrals[2].thaw();
+    compare("propagation with a stopped peer / without", frozen, two, table);
+    mesh.centrals[2].kill9();
+    let dead = propagation(&mesh, &[0, 1], plan);
+    compare("propagation with a dead peer / without", dead, two, table);
+
+    catch_up(plan, yardsticks, &mut mesh, table);
+}
+
+/// Median and p99 in ms between these centrals, one event at a time.
+fn propagation(mesh: &Mesh, between: &[usize], plan: &Plan) -> (f64, f64) {
+    let urls: Vec<String> = between.iter().map(|number| url(&mesh.centrals[*number])).collect();
+    let run_for = seconds(plan.run_for);
+    let mut arguments = vec!["--light", "--for", run_for.as_str()];
+    arguments.extend(urls.iter().flat_map(|url| ["--url", url.as_str()]));
+    let report = &bench(&arguments)["propagation"];
+    assert_eq!((&report["missing"], &report["refused"]), (&Value::from(0), &Value::from(0)), "{report}");
+    let ms = |name: &str| report["latency_us"][name].as_f64().expect("a latency") / 1_000.0;
+    (ms("p50"), ms("p99"))
+}
+
+fn compare(what: &str, with: (f64, f64), without: (f64, f64), table: &mut Table) {
+    let measured = format!("p50 {:.2} / {:.2} ms, p99 {:.2} / {:.2} ms", with.0, without.0, with.1, without.1);
+    table.line(what, &measured, with.0 / without.0, Bar::AtMost(1.2));
+}
+
+/// Central 3 is down: load at central 1, then central 3 comes back.
+fn catch_up(plan: &Plan, yardsticks: &Yardsticks, mesh: &mut Mesh, table: &mut Table) {
+    let before_mib = rss_mib(mesh.centrals[0].pid());
+    let missed = miss(plan.catch_up, mesh);
+    let grown = rss_mib(mesh.centrals[0].pid()) - before_mib;
+    println!("memory of the sender grew by {grown:.1} MiB over {missed} events with a peer away");
+    mesh.centrals[2].start();
+    let start = Instant::now();
+    let url = url(&mesh.centrals[2]);
+    let gates = bench_command(&["--url", &url, "--edges", "1", "--for", "3s"]).spawn().expect("a load beside it");
+    wait_until_3_has_all(mesh);
+    let took = start.elapsed();
+    let rate = missed as f64 / took.as_secs_f64();
+    let measured = format!("{missed} in {:.2} s = {rate:.0}/s", took.as_secs_f64());
+    table.line("catch-up rate / G(2000)", &measured, rate / yardsticks.g(CATCH_UP_BATCH), Bar::AtLeast(0.3));
+    let output = gates.wait_with_output().expect("the load ends");
+    let gates: Load = load_of(&serde_json::from_slice(&output.stdout).expect("a report")).clean();
+    table.line("gates of it meanwhile, p99 ms", "", gates.latency_us("p99") / 1_000.0, Bar::AtMost(100.0));
+
+    mesh.centrals[2].kill9();
+    let missed = miss(FEW_MISSED, mesh);
+    mesh.centrals[2].start();
+    eventually("linked again", DEADLINE, || mesh.centrals[2].http.p2p_status()["connected_peers"] == 2);
+    let start = Instant::now();
+    wait_until_3_has_all(mesh);
+    table.line(
+        "a short absence after the link, ms",
+        &format!("{missed} events"),
+        start.elapsed().as_secs_f64() * 1e3,
+        Bar::AtMost(370.0),
+    );
+}
+
+/// At least so many events at central 1; how many it were.
+fn miss(events: u64, mesh: &Mesh) -> u64 {
+    let held = || mesh.centrals[0].http.p2p_status()["events"].as_u64().expect("events");
+    let (before, url, edges) = (held(), url(&mesh.centrals[0]), EDGES.to_string());
+    while held() < before + events {
+        let left = before + events - held();
+        // A fill is exact, but leaves the cars inside; for many events cars go in and out.
+        if left <= FEW_MISSED {
+            bench(&["--url", &url, "--fill", &left.to_string(), "--edges", "8", "--for", "10ms"]);
+        } else {
+            bench(&["--url", &url, "--edges", &edges, "--for", "1s"]);
+        }
+    }
+    held() - before
+}
+
+/// Until it holds what central 1 held when this was called.
+fn wait_until_3_has_all(mesh: &Mesh) {
+    let held = |number: usize| mesh.centrals[number].http.p2p_status()["events"].as_u64().expect("events");
+    let all = held(0);
+    eventually("caught up", CATCH_UP_WITHIN, || held(2) >= all);
+}

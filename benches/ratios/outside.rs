@@ -1,0 +1,173 @@
+//! What is measured by other programs: the yardsticks, and the load of `parkmesh bench`.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Plan;
+use crate::common::net::own_address;
+use crate::common::{DEADLINE, eventually};
+
+/// Edges of the loaded case.
+pub const EDGES: u32 = 64;
+/// Rows in one commit under that load: half of the edges wait while the other half is being written.
+const BATCH: u32 = EDGES / 2;
+
+/// A load of `parkmesh bench`, as it reported it.
+#[derive(Debug, Clone)]
+pub struct Load(Value);
+
+impl Load {
+    pub fn answers_per_s(&self) -> f64 {
+        self.0["answers_per_s"].as_f64().expect("answers_per_s")
+    }
+
+    /// `p50`, `p99`, … in µs.
+    pub fn latency_us(&self, name: &str) -> f64 {
+        self.0["latency_us"][name].as_f64().expect("a latency")
+    }
+
+    pub fn answers(&self) -> f64 {
+        self.0["answers"].as_f64().expect("answers")
+    }
+
+    /// Nothing but successful, first answers: otherwise the figure is not of what it says.
+    #[track_caller]
+    pub fn clean(self) -> Self {
+        assert!(self.0["errors"].as_object().is_some_and(serde_json::Map::is_empty), "{}", self.0);
+        assert_eq!(self.0["repeated"], 0);
+        self
+    }
+}
+
+/// Runs `parkmesh bench --json` with these arguments; its whole report.
+#[track_caller]
+pub fn bench(arguments: &[&str]) -> Value {
+    let output = bench_command(arguments).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("a JSON report")
+}
+
+/// The same as a command, for running beside something else.
+pub fn bench_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));
+    command.arg("bench").arg("--json").args(arguments).stderr(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// The `load` of a report.
+pub fn load_of(report: &Value) -> Load {
+    Load(report["load"].clone())
+}
+
+/// `10s`, for the command line.
+pub fn seconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+/// What the machine can do.
+#[derive(Debug)]
+pub struct Yardsticks {
+    /// Rows per second by rows per commit.
+    pub g: BTreeMap<u32, f64>,
+    /// One synced commit of one row, µs.
+    pub f1_us: f64,
+    /// H(64), answers per second.
+    pub hello_per_s: f64,
+    /// One POST that does nothing, one at a time, µs.
+    pub hello_idle_us: f64,
+    /// Cores of this machine.
+    pub cores: f64,
+}
+
+impl Yardsticks {
+    pub fn measure(plan: &Plan) -> Self {
+        let mut yardsticks = Self {
+            g: BTreeMap::new(),
+            f1_us: f64::NAN,
+            hello_per_s: 0.0,
+            hello_idle_us: 0.0,
+            cores: std::thread::available_parallelism().map_or(1, usize::from) as f64,
+        };
+        yardsticks.measure_disk();
+        let server = Hello::start();
+        let run_for = seconds(plan.run_for);
+        let hello =
+            |edges: &str| load_of(&bench(&["--hello", &server.url, "--edges", edges, "--for", &run_for])).clean();
+        yardsticks.hello_per_s = hello(&EDGES.to_string()).answers_per_s();
+        yardsticks.hello_idle_us = hello("1").latency_us("p50");
+        yardsticks
+    }
+
+    /// Runs `yardstick`, which says `yardstick <name> <batch> <value> <unit>` on lines of their own.
+    fn measure_disk(&mut self) {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+        let arguments = ["bench", "--offline", "--quiet", "--bench", "yardstick", "--", "--run"];
+        let output = Command::new(cargo).args(arguments).stderr(Stdio::inherit()).output().expect("cargo runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let ["yardstick", name, batch, value, _unit] = words[..] {
+                let (batch, value): (u32, f64) = (batch.parse().expect("a batch"), value.parse().expect("a value"));
+                match name {
+                    "G" => drop(self.g.insert(batch, value)),
+                    "F1" => self.f1_us = value,
+                    _ => {}
+                }
+            }
+        }
+        assert!(!self.g.is_empty() && self.f1_us > 0.0, "no yardsticks in: {text}");
+    }
+
+    /// G at the batch nearest to `batch` that was measured.
+    pub fn g(&self, batch: u32) -> f64 {
+        *self.g.iter().min_by_key(|(measured, _)| measured.abs_diff(batch)).expect("a yardstick").1
+    }
+
+    /// L(64): answers per second if HTTP and the disk cost what they cost alone, and nothing else did.
+    pub fn limit(&self) -> f64 {
+        self.cores / (self.cores / self.hello_per_s + 1.0 / self.g(BATCH))
+    }
+
+    pub fn print(&self) {
+        for (batch, rows) in &self.g {
+            println!("G({batch}) = {rows:.0} rows/s");
+        }
+        println!("F1 = {:.0} µs, idle POST = {:.0} µs", self.f1_us, self.hello_idle_us);
+        println!(
+            "H({EDGES}) = {:.0}/s, L({EDGES}) = {:.0}/s on {} cores\n",
+            self.hello_per_s,
+            self.limit(),
+            self.cores
+        );
+    }
+}
+
+/// The hello server as a process of its own.
+struct Hello {
+    url: String,
+    child: Child,
+}
+
+impl Hello {
+    fn start() -> Self {
+        let address = format!("{}:28001", own_address());
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--serve-hello", &address])
+            .spawn()
+            .expect("it starts");
+        let server = Self { url: format!("http://{address}/"), child };
+        eventually("hello serves", DEADLINE, || TcpStream::connect(&address).is_ok());
+        server
+    }
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
