@@ -105,7 +105,7 @@ impl Yardsticks {
     /// Runs `yardstick`, which says `yardstick <name> <batch> <value> <unit>` on lines of their own.
     fn measure_disk(&mut self) {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let arguments = ["bench", "--offline", "--quiet", "--bench", "yardstick", "--", "--run"];
+        let arguments = ["bench", "--offline", "--quiet", "--bench", "yardstick", "--", "3"];
         let output = Command::new(cargo).args(arguments).stderr(Stdio::inherit()).output().expect("cargo runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for line in text.lines() {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: when [`Children`] is dropped, whatever the reason, no child runs any more.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -26,6 +27,7 @@ const FIRST_P2P_PORT: u16 = 9_101;
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// How long a child may take to stop before it is killed; centrals promise 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
+const LOOK_AT_CHILDREN: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Lines shown of the log of a child that did not start.
 const SHOWN_LINES: usize = 15;
@@ -35,7 +37,7 @@ const SHOWN_LINES: usize = 15;
 pub struct Central {
     pub id: String,
     pub address: Address,
-    child: Child,
+    child: RefCell<Child>,
     log: PathBuf,
 }
 
@@ -46,24 +48,25 @@ pub struct Children {
     /// By who dials and who is dialled.
     links: BTreeMap<(usize, usize), Proxy>,
     pub directory: PathBuf,
-    keep: bool,
+    keep: Cell<bool>,
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
         for central in &self.centrals {
             // One that ended already cannot be signalled.
-            let _ = kill_process(Pid::from_child(&central.child), Signal::TERM);
+            let _ = kill_process(Pid::from_child(&central.child.borrow()), Signal::TERM);
         }
         let asked_at = Instant::now();
         for central in &mut self.centrals {
-            while matches!(central.child.try_wait(), Ok(None)) && asked_at.elapsed() < STOP_WITHIN {
+            let child = central.child.get_mut();
+            while matches!(child.try_wait(), Ok(None)) && asked_at.elapsed() < STOP_WITHIN {
                 std::thread::sleep(LOOK_AGAIN);
             }
-            let _ = central.child.kill();
-            let _ = central.child.wait();
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        if self.keep {
+        if self.keep.get() {
             println!("Data directories and logs: {}", self.directory.display());
         } else if let Err(error) = std::fs::remove_dir_all(&self.directory) {
             eprintln!("parkmesh demo: {} is left behind: {error}", self.directory.display());
@@ -80,7 +83,7 @@ impl Children {
     pub async fn start(count: usize, clock: &str, keep: bool) -> Result<Self, DemoError> {
         let directory = std::env::temp_dir().join(format!("parkmesh-demo-{}", std::process::id()));
         std::fs::create_dir_all(&directory).map_err(|cause| DemoError::directory(&directory, cause))?;
-        let mut children = Self { centrals: Vec::new(), links: BTreeMap::new(), directory, keep };
+        let mut children = Self { centrals: Vec::new(), links: BTreeMap::new(), directory, keep: Cell::new(keep) };
         let api_ports = free_ports(FIRST_API_PORT, count)?;
         let p2p_ports = free_ports(FIRST_P2P_PORT, count)?;
         for (to, p2p_port) in p2p_ports.iter().enumerate() {
@@ -92,7 +95,7 @@ impl Children {
         for (number, (api_port, p2p_port)) in api_ports.into_iter().zip(p2p_ports).enumerate() {
             children.spawn(number, api_port, p2p_port, clock)?;
         }
-        for central in &mut children.centrals {
+        for central in &children.centrals {
             central.wait_ready().await?;
         }
         Ok(children)
@@ -122,7 +125,7 @@ impl Children {
             .spawn()
             .map_err(DemoError::Start)?;
         let address = Address { authority: format!("127.0.0.1:{api_port}"), path: String::new() };
-        self.centrals.push(Central { id: id_of(number), address, child, log });
+        self.centrals.push(Central { id: id_of(number), address, child: RefCell::new(child), log });
         Ok(())
     }
 
@@ -152,23 +155,39 @@ impl Children {
         self.links.values().for_each(|proxy| proxy.set(LinkState::Open));
     }
 
+    /// Waits until a central ended that nobody asked to, and says which. The directories are kept.
+    pub async fn watch(&self) -> DemoError {
+        loop {
+            if let Some(error) = self.centrals.iter().find_map(|central| central.still_runs().err()) {
+                self.keep_directories();
+                return error;
+            }
+            tokio::time::sleep(LOOK_AT_CHILDREN).await;
+        }
+    }
+
     /// Keeps the directories after the end, for looking into them.
-    pub fn keep_directories(&mut self) {
-        self.keep = true;
+    pub fn keep_directories(&self) {
+        self.keep.set(true);
     }
 }
 
 impl Central {
-    async fn wait_ready(&mut self) -> Result<(), DemoError> {
+    fn still_runs(&self) -> Result<(), DemoError> {
+        match self.child.borrow_mut().try_wait() {
+            Ok(Some(status)) => Err(DemoError::NotServing(self.id.clone(), status.to_string(), end_of(&self.log))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn wait_ready(&self) -> Result<(), DemoError> {
         let mut caller = Caller::new(self.address.clone(), START_WITHIN);
         let asked_at = Instant::now();
         while asked_at.elapsed() < START_WITHIN {
             if caller.get("/readyz").await.is_ok_and(|reply| reply.is_success()) {
                 return Ok(());
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(DemoError::NotServing(self.id.clone(), format!("{status}"), end_of(&self.log)));
-            }
+            self.still_runs()?;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         let waited = format!("not ready after {} s", START_WITHIN.as_secs());

@@ -125,7 +125,7 @@ async fn demo(args: &Args) -> Result<bool, DemoError> {
     let count = usize::from(args.centrals);
     let clock = SiteClock::starting_at(real_ms(), args.speed)?;
     println!("{count} centrals, clock {} times real, seed {seed}. Ctrl-C ends and compares.", args.speed);
-    let mut children = Children::start(count, &clock.variable(), args.keep).await?;
+    let children = Children::start(count, &clock.variable(), args.keep).await?;
     let named: Vec<(String, Address)> =
         children.centrals.iter().map(|central| (central.id.clone(), central.address.clone())).collect();
     let mut watch = Watch::new(named.iter().cloned());
@@ -135,7 +135,7 @@ async fn demo(args: &Args) -> Result<bool, DemoError> {
     let lanes = open_gates(&named, &tally, &mut gates);
     let weather = Rc::new(RefCell::new("all open".to_owned()));
     let act = Act { stop: &mut stop, watch: &mut watch, children: &children, clock: &clock, weather: &weather };
-    act.play(args, lanes, Weather::new(seed, count), Traffic::new(seed, count, START_MS)).await;
+    act.play(args, lanes, Weather::new(seed, count), Traffic::new(seed, count, START_MS)).await?;
 
     println!("The traffic ends; all links are healed.");
     children.heal_all();
@@ -145,9 +145,11 @@ async fn demo(args: &Args) -> Result<bool, DemoError> {
     let tally = tally.take();
     print_tally(&tally);
     let comparison = check::wait_until_equal(&mut watch, &named, &tally.entries);
-    let verdict = match select(pin!(comparison), pin!(stop.asked())).await {
+    let (asked, died) = (pin!(stop.asked()), pin!(children.watch()));
+    let verdict = match select(pin!(comparison), select(asked, died)).await {
         Either::Left((verdict, _)) => verdict,
-        Either::Right(_) => Err("asked to stop before the comparison was done".to_owned()),
+        Either::Right((Either::Left(_), _)) => Err("asked to stop before the comparison was done".to_owned()),
+        Either::Right((Either::Right((error, _)), _)) => return Err(error),
     };
     match verdict {
         Ok((rows, took)) => {
@@ -193,27 +195,30 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// Until the time is over or somebody asks to stop. The lanes are closed when it returns.
+    /// Until the time is over or somebody asks to stop. The lanes are closed when it returns. An error if a central ended.
     async fn play(
         self,
         args: &Args,
         lanes: BTreeMap<(usize, Direction), mpsc::Sender<Trip>>,
         spells: Weather,
         traffic: Traffic,
-    ) {
+    ) -> Result<(), DemoError> {
         let over = async {
             match args.run_for {
                 Some(run_for) => tokio::time::sleep(run_for).await,
                 None => std::future::pending().await,
             }
         };
-        let (over, asked) = (pin!(over), pin!(self.stop.asked()));
+        let (over, asked, died) = (pin!(over), pin!(self.stop.asked()), pin!(self.children.watch()));
         let driving = drive(self.clock, traffic, lanes);
         let cutting = disturb(self.children, self.weather, spells);
         let showing = show(self.watch, self.clock, self.weather);
         // None of these three ends by itself.
         let busy = pin!(join3(driving, cutting, showing));
-        select(select(over, asked), busy).await;
+        match select(select(select(over, asked), died), busy).await {
+            Either::Left((Either::Right((error, _)), _)) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
