@@ -242,10 +242,9 @@ fn plate_view(text: Option<String>) -> Result<Option<String>, Refusal> {
     Ok(view.map(|view| view.trim().to_owned()).filter(|view| !view.is_empty()))
 }
 
-/// Cameras say 0 to 1 or 0 to 100.
 fn confidence(value: Option<f64>) -> Result<Option<f64>, Refusal> {
     match value {
-        Some(value) if !(0.0..=100.0).contains(&value) => Err(wrong("confidence", "between 0 and 1, or a percentage")),
+        Some(value) if !(0.0..=1.0).contains(&value) => Err(wrong("confidence", "between 0 and 1")),
         value => Ok(value),
     }
 }
@@ -274,3 +273,6 @@ impl Handler<InjectPanic> for EdgeGateway {
         injected_panic();
     }
 }
+
+#[cfg(test)]
+mod tests;
