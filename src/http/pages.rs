@@ -67,3 +67,55 @@ fn content_type(path: &str) -> &'static str {
         _ => "application/octet-stream",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn asset(path: &str) -> String {
+        String::from_utf8(Assets::get(path).unwrap().data.into_owned()).unwrap()
+    }
+
+    fn texts(language: &str) -> BTreeMap<String, String> {
+        serde_json::from_str(&asset(&format!("i18n/{language}.json"))).unwrap()
+    }
+
+    #[test]
+    fn both_languages_say_the_same_things_with_the_same_blanks() {
+        let blanks = |text: &String| -> BTreeSet<String> {
+            text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())).collect()
+        };
+        let shape = |language| -> BTreeMap<String, BTreeSet<String>> {
+            texts(language).into_iter().map(|(key, text)| (key, blanks(&text))).collect()
+        };
+        assert_eq!(shape("vi"), shape("en"));
+    }
+
+    #[test]
+    fn every_text_of_the_page_is_there_in_vietnamese_first() {
+        let (page, vietnamese) = (asset("index.html"), texts("vi"));
+        let mut seen = 0;
+        for part in page.split("data-text=\"").skip(1) {
+            let (key, rest) = part.split_once('"').unwrap();
+            let shown = rest.split_once('>').unwrap().1.split_once('<').unwrap().0;
+            assert_eq!(vietnamese.get(key).map(String::as_str), Some(shown), "{key}");
+            seen += 1;
+        }
+        assert!(seen > 10);
+    }
+
+    #[test]
+    fn the_page_loads_nothing_from_elsewhere_and_has_no_inline_code() {
+        for path in Assets::iter() {
+            let content = asset(&path).replace("http://www.w3.org/2000/svg", "");
+            assert!(!content.contains("http://") && !content.contains("https://"), "{path}");
+            assert_ne!(content_type(&path), "application/octet-stream", "{path}");
+        }
+        let page = asset("index.html");
+        for inline in ["<style", "style=", "onclick", "javascript:", "<script>"] {
+            assert!(!page.contains(inline), "{inline}");
+        }
+    }
+}

@@ -147,6 +147,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
             "time": config.site.time_zone.local_text(shared.clock.now_ms()),
             "can_commit": shared.writer_view.failure().is_none(),
             "broken_config": shared.broken_config,
+            "open": !config.listen_ip().is_loopback(),
         },
     });
     answer(shared, move |reader| {
