@@ -54,7 +54,7 @@ pub struct PeerStatus {
     pub ip: String,
     pub port: u16,
     pub connected: bool,
-    /// `connected`, or what the link waits for: `dialing`, `handshaking`, `backing_off`, `refused`, `idle`.
+    /// `connected`, `connecting` or `disconnected`.
     pub state: String,
     /// In that state since, Unix ms.
     pub since_ms: i64,

@@ -199,6 +199,7 @@ fn peer_json(peer: &PeerStatus, zone: &SiteZone) -> Value {
         "state": peer.state,
         "since_ms": peer.since_ms,
         "reason": peer.reason,
+        "next_attempt_ms": peer.next_attempt_ms,
         "last_heard_ms": peer.last_heard_ms,
         "round_trip_ms": peer.round_trip_ms,
         "clock_offset_ms": peer.clock_offset_ms,

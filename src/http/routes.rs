@@ -80,3 +80,18 @@ fn otherwise(resource: Resource, methods: &'static str) -> Resource {
 fn wrong_method(methods: &'static str) -> HttpResponse {
     ApiError::wrong_method(methods).error_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_its_handlers_one_per_method_and_its_place_in_the_documents() {
+        let document = include_str!("../../docs/http-api.md");
+        for (path, methods) in ROUTES {
+            assert_eq!(handlers(path).len(), methods.split(", ").count(), "{path}");
+            let shown = format!("{methods} {}", path.replace(":.*", ""));
+            assert!(document.contains(&shown), "{shown} in docs/http-api.md");
+        }
+    }
+}

@@ -50,7 +50,7 @@ function showPeers({ p2p }) {
   put("linked", p2p.peers.length > 0 ? `${p2p.connected_peers}/${p2p.total_peers}` : "");
   at("peers").replaceChildren(...p2p.peers.map((peer) => {
     const since = age(nowMs - peer.since_ms);
-    const color = peer.connected ? "good" : peer.state === "refused" ? "bad" : "wait";
+    const color = peer.connected ? "good" : peer.state === "connecting" ? "wait" : "bad";
     const parts = [text(`state_${peer.state}`, { since })];
     if (!peer.connected && peer.reason) parts.push(peer.reason);
     if (peer.connected && peer.we_lack_events > 0) parts.push(text("we_lack", { n: number(peer.we_lack_events) }));
