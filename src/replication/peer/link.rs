@@ -7,7 +7,7 @@ use super::contest::Dialler;
 use super::following::Following;
 use super::out::{Out, earlier};
 use super::output::{PeerCommand, PeerReport, SocketId};
-use super::serving::Serving;
+use super::serving::{Acked, Serving};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
 use crate::replication::have::Have;
@@ -114,8 +114,11 @@ impl Link {
             }
             Frame::SyncAck { sub, head } => {
                 self.proven = true;
-                if let Some(log) = self.serving.acked(now, held, sub, head, out) {
+                if let Some(Acked { log, overtaken }) = self.serving.acked(now, held, sub, head, out) {
                     self.they_hold(held, &log, head, out);
+                    if overtaken {
+                        self.announcing.announce(now, held, self.socket, &BTreeSet::from([log]), out);
+                    }
                 }
             }
             Frame::SyncStop { sub } => {
@@ -142,14 +145,16 @@ impl Link {
     }
 
     pub(super) fn committed(&mut self, now: Now, held: &Have, runs: &[CommittedRun], out: &mut Out) {
-        self.serving.committed(now, held, runs, out);
-        // What is followed here is acknowledged, and what the peer follows it gets: neither needs an announcement.
+        // What is followed here is acknowledged, and what the peer follows and lacks it gets: neither needs announcing.
         let unheard: BTreeSet<LogId> = runs
             .iter()
-            .map(|committed| &committed.run().log)
-            .filter(|log| !self.following.contains(log) && !self.serving.contains(log))
-            .cloned()
+            .filter(|committed| {
+                let log = &committed.run().log;
+                !self.following.contains(log) && !self.serving.lacks(log, committed.head().to)
+            })
+            .map(|committed| committed.run().log.clone())
             .collect();
+        self.serving.committed(now, held, runs, out);
         if !unheard.is_empty() {
             self.announcing.announce(now, held, self.socket, &unheard, out);
         }

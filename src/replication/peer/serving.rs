@@ -54,6 +54,14 @@ struct Reading {
     since_ms: u64,
 }
 
+/// What an acknowledgement was about.
+#[derive(Debug)]
+pub(super) struct Acked {
+    pub(super) log: LogId,
+    /// The peer got further from another source before it got what is new here: it does not know that we hold it.
+    pub(super) overtaken: bool,
+}
+
 /// All cursors of one link and their window.
 #[derive(Debug)]
 pub(super) struct Serving {
@@ -159,10 +167,11 @@ impl Serving {
         self.read_on(now, held, out);
     }
 
-    /// The peer committed up to `head`. Returns the log it is about.
-    pub(super) fn acked(&mut self, now: Now, held: &Have, sub: u64, head: Head, out: &mut Out) -> Option<LogId> {
+    /// The peer committed up to `head`.
+    pub(super) fn acked(&mut self, now: Now, held: &Have, sub: u64, head: Head, out: &mut Out) -> Option<Acked> {
         let cursor = self.cursors.get_mut(&sub)?;
         let log = cursor.log.clone();
+        let overtaken = head.to > cursor.next.to && held.to(&log) > cursor.next.to;
         while let Some(run) = cursor.in_flight.front().filter(|run| run.to <= head.to) {
             self.window.released(run.bytes);
             cursor.run_size.acked_after(now.mono_ms.saturating_sub(run.sent_ms));
@@ -176,7 +185,7 @@ impl Serving {
             cursor.next = head;
         }
         self.read_on(now, held, out);
-        Some(log)
+        Some(Acked { log, overtaken })
     }
 
     /// The peer ended a subscription. Returns the log it was about.
@@ -217,8 +226,9 @@ impl Serving {
         earlier(retry_ms, (!self.cursors.is_empty()).then_some(self.compare_at_ms))
     }
 
-    pub(super) fn contains(&self, log: &LogId) -> bool {
-        self.by_log.contains_key(log)
+    /// Whether the peer follows the log here and will be sent events up to `to`.
+    pub(super) fn lacks(&self, log: &LogId, to: u64) -> bool {
+        self.by_log.get(log).and_then(|sub| self.cursors.get(sub)).is_some_and(|cursor| cursor.next.to < to)
     }
 
     pub(super) fn len(&self) -> usize {
