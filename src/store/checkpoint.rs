@@ -30,8 +30,13 @@ const REST_PAGES: u32 = 400;
 const FORCED_PAGES: u32 = 10_000;
 /// Where a reader keeps the log from starting over, it is tried again after so many more pages.
 const RETRY_PAGES: u32 = 500;
-/// How long a forced copy waits for readers to move on; then gates go on, and the log grows.
-const FORCED_WAIT: Duration = Duration::from_millis(200);
+/// A forced copy waits for readers and for the thread's pass: shortly at first ...
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// ... from so many pages (51 MiB) on for longer ...
+const URGENT_PAGES: u32 = 13_000;
+const URGENT_WAIT: Duration = Duration::from_secs(1);
+/// ... and beyond the bound not at all: another program is reading, and gates go on.
+const MAX_PAGES: u32 = 16_288;
 /// A failing thread tries again after this.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Page cache of the thread's connection, in KiB: it only copies.
@@ -128,16 +133,20 @@ impl Checkpointer {
 
     /// Before a transaction: if the log is near its bound, copies all of it now.
     pub(super) fn keep_bound(&self, writer: &Connection) {
-        let forced = {
+        let written = {
             let progress = self.shared.progress();
-            progress.written >= FORCED_PAGES.max(progress.retry_at)
+            if progress.written < FORCED_PAGES.max(progress.retry_at) {
+                return;
+            }
+            progress.written
         };
-        if !forced {
-            return;
-        }
+        let wait = match written {
+            ..URGENT_PAGES => FIRST_WAIT,
+            URGENT_PAGES..MAX_PAGES => URGENT_WAIT,
+            MAX_PAGES.. => Duration::ZERO,
+        };
         let started = Instant::now();
-        // Waits for the thread's pass and for readers, each at most this long.
-        let waits = writer.busy_timeout(FORCED_WAIT);
+        let waits = writer.busy_timeout(wait);
         self.copy_as_writer(writer, "RESTART");
         let restored = writer.busy_timeout(super::writer::BUSY_TIMEOUT);
         let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -150,10 +159,11 @@ impl Checkpointer {
     fn copy_as_writer(&self, writer: &Connection, mode: &str) {
         let result = checkpoint(writer, mode);
         let mut progress = self.shared.progress();
-        match &result {
-            Ok(copied) => progress.copied = (*copied).min(progress.written),
-            Err(_) => note_failure(&mut progress, &result),
+        // Otherwise the thread is at it, or the disk is not; the next try comes soon.
+        if let Ok(Some(copied)) = &result {
+            progress.copied = (*copied).min(progress.written);
         }
+        note_failure(&mut progress, &result);
         // Holds if the next commit does not find the log started over.
         progress.retry_at = progress.written.saturating_add(RETRY_PAGES);
     }
@@ -182,15 +192,15 @@ impl Drop for Checkpointer {
     }
 }
 
-/// One checkpoint; the pages of the log that are in the database afterwards.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<u32, rusqlite::Error> {
+/// One checkpoint; the pages of the log that are in the database afterwards, `None` if another checkpoint is under way.
+fn checkpoint(connection: &Connection, mode: &str) -> Result<Option<u32>, rusqlite::Error> {
     let copied: i64 =
         connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row((), |row| row.get(2))?;
-    Ok(u32::try_from(copied).unwrap_or(0))
+    Ok(u32::try_from(copied).ok())
 }
 
 /// Tells once that checkpoints fail, and once that they work again.
-fn note_failure(progress: &mut Progress, result: &Result<u32, rusqlite::Error>) {
+fn note_failure(progress: &mut Progress, result: &Result<Option<u32>, rusqlite::Error>) {
     match result {
         Err(error) if !progress.failing => {
             log::warn!(event = "checkpoint_failed", error:% = error; "cannot copy the write-ahead log into the database");
@@ -220,7 +230,7 @@ fn run(connection: &Connection, shared: &Shared) {
         let mut progress = shared.progress();
         note_failure(&mut progress, &result);
         match result {
-            Ok(copied) if progress.life == life => {
+            Ok(Some(copied)) if progress.life == life => {
                 let before = progress.copied;
                 progress.copied = copied.min(progress.written).max(before);
                 let rest = progress.written - progress.copied;

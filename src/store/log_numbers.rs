@@ -14,6 +14,8 @@ use crate::ledger::storage::EventRef;
 pub(super) struct LogNumbers {
     by_name: HashMap<LogId, i64>,
     by_number: HashMap<i64, LogId>,
+    /// The last one asked for: a transaction mostly stays with one log.
+    last: Option<(LogId, i64)>,
 }
 
 impl LogNumbers {
@@ -24,6 +26,7 @@ impl LogNumbers {
 
     /// Forgets a log whose row was rolled back.
     pub(super) fn remove(&mut self, log: &LogId) {
+        self.last = None;
         if let Some(number) = self.by_name.remove(log) {
             self.by_number.remove(&number);
         }
@@ -31,7 +34,11 @@ impl LogNumbers {
 
     /// The number of a log; `None`: this file has never met it.
     pub(super) fn find(&mut self, connection: &Connection, log: &LogId) -> Result<Option<i64>, StoreError> {
+        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == log) {
+            return Ok(Some(*number));
+        }
         if let Some(number) = self.by_name.get(log) {
+            self.last = Some((log.clone(), *number));
             return Ok(Some(*number));
         }
         let found: Option<i64> = connection

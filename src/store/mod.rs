@@ -18,6 +18,7 @@ pub mod directory;
 pub mod error;
 pub mod reader;
 pub mod schema;
+pub mod verify;
 pub mod writer;
 
 mod log_numbers;
@@ -27,3 +28,6 @@ pub use directory::{DataDir, free_bytes};
 pub use error::StoreError;
 pub use reader::Reader;
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

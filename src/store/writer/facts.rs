@@ -58,13 +58,13 @@ impl Writer {
     }
 
     /// The row number of an event's place.
-    pub(super) fn row_of(&mut self, at: &EventRef) -> Result<i64, StoreError> {
-        let number = self.number_of(&at.log)?;
-        event_row_of(&at.log, number, at.seq)
+    pub(super) fn row_of(&mut self, log: &LogId, seq: u64) -> Result<i64, StoreError> {
+        let number = self.number_of(log)?;
+        event_row_of(log, number, seq)
     }
 
     pub(super) fn add_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
-        let row = self.row_of(at)?;
+        let row = self.row_of(&at.log, at.seq)?;
         let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3)")?;
         match statement.execute((row, &**event, &hash.0)) {
             Ok(_) => Ok(()),
@@ -97,7 +97,7 @@ impl Writer {
     }
 
     pub(super) fn add_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
-        let event = self.row_of(&fact.at)?;
+        let event = self.row_of(&fact.at.log, fact.at.seq)?;
         self.connection
             .prepare_cached(
                 "INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting",
@@ -112,7 +112,7 @@ impl Writer {
     }
 
     pub(super) fn drop_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        let event = self.row_of(at)?;
+        let event = self.row_of(&at.log, at.seq)?;
         self.connection.prepare_cached("DELETE FROM loose_fact WHERE event = ?1")?.execute([event])?;
         self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
         Ok(())
@@ -143,7 +143,7 @@ impl Writer {
         hlc: Hlc,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let event = self.row_of(at)?;
+        let event = self.row_of(&at.log, at.seq)?;
         self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3)")?.execute((
             request_key(edge_id, request_id),
             event,
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     pub(super) fn add_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
-        let event = self.row_of(&setting.at)?;
+        let event = self.row_of(&setting.at.log, setting.at.seq)?;
         self.connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?.execute((
             setting_name(setting.kind),
             &setting.id,
@@ -222,6 +222,7 @@ impl Writer {
     pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
+        self.open_rows.clear();
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
@@ -231,7 +232,7 @@ impl Writer {
     }
 
     pub(super) fn add_quarantined(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
-        let event = self.row_of(at)?;
+        let event = self.row_of(&at.log, at.seq)?;
         self.connection.prepare_cached("INSERT OR REPLACE INTO quarantine VALUES(?1, ?2)")?.execute((event, reason))?;
         Ok(())
     }

@@ -11,6 +11,7 @@ mod transaction;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::checkpoint::Checkpointer;
 use super::directory::DataDir;
@@ -46,6 +47,7 @@ pub struct Writer {
     transaction: Option<Transaction>,
     /// The last answer about a plate, good until a row changes.
     newest_of_plate: Option<NewestOfPlate>,
+    open_rows: stays::OpenRows,
     requests: facts::RequestSweep,
     zone: SiteZone,
     utc: SiteZone,
@@ -78,6 +80,8 @@ impl Writer {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "mmap_size", 0)?;
         connection.pragma_update(None, "foreign_keys", false)?;
+        // Plans that do not look at bound values: else SQLite prepares some statements again for every new value.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         schema::migrate(&mut connection, &path)?;
         directory.sync()?;
         let checkpointer = Checkpointer::start(&mut connection, &path)?;
@@ -88,6 +92,7 @@ impl Writer {
             next_history_id: 1,
             transaction: None,
             newest_of_plate: None,
+            open_rows: stays::OpenRows::default(),
             requests: facts::RequestSweep::default(),
             zone,
             utc,
@@ -150,8 +155,14 @@ impl Writer {
         self.checkpointer.finish(&self.connection)
     }
 
+    /// The connection itself, for tests that break things.
+    #[cfg(test)]
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// Milliseconds since 1970 by this machine's clock; only for forgetting old requests.
-    fn wall_ms() -> i64 {
+    pub(super) fn wall_ms() -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }

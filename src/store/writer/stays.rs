@@ -4,17 +4,23 @@
 //! plate carries, in `plate_hlc`, the greatest clock of the older ones: one look at one row answers. An ordinary change (an
 //! exit of the newest row) leaves it true by itself; the others set it again.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Statement, ToSql};
 
 use super::Writer;
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
-use crate::domain::row::{ExitPart, StayRow};
+use crate::domain::row::{ExitPart, StayRow, StayStatus};
 use crate::domain::time::SiteZone;
-use crate::ledger::storage::{EventRef, StoredStay};
+use crate::ledger::storage::StoredStay;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::{STAY_COLUMNS, anomalies_text, confidence_value, read_stay};
+
+/// Cars inside whose rows are known by heart, some 5 MB at most; the others cost a look more.
+const MAX_OPEN_ROWS: usize = 200_000;
 
 /// How the barrier came to open, as the predecessor names it.
 const SOURCE_EDGE: &str = "edge";
@@ -25,6 +31,58 @@ const SOURCE_MANUAL: &str = "edge_manual";
 pub(super) struct NewestOfPlate {
     plate: PlateId,
     newest: Option<(i64, i64)>,
+}
+
+/// What is known of the rows this process inserted and that are still open: enough to write an exit without reading.
+///
+/// Invariant: a row in here is the newest of its plate, and its entry's columns are those that gave the fingerprint. A
+/// rollback forgets all of them; a row that is not in here is merely written with more care.
+#[derive(Debug, Default)]
+pub(super) struct OpenRows {
+    fingerprints: HashMap<i64, u64>,
+    /// Seeds the fingerprints, so that nobody outside can make two equal ones.
+    hasher: RandomState,
+}
+
+impl OpenRows {
+    /// Of everything an exit does not change.
+    fn fingerprint(&self, row: &StayRow) -> u64 {
+        self.hasher.hash_one((
+            &row.stay_id,
+            &row.source_central,
+            &row.edge_id,
+            &row.plate_id,
+            &row.plate_view,
+            &row.camera_type,
+            row.entry_ms,
+            row.entry_confidence.map(f64::to_bits),
+            row.entry_manual,
+            &row.entry_fact,
+        ))
+    }
+
+    /// A new row; `older`: what was the newest of its plate.
+    fn inserted(&mut self, row_id: i64, row: &StayRow, older: Option<i64>) {
+        if let Some(older) = older {
+            self.fingerprints.remove(&older);
+        }
+        if row.status == StayStatus::In && self.fingerprints.len() < MAX_OPEN_ROWS {
+            self.fingerprints.insert(row_id, self.fingerprint(row));
+        }
+    }
+
+    /// Whether the row is known and its entry is as it was.
+    fn knows(&self, row_id: i64, row: &StayRow) -> bool {
+        self.fingerprints.get(&row_id).is_some_and(|known| *known == self.fingerprint(row))
+    }
+
+    fn forget(&mut self, row_id: i64) {
+        self.fingerprints.remove(&row_id);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.fingerprints.clear();
+    }
 }
 
 /// The facts of a row as they are stored.
@@ -47,52 +105,56 @@ impl Binder<'_, '_> {
         Ok(())
     }
 
-    /// Parameters 1 to 36 of every statement that writes a row.
-    fn stay(
+    /// Parameters 1 to 23, of every statement that writes a row: all that can change after the entry.
+    fn ending(
         &mut self,
         row_id: i64,
         row: &StayRow,
-        facts: Facts,
+        facts: &Facts,
         zone: &SiteZone,
         written_at: &str,
     ) -> Result<(), rusqlite::Error> {
         let exit: Option<&ExitPart> = row.exit.as_ref();
         self.value(row_id)?;
-        self.value(row.plate_id.as_str())?;
-        self.value(&row.plate_view)?;
-        self.value(zone.local_text(row.entry_ms))?;
-        self.value(camera_name(&row.source_central, &row.edge_id))?;
-        self.value(confidence_value(row.entry_confidence))?;
-        self.value(source(row.entry_manual))?;
+        self.value(written_at)?;
+        self.value(row.status.name())?;
+        self.value(row.last_hlc.ms())?;
+        self.value(row.collected.0)?;
+        self.value(row.confirmed_ms)?;
+        self.value(row.superseded_by.as_ref())?;
+        self.value(anomalies_text(&row.anomalies))?;
+        self.value(&facts.confirm)?;
+        self.value(&facts.exit)?;
         self.value(exit.map(|exit| zone.local_text(exit.exit_ms)))?;
         self.value(exit.map(|exit| camera_name(&exit.central, &exit.edge_id)))?;
         self.value(confidence_value(exit.and_then(|exit| exit.confidence)))?;
         self.value(exit.map(|exit| source(exit.manual)))?;
         self.value(exit.map(|exit| &exit.duration))?;
         self.value(exit.map_or(0, |exit| exit.fee.0))?;
-        self.value(row.status.name())?;
-        self.value(written_at)?;
+        self.value(exit.map(|exit| exit.exit_ms))?;
+        self.value(exit.map(|exit| &exit.central))?;
+        self.value(exit.map(|exit| &exit.edge_id))?;
+        self.value(exit.map(|exit| exit.manual))?;
+        self.value(exit.map(|exit| exit.entry_unknown))?;
+        self.value(exit.and_then(|exit| exit.tariff_version.as_ref()))?;
+        self.value(exit.and_then(|exit| exit.subscription_id.as_ref()))
+    }
+
+    /// The next 13 parameters: what the entry said.
+    fn beginning(&mut self, row: &StayRow, facts: &Facts, zone: &SiteZone) -> Result<(), rusqlite::Error> {
+        self.value(row.plate_id.as_str())?;
+        self.value(&row.plate_view)?;
+        self.value(zone.local_text(row.entry_ms))?;
+        self.value(camera_name(&row.source_central, &row.edge_id))?;
+        self.value(confidence_value(row.entry_confidence))?;
+        self.value(source(row.entry_manual))?;
         self.value(&row.stay_id)?;
         self.value(&row.source_central)?;
         self.value(&row.edge_id)?;
         self.value(&row.camera_type)?;
         self.value(row.entry_ms)?;
         self.value(row.entry_manual)?;
-        self.value(row.confirmed_ms)?;
-        self.value(exit.map(|exit| exit.exit_ms))?;
-        self.value(exit.map(|exit| &exit.central))?;
-        self.value(exit.map(|exit| &exit.edge_id))?;
-        self.value(exit.map(|exit| exit.manual))?;
-        self.value(exit.and_then(|exit| exit.tariff_version.as_ref()))?;
-        self.value(exit.and_then(|exit| exit.subscription_id.as_ref()))?;
-        self.value(row.superseded_by.as_ref())?;
-        self.value(row.collected.0)?;
-        self.value(anomalies_text(&row.anomalies))?;
-        self.value(facts.entry)?;
-        self.value(facts.confirm)?;
-        self.value(facts.exit)?;
-        self.value(row.last_hlc.ms())?;
-        self.value(exit.map(|exit| exit.entry_unknown))
+        self.value(&facts.entry)
     }
 }
 
@@ -142,9 +204,7 @@ impl Writer {
     /// A fact as it is stored: the event's row number, or the hash of what was heard.
     fn fact_value(&mut self, fact: &FactId) -> Result<Value, StoreError> {
         match fact {
-            FactId::Authored { log, seq } => {
-                Ok(Value::Integer(self.row_of(&EventRef { log: log.clone(), seq: *seq })?))
-            }
+            FactId::Authored { log, seq } => Ok(Value::Integer(self.row_of(log, *seq)?)),
             FactId::Heard(digest) => Ok(Value::Blob(digest.to_vec())),
         }
     }
@@ -169,12 +229,14 @@ impl Writer {
         let facts = self.facts_of(row)?;
         let mut statement = self.connection.prepare_cached(INSERT)?;
         let mut bind = Binder { statement: &mut statement, next: 1 };
-        bind.stay(row_id, row, facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        bind.beginning(row, &facts, &self.zone)?;
         bind.value(if own { "LOCAL" } else { "SYNCED" })?;
         bind.value(plate_hlc)?;
         bind.value(committed_ms)?;
         statement.raw_execute()?;
         self.next_history_id += 1;
+        self.open_rows.inserted(row_id, row, older.map(|(newest, _)| newest));
         let greatest = plate_hlc.max(row.last_hlc.ms());
         self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some((row_id, greatest)) });
         Ok(row_id)
@@ -188,6 +250,15 @@ impl Writer {
     pub(super) fn change_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
+        if self.open_rows.knows(row_id, row) {
+            if row.status != StayStatus::In {
+                self.open_rows.forget(row_id);
+            }
+            if self.write_change(UPDATE_END, row_id, row, committed_ms)? {
+                return Ok(());
+            }
+        }
+        self.open_rows.forget(row_id);
         // The ordinary change keeps plate, entry time and id: their three indices stay untouched.
         if !self.write_change(UPDATE_IN_PLACE, row_id, row, committed_ms)? {
             let old: Option<String> = self
@@ -203,6 +274,8 @@ impl Writer {
             self.write_change(UPDATE_WHOLE, row_id, row, committed_ms)?;
             self.renew_plate_hlc(&old)?;
             if old != row.plate_id.as_str() {
+                // It may have become the newest of a plate whose newest row is known by heart.
+                self.open_rows.clear();
                 self.renew_plate_hlc(row.plate_id.as_str())?;
             }
             return Ok(());
@@ -224,13 +297,17 @@ impl Writer {
         let facts = self.facts_of(row)?;
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut bind = Binder { statement: &mut statement, next: 1 };
-        bind.stay(row_id, row, facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        if sql != UPDATE_END {
+            bind.beginning(row, &facts, &self.zone)?;
+        }
         Ok(statement.raw_execute()? == 1)
     }
 
     pub(super) fn remove_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
+        self.open_rows.forget(row_id);
         let plate: Option<String> = self
             .connection
             .prepare_cached("DELETE FROM history WHERE id = ?1 RETURNING plate_id")?
@@ -261,27 +338,42 @@ fn select_stays(filter: &str) -> String {
     format!("SELECT {STAY_COLUMNS} FROM history WHERE {filter}")
 }
 
-const INSERT: &str = "INSERT INTO history(id, plate_id, plate_view, entry_time, entry_camera_name, entry_confidence, \
-    entry_source, exit_time, exit_camera_name, exit_confidence, exit_source, duration, fee, status, created_at, \
-    updated_at, event_id, source_central, edge_id, camera_type, entry_ms, entry_manual, confirmed_ms, exit_ms, \
-    exit_central, exit_edge, exit_manual, tariff_version, subscription_id, superseded_by, collected, anomalies, \
-    entry_event, confirm_event, exit_event, last_hlc, entry_unknown, sync_status, plate_hlc, committed_ms) \
-    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+/// What [`Binder::ending`] binds, as a macro because statements are constants.
+macro_rules! set_ending {
+    () => {
+        "UPDATE history SET updated_at = ?2, status = ?3, last_hlc = ?4, collected = ?5, confirmed_ms = ?6, \
+         superseded_by = ?7, anomalies = ?8, confirm_event = ?9, exit_event = ?10, exit_time = ?11, \
+         exit_camera_name = ?12, exit_confidence = ?13, exit_source = ?14, duration = ?15, fee = ?16, exit_ms = ?17, \
+         exit_central = ?18, exit_edge = ?19, exit_manual = ?20, entry_unknown = ?21, tariff_version = ?22, \
+         subscription_id = ?23"
+    };
+}
+
+/// What [`Binder::beginning`] binds, without the indexed columns.
+macro_rules! set_beginning {
+    () => {
+        ", plate_view = ?25, entry_time = ?26, entry_camera_name = ?27, entry_confidence = ?28, entry_source = ?29, \
+         source_central = ?31, edge_id = ?32, camera_type = ?33, entry_manual = ?35, entry_event = ?36"
+    };
+}
+
+const INSERT: &str = "INSERT INTO history(id, created_at, updated_at, status, last_hlc, collected, confirmed_ms, \
+    superseded_by, anomalies, confirm_event, exit_event, exit_time, exit_camera_name, exit_confidence, exit_source, \
+    duration, fee, exit_ms, exit_central, exit_edge, exit_manual, entry_unknown, tariff_version, subscription_id, \
+    plate_id, plate_view, entry_time, entry_camera_name, entry_confidence, entry_source, event_id, source_central, \
+    edge_id, camera_type, entry_ms, entry_manual, entry_event, sync_status, plate_hlc, committed_ms) \
+    VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
     ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)";
 
-/// Every parameter of [`UPDATE_WHOLE`], but no indexed column is set: it matches only where they are as they are to be.
-const UPDATE_IN_PLACE: &str = "UPDATE history SET plate_view = ?3, entry_time = ?4, entry_camera_name = ?5, \
-    entry_confidence = ?6, entry_source = ?7, exit_time = ?8, exit_camera_name = ?9, exit_confidence = ?10, \
-    exit_source = ?11, duration = ?12, fee = ?13, status = ?14, updated_at = ?15, source_central = ?17, edge_id = ?18, \
-    camera_type = ?19, entry_manual = ?21, confirmed_ms = ?22, exit_ms = ?23, exit_central = ?24, exit_edge = ?25, \
-    exit_manual = ?26, tariff_version = ?27, subscription_id = ?28, superseded_by = ?29, collected = ?30, \
-    anomalies = ?31, entry_event = ?32, confirm_event = ?33, exit_event = ?34, last_hlc = ?35, \
-    entry_unknown = ?36 WHERE id = ?1 AND plate_id = ?2 AND event_id = ?16 AND entry_ms = ?20 AND last_hlc <= ?35";
+/// A row whose entry is as it was, and whose clock does not go back.
+const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= ?4");
 
-const UPDATE_WHOLE: &str = "UPDATE history SET plate_id = ?2, plate_view = ?3, entry_time = ?4, entry_camera_name = ?5, \
-    entry_confidence = ?6, entry_source = ?7, exit_time = ?8, exit_camera_name = ?9, exit_confidence = ?10, \
-    exit_source = ?11, duration = ?12, fee = ?13, status = ?14, updated_at = ?15, event_id = ?16, \
-    source_central = ?17, edge_id = ?18, camera_type = ?19, entry_ms = ?20, entry_manual = ?21, confirmed_ms = ?22, \
-    exit_ms = ?23, exit_central = ?24, exit_edge = ?25, exit_manual = ?26, tariff_version = ?27, \
-    subscription_id = ?28, superseded_by = ?29, collected = ?30, anomalies = ?31, entry_event = ?32, \
-    confirm_event = ?33, exit_event = ?34, last_hlc = ?35, entry_unknown = ?36 WHERE id = ?1";
+/// Sets no indexed column: it matches only where they are as they are to be.
+const UPDATE_IN_PLACE: &str = concat!(
+    set_ending!(),
+    set_beginning!(),
+    " WHERE id = ?1 AND plate_id = ?24 AND event_id = ?30 AND entry_ms = ?34 AND last_hlc <= ?4"
+);
+
+const UPDATE_WHOLE: &str =
+    concat!(set_ending!(), set_beginning!(), ", plate_id = ?24, event_id = ?30, entry_ms = ?34 WHERE id = ?1");

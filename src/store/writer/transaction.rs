@@ -67,6 +67,7 @@ impl Writer {
             }
         }
         self.newest_of_plate = None;
+        self.open_rows.clear();
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")

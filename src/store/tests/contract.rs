@@ -1,0 +1,329 @@
+//! The writer against the storage in memory: whatever the ledger does, both say the same.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::event::{Body, Draft, Entry};
+use crate::ledger::memory::MemoryStorage;
+use crate::ledger::storage::{Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
+
+const STAYS: u8 = 12;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert {
+        stay: u8,
+        row: Box<StayRow>,
+        own: bool,
+    },
+    Update {
+        stay: u8,
+        row: Box<StayRow>,
+    },
+    Delete {
+        stay: u8,
+    },
+    Append {
+        log_number: u64,
+        request: u8,
+        hash: ChainHash,
+    },
+    Loose {
+        fact: LooseFact,
+    },
+    Tighten {
+        at: EventRef,
+    },
+    Setting(Setting),
+    Summary(Summary),
+    Commit,
+    Rollback,
+    /// The process dies in the middle of a transaction.
+    Crash,
+    Clear,
+}
+
+fn any_place() -> impl Strategy<Value = EventRef> {
+    (0..3_u64, 1..9_u64).prop_map(|(number, seq)| at(number, seq))
+}
+
+fn any_loose() -> impl Strategy<Value = LooseFact> {
+    let keys = proptest::collection::vec(prop_oneof![Just("s:a"), Just("s:b"), Just("p:29A12345")], 0..3);
+    (any_place(), keys, any::<bool>()).prop_map(|(at, keys, waiting)| {
+        let keys: BTreeSet<&str> = keys.into_iter().collect();
+        LooseFact { at, keys: keys.into_iter().map(str::to_owned).collect(), waiting }
+    })
+}
+
+fn any_setting() -> impl Strategy<Value = Setting> {
+    let kind = prop_oneof![Just(SettingKind::Tariff), Just(SettingKind::Subscription)];
+    (kind, "[ab]", any_hlc(), any_place(), proptest::option::of(any_text()))
+        .prop_map(|(kind, id, hlc, at, value)| Setting { kind, id, hlc, at, value })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let summary =
+        (any::<[u8; 32]>(), any_hlc(), any::<u32>(), any::<u32>()).prop_map(|(digest, max_hlc, events, loose)| {
+            Step::Summary(Summary { digest, max_hlc, events: events.into(), loose_facts: loose.into() })
+        });
+    prop_oneof![
+        6 => (0..STAYS, any_row(), any::<bool>()).prop_map(|(stay, row, own)| Step::Insert { stay, row: row.into(), own }),
+        6 => (0..STAYS, any_row()).prop_map(|(stay, row)| Step::Update { stay, row: row.into() }),
+        2 => (0..STAYS).prop_map(|stay| Step::Delete { stay }),
+        6 => (0..3_u64, 0..4_u8, any_hash()).prop_map(|(log_number, request, hash)| Step::Append { log_number, request, hash }),
+        3 => any_loose().prop_map(|fact| Step::Loose { fact }),
+        2 => any_place().prop_map(|at| Step::Tighten { at }),
+        2 => any_setting().prop_map(Step::Setting),
+        1 => summary,
+        5 => Just(Step::Commit),
+        2 => Just(Step::Rollback),
+        1 => Just(Step::Crash),
+        1 => prop_oneof![4 => Just(Step::Commit), 1 => Just(Step::Clear)],
+    ]
+}
+
+fn nothing() -> Summary {
+    Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 }
+}
+
+fn stay_id(stay: u8) -> String {
+    format!("central-1_{stay}_29A12345")
+}
+
+/// An entry that carries request `r<request>` of edge-1.
+fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
+    let entry = Entry {
+        plate_id: plate("29A12345"),
+        plate_view: "29A-123.45".into(),
+        edge_id: "edge-1".into(),
+        camera_type: "car".into(),
+        direction: "ENTRY".into(),
+        entry_time: String::new(),
+        confidence: None,
+        request_id: Some(format!("r{request}")),
+        force: false,
+        replaces: None,
+    };
+    let draft = Draft {
+        hlc: Hlc::new(5).unwrap(),
+        timestamp_ms: 5,
+        skew_ms: None,
+        event_id: Some("central-1_5_29A12345".into()),
+        body: Body::Entry(entry),
+    };
+    draft.encode(log, seq).unwrap().into()
+}
+
+/// Row numbers are each storage's own.
+fn without_number(mut stays: Vec<StoredStay>) -> Vec<(i64, [u8; 32])> {
+    stays.sort_by(|a, b| a.row.stay_id.cmp(&b.row.stay_id));
+    stays.into_iter().map(|stay| (stay.committed_ms, stay.row.hash())).collect()
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
+}
+
+fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
+    let row_of = |storage: &mut S, stay: u8| storage.stay(&stay_id(stay)).unwrap().map(|found| found.row_id);
+    match step {
+        Step::Insert { stay, row, own } => {
+            if row_of(storage, *stay).is_none() {
+                let row = StayRow { stay_id: stay_id(*stay), ..(**row).clone() };
+                storage.insert_stay(&row, *own, i64::from(*stay)).unwrap();
+            }
+        }
+        Step::Update { stay, row } => {
+            if let Some(row_id) = row_of(storage, *stay) {
+                let row = StayRow { stay_id: stay_id(*stay), ..(**row).clone() };
+                storage.update_stay(row_id, &row, 99).unwrap();
+            }
+        }
+        Step::Delete { stay } => {
+            if let Some(row_id) = row_of(storage, *stay) {
+                storage.delete_stay(row_id).unwrap();
+            }
+        }
+        Step::Append { log_number, request, hash } => {
+            let to = &mut heads[usize::try_from(*log_number).unwrap()];
+            *to += 1;
+            let at = at(*log_number, *to);
+            let event = event_with_request(&at.log, at.seq, *request);
+            storage.append_event(&at, &event, *hash).unwrap();
+            storage.set_head(&at.log, Head { to: *to, hash: *hash }).unwrap();
+            storage.put_request("edge-1", &format!("r{request}"), &at, Hlc::new(Hlc::MAX_MS).unwrap()).unwrap();
+        }
+        Step::Loose { fact } => storage.put_loose_fact(fact).unwrap(),
+        Step::Tighten { at } => storage.remove_loose_fact(at).unwrap(),
+        Step::Setting(setting) => storage.put_setting(setting).unwrap(),
+        Step::Summary(summary) => storage.set_summary(summary).unwrap(),
+        Step::Clear => {
+            storage.clear_projection().unwrap();
+            storage.set_summary(&nothing()).unwrap();
+        }
+        Step::Commit | Step::Rollback | Step::Crash => {}
+    }
+}
+
+fn agree(memory: &mut MemoryStorage, writer: &mut Writer) {
+    for stay in 0..STAYS {
+        let id = stay_id(stay);
+        let (a, b) = (memory.stay(&id).unwrap(), writer.stay(&id).unwrap());
+        assert_eq!(without_number(a.into_iter().collect()), without_number(b.into_iter().collect()), "{id}");
+    }
+    for digit in 0..6 {
+        let plate = plate(&format!("29A1234{digit}"));
+        let (a, b) = (memory.stays_of_plate(&plate).unwrap(), writer.stays_of_plate(&plate).unwrap());
+        assert_eq!(without_number(a), without_number(b), "{plate}");
+        let (a, b) = (memory.greatest_hlc_of_plate(&plate).unwrap(), writer.greatest_hlc_of_plate(&plate).unwrap());
+        assert_eq!(a, b, "greatest clock of {plate}");
+    }
+    for key in ["s:a", "s:b", "p:29A12345"] {
+        assert_eq!(sorted(memory.loose_facts(key).unwrap()), sorted(writer.loose_facts(key).unwrap()), "{key}");
+    }
+    for request in 0..4 {
+        let id = format!("r{request}");
+        let (a, b) = (memory.events_of_request("edge-1", &id), writer.events_of_request("edge-1", &id));
+        assert_eq!(sorted(a.unwrap()), sorted(b.unwrap()), "{id}");
+        assert_eq!(writer.events_of_request("edge-2", &id).unwrap(), Vec::new());
+    }
+    for number in 0..3 {
+        for seq in 1..9 {
+            assert_eq!(memory.event(&at(number, seq)).unwrap(), writer.event(&at(number, seq)).unwrap());
+        }
+    }
+}
+
+fn same_load(memory: &mut MemoryStorage, writer: &mut Writer) {
+    let parts = |loaded: Loaded| {
+        let heads = loaded.heads.into_iter().map(|(log, head)| (log, head.to, head.hash)).collect();
+        let settings = loaded.settings.into_iter().map(|s| (s.kind, s.id, s.hlc, s.at, s.value)).collect();
+        (sorted(heads), without_number(loaded.inside), sorted(settings), loaded.summary)
+    };
+    assert_eq!(parts(memory.load().unwrap()), parts(writer.load().unwrap()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_writer_agrees_with_the_storage_in_memory(steps in proptest::collection::vec(any_step(), 1..60)) {
+        let mut memory = MemoryStorage::default();
+        let mut disk = Disk::new();
+        let mut committed = [0; 3];
+        let (mut memory_heads, mut disk_heads) = (committed, committed);
+        memory.begin().unwrap();
+        disk.writer().begin().unwrap();
+        for step in &steps {
+            apply(&mut memory, step, &mut memory_heads);
+            apply(disk.writer(), step, &mut disk_heads);
+            agree(&mut memory, disk.writer());
+            match step {
+                Step::Commit => {
+                    memory.commit().unwrap();
+                    disk.writer().commit().unwrap();
+                    committed = memory_heads;
+                    same_load(&mut memory, disk.writer());
+                }
+                Step::Rollback => {
+                    memory.rollback();
+                    disk.writer().rollback();
+                }
+                Step::Crash => {
+                    memory.crash();
+                    disk.reopen();
+                    same_load(&mut memory, disk.writer());
+                }
+                _ => continue,
+            }
+            (memory_heads, disk_heads) = (committed, committed);
+            memory.begin().unwrap();
+            disk.writer().begin().unwrap();
+        }
+    }
+
+    #[test]
+    fn every_row_is_read_back_as_it_was_written(rows in proptest::collection::vec(any_row(), 1..20)) {
+        let mut disk = Disk::new();
+        let rows: Vec<StayRow> =
+            rows.into_iter().enumerate().map(|(n, row)| StayRow { stay_id: format!("stay {n}"), ..row }).collect();
+        disk.write(|writer| {
+            for (n, row) in rows.iter().enumerate() {
+                // First another row of that id: what is read back went through an update.
+                let id = writer.insert_stay(&StayRow { stay_id: row.stay_id.clone(), ..car("29A12340", 5) }, true, 1).unwrap();
+                if n % 2 == 0 {
+                    writer.update_stay(id, row, 2).unwrap();
+                } else {
+                    writer.delete_stay(id).unwrap();
+                    writer.insert_stay(row, false, 2).unwrap();
+                }
+            }
+        });
+        let writer = disk.reopen();
+        for row in &rows {
+            prop_assert_eq!(writer.stay(&row.stay_id).unwrap().unwrap().row.hash(), row.hash(), "{}", row.stay_id);
+        }
+        let inside: BTreeSet<[u8; 32]> =
+            rows.iter().filter(|row| row.status == StayStatus::In).map(StayRow::hash).collect();
+        let loaded: BTreeSet<[u8; 32]> = writer.load().unwrap().inside.iter().map(|stay| stay.row.hash()).collect();
+        prop_assert_eq!(inside, loaded);
+    }
+}
+
+#[test]
+fn an_event_that_is_held_is_refused_and_the_rest_can_be_rolled_back() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| head = append(writer, &log(1), head, "one"));
+    let writer = disk.writer();
+    writer.begin().unwrap();
+    let error = writer.append_event(&at(1, 1), &"other".into(), head.hash).unwrap_err();
+    assert_eq!(error.code(), "event_held");
+    writer.rollback();
+    assert_eq!(&*writer.event(&at(1, 1)).unwrap().unwrap(), "one");
+}
+
+#[test]
+fn a_row_number_is_never_given_twice() {
+    let mut disk = Disk::new();
+    let mut numbers = Vec::new();
+    disk.write(|writer| numbers.push(writer.insert_stay(&car("29A12345", 1), true, 1).unwrap()));
+    disk.write(|writer| writer.delete_stay(numbers[0]).unwrap());
+    disk.reopen();
+    disk.write(|writer| numbers.push(writer.insert_stay(&car("29A12345", 2), true, 1).unwrap()));
+    disk.write(|writer| writer.clear_projection().unwrap());
+    disk.write(|writer| numbers.push(writer.insert_stay(&car("29A12345", 3), true, 1).unwrap()));
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+fn changes_outside_a_transaction_are_refused() {
+    let mut disk = Disk::new();
+    let writer = disk.writer();
+    assert_eq!(writer.insert_stay(&car("29A12345", 1), true, 1).unwrap_err().code(), "no_transaction");
+    assert_eq!(writer.append_event(&at(1, 1), &"one".into(), ChainHash([0; 32])).unwrap_err().code(), "no_transaction");
+    assert_eq!(writer.commit().unwrap_err().code(), "no_transaction");
+}
+
+#[test]
+fn requests_of_the_last_seven_days_are_found_and_older_ones_are_forgotten_in_time() {
+    let mut disk = Disk::new();
+    let now_ms = Writer::wall_ms();
+    let old = Hlc::new(now_ms - 8 * 24 * 3600 * 1000).unwrap();
+    let recent = Hlc::new(now_ms).unwrap();
+    disk.write(|writer| {
+        for seq in 1..=600 {
+            writer.put_request("edge-1", &format!("old {seq}"), &at(1, seq), old).unwrap();
+        }
+    });
+    disk.write(|writer| {
+        for seq in 1_001..=5_000 {
+            writer.put_request("edge-1", &format!("new {seq}"), &at(1, seq), recent).unwrap();
+        }
+    });
+    assert_eq!(disk.sql("SELECT count(*) FROM request WHERE (event & 0xffffffffff) > 1000"), ["4000"]);
+    assert_eq!(disk.sql("SELECT count(*) FROM request WHERE (event & 0xffffffffff) <= 1000"), ["0"]);
+}

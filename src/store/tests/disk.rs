@@ -1,0 +1,178 @@
+//! Disks that are full, files that are not ours, two processes on one directory, a crash.
+
+use std::fs;
+
+use super::*;
+use crate::store::StoreError;
+use crate::store::directory::DATABASE_FILE;
+
+fn open(path: &std::path::Path) -> Result<Writer, StoreError> {
+    Writer::open(&DataDir::open(path)?, zone())
+}
+
+#[test]
+fn what_was_not_committed_is_gone_after_a_crash_and_what_was_is_there() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| {
+        head = append(writer, &log(1), head, "kept");
+        writer.insert_stay(&car("29A12345", 1), true, 1).unwrap();
+    });
+    let writer = disk.writer();
+    writer.begin().unwrap();
+    append(writer, &log(1), head, "lost");
+    append(writer, &log(2), Head::empty(&log(2)), "lost");
+    writer.insert_stay(&car("30A12345", 2), true, 1).unwrap();
+    let loaded = disk.reopen().load().unwrap();
+    assert_eq!(loaded.heads, [(log(1), head)]);
+    assert_eq!(loaded.inside.len(), 1);
+    let writer = disk.writer();
+    assert_eq!(writer.event(&at(1, 2)).unwrap(), None);
+    assert_eq!(writer.event(&at(2, 1)).unwrap(), None);
+}
+
+#[test]
+fn a_full_disk_loses_the_transaction_and_nothing_else() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| head = append(writer, &log(1), head, "kept"));
+    let pages: i64 = disk.writer().connection().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    disk.writer().connection().pragma_update(None, "max_page_count", pages + 8).unwrap();
+
+    let writer = disk.writer();
+    writer.begin().unwrap();
+    let long = "x".repeat(2_000);
+    let error = (2..1_000)
+        .find_map(|seq| writer.append_event(&at(2, seq), &long.as_str().into(), ChainHash([0; 32])).err())
+        .expect("eight pages do not hold a thousand events");
+    assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
+    assert!(error.to_string().contains("free some space"));
+    writer.rollback();
+    assert_eq!(writer.load().unwrap().heads, [(log(1), head)]);
+
+    // A small transaction still fits, and once there is room again a large one does.
+    disk.write(|writer| head = append(writer, &log(1), head, "small"));
+    disk.writer().connection().pragma_update(None, "max_page_count", 1_000_000).unwrap();
+    disk.write(|writer| {
+        for _ in 0..1_000 {
+            head = append(writer, &log(1), head, &long);
+        }
+    });
+    assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+}
+
+#[test]
+fn a_commit_that_fails_leaves_the_connection_ready_for_the_next() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| head = append(writer, &log(1), head, "kept"));
+    let writer = disk.writer();
+    writer.begin().unwrap();
+    append(writer, &log(1), head, "lost");
+    writer.connection().commit_hook(Some(|| true)).unwrap();
+    assert!(writer.commit().is_err());
+    writer.connection().commit_hook(None::<fn() -> bool>).unwrap();
+    assert_eq!(writer.event(&at(1, 2)).unwrap(), None);
+    disk.write(|writer| head = append(writer, &log(1), head, "kept too"));
+    assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+}
+
+#[test]
+fn a_directory_has_one_owner() {
+    let mut disk = Disk::new();
+    let error = open(disk.path.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Locked(_)), "{error}");
+    disk.reopen();
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_not_changed() {
+    let mut disk = Disk::new();
+    disk.writer.take().unwrap().close().unwrap();
+    let path = disk.path.path().join(DATABASE_FILE);
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = open(disk.path.path()).unwrap_err();
+    assert!(matches!(error, StoreError::NewerVersion { found: 7, known: 1, .. }), "{error}");
+    assert!(error.to_string().contains("newer"), "{error}");
+    assert!(Reader::open(disk.path.path()).is_err());
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn files_that_are_not_ours_are_told_apart() {
+    type Make = fn(&std::path::Path);
+    let cases: [(&str, Make, &str); 4] = [
+        (
+            "text",
+            |path| fs::write(path, "not a database at all, but long enough ".repeat(99)).unwrap(),
+            "not_a_database",
+        ),
+        (
+            "another program's",
+            |path| rusqlite::Connection::open(path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap(),
+            "not_a_database",
+        ),
+        ("a directory", |path| fs::create_dir(path).unwrap(), "data_dir_unusable"),
+        (
+            "damaged",
+            |path| {
+                let directory = path.parent().unwrap();
+                open(directory).unwrap().close().unwrap();
+                let mut bytes = fs::read(path).unwrap();
+                bytes[100..].fill(0x55);
+                fs::write(path, bytes).unwrap();
+            },
+            "database_corrupt",
+        ),
+    ];
+    for (name, make, code) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        make(&directory.path().join(DATABASE_FILE));
+        let error = open(directory.path()).unwrap_err();
+        assert_eq!(error.code(), code, "{name}: {error}");
+    }
+}
+
+#[test]
+fn closing_leaves_one_whole_file() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        append(writer, &log(1), Head::empty(&log(1)), "kept");
+    });
+    disk.writer.take().unwrap().close().unwrap();
+    let mut names: Vec<_> = fs::read_dir(disk.path.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["central.db", "lock"]);
+}
+
+#[test]
+fn the_documented_queries_work_on_the_file() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        let first = writer.insert_stay(&car("29A12345", 1_733_140_800_000), true, 1_733_140_800_500).unwrap();
+        writer.insert_stay(&car("30A12345", 1_733_140_801_000), false, 1_733_140_801_500).unwrap();
+        writer
+            .update_stay(first, &left(car("29A12345", 1_733_140_800_000), 1_733_146_260_000), 1_733_146_260_500)
+            .unwrap();
+        writer.record_sync("central-2", 1_733_140_800_000).unwrap();
+    });
+    disk.writer().record_sync("central-2", 1_733_140_900_000).unwrap();
+    assert_eq!(disk.sql("SELECT plate_id FROM history WHERE sync_status = 'SYNCED'"), ["30A12345"]);
+    assert_eq!(disk.sql("SELECT plate_id FROM history WHERE sync_status = 'LOCAL'"), ["29A12345"]);
+    assert_eq!(disk.sql("SELECT entry_time FROM history WHERE plate_id='29A12345'"), ["2024-12-02 19:00:00"]);
+    assert_eq!(disk.sql("SELECT exit_time FROM history WHERE plate_id='29A12345'"), ["2024-12-02 20:31:00"]);
+    assert_eq!(
+        disk.sql("SELECT created_at || ' ' || updated_at FROM history WHERE id = 1"),
+        ["2024-12-02 12:00:00 2024-12-02 13:31:00"]
+    );
+    assert_eq!(disk.sql("SELECT entry_camera_name FROM history WHERE id = 1"), ["central-1/edge-1"]);
+    assert!(disk.sql("SELECT event_id, COUNT(*) FROM history GROUP BY event_id HAVING COUNT(*) > 1").is_empty());
+    assert_eq!(
+        disk.sql("SELECT peer_central_id || ' ' || last_sync_timestamp FROM p2p_sync_state"),
+        ["central-2 1733140900000"]
+    );
+}

@@ -1,0 +1,201 @@
+//! Pages of the history as the HTTP API asks for them.
+
+use super::*;
+use crate::ledger::storage::DayTotal;
+use crate::store::reader::{HistoryCursor, HistoryPage, HistoryQuery};
+
+/// 40 cars, one a second; every fourth has left, every tenth was superseded, and five came before all others but late.
+fn lot() -> Disk {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        for n in 0..40_i64 {
+            let mut row = car(&format!("29A{:05}", n % 8), 1_000 * (n + 10));
+            if n % 4 == 0 {
+                row = left(row, 1_000 * (n + 20));
+            } else if n % 10 == 1 {
+                row.status = StayStatus::Superseded;
+            }
+            writer.insert_stay(&row, true, 1).unwrap();
+        }
+        for n in 0..5_i64 {
+            writer.insert_stay(&car("30F99999", 1_000 * n), false, 1).unwrap();
+        }
+    });
+    disk
+}
+
+fn times(page: &HistoryPage) -> Vec<i64> {
+    page.rows.iter().map(|row| row.entry_ms / 1_000).collect()
+}
+
+fn all(disk: &Disk, query: &HistoryQuery) -> Vec<i64> {
+    times(&disk.reader().history(&HistoryQuery { limit: -1, ..query.clone() }).unwrap())
+}
+
+#[test]
+fn the_newest_entries_come_first_whenever_they_arrived() {
+    let disk = lot();
+    let expected: Vec<i64> = (10..50).rev().chain((0..5).rev()).collect();
+    assert_eq!(all(&disk, &HistoryQuery::default()), expected);
+    let page = disk.reader().history(&HistoryQuery { limit: 3, offset: 38, ..HistoryQuery::default() }).unwrap();
+    assert_eq!(times(&page), [11, 10, 4]);
+}
+
+#[test]
+fn the_cursor_goes_through_every_row_once_under_every_filter() {
+    let disk = lot();
+    let queries = [
+        HistoryQuery::default(),
+        HistoryQuery { in_parking_only: true, ..HistoryQuery::default() },
+        HistoryQuery { status: Some("OUT".into()), ..HistoryQuery::default() },
+        HistoryQuery { status: Some("SUPERSEDED".into()), ..HistoryQuery::default() },
+        HistoryQuery { search: "29a-000".into(), ..HistoryQuery::default() },
+        HistoryQuery { search: "29a-000".into(), in_parking_only: true, ..HistoryQuery::default() },
+        HistoryQuery { entered_since_ms: Some(12_000), ..HistoryQuery::default() },
+    ];
+    for query in queries {
+        let expected = all(&disk, &query);
+        assert!(expected.len() > 3, "{query:?}");
+        let mut seen = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = disk.reader().history(&HistoryQuery { limit: 3, cursor, ..query.clone() }).unwrap();
+            seen.extend(times(&page));
+            // A cursor survives its way through a client.
+            cursor = page.next.map(|next| next.to_string().parse::<HistoryCursor>().unwrap());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{query:?}");
+    }
+    assert!("12".parse::<HistoryCursor>().is_err());
+}
+
+#[test]
+fn filters_mean_what_they_say() {
+    let disk = lot();
+    let inside =
+        all(&disk, &HistoryQuery { in_parking_only: true, status: Some("OUT".into()), ..HistoryQuery::default() });
+    assert!(inside.iter().all(|time| !(10..50).contains(time) || (time - 10) % 4 != 0));
+    assert_eq!(inside.len(), disk.reader().vehicles_inside(1_000).unwrap().len());
+    let out = all(&disk, &HistoryQuery { status: Some("OUT".into()), ..HistoryQuery::default() });
+    assert_eq!(out.len(), 10);
+    let today = all(&disk, &HistoryQuery { entered_since_ms: Some(40_000), ..HistoryQuery::default() });
+    assert_eq!(today, (40..50).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_exit_without_an_entry_is_no_entry() {
+    let mut disk = Disk::new();
+    let mut row = left(car("29A12345", 1), 1);
+    row.entry_fact = row.exit.as_ref().unwrap().fact.clone();
+    disk.write(|writer| {
+        writer.insert_stay(&row, true, 1).unwrap();
+        writer.insert_stay(&left(car("29A12345", 2_000), 3_000), true, 1).unwrap();
+    });
+    assert_eq!(all(&disk, &HistoryQuery::default()), [2, 0]);
+    assert_eq!(all(&disk, &HistoryQuery { entries_only: true, ..HistoryQuery::default() }), [2]);
+}
+
+#[test]
+fn a_search_finds_parts_of_plates_as_people_write_them() {
+    let disk = lot();
+    let search = |text: &str| all(&disk, &HistoryQuery { search: text.into(), ..HistoryQuery::default() }).len();
+    assert_eq!(search("29A-000.03"), 5);
+    assert_eq!(search(" 0003"), 5);
+    assert_eq!(search("9999"), 5);
+    assert_eq!(search("a"), 40);
+    assert_eq!(search("%"), 0);
+    assert_eq!(search("_"), 0);
+    assert_eq!(search("'; DROP TABLE history"), 0);
+    assert_eq!(search(""), 45);
+}
+
+#[test]
+fn a_search_that_meets_many_plates_gives_the_same_as_one_that_meets_few() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        for n in 0..2_000_i64 {
+            writer.insert_stay(&car(&format!("29A{n:05}"), n * 1_000), true, 1).unwrap();
+        }
+    });
+    assert_eq!(all(&disk, &HistoryQuery { search: "29A".into(), ..HistoryQuery::default() }).len(), 2_000);
+    let few = all(&disk, &HistoryQuery { search: "0199".into(), ..HistoryQuery::default() });
+    assert_eq!(few, [1_999, 1_998, 1_997, 1_996, 1_995, 1_994, 1_993, 1_992, 1_991, 1_990, 199]);
+}
+
+#[test]
+fn a_corrected_plate_is_found_by_its_new_name() {
+    let mut disk = lot();
+    disk.write(|writer| {
+        let stay = writer.stay("central-1_10000_29A00000").unwrap().unwrap();
+        writer.update_stay(stay.row_id, &StayRow { plate_id: plate("51K77777"), ..stay.row }, 5).unwrap();
+    });
+    assert_eq!(all(&disk, &HistoryQuery { search: "51K7".into(), ..HistoryQuery::default() }), [10]);
+}
+
+#[test]
+fn a_page_is_never_larger_than_it_may_be() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        for n in 0..10_050_i64 {
+            writer.insert_stay(&car("29A12345", n), true, 1).unwrap();
+        }
+    });
+    let page = disk.reader().history(&HistoryQuery { limit: -1, ..HistoryQuery::default() }).unwrap();
+    assert_eq!(page.rows.len(), 10_000);
+    let rest = HistoryQuery { limit: -1, cursor: page.next, ..HistoryQuery::default() };
+    assert_eq!(disk.reader().history(&rest).unwrap().rows.len(), 50);
+    assert!(disk.reader().history(&HistoryQuery { limit: 0, ..HistoryQuery::default() }).unwrap().rows.is_empty());
+}
+
+#[test]
+fn rows_have_the_documented_names() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        writer
+            .insert_stay(&left(car("29A12345", 1_733_140_800_000), 1_733_146_260_000), true, 1_733_146_260_000)
+            .unwrap();
+    });
+    let row = disk.reader().stay("central-1_1733140800000_29A12345").unwrap().unwrap();
+    let json = serde_json::to_value(&row).unwrap();
+    for (name, value) in [
+        ("id", serde_json::json!(1)),
+        ("entry_time", "2024-12-02 19:00:00".into()),
+        ("exit_time", "2024-12-02 20:31:00".into()),
+        ("exit_camera_name", "central-2/edge-8".into()),
+        ("entry_camera_id", serde_json::Value::Null),
+        ("duration", "1 giờ 31 phút".into()),
+        ("fee", serde_json::json!(25_000)),
+        ("status", "OUT".into()),
+        ("sync_status", "LOCAL".into()),
+        ("tariff_version", "central-1/0000000000000001/3".into()),
+    ] {
+        assert_eq!(json[name], value, "{name}");
+    }
+    assert_eq!(disk.reader().stay("nobody's").unwrap(), None);
+}
+
+#[test]
+fn sums_of_a_day_add_up_gate_by_gate() {
+    let mut disk = Disk::new();
+    let change = |day: &str, edge: &str, entries, exits, revenue| DayTotal {
+        day: day.into(),
+        central: "central-1".into(),
+        edge_id: edge.into(),
+        entries,
+        exits,
+        revenue: Vnd(revenue),
+    };
+    disk.write(|writer| {
+        writer.add_total(&change("2024-12-02", "edge-1", 1, 0, 0)).unwrap();
+        writer.add_total(&change("2024-12-02", "edge-2", 0, 1, 25_000)).unwrap();
+        writer.add_total(&change("2024-12-03", "edge-2", 9, 9, 9)).unwrap();
+    });
+    disk.write(|writer| writer.add_total(&change("2024-12-02", "edge-2", 2, 1, -5_000)).unwrap());
+    let stats = disk.reader().stats("2024-12-02").unwrap();
+    assert_eq!((stats.entries, stats.exits, stats.revenue), (3, 2, 20_000));
+    assert_eq!(stats.gates.len(), 2);
+    assert_eq!(disk.reader().stats("2025-01-01").unwrap().revenue, 0);
+}
