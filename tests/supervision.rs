@@ -1,0 +1,163 @@
+//! Every actor is made to panic while gates call: no acknowledged event is lost, and no gate waits longer than a second
+//! for an answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use common::{DEADLINE, Http, Mesh, eventually};
+use serde_json::json;
+
+/// No gate may be without an answer longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const GATES: usize = 4;
+/// A gate whose connection or central just died asks again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Gates that let one car in after the other, asking again with the same request id until each is answered.
+struct Gates {
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<Mutex<Vec<String>>>,
+    longest_us: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Gates {
+    fn start(http: &Http) -> Self {
+        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let longest_us = Arc::new(AtomicU64::new(0));
+        let threads = (0..GATES).map(|gate| {
+            let (http, stop) = (http.clone(), stop.clone());
+            let (acknowledged, longest_us) = (acknowledged.clone(), longest_us.clone());
+            std::thread::spawn(move || {
+                for car in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let plate = format!("{}A{car:05}", 30 + gate);
+                    let waited = let_in(&http, gate, &plate, &stop);
+                    longest_us.fetch_max(waited.as_micros() as u64, Ordering::Relaxed);
+                    acknowledged.lock().unwrap().push(plate);
+                }
+            })
+        });
+        let threads = threads.collect();
+        Self { stop, acknowledged, longest_us, threads }
+    }
+
+    /// Waits until the gates got some more answers.
+    fn wait_for_answers(&self, more: usize) {
+        let before = self.count();
+        eventually("the gates get answers", DEADLINE, || self.count() >= before + more);
+    }
+
+    fn count(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// The plates let in, and the longest any of them waited.
+    fn finish(self) -> (Vec<String>, Duration) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let acknowledged = self.acknowledged.lock().unwrap().clone();
+        (acknowledged, Duration::from_micros(self.longest_us.load(Ordering::Relaxed)))
+    }
+}
+
+fn let_in(http: &Http, gate: usize, plate: &str, stop: &AtomicBool) -> Duration {
+    let started = Instant::now();
+    let body = json!({"edge_id": format!("edge-{gate}"), "plate_id": plate, "direction": "ENTRY", "request_id": plate});
+    loop {
+        match http.try_post("/api/edge/barrier/open", &body) {
+            Ok(reply) if reply.status == 200 => return started.elapsed(),
+            // 503, or no answer at all: as an edge does, ask again with the same request id.
+            Ok(reply) => assert_eq!(reply.status, 503, "{}", reply.text),
+            Err(_) => {}
+        }
+        assert!(!stop.load(Ordering::Relaxed) || started.elapsed() < DEADLINE, "no answer for {plate}");
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+fn start_mesh() -> Mesh {
+    let mut mesh = Mesh::without_proxies(3);
+    for central in &mut mesh.centrals {
+        central.env("PARKMESH_TEST_FAULTS", "1");
+    }
+    mesh.start_all();
+    mesh.wait_linked(DEADLINE);
+    mesh
+}
+
+fn make_panic(http: &Http, actor: &str) {
+    let reply = http.post(&format!("/api/test/panic?actor={actor}"), &json!({}));
+    assert_eq!(reply.status, 200, "{}", reply.text);
+}
+
+fn restarts_of(http: &Http, actor: &str) -> u64 {
+    let metrics = http.get("/metrics").text;
+    let line = metrics.lines().find(|line| line.contains("restarts_total") && line.contains(&format!("\"{actor}\"")));
+    line.and_then(|line| line.rsplit(' ').next()).and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+fn check_everywhere(mesh: &Mesh, acknowledged: &[String]) {
+    mesh.wait_equal(DEADLINE);
+    for central in &mesh.centrals {
+        let rows = central.http.whole_history();
+        let text = format!("{rows:?}");
+        let missing: Vec<_> = acknowledged.iter().filter(|plate| !text.contains(plate.as_str())).collect();
+        assert!(
+            missing.is_empty(),
+            "{}: {} of {} are missing: {missing:?}",
+            central.id,
+            missing.len(),
+            acknowledged.len()
+        );
+    }
+}
+
+#[test]
+fn an_actor_that_panics_under_load_is_built_anew_and_nothing_acknowledged_is_lost() {
+    let mesh = start_mesh();
+    let http = &mesh.centrals[0].http;
+    let gates = Gates::start(http);
+    gates.wait_for_answers(20);
+    for actor in
+        ["edge_gateway", "config_keeper", "db_reader", "sync_coordinator", "mesh_registry", "peer_link:central-2"]
+    {
+        let before = restarts_of(http, actor);
+        make_panic(http, actor);
+        eventually(&format!("{actor} is built anew"), DEADLINE, || restarts_of(http, actor) > before);
+        gates.wait_for_answers(20);
+        mesh.wait_linked(DEADLINE);
+    }
+    let (acknowledged, longest) = gates.finish();
+    check_everywhere(&mesh, &acknowledged);
+    assert!(longest < LONGEST_WAIT, "a gate waited {longest:?}");
+}
+
+#[test]
+fn a_writer_that_panics_ends_the_process_with_70_and_the_next_one_goes_on() {
+    let mut mesh = start_mesh();
+    let gates = Gates::start(&mesh.centrals[0].http);
+    gates.wait_for_answers(20);
+    make_panic(&mesh.centrals[0].http, "db_writer");
+    let status = mesh.centrals[0].wait_ended(DEADLINE);
+    assert_eq!(status.code(), Some(70));
+    // What a service manager does.
+    mesh.centrals[0].start();
+    gates.wait_for_answers(20);
+    let (acknowledged, longest) = gates.finish();
+    assert!(longest < LONGEST_WAIT, "a gate waited {longest:?} over exit and start");
+    check_everywhere(&mesh, &acknowledged);
+}
