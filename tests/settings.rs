@@ -1,0 +1,273 @@
+//! Settings saved over HTTP: checked whole, written in one step, in force at once; and what else the HTTP side promises.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::central::API_PORT;
+use common::{Central, DEADLINE, Http, eventually};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "/api/p2p/config";
+const PEERS: &str = "/api/p2p/peers";
+/// Ports of the test that listens on every address; nobody else's.
+const OTHER_API_PORT: u16 = 28_500;
+const OTHER_P2P_PORT: u16 = 29_500;
+
+fn config(central: &Central) -> Value {
+    central.http.get(CONFIG).ok().body["config"].clone()
+}
+
+fn saved(central: &Central) -> Value {
+    serde_json::from_slice(&fs::read(central.config_file()).unwrap()).unwrap()
+}
+
+#[test]
+fn another_port_is_in_force_when_the_answer_comes() {
+    let central = Central::standalone("central-1");
+    let answer = central.http.put(CONFIG, &json!({"this_central": {"api_port": OTHER_API_PORT}})).ok();
+    assert_eq!(answer.body["applied"], json!(["api_listener"]), "{}", answer.text);
+    let moved = Http::new(format!("http://{}:{OTHER_API_PORT}", central.ip));
+    moved.press("edge-1", "29A12345", "ENTRY").ok();
+    eventually("the old port is let go", DEADLINE, || {
+        Http::new(format!("http://{}:{API_PORT}", central.ip)).try_get("/healthz").is_err()
+    });
+    assert_eq!(saved(&central)["this_central"]["api_port"], OTHER_API_PORT);
+    // And back, to every address, which overlaps the own socket.
+    moved.put(CONFIG, &json!({"this_central": {"p2p_port": OTHER_P2P_PORT}, "bind": "0.0.0.0"})).ok();
+    let everywhere = Http::new(format!("http://127.0.0.1:{OTHER_API_PORT}"));
+    eventually("it answers on every address", DEADLINE, || everywhere.try_get("/readyz").is_ok_and(|r| r.is_success()));
+    assert_eq!(everywhere.stats()["vehicles_in_parking"], 1);
+}
+
+#[test]
+fn a_port_that_cannot_be_had_is_refused_and_the_old_one_stays() {
+    let central = Central::standalone("central-1");
+    let before = (config(&central), saved(&central));
+    for field in ["api_port", "p2p_port"] {
+        let taken = TcpListener::bind((central.ip.as_str(), 0)).unwrap();
+        let put = json!({"this_central": {field: taken.local_addr().unwrap().port()}, "site": {"name": "B"}});
+        let refused = central.http.put(CONFIG, &put).refused(400);
+        assert_eq!(refused.field("field"), format!("this_central.{field}"));
+        assert_eq!(refused.body["problems"][0]["code"], "cannot_listen");
+    }
+    assert_eq!((config(&central), saved(&central)), before);
+    central.http.enter("edge-1", "29A12345");
+}
+
+#[test]
+fn wrong_settings_are_refused_by_field_and_change_nothing() {
+    let central = Central::standalone("central-1");
+    let before = (config(&central), saved(&central));
+    for (put, field) in [
+        (json!({"this_central": {"id": ""}}), "this_central.id"),
+        (json!({"this_central": {"id": "central_1"}}), "this_central.id"),
+        (json!({"this_central": {"ip": "not an ip"}}), "this_central.ip"),
+        (json!({"this_central": {"api_port": 999_999}}), "this_central.api_port"),
+        (json!({"this_central": {"api_port": "http"}}), "this_central.api_port"),
+        (json!({"peer_centrals": [{"id": "central-1", "ip": "192.168.1.2"}]}), "peer_centrals[0].id"),
+        (
+            json!({"peer_centrals": [{"id": "a", "ip": "192.168.1.2"}, {"id": "a", "ip": "192.168.1.3"}]}),
+            "peer_centrals[1].id",
+        ),
+        (json!({"peer_centrals": {}}), "peer_centrals"),
+        (json!({"site": {"time_zone": "Mars/Olympus"}}), "site.time_zone"),
+        (json!({"security": {"admin": "none"}}), "security.admin"),
+        (json!({"tuning": {"max_requests_in_flight": 0}}), "tuning.max_requests_in_flight"),
+    ] {
+        let refused = central.http.put(CONFIG, &put).refused(400);
+        assert_eq!((refused.field("code"), refused.field("field")), ("invalid_field", field), "{put}");
+    }
+    for body in [json!([]), json!("x"), json!(null), json!({"version": 5})] {
+        central.http.put(CONFIG, &body).refused(400);
+    }
+    let send = |content_type, bytes: &[u8]| central.http.send("PUT", CONFIG, Some((content_type, bytes))).unwrap();
+    send("application/json", b"{").refused(400);
+    send("text/plain", b"{}").refused(415);
+    assert_eq!((config(&central), saved(&central)), before);
+}
+
+#[test]
+fn what_a_save_does_not_mention_stays_and_a_stale_one_is_refused() {
+    let central = Central::standalone("central-1");
+    let read = central.http.get(CONFIG).ok();
+    let version = read.field("version").to_owned();
+    let first = central.http.put(CONFIG, &json!({"site": {"name": "Bãi xe A"}, "version": version})).ok();
+    assert_ne!(first.field("version"), version);
+    let stale = central.http.put(CONFIG, &json!({"site": {"name": "C"}, "version": version})).refused(409);
+    assert_eq!((stale.field("code"), stale.field("version")), ("stale_version", first.field("version")));
+    let now = config(&central);
+    assert_eq!(
+        (&now["site"]["name"], &now["this_central"]),
+        (&json!("Bãi xe A"), &read.body["config"]["this_central"])
+    );
+    let previous = fs::read_to_string(central.directory().join("p2p_config.json.previous")).unwrap();
+    assert!(!previous.contains("Bãi xe A"), "the file before the save is kept: {previous}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_changes_nothing() {
+    let central = Central::standalone("central-1");
+    // Where the copy of the previous file should go lies a directory.
+    fs::create_dir(central.directory().join("p2p_config.json.previous")).unwrap();
+    let before = (config(&central), saved(&central));
+    let put = json!({"this_central": {"api_port": OTHER_API_PORT + 1}});
+    assert_eq!(central.http.put(CONFIG, &put).refused(503).field("code"), "not_saved");
+    assert_eq!((config(&central), saved(&central)), before);
+    let there = Http::new(format!("http://{}:{}", central.ip, OTHER_API_PORT + 1));
+    eventually("the prepared port is let go", DEADLINE, || there.try_get("/healthz").is_err());
+    central.http.enter("edge-1", "29A12345");
+}
+
+#[test]
+fn peers_are_added_changed_and_removed_one_by_one() {
+    let central = Central::standalone("central-1");
+    let add = |peer: Value| central.http.post(PEERS, &peer);
+    let added = add(json!({"id": "central-2", "ip": "192.168.1.102"}));
+    assert_eq!((added.status, &added.body["applied"]), (201, &json!(["peers_added"])), "{}", added.text);
+    assert_eq!(add(json!({"id": "central-2", "ip": "192.168.1.103"})).refused(409).field("code"), "already_exists");
+    assert_eq!(add(json!({"id": "central-1", "ip": "192.168.1.103"})).refused(400).field("code"), "invalid_field");
+    add(json!({"ip": "192.168.1.103"})).refused(400);
+    add(json!([])).refused(400);
+
+    let path = format!("{PEERS}/central-2");
+    central.http.put(&path, &json!({"p2p_port": 9100})).ok();
+    assert_eq!(
+        config(&central)["peer_centrals"],
+        json!([{"id": "central-2", "ip": "192.168.1.102", "p2p_port": 9100}])
+    );
+    central.http.put(&path, &json!({"id": "central-3"})).refused(400);
+    central.http.put(&format!("{PEERS}/central-9"), &json!({"p2p_port": 9100})).refused(404);
+    central.http.put(&format!("{PEERS}/not_an_id"), &json!({"p2p_port": 9100})).refused(404);
+
+    let status = central.http.p2p_status();
+    assert_eq!((&status["total_peers"], &status["standalone_mode"]), (&json!(1), &json!(false)), "{status}");
+    assert_eq!(status["peers"][0]["peer_id"], "central-2", "{status}");
+    central.http.delete(&path).ok();
+    central.http.delete(&path).refused(404);
+    assert_eq!(saved(&central)["peer_centrals"], json!([]));
+    assert_eq!(central.http.p2p_status()["standalone_mode"], true);
+}
+
+#[test]
+fn a_test_of_a_link_says_how_far_it_came() {
+    let central = Central::standalone("central-1");
+    let nobody = TcpListener::bind((central.ip.as_str(), 0)).unwrap().local_addr().unwrap().port();
+    central.http.post(PEERS, &json!({"id": "central-2", "ip": central.ip, "p2p_port": nobody}));
+    let test = |query: &str| central.http.post(&format!("/api/p2p/test-connection{query}"), &json!({}));
+    let failed = test("?peer_id=central-2").refused(400);
+    assert_eq!(failed.field("code"), "peer_unreachable");
+    let steps = failed.body["steps"].as_array().unwrap();
+    assert_eq!(steps.last().unwrap()["ok"], false, "{steps:?}");
+    test("?peer_id=central-9").refused(404);
+    test("").refused(400);
+}
+
+#[test]
+fn a_lane_and_a_zone_are_in_force_at_once() {
+    let central = Central::standalone("central-1");
+    central.http.put(CONFIG, &json!({"edges": [{"id": "edge-out", "name": "Cổng ra", "direction": "EXIT"}]})).ok();
+    let refused = central.http.open(&json!({"edge_id": "edge-out", "plate_id": "29A12345"})).refused(409);
+    assert_eq!(refused.field("code"), "not_inside");
+    central.http.put(CONFIG, &json!({"site": {"time_zone": "UTC"}})).ok();
+    central.http.enter("edge-1", "29A12345");
+    let row = central.http.rows_of("29A12345").remove(0);
+    // Both are UTC now; the row was written within a second of the entry.
+    assert_eq!(row["entry_time"].as_str().unwrap()[..16], row["created_at"].as_str().unwrap()[..16], "{row}");
+}
+
+#[test]
+fn beyond_the_bound_of_requests_in_flight_gates_are_told_so_at_once() {
+    let central = Central::standalone("central-1");
+    central.http.put(CONFIG, &json!({"tuning": {"max_requests_in_flight": 1}})).ok();
+    let (entered, busy) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (http, entered, busy) = (central.http.clone(), &entered, &busy);
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let reply = http.press("edge-1", &format!("29A{thread:02}{number:03}"), "ENTRY");
+                    match reply.status {
+                        200 => entered.fetch_add(1, Ordering::Relaxed),
+                        503 => {
+                            assert_eq!(reply.field("code"), "busy");
+                            assert!(reply.headers.contains_key("retry-after"));
+                            busy.fetch_add(1, Ordering::Relaxed)
+                        }
+                        other => panic!("{other}: {}", reply.text),
+                    };
+                }
+            });
+        }
+    });
+    let (entered, busy) = (entered.into_inner(), busy.into_inner());
+    assert!(entered > 0 && busy > 0, "{entered} entered, {busy} turned away");
+    assert_eq!(central.http.stats()["vehicles_in_parking"], entered);
+    let metrics = central.http.get("/metrics").text;
+    assert!(metrics.contains(&format!("parkmesh_edge_refused_total {busy}")), "{metrics}");
+    assert!(metrics.contains("parkmesh_edge_in_flight 0"), "{metrics}");
+}
+
+#[test]
+fn what_is_not_served_is_refused_in_the_same_shape() {
+    let central = Central::standalone("central-1");
+    let call = |method: &str, path: &str| central.http.send(method, path, None).unwrap();
+    for path in ["/nothing", "/api/edge", "/static/none.js", "/docs/none.md", "/static/../Cargo.toml"] {
+        assert_eq!(call("GET", path).refused(404).field("code"), "not_found", "{path}");
+    }
+    let wrong = call("DELETE", "/api/parking/fees").refused(405);
+    assert_eq!(wrong.headers["allow"], "GET, PUT");
+    call("GET", "/api/edge/barrier/open").refused(405);
+    // The switch of the tests of supervision is off here.
+    assert_eq!(call("POST", "/api/test/panic?actor=db_writer").refused(404).field("code"), "not_found");
+    for query in
+        ["limit=x", "limit=-2", "offset=-1", "today_only=perhaps", "cursor=x", &format!("search={}", "a".repeat(40))]
+    {
+        call("GET", &format!("/api/parking/history?{query}")).refused(400);
+    }
+}
+
+#[test]
+fn the_page_and_its_parts_are_served_from_the_program() {
+    let central = Central::standalone("central-1");
+    let page = central.http.get("/");
+    assert_eq!(page.status, 200);
+    assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"));
+    assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'self'"));
+    let parts: Vec<&str> = page.text.split(['"', '\'']).filter(|text| text.starts_with('/')).collect();
+    assert!(parts.len() >= 5, "{parts:?}");
+    for part in parts {
+        assert_eq!(central.http.get(part).status, 200, "{part}");
+    }
+}
+
+#[test]
+fn a_page_of_history_leads_to_the_next() {
+    let central = Central::standalone("central-1");
+    for number in 0..7 {
+        central.http.enter("edge-1", &format!("29A1234{number}"));
+    }
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = central.http.get(&format!("/api/parking/history?limit=3&cursor={cursor}")).ok();
+        let rows = page.body["history"].as_array().unwrap();
+        seen.extend(rows.iter().map(|row| row["event_id"].as_str().unwrap().to_owned()));
+        match page.body["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    let all: Vec<String> =
+        central.http.history("limit=-1").iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((seen.len(), seen), (7, all));
+}
