@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 const OPEN: &str = "/api/edge/barrier/open";
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn the_documented_calls_work_as_written() {
     let mut mesh = Mesh::new(2);
     // A hundred times real: the ten seconds in which a press by state is taken for a second one are a tenth of one.

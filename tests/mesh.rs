@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 const GATE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn three_centrals_agree_and_know_what_is_their_own() {
     let mesh = Mesh::start(3);
     for (number, central) in mesh.centrals.iter().enumerate() {
@@ -49,7 +48,6 @@ fn three_centrals_agree_and_know_what_is_their_own() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn what_happens_in_a_cut_is_everywhere_afterwards() {
     let mesh = Mesh::start(3);
     let http: Vec<&Http> = mesh.centrals.iter().map(|central| &central.http).collect();
@@ -73,7 +71,6 @@ fn what_happens_in_a_cut_is_everywhere_afterwards() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn events_go_around_a_cut_link() {
     let mesh = Mesh::start(3);
     mesh.cut(0, 1);
@@ -87,7 +84,6 @@ fn events_go_around_a_cut_link() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_car_forced_out_in_a_cut_is_one_stay_with_one_fee() {
     let mesh = Mesh::start(3);
     mesh.isolate(1);
@@ -107,7 +103,6 @@ fn a_car_forced_out_in_a_cut_is_one_stay_with_one_fee() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_car_forced_out_and_in_again_in_a_cut_is_two_stays() {
     let mesh = Mesh::start(3);
     mesh.isolate(1);
@@ -125,7 +120,6 @@ fn a_car_forced_out_and_in_again_in_a_cut_is_two_stays() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn the_same_request_at_two_centrals_in_a_cut_is_one_entry() {
     let mesh = Mesh::start(3);
     mesh.isolate(1);
@@ -145,7 +139,6 @@ fn the_same_request_at_two_centrals_in_a_cut_is_one_entry() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_central_that_was_away_catches_up() {
     const CARS: usize = 600;
     let mut mesh = Mesh::start(3);
@@ -167,7 +160,6 @@ fn a_central_that_was_away_catches_up() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn gates_do_not_notice_peers_that_are_silent_or_stopped() {
     let mesh = Mesh::start(3);
     let http = &mesh.centrals[0].http;
@@ -190,7 +182,6 @@ fn gates_do_not_notice_peers_that_are_silent_or_stopped() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_slow_link_delays_and_changes_nothing() {
     let mesh = Mesh::start(2);
     mesh.set_link(0, 1, LinkState::Delayed(Duration::from_millis(50)));
@@ -201,7 +192,6 @@ fn a_slow_link_delays_and_changes_nothing() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_peer_added_while_running_gets_everything() {
     let mesh = Mesh::start(2);
     let mut third = common::Central::new("central-3");

@@ -200,7 +200,6 @@ fn two_processes_never_share_a_directory() {
 }
 
 #[test]
-#[ignore = "until centrals are linked"]
 fn a_taken_page_port_is_said_and_a_taken_peer_port_stops_no_gate() {
     let mut central = Central::new("central-1");
     central.write_config();

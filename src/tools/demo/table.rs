@@ -21,8 +21,8 @@ pub struct Figures {
     pub revenue_today_vnd: i64,
     pub linked: i64,
     pub peers: i64,
-    /// Events each peer has and this central lacks or the other way round, as it reports them: `(peer, events)`;
-    /// `None`: no link.
+    /// Events a peer has and this central lacks, or the other way round, whichever is more: `(peer, events)`; `None`:
+    /// no link, or not known yet.
     pub lag: Vec<(String, Option<i64>)>,
 }
 

@@ -103,6 +103,22 @@ impl Watched {
 
 fn lag_of(peer: &Value) -> (String, Option<i64>) {
     let id = peer.get("peer_id").and_then(Value::as_str).unwrap_or("?").to_owned();
+    let number = |field: &str| peer.get(field).and_then(Value::as_i64);
     let connected = peer.get("connected").and_then(Value::as_bool).unwrap_or_default();
-    (id, peer.get("lag_events").and_then(Value::as_i64).filter(|_| connected))
+    let lag = number("we_lack_events").max(number("it_lacks_events"));
+    (id, lag.filter(|_| connected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_lag_of_a_link_is_the_greater_of_both_ways_and_unknown_without_a_link() {
+        let peer = |connected, ours: Value, its: Value| json!({"peer_id": "b", "connected": connected, "we_lack_events": ours, "it_lacks_events": its});
+        assert_eq!(lag_of(&peer(true, json!(3), json!(5))), ("b".to_owned(), Some(5)));
+        assert_eq!(lag_of(&peer(true, json!(3), Value::Null)).1, Some(3));
+        assert_eq!(lag_of(&peer(false, json!(3), json!(5))).1, None);
+    }
 }
