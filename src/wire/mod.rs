@@ -6,6 +6,8 @@
 pub mod decode;
 pub mod encode;
 pub mod frame;
+#[cfg(test)]
+mod tests;
 
 /// The WebSocket subprotocol two of ours agree on; its absence in the answer means something else answered.
 pub const SUBPROTOCOL: &str = "parkmesh.1";

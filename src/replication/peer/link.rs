@@ -10,7 +10,7 @@ use super::output::{PeerCommand, PeerReport, SocketId};
 use super::serving::{Acked, Serving};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
-use crate::replication::have::Have;
+use crate::replication::have::{Have, bucket_of};
 use crate::replication::log::Head;
 use crate::replication::now::Now;
 use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance};
@@ -34,6 +34,8 @@ pub(super) struct Link {
     pub(super) instance: Instance,
     pub(super) up_since_ms: u64,
     pub(super) last_heard_ms: u64,
+    /// What our digests were made of, until the peer's came.
+    told: Option<Have>,
     /// What the peer said it holds, durably.
     pub(super) theirs: Have,
     pub(super) serving: Serving,
@@ -53,13 +55,23 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(now: Now, peer: &CentralId, socket: SocketId, dialler: Dialler, instance: Instance) -> Self {
+    /// The link of a socket that has exchanged HELLO: says what is held.
+    pub(super) fn open(
+        now: Now,
+        held: &Have,
+        peer: &CentralId,
+        (socket, dialler, instance): (SocketId, Dialler, Instance),
+        out: &mut Out,
+    ) -> Self {
+        out.report(PeerReport::LinkUp { link: socket });
+        out.send(now, socket, &Frame::HaveDigests(held.digests()));
         Self {
             socket,
             dialler,
             instance,
             up_since_ms: now.mono_ms,
             last_heard_ms: now.mono_ms,
+            told: Some(held.clone()),
             theirs: Have::default(),
             serving: Serving::new(peer.clone(), socket),
             following: Following::default(),
@@ -79,16 +91,19 @@ impl Link {
     pub(super) fn frame(&mut self, now: Now, held: &Have, frame: Frame, out: &mut Out) {
         match frame {
             Frame::HaveDigests(theirs) => {
-                let differing = held.differing_buckets(&theirs);
+                // Both sides compare what both sent, so that both find the same buckets different; what advanced since
+                // is announced anyway.
+                let ours = self.told.take().unwrap_or_else(|| held.clone());
+                let differing = ours.differing_buckets(&theirs);
                 let heads: Vec<_> = held.in_buckets(&differing).map(|(log, head)| (log.clone(), head)).collect();
                 for text in out.encoder.encode_have(now.wall_ms, heads) {
                     out.send_text(self.socket, text);
                 }
                 // Equal buckets hold equal logs.
-                let same =
-                    held.iter().filter(|(log, _)| !differing.contains(&crate::replication::have::bucket_of(log)));
-                for (log, head) in same {
-                    self.theirs.set(log, head);
+                for (log, head) in ours.iter().filter(|(log, _)| !differing.contains(&bucket_of(log))) {
+                    if self.theirs.to(log) < head.to {
+                        self.theirs.set(log, head);
+                    }
                 }
             }
             Frame::HaveLogs(heads) => {

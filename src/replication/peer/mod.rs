@@ -10,6 +10,7 @@ mod following;
 mod link;
 mod out;
 pub mod output;
+mod pairing;
 mod serving;
 pub mod status;
 #[cfg(test)]
@@ -23,12 +24,12 @@ use crate::replication::have::Have;
 use crate::replication::now::Now;
 use crate::wire::decode::FrameError;
 use crate::wire::frame::{Frame, Heartbeat, Hello, code};
-use contest::{Challenger, Contest, Dialler, Probed, Verdict};
+use contest::{Contest, Dialler, Probed};
 use dialling::{CONNECT_TIMEOUT_MS, Dialling};
 use link::Link;
 use out::Out;
 pub(crate) use out::earlier;
-use output::{Alarm, PeerCommand, PeerOutput, PeerReport, RunRead, SocketId};
+use output::{Alarm, PeerCommand, PeerOutput, RunRead, SocketId};
 use status::{LinkState, PeerStatus};
 
 /// How long a handshake may take, in ms.
@@ -367,100 +368,6 @@ impl Peer {
             }
             Ok(_) | Err(_) => self.refuse(now, socket, &HelloRefusal::HelloExpected),
         }
-    }
-
-    /// A socket's handshake is done: it becomes the link, or has to contend with it.
-    fn introduced(&mut self, now: Now, held: &Have, socket: SocketId, dialler: Dialler, hello: Hello) {
-        let challenger = Challenger { socket, dialler, hello, frames: Vec::new() };
-        let Some(link) = &self.link else { return self.adopt(now, held, challenger) };
-        let other_instance = link.instance != challenger.hello.instance;
-        if !other_instance && link.dialler == dialler {
-            // Its dialler gave the older one up.
-            self.out.close(link.socket, close_code::SUPERSEDED, "a newer connection took over");
-            self.link_replaced();
-            return self.adopt(now, held, challenger);
-        }
-        let probed = if !other_instance && dialler == self.preferred { Probed::Challenger } else { Probed::Link };
-        let probed_socket = if probed == Probed::Challenger { socket } else { link.socket };
-        self.last_payload += 1;
-        self.out.ping(probed_socket, self.last_payload);
-        let contest = Contest::new(now, challenger, probed, self.last_payload, other_instance);
-        if let Some(older) = self.contest.replace(contest) {
-            self.out.close(older.challenger.socket, close_code::SUPERSEDED, "a newer connection took over");
-        }
-    }
-
-    fn settle(&mut self, now: Now, held: &Have, contest: Contest, verdict: Verdict) {
-        let challenger = contest.challenger;
-        match verdict {
-            Verdict::ChallengerWins => {
-                if let Some(link) = &self.link {
-                    self.out.close(link.socket, close_code::SUPERSEDED, "another connection took over");
-                    self.link_replaced();
-                }
-                self.adopt(now, held, challenger);
-            }
-            Verdict::ChallengerLoses => {
-                self.out.close(challenger.socket, close_code::SUPERSEDED, "another connection is used");
-            }
-            Verdict::Duplicate => {
-                let central = self.settings.peer.clone();
-                self.refuse_socket(now, challenger.socket, &HelloRefusal::DuplicateCentralId(central.clone()));
-                self.out.alarm(Alarm::DuplicateCentralId { central });
-            }
-        }
-    }
-
-    /// Makes a socket the link. There is none.
-    fn adopt(&mut self, now: Now, held: &Have, challenger: Challenger) {
-        debug_assert!(self.link.is_none(), "one link per pair");
-        let Challenger { socket, dialler, hello, frames } = challenger;
-        if dialler == Dialler::They {
-            self.out.send(now, socket, &Frame::Hello(self.settings.own.hello(now.wall_ms)));
-        }
-        self.dialling.rest();
-        self.out.counters.links_up += 1;
-        self.last_heard_ms = Some(now.mono_ms);
-        self.out.report(PeerReport::LinkUp { link: socket });
-        self.out.send(now, socket, &Frame::HaveDigests(held.digests()));
-        let mut link = Link::new(now, &self.settings.peer, socket, dialler, hello.instance);
-        link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
-        self.link = Some(link);
-        for frame in frames {
-            self.received_on_link(now, held, Ok(frame));
-        }
-    }
-
-    /// The link ended: the challenger takes its place if there is one, else the peer is dialled again.
-    fn link_ended(&mut self, now: Now, held: &Have, reason: &str) {
-        let Some(link) = self.link.take() else { return };
-        self.out.report(PeerReport::LinkDown { link: link.socket, reason: reason.to_owned() });
-        match self.contest.take() {
-            Some(contest) => self.adopt(now, held, contest.challenger),
-            None => self.failed(now, reason, false),
-        }
-    }
-
-    /// The link gives way to a better socket of the same pair.
-    fn link_replaced(&mut self) {
-        if let Some(link) = self.link.take() {
-            let reason = "another connection took over".to_owned();
-            self.out.report(PeerReport::LinkDown { link: link.socket, reason });
-        }
-    }
-
-    /// Refuses a socket in its handshake.
-    fn refuse(&mut self, now: Now, socket: SocketId, refusal: &HelloRefusal) {
-        if let HelloRefusal::DuplicateCentralId(central) = refusal {
-            self.out.alarm(Alarm::DuplicateCentralId { central: central.clone() });
-        }
-        self.refuse_socket(now, socket, refusal);
-        self.failed(now, &refusal.to_string(), is_refusal(refusal.code()));
-    }
-
-    fn refuse_socket(&mut self, now: Now, socket: SocketId, refusal: &HelloRefusal) {
-        self.out.send(now, socket, &Frame::Error(refusal.frame()));
-        self.out.close(socket, close_code::REFUSED, refusal.code());
     }
 
     /// A way to the peer came to nothing: if it was the last, dial again after a wait.

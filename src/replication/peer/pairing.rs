@@ -1,0 +1,115 @@
+//! From a handshake to the one link of a pair, and what becomes of the other sockets.
+
+use super::contest::{Challenger, Contest, Dialler, Probed, Verdict};
+use super::link::Link;
+use super::output::{Alarm, PeerReport, SocketId};
+use super::{Peer, close_code};
+use crate::replication::handshake::{HelloRefusal, is_refusal};
+use crate::replication::have::Have;
+use crate::replication::now::Now;
+use crate::wire::frame::{Frame, Hello};
+
+impl Peer {
+    /// A socket's handshake is done: it becomes the link, or has to contend with it.
+    pub(super) fn introduced(&mut self, now: Now, held: &Have, socket: SocketId, dialler: Dialler, hello: Hello) {
+        let challenger = Challenger { socket, dialler, hello, frames: Vec::new() };
+        let Some(link) = &self.link else { return self.adopt(now, held, challenger) };
+        if link.instance == challenger.hello.instance && link.dialler == dialler {
+            // Its dialler gave the older one up.
+            self.out.close(link.socket, close_code::SUPERSEDED, "a newer connection took over");
+            self.link_replaced();
+            self.adopt(now, held, challenger);
+            if let Some(contest) = self.contest.take() {
+                self.contend(now, contest.challenger);
+            }
+            return;
+        }
+        self.contend(now, challenger);
+    }
+
+    /// Has the link and a second socket prove which of them lives.
+    fn contend(&mut self, now: Now, challenger: Challenger) {
+        let Some(link) = &self.link else { return };
+        let other_instance = link.instance != challenger.hello.instance;
+        let probed =
+            if !other_instance && challenger.dialler == self.preferred { Probed::Challenger } else { Probed::Link };
+        let probed_socket = if probed == Probed::Challenger { challenger.socket } else { link.socket };
+        self.last_payload += 1;
+        self.out.ping(probed_socket, self.last_payload);
+        let contest = Contest::new(now, challenger, probed, self.last_payload, other_instance);
+        if let Some(older) = self.contest.replace(contest) {
+            self.out.close(older.challenger.socket, close_code::SUPERSEDED, "a newer connection took over");
+        }
+    }
+
+    pub(super) fn settle(&mut self, now: Now, held: &Have, contest: Contest, verdict: Verdict) {
+        let challenger = contest.challenger;
+        match verdict {
+            Verdict::ChallengerWins => {
+                if let Some(link) = &self.link {
+                    self.out.close(link.socket, close_code::SUPERSEDED, "another connection took over");
+                    self.link_replaced();
+                }
+                self.adopt(now, held, challenger);
+            }
+            Verdict::ChallengerLoses => {
+                self.out.close(challenger.socket, close_code::SUPERSEDED, "another connection is used");
+            }
+            Verdict::Duplicate => {
+                let central = self.settings.peer.clone();
+                self.refuse_socket(now, challenger.socket, &HelloRefusal::DuplicateCentralId(central.clone()));
+                self.out.alarm(Alarm::DuplicateCentralId { central });
+            }
+        }
+    }
+
+    /// Makes a socket the link. There is none.
+    fn adopt(&mut self, now: Now, held: &Have, challenger: Challenger) {
+        debug_assert!(self.link.is_none(), "one link per pair");
+        let Challenger { socket, dialler, hello, frames } = challenger;
+        if dialler == Dialler::They {
+            self.out.send(now, socket, &Frame::Hello(self.settings.own.hello(now.wall_ms)));
+        }
+        self.dialling.rest();
+        self.out.counters.links_up += 1;
+        self.last_heard_ms = Some(now.mono_ms);
+        let mut link = Link::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
+        link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
+        self.link = Some(link);
+        for frame in frames {
+            self.received_on_link(now, held, Ok(frame));
+        }
+    }
+
+    /// The link ended: the challenger takes its place if there is one, else the peer is dialled again.
+    pub(super) fn link_ended(&mut self, now: Now, held: &Have, reason: &str) {
+        let Some(link) = self.link.take() else { return };
+        self.out.report(PeerReport::LinkDown { link: link.socket, reason: reason.to_owned() });
+        match self.contest.take() {
+            Some(contest) => self.adopt(now, held, contest.challenger),
+            None => self.failed(now, reason, false),
+        }
+    }
+
+    /// The link gives way to a better socket of the same pair.
+    fn link_replaced(&mut self) {
+        if let Some(link) = self.link.take() {
+            let reason = "another connection took over".to_owned();
+            self.out.report(PeerReport::LinkDown { link: link.socket, reason });
+        }
+    }
+
+    /// Refuses a socket in its handshake.
+    pub(super) fn refuse(&mut self, now: Now, socket: SocketId, refusal: &HelloRefusal) {
+        if let HelloRefusal::DuplicateCentralId(central) = refusal {
+            self.out.alarm(Alarm::DuplicateCentralId { central: central.clone() });
+        }
+        self.refuse_socket(now, socket, refusal);
+        self.failed(now, &refusal.to_string(), is_refusal(refusal.code()));
+    }
+
+    fn refuse_socket(&mut self, now: Now, socket: SocketId, refusal: &HelloRefusal) {
+        self.out.send(now, socket, &Frame::Error(refusal.frame()));
+        self.out.close(socket, close_code::REFUSED, refusal.code());
+    }
+}

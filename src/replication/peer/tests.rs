@@ -1,1 +1,0 @@
-//! The rules of one peer, each by what it sends.
