@@ -25,6 +25,7 @@ use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, StopServing,
 use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::ledger::{Context, Ledger};
+use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 use crate::ops::{disk, log_format, signals};
@@ -54,6 +55,8 @@ pub struct Options {
 pub enum StartError {
     #[error(transparent)]
     Storage(#[from] StoreError),
+    #[error("a rebuild of this database was interrupted: run 'parkmesh rebuild' with the same --data-dir and --config")]
+    HalfRebuilt,
     #[error("cannot listen on {address} ({setting}): {error}")]
     Listen { address: SocketAddr, setting: &'static str, error: std::io::Error },
     #[error(transparent)]
@@ -98,6 +101,9 @@ impl App {
             error,
         })?;
         let directory = DataDir::open(&data_dir)?;
+        if rebuild::is_unfinished(&data_dir) {
+            return Err(StartError::HalfRebuilt);
+        }
         let zone = config.site.time_zone.clone();
         let writer = Writer::open(&directory, zone.clone())?;
         let context = Context { central: config.this_central.id.clone(), zone };

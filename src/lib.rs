@@ -20,6 +20,7 @@
 //! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
+//! | [`maintenance`] | `verify` and `rebuild`: work on the database of a central that does not run | |
 //! | [`actors`] | one file, one actor | supervision: `actors/supervise.rs` |
 //! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |
 //! | [`ops`] | log format, metrics, signals | a log line's shape: `ops/log_format.rs` |
@@ -36,6 +37,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ledger;
+pub mod maintenance;
 pub mod ops;
 pub mod replication;
 pub mod simulation;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use log::error;
@@ -9,8 +10,10 @@ use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
 use parkmesh::config::file::{self, LoadError, Loaded};
 use parkmesh::config::model::{Config, LogFormat as ConfiguredFormat};
+use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LogFormat};
+use parkmesh::store::StoreError;
 use parkmesh::tools::{bench, demo};
 
 /// Read when no --config is given, if it is there.
@@ -18,6 +21,9 @@ const DEFAULT_CONFIG: &str = "config/p2p_config.json";
 const DEFAULT_DATA_DIR: &str = "data";
 /// Set to 1 in a central that tests make fail.
 const TEST_FAULTS_VARIABLE: &str = "PARKMESH_TEST_FAULTS";
+
+/// How often long work says how far it is.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(2);
 
 /// Exit codes (sysexits): a wrong call, an internal failure, the disk, the settings.
 const EXIT_USAGE: u8 = 64;
@@ -49,6 +55,10 @@ struct Cli {
 enum Command {
     /// Run this central (what happens without a command)
     Serve,
+    /// Check the database of a central that does not run: file, chains, rows, and that the history is what its events give
+    Verify,
+    /// Make the history anew from the events, of a central that does not run
+    Rebuild,
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
     /// Measure how fast running centrals answer
@@ -83,6 +93,8 @@ fn main() -> ExitCode {
     };
     match cli.command {
         None | Some(Command::Serve) => serve(cli),
+        Some(Command::Verify) => maintain(cli, check),
+        Some(Command::Rebuild) => maintain(cli, make_anew),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
     }
@@ -118,12 +130,76 @@ fn serve(cli: Cli) -> ExitCode {
     actix::System::new().block_on(run(options))
 }
 
+/// Runs a command on the database of a central that does not run.
+fn maintain(cli: Cli, work: fn(&Path, &Site) -> Result<ExitCode, StoreError>) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let config = match settings(cli.config.as_deref()) {
+        Ok((loaded, _)) => loaded.config,
+        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
+    };
+    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
+    let data_dir = cli.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    work(&data_dir, &site).unwrap_or_else(|problem| fail(EXIT_STORAGE, "maintenance_failed", &problem))
+}
+
+fn check(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
+    let found = verify::verify(data_dir, site, &mut progress())?;
+    for finding in &found.report.findings {
+        println!("{finding}");
+    }
+    if found.report.more_findings > 0 {
+        println!("... and {} more", found.report.more_findings);
+    }
+    println!("{} events in {} logs, {} rows", found.report.events, found.report.logs, found.report.rows);
+    println!("digest: {} (as stored)", found.digest_said);
+    if found.digest_of_rows != found.digest_said {
+        println!(
+            "digest: {} (of the rows): rows were changed outside; 'parkmesh rebuild' makes them anew",
+            found.digest_of_rows
+        );
+    }
+    match &found.digest_of_events {
+        Some(digest) if *digest != found.digest_said => {
+            println!(
+                "digest: {digest} (of the events): the history is not what they give; 'parkmesh rebuild' makes it anew"
+            );
+        }
+        Some(_) => {}
+        None => println!("the history was not compared with the events, because the file is damaged"),
+    }
+    println!("{}", if found.is_whole() { "OK" } else { "DAMAGED" });
+    Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STORAGE) })
+}
+
+fn make_anew(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
+    let now_ms = Clock::machine().now_ms();
+    let rebuilt = rebuild::rebuild(data_dir, site, now_ms, &mut progress())?;
+    println!("the history was made anew from {} events", rebuilt.events);
+    if rebuilt.digest_before == rebuilt.digest_after {
+        println!("it is what it was: digest {}", rebuilt.digest_after);
+    } else {
+        println!("it was digest {}\nit is  digest {}", rebuilt.digest_before, rebuilt.digest_after);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells on stderr how far long work is.
+fn progress() -> impl FnMut(u64, u64) {
+    let mut told = Instant::now();
+    move |done, total| {
+        if told.elapsed() >= PROGRESS_PERIOD {
+            told = Instant::now();
+            eprintln!("{done} of {total} events");
+        }
+    }
+}
+
 async fn run(options: Options) -> ExitCode {
     let app = match App::start(options).await {
         Ok(app) => app,
         Err(problem) => {
             let code = match &problem {
-                StartError::Storage(_) => EXIT_STORAGE,
+                StartError::Storage(_) | StartError::HalfRebuilt => EXIT_STORAGE,
                 StartError::Listen { .. } => EXIT_CONFIG,
                 StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
             };

@@ -124,6 +124,13 @@ impl Settings {
         Some(Setting { kind, id: id.to_owned(), hlc: set_by.hlc, at: set_by.at, value })
     }
 
+    /// The parts of all settings in the digest.
+    pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
+        let tariff = self.stored(SettingKind::Tariff, SITE_TARIFF);
+        let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
+        tariff.into_iter().chain(subscriptions).map(|setting| setting_hash(&setting))
+    }
+
     /// Whether an event set at `set_by` counts against what is held.
     #[must_use]
     pub fn is_newer(&self, kind: SettingKind, id: &str, set_by: &SetBy) -> bool {

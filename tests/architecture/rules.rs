@@ -14,12 +14,13 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("simulation", &["domain", "replication", "wire", "ledger"]),
     ("config", &["domain"]),
     ("store", &["domain", "replication", "ledger"]),
+    ("maintenance", &["domain", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
     ("actors", &["domain", "replication", "wire", "ledger", "config", "store", "ops"]),
     ("http", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors"]),
-    ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http"]),
+    ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http", "maintenance"]),
     ("tools", &["domain", "ops"]),
-    ("main", &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools"]),
+    ("main", &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools", "maintenance"]),
 ];
 
 /// Rooms whose every result follows from their arguments.

@@ -115,9 +115,14 @@ impl Central {
 
     /// The command that serves this central.
     pub fn command(&self) -> Command {
+        self.subcommand("serve")
+    }
+
+    /// A command of the program on this central's files.
+    pub fn subcommand(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));
         command
-            .arg("serve")
+            .arg(name)
             .arg("--config")
             .arg(self.config_file())
             .arg("--data-dir")

@@ -1,0 +1,118 @@
+//! `parkmesh verify` and `parkmesh rebuild` on the database of a real central.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Central;
+use rusqlite::Connection;
+use serde_json::json;
+
+const EXIT_STORAGE: i32 = 74;
+
+/// A central that has seen some cars, a tariff and a subscription, and was stopped.
+fn with_history() -> Central {
+    let mut central = Central::standalone("central-1");
+    let http = &central.http;
+    let fees = json!({"fees": {"fee_base": 0.5, "fee_per_hour": 30000}});
+    assert_eq!(http.put("/api/parking/fees", &fees).status, 200);
+    for number in 0..20 {
+        http.enter("edge-1", &format!("29A123{number:02}"));
+    }
+    for number in 0..10 {
+        http.leave("edge-2", &format!("29A123{number:02}"));
+    }
+    http.open(&json!({"edge_id": "edge-2", "plate_id": "51G99999", "direction": "EXIT", "force": true, "fee": 40000}))
+        .ok();
+    http.open(
+        &json!({"edge_id": "edge-1", "plate_id": "29A12315", "direction": "ENTRY", "force": true, "request_id": "r"}),
+    )
+    .ok();
+    central.terminate();
+    central
+}
+
+fn run(central: &Central, command: &str) -> (i32, String) {
+    let mut call = central.subcommand(command);
+    let output = call.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let output = output.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code().unwrap(), text)
+}
+
+fn change(central: &Central, sql: &str) {
+    let changed = Connection::open(central.database()).unwrap().execute(sql, ()).unwrap();
+    assert_eq!(changed, 1, "{sql}");
+}
+
+#[test]
+fn a_database_nobody_touched_is_found_whole_and_a_rebuild_changes_nothing() {
+    let central = with_history();
+    let (code, text) = run(&central, "verify");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.trim_end().ends_with("OK"), "{text}");
+    let (code, text) = run(&central, "rebuild");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("it is what it was"), "{text}");
+    assert_eq!(run(&central, "verify").0, 0);
+}
+
+#[test]
+fn a_row_that_was_changed_is_noticed_and_made_anew() {
+    let mut central = with_history();
+    change(&central, "UPDATE history SET fee = fee + 1000 WHERE plate_id = '51G99999'");
+    let (code, text) = run(&central, "verify");
+    assert_eq!(code, EXIT_STORAGE, "{text}");
+    assert!(text.contains("parkmesh rebuild") && text.trim_end().ends_with("DAMAGED"), "{text}");
+    assert_eq!(run(&central, "rebuild").0, 0);
+    let (code, text) = run(&central, "verify");
+    assert_eq!(code, 0, "{text}");
+    central.start();
+    assert_eq!(central.http.rows_of("51G99999")[0]["fee"], 40_000);
+}
+
+#[test]
+fn an_event_that_was_changed_is_named() {
+    let central = with_history();
+    change(
+        &central,
+        "UPDATE event SET bytes = replace(bytes, '29A12307', '29A12399') \
+         WHERE id = (SELECT entry_event FROM history WHERE plate_id = '29A12307')",
+    );
+    let (code, text) = run(&central, "verify");
+    assert_eq!(code, EXIT_STORAGE, "{text}");
+    assert!(text.contains("the chain hash of event 9 is wrong"), "{text}");
+}
+
+#[test]
+fn a_database_in_use_and_a_missing_one_are_refused_with_a_reason() {
+    let mut central = with_history();
+    central.start();
+    for command in ["verify", "rebuild"] {
+        let (code, text) = run(&central, command);
+        assert_eq!(code, EXIT_STORAGE, "{text}");
+        assert!(text.contains("in use"), "{text}");
+    }
+    let empty = Central::new("central-9");
+    empty.write_config();
+    let (code, text) = run(&empty, "verify");
+    assert_eq!(code, EXIT_STORAGE, "{text}");
+    assert!(!empty.database().exists(), "a check makes no database");
+}
+
+#[test]
+fn a_central_does_not_start_on_half_a_history() {
+    let mut central = with_history();
+    std::fs::write(central.data_directory().join("rebuild-unfinished"), b"").unwrap();
+    central.spawn();
+    let status = central.wait_ended(common::DEADLINE);
+    assert_eq!(status.code(), Some(EXIT_STORAGE));
+    assert!(central.log().contains("run 'parkmesh rebuild'"), "{}", central.log());
+    assert_eq!(run(&central, "rebuild").0, 0);
+    central.start();
+}
