@@ -1,8 +1,10 @@
 use std::sync::mpsc;
 
+use tokio::sync::oneshot;
+
 use super::*;
 use crate::domain::plate::PlateId;
-use crate::ledger::job::Detection;
+use crate::ledger::job::{Answer, Detection};
 use crate::replication::log::ChainHash;
 
 /// Answers like a ledger would and tells how many jobs each transaction had.

@@ -1,0 +1,125 @@
+//! What arrives of a log, and what is made of it: taken, acknowledged, refused, or a fork that needs a person.
+
+use super::Coordinator;
+use super::output::CoordinatorOutput;
+use crate::domain::ids::{CentralId, LogId};
+use crate::replication::continuity::{Continuity, judge};
+use crate::replication::have::Have;
+use crate::replication::log::{Head, Run};
+use crate::replication::now::Now;
+use crate::replication::peer::output::Alarm;
+use crate::wire::frame::Refusal;
+
+impl Coordinator {
+    pub(super) fn run_arrived(&mut self, now: Now, held: &Have, peer: &CentralId, run: Run, current: bool) {
+        if self.own_log.as_ref() == Some(&run.log) {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(peer) {
+            link.last_event_ms = now.mono_ms;
+        }
+        let log = run.log.clone();
+        let durable = held.head_or_empty(&log);
+        let state = self.logs.entry(log.clone()).or_default();
+        let current = current && state.source.as_ref().is_some_and(|source| source.peer == *peer);
+        let (after, head) = (run.after, run.head());
+        match judge(state.received(durable), run) {
+            Continuity::Continues(run) => {
+                if let Some(source) = state.source.as_mut().filter(|_| current) {
+                    source.last_event_ms = now.mono_ms;
+                }
+                let since_ms = state.queued.map_or(now.mono_ms, |(_, since_ms)| since_ms);
+                state.queued = Some((head, since_ms));
+                if head.to > durable.to {
+                    state.offered(now.mono_ms, peer, head.to.max(state.offer_of(peer)), head.to);
+                }
+                self.counters.runs_taken += 1;
+                self.counters.events_taken += run.events.len() as u64;
+                self.outputs.push(CoordinatorOutput::Store(run));
+            }
+            Continuity::Duplicate => {
+                self.counters.duplicates += 1;
+                if current {
+                    self.acknowledge(&log, durable);
+                }
+            }
+            Continuity::Forked { seq } => self.forked(now, held, peer, &log, seq),
+            // What a stopped subscription still sends need not fit.
+            Continuity::Gap | Continuity::Broken if !current => {}
+            Continuity::Gap => {
+                self.counters.gaps += 1;
+                self.leave_source(now, &log);
+            }
+            Continuity::Broken => {
+                self.counters.broken_runs += 1;
+                self.outputs.push(CoordinatorOutput::Alarm(Alarm::BrokenRun {
+                    log: log.clone(),
+                    after,
+                    peer: peer.clone(),
+                }));
+                self.leave_source(now, &log);
+            }
+        }
+        self.settle(now, held, &log);
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        now: Now,
+        held: &Have,
+        peer: &CentralId,
+        log: &LogId,
+        refusal: Refusal,
+        theirs: Head,
+    ) {
+        let Some(state) = self.logs.get_mut(log) else { return };
+        // The subscription is over on both sides.
+        if state.source.take_if(|source| source.peer == *peer).is_none() {
+            return;
+        }
+        match refusal {
+            Refusal::NotHeld => {
+                state.avoid(now.mono_ms, peer);
+                state.withdraw(peer);
+                if theirs.to > held.to(log) {
+                    let received = state.received(held.head_or_empty(log)).to;
+                    state.offered(now.mono_ms, peer, theirs.to, received);
+                }
+                self.settle(now, held, log);
+            }
+            Refusal::Diverged => {
+                let seq = state.received(held.head_or_empty(log)).to;
+                self.forked(now, held, peer, log, seq);
+            }
+        }
+    }
+
+    /// The chain of `peer` differs from ours. Between the two of us the log stops; nobody drops what it holds.
+    pub(super) fn forked(&mut self, now: Now, held: &Have, peer: &CentralId, log: &LogId, seq: u64) {
+        let state = self.logs.entry(log.clone()).or_default();
+        if state.forked.insert(peer.clone()) {
+            self.counters.forks += 1;
+            let alarm = |log| Alarm::Fork { log, seq, peer: peer.clone() };
+            if self.own_log.as_ref() == Some(log) {
+                self.abandon_own_log(log, alarm);
+            } else {
+                self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
+            }
+        }
+        let from_there =
+            self.logs.get(log).and_then(|state| state.source.as_ref()).is_some_and(|source| source.peer == *peer);
+        if from_there {
+            self.unfollow(log);
+        }
+        self.settle(now, held, log);
+    }
+
+    /// Our current log is not ours alone: nothing more is authored into it.
+    pub(super) fn abandon_own_log(&mut self, log: &LogId, alarm: impl FnOnce(LogId) -> Alarm) {
+        if self.abandoned.as_ref() != Some(log) {
+            self.abandoned = Some(log.clone());
+            self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
+            self.outputs.push(CoordinatorOutput::StartNewEpoch { log: log.clone() });
+        }
+    }
+}
