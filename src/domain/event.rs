@@ -11,6 +11,7 @@ use super::money::Vnd;
 use super::plate::PlateId;
 use super::subscription::Subscription;
 use super::tariff::Tariff;
+use super::time::{MAX_MS, MIN_MS};
 
 /// Largest event, checked before authoring, in bytes.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
@@ -163,7 +164,8 @@ pub struct Event {
 
 impl Event {
     /// # Errors
-    /// [`Malformed`] if the envelope or the data of a known type has another shape.
+    /// [`Malformed`] if the envelope or the data of a known type has another shape, a vehicle event names no stay, a fee is
+    /// negative or above [`Vnd::MAX_FEE`], or the timestamp is outside the years 1 to 9999.
     pub fn parse(json: &str) -> Result<Self, Malformed> {
         let envelope: Envelope<'_> = serde_json::from_str(json).map_err(malformed)?;
         let data = envelope.data.get();
@@ -177,11 +179,7 @@ impl Event {
             type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
-        let needs_stay = !matches!(body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. });
-        if needs_stay && envelope.event_id.is_none() {
-            return Err(Malformed("a vehicle event needs an event_id".into()));
-        }
-        Ok(Self {
+        let event = Self {
             log: envelope.log,
             seq: envelope.seq,
             hlc: envelope.hlc,
@@ -190,7 +188,31 @@ impl Event {
             source_central: envelope.source_central.into_owned(),
             event_id: envelope.event_id,
             body,
-        })
+        };
+        event.check()?;
+        Ok(event)
+    }
+
+    /// What a known shape can still say that makes no sense.
+    fn check(&self) -> Result<(), Malformed> {
+        if self.is_of_a_stay() && self.event_id.is_none() {
+            return Err(Malformed("a vehicle event needs an event_id".into()));
+        }
+        if !(MIN_MS..=MAX_MS).contains(&self.timestamp_ms) {
+            return Err(Malformed(format!("timestamp {} is no time", self.timestamp_ms)));
+        }
+        if let Body::Exit(exit) = &self.body
+            && let Some(fee) = [Some(exit.fee), exit.requested_fee].into_iter().flatten().find(|fee| !fee.is_fee())
+        {
+            return Err(Malformed(format!("{} is no fee", fee.0)));
+        }
+        Ok(())
+    }
+
+    /// True if it is a fact about a stay: neither a setting nor of an unknown type.
+    #[must_use]
+    pub fn is_of_a_stay(&self) -> bool {
+        !matches!(self.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. })
     }
 
     #[must_use]

@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Vnd(pub i64);
 
+impl Vnd {
+    /// The greatest fee: far above any real one, and some nine million of them can still be summed in an `i64`.
+    pub const MAX_FEE: Vnd = Vnd(1_000_000_000_000);
+
+    /// Whether this can be a fee: between 0 and [`Vnd::MAX_FEE`].
+    #[must_use]
+    pub fn is_fee(self) -> bool {
+        (Vnd(0)..=Self::MAX_FEE).contains(&self)
+    }
+}
+
 impl Add for Vnd {
     type Output = Vnd;
     fn add(self, other: Vnd) -> Vnd {

@@ -8,17 +8,31 @@ use crate::domain::event::{Body, Entry, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::{Fact, links};
+use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
 
 use super::refold::loose_key;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::{OpenStay, TotalChange};
-use super::storage::{EventRef, SettingKind, Storage};
-use super::transaction::{Stop, Transaction};
+use super::storage::{EventRef, REQUEST_MEMORY_MS, SettingKind, Storage};
+use super::transaction::Transaction;
+
+/// The steps of the fold that the plain way takes. Values, so that a test can give some that panic.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    opened: fn(&Fact) -> Option<StayRow>,
+    close: fn(&mut StayRow, &Fact) -> bool,
+    confirm: fn(&mut StayRow, &Fact) -> bool,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { opened: StayRow::opened, close: StayRow::close, confirm: StayRow::confirm }
+    }
+}
 
 impl<S: Storage> Transaction<'_, S> {
     /// Applies an appended event: at once if it is plain, else by leaving it in `pending` for the next refold.
-    pub(super) fn apply(&mut self, fact: &Fact) -> Result<(), Stop<S::Error>> {
+    pub(super) fn apply(&mut self, fact: &Fact) -> Result<(), S::Error> {
         let event = &fact.event;
         let newest_of_all = event.hlc > self.staged.max_hlc;
         self.staged.max_hlc = self.staged.max_hlc.max(event.hlc);
@@ -33,7 +47,7 @@ impl<S: Storage> Transaction<'_, S> {
             }
             Body::Unknown { type_name } => {
                 let reason = format!("unknown type {type_name}");
-                self.write()?.quarantine(&place(event), &reason).map_err(Stop::Storage)?;
+                self.write()?.quarantine(&place(event), &reason)?;
                 true
             }
         };
@@ -42,30 +56,29 @@ impl<S: Storage> Transaction<'_, S> {
         }
         if let Some((edge_id, request_id)) = event.request() {
             let at = place(event);
-            self.write()?.put_request(edge_id, request_id, &at, event.hlc).map_err(Stop::Storage)?;
+            self.write()?.put_request(edge_id, request_id, &at, event.hlc)?;
         }
         Ok(())
     }
 
-    fn enter_plainly(&mut self, fact: &Fact, entry: &Entry, newest_of_all: bool) -> Result<bool, Stop<S::Error>> {
+    fn enter_plainly(&mut self, fact: &Fact, entry: &Entry, newest_of_all: bool) -> Result<bool, S::Error> {
         let event = &fact.event;
         let plate = &entry.plate_id;
         let Some(stay_id) = event.event_id.as_deref() else { return Ok(false) };
         if entry.replaces.is_some() || self.inside(plate).is_some() || self.is_entangled(fact)? {
             return Ok(false);
         }
-        if let Some((edge_id, request_id)) = event.request()
-            && !self.read()?.events_of_request(edge_id, request_id).map_err(Stop::Storage)?.is_empty()
-        {
+        if self.may_repeat_a_request(event)? {
             return Ok(false);
         }
-        if self.read()?.stay(stay_id).map_err(Stop::Storage)?.is_some() {
+        if self.read()?.stay(stay_id)?.is_some() {
             return Ok(false);
         }
         if !newest_of_all && !self.is_newest_of_plate(plate, event.hlc)? {
             return Ok(false);
         }
-        let Some(row) = StayRow::opened(fact) else { return Ok(false) };
+        let opened = self.steps.opened;
+        let Some(row) = plainly(|| opened(fact)) else { return Ok(false) };
         if row.stay_id != stay_id {
             return Ok(false);
         }
@@ -77,20 +90,16 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(true)
     }
 
-    fn exit_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, Stop<S::Error>> {
+    fn exit_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, S::Error> {
         let event = &fact.event;
         let Some((row_id, old)) = self.open_row_named(fact, event.exit_stay(), newest_of_all)? else {
             return Ok(false);
         };
-        if let Some((edge_id, request_id)) = event.request()
-            && !self.read()?.events_of_request(edge_id, request_id).map_err(Stop::Storage)?.is_empty()
-        {
+        if self.may_repeat_a_request(event)? {
             return Ok(false);
         }
-        let mut row = old.clone();
-        if !row.close(fact) {
-            return Ok(false);
-        }
+        let close = self.steps.close;
+        let Some(row) = plainly(|| changed(&old, |row| close(row, fact))) else { return Ok(false) };
         self.replace_row(row_id, &old, &row)?;
         if let Body::Exit(exit) = &event.body {
             let change = TotalChange { exits: 1, revenue_vnd: exit.fee.0, ..Default::default() };
@@ -100,7 +109,7 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(true)
     }
 
-    fn confirm_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, Stop<S::Error>> {
+    fn confirm_plainly(&mut self, fact: &Fact, newest_of_all: bool) -> Result<bool, S::Error> {
         let event = &fact.event;
         let Some((row_id, old)) = self.open_row_named(fact, event.event_id.as_deref(), newest_of_all)? else {
             return Ok(false);
@@ -108,10 +117,8 @@ impl<S: Storage> Transaction<'_, S> {
         if old.confirm_fact.is_some() {
             return Ok(false);
         }
-        let mut row = old.clone();
-        if !row.confirm(fact) {
-            return Ok(false);
-        }
+        let confirm = self.steps.confirm;
+        let Some(row) = plainly(|| changed(&old, |row| confirm(row, fact))) else { return Ok(false) };
         self.replace_row(row_id, &old, &row)?;
         if let Some(mut open) = self.inside(&row.plate_id).cloned() {
             open.last_hlc = row.last_hlc;
@@ -127,7 +134,7 @@ impl<S: Storage> Transaction<'_, S> {
         fact: &Fact,
         stay_id: Option<&str>,
         newest_of_all: bool,
-    ) -> Result<Option<(i64, StayRow)>, Stop<S::Error>> {
+    ) -> Result<Option<(i64, StayRow)>, S::Error> {
         let event = &fact.event;
         let (Some(stay_id), Some(plate)) = (stay_id, event.recorded_plate()) else { return Ok(None) };
         let Some(open) = self.inside(plate) else { return Ok(None) };
@@ -146,17 +153,33 @@ impl<S: Storage> Transaction<'_, S> {
         if !newest {
             return Ok(None);
         }
-        let stored = self.read()?.stay(stay_id).map_err(Stop::Storage)?;
+        let stored = self.read()?.stay(stay_id)?;
         Ok(stored.map(|stored| (stored.row_id, stored.row)))
     }
 
-    fn is_newest_of_plate(&mut self, plate: &PlateId, hlc: Hlc) -> Result<bool, Stop<S::Error>> {
-        let greatest = self.read()?.greatest_hlc_of_plate(plate).map_err(Stop::Storage)?;
+    fn is_newest_of_plate(&mut self, plate: &PlateId, hlc: Hlc) -> Result<bool, S::Error> {
+        let greatest = self.read()?.greatest_hlc_of_plate(plate)?;
         Ok(greatest.is_none_or(|greatest| hlc > greatest))
     }
 
-    /// Whether loose facts, or facts waiting for a refold, concern the same plate or stay.
-    fn is_entangled(&mut self, fact: &Fact) -> Result<bool, Stop<S::Error>> {
+    /// Whether the fact answers a request that a fact held here answered already. True if that cannot be told.
+    fn may_repeat_a_request(&mut self, event: &Event) -> Result<bool, S::Error> {
+        let Some((edge_id, request_id)) = event.request() else { return Ok(false) };
+        if !self.read()?.events_of_request(edge_id, request_id)?.is_empty() {
+            return Ok(true);
+        }
+        // The storage may have forgotten an old one. It would be of the same plate.
+        let first_ms = event.hlc.ms() - REQUEST_WINDOW_MS;
+        if first_ms >= self.now.wall_ms - REQUEST_MEMORY_MS {
+            return Ok(false);
+        }
+        let Some(plate) = event.recorded_plate() else { return Ok(true) };
+        let greatest = self.read()?.greatest_hlc_of_plate(plate)?;
+        Ok(greatest.is_some_and(|greatest| greatest.ms() >= first_ms))
+    }
+
+    /// Whether loose facts, or facts waiting for a refold, concern the same plate, stay or fact.
+    fn is_entangled(&mut self, fact: &Fact) -> Result<bool, S::Error> {
         if self.staged.loose_facts == 0 && self.pending.is_empty() {
             return Ok(false);
         }
@@ -165,14 +188,14 @@ impl<S: Storage> Transaction<'_, S> {
                 return Ok(true);
             }
             let Some(key) = loose_key(&link) else { continue };
-            if self.staged.loose_facts > 0 && !self.read()?.loose_facts(&key).map_err(Stop::Storage)?.is_empty() {
+            if self.staged.loose_facts > 0 && !self.read()?.loose_facts(&key)?.is_empty() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn apply_setting(&mut self, event: &Event) -> Result<(), Stop<S::Error>> {
+    fn apply_setting(&mut self, event: &Event) -> Result<(), S::Error> {
         let (kind, id) = match &event.body {
             Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF),
             Body::Subscription(update) => (SettingKind::Subscription, update.id.as_str()),
@@ -194,13 +217,103 @@ impl<S: Storage> Transaction<'_, S> {
         }
         if let Some(new) = self.settings().stored(kind, id) {
             self.staged.digest.add(setting_hash(&new));
-            self.write()?.put_setting(&new).map_err(Stop::Storage)?;
+            self.write()?.put_setting(&new)?;
         }
         Ok(())
     }
 }
 
+/// The row a step makes. `None`: the plain way ends here, for the step does not apply or panicked; [`super::refold`] finds out
+/// and skips the fact at its place.
+fn plainly(step: impl FnOnce() -> Option<StayRow>) -> Option<StayRow> {
+    guarded(|| step().ok_or_else(String::new)).ok()
+}
+
+fn changed(old: &StayRow, change: impl FnOnce(&mut StayRow) -> bool) -> Option<StayRow> {
+    let mut row = old.clone();
+    change(&mut row).then_some(row)
+}
+
 /// Where an event lies.
 pub(super) fn place(event: &Event) -> EventRef {
     EventRef { log: event.log.clone(), seq: event.seq }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use crate::domain::direction::Direction;
+    use crate::domain::ids::{CentralId, Epoch};
+    use crate::domain::time::SiteZone;
+    use crate::ledger::job::{Answer, CloseBarrier, Job, OpenBarrier};
+    use crate::ledger::memory::MemoryStorage;
+    use crate::ledger::transaction::Now;
+    use crate::ledger::{Context, Ledger};
+
+    use super::*;
+
+    /// A car comes in, the barrier closes, the car leaves.
+    fn visit(steps: Steps) -> Ledger<MemoryStorage> {
+        let context = Context { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
+        let mut ledger = Ledger::open(MemoryStorage::default(), context).unwrap();
+        ledger.steps = steps;
+        let plate = PlateId::parse("29A12345").unwrap();
+        let pass = |direction| {
+            Job::Open(OpenBarrier {
+                edge_id: "edge-1".into(),
+                plate: plate.clone(),
+                plate_view: None,
+                direction: Some(direction),
+                camera_type: "car".into(),
+                confidence: None,
+                request_id: None,
+                force: false,
+                fee: None,
+            })
+        };
+        let close = CloseBarrier { edge_id: "edge-1".into(), plate: Some(plate.clone()), event_id: None };
+        let jobs = vec![pass(Direction::Entry), Job::Close(close), pass(Direction::Exit)];
+        let done = ledger.process(jobs, Now { wall_ms: 1_733_140_800_000, skew_ms: None }, Epoch(1));
+        assert!(matches!(
+            done.outcomes.as_slice(),
+            [Ok(Answer::Entered { .. }), Ok(Answer::Closed { confirmed: true, .. }), Ok(Answer::Exited { .. })]
+        ));
+        ledger
+    }
+
+    #[test]
+    fn a_step_that_panics_ends_the_plain_way_and_nothing_else() {
+        let plain = visit(Steps::default());
+        let steps = Steps { opened: |_| panic!("injected"), close: |_, _| panic!("injected"), ..Steps::default() };
+        for steps in [steps, Steps { confirm: |_, _| panic!("injected"), ..Steps::default() }] {
+            let mut folded = visit(steps);
+            assert_eq!(folded.digest(), plain.digest());
+            assert_eq!(folded.inside().len(), 0);
+            assert_eq!(folded.storage_mut().stays.len(), 1);
+        }
+    }
+
+    /// How many steps were taken by [`counting`].
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+
+    fn counting() -> Steps {
+        fn count<T>(outcome: T) -> T {
+            TAKEN.fetch_add(1, Ordering::Relaxed);
+            outcome
+        }
+        Steps {
+            opened: |fact| count(StayRow::opened(fact)),
+            close: |row, fact| count(row.close(fact)),
+            confirm: |row, fact| count(row.confirm(fact)),
+        }
+    }
+
+    #[test]
+    fn an_ordinary_visit_is_three_plain_steps() {
+        let plain = visit(counting());
+        assert_eq!(TAKEN.load(Ordering::Relaxed), 3);
+        let folded = visit(Steps { opened: |_| None, close: |_, _| false, confirm: |_, _| false });
+        assert_eq!(folded.digest(), plain.digest());
+    }
 }

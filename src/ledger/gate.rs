@@ -1,33 +1,23 @@
-//! The decisions at a gate: in, out, or a clear no.
-//!
-//! A repeated press is recognised from the state of the lot alone (the open stay and who opened it, the last exit and
-//! who made it), so it is recognised after a restart as well.
+//! The decisions at a gate: in, out, or a clear no. What was answered before is found by [`super::repeats`].
 
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Confirmed, Draft, Entry, Event, Exit};
+use crate::domain::event::{Body, Confirmed, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
-use crate::domain::stay::{Link, REQUEST_WINDOW_MS};
+use crate::domain::stay::Link;
 use crate::domain::tariff::LONG_STAY_MS;
 use crate::domain::time::duration_text;
 
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
+use super::repeats::REPEAT_WINDOW_MS;
 use super::state::OpenStay;
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
 
-/// A second press of the same edge for the same plate within this time is the same press (product rule).
-pub const REPEAT_WINDOW_MS: i64 = 10_000;
-
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn open(&mut self, request: &OpenBarrier) -> Result<Answer, Stop<S::Error>> {
-        if request.fee.is_some() && !request.force {
-            return Err(Refusal::Invalid("'fee' is only taken together with 'force': true".into()).into());
-        }
-        if request.fee.is_some_and(|fee| fee.0 < 0) {
-            return Err(Refusal::Invalid("'fee' must not be negative".into()).into());
-        }
+        check_fee(request)?;
         if let Some(answer) = self.answer_of_request(request)? {
             return Ok(answer);
         }
@@ -36,92 +26,23 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let open = self.inside(&request.plate).cloned();
         match (request.direction, open) {
+            (None, None) if request.fee.is_some() => Err(bad_fee("the vehicle is not inside: say direction EXIT")),
             (None | Some(Direction::Entry), None) => self.enter(request, None),
             (Some(Direction::Entry), Some(open)) if request.force => self.enter(request, Some(&open)),
-            (Some(Direction::Entry), Some(_)) => Err(Refusal::AlreadyInside(self.vehicle_of(request).into()).into()),
+            (Some(Direction::Entry), Some(_)) => {
+                Err(Stop::Refused(Refusal::AlreadyInside(self.vehicle_of(request).into())))
+            }
             (None, Some(open)) => match self.just_entered_for_ms(&open) {
-                Some(wait_ms) => Err(Refusal::JustEntered {
+                Some(wait_ms) => Err(Stop::Refused(Refusal::JustEntered {
                     vehicle: self.vehicle_of(request).into(),
                     retry_after_s: wait_ms.unsigned_abs().div_ceil(1000),
-                }
-                .into()),
+                })),
                 None => self.exit(request, &open),
             },
             (Some(Direction::Exit), Some(open)) => self.exit(request, &open),
             (Some(Direction::Exit), None) if request.force => self.exit_unknown(request),
-            (Some(Direction::Exit), None) => Err(Refusal::NotInside(self.vehicle_of(request).into()).into()),
+            (Some(Direction::Exit), None) => Err(Stop::Refused(Refusal::NotInside(self.vehicle_of(request).into()))),
         }
-    }
-
-    /// The first answer to a request id, on every central that holds the event it made.
-    fn answer_of_request(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, Stop<S::Error>> {
-        let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
-        let places = self.read()?.events_of_request(&request.edge_id, request_id).map_err(Stop::Storage)?;
-        let mut first: Option<Event> = None;
-        for at in places {
-            let Some(fact) = self.fact_at(&at)? else { continue };
-            let event = fact.event;
-            let recent = self.now.wall_ms.saturating_sub(event.timestamp_ms) <= REQUEST_WINDOW_MS;
-            let earlier =
-                first.as_ref().is_none_or(|first| (event.hlc, event.fact_id()) < (first.hlc, first.fact_id()));
-            if recent && earlier {
-                first = Some((*event).clone());
-            }
-        }
-        let Some(event) = first else { return Ok(None) };
-        if !is_request_of(request, &event) {
-            return Err(Refusal::RequestIdReused.into());
-        }
-        self.answer_of_event(&event).map(Some)
-    }
-
-    fn answer_of_event(&mut self, event: &Event) -> Result<Answer, Stop<S::Error>> {
-        let event_id = event.event_id.clone().unwrap_or_default();
-        if let Body::Exit(exit) = &event.body {
-            let (fee, duration) = (exit.fee, exit.duration.clone());
-            return Ok(Answer::Exited { event_id, fee, duration, repeated: true });
-        }
-        let stored = self.read()?.stay(&event_id).map_err(Stop::Storage)?;
-        let history_id = stored.map_or(0, |stored| stored.row_id);
-        Ok(Answer::Entered { event_id, history_id, repeated: true })
-    }
-
-    /// The answer to the first of two presses of one edge for one plate.
-    fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, Stop<S::Error>> {
-        let here = self.context.central.as_str();
-        if let Some(open) = self.inside(&request.plate) {
-            let same_gate = &*open.entry_central == here && *open.entry_edge == request.edge_id;
-            let same_press = request.direction != Some(Direction::Exit)
-                && same_gate
-                && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(open.committed_ms));
-            return Ok(same_press.then(|| Answer::Entered {
-                event_id: open.stay_id.to_string(),
-                history_id: open.row_id,
-                repeated: true,
-            }));
-        }
-        if request.direction == Some(Direction::Entry) {
-            return Ok(None);
-        }
-        // Of a car that never left through here there is nothing to look up: most entries by state end at the index.
-        let rows = self.read()?.stays_of_plate(&request.plate).map_err(Stop::Storage)?;
-        let pressed = |stored: &&StoredStay| {
-            stored.row.exit.as_ref().is_some_and(|exit| {
-                exit.central == self.context.central.as_str()
-                    && exit.edge_id == request.edge_id
-                    && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(exit.exit_ms))
-            })
-        };
-        let last = rows.iter().filter(pressed).max_by_key(|stored| stored.row.last_hlc);
-        Ok(last.and_then(|stored| {
-            let exit = stored.row.exit.as_ref()?;
-            Some(Answer::Exited {
-                event_id: stored.row.stay_id.clone(),
-                fee: exit.fee,
-                duration: exit.duration.clone(),
-                repeated: true,
-            })
-        }))
     }
 
     /// How long a press without a direction must still wait to be an exit: the car came in a moment ago, so that press
@@ -130,7 +51,7 @@ impl<S: Storage> Transaction<'_, S> {
         let since_commit_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
         let since_entry_ms = self.now.wall_ms.saturating_sub(open.entry_ms);
         let just_entered = (0..REPEAT_WINDOW_MS).contains(&since_commit_ms) && since_entry_ms < REPEAT_WINDOW_MS;
-        just_entered.then(|| REPEAT_WINDOW_MS - since_commit_ms)
+        just_entered.then(|| REPEAT_WINDOW_MS - since_commit_ms.max(since_entry_ms))
     }
 
     fn enter(&mut self, request: &OpenBarrier, replaced: Option<&OpenStay>) -> Result<Answer, Stop<S::Error>> {
@@ -149,10 +70,10 @@ impl<S: Storage> Transaction<'_, S> {
             force: request.force,
             replaces: replaced.map(|open| open.stay_id.to_string()),
         };
-        self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
+        self.author(&self.draft(hlc, &event_id, Body::Entry(entry)))?;
         let history_id = match self.inside(&request.plate) {
             Some(open) if *open.stay_id == *event_id => open.row_id,
-            _ => self.read()?.stay(&event_id).map_err(Stop::Storage)?.map_or(0, |stored| stored.row_id),
+            _ => self.read()?.stay(&event_id)?.map_or(0, |stored| stored.row_id),
         };
         Ok(Answer::Entered { event_id, history_id, repeated: false })
     }
@@ -163,7 +84,7 @@ impl<S: Storage> Transaction<'_, S> {
         let due = self.fee_due(open, subscription_id.as_deref());
         let is_long = now_ms.saturating_sub(open.entry_ms) > LONG_STAY_MS;
         if is_long && due.0 > 0 && !request.force {
-            return Err(Refusal::LongStay(self.vehicle_of(request).into()).into());
+            return Err(Stop::Refused(Refusal::LongStay(self.vehicle_of(request).into())));
         }
         let hlc = self.next_hlc(&request.plate, Some(open.last_hlc))?;
         let event_id = open.stay_id.to_string();
@@ -177,7 +98,7 @@ impl<S: Storage> Transaction<'_, S> {
             subscription_id,
             ..self.exit_of(request)
         };
-        self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
+        self.author(&self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false })
     }
 
@@ -188,7 +109,7 @@ impl<S: Storage> Transaction<'_, S> {
         let fee = request.fee.unwrap_or(Vnd(0));
         let duration = duration_text(0);
         let exit = Exit { stay: Some(None), fee, duration: duration.clone(), ..self.exit_of(request) };
-        self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
+        self.author(&self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false })
     }
 
@@ -224,7 +145,7 @@ impl<S: Storage> Transaction<'_, S> {
             edge_id: request.edge_id.clone(),
             confirmed_time: self.context.zone.local_text(self.now.wall_ms),
         };
-        self.author(self.draft(hlc, &row.stay_id, Body::Confirmed(confirmed)))?;
+        self.author(&self.draft(hlc, &row.stay_id, Body::Confirmed(confirmed)))?;
         Ok(Answer::Closed { confirmed: true, event_id: Some(row.stay_id) })
     }
 
@@ -239,7 +160,7 @@ impl<S: Storage> Transaction<'_, S> {
             (None, None) => None,
         };
         let Some(stay_id) = stay_id else { return Ok(None) };
-        let stored = self.read()?.stay(&stay_id).map_err(Stop::Storage)?;
+        let stored = self.read()?.stay(&stay_id)?;
         Ok(stored.filter(|stored| {
             let is_open = self.inside(&stored.row.plate_id).is_some_and(|open| *open.stay_id == *stay_id);
             is_open && stored.row.confirm_fact.is_none()
@@ -280,7 +201,7 @@ impl<S: Storage> Transaction<'_, S> {
             return Vnd(0);
         }
         let (tariff, _) = self.settings().tariff();
-        tariff.fee(&open.camera_type, open.entry_ms, self.now.wall_ms, &self.context.zone)
+        tariff.fee(&open.camera_type, open.entry_ms, self.now.wall_ms, &self.context.zone).min(Vnd::MAX_FEE)
     }
 
     fn subscription_of(&self, plate: &PlateId) -> Option<String> {
@@ -297,8 +218,8 @@ impl<S: Storage> Transaction<'_, S> {
         let mut stamp_ms = self.now.wall_ms;
         loop {
             let stay_id = format!("{}_{stamp_ms}_{plate}", self.context.central);
-            let taken = self.read()?.stay(&stay_id).map_err(Stop::Storage)?.is_some()
-                || !self.loose_under(&Link::Stay(stay_id.clone()))?.is_empty();
+            let taken =
+                self.read()?.stay(&stay_id)?.is_some() || !self.loose_under(&Link::Stay(stay_id.clone()))?.is_empty();
             if !taken {
                 return Ok(stay_id);
             }
@@ -317,20 +238,17 @@ impl<S: Storage> Transaction<'_, S> {
     }
 }
 
-/// Whether `event` is what `request` made the first time. A request without a direction may have become either.
-fn is_request_of(request: &OpenBarrier, event: &Event) -> bool {
-    if event.recorded_plate() != Some(&request.plate) {
-        return false;
+/// What a request may say of a fee, before the state of the lot is looked at.
+fn check_fee<E>(request: &OpenBarrier) -> Result<(), Stop<E>> {
+    match request.fee {
+        None => Ok(()),
+        Some(_) if !request.force => Err(bad_fee("is only taken together with 'force': true")),
+        Some(_) if request.direction == Some(Direction::Entry) => Err(bad_fee("belongs to an exit, not to an entry")),
+        Some(fee) if !fee.is_fee() => Err(bad_fee(&format!("must be between 0 and {} VND", Vnd::MAX_FEE.0))),
+        Some(_) => Ok(()),
     }
-    match &event.body {
-        Body::Entry(entry) => {
-            request.direction != Some(Direction::Exit) && entry.force == request.force && request.fee.is_none()
-        }
-        Body::Exit(exit) => {
-            request.direction != Some(Direction::Entry)
-                && exit.force == request.force
-                && exit.requested_fee == request.fee
-        }
-        _ => false,
-    }
+}
+
+fn bad_fee<E>(problem: &str) -> Stop<E> {
+    Stop::Refused(Refusal::Field { field: "fee", problem: problem.to_owned() })
 }

@@ -107,6 +107,11 @@ impl MemoryStorage {
         lost
     }
 
+    /// As a storage does with old ones: the events stay, and are no longer found by their requests.
+    pub fn forget_requests(&mut self) {
+        self.requests.clear();
+    }
+
     fn undo(&mut self, changes: Vec<Undo>) {
         for change in changes.into_iter().rev() {
             match change {
@@ -310,6 +315,12 @@ impl Storage for MemoryStorage {
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), MemoryError> {
         self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
         self.quarantined.insert(at.clone(), reason.to_owned());
+        Ok(())
+    }
+
+    fn release(&mut self, at: &EventRef) -> Result<(), MemoryError> {
+        self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
+        self.quarantined.remove(at);
         Ok(())
     }
 

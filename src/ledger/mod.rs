@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`job`] | what is asked and answered |
 //! | [`gate`] | the decisions at a barrier |
+//! | [`repeats`] | what was asked before |
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`runs`] | what peers send |
 //! | [`apply`] | what one event does to the history, the plain way |
@@ -22,6 +23,7 @@ pub mod job;
 pub mod memory;
 pub mod put;
 pub mod refold;
+pub mod repeats;
 pub mod runs;
 pub mod settings;
 pub mod state;
@@ -33,6 +35,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 use crate::replication::log::{EventBytes, Head, Run};
 
+use self::apply::Steps;
 use self::digest::Digest;
 use self::job::{Answer, Job, Refusal};
 use self::settings::Settings;
@@ -67,6 +70,7 @@ pub struct Ledger<S> {
     state: State,
     texts: Interner,
     storage: S,
+    steps: Steps,
 }
 
 impl<S: Storage> Ledger<S> {
@@ -77,7 +81,7 @@ impl<S: Storage> Ledger<S> {
     pub fn open(mut storage: S, context: Context) -> Result<Self, S::Error> {
         let mut texts = Interner::default();
         let state = State::of_loaded(storage.load()?, &mut texts);
-        Ok(Self { context, state, texts, storage })
+        Ok(Self { context, state, texts, storage, steps: Steps::default() })
     }
 
     /// Decides a batch of jobs in one transaction.
@@ -87,8 +91,8 @@ impl<S: Storage> Ledger<S> {
     pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
         let count = jobs.len();
         let mut outcomes = Vec::with_capacity(count);
-        let Self { context, state, texts, storage } = self;
-        let mut transaction = Transaction::new(context, state, texts, storage, now, fresh_epoch);
+        let Self { context, state, texts, storage, steps } = self;
+        let mut transaction = Transaction::new(context, state, texts, storage, now, fresh_epoch, *steps);
         for job in jobs {
             match transaction.run(job) {
                 Ok(answer) => outcomes.push(Ok(answer)),
@@ -113,18 +117,17 @@ impl<S: Storage> Ledger<S> {
     /// Applies events that are already in the storage's logs: the way a projection is rebuilt after
     /// [`Storage::clear_projection`]. Each call is one transaction.
     ///
+    /// The order does not matter to the result. In the order of their clocks, and with a `now` of about the same time, nearly
+    /// every event is one plain step; in another most have to be folded again with all there is of their plate.
+    ///
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
     pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
-        let Self { context, state, texts, storage } = self;
-        let mut transaction = Transaction::new(context, state, texts, storage, now, Epoch(0));
-        let replayed = transaction.replay_all(events);
-        if let Err(stop) = replayed {
+        let Self { context, state, texts, storage, steps } = self;
+        let mut transaction = Transaction::new(context, state, texts, storage, now, Epoch(0), *steps);
+        if let Err(error) = transaction.replay_all(events) {
             transaction.abandon();
-            return match stop {
-                Stop::Storage(error) => Err(error),
-                Stop::Refused(_) => Ok(()),
-            };
+            return Err(error);
         }
         if let Some(staged) = transaction.finish()? {
             self.state.absorb(staged);
@@ -203,7 +206,8 @@ impl<S: Storage> Ledger<S> {
         }
     }
 
-    /// The site moved to another time zone: texts written from now on are in it.
+    /// The site moved to another time zone: texts written from now on are in it. The sums of days stay those of the old zone
+    /// until the projection is rebuilt.
     pub fn set_zone(&mut self, zone: SiteZone) {
         self.context.zone = zone;
     }

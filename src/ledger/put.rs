@@ -19,31 +19,30 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(Answer::TariffSet { version });
         }
         let body = Body::Tariff(TariffUpdate { tariff });
-        let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
+        let fact = self.author(&self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
         Ok(Answer::TariffSet { version: fact.id.to_string() })
     }
 
-    /// One event per id that differs from the list held, removals included.
+    /// One event per id that differs from the list held, removals included. All of them, or none if one is refused.
     pub(super) fn put_subscriptions(&mut self, list: Vec<Subscription>) -> Result<Answer, Stop<S::Error>> {
         let mut wanted = BTreeMap::new();
         for subscription in list {
             if let Some(twice) = wanted.insert(subscription.id.clone(), subscription) {
-                return Err(Refusal::Invalid(format!("subscription id {:?} stands in the list twice", twice.id)).into());
+                let reason = format!("subscription id {:?} stands in the list twice", twice.id);
+                return Err(Stop::Refused(Refusal::Invalid(reason)));
             }
         }
         let held: BTreeSet<String> = self.settings().subscriptions().map(|held| held.id.clone()).collect();
         let removed = held.into_iter().filter(|id| !wanted.contains_key(id)).map(|id| (id, None)).collect::<Vec<_>>();
         let changes = removed.into_iter().chain(wanted.into_iter().map(|(id, value)| (id, Some(value))));
-        let mut changed = 0;
-        for (id, subscription) in changes {
-            if self.settings().subscription(&id) == subscription.as_ref() {
-                continue;
-            }
+        let changes = changes.filter(|(id, value)| self.settings().subscription(id) != value.as_ref());
+        let draft = |(id, subscription): (String, Option<Subscription>)| {
             let body = Body::Subscription(SubscriptionUpdate { id: id.clone(), subscription });
-            self.author(self.setting_draft(SettingKind::Subscription, &id, body))?;
-            changed += 1;
-        }
-        Ok(Answer::SubscriptionsSet { changed })
+            self.setting_draft(SettingKind::Subscription, &id, body)
+        };
+        let drafts: Vec<Draft> = changes.map(draft).collect();
+        self.author_all(&drafts)?;
+        Ok(Answer::SubscriptionsSet { changed: drafts.len() })
     }
 
     fn setting_draft(&self, kind: SettingKind, id: &str, body: Body) -> Draft {

@@ -4,7 +4,7 @@
 //! `resolve` of the groups that hang together, so folding one group again, with the new facts in it, gives the same
 //! history as folding everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::domain::event::Event;
 use crate::domain::ids::FactId;
@@ -15,7 +15,7 @@ use crate::domain::stay::{Fact, Link, Resolution, links, resolve};
 use super::apply::place;
 use super::state::{OpenStay, TotalChange};
 use super::storage::{EventRef, LooseFact, Storage, StoredStay};
-use super::transaction::{Stop, Transaction};
+use super::transaction::Transaction;
 
 /// Facts that wait for the refold at the end of their job, and what they concern.
 #[derive(Debug, Default)]
@@ -41,14 +41,30 @@ impl Pending {
     }
 }
 
-/// The key loose facts are found by under a link, if the link has one. Requests and facts are found without.
+/// The key loose facts are found by under a link, if the link has one. Requests are found without.
 #[must_use]
 pub fn loose_key(link: &Link) -> Option<String> {
     match link {
         Link::Stay(stay_id) => Some(format!("s:{stay_id}")),
         Link::Plate(plate) => Some(format!("p:{plate}")),
-        Link::Request { .. } | Link::Fact(_) => None,
+        Link::Fact(id) => Some(format!("f:{id}")),
+        Link::Request { .. } => None,
     }
+}
+
+/// The keys a loose fact is found by. Nobody looks for it by its own id.
+fn keys_of(fact: &Fact) -> Vec<String> {
+    let own = Link::Fact(fact.id.clone());
+    links(fact).iter().filter(|link| **link != own).filter_map(loose_key).collect()
+}
+
+/// Whether everything the fact concerns leads to the row that names it.
+fn is_found_by(row: &StayRow, fact: &Fact) -> bool {
+    links(fact).iter().all(|link| match link {
+        Link::Stay(stay_id) => *stay_id == row.stay_id,
+        Link::Plate(plate) => *plate == row.plate_id,
+        Link::Request { .. } | Link::Fact(_) => true,
+    })
 }
 
 /// Facts and rows that hang together.
@@ -61,7 +77,7 @@ struct Component {
 
 impl<S: Storage> Transaction<'_, S> {
     /// Folds the pending facts in, with everything they hang together with.
-    pub(super) fn refold_pending(&mut self) -> Result<(), Stop<S::Error>> {
+    pub(super) fn refold_pending(&mut self) -> Result<(), S::Error> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -70,7 +86,8 @@ impl<S: Storage> Transaction<'_, S> {
         let mut facts: Vec<Fact> = component.facts.values().cloned().collect();
         let before = resolve(&facts);
         debug_assert!(
-            before.rows.iter().all(|row| component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row)),
+            before.rows.iter().all(|row| component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row))
+                && before.rows.len() == component.rows.len(),
             "the stored rows are what their facts give: {:?} {:?}",
             before.rows,
             component.rows,
@@ -82,17 +99,11 @@ impl<S: Storage> Transaction<'_, S> {
         self.write_loose_facts(&component, &facts, &before, &after)?;
         self.change_sums(&before, -1);
         self.change_sums(&after, 1);
-        for (id, reason) in &after.quarantined {
-            let known = before.quarantined.iter().any(|(before, _)| before == id);
-            if let Some(fact) = facts.iter().find(|fact| fact.id == *id && !known) {
-                self.write()?.quarantine(&place(&fact.event), reason).map_err(Stop::Storage)?;
-            }
-        }
-        Ok(())
+        self.write_quarantine(&facts, &before, &after)
     }
 
     /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
-    fn component_of(&mut self, new: &[Fact]) -> Result<Component, Stop<S::Error>> {
+    fn component_of(&mut self, new: &[Fact]) -> Result<Component, S::Error> {
         let new_ids: HashSet<&FactId> = new.iter().map(|fact| &fact.id).collect();
         let mut component = Component::default();
         let mut seen = HashSet::new();
@@ -101,21 +112,34 @@ impl<S: Storage> Transaction<'_, S> {
             if !seen.insert(link.clone()) {
                 continue;
             }
+            let mut found = Vec::new();
             for stored in self.rows_of(&link)? {
                 if component.rows.contains_key(&stored.row.stay_id) {
                     continue;
                 }
                 to_follow.push(Link::Plate(stored.row.plate_id.clone()));
-                to_follow.extend(slots(&stored.row).cloned().map(Link::Fact));
+                for id in slots(&stored.row).filter(|id| !component.facts.contains_key(id)) {
+                    found.extend(self.fact_of(id)?);
+                }
                 component.rows.insert(stored.row.stay_id.clone(), stored);
             }
-            let loose = self.loose_under(&link)?;
-            let others = self.facts_of(&link)?;
-            let found = loose.into_iter().map(|fact| (fact, true)).chain(others.into_iter().map(|fact| (fact, false)));
-            for (fact, is_loose) in found.filter(|(fact, _)| !new_ids.contains(&fact.id)) {
-                if is_loose {
-                    component.loose.insert(fact.id.clone());
+            for fact in self.loose_under(&link)?.into_iter().filter(|fact| !new_ids.contains(&fact.id)) {
+                component.loose.insert(fact.id.clone());
+                found.push(fact);
+            }
+            match &link {
+                Link::Request { edge_id, request_id } => {
+                    let places = self.read()?.events_of_request(edge_id, request_id)?;
+                    found.extend(self.facts_at(&places)?);
                 }
+                // A void names it. It may be stored and not yet applied (when events are replayed), so that it is not taken
+                // from here: if it was applied, what it concerns leads to it.
+                Link::Fact(id) if !component.facts.contains_key(id) && !new_ids.contains(id) => {
+                    to_follow.extend(self.fact_of(id)?.iter().flat_map(links));
+                }
+                _ => {}
+            }
+            for fact in found.into_iter().filter(|fact| !new_ids.contains(&fact.id)) {
                 if !component.facts.contains_key(&fact.id) {
                     to_follow.extend(links(&fact));
                     component.facts.insert(fact.id.clone(), fact);
@@ -125,34 +149,22 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(component)
     }
 
-    fn rows_of(&mut self, link: &Link) -> Result<Vec<StoredStay>, Stop<S::Error>> {
+    fn rows_of(&mut self, link: &Link) -> Result<Vec<StoredStay>, S::Error> {
         match link {
-            Link::Stay(stay_id) => Ok(self.read()?.stay(stay_id).map_err(Stop::Storage)?.into_iter().collect()),
-            Link::Plate(plate) => self.read()?.stays_of_plate(plate).map_err(Stop::Storage),
+            Link::Stay(stay_id) => Ok(self.read()?.stay(stay_id)?.into_iter().collect()),
+            Link::Plate(plate) => self.read()?.stays_of_plate(plate),
             Link::Request { .. } | Link::Fact(_) => Ok(Vec::new()),
         }
     }
 
-    /// The facts a link leads to directly.
-    fn facts_of(&mut self, link: &Link) -> Result<Vec<Fact>, Stop<S::Error>> {
-        let places = match link {
-            Link::Request { edge_id, request_id } => {
-                self.read()?.events_of_request(edge_id, request_id).map_err(Stop::Storage)?
-            }
-            Link::Fact(id) => place_of(id).into_iter().collect(),
-            Link::Stay(_) | Link::Plate(_) => Vec::new(),
-        };
-        self.facts_at(&places)
-    }
-
     /// The loose facts under a link.
-    pub(super) fn loose_under(&mut self, link: &Link) -> Result<Vec<Fact>, Stop<S::Error>> {
+    pub(super) fn loose_under(&mut self, link: &Link) -> Result<Vec<Fact>, S::Error> {
         let (Some(key), true) = (loose_key(link), self.staged.loose_facts > 0) else { return Ok(Vec::new()) };
-        let places = self.read()?.loose_facts(&key).map_err(Stop::Storage)?;
+        let places = self.read()?.loose_facts(&key)?;
         self.facts_at(&places)
     }
 
-    fn facts_at(&mut self, places: &[EventRef]) -> Result<Vec<Fact>, Stop<S::Error>> {
+    pub(super) fn facts_at(&mut self, places: &[EventRef]) -> Result<Vec<Fact>, S::Error> {
         let mut facts = Vec::with_capacity(places.len());
         for at in places {
             facts.extend(self.fact_at(at)?);
@@ -160,22 +172,24 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(facts)
     }
 
-    /// The fact that lies at a place; `None` if it cannot be read (it is quarantined).
-    pub(super) fn fact_at(&mut self, at: &EventRef) -> Result<Option<Fact>, Stop<S::Error>> {
-        let bytes = self.read()?.event(at).map_err(Stop::Storage)?;
-        let event = bytes.and_then(|bytes| Event::parse(&bytes).ok());
+    /// The fact of a stay that lies at a place; `None` if there is none, or if what lies there has no effect.
+    pub(super) fn fact_at(&mut self, at: &EventRef) -> Result<Option<Fact>, S::Error> {
+        let event = self.read()?.event(at)?.and_then(|bytes| Event::parse(&bytes).ok());
+        let event = event.filter(|event| place(event) == *at && event.is_of_a_stay());
         Ok(event.map(|event| Fact { id: event.fact_id(), event: event.into() }))
     }
 
-    fn write_rows(
-        &mut self,
-        component: &Component,
-        before: &Resolution,
-        after: &Resolution,
-    ) -> Result<(), Stop<S::Error>> {
+    fn fact_of(&mut self, id: &FactId) -> Result<Option<Fact>, S::Error> {
+        match place_of(id) {
+            Some(at) => self.fact_at(&at),
+            None => Ok(None),
+        }
+    }
+
+    fn write_rows(&mut self, component: &Component, before: &Resolution, after: &Resolution) -> Result<(), S::Error> {
         let kept: HashSet<&str> = after.rows.iter().map(|row| row.stay_id.as_str()).collect();
         for stored in component.rows.values().filter(|stored| !kept.contains(stored.row.stay_id.as_str())) {
-            self.write()?.delete_stay(stored.row_id).map_err(Stop::Storage)?;
+            self.write()?.delete_stay(stored.row_id)?;
             self.staged.digest.subtract(stored.row.hash());
         }
         let plates: BTreeSet<&PlateId> = before.rows.iter().chain(&after.rows).map(|row| &row.plate_id).collect();
@@ -200,32 +214,49 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(())
     }
 
-    /// Keeps the index of facts that no row of their own stay names.
+    /// Keeps the index of facts that cannot be found through a row.
     fn write_loose_facts(
         &mut self,
         component: &Component,
         facts: &[Fact],
         before: &Resolution,
         after: &Resolution,
-    ) -> Result<(), Stop<S::Error>> {
-        let in_slots: HashSet<(&str, &FactId)> =
-            after.rows.iter().flat_map(|row| slots(row).map(|id| (row.stay_id.as_str(), id))).collect();
+    ) -> Result<(), S::Error> {
+        let row_of: HashMap<&FactId, &StayRow> =
+            after.rows.iter().flat_map(|row| slots(row).map(move |id| (id, row))).collect();
         for fact in facts {
-            let named = fact.event.exit_stay().or(fact.event.event_id.as_deref()).unwrap_or_default();
-            let loose = !in_slots.contains(&(named, &fact.id));
+            let loose = !row_of.get(&fact.id).is_some_and(|row| is_found_by(row, fact));
             let was_loose = component.loose.contains(&fact.id);
             let waiting = after.waiting.contains(&fact.id);
             let at = place(&fact.event);
             if loose && (!was_loose || waiting != before.waiting.contains(&fact.id)) {
-                let keys = links(fact).iter().filter_map(loose_key).collect();
-                let entry = LooseFact { at, keys, waiting };
-                self.write()?.put_loose_fact(&entry).map_err(Stop::Storage)?;
+                let entry = LooseFact { at, keys: keys_of(fact), waiting };
+                self.write()?.put_loose_fact(&entry)?;
             } else if !loose && was_loose {
-                self.write()?.remove_loose_fact(&at).map_err(Stop::Storage)?;
+                self.write()?.remove_loose_fact(&at)?;
             }
             match (was_loose, loose) {
                 (false, true) => self.staged.loose_facts += 1,
                 (true, false) => self.staged.loose_facts = self.staged.loose_facts.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the list of facts that were skipped, and why.
+    fn write_quarantine(&mut self, facts: &[Fact], before: &Resolution, after: &Resolution) -> Result<(), S::Error> {
+        let reason_in = |resolution: &Resolution, id: &FactId| {
+            resolution.quarantined.iter().find(|(skipped, _)| skipped == id).map(|(_, reason)| reason.clone())
+        };
+        if before.quarantined == after.quarantined {
+            return Ok(());
+        }
+        for fact in facts {
+            let at = place(&fact.event);
+            match (reason_in(before, &fact.id), reason_in(after, &fact.id)) {
+                (old, Some(new)) if old.as_ref() != Some(&new) => self.write()?.quarantine(&at, &new)?,
+                (Some(_), None) => self.write()?.release(&at)?,
                 _ => {}
             }
         }

@@ -1,6 +1,7 @@
 //! Storing what peers send: a run is taken only if it continues what is held.
 
 use crate::domain::event::Event;
+use crate::domain::ids::LogId;
 use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 
@@ -13,7 +14,7 @@ impl<S: Storage> Transaction<'_, S> {
         let log = &run.log;
         let held = self.head(log);
         if self.staged.own_log.as_ref() == Some(log) || run.after > held.to {
-            return Err(Refusal::OutOfOrder { log: log.clone(), held }.into());
+            return Err(Stop::Refused(Refusal::OutOfOrder { log: log.clone(), held }));
         }
         let hashes = chain(run);
         let already_held = usize::try_from(held.to - run.after).unwrap_or(usize::MAX);
@@ -23,20 +24,30 @@ impl<S: Storage> Transaction<'_, S> {
             Some(index) => hashes.get(index).copied(),
         };
         if hashes.last() != Some(&run.hash) || hash_here.is_some_and(|hash| hash != held.hash) {
-            return Err(Refusal::BrokenChain { log: log.clone() }.into());
+            return Err(Stop::Refused(Refusal::BrokenChain { log: log.clone() }));
         }
-        for (index, (bytes, hash)) in run.events.iter().zip(hashes).enumerate().skip(already_held) {
-            let at = EventRef { log: log.clone(), seq: run.after + 1 + index as u64 };
+        let numbered = (run.after + 1..).zip(run.events.iter().zip(hashes));
+        let head = self.take(log, numbered.skip(already_held))?;
+        Ok(Answer::Stored { log: log.clone(), head })
+    }
+
+    /// Appends and applies checked events.
+    fn take<'r>(
+        &mut self,
+        log: &LogId,
+        events: impl Iterator<Item = (u64, (&'r EventBytes, ChainHash))>,
+    ) -> Result<Head, S::Error> {
+        for (seq, (bytes, hash)) in events {
+            let at = EventRef { log: log.clone(), seq };
             self.append(&at, bytes.clone(), hash)?;
             self.apply_bytes(&at, bytes)?;
         }
         self.refold_pending()?;
-        let head: Head = self.head(log);
-        Ok(Answer::Stored { log: log.clone(), head })
+        Ok(self.head(log))
     }
 
     /// Applies events that lie in the storage already.
-    pub(super) fn replay_all(&mut self, events: &[(EventRef, EventBytes)]) -> Result<(), Stop<S::Error>> {
+    pub(super) fn replay_all(&mut self, events: &[(EventRef, EventBytes)]) -> Result<(), S::Error> {
         for (at, bytes) in events {
             self.apply_bytes(at, bytes)?;
         }
@@ -44,7 +55,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// Applies the author's bytes. What cannot be read is quarantined: it has no effect and blocks nothing.
-    pub(super) fn apply_bytes(&mut self, at: &EventRef, bytes: &str) -> Result<(), Stop<S::Error>> {
+    pub(super) fn apply_bytes(&mut self, at: &EventRef, bytes: &str) -> Result<(), S::Error> {
         let reason = match Event::parse(bytes) {
             Ok(event) if event.log == at.log && event.seq == at.seq => {
                 return self.apply(&Fact { id: event.fact_id(), event: event.into() });
@@ -52,7 +63,7 @@ impl<S: Storage> Transaction<'_, S> {
             Ok(event) => format!("says it is {} but lies at {}/{}", event.fact_id(), at.log, at.seq),
             Err(error) => error.to_string(),
         };
-        self.write()?.quarantine(at, &reason).map_err(Stop::Storage)
+        self.write()?.quarantine(at, &reason)
     }
 }
 

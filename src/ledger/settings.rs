@@ -1,6 +1,6 @@
 //! Tariff and subscriptions as held: of all events about one id the one with the latest (clock, fact id) counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +41,7 @@ pub struct Settings {
     tariff: Option<(SetBy, Tariff)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
     /// The ids of the subscriptions of a plate.
-    by_plate: HashMap<PlateId, Vec<String>>,
+    by_plate: HashMap<PlateId, BTreeSet<String>>,
 }
 
 impl Settings {
@@ -145,11 +145,16 @@ impl Settings {
         let plate_of = |value: &Option<Subscription>| PlateId::parse(&value.as_ref()?.plate_number).ok();
         let new_plate = plate_of(&value);
         let old = self.subscriptions.insert(id.clone(), HeldSubscription { set_by, value });
-        if let Some(ids) = old.and_then(|old| plate_of(&old.value)).and_then(|plate| self.by_plate.get_mut(&plate)) {
-            ids.retain(|held| *held != id);
+        if let Some(plate) = old.and_then(|old| plate_of(&old.value))
+            && let Some(ids) = self.by_plate.get_mut(&plate)
+        {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_plate.remove(&plate);
+            }
         }
         if let Some(plate) = new_plate {
-            self.by_plate.entry(plate).or_default().push(id);
+            self.by_plate.entry(plate).or_default().insert(id);
         }
     }
 }

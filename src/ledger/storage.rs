@@ -7,7 +7,12 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
+use crate::domain::stay::REQUEST_WINDOW_MS;
 use crate::replication::log::{ChainHash, EventBytes, Head};
+
+/// How long a request is remembered at least, by its clock before the wall clock, in ms: twice the time in which two events
+/// can be one request, so that of an event younger than half of this whatever it may repeat is still remembered.
+pub const REQUEST_MEMORY_MS: i64 = 2 * REQUEST_WINDOW_MS;
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,12 +30,13 @@ pub struct StoredStay {
     pub committed_ms: i64,
 }
 
-/// A fact that no row names in its `entry_fact`, `confirm_fact` or `exit.fact`: a repeat, a correction, a void, a second
-/// exit, a fact waiting for its entry. Found by the stays and plates it concerns. Rare.
+/// A fact that cannot be found through the rows of the history: no row names it in `entry_fact`, `confirm_fact` or
+/// `exit.fact` (a repeat, a correction, a void, a second exit, a fact waiting for its entry), or the row that does is of
+/// another stay id or plate than the fact (it was corrected). Found by what it concerns. Rare.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LooseFact {
     pub at: EventRef,
-    /// Stay ids and plates, as `s:<stay id>` and `p:<plate>`.
+    /// Stay ids, plates and, of a void, the facts it removes, as `s:<stay id>`, `p:<plate>` and `f:<fact id>`.
     pub keys: Vec<String>,
     /// It names a stay whose entry is not held yet.
     pub waiting: bool,
@@ -104,7 +110,7 @@ pub trait Storage {
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
-    /// Events that carry this edge and request id, whatever their age (those older than 7 days may be forgotten).
+    /// Events that carry this edge and request id. Those older than [`REQUEST_MEMORY_MS`] may be forgotten.
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
 
     /// `hash` is the chain's after this event. `(log, seq)` is new: an event already there is an error.
@@ -118,12 +124,14 @@ pub trait Storage {
     /// Adds the fact or replaces its keys.
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
-    /// Remembers that the event carries this request; forgets requests older than 7 days now and then.
+    /// Remembers that the event carries this request; now and then forgets requests older than [`REQUEST_MEMORY_MS`].
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
     fn add_total(&mut self, change: &DayTotal) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
+    /// Takes an event from that list: it has an effect after all.
+    fn release(&mut self, at: &EventRef) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
     /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;

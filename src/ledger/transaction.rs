@@ -5,24 +5,28 @@ use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, Link};
+use crate::domain::time::MAX_MS;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use super::Context;
+use super::apply::{Steps, place};
 use super::job::{Answer, Job, Refusal};
 use super::settings::Settings;
 use super::state::{Interner, OpenStay, Staged, State, TotalChange};
 use super::storage::{DayTotal, EventRef, Storage};
 
 /// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
+///
+/// What writes returns the storage's error and not this, so that nothing can be refused once it has written.
 #[derive(Debug)]
 pub enum Stop<E> {
     Refused(Refusal),
     Storage(E),
 }
 
-impl<E> From<Refusal> for Stop<E> {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl<E> From<E> for Stop<E> {
+    fn from(error: E) -> Self {
+        Self::Storage(error)
     }
 }
 
@@ -47,8 +51,10 @@ pub struct Transaction<'a, S: Storage> {
     /// Facts of the run being stored that need a refold, and what they concern.
     pub(super) pending: super::refold::Pending,
     storage: &'a mut S,
+    pub(super) steps: Steps,
     begun: bool,
-    wrote: bool,
+    /// Calls that may have changed the storage.
+    writes: u64,
 }
 
 impl<'a, S: Storage> Transaction<'a, S> {
@@ -59,7 +65,10 @@ impl<'a, S: Storage> Transaction<'a, S> {
         storage: &'a mut S,
         now: Now,
         fresh_epoch: Epoch,
+        steps: Steps,
     ) -> Self {
+        // A clock that shows no date must not stop a gate, whose event every central has to be able to read.
+        let now = Now { wall_ms: now.wall_ms.clamp(0, MAX_MS), ..now };
         Self {
             context,
             state,
@@ -69,12 +78,21 @@ impl<'a, S: Storage> Transaction<'a, S> {
             fresh_epoch,
             pending: super::refold::Pending::default(),
             storage,
+            steps,
             begun: false,
-            wrote: false,
+            writes: 0,
         }
     }
 
     pub fn run(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
+        let writes_before = self.writes;
+        let outcome = self.decide(job);
+        let refused = matches!(outcome, Err(Stop::Refused(_)));
+        debug_assert!(!refused || self.writes == writes_before, "a job was refused after it had written");
+        outcome
+    }
+
+    fn decide(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
         match job {
             Job::Open(request) => self.open(&request),
             Job::Close(request) => self.close(&request),
@@ -87,7 +105,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
 
     /// Makes everything durable. Returns what changed, for the state to absorb; `None` if nothing did.
     pub fn finish(mut self) -> Result<Option<Staged>, S::Error> {
-        if !self.wrote {
+        if self.writes == 0 {
             self.abandon();
             return Ok(None);
         }
@@ -129,17 +147,17 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// The storage for reading; begins the transaction at the first use.
-    pub(super) fn read(&mut self) -> Result<&mut S, Stop<S::Error>> {
+    pub(super) fn read(&mut self) -> Result<&mut S, S::Error> {
         if !self.begun {
-            self.storage.begin().map_err(Stop::Storage)?;
+            self.storage.begin()?;
             self.begun = true;
         }
         Ok(self.storage)
     }
 
     /// The storage for writing.
-    pub(super) fn write(&mut self) -> Result<&mut S, Stop<S::Error>> {
-        self.wrote = true;
+    pub(super) fn write(&mut self) -> Result<&mut S, S::Error> {
+        self.writes += 1;
         self.read()
     }
 
@@ -169,23 +187,33 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// Writes an own event at the end of the own log and applies it.
-    pub(super) fn author(&mut self, draft: Draft) -> Result<Fact, Stop<S::Error>> {
+    pub(super) fn author(&mut self, draft: &Draft) -> Result<Fact, Stop<S::Error>> {
+        let (bytes, event) = self.encode(draft, 1)?;
+        Ok(self.append_own(bytes, event)?)
+    }
+
+    /// Writes own events as [`Transaction::author`] does: all of them, or none if one is refused.
+    pub(super) fn author_all(&mut self, drafts: &[Draft]) -> Result<(), Stop<S::Error>> {
+        let encoded: Result<Vec<_>, _> = (1..).zip(drafts).map(|(ahead, draft)| self.encode(draft, ahead)).collect();
+        for (bytes, event) in encoded? {
+            self.append_own(bytes, event)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the own event `ahead` places after the last, and the event as every central will read it.
+    fn encode(&self, draft: &Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
         let log = self.own_log();
-        let seq = self.head(&log).to + 1;
-        let bytes = draft.encode(&log, seq).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        let event = Event {
-            source_central: log.central.as_str().to_owned(),
-            log: log.clone(),
-            seq,
-            hlc: draft.hlc,
-            timestamp_ms: draft.timestamp_ms,
-            skew_ms: draft.skew_ms,
-            event_id: draft.event_id,
-            body: draft.body,
-        };
-        let hash = self.head(&log).hash.extend(&bytes);
-        self.staged.own_log = Some(log.clone());
-        self.append(&EventRef { log, seq }, bytes.into(), hash)?;
+        let bytes = draft.encode(&log, self.head(&log).to + ahead);
+        let encoded = bytes.and_then(|bytes| Ok((Event::parse(&bytes)?, bytes)));
+        let (event, bytes) = encoded.map_err(|error| Stop::Refused(Refusal::Invalid(error.to_string())))?;
+        Ok((bytes.into(), event))
+    }
+
+    fn append_own(&mut self, bytes: EventBytes, event: Event) -> Result<Fact, S::Error> {
+        let hash = self.head(&event.log).hash.extend(&bytes);
+        self.staged.own_log = Some(event.log.clone());
+        self.append(&place(&event), bytes, hash)?;
         let fact = Fact { id: event.fact_id(), event: event.into() };
         self.apply(&fact)?;
         self.refold_pending()?;
@@ -193,37 +221,38 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// Appends an event whose place and hash were checked.
-    pub(super) fn append(&mut self, at: &EventRef, bytes: EventBytes, hash: ChainHash) -> Result<(), Stop<S::Error>> {
+    pub(super) fn append(&mut self, at: &EventRef, bytes: EventBytes, hash: ChainHash) -> Result<(), S::Error> {
         let before = self.head(&at.log);
-        self.write()?.append_event(at, &bytes, hash).map_err(Stop::Storage)?;
+        self.write()?.append_event(at, &bytes, hash)?;
         self.staged.extend_run(&at.log, before, bytes, Head { to: at.seq, hash });
         Ok(())
     }
 
     /// The clock of a new fact about a plate: after every fact held that shares it.
-    pub(super) fn next_hlc(&mut self, plate: &PlateId, stay_hlc: Option<Hlc>) -> Result<Hlc, Stop<S::Error>> {
+    pub(super) fn next_hlc(&mut self, plate: &PlateId, stay_hlc: Option<Hlc>) -> Result<Hlc, S::Error> {
         let wall_ms = self.now.wall_ms;
         if wall_ms > self.staged.max_hlc.ms() {
             return Ok(Hlc::next(wall_ms, None));
         }
-        let mut greatest = stay_hlc.max(self.read()?.greatest_hlc_of_plate(plate).map_err(Stop::Storage)?);
+        let mut greatest = stay_hlc.max(self.read()?.greatest_hlc_of_plate(plate)?);
+        // Those of rows that were corrected to another plate are among the loose ones.
         let loose = self.loose_under(&Link::Plate(plate.clone()))?;
         greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
         Ok(Hlc::next(wall_ms, greatest))
     }
 
     /// Adds a new row of the history, and its part of the digest and the sums.
-    pub(super) fn insert_row(&mut self, row: &StayRow, committed_ms: i64) -> Result<i64, Stop<S::Error>> {
+    pub(super) fn insert_row(&mut self, row: &StayRow, committed_ms: i64) -> Result<i64, S::Error> {
         let own = self.is_own(row);
-        let row_id = self.write()?.insert_stay(row, own, committed_ms).map_err(Stop::Storage)?;
+        let row_id = self.write()?.insert_stay(row, own, committed_ms)?;
         self.staged.digest.add(row.hash());
         Ok(row_id)
     }
 
     /// Replaces a row; `old` is what is stored.
-    pub(super) fn replace_row(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), Stop<S::Error>> {
+    pub(super) fn replace_row(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), S::Error> {
         let now_ms = self.now.wall_ms;
-        self.write()?.update_stay(row_id, new, now_ms).map_err(Stop::Storage)?;
+        self.write()?.update_stay(row_id, new, now_ms)?;
         self.staged.digest.subtract(old.hash());
         self.staged.digest.add(new.hash());
         Ok(())

@@ -137,7 +137,10 @@ where
 }
 
 /// Runs a step that only looks at shared state, so that nothing is half-changed when it panics.
-fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+///
+/// # Errors
+/// The step's, or that it panicked.
+pub fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| Err(format!("a step panicked: {}", text_of(&*panic))))
 }
 

@@ -28,6 +28,7 @@ mod row_steps;
 mod tests;
 
 pub use fact::{Fact, FoldKey};
+pub use fold::guarded;
 pub use links::{Link, links};
 pub use request::{REQUEST_WINDOW_MS, same_request};
 pub use row_steps::{LONG_STAY_MS, MAX_SKEW_MS};

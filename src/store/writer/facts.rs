@@ -7,14 +7,12 @@ use super::Writer;
 use super::transaction::setting_name;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{DayTotal, EventRef, LooseFact, Setting, Summary};
+use crate::ledger::storage::{DayTotal, EventRef, LooseFact, REQUEST_MEMORY_MS, Setting, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
 use crate::store::schema::event_row_of;
 
-/// Requests are remembered at least so long, in ms.
-const REQUEST_MEMORY_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Every so many requests written ...
 const REQUESTS_PER_SWEEP: u32 = 256;
 /// ... the next so many in order of key are looked at and the old ones forgotten: the whole table is gone through once
@@ -152,7 +150,8 @@ impl Writer {
         self.requests.written += 1;
         if self.requests.written >= REQUESTS_PER_SWEEP {
             self.requests.written = 0;
-            self.forget_old_requests(now_ms.saturating_sub(REQUEST_MEMORY_MS))?;
+            // By the earlier of both clocks: neither one that ran ahead nor a history told anew makes recent ones forgotten.
+            self.forget_old_requests(now_ms.min(hlc.ms()).saturating_sub(REQUEST_MEMORY_MS))?;
         }
         Ok(())
     }
@@ -228,6 +227,12 @@ impl Writer {
              DELETE FROM request; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
+        Ok(())
+    }
+
+    pub(super) fn drop_quarantined(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(()) };
+        self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;
         Ok(())
     }
 

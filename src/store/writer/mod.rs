@@ -255,6 +255,10 @@ impl Storage for Writer {
         self.add_quarantined(at, reason)
     }
 
+    fn release(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        self.drop_quarantined(at)
+    }
+
     fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
         self.write_summary(summary)
     }

@@ -1,0 +1,121 @@
+//! What was asked before gets the answer it got before.
+//!
+//! A request is recognised by its id, on every central that holds the event it made. A second press of a button is recognised
+//! from the state of the lot alone (the open stay and who opened it, the last exit and who made it). Both survive a restart.
+
+use std::sync::Arc;
+
+use crate::domain::direction::Direction;
+use crate::domain::event::{Body, Event};
+use crate::domain::stay::REQUEST_WINDOW_MS;
+
+use super::job::{Answer, OpenBarrier, Refusal};
+use super::storage::{Storage, StoredStay};
+use super::transaction::{Stop, Transaction};
+
+/// A second press of the same edge for the same plate within this time is the same press (product rule).
+pub const REPEAT_WINDOW_MS: i64 = 10_000;
+
+impl<S: Storage> Transaction<'_, S> {
+    /// The first answer to a request id.
+    ///
+    /// What `resolve` would take for a repeat must not be authored: its car would have come in by no event at all. So the
+    /// clock the new event would have decides whether the first is recent, as it would there.
+    pub(super) fn answer_of_request(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, Stop<S::Error>> {
+        let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
+        let places = self.read()?.events_of_request(&request.edge_id, request_id)?;
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let mut events: Vec<Arc<Event>> = self.facts_at(&places)?.into_iter().map(|fact| fact.event).collect();
+        events.sort_by_key(|event| (event.hlc, event.fact_id()));
+        let next = self.next_hlc(&request.plate, None)?;
+        let is_recent = |event: &Event| next.ms() - event.hlc.ms() <= REQUEST_WINDOW_MS;
+        match first_of(request, &events).filter(|first| is_recent(first)) {
+            Some(first) => Ok(Some(self.answer_of_event(first)?)),
+            None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),
+            None => Ok(None),
+        }
+    }
+
+    fn answer_of_event(&mut self, event: &Event) -> Result<Answer, S::Error> {
+        let event_id = event.event_id.clone().unwrap_or_default();
+        if let Body::Exit(exit) = &event.body {
+            let (fee, duration) = (exit.fee, exit.duration.clone());
+            return Ok(Answer::Exited { event_id, fee, duration, repeated: true });
+        }
+        let stored = self.read()?.stay(&event_id)?.filter(|stored| stored.row.entry_fact == event.fact_id());
+        let history_id = stored.map_or(0, |stored| stored.row_id);
+        Ok(Answer::Entered { event_id, history_id, repeated: true })
+    }
+
+    /// The answer to the first of two presses of one edge for one plate.
+    pub(super) fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, S::Error> {
+        let here = self.context.central.as_str();
+        if let Some(open) = self.inside(&request.plate) {
+            let same_gate = &*open.entry_central == here && *open.entry_edge == request.edge_id;
+            let same_press = request.direction != Some(Direction::Exit)
+                && same_gate
+                && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(open.committed_ms));
+            return Ok(same_press.then(|| Answer::Entered {
+                event_id: open.stay_id.to_string(),
+                history_id: open.row_id,
+                repeated: true,
+            }));
+        }
+        if request.direction == Some(Direction::Entry) {
+            return Ok(None);
+        }
+        // The clock of an exit is never behind its time, so most entries by state end at the index.
+        let greatest = self.read()?.greatest_hlc_of_plate(&request.plate)?;
+        if greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - REPEAT_WINDOW_MS) {
+            return Ok(None);
+        }
+        let rows = self.read()?.stays_of_plate(&request.plate)?;
+        let pressed = |stored: &&StoredStay| {
+            stored.row.exit.as_ref().is_some_and(|exit| {
+                exit.central == self.context.central.as_str()
+                    && exit.edge_id == request.edge_id
+                    && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(exit.exit_ms))
+            })
+        };
+        let last = rows.iter().filter(pressed).max_by_key(|stored| stored.row.last_hlc);
+        Ok(last.and_then(|stored| {
+            let exit = stored.row.exit.as_ref()?;
+            Some(Answer::Exited {
+                event_id: stored.row.stay_id.clone(),
+                fee: exit.fee,
+                duration: exit.duration.clone(),
+                repeated: true,
+            })
+        }))
+    }
+}
+
+/// The event that counts of those that `request` made, which are in order: each first opens a window, and what falls into it
+/// repeats that one.
+fn first_of<'e>(request: &OpenBarrier, events: &'e [Arc<Event>]) -> Option<&'e Event> {
+    let own = events.iter().map(|event| &**event).filter(|event| is_request_of(request, event));
+    own.fold(None, |first: Option<&Event>, event| match first {
+        Some(first) if event.hlc.ms() - first.hlc.ms() <= REQUEST_WINDOW_MS => Some(first),
+        _ => Some(event),
+    })
+}
+
+/// Whether `event` is what `request` made the first time. A request without a direction may have become either.
+fn is_request_of(request: &OpenBarrier, event: &Event) -> bool {
+    if event.recorded_plate() != Some(&request.plate) {
+        return false;
+    }
+    match &event.body {
+        Body::Entry(entry) => {
+            request.direction != Some(Direction::Exit) && entry.force == request.force && request.fee.is_none()
+        }
+        Body::Exit(exit) => {
+            request.direction != Some(Direction::Entry)
+                && exit.force == request.force
+                && exit.requested_fee == request.fee
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,19 @@
+//! What a gate is answered, rule by rule, by a ledger on a disk in memory. The rules are those of the edges' calls in
+//! docs/http-api.md; times are the site's.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod ledger_support;
+
+#[path = "ledger_gate/closing.rs"]
+mod closing;
+#[path = "ledger_gate/durability.rs"]
+mod durability;
+#[path = "ledger_gate/money.rs"]
+mod money;
+#[path = "ledger_gate/passing.rs"]
+mod passing;
+#[path = "ledger_gate/requests.rs"]
+mod requests;
+#[path = "ledger_gate/runs.rs"]
+mod runs;

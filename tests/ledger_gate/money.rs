@@ -1,0 +1,181 @@
+//! What is paid: the tariff in force, subscriptions, long stays, fees people say.
+
+use parkmesh::domain::event::Body;
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::subscription::Subscription;
+use parkmesh::domain::tariff::Tariff;
+use parkmesh::ledger::job::{Answer, Job, OpenBarrier, Refusal};
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::*;
+
+pub fn subscription(id: &str, plate_text: &str, end_date: &str) -> Subscription {
+    Subscription {
+        id: id.to_owned(),
+        plate_number: plate_text.to_owned(),
+        owner_name: "Nguyễn Văn A".to_owned(),
+        kind: "monthly".to_owned(),
+        status: "active".to_owned(),
+        start_date: "2024-12-01".to_owned(),
+        end_date: end_date.to_owned(),
+        phone: String::new(),
+        note: String::new(),
+    }
+}
+
+fn tariff_of(fee_per_hour: i64) -> Tariff {
+    let mut tariff = Tariff::default();
+    tariff.base.fee_per_hour = Vnd(fee_per_hour);
+    tariff
+}
+
+fn exit_event(central: &mut Central) -> parkmesh::domain::event::Exit {
+    match central.last_event().body {
+        Body::Exit(exit) => exit,
+        other => panic!("no exit: {other:?}"),
+    }
+}
+
+#[test]
+fn a_subscription_is_free_on_its_last_day_and_not_after_it() {
+    for (days, fee) in [(0, 0), (1, 25_000)] {
+        let mut central = Central::new(0);
+        let list = vec![subscription("s1", "29A-123.45", "2024-12-02"), subscription("s2", Q, "2030-01-01")];
+        assert_eq!(central.ask(Job::PutSubscriptions(list)), Ok(Answer::SubscriptionsSet { changed: 2 }));
+        // 23:59 is still that day.
+        central.wait(4 * HOUR_MS + 59 * MINUTE_MS + days * MINUTE_MS - HOUR_MS);
+        central.enters(entry("edge-1", P));
+        central.wait(HOUR_MS);
+        assert_eq!(central.exits(exit("edge-1", P)).1, fee, "{days} minutes after 23:59");
+        let named = (fee == 0).then(|| "s1".to_owned());
+        assert_eq!(exit_event(&mut central).subscription_id, named);
+    }
+}
+
+#[test]
+fn a_list_replaces_the_one_held() {
+    let mut central = Central::new(0);
+    let long = "2030-01-01";
+    let both = vec![subscription("s1", P, long), subscription("s2", Q, long)];
+    central.ask(Job::PutSubscriptions(both.clone())).unwrap();
+    assert_eq!(central.ask(Job::PutSubscriptions(both)), Ok(Answer::SubscriptionsSet { changed: 0 }));
+    assert_eq!(central.ledger.events(), 2);
+    // s1 is for the other plate now, s2 is gone, s3 is new.
+    let next = vec![subscription("s1", Q, long), subscription("s3", "31C11111", long)];
+    assert_eq!(central.ask(Job::PutSubscriptions(next.clone())), Ok(Answer::SubscriptionsSet { changed: 3 }));
+    let mut central = central.restart();
+    assert_eq!(central.ledger.settings().subscriptions().cloned().collect::<Vec<_>>(), next);
+    for (plate_text, fee) in [(P, 25_000), (Q, 0), ("31C11111", 0)] {
+        central.enters(entry("edge-1", plate_text));
+        central.wait(HOUR_MS);
+        assert_eq!(central.exits(exit("edge-1", plate_text)).1, fee, "{plate_text}");
+    }
+    assert_eq!(central.ask(Job::PutSubscriptions(Vec::new())), Ok(Answer::SubscriptionsSet { changed: 2 }));
+    assert!(central.ledger.settings().has_no_subscriptions());
+}
+
+#[test]
+fn a_list_with_an_id_twice_or_one_too_large_changes_nothing() {
+    let long = "2030-01-01";
+    let twice = vec![subscription("s1", P, long), subscription("s2", P, long), subscription("s1", Q, long)];
+    let mut too_large = subscription("s2", P, long);
+    too_large.note = "x".repeat(20_000);
+    for list in [twice, vec![subscription("s1", P, long), too_large]] {
+        let mut central = Central::new(0);
+        assert!(matches!(central.ask(Job::PutSubscriptions(list)), Err(Refusal::Invalid(_))));
+        assert_eq!(central.ledger.events(), 0);
+        assert!(central.ledger.own_log().is_none() && central.ledger.settings().has_no_subscriptions());
+        check(&mut central);
+    }
+}
+
+#[test]
+fn a_stay_over_seven_days_is_charged_only_by_force() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(7 * DAY_MS + 1);
+    for asked in [open("edge-1", P), exit("edge-1", P)] {
+        let Err(Refusal::LongStay(vehicle)) = central.press(asked) else { panic!("charged") };
+        assert_eq!(vehicle.inside.unwrap().fee, Vnd(168 * 25_000));
+    }
+    assert_eq!(central.ledger.events(), 1);
+    assert_eq!(central.exits(forced(exit("edge-1", P))), (stay, 168 * 25_000, "168 giờ 0 phút".to_owned()));
+}
+
+#[test]
+fn a_stay_of_seven_days_or_one_that_is_free_needs_no_force() {
+    let mut central = Central::new(0);
+    central.enters(entry("edge-1", P));
+    central.wait(7 * DAY_MS);
+    assert_eq!(central.exits(exit("edge-1", P)).1, 168 * 25_000);
+    central.ask(Job::PutSubscriptions(vec![subscription("s1", P, "")])).unwrap();
+    central.enters(entry("edge-2", P));
+    central.wait(30 * DAY_MS);
+    assert_eq!(central.exits(exit("edge-2", P)).1, 0);
+}
+
+#[test]
+fn an_exit_names_the_version_of_the_tariff_it_was_charged_by() {
+    let mut central = Central::new(0);
+    let mut charge = |tariff: Option<Tariff>| {
+        let version = tariff.map(|tariff| match central.ask(Job::PutTariff(tariff)) {
+            Ok(Answer::TariffSet { version }) => version,
+            other => panic!("no tariff: {other:?}"),
+        });
+        central.wait(MINUTE_MS);
+        central.enters(entry("edge-1", P));
+        central.wait(HOUR_MS);
+        let (stay, fee, _) = central.exits(exit("edge-1", P));
+        assert_eq!(exit_event(&mut central).tariff_version, version);
+        assert_eq!(central.row(&stay).exit.unwrap().tariff_version, version);
+        (fee, version)
+    };
+    assert_eq!(charge(None), (25_000, None));
+    let (fee, first) = charge(Some(tariff_of(10_000)));
+    assert_eq!(fee, 10_000);
+    // Saved again without a change it stays the version it was.
+    assert_eq!(charge(Some(tariff_of(10_000))), (10_000, first.clone()));
+    let (fee, second) = charge(Some(tariff_of(20_000)));
+    assert!(fee == 20_000 && second != first);
+    check(&mut central);
+}
+
+#[test]
+fn of_two_tariffs_set_in_a_cut_the_later_counts_everywhere() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    second.wait(SECOND_MS);
+    second.ask(Job::PutTariff(tariff_of(20_000))).unwrap();
+    first.ask(Job::PutTariff(tariff_of(10_000))).unwrap();
+    second.hear(&mut first);
+    first.hear(&mut second);
+    assert_eq!(first.ledger.digest(), second.ledger.digest());
+    for central in [&mut first, &mut second] {
+        assert_eq!(central.ledger.settings().tariff().0.base.fee_per_hour, Vnd(20_000));
+    }
+    // What is set knowing it counts, whatever this clock says.
+    first.wait(-HOUR_MS);
+    first.ask(Job::PutTariff(tariff_of(30_000))).unwrap();
+    second.hear(&mut first);
+    assert_eq!(second.ledger.settings().tariff().0.base.fee_per_hour, Vnd(30_000));
+}
+
+#[test]
+fn a_fee_is_only_taken_where_it_means_something() {
+    let fee = |fee: i64, asked: OpenBarrier| OpenBarrier { fee: Some(Vnd(fee)), ..asked };
+    for (why, asked) in [
+        ("without force", fee(1, exit("edge-1", P))),
+        ("negative", forced(fee(-1, exit("edge-1", P)))),
+        ("more than anybody has", forced(fee(Vnd::MAX_FEE.0 + 1, exit("edge-1", P)))),
+        ("of an entry", forced(fee(1, entry("edge-1", P)))),
+        ("of what would be an entry by state", forced(fee(1, open("edge-1", P)))),
+    ] {
+        let mut central = Central::new(0);
+        let refused = central.press(asked);
+        assert!(matches!(refused, Err(Refusal::Field { field: "fee", .. })), "{why}: {refused:?}");
+        assert_eq!(central.ledger.events(), 0);
+    }
+    let mut central = Central::new(0);
+    assert_eq!(central.exits(forced(fee(Vnd::MAX_FEE.0, exit("edge-1", P)))).1, Vnd::MAX_FEE.0);
+    check(&mut central);
+}

@@ -1,0 +1,255 @@
+//! In, out, pressed twice, forced, or a clear no.
+
+use parkmesh::domain::anomaly::Anomaly;
+use parkmesh::domain::direction::Direction;
+use parkmesh::domain::event::Body;
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::row::StayStatus;
+use parkmesh::ledger::job::{Answer, Detection, InsideInfo, Job, OpenBarrier, Refusal, VehicleInfo};
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::*;
+
+#[test]
+fn the_first_press_lets_a_car_in() {
+    let mut central = Central::new(0);
+    let answer = central.press(open("edge-1", P));
+    let stay = format!("central-1_{START_MS}_{P}");
+    assert_eq!(answer, Ok(Answer::Entered { event_id: stay.clone(), history_id: 1, repeated: false }));
+    let row = central.row(&stay);
+    assert_eq!((row.status, row.entry_ms, row.edge_id.as_str()), (StayStatus::In, START_MS, "edge-1"));
+    assert_eq!((row.plate_view.as_str(), row.entry_manual), ("29A-123.45", false));
+    let Body::Entry(entry) = central.last_event().body else { panic!("an entry") };
+    assert_eq!(entry.entry_time, "2024-12-02 19:00:00");
+    check(&mut central);
+}
+
+#[test]
+fn a_later_press_lets_it_out_for_what_the_tariff_says() {
+    let mut central = Central::new(0);
+    let stay = central.enters(open("edge-1", P));
+    central.wait(91 * MINUTE_MS);
+    assert_eq!(central.exits(open("edge-2", P)), (stay.clone(), 50_000, "1 giờ 31 phút".to_owned()));
+    let row = central.row(&stay);
+    let exit = row.exit.unwrap();
+    assert_eq!((row.status, row.collected), (StayStatus::Out, Vnd(50_000)));
+    assert_eq!((exit.edge_id.as_str(), exit.exit_ms), ("edge-2", START_MS + 91 * MINUTE_MS));
+    assert!(!exit.manual && row.anomalies.is_empty());
+    check(&mut central);
+}
+
+#[test]
+fn a_second_press_of_an_entry_gets_the_first_answer_again() {
+    for second in [open("edge-1", P), entry("edge-1", P), forced(entry("edge-1", P))] {
+        for restarted in [false, true] {
+            let mut central = Central::new(0);
+            let stay = central.enters(entry("edge-1", P));
+            central.wait(9_999);
+            if restarted {
+                central = central.restart();
+            }
+            let again = Answer::Entered { event_id: stay, history_id: 1, repeated: true };
+            assert_eq!(central.press(second.clone()), Ok(again), "{second:?} {restarted}");
+            assert_eq!(central.ledger.events(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_second_press_of_an_exit_gets_the_first_answer_again() {
+    for second in [open("edge-1", P), exit("edge-1", P), forced(exit("edge-1", P))] {
+        for restarted in [false, true] {
+            let mut central = Central::new(0);
+            let stay = central.enters(entry("edge-1", P));
+            central.wait(31 * MINUTE_MS);
+            let first = exit("edge-1", P);
+            assert_eq!(central.exits(first), (stay.clone(), 25_000, "0 giờ 31 phút".to_owned()));
+            central.wait(9_999);
+            if restarted {
+                central = central.restart();
+            }
+            let duration = "0 giờ 31 phút".to_owned();
+            let again = Answer::Exited { event_id: stay, fee: Vnd(25_000), duration, repeated: true };
+            assert_eq!(central.press(second.clone()), Ok(again), "{second:?} {restarted}");
+            assert_eq!(central.ledger.events(), 2);
+        }
+    }
+}
+
+#[test]
+fn ten_seconds_later_a_press_is_one_of_its_own() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(10 * SECOND_MS);
+    assert!(matches!(central.press(entry("edge-1", P)), Err(Refusal::AlreadyInside(_))));
+    assert_eq!(central.exits(open("edge-1", P)), (stay.clone(), 0, "0 giờ 0 phút".to_owned()));
+    central.wait(10 * SECOND_MS);
+    assert!(matches!(central.press(exit("edge-1", P)), Err(Refusal::NotInside(_))));
+    assert_ne!(central.enters(open("edge-1", P)), stay);
+}
+
+#[test]
+fn a_press_of_another_edge_is_not_the_same_press() {
+    let mut central = Central::new(0);
+    central.enters(entry("edge-1", P));
+    assert!(matches!(central.press(entry("edge-2", P)), Err(Refusal::AlreadyInside(_))));
+    central.exits(exit("edge-2", P));
+    assert!(matches!(central.press(exit("edge-1", P)), Err(Refusal::NotInside(_))));
+}
+
+#[test]
+fn without_a_direction_a_car_that_just_came_in_is_never_let_out() {
+    for (after_ms, retry_after_s) in [(0, 10), (1, 10), (3_000, 7), (9_001, 1), (9_999, 1)] {
+        let mut central = Central::new(0);
+        let stay = central.enters(open("edge-1", P));
+        central.wait(after_ms);
+        for asked in [open("edge-2", P), forced(open("edge-2", P))] {
+            let Err(Refusal::JustEntered { vehicle, retry_after_s: said }) = central.press(asked) else {
+                panic!("let out after {after_ms} ms")
+            };
+            assert_eq!((said, vehicle.inside.unwrap().stay_id), (retry_after_s, stay.clone()), "after {after_ms} ms");
+        }
+        assert_eq!(central.ledger.events(), 1);
+        central.wait(i64::try_from(retry_after_s).unwrap() * SECOND_MS);
+        assert_eq!(central.exits(open("edge-2", P)).0, stay);
+    }
+}
+
+#[test]
+fn an_entry_heard_late_waits_no_longer_than_since_it_was_made() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    let stay = first.enters(open("edge-1", P));
+    second.wait(8 * SECOND_MS);
+    second.hear(&mut first);
+    second.wait(SECOND_MS);
+    let Err(Refusal::JustEntered { retry_after_s, .. }) = second.press(open("edge-2", P)) else { panic!("let out") };
+    assert_eq!(retry_after_s, 1);
+    second.wait(SECOND_MS);
+    assert_eq!(second.exits(open("edge-2", P)).0, stay);
+}
+
+#[test]
+fn with_a_direction_it_may_leave_at_once() {
+    let mut central = Central::new(0);
+    let stay = central.enters(open("edge-1", P));
+    central.wait(SECOND_MS);
+    assert_eq!(central.exits(exit("edge-1", P)).0, stay);
+}
+
+#[test]
+fn who_is_inside_cannot_come_in_and_who_is_outside_cannot_leave() {
+    let mut central = Central::new(0);
+    let outside = VehicleInfo {
+        plate: plate(P),
+        plate_view: "29A-123.45".to_owned(),
+        camera_type: "car".to_owned(),
+        inside: None,
+        subscription_id: None,
+    };
+    assert_eq!(central.press(exit("edge-1", P)), Err(Refusal::NotInside(outside.clone().into())));
+    let stay_id = central.enters(OpenBarrier { plate_view: Some("29A 12345".to_owned()), ..entry("edge-1", P) });
+    central.wait(31 * MINUTE_MS);
+    let inside = InsideInfo {
+        stay_id,
+        entry_ms: START_MS,
+        entry_central: "central-1".to_owned(),
+        entry_edge: "edge-1".to_owned(),
+        fee: Vnd(25_000),
+        duration: "0 giờ 31 phút".to_owned(),
+    };
+    let inside = VehicleInfo { plate_view: "29A 12345".to_owned(), inside: Some(inside), ..outside };
+    assert_eq!(central.press(entry("edge-2", P)), Err(Refusal::AlreadyInside(inside.clone().into())));
+    let seen = Job::Detect(Detection {
+        plate: plate(P),
+        plate_view: None,
+        camera_type: "car".to_owned(),
+        direction: Some(Direction::Exit),
+    });
+    assert_eq!(central.ask(seen), Ok(Answer::Seen(inside)));
+    assert_eq!(central.ledger.events(), 1);
+}
+
+#[test]
+fn a_forced_entry_replaces_the_open_stay() {
+    let mut central = Central::new(0);
+    let old = central.enters(entry("edge-1", P));
+    central.wait(HOUR_MS);
+    let new = central.enters(forced(entry("edge-2", P)));
+    assert_ne!(new, old);
+    let (old, new) = (central.row(&old), central.row(&new));
+    assert_eq!((old.status, new.status), (StayStatus::LeftUnseen, StayStatus::In));
+    assert!(old.anomalies.contains(&Anomaly::LeftUnseen) && new.anomalies.contains(&Anomaly::ManualOpening));
+    assert!(new.entry_manual && old.collected == Vnd(0));
+    let Body::Entry(entry) = central.last_event().body else { panic!("an entry") };
+    assert_eq!(entry.replaces, Some(old.stay_id));
+    check(&mut central);
+}
+
+#[test]
+fn a_forced_exit_of_a_car_inside_takes_the_fee_it_is_told() {
+    for (fee, taken) in [(Some(Vnd(7_000)), 7_000), (Some(Vnd(0)), 0), (None, 25_000)] {
+        let mut central = Central::new(0);
+        let stay = central.enters(entry("edge-1", P));
+        central.wait(HOUR_MS);
+        let asked = forced(OpenBarrier { fee, ..exit("edge-1", P) });
+        assert_eq!(central.exits(asked), (stay.clone(), taken, "1 giờ 0 phút".to_owned()));
+        let row = central.row(&stay);
+        assert_eq!((row.status, row.collected), (StayStatus::Out, Vnd(taken)));
+        assert!(row.exit.unwrap().manual && row.anomalies.contains(&Anomaly::ManualOpening));
+        let Body::Exit(exit) = central.last_event().body else { panic!("an exit") };
+        assert_eq!((exit.requested_fee, exit.fee), (fee, Vnd(taken)));
+        check(&mut central);
+    }
+}
+
+#[test]
+fn a_forced_exit_of_a_car_nobody_saw_is_a_row_of_its_own() {
+    for (fee, taken) in [(Some(Vnd(30_000)), 30_000), (None, 0)] {
+        let mut central = Central::new(0);
+        let (stay, said, duration) = central.exits(forced(OpenBarrier { fee, ..exit("edge-1", P) }));
+        assert_eq!((said, duration.as_str()), (taken, "0 giờ 0 phút"));
+        let row = central.row(&stay);
+        assert_eq!((row.status, row.collected), (StayStatus::Out, Vnd(taken)));
+        assert!(row.is_exit_alone() && row.anomalies.contains(&Anomaly::ManualOpening));
+        assert_eq!(central.last_event().exit_stay(), None);
+        central.wait(9_999);
+        let again = Answer::Exited { event_id: stay, fee: Vnd(taken), duration, repeated: true };
+        assert_eq!(central.press(forced(exit("edge-1", P))), Ok(again));
+        check(&mut central);
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_changes_neither_ids_nor_order() {
+    let mut central = Central::new(0);
+    let mut stays = vec![central.enters(entry("edge-1", P))];
+    central.wait(HOUR_MS);
+    central.exits(exit("edge-1", P));
+    // Back to the very moment of the first entry.
+    central.wait(-HOUR_MS);
+    stays.push(central.enters(entry("edge-1", P)));
+    central.wait(-HOUR_MS);
+    let (left, fee, duration) = central.exits(exit("edge-2", P));
+    assert_eq!((left, fee, duration.as_str()), (stays[1].clone(), 0, "0 giờ 0 phút"));
+    assert_eq!(central.row(&stays[1]).anomalies.iter().next(), Some(&Anomaly::FeeUncertain));
+    stays.push(central.enters(entry("edge-1", P)));
+    stays.push(central.enters(forced(entry("edge-2", P))));
+    let statuses: Vec<StayStatus> = stays.iter().map(|stay| central.row(stay).status).collect();
+    use StayStatus::{In, LeftUnseen, Out};
+    assert_eq!(statuses, [Out, Out, LeftUnseen, In]);
+    let clocks: Vec<_> = central.facts().iter().map(|fact| fact.event.hlc).collect();
+    assert!(clocks.is_sorted_by(|a, b| a < b), "{clocks:?}");
+    check(&mut central);
+}
+
+#[test]
+fn a_clock_that_shows_no_date_stops_no_gate() {
+    for wall_ms in [i64::MIN, -1, i64::MAX] {
+        let mut central = Central::new(0);
+        central.now_ms = wall_ms;
+        let stay = central.enters(entry("edge-1", P));
+        assert_eq!(central.exits(exit("edge-1", P)).0, stay);
+        check(&mut central);
+    }
+}

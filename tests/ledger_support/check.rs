@@ -1,0 +1,100 @@
+//! What must hold of a central at every moment, held against `resolve` and nothing else.
+
+use std::collections::BTreeMap;
+
+use parkmesh::domain::event::Event;
+use parkmesh::domain::row::{StayRow, StayStatus};
+use parkmesh::domain::stay::{Resolution, resolve};
+use parkmesh::ledger::state::{TotalChange, TotalKey};
+use parkmesh::ledger::storage::EventRef;
+use parkmesh::replication::log::{ChainHash, Head};
+
+use super::Central;
+
+pub fn check(central: &mut Central) {
+    let resolution = resolve(&central.facts());
+    let rows = central.rows();
+    assert_eq!(rows, resolution.rows, "the history is what resolve makes of the facts");
+    check_memory(central, &rows);
+    check_sums(central, &resolution);
+    check_lists(central, &resolution);
+    check_logs(central);
+}
+
+/// Memory is what the disk holds.
+fn check_memory(central: &mut Central, rows: &[StayRow]) {
+    let remembered = central.ledger.inside().map(|(plate, open)| (plate.clone(), open.stay_id.to_string()));
+    let remembered: BTreeMap<_, _> = remembered.collect();
+    let stored = rows.iter().filter(|row| row.status == StayStatus::In);
+    let stored: BTreeMap<_, _> = stored.map(|row| (row.plate_id.clone(), row.stay_id.clone())).collect();
+    assert_eq!(remembered, stored, "memory is what the disk holds");
+    let held = central.ledger.storage_mut().events.len() as u64;
+    assert_eq!(central.ledger.events(), held);
+}
+
+/// The sums of every day and gate are those of the rows that came in and of the takings.
+fn check_sums(central: &mut Central, resolution: &Resolution) {
+    let zone = central.ledger.context().zone.clone();
+    let mut sums: BTreeMap<TotalKey, TotalChange> = BTreeMap::new();
+    for row in &resolution.rows {
+        let came_in = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
+        if came_in && !row.is_exit_alone() {
+            let key = (zone.day(row.entry_ms), row.source_central.clone(), row.edge_id.clone());
+            sums.entry(key).or_default().entries += 1;
+        }
+    }
+    for taking in &resolution.takings {
+        let key = (zone.day(taking.exit_ms), taking.central.clone(), taking.edge_id.clone());
+        let sum = sums.entry(key).or_default();
+        sum.exits += 1;
+        sum.revenue_vnd += taking.fee.0;
+    }
+    assert_eq!(central.ledger.storage_mut().totals, sums);
+}
+
+/// What waits and what has no effect is listed, and nothing else is.
+fn check_lists(central: &mut Central, resolution: &Resolution) {
+    let storage = central.ledger.storage_mut();
+    let place = |id: &parkmesh::domain::ids::FactId| id.to_string();
+    let name = |at: &EventRef| format!("{}/{}", at.log, at.seq);
+    let waiting: Vec<String> = storage.loose.values().filter(|fact| fact.waiting).map(|fact| name(&fact.at)).collect();
+    let mut expected: Vec<String> = resolution.waiting.iter().map(place).collect();
+    expected.sort();
+    let mut waiting = waiting;
+    waiting.sort();
+    assert_eq!(waiting, expected, "what waits is known to wait");
+
+    let mut expected: BTreeMap<String, Option<String>> =
+        resolution.quarantined.iter().map(|(id, reason)| (place(id), Some(reason.clone()))).collect();
+    for (at, (bytes, _)) in &storage.events {
+        let has_effect = Event::parse(bytes).is_ok_and(|event| {
+            let unknown = matches!(event.body, parkmesh::domain::event::Body::Unknown { .. });
+            event.log == at.log && event.seq == at.seq && !unknown
+        });
+        if !has_effect {
+            expected.insert(name(at), None);
+        }
+    }
+    let listed: Vec<String> = storage.quarantined.keys().map(name).collect();
+    let mut listed = listed;
+    listed.sort();
+    assert_eq!(listed, expected.keys().cloned().collect::<Vec<_>>(), "what has no effect is listed");
+    for (at, reason) in &storage.quarantined {
+        assert!(expected[&name(at)].as_ref().is_none_or(|expected| expected == reason), "{reason}");
+    }
+}
+
+/// Every log is held as a prefix with its chain.
+fn check_logs(central: &mut Central) {
+    let heads = central.heads();
+    assert_eq!(heads, central.ledger.storage_mut().heads);
+    let mut held: BTreeMap<_, (u64, ChainHash)> = BTreeMap::new();
+    for (at, (bytes, hash)) in &central.ledger.storage_mut().events {
+        let (to, chain) = held.entry(at.log.clone()).or_insert_with(|| (0, ChainHash::genesis(&at.log)));
+        *to += 1;
+        *chain = chain.extend(bytes);
+        assert_eq!((at.seq, *hash), (*to, *chain));
+    }
+    let held: BTreeMap<_, _> = held.into_iter().map(|(log, (to, hash))| (log, Head { to, hash })).collect();
+    assert_eq!(heads, held);
+}
