@@ -196,7 +196,8 @@ fn measure_f1() -> Outcome<()> {
     Ok(())
 }
 
-fn main() -> Outcome<()> {
+/// Also run by `ratios`, as a process of its own.
+pub fn main() -> Outcome<()> {
     // cargo passes --bench along.
     let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
     measure_f1()?;

@@ -1,6 +1,7 @@
 //! What the product reaches beside what the machine can do, measured in one run and shown as ratios.
 //!
-//! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--history ROWS] [--catch-up 100000]`
+//! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--events 1000000]
+//! [--history ROWS] [--catch-up 100000]`
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
 //! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
@@ -24,6 +25,8 @@ mod mesh;
 mod one;
 mod outside;
 mod table;
+#[path = "../yardstick.rs"]
+mod yardstick;
 
 use std::time::Duration;
 
@@ -37,6 +40,8 @@ pub struct Plan {
     pub run_for: Duration,
     /// Cars inside for the second load.
     pub inside: u64,
+    /// Events after which memory is looked at.
+    pub events: u64,
     /// Rows of history for the third; 0: left out, since making them takes minutes.
     pub history_rows: u64,
     /// Events missed by a central that was away.
@@ -53,6 +58,10 @@ fn main() {
         hello::serve(arguments[at + 1].parse().expect("an address")).expect("it serves");
         return;
     }
+    if arguments.iter().any(|argument| argument == "--yardstick") {
+        yardstick::main().expect("the yardsticks");
+        return;
+    }
     if !arguments.iter().any(|argument| argument == "--run") {
         println!("ratios: measures for some minutes; run it with --run");
         return;
@@ -60,6 +69,7 @@ fn main() {
     let plan = Plan {
         run_for: Duration::from_secs(value("--seconds", 10)),
         inside: value("--inside", 100_000),
+        events: value("--events", 1_000_000),
         history_rows: value("--history", 0),
         catch_up: value("--catch-up", 100_000),
     };

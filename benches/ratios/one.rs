@@ -45,11 +45,11 @@ pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     let measured = format!("{best:.0}/s with {} inside", plan.inside);
     table.line("rate with cars inside / empty", &measured, best / empty.answers_per_s(), Bar::AtLeast(0.95));
     let mut events = empty.answers() + full.answers() + again.answers() + plan.inside as f64;
-    while events < 1_000_000.0 {
+    while events < plan.events as f64 {
         events += drive(&central, &[], plan).answers();
     }
     table.line(
-        "resident memory after 1 M events, MiB",
+        "resident memory after many events, MiB",
         &format!("{events:.0} events"),
         rss_mib(central.pid()),
         Bar::AtMost(60.0),
