@@ -57,7 +57,7 @@ enum Command {
     Serve,
     /// Check the database of a central that does not run: file, chains, rows, and that the history is what its events give
     Verify,
-    /// Make the history anew from the events, of a central that does not run
+    /// Make the history anew from the events, of a central that does not run; needs its settings (--config)
     Rebuild,
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
@@ -94,7 +94,11 @@ fn main() -> ExitCode {
     match cli.command {
         None | Some(Command::Serve) => serve(cli),
         Some(Command::Verify) => maintain(cli, check),
-        Some(Command::Rebuild) => maintain(cli, make_anew),
+        // Whose rows are its own is in the settings, so for this they have to be there.
+        Some(Command::Rebuild) => {
+            let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
+            maintain(Cli { config: Some(config), ..cli }, make_anew)
+        }
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
     }

@@ -116,3 +116,12 @@ fn a_central_does_not_start_on_half_a_history() {
     assert_eq!(run(&central, "rebuild").0, 0);
     central.start();
 }
+
+#[test]
+fn a_rebuild_without_settings_is_refused_since_they_say_whose_rows_are_its_own() {
+    let central = with_history();
+    let mut call = std::process::Command::new(env!("CARGO_BIN_EXE_parkmesh"));
+    call.env_remove("PARKMESH_CONFIG").arg("rebuild").arg("--data-dir").arg(central.data_directory());
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert_eq!(call.current_dir(elsewhere.path()).output().unwrap().status.code(), Some(78));
+}

@@ -58,7 +58,6 @@ fn refuses(central: &Central, code: i32, words: &[&str]) {
 }
 
 #[test]
-#[ignore = "until rebuild and verify are there"]
 fn help_is_worth_reading_and_wrong_usage_is_64() {
     let program = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));
