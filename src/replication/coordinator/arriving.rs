@@ -16,7 +16,7 @@ impl Coordinator {
             return;
         }
         if let Some(link) = self.links.get_mut(peer) {
-            link.last_event_ms = now.mono_ms;
+            link.stirred_ms = now.mono_ms;
         }
         let log = run.log.clone();
         let durable = held.head_or_empty(&log);

@@ -20,8 +20,9 @@ pub(super) const IDLE_STOP_MS: u64 = 10 * 60 * 1_000;
 const AVOID_MS: u64 = 60 * 1_000;
 const MAX_AVOID_MS: u64 = 60 * 60 * 1_000;
 
-/// Even the only source is not asked again sooner than this after it disappointed, in ms.
-const ONLY_SOURCE_PAUSE_MS: u64 = 1_000;
+/// Even if nobody else is left, a source is not asked again sooner than this part of the time it is avoided: 1 s at
+/// first, a minute at most.
+const PAUSE_PART: u64 = 60;
 
 /// What a linked peer announced.
 #[derive(Debug, Clone, Copy)]
@@ -156,9 +157,9 @@ impl LogState {
             .offers
             .iter()
             .filter(|(peer, offer)| **peer != source.peer && !self.forked.contains(*peer) && offer.mark_to > received)
-            .map(|(_, offer)| offer.mark_ms)
+            .map(|(peer, offer)| (offer.mark_ms + STALL_MS).max(self.ready_at_ms(peer)))
             .min()?;
-        Some(overtaken_ms.max(source.since_ms) + STALL_MS)
+        Some(overtaken_ms.max(source.since_ms + STALL_MS))
     }
 
     /// When the source is given up because nothing happens in the log.
@@ -172,6 +173,13 @@ impl LogState {
         let for_ms = self.avoided.get(peer).map_or(AVOID_MS, |avoided| avoided.next_ms);
         let next_ms = (for_ms * 2).min(MAX_AVOID_MS);
         self.avoided.insert(peer.clone(), Avoided { since_ms: now_ms, until_ms: now_ms + for_ms, next_ms });
+    }
+
+    /// When a peer may be asked again if nobody better is left.
+    fn ready_at_ms(&self, peer: &CentralId) -> u64 {
+        self.avoided
+            .get(peer)
+            .map_or(0, |avoided| avoided.since_ms + (avoided.until_ms - avoided.since_ms) / PAUSE_PART)
     }
 
     fn is_avoided(&self, now_ms: u64, peer: &CentralId) -> bool {
@@ -194,11 +202,11 @@ impl LogState {
         if let Some(at_ms) = self.retry_at_ms.filter(|at_ms| *at_ms > now_ms) {
             return Choice::Wait(WaitReason::CommitFailed, Some(at_ms));
         }
-        let pause_ms = self.avoided.get(best.peer).map(|avoided| avoided.since_ms + ONLY_SOURCE_PAUSE_MS);
-        match pause_ms.filter(|at_ms| *at_ms > now_ms) {
-            Some(at_ms) => Choice::Wait(WaitReason::SourceAvoided, Some(at_ms)),
-            None => Choice::Take(best.peer.clone()),
+        let ready_at_ms = self.ready_at_ms(best.peer);
+        if ready_at_ms > now_ms {
+            return Choice::Wait(WaitReason::SourceAvoided, Some(ready_at_ms));
         }
+        Choice::Take(best.peer.clone())
     }
 
     /// Something of what was queued is durable.

@@ -1,1 +1,438 @@
 //! The rules of the coordinator, each by what it wants done.
+
+use super::status::{Wait, WaitReason};
+use super::*;
+use crate::domain::ids::Epoch;
+use crate::replication::log::{ChainHash, EventBytes, Run};
+use crate::wire::frame::Refusal;
+
+const IDLE_MS: u64 = 10 * 60 * 1_000;
+
+/// A coordinator under test (of central `c0`), the clock and the disk.
+struct Rig {
+    coordinator: Coordinator,
+    now: Now,
+    held: Have,
+}
+
+impl Rig {
+    /// Linked with these peers: `c1` by socket 1 and so on.
+    fn linked(peers: &[u64]) -> Self {
+        let now = Now { mono_ms: 5_000, wall_ms: 0 };
+        let mut rig = Self { coordinator: Coordinator::new(), now, held: Have::default() };
+        for peer in peers {
+            rig.report(*peer, PeerReport::LinkUp { link: SocketId(*peer) });
+        }
+        rig
+    }
+
+    fn report(&mut self, peer: u64, report: PeerReport) -> Vec<String> {
+        self.coordinator.report(self.now, &self.held, &id(peer), report);
+        self.take()
+    }
+
+    fn has(&mut self, peer: u64, log: &LogId, to: u64) -> Vec<String> {
+        let head = head(log, to);
+        self.report(peer, PeerReport::Has { link: SocketId(peer), log: log.clone(), head })
+    }
+
+    fn run(&mut self, peer: u64, log: &LogId, after: u64, to: u64) -> Vec<String> {
+        self.send(peer, run(log, after, to), true)
+    }
+
+    fn send(&mut self, peer: u64, run: Run, current: bool) -> Vec<String> {
+        self.report(peer, PeerReport::Run { link: SocketId(peer), run, current })
+    }
+
+    fn commit(&mut self, log: &LogId, to: u64) -> Vec<String> {
+        self.held.set(log, head(log, to));
+        self.coordinator.committed(self.now, &self.held, log, head(log, to));
+        self.take()
+    }
+
+    fn fail(&mut self, log: &LogId) -> Vec<String> {
+        self.coordinator.store_failed(self.now, &self.held, log);
+        self.take()
+    }
+
+    /// Waits, ticking whenever it is asked for.
+    fn pass(&mut self, ms: u64) -> Vec<String> {
+        let until_ms = self.now.mono_ms + ms;
+        let mut outputs = Vec::new();
+        let mut ticks = 0;
+        while let Some(at_ms) = self.coordinator.next_wakeup_ms().filter(|at_ms| *at_ms <= until_ms) {
+            ticks += 1;
+            assert!(ticks < 1_000, "spins");
+            self.now.mono_ms = self.now.mono_ms.max(at_ms);
+            self.coordinator.tick(self.now, &self.held);
+            outputs.extend(self.take());
+        }
+        self.now.mono_ms = until_ms;
+        outputs
+    }
+
+    fn wait_of(&self, log: &LogId) -> Option<Wait> {
+        self.coordinator.status(&self.held).into_iter().find(|status| status.log == *log)?.waits
+    }
+
+    /// The outputs in short: `c1 follow 2@3`, `store 2: 3..5`.
+    fn take(&mut self) -> Vec<String> {
+        let short = |output| match output {
+            CoordinatorOutput::ToPeer { peer, link, command } => {
+                assert_eq!(id(link.0), peer, "for the link in use");
+                match command {
+                    PeerCommand::Follow { log, from } => format!("{peer} follow {}@{}", log.epoch.0, from.to),
+                    PeerCommand::Unfollow { log } => format!("{peer} unfollow {}", log.epoch.0),
+                    PeerCommand::Acknowledge { log, head } => format!("{peer} ack {}@{}", log.epoch.0, head.to),
+                }
+            }
+            CoordinatorOutput::Store(run) => {
+                assert!(run.chain_holds(), "only whole runs are stored");
+                format!("store {}: {}..{}", run.log.epoch.0, run.after, run.head().to)
+            }
+            CoordinatorOutput::StartNewEpoch { log } => format!("new epoch after {}", log.epoch.0),
+            CoordinatorOutput::Alarm(alarm) => format!("alarm {}", alarm.name()),
+        };
+        self.coordinator.take_outputs().into_iter().map(short).collect()
+    }
+}
+
+fn id(peer: u64) -> CentralId {
+    format!("c{peer}").parse().unwrap()
+}
+
+/// A log of the central `c{author}`.
+fn log_of(author: u64, epoch: u64) -> LogId {
+    LogId { central: id(author), epoch: Epoch(epoch) }
+}
+
+fn events(after: u64, to: u64) -> Vec<EventBytes> {
+    (after + 1..=to).map(|n| format!(r#"{{"n":{n}}}"#).into()).collect()
+}
+
+fn head(log: &LogId, to: u64) -> Head {
+    let hash = events(0, to).iter().fold(Head::empty(log).hash, |hash, event| hash.extend(event));
+    Head { to, hash }
+}
+
+fn run(log: &LogId, after: u64, to: u64) -> Run {
+    let (prev, hash) = (head(log, after).hash, head(log, to).hash);
+    Run { log: log.clone(), after, prev, events: events(after, to), hash }
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_log_is_followed_where_more_of_it_is_held() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(9, 5);
+    assert_eq!(rig.has(1, &log, 3), ["c1 follow 5@0"]);
+    assert_eq!(rig.has(2, &log, 9), NOTHING, "one source is enough");
+    assert_eq!(rig.run(1, &log, 0, 3), ["store 5: 0..3"]);
+    assert_eq!(rig.commit(&log, 3), ["c1 ack 5@3"]);
+    assert_eq!(rig.run(1, &log, 3, 4), ["store 5: 3..4"], "live");
+}
+
+#[test]
+fn it_moves_to_the_author_once_the_author_has_more() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(2, 5);
+    rig.has(1, &log, 3);
+    rig.run(1, &log, 0, 3);
+    assert_eq!(rig.has(2, &log, 3), NOTHING, "no more than was received");
+    rig.commit(&log, 3);
+    assert_eq!(rig.has(2, &log, 4), ["c1 unfollow 5", "c2 follow 5@3"]);
+    assert_eq!(rig.has(1, &log, 9), NOTHING, "and stays there");
+}
+
+#[test]
+fn only_what_is_durable_is_acknowledged() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 9);
+    assert_eq!(rig.run(1, &log, 0, 2), ["store 5: 0..2"]);
+    assert_eq!(rig.run(1, &log, 2, 4), ["store 5: 2..4"], "runs queue up without waiting");
+    assert_eq!(rig.run(1, &log, 1, 3), ["c1 ack 5@0"], "of a duplicate what is held, and that is nothing yet");
+    assert_eq!(rig.commit(&log, 2), ["c1 ack 5@2"]);
+    assert_eq!(rig.run(1, &log, 2, 4), ["c1 ack 5@2"]);
+    assert_eq!(rig.coordinator.counters().duplicates, 2);
+}
+
+#[test]
+fn a_run_that_overlaps_adds_what_is_new() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 9);
+    rig.run(1, &log, 0, 4);
+    assert_eq!(rig.run(1, &log, 2, 6), ["store 5: 4..6"]);
+}
+
+#[test]
+fn a_gap_ends_the_subscription_and_the_source_is_avoided_for_a_minute_doubling() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(1, 5);
+    rig.has(2, &log, 8);
+    assert_eq!(rig.has(1, &log, 9), ["c2 unfollow 5", "c1 follow 5@0"]);
+    assert_eq!(rig.run(1, &log, 3, 5), ["c1 unfollow 5", "c2 follow 5@0"]);
+    rig.run(2, &log, 0, 8);
+    rig.commit(&log, 8);
+    // It is avoided as long as another one holds as much.
+    let mut to = 8;
+    for seconds in [60, 120] {
+        for second in 0..seconds {
+            to += 1;
+            rig.has(2, &log, to);
+            assert_eq!(rig.has(1, &log, to), NOTHING, "{second} s of {seconds}");
+            rig.run(2, &log, to - 1, to);
+            rig.commit(&log, to);
+            assert_eq!(rig.pass(1_000), NOTHING);
+        }
+        to += 1;
+        rig.has(2, &log, to);
+        assert_eq!(rig.has(1, &log, to), ["c2 unfollow 5", format!("c1 follow 5@{}", to - 1).as_str()]);
+        assert_eq!(rig.run(1, &log, to + 3, to + 4)[0], "c1 unfollow 5");
+        rig.run(2, &log, to - 1, to);
+        rig.commit(&log, to);
+    }
+}
+
+#[test]
+fn the_only_source_is_asked_again_after_a_pause() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 9);
+    for pause_ms in [1_000, 2_000, 4_000] {
+        assert_eq!(rig.run(1, &log, 3, 5), ["c1 unfollow 5"]);
+        assert_eq!(rig.wait_of(&log).unwrap().reason, WaitReason::SourceAvoided);
+        assert_eq!(rig.pass(pause_ms - 1), NOTHING);
+        assert_eq!(rig.pass(1), ["c1 follow 5@0"]);
+    }
+    assert_eq!(rig.coordinator.counters().gaps, 3);
+}
+
+#[test]
+fn damaged_events_raise_an_alarm_and_are_not_stored() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 3);
+    rig.has(2, &log, 3);
+    let mut damaged = run(&log, 0, 2);
+    damaged.events[1] = "{}".into();
+    assert_eq!(rig.send(1, damaged, true), ["alarm broken_run", "c1 unfollow 5", "c2 follow 5@0"]);
+    assert_eq!(rig.run(2, &log, 0, 3), ["store 5: 0..3"]);
+}
+
+#[test]
+fn a_fork_stops_the_log_between_the_two_and_nowhere_else() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(9, 5);
+    rig.has(1, &log, 2);
+    rig.run(1, &log, 0, 2);
+    rig.commit(&log, 2);
+    let other_chain = Head { to: 2, hash: ChainHash([7; 32]) };
+    let report = PeerReport::Has { link: SocketId(1), log: log.clone(), head: other_chain };
+    assert_eq!(rig.report(1, report.clone()), ["alarm log_forked", "c1 unfollow 5"]);
+    assert_eq!(rig.report(1, report), NOTHING, "one alarm");
+    assert_eq!(rig.has(1, &log, 3), NOTHING);
+    assert_eq!(rig.wait_of(&log).unwrap().reason, WaitReason::Forked);
+    assert_eq!(rig.has(2, &log, 3), ["c2 follow 5@2"]);
+    assert_eq!(rig.has(1, &log_of(9, 6), 3), ["c1 follow 6@0"], "other logs go on");
+
+    // Seen in a run, in a refusal, or by the side that serves.
+    let mut rig = Rig::linked(&[1, 2, 3]);
+    rig.has(1, &log, 3);
+    rig.has(2, &log, 3);
+    rig.has(3, &log, 3);
+    rig.run(1, &log, 0, 1);
+    let mut forked = run(&log, 1, 3);
+    forked.prev = ChainHash([7; 32]);
+    forked.hash = forked.events.iter().fold(forked.prev, |hash, event| hash.extend(event));
+    assert_eq!(rig.send(1, forked, true), ["alarm log_forked", "c1 unfollow 5", "c2 follow 5@1"]);
+    let (link, refusal, held) = (SocketId(2), Refusal::Diverged, head(&log, 3));
+    let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
+    assert_eq!(rig.report(2, refused), ["alarm log_forked", "c3 follow 5@1"]);
+    let forked = PeerReport::Forked { link: SocketId(3), log: log.clone(), seq: 1 };
+    assert_eq!(rig.report(3, forked), ["alarm log_forked", "c3 unfollow 5"]);
+}
+
+#[test]
+fn a_source_that_was_overtaken_for_a_second_is_left() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(9, 5);
+    rig.has(1, &log, 3);
+    rig.has(2, &log, 4);
+    assert_eq!(rig.pass(999), NOTHING);
+    assert_eq!(rig.pass(1), ["c1 unfollow 5", "c2 follow 5@0"]);
+    assert_eq!(rig.coordinator.counters().stalls, 1);
+    // When all are silent each is tried in turn, less and less often.
+    let turns = rig.pass(120_000).len() / 2;
+    assert!((5..=10).contains(&turns), "{turns}");
+}
+
+#[test]
+fn a_source_that_keeps_up_or_is_busy_is_not_left() {
+    let log = log_of(9, 5);
+    // What the other announced came in time; it announces more all the time.
+    let mut rig = Rig::linked(&[1, 2]);
+    rig.has(1, &log, 1);
+    for to in 1..50 {
+        rig.has(2, &log, to);
+        assert_eq!(rig.pass(900), NOTHING, "{to}");
+        rig.run(1, &log, to - 1, to);
+        rig.commit(&log, to);
+    }
+    // Its link is busy with another log.
+    let mut rig = Rig::linked(&[1, 2]);
+    let busy = log_of(9, 6);
+    rig.has(1, &log, 3);
+    rig.has(1, &busy, 100);
+    rig.has(2, &log, 3);
+    for to in 1..9 {
+        assert_eq!(rig.pass(700), NOTHING);
+        rig.run(1, &busy, to - 1, to);
+        rig.commit(&busy, to);
+    }
+    assert_eq!(rig.pass(1_000), ["c1 unfollow 5", "c2 follow 5@0"]);
+    // What it sent waits for our own commit, of this log or another.
+    for slow in [log.clone(), busy] {
+        let mut rig = Rig::linked(&[1, 2]);
+        rig.has(1, &log, 3);
+        rig.has(2, &log, 4);
+        rig.has(1, &slow, 9);
+        rig.run(1, &slow, 0, 1);
+        assert_eq!(rig.pass(10_000), NOTHING, "{slow}");
+        rig.commit(&slow, 1);
+        assert_eq!(rig.pass(999), NOTHING, "a commit may be what it waited for");
+        assert_eq!(rig.pass(500), ["c1 unfollow 5", format!("c2 follow 5@{}", rig.held.to(&log)).as_str()]);
+    }
+}
+
+#[test]
+fn eight_logs_catch_up_on_a_link_at_a_time() {
+    let mut rig = Rig::linked(&[1]);
+    let logs: Vec<LogId> = (0..20).map(|epoch| log_of(9, epoch)).collect();
+    let follows: usize = logs.iter().map(|log| rig.has(1, log, 2).len()).sum();
+    assert_eq!(follows, MAX_CATCHING_UP);
+    assert_eq!(rig.wait_of(&logs[12]), Some(Wait { reason: WaitReason::LinkBusy, since_mono_ms: rig.now.mono_ms }));
+    assert_eq!(rig.run(1, &logs[0], 0, 1), ["store 0: 0..1"], "not there yet");
+    assert_eq!(rig.run(1, &logs[0], 1, 2), ["store 0: 1..2", "c1 follow 8@0"]);
+    for log in &logs[1..] {
+        rig.run(1, log, 0, 2);
+    }
+    assert!(logs.iter().all(|log| rig.commit(log, 2).len() == 1), "all are followed at the head now");
+}
+
+#[test]
+fn what_a_failed_commit_dropped_is_asked_for_again_from_the_durable_head() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 9);
+    rig.run(1, &log, 0, 2);
+    rig.run(1, &log, 2, 4);
+    rig.commit(&log, 2);
+    assert_eq!(rig.fail(&log), ["c1 unfollow 5"]);
+    assert_eq!(rig.fail(&log), NOTHING, "the failure of a later run is the same one");
+    assert_eq!(rig.wait_of(&log).unwrap().reason, WaitReason::CommitFailed);
+    assert_eq!(rig.send(1, run(&log, 4, 6), false), NOTHING, "what was under way does not fit any more");
+    assert_eq!(rig.pass(499), NOTHING);
+    assert_eq!(rig.pass(1), ["c1 follow 5@2"]);
+    rig.run(1, &log, 2, 3);
+    rig.fail(&log);
+    assert_eq!(rig.pass(999), NOTHING, "with back-off");
+    assert_eq!(rig.pass(1), ["c1 follow 5@2"]);
+    rig.run(1, &log, 2, 3);
+    rig.commit(&log, 3);
+    rig.run(1, &log, 3, 4);
+    rig.fail(&log);
+    assert_eq!(rig.pass(500), ["c1 follow 5@3"], "which a success ends");
+}
+
+#[test]
+fn the_own_current_log_is_never_followed() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(0, 5);
+    rig.coordinator.set_own_log(rig.now, &rig.held, Some(log.clone()));
+    rig.commit(&log, 3);
+    assert_eq!(rig.has(1, &log, 3), NOTHING);
+    assert_eq!(rig.has(1, &log, 4), ["alarm own_log_ahead", "new epoch after 5"]);
+    assert_eq!(rig.has(1, &log, 5), NOTHING, "once");
+    assert_eq!(rig.send(1, run(&log, 3, 4), true), NOTHING);
+    rig.coordinator.set_own_log(rig.now, &rig.held, Some(log_of(0, 6)));
+    assert_eq!(rig.take(), ["c1 follow 5@3"], "what it forgot comes back from its peers");
+
+    let mut rig = Rig::linked(&[1]);
+    rig.coordinator.set_own_log(rig.now, &rig.held, Some(log.clone()));
+    rig.commit(&log, 3);
+    let forked = PeerReport::Forked { link: SocketId(1), log, seq: 3 };
+    assert_eq!(rig.report(1, forked), ["alarm log_forked", "new epoch after 5"]);
+}
+
+#[test]
+fn a_log_in_which_nothing_happens_is_given_up_until_it_is_announced() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 1);
+    rig.run(1, &log, 0, 1);
+    rig.commit(&log, 1);
+    rig.pass(IDLE_MS - 1_000);
+    rig.run(1, &log, 1, 2);
+    rig.commit(&log, 2);
+    assert_eq!(rig.pass(IDLE_MS - 1), NOTHING);
+    assert_eq!(rig.pass(1), ["c1 unfollow 5"]);
+    assert!(rig.coordinator.status(&rig.held).is_empty());
+    assert_eq!(rig.coordinator.next_wakeup_ms(), None);
+    assert_eq!(rig.has(1, &log, 3), ["c1 follow 5@2"]);
+}
+
+#[test]
+fn a_late_run_that_fits_is_taken() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(2, 5);
+    rig.has(1, &log, 3);
+    rig.has(2, &log, 3);
+    assert_eq!(rig.send(1, run(&log, 1, 2), false), NOTHING, "a gap of a stopped subscription is nobody's fault");
+    assert_eq!(rig.send(1, run(&log, 0, 2), false), ["store 5: 0..2"]);
+    assert_eq!(rig.run(2, &log, 0, 3), ["store 5: 2..3"]);
+    assert_eq!(rig.commit(&log, 3), ["c2 ack 5@3"]);
+}
+
+#[test]
+fn a_link_that_ends_is_replaced_by_another_source() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 5);
+    rig.has(2, &log, 4);
+    rig.run(1, &log, 0, 2);
+    let down = PeerReport::LinkDown { link: SocketId(1), reason: String::new() };
+    assert_eq!(rig.report(1, down.clone()), ["c2 follow 5@2"], "from what was received, not only what is durable");
+    assert_eq!(rig.report(1, down), NOTHING);
+    assert_eq!(rig.has(1, &log, 9), NOTHING, "what an old link still says is void");
+}
+
+#[test]
+fn a_source_that_does_not_hold_what_it_announced_is_avoided() {
+    let mut rig = Rig::linked(&[1, 2]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 5);
+    rig.has(2, &log, 4);
+    let (link, refusal, held) = (SocketId(1), Refusal::NotHeld, head(&log, 0));
+    let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
+    assert_eq!(rig.report(1, refused), ["c2 follow 5@0"]);
+}
+
+#[test]
+fn every_wait_says_what_for_and_since_when() {
+    let mut rig = Rig::linked(&[1]);
+    let log = log_of(1, 5);
+    rig.has(1, &log, 2);
+    let since_mono_ms = rig.now.mono_ms;
+    rig.pass(300);
+    assert_eq!(rig.wait_of(&log), Some(Wait { reason: WaitReason::Source, since_mono_ms }));
+    rig.run(1, &log, 0, 1);
+    let since_mono_ms = rig.now.mono_ms;
+    rig.pass(200);
+    rig.run(1, &log, 1, 2);
+    assert_eq!(rig.wait_of(&log), Some(Wait { reason: WaitReason::Commit, since_mono_ms }));
+    rig.commit(&log, 2);
+    assert_eq!(rig.wait_of(&log), None);
+}
