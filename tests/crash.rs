@@ -13,6 +13,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -187,8 +188,17 @@ fn check(history: &Snapshot, told: &Told) {
     }
 }
 
-/// What an operator would ask the database.
+/// The database is whole: chains, projection and digest, and the SQL an operator would ask.
 fn verify(central: &Central) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));
+    let output = command
+        .args(["verify", "--config"])
+        .arg(central.config_file())
+        .arg("--data-dir")
+        .arg(central.data_directory())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let database = rusqlite::Connection::open(central.database()).unwrap();
     let twice = "SELECT COUNT(*) FROM (SELECT event_id FROM history GROUP BY event_id HAVING COUNT(*) > 1)";
     assert_eq!(database.query_row(twice, [], |row| row.get::<_, i64>(0)).unwrap(), 0);

@@ -265,7 +265,8 @@ async fn show(watch: &mut Watch, clock: &SiteClock, weather: &RefCell<String>) {
                 // Up to the first line of the table before, and clear from there.
                 print!("\x1b[{drawn_lines}A\x1b[J");
             }
-            print!("{text}");
+            // Longer lines are cut at the edge of the window: wrapped ones would not be counted.
+            print!("\x1b[?7l{text}\x1b[?7h");
             drawn_lines = text.lines().count();
             // A terminal that is gone is no reason to stop.
             let _ = io::stdout().flush();
