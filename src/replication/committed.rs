@@ -72,3 +72,41 @@ impl PartialEq for CommittedRun {
         self.0.run == other.0.run
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_pieces_of_a_run_are_the_run(sizes in prop::collection::vec(1..40_000_usize, 1..60), after in 0..1_000_u64) {
+            let log = "c1/00000000000000aa".parse().unwrap();
+            let prev = Head::empty(&log).hash;
+            let events: Vec<_> = sizes.iter().map(|size| "x".repeat(*size).into()).collect();
+            let hash = events.iter().fold(prev, |hash, event: &crate::replication::log::EventBytes| hash.extend(event));
+            let run = Run { log, after, prev, events, hash };
+            let pieces = CommittedRun::pieces(run.clone());
+            let mut head = Head { to: after, hash: prev };
+            let mut events = Vec::new();
+            for piece in &pieces {
+                let piece = piece.run();
+                prop_assert!(piece.after == head.to && piece.prev == head.hash && piece.chain_holds());
+                prop_assert!(!piece.events.is_empty() && piece.bytes() <= MAX_RUN_BYTES);
+                head = piece.head();
+                events.extend(piece.events.iter().cloned());
+            }
+            prop_assert_eq!((head, events), (run.head(), run.events));
+        }
+    }
+
+    #[test]
+    fn the_body_is_made_once_and_shared() {
+        let log = "c1/00000000000000aa".parse().unwrap();
+        let prev = Head::empty(&log).hash;
+        let run = CommittedRun::new(Run { log, after: 0, prev, events: vec!["{}".into()], hash: prev.extend("{}") });
+        let other = run.clone();
+        assert!(std::ptr::eq(run.body(), other.body()));
+    }
+}

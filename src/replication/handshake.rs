@@ -100,3 +100,48 @@ impl HelloRefusal {
 pub fn is_refusal(error_code: &str) -> bool {
     [code::VERSION, code::IDENTITY, code::DUPLICATE_CENTRAL_ID, code::SELF_CONNECTION].contains(&error_code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(central: &str, instance: u64) -> Identity {
+        Identity { central: central.parse().unwrap(), instance: Instance(instance) }
+    }
+
+    #[test]
+    fn one_common_version_is_enough() {
+        let own = identity("c1", 1);
+        for (min, max, good) in [(1, 1, true), (1, 9, true), (0, 1, true), (2, 9, false), (0, 0, false), (9, 1, false)]
+        {
+            let hello = Hello { versions: Versions { min, max }, ..identity("c2", 2).hello(0) };
+            let refusal = HelloRefusal::Version { theirs: hello.versions };
+            assert_eq!(own.check(&hello), if good { Ok(()) } else { Err(refusal) }, "{min}..={max}");
+        }
+    }
+
+    #[test]
+    fn ourselves_our_double_and_strangers_are_told_apart() {
+        let own = identity("c1", 1);
+        let c2 = "c2".parse().unwrap();
+        assert_eq!(own.check_peer(&c2, &identity("c2", 2).hello(0)), Ok(()));
+        assert_eq!(own.check(&identity("c1", 1).hello(0)), Err(HelloRefusal::SelfConnection));
+        let double = HelloRefusal::DuplicateCentralId("c1".parse().unwrap());
+        assert_eq!(own.check(&identity("c1", 2).hello(0)), Err(double));
+        let found = "c3".parse().unwrap();
+        let stranger = HelloRefusal::Identity { expected: c2.clone(), found };
+        assert_eq!(own.check_peer(&c2, &identity("c3", 3).hello(0)), Err(stranger));
+    }
+
+    #[test]
+    fn after_a_refusal_trying_again_soon_is_pointless() {
+        let refusals = [
+            HelloRefusal::Version { theirs: VERSIONS },
+            HelloRefusal::NotConfigured("c1".parse().unwrap()),
+            HelloRefusal::SelfConnection,
+            HelloRefusal::DuplicateCentralId("c1".parse().unwrap()),
+        ];
+        assert!(refusals.iter().all(|refusal| is_refusal(&refusal.frame().code)));
+        assert!(!is_refusal(HelloRefusal::HelloExpected.code()), "a slow start is no refusal");
+    }
+}

@@ -110,3 +110,47 @@ fn first_bytes(hasher: Sha256) -> BucketDigest {
     let (first, _) = digest.split_at(8);
     BucketDigest(first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ids::Epoch;
+    use crate::replication::log::ChainHash;
+
+    fn have() -> impl Strategy<Value = Have> {
+        let head = (1..4_u64, 0..2_u8).prop_map(|(to, hash)| Head { to, hash: ChainHash([hash; 32]) });
+        // Few buckets, so that they are shared.
+        let log = (0..3_u64, 0..4_u64)
+            .prop_map(|(bucket, low)| LogId { central: "c1".parse().unwrap(), epoch: Epoch(bucket << 56 | low) });
+        prop::collection::btree_map(log, head, 0..10).prop_map(|heads| heads.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_buckets_that_differ_are_found(a in have(), b in have()) {
+            let found = a.differing_buckets(&b.digests());
+            prop_assert_eq!(&found, &b.differing_buckets(&a.digests()));
+            for bucket in (0..=255).map(Bucket) {
+                let only = BTreeSet::from([bucket]);
+                let same = a.in_buckets(&only).eq(b.in_buckets(&only));
+                prop_assert_eq!(found.contains(&bucket), !same);
+            }
+        }
+
+        #[test]
+        fn what_was_set_is_held(mut have in have(), other in have()) {
+            for (log, head) in other.iter() {
+                have.set(log, head);
+                prop_assert_eq!(have.head(log), Some(head));
+            }
+            prop_assert_eq!(have.events(), have.iter().map(|(_, head)| head.to).sum::<u64>());
+            for (log, _) in other.iter() {
+                have.set(log, Head::empty(log));
+                prop_assert_eq!(have.head(log), None, "a log without events is not held");
+                prop_assert_eq!(have.head_or_empty(log), Head::empty(log));
+            }
+        }
+    }
+}

@@ -42,7 +42,7 @@ struct Link {
 #[derive(Debug)]
 pub struct Coordinator {
     own_log: Option<LogId>,
-    /// The own log a new epoch was asked for, until there is one.
+    /// The own log that a new epoch was asked for instead of.
     abandoned: Option<LogId>,
     links: BTreeMap<CentralId, Link>,
     logs: BTreeMap<LogId, LogState>,
@@ -71,10 +71,14 @@ impl Coordinator {
         }
     }
 
-    /// The log this process authors, once it has one: it is never followed. An abandoned one is from then on.
+    /// The log this process authors, once it has one: it is never followed. One that was abandoned is from then on, even
+    /// if a commit that was under way names it once more.
     pub fn set_own_log(&mut self, now: Now, held: &Have, log: Option<LogId>) {
+        let log = log.filter(|log| self.abandoned.as_ref() != Some(log));
+        if log == self.own_log {
+            return;
+        }
         let before = std::mem::replace(&mut self.own_log, log);
-        self.abandoned = None;
         for log in [before, self.own_log.clone()].into_iter().flatten() {
             self.settle(now, held, &log);
         }

@@ -357,14 +357,20 @@ fn the_own_current_log_is_never_followed() {
     assert_eq!(rig.has(1, &log, 4), ["alarm own_log_ahead", "new epoch after 5"]);
     assert_eq!(rig.has(1, &log, 5), NOTHING, "once");
     assert_eq!(rig.send(1, run(&log, 3, 4), true), NOTHING);
-    rig.coordinator.set_own_log(rig.now, &rig.held, Some(log_of(0, 6)));
+    rig.coordinator.set_own_log(rig.now, &rig.held, None);
     assert_eq!(rig.take(), ["c1 follow 5@3"], "what it forgot comes back from its peers");
+    rig.coordinator.set_own_log(rig.now, &rig.held, Some(log));
+    assert_eq!(rig.take(), NOTHING, "a commit under way may name it once more");
+    let next = log_of(0, 6);
+    rig.coordinator.set_own_log(rig.now, &rig.held, Some(next.clone()));
+    assert_eq!(rig.has(1, &next, 1), ["alarm own_log_ahead", "new epoch after 6"]);
 
+    let log = log_of(0, 7);
     let mut rig = Rig::linked(&[1]);
     rig.coordinator.set_own_log(rig.now, &rig.held, Some(log.clone()));
     rig.commit(&log, 3);
     let forked = PeerReport::Forked { link: SocketId(1), log, seq: 3 };
-    assert_eq!(rig.report(1, forked), ["alarm log_forked", "new epoch after 5"]);
+    assert_eq!(rig.report(1, forked), ["alarm log_forked", "new epoch after 7"]);
 }
 
 #[test]

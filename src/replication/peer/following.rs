@@ -9,9 +9,18 @@ use crate::replication::log::Head;
 use crate::replication::now::Now;
 use crate::wire::frame::{Frame, SyncRequest};
 
+/// One subscription.
+#[derive(Debug, Clone, Copy)]
+struct Sub {
+    number: u64,
+    /// Up to where it was acknowledged. Saying it again would tell nothing: whatever the peer sent of it before it heard
+    /// of this was acknowledged by it too.
+    acked: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Following {
-    subs: BTreeMap<LogId, u64>,
+    subs: BTreeMap<LogId, Sub>,
     /// Never used twice on a link, so that a late frame of a stopped subscription is known as one.
     last_sub: u64,
 }
@@ -22,31 +31,32 @@ impl Following {
         self.last_sub += 1;
         let request = SyncRequest { sub: self.last_sub, log: log.clone(), after: from.to, hash: from.hash };
         out.send(now, socket, &Frame::SyncRequest(request));
-        self.subs.insert(log, self.last_sub);
+        self.subs.insert(log, Sub { number: self.last_sub, acked: 0 });
     }
 
     /// `false`: the log was not followed.
     pub(super) fn unfollow(&mut self, now: Now, socket: SocketId, log: &LogId, out: &mut Out) -> bool {
         let Some(sub) = self.subs.remove(log) else { return false };
-        out.send(now, socket, &Frame::SyncStop { sub });
+        out.send(now, socket, &Frame::SyncStop { sub: sub.number });
         true
     }
 
     pub(super) fn unfollow_all(&mut self, now: Now, socket: SocketId, out: &mut Out) {
         for sub in std::mem::take(&mut self.subs).into_values() {
-            out.send(now, socket, &Frame::SyncStop { sub });
+            out.send(now, socket, &Frame::SyncStop { sub: sub.number });
         }
     }
 
-    pub(super) fn acknowledge(&self, now: Now, socket: SocketId, log: &LogId, head: Head, out: &mut Out) {
-        if let Some(sub) = self.subs.get(log) {
-            out.send(now, socket, &Frame::SyncAck { sub: *sub, head });
+    pub(super) fn acknowledge(&mut self, now: Now, socket: SocketId, log: &LogId, head: Head, out: &mut Out) {
+        if let Some(sub) = self.subs.get_mut(log).filter(|sub| head.to > sub.acked) {
+            sub.acked = head.to;
+            out.send(now, socket, &Frame::SyncAck { sub: sub.number, head });
         }
     }
 
     /// Whether the subscription still stands.
     pub(super) fn is_current(&self, log: &LogId, sub: u64) -> bool {
-        self.subs.get(log) == Some(&sub)
+        self.subs.get(log).is_some_and(|standing| standing.number == sub)
     }
 
     /// The peer ended the subscription. `false`: it did not stand any more.

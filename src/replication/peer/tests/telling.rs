@@ -61,6 +61,8 @@ fn what_we_acknowledge_needs_no_announcement() {
     rig.command(PeerCommand::Acknowledge { log: log(A), head: rig.head(A, 4) });
     let outputs = rig.take();
     assert_eq!(frames(&outputs, 1), [Frame::SyncAck { sub: 1, head: rig.head(A, 4) }]);
+    rig.command(PeerCommand::Acknowledge { log: log(A), head: rig.head(A, 4) });
+    assert!(rig.take().is_empty(), "once");
 
     rig.command(PeerCommand::Unfollow { log: log(A) });
     let outputs = rig.take();
