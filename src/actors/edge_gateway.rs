@@ -104,7 +104,7 @@ pub async fn submit(
         return Err(EdgeError::Busy);
     };
     let (reply, outcome) = oneshot::channel();
-    gateway.addr().do_send(Submit { request, reply, permit });
+    gateway.do_send(Submit { request, reply, permit });
     match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(EdgeError::Refused),
         Ok(Err(_closed)) => Err(EdgeError::OutcomeUnknown),

@@ -62,6 +62,7 @@ fn serve(shared: &Arc<Shared>, around: &Surroundings, listener: TcpListener) -> 
             .configure(routes::configure)
     })
     .workers(workers)
+    .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_TIMEOUT_S)

@@ -1,6 +1,6 @@
 //! What gates call: detection, barrier open, barrier close. Decode, hand to the gateway, show the answer.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::domain::time::SiteZone;
 use crate::ledger::job::Answer;
 
 /// Another way to send `request_id`.
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /api/edge/barrier/open`: an entry or an exit, committed when this answers.
 pub async fn open(
@@ -24,11 +24,11 @@ pub async fn open(
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
     let mut open: OpenRequest = body::parse(&bytes)?;
-    if let Some(key) = request.headers().get(IDEMPOTENCY_KEY) {
-        let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY, "only printable ASCII"))?;
+    if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
+        let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY.as_str(), "only printable ASCII"))?;
         match &open.request_id {
             Some(id) if id != key => {
-                return Err(ApiError::bad_field(IDEMPOTENCY_KEY, "differs from request_id in the body"));
+                return Err(ApiError::bad_field(IDEMPOTENCY_KEY.as_str(), "differs from request_id in the body"));
             }
             _ => open.request_id = Some(key.to_owned()),
         }

@@ -14,6 +14,8 @@ use crate::actors::db_writer::{AskSettings, Decide};
 use crate::domain::subscription;
 use crate::domain::tariff::Tariff;
 use crate::ledger::job::{Answer, Job};
+use crate::ops::clock::is_behind;
+use crate::store::error::StoreError;
 use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
 
 /// Longest search text, in characters: a plate has 12.
@@ -131,6 +133,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     let shared = &worker.shared;
     let config = shared.config();
     let today = Today::of(shared);
+    let clock = shared.clock;
     let cameras: Vec<Value> = config
         .edges
         .iter()
@@ -144,7 +147,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
             "time_zone": config.site.time_zone.name(),
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": shared.started.elapsed().as_secs(),
-            "time": config.site.time_zone.local_text(shared.clock.now_ms()),
+            "time": config.site.time_zone.local_text(clock.now_ms()),
             "can_commit": shared.writer_view.failure().is_none(),
             "broken_config": shared.broken_config,
             "open": !config.listen_ip().is_loopback(),
@@ -152,6 +155,10 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     });
     answer(shared, move |reader| {
         let mut status = frame;
+        let newest = newest_own_ms(reader)?;
+        if let Some(central) = status.get_mut("central").and_then(Value::as_object_mut) {
+            central.insert("clock_behind".into(), is_behind(clock.now_ms(), newest).into());
+        }
         if let Some(fields) = status.as_object_mut() {
             fields.insert("success".into(), true.into());
             fields.insert("parking".into(), json!(today.stats(reader)?));
@@ -241,7 +248,7 @@ impl Today {
         }
     }
 
-    fn stats(&self, reader: &mut Reader) -> Result<Stats, crate::store::error::StoreError> {
+    fn stats(&self, reader: &mut Reader) -> Result<Stats, StoreError> {
         let day = reader.stats(&self.day)?;
         Ok(Stats {
             vehicles_in_parking: self.cars_inside,
@@ -252,10 +259,16 @@ impl Today {
     }
 }
 
+/// The newest entry, if it was stamped here.
+fn newest_own_ms(reader: &mut Reader) -> Result<Option<i64>, StoreError> {
+    let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
+    Ok(newest.rows.first().filter(|row| row.sync_status == "LOCAL").map(|row| row.entry_ms))
+}
+
 /// Asks a reader; its thread also writes the JSON, so that a long page does not hold up this worker.
 async fn answer<T: Serialize>(
     shared: &Shared,
-    question: impl FnOnce(&mut Reader) -> Result<T, crate::store::error::StoreError> + Send + 'static,
+    question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<HttpResponse, ApiError> {
     let written = shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&value))).await;
     match written {

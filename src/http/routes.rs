@@ -1,7 +1,7 @@
 //! Every route of a central on one screen. What each takes and answers: docs/http-api.md.
 
-use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
-use actix_web::{HttpResponse, Resource, ResponseError, Route, web};
+use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
+use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
 use super::{edges, health, p2p, pages, parking};
@@ -43,6 +43,11 @@ pub fn configure(app: &mut ServiceConfig) {
     // For tests of supervision; without the fault switch it answers as if it were not there.
     app.service(resource("/api/test/panic").route(post().to(health::panic)));
     app.default_service(to(|| async { ApiError::no_such_path().error_response() }));
+}
+
+/// GET, and HEAD with it, which monitoring likes.
+fn get() -> Route {
+    route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 fn handlers(path: &str) -> Vec<Route> {

@@ -8,6 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The environment variable that replaces the machine's clock.
 pub const CLOCK_VARIABLE: &str = "PARKMESH_CLOCK";
 
+/// 2025-12-01 UTC. Nothing this program does happened before it was written: a clock that says so is wrong.
+const EARLIEST_MS: i64 = 1_764_547_200_000;
+
+/// Stamps run ahead of the clock by some ms where several cars come at once.
+const TOLERANCE_MS: i64 = 2_000;
+
+/// Whether a clock that shows `now_ms` is behind: before the program was written, or before what was already stamped here.
+#[must_use]
+pub fn is_behind(now_ms: i64, newest_own_ms: Option<i64>) -> bool {
+    now_ms < EARLIEST_MS || newest_own_ms.is_some_and(|newest| newest > now_ms.saturating_add(TOLERANCE_MS))
+}
+
 /// Why [`CLOCK_VARIABLE`] is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{CLOCK_VARIABLE} is '<origin_wall_ms>,<anchor_unix_ms>,<speed>' with a speed above 0; got {0:?}")]
@@ -108,6 +120,14 @@ mod tests {
         assert_eq!(clock.at(499), 999_400);
         assert!(clock.is_injected());
         assert!(!Clock::machine().is_injected());
+    }
+
+    #[test]
+    fn a_clock_is_behind_the_program_or_its_own_stamps() {
+        assert!(is_behind(0, None));
+        assert!(!is_behind(EARLIEST_MS, None));
+        assert!(is_behind(EARLIEST_MS, Some(EARLIEST_MS + TOLERANCE_MS + 1)));
+        assert!(!is_behind(EARLIEST_MS, Some(EARLIEST_MS + TOLERANCE_MS)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 const PERIOD_MS = 2000;
 const ROWS = 8;
+// Clocks further apart than this are wrong.
+const MOST_SKEW_S = 60;
 
 const texts = { vi: {}, en: {} };
 let language = localStorage.getItem("language") === "en" ? "en" : "vi";
@@ -86,9 +88,13 @@ function warnings(view) {
   if (view === null) return found;
   const { status, p2p } = view;
   if (!status.central.can_commit) found.push(["bad", text("no_commit")]);
+  if (status.central.clock_behind) found.push(["bad", text("clock_behind")]);
   if (status.central.broken_config) found.push(["bad", text("broken_config", { reason: status.central.broken_config })]);
+  for (const peer of p2p.peers) {
+    const skew = Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000);
+    if (skew > MOST_SKEW_S) found.unshift(["bad", text("skew", { n: number(skew), peer: peer.peer_id })]);
+  }
   if (p2p.listen_error) found.push(["bad", text("p2p_port", { reason: p2p.listen_error })]);
-  for (const alarm of p2p.alarms ?? []) found.push(["bad", alarm.text ?? String(alarm)]);
   if (status.central.open) found.push(["wait", text("open")]);
   return found;
 }
