@@ -4,7 +4,7 @@
 //! history), half exits (an event and a change of a row), with the indices of the history, in the best way known: prepared
 //! statements, WAL, synchronous=FULL, rare checkpoints. `F1`: one synced commit of one small row.
 //!
-//! Run it right beside what it is compared with: `cargo bench --bench yardstick [-- <seconds per figure>]`.
+//! A figure is a line `yardstick <name> <group> <value> <unit>`, which `ratios` reads. Run it right beside what it is compared with: `cargo bench --bench yardstick [-- <seconds per figure>]`.
 
 use std::time::{Duration, Instant};
 
@@ -173,7 +173,8 @@ fn measure_g(group: usize, lasting: Duration) -> Outcome<()> {
     let (elapsed, cpu) = (start.elapsed().as_secs_f64(), (cpu_time() - cpu_before).as_secs_f64());
     #[expect(clippy::cast_precision_loss, reason = "a count of events of some seconds")]
     let events = (traffic.events - before) as f64;
-    println!("G({group}) = {:.0} events/s ({:.1} us of processor per event)", events / elapsed, cpu * 1e6 / events);
+    println!("yardstick G {group} {:.0} events/s", events / elapsed);
+    println!("  processor: {:.1} us per event", cpu * 1e6 / events);
     Ok(())
 }
 
@@ -192,7 +193,7 @@ fn measure_f1() -> Outcome<()> {
     }
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    println!("F1 = {:.3} ms", median.as_secs_f64() * 1e3);
+    println!("yardstick F1 1 {:.0} us", median.as_secs_f64() * 1e6);
     Ok(())
 }
 

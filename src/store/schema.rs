@@ -82,7 +82,9 @@ CREATE TABLE history(
   last_hlc          INTEGER NOT NULL,
   -- In the newest row of a plate: nothing of that plate in an older row is later than this.
   plate_hlc         INTEGER NOT NULL,
-  committed_ms      INTEGER NOT NULL
+  committed_ms      INTEGER NOT NULL,
+  -- Keeps the place an exit will take, so that it fits into the page of its entry; NULL from then on.
+  room_for_exit     BLOB
 ) STRICT;
 CREATE INDEX history_plate ON history(plate_id);
 CREATE INDEX history_entry ON history(entry_ms);

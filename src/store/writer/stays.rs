@@ -345,7 +345,7 @@ macro_rules! set_ending {
          superseded_by = ?7, anomalies = ?8, confirm_event = ?9, exit_event = ?10, exit_time = ?11, \
          exit_camera_name = ?12, exit_confidence = ?13, exit_source = ?14, duration = ?15, fee = ?16, exit_ms = ?17, \
          exit_central = ?18, exit_edge = ?19, exit_manual = ?20, entry_unknown = ?21, tariff_version = ?22, \
-         subscription_id = ?23"
+         subscription_id = ?23, room_for_exit = iif(?10 IS NULL, room_for_exit, NULL)"
     };
 }
 
@@ -357,13 +357,15 @@ macro_rules! set_beginning {
     };
 }
 
+/// An exit usually adds some 110 bytes to a row: `room_for_exit` keeps that much free until then.
 const INSERT: &str = "INSERT INTO history(id, created_at, updated_at, status, last_hlc, collected, confirmed_ms, \
     superseded_by, anomalies, confirm_event, exit_event, exit_time, exit_camera_name, exit_confidence, exit_source, \
     duration, fee, exit_ms, exit_central, exit_edge, exit_manual, entry_unknown, tariff_version, subscription_id, \
     plate_id, plate_view, entry_time, entry_camera_name, entry_confidence, entry_source, event_id, source_central, \
-    edge_id, camera_type, entry_ms, entry_manual, entry_event, sync_status, plate_hlc, committed_ms) \
+    edge_id, camera_type, entry_ms, entry_manual, entry_event, sync_status, plate_hlc, committed_ms, \
+    room_for_exit) \
     VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)";
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, iif(?10 IS NULL, zeroblob(112), NULL))";
 
 /// A row whose entry is as it was, and whose clock does not go back.
 const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= ?4");
