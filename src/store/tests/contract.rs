@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::event::{Body, Draft, Entry};
 use crate::ledger::memory::MemoryStorage;
-use crate::ledger::storage::{Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
+use crate::ledger::storage::{
+    Loaded, LooseFact, REQUEST_MEMORY_MS, Setting, SettingKind, Storage, StoredStay, Summary,
+};
 
 const STAYS: u8 = 12;
 
@@ -309,10 +311,10 @@ fn changes_outside_a_transaction_are_refused() {
 }
 
 #[test]
-fn requests_of_the_last_seven_days_are_found_and_older_ones_are_forgotten_in_time() {
+fn recent_requests_are_kept_and_those_past_their_time_are_forgotten_by_and_by() {
     let mut disk = Disk::new();
     let now_ms = Writer::wall_ms();
-    let old = Hlc::new(now_ms - 8 * 24 * 3600 * 1000).unwrap();
+    let old = Hlc::new(now_ms - REQUEST_MEMORY_MS - 3_600_000).unwrap();
     let recent = Hlc::new(now_ms).unwrap();
     disk.write(|writer| {
         for seq in 1..=600 {
