@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Arbiter};
+use actix::{Addr, Arbiter};
 use log::{error, info, warn};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Su
 use crate::config::file::Loaded;
 use crate::http::api;
 use crate::http::p2p_server;
-use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, StopServing, bind};
+use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::ledger::{Context, Ledger};
@@ -171,8 +171,7 @@ impl App {
         supervise::spawn(disk::watch(free, low, metrics));
 
         let listening = Listening::default();
-        let front = Front::new(api::role(shared.clone(), around.clone()), listening.clone());
-        let api = front.start();
+        let api = front(&around, api::role(shared.clone(), around.clone()), &listening).await?;
         for participant in [
             Participant { name: "db_writer", verify: None, changed: writer.recipient() },
             Participant {
@@ -184,7 +183,7 @@ impl App {
             keeper.addr().do_send(Concerns(participant));
         }
         let entrance = PeerEntrance { registry: mesh.registry.clone(), encoder: frame_encoder(view.clone(), clock) };
-        let p2p = Front::new(p2p_server::role(entrance), p2p_listening).start();
+        let p2p = front(&around, p2p_server::role(entrance), &p2p_listening).await?;
         keeper.addr().do_send(Concerns(Participant {
             name: "p2p",
             verify: Some((p2p.clone().recipient(), p2p.clone().recipient())),
@@ -253,6 +252,12 @@ impl App {
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");
     }
+}
+
+/// The owner of a server, on this thread. What it holds cannot be built twice, so its panic would be fatal.
+async fn front(around: &Surroundings, role: Role, listening: &Listening) -> Result<Addr<Front>, ArbiterGone> {
+    let (name, listening) = (format!("{}_server", role.name), listening.clone());
+    supervise::start_once(&Arbiter::current(), around, name, move || Front::new(role, listening)).await
 }
 
 fn register_faults(

@@ -171,7 +171,8 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
         return Err(SaveRefused::NotSaved);
     }
     kept.current.send_replace(new.clone());
-    let names: Vec<String> = saved.changes.iter().map(|kind| format!("{kind:?}")).collect();
+    let names: Vec<String> =
+        saved.changes.iter().map(|kind| json!(kind).as_str().unwrap_or_default().to_owned()).collect();
     info!(event = "config_saved", version = saved.version.as_str(), changes = names.join(",").as_str(); "settings saved and in force");
     let changed = ConfigChanged { old, new, changes: Arc::new(changes) };
     for participant in &participants {
