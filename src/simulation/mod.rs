@@ -174,6 +174,8 @@ mod tests {
         for kind in faults::KINDS {
             assert!(report.faults.get(kind.name()).is_some_and(|count| *count > 0), "no {} in {report:?}", kind.name());
         }
+        assert!(report.relinked_after_ms <= 6_000, "{report:?}");
+        assert!(report.idle_wakeups_per_s <= 20, "a timer of each link and nothing else: {report:?}");
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl<'a> World<'a> {
             return central.held_up.push(event);
         }
         match event {
-            Event::Wake { central, life } if self.lives(central, life) => {
+            Event::Wake { central, life } if self.lives(central, life) && self.wants_to_wake(central) => {
                 self.wakeups += 1;
                 let at_once = self.wakeups_now.entry(central).or_default();
                 *at_once += 1;
@@ -256,6 +256,11 @@ impl<'a> World<'a> {
 
     fn lives(&self, central: usize, life: u64) -> bool {
         self.centrals.get(central).is_some_and(|central| central.alive && central.life == life)
+    }
+
+    /// Whether the timer is still set; an earlier one may have taken its place.
+    fn wants_to_wake(&self, central: usize) -> bool {
+        self.centrals.get(central).and_then(|central| central.wake_at_ms).is_some_and(|at_ms| at_ms <= self.now_ms)
     }
 
     pub(super) fn schedule(&mut self, at_ms: u64, event: Event) {
