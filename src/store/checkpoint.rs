@@ -30,12 +30,13 @@ const REST_PAGES: u32 = 400;
 const FORCED_PAGES: u32 = 10_000;
 /// Where a reader keeps the log from starting over, it is tried again after so many more pages.
 const RETRY_PAGES: u32 = 500;
-/// A forced copy waits for readers and for the thread's pass: shortly at first ...
+/// A forced copy waits for readers, and for the thread's pass to end: shortly at first ...
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// ... from so many pages (51 MiB) on for longer ...
+/// ... from so many pages (51 MiB) on for longer, and for the thread as long as its disk takes ...
 const URGENT_PAGES: u32 = 13_000;
 const URGENT_WAIT: Duration = Duration::from_secs(1);
-/// ... and beyond the bound not at all: another program is reading, and gates go on.
+const LONGEST_PASS: Duration = Duration::from_secs(30);
+/// ... and beyond the bound for readers not at all: another program is reading, and gates go on.
 const MAX_PAGES: u32 = 16_288;
 /// A failing thread tries again after this.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +52,8 @@ struct Progress {
     life: u64,
     /// The thread is asked for passes, or at one.
     passing: bool,
+    /// The writer waits for the end of the pass that is under way.
+    writer_waits: bool,
     /// The writer tries again when so many pages are written.
     retry_at: u32,
     failing: bool,
@@ -60,7 +63,10 @@ struct Progress {
 #[derive(Debug, Default)]
 struct Shared {
     progress: Mutex<Progress>,
+    /// The thread has something to do.
     wake: Condvar,
+    /// The thread is done, or gives way.
+    rested: Condvar,
 }
 
 impl Shared {
@@ -78,7 +84,7 @@ impl Shared {
             progress.retry_at = 0;
         }
         progress.written = pages;
-        if !progress.passing && progress.written - progress.copied >= PASS_PAGES {
+        if !progress.passing && progress.written.saturating_sub(progress.copied) >= PASS_PAGES {
             progress.passing = true;
             self.wake.notify_one();
         }
@@ -123,7 +129,7 @@ impl Checkpointer {
     pub(super) fn make_room(&self, writer: &Connection) {
         let worth_it = {
             let progress = self.shared.progress();
-            let rest = progress.written - progress.copied;
+            let rest = progress.written.saturating_sub(progress.copied);
             progress.written >= PASS_PAGES.max(progress.retry_at) && !progress.passing && rest <= REST_PAGES
         };
         if worth_it {
@@ -140,13 +146,14 @@ impl Checkpointer {
             }
             progress.written
         };
-        let wait = match written {
-            ..URGENT_PAGES => FIRST_WAIT,
-            URGENT_PAGES..MAX_PAGES => URGENT_WAIT,
-            MAX_PAGES.. => Duration::ZERO,
+        let (for_thread, for_readers) = match written {
+            ..URGENT_PAGES => (FIRST_WAIT, FIRST_WAIT),
+            URGENT_PAGES..MAX_PAGES => (LONGEST_PASS, URGENT_WAIT),
+            MAX_PAGES.. => (LONGEST_PASS, Duration::ZERO),
         };
         let started = Instant::now();
-        let waits = writer.busy_timeout(wait);
+        self.wait_for_thread(for_thread);
+        let waits = writer.busy_timeout(for_readers);
         self.copy_as_writer(writer, "RESTART");
         let restored = writer.busy_timeout(super::writer::BUSY_TIMEOUT);
         let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -154,6 +161,18 @@ impl Checkpointer {
         if let Err(error) = waits.and(restored) {
             log::warn!(event = "checkpoint_failed", error:% = error; "cannot copy the write-ahead log into the database");
         }
+    }
+
+    /// Lets the thread end the pass it is at, and keeps it from the next.
+    fn wait_for_thread(&self, at_most: Duration) {
+        let mut progress = self.shared.progress();
+        progress.writer_waits = true;
+        let (mut progress, _) = self
+            .shared
+            .rested
+            .wait_timeout_while(progress, at_most, |progress| progress.passing && !progress.failing)
+            .unwrap_or_else(PoisonError::into_inner);
+        progress.writer_waits = false;
     }
 
     fn copy_as_writer(&self, writer: &Connection, mode: &str) {
@@ -233,16 +252,21 @@ fn run(connection: &Connection, shared: &Shared) {
             Ok(Some(copied)) if progress.life == life => {
                 let before = progress.copied;
                 progress.copied = copied.min(progress.written).max(before);
-                let rest = progress.written - progress.copied;
+                let rest = progress.written.saturating_sub(progress.copied);
                 // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
-                progress.passing = rest > REST_PAGES && progress.copied > before;
+                progress.passing = rest > REST_PAGES && progress.copied > before && !progress.writer_waits;
             }
             Ok(_) => progress.passing = false,
             Err(_) => {
+                shared.rested.notify_all();
                 let (mut after, _) =
                     shared.wake.wait_timeout(progress, FAILURE_PAUSE).unwrap_or_else(PoisonError::into_inner);
                 after.passing = false;
+                continue;
             }
+        }
+        if !progress.passing {
+            shared.rested.notify_all();
         }
     }
 }
