@@ -1,7 +1,7 @@
 //! The settings of one central: model, checks, file.
 //!
 //! [`model::Config`] is always whole and valid: it is made by [`read::config`] (a file or a request), [`merge::merge`]
-//! (a request over what is in force) or [`model::Config::standalone`], and nothing else. [`file`] loads and saves it,
+//! (a request over what is in force) or [`model::Config::standalone`], and nothing else. [`mod@file`] loads and saves it,
 //! [`diff`] says what a save changed, so that the actors concerned can apply it at once.
 //!
 //! To add a setting: a field in `model.rs` with its default, a line in `read.rs`, one in
