@@ -154,6 +154,15 @@ impl<S: Storage> Ledger<S> {
             self.storage.rollback();
             return Err(error);
         }
+        self.reopen()
+    }
+
+    /// Reads what is kept in memory again, as a process that starts does: what was not committed is forgotten, and the next own
+    /// event begins a new log.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn reopen(&mut self) -> Result<(), S::Error> {
         self.state = State::of_loaded(self.storage.load()?, &mut self.texts);
         Ok(())
     }
@@ -210,6 +219,11 @@ impl<S: Storage> Ledger<S> {
     /// until the projection is rebuilt.
     pub fn set_zone(&mut self, zone: SiteZone) {
         self.context.zone = zone;
+    }
+
+    #[must_use]
+    pub fn storage(&self) -> &S {
+        &self.storage
     }
 
     pub fn storage_mut(&mut self) -> &mut S {

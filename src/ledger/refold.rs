@@ -132,8 +132,8 @@ impl<S: Storage> Transaction<'_, S> {
                     let places = self.read()?.events_of_request(edge_id, request_id)?;
                     found.extend(self.facts_at(&places)?);
                 }
-                // A void names it. It may be stored and not yet applied (when events are replayed), so that it is not taken
-                // from here: if it was applied, what it concerns leads to it.
+                // A void names it. It may be of no stay, or stored and not yet applied (when events are replayed), so that it is
+                // not taken from here: if it was applied, what it concerns leads to it.
                 Link::Fact(id) if !component.facts.contains_key(id) && !new_ids.contains(id) => {
                     to_follow.extend(self.fact_of(id)?.iter().flat_map(links));
                 }
@@ -172,10 +172,9 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(facts)
     }
 
-    /// The fact of a stay that lies at a place; `None` if there is none, or if what lies there has no effect.
+    /// The fact that lies at a place; `None` if there is none, or if it cannot be read.
     pub(super) fn fact_at(&mut self, at: &EventRef) -> Result<Option<Fact>, S::Error> {
         let event = self.read()?.event(at)?.and_then(|bytes| Event::parse(&bytes).ok());
-        let event = event.filter(|event| place(event) == *at && event.is_of_a_stay());
         Ok(event.map(|event| Fact { id: event.fact_id(), event: event.into() }))
     }
 

@@ -21,12 +21,18 @@ pub(super) struct Truth {
 impl Truth {
     /// An author was told that its events are durable.
     pub(super) fn authored(&mut self, run: &Run) -> Result<(), String> {
+        self.written(run)?;
+        self.acknowledged.insert(run.log.clone(), run.head().to);
+        Ok(())
+    }
+
+    /// Events are durable, and nobody was told.
+    pub(super) fn written(&mut self, run: &Run) -> Result<(), String> {
         let written = self.logs.entry(run.log.clone()).or_default();
         if written.len() as u64 != run.after {
             return Err(format!("event {} of {} was authored twice", run.after + 1, run.log));
         }
         written.extend(run.events.iter().cloned());
-        self.acknowledged.insert(run.log.clone(), run.head().to);
         Ok(())
     }
 

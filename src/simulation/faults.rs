@@ -50,6 +50,16 @@ pub(super) const KINDS: [Kind; 12] = [
     Kind::CoordinatorRestart,
 ];
 
+/// A process dies when its commit is durable and nobody has heard of it.
+pub(super) const UNHEARD_COMMIT: &str = "unheard_commit";
+/// A disk that lied forgets its last commits with the power.
+pub(super) const LOST_COMMITS: &str = "lost_commits";
+
+/// The names of all kinds.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().map(Kind::name).chain([UNHEARD_COMMIT, LOST_COMMITS])
+}
+
 impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {

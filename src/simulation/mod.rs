@@ -9,19 +9,28 @@
 //!
 //! A seed decides everything. A failure carries its seed and the last steps before it.
 
+mod campaign;
 mod central;
 mod checks;
 mod faults;
+mod ledger_replica;
 mod network;
 mod replica;
 mod shell;
 mod sockets;
+#[cfg(test)]
+mod tests;
+mod traffic;
 mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use replica::{MemoryReplica, Replica, ReplicaJob, ReplicaOutcome};
+use crate::domain::ids::CentralId;
+
+pub use campaign::{Campaign, campaign};
+pub use ledger_replica::LedgerReplica;
+pub use replica::{Meaning, MemoryReplica, Replica, ReplicaJob, ReplicaOutcome};
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -70,6 +79,8 @@ pub struct Report {
     pub seed: u64,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// What was made of the events, by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
     pub events_acknowledged: u64,
     pub commits: u64,
     pub frames: u64,
@@ -109,14 +120,26 @@ impl fmt::Display for Failure {
 /// # Errors
 /// [`Failure`] if a promise was broken.
 pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
-    run_with(seed, options, || Box::<MemoryReplica>::default())
+    run_with(seed, options, |_| Box::<MemoryReplica>::default())
+}
+
+/// Simulates one seed with replicas that are whole ledgers, and with the traffic of gates.
+///
+/// # Errors
+/// [`Failure`] if a promise was broken.
+pub fn run_with_ledgers(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
+    run_with(seed, options, |central| Box::new(LedgerReplica::new(central)))
 }
 
 /// Simulates one seed with replicas of the caller's.
 ///
 /// # Errors
 /// [`Failure`] if a promise was broken.
-pub fn run_with(seed: u64, options: &Options, replica: impl Fn() -> Box<dyn Replica>) -> Result<Report, Box<Failure>> {
+pub fn run_with(
+    seed: u64,
+    options: &Options,
+    replica: impl Fn(&CentralId) -> Box<dyn Replica>,
+) -> Result<Report, Box<Failure>> {
     match world::World::new(seed, options, &replica, false).run() {
         Ok(report) => Ok(report),
         // The same again, this time writing down what happens: it is a function of the seed.
@@ -124,98 +147,5 @@ pub fn run_with(seed: u64, options: &Options, replica: impl Fn() -> Box<dyn Repl
             Ok(_) => Err(failure),
             Err(traced) => Err(traced),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hold(seeds: std::ops::Range<u64>, options: &Options) -> Report {
-        let mut all = Report::default();
-        for seed in seeds {
-            let report = run(seed, options).unwrap_or_else(|failure| panic!("{failure}"));
-            for (kind, count) in report.faults {
-                *all.faults.entry(kind).or_default() += count;
-            }
-            all.events_acknowledged += report.events_acknowledged;
-            all.stalls += report.stalls;
-            all.gaps += report.gaps;
-            all.duplicates += report.duplicates;
-            all.relinked_after_ms = all.relinked_after_ms.max(report.relinked_after_ms);
-            all.converged_after_ms = all.converged_after_ms.max(report.converged_after_ms);
-            all.propagated_after_ms = all.propagated_after_ms.max(report.propagated_after_ms);
-            all.idle_wakeups_per_s = all.idle_wakeups_per_s.max(report.idle_wakeups_per_s);
-        }
-        all
-    }
-
-    #[test]
-    fn a_run_is_a_function_of_its_seed() {
-        let options = Options::default();
-        assert_eq!(run(11, &options).unwrap(), run(11, &options).unwrap());
-        assert_ne!(run(11, &options).unwrap(), run(12, &options).unwrap());
-    }
-
-    #[test]
-    fn without_faults_events_are_everywhere_at_once() {
-        let options = Options { fault_every_ms: 0, chaos_ms: 10_000, ..Options::default() };
-        let report = hold(0..10, &options);
-        assert!(report.faults.is_empty());
-        assert!(report.events_acknowledged > 100);
-        assert!(report.converged_after_ms < 500, "{report:?}");
-        assert!(report.propagated_after_ms < 500, "{report:?}");
-        assert_eq!((report.stalls, report.gaps), (0, 0));
-    }
-
-    #[test]
-    fn three_centrals_agree_after_any_faults() {
-        let report = hold(1_000..1_040, &Options::default());
-        for kind in faults::KINDS {
-            assert!(report.faults.get(kind.name()).is_some_and(|count| *count > 0), "no {} in {report:?}", kind.name());
-        }
-        assert!(report.relinked_after_ms <= 6_000, "{report:?}");
-        assert!(report.idle_wakeups_per_s <= 20, "a timer of each link and nothing else: {report:?}");
-    }
-
-    #[test]
-    fn a_line_of_centrals_relays_everything() {
-        let options = Options { centrals: 4, topology: Topology::Line, chaos_ms: 30_000, ..Options::default() };
-        hold(2_000..2_020, &options);
-    }
-
-    #[test]
-    fn a_ring_of_five_agrees_after_any_faults() {
-        let options = Options { centrals: 5, topology: Topology::Ring, chaos_ms: 30_000, ..Options::default() };
-        hold(3_000..3_010, &options);
-    }
-
-    #[test]
-    fn disks_that_forget_their_last_commits_get_them_back_from_the_peers() {
-        let options = Options { lying_disks: true, chaos_ms: 30_000, ..Options::default() };
-        hold(4_000..4_040, &options);
-    }
-
-    /// `SIMULATION_SEEDS=5000..9000 cargo test --release simulation -- --ignored --nocapture`
-    #[test]
-    #[ignore = "as many seeds as there is time for"]
-    fn any_number_of_seeds() {
-        let range = std::env::var("SIMULATION_SEEDS").unwrap_or_else(|_| "10000..11000".into());
-        let (from, to) = range.split_once("..").expect("from..to");
-        for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
-            let topology = [Topology::Full, Topology::Line, Topology::Ring][usize::try_from(seed % 3).unwrap()];
-            let options = Options {
-                centrals: 2 + usize::try_from(seed / 3 % 5).unwrap(),
-                topology,
-                fault_every_ms: 200_u64 << (seed % 5),
-                lying_disks: seed % 2 == 0,
-                ..Options::default()
-            };
-            let report = hold(seed..seed + 1, &options);
-            println!(
-                "{seed}: {} events, linked after {} ms, equal after {} ms",
-                report.events_acknowledged, report.relinked_after_ms, report.converged_after_ms
-            );
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 /// What a transaction is to do.
 #[derive(Debug, Clone)]
 pub enum ReplicaJob {
-    /// Author one event; `payload` is its JSON text.
+    /// An edge or a person wants something; `payload` says what, as JSON. What is authored goes into `log`.
     Author {
         log: LogId,
         payload: EventBytes,
@@ -20,24 +20,49 @@ pub enum ReplicaJob {
 /// What came of a job, once it is durable.
 #[derive(Debug, Clone)]
 pub enum ReplicaOutcome {
-    /// The authored event as a run of one.
+    /// What was authored. A job that changes nothing authors nothing.
     Authored(Run),
     Stored(Run),
     /// The run did not continue what is held.
     Refused(LogId),
 }
 
+/// What a replica made of its events.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Meaning {
+    /// Equal events give equal words.
+    pub words: String,
+    /// How often it came to what.
+    pub kinds: BTreeMap<&'static str, u64>,
+}
+
 /// The disk of a simulated central and what decides about it.
 pub trait Replica {
-    /// One transaction. Durable on return.
-    fn commit(&mut self, jobs: Vec<ReplicaJob>) -> Vec<ReplicaOutcome>;
+    /// One transaction at this time of the wall clock, Unix ms. Durable on return.
+    ///
+    /// # Errors
+    /// What went wrong on a disk that is well.
+    fn commit(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String>;
+    /// One transaction whose disk fails, at its commit or after so many writes: nothing of it happens.
+    ///
+    /// # Errors
+    /// What happened of it nevertheless.
+    fn fail(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>, after_writes: Option<u32>) -> Result<(), String>;
+    /// What was made of the events held.
+    ///
+    /// # Errors
+    /// How it differs from what the events mean.
+    fn meaning(&mut self) -> Result<Meaning, String>;
     /// Events after `after`: at least one if there is any, then as many as fit into `max_bytes`.
     fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run>;
     fn heads(&self) -> Have;
     /// The chain hash after `to` events, if that many are held.
     fn hash_at(&self, log: &LogId, to: u64) -> Option<ChainHash>;
     /// The process died; its disk forgot the last transactions.
-    fn restart(&mut self, lost_commits: usize);
+    ///
+    /// # Errors
+    /// It cannot start again.
+    fn restart(&mut self, lost_commits: usize) -> Result<(), String>;
 }
 
 /// Logs in memory, and nothing made of them.
@@ -64,7 +89,7 @@ impl MemoryReplica {
 }
 
 impl Replica for MemoryReplica {
-    fn commit(&mut self, jobs: Vec<ReplicaJob>) -> Vec<ReplicaOutcome> {
+    fn commit(&mut self, _wall_ms: i64, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
         let mut before = BTreeMap::new();
         let mut outcomes = Vec::new();
         for job in jobs {
@@ -89,7 +114,15 @@ impl Replica for MemoryReplica {
             });
         }
         self.journal.push(before);
-        outcomes
+        Ok(outcomes)
+    }
+
+    fn fail(&mut self, _wall_ms: i64, _jobs: Vec<ReplicaJob>, _after_writes: Option<u32>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn meaning(&mut self) -> Result<Meaning, String> {
+        Ok(Meaning::default())
     }
 
     fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run> {
@@ -119,7 +152,7 @@ impl Replica for MemoryReplica {
         }
     }
 
-    fn restart(&mut self, lost_commits: usize) {
+    fn restart(&mut self, lost_commits: usize) -> Result<(), String> {
         for _ in 0..lost_commits {
             for (log, length) in self.journal.pop().unwrap_or_default() {
                 if let Some(events) = self.logs.get_mut(&log) {
@@ -127,5 +160,6 @@ impl Replica for MemoryReplica {
                 }
             }
         }
+        Ok(())
     }
 }

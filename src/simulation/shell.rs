@@ -199,10 +199,16 @@ impl World<'_> {
     pub(super) fn committed(&mut self, central: usize) {
         let now_ms = self.now_ms;
         let unlucky = self.random.below(2) == 0;
+        // A disk that fails does so at the commit, or at any write before it.
+        let after_writes = u32::try_from(self.random.below(40)).ok().filter(|writes| *writes < 30);
         let Some(state) = self.centrals.get_mut(central) else { return };
         let Some(jobs) = state.committing.take() else { return };
+        let wall_ms = state.now(now_ms).wall_ms;
         let mut mail = Vec::new();
         if state.failing_until_ms > now_ms && unlucky {
+            if let Err(what) = state.disk.fail(wall_ms, jobs.clone(), after_writes) {
+                self.broken = Some(format!("c{central}: {what}"));
+            }
             for job in jobs {
                 if let ReplicaJob::Store(run) = job {
                     mail.push(Mail::StoreFailed(run.log));
@@ -210,7 +216,11 @@ impl World<'_> {
             }
         } else {
             let mut runs = Vec::new();
-            for outcome in state.disk.commit(jobs) {
+            let outcomes = state.disk.commit(wall_ms, jobs).unwrap_or_else(|what| {
+                self.broken = Some(format!("c{central}: {what}"));
+                Vec::new()
+            });
+            for outcome in outcomes {
                 let checked = match outcome {
                     ReplicaOutcome::Authored(run) => {
                         let checked = self.truth.authored(&run);

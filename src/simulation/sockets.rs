@@ -1,7 +1,9 @@
 //! Connections as the centrals see them: dials, sockets, arrivals, and processes that come and go.
 
 use super::central::Socket;
+use super::faults;
 use super::network::Packet;
+use super::replica::ReplicaOutcome;
 use super::world::{Event, World};
 use crate::replication::handshake::HelloRefusal;
 use crate::replication::peer::output::SocketId;
@@ -208,17 +210,23 @@ impl World<'_> {
     /// A process ends without a word of its own.
     pub(super) fn crash(&mut self, central: usize, power: bool, until_ms: u64) -> bool {
         let lost_commits = if self.lying_disks() && power { self.random.below(4) } else { 0 };
+        if self.random.below(2) == 0 {
+            self.commit_unheard(central);
+        }
         let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
         let sockets: Vec<Socket> = state.sockets.values().copied().collect();
         state.die();
         let held_up = std::mem::take(&mut state.held_up);
         state.powered = !power;
-        state.disk.restart(usize::try_from(lost_commits).unwrap_or(0));
+        if let Err(what) = state.disk.restart(usize::try_from(lost_commits).unwrap_or(0)) {
+            self.broken = Some(format!("c{central}: {what}"));
+        }
         for Socket { connection, end, .. } in sockets {
             // The kernel of a machine that has power closes what its process leaves open.
             self.end_connection(connection, end, (!power).then_some("reset"));
         }
         if lost_commits > 0 {
+            *self.report.faults.entry(faults::LOST_COMMITS).or_default() += 1;
             self.truth.forgotten(self.centrals.iter().map(|central| central.disk.as_ref()));
         }
         // What came for a machine that stood still meets one that is gone.
@@ -227,6 +235,29 @@ impl World<'_> {
         }
         self.schedule(until_ms, Event::Restart { central });
         true
+    }
+
+    /// The transaction under way becomes durable, and the process dies before it can tell anybody.
+    fn commit_unheard(&mut self, central: usize) {
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return };
+        let Some(jobs) = state.committing.take() else { return };
+        let wall_ms = state.now(now_ms).wall_ms;
+        let outcomes = state.disk.commit(wall_ms, jobs).unwrap_or_else(|what| {
+            self.broken = Some(format!("c{central}: {what}"));
+            Vec::new()
+        });
+        for outcome in outcomes {
+            let checked = match outcome {
+                ReplicaOutcome::Authored(run) => self.truth.written(&run),
+                ReplicaOutcome::Stored(run) => self.truth.stored(&run),
+                ReplicaOutcome::Refused(_) => Ok(()),
+            };
+            if let Err(what) = checked {
+                self.broken = Some(format!("c{central}: {what}"));
+            }
+        }
+        *self.report.faults.entry(faults::UNHEARD_COMMIT).or_default() += 1;
     }
 
     /// Starts a process where none runs.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::central::Central;
+use super::central::{Central, central_id};
 use super::checks::Truth;
 use super::network::Network;
-use super::replica::Replica;
+use super::replica::{Meaning, Replica};
 use super::{Failure, Options, Report, Topology};
+use crate::domain::ids::CentralId;
 use crate::replication::backoff::SplitMix64;
 use crate::replication::peer::output::ReadRun;
 
@@ -63,14 +64,19 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(seed: u64, options: &'a Options, disk: &impl Fn() -> Box<dyn Replica>, tracing: bool) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        options: &'a Options,
+        disk: &impl Fn(&CentralId) -> Box<dyn Replica>,
+        tracing: bool,
+    ) -> Self {
         Self {
             options,
             random: SplitMix64::new(seed),
             now_ms: 0,
             events: BTreeMap::new(),
             events_made: 0,
-            centrals: (0..options.centrals).map(|index| Central::new(index, disk())).collect(),
+            centrals: (0..options.centrals).map(|index| Central::new(index, disk(&central_id(index)))).collect(),
             network: Network::new(options.centrals),
             truth: Truth::default(),
             report: Report { seed, ..Report::default() },
@@ -330,7 +336,17 @@ impl<'a> World<'a> {
         self.centrals.iter().map(one).collect()
     }
 
-    fn nothing_is_missing(&self) -> Result<(), String> {
+    fn nothing_is_missing(&mut self) -> Result<(), String> {
+        let mut common: Option<Meaning> = None;
+        for central in &mut self.centrals {
+            let meaning = central.disk.meaning().map_err(|what| format!("c{}: {what}", central.index))?;
+            let Meaning { words, .. } = &meaning;
+            if let Some(Meaning { words: others, .. }) = common.as_ref().filter(|common| **common != meaning) {
+                return Err(format!("c{} makes of the same events\n{words}\nand another\n{others}", central.index));
+            }
+            common = Some(meaning);
+        }
+        self.report.kinds = common.unwrap_or_default().kinds;
         for central in &self.centrals {
             if let Some((log, seq)) = self.truth.missing(central.disk.as_ref()) {
                 return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));

@@ -20,7 +20,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors"]),
     ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http", "maintenance"]),
     ("tools", &["domain", "ops"]),
-    ("main", &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools", "maintenance"]),
+    (
+        "main",
+        &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools", "maintenance", "simulation"],
+    ),
 ];
 
 /// Rooms whose every result follows from their arguments.

@@ -97,6 +97,21 @@ fn a_press_of_another_edge_is_not_the_same_press() {
     assert!(matches!(central.press(exit("edge-1", P)), Err(Refusal::NotInside(_))));
 }
 
+/// Sites may name the edges of every central alike.
+#[test]
+fn a_press_of_the_same_edge_at_another_central_is_not_the_same_press() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    first.enters(entry("edge-1", P));
+    second.hear(&mut first);
+    second.wait(SECOND_MS);
+    assert!(matches!(second.press(entry("edge-1", P)), Err(Refusal::AlreadyInside(_))));
+    second.exits(exit("edge-1", P));
+    first.wait(2 * SECOND_MS);
+    first.hear(&mut second);
+    assert!(matches!(first.press(exit("edge-1", P)), Err(Refusal::NotInside(_))));
+}
+
 #[test]
 fn without_a_direction_a_car_that_just_came_in_is_never_let_out() {
     for (after_ms, retry_after_s) in [(0, 10), (1, 10), (3_000, 7), (9_001, 1), (9_999, 1)] {

@@ -1,0 +1,87 @@
+//! Seeds that have to hold, with logs alone and with whole ledgers.
+
+use super::*;
+
+fn hold(seeds: std::ops::Range<u64>, options: &Options) -> Campaign {
+    let mut all = Campaign::default();
+    for seed in seeds {
+        all.add(&run(seed, options).unwrap_or_else(|failure| panic!("{failure}")));
+    }
+    all
+}
+
+#[test]
+fn a_run_is_a_function_of_its_seed() {
+    let options = Options::default();
+    assert_eq!(run(11, &options).unwrap(), run(11, &options).unwrap());
+    assert_ne!(run(11, &options).unwrap(), run(12, &options).unwrap());
+}
+
+#[test]
+fn without_faults_events_are_everywhere_at_once() {
+    let options = Options { fault_every_ms: 0, chaos_ms: 10_000, ..Options::default() };
+    let report = hold(0..10, &options);
+    assert!(report.faults.is_empty());
+    assert!(report.events_acknowledged > 100);
+    assert!(report.converged_after_ms < 500, "{report:?}");
+    assert!(report.propagated_after_ms < 500, "{report:?}");
+    assert_eq!((report.stalls, report.gaps), (0, 0));
+}
+
+#[test]
+fn three_centrals_agree_after_any_faults() {
+    let report = hold(1_000..1_040, &Options::default());
+    for kind in faults::KINDS {
+        assert!(report.faults.get(kind.name()).is_some_and(|count| *count > 0), "no {} in {report:?}", kind.name());
+    }
+    assert!(report.relinked_after_ms <= 6_000, "{report:?}");
+    assert!(report.idle_wakeups_per_s <= 20, "a timer of each link and nothing else: {report:?}");
+}
+
+#[test]
+fn a_line_of_centrals_relays_everything() {
+    let options = Options { centrals: 4, topology: Topology::Line, chaos_ms: 30_000, ..Options::default() };
+    hold(2_000..2_020, &options);
+}
+
+#[test]
+fn a_ring_of_five_agrees_after_any_faults() {
+    let options = Options { centrals: 5, topology: Topology::Ring, chaos_ms: 30_000, ..Options::default() };
+    hold(3_000..3_010, &options);
+}
+
+#[test]
+fn disks_that_forget_their_last_commits_get_them_back_from_the_peers() {
+    let options = Options { lying_disks: true, chaos_ms: 30_000, ..Options::default() };
+    hold(4_000..4_040, &options);
+}
+
+#[test]
+fn ledgers_make_the_same_of_the_same_events_after_any_faults() {
+    let options = |seed| Options { chaos_ms: 10_000, ..Options::of_seed(seed) };
+    let all = campaign(0..200, options, |_| {}).unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{all}");
+    assert!(all.never().is_empty(), "never: {:?}", all.never());
+}
+
+#[test]
+fn a_run_with_ledgers_is_a_function_of_its_seed() {
+    let run = |seed| run_with_ledgers(seed, &Options::of_seed(seed)).unwrap();
+    assert_eq!(run(21), run(21));
+}
+
+/// `SIMULATION_SEEDS=5000..9000 cargo test --release simulation -- --ignored --nocapture`
+#[test]
+#[ignore = "as many seeds as there is time for"]
+fn any_number_of_seeds() {
+    let range = std::env::var("SIMULATION_SEEDS").unwrap_or_else(|_| "10000..11000".into());
+    let (from, to) = range.split_once("..").expect("from..to");
+    for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
+        let options = Options { chaos_ms: 60_000, ..Options::of_seed(seed) };
+        let report = hold(seed..seed + 1, &options);
+        println!(
+            "{seed}: {} events, linked after {} ms, equal after {} ms",
+            report.events_acknowledged, report.relinked_after_ms, report.converged_after_ms
+        );
+    }
+}
