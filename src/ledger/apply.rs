@@ -52,7 +52,7 @@ impl<S: Storage> Transaction<'_, S> {
             }
         };
         if !plain {
-            self.pending.add(fact.clone());
+            self.pending.push(fact.clone());
         }
         if let Some((edge_id, request_id)) = event.request() {
             let at = place(event);
@@ -178,17 +178,14 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(greatest.is_some_and(|greatest| greatest.ms() >= first_ms))
     }
 
-    /// Whether loose facts, or facts waiting for a refold, concern the same plate, stay or fact.
+    /// Whether a loose fact concerns the same plate, stay or fact.
     fn is_entangled(&mut self, fact: &Fact) -> Result<bool, S::Error> {
-        if self.staged.loose_facts == 0 && self.pending.is_empty() {
+        if self.staged.loose_facts == 0 {
             return Ok(false);
         }
         for link in links(fact) {
-            if self.pending.concerns(&link) {
-                return Ok(true);
-            }
             let Some(key) = loose_key(&link) else { continue };
-            if self.staged.loose_facts > 0 && !self.read()?.loose_facts(&key)?.is_empty() {
+            if !self.read()?.loose_facts(&key)?.is_empty() {
                 return Ok(true);
             }
         }

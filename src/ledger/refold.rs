@@ -17,30 +17,6 @@ use super::state::{OpenStay, TotalChange};
 use super::storage::{EventRef, LooseFact, Storage, StoredStay};
 use super::transaction::Transaction;
 
-/// Facts that wait for the refold at the end of their job, and what they concern.
-#[derive(Debug, Default)]
-pub struct Pending {
-    facts: Vec<Fact>,
-    links: HashSet<Link>,
-}
-
-impl Pending {
-    pub fn add(&mut self, fact: Fact) {
-        self.links.extend(links(&fact));
-        self.facts.push(fact);
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
-    }
-
-    #[must_use]
-    pub fn concerns(&self, link: &Link) -> bool {
-        self.links.contains(link)
-    }
-}
-
 /// The key loose facts are found by under a link, if the link has one. Requests are found without.
 #[must_use]
 pub fn loose_key(link: &Link) -> Option<String> {
@@ -81,7 +57,7 @@ impl<S: Storage> Transaction<'_, S> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let new = std::mem::take(&mut self.pending).facts;
+        let new = std::mem::take(&mut self.pending);
         let component = self.component_of(&new)?;
         let mut facts: Vec<Fact> = component.facts.values().cloned().collect();
         let before = resolve(&facts);

@@ -48,8 +48,8 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) now: Now,
     /// The epoch of the log to start, should this process author its first event now.
     pub(super) fresh_epoch: Epoch,
-    /// Facts of the run being stored that need a refold, and what they concern.
-    pub(super) pending: super::refold::Pending,
+    /// Facts of the job under way that need a refold. Until then they count as not yet held.
+    pub(super) pending: Vec<Fact>,
     storage: &'a mut S,
     pub(super) steps: Steps,
     begun: bool,
@@ -76,7 +76,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             staged: Staged::on(state),
             now,
             fresh_epoch,
-            pending: super::refold::Pending::default(),
+            pending: Vec::new(),
             storage,
             steps,
             begun: false,

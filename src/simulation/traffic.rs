@@ -14,15 +14,19 @@ const PLATES: [&str; 8] =
     ["29A12345", "30B54321", "31C11111", "51F00001", "29MD12345", "80A00001", "43A77777", "99B99999"];
 /// The edges are known to every central: one may ask at another when its own does not answer.
 const EDGES: u64 = 4;
-/// Request ids in use. Few, so that some are used again, for the same request and for others.
-const REQUESTS: u64 = 12;
+/// Requests that edges make again and again, also at several centrals. So many that some are always new.
+const REQUESTS: u64 = 40;
 
 /// What is asked at once. Without a plate nothing can be asked.
 pub(super) fn jobs(number: u64) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
+    // All of a request follows from its id, so that it is the same wherever it is asked; but some ids are used wrongly.
+    let request = (dice.below(3) == 0).then(|| dice.below(REQUESTS));
+    if let Some(request) = request.filter(|_| dice.below(12) > 0) {
+        dice = SplitMix64::new(request);
+    }
     let Some(plate) = plate(dice.below(PLATES.len() as u64)) else { return Vec::new() };
     let edge_id = format!("edge-{}", dice.below(EDGES));
-    let request_id = (dice.below(3) == 0).then(|| format!("r{}", dice.below(REQUESTS)));
     let fee = (dice.below(2) == 0).then(|| Vnd(1_000 * i64::try_from(dice.below(50)).unwrap_or(0)));
     let twice = dice.below(4) == 0;
     let by_state = OpenBarrier {
@@ -32,7 +36,7 @@ pub(super) fn jobs(number: u64) -> Vec<Job> {
         direction: None,
         camera_type: "car".to_owned(),
         confidence: Some(0.9),
-        request_id,
+        request_id: request.map(|request| format!("r{request}")),
         force: false,
         fee: None,
     };
