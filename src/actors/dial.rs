@@ -6,6 +6,7 @@ use actix::Recipient;
 use actix_http::ws::{self, CloseCode, CloseReason, Frame, Message};
 use actix_service::ServiceExt;
 use actix_tls::connect::{Connection, Connector as TcpConnector, ConnectorService};
+use awc::error::{ConnectError, SendRequestError, WsClientError};
 use awc::http::Uri;
 use awc::http::header::SEC_WEBSOCKET_PROTOCOL;
 use bytes::Bytes;
@@ -68,12 +69,24 @@ pub async fn upgrade(address: &PeerAddress, timeout_ms: u64) -> Result<Upgraded,
     let request = client.ws(address.url()).protocols([SUBPROTOCOL]).max_frame_size(MAX_FRAME_BYTES);
     let answered = tokio::time::timeout(timeout, request.connect()).await;
     let (response, socket) =
-        answered.map_err(|_| DialError::TimedOut(timeout_ms))?.map_err(|error| DialError::Failed(error.to_string()))?;
+        answered.map_err(|_| DialError::TimedOut(timeout_ms))?.map_err(|error| DialError::Failed(in_words(&error)))?;
     let protocol = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
     if protocol.is_none_or(|protocol| protocol.as_bytes() != SUBPROTOCOL.as_bytes()) {
         return Err(DialError::NotOurs);
     }
     Ok(socket)
+}
+
+/// What awc complains of, as an installer can use it.
+fn in_words(error: &WsClientError) -> String {
+    match error {
+        WsClientError::SendRequest(SendRequestError::Connect(ConnectError::Disconnected)) => {
+            "the connection was closed before it was answered".to_owned()
+        }
+        WsClientError::SendRequest(SendRequestError::Connect(error)) => error.to_string(),
+        WsClientError::InvalidResponseStatus(status) => format!("answered {status} instead of a WebSocket"),
+        error => error.to_string(),
+    }
 }
 
 /// awc's own way to connect, with Nagle's algorithm off: a small frame must not wait for the acknowledgement of the
