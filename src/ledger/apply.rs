@@ -71,7 +71,8 @@ impl<S: Storage> Transaction<'_, S> {
         if self.may_repeat_a_request(event)? {
             return Ok(false);
         }
-        if self.read()?.stay(stay_id)?.is_some() {
+        let unclaimed = self.unclaimed_stay_id.take().is_some_and(|unclaimed| unclaimed == stay_id);
+        if !unclaimed && self.read()?.stay(stay_id)?.is_some() {
             return Ok(false);
         }
         if !newest_of_all && !self.is_newest_of_plate(plate, event.hlc)? {

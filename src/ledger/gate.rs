@@ -221,6 +221,7 @@ impl<S: Storage> Transaction<'_, S> {
             let taken =
                 self.read()?.stay(&stay_id)?.is_some() || !self.loose_under(&Link::Stay(stay_id.clone()))?.is_empty();
             if !taken {
+                self.unclaimed_stay_id = Some(stay_id.clone());
                 return Ok(stay_id);
             }
             stamp_ms += 1;

@@ -50,6 +50,8 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) fresh_epoch: Epoch,
     /// Facts of the job under way that need a refold. Until then they count as not yet held.
     pub(super) pending: Vec<Fact>,
+    /// The stay id just made, known to be nobody's: spares its entry a second look.
+    pub(super) unclaimed_stay_id: Option<String>,
     storage: &'a mut S,
     pub(super) steps: Steps,
     begun: bool,
@@ -77,6 +79,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             now,
             fresh_epoch,
             pending: Vec::new(),
+            unclaimed_stay_id: None,
             storage,
             steps,
             begun: false,
@@ -234,7 +237,10 @@ impl<'a, S: Storage> Transaction<'a, S> {
         if wall_ms > self.staged.max_hlc.ms() {
             return Ok(Hlc::next(wall_ms, None));
         }
-        let mut greatest = stay_hlc.max(self.read()?.greatest_hlc_of_plate(plate)?);
+        // Many events within one ms come here: an open stay spares them a look at the disk.
+        let known = self.inside(plate).and_then(|open| open.plate_hlc);
+        let of_plate = if known.is_some() { known } else { self.read()?.greatest_hlc_of_plate(plate)? };
+        let mut greatest = stay_hlc.max(of_plate);
         // Those of rows that were corrected to another plate are among the loose ones.
         let loose = self.loose_under(&Link::Plate(plate.clone()))?;
         greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
