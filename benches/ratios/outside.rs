@@ -107,13 +107,13 @@ impl Yardsticks {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         let output = command.args(["--yardstick", "3"]).stderr(Stdio::inherit()).output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // `yardstick <name> <events per transaction> <value> <unit>`
         for line in text.lines() {
-            let Some((name, value)) = line.split_once(" = ") else { continue };
-            let value = value.split_whitespace().next().and_then(|number| number.parse::<f64>().ok());
-            let batch = name.strip_prefix("G(").and_then(|rest| rest.strip_suffix(')')).and_then(|b| b.parse().ok());
-            match (name, batch, value) {
-                ("F1", _, Some(ms)) => self.f1_us = ms * 1_000.0,
-                (_, Some(batch), Some(rows)) => drop(self.g.insert(batch, rows)),
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let ["yardstick", name, batch, value, _unit] = words.as_slice() else { continue };
+            match (*name, batch.parse(), value.parse::<f64>()) {
+                ("F1", _, Ok(us)) => self.f1_us = us,
+                ("G", Ok(batch), Ok(events_per_s)) => drop(self.g.insert(batch, events_per_s)),
                 _ => {}
             }
         }
