@@ -65,11 +65,13 @@ enum Command {
     /// Measure how fast running centrals answer
     Bench(bench::Args),
     /// Simulate meshes in which everything goes wrong, and check that nothing is lost
+    ///
+    /// Each seed is a mesh of its own: centrals, gates, faults, all in one thread on a virtual clock. The same seed does
+    /// the same again. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps
+    /// before it.
     Simulate(SimulateArgs),
 }
 
-/// Each seed is a mesh of its own: centrals, gates, faults, all in one thread on a virtual clock. The same seed does the
-/// same again. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps before.
 #[derive(Debug, Args)]
 struct SimulateArgs {
     /// How many seeds

@@ -336,7 +336,8 @@ fn play(actions: Vec<Action>, offsets_ms: [i64; CENTRALS]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    // At least; `PROPTEST_CASES` asks for more.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(300)))]
 
     #[test]
     fn centrals_that_hold_the_same_events_have_the_same_history(
