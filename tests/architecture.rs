@@ -172,6 +172,15 @@ fn what_a_document_points_at_exists() {
 }
 
 #[test]
+fn every_document_is_found_from_the_readme_or_the_list_of_decisions() {
+    let lists = ["README.md", "docs/decisions/README.md"].map(|list| read(&root().join(list))).concat();
+    let documents = files_below(&root().join("docs"), ".md").into_iter();
+    let names = documents.map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
+    let lost: Vec<String> = names.filter(|name| name != "README.md" && !lists.contains(&format!("{name})"))).collect();
+    assert_none(&lost);
+}
+
+#[test]
 fn a_dead_link_is_caught() {
     let text = "# One\n\nSee [a](Cargo.toml), [b](docs/nothing.md), [c](#one), [d](#two), [e](https://example.org/x), \
                 [f](docs/settings.md#settings), [g](docs/settings.md#nothing), `src/lib.rs`, `src/nothing.rs`.\n";
