@@ -18,4 +18,12 @@ impl Direction {
             Self::Exit => "EXIT",
         }
     }
+
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Entry => Self::Exit,
+            Self::Exit => Self::Entry,
+        }
+    }
 }

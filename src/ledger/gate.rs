@@ -6,7 +6,7 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::stay::Link;
-use crate::domain::tariff::LONG_STAY_MS;
+use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
@@ -82,7 +82,7 @@ impl<S: Storage> Transaction<'_, S> {
         let now_ms = self.now.wall_ms;
         let subscription_id = self.subscription_of(&request.plate);
         let due = self.fee_due(open, subscription_id.as_deref());
-        let is_long = now_ms.saturating_sub(open.entry_ms) > LONG_STAY_MS;
+        let is_long = is_long_stay(open.entry_ms, now_ms);
         if is_long && due.0 > 0 && !request.force {
             return Err(Stop::Refused(Refusal::LongStay(self.vehicle_of(request).into())));
         }

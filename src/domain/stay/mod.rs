@@ -31,7 +31,7 @@ pub use fact::{Fact, FoldKey};
 pub use fold::guarded;
 pub use links::{Link, links};
 pub use request::{REQUEST_WINDOW_MS, same_request};
-pub use row_steps::{LONG_STAY_MS, MAX_SKEW_MS};
+pub use row_steps::MAX_SKEW_MS;
 
 use super::ids::FactId;
 use super::money::Vnd;

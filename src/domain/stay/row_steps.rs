@@ -13,13 +13,11 @@ use super::super::ids::FactId;
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::super::row::{ExitPart, StayRow, StayStatus};
+use super::super::tariff::is_long_stay;
 use super::fact::Fact;
 
 /// A clock further than this from its peers' is an anomaly, in ms. Edges and people notice a minute.
 pub const MAX_SKEW_MS: u64 = 60_000;
-
-/// A stay longer than this is charged only after a person looked, in ms: 7 days. Unforced, its fee is uncertain.
-pub const LONG_STAY_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// Separates the id a stay was given from what makes it unique. An id that comes with one is always made unique.
 pub(super) const UNIQUE_MARK: char = '~';
@@ -137,10 +135,10 @@ impl StayRow {
 
     fn end(&mut self, fact: &Fact, exit: &Exit, entry_unknown: bool) {
         let event = &*fact.event;
-        let stay_ms = event.timestamp_ms.saturating_sub(self.entry_ms);
-        let long_unchecked = stay_ms > LONG_STAY_MS && !exit.force && exit.fee > Vnd(0);
+        let (entry_ms, exit_ms) = (self.entry_ms, event.timestamp_ms);
+        let long_unchecked = is_long_stay(entry_ms, exit_ms) && !exit.force && exit.fee > Vnd(0);
         let entry_missed = entry_unknown && !self.is_exit_alone();
-        if entry_missed || stay_ms < 0 || long_unchecked {
+        if entry_missed || exit_ms < entry_ms || long_unchecked {
             self.anomalies.insert(Anomaly::FeeUncertain);
         }
         if exit.force {

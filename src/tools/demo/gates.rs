@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::traffic::{Direction, Slip, Trip};
+use super::traffic::{Slip, Trip};
+use crate::domain::direction::Direction;
 use crate::tools::caller::{Caller, Reply};
 use crate::tools::client::{Address, ClientError};
 use crate::tools::plates;

@@ -27,12 +27,13 @@ use tokio::task::{JoinSet, LocalSet};
 use self::children::Children;
 use self::gates::{Gate, Tally};
 use self::site_clock::{START_MS, SiteClock};
-use self::traffic::{Direction, Traffic, Trip};
+use self::traffic::{Traffic, Trip};
 use self::watch::Watch;
 use self::weather::Weather;
 use super::client::{Address, ClientError};
 use super::duration;
 use super::proxy::LinkState;
+use crate::domain::direction::Direction;
 
 /// Fewest and most centrals of a demo; a site has about ten.
 const CENTRALS: std::ops::RangeInclusive<i64> = 1..=10;

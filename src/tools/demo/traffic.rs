@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use super::dice::Dice;
+use crate::domain::direction::Direction;
 use crate::tools::plates;
 
 const MINUTE_MS: i64 = 60_000;
@@ -29,31 +30,6 @@ const REGULARS_PERCENT: u64 = 60;
 const LEAVES_ELSEWHERE_PERCENT: u64 = 35;
 const DOUBLE_PRESS_PERCENT: u64 = 3;
 const WRONG_DIRECTION_PERCENT: u64 = 2;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
-    Entry,
-    Exit,
-}
-
-impl Direction {
-    /// As the API names it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Entry => "ENTRY",
-            Self::Exit => "EXIT",
-        }
-    }
-
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Entry => Self::Exit,
-            Self::Exit => Self::Entry,
-        }
-    }
-}
 
 /// What goes wrong at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,8 @@ use super::everywhere;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::money::Vnd;
 use crate::domain::row::StayStatus::{In, LeftUnseen, Out, Superseded};
-use crate::domain::stay::{LONG_STAY_MS, resolve};
+use crate::domain::stay::resolve;
+use crate::domain::tariff::LONG_STAY_MS;
 
 #[test]
 fn an_entry_of_a_car_that_is_not_inside_opens_a_stay() {
