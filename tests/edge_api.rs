@@ -14,78 +14,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use common::central::API_PORT;
-use common::{Central, DEADLINE, Mesh, eventually, eventually_some};
+use common::{Central, DEADLINE, eventually_some};
 use serde_json::{Value, json};
 
 const OPEN: &str = "/api/edge/barrier/open";
-
-#[test]
-fn the_documented_calls_work_as_written() {
-    let mut mesh = Mesh::new(2);
-    // A hundred times real: the ten seconds in which a press by state is taken for a second one are a tenth of one.
-    mesh.fast_clock(100);
-    mesh.start_all();
-    let (a, b) = (&mesh.centrals[0].http, &mesh.centrals[1].http);
-
-    let seen = a
-        .post(
-            "/api/edge/detection",
-            &json!({"edge_id": "edge-1", "plate_id": "29A12345", "plate_view": "29A-123.45", "camera_type": "car",
-                    "direction": "ENTRY", "confidence": 0.95}),
-        )
-        .ok();
-    assert_eq!(seen.body["vehicle_info"]["already_inside"], false, "{}", seen.text);
-
-    let entered = a.open(&json!({"edge_id": "edge-1", "plate_id": "29A12345", "plate_view": "29A-123.45"})).ok();
-    assert_eq!(entered.field("action"), "ENTRY");
-    assert!(entered.number("history_id") > 0);
-    let event_id = entered.field("event_id").to_owned();
-    assert!(event_id.starts_with("central-1_") && event_id.ends_with("_29A12345"), "{event_id}");
-
-    eventually("the entry is readable at B", DEADLINE, || b.rows_of("29A12345").len() == 1);
-    let left = eventually_some("the car may leave at B", DEADLINE, || {
-        let reply = b.open(&json!({"edge_id": "edge-8", "plate_id": "29A12345", "action": "open"}));
-        if reply.status == 409 { None } else { Some(reply.ok()) }
-    });
-    assert_eq!((left.field("action"), left.field("event_id")), ("EXIT", event_id.as_str()));
-    assert!(left.number("fee") >= 0 && left.field("duration").contains("phút"), "{}", left.text);
-
-    let out = eventually_some("the exit is readable at A", DEADLINE, || {
-        a.rows_of("29A12345").into_iter().find(|row| row["status"] == "OUT")
-    });
-    assert_eq!((&out["event_id"], &out["fee"]), (&json!(event_id), &json!(left.number("fee"))));
-    let status = a.p2p_status();
-    assert_eq!((&status["this_central"], &status["total_peers"]), (&json!("central-1"), &json!(1)), "{status}");
-    assert_eq!((&status["running"], &status["connected_peers"]), (&json!(true), &json!(1)), "{status}");
-    mesh.wait_equal(DEADLINE);
-}
-
-#[test]
-fn a_second_press_is_the_same_press() {
-    let central = Central::standalone("central-1");
-    let press = json!({"edge_id": "edge-1", "plate_id": "29A12345"});
-    let first = central.http.open(&press).ok();
-    assert!(!first.flag("repeated"));
-    for _ in 0..3 {
-        let again = central.http.open(&press).ok();
-        assert!(again.flag("repeated"), "{}", again.text);
-        for field in ["action", "event_id", "history_id"] {
-            assert_eq!(again.body[field], first.body[field], "{field}");
-        }
-    }
-    // Another gate, by state, within ten seconds of the entry: never an exit.
-    let elsewhere = central.http.open(&json!({"edge_id": "edge-2", "plate_id": "29A12345"})).refused(409);
-    assert!(elsewhere.headers.contains_key("retry-after"));
-    let rows = central.http.rows_of("29A12345");
-    assert_eq!((rows.len(), &rows[0]["status"]), (1, &json!("IN")));
-
-    // Who says EXIT means it; twice is once.
-    let left = central.http.press("edge-1", "29A12345", "EXIT").ok();
-    let again = central.http.press("edge-1", "29A12345", "EXIT").ok();
-    assert!(again.flag("repeated") && again.body["fee"] == left.body["fee"], "{}", again.text);
-    assert_eq!(again.body["event_id"], left.body["event_id"]);
-    assert_eq!(central.http.stats()["exits_today"], 1);
-}
 
 #[test]
 fn a_request_id_is_answered_alike_for_ever() {

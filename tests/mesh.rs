@@ -9,66 +9,11 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{DEADLINE, Http, Mesh, eventually};
-use parkmesh::tools::compare::Snapshot;
+use common::{DEADLINE, Mesh, eventually, in_parallel, with_status};
 use parkmesh::tools::proxy::LinkState;
-use serde_json::{Value, json};
-
-/// Longest a gate may take while a peer misbehaves; nothing may wait for a peer, so this is for a busy machine only.
-const GATE_PATIENCE: Duration = Duration::from_secs(2);
-
-#[test]
-fn three_centrals_agree_and_know_what_is_their_own() {
-    let mesh = Mesh::start(3);
-    for (number, central) in mesh.centrals.iter().enumerate() {
-        central.http.enter("edge-1", &format!("29A1234{number}"));
-        let refused = central.http.press("edge-2", &format!("29A1234{number}"), "ENTRY");
-        refused.refused(409);
-    }
-    for central in &mesh.centrals {
-        eventually("all three are inside everywhere", DEADLINE, || central.http.stats()["vehicles_in_parking"] == 3);
-    }
-    // In at one gate, out at another.
-    mesh.centrals[2].http.leave("edge-9", "29A12340");
-    let history = mesh.wait_equal(DEADLINE);
-    assert_eq!((history.len(), with_status(&history, "IN"), with_status(&history, "OUT")), (3, 2, 1));
-    for central in &mesh.centrals {
-        for row in central.http.history("limit=10") {
-            let expected = if row["source_central"] == central.id.as_str() { "LOCAL" } else { "SYNCED" };
-            assert_eq!(row["sync_status"], expected, "at {}: {row}", central.id);
-        }
-        let stats = central.http.stats();
-        assert_eq!(
-            (&stats["entries_today"], &stats["exits_today"], &stats["vehicles_in_parking"]),
-            (&json!(3), &json!(1), &json!(2))
-        );
-    }
-}
-
-#[test]
-fn what_happens_in_a_cut_is_everywhere_afterwards() {
-    let mesh = Mesh::start(3);
-    let http: Vec<&Http> = mesh.centrals.iter().map(|central| &central.http).collect();
-    for number in 0..6 {
-        http[0].enter("edge-1", &format!("29A1000{number}"));
-    }
-    mesh.wait_equal(DEADLINE);
-    mesh.isolate(1);
-    // Entries on both sides, exits on both sides of cars known before, whole visits.
-    for (side, number) in [(0, 0), (1, 3)] {
-        http[side].leave("edge-2", &format!("29A1000{number}"));
-        http[side].enter("edge-1", &format!("29A2000{number}"));
-        http[side].enter("edge-1", &format!("29A3000{number}"));
-        http[side].leave("edge-2", &format!("29A3000{number}"));
-    }
-    eventually("the two that are linked know", DEADLINE, || http[2].rows_of("29A20000").len() == 1);
-    assert!(http[1].rows_of("29A20000").is_empty() && http[2].rows_of("29A20003").is_empty());
-    mesh.heal_all();
-    let history = mesh.wait_equal(DEADLINE);
-    assert_eq!((history.len(), with_status(&history, "IN"), with_status(&history, "OUT")), (10, 6, 4));
-}
+use serde_json::json;
 
 #[test]
 fn events_go_around_a_cut_link() {
@@ -139,49 +84,6 @@ fn the_same_request_at_two_centrals_in_a_cut_is_one_entry() {
 }
 
 #[test]
-fn a_central_that_was_away_catches_up() {
-    const CARS: usize = 600;
-    let mut mesh = Mesh::start(3);
-    let plate = |number: usize| format!("29A{number:05}");
-    mesh.centrals[0].http.enter("edge-1", "30E99999");
-    mesh.wait_equal(DEADLINE);
-    mesh.centrals[1].kill9();
-    mesh.centrals[0].http.leave("edge-1", "30E99999");
-    in_parallel(CARS, 8, |number| {
-        let http = &mesh.centrals[number % 2 * 2].http;
-        http.enter(&format!("edge-{}", number % 8), &plate(number));
-        if number % 3 == 0 {
-            http.leave(&format!("edge-{}", number % 8), &plate(number));
-        }
-    });
-    mesh.start_all();
-    let history = mesh.wait_equal(DEADLINE);
-    assert_eq!((history.len(), with_status(&history, "OUT")), (CARS + 1, CARS / 3 + 1));
-}
-
-#[test]
-fn gates_do_not_notice_peers_that_are_silent_or_stopped() {
-    let mesh = Mesh::start(3);
-    let http = &mesh.centrals[0].http;
-    let mut number = 0;
-    let mut serve = |what: &str| {
-        for _ in 0..50 {
-            number += 1;
-            let start = Instant::now();
-            http.enter("edge-1", &format!("29A{number:05}"));
-            assert!(start.elapsed() < GATE_PATIENCE, "{what}: {:?}", start.elapsed());
-        }
-    };
-    mesh.set_links_of(1, LinkState::Held);
-    serve("a black hole");
-    mesh.centrals[2].freeze();
-    serve("a stopped peer");
-    mesh.centrals[2].thaw();
-    mesh.heal_all();
-    assert_eq!(mesh.wait_equal(2 * DEADLINE).len(), 100);
-}
-
-#[test]
 fn a_slow_link_delays_and_changes_nothing() {
     let mesh = Mesh::start(2);
     mesh.set_link(0, 1, LinkState::Delayed(Duration::from_millis(50)));
@@ -209,18 +111,4 @@ fn a_peer_added_while_running_gets_everything() {
     // The same peer again is refused and names what is wrong.
     let again = mesh.centrals[0].http.post("/api/p2p/peers", &peer);
     assert!(matches!(again.status, 400 | 409), "{}", again.text);
-}
-
-fn with_status(history: &Snapshot, status: &str) -> usize {
-    history.rows().filter(|row: &&Value| row["status"] == status).count()
-}
-
-/// Runs `work` for `0..count` on some threads.
-fn in_parallel(count: usize, threads: usize, work: impl Fn(usize) + Sync) {
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let work = &work;
-            scope.spawn(move || (thread..count).step_by(threads).for_each(work));
-        }
-    });
 }

@@ -199,20 +199,12 @@ fn two_processes_never_share_a_directory() {
 }
 
 #[test]
-fn a_taken_page_port_is_said_and_a_taken_peer_port_stops_no_gate() {
-    let mut central = Central::new("central-1");
+fn a_taken_page_port_is_said() {
+    let central = Central::new("central-1");
     central.write_config();
-    let taken = TcpListener::bind((central.ip.as_str(), API_PORT)).unwrap();
+    let _taken = TcpListener::bind((central.ip.as_str(), API_PORT)).unwrap();
     let (code, text) = ends(central.command());
     assert!(code != 0 && code != 101 && text.contains(&API_PORT.to_string()), "{code} {text}");
-    drop(taken);
-    let taken = TcpListener::bind((central.ip.as_str(), P2P_PORT)).unwrap();
-    central.start();
-    central.http.enter("edge-1", "29A12345");
-    let status = central.http.p2p_status();
-    assert_eq!(status["running"], false, "{status}");
-    drop(taken);
-    eventually("the port is taken once it is free", DEADLINE, || central.http.p2p_status()["running"] == true);
 }
 
 #[test]

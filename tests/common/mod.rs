@@ -19,8 +19,13 @@ pub mod central;
 pub mod http;
 pub mod mesh;
 pub mod net;
+pub mod stored;
+pub mod ws;
 
 use std::time::{Duration, Instant};
+
+use parkmesh::tools::compare::Snapshot;
+use serde_json::Value;
 
 pub use central::Central;
 pub use http::{Http, Reply};
@@ -62,6 +67,27 @@ pub fn eventually_ok<T>(deadline: Duration, mut attempt: impl FnMut() -> Result<
         }
         std::thread::sleep(LOOK_AGAIN);
     }
+}
+
+/// How many rows of a history have this status.
+pub fn with_status(history: &Snapshot, status: &str) -> usize {
+    history.rows().filter(|row: &&Value| row["status"] == status).count()
+}
+
+/// Runs `work` for `0..count` on some threads.
+pub fn in_parallel(count: usize, threads: usize, work: impl Fn(usize) + Sync) {
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let work = &work;
+            scope.spawn(move || (thread..count).step_by(threads).for_each(work));
+        }
+    });
+}
+
+/// A value of `PARKMESH_CLOCK`: now, and so many ms more.
+pub fn shifted_clock(offset_ms: i64) -> String {
+    let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    format!("{},{now_ms},1", now_ms + offset_ms)
 }
 
 /// A value of `PARKMESH_CLOCK`: the time is now, and runs `speed` times as fast from here on.
