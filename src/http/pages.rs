@@ -1,13 +1,34 @@
-//! The pages, embedded in the program: nothing is loaded from elsewhere, neither by us nor by the browser.
+//! The pages and what they load, embedded in the program: nothing comes from elsewhere, neither for us nor for the browser.
+//!
+//! A page is `static/{name}.html`, put into `static/layout.html`. In it, `/static/…` becomes `/static/@{digest of all
+//! files}/…`: such an address never changes its content, so browsers keep it for good, and a newer program has new ones.
+//! The modules name each other relatively and so stay under the same digest.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
 
-/// Everything a page may load comes from here.
-const CONTENT_POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// Everything a page may load comes from here; the pictures inside Bootstrap's style sheet are `data:` addresses.
+const CONTENT_POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// Asked for each time, answered 304 until the program is a newer one.
+const ASK_EACH_TIME: &str = "no-cache";
+const KEEP: &str = "public, max-age=31536000, immutable";
+/// Smaller answers are not worth compressing.
+const MIN_COMPRESSED_BYTES: usize = 1_000;
+
+/// Path and name of every page.
+pub const PAGES: [(&str, &str); 2] = [("/", "dashboard"), ("/history", "history")];
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -17,14 +38,23 @@ struct Assets;
 const DOCUMENTS: [(&str, &str); 2] =
     [("http-api.md", include_str!("../../docs/http-api.md")), ("logs.md", include_str!("../../docs/logs.md"))];
 
-/// `GET /`
-pub async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    send(&request, "index.html", Assets::get("index.html"))
+/// `GET /`, `/gate`, …: the page of that path.
+pub async fn page(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let found = PAGES.iter().find(|(path, _)| *path == request.path());
+    let content = found.and_then(|(_, name)| compose(name)).ok_or_else(ApiError::no_such_path)?;
+    Ok(send(&request, "layout.html", content.into(), ASK_EACH_TIME))
 }
 
-/// `GET /static/{path}`
+/// `GET /static/{path}`, with or without the digest.
 pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    send(&request, &path, Assets::get(&path))
+    let (path, caching) = match path.strip_prefix('@').and_then(|path| path.split_once('/')) {
+        Some((digest, path)) if digest == assets_digest() => (path, KEEP),
+        // A page of another version of the program, still open.
+        Some((_, path)) => (path, ASK_EACH_TIME),
+        None => (path.as_str(), ASK_EACH_TIME),
+    };
+    let file = Assets::get(path).ok_or_else(ApiError::no_such_path)?;
+    Ok(send(&request, path, file.data.into_owned().into(), caching))
 }
 
 /// `GET /docs/{path}`
@@ -37,24 +67,78 @@ pub async fn document(path: web::Path<String>) -> Result<HttpResponse, ApiError>
         .body(*text))
 }
 
-fn send(request: &HttpRequest, path: &str, file: Option<EmbeddedFile>) -> Result<HttpResponse, ApiError> {
-    let file = file.ok_or_else(ApiError::no_such_path)?;
-    let digest = file.metadata.sha256_hash();
-    let tag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+/// The layout with that page in it; `None` if there is no such file.
+fn compose(name: &str) -> Option<String> {
+    let text = |path: &str| String::from_utf8(Assets::get(path)?.data.into_owned()).ok();
+    let (layout, main) = (text("layout.html")?, text(&format!("{name}.html"))?);
+    let digest = assets_digest();
+    Some(
+        layout.replace("{page}", name).replace("{main}", &main).replace("\"/static/", &format!("\"/static/@{digest}/")),
+    )
+}
+
+/// Names this state of all files, 16 hex digits.
+fn assets_digest() -> String {
+    static DIGEST: LazyLock<String> = LazyLock::new(digest_of_all);
+    // While developing the files are read from the disk and change.
+    if cfg!(debug_assertions) { digest_of_all() } else { DIGEST.clone() }
+}
+
+fn digest_of_all() -> String {
+    let mut hasher = Sha256::new();
+    for path in Assets::iter() {
+        hasher.update(path.as_bytes());
+        hasher.update(Assets::get(&path).map(|file| file.metadata.sha256_hash()).unwrap_or_default());
+    }
+    hex(&hasher.finalize())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn send(request: &HttpRequest, path: &str, content: Bytes, caching: &'static str) -> HttpResponse {
+    let digest: [u8; 32] = Sha256::digest(&content).into();
+    let compressed = takes_gzip(request) && content.len() >= MIN_COMPRESSED_BYTES;
+    let tag = format!("\"{}{}\"", hex(&digest), if compressed { "-gz" } else { "" });
     let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer
         .insert_header((header::ETAG, tag))
-        // Asked for each time, answered 304 until the program is a newer one.
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::CACHE_CONTROL, caching))
+        .insert_header((header::VARY, "Accept-Encoding"))
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"));
     if known {
-        return Ok(answer.finish());
+        return answer.finish();
     }
-    Ok(answer.content_type(content_type(path)).body(file.data.into_owned()))
+    answer.content_type(content_type(path));
+    if compressed {
+        answer.insert_header((header::CONTENT_ENCODING, "gzip"));
+        return answer.body(gzipped(digest, &content));
+    }
+    answer.body(content)
+}
+
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted
+        .is_some_and(|list| list.split(',').any(|coding| coding.split(';').next().is_some_and(|c| c.trim() == "gzip")))
+}
+
+/// Compressed once and kept: there are as many as files.
+fn gzipped(digest: [u8; 32], content: &Bytes) -> Bytes {
+    static KEPT: LazyLock<Mutex<HashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
+    if let Some(found) = KEPT.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+        return found.clone();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Into memory: cannot fail.
+    let compressed = encoder.write_all(content).and_then(|()| encoder.finish()).map(Bytes::from);
+    let compressed = compressed.unwrap_or_default();
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, compressed.clone());
+    compressed
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -64,58 +148,10 @@ fn content_type(path: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("json") => "application/json",
         Some("svg") => "image/svg+xml",
+        _ if path.ends_with("LICENSE") || path.ends_with(".md") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use super::*;
-
-    fn asset(path: &str) -> String {
-        String::from_utf8(Assets::get(path).unwrap().data.into_owned()).unwrap()
-    }
-
-    fn texts(language: &str) -> BTreeMap<String, String> {
-        serde_json::from_str(&asset(&format!("i18n/{language}.json"))).unwrap()
-    }
-
-    #[test]
-    fn both_languages_say_the_same_things_with_the_same_blanks() {
-        let blanks = |text: &String| -> BTreeSet<String> {
-            text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())).collect()
-        };
-        let shape = |language| -> BTreeMap<String, BTreeSet<String>> {
-            texts(language).into_iter().map(|(key, text)| (key, blanks(&text))).collect()
-        };
-        assert_eq!(shape("vi"), shape("en"));
-    }
-
-    #[test]
-    fn every_text_of_the_page_is_there_in_vietnamese_first() {
-        let (page, vietnamese) = (asset("index.html"), texts("vi"));
-        let mut seen = 0;
-        for part in page.split("data-text=\"").skip(1) {
-            let (key, rest) = part.split_once('"').unwrap();
-            let shown = rest.split_once('>').unwrap().1.split_once('<').unwrap().0;
-            assert_eq!(vietnamese.get(key).map(String::as_str), Some(shown), "{key}");
-            seen += 1;
-        }
-        assert!(seen > 10);
-    }
-
-    #[test]
-    fn the_page_loads_nothing_from_elsewhere_and_has_no_inline_code() {
-        for path in Assets::iter() {
-            let content = asset(&path).replace("http://www.w3.org/2000/svg", "");
-            assert!(!content.contains("http://") && !content.contains("https://"), "{path}");
-            assert_ne!(content_type(&path), "application/octet-stream", "{path}");
-        }
-        let page = asset("index.html");
-        for inline in ["<style", "style=", "onclick", "javascript:", "<script>"] {
-            assert!(!page.contains(inline), "{inline}");
-        }
-    }
-}
+mod tests;

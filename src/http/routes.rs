@@ -7,8 +7,9 @@ use super::error::ApiError;
 use super::{edges, health, p2p, pages, parking};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
-pub const ROUTES: [(&str, &str); 21] = [
+pub const ROUTES: [(&str, &str); 22] = [
     ("/", "GET"),
+    ("/history", "GET"),
     ("/static/{path:.*}", "GET"),
     ("/docs/{path:.*}", "GET"),
     ("/healthz", "GET"),
@@ -52,7 +53,7 @@ fn get() -> Route {
 
 fn handlers(path: &str) -> Vec<Route> {
     match path {
-        "/" => vec![get().to(pages::index)],
+        "/" | "/history" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
         "/healthz" => vec![get().to(health::healthz)],

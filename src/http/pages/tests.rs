@@ -1,0 +1,194 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+fn text(path: &str) -> String {
+    String::from_utf8(Assets::get(path).unwrap_or_else(|| panic!("{path}")).data.into_owned()).unwrap()
+}
+
+/// Our own files that end so.
+fn ours(ending: &str) -> Vec<(String, String)> {
+    let names = Assets::iter().filter(|path| !path.starts_with("vendor/") && path.ends_with(ending));
+    names.map(|path| (path.to_string(), text(&path))).collect()
+}
+
+/// All texts of a language; each begins with the name of its file.
+fn texts(language: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (path, content) in ours(".json") {
+        let Some(part) = path.strip_prefix(&format!("i18n/{language}/")).and_then(|path| path.strip_suffix(".json"))
+        else {
+            continue;
+        };
+        let found: BTreeMap<String, String> =
+            serde_json::from_str(&content).unwrap_or_else(|why| panic!("{path}: {why}"));
+        for (key, text) in found {
+            assert!(key.starts_with(&format!("{part}.")), "{path}: {key} begins with the name of its file");
+            assert!(!text.trim().is_empty(), "{path}: {key} is empty");
+            all.insert(key, text);
+        }
+    }
+    all
+}
+
+/// What stands between `before` and the next `after`, each time.
+fn between<'a>(content: &'a str, before: &'a str, after: char) -> impl Iterator<Item = &'a str> {
+    content.split(before).skip(1).filter_map(move |rest| Some(rest.split_once(after)?.0))
+}
+
+#[test]
+fn both_languages_say_the_same_things_with_the_same_blanks() {
+    type Shape = BTreeMap<String, BTreeSet<String>>;
+    let shape = |language| -> Shape {
+        let blanks = |text: &str| between(text, "{", '}').map(str::to_owned).collect();
+        texts(language).iter().map(|(key, text)| (key.clone(), blanks(text))).collect()
+    };
+    let differing = |a: &Shape, b: &Shape| -> Vec<String> {
+        a.iter().filter(|(key, blanks)| b.get(*key) != Some(blanks)).map(|(key, _)| key.clone()).collect()
+    };
+    let (vi, en) = (shape("vi"), shape("en"));
+    assert_eq!((differing(&vi, &en), differing(&en, &vi)), (Vec::new(), Vec::new()));
+    assert!(vi.len() > 50);
+}
+
+#[test]
+fn every_text_in_the_html_is_the_vietnamese_one_and_none_is_hard_coded() {
+    let vietnamese = texts("vi");
+    // Names, not words.
+    let names = ["ParkMesh", "VI", "EN", "–"];
+    let mut seen = 0;
+    for (path, content) in ours(".html") {
+        for tag in content.split('<').skip(1) {
+            let (tag, shown) = tag.split_once('>').unwrap_or((tag, ""));
+            let attribute = |name: &str| between(tag, &format!(" {name}=\""), '"').next().map(str::to_owned);
+            if let Some(key) = attribute("data-text") {
+                assert_eq!(vietnamese.get(&key).map(String::as_str), Some(shown), "{path}: {key}");
+                seen += 1;
+            } else {
+                let said = shown.trim();
+                let is_word = said.chars().any(char::is_alphabetic) && !said.starts_with('{');
+                assert!(!is_word || names.contains(&said), "{path}: \"{said}\" has no data-text");
+            }
+            for (key, shown) in
+                [("data-label", "aria-label"), ("data-title", "title"), ("data-placeholder", "placeholder")]
+            {
+                if let Some(key) = attribute(key) {
+                    assert_eq!(vietnamese.get(&key), attribute(shown).as_ref(), "{path}: {key}");
+                } else if let Some(said) = attribute(shown).filter(|_| attribute("data-language").is_none()) {
+                    panic!("{path}: {shown}=\"{said}\" has no key");
+                }
+            }
+        }
+    }
+    assert!(seen > 15);
+}
+
+/// String literals of a module, without those inside `${…}`.
+fn literals(content: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in content.lines() {
+        let code = line.split("// ").next().unwrap_or_default();
+        if code.trim_start().starts_with('*') || code.trim_start().starts_with("/*") {
+            continue;
+        }
+        for quote in ['"', '`'] {
+            found.extend(code.split(quote).skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_module_has_words_of_its_own_and_every_key_it_uses_is_there() {
+    let keys: BTreeSet<String> = texts("vi").into_keys().collect();
+    let parts: BTreeSet<&str> = keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let mut used: BTreeSet<String> = BTreeSet::new();
+    for (path, content) in ours(".html") {
+        for attribute in ["data-text", "data-label", "data-title", "data-placeholder"] {
+            used.extend(between(&content, &format!("{attribute}=\""), '"').map(str::to_owned));
+        }
+        assert!(!path.is_empty());
+    }
+    for (path, content) in ours(".js") {
+        for literal in literals(&content) {
+            let is_foreign = literal.chars().any(|c| c.is_alphabetic() && !c.is_ascii() && c != 'đ');
+            let mut letters = literal.chars();
+            let is_sentence = letters.next().is_some_and(char::is_uppercase)
+                && letters.next().is_some_and(char::is_lowercase)
+                && literal.contains(' ')
+                && !literal.contains('$');
+            assert!(!is_foreign && !is_sentence, "{path}: \"{literal}\" belongs into static/i18n");
+            let Some((part, rest)) = literal.split_once('.') else { continue };
+            if !parts.contains(part) || rest.contains(['/', ' ']) || rest.is_empty() {
+                continue;
+            }
+            // `settings.link_${state}`: any key that begins so.
+            let prefix = literal.split("${").next().unwrap_or_default();
+            let found: Vec<String> = if prefix == literal {
+                keys.iter().filter(|key| **key == literal).cloned().collect()
+            } else {
+                keys.iter().filter(|key| key.starts_with(prefix)).cloned().collect()
+            };
+            assert!(!found.is_empty(), "{path}: no text \"{literal}\"");
+            used.extend(found);
+        }
+    }
+    let unused: Vec<_> = keys.difference(&used).collect();
+    assert!(unused.is_empty(), "texts nobody shows: {unused:?}");
+}
+
+#[test]
+fn every_icon_and_every_loaded_file_is_there() {
+    let sprite = text("vendor/bootstrap-icons/sprite.svg");
+    for (path, content) in ours(".html").into_iter().chain(ours(".js")) {
+        for name in between(&content, "data-icon=\"", '"').chain(between(&content, "icon(\"", '"')) {
+            assert!(sprite.contains(&format!("id=\"{name}\"")), "{path}: icon {name}: npm run vendor in tests/browser");
+        }
+        for file in between(&content, "\"/static/", '"').filter(|file| !file.contains('{')) {
+            assert!(Assets::get(file).is_some(), "{path}: {file}");
+        }
+    }
+}
+
+#[test]
+fn every_page_is_composed_of_files_that_are_there() {
+    for (path, name) in PAGES {
+        let page = compose(name).unwrap_or_else(|| panic!("{path}: static/{name}.html"));
+        assert!(
+            page.contains(&format!("/js/{name}.js\"")) && page.contains("<h1") && !page.contains("{main}"),
+            "{path}"
+        );
+        for file in [format!("js/{name}.js"), format!("css/{name}.css")] {
+            assert!(Assets::get(&file).is_some(), "{path}: static/{file}");
+        }
+    }
+}
+
+#[test]
+fn the_pages_load_nothing_from_elsewhere_and_have_no_inline_code() {
+    for path in Assets::iter() {
+        assert_ne!(content_type(&path), "application/octet-stream", "{path}");
+    }
+    for (path, content) in [".html", ".js", ".css", ".svg", ".json"].into_iter().flat_map(ours) {
+        let content = content.replace("http://www.w3.org/2000/svg", "");
+        assert!(!content.contains("http://") && !content.contains("https://"), "{path}");
+        for inline in ["<style", " style=\"", " onclick=", "javascript:", "<script>", "innerHTML"] {
+            assert!(!content.contains(inline), "{path}: {inline}");
+        }
+    }
+    for package in ["bootstrap", "bootstrap-icons", "uplot"] {
+        assert!(text(&format!("vendor/{package}/LICENSE")).contains("MIT"), "{package}");
+    }
+}
+
+#[test]
+fn what_a_page_loads_is_small_once_compressed() {
+    let bytes: usize = Assets::iter()
+        .map(|path| {
+            let content: Bytes = Assets::get(&path).unwrap().data.into_owned().into();
+            gzipped(Sha256::digest(&content).into(), &content).len()
+        })
+        .sum();
+    // All pages together.
+    assert!(bytes < 400_000, "{bytes}");
+}

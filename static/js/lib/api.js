@@ -1,0 +1,54 @@
+// The only module that calls the server's HTTP API. What each call takes and answers: docs/http-api.md.
+
+import { t, hasText, problemText } from "./texts.js";
+
+const PATIENCE_MS = 10_000;
+
+/** An answer that is not a success. `status` 0: no answer came, and whether it was acted upon is unknown. */
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body.error ?? String(status));
+    this.status = status;
+    /** Stable, for programs. */
+    this.code = body.code ?? "";
+    this.body = body;
+    /** `[{field, message, message_vi}]`. */
+    this.problems = body.problems ?? (body.field ? [{ field: body.field, message: body.error }] : []);
+  }
+
+  /** A sentence for people, in their language where there is one. */
+  get text() {
+    if (this.problems.length > 0) return this.problems.map(problemText).join("; ");
+    const key = `common.error_${this.code}`;
+    return hasText(key) ? t(key) : this.message;
+  }
+}
+
+async function call(method, path, body) {
+  const options = { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: {} };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new ApiError(0, { code: "no_answer", error: t("common.error_no_answer") });
+  }
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ApiError(answer.status, content);
+  return content;
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body = {}) => call("POST", path, body);
+export const put = (path, body) => call("PUT", path, body);
+/** `body`: some removals want a reason. */
+export const remove = (path, body) => call("DELETE", path, body);
+
+/** A path with its query: `query("/api/parking/history", {limit: 50, search: "29A"})`; what is empty is left out. */
+export function query(path, values) {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;
+}

@@ -1,0 +1,55 @@
+// The texts of the pages, in two languages: static/i18n/{vi,en}/{part}.json. Vietnamese stands in the HTML already.
+//
+// A text may have blanks: "Còn {n} giây". A key is the part's name, a dot, and a name: "settings.save".
+
+const LANGUAGES = ["vi", "en"];
+
+/** The language of this browser: "vi" or "en". */
+export const language = localStorage.getItem("language") === "en" ? "en" : "vi";
+
+/** What `Intl` calls it. */
+export const locale = language === "vi" ? "vi-VN" : "en-GB";
+
+const texts = {};
+
+/** Loads the texts of these parts, "common" with them, and puts them into the document. */
+export async function loadTexts(...parts) {
+  const load = async (part) => {
+    const answer = await fetch(new URL(`../../i18n/${language}/${part}.json`, import.meta.url));
+    if (!answer.ok) throw new Error(`texts of ${part}: ${answer.status}`);
+    Object.assign(texts, await answer.json());
+  };
+  await Promise.all(["common", ...parts].map(load));
+  document.documentElement.lang = language;
+  translate(document.body);
+  document.documentElement.classList.remove("awaiting-texts");
+}
+
+/** The text of `key`, its blanks filled. A key without a text shows itself. */
+export function t(key, values = {}) {
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** Whether there is such a text. */
+export const hasText = (key) => key in texts;
+
+/** Puts the texts into what has `data-text`, `data-label` (aria-label), `data-title` or `data-placeholder`. */
+export function translate(root) {
+  const put = (attribute, apply) => {
+    for (const element of root.querySelectorAll(`[${attribute}]`)) apply(element, t(element.getAttribute(attribute)));
+  };
+  put("data-text", (element, text) => { element.textContent = text; });
+  put("data-label", (element, text) => element.setAttribute("aria-label", text));
+  put("data-title", (element, text) => element.setAttribute("title", text));
+  put("data-placeholder", (element, text) => element.setAttribute("placeholder", text));
+}
+
+/** Remembers another language and shows the page in it. */
+export function speak(wanted) {
+  if (!LANGUAGES.includes(wanted) || wanted === language) return;
+  localStorage.setItem("language", wanted);
+  location.reload();
+}
+
+/** A plain sentence in the language of the reader, of a problem the server stated in both. */
+export const problemText = (problem) => (language === "vi" ? problem.message_vi : problem.message) ?? problem.message;
