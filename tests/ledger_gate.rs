@@ -5,6 +5,8 @@
 
 mod ledger_support;
 
+#[path = "ledger_gate/amending.rs"]
+mod amending;
 #[path = "ledger_gate/closing.rs"]
 mod closing;
 #[path = "ledger_gate/durability.rs"]

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use ledger_support::check::check;
 use ledger_support::say::{self, Scribe};
-use ledger_support::{Central, HOUR_MS, SECOND_MS, close, open};
+use ledger_support::{Central, HOUR_MS, SECOND_MS, close, correct, open, void};
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::{Draft, Event};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
+use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::stay::REQUEST_WINDOW_MS;
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::ledger::digest::Digest;
@@ -30,6 +31,13 @@ enum Action {
     Ask {
         at: usize,
         job: Job,
+    },
+    /// A person corrects a stay to a plate, or removes it.
+    Amend {
+        at: usize,
+        /// Which of the rows held there; sometimes one nobody knows.
+        stay: prop::sample::Index,
+        plate: Option<usize>,
     },
     Deliver {
         from: usize,
@@ -171,6 +179,8 @@ fn action(spoken: bool) -> impl Strategy<Value = Action> {
     let words = u32::from(spoken) * 8;
     prop_oneof![
         12 => (at.clone(), job()).prop_map(|(at, job)| Action::Ask { at, job }),
+        3 => (at.clone(), any::<prop::sample::Index>(), prop::option::of(0..PLATES.len()))
+            .prop_map(|(at, stay, plate)| Action::Amend { at, stay, plate }),
         8 => (at.clone(), at.clone(), 1..4_usize).prop_map(|(from, to, most)| Action::Deliver { from, to, most }),
         words => (scribe.clone(), sketch()).prop_map(|(scribe, sketch)| Action::Say { scribe, sketch }),
         words => (scribe, at.clone(), 1..4_usize, 0..3_u64)
@@ -228,6 +238,46 @@ fn ask(central: &mut Central, job: Job) {
     }
 }
 
+/// Asks for a correction or a void of some row, and holds what came of it against what was asked.
+fn amend(central: &mut Central, stay: prop::sample::Index, plate: Option<usize>) {
+    let mut rows = central.rows();
+    let unknown = "central-1_1_29A12345".to_owned();
+    let known = (!rows.is_empty()).then(|| rows.remove(stay.index(rows.len())));
+    let stay_id = known.as_ref().map_or(unknown, |row| row.stay_id.clone());
+    let job = plate.map_or_else(|| void(&stay_id), |plate| correct(&stay_id, PLATES[plate]));
+    let revenue =
+        |central: &mut Central| central.ledger.storage_mut().totals.values().map(|sum| sum.revenue_vnd).sum::<i64>();
+    let before = revenue(central);
+    let events = central.ledger.events();
+    let outcome = central.ask(job);
+    match (&outcome, &known) {
+        (Err(Refusal::UnknownStay(_)), None) | (Err(Refusal::NotDurable(_)), _) => {}
+        (Err(Refusal::AlreadyVoid), Some(row)) => assert_eq!(row.status, StayStatus::Void),
+        (Err(Refusal::Unchanged), Some(row)) => assert_eq!(row.plate_id.as_str(), PLATES[plate.unwrap()]),
+        (Ok(Answer::Amended { row, .. }), Some(was)) => {
+            let held = central.rows().into_iter().find(|row| row.stay_id == stay_id);
+            assert_eq!(row.as_ref().map(|stored| &stored.row), held.as_ref(), "the answer is what is held");
+            match plate {
+                Some(plate) => {
+                    // An exit without entry may have found its entry.
+                    assert!(held.is_some() || was.is_exit_alone());
+                    assert!(
+                        held.is_none_or(|row| row.plate_id.as_str() == PLATES[plate]),
+                        "the newest correction counts"
+                    );
+                    assert_eq!(revenue(central), before, "a correction moves no money");
+                }
+                None => {
+                    assert_eq!(held.map(|row| (row.status, row.collected)), Some((StayStatus::Void, Vnd(0))));
+                    assert_eq!(revenue(central), before - was.collected.0, "its money is gone and no other");
+                }
+            }
+        }
+        other => panic!("unexpected {other:?}"),
+    }
+    assert_eq!(central.ledger.events(), events + u64::from(outcome.is_ok()));
+}
+
 struct Site {
     centrals: Vec<Central>,
     scribes: Vec<Scribe>,
@@ -248,6 +298,10 @@ impl Site {
         match action {
             Action::Ask { at, job } => {
                 ask(&mut self.centrals[at], job);
+                check(&mut self.centrals[at]);
+            }
+            Action::Amend { at, stay, plate } => {
+                amend(&mut self.centrals[at], stay, plate);
                 check(&mut self.centrals[at]);
             }
             Action::Deliver { from, to, most } => {

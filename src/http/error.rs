@@ -172,6 +172,9 @@ impl ApiError {
                 conflict("long_stay", message).with("vehicle_info", view::vehicle_info(&info, None, zone))
             }
             Refusal::RequestIdReused => conflict("request_id_reused", message),
+            Refusal::UnknownStay(_) => Self::not_found(message),
+            Refusal::Unchanged => conflict("unchanged", message),
+            Refusal::AlreadyVoid => conflict("already_void", message),
             Refusal::Invalid(_) => Self::bad_request("invalid", message),
             Refusal::Field { field, problem } => Self::bad_field(field, problem),
             // The writer has logged why.
@@ -240,6 +243,9 @@ mod tests {
         let zone = SiteZone::default();
         for (refusal, status, code) in [
             (Refusal::RequestIdReused, 409, "request_id_reused"),
+            (Refusal::UnknownStay("x".into()), 404, "not_found"),
+            (Refusal::Unchanged, 409, "unchanged"),
+            (Refusal::AlreadyVoid, 409, "already_void"),
             (Refusal::Invalid("x".into()), 400, "invalid"),
             (Refusal::Field { field: "plate_id", problem: "x".into() }, 400, "invalid_field"),
             (Refusal::NotDurable("secret path".into()), 503, "not_durable"),

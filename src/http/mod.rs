@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`routes`] | every route on one screen |
 //! | [`error`] | every refusal as a status, a stable code and a body |
-//! | [`edges`], [`parking`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
+//! | [`edges`], [`parking`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
+pub mod amendments;
 pub mod api;
 pub mod body;
 pub mod edges;

@@ -220,7 +220,8 @@ pub async fn put_subscriptions(
     }
 }
 
-async fn decide(worker: &Worker, job: Job) -> Result<Answer, ApiError> {
+/// Has the writer decide a job and waits until it is committed.
+pub(super) async fn decide(worker: &Worker, job: Job) -> Result<Answer, ApiError> {
     let (decide, outcome) = Decide::new(job);
     worker.shared.writer.do_send(decide);
     match outcome.await {

@@ -4,10 +4,10 @@ use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
 use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
-use super::{edges, health, p2p, pages, parking};
+use super::{amendments, edges, health, p2p, pages, parking};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
-pub const ROUTES: [(&str, &str); 22] = [
+pub const ROUTES: &[(&str, &str)] = &[
     ("/", "GET"),
     ("/history", "GET"),
     ("/static/{path:.*}", "GET"),
@@ -19,6 +19,7 @@ pub const ROUTES: [(&str, &str); 22] = [
     ("/api/edge/barrier/open", "POST"),
     ("/api/edge/barrier/close", "POST"),
     ("/api/parking/history", "GET"),
+    ("/api/parking/history/{event_id}", "PUT, DELETE"),
     ("/api/parking/state", "GET"),
     ("/api/parking/fees", "GET, PUT"),
     ("/api/subscriptions", "GET, PUT"),
@@ -34,7 +35,7 @@ pub const ROUTES: [(&str, &str); 22] = [
 
 /// Puts every route in place.
 pub fn configure(app: &mut ServiceConfig) {
-    for (path, methods) in ROUTES {
+    for &(path, methods) in ROUTES {
         let mut resource = resource(path);
         for route in handlers(path) {
             resource = resource.route(route);
@@ -63,6 +64,7 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/edge/barrier/open" => vec![post().to(edges::open)],
         "/api/edge/barrier/close" => vec![post().to(edges::close)],
         "/api/parking/history" => vec![get().to(parking::history)],
+        "/api/parking/history/{event_id}" => vec![put().to(amendments::correct), delete().to(amendments::void)],
         "/api/parking/state" => vec![get().to(parking::state)],
         "/api/parking/fees" => vec![get().to(parking::fees), put().to(parking::put_fees)],
         "/api/subscriptions" => vec![get().to(parking::subscriptions), put().to(parking::put_subscriptions)],
@@ -94,7 +96,7 @@ mod tests {
     #[test]
     fn every_route_has_its_handlers_one_per_method_and_its_place_in_the_documents() {
         let document = include_str!("../../docs/http-api.md");
-        for (path, methods) in ROUTES {
+        for &(path, methods) in ROUTES {
             assert_eq!(handlers(path).len(), methods.split(", ").count(), "{path}");
             let shown = format!("{methods} {}", path.replace(":.*", ""));
             assert!(document.contains(&shown), "{shown} in docs/http-api.md");

@@ -10,7 +10,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
 
-use super::refold::loose_key;
+use super::component::loose_key;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::{OpenStay, TotalChange};
 use super::storage::{EventRef, REQUEST_MEMORY_MS, SettingKind, Storage};

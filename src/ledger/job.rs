@@ -8,6 +8,8 @@ use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::replication::log::{Head, Run};
 
+use super::storage::StoredStay;
+
 /// A person or a machine at a gate asks for the barrier to open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenBarrier {
@@ -44,6 +46,25 @@ pub struct Detection {
     pub direction: Option<Direction>,
 }
 
+/// A person corrects what a camera read. At least one of plate and view is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CorrectStay {
+    pub stay_id: String,
+    pub plate: Option<PlateId>,
+    /// As shown to people; `None`: formatted by us if the plate changes.
+    pub plate_view: Option<String>,
+    pub reason: String,
+    pub by: Option<String>,
+}
+
+/// A person removes a stay: it did not happen. Final.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VoidStay {
+    pub stay_id: String,
+    pub reason: String,
+    pub by: Option<String>,
+}
+
 /// One thing to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Job {
@@ -53,6 +74,8 @@ pub enum Job {
     PutTariff(Tariff),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
+    Correct(CorrectStay),
+    Void(VoidStay),
     /// Consecutive events of another central's log, from a peer.
     Store(Run),
 }
@@ -107,6 +130,14 @@ pub enum Answer {
     SubscriptionsSet {
         changed: usize,
     },
+    /// The stay was corrected or removed.
+    Amended {
+        stay_id: String,
+        /// The fact id of the correction or void.
+        version: String,
+        /// The row as it now is; `None`: it went up in another stay (an exit without entry that found its entry).
+        row: Option<Box<StoredStay>>,
+    },
     /// The run is held: the log now stands at `head`.
     Stored {
         log: LogId,
@@ -129,6 +160,14 @@ pub enum Refusal {
     /// The fee is over 7 days' worth of stay: a person has to look.
     #[error("the vehicle has been inside for more than 7 days; check and force")]
     LongStay(Box<VehicleInfo>),
+    /// No row of the history has this id.
+    #[error("no stay has the event_id {0:?}; take it from a row of the history, not the row's number")]
+    UnknownStay(String),
+    /// A correction that says what is already so.
+    #[error("the stay already has this plate and view; nothing was changed")]
+    Unchanged,
+    #[error("the stay was removed before; a removal is final")]
+    AlreadyVoid,
     #[error("{0}")]
     Invalid(String),
     /// A field of the request is wrong; found before anything is decided.

@@ -10,13 +10,16 @@
 //! | [`gate`] | the decisions at a barrier |
 //! | [`repeats`] | what was asked before |
 //! | [`put`] | changes of tariff and subscriptions |
+//! | [`amend`] | corrections and voids |
 //! | [`runs`] | what peers send |
 //! | [`apply`] | what one event does to the history, the plain way |
-//! | [`refold`] | the general way: fold again what hangs together |
+//! | [`refold`], [`component`] | the general way: fold again what hangs together |
 //! | [`state`], [`settings`], [`digest`] | what is kept in memory |
 //! | [`storage`], [`memory`] | what is asked of the disk; one in memory for tests |
 
+pub mod amend;
 pub mod apply;
+pub mod component;
 pub mod digest;
 pub mod gate;
 pub mod job;

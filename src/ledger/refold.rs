@@ -4,29 +4,18 @@
 //! `resolve` of the groups that hang together, so folding one group again, with the new facts in it, gives the same
 //! history as folding everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::domain::event::Event;
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Fact, Link, Resolution, links, resolve};
 
 use super::apply::place;
+use super::component::{self, Component, loose_key, slots};
 use super::state::{OpenStay, TotalChange};
-use super::storage::{EventRef, LooseFact, Storage, StoredStay};
+use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
-
-/// The key loose facts are found by under a link, if the link has one. Requests are found without.
-#[must_use]
-pub fn loose_key(link: &Link) -> Option<String> {
-    match link {
-        Link::Stay(stay_id) => Some(format!("s:{stay_id}")),
-        Link::Plate(plate) => Some(format!("p:{plate}")),
-        Link::Fact(id) => Some(format!("f:{id}")),
-        Link::Request { .. } => None,
-    }
-}
 
 /// The keys a loose fact is found by. Nobody looks for it by its own id.
 fn keys_of(fact: &Fact) -> Vec<String> {
@@ -41,14 +30,6 @@ fn is_found_by(row: &StayRow, fact: &Fact) -> bool {
         Link::Plate(plate) => *plate == row.plate_id,
         Link::Request { .. } | Link::Fact(_) => true,
     })
-}
-
-/// Facts and rows that hang together.
-#[derive(Debug, Default)]
-struct Component {
-    facts: BTreeMap<FactId, Fact>,
-    rows: BTreeMap<String, StoredStay>,
-    loose: BTreeSet<FactId>,
 }
 
 impl<S: Storage> Transaction<'_, S> {
@@ -80,85 +61,18 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
     fn component_of(&mut self, new: &[Fact]) -> Result<Component, S::Error> {
-        let new_ids: HashSet<&FactId> = new.iter().map(|fact| &fact.id).collect();
-        let mut component = Component::default();
-        let mut seen = HashSet::new();
-        let mut to_follow: Vec<Link> = new.iter().flat_map(links).collect();
-        while let Some(link) = to_follow.pop() {
-            if !seen.insert(link.clone()) {
-                continue;
-            }
-            let mut found = Vec::new();
-            for stored in self.rows_of(&link)? {
-                if component.rows.contains_key(&stored.row.stay_id) {
-                    continue;
-                }
-                to_follow.push(Link::Plate(stored.row.plate_id.clone()));
-                for id in slots(&stored.row).filter(|id| !component.facts.contains_key(id)) {
-                    found.extend(self.fact_of(id)?);
-                }
-                component.rows.insert(stored.row.stay_id.clone(), stored);
-            }
-            for fact in self.loose_under(&link)?.into_iter().filter(|fact| !new_ids.contains(&fact.id)) {
-                component.loose.insert(fact.id.clone());
-                found.push(fact);
-            }
-            match &link {
-                Link::Request { edge_id, request_id } => {
-                    let places = self.read()?.events_of_request(edge_id, request_id)?;
-                    found.extend(self.facts_at(&places)?);
-                }
-                // A void names it. It may be of no stay, or stored and not yet applied (when events are replayed), so that it is
-                // not taken from here: if it was applied, what it concerns leads to it.
-                Link::Fact(id) if !component.facts.contains_key(id) && !new_ids.contains(id) => {
-                    to_follow.extend(self.fact_of(id)?.iter().flat_map(links));
-                }
-                _ => {}
-            }
-            for fact in found.into_iter().filter(|fact| !new_ids.contains(&fact.id)) {
-                if !component.facts.contains_key(&fact.id) {
-                    to_follow.extend(links(&fact));
-                    component.facts.insert(fact.id.clone(), fact);
-                }
-            }
-        }
-        Ok(component)
-    }
-
-    fn rows_of(&mut self, link: &Link) -> Result<Vec<StoredStay>, S::Error> {
-        match link {
-            Link::Stay(stay_id) => Ok(self.read()?.stay(stay_id)?.into_iter().collect()),
-            Link::Plate(plate) => self.read()?.stays_of_plate(plate),
-            Link::Request { .. } | Link::Fact(_) => Ok(Vec::new()),
-        }
+        let without = new.iter().map(|fact| fact.id.clone()).collect();
+        let from = new.iter().flat_map(links).collect();
+        Component::gather(self.read()?, from, &without)
     }
 
     /// The loose facts under a link.
     pub(super) fn loose_under(&mut self, link: &Link) -> Result<Vec<Fact>, S::Error> {
-        let (Some(key), true) = (loose_key(link), self.staged.loose_facts > 0) else { return Ok(Vec::new()) };
-        let places = self.read()?.loose_facts(&key)?;
-        self.facts_at(&places)
+        if self.staged.loose_facts == 0 { Ok(Vec::new()) } else { component::loose_under(self.read()?, link) }
     }
 
     pub(super) fn facts_at(&mut self, places: &[EventRef]) -> Result<Vec<Fact>, S::Error> {
-        let mut facts = Vec::with_capacity(places.len());
-        for at in places {
-            facts.extend(self.fact_at(at)?);
-        }
-        Ok(facts)
-    }
-
-    /// The fact that lies at a place; `None` if there is none, or if it cannot be read.
-    pub(super) fn fact_at(&mut self, at: &EventRef) -> Result<Option<Fact>, S::Error> {
-        let event = self.read()?.event(at)?.and_then(|bytes| Event::parse(&bytes).ok());
-        Ok(event.map(|event| Fact { id: event.fact_id(), event: event.into() }))
-    }
-
-    fn fact_of(&mut self, id: &FactId) -> Result<Option<Fact>, S::Error> {
-        match place_of(id) {
-            Some(at) => self.fact_at(&at),
-            None => Ok(None),
-        }
+        component::facts_at(self.read()?, places)
     }
 
     fn write_rows(&mut self, component: &Component, before: &Resolution, after: &Resolution) -> Result<(), S::Error> {
@@ -251,18 +165,5 @@ impl<S: Storage> Transaction<'_, S> {
             let change = TotalChange { exits: sign, revenue_vnd: sign * taking.fee.0, ..Default::default() };
             self.count(taking.exit_ms, &taking.central, &taking.edge_id, change);
         }
-    }
-}
-
-/// The facts a row names.
-fn slots(row: &StayRow) -> impl Iterator<Item = &FactId> {
-    let exit = row.exit.as_ref().map(|exit| &exit.fact);
-    [Some(&row.entry_fact), row.confirm_fact.as_ref(), exit].into_iter().flatten()
-}
-
-fn place_of(id: &FactId) -> Option<EventRef> {
-    match id {
-        FactId::Authored { log, seq } => Some(EventRef { log: log.clone(), seq: *seq }),
-        FactId::Heard(_) => None,
     }
 }

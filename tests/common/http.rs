@@ -134,6 +134,19 @@ impl Http {
         self.send("DELETE", path, None).unwrap_or_else(|error| panic!("DELETE {}{path}: {error}", self.base))
     }
 
+    /// A removal with its reason.
+    #[track_caller]
+    pub fn void(&self, event_id: &str, body: &Value) -> Reply {
+        let path = format!("/api/parking/history/{event_id}");
+        self.send_json("DELETE", &path, body).unwrap_or_else(|error| panic!("DELETE {}{path}: {error}", self.base))
+    }
+
+    /// A correction.
+    #[track_caller]
+    pub fn correct(&self, event_id: &str, body: &Value) -> Reply {
+        self.put(&format!("/api/parking/history/{event_id}"), body)
+    }
+
     /// `barrier/open` with an explicit direction.
     #[track_caller]
     pub fn press(&self, edge: &str, plate: &str, direction: &str) -> Reply {

@@ -20,7 +20,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::StayRow;
 use parkmesh::domain::stay::Fact;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{Answer, CloseBarrier, Job, OpenBarrier, Refusal};
+use parkmesh::ledger::job::{Answer, CloseBarrier, CorrectStay, Job, OpenBarrier, Refusal, VoidStay};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::storage::EventRef;
 use parkmesh::ledger::transaction::Now;
@@ -78,6 +78,21 @@ pub fn close(edge: &str, plate_text: &str) -> Job {
 
 pub fn close_stay(edge: &str, stay_id: &str) -> Job {
     Job::Close(CloseBarrier { edge_id: edge.to_owned(), plate: None, event_id: Some(stay_id.to_owned()) })
+}
+
+/// A correction to another plate, the view made by us.
+pub fn correct(stay_id: &str, plate_text: &str) -> Job {
+    Job::Correct(CorrectStay {
+        stay_id: stay_id.to_owned(),
+        plate: Some(plate(plate_text)),
+        plate_view: None,
+        reason: "misread".to_owned(),
+        by: Some("Lan".to_owned()),
+    })
+}
+
+pub fn void(stay_id: &str) -> Job {
+    Job::Void(VoidStay { stay_id: stay_id.to_owned(), reason: "did not happen".to_owned(), by: None })
 }
 
 /// One central on a disk in memory, at a time of its own.

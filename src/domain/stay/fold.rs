@@ -24,8 +24,9 @@ pub(super) struct Lot {
 /// What one step changes.
 #[derive(Debug)]
 pub(super) struct Change {
-    rows: Vec<(usize, StayRow)>,
-    alias: Option<(usize, usize)>,
+    /// The rows that are new or different; where an entry ended another stay, that one first.
+    pub(super) rows: Vec<(usize, StayRow)>,
+    pub(super) alias: Option<(usize, usize)>,
     open: Option<usize>,
 }
 
@@ -106,14 +107,28 @@ pub(super) fn resolve_with<S>(facts: &[Fact], step: S) -> Resolution
 where
     S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
 {
-    let prepared = Prepared::of(facts);
+    fold(&Prepared::of(facts), step, |_, _| {})
+}
+
+/// The fold. `took` hears of every step that was taken.
+pub(super) fn fold<'p, 'a, S>(
+    prepared: &'p Prepared<'a>,
+    step: S,
+    mut took: impl FnMut(&Act<'p, 'a>, &Change),
+) -> Resolution
+where
+    S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
+{
     let (acts, mut outcome) = prepared.acts();
     for mut acts in acts.into_values() {
         acts.sort_by_key(|act| act.key);
         let mut lot = Lot::default();
         for act in &acts {
             match guarded(|| step(&lot, act)) {
-                Ok(change) => lot.apply(change),
+                Ok(change) => {
+                    took(act, &change);
+                    lot.apply(change);
+                }
                 Err(reason) => outcome.quarantined.push((act.fact.id.clone(), reason)),
             }
         }

@@ -10,6 +10,8 @@
 //! | stage 1 | `claims.rs`, `prepare.rs` | which fact names which stay, as corrected; what is void; what waits |
 //! | stage 2 | `fold.rs`, `row_steps.rs` | per effective plate, in order: who is inside, what each fact does to a row |
 //!
+//! `outcome.rs` tells the same from the other side: what became of each fact.
+//!
 //! Invariants, each with a property test: one result for every order and duplication of the same facts; at most one open
 //! stay per effective plate; the takings are the exits that are neither void nor repeats; facts without a common
 //! [`Link`] do not influence each other; the fact with the greatest key is one step.
@@ -20,6 +22,7 @@ mod claims;
 mod fact;
 mod fold;
 mod links;
+mod outcome;
 mod prepare;
 mod repeats;
 mod request;
@@ -30,6 +33,7 @@ mod tests;
 pub use fact::{Fact, FoldKey};
 pub use fold::guarded;
 pub use links::{Link, links};
+pub use outcome::{Account, Outcome, account};
 pub use request::{REQUEST_WINDOW_MS, same_request};
 pub use row_steps::MAX_SKEW_MS;
 

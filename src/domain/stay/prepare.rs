@@ -14,9 +14,9 @@ use super::{Resolution, Taking};
 #[derive(Debug)]
 pub(super) struct Prepared<'a> {
     /// Distinct, in order.
-    facts: Vec<&'a Fact>,
-    repeats: Repeats<'a>,
-    claims: Claims<'a>,
+    pub(super) facts: Vec<&'a Fact>,
+    pub(super) repeats: Repeats<'a>,
+    pub(super) claims: Claims<'a>,
     void: HashSet<&'a FactId>,
 }
 

@@ -5,6 +5,7 @@ mod generate;
 mod properties;
 mod rules_fold;
 mod rules_identity;
+mod rules_outcome;
 mod rules_people;
 mod scenarios;
 

@@ -1,0 +1,158 @@
+//! What became of each fact: `resolve` from the other side, for people who ask why a row is as it is.
+//!
+//! It follows from the facts alone, so it is the same on every central that holds them. Every fact about a stay has exactly one
+//! outcome.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::event::Body;
+use super::super::ids::FactId;
+use super::fact::Fact;
+use super::fold::{self, Change, step};
+use super::prepare::{Act, Deed, Prepared};
+use super::{Resolution, resolve};
+
+/// What became of one fact. A stay is meant by the id of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// An entry: the stay begins. `left`: the stay it replaced, which ended unseen.
+    Opened { stay: String, left: Option<String> },
+    /// An entry of a car that was inside by the stay `by`.
+    Superseded { stay: String, by: String },
+    /// A confirmation; `again`: not the first.
+    Confirmed { stay: String, again: bool },
+    /// An exit: the stay ends. `entry_unknown`: its gate did not know the entry.
+    Closed { stay: String, entry_unknown: bool },
+    /// An exit of a stay that was out already.
+    ClosedAgain { stay: String },
+    /// An exit whose entry nobody saw: a row of its own.
+    LeftAlone { stay: String },
+    /// A correction.
+    Corrected { stay: String },
+    /// A void.
+    Voided { stay: String },
+    /// It was removed with the stay, or confirms one that was; `by` is the void.
+    Removed { stay: String, by: FactId },
+    /// It tells again what `first` told.
+    Repeated { first: FactId },
+    /// It names a stay whose entry is not here yet.
+    Waits { stay: String },
+    /// It has no effect.
+    Skipped { reason: String },
+}
+
+impl Outcome {
+    /// Whether the fact is one of those that make the row of `stay_id`: its entry, confirmations and exits.
+    #[must_use]
+    pub fn made(&self, stay_id: &str) -> bool {
+        match self {
+            Self::Opened { stay, .. }
+            | Self::Superseded { stay, .. }
+            | Self::Confirmed { stay, .. }
+            | Self::Closed { stay, .. }
+            | Self::ClosedAgain { stay }
+            | Self::LeftAlone { stay } => stay == stay_id,
+            _ => false,
+        }
+    }
+
+    /// Whether it belongs into the story of `stay_id`: it made the row, changed it, lost against it, or ended it. (A repeat
+    /// belongs where its first does.)
+    #[must_use]
+    pub fn concerns(&self, stay_id: &str) -> bool {
+        match self {
+            Self::Opened { left: Some(other), .. } | Self::Superseded { by: other, .. } if other == stay_id => true,
+            Self::Corrected { stay } | Self::Voided { stay } | Self::Removed { stay, .. } | Self::Waits { stay } => {
+                stay == stay_id
+            }
+            other => other.made(stay_id),
+        }
+    }
+}
+
+/// What the facts mean, and what became of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    pub resolution: Resolution,
+    pub outcomes: BTreeMap<FactId, Outcome>,
+}
+
+/// [`resolve`], with what became of each fact. Facts that are not about stays have no outcome.
+#[must_use]
+pub fn account(facts: &[Fact]) -> Account {
+    let prepared = Prepared::of(facts);
+    let mut outcomes = BTreeMap::new();
+    let resolution = fold::fold(&prepared, step, |act, change| {
+        outcomes.extend(of_step(act, change).map(|outcome| (act.fact.id.clone(), outcome)));
+    });
+    debug_assert_eq!(resolution, resolve(facts), "asking why changes nothing");
+    for (id, reason) in &resolution.quarantined {
+        outcomes.insert(id.clone(), Outcome::Skipped { reason: reason.clone() });
+    }
+    let removed_by = removed_by(&prepared);
+    for &fact in &prepared.facts {
+        if !outcomes.contains_key(&fact.id) {
+            outcomes.insert(fact.id.clone(), of_settled(&prepared, &removed_by, fact));
+        }
+    }
+    Account { resolution, outcomes }
+}
+
+fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
+    let (_, row) = change.rows.last()?;
+    let stay = row.stay_id.clone();
+    Some(match act.deed {
+        Deed::Enter { .. } => match (&row.superseded_by, change.rows.first()) {
+            (Some(by), _) => Outcome::Superseded { stay, by: by.clone() },
+            (None, Some((_, left))) if left.stay_id != stay => {
+                Outcome::Opened { stay, left: Some(left.stay_id.clone()) }
+            }
+            (None, _) => Outcome::Opened { stay, left: None },
+        },
+        Deed::Confirm => Outcome::Confirmed { stay, again: row.confirm_fact.as_ref() != Some(&act.fact.id) },
+        Deed::Leave if row.exit.as_ref().is_some_and(|exit| exit.fact == act.fact.id) => {
+            Outcome::Closed { stay, entry_unknown: false }
+        }
+        Deed::Leave => Outcome::ClosedAgain { stay },
+        Deed::LeaveUnknown if change.alias.is_some() => Outcome::Closed { stay, entry_unknown: true },
+        Deed::LeaveUnknown => Outcome::LeftAlone { stay },
+    })
+}
+
+/// The first void that removes each fact; of a repeat and its first, both.
+fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
+    let mut removed_by = HashMap::new();
+    for &fact in &prepared.facts {
+        let Body::Void(void) = &fact.event.body else { continue };
+        for id in &void.removes {
+            removed_by.entry(id).or_insert(fact);
+            if let Some(first) = prepared.repeats.first_of(id) {
+                removed_by.entry(&first.id).or_insert(fact);
+            }
+        }
+    }
+    removed_by
+}
+
+/// Of a fact that was settled before the fold.
+fn of_settled(prepared: &Prepared<'_>, removed_by: &HashMap<&FactId, &Fact>, fact: &Fact) -> Outcome {
+    if let Some(first) = prepared.repeats.first_of(&fact.id) {
+        return Outcome::Repeated { first: first.id.clone() };
+    }
+    let row_of = |name: &str| prepared.claims.named(name).map(|claim| claim.stay_id.clone());
+    let removed = |by: &Fact| {
+        let named = by.event.event_id.as_deref().unwrap_or_default();
+        Outcome::Removed { stay: row_of(named).unwrap_or_else(|| named.to_owned()), by: by.id.clone() }
+    };
+    let event = &*fact.event;
+    let name = event.event_id.as_deref().unwrap_or_default();
+    let waits = || Outcome::Waits { stay: event.exit_stay().unwrap_or(name).to_owned() };
+    match &event.body {
+        Body::Correction(_) => row_of(name).map_or_else(waits, |stay| Outcome::Corrected { stay }),
+        Body::Void(_) => row_of(name).map_or_else(waits, |stay| Outcome::Voided { stay }),
+        _ => {
+            let entry = || removed_by.get(&prepared.claims.named(name)?.fact.id);
+            removed_by.get(&fact.id).or_else(entry).map_or_else(waits, |by| removed(by))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What people change afterwards: `PUT` and `DELETE /api/parking/history/{event_id}`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::body::{self, GATE_LIMIT_BYTES};
+use super::error::ApiError;
+use super::parking::decide;
+use super::state::Worker;
+use crate::domain::plate::{self, PlateId};
+use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
+
+/// Longest reason and longest name, in characters.
+const MAX_REASON_CHARS: usize = 500;
+const MAX_BY_CHARS: usize = 100;
+
+/// A correction as sent.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct CorrectionRequest {
+    plate_id: Option<String>,
+    plate_view: Option<String>,
+    reason: Option<String>,
+    by: Option<String>,
+}
+
+/// A removal as sent.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct VoidRequest {
+    reason: Option<String>,
+    by: Option<String>,
+}
+
+/// `PUT /api/parking/history/{event_id}`
+pub async fn correct(
+    path: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let correction: CorrectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
+    amend(&worker, Job::Correct(job), "Đã sửa biển số").await
+}
+
+/// `DELETE /api/parking/history/{event_id}`
+pub async fn void(
+    path: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let void: VoidRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
+    amend(&worker, Job::Void(job), "Đã hủy lượt gửi xe").await
+}
+
+async fn amend(worker: &Worker, job: Job, message: &str) -> Result<HttpResponse, ApiError> {
+    match decide(worker, job).await? {
+        Answer::Amended { stay_id, version, row } => {
+            let row = row.as_ref().map(|stored| &stored.row);
+            Ok(HttpResponse::Ok().json(json!({
+                "success": true,
+                "message": message,
+                "event_id": stay_id,
+                "version": version,
+                "status": row.map(|row| row.status.name()),
+                "plate_id": row.map(|row| row.plate_id.as_str()),
+                "plate_view": row.map(|row| row.plate_view.as_str()),
+                "superseded_by": row.and_then(|row| row.superseded_by.as_deref()),
+            })))
+        }
+        _ => Err(ApiError::internal()),
+    }
+}
+
+impl CorrectionRequest {
+    fn into_job(self, stay_id: String) -> Result<CorrectStay, Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let (plate_id, plate_view) = (given(self.plate_id), given(self.plate_view));
+        if plate_id.is_none() && plate_view.is_none() {
+            problems.push(FieldProblem::new(
+                "plate_id",
+                "missing",
+                "hãy cho biết cần sửa gì: plate_id, plate_view hoặc cả hai",
+                "say what to correct: plate_id, plate_view or both",
+            ));
+        }
+        let plate = plate_id.and_then(|text| match PlateId::parse(&text) {
+            Ok(plate) => Some(plate),
+            Err(error) => {
+                problems.push(FieldProblem::new(
+                    "plate_id",
+                    "invalid_plate",
+                    "biển số gồm 6 đến 12 chữ A-Z và số, không kể dấu cách, '-' và '.'",
+                    error.to_string(),
+                ));
+                None
+            }
+        });
+        let plate_view = plate_view.and_then(|text| match plate::check_view(&text) {
+            Ok(view) => view.map(str::to_owned),
+            Err(error) => {
+                problems.push(FieldProblem::new(
+                    "plate_view",
+                    "bad_text",
+                    "cách ghi biển số tối đa 20 ký tự, không có ký tự điều khiển",
+                    error.to_string(),
+                ));
+                None
+            }
+        });
+        let reason = reason(self.reason, &mut problems);
+        let by = by(self.by, &mut problems);
+        if problems.is_empty() { Ok(CorrectStay { stay_id, plate, plate_view, reason, by }) } else { Err(problems) }
+    }
+}
+
+impl VoidRequest {
+    fn into_job(self, stay_id: String) -> Result<VoidStay, Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let reason = reason(self.reason, &mut problems);
+        let by = by(self.by, &mut problems);
+        if problems.is_empty() { Ok(VoidStay { stay_id, reason, by }) } else { Err(problems) }
+    }
+}
+
+/// What was changed is asked about later, so nothing is changed without a reason.
+fn reason(text: Option<String>, problems: &mut Vec<FieldProblem>) -> String {
+    let text = text.unwrap_or_default().trim().to_owned();
+    if text.is_empty() {
+        let (vi, en) = ("hãy ghi lý do", "say why: a reason is kept with every change");
+        problems.push(FieldProblem::new("reason", "missing", vi, en));
+    } else if !is_plain_text(&text, MAX_REASON_CHARS) {
+        problems.push(FieldProblem::bad_text("reason", MAX_REASON_CHARS));
+    }
+    text
+}
+
+fn by(text: Option<String>, problems: &mut Vec<FieldProblem>) -> Option<String> {
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| !is_plain_text(text, MAX_BY_CHARS)) {
+        problems.push(FieldProblem::bad_text("by", MAX_BY_CHARS));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(json: serde_json::Value) -> Vec<(String, &'static str)> {
+        let request: CorrectionRequest = serde_json::from_value(json).unwrap();
+        let problems = request.into_job("S".to_owned()).err().unwrap_or_default();
+        problems.into_iter().map(|problem| (problem.field, problem.code)).collect()
+    }
+
+    #[test]
+    fn a_correction_says_what_and_why() {
+        assert_eq!(problems(json!({"plate_id": "29a-123.45", "reason": "đọc nhầm"})), []);
+        assert_eq!(problems(json!({"plate_view": "29A-123.45", "reason": "x", "by": "Lan"})), []);
+        for (json, expected) in [
+            (json!({"reason": "x"}), vec![("plate_id", "missing")]),
+            (json!({"plate_id": " ", "reason": "x"}), vec![("plate_id", "missing")]),
+            (json!({"plate_id": "29A12345"}), vec![("reason", "missing")]),
+            (json!({"plate_id": "29A12345", "reason": " \t"}), vec![("reason", "missing")]),
+            (json!({"plate_id": "29A1", "reason": "x"}), vec![("plate_id", "invalid_plate")]),
+            (json!({"plate_id": "29A1234'", "reason": ""}), vec![("plate_id", "invalid_plate"), ("reason", "missing")]),
+            (json!({"plate_view": "x".repeat(21), "reason": "x"}), vec![("plate_view", "bad_text")]),
+            (json!({"plate_id": "29A12345", "reason": "x".repeat(501)}), vec![("reason", "bad_text")]),
+            (
+                json!({"plate_id": "29A12345", "reason": "a\u{7}b", "by": "x".repeat(101)}),
+                vec![("reason", "bad_text"), ("by", "bad_text")],
+            ),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(field, code)| (field.to_owned(), code)).collect();
+            assert_eq!(problems(json.clone()), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_reason_are_not_kept_and_an_empty_name_is_none() {
+        let request = VoidRequest { reason: Some("  nhầm xe ".to_owned()), by: Some(" ".to_owned()) };
+        let job = request.into_job("S".to_owned()).unwrap();
+        assert_eq!((job.reason.as_str(), job.by), ("nhầm xe", None));
+    }
+}

@@ -1,0 +1,93 @@
+//! What people change afterwards: corrections and voids, as events like any other.
+//!
+//! Both are about a row that is held here; whoever knows no such stay is told so. The clock of either is after every fact
+//! held of the stay and of the plates concerned, so that it means the same wherever it arrives.
+
+use std::collections::BTreeSet;
+
+use crate::domain::event::{Body, Correction, Draft, Void};
+use crate::domain::ids::{FactId, Hlc};
+use crate::domain::plate::{self, PlateId};
+use crate::domain::row::{StayRow, StayStatus};
+use crate::domain::stay::{Fact, account};
+
+use super::component::{self, Component};
+use super::job::{Answer, CorrectStay, Refusal, VoidStay};
+use super::storage::{Storage, StoredStay};
+use super::transaction::{Stop, Transaction};
+
+impl<S: Storage> Transaction<'_, S> {
+    pub(super) fn correct(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
+        let row = self.stay_to_amend(&request.stay_id)?.row;
+        let plate = request.plate.as_ref().unwrap_or(&row.plate_id);
+        let plate_view = match &request.plate_view {
+            Some(view) if plate.is_written(view) => view.clone(),
+            Some(view) => return Err(bad_view(view, plate)),
+            // The view of a plate that stays is what the gate or a person said.
+            None if *plate == row.plate_id => row.plate_view.clone(),
+            None => plate::view(plate),
+        };
+        if *plate == row.plate_id && plate_view == row.plate_view {
+            return Err(Stop::Refused(Refusal::Unchanged));
+        }
+        let hlc = self.hlc_after(&row, Some(plate))?;
+        let correction = Correction {
+            // Always both: of two corrections made at once, one counts as a whole.
+            plate_id: Some(plate.clone()),
+            plate_view: Some(plate_view),
+            reason: request.reason.clone(),
+            by: request.by.clone(),
+        };
+        self.amend(&row.stay_id, hlc, Body::Correction(correction))
+    }
+
+    pub(super) fn void(&mut self, request: &VoidStay) -> Result<Answer, Stop<S::Error>> {
+        let row = self.stay_to_amend(&request.stay_id)?.row;
+        let component = Component::around(self.read()?, &row)?;
+        let facts: Vec<Fact> = component.facts.into_values().collect();
+        let outcomes = account(&facts).outcomes;
+        // Of an entry whose car was inside already only the entry: its barrier and exits are with the stay that counts.
+        let removes: Vec<FactId> =
+            outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();
+        let hlc = self.hlc_after(&row, None)?;
+        let void = Void { removes, reason: request.reason.clone(), by: request.by.clone() };
+        self.amend(&row.stay_id, hlc, Body::Void(void))
+    }
+
+    fn stay_to_amend(&mut self, stay_id: &str) -> Result<StoredStay, Stop<S::Error>> {
+        let stored = self.read()?.stay(stay_id)?;
+        let stored = stored.ok_or_else(|| Stop::Refused(Refusal::UnknownStay(stay_id.to_owned())))?;
+        if stored.row.status == StayStatus::Void { Err(Stop::Refused(Refusal::AlreadyVoid)) } else { Ok(stored) }
+    }
+
+    fn amend(&mut self, stay_id: &str, hlc: Hlc, body: Body) -> Result<Answer, Stop<S::Error>> {
+        let draft = Draft {
+            hlc,
+            timestamp_ms: self.now.wall_ms,
+            skew_ms: self.now.skew_ms,
+            event_id: Some(stay_id.to_owned()),
+            body,
+        };
+        let fact = self.author(&draft)?;
+        let row = self.read()?.stay(stay_id)?.map(Box::new);
+        Ok(Answer::Amended { stay_id: stay_id.to_owned(), version: fact.id.to_string(), row })
+    }
+
+    /// The clock of a fact about the stay of `row`: after all that is held of the plates concerned, recorded and effective, old
+    /// and new, and of the stay itself under all its names.
+    fn hlc_after(&mut self, row: &StayRow, new: Option<&PlateId>) -> Result<Hlc, S::Error> {
+        let entry = component::fact_of(self.read()?, &row.entry_fact)?;
+        let recorded = entry.as_ref().and_then(|fact| fact.event.recorded_plate());
+        let plates: BTreeSet<&PlateId> = [Some(&row.plate_id), recorded, new].into_iter().flatten().collect();
+        let mut hlc = Hlc::next(self.now.wall_ms, Some(row.last_hlc));
+        for plate in plates {
+            hlc = hlc.max(self.next_hlc(plate, None)?);
+        }
+        Ok(hlc)
+    }
+}
+
+fn bad_view<E>(view: &str, plate: &PlateId) -> Stop<E> {
+    let problem = format!("{view:?} is not a way to write the plate {plate}");
+    Stop::Refused(Refusal::Field { field: "plate_view", problem })
+}

@@ -1,0 +1,195 @@
+//! A person corrects a plate or removes a stay.
+
+use parkmesh::domain::event::Body;
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::plate;
+use parkmesh::domain::row::StayStatus;
+use parkmesh::ledger::job::{Answer, CorrectStay, Job, Refusal};
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::say::{self, Scribe};
+use crate::ledger_support::*;
+
+/// `None` in place of the row: it is no longer there.
+fn status_after(central: &mut Central, job: Job) -> Option<StayStatus> {
+    match central.ask(job).unwrap() {
+        Answer::Amended { row, .. } => row.map(|stored| stored.row.status),
+        other => panic!("not amended: {other:?}"),
+    }
+}
+
+fn view_only(stay_id: &str, view: &str) -> Job {
+    let Job::Correct(correction) = correct(stay_id, P) else { panic!("no correction") };
+    Job::Correct(CorrectStay { plate: None, plate_view: Some(view.to_owned()), ..correction })
+}
+
+#[test]
+fn a_corrected_car_leaves_by_its_right_plate_for_the_fee_of_its_own_time() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(10 * MINUTE_MS);
+    assert_eq!(status_after(&mut central, correct(&stay, Q)), Some(StayStatus::In));
+    let row = central.row(&stay);
+    assert_eq!((row.plate_id, row.plate_view), (plate(Q), plate::view(&plate(Q))));
+    assert_eq!(row.entry_ms, START_MS);
+    check(&mut central);
+    central.wait(81 * MINUTE_MS);
+    assert!(matches!(central.press(exit("edge-2", P)), Err(Refusal::NotInside(_))));
+    assert_eq!(central.exits(exit("edge-2", Q)), (stay, 50_000, "1 giờ 31 phút".to_owned()));
+    check(&mut central);
+}
+
+#[test]
+fn a_correction_keeps_who_asked_and_why() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.ask(correct(&stay, Q)).unwrap();
+    let Body::Correction(correction) = central.last_event().body else { panic!("no correction") };
+    assert_eq!((correction.reason.as_str(), correction.by.as_deref()), ("misread", Some("Lan")));
+    assert_eq!((correction.plate_id, correction.plate_view.as_deref()), (Some(plate(Q)), Some("30B-543.21")));
+}
+
+#[test]
+fn a_view_alone_can_be_corrected_if_it_writes_the_same_plate() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    status_after(&mut central, view_only(&stay, "29A 12345"));
+    let row = central.row(&stay);
+    assert_eq!((row.plate_id, row.plate_view.as_str()), (plate(P), "29A 12345"));
+    let refused = central.ask(view_only(&stay, "30B-543.21"));
+    assert!(matches!(refused, Err(Refusal::Field { field: "plate_view", .. })), "{refused:?}");
+    assert_eq!(central.ledger.events(), 2);
+    check(&mut central);
+}
+
+#[test]
+fn what_cannot_be_amended_is_refused_and_nothing_is_written() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    let events = central.ledger.events();
+    assert_eq!(central.ask(correct(&stay, P)), Err(Refusal::Unchanged));
+    for job in [correct("1", Q), void("1"), void("central-1_0_29A12345")] {
+        assert!(matches!(central.ask(job), Err(Refusal::UnknownStay(_))));
+    }
+    assert_eq!(central.ledger.events(), events);
+    assert_eq!(status_after(&mut central, void(&stay)), Some(StayStatus::Void));
+    for job in [void(&stay), correct(&stay, Q)] {
+        assert_eq!(central.ask(job), Err(Refusal::AlreadyVoid));
+    }
+    assert_eq!(central.ledger.events(), events + 1);
+}
+
+#[test]
+fn a_removed_visit_takes_its_money_and_its_place_with_it() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.ask(close("edge-1", P)).unwrap();
+    central.wait(91 * MINUTE_MS);
+    central.exits(exit("edge-2", P));
+    central.wait(MINUTE_MS);
+    let inside = central.enters(entry("edge-1", P));
+    assert_eq!(status_after(&mut central, void(&stay)), Some(StayStatus::Void));
+    check(&mut central);
+    assert_eq!(
+        central
+            .ledger
+            .storage_mut()
+            .totals
+            .values()
+            .map(|sum| (sum.entries, sum.exits, sum.revenue_vnd))
+            .fold((0, 0, 0), |all, one| (all.0 + one.0, all.1 + one.1, all.2 + one.2)),
+        (1, 0, 0)
+    );
+    // The visit under way is another one.
+    assert_eq!(status_after(&mut central, void(&inside)), Some(StayStatus::Void));
+    central.wait(MINUTE_MS);
+    let next = central.enters(entry("edge-1", P));
+    assert_eq!(central.row(&next).status, StayStatus::In);
+    check(&mut central);
+}
+
+#[test]
+fn a_second_exit_is_removed_with_its_stay() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    let stay = first.enters(entry("edge-1", P));
+    second.hear(&mut first);
+    for (central, fee) in [(&mut first, 5_000), (&mut second, 7_000)] {
+        central.wait(HOUR_MS);
+        let asked = parkmesh::ledger::job::OpenBarrier { fee: Some(Vnd(fee)), ..forced(exit("edge-2", P)) };
+        central.exits(asked);
+    }
+    first.hear(&mut second);
+    assert_eq!(first.row(&stay).collected, Vnd(12_000));
+    status_after(&mut first, void(&stay));
+    second.hear(&mut first);
+    for central in [&mut first, &mut second] {
+        assert_eq!((central.row(&stay).status, central.row(&stay).collected), (StayStatus::Void, Vnd(0)));
+        assert!(central.ledger.storage_mut().totals.values().all(|sum| sum.revenue_vnd == 0));
+        check(central);
+    }
+}
+
+#[test]
+fn of_a_superseded_entry_only_the_entry_is_removed() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    let kept = first.enters(entry("edge-1", P));
+    second.wait(SECOND_MS);
+    let lost = second.enters(entry("edge-9", P));
+    second.wait(HOUR_MS);
+    second.exits(exit("edge-9", P));
+    first.hear(&mut second);
+    assert_eq!(status_after(&mut first, void(&lost)), Some(StayStatus::Void));
+    let row = first.row(&kept);
+    // Its exit named an entry that is void now: it acts as one that knew of none, and closes the car all the same.
+    assert_eq!((row.status, row.collected), (StayStatus::Out, Vnd(25_000)));
+    check(&mut first);
+}
+
+#[test]
+fn an_exit_without_entry_that_is_corrected_finds_its_entry() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(MINUTE_MS);
+    let (alone, ..) = central.exits(forced(exit("edge-2", Q)));
+    assert_eq!(status_after(&mut central, correct(&alone, P)), None, "it went up in the stay");
+    assert_eq!(central.row(&stay).status, StayStatus::Out);
+    check(&mut central);
+}
+
+#[test]
+fn a_change_is_after_whatever_is_held_of_either_plate() {
+    let mut central = Central::new(0);
+    let mut scribe = Scribe::new("scribe", 1);
+    scribe.say(&say::entry(START_MS + 3 * HOUR_MS, "S1", Q));
+    central.ask(Job::Store(scribe.run(0, 1))).unwrap();
+    let stay = central.enters(entry("edge-1", P));
+    central.ask(correct(&stay, Q)).unwrap();
+    assert_eq!(central.last_event().hlc.ms(), START_MS + 3 * HOUR_MS + 1);
+    // Back to the old plate: after the first correction, whatever the clock says.
+    central.ask(correct(&stay, P)).unwrap();
+    assert_eq!(central.row(&stay).plate_id, plate(P));
+    central.ask(void(&stay)).unwrap();
+    assert_eq!(central.last_event().hlc.ms(), START_MS + 3 * HOUR_MS + 3);
+    check(&mut central);
+}
+
+#[test]
+fn corrections_made_at_two_centrals_in_a_cut_end_alike() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    let stay = first.enters(entry("edge-1", P));
+    second.hear(&mut first);
+    second.wait(SECOND_MS);
+    first.ask(correct(&stay, Q)).unwrap();
+    second.ask(correct(&stay, "31C11111")).unwrap();
+    first.hear(&mut second);
+    second.hear(&mut first);
+    for central in [&mut first, &mut second] {
+        let row = central.row(&stay);
+        assert_eq!((row.plate_id, row.plate_view.as_str()), (plate("31C11111"), "31C-111.11"));
+        check(central);
+    }
+    assert_eq!(first.ledger.digest(), second.ledger.digest());
+}
