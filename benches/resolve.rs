@@ -42,6 +42,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             request_id: Some(format!("in-{visit}")),
             force: false,
             replaces: None,
+            reported: None,
         }),
         1 => Body::Confirmed(Confirmed {
             plate_id: Some(plate.clone()),
@@ -64,6 +65,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             requested_fee: None,
             tariff_version: None,
             subscription_id: None,
+            reported: None,
         }),
     };
     Fact::authored(Arc::new(Event {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Flush, WriterView};
+use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::ledger_core::LedgerCore;
 use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
@@ -157,6 +158,7 @@ impl App {
             mesh: mesh.door(),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
+            roster: EdgeRoster::default(),
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),

@@ -15,6 +15,8 @@ mod durability;
 mod money;
 #[path = "ledger_gate/passing.rs"]
 mod passing;
+#[path = "ledger_gate/reporting.rs"]
+mod reporting;
 #[path = "ledger_gate/requests.rs"]
 mod requests;
 #[path = "ledger_gate/runs.rs"]

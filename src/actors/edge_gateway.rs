@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide, Outcome};
+use super::edge_report::EventReport;
 use super::in_flight::{InFlight, Permit};
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::domain::direction::Direction;
@@ -25,12 +26,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest texts, in bytes. Real ones are far shorter; the event they end up in is bounded too.
 const MAX_EDGE_ID_BYTES: usize = 64;
-const MAX_REQUEST_ID_BYTES: usize = 128;
+pub(super) const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_PLATE_VIEW_BYTES: usize = 32;
-const MAX_CAMERA_TYPE_BYTES: usize = 32;
+pub(super) const MAX_CAMERA_TYPE_BYTES: usize = 32;
 const MAX_EVENT_ID_BYTES: usize = 128;
 /// A fee beyond this is a slip of the finger.
-const MAX_FEE_VND: i64 = 1_000_000_000;
+pub(super) const MAX_FEE_VND: i64 = 1_000_000_000;
 
 /// `POST /api/edge/barrier/open` as sent.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
@@ -76,6 +77,7 @@ pub struct DetectionRequest {
 pub enum EdgeRequest {
     Open(OpenRequest),
     Close(CloseRequest),
+    Report(EventReport),
     Detect(DetectionRequest),
 }
 
@@ -135,6 +137,7 @@ impl EdgeGateway {
         match request {
             EdgeRequest::Open(open) => self.open(open).map(Job::Open),
             EdgeRequest::Close(close) => self.close(close).map(Job::Close),
+            EdgeRequest::Report(report) => report.job(|edge_id| self.config.borrow().lane(edge_id)),
             EdgeRequest::Detect(detection) => self.detect(detection).map(Job::Detect),
         }
     }
@@ -208,16 +211,16 @@ pub fn direction(text: &str) -> Result<Direction, Refusal> {
     }
 }
 
-fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal {
+pub(super) fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal {
     Refusal::Field { field, problem: problem.into() }
 }
 
-fn plate(text: &str) -> Result<PlateId, Refusal> {
+pub(super) fn plate(text: &str) -> Result<PlateId, Refusal> {
     PlateId::parse(text).map_err(|error| wrong("plate_id", error.to_string()))
 }
 
 /// Edge ids stand in camera names and metrics: 1 to 64 of letters, digits, `.`, `-`, `_`, `:`.
-fn check_edge_id(text: &str) -> Result<(), Refusal> {
+pub(super) fn check_edge_id(text: &str) -> Result<(), Refusal> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
     if (1..=MAX_EDGE_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(())
@@ -227,7 +230,11 @@ fn check_edge_id(text: &str) -> Result<(), Refusal> {
 }
 
 /// Empty is as good as absent; too long or with control characters is refused.
-fn optional_text(field: &'static str, text: Option<String>, max_bytes: usize) -> Result<Option<String>, Refusal> {
+pub(super) fn optional_text(
+    field: &'static str,
+    text: Option<String>,
+    max_bytes: usize,
+) -> Result<Option<String>, Refusal> {
     match text {
         None => Ok(None),
         Some(text) if text.is_empty() => Ok(None),

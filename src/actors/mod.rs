@@ -6,6 +6,8 @@ pub mod db_reader;
 pub mod db_writer;
 pub mod dial;
 pub mod edge_gateway;
+pub mod edge_report;
+pub mod edge_roster;
 pub mod in_flight;
 pub mod ledger_core;
 pub mod link_test;

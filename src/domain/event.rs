@@ -21,6 +21,14 @@ pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 #[error("malformed event: {0}")]
 pub struct Malformed(String);
 
+/// When an edge program reported the event, as it told it and as we received it, Unix ms. One of the two is the event's
+/// `timestamp`: the told one if it can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    pub told_ms: i64,
+    pub received_ms: i64,
+}
+
 /// A car came in. Predecessor name: `VEHICLE_ENTRY_PENDING`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -45,6 +53,9 @@ pub struct Entry {
     /// The open stay the author was told of and overrode: that car had left unseen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// An edge program reported it afterwards, with a time of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 /// The barrier closed behind the car. Predecessor name: `VEHICLE_ENTRY_CONFIRMED`. The stay is the `event_id`.
@@ -92,6 +103,9 @@ pub struct Exit {
     pub tariff_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<String>,
+    /// An edge program reported it afterwards, with a time of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 /// A person corrected what a camera read. The stay is the `event_id`.

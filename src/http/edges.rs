@@ -94,7 +94,7 @@ pub async fn detection(
     }
 }
 
-async fn submit(worker: &Worker, request: EdgeRequest) -> Result<Answer, ApiError> {
+pub(super) async fn submit(worker: &Worker, request: EdgeRequest) -> Result<Answer, ApiError> {
     edge_gateway::submit(&worker.gateway, &worker.shared.in_flight, &worker.shared.metrics, request)
         .await
         .map_err(|error| refused(error, &worker.zone()))

@@ -191,6 +191,17 @@ impl ApiError {
         self
     }
 
+    /// The body of the answer.
+    #[must_use]
+    pub fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        body.insert("success".into(), false.into());
+        body.insert("error".into(), self.message.clone().into());
+        body.insert("code".into(), self.code.into());
+        body.extend(self.more.clone());
+        body
+    }
+
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
@@ -209,11 +220,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut body = Map::new();
-        body.insert("success".into(), false.into());
-        body.insert("error".into(), self.message.clone().into());
-        body.insert("code".into(), self.code.into());
-        body.extend(self.more.clone());
         let mut answer = HttpResponse::build(self.status);
         if let Some(seconds) = self.retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
@@ -221,7 +227,7 @@ impl ResponseError for ApiError {
         if let Some(allow) = self.allow {
             answer.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
-        answer.json(Value::Object(body))
+        answer.json(Value::Object(self.body()))
     }
 }
 

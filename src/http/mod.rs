@@ -4,15 +4,17 @@
 //! |---|---|
 //! | [`routes`] | every route on one screen |
 //! | [`error`] | every refusal as a status, a stable code and a body |
-//! | [`edges`], [`parking`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
+//! | [`edges`], [`edge_programs`], [`parking`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
+//! | [`ws_edge`] | the sockets of edge programs |
 //! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
 pub mod amendments;
 pub mod api;
 pub mod body;
+pub mod edge_programs;
 pub mod edges;
 pub mod error;
 pub mod health;
@@ -25,4 +27,5 @@ pub mod routes;
 pub mod server;
 pub mod state;
 pub mod view;
+pub mod ws_edge;
 pub mod ws_peer;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::edge_programs;
 use super::error::ApiError;
 use super::query::{flag, number};
 use super::state::{Shared, Worker};
@@ -134,13 +135,8 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     let config = shared.config();
     let today = Today::of(shared);
     let clock = shared.clock;
-    let cameras: Vec<Value> = config
-        .edges
-        .iter()
-        .map(|edge| json!({"id": edge.id, "name": edge.name, "type": edge.direction, "status": "unknown"}))
-        .collect();
     let frame = json!({
-        "cameras": {"total": cameras.len(), "online": 0, "offline": 0, "cameras": cameras},
+        "cameras": edge_programs::camera_list(shared),
         "central": {
             "id": config.this_central.id,
             "site": config.site.name,

@@ -4,7 +4,7 @@ use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
 use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
-use super::{amendments, edges, health, p2p, pages, parking};
+use super::{amendments, edge_programs, edges, health, p2p, pages, parking, ws_edge};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -18,6 +18,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/api/edge/detection", "POST"),
     ("/api/edge/barrier/open", "POST"),
     ("/api/edge/barrier/close", "POST"),
+    ("/api/edge/event", "POST"),
+    ("/api/edge/heartbeat", "POST"),
+    ("/api/edge/sync-config", "POST"),
+    ("/ws/edge", "GET"),
+    ("/api/cameras", "GET"),
     ("/api/parking/history", "GET"),
     ("/api/parking/history/{event_id}", "PUT, DELETE"),
     ("/api/parking/state", "GET"),
@@ -63,6 +68,11 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/edge/detection" => vec![post().to(edges::detection)],
         "/api/edge/barrier/open" => vec![post().to(edges::open)],
         "/api/edge/barrier/close" => vec![post().to(edges::close)],
+        "/api/edge/event" => vec![post().to(edge_programs::event)],
+        "/api/edge/heartbeat" => vec![post().to(edge_programs::heartbeat)],
+        "/api/edge/sync-config" => vec![post().to(edge_programs::sync_config)],
+        "/ws/edge" => vec![route().guard(guard::Get()).to(ws_edge::upgrade)],
+        "/api/cameras" => vec![get().to(edge_programs::cameras)],
         "/api/parking/history" => vec![get().to(parking::history)],
         "/api/parking/history/{event_id}" => vec![put().to(amendments::correct), delete().to(amendments::void)],
         "/api/parking/state" => vec![get().to(parking::state)],

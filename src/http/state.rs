@@ -11,6 +11,7 @@ use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, WriterView};
 use crate::actors::edge_gateway::EdgeGateway;
+use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::mesh_view::MeshDoor;
 use crate::actors::supervise::{Faults, Handle};
@@ -30,6 +31,7 @@ pub struct Shared {
     pub mesh: MeshDoor,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
+    pub roster: EdgeRoster,
     pub clock: Clock,
     pub started: Instant,
     /// Set when the central begins to stop: new work is refused.

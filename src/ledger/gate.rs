@@ -18,7 +18,7 @@ use super::transaction::{Stop, Transaction};
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn open(&mut self, request: &OpenBarrier) -> Result<Answer, Stop<S::Error>> {
         check_fee(request)?;
-        if let Some(answer) = self.answer_of_request(request)? {
+        if let Some(answer) = self.answer_of_request(request, None)? {
             return Ok(answer);
         }
         if let Some(answer) = self.answer_of_same_press(request)? {
@@ -69,6 +69,7 @@ impl<S: Storage> Transaction<'_, S> {
             request_id: request.request_id.clone(),
             force: request.force,
             replaces: replaced.map(|open| open.stay_id.to_string()),
+            reported: None,
         };
         self.author(&self.draft(hlc, &event_id, Body::Entry(entry)))?;
         let history_id = match self.inside(&request.plate) {
@@ -131,6 +132,7 @@ impl<S: Storage> Transaction<'_, S> {
             requested_fee: request.fee,
             tariff_version: None,
             subscription_id: None,
+            reported: None,
         }
     }
 
@@ -214,7 +216,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// `{central}_{unix ms}_{plate}`, the ms moved forward until no row and no fact held here claims it.
-    fn new_stay_id(&mut self, plate: &PlateId) -> Result<String, Stop<S::Error>> {
+    pub(super) fn new_stay_id(&mut self, plate: &PlateId) -> Result<String, Stop<S::Error>> {
         let mut stamp_ms = self.now.wall_ms;
         loop {
             let stay_id = format!("{}_{stamp_ms}_{plate}", self.context.central);
@@ -228,7 +230,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
     }
 
-    fn draft(&self, hlc: Hlc, event_id: &str, body: Body) -> Draft {
+    pub(super) fn draft(&self, hlc: Hlc, event_id: &str, body: Body) -> Draft {
         Draft {
             hlc,
             timestamp_ms: self.now.wall_ms,

@@ -37,6 +37,36 @@ pub struct CloseBarrier {
     pub event_id: Option<String>,
 }
 
+/// An edge program saw a car pass: a fact, taken whatever the state of the lot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub edge_id: String,
+    pub direction: Direction,
+    pub plate: PlateId,
+    pub plate_view: Option<String>,
+    /// The vehicle type; empty: unknown.
+    pub camera_type: String,
+    pub confidence: Option<f64>,
+    /// The edge's own id of the event.
+    pub request_id: Option<String>,
+    /// When it happened by the edge's clock, Unix ms.
+    pub told_ms: Option<i64>,
+    /// What the edge took at an exit. Counts only for a car whose entry nobody knows.
+    pub fee: Option<Vnd>,
+    /// A camera inside the lot saw the car: an entry that was missed, unless it is known to be inside.
+    pub seen_inside: bool,
+}
+
+/// A person at an edge program corrected or removed what it had reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportChange {
+    pub edge_id: String,
+    /// The stay's id, or the id the edge reported its entry under.
+    pub event_id: String,
+    /// The right plate and how it is shown; `None`: the stay is removed.
+    pub corrected: Option<(PlateId, Option<String>)>,
+}
+
 /// A camera saw a plate. Writes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
@@ -70,6 +100,8 @@ pub struct VoidStay {
 pub enum Job {
     Open(OpenBarrier),
     Close(CloseBarrier),
+    Report(Report),
+    ReportChange(ReportChange),
     Detect(Detection),
     PutTariff(Tariff),
     /// Replaces the list: one event per id that differs from what is held, removals included.
@@ -103,6 +135,21 @@ pub struct InsideInfo {
     pub duration: String,
 }
 
+/// What an edge program's report came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passed {
+    pub direction: Direction,
+    /// The stay it is about.
+    pub event_id: String,
+    /// That stay as it stands now. `None`: what was reported is a part of another one.
+    pub stay: Option<StoredStay>,
+    /// Of an exit: the fee and the duration as shown.
+    pub fee: Vnd,
+    pub duration: String,
+    /// It was reported before, or says nothing new: nothing was written.
+    pub repeated: bool,
+}
+
 /// A success: durable when it is given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -121,6 +168,11 @@ pub enum Answer {
     Closed {
         confirmed: bool,
         event_id: Option<String>,
+    },
+    Reported(Box<Passed>),
+    /// What an edge program changed was so already.
+    ChangedBefore {
+        event_id: String,
     },
     Seen(VehicleInfo),
     /// The version (fact id) now in force.

@@ -9,6 +9,7 @@
 //! | [`job`] | what is asked and answered |
 //! | [`gate`] | the decisions at a barrier |
 //! | [`repeats`] | what was asked before |
+//! | [`report`] | what edge programs saw happen |
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
 //! | [`runs`] | what peers send |
@@ -27,6 +28,7 @@ pub mod memory;
 pub mod put;
 pub mod refold;
 pub mod repeats;
+pub mod report;
 pub mod runs;
 pub mod settings;
 pub mod state;

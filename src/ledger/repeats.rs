@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
+use crate::domain::ids::Hlc;
 use crate::domain::stay::REQUEST_WINDOW_MS;
 
 use super::job::{Answer, OpenBarrier, Refusal};
@@ -20,8 +21,12 @@ impl<S: Storage> Transaction<'_, S> {
     /// The first answer to a request id.
     ///
     /// What `resolve` would take for a repeat must not be authored: its car would have come in by no event at all. So the
-    /// clock the new event would have decides whether the first is recent, as it would there.
-    pub(super) fn answer_of_request(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, Stop<S::Error>> {
+    /// clock the new event would have decides whether the first is recent, as it would there: `hlc`, or the next one.
+    pub(super) fn answer_of_request(
+        &mut self,
+        request: &OpenBarrier,
+        hlc: Option<Hlc>,
+    ) -> Result<Option<Answer>, Stop<S::Error>> {
         let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
         let places = self.read()?.events_of_request(&request.edge_id, request_id)?;
         if places.is_empty() {
@@ -29,8 +34,11 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let mut events: Vec<Arc<Event>> = self.facts_at(&places)?.into_iter().map(|fact| fact.event).collect();
         events.sort_by_key(|event| (event.hlc, event.fact_id()));
-        let next = self.next_hlc(&request.plate, None)?;
-        let is_recent = |event: &Event| next.ms() - event.hlc.ms() <= REQUEST_WINDOW_MS;
+        let next = match hlc {
+            Some(hlc) => hlc,
+            None => self.next_hlc(&request.plate, None)?,
+        };
+        let is_recent = |event: &Event| (next.ms() - event.hlc.ms()).abs() <= REQUEST_WINDOW_MS;
         match first_of(request, &events).filter(|first| is_recent(first)) {
             Some(first) => Ok(Some(self.answer_of_event(first)?)),
             None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),

@@ -99,6 +99,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
         match job {
             Job::Open(request) => self.open(&request),
             Job::Close(request) => self.close(&request),
+            Job::Report(report) => self.report(&report),
+            Job::ReportChange(change) => self.report_change(change),
             Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
             Job::PutTariff(tariff) => self.put_tariff(tariff),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),

@@ -72,6 +72,7 @@ pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
         request_id: None,
         force: false,
         replaces: None,
+        reported: None,
     };
     draft(hlc_ms, stay, Body::Entry(body))
 }
@@ -93,6 +94,7 @@ pub fn exit(hlc_ms: i64, stay: &str, plate_text: &str, fee: i64) -> Draft {
         requested_fee: None,
         tariff_version: None,
         subscription_id: None,
+        reported: None,
     };
     draft(hlc_ms, stay, Body::Exit(body))
 }

@@ -17,6 +17,8 @@ mod common;
 mod ledger_support;
 
 mod agreement;
+mod changes;
+mod edges;
 mod gates;
 mod links;
 mod outages;

@@ -107,6 +107,7 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         request_id: Some(format!("r{request}")),
         force: false,
         replaces: None,
+        reported: None,
     };
     let draft = Draft {
         hlc: Hlc::new(5).unwrap(),

@@ -42,6 +42,7 @@ pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
         request_id: None,
         force: false,
         replaces: None,
+        reported: None,
     };
     fact(central, hlc, stay, Body::Entry(body))
 }
@@ -69,6 +70,7 @@ pub fn exit(central: &str, hlc: i64, stay: &str, fee: i64) -> Fact {
         requested_fee: None,
         tariff_version: None,
         subscription_id: None,
+        reported: None,
     };
     fact(central, hlc, stay, Body::Exit(body))
 }

@@ -1,0 +1,168 @@
+//! The sockets of edge programs: they send what they would post to `/api/edge/event`, and get an answer for each.
+//!
+//! An event is answered before the next is read, so an edge that sends faster than events are committed is slowed by TCP.
+//! An edge that knows nothing of answers ignores them.
+
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler};
+use actix_http::ws::{CloseCode, Message, ProtocolError};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
+use serde_json::{Map, Value, json};
+
+use super::body::GATE_LIMIT_BYTES;
+use super::edge_programs::take;
+use super::error::ApiError;
+use super::state::Worker;
+use crate::actors::dial::close_reason;
+use crate::actors::edge_report::{CameraId, EventReport};
+
+/// An edge that has not said which it is after this long is let go.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the socket is pinged, and looked at whether it and this central still live.
+const LOOK_PERIOD: Duration = Duration::from_millis(500);
+const PING_PERIOD: Duration = Duration::from_secs(20);
+/// Without a word or pong for so long the edge is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// `GET /ws/edge`
+///
+/// # Errors
+/// The request is no upgrade.
+pub async fn upgrade(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let now = Instant::now();
+    let socket = EdgeSocket { worker, edge_id: None, heard: now, pinged: now, opened: now };
+    WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start()
+}
+
+struct EdgeSocket {
+    worker: web::Data<Worker>,
+    /// What the edge called itself; `None` until it did.
+    edge_id: Option<String>,
+    opened: Instant,
+    heard: Instant,
+    pinged: Instant,
+}
+
+type Carrying = WebsocketContext<EdgeSocket>;
+
+impl EdgeSocket {
+    fn text(&mut self, text: &str, context: &mut Carrying) {
+        let said: Value = match serde_json::from_str(text) {
+            Ok(said) => said,
+            Err(error) => {
+                let error = ApiError::bad_request("invalid_json", format!("this is not JSON: {error}"));
+                return answer(error.body(), None, context);
+            }
+        };
+        let Some(edge_id) = self.edge_id.clone() else { return self.introduce(&said, context) };
+        self.note_life(&edge_id);
+        if said.get("type").is_some_and(|kind| kind == "ping") {
+            return context.text(json!({"type": "pong"}).to_string());
+        }
+        let its_id = said.get("event_id").cloned();
+        let report: EventReport = match serde_json::from_value(with_camera(said, &edge_id)) {
+            Ok(report) => report,
+            Err(error) => {
+                let error = ApiError::bad_request("invalid_body", error.to_string());
+                return answer(error.body(), its_id, context);
+            }
+        };
+        let worker = self.worker.clone();
+        let taken = wrap_future::<_, Self>(async move {
+            if worker.shared.is_stopping() {
+                return Err(ApiError::stopping());
+            }
+            take(&worker, report).await
+        });
+        context.wait(taken.map(|taken, _, context| {
+            answer(taken.unwrap_or_else(|error| error.body()), its_id, context);
+        }));
+    }
+
+    /// The first text says who it is: `{"edge_id": 1}`.
+    fn introduce(&mut self, said: &Value, context: &mut Carrying) {
+        let named = said.get("edge_id").cloned().and_then(|id| serde_json::from_value::<CameraId>(id).ok());
+        let Some(Ok(edge_id)) = named.map(|id| id.checked()) else {
+            return end(CloseCode::Policy, "No edge_id provided", context);
+        };
+        self.note_life(&edge_id);
+        let message = format!("Edge '{edge_id}' registered successfully");
+        context.text(json!({"type": "connected", "message": message}).to_string());
+        self.edge_id = Some(edge_id);
+    }
+
+    fn note_life(&self, edge_id: &str) {
+        self.worker.shared.roster.heard(edge_id, self.worker.shared.clock.now_ms(), |_| {});
+    }
+
+    fn look(&mut self, context: &mut Carrying) {
+        if self.worker.shared.is_stopping() {
+            end(CloseCode::Away, "this central is stopping", context);
+        } else if self.heard.elapsed() > SILENCE {
+            end(CloseCode::Away, "nothing was heard for a minute", context);
+        } else if self.edge_id.is_none() && self.opened.elapsed() > HELLO_TIMEOUT {
+            end(CloseCode::Policy, "No edge_id provided", context);
+        } else if self.pinged.elapsed() > PING_PERIOD {
+            self.pinged = Instant::now();
+            context.ping(b"edge");
+        }
+    }
+}
+
+/// The report with the camera the socket belongs to, if it names none.
+fn with_camera(mut said: Value, edge_id: &str) -> Value {
+    if let Some(fields) = said.as_object_mut() {
+        fields.entry("camera_id").or_insert_with(|| edge_id.into());
+    }
+    said
+}
+
+/// `its_id`: what the edge called the event, so that it knows what was answered.
+fn answer(mut fields: Map<String, Value>, its_id: Option<Value>, context: &mut Carrying) {
+    fields.insert("type".into(), "answer".into());
+    fields.insert("answers".into(), its_id.unwrap_or(Value::Null));
+    context.text(Value::Object(fields).to_string());
+}
+
+fn end(code: CloseCode, reason: &str, context: &mut Carrying) {
+    context.close(Some(close_reason(code.into(), reason)));
+    context.stop();
+}
+
+impl Actor for EdgeSocket {
+    type Context = Carrying;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(LOOK_PERIOD, Self::look);
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, context: &mut Self::Context) {
+        self.heard = Instant::now();
+        match message {
+            Ok(Message::Text(text)) => self.text(&text, context),
+            Ok(Message::Ping(payload)) => context.pong(&payload),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Close(_)) => {
+                context.close(None);
+                context.stop();
+            }
+            Ok(Message::Binary(_) | Message::Continuation(_)) => {
+                end(CloseCode::Unsupported, "only whole text frames are read", context);
+            }
+            Err(_) => context.stop(),
+        }
+    }
+
+    fn finished(&mut self, context: &mut Self::Context) {
+        context.stop();
+    }
+}

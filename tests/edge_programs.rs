@@ -1,0 +1,147 @@
+//! What the programs at the gates of the predecessor send, against real processes: that they live, what they call
+//! themselves, and the socket of the second revision.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::central::API_PORT;
+use common::ws::Ws;
+use common::{Central, DEADLINE, eventually};
+use serde_json::{Value, json};
+
+fn cameras(central: &Central) -> Value {
+    let status = central.http.get("/api/status").ok();
+    let listed = central.http.get("/api/cameras").ok();
+    assert_eq!(status.body["cameras"]["cameras"], listed.body["cameras"], "the same in both places");
+    status.body["cameras"].clone()
+}
+
+fn heartbeat(camera: i64) -> Value {
+    json!({"camera_id": camera, "camera_name": format!("Cổng {camera}"), "camera_type": "ENTRY", "status": "online",
+           "events_sent": 12, "events_failed": 1, "timestamp": 1_733_140_800.5})
+}
+
+#[test]
+fn a_camera_is_online_by_its_heartbeat_and_offline_after_a_minute_of_silence() {
+    let mut central = Central::new("central-1");
+    // A minute of the site in two seconds.
+    central.env("PARKMESH_CLOCK", common::fast_clock(30));
+    central.config["edges"] = json!([{"id": "9", "name": "Cổng ra", "direction": "EXIT"}]);
+    central.start();
+    let at_first = cameras(&central);
+    assert_eq!((&at_first["total"], &at_first["online"], &at_first["offline"]), (&json!(1), &json!(0), &json!(1)));
+    central.http.post("/api/edge/heartbeat", &heartbeat(1)).ok();
+    central.http.post("/api/edge/heartbeat", &heartbeat(9)).ok();
+    let heard = cameras(&central);
+    assert_eq!((&heard["total"], &heard["online"]), (&json!(2), &json!(2)), "{heard}");
+    let first = &heard["cameras"][0];
+    assert_eq!((&first["id"], &first["name"], &first["events_sent"]), (&json!("1"), &json!("Cổng 1"), &json!(12)));
+    assert_eq!(heard["cameras"][1]["name"], "Cổng ra", "the name of the settings counts");
+    eventually("silence is noticed", DEADLINE, || cameras(&central)["offline"] == 2);
+    for wrong in [json!({}), json!({"camera_id": "a b"}), json!({"camera_id": {}}), json!([])] {
+        central.http.post("/api/edge/heartbeat", &wrong).refused(400);
+    }
+}
+
+#[test]
+fn what_an_edge_calls_itself_is_shown_and_changes_no_settings() {
+    let central = Central::standalone("central-1");
+    let before = central.http.get("/api/p2p/config").ok().body["version"].clone();
+    let said = json!({"edge_cameras": {"1": {"name": "Cổng A", "ip": "192.168.1.50", "camera_type": "ENTRY"}}});
+    let first = central.http.post("/api/edge/sync-config", &said).ok();
+    assert_eq!(first.field("message"), "Edge camera config synced successfully");
+    assert_eq!(central.http.post("/api/edge/sync-config", &said).ok().field("message"), "No changes needed");
+    assert_eq!(cameras(&central)["cameras"][0]["ip"], "192.168.1.50");
+    assert_eq!(central.http.get("/api/p2p/config").ok().body["version"], before);
+    for wrong in [json!({}), json!({"edge_cameras": {}}), json!({"edge_cameras": []})] {
+        central.http.post("/api/edge/sync-config", &wrong).refused(400);
+    }
+}
+
+fn dial(central: &Central) -> Ws {
+    Ws::dial(&format!("{}:{API_PORT}", central.ip), "/ws/edge", None).unwrap()
+}
+
+#[test]
+fn the_socket_of_an_edge_introduces_itself_first() {
+    let central = Central::standalone("central-1");
+    for opening in [json!({}), json!({"edge_id": null}), json!({"edge_id": "a b"}), json!([]), json!({"type": "ping"})]
+    {
+        let mut socket = dial(&central);
+        socket.say(&opening).unwrap();
+        socket.until_ended(DEADLINE);
+    }
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": 4})).unwrap();
+    let connected = socket.hear_json(DEADLINE, |_| true);
+    assert_eq!(connected, json!({"type": "connected", "message": "Edge '4' registered successfully"}));
+    socket.say(&json!({"type": "ping"})).unwrap();
+    assert_eq!(socket.hear_json(DEADLINE, |_| true), json!({"type": "pong"}));
+    let entry = json!({"type": "ENTRY", "event_id": "e-1", "data": {"plate_text": "29A-123.45"}});
+    socket.say(&entry).unwrap();
+    let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    assert_eq!((&answer["success"], &answer["answers"]), (&json!(true), &json!("e-1")), "{answer}");
+    assert_eq!(answer["message"], "Xe 29A-123.45 VÀO bãi");
+    assert_eq!(central.http.rows_of("29A12345")[0]["edge_id"], "4", "the camera is the socket's");
+    for noise in ["{", "[]", "{\"type\":\"ENTRY\"}", "\"x\""] {
+        socket.say_text(noise).unwrap();
+        let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+        assert_eq!(answer["success"], false, "{noise}: {answer}");
+    }
+    assert_eq!(cameras(&central)["online"], 1);
+    let (status, took) = {
+        let mut central = central;
+        central.terminate()
+    };
+    assert!(status.success() && took.as_secs() < 5, "{took:?}");
+    socket.until_ended(DEADLINE);
+}
+
+#[test]
+fn events_sent_at_once_are_answered_in_order() {
+    const CARS: usize = 200;
+    let central = Central::standalone("central-1");
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": 1})).unwrap();
+    for number in 0..CARS {
+        let plate = format!("29A{number:05}");
+        socket.say(&json!({"type": "ENTRY", "event_id": plate, "data": {"plate_text": plate}})).unwrap();
+    }
+    for number in 0..CARS {
+        let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+        assert_eq!((&answer["answers"], &answer["success"]), (&json!(format!("29A{number:05}")), &json!(true)));
+    }
+    assert_eq!(central.http.whole_history().len(), CARS);
+}
+
+#[test]
+fn a_report_that_contradicts_the_lot_is_taken_and_shown_as_what_it_is() {
+    let central = Central::standalone("central-1");
+    let report = |kind: &str, plate: &str, fee: i64| {
+        central
+            .http
+            .post("/api/edge/event", &json!({"type": kind, "camera_id": 1, "data": {"plate_text": plate, "fee": fee}}))
+            .ok()
+    };
+    central.http.enter("edge-7", "29A12345");
+    let twice = report("ENTRY", "29A12345", 0);
+    assert!(twice.flag("already_inside"), "{}", twice.text);
+    assert_eq!(twice.body["anomalies"], json!(["double_entry"]));
+    let alone = report("EXIT", "30E99999", 15_000);
+    assert_eq!((alone.number("fee"), &alone.body["anomalies"]), (15_000, &json!(["exit_without_entry"])));
+    let out = report("EXIT", "29A12345", 99_000);
+    assert_eq!(out.number("fee"), 0, "what is due is worked out here: {}", out.text);
+    let stats = central.http.stats();
+    assert_eq!((&stats["revenue_today"], &stats["exits_today"]), (&json!(15_000), &json!(2)), "{stats}");
+    for wrong in
+        [json!({"type": "WASHED", "camera_id": 1, "data": {"plate_text": "29A12345"}}), json!({"type": "ENTRY"})]
+    {
+        central.http.post("/api/edge/event", &wrong).refused(400);
+    }
+}
