@@ -17,7 +17,9 @@ use crate::actors::db_writer::{DbWriter, Flush, WriterView};
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::ledger_core::LedgerCore;
+use crate::actors::mesh::Door;
 use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
+use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
 use crate::http::api;
@@ -38,6 +40,9 @@ use crate::wire::encode::Encoder;
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 const SERVER_TIMEOUT: Duration = Duration::from_millis(3_200);
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Open pages; each costs some KiB.
+const MAX_DASHBOARDS: usize = 1_000;
 
 /// What a central is started with.
 #[derive(Debug)]
@@ -83,6 +88,7 @@ pub struct App {
     mesh: Mesh,
     listening: Listening,
     writer_thread: Arbiter,
+    feed_thread: Arbiter,
     fatals: mpsc::UnboundedReceiver<Fatal>,
 }
 
@@ -134,6 +140,7 @@ impl App {
         let view = kept.view();
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         register_faults(&faults, &writer, &readers, &keeper);
+        let news = Door::default();
         let p2p_listening = Listening::default();
         let listening = p2p_listening.clone();
         let mesh = mesh_wiring::start(MeshParts {
@@ -145,8 +152,27 @@ impl App {
             clock,
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
+            news: news.clone(),
             faults: test_faults.then(|| faults.clone()),
         });
+
+        let broken_config = loaded.broken.map(|broken| broken.to_string());
+        let feed_thread = Arbiter::new();
+        let context = FeedContext {
+            config: view.clone(),
+            keeper: keeper.clone(),
+            mesh: mesh.door(),
+            readers: readers.clone(),
+            writer_view: writer_view.clone(),
+            clock,
+            started_ms: clock.now_ms(),
+            broken_config: broken_config.clone(),
+        };
+        let build = move || StatusFeed::new(context.clone());
+        let feed = supervise::start_on(&feed_thread.handle(), &around, "status_feed", build).await?;
+        let told = feed.clone();
+        news.lead_to(move |news| told.do_send(news));
+        faults.register("status_feed", feed.clone());
 
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
         let shared = Arc::new(Shared {
@@ -156,13 +182,15 @@ impl App {
             writer_view,
             readers,
             mesh: mesh.door(),
+            feed: feed.clone(),
+            dashboards: InFlight::new(MAX_DASHBOARDS, metrics.dashboards.clone()),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
             roster: EdgeRoster::default(),
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
-            broken_config: loaded.broken.map(|broken| broken.to_string()),
+            broken_config,
             faults: test_faults.then_some(faults),
             last_probe: tokio::sync::Mutex::new(None),
         });
@@ -196,7 +224,7 @@ impl App {
         let started = api.send(ServeOn(listener)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
-        Ok(Self { shared, api, p2p, mesh, listening, writer_thread, fatals })
+        Ok(Self { shared, api, p2p, mesh, listening, writer_thread, feed_thread, fatals })
     }
 
     /// Where the API listens now.
@@ -250,6 +278,7 @@ impl App {
             Ok(Err(_closed)) => {}
             Err(_elapsed) => warn!(event = "stop_slow", part = "db_writer"; "not everything ended in time"),
         }
+        self.feed_thread.stop();
         self.writer_thread.stop();
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");

@@ -18,6 +18,7 @@
 //! | [`replication`] | logs, one peer, the choice of sources; pure | back-off: `replication/backoff.rs` |
 //! | [`wire`] | the frames of our protocol; pure | a frame's fields: `wire/frame.rs` |
 //! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
+//! | [`feed`] | what dashboards are told: a numbered state and its changes; pure | a line of the dashboard: `feed/line.rs` |
 //! | [`simulation`] | many centrals in one thread on a virtual clock; pure | what may go wrong in it: `simulation/` |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
@@ -30,12 +31,13 @@
 //!
 //! **Imports run one way:** `domain <- replication, wire <- ledger <- config, store <- actors <- http <- app <- main`
 //! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
-//! wrong arrow. The first five rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
+//! wrong arrow. The first six rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
 
 pub mod actors;
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod feed;
 pub mod http;
 pub mod ledger;
 pub mod maintenance;

@@ -74,6 +74,7 @@ impl Core for LedgerCore {
             own_log: ledger.own_log().cloned(),
             digest: ledger.digest().to_string(),
             events: ledger.events(),
+            tariff_version: ledger.settings().tariff().1,
         }
     }
 

@@ -21,7 +21,7 @@ use super::db_writer::{AnnounceTo, AskHeads, Committed, DbWriter, Heads, HeardFr
 use super::dial::PeerAddress;
 use super::link_test;
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
-use super::mesh_view::{AskMesh, LeaveMesh, MeshStatus, TestLink, UnknownPeer};
+use super::mesh_view::{AskMesh, LeaveMesh, MeshNews, MeshStatus, TestLink, UnknownPeer};
 use super::peer_link::{Adopt, Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, Say, log_alarm};
 use super::socket::Socket;
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
@@ -63,6 +63,8 @@ pub struct RegistryContext {
     pub links: Links,
     pub reports: Door<Reported>,
     pub alarms: Door<Alarm>,
+    /// Whoever shows what happens: told of commits and links after those who work with them.
+    pub news: Door<MeshNews>,
     pub reader: RunReader,
     pub writer: Addr<DbWriter>,
     pub coordinator: Handle<SyncCoordinator>,
@@ -217,6 +219,9 @@ impl MeshRegistry {
         let mut digests = BTreeMap::new();
         digests.insert("history".to_owned(), heads.digest.clone());
         digests.insert("have".to_owned(), super::mesh_survey::have_digest(&self.context.have.borrow()));
+        digests.insert(super::mesh_survey::TARIFF.to_owned(), super::mesh_survey::tariff_name(heads));
+        let zone = self.context.config.borrow().site.time_zone.name().to_owned();
+        digests.insert(super::mesh_survey::TIME_ZONE.to_owned(), zone);
         let wall_ms = self.context.clock.now().wall_ms;
         for (_, _, link) in self.handles() {
             link.addr().do_send(Say(Heartbeat { wall_ms, links: linked.to_vec(), digests: digests.clone() }));
@@ -257,6 +262,7 @@ impl Handler<Committed> for MeshRegistry {
         for link in self.context.links.borrow().values() {
             link.handle.addr().do_send(announce.clone());
         }
+        self.context.news.send(MeshNews::Committed(committed.runs));
     }
 }
 
@@ -267,6 +273,9 @@ impl Handler<Reported> for MeshRegistry {
     fn handle(&mut self, reported: Reported, _: &mut Self::Context) {
         if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
             self.heard_from.insert(reported.peer.clone());
+        }
+        if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
+            self.context.news.send(MeshNews::Links);
         }
         self.context.coordinator.addr().do_send(reported);
     }
@@ -284,6 +293,7 @@ impl Handler<ConfigChanged> for MeshRegistry {
             self.context.coordinator.addr().do_send(OwnIdChanged);
         }
         self.follow_config();
+        self.context.news.send(MeshNews::Links);
     }
 }
 

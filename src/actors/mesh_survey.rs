@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::db_writer::Heads;
 use super::mesh::MeshClock;
-use super::mesh_view::{LogStatus, MeshStatus, PeerStatus};
+use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, PeerSays, PeerStatus};
 use super::peer_link::{AskLink, PeerLink};
 use super::supervise::Handle;
 use crate::config::model::PeerCentral;
@@ -14,6 +14,10 @@ use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
 use crate::replication::coordinator::status::{LogStatus as CoreLogStatus, WaitReason};
 use crate::replication::have::Have;
 use crate::replication::peer::status::{LinkState, PeerStatus as CorePeerStatus};
+
+/// Names in the `digests` of a HEARTBEAT.
+pub const TARIFF: &str = "tariff";
+pub const TIME_ZONE: &str = "time_zone";
 
 type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
 
@@ -89,6 +93,7 @@ pub fn mesh_status(
         messages_sent: counters().map(|counters| counters.frames_sent).sum(),
         messages_received: counters().map(|counters| counters.frames_received).sum(),
         events: heads.as_ref().map_or(0, |heads| heads.events),
+        tariff_version: heads.as_ref().map_or_else(String::new, tariff_name),
         digest: heads.map(|heads| heads.digest),
         peers: links
             .iter()
@@ -124,7 +129,18 @@ fn peer_status(
         unacked_bytes: status.map_or(0, |status| status.unacked_bytes as u64),
         we_lack_events: connected.then_some(we_lack),
         it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
+        says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
+            links: status.links.clone(),
+            tariff_version: status.digests.get(TARIFF).cloned(),
+            time_zone: status.digests.get(TIME_ZONE).cloned(),
+        }),
     }
+}
+
+/// The tariff in force, as centrals name it to each other.
+#[must_use]
+pub fn tariff_name(heads: &Heads) -> String {
+    heads.tariff_version.clone().unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
 }
 
 fn state_name(status: Option<&CorePeerStatus>) -> &'static str {

@@ -7,6 +7,7 @@ use actix::{MailboxError, Message, Recipient};
 use serde::Serialize;
 
 use crate::domain::ids::{CentralId, LogId};
+use crate::replication::log::Run;
 
 /// What is the state of the mesh, as this central sees it?
 #[derive(Debug, Clone, Copy, Message)]
@@ -24,6 +25,16 @@ pub struct TestLink {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct LeaveMesh;
+
+/// Something about the mesh is other than before.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum MeshNews {
+    /// These runs are durable here.
+    Committed(Arc<[Run]>),
+    /// A link came or went, or should be another.
+    Links,
+}
 
 /// There is no such peer in the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +54,8 @@ pub struct MeshStatus {
     pub digest: Option<String>,
     /// Events held, of all logs.
     pub events: u64,
+    /// The event that set the tariff in force here, or [`BUILT_IN_TARIFF`].
+    pub tariff_version: String,
     pub peers: Vec<PeerStatus>,
     pub logs: Vec<LogStatus>,
 }
@@ -71,7 +84,23 @@ pub struct PeerStatus {
     /// Events it announced that are not held here; and the other way round. `None`: unknown.
     pub we_lack_events: Option<u64>,
     pub it_lacks_events: Option<u64>,
+    /// What it said of itself in its last HEARTBEAT, at most 30 s old; `None` before the first.
+    pub says: Option<PeerSays>,
 }
+
+/// What a peer says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerSays {
+    /// The centrals it is linked with.
+    pub links: Vec<CentralId>,
+    /// The tariff in force there: the event that set it, or [`BUILT_IN_TARIFF`]; `None`: it did not say.
+    pub tariff_version: Option<String>,
+    /// Its site's time zone; `None`: it did not say.
+    pub time_zone: Option<String>,
+}
+
+/// How a tariff that nobody has set yet is named between centrals.
+pub const BUILT_IN_TARIFF: &str = "built-in";
 
 /// One log known here.
 #[derive(Debug, Clone, PartialEq)]

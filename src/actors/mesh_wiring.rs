@@ -11,7 +11,7 @@ use super::db_reader::Readers;
 use super::db_writer::DbWriter;
 use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
-use super::mesh_view::MeshDoor;
+use super::mesh_view::{MeshDoor, MeshNews};
 use super::supervise::{self, Faults, Handle, Surroundings};
 use super::sync_coordinator::{CoordinatorContext, SyncCoordinator};
 use crate::ops::clock::Clock;
@@ -32,6 +32,8 @@ pub struct MeshParts {
     pub instance: u64,
     /// Where the P2P port is bound, or why it is not.
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
+    /// Where it is told what happened.
+    pub news: Door<MeshNews>,
     pub faults: Option<Faults>,
 }
 
@@ -69,6 +71,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         links,
         reports: reports.clone(),
         alarms: alarms.clone(),
+        news: parts.news,
         reader: run_reader(parts.readers),
         writer: parts.writer,
         coordinator: coordinator.clone(),

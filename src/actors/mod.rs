@@ -18,5 +18,6 @@ pub mod mesh_view;
 pub mod mesh_wiring;
 pub mod peer_link;
 pub mod socket;
+pub mod status_feed;
 pub mod supervise;
 pub mod sync_coordinator;

@@ -132,6 +132,28 @@ where
     answer.await.map_err(|_| ArbiterGone)
 }
 
+/// As [`start`], on an arbiter's thread.
+///
+/// # Errors
+/// [`ArbiterGone`] if the arbiter has stopped.
+pub async fn start_on<A, F>(
+    arbiter: &actix::ArbiterHandle,
+    around: &Surroundings,
+    name: impl Into<String>,
+    factory: F,
+) -> Result<Handle<A>, ArbiterGone>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + Send + 'static,
+{
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let around = around.clone();
+    let name = name.into();
+    // A receiver that is gone no longer wants the actor.
+    arbiter.spawn_fn(move || drop(reply.send(start(&around, name, factory))));
+    answer.await.map_err(|_| ArbiterGone)
+}
+
 /// The thread an actor should run on has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the arbiter has stopped")]

@@ -54,6 +54,16 @@ impl ApiError {
         Self::bad_request("invalid_field", message).with("field", field.into()).with("problems", json!(problems))
     }
 
+    /// 403: a page of another site wants to read from here.
+    #[must_use]
+    pub fn foreign_page() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign_page",
+            "only this central's own pages may read this feed in a browser",
+        )
+    }
+
     /// 404 for a path nobody serves.
     #[must_use]
     pub fn no_such_path() -> Self {

@@ -9,6 +9,7 @@
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
+//! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
 pub mod amendments;
@@ -29,3 +30,4 @@ pub mod state;
 pub mod view;
 pub mod ws_edge;
 pub mod ws_peer;
+pub mod ws_status;

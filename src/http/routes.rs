@@ -4,7 +4,7 @@ use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
 use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
-use super::{amendments, edge_programs, edges, health, p2p, pages, parking, ws_edge};
+use super::{amendments, edge_programs, edges, health, p2p, pages, parking, ws_edge, ws_status};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -12,6 +12,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/history", "GET"),
     ("/static/{path:.*}", "GET"),
     ("/docs/{path:.*}", "GET"),
+    ("/ws/status", "GET"),
     ("/healthz", "GET"),
     ("/readyz", "GET"),
     ("/metrics", "GET"),
@@ -62,6 +63,7 @@ fn handlers(path: &str) -> Vec<Route> {
         "/" | "/history" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
+        "/ws/status" => vec![route().guard(guard::Get()).to(ws_status::status)],
         "/healthz" => vec![get().to(health::healthz)],
         "/readyz" => vec![get().to(health::readyz)],
         "/metrics" => vec![get().to(health::metrics)],

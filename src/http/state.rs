@@ -14,6 +14,7 @@ use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::mesh_view::MeshDoor;
+use crate::actors::status_feed::StatusFeed;
 use crate::actors::supervise::{Faults, Handle};
 use crate::config::model::Config;
 use crate::domain::direction::Direction;
@@ -29,6 +30,9 @@ pub struct Shared {
     pub writer_view: Arc<WriterView>,
     pub readers: Readers,
     pub mesh: MeshDoor,
+    pub feed: Handle<StatusFeed>,
+    /// How many dashboards may look at a time.
+    pub dashboards: Arc<InFlight>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub roster: EdgeRoster,

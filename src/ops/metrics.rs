@@ -71,6 +71,8 @@ pub struct Metrics {
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Family<LogLabel, Level>,
     pub cars_inside: Level,
+    /// Dashboards that look at the status feed.
+    pub dashboards: Level,
     pub wal_bytes: Level,
     pub disk_free_bytes: Level,
 }
@@ -99,6 +101,7 @@ impl Metrics {
             link_unacked_bytes: Family::default(),
             log_lag: Family::default(),
             cars_inside: Level::default(),
+            dashboards: Level::default(),
             wal_bytes: Level::default(),
             disk_free_bytes: Level::default(),
         };
@@ -139,6 +142,7 @@ impl Metrics {
             "Events announced by others and not held here, by log",
             self.log_lag.clone(),
         );
+        registry.register("dashboards", "Dashboards that look at the status feed", self.dashboards.clone());
         registry.register("cars_inside", "Stays open now", self.cars_inside.clone());
         registry.register_with_unit(
             "disk_free",

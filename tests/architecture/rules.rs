@@ -12,11 +12,12 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("replication", &["domain", "wire"]),
     ("ledger", &["domain", "replication", "wire"]),
     ("simulation", &["domain", "replication", "wire", "ledger"]),
+    ("feed", &["domain"]),
     ("config", &["domain"]),
     ("store", &["domain", "replication", "ledger"]),
     ("maintenance", &["domain", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
-    ("actors", &["domain", "replication", "wire", "ledger", "config", "store", "ops"]),
+    ("actors", &["domain", "replication", "wire", "ledger", "feed", "config", "store", "ops"]),
     ("http", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors"]),
     ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http", "maintenance"]),
     ("tools", &["domain", "ops"]),
@@ -27,7 +28,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms whose every result follows from their arguments.
-pub const PURE: &[&str] = &["domain", "wire", "replication", "ledger", "simulation"];
+pub const PURE: &[&str] = &["domain", "wire", "replication", "ledger", "simulation", "feed"];
 
 /// Crates that only compute. A pure room may name no other: a new dependency is impure until it stands here.
 const PURE_CRATES: &[&str] = &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes"];

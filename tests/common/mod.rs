@@ -16,6 +16,7 @@
 #![allow(dead_code, unused_imports, reason = "every test program uses another part of the harness")]
 
 pub mod central;
+pub mod dashboard;
 pub mod http;
 pub mod mesh;
 pub mod net;

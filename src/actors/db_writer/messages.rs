@@ -65,6 +65,8 @@ pub struct Heads {
     pub digest: String,
     /// The number of events held, of all logs.
     pub events: u64,
+    /// The fact id of the event that set the tariff in force; `None`: the built-in one.
+    pub tariff_version: Option<String>,
 }
 
 /// The own log is not ours alone any more: the next own event starts a new one.

@@ -4,6 +4,7 @@
 //! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
 
 mod history;
+mod lot;
 mod rows;
 mod runs;
 
@@ -20,6 +21,7 @@ use super::schema;
 pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, HistoryCursor, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, normalised_search,
 };
+pub use lot::{DayCourse, TypeCount};
 pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
 pub(super) use runs::{read_event, read_hash, read_head};
 

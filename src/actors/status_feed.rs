@@ -1,0 +1,339 @@
+//! What dashboards are told, without anyone who works having to wait for one of them.
+//!
+//! - It keeps one numbered [`Board`] for all dashboards, and publishes it at most every [`PERIOD`].
+//! - A dashboard *asks* for what follows the number it has seen ([`Next`]) and is answered once there is something. So one
+//!   that is slow has at most one message under way and one waiting question here, and gets the sum of what it missed.
+//! - A message is written once for all who have seen the same number.
+//! - It runs on a thread of its own. From the writer it hears, by way of the registry, what that announces anyway; the lot
+//!   is asked of the readers, the mesh of the registry, both only while somebody looks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+mod gates;
+mod sources;
+
+use self::gates::Gates;
+use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, until};
+use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
+use super::db_reader::Readers;
+use super::db_writer::WriterView;
+use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
+use super::supervise::{Handle, InjectPanic, injected_panic};
+use crate::domain::event::Event;
+use crate::feed::board::{Board, MAX_EVENTS};
+use crate::feed::line::EventLine;
+use crate::ops::clock::{Clock, is_behind};
+use crate::replication::log::Run;
+use crate::store::reader::DayStats;
+
+/// The shortest time between two publications: 5 a second.
+pub const PERIOD: Duration = Duration::from_millis(200);
+/// Where nothing is committed, links and clocks are still looked at this often.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+const MESH_PERIOD: Duration = Duration::from_secs(1);
+const LOT_PERIOD: Duration = Duration::from_secs(10);
+const TYPES_PERIOD: Duration = Duration::from_secs(2);
+const COURSE_PERIOD: Duration = Duration::from_secs(60);
+/// The mesh is shown as it was if it does not answer in this time.
+const MESH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Whoever asks again within this time still looks.
+const AUDIENCE_STAYS: Duration = Duration::from_secs(5);
+
+/// What the feed needs from its surroundings, and what outlives it. Cheap to clone.
+#[derive(Clone)]
+pub struct FeedContext {
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub mesh: MeshDoor,
+    pub readers: Readers,
+    pub writer_view: Arc<WriterView>,
+    pub clock: Clock,
+    /// When the process started, Unix ms.
+    pub started_ms: i64,
+    /// What the settings file said wrong at the start.
+    pub broken_config: Option<String>,
+}
+
+/// What follows this? Answered when there is something; the channel closes if the feed fails.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Next {
+    /// `None`: nothing was seen yet.
+    pub seen: Option<Seen>,
+    pub reply: oneshot::Sender<Update>,
+}
+
+/// How far a dashboard has seen a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub feed: Arc<str>,
+    pub number: u64,
+}
+
+/// One message for a dashboard.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Where the dashboard stands once it has read it.
+    pub seen: Seen,
+    pub text: Arc<str>,
+}
+
+pub struct StatusFeed {
+    around: FeedContext,
+    board: Board,
+    id: Arc<str>,
+    gates: Gates,
+    waiting: Vec<Next>,
+    /// Messages of the number in force, by the number they follow.
+    written: HashMap<Option<u64>, Arc<str>>,
+    looked_at: Option<Instant>,
+    /// A gathering is under way or has its time.
+    busy: bool,
+    began: Option<Instant>,
+    lot_changed: bool,
+    types_changed: bool,
+    links_changed: bool,
+    lot_at: Option<Instant>,
+    types_at: Option<Instant>,
+    course_at: Option<Instant>,
+    mesh_at: Option<Instant>,
+    day: DayStats,
+    types: Value,
+    newest_own_ms: Option<i64>,
+    mesh: MeshStatus,
+}
+
+impl StatusFeed {
+    #[must_use]
+    pub fn new(around: FeedContext) -> Self {
+        // Without random numbers the clock tells two lives apart.
+        let id = getrandom::u64().unwrap_or_else(|_| around.clock.now_ms().cast_unsigned());
+        let id = format!("{id:016x}");
+        Self {
+            around,
+            board: Board::new(id.clone()),
+            id: id.into(),
+            gates: Gates::default(),
+            waiting: Vec::new(),
+            written: HashMap::new(),
+            looked_at: None,
+            busy: false,
+            began: None,
+            lot_changed: false,
+            types_changed: false,
+            links_changed: false,
+            lot_at: None,
+            types_at: None,
+            course_at: None,
+            mesh_at: None,
+            day: DayStats::default(),
+            types: json!([]),
+            newest_own_ms: None,
+            mesh: MeshStatus::default(),
+        }
+    }
+
+    fn has_audience(&self) -> bool {
+        !self.waiting.is_empty() || self.looked_at.is_some_and(|at| at.elapsed() < AUDIENCE_STAYS)
+    }
+
+    fn due(&self) -> Due {
+        let is_due = |last, period| until(last, period).is_zero();
+        Due {
+            lot: self.lot_changed || is_due(self.lot_at, LOT_PERIOD),
+            types: self.types_at.is_none() || self.types_changed && is_due(self.types_at, TYPES_PERIOD),
+            course: is_due(self.course_at, COURSE_PERIOD),
+            mesh: self.links_changed || is_due(self.mesh_at, MESH_PERIOD),
+        }
+    }
+
+    /// Gathers and publishes as soon as it may.
+    fn wake(&mut self, context: &mut Context<Self>) {
+        if self.busy || !self.has_audience() {
+            return;
+        }
+        self.busy = true;
+        context.run_later(until(self.began, PERIOD), |feed, context| {
+            feed.began = Some(Instant::now());
+            let due = feed.due();
+            feed.lot_changed = false;
+            feed.types_changed &= !due.types;
+            feed.links_changed = false;
+            let gathering = wrap_future::<_, Self>(gather(feed.around.clone(), due));
+            context.spawn(gathering.map(move |gathered, feed, context| {
+                feed.take(due, gathered);
+                feed.publish();
+                feed.busy = false;
+                if feed.lot_changed || feed.links_changed {
+                    feed.wake(context);
+                }
+            }));
+        });
+    }
+
+    fn take(&mut self, due: Due, gathered: Gathered) {
+        let now = Some(Instant::now());
+        if let Some(day) = gathered.day {
+            self.day = day;
+            self.newest_own_ms = gathered.newest_own_ms;
+            self.lot_at = now;
+        }
+        if let Some(types) = gathered.types {
+            self.types = json!(types);
+            self.types_at = now;
+        }
+        if let Some(course) = gathered.course {
+            self.board.set("course", json!(course));
+            self.course_at = now;
+        }
+        if due.mesh {
+            self.mesh_at = now;
+        }
+        if let Some(mesh) = gathered.mesh {
+            self.board.set_members("peers", mesh.peers.iter().map(|peer| (peer.id.to_string(), peer_json(peer))));
+            self.board.set_members("logs", mesh.logs.iter().map(|log| (log.log.to_string(), log_json(log))));
+            self.mesh = mesh;
+        }
+        self.show_central();
+        let gates = self.gates.show(&self.around.config.borrow(), &self.day);
+        self.board.set_members("gates", gates);
+    }
+
+    /// What costs nothing to know.
+    fn show_central(&mut self) {
+        let config = self.around.config.borrow().clone();
+        let now_ms = self.around.clock.now_ms();
+        let central = json!({
+            "id": config.this_central.id, "site": config.site.name, "time_zone": config.site.time_zone.name(),
+            "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
+            "can_commit": self.around.writer_view.failure().is_none(),
+            "clock_behind": is_behind(now_ms, self.newest_own_ms),
+            "broken_config": self.around.broken_config, "open": !config.listen_ip().is_loopback(),
+            "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
+            "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
+        });
+        let lot = json!({
+            "day": config.site.time_zone.day(now_ms), "inside": self.around.writer_view.cars_inside(), "inside_by_type": self.types,
+            "entries": self.day.entries, "exits": self.day.exits, "revenue": self.day.revenue,
+        });
+        self.board.set("central", central);
+        self.board.set("lot", lot);
+    }
+
+    fn publish(&mut self) {
+        self.board.publish();
+        // Even if nothing changed: a message tells the time.
+        self.written.clear();
+        for next in std::mem::take(&mut self.waiting) {
+            self.answer(next);
+        }
+    }
+
+    /// Answers if there is something to say; else it waits.
+    fn answer(&mut self, next: Next) {
+        let number = self.board.number();
+        let after = next.seen.as_ref().filter(|seen| seen.feed == self.id).map(|seen| seen.number);
+        if next.reply.is_closed() {
+            return;
+        }
+        if after == Some(number) {
+            self.waiting.push(next);
+            return;
+        }
+        let text = self.written.entry(after).or_insert_with(|| {
+            let now_ms = self.around.clock.now_ms();
+            let change = after.and_then(|after| self.board.since(after, now_ms));
+            change.unwrap_or_else(|| self.board.snapshot(now_ms)).into()
+        });
+        let seen = Seen { feed: self.id.clone(), number };
+        // Who has gone meanwhile is not told.
+        drop(next.reply.send(Update { seen, text: text.clone() }));
+    }
+
+    fn add_line(&mut self, line: &EventLine) {
+        self.gates.saw(line);
+        self.board.push_event(json!(line));
+    }
+
+    /// Of each run the newest events only: older ones would be pushed out again at once.
+    fn committed(&mut self, runs: &[Run]) {
+        for run in runs {
+            let skip = run.events.len().saturating_sub(MAX_EVENTS);
+            for event in run.events.iter().skip(skip) {
+                // One that cannot be read is in quarantine, and counted there.
+                if let Ok(event) = Event::parse(event) {
+                    self.add_line(&EventLine::of(&event));
+                }
+            }
+        }
+        self.lot_changed = true;
+        self.types_changed = true;
+    }
+}
+
+impl Actor for StatusFeed {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let changed = context.address().recipient();
+        self.around.keeper.addr().do_send(Concerns(Participant { name: "status_feed", verify: None, changed }));
+        // News waits in the mailbox meanwhile.
+        let first = wrap_future::<_, Self>(first_lines(self.around.clone()));
+        context.wait(first.map(|lines, feed, _| lines.iter().for_each(|line| feed.add_line(line))));
+        context.run_interval(LOOK_PERIOD, |feed, context| feed.wake(context));
+    }
+}
+
+impl Handler<Next> for StatusFeed {
+    type Result = ();
+
+    fn handle(&mut self, next: Next, context: &mut Self::Context) {
+        // While nobody looked nothing was asked: what is there may be old.
+        let is_fresh = self.has_audience() && self.mesh_at.is_some();
+        self.looked_at = Some(Instant::now());
+        if is_fresh {
+            self.answer(next);
+        } else {
+            self.waiting.push(next);
+        }
+        self.waiting.retain(|next| !next.reply.is_closed());
+        self.wake(context);
+    }
+}
+
+impl Handler<MeshNews> for StatusFeed {
+    type Result = ();
+
+    fn handle(&mut self, news: MeshNews, context: &mut Self::Context) {
+        match news {
+            MeshNews::Committed(runs) => self.committed(&runs),
+            MeshNews::Links => self.links_changed = true,
+        }
+        self.wake(context);
+    }
+}
+
+impl Handler<ConfigChanged> for StatusFeed {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfigChanged, context: &mut Self::Context) {
+        self.links_changed = true;
+        self.course_at = None;
+        self.wake(context);
+    }
+}
+
+impl Handler<InjectPanic> for StatusFeed {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}

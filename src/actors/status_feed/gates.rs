@@ -1,0 +1,62 @@
+//! The gates of the site as a dashboard shows them: those of the settings, and all that something happened at.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::config::model::Config;
+use crate::feed::line::EventLine;
+use crate::store::reader::DayStats;
+
+/// Most gates remembered; edge ids are what clients say they are.
+const MAX_GATES: usize = 256;
+
+/// The last event of each gate, `central/edge`.
+#[derive(Debug, Default)]
+pub struct Gates {
+    last: BTreeMap<String, EventLine>,
+}
+
+impl Gates {
+    /// Something happened; not necessarily now.
+    pub fn saw(&mut self, line: &EventLine) {
+        let Some(gate) = line.gate().filter(|_| matches!(line.kind, "entry" | "exit")) else { return };
+        if self.last.get(&gate).is_some_and(|known| known.at_ms > line.at_ms) {
+            return;
+        }
+        self.last.insert(gate, line.clone());
+        if self.last.len() > MAX_GATES {
+            let oldest = self.last.iter().min_by_key(|(_, line)| line.at_ms).map(|(gate, _)| gate.clone());
+            oldest.map(|gate| self.last.remove(&gate));
+        }
+    }
+
+    /// The members of section `gates`.
+    #[must_use]
+    pub fn show(&self, config: &Config, day: &DayStats) -> Vec<(String, Value)> {
+        let own = config.this_central.id.as_str();
+        let mut gates: BTreeMap<String, Value> = BTreeMap::new();
+        for edge in &config.edges {
+            let gate = json!({"central": own, "edge": edge.id, "name": edge.name, "lane": edge.direction});
+            gates.insert(format!("{own}/{}", edge.id), gate);
+        }
+        for (gate, line) in &self.last {
+            let fields =
+                gates.entry(gate.clone()).or_insert_with(|| json!({"central": line.central, "edge": line.edge}));
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("last".into(), json!(line));
+            }
+        }
+        for sums in day.gates.iter().take(MAX_GATES) {
+            let gate = gates
+                .entry(format!("{}/{}", sums.central, sums.edge_id))
+                .or_insert_with(|| json!({"central": sums.central, "edge": sums.edge_id}));
+            if let Some(fields) = gate.as_object_mut() {
+                fields.insert("entries".into(), sums.entries.into());
+                fields.insert("exits".into(), sums.exits.into());
+                fields.insert("revenue".into(), sums.revenue.into());
+            }
+        }
+        gates.into_iter().collect()
+    }
+}

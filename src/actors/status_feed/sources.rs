@@ -1,0 +1,145 @@
+//! What the feed asks others for: the mesh, and the readers of the database. Nothing of it touches the writer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::mesh_view::{LogStatus, MeshStatus, PeerStatus};
+use super::{FeedContext, MESH_TIMEOUT};
+use crate::domain::time::SiteZone;
+use crate::feed::line::EventLine;
+use crate::store::error::StoreError;
+use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount};
+
+/// The course of a day is shown in steps of half an hour.
+const COURSE_STEP_MS: i64 = 30 * 60 * 1000;
+/// A day may have an hour more.
+const LONGEST_DAY_MS: i64 = 25 * 60 * 60 * 1000;
+/// Rows the first lines are made of.
+const FIRST_ROWS: i64 = 60;
+
+/// What is to be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Due {
+    pub lot: bool,
+    pub types: bool,
+    pub course: bool,
+    pub mesh: bool,
+}
+
+/// What came of it; `None`: not asked, or no answer just now.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    pub day: Option<DayStats>,
+    pub types: Option<Vec<TypeCount>>,
+    pub course: Option<DayCourse>,
+    /// The newest entry stamped here, if it is the newest at all.
+    pub newest_own_ms: Option<i64>,
+    pub mesh: Option<MeshStatus>,
+}
+
+/// Asks for what is due, all at once.
+pub async fn gather(around: FeedContext, due: Due) -> Gathered {
+    let zone = around.config.borrow().site.time_zone.clone();
+    let now_ms = around.clock.now_ms();
+    let lot = async {
+        if !(due.lot || due.types || due.course) {
+            return Gathered::default();
+        }
+        around.readers.ask(move |reader| read(reader, &zone, now_ms, due)).await.unwrap_or_default()
+    };
+    let mesh = async {
+        if !due.mesh {
+            return None;
+        }
+        tokio::time::timeout(MESH_TIMEOUT, around.mesh.status()).await.ok()?.ok()
+    };
+    let (gathered, mesh) = futures_util::future::join(lot, mesh).await;
+    Gathered { mesh, ..gathered }
+}
+
+fn read(reader: &mut Reader, zone: &SiteZone, now_ms: i64, due: Due) -> Result<Gathered, StoreError> {
+    let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
+    let own = newest.rows.first().filter(|row| row.sync_status == "LOCAL");
+    let start_ms = zone.day_start_ms(now_ms);
+    // The start of the next day, also where a day has 23 or 25 hours.
+    let end_ms = zone.day_start_ms(start_ms.saturating_add(LONGEST_DAY_MS));
+    Ok(Gathered {
+        day: Some(reader.stats(&zone.day(now_ms))?),
+        types: due.types.then(|| reader.inside_by_type()).transpose()?,
+        course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,
+        newest_own_ms: own.map(|row| row.entry_ms),
+        mesh: None,
+    })
+}
+
+/// The latest visits as lines, oldest first: what is shown before anything happens.
+pub async fn first_lines(around: FeedContext) -> Vec<EventLine> {
+    let query = HistoryQuery { limit: FIRST_ROWS, ..HistoryQuery::default() };
+    let page = around.readers.ask(move |reader| reader.history(&query)).await;
+    let rows = page.map(|page| page.rows).unwrap_or_default();
+    let mut lines: Vec<EventLine> = rows.iter().flat_map(lines_of).collect();
+    lines.sort_by_key(|line| line.at_ms);
+    lines
+}
+
+/// A row's entry and exit.
+fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
+    let line = |kind: &'static str, at_ms: i64, central: &str, edge: &str| EventLine {
+        kind,
+        id: format!("{}#{kind}", row.event_id),
+        at_ms,
+        central: central.to_owned(),
+        edge: Some(edge.to_owned()),
+        stay: Some(row.event_id.clone()),
+        plate_id: Some(row.plate_id.clone()),
+        plate_view: Some(row.plate_view.clone()),
+        camera_type: Some(row.camera_type.clone()).filter(|text| !text.is_empty()),
+        fee: None,
+        duration: None,
+        manual: false,
+        without_entry: false,
+        subscribed: false,
+    };
+    let without_entry = row.anomalies.iter().any(|name| name == "exit_without_entry");
+    let mut lines = Vec::new();
+    if !without_entry {
+        let entry = line("entry", row.entry_ms, &row.source_central, &row.edge_id);
+        lines.push(EventLine { manual: row.entry_manual, ..entry });
+    }
+    if let (Some(exit_ms), Some(central), Some(edge)) = (row.exit_ms, &row.exit_central, &row.exit_edge) {
+        lines.push(EventLine {
+            fee: Some(row.fee),
+            duration: row.duration.clone(),
+            manual: row.exit_manual.unwrap_or(false),
+            without_entry,
+            subscribed: row.subscription_id.is_some(),
+            ..line("exit", exit_ms, central, edge)
+        });
+    }
+    lines
+}
+
+/// A peer as its member of section `peers`.
+pub fn peer_json(peer: &PeerStatus) -> Value {
+    json!({
+        "ip": peer.ip, "port": peer.port, "state": peer.state, "since_ms": peer.since_ms, "reason": peer.reason,
+        "next_attempt_ms": peer.next_attempt_ms, "last_heard_ms": peer.last_heard_ms, "round_trip_ms": peer.round_trip_ms,
+        "clock_offset_ms": peer.clock_offset_ms, "unacked_bytes": peer.unacked_bytes,
+        "we_lack_events": peer.we_lack_events, "it_lacks_events": peer.it_lacks_events, "says": peer.says,
+    })
+}
+
+/// A log as its member of section `logs`.
+pub fn log_json(log: &LogStatus) -> Value {
+    json!({
+        "have": log.have, "known": log.known, "source": log.source,
+        "waits_for": log.waits_for, "waits_since_ms": log.waits_since_ms,
+    })
+}
+
+/// How long until something is due again.
+#[must_use]
+pub fn until(last: Option<std::time::Instant>, period: Duration) -> Duration {
+    last.map_or(Duration::ZERO, |last| period.saturating_sub(last.elapsed()))
+}

@@ -1,0 +1,111 @@
+//! An event as the line a dashboard shows.
+
+use serde::Serialize;
+
+use crate::domain::event::{Body, Event};
+
+/// What happened, where, to which car. Times are Unix ms, `fee` is VND.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventLine {
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `tariff`, `subscription`, or `unknown`: of a newer version.
+    pub kind: &'static str,
+    /// The log and the place in it: the same on every central.
+    pub id: String,
+    pub at_ms: i64,
+    /// Where it happened.
+    pub central: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stay: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plate_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plate_view: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// A person overrode the state of the lot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub manual: bool,
+    /// Of an exit: nobody had seen the entry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_entry: bool,
+    /// Nothing was due: a subscription.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub subscribed: bool,
+}
+
+impl EventLine {
+    fn bare(event: &Event, kind: &'static str) -> Self {
+        Self {
+            kind,
+            id: format!("{}#{}", event.log, event.seq),
+            at_ms: event.timestamp_ms,
+            central: event.source_central.clone(),
+            edge: None,
+            stay: event.event_id.clone(),
+            plate_id: None,
+            plate_view: None,
+            camera_type: None,
+            fee: None,
+            duration: None,
+            manual: false,
+            without_entry: false,
+            subscribed: false,
+        }
+    }
+
+    /// The line of an event.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let bare = |kind| Self::bare(event, kind);
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        match &event.body {
+            Body::Entry(entry) => Self {
+                edge: some(&entry.edge_id),
+                plate_id: some(entry.plate_id.as_str()),
+                plate_view: some(&entry.plate_view),
+                camera_type: some(&entry.camera_type),
+                manual: entry.force,
+                ..bare("entry")
+            },
+            Body::Confirmed(confirmed) => Self {
+                edge: some(&confirmed.edge_id),
+                plate_id: confirmed.plate_id.as_ref().map(|plate| plate.as_str().to_owned()),
+                ..bare("confirmed")
+            },
+            Body::Exit(exit) => Self {
+                central: exit.exit_central.clone(),
+                edge: some(&exit.exit_edge),
+                plate_id: exit.plate_id.as_ref().map(|plate| plate.as_str().to_owned()),
+                plate_view: exit.plate_view.clone(),
+                camera_type: exit.camera_type.clone(),
+                fee: Some(exit.fee.0),
+                duration: some(&exit.duration),
+                manual: exit.force,
+                without_entry: event.exit_stay().is_none(),
+                subscribed: exit.subscription_id.is_some(),
+                ..bare("exit")
+            },
+            Body::Correction(correction) => Self {
+                plate_id: correction.plate_id.as_ref().map(|plate| plate.as_str().to_owned()),
+                plate_view: correction.plate_view.clone(),
+                ..bare("correction")
+            },
+            Body::Void(_) => bare("void"),
+            Body::Tariff(_) => bare("tariff"),
+            Body::Subscription(_) => bare("subscription"),
+            Body::Unknown { .. } => bare("unknown"),
+        }
+    }
+
+    /// The gate it happened at, `central/edge`; `None`: at none.
+    #[must_use]
+    pub fn gate(&self) -> Option<String> {
+        self.edge.as_ref().map(|edge| format!("{}/{edge}", self.central))
+    }
+}
