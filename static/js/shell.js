@@ -1,35 +1,31 @@
 // What every page has around it: who this central is, the way to the other pages, language, notices, and how fresh what is
-// shown is. A page calls `start("its part of the texts")` first.
+// shown is. A page calls `await start("its part of the texts")` first; news comes through `watch` of lib/feed.js.
 
-import { get } from "./lib/api.js";
 import { at, drawIcons, put } from "./lib/dom.js";
-import { ago, number, setZone } from "./lib/format.js";
+import { centralNow, follow, freshness, state, watch } from "./lib/feed.js";
+import { ago, day, number, setZone, timeOfDay } from "./lib/format.js";
 import { showNotices } from "./lib/notices.js";
 import { language, loadTexts, speak, t } from "./lib/texts.js";
 
-const PERIOD_MS = 2000;
-/** Older than this is said to be old. */
-const STALE_MS = 6000;
 /** Clocks further apart than this are wrong. */
 const MOST_SKEW_S = 60;
+/** A page that never hears anything says so after this time. */
+const PATIENCE_MS = 4000;
 
-const listeners = [];
-let last = null;
-let lastAtMs = 0;
-
-/** Calls `listener({status, p2p})` now, if it is known, and with each news of this central. */
-export function onStatus(listener) {
-  listeners.push(listener);
-  if (last) listener(last);
-}
+const KINDS = { live: "good", asking: "wait", lost: "bad" };
+const opened = Date.now();
+let version = null;
 
 /** Brings the shell to life. `parts`: the texts of the page. */
 export async function start(...parts) {
   drawIcons();
   markNavigation();
   await loadTexts(...parts);
-  refresh();
+  watch(["central"], showCentral);
+  watch(["central", "peers", "freshness"], showFreshness);
+  showFreshness();
   setInterval(showFreshness, 1000);
+  follow();
 }
 
 function markNavigation() {
@@ -42,26 +38,13 @@ function markNavigation() {
   }
 }
 
-async function refresh() {
-  try {
-    const [status, p2p] = await Promise.all([get("/api/status"), get("/api/p2p/status")]);
-    last = { status, p2p };
-    lastAtMs = Date.now();
-    show();
-    for (const listener of listeners) listener(last);
-  } catch {
-    // Said by `showFreshness` once it lasts; tried again all the time.
-  }
-  showFreshness();
-  setTimeout(refresh, PERIOD_MS);
-}
-
-function show() {
-  const { central } = last.status;
+function showCentral({ central }) {
+  // The program was replaced: its pages too, also on a screen nobody touches.
+  if (version !== null && version !== central.version) location.reload();
+  version = central.version;
   setZone(central.time_zone);
-  put("central-id", central.id);
-  put("site-name", central.site || t("common.no_site"));
-  put("clock", central.time.slice(11, 16));
+  put("central-id", central.id).title = central.id;
+  put("site-name", central.site || t("common.no_site")).title = central.site;
   put("zone", central.time_zone);
   put("version", `ParkMesh ${central.version}`);
   const title = document.querySelector("h1")?.textContent;
@@ -69,31 +52,41 @@ function show() {
 }
 
 function showFreshness() {
-  const lost = Date.now() - lastAtMs > STALE_MS;
+  const fresh = freshness();
+  const silent = fresh.state === "asking" && Date.now() - opened > PATIENCE_MS;
   const element = at("freshness");
-  element.className = `freshness state ${lost ? (lastAtMs === 0 ? "wait" : "bad") : "good"}`;
-  put(element, lastAtMs === 0 ? t("common.asking") : lost ? t("common.stale", { age: ago(lastAtMs) }) : t("common.live"));
-  document.body.classList.toggle("stale", lost && lastAtMs !== 0);
-  showNotices(notices(lost && lastAtMs !== 0));
+  element.className = `freshness state ${silent ? "bad" : KINDS[fresh.state]}`;
+  put(element, t(`common.feed_${fresh.state}`));
+  const lost = fresh.state === "lost";
+  document.body.classList.toggle("stale", lost);
+  if (state.central) {
+    put("clock", timeOfDay(centralNow()));
+    at("clock").title = day(centralNow());
+  }
+  const found = state.central ? notices() : [];
+  if (lost) found.unshift({ key: "lost", kind: "bad", text: t("common.notice_lost", { age: ago(fresh.heardMs, centralNow()) }) });
+  if (silent) found.unshift({ key: "silent", kind: "bad", text: t("common.notice_silent") });
+  showNotices(found);
 }
 
-function notices(lost) {
+function notices() {
+  const { central, peers } = state;
   const found = [];
   const add = (key, kind, values) => found.push({ key, kind, text: t(`common.notice_${key}`, values) });
-  if (lost) add("lost", "bad", { age: ago(lastAtMs) });
-  if (last === null) return found;
-  const { status, p2p } = last;
-  for (const peer of p2p.peers) {
-    const skew = Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000);
-    if (skew > MOST_SKEW_S) {
-      const text = t("common.notice_skew", { n: number(skew), peer: peer.peer_id });
-      found.push({ key: `skew-${peer.peer_id}`, kind: "bad", text });
-    }
+  const skews = Object.entries(peers).map(([id, peer]) => [id, Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000)]);
+  const wrong = skews.filter(([, seconds]) => seconds > MOST_SKEW_S);
+  if (wrong.length > 0) {
+    add("skew", "bad", { peers: wrong.map(([id, seconds]) => `${id} (${t("common.seconds", { n: number(seconds) })})`).join(", ") });
   }
-  if (!status.central.can_commit) add("no_commit", "bad");
-  if (status.central.clock_behind) add("clock_behind", "bad");
-  if (status.central.broken_config) add("broken_config", "bad", { reason: status.central.broken_config });
-  if (p2p.listen_error) add("p2p_port", "bad", { reason: p2p.listen_error });
-  if (status.central.open) add("open", "wait");
+  if (!central.can_commit) add("no_commit", "bad");
+  if (central.clock_behind) add("clock_behind", "bad");
+  if (central.broken_config) add("broken_config", "bad", { reason: central.broken_config });
+  if (central.listen_error) add("p2p_port", "bad", { reason: central.listen_error });
+  const says = Object.entries(peers).filter(([, peer]) => peer.says);
+  const otherTariff = says.filter(([, peer]) => peer.says.tariff_version && peer.says.tariff_version !== central.tariff_version);
+  if (otherTariff.length > 0) add("tariff", "wait", { peers: otherTariff.map(([id]) => id).join(", ") });
+  const otherZone = says.filter(([, peer]) => peer.says.time_zone && peer.says.time_zone !== central.time_zone);
+  if (otherZone.length > 0) add("zone", "bad", { peers: otherZone.map(([id]) => id).join(", ") });
+  if (central.open) add("open", "wait");
   return found;
 }

@@ -30,6 +30,9 @@ export function t(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+/** A vehicle type as people call it: those we know by their name, others as the gates say. */
+export const typeName = (type) => texts[`common.type_${type}`] ?? type;
+
 /** Whether there is such a text. */
 export const hasText = (key) => key in texts;
 
