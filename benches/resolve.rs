@@ -76,6 +76,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
         skew_ms: Some(3),
         source_central: central.to_owned(),
         event_id: Some(stay),
+        heard_from: None,
         body,
     }))
 }

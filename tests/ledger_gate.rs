@@ -11,6 +11,8 @@ mod amending;
 mod closing;
 #[path = "ledger_gate/durability.rs"]
 mod durability;
+#[path = "ledger_gate/hearing.rs"]
+mod hearing;
 #[path = "ledger_gate/money.rs"]
 mod money;
 #[path = "ledger_gate/passing.rs"]

@@ -15,10 +15,10 @@ use parkmesh::domain::event::{Draft, Event};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
-use parkmesh::domain::stay::REQUEST_WINDOW_MS;
+use parkmesh::domain::stay::{Fact, REQUEST_WINDOW_MS};
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::ledger::digest::Digest;
-use parkmesh::ledger::job::{Answer, Job, OpenBarrier, Refusal};
+use parkmesh::ledger::job::{Answer, Hearing, Job, OpenBarrier, Refusal, Told};
 use parkmesh::replication::log::{Head, Run};
 use proptest::prelude::*;
 
@@ -38,6 +38,11 @@ enum Action {
         /// Which of the rows held there; sometimes one nobody knows.
         stay: prop::sample::Index,
         plate: Option<usize>,
+    },
+    /// A predecessor says something to a central, which writes it down.
+    Tell {
+        at: usize,
+        sketch: Sketch,
     },
     Deliver {
         from: usize,
@@ -83,6 +88,7 @@ struct Sketch {
     request: Option<u8>,
     flag: bool,
     fee: i64,
+    heard: bool,
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
@@ -94,11 +100,11 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     ];
     let refers = (any::<prop::sample::Index>(), prop::collection::vec(any::<prop::sample::Index>(), 0..3));
     let ahead = prop::collection::vec((0..SCRIBES, 1..8_u64), 0..2);
-    let rest = (prop::option::weighted(0.3, 0..3_u8), any::<bool>(), 0..4_i64);
+    let rest = (prop::option::weighted(0.3, 0..3_u8), any::<bool>(), 0..4_i64, prop::bool::weighted(0.3));
     (0..16_u8, ago_ms, 0..PLATES.len(), refers, ahead, rest).prop_map(|(kind, ago_ms, plate, refers, ahead, rest)| {
         let (stay, removes) = refers;
-        let (request, flag, fee) = rest;
-        Sketch { kind, ago_ms, plate, stay, removes, ahead, request, flag, fee }
+        let (request, flag, fee, heard) = rest;
+        Sketch { kind, ago_ms, plate, stay, removes, ahead, request, flag, fee, heard }
     })
 }
 
@@ -111,6 +117,8 @@ struct Known {
 
 enum Said {
     Draft(Box<Draft>),
+    /// As a predecessor said it, which every central that hears it may have written down.
+    Heard(Box<Draft>),
     Raw(String),
 }
 
@@ -139,6 +147,9 @@ fn said(sketch: &Sketch, now_ms: i64, known: &Known) -> Said {
         14 => return Said::Raw(say::unknown_type(hlc_ms)),
         _ => return Said::Raw(say::MALFORMED[sketch.plate + sketch.fee as usize].1.to_owned()),
     };
+    if sketch.heard && sketch.kind < 11 {
+        return Said::Heard(draft.into());
+    }
     match sketch.request {
         Some(id) if sketch.kind < 7 => Said::Draft(say::with_request(draft, &format!("r{id}")).into()),
         _ => Said::Draft(draft.into()),
@@ -183,6 +194,7 @@ fn action(spoken: bool) -> impl Strategy<Value = Action> {
             .prop_map(|(at, stay, plate)| Action::Amend { at, stay, plate }),
         8 => (at.clone(), at.clone(), 1..4_usize).prop_map(|(from, to, most)| Action::Deliver { from, to, most }),
         words => (scribe.clone(), sketch()).prop_map(|(scribe, sketch)| Action::Say { scribe, sketch }),
+        words / 2 => (at.clone(), sketch()).prop_map(|(at, sketch)| Action::Tell { at, sketch }),
         words => (scribe, at.clone(), 1..4_usize, 0..3_u64)
             .prop_map(|(scribe, to, most, overlap)| Action::Hear { scribe, to, most, overlap }),
         4 => prop_oneof![Just(1_i64), Just(11 * SECOND_MS), Just(HOUR_MS), Just(4 * 24 * HOUR_MS)]
@@ -220,7 +232,10 @@ fn store(central: &mut Central, run: Run) {
 fn ask(central: &mut Central, job: Job) {
     let heads = central.heads();
     let mut greatest: BTreeMap<_, Hlc> = BTreeMap::new();
-    for fact in central.facts() {
+    let facts = central.facts();
+    // Of what a predecessor said the lowest copy is the fact; the others are nobody's.
+    let is_copy = |fact: &Fact| facts.iter().any(|f| f.id == fact.id && f.copy_order() < fact.copy_order());
+    for fact in facts.iter().filter(|fact| !is_copy(fact)) {
         if let Some(plate) = fact.event.recorded_plate() {
             let known = greatest.entry(plate.clone()).or_default();
             *known = fact.event.hlc.max(*known);
@@ -234,6 +249,21 @@ fn ask(central: &mut Central, job: Job) {
         let event = Event::parse(event).unwrap();
         if let Some(before) = event.recorded_plate().and_then(|plate| greatest.get(plate)) {
             assert!(event.hlc > *before, "{event:?} is not after what was held of its plate, {before:?}");
+        }
+    }
+}
+
+/// Said twice, it is written down at most once, and the history says the same.
+fn tell(central: &mut Central, draft: Draft) {
+    let told = Told { draft, source_central: "old-central".to_owned(), from: "old-central".to_owned() };
+    let first = central.ask(Job::Hear(vec![told.clone()]));
+    let (events, digest) = (central.ledger.events(), central.ledger.digest());
+    if let Ok(Answer::Heard(hearings)) = &first {
+        assert!(matches!(hearings.as_slice(), [Hearing::New | Hearing::Known]), "{hearings:?}");
+        let again = central.ask(Job::Hear(vec![told]));
+        if !matches!(again, Err(Refusal::NotDurable(_))) {
+            assert_eq!(again, Ok(Answer::Heard(vec![Hearing::Known])));
+            assert_eq!((central.ledger.events(), central.ledger.digest()), (events, digest));
         }
     }
 }
@@ -304,6 +334,14 @@ impl Site {
                 amend(&mut self.centrals[at], stay, plate);
                 check(&mut self.centrals[at]);
             }
+            Action::Tell { at, sketch } => {
+                let known = self.known();
+                let sketch = Sketch { kind: sketch.kind % 11, heard: true, ..sketch };
+                if let Said::Heard(draft) = said(&sketch, self.centrals[0].now_ms, &known) {
+                    tell(&mut self.centrals[at], *draft);
+                    check(&mut self.centrals[at]);
+                }
+            }
             Action::Deliver { from, to, most } => {
                 deliver(&mut self.centrals, from, to, most);
                 check(&mut self.centrals[to]);
@@ -312,6 +350,7 @@ impl Site {
                 let known = self.known();
                 match said(&sketch, self.centrals[0].now_ms, &known) {
                     Said::Draft(draft) => self.scribes[scribe].say(&draft),
+                    Said::Heard(draft) => self.scribes[scribe].say_heard(&draft),
                     Said::Raw(bytes) => self.scribes[scribe].say_raw(&bytes),
                 };
             }

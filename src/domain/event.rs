@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::plate::PlateId;
@@ -173,6 +174,8 @@ pub struct Event {
     pub source_central: String,
     /// The stay's id (an EXIT carries its entry's); `None` for tariffs and subscriptions.
     pub event_id: Option<String>,
+    /// Who told us what we only wrote down: a predecessor, or a database of one that was imported. `None`: our own event.
+    pub heard_from: Option<String>,
     pub body: Body,
 }
 
@@ -201,6 +204,7 @@ impl Event {
             skew_ms: envelope.skew_ms,
             source_central: envelope.source_central.into_owned(),
             event_id: envelope.event_id,
+            heard_from: envelope.heard_from,
             body,
         };
         event.check()?;
@@ -229,9 +233,13 @@ impl Event {
         !matches!(self.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. })
     }
 
+    /// Its place in its log; of what was heard from a predecessor what was said, so that all who heard it made one fact.
     #[must_use]
     pub fn fact_id(&self) -> FactId {
-        FactId::Authored { log: self.log.clone(), seq: self.seq }
+        match self.heard_from {
+            None => FactId::Authored { log: self.log.clone(), seq: self.seq },
+            Some(_) => FactId::Heard(heard::digest(self.event_id.as_deref(), self.timestamp_ms, &self.body)),
+        }
     }
 
     /// The stay an EXIT names: `None` for any other event and for an exit whose author knew of no stay.
@@ -283,14 +291,33 @@ impl Draft {
     /// # Errors
     /// [`Malformed`] if they exceed [`MAX_EVENT_BYTES`] or the body is [`Body::Unknown`].
     pub fn encode(&self, log: &LogId, seq: u64) -> Result<String, Malformed> {
+        self.encode_as(log, seq, log.central.as_str(), None)
+    }
+
+    /// The bytes of what `heard_from` told of an event at `source_central`.
+    ///
+    /// # Errors
+    /// As [`Draft::encode`].
+    pub fn encode_heard(
+        &self,
+        log: &LogId,
+        seq: u64,
+        source_central: &str,
+        heard_from: &str,
+    ) -> Result<String, Malformed> {
+        self.encode_as(log, seq, source_central, Some(heard_from))
+    }
+
+    fn encode_as(&self, log: &LogId, seq: u64, source: &str, heard_from: Option<&str>) -> Result<String, Malformed> {
+        let at = Place { log, seq, source, heard_from };
         let json = match &self.body {
-            Body::Entry(data) => self.write(log, seq, type_name::ENTRY, data),
-            Body::Confirmed(data) => self.write(log, seq, type_name::CONFIRMED, data),
-            Body::Exit(data) => self.write(log, seq, type_name::EXIT, data),
-            Body::Correction(data) => self.write(log, seq, type_name::CORRECTION, data),
-            Body::Void(data) => self.write(log, seq, type_name::VOID, data),
-            Body::Tariff(data) => self.write(log, seq, type_name::TARIFF, data),
-            Body::Subscription(data) => self.write(log, seq, type_name::SUBSCRIPTION, data),
+            Body::Entry(data) => self.write(at, type_name::ENTRY, data),
+            Body::Confirmed(data) => self.write(at, type_name::CONFIRMED, data),
+            Body::Exit(data) => self.write(at, type_name::EXIT, data),
+            Body::Correction(data) => self.write(at, type_name::CORRECTION, data),
+            Body::Void(data) => self.write(at, type_name::VOID, data),
+            Body::Tariff(data) => self.write(at, type_name::TARIFF, data),
+            Body::Subscription(data) => self.write(at, type_name::SUBSCRIPTION, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {
@@ -299,17 +326,18 @@ impl Draft {
         Ok(json)
     }
 
-    fn write<T: Serialize>(&self, log: &LogId, seq: u64, type_name: &str, data: &T) -> Result<String, Malformed> {
+    fn write<T: Serialize>(&self, at: Place<'_>, type_name: &str, data: &T) -> Result<String, Malformed> {
         let envelope = EnvelopeOut {
             type_name,
-            source_central: log.central.as_str(),
+            source_central: at.source,
             timestamp: self.timestamp_ms,
             event_id: self.event_id.as_deref(),
             data,
-            log,
-            seq,
+            log: at.log,
+            seq: at.seq,
             hlc: self.hlc,
             skew_ms: self.skew_ms,
+            heard_from: at.heard_from,
         };
         serde_json::to_string(&envelope).map_err(malformed)
     }
@@ -340,6 +368,16 @@ struct Envelope<'a> {
     seq: u64,
     hlc: Hlc,
     skew_ms: Option<i64>,
+    heard_from: Option<String>,
+}
+
+/// Where an event lies, and whose it is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    log: &'a LogId,
+    seq: u64,
+    source: &'a str,
+    heard_from: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -355,6 +393,8 @@ struct EnvelopeOut<'a, T> {
     hlc: Hlc,
     #[serde(skip_serializing_if = "Option::is_none")]
     skew_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heard_from: Option<&'a str>,
 }
 
 fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Malformed> {

@@ -5,7 +5,7 @@
 //! Everything else is left to [`super::refold`].
 
 use crate::domain::event::{Body, Entry, Event};
-use crate::domain::ids::Hlc;
+use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
@@ -34,6 +34,9 @@ impl<S: Storage> Transaction<'_, S> {
     /// Applies an appended event: at once if it is plain, else by leaving it in `pending` for the next refold.
     pub(super) fn apply(&mut self, fact: &Fact) -> Result<(), S::Error> {
         let event = &fact.event;
+        if fact.is_heard() && self.copies_what_is_held(fact)? {
+            return Ok(());
+        }
         let newest_of_all = event.hlc > self.staged.max_hlc;
         self.staged.max_hlc = self.staged.max_hlc.max(event.hlc);
         let plain = match &event.body {
@@ -53,12 +56,33 @@ impl<S: Storage> Transaction<'_, S> {
         };
         if !plain {
             self.pending.push(fact.clone());
+        } else if let FactId::Heard(digest) = &fact.id {
+            let at = place(event);
+            self.write()?.put_heard(digest, &at)?;
         }
         if let Some((edge_id, request_id)) = event.request() {
             let at = place(event);
             self.write()?.put_request(edge_id, request_id, &at, event.hlc)?;
         }
         Ok(())
+    }
+
+    /// Another central heard the same of a predecessor. The lowest copy is the fact: a higher one has no effect, one that is
+    /// lower takes its place by a refold. So does one whose fact waits for a refold already.
+    fn copies_what_is_held(&mut self, fact: &Fact) -> Result<bool, S::Error> {
+        let FactId::Heard(digest) = &fact.id else { return Ok(false) };
+        let held = super::component::fact_of(self.read()?, &fact.id)?;
+        if held.as_ref().is_some_and(|held| held.copy_order() <= fact.copy_order()) {
+            let at = place(&fact.event);
+            self.write()?.put_heard(digest, &at)?;
+            return Ok(true);
+        }
+        let copies = held.is_some() || self.pending.iter().any(|pending| pending.id == fact.id);
+        if copies {
+            self.staged.max_hlc = self.staged.max_hlc.max(fact.event.hlc);
+            self.pending.push(fact.clone());
+        }
+        Ok(copies)
     }
 
     fn enter_plainly(&mut self, fact: &Fact, entry: &Entry, newest_of_all: bool) -> Result<bool, S::Error> {

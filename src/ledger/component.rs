@@ -25,6 +25,7 @@ pub trait Held {
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
 }
 
 impl<S: Storage> Held for S {
@@ -48,6 +49,10 @@ impl<S: Storage> Held for S {
 
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, S::Error> {
         Storage::events_of_request(self, edge_id, request_id)
+    }
+
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, S::Error> {
+        Storage::events_of_heard(self, fact)
     }
 }
 
@@ -171,7 +176,11 @@ fn fact_at<H: Held>(held: &mut H, at: &EventRef) -> Result<Option<Fact>, H::Erro
 pub(super) fn fact_of<H: Held>(held: &mut H, id: &FactId) -> Result<Option<Fact>, H::Error> {
     match id {
         FactId::Authored { log, seq } => fact_at(held, &EventRef { log: log.clone(), seq: *seq }),
-        FactId::Heard(_) => Ok(None),
+        // Several may have heard it; the lowest is the fact.
+        FactId::Heard(digest) => {
+            let places = held.events_of_heard(digest)?;
+            Ok(facts_at(held, &places)?.into_iter().min_by(|a, b| a.copy_order().cmp(&b.copy_order())))
+        }
     }
 }
 

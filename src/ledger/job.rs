@@ -1,6 +1,7 @@
 //! What the ledger is asked, and what it answers.
 
 use crate::domain::direction::Direction;
+use crate::domain::event::Draft;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -67,6 +68,17 @@ pub struct ReportChange {
     pub corrected: Option<(PlateId, Option<String>)>,
 }
 
+/// What a predecessor said of a car, as an event of our own log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Its clock is the time the predecessor claims, never the time it was heard.
+    pub draft: Draft,
+    /// Where it happened, as said.
+    pub source_central: String,
+    /// Who told it: a central, or the file it was imported from.
+    pub from: String,
+}
+
 /// A camera saw a plate. Writes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
@@ -108,6 +120,8 @@ pub enum Job {
     PutSubscriptions(Vec<Subscription>),
     Correct(CorrectStay),
     Void(VoidStay),
+    /// What a predecessor said; what is held already is not written again.
+    Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.
     Store(Run),
 }
@@ -150,6 +164,17 @@ pub struct Passed {
     pub repeated: bool,
 }
 
+/// What came of one thing a predecessor said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hearing {
+    /// Written down.
+    New,
+    /// Held already: from it, from another central that heard it, or because it is an echo of our own event.
+    Known,
+    /// It cannot be written down, and why.
+    Refused(String),
+}
+
 /// A success: durable when it is given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -190,6 +215,8 @@ pub enum Answer {
         /// The row as it now is; `None`: it went up in another stay (an exit without entry that found its entry).
         row: Option<Box<StoredStay>>,
     },
+    /// What came of each thing a predecessor said, in order.
+    Heard(Vec<Hearing>),
     /// The run is held: the log now stands at `head`.
     Stored {
         log: LogId,

@@ -34,6 +34,7 @@ enum Undo {
     Stay(i64, Option<Box<StoredStay>>),
     Loose(EventRef, Option<LooseFact>),
     Request(RequestKey, Option<BTreeSet<EventRef>>),
+    Heard([u8; 32], Option<BTreeSet<EventRef>>),
     Total(TotalKey, Option<TotalChange>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
@@ -50,6 +51,7 @@ pub struct MemoryStorage {
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub quarantined: BTreeMap<EventRef, String>,
     requests: BTreeMap<RequestKey, BTreeSet<EventRef>>,
+    heard: BTreeMap<[u8; 32], BTreeSet<EventRef>>,
     settings: BTreeMap<(SettingKind, String), Setting>,
     summary: Summary,
     row_of_stay: BTreeMap<String, i64>,
@@ -73,6 +75,7 @@ impl Default for MemoryStorage {
             totals: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             requests: BTreeMap::new(),
+            heard: BTreeMap::new(),
             settings: BTreeMap::new(),
             summary: Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 },
             row_of_stay: BTreeMap::new(),
@@ -119,6 +122,7 @@ impl MemoryStorage {
                 Undo::Head(key, old) => put(&mut self.heads, key, old),
                 Undo::Stay(key, old) => self.put_stay(key, old.map(|stay| *stay)),
                 Undo::Loose(key, old) => put(&mut self.loose, key, old),
+                Undo::Heard(key, old) => put(&mut self.heard, key, old),
                 Undo::Request(key, old) => put(&mut self.requests, key, old),
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
@@ -233,6 +237,10 @@ impl Storage for MemoryStorage {
         Ok(events.into_iter().flatten().cloned().collect())
     }
 
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, MemoryError> {
+        Ok(self.heard.get(fact).into_iter().flatten().cloned().collect())
+    }
+
     fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), MemoryError> {
         if self.events.contains_key(at) {
             return Err(MemoryError::BrokenRule("an event that is already there"));
@@ -292,6 +300,12 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), MemoryError> {
+        self.note(Undo::Heard(*fact, self.heard.get(fact).cloned()))?;
+        self.heard.entry(*fact).or_default().insert(at.clone());
+        Ok(())
+    }
+
     fn add_total(&mut self, change: &DayTotal) -> Result<(), MemoryError> {
         let key = (change.day.clone(), change.central.clone(), change.edge_id.clone());
         self.note(Undo::Total(key.clone(), self.totals.get(&key).copied()))?;
@@ -339,6 +353,9 @@ impl Storage for MemoryStorage {
         }
         for (key, old) in std::mem::take(&mut self.requests) {
             self.note(Undo::Request(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.heard) {
+            self.note(Undo::Heard(key, Some(old)))?;
         }
         for (key, old) in std::mem::take(&mut self.totals) {
             self.note(Undo::Total(key, Some(old)))?;

@@ -13,6 +13,7 @@
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
 //! | [`runs`] | what peers send |
+//! | [`heard`] | what predecessors say, and what is imported of them |
 //! | [`apply`] | what one event does to the history, the plain way |
 //! | [`refold`], [`component`] | the general way: fold again what hangs together |
 //! | [`state`], [`settings`], [`digest`] | what is kept in memory |
@@ -23,6 +24,7 @@ pub mod apply;
 pub mod component;
 pub mod digest;
 pub mod gate;
+pub mod heard;
 pub mod job;
 pub mod memory;
 pub mod put;

@@ -39,8 +39,8 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(());
         }
         let new = std::mem::take(&mut self.pending);
-        let component = self.component_of(&new)?;
-        let mut facts: Vec<Fact> = component.facts.values().cloned().collect();
+        let mut component = self.component_of(&new)?;
+        let facts: Vec<Fact> = component.facts.values().cloned().collect();
         let before = resolve(&facts);
         debug_assert!(
             before.rows.iter().all(|row| component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row))
@@ -49,7 +49,7 @@ impl<S: Storage> Transaction<'_, S> {
             before.rows,
             component.rows,
         );
-        facts.extend(new);
+        let facts = self.with_copies(&mut component, new)?;
         let after = resolve(&facts);
 
         self.write_rows(&component, &before, &after)?;
@@ -61,9 +61,44 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
     fn component_of(&mut self, new: &[Fact]) -> Result<Component, S::Error> {
-        let without = new.iter().map(|fact| fact.id.clone()).collect();
+        let mut without = HashSet::new();
+        for fact in new {
+            // Of a fact that was heard before what is held is the copy that counted until now.
+            let is_held = fact.is_heard() && component::fact_of(self.read()?, &fact.id)?.is_some();
+            if !is_held {
+                without.insert(fact.id.clone());
+            }
+        }
         let from = new.iter().flat_map(links).collect();
         Component::gather(self.read()?, from, &without)
+    }
+
+    /// The held facts and the new ones, each once: of copies of what a predecessor said the lowest. What a lower copy
+    /// replaces is taken off the lists by its place.
+    fn with_copies(&mut self, component: &mut Component, new: Vec<Fact>) -> Result<Vec<Fact>, S::Error> {
+        let mut facts = component.facts.clone();
+        for fact in new {
+            if let FactId::Heard(digest) = &fact.id {
+                let at = place(&fact.event);
+                self.write()?.put_heard(digest, &at)?;
+            }
+            match facts.get(&fact.id) {
+                Some(held) if held.copy_order() <= fact.copy_order() => {}
+                Some(held) => {
+                    let replaced = place(&held.event);
+                    if component.loose.remove(&fact.id) {
+                        self.write()?.remove_loose_fact(&replaced)?;
+                        self.staged.loose_facts = self.staged.loose_facts.saturating_sub(1);
+                    }
+                    self.write()?.release(&replaced)?;
+                    facts.insert(fact.id.clone(), fact);
+                }
+                None => {
+                    facts.insert(fact.id.clone(), fact);
+                }
+            }
+        }
+        Ok(facts.into_values().collect())
     }
 
     /// The loose facts under a link.

@@ -113,6 +113,9 @@ pub trait Storage {
     /// Events that carry this edge and request id. Those older than [`REQUEST_MEMORY_MS`] may be forgotten.
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
 
+    /// Where the facts with this identity lie that were heard from predecessors and applied: one place per central that heard it.
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
+
     /// `hash` is the chain's after this event. `(log, seq)` is new: an event already there is an error.
     fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), Self::Error>;
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), Self::Error>;
@@ -126,6 +129,8 @@ pub trait Storage {
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
     /// Remembers that the event carries this request; now and then forgets requests older than [`REQUEST_MEMORY_MS`].
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
+    /// Remembers where a fact lies that was heard from a predecessor.
+    fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), Self::Error>;
     fn add_total(&mut self, change: &DayTotal) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.

@@ -106,6 +106,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::Correct(request) => self.correct(&request),
             Job::Void(request) => self.void(&request),
+            Job::Hear(told) => self.hear(&told),
             Job::Store(run) => self.store_run(&run),
         }
     }
@@ -217,7 +218,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         Ok((bytes.into(), event))
     }
 
-    fn append_own(&mut self, bytes: EventBytes, event: Event) -> Result<Fact, S::Error> {
+    pub(super) fn append_own(&mut self, bytes: EventBytes, event: Event) -> Result<Fact, S::Error> {
         let hash = self.head(&event.log).hash.extend(&bytes);
         self.staged.own_log = Some(event.log.clone());
         self.append(&place(&event), bytes, hash)?;
@@ -268,9 +269,9 @@ impl<'a, S: Storage> Transaction<'a, S> {
         Ok(())
     }
 
+    /// It came in here, also if an earlier program at this place wrote it down.
     fn is_own(&self, row: &StayRow) -> bool {
-        use crate::domain::ids::FactId;
-        matches!(&row.entry_fact, FactId::Authored { log, .. } if log.central == self.context.central)
+        row.source_central == self.context.central.as_str()
     }
 
     /// Counts on the site day of `at_ms` at a gate.

@@ -123,6 +123,13 @@ CREATE TABLE request(
   PRIMARY KEY(key, event)
 ) STRICT, WITHOUT ROWID;
 
+-- Where what predecessors said lies: one row per central that heard it.
+CREATE TABLE heard(
+  fact  BLOB NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY(fact, event)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE day_total(
   day     TEXT NOT NULL,
   central TEXT NOT NULL,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parkmesh::domain::event::Event;
+use parkmesh::domain::ids::FactId;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::{Resolution, resolve};
 use parkmesh::ledger::state::{TotalChange, TotalKey};
@@ -54,9 +55,15 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
 
 /// What waits and what has no effect is listed, and nothing else is.
 fn check_lists(central: &mut Central, resolution: &Resolution) {
-    let storage = central.ledger.storage_mut();
-    let place = |id: &parkmesh::domain::ids::FactId| id.to_string();
     let name = |at: &EventRef| format!("{}/{}", at.log, at.seq);
+    // What was heard from a predecessor has no place in its name: it lies where its lowest copy does.
+    let mut facts = central.facts();
+    facts.sort_by(|a, b| a.copy_order().cmp(&b.copy_order()));
+    let place = |id: &FactId| {
+        let fact = facts.iter().find(|fact| fact.id == *id).unwrap();
+        name(&EventRef { log: fact.event.log.clone(), seq: fact.event.seq })
+    };
+    let storage = central.ledger.storage_mut();
     let waiting: Vec<String> = storage.loose.values().filter(|fact| fact.waiting).map(|fact| name(&fact.at)).collect();
     let mut expected: Vec<String> = resolution.waiting.iter().map(place).collect();
     expected.sort();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parkmesh::domain::event::{Body, Confirmed, Correction, Draft, Entry, Exit, Void};
+use parkmesh::domain::event::{Body, Confirmed, Correction, Draft, Entry, Event, Exit, Void};
 use parkmesh::domain::ids::{CentralId, Epoch, FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::replication::log::{ChainHash, EventBytes, Head, Run};
@@ -33,6 +33,14 @@ impl Scribe {
     pub fn say(&mut self, draft: &Draft) -> FactId {
         let bytes = draft.encode(&self.log, self.head().to + 1).unwrap();
         self.say_raw(&bytes)
+    }
+
+    /// Writes down what a predecessor said.
+    pub fn say_heard(&mut self, draft: &Draft) -> FactId {
+        let bytes = draft.encode_heard(&self.log, self.head().to + 1, "old-central", "old-central").unwrap();
+        let id = Event::parse(&bytes).unwrap().fact_id();
+        self.say_raw(&bytes);
+        id
     }
 
     /// Writes down anything; `SEQ` and `LOG` stand for the place it gets.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::super::event::Event;
-use super::super::ids::{FactId, Hlc};
+use super::super::ids::{FactId, Hlc, LogId};
 
 /// An event with its identity. Of several events with one fact id (a predecessor's, heard by several centrals) the one with
 /// the lowest (hlc, log, seq) is the fact; [`super::resolve`] sees to that.
@@ -27,6 +27,12 @@ impl Fact {
     #[must_use]
     pub fn is_heard(&self) -> bool {
         matches!(self.id, FactId::Heard(_))
+    }
+
+    /// Of several events with one identity the one that counts is the lowest by this.
+    #[must_use]
+    pub fn copy_order(&self) -> (Hlc, &LogId, u64) {
+        (self.event.hlc, &self.event.log, self.event.seq)
     }
 
     /// The order of facts: "first", "latest" and "lowest" in every rule mean this.

@@ -171,6 +171,23 @@ impl Writer {
         Ok(())
     }
 
+    pub(super) fn find_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT event FROM heard WHERE fact = ?1")?;
+        let mut rows = statement.query([fact.as_slice()])?;
+        let mut places = Vec::new();
+        while let Some(row) = rows.next()? {
+            places.push(self.logs.place(&self.connection, row.get(0)?)?);
+        }
+        Ok(places)
+    }
+
+    pub(super) fn add_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO heard VALUES(?1, ?2)")?;
+        statement.execute((fact.as_slice(), event))?;
+        Ok(())
+    }
+
     pub(super) fn add_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
         let event = self.row_of(&setting.at.log, setting.at.seq)?;
         self.connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?.execute((
@@ -224,7 +241,7 @@ impl Writer {
         self.open_rows.clear();
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM request; DELETE FROM heard; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
         Ok(())

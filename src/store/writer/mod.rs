@@ -211,6 +211,10 @@ impl Storage for Writer {
         self.find_request(edge_id, request_id)
     }
 
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
+        self.find_heard(fact)
+    }
+
     fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
         self.add_event(at, event, hash)
     }
@@ -241,6 +245,10 @@ impl Storage for Writer {
 
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), StoreError> {
         self.add_request(edge_id, request_id, at, hlc, Self::wall_ms())
+    }
+
+    fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {
+        self.add_heard(fact, at)
     }
 
     fn add_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {

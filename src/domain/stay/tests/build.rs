@@ -26,6 +26,7 @@ fn fact(central: &str, hlc: i64, event_id: &str, body: Body) -> Fact {
         skew_ms: None,
         source_central: central.to_owned(),
         event_id: Some(event_id.to_owned()),
+        heard_from: None,
         body,
     }))
 }
