@@ -68,7 +68,7 @@ impl<S: Storage> Transaction<'_, S> {
             event_id: Some(stay_id.to_owned()),
             body,
         };
-        let fact = self.author(&draft)?;
+        let fact = self.author(draft)?;
         let row = self.read()?.stay(stay_id)?.map(Box::new);
         Ok(Answer::Amended { stay_id: stay_id.to_owned(), version: fact.id.to_string(), row })
     }

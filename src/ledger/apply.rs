@@ -11,8 +11,9 @@ use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
 
 use super::component::loose_key;
+use super::open_stay::OpenStay;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
-use super::state::{OpenStay, TotalChange};
+use super::state::TotalChange;
 use super::storage::{EventRef, REQUEST_MEMORY_MS, SettingKind, Storage};
 use super::transaction::Transaction;
 
@@ -95,10 +96,6 @@ impl<S: Storage> Transaction<'_, S> {
         if self.may_repeat_a_request(event)? {
             return Ok(false);
         }
-        let unclaimed = self.unclaimed_stay_id.take().is_some_and(|unclaimed| unclaimed == stay_id);
-        if !unclaimed && self.read()?.stay(stay_id)?.is_some() {
-            return Ok(false);
-        }
         if !newest_of_all && !self.is_newest_of_plate(plate, event.hlc)? {
             return Ok(false);
         }
@@ -108,7 +105,8 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(false);
         }
         let committed_ms = self.now.wall_ms;
-        let row_id = self.insert_row(&row, committed_ms)?;
+        // Where another stay has its id, the general way finds it another.
+        let Some(row_id) = self.insert_row_if_new(&row, committed_ms)? else { return Ok(false) };
         self.count(row.entry_ms, &row.source_central, &row.edge_id, TotalChange { entries: 1, ..Default::default() });
         let open = OpenStay::of_row(row_id, &row, committed_ms, Some(event.hlc), self.texts);
         self.set_inside(plate, Some(open));
@@ -125,7 +123,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let close = self.steps.close;
         let Some(row) = plainly(|| changed(&old, |row| close(row, fact))) else { return Ok(false) };
-        self.replace_row(row_id, &old, &row)?;
+        self.replace_ending(row_id, &old, &row)?;
         if let Body::Exit(exit) = &event.body {
             let change = TotalChange { exits: 1, revenue_vnd: exit.fee.0, ..Default::default() };
             self.count(event.timestamp_ms, &exit.exit_central, &exit.exit_edge, change);
@@ -144,11 +142,11 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let confirm = self.steps.confirm;
         let Some(row) = plainly(|| changed(&old, |row| confirm(row, fact))) else { return Ok(false) };
-        self.replace_row(row_id, &old, &row)?;
-        if let Some(mut open) = self.inside(&row.plate_id).cloned() {
-            open.last_hlc = row.last_hlc;
-            open.plate_hlc = open.plate_hlc.max(Some(event.hlc));
-            self.set_inside(&row.plate_id, Some(open));
+        self.replace_ending(row_id, &old, &row)?;
+        if let Some(open) = self.inside(&row.plate_id) {
+            let (committed_ms, plate_hlc) = (open.committed_ms, open.plate_hlc.max(Some(event.hlc)));
+            let confirmed = OpenStay::of_row(row_id, &row, committed_ms, plate_hlc, self.texts);
+            self.set_inside(&row.plate_id, Some(confirmed));
         }
         Ok(true)
     }
@@ -163,10 +161,11 @@ impl<S: Storage> Transaction<'_, S> {
         let event = &fact.event;
         let (Some(stay_id), Some(plate)) = (stay_id, event.recorded_plate()) else { return Ok(None) };
         let Some(open) = self.inside(plate) else { return Ok(None) };
-        if &*open.stay_id != stay_id {
+        if open.stay_id(plate) != stay_id {
             return Ok(None);
         }
         let plate_hlc = open.plate_hlc;
+        let known = open.row(plate).map(|row| (open.row_id, row));
         if self.is_entangled(fact)? {
             return Ok(None);
         }
@@ -178,11 +177,15 @@ impl<S: Storage> Transaction<'_, S> {
         if !newest {
             return Ok(None);
         }
+        if known.is_some() {
+            debug_assert_eq!(known, self.read()?.stay(stay_id)?.map(|stored| (stored.row_id, stored.row)));
+            return Ok(known);
+        }
         let stored = self.read()?.stay(stay_id)?;
         Ok(stored.map(|stored| (stored.row_id, stored.row)))
     }
 
-    fn is_newest_of_plate(&mut self, plate: &PlateId, hlc: Hlc) -> Result<bool, S::Error> {
+    pub(super) fn is_newest_of_plate(&mut self, plate: &PlateId, hlc: Hlc) -> Result<bool, S::Error> {
         let greatest = self.read()?.greatest_hlc_of_plate(plate)?;
         Ok(greatest.is_none_or(|greatest| hlc > greatest))
     }

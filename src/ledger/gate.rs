@@ -5,14 +5,15 @@ use crate::domain::event::{Body, Confirmed, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
+use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
+use super::open_stay::{OpenStay, usual_stay_id};
 use super::repeats::REPEAT_WINDOW_MS;
-use super::state::OpenStay;
-use super::storage::{Storage, StoredStay};
+use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
 impl<S: Storage> Transaction<'_, S> {
@@ -56,7 +57,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     fn enter(&mut self, request: &OpenBarrier, replaced: Option<&OpenStay>) -> Result<Answer, Stop<S::Error>> {
         let now_ms = self.now.wall_ms;
-        let event_id = self.new_stay_id(&request.plate)?;
+        let event_id = self.stay_id_at_gate(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, replaced.map(|open| open.last_hlc))?;
         let entry = Entry {
             plate_id: request.plate.clone(),
@@ -68,13 +69,17 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: request.confidence,
             request_id: request.request_id.clone(),
             force: request.force,
-            replaces: replaced.map(|open| open.stay_id.to_string()),
+            replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
         };
-        self.author(&self.draft(hlc, &event_id, Body::Entry(entry)))?;
-        let history_id = match self.inside(&request.plate) {
-            Some(open) if *open.stay_id == *event_id => open.row_id,
-            _ => self.read()?.stay(&event_id)?.map_or(0, |stored| stored.row_id),
+        let fact = self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
+        let opened = self.inside(&request.plate).filter(|open| open.is_entered_by(&fact.id));
+        let (event_id, history_id) = match opened {
+            Some(open) => (open.stay_id(&request.plate), open.row_id),
+            None => {
+                let row_id = self.read()?.stay(&event_id)?.map_or(0, |stored| stored.row_id);
+                (event_id, row_id)
+            }
         };
         Ok(Answer::Entered { event_id, history_id, repeated: false })
     }
@@ -88,7 +93,7 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(Stop::Refused(Refusal::LongStay(self.vehicle_of(request).into())));
         }
         let hlc = self.next_hlc(&request.plate, Some(open.last_hlc))?;
-        let event_id = open.stay_id.to_string();
+        let event_id = open.stay_id(&request.plate);
         let duration = duration_text(now_ms.saturating_sub(open.entry_ms));
         let fee = request.fee.unwrap_or(due);
         let exit = Exit {
@@ -99,7 +104,7 @@ impl<S: Storage> Transaction<'_, S> {
             subscription_id,
             ..self.exit_of(request)
         };
-        self.author(&self.draft(hlc, &event_id, Body::Exit(exit)))?;
+        self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false })
     }
 
@@ -110,7 +115,7 @@ impl<S: Storage> Transaction<'_, S> {
         let fee = request.fee.unwrap_or(Vnd(0));
         let duration = duration_text(0);
         let exit = Exit { stay: Some(None), fee, duration: duration.clone(), ..self.exit_of(request) };
-        self.author(&self.draft(hlc, &event_id, Body::Exit(exit)))?;
+        self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false })
     }
 
@@ -137,36 +142,40 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     pub(super) fn close(&mut self, request: &CloseBarrier) -> Result<Answer, Stop<S::Error>> {
-        let Some(stored) = self.pending_entry(request)? else {
+        let Some(row) = self.pending_entry(request)? else {
             return Ok(Answer::Closed { confirmed: false, event_id: request.event_id.clone() });
         };
-        let row = stored.row;
         let hlc = self.next_hlc(&row.plate_id, Some(row.last_hlc))?;
         let confirmed = Confirmed {
             plate_id: Some(row.plate_id),
             edge_id: request.edge_id.clone(),
             confirmed_time: self.context.zone.local_text(self.now.wall_ms),
         };
-        self.author(&self.draft(hlc, &row.stay_id, Body::Confirmed(confirmed)))?;
+        self.author(self.draft(hlc, &row.stay_id, Body::Confirmed(confirmed)))?;
         Ok(Answer::Closed { confirmed: true, event_id: Some(row.stay_id) })
     }
 
     /// The open stay a closing barrier confirms: the one named, else that of the plate if it came in through this edge.
-    fn pending_entry(&mut self, request: &CloseBarrier) -> Result<Option<StoredStay>, Stop<S::Error>> {
-        let stay_id = match (&request.event_id, &request.plate) {
-            (Some(event_id), _) => Some(event_id.clone()),
-            (None, Some(plate)) => {
-                let open = self.inside(plate).filter(|open| *open.entry_edge == request.edge_id);
-                open.map(|open| open.stay_id.to_string())
-            }
+    fn pending_entry(&mut self, request: &CloseBarrier) -> Result<Option<StayRow>, Stop<S::Error>> {
+        let named = request.event_id.as_deref();
+        let is_meant = |open: &OpenStay, plate: &PlateId| match named {
+            Some(event_id) => open.stay_id(plate) == event_id,
+            None => open.place.edge_id == request.edge_id,
+        };
+        let given = request.plate.as_ref().filter(|plate| self.inside(plate).is_some_and(|open| is_meant(open, plate)));
+        let plate = match (given, named) {
+            (Some(plate), _) => Some(plate.clone()),
+            (None, Some(event_id)) => self.read()?.stay(event_id)?.map(|stored| stored.row.plate_id),
             (None, None) => None,
         };
-        let Some(stay_id) = stay_id else { return Ok(None) };
-        let stored = self.read()?.stay(&stay_id)?;
-        Ok(stored.filter(|stored| {
-            let is_open = self.inside(&stored.row.plate_id).is_some_and(|open| *open.stay_id == *stay_id);
-            is_open && stored.row.confirm_fact.is_none()
-        }))
+        let Some(plate) = plate else { return Ok(None) };
+        let Some(open) = self.inside(&plate).filter(|open| is_meant(open, &plate)) else { return Ok(None) };
+        let stay_id = open.stay_id(&plate);
+        let row = match open.row(&plate) {
+            Some(row) => Some(row),
+            None => self.read()?.stay(&stay_id)?.map(|stored| stored.row),
+        };
+        Ok(row.filter(|row| row.confirm_fact.is_none()))
     }
 
     pub(super) fn vehicle(&self, detection: &Detection) -> VehicleInfo {
@@ -174,14 +183,14 @@ impl<S: Storage> Transaction<'_, S> {
         let subscription_id = self.subscription_of(&detection.plate);
         let plate_view = match (&detection.plate_view, open) {
             (Some(view), _) => view.clone(),
-            (None, Some(open)) => open.plate_view.to_string(),
+            (None, Some(open)) => open.plate_view(&detection.plate),
             (None, None) => plate::view(&detection.plate),
         };
         let inside = open.map(|open| InsideInfo {
-            stay_id: open.stay_id.to_string(),
+            stay_id: open.stay_id(&detection.plate),
             entry_ms: open.entry_ms,
-            entry_central: open.entry_central.to_string(),
-            entry_edge: open.entry_edge.to_string(),
+            entry_central: open.place.central.clone(),
+            entry_edge: open.place.edge_id.clone(),
             fee: self.fee_due(open, subscription_id.as_deref()),
             duration: duration_text(self.now.wall_ms.saturating_sub(open.entry_ms)),
         });
@@ -203,7 +212,7 @@ impl<S: Storage> Transaction<'_, S> {
             return Vnd(0);
         }
         let (tariff, _) = self.settings().tariff();
-        tariff.fee(&open.camera_type, open.entry_ms, self.now.wall_ms, &self.context.zone).min(Vnd::MAX_FEE)
+        tariff.fee(&open.place.camera_type, open.entry_ms, self.now.wall_ms, &self.context.zone).min(Vnd::MAX_FEE)
     }
 
     fn subscription_of(&self, plate: &PlateId) -> Option<String> {
@@ -215,15 +224,26 @@ impl<S: Storage> Transaction<'_, S> {
         settings.active_subscription(plate, &today).map(ToOwned::to_owned)
     }
 
+    /// As [`Self::new_stay_id`], with fewer looks. The clock of a stay made at a gate is never behind the stamp in its id: where
+    /// all of the plate is older, none of those has it. What was told afterwards may, in the same ms: then the history names
+    /// the new stay otherwise, see [`Self::enter`].
+    fn stay_id_at_gate(&mut self, plate: &PlateId) -> Result<String, Stop<S::Error>> {
+        let wall_ms = self.now.wall_ms;
+        if self.staged.loose_facts == 0 && self.is_newest_of_plate(plate, Hlc::next(wall_ms, None))? {
+            return Ok(usual_stay_id(self.context.central.as_str(), wall_ms, plate));
+        }
+        self.new_stay_id(plate)
+    }
+
     /// `{central}_{unix ms}_{plate}`, the ms moved forward until no row and no fact held here claims it.
     pub(super) fn new_stay_id(&mut self, plate: &PlateId) -> Result<String, Stop<S::Error>> {
         let mut stamp_ms = self.now.wall_ms;
+        let central = self.context.central.clone();
         loop {
-            let stay_id = format!("{}_{stamp_ms}_{plate}", self.context.central);
+            let stay_id = usual_stay_id(central.as_str(), stamp_ms, plate);
             let taken =
                 self.read()?.stay(&stay_id)?.is_some() || !self.loose_under(&Link::Stay(stay_id.clone()))?.is_empty();
             if !taken {
-                self.unclaimed_stay_id = Some(stay_id.clone());
                 return Ok(stay_id);
             }
             stamp_ms += 1;

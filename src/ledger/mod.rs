@@ -16,7 +16,7 @@
 //! | [`heard`] | what predecessors say, and what is imported of them |
 //! | [`apply`] | what one event does to the history, the plain way |
 //! | [`refold`], [`component`] | the general way: fold again what hangs together |
-//! | [`state`], [`settings`], [`digest`] | what is kept in memory |
+//! | [`state`], [`open_stay`], [`settings`], [`digest`] | what is kept in memory |
 //! | [`storage`], [`memory`] | what is asked of the disk; one in memory for tests |
 
 pub mod amend;
@@ -27,6 +27,7 @@ pub mod gate;
 pub mod heard;
 pub mod job;
 pub mod memory;
+pub mod open_stay;
 pub mod put;
 pub mod refold;
 pub mod repeats;
@@ -45,8 +46,9 @@ use crate::replication::log::{EventBytes, Head, Run};
 use self::apply::Steps;
 use self::digest::Digest;
 use self::job::{Answer, Job, Refusal};
+use self::open_stay::OpenStay;
 use self::settings::Settings;
-use self::state::{Interner, OpenStay, State};
+use self::state::{Interner, State};
 use self::storage::{EventRef, Storage, Summary};
 use self::transaction::{Now, Stop, Transaction};
 
@@ -206,7 +208,7 @@ impl<S: Storage> Ledger<S> {
     }
 
     pub fn inside(&self) -> impl ExactSizeIterator<Item = (&PlateId, &OpenStay)> {
-        self.state.inside.iter()
+        self.state.inside.iter().map(|(plate, open)| (plate, &**open))
     }
 
     #[must_use]

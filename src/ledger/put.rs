@@ -19,7 +19,7 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(Answer::TariffSet { version });
         }
         let body = Body::Tariff(TariffUpdate { tariff });
-        let fact = self.author(&self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
+        let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
         Ok(Answer::TariffSet { version: fact.id.to_string() })
     }
 
@@ -41,8 +41,9 @@ impl<S: Storage> Transaction<'_, S> {
             self.setting_draft(SettingKind::Subscription, &id, body)
         };
         let drafts: Vec<Draft> = changes.map(draft).collect();
-        self.author_all(&drafts)?;
-        Ok(Answer::SubscriptionsSet { changed: drafts.len() })
+        let changed = drafts.len();
+        self.author_all(drafts)?;
+        Ok(Answer::SubscriptionsSet { changed })
     }
 
     fn setting_draft(&self, kind: SettingKind, id: &str, body: Body) -> Draft {

@@ -13,7 +13,8 @@ use crate::domain::stay::{Fact, Link, Resolution, links, resolve};
 
 use super::apply::place;
 use super::component::{self, Component, loose_key, slots};
-use super::state::{OpenStay, TotalChange};
+use super::open_stay::OpenStay;
+use super::state::TotalChange;
 use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
 

@@ -61,12 +61,12 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, S::Error> {
         let here = self.context.central.as_str();
         if let Some(open) = self.inside(&request.plate) {
-            let same_gate = &*open.entry_central == here && *open.entry_edge == request.edge_id;
+            let same_gate = open.place.central == here && open.place.edge_id == request.edge_id;
             let same_press = request.direction != Some(Direction::Exit)
                 && same_gate
                 && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(open.committed_ms));
             return Ok(same_press.then(|| Answer::Entered {
-                event_id: open.stay_id.to_string(),
+                event_id: open.stay_id(&request.plate),
                 history_id: open.row_id,
                 repeated: true,
             }));

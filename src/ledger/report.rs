@@ -83,7 +83,7 @@ impl<S: Storage> Transaction<'_, S> {
         if report.seen_inside
             && let Some(open) = self.inside(&report.plate)
         {
-            let event_id = open.stay_id.to_string();
+            let event_id = open.stay_id(&report.plate);
             return Ok(Some(self.passed(report.direction, event_id, Vnd(0), String::new(), true)?));
         }
         let as_request = OpenBarrier {
@@ -130,7 +130,7 @@ impl<S: Storage> Transaction<'_, S> {
             reported: moment.reported,
         };
         let draft = self.draft_at(report, moment, None, &event_id, Body::Entry(entry))?;
-        self.author(&draft)?;
+        self.author(draft)?;
         Ok(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), false)?)
     }
 
@@ -165,7 +165,7 @@ impl<S: Storage> Transaction<'_, S> {
         };
         let stay_hlc = left.as_ref().map(|row| row.last_hlc);
         let draft = self.draft_at(report, moment, stay_hlc, &event_id, Body::Exit(exit))?;
-        self.author(&draft)?;
+        self.author(draft)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
 
@@ -176,7 +176,7 @@ impl<S: Storage> Transaction<'_, S> {
         if let Some(open) = self.inside(&report.plate)
             && open.entry_ms <= at_ms.saturating_add(skew_ms)
         {
-            let stay_id = open.stay_id.to_string();
+            let stay_id = open.stay_id(&report.plate);
             return self.read()?.stay(&stay_id);
         }
         let was_inside = |row: &StayRow| {

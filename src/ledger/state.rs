@@ -9,67 +9,31 @@ use std::sync::Arc;
 
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
-use crate::domain::row::StayRow;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
+use super::open_stay::{EntryPlace, OpenStay};
 use super::settings::Settings;
 use super::storage::{Loaded, StoredStay, Summary};
 
-/// Interned texts are forgotten beyond this many, which only costs sharing.
+/// Interned places are forgotten beyond this many, which only costs sharing.
 const MAX_INTERNED: usize = 4096;
 
-/// The open stay of a plate: what a gate needs to know at once.
-#[derive(Debug, Clone)]
-pub struct OpenStay {
-    pub row_id: i64,
-    pub stay_id: Arc<str>,
-    pub plate_view: Arc<str>,
-    pub camera_type: Arc<str>,
-    pub entry_ms: i64,
-    pub entry_central: Arc<str>,
-    pub entry_edge: Arc<str>,
-    /// When the entry was committed here, wall clock, Unix ms.
-    pub committed_ms: i64,
-    /// The greatest clock of the facts of this row.
-    pub last_hlc: Hlc,
-    /// The greatest clock of all facts of the plate; `None`: look it up.
-    pub plate_hlc: Option<Hlc>,
-}
-
-/// Shares the texts that repeat over all open stays: edges, centrals, camera types.
+/// Shares what repeats over all open stays.
 #[derive(Debug, Default)]
-pub struct Interner(HashSet<Arc<str>>);
+pub struct Interner(HashSet<Arc<EntryPlace>>);
 
 impl Interner {
-    pub fn intern(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
+    pub(super) fn intern(&mut self, place: EntryPlace) -> Arc<EntryPlace> {
+        if let Some(known) = self.0.get(&place) {
             return known.clone();
         }
         if self.0.len() >= MAX_INTERNED {
             self.0.clear();
         }
-        let shared: Arc<str> = text.into();
+        let shared = Arc::new(place);
         self.0.insert(shared.clone());
         shared
-    }
-}
-
-impl OpenStay {
-    #[must_use]
-    pub fn of_row(row_id: i64, row: &StayRow, committed_ms: i64, plate_hlc: Option<Hlc>, texts: &mut Interner) -> Self {
-        Self {
-            row_id,
-            stay_id: row.stay_id.as_str().into(),
-            plate_view: row.plate_view.as_str().into(),
-            camera_type: texts.intern(&row.camera_type),
-            entry_ms: row.entry_ms,
-            entry_central: texts.intern(&row.source_central),
-            entry_edge: texts.intern(&row.edge_id),
-            committed_ms,
-            last_hlc: row.last_hlc,
-            plate_hlc,
-        }
     }
 }
 
@@ -77,7 +41,8 @@ impl OpenStay {
 #[derive(Debug, Default)]
 pub struct State {
     pub heads: HashMap<LogId, Head>,
-    pub inside: HashMap<PlateId, OpenStay>,
+    /// Boxed, so that the table grows by little when it grows.
+    pub inside: HashMap<PlateId, Box<OpenStay>>,
     pub settings: Settings,
     pub digest: Digest,
     pub max_hlc: Hlc,
@@ -95,7 +60,7 @@ impl State {
             .into_iter()
             .map(|StoredStay { row_id, row, committed_ms }| {
                 let open = OpenStay::of_row(row_id, &row, committed_ms, None, texts);
-                (row.plate_id, open)
+                (row.plate_id, Box::new(open))
             })
             .collect();
         Self {
@@ -145,7 +110,7 @@ pub struct TotalChange {
 #[derive(Debug)]
 pub struct Staged {
     pub heads: HashMap<LogId, Head>,
-    pub inside: HashMap<PlateId, Option<OpenStay>>,
+    pub inside: HashMap<PlateId, Option<Box<OpenStay>>>,
     pub settings: Option<Settings>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
     /// The runs appended, one per log, in order of first append.

@@ -11,8 +11,9 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 use super::Context;
 use super::apply::{Steps, place};
 use super::job::{Answer, Job, Refusal};
+use super::open_stay::OpenStay;
 use super::settings::Settings;
-use super::state::{Interner, OpenStay, Staged, State, TotalChange};
+use super::state::{Interner, Staged, State, TotalChange};
 use super::storage::{DayTotal, EventRef, Storage};
 
 /// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
@@ -50,8 +51,6 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) fresh_epoch: Epoch,
     /// Facts of the job under way that need a refold. Until then they count as not yet held.
     pub(super) pending: Vec<Fact>,
-    /// The stay id just made, known to be nobody's: spares its entry a second look.
-    pub(super) unclaimed_stay_id: Option<String>,
     storage: &'a mut S,
     pub(super) steps: Steps,
     begun: bool,
@@ -79,7 +78,6 @@ impl<'a, S: Storage> Transaction<'a, S> {
             now,
             fresh_epoch,
             pending: Vec::new(),
-            unclaimed_stay_id: None,
             storage,
             steps,
             begun: false,
@@ -171,8 +169,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
 
     pub(super) fn inside(&self, plate: &PlateId) -> Option<&OpenStay> {
         match self.staged.inside.get(plate) {
-            Some(staged) => staged.as_ref(),
-            None => self.state.inside.get(plate),
+            Some(staged) => staged.as_deref(),
+            None => self.state.inside.get(plate).map(|open| &**open),
         }
     }
 
@@ -195,13 +193,13 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// Writes an own event at the end of the own log and applies it.
-    pub(super) fn author(&mut self, draft: &Draft) -> Result<Fact, Stop<S::Error>> {
+    pub(super) fn author(&mut self, draft: Draft) -> Result<Fact, Stop<S::Error>> {
         let (bytes, event) = self.encode(draft, 1)?;
         Ok(self.append_own(bytes, event)?)
     }
 
     /// Writes own events as [`Transaction::author`] does: all of them, or none if one is refused.
-    pub(super) fn author_all(&mut self, drafts: &[Draft]) -> Result<(), Stop<S::Error>> {
+    pub(super) fn author_all(&mut self, drafts: Vec<Draft>) -> Result<(), Stop<S::Error>> {
         let encoded: Result<Vec<_>, _> = (1..).zip(drafts).map(|(ahead, draft)| self.encode(draft, ahead)).collect();
         for (bytes, event) in encoded? {
             self.append_own(bytes, event)?;
@@ -210,12 +208,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// The bytes of the own event `ahead` places after the last, and the event as every central will read it.
-    fn encode(&self, draft: &Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
+    fn encode(&self, draft: Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
         let log = self.own_log();
-        let bytes = draft.encode(&log, self.head(&log).to + ahead);
-        let encoded = bytes.and_then(|bytes| Ok((Event::parse(&bytes)?, bytes)));
-        let (event, bytes) = encoded.map_err(|error| Stop::Refused(Refusal::Invalid(error.to_string())))?;
-        Ok((bytes.into(), event))
+        let seq = self.head(&log).to + ahead;
+        let encoded = draft.author(log, seq).map_err(|error| Stop::Refused(Refusal::Invalid(error.to_string())))?;
+        Ok((encoded.0.into(), encoded.1))
     }
 
     pub(super) fn append_own(&mut self, bytes: EventBytes, event: Event) -> Result<Fact, S::Error> {
@@ -252,6 +249,26 @@ impl<'a, S: Storage> Transaction<'a, S> {
         Ok(Hlc::next(wall_ms, greatest))
     }
 
+    /// As [`Self::insert_row`], if no row has its stay id; else nothing is written.
+    pub(super) fn insert_row_if_new(&mut self, row: &StayRow, committed_ms: i64) -> Result<Option<i64>, S::Error> {
+        let own = self.is_own(row);
+        let row_id = self.write()?.insert_stay_if_new(row, own, committed_ms)?;
+        if row_id.is_some() {
+            self.staged.digest.add(row.hash());
+        }
+        Ok(row_id)
+    }
+
+    /// Replaces the open row that is the newest of its plate by one that differs in what comes after its entry, by a fact later
+    /// than all others of the plate.
+    pub(super) fn replace_ending(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), S::Error> {
+        let now_ms = self.now.wall_ms;
+        self.write()?.update_ending(row_id, new, now_ms)?;
+        self.staged.digest.subtract(old.hash());
+        self.staged.digest.add(new.hash());
+        Ok(())
+    }
+
     /// Adds a new row of the history, and its part of the digest and the sums.
     pub(super) fn insert_row(&mut self, row: &StayRow, committed_ms: i64) -> Result<i64, S::Error> {
         let own = self.is_own(row);
@@ -284,6 +301,6 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     pub(super) fn set_inside(&mut self, plate: &PlateId, open: Option<OpenStay>) {
-        self.staged.inside.insert(plate.clone(), open);
+        self.staged.inside.insert(plate.clone(), open.map(Box::new));
     }
 }

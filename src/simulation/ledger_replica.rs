@@ -80,7 +80,7 @@ impl LedgerReplica {
 
     /// The memory that a failed transaction must leave as it was.
     fn memory(&self) -> (Have, String, BTreeMap<String, String>) {
-        let inside = self.ledger.inside().map(|(plate, open)| (plate.to_string(), open.stay_id.to_string()));
+        let inside = self.ledger.inside().map(|(plate, open)| (plate.to_string(), open.stay_id(plate)));
         (self.heads(), self.ledger.digest().to_string(), inside.collect())
     }
 }

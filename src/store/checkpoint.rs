@@ -7,13 +7,13 @@
 //!
 //! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::directory::DataDir;
 use super::error::StoreError;
 
 /// The write-ahead log does not grow beyond this, in bytes, unless another program goes on reading an old state.
@@ -24,7 +24,7 @@ const FRAME_BYTES: u64 = 4096 + 24;
 /// many times.
 const PASS_PAGES: u32 = 7_000;
 /// The writer copies what is left itself if it is at most so many pages: some 2 ms.
-const REST_PAGES: u32 = 400;
+const REST_PAGES: u32 = 150;
 /// At so many pages (39 MiB) the writer waits for the thread no longer. From there to the bound there is room for the
 /// largest transaction, 2,000 events with three scattered pages each.
 const FORCED_PAGES: u32 = 10_000;
@@ -99,8 +99,8 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Takes the checkpoints of `writer` into its hands; `path` is the writer's file.
-    pub(super) fn start(writer: &mut Connection, path: &Path) -> Result<Self, StoreError> {
+    /// Takes the checkpoints of `writer`, the one of `directory`, into its hands.
+    pub(super) fn start(writer: &mut Connection, directory: &DataDir) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared::default());
         // This also turns off SQLite's own checkpoints, which would run inside a commit.
         let of_writer = Arc::clone(&shared);
@@ -108,15 +108,17 @@ impl Checkpointer {
             of_writer.committed(u32::try_from(pages).unwrap_or(0));
             Ok(())
         }))?;
-        let connection = Connection::open(path)?;
+        let path = directory.database();
+        let connection = Connection::open(&path)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let of_thread = Arc::clone(&shared);
+        let directory = directory.clone();
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || run(&connection, &of_thread))
-            .map_err(|source| StoreError::Directory { path: path.to_owned(), source })?;
+            .spawn(move || run(&connection, &directory, &of_thread))
+            .map_err(|source| StoreError::Directory { path, source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -232,8 +234,12 @@ fn note_failure(progress: &mut Progress, result: &Result<Option<u32>, rusqlite::
     progress.failing = result.is_err();
 }
 
-/// The thread: passes until little is left, then sleeps until the writer asks.
-fn run(connection: &Connection, shared: &Shared) {
+/// The thread: passes until little is left, syncs what it copied, passes once more, then sleeps until the writer asks.
+///
+/// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
+/// sync finds little to do, the thread does it before.
+fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
+    let mut synced = false;
     loop {
         let life = {
             let mut progress = shared.progress();
@@ -255,6 +261,14 @@ fn run(connection: &Connection, shared: &Shared) {
                 let rest = progress.written.saturating_sub(progress.copied);
                 // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
                 progress.passing = rest > REST_PAGES && progress.copied > before && !progress.writer_waits;
+                if !progress.passing && !synced && !progress.writer_waits && !progress.stop {
+                    progress.passing = true;
+                    drop(progress);
+                    synced = true;
+                    // The writer's own sync comes after it, and tells of whatever is wrong with the disk.
+                    drop(directory.sync_database());
+                    continue;
+                }
             }
             Ok(_) => progress.passing = false,
             Err(_) => {
@@ -266,6 +280,7 @@ fn run(connection: &Connection, shared: &Shared) {
             }
         }
         if !progress.passing {
+            synced = false;
             shared.rested.notify_all();
         }
     }

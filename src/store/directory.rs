@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::error::StoreError;
 
@@ -18,7 +18,15 @@ const LOCK_FILE: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: Arc<File>,
+    held: Arc<Held>,
+}
+
+/// The files held open as long as anybody has the directory.
+#[derive(Debug)]
+struct Held {
+    _lock: File,
+    /// For syncing only. Never closed earlier: closing it would drop SQLite's own locks on the file.
+    database: OnceLock<File>,
 }
 
 impl DataDir {
@@ -40,7 +48,9 @@ impl DataDir {
             .open(&lock_path)
             .map_err(|source| StoreError::Directory { path: lock_path.clone(), source })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) }),
+            Ok(()) => {
+                Ok(Self { path: path.to_owned(), held: Arc::new(Held { _lock: lock, database: OnceLock::new() }) })
+            }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(StoreError::Directory { path: lock_path, source }),
         }
@@ -55,6 +65,18 @@ impl DataDir {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FILE)
+    }
+
+    /// Waits until all that was written to the database's file is on the disk.
+    ///
+    /// # Errors
+    /// What the disk says, or the opening of the file.
+    pub fn sync_database(&self) -> io::Result<()> {
+        if let Some(database) = self.held.database.get() {
+            return database.sync_data();
+        }
+        let opened = File::open(self.database())?;
+        self.held.database.get_or_init(|| opened).sync_data()
     }
 
     /// Makes the names of files made in the directory survive a power cut.

@@ -30,7 +30,7 @@ fn a_failed_commit_leaves_no_trace_and_answers_every_job() {
         assert!(done.outcomes.iter().all(|outcome| matches!(outcome, Err(Refusal::NotDurable(_)))), "{done:?}");
         assert_eq!((central.heads(), central.ledger.digest()), (heads, digest));
         assert!(central.ledger.settings().has_no_subscriptions());
-        let open: Vec<_> = central.ledger.inside().map(|(_, open)| open.stay_id.to_string()).collect();
+        let open: Vec<_> = central.ledger.inside().map(|(plate, open)| open.stay_id(plate)).collect();
         assert_eq!(open, [inside]);
         check(&mut central);
 

@@ -115,7 +115,7 @@ fn an_edge_that_asked_two_centrals_in_a_cut_is_one_car() {
     second.hear(&mut first);
     for central in [&mut first, &mut second] {
         check(central);
-        let open: Vec<_> = central.ledger.inside().map(|(_, open)| open.stay_id.to_string()).collect();
+        let open: Vec<_> = central.ledger.inside().map(|(plate, open)| open.stay_id(plate)).collect();
         assert_eq!(open, [kept.as_str()]);
         assert!(!central.rows().iter().any(|row| row.stay_id == repeat));
         let again = central.press(requested("r1", entry("edge-1", P)));

@@ -24,7 +24,7 @@ pub fn check(central: &mut Central) {
 
 /// Memory is what the disk holds.
 fn check_memory(central: &mut Central, rows: &[StayRow]) {
-    let remembered = central.ledger.inside().map(|(plate, open)| (plate.clone(), open.stay_id.to_string()));
+    let remembered = central.ledger.inside().map(|(plate, open)| (plate.clone(), open.stay_id(plate)));
     let remembered: BTreeMap<_, _> = remembered.collect();
     let stored = rows.iter().filter(|row| row.status == StayStatus::In);
     let stored: BTreeMap<_, _> = stored.map(|row| (row.plate_id.clone(), row.stay_id.clone())).collect();

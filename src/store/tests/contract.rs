@@ -20,6 +20,14 @@ enum Step {
         row: Box<StayRow>,
         own: bool,
     },
+    InsertIfNew {
+        stay: u8,
+        row: Box<StayRow>,
+    },
+    End {
+        stay: u8,
+        row: Box<StayRow>,
+    },
     Update {
         stay: u8,
         row: Box<StayRow>,
@@ -72,6 +80,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         });
     prop_oneof![
         6 => (0..STAYS, any_row(), any::<bool>()).prop_map(|(stay, row, own)| Step::Insert { stay, row: row.into(), own }),
+        3 => (0..STAYS, any_row()).prop_map(|(stay, row)| Step::InsertIfNew { stay, row: row.into() }),
+        6 => (0..STAYS, any_row()).prop_map(|(stay, row)| Step::End { stay, row: row.into() }),
         6 => (0..STAYS, any_row()).prop_map(|(stay, row)| Step::Update { stay, row: row.into() }),
         2 => (0..STAYS).prop_map(|stay| Step::Delete { stay }),
         6 => (0..3_u64, 0..4_u8, any_hash()).prop_map(|(log_number, request, hash)| Step::Append { log_number, request, hash }),
@@ -137,6 +147,30 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
             if row_of(storage, *stay).is_none() {
                 let row = StayRow { stay_id: stay_id(*stay), ..(**row).clone() };
                 storage.insert_stay(&row, *own, i64::from(*stay)).unwrap();
+            }
+        }
+        Step::InsertIfNew { stay, row } => {
+            let taken = row_of(storage, *stay).is_some();
+            let row = StayRow { stay_id: stay_id(*stay), ..(**row).clone() };
+            let given = storage.insert_stay_if_new(&row, true, i64::from(*stay)).unwrap();
+            assert_eq!(given.is_none(), taken);
+        }
+        Step::End { stay, row } => {
+            let stored = storage.stay(&stay_id(*stay)).unwrap();
+            if let Some(StoredStay { row_id, row: held, .. }) = stored.filter(|held| held.row.status == StayStatus::In)
+            {
+                let greatest = storage.greatest_hlc_of_plate(&held.plate_id).unwrap();
+                let ended = StayRow {
+                    confirmed_ms: row.confirmed_ms,
+                    confirm_fact: row.confirm_fact.clone(),
+                    exit: row.exit.clone(),
+                    status: row.status,
+                    collected: row.collected,
+                    anomalies: row.anomalies.clone(),
+                    last_hlc: greatest.max(Some(row.last_hlc)).unwrap(),
+                    ..held
+                };
+                storage.update_ending(row_id, &ended, 99).unwrap();
             }
         }
         Step::Update { stay, row } => {

@@ -238,7 +238,7 @@ impl Writer {
     pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        self.open_rows.clear();
+        self.open_rows.forget_before(self.next_history_id);
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM heard; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \

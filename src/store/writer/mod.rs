@@ -84,7 +84,7 @@ impl Writer {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         schema::migrate(&mut connection, &path)?;
         directory.sync()?;
-        let checkpointer = Checkpointer::start(&mut connection, &path)?;
+        let checkpointer = Checkpointer::start(&mut connection, directory)?;
         let mut writer = Self {
             connection,
             logs: LogNumbers::default(),
@@ -224,7 +224,16 @@ impl Storage for Writer {
     }
 
     fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
+        let stay_id = || StoreError::Value(format!("two rows with the event_id {}", row.stay_id));
+        self.add_stay(row, own, committed_ms)?.ok_or_else(stay_id)
+    }
+
+    fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
         self.add_stay(row, own, committed_ms)
+    }
+
+    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), StoreError> {
+        self.change_ending(row_id, row, now_ms)
     }
 
     fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), StoreError> {

@@ -4,8 +4,7 @@
 //! plate carries, in `plate_hlc`, the greatest clock of the older ones: one look at one row answers. An ordinary change (an
 //! exit of the newest row) leaves it true by itself; the others set it again.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashSet;
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Statement, ToSql};
@@ -19,69 +18,52 @@ use crate::ledger::storage::StoredStay;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::{STAY_COLUMNS, anomalies_text, confidence_value, read_stay};
 
-/// Cars inside whose rows are known by heart, some 5 MB at most; the others cost a look more.
-const MAX_OPEN_ROWS: usize = 200_000;
-
 /// How the barrier came to open, as the predecessor names it.
 const SOURCE_EDGE: &str = "edge";
 const SOURCE_MANUAL: &str = "edge_manual";
 
-/// The newest row of a plate and the greatest clock of all its rows; `None`: it has no row.
+/// The newest row of a plate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Newest {
+    row_id: i64,
+    /// The greatest clock of all rows of the plate.
+    greatest_hlc: i64,
+    is_open: bool,
+}
+
+/// The last plate looked at; `None`: it has no row.
 #[derive(Debug)]
 pub(super) struct NewestOfPlate {
     plate: PlateId,
-    newest: Option<(i64, i64)>,
+    newest: Option<Newest>,
 }
 
-/// What is known of the rows this process inserted and that are still open: enough to write an exit without reading.
+/// Which open rows are known to be the newest of their plate, so that their exit need not look.
 ///
-/// Invariant: a row in here is the newest of its plate, and its entry's columns are those that gave the fingerprint. A
-/// rollback forgets all of them; a row that is not in here is merely written with more care.
+/// Those this process inserted are, but for the few that were overtaken by another row of the plate while they were open, or
+/// that changed their plate. A rollback forgets everything: a row of which nothing is known is merely written with more care.
 #[derive(Debug, Default)]
 pub(super) struct OpenRows {
-    fingerprints: HashMap<i64, u64>,
-    /// Seeds the fingerprints, so that nobody outside can make two equal ones.
-    hasher: RandomState,
+    /// Rows below were not inserted by this process, or are forgotten.
+    known_from: i64,
+    overtaken: HashSet<i64>,
 }
 
 impl OpenRows {
-    /// Of everything an exit does not change.
-    fn fingerprint(&self, row: &StayRow) -> u64 {
-        self.hasher.hash_one((
-            &row.stay_id,
-            &row.source_central,
-            &row.edge_id,
-            &row.plate_id,
-            &row.plate_view,
-            &row.camera_type,
-            row.entry_ms,
-            row.entry_confidence.map(f64::to_bits),
-            row.entry_manual,
-            &row.entry_fact,
-        ))
-    }
-
-    /// A new row; `older`: what was the newest of its plate.
-    fn inserted(&mut self, row_id: i64, row: &StayRow, older: Option<i64>) {
-        if let Some(older) = older {
-            self.fingerprints.remove(&older);
-        }
-        if row.status == StayStatus::In && self.fingerprints.len() < MAX_OPEN_ROWS {
-            self.fingerprints.insert(row_id, self.fingerprint(row));
+    fn inserted(&mut self, older: Option<Newest>) {
+        if let Some(older) = older.filter(|older| older.is_open && older.row_id >= self.known_from) {
+            self.overtaken.insert(older.row_id);
         }
     }
 
-    /// Whether the row is known and its entry is as it was.
-    fn knows(&self, row_id: i64, row: &StayRow) -> bool {
-        self.fingerprints.get(&row_id).is_some_and(|known| *known == self.fingerprint(row))
+    fn is_newest(&self, row_id: i64) -> bool {
+        row_id >= self.known_from && !self.overtaken.contains(&row_id)
     }
 
-    fn forget(&mut self, row_id: i64) {
-        self.fingerprints.remove(&row_id);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.fingerprints.clear();
+    /// Knows nothing of rows before `next_row_id`.
+    pub(super) fn forget_before(&mut self, next_row_id: i64) {
+        self.known_from = next_row_id;
+        self.overtaken.clear();
     }
 }
 
@@ -182,20 +164,23 @@ impl Writer {
     }
 
     pub(super) fn find_greatest_hlc(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
-        let greatest = self.newest(plate)?.map(|(_, greatest)| greatest);
+        let greatest = self.newest(plate)?.map(|newest| newest.greatest_hlc);
         greatest.map(|ms| Hlc::new(ms).map_err(|_| StoreError::Value("clock of a plate".into()))).transpose()
     }
 
-    fn newest(&mut self, plate: &PlateId) -> Result<Option<(i64, i64)>, StoreError> {
+    fn newest(&mut self, plate: &PlateId) -> Result<Option<Newest>, StoreError> {
         if let Some(known) = self.newest_of_plate.as_ref().filter(|known| known.plate == *plate) {
             return Ok(known.newest);
         }
         let newest = self
             .connection
             .prepare_cached(
-                "SELECT id, max(last_hlc, plate_hlc) FROM history WHERE plate_id = ?1 ORDER BY id DESC LIMIT 1",
+                "SELECT id, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
+                 ORDER BY id DESC LIMIT 1",
             )?
-            .query_row([plate.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([plate.as_str()], |row| {
+                Ok(Newest { row_id: row.get(0)?, greatest_hlc: row.get(1)?, is_open: row.get(2)? })
+            })
             .optional()?;
         self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
         Ok(newest)
@@ -218,14 +203,12 @@ impl Writer {
         })
     }
 
-    pub(super) fn add_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
+    /// The new row's number; `None`: a row has its stay id.
+    pub(super) fn add_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
         self.open_transaction()?;
         let row_id = self.next_history_id;
         let older = self.newest(&row.plate_id)?;
-        if older.is_none() {
-            self.add_plate(&row.plate_id)?;
-        }
-        let plate_hlc = older.map_or(0, |(_, greatest)| greatest);
+        let plate_hlc = older.map_or(0, |older| older.greatest_hlc);
         let facts = self.facts_of(row)?;
         let mut statement = self.connection.prepare_cached(INSERT)?;
         let mut bind = Binder { statement: &mut statement, next: 1 };
@@ -234,12 +217,19 @@ impl Writer {
         bind.value(if own { "LOCAL" } else { "SYNCED" })?;
         bind.value(plate_hlc)?;
         bind.value(committed_ms)?;
-        statement.raw_execute()?;
+        if statement.raw_execute()? == 0 {
+            return Ok(None);
+        }
+        drop(statement);
+        if older.is_none() {
+            self.add_plate(&row.plate_id)?;
+        }
         self.next_history_id += 1;
-        self.open_rows.inserted(row_id, row, older.map(|(newest, _)| newest));
-        let greatest = plate_hlc.max(row.last_hlc.ms());
-        self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some((row_id, greatest)) });
-        Ok(row_id)
+        self.open_rows.inserted(older);
+        let newest =
+            Newest { row_id, greatest_hlc: plate_hlc.max(row.last_hlc.ms()), is_open: row.status == StayStatus::In };
+        self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some(newest) });
+        Ok(Some(row_id))
     }
 
     fn add_plate(&mut self, plate: &PlateId) -> Result<(), StoreError> {
@@ -247,18 +237,19 @@ impl Writer {
         Ok(())
     }
 
+    /// As [`Writer::change_stay`], where only the ending differs, by the latest fact of the plate.
+    pub(super) fn change_ending(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        self.newest_of_plate = None;
+        if self.open_rows.is_newest(row_id) && self.write_change(UPDATE_END, row_id, row, committed_ms)? {
+            return Ok(());
+        }
+        self.change_stay(row_id, row, committed_ms)
+    }
+
     pub(super) fn change_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        if self.open_rows.knows(row_id, row) {
-            if row.status != StayStatus::In {
-                self.open_rows.forget(row_id);
-            }
-            if self.write_change(UPDATE_END, row_id, row, committed_ms)? {
-                return Ok(());
-            }
-        }
-        self.open_rows.forget(row_id);
         // The ordinary change keeps plate, entry time and id: their three indices stay untouched.
         if !self.write_change(UPDATE_IN_PLACE, row_id, row, committed_ms)? {
             let old: Option<String> = self
@@ -275,7 +266,7 @@ impl Writer {
             self.renew_plate_hlc(&old)?;
             if old != row.plate_id.as_str() {
                 // It may have become the newest of a plate whose newest row is known by heart.
-                self.open_rows.clear();
+                self.open_rows.forget_before(self.next_history_id);
                 self.renew_plate_hlc(row.plate_id.as_str())?;
             }
             return Ok(());
@@ -307,7 +298,6 @@ impl Writer {
     pub(super) fn remove_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        self.open_rows.forget(row_id);
         let plate: Option<String> = self
             .connection
             .prepare_cached("DELETE FROM history WHERE id = ?1 RETURNING plate_id")?
@@ -365,7 +355,7 @@ const INSERT: &str = "INSERT INTO history(id, created_at, updated_at, status, la
     edge_id, camera_type, entry_ms, entry_manual, entry_event, sync_status, plate_hlc, committed_ms, \
     room_for_exit) \
     VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, iif(?10 IS NULL, zeroblob(112), NULL))";
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, iif(?10 IS NULL, zeroblob(112), NULL)) ON CONFLICT(event_id) DO NOTHING";
 
 /// A row whose entry is as it was, and whose clock does not go back.
 const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= ?4");

@@ -67,7 +67,7 @@ impl Writer {
             }
         }
         self.newest_of_plate = None;
-        self.open_rows.clear();
+        self.open_rows.forget_before(self.next_history_id);
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -82,6 +82,7 @@ impl Writer {
             self.connection.query_row("SELECT next_history_id FROM ledger WHERE id = 1", (), |row| row.get(0))?;
         let last_log: Option<i64> = self.connection.query_row("SELECT max(no) FROM log", (), |row| row.get(0))?;
         self.next_log = last_log.unwrap_or(0) + 1;
+        self.open_rows.forget_before(self.next_history_id);
         Ok(())
     }
 
