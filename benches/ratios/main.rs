@@ -30,7 +30,6 @@ mod yardstick;
 
 use std::time::Duration;
 
-use outside::Yardsticks;
 use table::Table;
 
 /// What is measured, and for how long.
@@ -74,9 +73,7 @@ fn main() {
         catch_up: value("--catch-up", 100_000),
     };
     let mut table = Table::default();
-    let yardsticks = Yardsticks::measure(&plan);
-    yardsticks.print();
-    one::measure(&plan, &yardsticks, &mut table);
+    let yardsticks = one::measure(&plan, &mut table);
     mesh::measure(&plan, &yardsticks, &mut table);
     table.print();
 }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use parkmesh::tools::proxy::LinkState;
+
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh, eventually};
 use crate::one::{rss_mib, url};
@@ -16,6 +18,11 @@ const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
 const CATCH_UP_BATCH: u32 = 2_000;
 /// The second, shorter absence.
 const FEW_MISSED: u64 = 1_000;
+
+/// Loads of the two kinds are driven in turns, so many times; the medians are held against each other.
+const ROUNDS: usize = 3;
+/// A healed cut is relinked within this (product rule).
+const RELINKED_S: f64 = 6.0;
 
 pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     let mut mesh = Mesh::without_proxies(3);
@@ -30,16 +37,75 @@ pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     let idle = propagation(&mesh, &[0, 1, 2], plan);
     table.line("propagation p50, ms", "", idle.0, Bar::AtMost(2.0));
     table.line("propagation p99, ms", "", idle.1, Bar::AtMost(10.0));
-    let two = propagation(&mesh, &[0, 1], plan);
-    mesh.centrals[2].freeze();
-    let frozen = propagation(&mesh, &[0, 1], plan);
-    mesh.centrals[2].thaw();
-    compare("propagation with a stopped peer / without", frozen, two, table);
+    with_and_without(
+        "propagation with a stopped peer / without",
+        &mut mesh,
+        plan,
+        table,
+        |mesh| {
+            mesh.centrals[2].freeze();
+        },
+        |mesh| mesh.centrals[2].thaw(),
+    );
+    with_and_without(
+        "propagation with a dead peer / without",
+        &mut mesh,
+        plan,
+        table,
+        |mesh| {
+            mesh.centrals[2].kill9();
+        },
+        |mesh| mesh.centrals[2].start(),
+    );
     mesh.centrals[2].kill9();
-    let dead = propagation(&mesh, &[0, 1], plan);
-    compare("propagation with a dead peer / without", dead, two, table);
-
     catch_up(plan, yardsticks, &mut mesh, table);
+    drop(mesh);
+    cut_links(plan, table);
+}
+
+/// A peer behind a link that swallows everything, and how soon a healed cut is linked again.
+fn cut_links(plan: &Plan, table: &mut Table) {
+    let mut mesh = Mesh::new(3);
+    // The third is always dialled, never dials: what it is sent passes one proxy, in the direction that can be made deaf.
+    let dialled = |mesh: &Mesh, state| [0, 1].iter().for_each(|from| mesh.link(*from, 2).set(state));
+    [0, 1].iter().for_each(|to| mesh.link(2, *to).set(LinkState::Cut));
+    mesh.start_all();
+    for (what, state) in [("black-holed", LinkState::Held), ("never reading", LinkState::Deaf)] {
+        let what = format!("propagation with a {what} peer / without");
+        let (fault, mend) = (|mesh: &mut Mesh| dialled(mesh, state), |mesh: &mut Mesh| dialled(mesh, LinkState::Open));
+        with_and_without(&what, &mut mesh, plan, table, fault, mend);
+    }
+    mesh.isolate(2);
+    std::thread::sleep(Duration::from_secs(20));
+    mesh.heal_all();
+    let healed = Instant::now();
+    mesh.wait_linked(DEADLINE);
+    table.line("linked after a healed cut of 20 s, s", "", healed.elapsed().as_secs_f64(), Bar::AtMost(RELINKED_S));
+}
+
+/// Propagation between centrals 1 and 2 while 3 has a fault, and while it has none, in turns.
+fn with_and_without(
+    what: &str,
+    mesh: &mut Mesh,
+    plan: &Plan,
+    table: &mut Table,
+    fault: impl Fn(&mut Mesh),
+    mend: impl Fn(&mut Mesh),
+) {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        mesh.wait_linked(DEADLINE);
+        without.push(propagation(mesh, &[0, 1], plan));
+        fault(mesh);
+        with.push(propagation(mesh, &[0, 1], plan));
+        mend(mesh);
+    }
+    mesh.wait_linked(DEADLINE);
+    let median = |mut all: Vec<(f64, f64)>| {
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        all[all.len() / 2]
+    };
+    compare(what, median(with), median(without), table);
 }
 
 /// Median and p99 in ms between these centrals, one event at a time.

@@ -16,6 +16,9 @@ pub const EDGES: u32 = 64;
 /// Rows in one commit under that load: half of the edges wait while the other half is being written.
 const BATCH: u32 = EDGES / 2;
 
+/// How long each G(b) is measured in a round.
+const YARDSTICK_SECONDS: &str = "2";
+
 /// A load of `parkmesh bench`, as it reported it.
 #[derive(Debug, Clone)]
 pub struct Load(Value);
@@ -105,7 +108,8 @@ impl Yardsticks {
     /// Runs `yardstick.rs` as a process of its own; it says `G(32) = 41234 events/s …` and `F1 = 0.150 ms`.
     fn measure_disk(&mut self) {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        let output = command.args(["--yardstick", "3"]).stderr(Stdio::inherit()).output().expect("it runs");
+        let output =
+            command.args(["--yardstick", YARDSTICK_SECONDS]).stderr(Stdio::inherit()).output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // `yardstick <name> <events per transaction> <value> <unit>`
         for line in text.lines() {
@@ -123,6 +127,11 @@ impl Yardsticks {
     /// G at the batch nearest to `batch` that was measured.
     pub fn g(&self, batch: u32) -> f64 {
         *self.g.iter().min_by_key(|(measured, _)| measured.abs_diff(batch)).expect("a yardstick").1
+    }
+
+    /// F1 and an idle POST, µs: what one edge's answer takes at least.
+    pub fn alone_us(&self) -> f64 {
+        self.f1_us + self.hello_idle_us
     }
 
     /// L(64): answers per second if HTTP and the disk cost what they cost alone, and nothing else did.

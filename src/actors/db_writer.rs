@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::fut::{ActorFutureExt, wrap_future};
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use actix::fut::{ActorFuture, ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient};
 use log::{error, info, warn};
 
@@ -33,6 +36,8 @@ use crate::replication::log::Run;
 
 /// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
 pub const MAX_BATCH_EVENTS: usize = 1000;
+/// How long the writer stays awake after a commit.
+const LINGER: Duration = Duration::from_micros(300);
 /// A failing disk is logged at once and then this often.
 const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
 
@@ -115,6 +120,8 @@ pub struct DbWriter {
     /// From links: bounded by what each link leaves unacknowledged.
     runs: VecDeque<Decide>,
     commit_due: bool,
+    lingering: bool,
+    awake_until: Instant,
     closed: bool,
     skew_ms: Option<i64>,
     listener: Option<Recipient<Committed>>,
@@ -133,6 +140,8 @@ impl DbWriter {
             gates: VecDeque::new(),
             runs: VecDeque::new(),
             commit_due: false,
+            lingering: false,
+            awake_until: Instant::now(),
             closed: false,
             skew_ms: None,
             listener: None,
@@ -162,9 +171,21 @@ impl DbWriter {
                 writer.commit();
                 if writer.queued() > 0 {
                     writer.schedule(context);
+                } else {
+                    writer.linger(context);
                 }
             }));
         }
+    }
+
+    /// Stays awake for a moment after a commit: who was answered often asks again at once, and waking a sleeping thread takes
+    /// longer than a small commit's own work. Every turn lets others have this core.
+    fn linger(&mut self, context: &mut Context<Self>) {
+        self.awake_until = Instant::now() + LINGER;
+        if std::mem::replace(&mut self.lingering, true) {
+            return;
+        }
+        context.spawn(Linger);
     }
 
     fn queued(&self) -> usize {
@@ -270,6 +291,28 @@ impl DbWriter {
             let failed_s = since.elapsed().as_secs();
             info!(event = "commit_recovered", failed_s = failed_s; "commits succeed again");
         }
+    }
+}
+
+/// See [`DbWriter::linger`].
+struct Linger;
+
+impl ActorFuture<DbWriter> for Linger {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        writer: &mut DbWriter,
+        _: &mut Context<DbWriter>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        if Instant::now() >= writer.awake_until {
+            writer.lingering = false;
+            return Poll::Ready(());
+        }
+        std::thread::yield_now();
+        task.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -30,6 +30,8 @@ pub enum LinkState {
     Delayed(Duration),
     /// Connections stay, nothing is read and nothing passes: a black hole. What was under way passes after healing.
     Held,
+    /// What the dialler sends is not read; what it is sent passes: a peer that talks and never reads.
+    Deaf,
     /// Connections end at once and new ones are closed as soon as they come.
     Cut,
 }
@@ -98,20 +100,27 @@ async fn carry(inbound: TcpStream, target: SocketAddr, mut state: watch::Receive
     }
     let (from_dialler, to_dialler) = inbound.into_split();
     let (from_target, to_target) = outbound.into_split();
-    let there = pin!(carry_one_way(from_dialler, to_target, state.clone()));
-    let back = pin!(carry_one_way(from_target, to_dialler, state.clone()));
+    let there = pin!(carry_one_way(from_dialler, to_target, state.clone(), |state| {
+        matches!(state, LinkState::Held | LinkState::Deaf)
+    }));
+    let back = pin!(carry_one_way(from_target, to_dialler, state.clone(), |state| state == LinkState::Held));
     let cut = pin!(async move { state.wait_for(|state| *state == LinkState::Cut).await.is_ok() });
     // An end on one side ends the whole connection: WebSocket peers have no use for half of one.
     select(select(there, back), cut).await;
 }
 
-/// Reads chunks and hands each on when it is due.
-async fn carry_one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf, mut state: watch::Receiver<LinkState>) {
+/// Reads chunks and hands each on when it is due; `holds`: in which states nothing is read or handed on.
+async fn carry_one_way(
+    mut from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    mut state: watch::Receiver<LinkState>,
+    holds: fn(LinkState) -> bool,
+) {
     let (due, under_way) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_UNDER_WAY);
-    let deliver = pin!(deliver(under_way, to, state.clone()));
+    let deliver = pin!(deliver(under_way, to, state.clone(), holds));
     let read = pin!(async move {
         loop {
-            if state.wait_for(|state| *state != LinkState::Held).await.is_err() {
+            if state.wait_for(|state| !holds(*state)).await.is_err() {
                 return;
             }
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
@@ -136,10 +145,11 @@ async fn deliver(
     mut under_way: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<LinkState>,
+    holds: fn(LinkState) -> bool,
 ) {
     while let Some((due, chunk)) = under_way.recv().await {
         tokio::time::sleep_until(due).await;
-        if state.wait_for(|state| *state != LinkState::Held).await.is_err() || to.write_all(&chunk).await.is_err() {
+        if state.wait_for(|state| !holds(*state)).await.is_err() || to.write_all(&chunk).await.is_err() {
             return;
         }
     }
@@ -205,6 +215,24 @@ mod tests {
             proxy.set(LinkState::Open);
             let mut after = TcpStream::connect(proxy.address()).await.unwrap();
             assert_eq!(ask(&mut after, b"c").await.unwrap(), b"c");
+        });
+    }
+
+    #[test]
+    fn a_deaf_link_passes_only_what_the_target_says() {
+        on_one_thread(async {
+            let listener = TcpListener::bind(LOCAL).await.unwrap();
+            let proxy = Proxy::start(LOCAL.parse().unwrap(), listener.local_addr().unwrap()).await.unwrap();
+            let mut dialler = TcpStream::connect(proxy.address()).await.unwrap();
+            let (mut target, _) = listener.accept().await.unwrap();
+            proxy.set(LinkState::Deaf);
+            dialler.write_all(b"unheard").await.unwrap();
+            let heard = tokio::time::timeout(Duration::from_millis(100), target.read_u8()).await;
+            assert!(heard.is_err(), "{heard:?}");
+            target.write_all(b"t").await.unwrap();
+            assert_eq!(dialler.read_u8().await.unwrap(), b't');
+            proxy.set(LinkState::Open);
+            assert_eq!(target.read_u8().await.unwrap(), b'u');
         });
     }
 

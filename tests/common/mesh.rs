@@ -74,6 +74,11 @@ impl Mesh {
         self.wait_linked(DEADLINE);
     }
 
+    /// What `dialler` dials `dialled` through.
+    pub fn link(&self, dialler: usize, dialled: usize) -> &Link {
+        &self.links[&(dialler, dialled)]
+    }
+
     /// Sets the link between two centrals, whoever dialled.
     pub fn set_link(&self, a: usize, b: usize, state: LinkState) {
         self.links[&(a, b)].set(state);
@@ -109,7 +114,7 @@ impl Mesh {
         let running: Vec<&Central> = self.centrals.iter().filter(|central| central.is_running()).collect();
         eventually_ok(deadline, || {
             for central in &running {
-                let status = central.http.p2p_status();
+                let status = central.http.try_get("/api/p2p/status")?.ok().body;
                 let connected = connected_peers(&status);
                 let missing =
                     running.iter().find(|other| other.id != central.id && !connected.iter().any(|id| *id == other.id));

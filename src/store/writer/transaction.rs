@@ -65,9 +65,9 @@ impl Writer {
             for log in &transaction.new_logs {
                 self.logs.remove(log);
             }
+            self.newest_of_plate = None;
+            self.open_rows.forget_before(self.next_history_id);
         }
-        self.newest_of_plate = None;
-        self.open_rows.forget_before(self.next_history_id);
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
