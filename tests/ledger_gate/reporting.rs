@@ -144,3 +144,15 @@ fn a_change_at_the_edge_finds_the_stay_by_the_edges_own_id_and_counts_once() {
     assert_eq!(central.row(&stay).status, StayStatus::Void);
     check(&mut central);
 }
+
+#[test]
+fn a_gate_and_a_report_of_an_earlier_visit_in_one_ms_are_two_stays() {
+    let mut central = Central::new(0);
+    let told = take(&mut central, report(Direction::Entry, Some("e-1"), Some(START_MS - HOUR_MS))).event_id;
+    take(&mut central, report(Direction::Exit, Some("e-2"), Some(START_MS - MINUTE_MS)));
+    let stay = central.enters(entry("edge-9", P));
+    assert_ne!(stay, told);
+    assert_eq!((central.row(&told).status, central.row(&stay).status), (StayStatus::Out, StayStatus::In));
+    assert_eq!(central.row(&stay).edge_id, "edge-9", "the gate was told the id of its own stay");
+    check(&mut central);
+}
