@@ -167,7 +167,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
                     status: row.status,
                     collected: row.collected,
                     anomalies: row.anomalies.clone(),
-                    last_hlc: greatest.max(Some(row.last_hlc)).unwrap(),
+                    last_hlc: Hlc::next(row.last_hlc.ms(), greatest),
                     ..held
                 };
                 storage.update_ending(row_id, &ended, 99).unwrap();
@@ -363,4 +363,20 @@ fn recent_requests_are_kept_and_those_past_their_time_are_forgotten_by_and_by() 
     });
     assert_eq!(disk.sql("SELECT count(*) FROM request WHERE (event & 0xffffffffff) > 1000"), ["4000"]);
     assert_eq!(disk.sql("SELECT count(*) FROM request WHERE (event & 0xffffffffff) <= 1000"), ["0"]);
+}
+
+#[test]
+fn the_end_of_a_row_that_was_overtaken_moves_the_clock_of_its_plate() {
+    let mut disk = Disk::new();
+    let mut older = 0;
+    disk.write(|writer| {
+        older = writer.insert_stay(&StayRow { stay_id: "older".into(), ..car("29A12345", 10) }, true, 1).unwrap();
+        writer.insert_stay(&StayRow { stay_id: "newer".into(), ..left(car("29A12345", 20), 30) }, true, 1).unwrap();
+    });
+    disk.write(|writer| {
+        let row = writer.stay("older").unwrap().unwrap().row;
+        writer.update_ending(older, &StayRow { stay_id: "older".into(), ..left(row, 40) }, 1).unwrap();
+    });
+    let plate = plate("29A12345");
+    assert_eq!(disk.writer().greatest_hlc_of_plate(&plate).unwrap(), Some(Hlc::new(40).unwrap()));
 }
