@@ -14,6 +14,7 @@ use crate::actors::db_reader::ReadError;
 use crate::actors::db_writer::{AskSettings, Decide};
 use crate::domain::subscription;
 use crate::domain::tariff::Tariff;
+use crate::domain::time::duration_text;
 use crate::ledger::job::{Answer, Job};
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
@@ -189,6 +190,38 @@ pub async fn put_fees(
         }))),
         _ => Err(ApiError::internal()),
     }
+}
+
+/// What `POST /api/parking/fees/preview` takes.
+#[derive(Debug, Deserialize)]
+struct PreviewRequest {
+    fees: Value,
+    entry_time: String,
+    exit_time: String,
+    #[serde(default)]
+    camera_type: String,
+}
+
+/// `POST /api/parking/fees/preview`: what a stay would cost by a tariff that need not be saved.
+pub async fn preview_fee(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: PreviewRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let tariff = Tariff::from_json(&asked.fees).map_err(|problems| ApiError::bad_fields(&problems))?;
+    let zone = worker.zone();
+    let time = |field: &str, text: &str| {
+        zone.parse_local_text(text).map_err(|_| ApiError::bad_field(field, "a time YYYY-MM-DD HH:MM:SS"))
+    };
+    let (entry_ms, exit_ms) = (time("entry_time", &asked.entry_time)?, time("exit_time", &asked.exit_time)?);
+    if exit_ms < entry_ms {
+        return Err(ApiError::bad_field("exit_time", "is before the entry"));
+    }
+    let fee = tariff.fee(&asked.camera_type, entry_ms, exit_ms, &zone);
+    let duration_ms = exit_ms.saturating_sub(entry_ms);
+    let duration = duration_text(duration_ms);
+    Ok(HttpResponse::Ok().json(json!({"success": true, "fee": fee, "duration": duration, "duration_ms": duration_ms})))
 }
 
 /// `GET /api/subscriptions`

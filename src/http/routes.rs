@@ -10,6 +10,7 @@ use super::{amendments, edge_programs, edges, health, p2p, pages, parking, ws_ed
 pub const ROUTES: &[(&str, &str)] = &[
     ("/", "GET"),
     ("/history", "GET"),
+    ("/settings", "GET"),
     ("/static/{path:.*}", "GET"),
     ("/docs/{path:.*}", "GET"),
     ("/ws/status", "GET"),
@@ -28,6 +29,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/api/parking/history/{event_id}", "PUT, DELETE"),
     ("/api/parking/state", "GET"),
     ("/api/parking/fees", "GET, PUT"),
+    ("/api/parking/fees/preview", "POST"),
     ("/api/subscriptions", "GET, PUT"),
     ("/api/stats", "GET"),
     ("/api/status", "GET"),
@@ -60,7 +62,7 @@ fn get() -> Route {
 
 fn handlers(path: &str) -> Vec<Route> {
     match path {
-        "/" | "/history" => vec![get().to(pages::page)],
+        "/" | "/history" | "/settings" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
         "/ws/status" => vec![route().guard(guard::Get()).to(ws_status::status)],
@@ -79,6 +81,7 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/parking/history/{event_id}" => vec![put().to(amendments::correct), delete().to(amendments::void)],
         "/api/parking/state" => vec![get().to(parking::state)],
         "/api/parking/fees" => vec![get().to(parking::fees), put().to(parking::put_fees)],
+        "/api/parking/fees/preview" => vec![post().to(parking::preview_fee)],
         "/api/subscriptions" => vec![get().to(parking::subscriptions), put().to(parking::put_subscriptions)],
         "/api/stats" => vec![get().to(parking::stats)],
         "/api/status" => vec![get().to(parking::status)],

@@ -75,6 +75,10 @@ fn every_text_in_the_html_is_the_vietnamese_one_and_none_is_hard_coded() {
                 if let Some(key) = attribute(key) {
                     assert_eq!(vietnamese.get(&key), attribute(shown).as_ref(), "{path}: {key}");
                 } else if let Some(said) = attribute(shown).filter(|_| attribute("data-language").is_none()) {
+                    // An example of what may be typed is no text.
+                    if shown == "placeholder" && !said.contains(' ') {
+                        continue;
+                    }
                     panic!("{path}: {shown}=\"{said}\" has no key");
                 }
             }

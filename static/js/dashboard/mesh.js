@@ -65,7 +65,8 @@ function linksOfOthers(peers, around) {
 
 function below(peer) {
   if (peer.state === "connected") return milliseconds(peer.round_trip_ms);
-  return t("dashboard.away", { age: duration(centralNow() - peer.since_ms) });
+  // Since when it is gone: the state itself changes with each attempt.
+  return peer.last_heard_ms ? t("dashboard.away", { age: duration(centralNow() - peer.last_heard_ms) }) : t("dashboard.never");
 }
 
 function box(place, name, kind, under) {

@@ -1,0 +1,152 @@
+// Phí gửi xe: the tariff of the site, with what it would cost as the person types. The server works it out: one rule, one place.
+
+import { get, post, put as save } from "../lib/api.js";
+import { at, el, icon, put } from "../lib/dom.js";
+import { centralNow, state, watch } from "../lib/feed.js";
+import { day, duration, money } from "../lib/format.js";
+import { confirmed, toast } from "../lib/notices.js";
+import { t, typeName } from "../lib/texts.js";
+import { markProblems, pictureButton, unmark } from "./forms.js";
+
+const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
+const UNITS = { fee_base: "settings.unit_hours", fee_per_hour: "settings.unit_vnd", fee_daily_max: "settings.unit_vnd", fee_overnight: "settings.unit_vnd" };
+const PREVIEW_PAUSE_MS = 150;
+
+let saved = null;
+let version = null;
+let timer = 0;
+
+const isDirty = () => saved !== null && JSON.stringify(read()) !== JSON.stringify(saved);
+export const tariffIsDirty = isDirty;
+
+export async function startTariff() {
+  at("tariff-form").addEventListener("submit", (event) => { event.preventDefault(); saveTariff(); });
+  at("undo-tariff").addEventListener("click", () => render(saved));
+  at("add-type").addEventListener("click", addType);
+  for (const name of ["preview-entry", "preview-exit", "preview-days", "preview-type"]) at(name).addEventListener("input", preview);
+  await load();
+  watch(["central"], othersSaved);
+}
+
+async function load() {
+  try {
+    const answer = await get("/api/parking/fees");
+    version = answer.version;
+    put("tariff-version", answer.version ? t("settings.tariff_version", { version: answer.version }) : t("settings.tariff_default"));
+    render(answer.fees);
+    saved = read();
+    changed();
+  } catch (error) {
+    toast("bad", error.text);
+  }
+}
+
+/** Another central's save arrives as an event. */
+function othersSaved({ central }) {
+  if (central.tariff_version === "" || (version ?? "built-in") === central.tariff_version) return;
+  if (isDirty()) put("tariff-version", t("settings.tariff_changed"));
+  else load();
+}
+
+function render(fees) {
+  const types = Object.entries(fees.types ?? {});
+  at("rates").replaceChildren(rate("", fees), ...types.map(([type, fees]) => rate(type, fees)));
+  changed();
+}
+
+function rate(type, fees) {
+  const title = type === "" ? t("settings.rate_base") : typeName(type) === type ? type : `${typeName(type)} (${type})`;
+  const inputs = FIELDS.map((field) => {
+    const id = `rate-${type}-${field}`;
+    const input = el("input", { class: "form-control", id, "data-field": field, inputmode: "decimal", autocomplete: "off", value: fees[field] ?? 0 });
+    input.addEventListener("input", changed);
+    return el("div", {}, el("label", { class: "form-label", for: id }, t(`settings.rate_${field}`)), el("div", { class: "input-group" }, input, el("span", { class: "input-group-text" }, t(UNITS[field]))));
+  });
+  const drop = type === "" ? null : pictureButton(icon("trash"), t("settings.remove_type", { type }), (event) => { event.target.closest("fieldset").remove(); changed(); }, "outline-danger");
+  return el("fieldset", { class: "panel-body rate", "data-type": type }, el("legend", {}, title, " ", drop), el("div", { class: "fields" }, inputs));
+}
+
+/** What is typed, as the server wants it; what is no number stays a text, and the server says so. */
+function read() {
+  const result = {};
+  for (const set of at("rates").querySelectorAll("fieldset")) {
+    const fees = {};
+    for (const input of set.querySelectorAll("[data-field]")) {
+      const text = input.value.trim().replace(",", ".");
+      fees[input.dataset.field] = text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+    }
+    if (set.dataset.type === "") Object.assign(result, fees);
+    else (result.types ??= {})[set.dataset.type] = fees;
+  }
+  return result;
+}
+
+function changed() {
+  at("save-tariff").disabled = at("undo-tariff").disabled = !isDirty();
+  const types = ["", ...[...at("rates").querySelectorAll("fieldset")].map((set) => set.dataset.type).filter(Boolean)];
+  const picker = at("preview-type");
+  const chosen = picker.value;
+  picker.replaceChildren(...types.map((type) => el("option", { value: type }, type === "" ? t("settings.any_type") : typeName(type))));
+  picker.value = types.includes(chosen) ? chosen : "";
+  preview();
+}
+
+function addType() {
+  const type = at("new-type").value.trim();
+  if (type === "" || [...at("rates").querySelectorAll("fieldset")].some((set) => set.dataset.type === type)) return at("new-type").focus();
+  const base = read();
+  at("rates").append(rate(type, base));
+  at("new-type").value = "";
+  changed();
+}
+
+function preview() {
+  clearTimeout(timer);
+  timer = setTimeout(showPreview, PREVIEW_PAUSE_MS);
+}
+
+async function showPreview() {
+  const [entry, exit, days] = ["preview-entry", "preview-exit", "preview-days"].map((name) => at(name).value);
+  const today = state.central ? dateOf(centralNow()) : null;
+  if (!today || !entry || !exit) return;
+  const later = dateOf(centralNow() + (Number.parseInt(days, 10) || 0) * 86_400_000);
+  unmark(at("rates"));
+  try {
+    const body = { fees: read(), camera_type: at("preview-type").value, entry_time: `${today} ${entry}:00`, exit_time: `${later} ${exit}:00` };
+    const { fee, duration_ms } = await post("/api/parking/fees/preview", body);
+    put("preview-fee", `${duration(duration_ms)} → ${money(fee)}`);
+  } catch (error) {
+    put("preview-fee", "–");
+    for (const problem of error.problems ?? []) inputOf(problem.field)?.classList.add("is-invalid");
+  }
+}
+
+function dateOf(ms) {
+  const [d, m, y] = day(ms).split("/");
+  return `${y}-${m.padStart(2, "0")}-${d.padStart(2, "0")}`;
+}
+
+/** `fees.fee_per_hour`, `fees.types.moto.fee_base`. */
+function inputOf(field) {
+  const parts = field.split(".");
+  const name = parts.at(-1);
+  const type = parts[1] === "types" ? parts.slice(2, -1).join(".") : "";
+  return document.getElementById(`rate-${type}-${name}`);
+}
+
+async function saveTariff() {
+  unmark(at("tariff-form"));
+  const held = await get("/api/parking/fees").catch(() => null);
+  if (held && held.version !== version) {
+    const overwrite = { title: t("settings.tariff_changed"), text: t("settings.tariff_overwrite"), yes: t("settings.save_tariff"), danger: true };
+    if (!await confirmed(overwrite)) return load();
+  }
+  try {
+    await save("/api/parking/fees", { fees: read() });
+    toast("good", t("settings.tariff_saved"));
+    await load();
+  } catch (error) {
+    const rest = markProblems(error.problems ?? [], inputOf);
+    toast("bad", `${t("settings.tariff_failed")}${rest.length > 0 || error.problems?.length === 0 ? `: ${rest.join("; ") || error.text}` : ""}`);
+  }
+}
