@@ -131,11 +131,11 @@ fn write(writer: &mut Writer, log: &LogId, first_seq: u64, steps: &[Step]) -> Re
         match step {
             Step::Entry(bytes, row) => {
                 black_box(writer.greatest_hlc_of_plate(&row.plate_id)?);
-                writer.append_event(&at, bytes, hash)?;
+                writer.append_event(&at, bytes, hash, 0)?;
                 writer.insert_stay(row, true, row.entry_ms)?;
             }
             Step::Exit(bytes, row_id, row) => {
-                writer.append_event(&at, bytes, hash)?;
+                writer.append_event(&at, bytes, hash, 0)?;
                 writer.update_stay(*row_id, row, row.last_hlc.ms())?;
             }
         }

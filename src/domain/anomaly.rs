@@ -24,6 +24,22 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
+    /// Every kind there is.
+    pub const ALL: [Self; 7] = [
+        Self::DoubleEntry,
+        Self::DoubleExit,
+        Self::ExitWithoutEntry,
+        Self::LeftUnseen,
+        Self::ClockSkew,
+        Self::ManualOpening,
+        Self::FeeUncertain,
+    ];
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|anomaly| anomaly.name() == name)
+    }
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

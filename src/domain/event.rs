@@ -3,6 +3,8 @@
 //! The author's bytes are the event. [`Draft::encode`] makes them; [`Event::parse`] reads them; nobody re-serialises a
 //! parsed event. Unknown keys are ignored and unknown types kept as [`Body::Unknown`], so that formats can grow.
 
+pub mod type_name;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -368,17 +370,6 @@ impl Draft {
         };
         serde_json::to_string(&envelope).map_err(malformed)
     }
-}
-
-/// The `type` of each event on the wire and on disk. Only grows.
-pub mod type_name {
-    pub const ENTRY: &str = "VEHICLE_ENTRY_PENDING";
-    pub const CONFIRMED: &str = "VEHICLE_ENTRY_CONFIRMED";
-    pub const EXIT: &str = "VEHICLE_EXIT";
-    pub const CORRECTION: &str = "STAY_CORRECTION";
-    pub const VOID: &str = "STAY_VOID";
-    pub const TARIFF: &str = "TARIFF_UPDATE";
-    pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
 }
 
 #[derive(Deserialize)]

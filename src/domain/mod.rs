@@ -3,6 +3,7 @@
 pub mod anomaly;
 pub mod direction;
 pub mod event;
+pub mod explain;
 pub mod heard;
 pub mod ids;
 pub mod money;

@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
 use super::view;
+use crate::actors::db_reader::ReadError;
 use crate::domain::problem::FieldProblem;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::Refusal;
@@ -215,6 +216,16 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
+    }
+}
+
+/// The log says why a read failed.
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Busy => Self::busy(),
+            ReadError::Failed => Self::internal(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`routes`] | every route on one screen |
 //! | [`error`] | every refusal as a status, a stable code and a body |
-//! | [`edges`], [`edge_programs`], [`parking`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`] | reading requests, showing values |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
+//! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
@@ -15,10 +15,12 @@
 pub mod amendments;
 pub mod api;
 pub mod body;
+pub mod csv;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
 pub mod health;
+pub mod history;
 pub mod p2p;
 pub mod p2p_server;
 pub mod pages;
@@ -27,6 +29,7 @@ pub mod query;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod stories;
 pub mod view;
 pub mod ws_edge;
 pub mod ws_peer;

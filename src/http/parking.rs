@@ -1,4 +1,4 @@
-//! What people ask about the lot: history, cars inside, figures; tariff and subscriptions.
+//! What people ask about the lot: cars inside, figures; tariff and subscriptions.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::edge_programs;
 use super::error::ApiError;
-use super::query::{flag, number};
 use super::state::{Shared, Worker};
-use crate::actors::db_reader::ReadError;
 use crate::actors::db_writer::{AskSettings, Decide};
 use crate::domain::subscription;
 use crate::domain::tariff::Tariff;
@@ -20,85 +18,13 @@ use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
 use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
 
-/// Longest search text, in characters: a plate has 12.
-const MAX_SEARCH_CHARS: usize = 32;
-
 /// Today at this central's site.
 #[derive(Debug, Clone, Serialize)]
-struct Stats {
+pub(super) struct Stats {
     vehicles_in_parking: u64,
     entries_today: i64,
     exits_today: i64,
     revenue_today: i64,
-}
-
-/// The query of `GET /api/parking/history`, as sent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct HistoryParameters {
-    limit: Option<String>,
-    offset: Option<String>,
-    today_only: Option<String>,
-    status: Option<String>,
-    search: Option<String>,
-    in_parking_only: Option<String>,
-    entries_only: Option<String>,
-    cursor: Option<String>,
-}
-
-impl HistoryParameters {
-    /// `today_ms`: the start of the site's day.
-    fn query(self, today_ms: i64) -> Result<HistoryQuery, ApiError> {
-        let limit = number("limit", self.limit.as_deref(), 100)?;
-        if limit < -1 {
-            return Err(ApiError::bad_field("limit", "a number of rows, or -1 for all"));
-        }
-        let offset = number("offset", self.offset.as_deref(), 0)?;
-        let offset = u64::try_from(offset).map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
-        let search = self.search.unwrap_or_default();
-        if search.chars().count() > MAX_SEARCH_CHARS {
-            return Err(ApiError::bad_field("search", format!("at most {MAX_SEARCH_CHARS} characters")));
-        }
-        let cursor = match self.cursor.filter(|text| !text.is_empty()) {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|error| ApiError::bad_field("cursor", error))?),
-        };
-        Ok(HistoryQuery {
-            limit,
-            offset,
-            entered_since_ms: flag("today_only", self.today_only.as_deref())?.then_some(today_ms),
-            search,
-            in_parking_only: flag("in_parking_only", self.in_parking_only.as_deref())?,
-            entries_only: flag("entries_only", self.entries_only.as_deref())?,
-            status: self.status.filter(|text| !text.is_empty()),
-            cursor,
-        })
-    }
-}
-
-/// `GET /api/parking/history`
-pub async fn history(
-    parameters: web::Query<HistoryParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Page {
-        success: bool,
-        count: usize,
-        stats: Stats,
-        history: Vec<HistoryRow>,
-        next_cursor: Option<String>,
-    }
-    let shared = &worker.shared;
-    let today = Today::of(shared);
-    let query = parameters.into_inner().query(today.start_ms)?;
-    answer(shared, move |reader| {
-        let page = reader.history(&query)?;
-        let next_cursor = page.next.map(|next| next.to_string());
-        let stats = today.stats(reader)?;
-        Ok(Page { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
-    })
-    .await
 }
 
 /// `GET /api/parking/state`
@@ -261,14 +187,15 @@ pub(super) async fn decide(worker: &Worker, job: Job) -> Result<Answer, ApiError
 
 /// The site's day, and how many cars are inside now.
 #[derive(Debug, Clone)]
-struct Today {
+pub(super) struct Today {
     day: String,
-    start_ms: i64,
+    /// Unix ms.
+    pub(super) start_ms: i64,
     cars_inside: u64,
 }
 
 impl Today {
-    fn of(shared: &Shared) -> Self {
+    pub(super) fn of(shared: &Shared) -> Self {
         let zone = shared.zone();
         let now_ms = shared.clock.now_ms();
         Self {
@@ -278,7 +205,12 @@ impl Today {
         }
     }
 
-    fn stats(&self, reader: &mut Reader) -> Result<Stats, StoreError> {
+    /// `YYYY-MM-DD`.
+    pub(super) fn day(&self) -> &str {
+        &self.day
+    }
+
+    pub(super) fn stats(&self, reader: &mut Reader) -> Result<Stats, StoreError> {
         let day = reader.stats(&self.day)?;
         Ok(Stats {
             vehicles_in_parking: self.cars_inside,
@@ -296,14 +228,11 @@ fn newest_own_ms(reader: &mut Reader) -> Result<Option<i64>, StoreError> {
 }
 
 /// Asks a reader; its thread also writes the JSON, so that a long page does not hold up this worker.
-async fn answer<T: Serialize>(
+pub(super) async fn answer<T: Serialize>(
     shared: &Shared,
     question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<HttpResponse, ApiError> {
-    let written = shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&value))).await;
-    match written {
-        Ok(Ok(bytes)) => Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes)),
-        Err(ReadError::Busy) => Err(ApiError::busy()),
-        Ok(Err(_)) | Err(ReadError::Failed) => Err(ApiError::internal()),
-    }
+    let written = shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&value))).await?;
+    let bytes = written.map_err(|_| ApiError::internal())?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes))
 }

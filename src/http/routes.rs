@@ -4,7 +4,7 @@ use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
 use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
-use super::{amendments, edge_programs, edges, health, p2p, pages, parking, ws_edge, ws_status};
+use super::{amendments, edge_programs, edges, health, history, p2p, pages, parking, stories, ws_edge, ws_status};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -26,7 +26,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/ws/edge", "GET"),
     ("/api/cameras", "GET"),
     ("/api/parking/history", "GET"),
+    ("/api/parking/history.csv", "GET"),
     ("/api/parking/history/{event_id}", "PUT, DELETE"),
+    ("/api/parking/history/{event_id}/story", "GET"),
+    ("/api/parking/anomalies", "GET"),
     ("/api/parking/state", "GET"),
     ("/api/parking/fees", "GET, PUT"),
     ("/api/parking/fees/preview", "POST"),
@@ -77,8 +80,11 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/edge/sync-config" => vec![post().to(edge_programs::sync_config)],
         "/ws/edge" => vec![route().guard(guard::Get()).to(ws_edge::upgrade)],
         "/api/cameras" => vec![get().to(edge_programs::cameras)],
-        "/api/parking/history" => vec![get().to(parking::history)],
+        "/api/parking/history" => vec![get().to(history::history)],
         "/api/parking/history/{event_id}" => vec![put().to(amendments::correct), delete().to(amendments::void)],
+        "/api/parking/history.csv" => vec![get().to(history::export)],
+        "/api/parking/history/{event_id}/story" => vec![get().to(stories::story)],
+        "/api/parking/anomalies" => vec![get().to(stories::anomalies)],
         "/api/parking/state" => vec![get().to(parking::state)],
         "/api/parking/fees" => vec![get().to(parking::fees), put().to(parking::put_fees)],
         "/api/parking/fees/preview" => vec![post().to(parking::preview_fee)],

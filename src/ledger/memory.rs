@@ -241,7 +241,13 @@ impl Storage for MemoryStorage {
         Ok(self.heard.get(fact).into_iter().flatten().cloned().collect())
     }
 
-    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), MemoryError> {
+    fn append_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        _committed_ms: i64,
+    ) -> Result<(), MemoryError> {
         if self.events.contains_key(at) {
             return Err(MemoryError::BrokenRule("an event that is already there"));
         }

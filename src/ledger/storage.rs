@@ -116,8 +116,15 @@ pub trait Storage {
     /// Where the facts with this identity lie that were heard from predecessors and applied: one place per central that heard it.
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
 
-    /// `hash` is the chain's after this event. `(log, seq)` is new: an event already there is an error.
-    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), Self::Error>;
+    /// `hash` is the chain's after this event, `committed_ms` the time of this transaction. `(log, seq)` is new: an event already
+    /// there is an error.
+    fn append_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        committed_ms: i64,
+    ) -> Result<(), Self::Error>;
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), Self::Error>;
     /// Returns the new row number. `own`: authored here (`sync_status` LOCAL), else SYNCED. No row has its stay id.
     fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;

@@ -228,7 +228,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
     /// Appends an event whose place and hash were checked.
     pub(super) fn append(&mut self, at: &EventRef, bytes: EventBytes, hash: ChainHash) -> Result<(), S::Error> {
         let before = self.head(&at.log);
-        self.write()?.append_event(at, &bytes, hash)?;
+        let now_ms = self.now.wall_ms;
+        self.write()?.append_event(at, &bytes, hash, now_ms)?;
         self.staged.extend_run(&at.log, before, bytes, Head { to: at.seq, hash });
         Ok(())
     }

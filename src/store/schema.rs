@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
 use crate::domain::ids::LogId;
@@ -32,10 +33,12 @@ CREATE TABLE log(
 ) STRICT;
 
 -- id = log.no << 40 | seq: each log lies together, and grows at its end.
+-- committed_ms: when it became known here, by this machine's clock.
 CREATE TABLE event(
-  id    INTEGER PRIMARY KEY,
-  bytes TEXT NOT NULL,
-  hash  BLOB NOT NULL
+  id           INTEGER PRIMARY KEY,
+  bytes        TEXT NOT NULL,
+  hash         BLOB NOT NULL,
+  committed_ms INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE history(
@@ -90,6 +93,8 @@ CREATE INDEX history_plate ON history(plate_id);
 CREATE INDEX history_entry ON history(entry_ms);
 -- The cars inside, and the few stays that ended in another way than by an exit.
 CREATE INDEX history_not_out ON history(status, entry_ms) WHERE status <> 'OUT';
+-- The few stays with anomalies, by the set they have.
+CREATE INDEX history_anomaly ON history(anomalies, entry_ms) WHERE anomalies IS NOT NULL;
 
 -- Each plate once, in order of first sight; what a search runs through.
 CREATE TABLE plate(
@@ -114,6 +119,7 @@ CREATE TABLE loose_key(
   PRIMARY KEY(key, event)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX loose_key_event ON loose_key(event);
+CREATE INDEX loose_fact_waiting ON loose_fact(event) WHERE waiting;
 
 -- key = 64 bits of a hash over edge and request id; the event itself says whether it is meant.
 CREATE TABLE request(
@@ -177,6 +183,14 @@ pub fn event_row(log_no: i64, seq: u64) -> Option<i64> {
 #[must_use]
 pub fn event_place(row: i64) -> (i64, u64) {
     (row >> SEQ_BITS, row.cast_unsigned() & MAX_SEQ)
+}
+
+/// The key of a request in its table: 64 bits of a hash over edge and request id; the NUL keeps the two apart.
+pub(super) fn request_key(edge_id: &str, request_id: &str) -> i64 {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(edge_id).chain_update([0]).chain_update(request_id).finalize().into();
+    let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    i64::from_be_bytes(*head)
 }
 
 /// As [`event_row`], as an error naming the log.

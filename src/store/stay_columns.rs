@@ -20,17 +20,6 @@ pub(super) const STAY_COLUMNS: &str = "id, committed_ms, event_id, source_centra
      entry_event, confirm_event, last_hlc, exit_event, exit_central, exit_edge, exit_ms, fee, duration, \
      exit_confidence, exit_manual, tariff_version, subscription_id, entry_unknown";
 
-/// Every anomaly there is, to read their names back.
-const ANOMALIES: [Anomaly; 7] = [
-    Anomaly::DoubleEntry,
-    Anomaly::DoubleExit,
-    Anomaly::ExitWithoutEntry,
-    Anomaly::LeftUnseen,
-    Anomaly::ClockSkew,
-    Anomaly::ManualOpening,
-    Anomaly::FeeUncertain,
-];
-
 /// Names, separated by commas; `None`: none.
 pub(super) fn anomalies_text(anomalies: &BTreeSet<Anomaly>) -> Option<String> {
     if anomalies.is_empty() {
@@ -41,10 +30,9 @@ pub(super) fn anomalies_text(anomalies: &BTreeSet<Anomaly>) -> Option<String> {
 }
 
 fn read_anomalies(text: Option<&str>) -> Result<BTreeSet<Anomaly>, StoreError> {
-    let named = |name: &str| ANOMALIES.into_iter().find(|anomaly| anomaly.name() == name);
     text.into_iter()
         .flat_map(|text| text.split(','))
-        .map(|name| named(name).ok_or_else(|| StoreError::Value(format!("anomaly {name:?}"))))
+        .map(|name| Anomaly::from_name(name).ok_or_else(|| StoreError::Value(format!("anomaly {name:?}"))))
         .collect()
 }
 

@@ -28,7 +28,7 @@ mod repeats;
 mod request;
 mod row_steps;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use fact::{Fact, FoldKey};
 pub use fold::guarded;

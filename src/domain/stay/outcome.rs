@@ -56,6 +56,25 @@ impl Outcome {
         }
     }
 
+    /// The stable name of it, for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::Superseded { .. } => "superseded",
+            Self::Confirmed { .. } => "confirmed",
+            Self::Closed { .. } => "closed",
+            Self::ClosedAgain { .. } => "closed_again",
+            Self::LeftAlone { .. } => "left_alone",
+            Self::Corrected { .. } => "corrected",
+            Self::Voided { .. } => "voided",
+            Self::Removed { .. } => "removed",
+            Self::Repeated { .. } => "repeated",
+            Self::Waits { .. } => "waits",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
     /// Whether it belongs into the story of `stay_id`: it made the row, changed it, lost against it, or ended it. (A repeat
     /// belongs where its first does.)
     #[must_use]
@@ -140,10 +159,6 @@ fn of_settled(prepared: &Prepared<'_>, removed_by: &HashMap<&FactId, &Fact>, fac
         return Outcome::Repeated { first: first.id.clone() };
     }
     let row_of = |name: &str| prepared.claims.named(name).map(|claim| claim.stay_id.clone());
-    let removed = |by: &Fact| {
-        let named = by.event.event_id.as_deref().unwrap_or_default();
-        Outcome::Removed { stay: row_of(named).unwrap_or_else(|| named.to_owned()), by: by.id.clone() }
-    };
     let event = &*fact.event;
     let name = event.event_id.as_deref().unwrap_or_default();
     let waits = || Outcome::Waits { stay: event.exit_stay().unwrap_or(name).to_owned() };
@@ -151,8 +166,22 @@ fn of_settled(prepared: &Prepared<'_>, removed_by: &HashMap<&FactId, &Fact>, fac
         Body::Correction(_) => row_of(name).map_or_else(waits, |stay| Outcome::Corrected { stay }),
         Body::Void(_) => row_of(name).map_or_else(waits, |stay| Outcome::Voided { stay }),
         _ => {
-            let entry = || removed_by.get(&prepared.claims.named(name)?.fact.id);
-            removed_by.get(&fact.id).or_else(entry).map_or_else(waits, |by| removed(by))
+            let removed = |stay: Option<String>, by: &Fact| {
+                let named = by.event.event_id.as_deref().unwrap_or_default();
+                let stay = stay.or_else(|| row_of(named)).unwrap_or_else(|| named.to_owned());
+                Outcome::Removed { stay, by: by.id.clone() }
+            };
+            if let Some(by) = removed_by.get(&fact.id) {
+                // A claim that keeps a row of its own (see `void_claims`) is told there, whatever stay the void names.
+                let own = prepared.claims.made_by(&fact.id);
+                let own = own.filter(|claim| matches!(event.body, Body::Entry(_)) || !claim.voids.is_empty());
+                return removed(own.map(|claim| claim.stay_id.clone()), by);
+            }
+            let of_void_entry = prepared.claims.named(name).and_then(|claim| {
+                let by = removed_by.get(&claim.fact.id)?;
+                Some(removed(Some(claim.stay_id.clone()), by))
+            });
+            of_void_entry.unwrap_or_else(waits)
         }
     }
 }

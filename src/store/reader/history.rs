@@ -1,25 +1,33 @@
 //! Pages of the history: newest entry first, by cursor or offset, filtered and searched, never counting.
+//!
+//! However large the history is and whatever is asked, a page costs at most so much: what an index cannot answer is looked for
+//! along one, [`MAX_MISSES`] rows at a time. Such a page may be short, and its cursor says where to go on.
 
 use std::fmt;
 use std::str::FromStr;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::Reader;
 use super::rows::{HISTORY_COLUMNS, HistoryRow};
+use super::walk::{Filter, Range, Walk};
+use crate::domain::anomaly::Anomaly;
+use crate::domain::row::StayStatus;
 use crate::store::error::StoreError;
 
 /// Rows of a page when the query does not say.
 pub const DEFAULT_PAGE_ROWS: i64 = 100;
 /// Most rows of one page, also for limit -1: some 10 MB of JSON. Beyond it, go on with the cursor.
 pub const MAX_PAGE_ROWS: i64 = 10_000;
-/// A search that meets at most so many plates goes to their rows; one that meets more walks the history newest first, where
-/// it soon has a page full.
+/// Rows looked at in vain before a page ends short.
+pub const MAX_MISSES: usize = 20_000;
+/// A search that meets at most so many plates, and so many rows of them, goes to their rows; one that meets more walks the
+/// history newest first, where it soon has a page full.
 const MAX_PLATES_OF_SEARCH: usize = 500;
+const MAX_ROWS_OF_PLATES: usize = 20_000;
 
-/// What to show. The fields and their meaning are the predecessor's, and a cursor.
+/// What to show. The fields up to `status` and their meaning are the predecessor's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// Rows at most; -1: all, as far as one page goes ([`MAX_PAGE_ROWS`]).
@@ -34,9 +42,29 @@ pub struct HistoryQuery {
     pub in_parking_only: bool,
     /// Only stays that began with an entry, ended or not; goes before `status`.
     pub entries_only: bool,
-    pub status: Option<String>,
+    pub status: Option<StayStatus>,
+    /// Only entries before this, Unix ms.
+    pub entered_before_ms: Option<i64>,
+    /// Only stays that came in or went out there.
+    pub gate: Option<Gate>,
+    pub anomaly: Option<WithAnomaly>,
     /// Go on behind this row.
     pub cursor: Option<HistoryCursor>,
+}
+
+/// The gates a query asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    pub central: String,
+    /// `None`: every gate of that central.
+    pub edge_id: Option<String>,
+}
+
+/// The stays with anomalies a query asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithAnomaly {
+    Any,
+    Kind(Anomaly),
 }
 
 impl Default for HistoryQuery {
@@ -49,6 +77,9 @@ impl Default for HistoryQuery {
             in_parking_only: false,
             entries_only: false,
             status: None,
+            entered_before_ms: None,
+            gate: None,
+            anomaly: None,
             cursor: None,
         }
     }
@@ -65,7 +96,7 @@ pub struct HistoryCursor {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HistoryPage {
     pub rows: Vec<HistoryRow>,
-    /// Where the next page begins; `None`: this is the last one.
+    /// Where the next page begins; `None`: this is the last one. There may be one although this page is not full.
     pub next: Option<HistoryCursor>,
 }
 
@@ -106,45 +137,6 @@ pub fn normalised_search(search: &str) -> String {
         .collect()
 }
 
-/// The part of a query after WHERE, as terms with their values in order.
-#[derive(Default)]
-struct Conditions {
-    terms: Vec<&'static str>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add(&mut self, term: &'static str, values: impl IntoIterator<Item = Value>) {
-        self.terms.push(term);
-        self.values.extend(values);
-    }
-
-    fn of(query: &HistoryQuery) -> Self {
-        let mut conditions = Self::default();
-        // `status <> 'OUT'` beside an equality lets SQLite take the index of the few rows that are not out.
-        if query.in_parking_only {
-            conditions.add("status = 'IN' AND status <> 'OUT'", []);
-        } else if query.entries_only {
-            conditions.add("(exit_event IS NULL OR exit_event <> entry_event)", []);
-        } else if let Some(status) = &query.status {
-            let term = if status == "OUT" { "status = ?" } else { "status = ? AND status <> 'OUT'" };
-            conditions.add(term, [Value::Text(status.clone())]);
-        }
-        if let Some(since_ms) = query.entered_since_ms {
-            conditions.add("entry_ms >= ?", [Value::Integer(since_ms)]);
-        }
-        if let Some(cursor) = query.cursor {
-            conditions.add("(entry_ms, id) < (?, ?)", [Value::Integer(cursor.entry_ms), Value::Integer(cursor.id)]);
-        }
-        conditions
-    }
-
-    fn sql(&self, columns: &str, table: &str) -> String {
-        let filter = if self.terms.is_empty() { "TRUE".to_owned() } else { self.terms.join(" AND ") };
-        format!("SELECT {columns} FROM {table} WHERE {filter}")
-    }
-}
-
 impl Reader {
     /// A page of the history, newest entry first.
     ///
@@ -157,26 +149,19 @@ impl Reader {
             return Ok(HistoryPage { rows: Vec::new(), next: None });
         }
         let search = normalised_search(&query.search);
-        let mut conditions = Conditions::of(query);
-        // Within a day, or among the cars inside, there is little to walk through.
-        let narrow = query.in_parking_only || query.entered_since_ms.is_some();
+        let range = Range::of(query);
         // One read transaction: the plates and their rows belong together.
         let transaction = self.connection.unchecked_transaction()?;
-        let plates = if search.is_empty() || narrow { None } else { plates_with(&transaction, &search)? };
-        // One row more than asked for tells whether there is a next page.
-        let mut rows = match plates {
-            Some(plates) => rows_of_plates(&transaction, &conditions, &plates, query.offset, limit + 1)?,
-            None => {
-                if !search.is_empty() {
-                    conditions.add("instr(plate_id, ?) > 0", [Value::Text(search)]);
-                }
-                newest_rows(&transaction, conditions, query.offset, limit + 1)?
-            }
-        };
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| HistoryCursor { entry_ms: row.entry_ms, id: row.id });
-        Ok(HistoryPage { rows, next })
+        // Among the cars inside there is little to walk through.
+        if !search.is_empty()
+            && !query.in_parking_only
+            && let Some(plates) = plates_with(&transaction, &search)?
+            && let Some(places) = places_of_plates(&transaction, &plates, &range, &Filter::of(query, String::new()))?
+        {
+            return page_of_places(&transaction, &places, query.offset, limit);
+        }
+        let mut walk = Walk::new(&transaction, query, &range)?;
+        walk.page(&Filter::of(query, search), query.offset, limit)
     }
 }
 
@@ -193,47 +178,50 @@ fn plates_with(connection: &Connection, part: &str) -> Result<Option<Vec<String>
     Ok((plates.len() <= MAX_PLATES_OF_SEARCH).then_some(plates))
 }
 
-fn newest_rows(
+/// Where the rows of these plates are that are asked for, newest first; `None`: they have more than [`MAX_ROWS_OF_PLATES`] rows.
+fn places_of_plates(
     connection: &Connection,
-    mut conditions: Conditions,
-    offset: u64,
-    limit: usize,
-) -> Result<Vec<HistoryRow>, StoreError> {
-    let sql = conditions.sql(HISTORY_COLUMNS, "history") + " ORDER BY entry_ms DESC, id DESC LIMIT ? OFFSET ?";
-    conditions.values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    conditions.values.push(Value::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(conditions.values))?;
-    let mut page = Vec::new();
-    while let Some(row) = rows.next()? {
-        page.push(HistoryRow::read(row)?);
-    }
-    Ok(page)
-}
-
-fn rows_of_plates(
-    connection: &Connection,
-    conditions: &Conditions,
     plates: &[String],
-    offset: u64,
-    limit: usize,
-) -> Result<Vec<HistoryRow>, StoreError> {
-    let sql = conditions.sql("entry_ms, id", "history INDEXED BY history_plate") + " AND plate_id = ?";
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut places: Vec<(i64, i64)> = Vec::new();
+    range: &Range,
+    filter: &Filter,
+) -> Result<Option<Vec<HistoryCursor>>, StoreError> {
+    let mut statement = connection.prepare_cached(&rows_of_plate())?;
+    let mut places = Vec::new();
+    let mut seen = 0;
     for plate in plates {
-        let values = conditions.values.iter().cloned().chain([Value::Text(plate.clone())]);
-        let mut rows = statement.query(params_from_iter(values))?;
+        let mut rows = statement.query([plate])?;
         while let Some(row) = rows.next()? {
-            places.push((row.get(0)?, row.get(1)?));
+            seen += 1;
+            if seen > MAX_ROWS_OF_PLATES {
+                return Ok(None);
+            }
+            let place = HistoryRow::place(row)?;
+            if range.holds(place) && filter.takes(row)? {
+                places.push(place);
+            }
         }
     }
     places.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(Some(places))
+}
+
+pub(super) fn rows_of_plate() -> String {
+    format!("SELECT {HISTORY_COLUMNS} FROM history INDEXED BY history_plate WHERE plate_id = ?1")
+}
+
+fn page_of_places(
+    connection: &Connection,
+    places: &[HistoryCursor],
+    offset: u64,
+    limit: usize,
+) -> Result<HistoryPage, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {HISTORY_COLUMNS} FROM history WHERE id = ?1"))?;
     let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-    let mut page = Vec::new();
-    for (_, id) in places.into_iter().skip(skip).take(limit) {
-        page.push(statement.query_row([id], |row| Ok(HistoryRow::read(row)))??);
+    let wanted = places.get(skip.min(places.len())..).unwrap_or_default();
+    let mut rows = Vec::new();
+    for place in wanted.iter().take(limit) {
+        rows.push(statement.query_row([place.id], |row| Ok(HistoryRow::read(row)))??);
     }
-    Ok(page)
+    let next = (wanted.len() > limit).then(|| wanted.get(limit.saturating_sub(1)).copied()).flatten();
+    Ok(HistoryPage { rows, next })
 }

@@ -1,12 +1,15 @@
-//! A read-only connection: pages of history, runs of a log, sums of a day.
+//! A read-only connection: pages of history, the story of a stay, runs of a log, sums of a day.
 //!
 //! Every call is one short read of its own and sees what was committed when it began. Short on purpose: a reader that
 //! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
 
+mod aside;
 mod history;
 mod lot;
 mod rows;
 mod runs;
+mod story;
+mod walk;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,12 +21,30 @@ use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
 
+pub use aside::{Aside, AsideKind};
 pub use history::{
-    CursorError, DEFAULT_PAGE_ROWS, HistoryCursor, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, normalised_search,
+    CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_PAGE_ROWS,
+    WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
 pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
 pub(super) use runs::{read_event, read_hash, read_head};
+pub use story::{Story, ToldAnomaly, ToldFact};
+
+/// The statements a page may cost, by name, for a test that asks SQLite for their plans.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<(&'static str, String)> {
+    let lane = |lane: &str| format!("SELECT {} {lane}", rows::HISTORY_COLUMNS);
+    vec![
+        ("all", lane(walk::ALL)),
+        ("status", lane(walk::OF_STATUS)),
+        ("anomalies", lane(walk::OF_ANOMALIES)),
+        ("next anomalies", walk::NEXT_ANOMALIES.to_owned()),
+        ("plate", history::rows_of_plate()),
+        ("quarantined", AsideKind::Quarantined.sql().to_owned()),
+        ("waiting", AsideKind::Waiting.sql().to_owned()),
+    ]
+}
 
 /// Page cache of one reader, in KiB: the upper levels of the indices and the page at hand.
 const CACHE_KIB: i64 = 2 * 1024;

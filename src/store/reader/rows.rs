@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::Reader;
+use super::history::HistoryCursor;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::read_confidence;
 
@@ -13,6 +14,19 @@ pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, 
      duration, fee, status, created_at, updated_at, event_id, source_central, edge_id, sync_status, camera_type, \
      entry_ms, entry_manual, confirmed_ms, exit_ms, exit_central, exit_edge, exit_manual, tariff_version, \
      subscription_id, superseded_by, collected, anomalies, last_hlc, entry_unknown";
+
+/// Where some of [`HISTORY_COLUMNS`] stand.
+pub(super) mod column {
+    pub const ID: usize = 0;
+    pub const PLATE_ID: usize = 1;
+    pub const STATUS: usize = 15;
+    pub const SOURCE_CENTRAL: usize = 19;
+    pub const EDGE_ID: usize = 20;
+    pub const ENTRY_MS: usize = 23;
+    pub const EXIT_CENTRAL: usize = 27;
+    pub const EXIT_EDGE: usize = 28;
+    pub const ANOMALIES: usize = 34;
+}
 
 /// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
 /// `created_at` and `updated_at` in UTC, `*_ms` Unix ms, `fee` and `collected` VND.
@@ -64,6 +78,11 @@ pub struct HistoryRow {
 }
 
 impl HistoryRow {
+    /// Where a row selected as [`HISTORY_COLUMNS`] stands in the order of the pages.
+    pub(super) fn place(row: &Row<'_>) -> Result<HistoryCursor, StoreError> {
+        Ok(HistoryCursor { entry_ms: row.get(column::ENTRY_MS)?, id: row.get(column::ID)? })
+    }
+
     /// Reads a row selected as [`HISTORY_COLUMNS`].
     pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let anomalies: Option<String> = row.get(34)?;

@@ -189,7 +189,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
             *to += 1;
             let at = at(*log_number, *to);
             let event = event_with_request(&at.log, at.seq, *request);
-            storage.append_event(&at, &event, *hash).unwrap();
+            storage.append_event(&at, &event, *hash, 1).unwrap();
             storage.set_head(&at.log, Head { to: *to, hash: *hash }).unwrap();
             storage.put_request("edge-1", &format!("r{request}"), &at, Hlc::new(Hlc::MAX_MS).unwrap()).unwrap();
         }
@@ -317,7 +317,7 @@ fn an_event_that_is_held_is_refused_and_the_rest_can_be_rolled_back() {
     disk.write(|writer| head = append(writer, &log(1), head, "one"));
     let writer = disk.writer();
     writer.begin().unwrap();
-    let error = writer.append_event(&at(1, 1), &"other".into(), head.hash).unwrap_err();
+    let error = writer.append_event(&at(1, 1), &"other".into(), head.hash, 1).unwrap_err();
     assert_eq!(error.code(), "event_held");
     writer.rollback();
     assert_eq!(&*writer.event(&at(1, 1)).unwrap().unwrap(), "one");
@@ -341,7 +341,10 @@ fn changes_outside_a_transaction_are_refused() {
     let mut disk = Disk::new();
     let writer = disk.writer();
     assert_eq!(writer.insert_stay(&car("29A12345", 1), true, 1).unwrap_err().code(), "no_transaction");
-    assert_eq!(writer.append_event(&at(1, 1), &"one".into(), ChainHash([0; 32])).unwrap_err().code(), "no_transaction");
+    assert_eq!(
+        writer.append_event(&at(1, 1), &"one".into(), ChainHash([0; 32]), 1).unwrap_err().code(),
+        "no_transaction"
+    );
     assert_eq!(writer.commit().unwrap_err().code(), "no_transaction");
 }
 

@@ -43,7 +43,7 @@ fn a_full_disk_loses_the_transaction_and_nothing_else() {
     writer.begin().unwrap();
     let long = "x".repeat(2_000);
     let error = (2..1_000)
-        .find_map(|seq| writer.append_event(&at(2, seq), &long.as_str().into(), ChainHash([0; 32])).err())
+        .find_map(|seq| writer.append_event(&at(2, seq), &long.as_str().into(), ChainHash([0; 32]), 1).err())
         .expect("eight pages do not hold a thousand events");
     assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
     assert!(error.to_string().contains("free some space"));

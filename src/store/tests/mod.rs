@@ -2,6 +2,7 @@
 
 mod contract;
 mod disk;
+mod filters;
 mod pages;
 mod runs;
 mod wal;
@@ -92,7 +93,7 @@ fn plate(text: &str) -> PlateId {
 fn append(writer: &mut Writer, log: &LogId, head: Head, bytes: &str) -> Head {
     let event: EventBytes = bytes.into();
     let next = Head { to: head.to + 1, hash: head.hash.extend(&event) };
-    writer.append_event(&EventRef { log: log.clone(), seq: next.to }, &event, next.hash).unwrap();
+    writer.append_event(&EventRef { log: log.clone(), seq: next.to }, &event, next.hash, 1).unwrap();
     writer.set_head(log, next).unwrap();
     next
 }

@@ -47,8 +47,8 @@ fn the_cursor_goes_through_every_row_once_under_every_filter() {
     let queries = [
         HistoryQuery::default(),
         HistoryQuery { in_parking_only: true, ..HistoryQuery::default() },
-        HistoryQuery { status: Some("OUT".into()), ..HistoryQuery::default() },
-        HistoryQuery { status: Some("SUPERSEDED".into()), ..HistoryQuery::default() },
+        HistoryQuery { status: Some(StayStatus::Out), ..HistoryQuery::default() },
+        HistoryQuery { status: Some(StayStatus::Superseded), ..HistoryQuery::default() },
         HistoryQuery { search: "29a-000".into(), ..HistoryQuery::default() },
         HistoryQuery { search: "29a-000".into(), in_parking_only: true, ..HistoryQuery::default() },
         HistoryQuery { entered_since_ms: Some(12_000), ..HistoryQuery::default() },
@@ -76,10 +76,10 @@ fn the_cursor_goes_through_every_row_once_under_every_filter() {
 fn filters_mean_what_they_say() {
     let disk = lot();
     let inside =
-        all(&disk, &HistoryQuery { in_parking_only: true, status: Some("OUT".into()), ..HistoryQuery::default() });
+        all(&disk, &HistoryQuery { in_parking_only: true, status: Some(StayStatus::Out), ..HistoryQuery::default() });
     assert!(inside.iter().all(|time| !(10..50).contains(time) || (time - 10) % 4 != 0));
     assert_eq!(inside.len(), disk.reader().vehicles_inside(1_000).unwrap().len());
-    let out = all(&disk, &HistoryQuery { status: Some("OUT".into()), ..HistoryQuery::default() });
+    let out = all(&disk, &HistoryQuery { status: Some(StayStatus::Out), ..HistoryQuery::default() });
     assert_eq!(out.len(), 10);
     let today = all(&disk, &HistoryQuery { entered_since_ms: Some(40_000), ..HistoryQuery::default() });
     assert_eq!(today, (40..50).rev().collect::<Vec<_>>());
@@ -90,6 +90,7 @@ fn an_exit_without_an_entry_is_no_entry() {
     let mut disk = Disk::new();
     let mut row = left(car("29A12345", 1), 1);
     row.entry_fact = row.exit.as_ref().unwrap().fact.clone();
+    row.anomalies.insert(crate::domain::anomaly::Anomaly::ExitWithoutEntry);
     disk.write(|writer| {
         writer.insert_stay(&row, true, 1).unwrap();
         writer.insert_stay(&left(car("29A12345", 2_000), 3_000), true, 1).unwrap();

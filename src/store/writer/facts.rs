@@ -1,7 +1,6 @@
 //! Events, and the small tables that point at them.
 
 use rusqlite::ErrorCode;
-use sha2::{Digest, Sha256};
 
 use super::Writer;
 use super::transaction::setting_name;
@@ -11,7 +10,7 @@ use crate::ledger::storage::{DayTotal, EventRef, LooseFact, REQUEST_MEMORY_MS, S
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
-use crate::store::schema::event_row_of;
+use crate::store::schema::{event_row_of, request_key};
 
 /// Every so many requests written ...
 const REQUESTS_PER_SWEEP: u32 = 256;
@@ -24,14 +23,6 @@ pub(super) struct RequestSweep {
     written: u32,
     /// The key after which the next sweep begins.
     after: i64,
-}
-
-/// 64 bits of a hash over edge and request id; the NUL keeps the two apart.
-fn request_key(edge_id: &str, request_id: &str) -> i64 {
-    let digest: [u8; 32] =
-        Sha256::new().chain_update(edge_id).chain_update([0]).chain_update(request_id).finalize().into();
-    let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-    i64::from_be_bytes(*head)
 }
 
 impl Writer {
@@ -61,10 +52,16 @@ impl Writer {
         event_row_of(log, number, seq)
     }
 
-    pub(super) fn add_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
+    pub(super) fn add_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        committed_ms: i64,
+    ) -> Result<(), StoreError> {
         let row = self.row_of(&at.log, at.seq)?;
-        let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3)")?;
-        match statement.execute((row, &**event, &hash.0)) {
+        let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3, ?4)")?;
+        match statement.execute((row, &**event, &hash.0, committed_ms)) {
             Ok(_) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 Err(StoreError::EventHeld { log: at.log.clone(), seq: at.seq })

@@ -215,8 +215,14 @@ impl Storage for Writer {
         self.find_heard(fact)
     }
 
-    fn append_event(&mut self, at: &EventRef, event: &EventBytes, hash: ChainHash) -> Result<(), StoreError> {
-        self.add_event(at, event, hash)
+    fn append_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        committed_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.add_event(at, event, hash, committed_ms)
     }
 
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {

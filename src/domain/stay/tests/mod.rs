@@ -1,7 +1,7 @@
 //! Tests of the rules of stays: `rules_*` are tables, one sentence each; `properties` holds for every set of facts.
 
-mod build;
-mod generate;
+pub(in crate::domain) mod build;
+pub(in crate::domain) mod generate;
 mod properties;
 mod rules_fold;
 mod rules_identity;

@@ -1,0 +1,28 @@
+//! The `type` of each event on the wire and on disk. Only grows.
+
+use super::Body;
+
+pub const ENTRY: &str = "VEHICLE_ENTRY_PENDING";
+pub const CONFIRMED: &str = "VEHICLE_ENTRY_CONFIRMED";
+pub const EXIT: &str = "VEHICLE_EXIT";
+pub const CORRECTION: &str = "STAY_CORRECTION";
+pub const VOID: &str = "STAY_VOID";
+pub const TARIFF: &str = "TARIFF_UPDATE";
+pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
+
+impl Body {
+    /// The `type` of an event that states this; `unknown` for one of a newer version.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Entry(_) => ENTRY,
+            Self::Confirmed(_) => CONFIRMED,
+            Self::Exit(_) => EXIT,
+            Self::Correction(_) => CORRECTION,
+            Self::Void(_) => VOID,
+            Self::Tariff(_) => TARIFF,
+            Self::Subscription(_) => SUBSCRIPTION,
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}

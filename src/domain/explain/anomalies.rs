@@ -1,0 +1,176 @@
+//! One sentence per anomaly of a row.
+
+use super::super::anomaly::Anomaly;
+use super::super::event::Body;
+use super::super::money::Vnd;
+use super::super::row::{StayRow, StayStatus};
+use super::super::stay::{Fact, MAX_SKEW_MS, Outcome};
+use super::super::tariff::is_long_stay;
+use super::Explainer;
+use super::facts::span_between;
+use super::words::{Face, Text, gate, money};
+
+impl Explainer<'_> {
+    pub(super) fn anomaly(&self, row: &StayRow, anomaly: Anomaly) -> Text {
+        let face = Face::of_day(self.zone, row.entry_ms);
+        match anomaly {
+            Anomaly::DoubleEntry => self.double_entry(row, &face),
+            Anomaly::DoubleExit => self.double_exit(row, &face),
+            Anomaly::ExitWithoutEntry => exit_without_entry(row, &face),
+            Anomaly::LeftUnseen => self.left_unseen(row, &face),
+            Anomaly::ClockSkew => self.clock_skew(row),
+            Anomaly::ManualOpening => manual_opening(row, &face),
+            Anomaly::FeeUncertain => fee_uncertain(row),
+        }
+    }
+
+    /// The facts that made the row, in the order of facts.
+    fn made(&self, row: &StayRow) -> Vec<(&Fact, &Outcome)> {
+        let outcomes = self.account.outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id));
+        let mut made: Vec<_> = outcomes.filter_map(|(id, outcome)| Some((*self.facts.get(id)?, outcome))).collect();
+        made.sort_by(|a, b| a.0.place().cmp(&b.0.place()));
+        made
+    }
+
+    fn double_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let kept = row.superseded_by.as_deref().and_then(|stay_id| self.row(stay_id));
+        kept.map_or_else(
+            || Text::new("Xe đã ở trong bãi khi có lượt vào này", "The car was inside already"),
+            |kept| self.kept(kept, row, face),
+        )
+    }
+
+    fn double_exit(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let again: Vec<&Fact> = self
+            .made(row)
+            .into_iter()
+            .filter(|(_, outcome)| matches!(outcome, Outcome::ClosedAgain { .. }))
+            .map(|(fact, _)| fact)
+            .collect();
+        let first = row.exit.as_ref().map(|exit| {
+            let (gate, fee, time) = (gate(&exit.central, &exit.edge_id), money(exit.fee.0), face.time(exit.exit_ms));
+            Text::new(
+                format!("Xe ra tại {} lúc {time} (thu {})", gate.vi, fee.vi),
+                format!("The car left at {} at {time} ({} taken)", gate.en, fee.en),
+            )
+        });
+        let more = again.iter().filter_map(|fact| match &fact.event.body {
+            Body::Exit(exit) => {
+                let (gate, fee) = (gate(&exit.exit_central, &exit.exit_edge), money(exit.fee.0));
+                let time = face.time(fact.event.timestamp_ms);
+                Some(Text::new(
+                    format!(", ra thêm tại {} lúc {time} (thu {})", gate.vi, fee.vi),
+                    format!(", and again at {} at {time} ({} taken)", gate.en, fee.en),
+                ))
+            }
+            _ => None,
+        });
+        let all = money(row.collected.0);
+        more.fold(first.unwrap_or_default(), |text, more| text.and(Some(more)))
+            .and(Some(Text::new(format!("; tất cả đã thu {}", all.vi), format!("; {} taken in all", all.en))))
+            .and(Self::skew_note(&again))
+    }
+
+    fn left_unseen(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let next = self.account.outcomes.iter().find_map(|(id, outcome)| match outcome {
+            Outcome::Opened { left: Some(left), .. } if *left == row.stay_id => self.facts.get(id),
+            _ => None,
+        });
+        let back = next.map(|fact| {
+            let edge = if let Body::Entry(entry) = &fact.event.body { entry.edge_id.as_str() } else { "" };
+            let (gate, time) = (gate(&fact.event.source_central, edge), face.time(fact.event.timestamp_ms));
+            Text::new(
+                format!("Xe vào lại tại {} lúc {time} khi lượt này còn mở", gate.vi),
+                format!("The car came in again at {} at {time} while this visit was open", gate.en),
+            )
+        });
+        let seen_later = row.exit.as_ref().map(|exit| {
+            let (gate, time) = (gate(&exit.central, &exit.edge_id), face.time(exit.exit_ms));
+            Text::new(
+                format!("; sau đó có lượt ra tại {} lúc {time}", gate.vi),
+                format!("; an exit at {} at {time} was reported later", gate.en),
+            )
+        });
+        back.unwrap_or_default()
+            .and(Some(Text::new(
+                ": coi như đã ra mà không ai thấy, không thu phí",
+                ": it is taken to have left unseen, without a fee",
+            )))
+            .and(seen_later)
+    }
+
+    fn clock_skew(&self, row: &StayRow) -> Text {
+        // Corrections and voids have a part in the row too.
+        let concerned = self.account.outcomes.iter().filter(|(_, outcome)| outcome.concerns(&row.stay_id));
+        let facts: Vec<&Fact> = concerned
+            .filter_map(|(id, _)| self.facts.get(id).copied())
+            .filter(|fact| fact.event.skew_ms.is_some_and(|skew| skew.unsigned_abs() > MAX_SKEW_MS))
+            .collect();
+        Text::new("Giờ ghi có thể sai, hãy chỉnh giờ máy", "The times recorded may be wrong: set the clock")
+            .and(Self::skew_note(&facts))
+    }
+}
+
+fn exit_without_entry(row: &StayRow, face: &Face<'_>) -> Text {
+    let gate = gate(&row.source_central, &row.edge_id);
+    let (time, fee) = (face.time(row.entry_ms), money(row.collected.0));
+    if row.status == StayStatus::Void {
+        return Text::new(
+            format!("Lượt ra không có lượt vào tại {} lúc {time}, đã bị hủy", gate.vi),
+            format!("An exit without an entry at {} at {time}, removed", gate.en),
+        );
+    }
+    Text::new(
+        format!("Xe ra tại {} lúc {time} mà không có lượt vào nào; nhân viên mở tay, thu {}", gate.vi, fee.vi),
+        format!(
+            "The car left at {} at {time} without any entry; it was let out by hand, {} was taken",
+            gate.en, fee.en
+        ),
+    )
+}
+
+fn manual_opening(row: &StayRow, face: &Face<'_>) -> Text {
+    let entry = row.entry_manual.then(|| {
+        let (gate, time) = (gate(&row.source_central, &row.edge_id), face.time(row.entry_ms));
+        Text::new(format!(" khi vào tại {} lúc {time}", gate.vi), format!(" for the entry at {} at {time}", gate.en))
+    });
+    let exit = row.exit.as_ref().filter(|exit| exit.manual).map(|exit| {
+        let (gate, time) = (gate(&exit.central, &exit.edge_id), face.time(exit.exit_ms));
+        let joined = if row.entry_manual { (" và", " and") } else { ("", "") };
+        Text::new(
+            format!("{} khi ra tại {} lúc {time}", joined.0, gate.vi),
+            format!("{} for the exit at {} at {time}", joined.1, gate.en),
+        )
+    });
+    Text::new("Nhân viên mở tay", "Opened by hand").and(entry).and(exit)
+}
+
+fn fee_uncertain(row: &StayRow) -> Text {
+    let Some(exit) = &row.exit else {
+        return Text::new("Không rõ phí", "The fee is uncertain");
+    };
+    let (fee, stayed) = (money(exit.fee.0), span_between(row.entry_ms, exit.exit_ms));
+    if exit.exit_ms < row.entry_ms {
+        let behind = span_between(exit.exit_ms, row.entry_ms);
+        return Text::new(
+            format!("Giờ ra sớm hơn giờ vào {}: đồng hồ các máy lệch nhau, phí {} có thể sai", behind.vi, fee.vi),
+            format!(
+                "The exit is stamped {} before the entry: clocks differ, and the fee of {} may be wrong",
+                behind.en, fee.en
+            ),
+        );
+    }
+    if exit.entry_unknown {
+        return Text::new(
+            format!("Cổng ra không biết lượt vào nên thu {} theo nhân viên nhập; xe thực gửi {}", fee.vi, stayed.vi),
+            format!("The gate did not know of the entry and took {} as typed in; the car stayed {}", fee.en, stayed.en),
+        );
+    }
+    if is_long_stay(row.entry_ms, exit.exit_ms) && !exit.manual && exit.fee > Vnd(0) {
+        return Text::new(
+            format!("Gửi quá 7 ngày ({}) và phí {} chưa có ai kiểm tra", stayed.vi, fee.vi),
+            format!("Over 7 days ({}), and nobody has checked the fee of {}", stayed.en, fee.en),
+        );
+    }
+    Text::new(format!("Không chắc phí {} là đúng", fee.vi), format!("The fee of {} is uncertain", fee.en))
+}

@@ -1,0 +1,265 @@
+//! One sentence per fact.
+
+use super::super::event::{Body, Entry, Event, Exit};
+use super::super::ids::FactId;
+use super::super::row::StayRow;
+use super::super::stay::{Fact, Outcome};
+use super::super::time::SiteZone;
+use super::Explainer;
+use super::words::{Face, Text, gate, money, span};
+
+impl Explainer<'_> {
+    /// What the fact said and what became of it.
+    pub(super) fn sentence(&self, fact: &Fact, outcome: &Outcome, face: &Face<'_>) -> Text {
+        let event = &*fact.event;
+        match outcome {
+            Outcome::Repeated { first } => self.repeated(event, first, face),
+            Outcome::Waits { stay } => waits(event, stay, face),
+            Outcome::Skipped { reason } => skipped(event, reason, face),
+            Outcome::Removed { .. } => removed(event, face),
+            _ => match &event.body {
+                Body::Entry(entry) => self.entry(fact, entry, outcome, face),
+                Body::Confirmed(_) => confirmed(event, outcome, face),
+                Body::Exit(exit) => self.exit(fact, exit, outcome, face),
+                Body::Correction(correction) => {
+                    let by = by(correction.by.as_deref());
+                    let (vi, en) = match (&correction.plate_view, &correction.plate_id) {
+                        (Some(view), _) => (format!("thành {view}"), format!("to {view}")),
+                        (None, Some(plate)) => (format!("thành {plate}"), format!("to {plate}")),
+                        (None, None) => (String::new(), String::new()),
+                    };
+                    let (time, reason) = (face.time(event.timestamp_ms), &correction.reason);
+                    Text::new(
+                        format!("Sửa biển số {vi}{} lúc {time}: {reason}", by.vi),
+                        format!("Plate corrected {en}{} at {time}: {reason}", by.en),
+                    )
+                }
+                Body::Void(void) => {
+                    let (by, time, reason) = (by(void.by.as_deref()), face.time(event.timestamp_ms), &void.reason);
+                    Text::new(
+                        format!("Hủy lượt này{} lúc {time}: {reason}", by.vi),
+                        format!("Visit removed{} at {time}: {reason}", by.en),
+                    )
+                }
+                // Facts of stays are of the kinds above.
+                Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. } => Text::default(),
+            },
+        }
+    }
+
+    fn entry(&self, fact: &Fact, entry: &Entry, outcome: &Outcome, face: &Face<'_>) -> Text {
+        let event = &*fact.event;
+        let came = at(event, &gate(&event.source_central, &entry.edge_id), face);
+        let forced = entry.force.then(|| Text::new(", nhân viên mở tay", ", opened by hand"));
+        let text = Text::new(
+            format!("Xe {} vào {}", entry.plate_view, came.vi),
+            format!("{} came in {}", entry.plate_view, came.en),
+        );
+        match outcome {
+            Outcome::Superseded { stay, by } => match (self.row(stay), self.row(by)) {
+                (Some(lost), Some(kept)) => self.kept(kept, lost, face),
+                _ => text,
+            },
+            Outcome::Opened { left: Some(left), .. } => {
+                let before = self.row(left).map(|left| {
+                    let time = face.time(left.entry_ms);
+                    Text::new(
+                        format!("; lượt vào lúc {time} coi như đã ra mà không ai thấy"),
+                        format!("; the visit begun at {time} is taken to have left unseen"),
+                    )
+                });
+                text.and(forced).and(before)
+            }
+            _ => text.and(forced).and(Self::skew_note(&[fact])),
+        }
+    }
+
+    /// Of two entries of one car: which counts, and why.
+    pub(super) fn kept(&self, kept: &StayRow, lost: &StayRow, face: &Face<'_>) -> Text {
+        let (kept_gate, lost_gate) =
+            (gate(&kept.source_central, &kept.edge_id), gate(&lost.source_central, &lost.edge_id));
+        let (kept_at, lost_at) = (face.time(kept.entry_ms), face.time(lost.entry_ms));
+        let why = match kept.entry_ms.cmp(&lost.entry_ms) {
+            std::cmp::Ordering::Less => Text::new("vì sớm hơn", "because it is earlier"),
+            std::cmp::Ordering::Equal => {
+                Text::new("(cùng lúc, chọn theo thứ tự cố định)", "(at the same time: by a fixed order)")
+            }
+            std::cmp::Ordering::Greater => {
+                Text::new("vì đứng trước trong thứ tự chung", "because it is first in the common order")
+            }
+        };
+        let entries: Vec<&Fact> =
+            [kept, lost].iter().filter_map(|row| self.facts.get(&row.entry_fact).copied()).collect();
+        Text::new(
+            format!(
+                "Giữ lượt vào {} {kept_at} {}; lượt vào {} {lost_at} không mở lượt mới",
+                kept_gate.vi, why.vi, lost_gate.vi
+            ),
+            format!(
+                "The entry at {} at {kept_at} is kept {}; the entry at {} at {lost_at} begins no visit",
+                kept_gate.en, why.en, lost_gate.en
+            ),
+        )
+        .and(Self::skew_note(&entries))
+    }
+
+    fn exit(&self, fact: &Fact, exit: &Exit, outcome: &Outcome, face: &Face<'_>) -> Text {
+        let event = &*fact.event;
+        let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face);
+        let fee = money(exit.fee.0);
+        let row = match outcome {
+            Outcome::Closed { stay, .. } | Outcome::ClosedAgain { stay } | Outcome::LeftAlone { stay } => {
+                self.row(stay)
+            }
+            _ => None,
+        };
+        match outcome {
+            Outcome::Closed { entry_unknown: false, .. } => {
+                let stayed = row
+                    .map(|row| span_between(row.entry_ms, event.timestamp_ms))
+                    .map(|stayed| Text::new(format!(", gửi {}", stayed.vi), format!(", after {}", stayed.en)));
+                let paid = match &exit.subscription_id {
+                    Some(id) => Text::new(
+                        format!(", thuê bao {id}, phí {}", fee.vi),
+                        format!(", subscription {id}, fee {}", fee.en),
+                    ),
+                    None => Text::new(format!(", phí {}", fee.vi), format!(", fee {}", fee.en)),
+                };
+                let forced = exit.force.then(|| Text::new(", nhân viên mở tay", ", opened by hand"));
+                Text::new(format!("Xe ra {}", left.vi), format!("The car left {}", left.en))
+                    .and(stayed)
+                    .and(Some(paid))
+                    .and(forced)
+                    .and(Self::skew_note(&[fact]))
+            }
+            Outcome::Closed { entry_unknown: true, .. } => Text::new(
+                format!("Xe ra {}; cổng này không biết lượt vào, nhân viên mở tay, thu {}", left.vi, fee.vi),
+                format!(
+                    "The car left {}; that gate did not know of the entry, was opened by hand and took {}",
+                    left.en, fee.en
+                ),
+            )
+            .and(Self::skew_note(&[fact])),
+            Outcome::ClosedAgain { .. } => {
+                let before = row.and_then(|row| row.exit.as_ref()).map(|first| {
+                    let first_gate = gate(&first.central, &first.edge_id);
+                    let time = face.time(first.exit_ms);
+                    Text::new(
+                        format!("; xe đã ra {} {time}, lượt ra đó vẫn giữ", first_gate.vi),
+                        format!("; it had left at {} at {time}, and that exit stays", first_gate.en),
+                    )
+                });
+                Text::new(
+                    format!("Ra thêm một lần {}, thu thêm {}", left.vi, fee.vi),
+                    format!("It left once more {}, another {} was taken", left.en, fee.en),
+                )
+                .and(before)
+                .and(Self::skew_note(&[fact]))
+            }
+            _ => Text::new(
+                format!("Xe ra {} mà không có lượt vào nào; nhân viên mở tay, thu {}", left.vi, fee.vi),
+                format!("The car left {} without any entry; it was let out by hand, {} was taken", left.en, fee.en),
+            )
+            .and(Self::skew_note(&[fact])),
+        }
+    }
+
+    fn repeated(&self, event: &Event, first: &FactId, face: &Face<'_>) -> Text {
+        let there = self.facts.get(first).map(|first| at(&first.event, &place(&first.event), face));
+        let there = there.unwrap_or_default();
+        let here = at(event, &place(event), face);
+        Text::new(
+            format!("Lặp lại {}: cùng một yêu cầu đã ghi {}, chỉ tính một lần", here.vi, there.vi),
+            format!("Repeated {}: the same request was recorded {}, and counts once", here.en, there.en),
+        )
+    }
+}
+
+/// An event that is on no row: what it is and why, on the clock face of its own day. `event`: `None` if it cannot be read.
+#[must_use]
+pub fn apart(fact: &FactId, event: Option<&Event>, outcome: &Outcome, zone: &SiteZone) -> Text {
+    let Some(event) = event else {
+        let reason = if let Outcome::Skipped { reason } = outcome { reason.as_str() } else { "" };
+        return Text::new(
+            format!("Sự kiện {fact} không đọc được nên không có hiệu lực: {reason}"),
+            format!("The event {fact} cannot be read and has no effect: {reason}"),
+        );
+    };
+    let face = Face::of_day(zone, event.timestamp_ms);
+    match outcome {
+        Outcome::Waits { stay } => waits(event, stay, &face),
+        Outcome::Skipped { reason } => skipped(event, reason, &face),
+        _ => Text::default(),
+    }
+}
+
+fn confirmed(event: &Event, outcome: &Outcome, face: &Face<'_>) -> Text {
+    let closed = at(event, &place(event), face);
+    let again = matches!(outcome, Outcome::Confirmed { again: true, .. });
+    let again = again.then(|| Text::new(" (đã xác nhận trước đó)", " (confirmed before)"));
+    Text::new(format!("Rào chắn đóng sau xe {}", closed.vi), format!("The barrier closed behind the car {}", closed.en))
+        .and(again)
+}
+
+fn waits(event: &Event, stay: &str, face: &Face<'_>) -> Text {
+    let (said, kind) = (at(event, &place(event), face), kind(event));
+    Text::new(
+        format!("{} {} chờ lượt vào {stay} được gửi tới; có hiệu lực ngay khi nhận được", kind.vi, said.vi),
+        format!("{} {} waits for the entry {stay} to arrive, and counts as soon as it does", kind.en, said.en),
+    )
+}
+
+fn skipped(event: &Event, reason: &str, face: &Face<'_>) -> Text {
+    let (said, kind) = (at(event, &place(event), face), kind(event));
+    Text::new(
+        format!("{} {} không có hiệu lực: {reason}", kind.vi, said.vi),
+        format!("{} {} has no effect: {reason}", kind.en, said.en),
+    )
+}
+
+fn removed(event: &Event, face: &Face<'_>) -> Text {
+    let (said, kind) = (at(event, &place(event), face), kind(event));
+    let fee = match &event.body {
+        Body::Exit(exit) if exit.fee.0 != 0 => {
+            let fee = money(exit.fee.0);
+            Some(Text::new(format!(", {} không tính vào doanh thu", fee.vi), format!(", {} is not counted", fee.en)))
+        }
+        _ => None,
+    };
+    Text::new(format!("{} {} đã bị hủy", kind.vi, said.vi), format!("{} {} was removed", kind.en, said.en)).and(fee)
+}
+
+fn kind(event: &Event) -> Text {
+    match &event.body {
+        Body::Entry(_) => Text::new("Lượt vào", "The entry"),
+        Body::Confirmed(_) => Text::new("Xác nhận đóng rào", "The confirmation"),
+        Body::Exit(_) => Text::new("Lượt ra", "The exit"),
+        Body::Correction(_) => Text::new("Sửa biển số", "The correction"),
+        Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
+        Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
+    }
+}
+
+/// Where it was said.
+fn place(event: &Event) -> Text {
+    let edge = match &event.body {
+        Body::Entry(entry) => &entry.edge_id,
+        Body::Exit(exit) => return gate(&exit.exit_central, &exit.exit_edge),
+        Body::Confirmed(confirmed) => &confirmed.edge_id,
+        _ => "",
+    };
+    gate(&event.source_central, edge)
+}
+
+fn at(event: &Event, place: &Text, face: &Face<'_>) -> Text {
+    let time = face.time(event.timestamp_ms);
+    Text::new(format!("tại {} lúc {time}", place.vi), format!("at {} at {time}", place.en))
+}
+
+fn by(name: Option<&str>) -> Text {
+    name.map_or_else(Text::default, |name| Text::new(format!(" bởi {name}"), format!(" by {name}")))
+}
+
+pub(super) fn span_between(from_ms: i64, to_ms: i64) -> Text {
+    span(to_ms.saturating_sub(from_ms).max(0).unsigned_abs())
+}

@@ -1,0 +1,170 @@
+//! The history as a table for spreadsheets: RFC 4180, UTF-8 with the mark that makes Excel read it as such.
+//!
+//! A text that a spreadsheet would take for a formula gets a `'` before it: plates and names come from cameras and people.
+
+use std::fmt::Write as _;
+
+use crate::store::reader::HistoryRow;
+
+/// Before the first line: "this is UTF-8".
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// What a table is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    pub english: bool,
+    /// `,`, or `;` for spreadsheets whose decimal mark is the comma.
+    pub separator: char,
+}
+
+/// The heads of the columns, Vietnamese and English.
+const HEADS: [(&str, &str); 16] = [
+    ("Biển số", "Plate"),
+    ("Mã biển số", "Plate id"),
+    ("Loại xe", "Vehicle type"),
+    ("Trạng thái", "Status"),
+    ("Giờ vào", "Time in"),
+    ("Cổng vào", "Gate in"),
+    ("Giờ ra", "Time out"),
+    ("Cổng ra", "Gate out"),
+    ("Thời gian gửi", "Duration"),
+    ("Phí (đ)", "Fee (VND)"),
+    ("Đã thu (đ)", "Collected (VND)"),
+    ("Thuê bao", "Subscription"),
+    ("Mở tay", "Opened by hand"),
+    ("Bất thường", "Anomalies"),
+    ("Thay bởi", "Superseded by"),
+    ("Mã lượt", "Stay id"),
+];
+
+/// The line of heads.
+#[must_use]
+pub fn head(style: Style) -> String {
+    let mut line = Line::new(style);
+    for (vi, en) in HEADS {
+        line.text(if style.english { en } else { vi });
+    }
+    line.end()
+}
+
+/// The line of a row.
+#[must_use]
+pub fn line(row: &HistoryRow, style: Style) -> String {
+    let mut line = Line::new(style);
+    let left = row.exit_ms.is_some();
+    let manual = match (row.entry_manual, row.exit_manual.unwrap_or(false), style.english) {
+        (false, false, _) => "",
+        (true, false, false) => "vào",
+        (true, false, true) => "in",
+        (false, true, false) => "ra",
+        (false, true, true) => "out",
+        (true, true, false) => "vào, ra",
+        (true, true, true) => "in, out",
+    };
+    line.text(&row.plate_view);
+    line.text(&row.plate_id);
+    line.text(&row.camera_type);
+    line.text(&row.status);
+    line.text(&row.entry_time);
+    line.text(row.entry_camera_name.as_deref().unwrap_or_default());
+    line.text(row.exit_time.as_deref().unwrap_or_default());
+    line.text(row.exit_camera_name.as_deref().unwrap_or_default());
+    line.text(row.duration.as_deref().unwrap_or_default());
+    line.number(left.then_some(row.fee));
+    line.number(left.then_some(row.collected));
+    line.text(row.subscription_id.as_deref().unwrap_or_default());
+    line.text(manual);
+    line.text(&row.anomalies.join(" "));
+    line.text(row.superseded_by.as_deref().unwrap_or_default());
+    line.text(&row.event_id);
+    line.end()
+}
+
+struct Line {
+    text: String,
+    separator: char,
+    begun: bool,
+}
+
+impl Line {
+    fn new(style: Style) -> Self {
+        Self { text: String::with_capacity(256), separator: style.separator, begun: false }
+    }
+
+    fn separate(&mut self) {
+        if self.begun {
+            self.text.push(self.separator);
+        }
+        self.begun = true;
+    }
+
+    fn number(&mut self, number: Option<i64>) {
+        self.separate();
+        if let Some(number) = number {
+            // Into a string: cannot fail.
+            let _infallible = write!(self.text, "{number}");
+        }
+    }
+
+    fn text(&mut self, cell: &str) {
+        self.separate();
+        let is_formula = cell.trim_start().starts_with(['=', '+', '-', '@']) || cell.starts_with(['\t', '\r', '\n']);
+        let must_quote = is_formula || cell.contains(['"', ',', ';', '\n', '\r', '\t']);
+        if !must_quote {
+            self.text.push_str(cell);
+            return;
+        }
+        self.text.push('"');
+        if is_formula {
+            self.text.push('\'');
+        }
+        self.text.push_str(&cell.replace('"', "\"\""));
+        self.text.push('"');
+    }
+
+    fn end(mut self) -> String {
+        self.text.push_str("\r\n");
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STYLE: Style = Style { english: false, separator: ',' };
+
+    fn cell(text: &str) -> String {
+        let mut line = Line::new(STYLE);
+        line.text(text);
+        line.end().trim_end_matches("\r\n").to_owned()
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_only_text() {
+        for (text, expected) in [
+            ("29A-123.45", "29A-123.45"),
+            ("=1+1", "\"'=1+1\""),
+            ("+84", "\"'+84\""),
+            ("-1", "\"'-1\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            (" =1", "\"' =1\""),
+            ("\t=1", "\"'\t=1\""),
+            ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
+            ("a,b", "\"a,b\""),
+            ("a;b", "\"a;b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("xe\nkhách", "\"xe\nkhách\""),
+            ("", ""),
+        ] {
+            assert_eq!(cell(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_line_has_a_cell_for_every_head() {
+        for style in [STYLE, Style { english: true, separator: ';' }] {
+            assert_eq!(head(style).matches(style.separator).count(), HEADS.len() - 1);
+        }
+    }
+}

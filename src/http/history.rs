@@ -1,0 +1,204 @@
+//! The history: pages of it, and the whole of it for spreadsheets.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+
+use super::csv::{self, Style};
+use super::error::ApiError;
+use super::parking::{Stats, Today, answer};
+use super::query::{flag, instant, number};
+use super::state::{Shared, Worker};
+use crate::domain::anomaly::Anomaly;
+use crate::domain::row::StayStatus;
+use crate::domain::time::SiteZone;
+use crate::store::reader::{Gate, HistoryQuery, HistoryRow, WithAnomaly};
+
+/// Longest search text, in characters: a plate has 12.
+const MAX_SEARCH_CHARS: usize = 32;
+/// Longest name of a gate, in characters.
+const MAX_GATE_CHARS: usize = 128;
+/// Rows read at a time for a spreadsheet: some hundred KB, however long the table is.
+const EXPORT_ROWS: i64 = 1_000;
+
+/// The query of `GET /api/parking/history`, as sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HistoryParameters {
+    limit: Option<String>,
+    offset: Option<String>,
+    today_only: Option<String>,
+    status: Option<String>,
+    search: Option<String>,
+    in_parking_only: Option<String>,
+    entries_only: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    gate: Option<String>,
+    anomaly: Option<String>,
+    cursor: Option<String>,
+    /// Of an export.
+    lang: Option<String>,
+    separator: Option<String>,
+}
+
+impl HistoryParameters {
+    /// `today_ms`: the start of the site's day.
+    fn query(self, today_ms: i64, zone: &SiteZone) -> Result<HistoryQuery, ApiError> {
+        let limit = number("limit", self.limit.as_deref(), 100)?;
+        if limit < -1 {
+            return Err(ApiError::bad_field("limit", "a number of rows, or -1 for all"));
+        }
+        let offset = number("offset", self.offset.as_deref(), 0)?;
+        let offset = u64::try_from(offset).map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
+        let today = flag("today_only", self.today_only.as_deref())?.then_some(today_ms);
+        let from = instant("from", self.from.as_deref(), zone, false)?;
+        Ok(HistoryQuery {
+            limit,
+            offset,
+            entered_since_ms: from.max(today),
+            entered_before_ms: instant("to", self.to.as_deref(), zone, true)?,
+            search: search(self.search)?,
+            in_parking_only: flag("in_parking_only", self.in_parking_only.as_deref())?,
+            entries_only: flag("entries_only", self.entries_only.as_deref())?,
+            status: status(self.status.as_deref())?,
+            gate: gate(self.gate.as_deref())?,
+            anomaly: anomaly("anomaly", self.anomaly.as_deref())?,
+            cursor: cursor(self.cursor.as_deref())?,
+        })
+    }
+
+    fn style(&self) -> Result<Style, ApiError> {
+        let english = match self.lang.as_deref() {
+            None | Some("" | "vi") => false,
+            Some("en") => true,
+            Some(_) => return Err(ApiError::bad_field("lang", "vi or en")),
+        };
+        let separator = match self.separator.as_deref() {
+            None | Some("" | ",") => ',',
+            Some(";") => ';',
+            Some(_) => return Err(ApiError::bad_field("separator", "',' or ';'")),
+        };
+        Ok(Style { english, separator })
+    }
+}
+
+pub(super) fn search(text: Option<String>) -> Result<String, ApiError> {
+    let text = text.unwrap_or_default();
+    if text.chars().count() > MAX_SEARCH_CHARS {
+        return Err(ApiError::bad_field("search", format!("at most {MAX_SEARCH_CHARS} characters")));
+    }
+    Ok(text)
+}
+
+fn status(text: Option<&str>) -> Result<Option<StayStatus>, ApiError> {
+    let text = text.unwrap_or_default();
+    let wrong = || ApiError::bad_field("status", "IN, OUT, LEFT_UNSEEN, SUPERSEDED or VOID");
+    if text.is_empty() { Ok(None) } else { StayStatus::from_name(text).map(Some).ok_or_else(wrong) }
+}
+
+/// `central-1/edge-1`, or `central-1` for all its gates.
+pub(super) fn gate(text: Option<&str>) -> Result<Option<Gate>, ApiError> {
+    let text = text.unwrap_or_default();
+    if text.chars().count() > MAX_GATE_CHARS {
+        return Err(ApiError::bad_field("gate", format!("at most {MAX_GATE_CHARS} characters")));
+    }
+    let (central, edge_id) = text.split_once('/').unwrap_or((text, ""));
+    let edge_id = Some(edge_id.to_owned()).filter(|edge_id| !edge_id.is_empty());
+    Ok((!central.is_empty()).then(|| Gate { central: central.to_owned(), edge_id }))
+}
+
+/// `any`, or the name of a kind.
+pub(super) fn anomaly(field: &str, text: Option<&str>) -> Result<Option<WithAnomaly>, ApiError> {
+    match text.unwrap_or_default() {
+        "" => Ok(None),
+        "any" => Ok(Some(WithAnomaly::Any)),
+        name => match Anomaly::from_name(name) {
+            Some(anomaly) => Ok(Some(WithAnomaly::Kind(anomaly))),
+            None => {
+                let names: Vec<&str> = Anomaly::ALL.iter().map(|anomaly| anomaly.name()).collect();
+                Err(ApiError::bad_field(field, format!("any, {}", names.join(", "))))
+            }
+        },
+    }
+}
+
+pub(super) fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, ApiError> {
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(|error| ApiError::bad_field("cursor", error))).transpose()
+}
+
+/// `GET /api/parking/history`
+pub async fn history(
+    parameters: web::Query<HistoryParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    #[derive(Serialize)]
+    struct Page {
+        success: bool,
+        count: usize,
+        stats: Stats,
+        history: Vec<HistoryRow>,
+        next_cursor: Option<String>,
+    }
+    let shared = &worker.shared;
+    let today = Today::of(shared);
+    let query = parameters.into_inner().query(today.start_ms, &shared.zone())?;
+    answer(shared, move |reader| {
+        let page = reader.history(&query)?;
+        let next_cursor = page.next.map(|next| next.to_string());
+        let stats = today.stats(reader)?;
+        Ok(Page { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
+    })
+    .await
+}
+
+/// `GET /api/parking/history.csv`: all rows of the query. Read and sent a page at a time, as fast as they are taken.
+pub async fn export(
+    parameters: web::Query<HistoryParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let shared = worker.shared.clone();
+    let today = Today::of(&shared);
+    let parameters = parameters.into_inner();
+    let style = parameters.style()?;
+    let mut query = parameters.query(today.start_ms, &shared.zone())?;
+    query.limit = EXPORT_ROWS;
+    let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
+    // The first page is read before anything is sent, so that a database that cannot be read is a 503 and not half a table.
+    let first = page(&shared, query, style, csv::BYTE_ORDER_MARK.to_owned() + &csv::head(style)).await?;
+    let rest = stream::try_unfold((shared, Some(first)), move |(shared, ahead)| async move {
+        let Some((text, next)) = ahead else { return Ok::<_, actix_web::Error>(None) };
+        let ahead = match next {
+            Some(query) => Some(page(&shared, query, style, String::new()).await?),
+            None => None,
+        };
+        Ok(Some((Bytes::from(text), (shared, ahead))))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(Box::pin(rest)))
+}
+
+/// The lines of one page after `text`, and the query for the next one.
+async fn page(
+    shared: &Arc<Shared>,
+    query: HistoryQuery,
+    style: Style,
+    mut text: String,
+) -> Result<(String, Option<HistoryQuery>), ApiError> {
+    let read = shared.readers.ask(move |reader| {
+        let page = reader.history(&query)?;
+        for row in &page.rows {
+            text.push_str(&csv::line(row, style));
+        }
+        // The offset is over with the first page.
+        Ok((text, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
+    });
+    read.await.map_err(ApiError::from)
+}

@@ -1,0 +1,239 @@
+//! The story of a stay: all facts that hang together with it, read in one transaction, told by `domain::explain`.
+
+use std::collections::HashSet;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::Reader;
+use super::rows::HistoryRow;
+use super::runs::read_event;
+use crate::domain::event::{Body, Event};
+use crate::domain::explain::words::Text;
+use crate::domain::explain::{Explainer, Told};
+use crate::domain::plate::PlateId;
+use crate::domain::stay::{Fact, Link};
+use crate::domain::time::SiteZone;
+use crate::ledger::component::{Component, Held};
+use crate::ledger::storage::{EventRef, StoredStay};
+use crate::replication::log::EventBytes;
+use crate::store::error::StoreError;
+use crate::store::log_numbers::LogNumbers;
+use crate::store::schema::request_key;
+use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
+
+/// Why a row is as it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Story {
+    /// `None`: only facts that wait for this stay are held.
+    pub row: Option<HistoryRow>,
+    pub anomalies: Vec<ToldAnomaly>,
+    /// In the order of facts.
+    pub facts: Vec<ToldFact>,
+}
+
+/// An anomaly with its sentence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToldAnomaly {
+    pub kind: &'static str,
+    #[serde(flatten)]
+    pub text: Text,
+}
+
+/// One fact of a story.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToldFact {
+    /// `{log}/{number}`.
+    pub fact: String,
+    #[serde(rename = "type")]
+    pub type_name: &'static str,
+    pub outcome: &'static str,
+    /// Where it happened, and who wrote it down: another central only for what was heard from a predecessor.
+    pub central: String,
+    pub edge_id: Option<String>,
+    pub author: String,
+    /// When it happened by the author's clock, Unix ms, and on the site's clock face.
+    pub time_ms: i64,
+    pub time: String,
+    /// The author's clock before its peers', in ms, as far as it knew.
+    pub skew_ms: Option<i64>,
+    pub hlc: i64,
+    /// When it was committed here, by this machine's clock; of what several centrals heard of a predecessor, the copy that
+    /// counts.
+    pub known_ms: Option<i64>,
+    pub known: Option<String>,
+    pub by: Option<String>,
+    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub text: Text,
+}
+
+impl Reader {
+    /// The story of the stay of that id; `None`: nothing is known of it.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn story(&mut self, stay_id: &str, zone: &SiteZone) -> Result<Option<Story>, StoreError> {
+        let row = self.stay(stay_id)?;
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
+        let facts = held.facts_around(stay_id)?;
+        let explainer = Explainer::new(&facts, zone);
+        let told = explainer.story(stay_id);
+        if row.is_none() && told.is_empty() {
+            return Ok(None);
+        }
+        let facts = told.iter().map(|told| held.told(told, zone)).collect::<Result<_, _>>()?;
+        Ok(Some(Story { row, anomalies: anomalies(&explainer, stay_id), facts }))
+    }
+
+    /// The sentences of the anomalies of a stay.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn anomalies_of(&mut self, stay_id: &str, zone: &SiteZone) -> Result<Vec<ToldAnomaly>, StoreError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let facts = Snapshot { connection: &transaction, logs: &mut self.logs }.facts_around(stay_id)?;
+        Ok(anomalies(&Explainer::new(&facts, zone), stay_id))
+    }
+}
+
+fn anomalies(explainer: &Explainer<'_>, stay_id: &str) -> Vec<ToldAnomaly> {
+    let told = explainer.anomalies(stay_id).into_iter();
+    told.map(|(anomaly, text)| ToldAnomaly { kind: anomaly.name(), text }).collect()
+}
+
+/// What is looked up in one read transaction.
+pub(super) struct Snapshot<'r> {
+    pub(super) connection: &'r Connection,
+    pub(super) logs: &'r mut LogNumbers,
+}
+
+impl Snapshot<'_> {
+    /// All facts that hang together with a stay.
+    fn facts_around(&mut self, stay_id: &str) -> Result<Vec<Fact>, StoreError> {
+        let component = match self.stay(stay_id)? {
+            Some(stored) => Component::around(self, &stored.row)?,
+            None => {
+                let base = stay_id.split('~').next().unwrap_or_default().to_owned();
+                Component::gather(self, vec![Link::Stay(base)], &HashSet::new())?
+            }
+        };
+        Ok(component.facts.into_values().collect())
+    }
+
+    fn told(&mut self, told: &Told<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {
+        let event = &*told.fact.event;
+        let known_ms = self.known_ms(event)?;
+        let (by, reason) = match &event.body {
+            Body::Correction(correction) => (correction.by.clone(), Some(correction.reason.clone())),
+            Body::Void(void) => (void.by.clone(), Some(void.reason.clone())),
+            _ => (None, None),
+        };
+        let (central, edge_id) = place(event);
+        Ok(ToldFact {
+            fact: told.fact.id.to_string(),
+            type_name: event.body.type_name(),
+            outcome: told.outcome.name(),
+            central,
+            edge_id,
+            author: event.log.central.to_string(),
+            time_ms: event.timestamp_ms,
+            time: zone.local_text(event.timestamp_ms),
+            skew_ms: event.skew_ms,
+            hlc: event.hlc.ms(),
+            known_ms,
+            known: known_ms.map(|ms| zone.local_text(ms)),
+            by,
+            reason,
+            text: told.text.clone(),
+        })
+    }
+
+    fn known_ms(&mut self, event: &Event) -> Result<Option<i64>, StoreError> {
+        let Some(row) = self.logs.row(self.connection, &event.log, event.seq)? else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached("SELECT committed_ms FROM event WHERE id = ?1")?;
+        let mut rows = statement.query([row])?;
+        Ok(match rows.next()? {
+            Some(row) => Some(row.get(0)?),
+            None => None,
+        })
+    }
+
+    fn event_at(&self, row: i64) -> Result<Option<EventBytes>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let mut rows = statement.query([row])?;
+        rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
+    }
+
+    fn stays(&mut self, filter: &str, value: &str) -> Result<Vec<StoredStay>, StoreError> {
+        let sql = format!("SELECT {STAY_COLUMNS} FROM history WHERE {filter} = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([value])?;
+        let mut stays = Vec::new();
+        while let Some(row) = rows.next()? {
+            stays.push(read_stay(self.connection, self.logs, row)?);
+        }
+        Ok(stays)
+    }
+
+    /// The places of the events that a statement gives for a key.
+    fn places(&mut self, sql: &str, key: impl rusqlite::ToSql) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([key])?;
+        let mut places = Vec::new();
+        while let Some(row) = rows.next()? {
+            places.push(self.logs.place(self.connection, row.get(0)?)?);
+        }
+        Ok(places)
+    }
+}
+
+impl Held for Snapshot<'_> {
+    type Error = StoreError;
+
+    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
+        Ok(self.stays("event_id", stay_id)?.pop())
+    }
+
+    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, StoreError> {
+        self.stays("plate_id", plate.as_str())
+    }
+
+    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
+        self.places("SELECT event FROM loose_key WHERE key = ?1", key)
+    }
+
+    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
+        let Some(row) = self.logs.row(self.connection, &at.log, at.seq)? else { return Ok(None) };
+        self.event_at(row)
+    }
+
+    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
+        let places = self.places("SELECT event FROM request WHERE key = ?1", request_key(edge_id, request_id))?;
+        let mut found = Vec::new();
+        for at in places {
+            // Two requests may share a key; the event knows which it carries.
+            let carried = self.event(&at)?.and_then(|bytes| Event::parse(&bytes).ok());
+            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
+                found.push(at);
+            }
+        }
+        Ok(found)
+    }
+
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
+        self.places("SELECT event FROM heard WHERE fact = ?1", fact.as_slice())
+    }
+}
+
+/// The central and the edge an event happened at.
+pub(super) fn place(event: &Event) -> (String, Option<String>) {
+    let some = |edge: &str| Some(edge.to_owned()).filter(|edge| !edge.is_empty());
+    match &event.body {
+        Body::Entry(entry) => (event.source_central.clone(), some(&entry.edge_id)),
+        Body::Exit(exit) => (exit.exit_central.clone(), some(&exit.exit_edge)),
+        Body::Confirmed(confirmed) => (event.source_central.clone(), some(&confirmed.edge_id)),
+        _ => (event.source_central.clone(), None),
+    }
+}

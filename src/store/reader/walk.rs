@@ -1,0 +1,208 @@
+//! Walking the history newest first along one index, or along several at once, and keeping the rows that are asked for.
+//!
+//! Every statement here is a search of an index within bounds and in its own order: no scan, no sorting. A test asks SQLite.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, Connection, Row, Rows};
+
+use super::history::{Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, WithAnomaly};
+use super::rows::{HISTORY_COLUMNS, HistoryRow, column};
+use crate::domain::anomaly::Anomaly;
+use crate::domain::row::StayStatus;
+use crate::store::error::StoreError;
+
+/// Behind every row there can be.
+const NEWEST: HistoryCursor = HistoryCursor { entry_ms: i64::MAX, id: i64::MAX };
+
+/// The part of the order that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    /// Rows behind this place ...
+    behind: HistoryCursor,
+    /// ... that came in at or after this, Unix ms.
+    since_ms: i64,
+}
+
+impl Range {
+    pub(super) fn of(query: &HistoryQuery) -> Self {
+        let before = query.entered_before_ms.map_or(NEWEST, |entry_ms| HistoryCursor { entry_ms, id: i64::MIN });
+        let behind = query.cursor.map_or(before, |cursor| cursor.min(before));
+        Self { behind, since_ms: query.entered_since_ms.unwrap_or(i64::MIN) }
+    }
+
+    pub(super) fn holds(&self, place: HistoryCursor) -> bool {
+        place < self.behind && place.entry_ms >= self.since_ms
+    }
+}
+
+/// Which rows are asked for, apart from their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// A part of the plate; empty: any.
+    plate_part: String,
+    status: Option<StayStatus>,
+    entries_only: bool,
+    gate: Option<Gate>,
+    anomaly: Option<WithAnomaly>,
+}
+
+impl Filter {
+    pub(super) fn of(query: &HistoryQuery, plate_part: String) -> Self {
+        Self {
+            plate_part,
+            status: status(query),
+            entries_only: query.entries_only && !query.in_parking_only,
+            gate: query.gate.clone(),
+            anomaly: query.anomaly,
+        }
+    }
+
+    /// Whether a row selected as [`HISTORY_COLUMNS`] is asked for.
+    pub(super) fn takes(&self, row: &Row<'_>) -> Result<bool, StoreError> {
+        let is = |column: usize, wanted: &str| -> Result<bool, StoreError> {
+            Ok(matches!(row.get_ref(column)?, ValueRef::Text(text) if text == wanted.as_bytes()))
+        };
+        if let Some(status) = self.status
+            && !is(column::STATUS, status.name())?
+        {
+            return Ok(false);
+        }
+        if let Some(Gate { central, edge_id }) = &self.gate {
+            let mut meets = false;
+            for (at, edge) in [(column::SOURCE_CENTRAL, column::EDGE_ID), (column::EXIT_CENTRAL, column::EXIT_EDGE)] {
+                meets |= is(at, central)? && edge_id.as_ref().map_or(Ok(true), |edge_id| is(edge, edge_id))?;
+            }
+            if !meets {
+                return Ok(false);
+            }
+        }
+        if !self.plate_part.is_empty() && !text(row, column::PLATE_ID)?.contains(&self.plate_part) {
+            return Ok(false);
+        }
+        let anomalies = text(row, column::ANOMALIES)?;
+        let has = |anomaly: Anomaly| anomalies.split(',').any(|name| name == anomaly.name());
+        Ok(match self.anomaly {
+            None => true,
+            Some(WithAnomaly::Any) => !anomalies.is_empty(),
+            Some(WithAnomaly::Kind(anomaly)) => has(anomaly),
+        } && !(self.entries_only && has(Anomaly::ExitWithoutEntry)))
+    }
+}
+
+/// The text of a column, empty if it is NULL.
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
+    let value = row.get_ref(column)?.as_str_or_null();
+    Ok(value.map_err(|_| StoreError::Value("a text of the history".into()))?.unwrap_or_default())
+}
+
+fn status(query: &HistoryQuery) -> Option<StayStatus> {
+    if query.in_parking_only {
+        Some(StayStatus::In)
+    } else if query.entries_only {
+        None
+    } else {
+        query.status
+    }
+}
+
+/// The bounds every statement ends with; the order is the index's own.
+macro_rules! in_range {
+    () => {
+        "(entry_ms, id) < (?2, ?3) AND entry_ms >= ?4 ORDER BY entry_ms DESC, id DESC"
+    };
+}
+
+/// Statements that select [`HISTORY_COLUMNS`]. `?1` is the status or the set of anomalies.
+pub(super) const ALL: &str = concat!("FROM history WHERE ?1 IS NULL AND ", in_range!());
+/// `status <> 'OUT'` lets SQLite take the index of the few rows that are not out.
+pub(super) const OF_STATUS: &str = concat!("FROM history WHERE status = ?1 AND status <> 'OUT' AND ", in_range!());
+pub(super) const OF_ANOMALIES: &str = concat!("FROM history WHERE anomalies = ?1 AND ", in_range!());
+/// The next set of anomalies that some row has.
+pub(super) const NEXT_ANOMALIES: &str = "SELECT min(anomalies) FROM history WHERE anomalies > ?1";
+
+/// A walk along one or more indices, merged.
+pub(super) struct Walk<'c> {
+    lanes: Vec<(CachedStatement<'c>, Option<String>)>,
+    range: Range,
+}
+
+/// The next row of a lane: where it is, and the row itself if it is asked for.
+type Ahead = Option<(HistoryCursor, Option<Box<HistoryRow>>)>;
+
+impl<'c> Walk<'c> {
+    /// Chooses the index that leaves the fewest rows to look at in vain.
+    pub(super) fn new(connection: &'c Connection, query: &HistoryQuery, range: &Range) -> Result<Self, StoreError> {
+        let prepare = |lane: &str| connection.prepare_cached(&format!("SELECT {HISTORY_COLUMNS} {lane}"));
+        let mut lanes = Vec::new();
+        match (status(query).filter(|status| *status != StayStatus::Out), query.anomaly) {
+            (_, Some(wanted)) => {
+                for set in anomaly_sets(connection, wanted)? {
+                    lanes.push((prepare(OF_ANOMALIES)?, Some(set)));
+                }
+            }
+            (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()))),
+            (None, None) => lanes.push((prepare(ALL)?, None)),
+        }
+        Ok(Self { lanes, range: *range })
+    }
+
+    /// The rows asked for, after `offset` of them, at most `limit`.
+    pub(super) fn page(&mut self, filter: &Filter, offset: u64, limit: usize) -> Result<HistoryPage, StoreError> {
+        let Range { behind, since_ms } = self.range;
+        let mut lanes = Vec::with_capacity(self.lanes.len());
+        for (statement, key) in &mut self.lanes {
+            let mut rows = statement.query((key.as_deref(), behind.entry_ms, behind.id, since_ms))?;
+            let ahead = next(&mut rows, filter)?;
+            lanes.push((rows, ahead));
+        }
+        let mut page = HistoryPage { rows: Vec::new(), next: None };
+        let (mut to_skip, mut misses) = (offset, 0);
+        let mut last = None;
+        while let Some((rows, ahead)) =
+            lanes.iter_mut().max_by_key(|(_, ahead)| ahead.as_ref().map(|(place, _)| *place))
+        {
+            let Some((place, found)) = ahead.take() else { break };
+            match found {
+                Some(_) if to_skip > 0 => to_skip -= 1,
+                Some(_) if page.rows.len() == limit => {
+                    page.next = last;
+                    break;
+                }
+                Some(row) => page.rows.push(*row),
+                None if misses == MAX_MISSES => {
+                    page.next = last;
+                    break;
+                }
+                None => misses += 1,
+            }
+            last = Some(place);
+            *ahead = next(rows, filter)?;
+        }
+        Ok(page)
+    }
+}
+
+fn next(rows: &mut Rows<'_>, filter: &Filter) -> Result<Ahead, StoreError> {
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let found = if filter.takes(row)? { Some(Box::new(HistoryRow::read(row)?)) } else { None };
+    Ok(Some((HistoryRow::place(row)?, found)))
+}
+
+/// The sets of anomalies that rows have and that hold what is wanted, found by leaps along the index.
+fn anomaly_sets(connection: &Connection, wanted: WithAnomaly) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(NEXT_ANOMALIES)?;
+    let mut sets = Vec::new();
+    let mut after = String::new();
+    loop {
+        let set: Option<String> = statement.query_row([&after], |row| row.get(0))?;
+        let Some(set) = set else { return Ok(sets) };
+        after.clone_from(&set);
+        let holds = match wanted {
+            WithAnomaly::Any => true,
+            WithAnomaly::Kind(anomaly) => set.split(',').any(|name| name == anomaly.name()),
+        };
+        if holds {
+            sets.push(set);
+        }
+    }
+}
