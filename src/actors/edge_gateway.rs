@@ -70,6 +70,9 @@ pub struct DetectionRequest {
     /// Read and checked for its type only: a detection writes nothing.
     #[serde(rename = "timestamp")]
     pub timestamp_ms: Option<i64>,
+    /// A person asks; no camera saw it.
+    #[serde(default)]
+    pub lookup: Option<bool>,
 }
 
 /// One call of a gate.

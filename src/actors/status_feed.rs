@@ -85,6 +85,20 @@ pub struct Update {
     pub text: Arc<str>,
 }
 
+/// A camera of this central read a plate.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Message)]
+#[rtype(result = "()")]
+pub struct Detected {
+    #[serde(skip)]
+    pub edge_id: String,
+    /// Of this central's clock, Unix ms.
+    pub at_ms: i64,
+    pub plate_id: String,
+    pub plate_view: String,
+    pub camera_type: String,
+    pub confidence: Option<f64>,
+}
+
 pub struct StatusFeed {
     around: FeedContext,
     board: Board,
@@ -100,6 +114,7 @@ pub struct StatusFeed {
     lot_changed: bool,
     types_changed: bool,
     links_changed: bool,
+    gates_changed: bool,
     lot_at: Option<Instant>,
     types_at: Option<Instant>,
     course_at: Option<Instant>,
@@ -129,6 +144,7 @@ impl StatusFeed {
             lot_changed: false,
             types_changed: false,
             links_changed: false,
+            gates_changed: false,
             lot_at: None,
             types_at: None,
             course_at: None,
@@ -166,12 +182,13 @@ impl StatusFeed {
             feed.lot_changed = false;
             feed.types_changed &= !due.types;
             feed.links_changed = false;
+            feed.gates_changed = false;
             let gathering = wrap_future::<_, Self>(gather(feed.around.clone(), due));
             context.spawn(gathering.map(move |gathered, feed, context| {
                 feed.take(due, gathered);
                 feed.publish();
                 feed.busy = false;
-                if feed.lot_changed || feed.links_changed {
+                if feed.lot_changed || feed.links_changed || feed.gates_changed {
                     feed.wake(context);
                 }
             }));
@@ -316,6 +333,17 @@ impl Handler<MeshNews> for StatusFeed {
             MeshNews::Committed(runs) => self.committed(&runs),
             MeshNews::Links => self.links_changed = true,
         }
+        self.wake(context);
+    }
+}
+
+impl Handler<Detected> for StatusFeed {
+    type Result = ();
+
+    fn handle(&mut self, detected: Detected, context: &mut Self::Context) {
+        let central = self.around.config.borrow().this_central.id.clone();
+        self.gates.detected(central.as_str(), detected);
+        self.gates_changed = true;
         self.wake(context);
     }
 }

@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::state::Worker;
 use super::view;
 use crate::actors::edge_gateway::{self, CloseRequest, DetectionRequest, EdgeError, EdgeRequest, OpenRequest};
+use crate::actors::status_feed::Detected;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::Answer;
@@ -77,6 +78,7 @@ pub async fn detection(
         Some(text) => Some(edge_gateway::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
         None => worker.lane(&detection.edge_id),
     };
+    let camera = (!detection.lookup.unwrap_or(false)).then(|| (detection.edge_id.clone(), detection.confidence));
     match submit(&worker, EdgeRequest::Detect(detection)).await? {
         Answer::Seen(info) => {
             let inside = info.inside.is_some();
@@ -85,6 +87,16 @@ pub async fn detection(
                 Some(Direction::Exit) => inside,
                 None => true,
             };
+            if let Some((edge_id, confidence)) = camera {
+                worker.shared.feed.do_send(Detected {
+                    edge_id,
+                    at_ms: worker.shared.clock.now_ms(),
+                    plate_id: info.plate.as_str().to_owned(),
+                    plate_view: info.plate_view.clone(),
+                    camera_type: info.camera_type.clone(),
+                    confidence,
+                });
+            }
             let vehicle_info = view::vehicle_info(&info, direction, &zone);
             Ok(HttpResponse::Ok().json(serde_json::json!({
                 "success": true, "allowed": allowed, "vehicle_info": vehicle_info,

@@ -28,7 +28,8 @@ const KEEP: &str = "public, max-age=31536000, immutable";
 const MIN_COMPRESSED_BYTES: usize = 1_000;
 
 /// Path and name of every page.
-pub const PAGES: [(&str, &str); 3] = [("/", "dashboard"), ("/history", "history"), ("/settings", "settings")];
+pub const PAGES: [(&str, &str); 4] =
+    [("/", "dashboard"), ("/gate", "gate"), ("/history", "history"), ("/settings", "settings")];
 
 #[derive(RustEmbed)]
 #[folder = "static/"]

@@ -9,6 +9,7 @@ use super::{amendments, edge_programs, edges, health, history, p2p, pages, parki
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
 pub const ROUTES: &[(&str, &str)] = &[
     ("/", "GET"),
+    ("/gate", "GET"),
     ("/history", "GET"),
     ("/settings", "GET"),
     ("/static/{path:.*}", "GET"),
@@ -65,7 +66,7 @@ fn get() -> Route {
 
 fn handlers(path: &str) -> Vec<Route> {
     match path {
-        "/" | "/history" | "/settings" => vec![get().to(pages::page)],
+        "/" | "/gate" | "/history" | "/settings" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
         "/ws/status" => vec![route().guard(guard::Get()).to(ws_status::status)],

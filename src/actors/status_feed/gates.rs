@@ -1,20 +1,24 @@
 //! The gates of the site as a dashboard shows them: those of the settings, and all that something happened at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use super::Detected;
 use crate::config::model::Config;
 use crate::feed::line::EventLine;
 use crate::store::reader::DayStats;
 
 /// Most gates remembered; edge ids are what clients say they are.
 const MAX_GATES: usize = 256;
+/// Plates shown as what a gate's camera read.
+const MAX_SEEN: usize = 5;
 
-/// The last event of each gate, `central/edge`.
+/// The last event of each gate, `central/edge`, and what the cameras of this central read last.
 #[derive(Debug, Default)]
 pub struct Gates {
     last: BTreeMap<String, EventLine>,
+    seen: BTreeMap<String, VecDeque<Detected>>,
 }
 
 impl Gates {
@@ -28,6 +32,21 @@ impl Gates {
         if self.last.len() > MAX_GATES {
             let oldest = self.last.iter().min_by_key(|(_, line)| line.at_ms).map(|(gate, _)| gate.clone());
             oldest.map(|gate| self.last.remove(&gate));
+        }
+    }
+
+    /// A camera of this central read a plate. Reading it again only renews it.
+    pub fn detected(&mut self, central: &str, detected: Detected) {
+        let seen = self.seen.entry(format!("{central}/{}", detected.edge_id)).or_default();
+        seen.retain(|known| known.plate_id != detected.plate_id);
+        seen.push_back(detected);
+        if seen.len() > MAX_SEEN {
+            seen.pop_front();
+        }
+        if self.seen.len() > MAX_GATES {
+            let newest = |seen: &VecDeque<Detected>| seen.back().map(|detected| detected.at_ms);
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| newest(seen)).map(|(gate, _)| gate.clone());
+            oldest.map(|gate| self.seen.remove(&gate));
         }
     }
 
@@ -45,6 +64,13 @@ impl Gates {
                 gates.entry(gate.clone()).or_insert_with(|| json!({"central": line.central, "edge": line.edge}));
             if let Some(fields) = fields.as_object_mut() {
                 fields.insert("last".into(), json!(line));
+            }
+        }
+        for (gate, seen) in &self.seen {
+            let (central, edge) = gate.split_once('/').unwrap_or((gate, ""));
+            let fields = gates.entry(gate.clone()).or_insert_with(|| json!({"central": central, "edge": edge}));
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("seen".into(), json!(seen));
             }
         }
         for sums in day.gates.iter().take(MAX_GATES) {
