@@ -8,8 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
-use parkmesh::config::file::{self, LoadError, Loaded};
+use parkmesh::config::file::{LoadError, Loaded};
 use parkmesh::config::model::{Config, LogFormat as ConfiguredFormat};
+use parkmesh::config::{self, file};
+use parkmesh::domain::ids::Epoch;
+use parkmesh::maintenance::import::{self, ImportError, Importer, Kind, Outcome};
 use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LogFormat};
@@ -26,8 +29,10 @@ const TEST_FAULTS_VARIABLE: &str = "PARKMESH_TEST_FAULTS";
 /// How often long work says how far it is.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(2);
 
-/// Exit codes (sysexits): a wrong call, an internal failure, the disk, the settings.
+/// Exit codes (sysexits): a wrong call, data that makes no sense, an internal failure, the disk, the settings.
 const EXIT_USAGE: u8 = 64;
+/// Not everything that was to be imported could be taken.
+const EXIT_INCOMPLETE: u8 = 65;
 const EXIT_INTERNAL: u8 = 70;
 const EXIT_STORAGE: u8 = 74;
 const EXIT_CONFIG: u8 = 78;
@@ -60,6 +65,13 @@ enum Command {
     Verify,
     /// Make the history anew from the events, of a central that does not run; needs its settings (--config)
     Rebuild,
+    /// Take over what the Python system before this program wrote down, into a central that does not run
+    ///
+    /// Files of the old program: data/central.db (either revision; only read), data/parking_fees.json,
+    /// data/subscriptions.json, config/p2p_config.json. Each is recognised by its contents. What is held already is not
+    /// taken again, so that the import can be repeated; what cannot be taken is listed with the reason. Settings are
+    /// taken only if there is no settings file (--config) yet. Stop the old program first.
+    Import(ImportArgs),
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
     /// Measure how fast running centrals answer
@@ -70,6 +82,13 @@ enum Command {
     /// the same again. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps
     /// before it.
     Simulate(SimulateArgs),
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// Files of the old program
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -94,7 +113,7 @@ Environment:
   PARKMESH_CLOCK  <origin_wall_ms>,<anchor_unix_ms>,<speed>: a clock for demonstrations
 
 Exit codes:
-  0 asked to stop   64 wrong call   70 internal failure   74 database or disk   78 settings";
+  0 done, or asked to stop   64 wrong call   65 not all could be imported   70 internal failure   74 database or disk   78 settings";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -115,6 +134,10 @@ fn main() -> ExitCode {
         Some(Command::Rebuild) => {
             let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
             maintain(Cli { config: Some(config), ..cli }, make_anew)
+        }
+        Some(Command::Import(ref args)) => {
+            let files = args.files.clone();
+            import(&cli, &files)
         }
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
@@ -203,6 +226,97 @@ fn make_anew(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
         println!("it was digest {}\nit is  digest {}", rebuilt.digest_before, rebuilt.digest_after);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes over files of the old program, its settings first: they say whose the others are.
+fn import(cli: &Cli, files: &[PathBuf]) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let mut all_taken = true;
+    let mut found = Vec::new();
+    for path in files {
+        match import::kind_of(path) {
+            Ok(Kind::Config(json)) => all_taken &= import_settings(cli.config.as_deref(), path, &json),
+            Ok(kind) => found.push((path, kind)),
+            Err(problem) => {
+                println!("{problem}");
+                all_taken = false;
+            }
+        }
+    }
+    let config = match settings(cli.config.as_deref()) {
+        Ok((loaded, _)) => loaded.config,
+        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
+    };
+    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
+    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    match import_files(&data_dir, &site, &found) {
+        Ok(all) if all && all_taken => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_INCOMPLETE),
+        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
+    }
+}
+
+/// Whether the old settings were taken over.
+fn import_settings(target: Option<&Path>, path: &Path, json: &serde_json::Value) -> bool {
+    let target = target.unwrap_or(Path::new(DEFAULT_CONFIG));
+    let said = |reason: &dyn std::fmt::Display| {
+        println!("{}: not taken: {reason}", path.display());
+        false
+    };
+    if target.exists() {
+        return said(&format_args!("there are settings already, in {}", target.display()));
+    }
+    let mut config = match config::read::config(json) {
+        Ok(read) => read.config,
+        Err(problems) => {
+            let reasons: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return said(&reasons.join("; "));
+        }
+    };
+    // Its peers are what it was. One that is replaced says so itself, whatever stands here.
+    config.peer_centrals.iter_mut().for_each(|peer| peer.legacy = true);
+    match file::save(target, &config) {
+        Ok(_) => {
+            let (id, peers) = (&config.this_central.id, config.peer_centrals.len());
+            println!("{}: settings of {id} with {peers} peers, saved as {}", path.display(), target.display());
+            true
+        }
+        Err(error) => said(&error),
+    }
+}
+
+/// Whether everything in the files was taken over or held already.
+fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Result<bool, ImportError> {
+    if files.is_empty() {
+        return Ok(true);
+    }
+    let epoch = getrandom::u64().unwrap_or_default();
+    let mut importer = Importer::open(data_dir, site, Clock::machine().now_ms(), Epoch(epoch))?;
+    let mut all_taken = true;
+    for (path, kind) in files {
+        let name = path.display();
+        let mut refusals = |what: &str, reason: &str| println!("{name}: {what} was not taken: {reason}");
+        let outcome = match kind {
+            Kind::Database => importer.database(path, &mut refusals, &mut progress()),
+            Kind::Tariff(fees) => importer.tariff(fees, &mut refusals),
+            Kind::Subscriptions(list) => importer.subscriptions(list, &mut refusals),
+            Kind::Config(_) => continue,
+        };
+        match outcome {
+            Ok(Outcome { taken, known, refused, events }) => {
+                println!("{name}: {taken} taken ({events} events), {known} held already, {refused} not taken");
+                all_taken &= refused == 0;
+            }
+            // One file that cannot be read does not keep the others from being taken.
+            Err(ImportError::Foreign(problem)) => {
+                println!("{problem}");
+                all_taken = false;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    importer.close()?;
+    Ok(all_taken)
 }
 
 fn simulate(args: &SimulateArgs) -> ExitCode {

@@ -66,7 +66,7 @@ fn help_is_worth_reading_and_wrong_usage_is_64() {
     };
     let (code, help) = program(&["--help"]);
     assert_eq!(code, 0);
-    for word in ["serve", "bench", "demo", "rebuild", "verify", "--config", "--data-dir"] {
+    for word in ["serve", "bench", "demo", "rebuild", "verify", "import", "--config", "--data-dir"] {
         assert!(help.contains(word), "'{word}' is not in: {help}");
     }
     assert_eq!(program(&["--version"]).0, 0);

@@ -118,6 +118,10 @@ pub enum Job {
     PutTariff(Tariff),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
+    /// Takes over a tariff that was found in a file; counts only as long as nobody has set one.
+    ImportTariff(Tariff),
+    /// As for the tariff, for each subscription by its id.
+    ImportSubscriptions(Vec<Subscription>),
     Correct(CorrectStay),
     Void(VoidStay),
     /// What a predecessor said; what is held already is not written again.

@@ -46,6 +46,28 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::SubscriptionsSet { changed })
     }
 
+    /// With the lowest clock there is, so that whatever a person has set anywhere counts against it.
+    pub(super) fn import_tariff(&mut self, tariff: Tariff) -> Result<Answer, Stop<S::Error>> {
+        let draft = self.setting_draft(SettingKind::Tariff, SITE_TARIFF, Body::Tariff(TariffUpdate { tariff }));
+        let fact = self.author(Draft { hlc: Hlc::default(), ..draft })?;
+        Ok(Answer::TariffSet { version: fact.id.to_string() })
+    }
+
+    pub(super) fn import_subscriptions(&mut self, list: Vec<Subscription>) -> Result<Answer, Stop<S::Error>> {
+        let drafts: Vec<Draft> = list
+            .into_iter()
+            .map(|subscription| {
+                let id = subscription.id.clone();
+                let body = SubscriptionUpdate { id: id.clone(), subscription: Some(subscription) };
+                let draft = self.setting_draft(SettingKind::Subscription, &id, Body::Subscription(body));
+                Draft { hlc: Hlc::default(), ..draft }
+            })
+            .collect();
+        let changed = drafts.len();
+        self.author_all(drafts)?;
+        Ok(Answer::SubscriptionsSet { changed })
+    }
+
     fn setting_draft(&self, kind: SettingKind, id: &str, body: Body) -> Draft {
         Draft {
             hlc: Hlc::next(self.now.wall_ms, self.settings().clock_of(kind, id)),

@@ -90,6 +90,12 @@ impl Settings {
         self.subscriptions.get(id).and_then(|held| held.value.as_ref())
     }
 
+    /// Whether anything was ever said of this id, a removal included.
+    #[must_use]
+    pub fn is_known_subscription(&self, id: &str) -> bool {
+        self.subscriptions.contains_key(id)
+    }
+
     /// The id of a subscription that makes a stay of this plate free on `day` (`YYYY-MM-DD`).
     #[must_use]
     pub fn active_subscription(&self, plate: &PlateId, day: &str) -> Option<&str> {

@@ -102,6 +102,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
             Job::PutTariff(tariff) => self.put_tariff(tariff),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
+            Job::ImportTariff(tariff) => self.import_tariff(tariff),
+            Job::ImportSubscriptions(list) => self.import_subscriptions(list),
             Job::Correct(request) => self.correct(&request),
             Job::Void(request) => self.void(&request),
             Job::Hear(told) => self.hear(&told),

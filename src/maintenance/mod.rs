@@ -1,8 +1,9 @@
-//! `parkmesh verify` and `parkmesh rebuild`: work on the database of a central that does not run.
+//! `parkmesh verify`, `parkmesh rebuild` and `parkmesh import`: work on the database of a central that does not run.
 //!
-//! Both replay the events in the order of their clocks, log by log merged, so that nearly every fact is the newest of its
+//! The first two replay the events in the order of their clocks, log by log merged, so that nearly every fact is the newest of its
 //! plate and takes one step.
 
+pub mod import;
 mod merged;
 pub mod rebuild;
 pub mod verify;

@@ -1,0 +1,385 @@
+//! `parkmesh import` as an installer uses it: old databases of both revisions, whole and broken ones, and the old settings
+//! files; twice, on several centrals, and into a mesh.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Central, DEADLINE, Mesh};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+const EXIT_INCOMPLETE: i32 = 65;
+const EXIT_STORAGE: i32 = 74;
+
+/// The table as the first revision made it, before and after the migration that somebody had to run by hand.
+const V1: &str = "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, plate_id TEXT NOT NULL, plate_view TEXT NOT NULL, \
+    entry_time TEXT NOT NULL, entry_camera_id INTEGER, entry_camera_name TEXT, entry_confidence REAL, entry_source TEXT, \
+    exit_time TEXT, exit_camera_id INTEGER, exit_camera_name TEXT, exit_confidence REAL, exit_source TEXT, duration TEXT, \
+    fee INTEGER DEFAULT 0, status TEXT NOT NULL, created_at TEXT DEFAULT CURRENT_TIMESTAMP, \
+    updated_at TEXT DEFAULT CURRENT_TIMESTAMP);";
+const V1_MIGRATION: &str = "ALTER TABLE history ADD COLUMN event_id TEXT; ALTER TABLE history ADD COLUMN source_central TEXT; \
+    ALTER TABLE history ADD COLUMN edge_id TEXT; ALTER TABLE history ADD COLUMN sync_status TEXT DEFAULT 'LOCAL';";
+const V2_MORE: &str = "ALTER TABLE history ADD COLUMN last_location TEXT; ALTER TABLE history ADD COLUMN last_location_time TEXT; \
+    ALTER TABLE history ADD COLUMN is_anomaly INTEGER DEFAULT 0; \
+    CREATE TABLE parking_lots (id INTEGER PRIMARY KEY, location_name TEXT UNIQUE, capacity INTEGER);";
+
+fn old_database(path: &Path, tables: &[&str], rows: &str) -> PathBuf {
+    let database = Connection::open(path).unwrap();
+    tables.iter().for_each(|sql| database.execute_batch(sql).unwrap());
+    database.execute_batch(rows).unwrap();
+    path.to_owned()
+}
+
+/// A car inside, one that left, one heard from another central that left here, and one that left there.
+const MIGRATED_ROWS: &str = "INSERT INTO history(plate_id, plate_view, entry_time, entry_camera_name, entry_source, exit_time, \
+      exit_camera_name, exit_source, duration, fee, status, event_id, source_central, edge_id, sync_status) VALUES \
+    ('29A10000', '29A-100.00', '2025-12-01 07:30:05', 'central-1/edge-1', 'edge_manual', NULL, NULL, NULL, NULL, 0, 'IN', \
+      'central-1_1764549005123_29A10000', 'central-1', 'edge-1', 'SYNCED'), \
+    ('29A20000', '29A-200.00', '2025-12-01 08:00:00', 'central-1/edge-1', 'edge_manual', '2025-12-01 09:31:00', \
+      'central-1/edge-8', 'edge_manual', '1 giờ 30 phút', 50000, 'OUT', 'central-1_1764550800456_29A20000', 'central-1', 'edge-1', 'SYNCED'), \
+    ('30E30000', '30E-300.00', '2025-12-01 08:10:00', 'central-2/edge-3', 'p2p_sync', '2025-12-01 08:20:00', \
+      'central-1/edge-8', 'edge_manual', '0 giờ 10 phút', 0, 'OUT', 'central-2_1764551400000_30E30000', 'central-2', 'edge-3', 'SYNCED'), \
+    ('30E40000', '30E-400.00', '2025-12-01 08:15:00', 'central-2/edge-3', 'p2p_sync', '2025-12-01 10:15:00', \
+      'central-2/edge-4', 'p2p_sync', '2 giờ 0 phút', 50000, 'OUT', 'central-2_1764551700000_30E40000', 'central-2', 'edge-3', 'SYNCED');";
+
+struct Import {
+    code: i32,
+    said: String,
+}
+
+fn import(central: &Central, files: &[&Path]) -> Import {
+    let mut command = central.subcommand("import");
+    let output = command.args(files).output().unwrap();
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    assert!(!said.contains("panicked"), "{said}");
+    Import { code: output.status.code().expect("an exit code"), said }
+}
+
+fn central(id: &str) -> Central {
+    let central = Central::new(id);
+    central.write_config();
+    central
+}
+
+fn verify(central: &Central) {
+    let output = central.subcommand("verify").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_history_of_the_first_revision_is_taken_over_and_twice_is_once() {
+    let mut central = central("central-1");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    let before = fs::read(&old).unwrap();
+    let first = import(&central, &[&old]);
+    assert_eq!(first.code, 0, "{}", first.said);
+    assert!(first.said.contains("4 taken (7 events), 0 held already, 0 not taken"), "{}", first.said);
+    let again = import(&central, &[&old]);
+    assert!(again.said.contains("0 taken (0 events), 4 held already, 0 not taken"), "{}", again.said);
+    assert_eq!(fs::read(&old).unwrap(), before, "it is only read");
+    assert!(!central.directory().join("old.db-journal").exists());
+    verify(&central);
+    central.start();
+    let row = |plate: &str| central.http.rows_of(plate).remove(0);
+    let inside = row("29A10000");
+    assert_eq!((&inside["status"], &inside["entry_time"]), (&json!("IN"), &json!("2025-12-01 07:30:05")), "{inside}");
+    assert_eq!((&inside["sync_status"], &inside["edge_id"]), (&json!("LOCAL"), &json!("edge-1")));
+    assert_eq!(inside["event_id"], "central-1_1764549005123_29A10000");
+    let left = row("29A20000");
+    assert_eq!((&left["fee"], &left["exit_time"]), (&json!(50_000), &json!("2025-12-01 09:31:00")), "{left}");
+    assert_eq!((&left["exit_central"], &left["exit_edge"]), (&json!("central-1"), &json!("edge-8")));
+    let heard = row("30E40000");
+    assert_eq!((&heard["source_central"], &heard["sync_status"]), (&json!("central-2"), &json!("SYNCED")), "{heard}");
+    assert_eq!((&heard["exit_central"], &heard["exit_edge"]), (&json!("central-2"), &json!("edge-4")));
+    // It goes on: the car that was inside leaves, for what the whole stay costs.
+    let out = central
+        .http
+        .open(&json!({"edge_id": "edge-8", "plate_id": "29A10000", "direction": "EXIT", "force": true}))
+        .ok();
+    assert_eq!(out.body["event_id"], inside["event_id"]);
+}
+
+#[test]
+fn rows_without_an_id_get_the_same_one_every_time() {
+    let central = central("central-3");
+    // As the first revision was shipped, and as the second wrote what its own gates saw.
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, entry_camera_id, entry_camera_name, status) VALUES \
+        ('29A10000', '29A-100.00', '2025-12-01 07:30:05', 1, 'Cổng A', 'IN'), \
+        ('29A10000', '29A-100.00', '2025-12-01 07:30:05', 1, 'Cổng A', 'IN'), \
+        ('30E99999', '30E-999.99', '2025-12-01T07:31:00.250000', 2, NULL, 'IN');";
+    let old = old_database(&central.directory().join("old.db"), &[V1], rows);
+    let first = import(&central, &[&old]);
+    assert!(first.said.contains("3 taken (3 events)"), "{}", first.said);
+    assert!(import(&central, &[&old]).said.contains("0 taken (0 events), 3 held already"));
+    let database = Connection::open(central.database()).unwrap();
+    let mut statement =
+        database.prepare("SELECT event_id || ' ' || status || ' ' || edge_id FROM history ORDER BY event_id").unwrap();
+    let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        rows,
+        [
+            "central-3_1764549005000_29A10000 IN Cổng A",
+            "central-3_1764549005001_29A10000 SUPERSEDED Cổng A",
+            "central-3_1764549060000_30E99999 IN 2",
+        ]
+    );
+}
+
+#[test]
+fn what_has_happened_since_the_first_import_is_taken_by_the_second() {
+    let mut central = central("central-1");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION, V2_MORE], MIGRATED_ROWS);
+    import(&central, &[&old]);
+    let database = Connection::open(&old).unwrap();
+    database
+        .execute_batch(
+            "UPDATE history SET status = 'OUT', exit_time = '2025-12-01 12:00:00', exit_camera_name = 'Cổng B', fee = 125000, \
+               duration = '4 giờ 29 phút' WHERE plate_id = '29A10000'; \
+             INSERT INTO history(plate_id, plate_view, entry_time, status, event_id) \
+               VALUES ('29A50000', '29A-500.00', '2025-12-01 12:30:00', 'IN', 'central-1_1764567000000_29A50000');",
+        )
+        .unwrap();
+    drop(database);
+    let second = import(&central, &[&old]);
+    assert!(second.said.contains("2 taken (2 events), 3 held already"), "{}", second.said);
+    verify(&central);
+    central.start();
+    assert_eq!(central.http.rows_of("29A10000")[0]["fee"], 125_000);
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 1);
+}
+
+#[test]
+fn what_cannot_be_taken_is_listed_with_the_reason_and_the_rest_is_taken() {
+    let central = central("central-1");
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, exit_time, fee, status) VALUES \
+        ('29A10000', '29A-100.00', '2025-12-01 07:30:05', NULL, 0, 'IN'), \
+        ('', '', '2025-12-01 07:30:05', NULL, 0, 'IN'), \
+        ('1', '1', '2025-12-01 07:30:05', NULL, 0, 'IN'), \
+        ('30A1''/*', 'x', '2025-12-01 07:30:05', NULL, 0, 'IN'), \
+        ('29A20000', '', 'hôm qua', NULL, 0, 'IN'), \
+        ('29A30000', '', '2025-12-01 07:30:05', '2025-12-01 08:00:00', -5, 'OUT'), \
+        ('29A40000', '', '2025-12-01 07:30:05', '2025-12-01 08:00:00', 'miễn phí', 'OUT'), \
+        ('29A50000', '', '2025-12-01 07:30:05', NULL, 0, 'OUT'), \
+        ('29A60000', '', '2025-12-01 07:30:05', NULL, 0, 'LOST'), \
+        ('29A70000', '', '1950-12-01 07:30:05', NULL, 0, 'IN'), \
+        (x'00ff', 'x', '2025-12-01 07:30:05', NULL, 0, 'IN'), \
+        ('?', '29A-800.00', '2025-12-01 07:30:05', '2025-12-01 07:00:00', NULL, 'OUT');";
+    let old = old_database(&central.directory().join("old.db"), &[V1], rows);
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+    assert!(result.said.contains("2 taken (3 events), 0 held already, 10 not taken"), "{}", result.said);
+    for (row, reason) in [
+        (2, "no plate"),
+        (3, "no plate"),
+        (4, "no plate"),
+        (5, "\"hôm qua\" is no time"),
+        (6, "-5 is no fee"),
+        (7, "\"miễn phí\" is no fee"),
+        (8, "no exit time"),
+        (9, "LOST"),
+        (10, "1970"),
+        (11, "no plate"),
+    ] {
+        let line = result.said.lines().find(|line| line.contains(&format!("row {row} was not taken: ")));
+        assert!(line.is_some_and(|line| line.contains(reason)), "row {row}, {reason}: {}", result.said);
+    }
+    verify(&central);
+}
+
+#[test]
+fn a_file_that_is_none_is_said_and_the_others_are_taken() {
+    let central = central("central-1");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = central.directory().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let good = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    let foreign = old_database(&central.directory().join("wages.db"), &["CREATE TABLE wages (id INTEGER);"], "");
+    let columns =
+        old_database(&central.directory().join("half.db"), &["CREATE TABLE history (id INTEGER, plate_id TEXT);"], "");
+    let mut damaged = fs::read(&good).unwrap();
+    let length = damaged.len();
+    damaged[1_024..length].fill(0x5a);
+    for (path, words) in [
+        (file("text.txt", b"not a database"), "neither a SQLite database nor a JSON file"),
+        (file("other.json", b"{\"wages\": 5}"), "neither a SQLite database nor a JSON file"),
+        (file("empty", b""), "neither a SQLite database nor a JSON file"),
+        (central.directory().join("missing.db"), "missing.db"),
+        (central.directory().to_owned(), "this is a directory"),
+        (foreign, "no table 'history'"),
+        (columns, "no column 'plate_view'"),
+        (file("damaged.db", &damaged), "damaged.db"),
+        (file("truncated.db", b"SQLite format 3\0 and nothing more"), "truncated.db"),
+    ] {
+        let result = import(&central, &[&path, &good]);
+        assert_eq!(result.code, EXIT_INCOMPLETE, "{}: {}", path.display(), result.said);
+        assert!(result.said.contains(words), "{words}: {}", result.said);
+        assert!(result.said.contains("4 taken") || result.said.contains("4 held already"), "{}", result.said);
+    }
+    // Our own database, and one that somebody is writing to.
+    let own = central.directory().join("copy.db");
+    fs::copy(central.database(), &own).unwrap();
+    assert!(import(&central, &[&own]).said.contains("a database of ParkMesh"));
+    let writing = Connection::open(&good).unwrap();
+    writing.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let locked = import(&central, &[&good]);
+    assert!(locked.code == EXIT_INCOMPLETE && locked.said.contains("another program is writing"), "{}", locked.said);
+    assert_eq!(import(&central, &[]).code, 64);
+}
+
+#[test]
+fn a_central_that_runs_is_not_imported_into() {
+    let mut central = central("central-1");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    central.start();
+    let result = import(&central, &[&old]);
+    assert!(result.code == EXIT_STORAGE && result.said.contains("in use"), "{}", result.said);
+    central.http.enter("edge-1", "29A99999");
+}
+
+/// Every old central held what it had heard of the others; all of them are imported, and every visit is there once.
+#[test]
+fn databases_of_two_centrals_that_heard_of_each_other_are_one_history() {
+    let mut mesh = Mesh::new(2);
+    // The second has the same visits, told in its own words: rows it heard have another camera, its own have no prefix.
+    let other_rows = MIGRATED_ROWS.replace("edge_manual", "p2p_sync").replace("'0 giờ 10 phút'", "'0 giờ 10 phút '");
+    for (central, (rows, name)) in mesh.centrals.iter().zip([(MIGRATED_ROWS.to_owned(), "a.db"), (other_rows, "b.db")])
+    {
+        central.write_config();
+        let old = old_database(&central.directory().join(name), &[V1, V1_MIGRATION, V2_MORE], &rows);
+        assert_eq!(import(central, &[&old]).code, 0);
+    }
+    mesh.start_all();
+    let history = mesh.wait_equal(DEADLINE);
+    assert_eq!(history.len(), 4);
+    let collected: i64 = history.rows().map(|row| row["collected"].as_i64().unwrap()).sum();
+    assert_eq!(collected, 100_000, "no visit earns twice");
+    for row in history.rows() {
+        assert_eq!(row["anomalies"].as_array().map(Vec::len), Some(0), "{row}");
+    }
+    for central in &mut mesh.centrals {
+        central.terminate();
+        verify(central);
+    }
+}
+
+#[test]
+fn tariff_and_subscriptions_are_taken_unless_somebody_set_them() {
+    let mut mesh = Mesh::new(2);
+    let [first, second] = [0, 1].map(|number| mesh.centrals[number].directory().to_owned());
+    let write = |directory: &Path, name: &str, value: &Value| {
+        let path = directory.join(name);
+        fs::write(&path, value.to_string()).unwrap();
+        path
+    };
+    mesh.centrals.iter().for_each(Central::write_config);
+    let fees = json!({"fee_base": 0.5, "fee_per_hour": 20000, "fee_overnight": 0, "fee_daily_max": 0, "note": "cũ"});
+    let subscriber = |id: Value, plate: &str, end: &str| {
+        json!({"id": id, "plate_number": plate, "owner_name": "A", "type": "monthly", "status": "active",
+               "start_date": "2025-01-01", "end_date": end, "phone": null, "note": "", "colour": "xanh"})
+    };
+    let list = json!({"subscriptions": [subscriber(json!(1), "29A-100.00", "2030-12-31"), subscriber(json!("s-2"), "29A-200.00", "2030-12-31"),
+                      subscriber(json!("s-3"), "", "2030-12-31"), subscriber(json!("s-4"), "29A-300.00", "mai"), subscriber(json!(1), "29A-400.00", "")]});
+    let files = [write(&first, "parking_fees.json", &fees), write(&first, "subscriptions.json", &list)];
+    let result = import(&mesh.centrals[0], &[&files[0], &files[1]]);
+    assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+    assert!(result.said.contains("parking_fees.json: 1 taken"), "{}", result.said);
+    assert!(
+        result.said.contains("subscriptions.json: 2 taken") && result.said.contains("3 not taken"),
+        "{}",
+        result.said
+    );
+    assert!(result.said.contains("end_date") && result.said.contains("twice"), "{}", result.said);
+    let again = import(&mesh.centrals[0], &[&files[0], &files[1]]);
+    assert!(again.said.contains("parking_fees.json: 0 taken (0 events), 1 held already"), "{}", again.said);
+    assert!(again.said.contains("subscriptions.json: 0 taken (0 events), 2 held already"), "{}", again.said);
+
+    // At the second, whose clock is behind, a person has set both; the file of the first is imported later.
+    mesh.centrals[1].start();
+    let price = json!({"fees": {"fee_base": 1.0, "fee_per_hour": 30_000, "fee_overnight": 0, "fee_daily_max": 0}});
+    mesh.centrals[1].http.put("/api/parking/fees", &price).ok();
+    let mut changed = subscriber(json!("s-2"), "29A-200.00", "2026-06-30");
+    changed.as_object_mut().unwrap().retain(|name, _| name != "colour" && name != "phone");
+    mesh.centrals[1].http.put("/api/subscriptions", &json!({"subscriptions": [changed]})).ok();
+    mesh.start_all();
+    mesh.wait_equal(DEADLINE);
+    for central in &mesh.centrals {
+        assert_eq!(central.http.get("/api/parking/fees").ok().body["fees"]["fee_per_hour"], 30_000, "{}", central.id);
+        let held = central.http.get("/api/subscriptions").ok().body["subscriptions"].clone();
+        let end = |id: &str| held.as_array().unwrap().iter().find(|s| s["id"] == id).map(|s| s["end_date"].clone());
+        assert_eq!((end("s-2"), end("1")), (Some(json!("2026-06-30")), Some(json!("2030-12-31"))), "{held}");
+    }
+    mesh.centrals[1].terminate();
+    let refused = import(&mesh.centrals[1], &[&write(&second, "fees.json", &fees)]);
+    assert!(refused.code == EXIT_INCOMPLETE && refused.said.contains("another tariff was set"), "{}", refused.said);
+}
+
+#[test]
+fn old_settings_are_taken_if_there_are_none_and_say_whose_the_database_is() {
+    let central = Central::new("central-7");
+    let old_settings = central.directory().join("old_config.json");
+    let ip = &central.ip;
+    let settings = json!({"this_central": {"id": "central-7", "ip": ip, "p2p_port": 29_000, "api_port": 28_000},
+                          "peer_centrals": [{"id": "central-2", "ip": "192.168.1.102", "p2p_port": 9000}]});
+    fs::write(&old_settings, settings.to_string()).unwrap();
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, status) VALUES ('29A10000', '', '2025-12-01 07:30:05', 'IN');";
+    let old = old_database(&central.directory().join("old.db"), &[V1], rows);
+    let result = import(&central, &[&old, &old_settings]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    let saved: Value = serde_json::from_slice(&fs::read(central.config_file()).unwrap()).unwrap();
+    assert_eq!(
+        (&saved["this_central"]["id"], &saved["peer_centrals"][0]["legacy"]),
+        (&json!("central-7"), &json!(true))
+    );
+    let database = Connection::open(central.database()).unwrap();
+    let id: String = database.query_row("SELECT event_id FROM history", [], |row| row.get(0)).unwrap();
+    assert!(id.starts_with("central-7_"), "{id}");
+    let again = import(&central, &[&old_settings]);
+    assert!(again.code == EXIT_INCOMPLETE && again.said.contains("there are settings already"), "{}", again.said);
+    let wrong = central.directory().join("wrong.json");
+    fs::write(&wrong, r#"{"this_central": {"id": "central_2", "ip": "auto"}, "peer_centrals": []}"#).unwrap();
+    fs::remove_file(central.config_file()).unwrap();
+    let refused = import(&central, &[&wrong]);
+    assert!(refused.code != 0 && refused.said.contains("this_central.id"), "{}", refused.said);
+    assert!(!central.config_file().exists());
+}
+
+#[test]
+fn a_long_import_is_quick_and_says_how_far_it_is() {
+    const ROWS: i64 = 20_000;
+    let central = central("central-1");
+    let path = central.directory().join("old.db");
+    let mut database = Connection::open(&path).unwrap();
+    database.execute_batch(&[V1, V1_MIGRATION].concat()).unwrap();
+    let transaction = database.transaction().unwrap();
+    for number in 0..ROWS {
+        // Every car comes back some times; what is read comes in no order.
+        let plate = format!("29A{:05}", number * 7_919 % 5_000);
+        let (hour, minute) = (number % 24, number % 60);
+        let day = 1 + number / 24 / 60 % 28;
+        let entered = format!("2025-{:02}-{day:02} {hour:02}:{minute:02}:00", 1 + number % 12);
+        transaction
+            .execute(
+                "INSERT INTO history(plate_id, plate_view, entry_time, exit_time, fee, status, event_id) VALUES (?1, ?1, ?2, \
+                 datetime(?2, '+45 minutes'), 25000, 'OUT', ?3)",
+                (&plate, &entered, format!("central-1_{number}_{plate}")),
+            )
+            .unwrap();
+    }
+    transaction.commit().unwrap();
+    let result = import(&central, &[&path]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    assert!(result.said.contains(&format!("{ROWS} taken")), "{}", result.said);
+    verify(&central);
+    assert!(import(&central, &[&path]).said.contains(&format!("0 taken (0 events), {ROWS} held already")));
+}
