@@ -22,7 +22,10 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({"success": true, "status": "alive"}))
 }
 
-/// `GET /readyz`: an event could be committed now.
+/// Why it is not ready where no commit failed.
+const NO_ANSWER: &str = "the writer does not answer: the disk may be very slow, see the log";
+
+/// `GET /readyz`: an event could be committed now; else why not.
 pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     if worker.shared.is_stopping() {
         return Err(ApiError::stopping());
@@ -30,7 +33,8 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     if can_commit(&worker.shared).await {
         Ok(HttpResponse::Ok().json(json!({"success": true, "status": "ready"})))
     } else {
-        Err(ApiError::not_durable())
+        let reason = worker.shared.writer_view.failure().unwrap_or_else(|| NO_ANSWER.to_owned());
+        Err(ApiError::not_durable().with("reason", reason.into()))
     }
 }
 

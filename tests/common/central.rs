@@ -29,6 +29,8 @@ pub struct Central {
     pub config: Value,
     pub http: Http,
     environment: Vec<(String, String)>,
+    /// A program that runs this one in another world, with its arguments: `ip netns exec …`. Ends by exec.
+    runner: Vec<String>,
     directory: tempfile::TempDir,
     child: Option<Child>,
 }
@@ -58,6 +60,7 @@ impl Central {
             http: Http::new(format!("http://{ip}:{API_PORT}")),
             ip,
             environment: Vec::new(),
+            runner: Vec::new(),
             directory: tempfile::tempdir().expect("a temporary directory"),
             child: None,
         }
@@ -81,6 +84,18 @@ impl Central {
     pub fn env(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
         self.environment.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// Serves by way of another program, which executes what follows its own arguments.
+    pub fn run_by(&mut self, runner: &[&str]) {
+        self.runner = runner.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// It has this address, in place of its own loopback one.
+    pub fn at_address(&mut self, ip: &str) {
+        self.ip = ip.to_owned();
+        self.config["this_central"]["ip"] = json!(ip);
+        self.http = Http::new(format!("http://{ip}:{API_PORT}"));
     }
 
     pub fn directory(&self) -> &Path {
@@ -115,7 +130,13 @@ impl Central {
 
     /// The command that serves this central.
     pub fn command(&self) -> Command {
-        self.subcommand("serve")
+        let serve = self.subcommand("serve");
+        let Some((runner, arguments)) = self.runner.split_first() else { return serve };
+        let mut command = Command::new(runner);
+        command.args(arguments).arg(serve.get_program()).args(serve.get_args());
+        command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.directory()).stdin(Stdio::null());
+        command
     }
 
     /// A command of the program on this central's files.

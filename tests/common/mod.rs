@@ -18,6 +18,7 @@
 pub mod central;
 pub mod dashboard;
 pub mod http;
+pub mod load;
 pub mod mesh;
 pub mod net;
 pub mod stored;
