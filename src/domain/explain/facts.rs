@@ -78,7 +78,7 @@ impl Explainer<'_> {
     pub(super) fn kept(&self, kept: &StayRow, lost: &StayRow, face: &Face<'_>) -> Text {
         let (kept_gate, lost_gate) =
             (gate(&kept.source_central, &kept.edge_id), gate(&lost.source_central, &lost.edge_id));
-        let (kept_at, lost_at) = (face.time(kept.entry_ms), face.time(lost.entry_ms));
+        let (kept_at, lost_at) = face.times(kept.entry_ms, lost.entry_ms);
         let why = match kept.entry_ms.cmp(&lost.entry_ms) {
             std::cmp::Ordering::Less => Text::new("vì sớm hơn", "because it is earlier"),
             std::cmp::Ordering::Equal => {

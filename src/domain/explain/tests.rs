@@ -52,6 +52,9 @@ fn which_of_two_entries_is_kept_and_whose_clock_was_off() {
 
     let same_time = [entry("A", at(5), "S1", P), entry("B", at(5), "S2", P)];
     assert!(told(&same_time, "S2", Anomaly::DoubleEntry).0.contains("(cùng lúc, chọn theo thứ tự cố định)"));
+    let same_second = [entry("A", at(5), "S1", P), entry("B", at(5) + 41, "S2", P)];
+    let (vi, _) = told(&same_second, "S2", Anomaly::DoubleEntry);
+    assert!(vi.contains("(A) 07:30:05.000 vì sớm hơn") && vi.contains("(B) 07:30:05.041"), "{vi}");
     let later_by_its_clock = [entry("A", at(5), "S1", P).at_ms(at(60)), entry("B", at(9), "S2", P).skewed(-90_000)];
     let (vi, _) = told(&later_by_its_clock, "S2", Anomaly::DoubleEntry);
     assert!(vi.contains("vì đứng trước trong thứ tự chung") && vi.ends_with("; đồng hồ B chậm 90 giây"), "{vi}");

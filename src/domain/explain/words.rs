@@ -91,6 +91,17 @@ impl<'z> Face<'z> {
     }
 }
 
+impl Face<'_> {
+    /// Two times that are compared: with milliseconds where they would look the same.
+    pub(super) fn times(&self, a_ms: i64, b_ms: i64) -> (String, String) {
+        let (a, b) = (self.time(a_ms), self.time(b_ms));
+        if a != b || a_ms == b_ms {
+            return (a, b);
+        }
+        (format!("{a}.{:03}", a_ms.rem_euclid(1_000)), format!("{b}.{:03}", b_ms.rem_euclid(1_000)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

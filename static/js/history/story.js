@@ -1,0 +1,131 @@
+// The story of one stay, in a panel at the side: what is known, why it is so, and what a person may change.
+
+import { get } from "../lib/api.js";
+import { at, el, icon, state as stateOf } from "../lib/dom.js";
+import { duration, moment_full as momentFull, money } from "../lib/format.js";
+import { language, t } from "../lib/texts.js";
+import { amendments } from "./amend.js";
+import { kindOf, picture, vehicle } from "./words.js";
+
+/** Later than this after it happened is worth telling. */
+const LATE_MS = 5000;
+/** A clock off by less is not worth a word. */
+const MIN_SKEW_MS = 1000;
+
+let changed = () => {};
+let shown = null;
+
+/** `whenChanged` is called after a correction or a removal. */
+export function startStory(whenChanged) {
+  changed = whenChanged;
+  const dialog = at("story");
+  dialog.addEventListener("close", () => {
+    shown = null;
+    if (location.hash.startsWith("#stay=")) history.replaceState(null, "", location.pathname + location.search);
+  });
+  // Beside the panel is its backdrop.
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  const byAddress = () => {
+    const asked = decodeURIComponent(location.hash.match(/^#stay=(.+)$/)?.[1] ?? "");
+    if (asked && asked !== shown) tell(asked);
+  };
+  addEventListener("hashchange", byAddress);
+  byAddress();
+}
+
+/** Opens the panel with the story of a stay. */
+export async function tell(eventId) {
+  shown = eventId;
+  const dialog = at("story");
+  if (!dialog.open) {
+    dialog.replaceChildren(head(t("history.story"), null), el("p", { class: "status" }, t("history.loading")));
+    dialog.showModal();
+  }
+  history.replaceState(null, "", `${location.pathname}${location.search}#stay=${encodeURIComponent(eventId)}`);
+  try {
+    const story = await get(`/api/parking/history/${encodeURIComponent(eventId)}/story`);
+    if (shown === eventId) show(dialog, story);
+  } catch (error) {
+    if (shown === eventId) {
+      dialog.replaceChildren(head(t("history.story"), null), el("p", { class: "notice bad" }, error.text ?? String(error)));
+    }
+  }
+}
+
+function head(title, status) {
+  const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close") });
+  close.addEventListener("click", () => at("story").close());
+  return el(
+    "header", {},
+    el("h2", { id: "story-title", class: "plate" }, title),
+    status ? stateOf(kindOf(status), t(`common.stay_${status}`)) : null,
+    close,
+  );
+}
+
+function show(dialog, story) {
+  const { row } = story;
+  const sentence = (text) => text[language] ?? text.en;
+  const parts = [head(row?.plate_view ?? t("history.unknown_stay"), row?.status)];
+  if (row) parts.push(summary(row));
+  if (story.anomalies.length > 0) {
+    const items = story.anomalies.map((told) => el(
+      "li", { class: "notice wait" }, icon("exclamation-triangle"),
+      el("span", {}, el("strong", {}, t(`history.anomaly_${told.kind}`)), " ", sentence(told)),
+    ));
+    parts.push(el("ul", { class: "odds", "aria-label": t("history.anomalies") }, ...items));
+  }
+  parts.push(
+    el("h3", { class: "section-title" }, t("history.what_happened")),
+    el("ol", { class: "facts" }, ...story.facts.map((fact) => told(fact, sentence(fact)))),
+  );
+  if (row && row.status !== "VOID") {
+    parts.push(amendments(row, async () => {
+      changed();
+      await tell(row.event_id);
+    }));
+  }
+  dialog.replaceChildren(...parts);
+}
+
+function summary(row) {
+  const line = (name, ...value) => [el("dt", {}, t(`history.${name}`)), el("dd", {}, ...value)];
+  const alone = row.anomalies.includes("exit_without_entry");
+  const left = row.exit_ms !== null;
+  const paid = row.subscription_id ? t("history.by_subscription", { id: row.subscription_id }) : money(row.fee);
+  const lines = [];
+  if (row.camera_type) lines.push(line("type", vehicle(row.camera_type)));
+  if (!alone) lines.push(line("entry", momentFull(row.entry_ms), el("small", { class: "quiet" }, row.entry_camera_name)));
+  if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, row.exit_camera_name)));
+  if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
+  if (left) lines.push(line("fee", paid));
+  if (left && row.collected !== row.fee) lines.push(line("collected", money(row.collected)));
+  if (row.superseded_by) {
+    const other = el("button", { type: "button", class: "btn btn-link" }, row.superseded_by);
+    other.addEventListener("click", () => tell(row.superseded_by));
+    lines.push(line("superseded_by", other));
+  }
+  lines.push(line("event_id", el("code", {}, row.event_id)));
+  return el("dl", { class: "summary" }, ...lines.flat());
+}
+
+function told(fact, sentence) {
+  const [drawn, kind] = picture(fact.outcome);
+  const notes = [t("history.written_by", { central: fact.author })];
+  if (Math.abs(fact.skew_ms ?? 0) >= MIN_SKEW_MS) {
+    const key = fact.skew_ms > 0 ? "history.clock_fast" : "history.clock_slow";
+    notes.push(t(key, { by: duration(Math.abs(fact.skew_ms)) }));
+  }
+  const late = fact.known_ms - fact.time_ms;
+  if (late > LATE_MS) notes.push(t("history.known_late", { time: momentFull(fact.known_ms), age: duration(late) }));
+  return el(
+    "li", { class: kind },
+    drawn,
+    el("div", {},
+      el("p", {}, sentence),
+      el("p", { class: "quiet" }, el("time", {}, momentFull(fact.time_ms)), ` · ${notes.join(" · ")}`),
+      el("p", { class: "quiet fact-id" }, fact.fact)),
+  );
+}

@@ -1,0 +1,29 @@
+// How states and facts are shown.
+
+import { icon } from "../lib/dom.js";
+import { hasText, t } from "../lib/texts.js";
+
+/** One vehicle of a type: those we know by their name, others as the gates say. */
+export function vehicle(type) {
+  const key = `history.type_${type}`;
+  return hasText(key) ? t(key) : type;
+}
+
+/** The colour of a status. */
+export const kindOf = (status) => (status === "IN" ? "good" : status === "OUT" || status === "VOID" ? "quiet" : "wait");
+
+/** What became of a fact: its picture and its colour. */
+export function picture(outcome) {
+  switch (outcome) {
+    case "opened": return [icon("box-arrow-in-right"), "good"];
+    case "closed":
+    case "left_alone": return [icon("box-arrow-right"), outcome === "closed" ? "good" : "wait"];
+    case "confirmed": return [icon("check-circle"), "plain"];
+    case "corrected": return [icon("pencil"), "plain"];
+    case "voided":
+    case "removed": return [icon("trash"), "bad"];
+    case "repeated": return [icon("arrow-repeat"), "plain"];
+    case "waits": return [icon("clock-history"), "wait"];
+    default: return [icon("exclamation-triangle"), "wait"];
+  }
+}
