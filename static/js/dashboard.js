@@ -1,7 +1,6 @@
 // Bảng điều khiển: the lot and the mesh as they are now. Needs no hand: it can hang on a wall.
 
 import { drawMesh } from "./dashboard/mesh.js";
-import { showCourse } from "./dashboard/course.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
@@ -101,7 +100,8 @@ watch(["lot"], showLot);
 watch(["peers", "central"], showPeers);
 watch(["gates", "central"], showGates);
 watch(["events", "central"], showEvents);
-watch(["course", "central"], ({ course }) => showCourse(at("course"), course));
+// The plotting library is not waited for.
+import("./dashboard/course.js").then(({ showCourse }) => watch(["course", "central"], ({ course }) => showCourse(at("course"), course)));
 // Ages grow by themselves.
 setInterval(() => {
   if (state.number === null) return;

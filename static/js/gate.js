@@ -8,7 +8,7 @@ import { askForce } from "./gate/force.js";
 import { showMissing } from "./gate/missing.js";
 import { at, el, keyed, put } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { ago, moment, money } from "./lib/format.js";
+import { ago, moment, money, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
 import { t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
@@ -18,7 +18,8 @@ const LOOK_AGAIN_MS = 15_000;
 const REST_MS = 800;
 const RECENT = 6;
 
-/** The car at hand: `{plate, view, type, info, request, done}`; `done`: what the barrier was opened for. */
+/** The car at hand: `{plate, view, type, info, request, pressed, done}`. `pressed`: the direction of a press that is not settled;
+ * `done`: what the barrier was opened for. */
 let car = null;
 let busy = false;
 let types = [];
@@ -65,7 +66,7 @@ function take(one) {
 
 /** Asks what is known of this car. */
 async function lookUp(plate, view, type) {
-  const asked = { plate, view, type: type ?? "", info: null, request: requestId(), done: null };
+  const asked = { plate, view, type: type ?? "", info: null, request: requestId(), pressed: null, done: null };
   car = asked;
   at("plate").value = "";
   render();
@@ -87,8 +88,8 @@ async function refresh(asked) {
   render();
 }
 
-/** What the press would be: as the lane says, else by whether the car is inside. */
-const direction = () => lane() ?? (car.info?.already_inside ? "EXIT" : "ENTRY");
+/** What the press would be: what it was, if its answer was lost; else as the lane says; else by whether the car is inside. */
+const direction = () => car.pressed ?? lane() ?? (car.info?.already_inside ? "EXIT" : "ENTRY");
 
 function render() {
   at("car").hidden = car === null;
@@ -105,7 +106,7 @@ function render() {
   if (done) {
     where.className = "where good";
     put(where, t(done.action === "ENTRY" ? "gate.opened_entry" : "gate.opened_exit"));
-    facts(done.action === "EXIT" ? [[t("gate.fee"), money(done.fee), "fee"], [t("gate.duration"), done.duration]] : []);
+    facts(done.action === "EXIT" ? [[t("gate.fee"), money(done.fee), "fee"], [t("gate.duration"), stayText(done.duration)]] : []);
     if (done.repeated) put("problem", t("gate.repeated"));
     at("problem").hidden = !done.repeated;
     at("close").hidden = done.action !== "ENTRY";
@@ -120,7 +121,7 @@ function render() {
   put(where, t(info.already_inside ? "gate.inside" : "gate.not_inside"));
   const subscription = info.subscription ? [[t("gate.subscription"), info.subscription]] : [];
   facts(info.already_inside
-    ? [[t("gate.fee"), money(info.fee), "fee"], [t("gate.duration"), info.duration], [t("gate.entry_time"), info.entry_time], [t("gate.entry_from"), info.entry_from], ...subscription]
+    ? [[t("gate.fee"), money(info.fee), "fee"], [t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), siteTime(info.entry_time)], [t("gate.entry_from"), info.entry_from], ...subscription]
     : subscription);
   const button = at("open");
   button.className = `btn open ${direction() === "EXIT" ? "btn-warning" : "btn-primary"}`;
@@ -146,7 +147,8 @@ async function open(more = {}) {
   busy = true;
   const asked = car;
   render();
-  const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, direction: direction(), request_id: asked.request, ...more };
+  asked.pressed = direction();
+  const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, direction: asked.pressed, request_id: asked.request, ...more };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
@@ -174,6 +176,7 @@ async function explain(asked, error, direction) {
   }
   // What was refused is settled: the next press is another request.
   asked.request = requestId();
+  asked.pressed = null;
   if (error.body.vehicle_info) asked.info = error.body.vehicle_info;
   const force = await askForce(error, direction, asked.info);
   if (force) await open({ force: true, direction, ...force });

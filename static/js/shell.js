@@ -20,6 +20,8 @@ let version = null;
 export async function start(...parts) {
   drawIcons();
   markNavigation();
+  // What scrolls can be scrolled with the keyboard.
+  for (const part of document.querySelectorAll(".table-responsive:not([tabindex])")) part.tabIndex = 0;
   await loadTexts(...parts);
   watch(["central"], showCentral);
   watch(["central", "peers", "freshness"], showFreshness);

@@ -28,7 +28,11 @@ export function showCourse(parent, course) {
 function dataOf(course) {
   const now = centralNow();
   const times = course.entries.map((_, index) => (course.start_ms + index * course.step_ms) / 1000);
-  const until = (counts) => counts.map((count, index) => (times[index] * 1000 > now ? null : count));
+  // A step is drawn up to the next one's beginning, so the half hour that runs needs that as well.
+  const until = (counts) => counts.map((count, index) => {
+    if (times[index] * 1000 <= now) return count;
+    return index > 0 && times[index - 1] * 1000 <= now ? counts[index - 1] : null;
+  });
   return [times, until(course.entries), until(course.exits)];
 }
 

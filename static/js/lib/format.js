@@ -81,6 +81,21 @@ export function ago(ms, nowMs = Date.now()) {
   return past < 5000 ? t("common.just_now") : t("common.ago", { age: duration(past) });
 }
 
+/** A time as the server writes it, `2026-11-22 16:06:56` on the site's clock: the day only if it is another one. */
+export function siteTime(text) {
+  const [date, time] = text.split(" ");
+  const [y, m, d] = date.split("-");
+  const today = day(Date.now()).split("/").map((part) => part.padStart(2, "0")).join("/");
+  return `${d}/${m}/${y}` === today ? time.slice(0, 5) : `${d}/${m}/${y} ${time.slice(0, 5)}`;
+}
+
+/** How long a stay was, as the server writes it (`1 giờ 31 phút`), in the language of the page. */
+export function stayText(text) {
+  const [hours, minutes] = (text.match(/\d+/g) ?? []).map(Number);
+  if (!Number.isFinite(minutes)) return text;
+  return hours === 0 && minutes === 0 ? t("common.under_a_minute") : duration((hours * 60 + minutes) * 60_000);
+}
+
 /** Milliseconds of a round trip or an offset: "0,4 ms", "12 ms", "1,5 s". */
 export function milliseconds(ms) {
   if (!Number.isFinite(ms)) return "–";

@@ -1,0 +1,134 @@
+// The dashboard and the feed under it: a break, ten centrals, half a million messages, the example of the documents.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, test } from "./harness.mjs";
+
+test("a break is said at once and what happened meanwhile is there afterwards", async () => {
+  const central = await new Central("central-1").start();
+  const page = await openPage(`${central.url}/`, { expected: /ERR_CONNECTION|WebSocket/ });
+  await live(page);
+  await says(page, "#nothing", "Chưa có xe nào");
+  await central.enter("edge-1", "29A00001");
+  await says(page, "#events", "29A-000.01");
+  await central.kill();
+  await page.waitForSelector("#freshness.bad");
+  await says(page, "#notices", "Mất kết nối với central này");
+  ok(await page.evaluate(() => document.body.classList.contains("stale")), "what is old looks old");
+  await central.start();
+  await central.enter("edge-1", "29A00002");
+  await live(page);
+  await says(page, "#events", "29A-000.02");
+  await says(page, "#events", "29A-000.01");
+  ok(!(await page.evaluate(() => document.body.classList.contains("stale"))), "and is fresh again");
+  await page.done();
+});
+
+test("an interrupted line resumes by number without a snapshot", async () => {
+  const central = await new Central("central-1").start();
+  const before = () => {
+    const Real = WebSocket;
+    window.sockets = [];
+    window.messages = [];
+    window.WebSocket = class extends Real {
+      constructor(...given) {
+        super(...given);
+        window.sockets.push(this);
+        this.addEventListener("message", ({ data }) => window.messages.push(JSON.parse(data)));
+      }
+    };
+  };
+  const page = await openPage(`${central.url}/`, { before });
+  await live(page);
+  await page.evaluate(() => window.sockets.at(-1).close());
+  await central.enter("edge-1", "29A00003");
+  await says(page, "#events", "29A-000.03");
+  const kinds = await page.evaluate(() => window.messages.map((message) => message.type).filter((type) => type === "snapshot"));
+  equal(kinds.length, 1, "snapshots");
+  ok(await page.evaluate(() => window.sockets.at(-1).url.includes("after=")), "it said how far it was");
+  await page.done();
+});
+
+test("ten centrals are readable in one picture", async () => {
+  const centrals = mesh(10);
+  await Promise.all(centrals.map((central) => central.start()));
+  const page = await openPage(`${centrals[0].url}/`);
+  await says(page, "#linked", "9/9");
+  const boxes = await page.evaluate(() => [...document.querySelectorAll("#picture .central rect")].map((rect) => rect.getBoundingClientRect().toJSON()));
+  equal(boxes.length, 10);
+  for (const [index, a] of boxes.entries()) {
+    for (const b of boxes.slice(index + 1)) {
+      ok(a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top, "no two centrals overlap");
+    }
+  }
+  await centrals[9].kill();
+  await says(page, "#linked", "8/9");
+  await page.waitForSelector("#picture .central.disconnected, #picture .central.connecting");
+  await centrals[4].enter("edge-1", "51F12345");
+  await says(page, "#events", "51F-123.45");
+  await page.done();
+});
+
+test("half a million messages do not grow an open page", async () => {
+  const central = await new Central("central-1").start();
+  // A feed that sends as fast as it is acknowledged.
+  const before = () => {
+    window.WebSocket = class Flood extends EventTarget {
+      static OPEN = 1;
+      readyState = 1;
+      number = 0;
+      wanted = 0;
+      constructor() {
+        super();
+        window.flood = this;
+        setTimeout(() => this.say({ type: "snapshot", feed: "f", central: { id: "central-1", site: "", time_zone: "Asia/Ho_Chi_Minh", can_commit: true, tariff_version: "built-in" }, lot: { inside: 0, inside_by_type: [], entries: 0, exits: 0, revenue: 0 }, peers: {}, logs: {}, gates: {}, events: [] }));
+      }
+      say(message) {
+        this.number += 1;
+        this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify({ number: this.number, now_ms: Date.now(), ...message }) }));
+      }
+      send() {}
+      close() {}
+      run(count) {
+        return new Promise((resolve) => {
+          const batch = () => {
+            for (let index = 0; index < 2000 && count > 0; index += 1, count -= 1) {
+              const plate = `29A${String(this.number % 100000).padStart(5, "0")}`;
+              this.say({ type: "change", after: this.number, lot: { inside: this.number, inside_by_type: [], entries: this.number, exits: 0, revenue: 0 }, events: [{ kind: "entry", id: `log#${this.number}`, at_ms: Date.now(), central: "central-1", edge: "edge-1", plate_id: plate, plate_view: plate }], gates: { "central-1/edge-1": { central: "central-1", edge: "edge-1", last: { kind: "entry", at_ms: Date.now(), plate_id: plate } } } });
+            }
+            if (count > 0) setTimeout(batch); else resolve();
+          };
+          batch();
+        });
+      }
+    };
+  };
+  const page = await openPage(`${central.url}/`, { before });
+  await live(page);
+  const heap = async () => {
+    await page.evaluate(() => { window.gc(); window.gc(); });
+    return page.evaluate(() => performance.memory.usedJSHeapSize);
+  };
+  await page.evaluate(() => window.flood.run(20_000));
+  const first = await heap();
+  await page.evaluate(() => window.flood.run(480_000));
+  await says(page, "#inside", "500.001".slice(0, 3));
+  const last = await heap();
+  console.log(`  heap after 20,000 messages ${(first / 1e6).toFixed(1)} MB, after 500,000 ${(last / 1e6).toFixed(1)} MB`);
+  ok(last < first + 5e6, `the page grew from ${first} to ${last} bytes`);
+  ok(await page.evaluate(() => document.querySelectorAll("#events li").length <= 20), "the list is bounded");
+  await page.done();
+});
+
+test("the example client of the documents follows a central", async () => {
+  const text = readFileSync(join(root, "docs/status-feed.md"), "utf8");
+  const code = text.split("```js\n")[1].split("```")[0];
+  ok(code.split("\n").length <= 23, "it is short");
+  const central = await new Central("central-1").start();
+  const page = await openPage(`${central.url}/history`);
+  await page.evaluate(`(() => { ${code}; follow("ws://${central.ip}:28000/ws/status", (state) => { window.shown = state; }); })()`);
+  await eventually("a snapshot", () => page.evaluate(() => window.shown?.lot?.inside === 0));
+  await central.enter("edge-1", "29A12345");
+  await eventually("the entry", () => page.evaluate(() => window.shown.lot.inside === 1 && window.shown.events.at(-1).plate_id === "29A12345"));
+  await page.done();
+});

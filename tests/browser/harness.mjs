@@ -1,0 +1,195 @@
+// The harness of the browser tests: real centrals on loopback addresses of their own, a real browser, and waiting for
+// conditions with a deadline. A page that is closed must have logged no error and asked nobody but centrals of the test.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export const here = dirname(fileURLToPath(import.meta.url));
+export const root = join(here, "../..");
+const program = process.env.PARKMESH_BIN ?? join(root, "target/debug/parkmesh");
+const API_PORT = 28000;
+const P2P_PORT = 29000;
+
+/** How long anything may take that should take far less, on a busy machine with a debug build. */
+export const DEADLINE_MS = 20_000;
+
+let addresses = 0;
+/** An address of the loopback net for one central of this process. */
+function ownAddress() {
+  addresses += 1;
+  return `127.${192 + ((process.pid >> 8) % 32)}.${process.pid % 256}.${addresses}`;
+}
+
+export async function eventually(what, condition, deadlineMs = DEADLINE_MS) {
+  const start = Date.now();
+  for (;;) {
+    const found = await condition();
+    if (found) return found;
+    if (Date.now() - start > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const running = new Set();
+
+/** One central: its settings and directory, and the process while it runs. */
+export class Central {
+  constructor(id, settings = {}) {
+    this.id = id;
+    this.ip = ownAddress();
+    this.url = `http://${this.ip}:${API_PORT}`;
+    this.directory = mkdtempSync(join(tmpdir(), "parkmesh-browser-"));
+    this.settings = { this_central: { id, ip: this.ip, p2p_port: P2P_PORT, api_port: API_PORT }, peer_centrals: [], ...settings };
+  }
+
+  addPeers(...others) {
+    for (const other of others) {
+      if (other !== this) this.settings.peer_centrals.push({ id: other.id, ip: other.ip, p2p_port: P2P_PORT });
+    }
+    return this;
+  }
+
+  async start() {
+    const file = join(this.directory, "p2p_config.json");
+    if (!existsSync(file)) writeFileSync(file, JSON.stringify(this.settings));
+    const log = openSync(join(this.directory, "log.txt"), "a");
+    this.child = spawn(program, ["serve", "--config", file, "--data-dir", join(this.directory, "data")], { stdio: ["ignore", log, log], cwd: this.directory });
+    running.add(this);
+    await eventually(`${this.id} is ready`, async () => {
+      if (this.child.exitCode !== null) throw new Error(`${this.id} ended: ${this.log()}`);
+      return (await fetch(`${this.url}/readyz`).catch(() => null))?.ok;
+    });
+    return this;
+  }
+
+  log() {
+    return readFileSync(join(this.directory, "log.txt"), "utf8").split("\n").slice(-30).join("\n");
+  }
+
+  /** As a power cut would. */
+  async kill() {
+    const { child } = this;
+    running.delete(this);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  async call(method, path, body) {
+    const answer = await fetch(this.url + path, {
+      method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    return { status: answer.status, ...await answer.json() };
+  }
+
+  async enter(edge, plate, type = "car") {
+    const answer = await this.call("POST", "/api/edge/barrier/open", { edge_id: edge, plate_id: plate, camera_type: type, direction: "ENTRY" });
+    if (!answer.success) throw new Error(`${plate} at ${edge}: ${JSON.stringify(answer)}`);
+    return answer.event_id;
+  }
+
+  async leave(edge, plate) {
+    return this.call("POST", "/api/edge/barrier/open", { edge_id: edge, plate_id: plate, direction: "EXIT" });
+  }
+}
+
+/** `count` centrals that know each other, not started. */
+export function mesh(count, settings = {}) {
+  const centrals = Array.from({ length: count }, (_, index) => new Central(`central-${index + 1}`, structuredClone(settings)));
+  return centrals.map((central) => central.addPeers(...centrals));
+}
+
+export async function stopAll() {
+  for (const central of [...running]) {
+    await central.kill();
+    rmSync(central.directory, { recursive: true, force: true });
+  }
+}
+
+export const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-dev-shm-usage", "--js-flags=--expose-gc", "--enable-precise-memory-info"],
+});
+
+/**
+ * Opens a page. `expected`: console messages that belong to the test (a refusal is logged by the browser itself). `page.check()`
+ * fails on any other error and on any request that left the centrals.
+ */
+export async function openPage(url, { language = "vi", width = 1366, height = 900, scheme = "light", expected = null, before = null } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
+  await context.addInitScript((language) => localStorage.setItem("language", language), language);
+  if (before) await context.addInitScript(before);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !expected?.test(message.text())) faults.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  const look = (address) => {
+    const host = new URL(address).hostname;
+    if (!host.startsWith("127.") && !address.startsWith("data:")) faults.push(`left the centrals: ${address}`);
+  };
+  page.on("request", (request) => look(request.url()));
+  page.on("websocket", (socket) => look(socket.url()));
+  page.setDefaultTimeout(DEADLINE_MS);
+  page.check = () => {
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+  };
+  page.done = async () => {
+    page.check();
+    await context.close();
+  };
+  await page.goto(url);
+  await page.waitForSelector("html:not(.awaiting-texts)");
+  return page;
+}
+
+/** Waits until the page follows its central. */
+export const live = (page) => page.waitForSelector("#freshness.good");
+
+export const textOf = (page, selector) => page.locator(selector).first().innerText();
+
+/** Waits until the element says that. */
+export const says = (page, selector, text) =>
+  eventually(`${selector} says "${text}"`, async () => (await page.locator(selector).allInnerTexts()).join("\n").includes(text));
+
+export function equal(found, wanted, what = "") {
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) {
+    throw new Error(`${what} expected ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
+  }
+}
+
+export function ok(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+const tests = [];
+export const test = (name, run) => tests.push({ name, run });
+
+/** Runs what was declared and ends the process; the last line is as cargo's. */
+export async function runAll() {
+  const only = process.argv[2];
+  let [passed, failed] = [0, 0];
+  for (const { name, run } of tests.filter((one) => !only || one.name.includes(only))) {
+    const start = Date.now();
+    try {
+      await run();
+      passed += 1;
+      console.log(`test browser::${name.replaceAll(" ", "_")} ... ok (${Date.now() - start} ms)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`test browser::${name.replaceAll(" ", "_")} ... FAILED\n${error.stack}`);
+      for (const central of running) console.log(`--- ${central.id} ---\n${central.log()}`);
+    }
+    for (const context of browser.contexts()) await context.close();
+    await stopAll();
+  }
+  await browser.close();
+  console.log(`\ntest result: ${failed === 0 ? "ok" : "FAILED"}. ${passed} passed; ${failed} failed; 0 ignored`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}

@@ -1,0 +1,10 @@
+// The pages in a real browser against real centrals: `npm ci && node run.mjs [part of a test's name]`. Needs target/debug/parkmesh
+// (or PARKMESH_BIN) and Debian's Chromium (or CHROMIUM). Screenshots go to target/screenshots.
+
+import { runAll } from "./harness.mjs";
+
+await import("./settings.test.mjs");
+await import("./dashboard.test.mjs");
+await import("./gate.test.mjs");
+await import("./every_page.test.mjs");
+await runAll();
