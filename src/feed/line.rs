@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::event::{Body, Event};
+use crate::domain::plate;
 
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,7 +83,7 @@ impl EventLine {
                 central: exit.exit_central.clone(),
                 edge: some(&exit.exit_edge),
                 plate_id: exit.plate_id.as_ref().map(|plate| plate.as_str().to_owned()),
-                plate_view: exit.plate_view.clone(),
+                plate_view: exit.plate_view.clone().or_else(|| exit.plate_id.as_ref().map(plate::view)),
                 camera_type: exit.camera_type.clone(),
                 fee: Some(exit.fee.0),
                 duration: some(&exit.duration),

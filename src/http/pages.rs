@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -24,6 +25,8 @@ const CONTENT_POLICY: &str =
 /// Asked for each time, answered 304 until the program is a newer one.
 const ASK_EACH_TIME: &str = "no-cache";
 const KEEP: &str = "public, max-age=31536000, immutable";
+/// A debug build looks at its files again after this time.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Smaller answers are not worth compressing.
 const MIN_COMPRESSED_BYTES: usize = 1_000;
 
@@ -80,9 +83,13 @@ fn compose(name: &str) -> Option<String> {
 
 /// Names this state of all files, 16 hex digits.
 fn assets_digest() -> String {
-    static DIGEST: LazyLock<String> = LazyLock::new(digest_of_all);
-    // While developing the files are read from the disk and change.
-    if cfg!(debug_assertions) { digest_of_all() } else { DIGEST.clone() }
+    static KEPT: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*kept {
+        // While developing the files are read from the disk and change.
+        Some((at, digest)) if !cfg!(debug_assertions) || at.elapsed() < LOOK_AGAIN => digest.clone(),
+        _ => kept.insert((Instant::now(), digest_of_all())).1.clone(),
+    }
 }
 
 fn digest_of_all() -> String {
