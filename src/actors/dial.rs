@@ -138,6 +138,7 @@ async fn hand_over(to: &Recipient<FromSocket>, event: FromSocket) -> Result<(), 
 async fn write(upgraded: &mut Upgraded, command: Option<ToSocket>) -> Result<(), String> {
     let (message, last) = match command {
         Some(ToSocket::Text(text)) => (Message::Text(text.into()), None),
+        Some(ToSocket::Compressed(bytes)) => (Message::Binary(bytes.into()), None),
         Some(ToSocket::Ping(number)) => (Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())), None),
         Some(ToSocket::Close { code, reason }) => (Message::Close(Some(close_reason(code, &reason))), Some(reason)),
         None => return Err("link ended".to_owned()),
@@ -153,14 +154,15 @@ async fn read(
 ) -> Result<Option<SocketEvent>, String> {
     match frame {
         Some(Ok(Frame::Text(text))) => Ok(Some(SocketEvent::Text(text))),
+        Some(Ok(Frame::Binary(bytes))) => Ok(Some(SocketEvent::Compressed(bytes))),
         Some(Ok(Frame::Pong(payload))) => Ok(ping_number(&payload).map(SocketEvent::Pong)),
         Some(Ok(Frame::Ping(payload))) => {
             upgraded.send(Message::Pong(payload)).await.map_err(|error| error.to_string())?;
             Ok(None)
         }
         Some(Ok(Frame::Close(reason))) => Err(closed_by_peer(reason)),
-        Some(Ok(Frame::Binary(_) | Frame::Continuation(_))) => {
-            let reason = "only whole text frames are spoken here";
+        Some(Ok(Frame::Continuation(_))) => {
+            let reason = "only whole frames are spoken here";
             drop(upgraded.send(Message::Close(Some(close_reason(CloseCode::Unsupported.into(), reason)))).await);
             Err(reason.to_owned())
         }

@@ -21,6 +21,7 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
 use crate::replication::peer::status::PeerStatus;
 use crate::replication::peer::{Peer, PeerSettings};
+use crate::wire::compressed;
 use crate::wire::frame::{Heartbeat, Hello};
 
 /// While a peer stays away, a failed dial is logged the first time and then at each of these many.
@@ -107,6 +108,7 @@ impl PeerLink {
             match output {
                 PeerOutput::Dial { attempt, timeout_ms } => self.dial(attempt, timeout_ms, context),
                 PeerOutput::Send { socket, text } => self.write(socket, ToSocket::Text(text)),
+                PeerOutput::SendCompressed { socket, text } => self.write(socket, compressed(text)),
                 PeerOutput::Ping { socket, payload } => self.write(socket, ToSocket::Ping(payload)),
                 PeerOutput::Close { socket, code, reason } => {
                     debug!(event = "socket_closed", peer = self.name(), reason = reason.as_str(); "socket closed");
@@ -228,6 +230,9 @@ impl Handler<FromSocket> for PeerLink {
         let (now, held) = (self.around.clock.now(), have.borrow());
         match event {
             SocketEvent::Text(text) => self.peer.received(now, &held, number, socket::frame(&text)),
+            SocketEvent::Compressed(bytes) => {
+                self.peer.received(now, &held, number, socket::compressed_frame(&bytes));
+            }
             SocketEvent::Pong(payload) => self.peer.pong(now, &held, number, payload),
             SocketEvent::Closed(reason) => {
                 self.sockets.remove(&number);
@@ -330,4 +335,8 @@ impl Handler<InjectPanic> for PeerLink {
 pub fn log_alarm(alarm: &Alarm) {
     let text = alarm.to_string();
     error!(event = "alarm", alarm = alarm.name(), detail = text.as_str(); "the mesh needs a person's attention");
+}
+
+fn compressed(text: String) -> ToSocket {
+    compressed::compress(&text).map_or(ToSocket::Text(text), ToSocket::Compressed)
 }

@@ -7,6 +7,7 @@ use actix::{Message, Recipient};
 use actix_http::ws::CloseCode;
 
 use crate::replication::peer::output::SocketId;
+use crate::wire::compressed;
 use crate::wire::decode::FrameError;
 use crate::wire::frame::Frame;
 
@@ -21,6 +22,8 @@ pub struct FromSocket {
 #[derive(Debug)]
 pub enum SocketEvent {
     Text(bytes::Bytes),
+    /// A binary message: a compressed frame.
+    Compressed(bytes::Bytes),
     /// The 8 bytes of a ping of ours came back.
     Pong(u64),
     /// It ended, or is to be ended: nothing more comes from it.
@@ -32,6 +35,8 @@ pub enum SocketEvent {
 #[rtype(result = "()")]
 pub enum ToSocket {
     Text(String),
+    /// A compressed frame: a binary message.
+    Compressed(Vec<u8>),
     Ping(u64),
     /// Write what is queued, then a close frame, then end.
     Close {
@@ -84,6 +89,14 @@ impl Drop for Socket {
 #[must_use]
 pub fn ping_number(payload: &[u8]) -> Option<u64> {
     payload.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The frame in a binary message.
+///
+/// # Errors
+/// [`FrameError`]
+pub fn compressed_frame(bytes: &[u8]) -> Result<Frame, FrameError> {
+    frame(&compressed::decompress(bytes)?)
 }
 
 /// The frame in a text message. awc does not check that it is UTF-8.

@@ -151,8 +151,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for PeerPump {
                 context.close(None);
                 context.stop();
             }
+            Ok(Message::Binary(bytes)) if matches!(self.stage, Stage::Admitted(_)) => {
+                self.hand_over(SocketEvent::Compressed(bytes), context);
+            }
             Ok(Message::Binary(_) | Message::Continuation(_)) => {
-                let reason = "only whole text frames are spoken here";
+                let reason = "HELLO and whole frames are spoken here";
                 self.closed(reason.to_owned());
                 end(CloseCode::Unsupported, reason, context);
             }
@@ -175,6 +178,7 @@ impl Handler<ToSocket> for PeerPump {
     fn handle(&mut self, what: ToSocket, context: &mut Self::Context) {
         match what {
             ToSocket::Text(text) => context.text(text),
+            ToSocket::Compressed(bytes) => context.binary(bytes),
             ToSocket::Ping(number) => context.ping(&number.to_be_bytes()),
             ToSocket::Close { code, reason } => end(CloseCode::from(code), &reason, context),
         }

@@ -1,6 +1,7 @@
 //! The HELLO: who is at the other end, and whether we may talk.
 
 use crate::domain::ids::CentralId;
+use crate::wire::compressed;
 use crate::wire::frame::{ErrorFrame, Hello, Instance, Versions, code};
 
 /// The versions of the protocol this build speaks.
@@ -36,7 +37,7 @@ impl Identity {
     pub fn hello(&self, wall_ms: i64) -> Hello {
         Hello {
             versions: VERSIONS,
-            capabilities: Vec::new(),
+            capabilities: vec![compressed::CAPABILITY.to_owned()],
             central: self.central.clone(),
             instance: self.instance,
             wall_ms,

@@ -74,7 +74,10 @@ impl World<'_> {
                 let at_ms = self.now_ms + latency_ms;
                 self.schedule(at_ms, Event::DialArrives { central, life, peer, attempt, latency_ms });
             }
-            PeerOutput::Send { socket, text } => self.send_text(central, socket, text),
+            // Compressed or not: what arrives is the same text.
+            PeerOutput::Send { socket, text } | PeerOutput::SendCompressed { socket, text } => {
+                self.send_text(central, socket, text);
+            }
             PeerOutput::Ping { socket, payload } => self.send(central, socket, Packet::Ping(payload)),
             PeerOutput::Close { socket, reason, .. } => {
                 self.note(|| format!("c{central} closes {socket:?}: {reason}"));

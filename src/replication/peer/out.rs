@@ -30,6 +30,11 @@ impl Out {
         self.outputs.push(PeerOutput::Send { socket, text });
     }
 
+    pub(super) fn send_compressed(&mut self, socket: SocketId, text: String) {
+        self.counters.frames_sent += 1;
+        self.outputs.push(PeerOutput::SendCompressed { socket, text });
+    }
+
     pub(super) fn ping(&mut self, socket: SocketId, payload: u64) {
         self.outputs.push(PeerOutput::Ping { socket, payload });
     }

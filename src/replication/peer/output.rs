@@ -18,6 +18,8 @@ pub enum PeerOutput {
     Dial { attempt: u64, timeout_ms: u64 },
     /// Send a text frame.
     Send { socket: SocketId, text: String },
+    /// As [`PeerOutput::Send`], compressed on its way: it is long, and the peer can read that.
+    SendCompressed { socket: SocketId, text: String },
     /// Send a WebSocket ping with these 8 bytes (big-endian); answer with `pong` when they return.
     Ping { socket: SocketId, payload: u64 },
     /// Send what was queued, then a close frame, and forget the socket. No `closed` needs to follow.

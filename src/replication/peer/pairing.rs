@@ -7,6 +7,7 @@ use super::{Peer, close_code};
 use crate::replication::handshake::{HelloRefusal, is_refusal};
 use crate::replication::have::Have;
 use crate::replication::now::Now;
+use crate::wire::compressed;
 use crate::wire::frame::{Frame, Hello};
 
 impl Peer {
@@ -74,6 +75,7 @@ impl Peer {
         self.out.counters.links_up += 1;
         self.last_heard_ms = Some(now.mono_ms);
         let mut link = Link::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
+        link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
         link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
         self.link = Some(link);
         for frame in frames {

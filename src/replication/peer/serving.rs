@@ -14,6 +14,7 @@ use crate::replication::have::Have;
 use crate::replication::log::Head;
 use crate::replication::now::Now;
 use crate::replication::window::{RunSize, Window};
+use crate::wire::compressed;
 use crate::wire::frame::{Frame, Refusal, SyncRefused, SyncRequest};
 
 /// Most logs read for one link at a time.
@@ -76,6 +77,8 @@ pub(super) struct Serving {
     reads: usize,
     window: Window,
     compare_at_ms: u64,
+    /// The peer said that it can read compressed frames.
+    pub(super) reads_compressed: bool,
 }
 
 impl Serving {
@@ -90,6 +93,7 @@ impl Serving {
             reads: 0,
             window: Window::default(),
             compare_at_ms: 0,
+            reads_compressed: false,
         }
     }
 
@@ -286,7 +290,11 @@ impl Serving {
         self.window.sent(run.bytes());
         out.counters.events_sent += run.events.len() as u64;
         let text = out.encoder.encode_run(now.wall_ms, sub, committed.body());
-        out.send_text(self.socket, text);
+        if self.reads_compressed && text.len() >= compressed::MIN_BYTES {
+            out.send_compressed(self.socket, text);
+        } else {
+            out.send_text(self.socket, text);
+        }
     }
 
     fn refuse(&mut self, now: Now, held: &Have, sub: u64, log: LogId, refusal: Refusal, out: &mut Out) {

@@ -183,7 +183,7 @@ fn heartbeat(wall_ms: i64) -> Frame {
 fn frames(outputs: &[PeerOutput], to: u64) -> Vec<Frame> {
     let to = SocketId(to);
     let texts = outputs.iter().filter_map(|output| match output {
-        PeerOutput::Send { socket, text } if *socket == to => Some(text),
+        PeerOutput::Send { socket, text } | PeerOutput::SendCompressed { socket, text } if *socket == to => Some(text),
         _ => None,
     });
     texts.map(|text| Frame::parse(text).expect("a peer sends frames")).collect()

@@ -207,3 +207,25 @@ fn logs_behind_take_turns() {
     let ones = turns.iter().filter(|sub| **sub == 1).count();
     assert!((8..=12).contains(&ones), "{turns:?}");
 }
+
+#[test]
+fn long_runs_are_compressed_for_who_can_read_that() {
+    for capabilities in [vec![], vec!["zstd".to_owned(), "unheard of".to_owned()]] {
+        let can = !capabilities.is_empty();
+        let mut rig = Rig::new("c1", "c2");
+        rig.held.set(&log(A), rig.head(A, 100));
+        rig.dial(1);
+        rig.hears(1, Frame::Hello(Hello { capabilities, ..hello_of("c2", THEIRS) }));
+        rig.take();
+        let outputs = rig.request(1, A, 0);
+        let outputs = rig.read_all(outputs);
+        let compressed = |outputs: &[PeerOutput]| {
+            outputs.iter().filter(|output| matches!(output, PeerOutput::SendCompressed { .. })).count()
+        };
+        assert_eq!(compressed(&outputs) > 0, can);
+        assert_eq!(runs(&outputs).iter().map(|(_, _, events)| events).sum::<usize>(), 100);
+        rig.ack(1, A, 100);
+        let live = rig.commit(A, 101);
+        assert_eq!((runs(&live).len(), compressed(&live)), (1, 0), "a short one is not");
+    }
+}
