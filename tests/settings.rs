@@ -12,8 +12,9 @@ mod common;
 use std::fs;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use common::central::API_PORT;
+use common::central::{API_PORT, P2P_PORT};
 use common::{Central, DEADLINE, Http, eventually};
 use serde_json::{Value, json};
 
@@ -238,4 +239,45 @@ fn a_page_of_history_leads_to_the_next() {
     let all: Vec<String> =
         central.http.history("limit=-1").iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((seen.len(), seen), (7, all));
+}
+
+#[test]
+fn a_new_time_zone_says_that_the_past_stays_in_the_old_one() {
+    let central = Central::standalone("central-1");
+    let zone = |name: &str| json!({"site": {"time_zone": name}});
+    let saved = central.http.put("/api/p2p/config", &zone("Asia/Tokyo")).ok();
+    let warning = &saved.body["warnings"][0];
+    assert_eq!(
+        (&warning["field"], &warning["code"]),
+        (&json!("site.time_zone"), &json!("past_days_stay")),
+        "{}",
+        saved.text
+    );
+    for message in ["message", "message_vi"] {
+        let text = warning[message].as_str().unwrap();
+        assert!(
+            text.contains("parkmesh rebuild") && text.contains("Asia/Ho_Chi_Minh") && text.contains("Asia/Tokyo"),
+            "{text}"
+        );
+    }
+    assert!(central.log().contains("event=config_warning field=site.time_zone"), "{}", central.log());
+    let again = central.http.put("/api/p2p/config", &zone("Asia/Tokyo")).ok();
+    assert_eq!(again.body["warnings"], json!([]), "nothing changed");
+}
+
+#[test]
+fn a_peer_that_refuses_us_is_told_at_once_and_logs_it_once() {
+    let mut first = Central::new("central-1");
+    let second = Central::standalone("central-2");
+    first.add_peer("central-2", &second.ip, P2P_PORT);
+    first.start();
+    for _ in 0..4 {
+        let since = Instant::now();
+        let tested = first.http.post("/api/p2p/test-connection?peer_id=central-2", &json!({})).refused(400);
+        assert!(since.elapsed() < Duration::from_secs(3), "{:?} {}", since.elapsed(), tested.text);
+        let last = tested.body["steps"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!((&last["step"], &last["ok"]), (&json!("handshake"), &json!(false)), "{}", tested.text);
+        assert!(last["detail"].as_str().unwrap().contains("central-1"), "it says who is not known there: {last}");
+    }
+    assert_eq!(second.log().matches("event=peer_refused").count(), 1, "{}", second.log());
 }

@@ -159,6 +159,8 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
     let mut warnings = read.warnings;
     warnings.extend(foreign_ip(&new));
     let changes = diff(&old, &new);
+    let old_days = changes.time_zone.then(|| old_days_stay(&old, &new));
+    warnings.extend(old_days.clone());
     let saved = Saved { config: new.clone(), version: new.version(), changes: changes.kinds(), warnings };
     if changes.is_empty() {
         return Ok(saved);
@@ -174,6 +176,10 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
     let names: Vec<String> =
         saved.changes.iter().map(|kind| json!(kind).as_str().unwrap_or_default().to_owned()).collect();
     info!(event = "config_saved", version = saved.version.as_str(), changes = names.join(",").as_str(); "settings saved and in force");
+    if let Some(warning) = old_days {
+        let (field, reason) = (warning.field.as_str(), warning.message.as_str());
+        warn!(event = "config_warning", field = field, reason = reason; "the past stays as it was written");
+    }
     let changed = ConfigChanged { old, new, changes: Arc::new(changes) };
     for participant in &participants {
         let applied = tokio::time::timeout(PARTICIPANT_TIMEOUT, participant.changed.send(changed.clone())).await;
@@ -260,6 +266,23 @@ pub fn foreign_ip(config: &Config) -> Option<FieldProblem> {
             "is not an address of this machine",
         )
     })
+}
+
+/// Sums of days and texts of times were written in the zone of their time, and are made anew only from the events.
+fn old_days_stay(old: &Config, new: &Config) -> FieldProblem {
+    let (old, new) = (old.site.time_zone.name(), new.site.time_zone.name());
+    FieldProblem::new(
+        "site.time_zone",
+        "past_days_stay",
+        format!(
+            "từ bây giờ tính theo {new}; doanh thu từng ngày và giờ ghi trước đây vẫn theo {old} cho tới khi dừng central và chạy \
+             `parkmesh rebuild`"
+        ),
+        format!(
+            "applies from now on; the sums of earlier days and the times written before stay in {old} until this central is \
+             stopped and `parkmesh rebuild` has made them anew in {new}"
+        ),
+    )
 }
 
 impl Actor for ConfigKeeper {

@@ -16,6 +16,8 @@ use crate::replication::peer::status::{LinkState, PeerStatus};
 const CONNECT_TIMEOUT_MS: u64 = 2_000;
 /// The link gets this long to shake hands and to measure one round trip.
 const LINK_TIMEOUT: Duration = Duration::from_secs(6);
+/// A link that stays down this long after a dial was refused; between two dials of one attempt it is down for less.
+const REFUSED_AFTER: Duration = Duration::from_millis(250);
 /// How often the link is asked meanwhile.
 const ASK_PERIOD: Duration = Duration::from_millis(50);
 
@@ -99,15 +101,24 @@ async fn connect(address: std::net::SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Waits until the link's status is as wanted; else what it last complained of.
+/// Waits until the link's status is as wanted; else what it last complained of. A link that is down for a moment after it was
+/// made to dial has been refused: there is no point in waiting for its next try.
 async fn linked(link: &Handle<PeerLink>, wanted: impl Fn(&PeerStatus) -> bool) -> Result<PeerStatus, String> {
     let deadline = Instant::now() + LINK_TIMEOUT;
+    let mut down_since = None;
     loop {
         let status = link.addr().send(AskLink).await.map_err(|_| "the link was restarted meanwhile".to_owned())?;
         if wanted(&status) {
             return Ok(status);
         }
-        if Instant::now() > deadline {
+        let down_for = match status.state {
+            LinkState::Disconnected => down_since.get_or_insert_with(Instant::now).elapsed(),
+            LinkState::Connecting | LinkState::Connected => {
+                down_since = None;
+                Duration::ZERO
+            }
+        };
+        if down_for >= REFUSED_AFTER || Instant::now() > deadline {
             return Err(status.last_error.unwrap_or_else(|| "no answer to our HELLO".to_owned()));
         }
         tokio::time::sleep(ASK_PERIOD).await;

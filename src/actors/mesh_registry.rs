@@ -9,7 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
@@ -28,6 +28,7 @@ use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use crate::config::model::PeerCentral;
 use crate::domain::ids::{CentralId, LogId};
+use crate::ops::said::Said;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::{HelloRefusal, Identity};
@@ -109,12 +110,14 @@ pub struct MeshRegistry {
     context: RegistryContext,
     /// Sent something since the sync state was last noted.
     heard_from: BTreeSet<CentralId>,
+    /// Refusals and alarms that were logged; they repeat with every knock.
+    said: Said,
 }
 
 impl MeshRegistry {
     #[must_use]
     pub fn new(context: RegistryContext) -> Self {
-        Self { context, heard_from: BTreeSet::new() }
+        Self { context, heard_from: BTreeSet::new(), said: Said::default() }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
@@ -215,6 +218,12 @@ impl MeshRegistry {
         });
     }
 
+    fn raise(&mut self, alarm: &Alarm) {
+        if self.said.is_news(alarm.about().as_str(), &alarm.to_string(), Instant::now()) {
+            log_alarm(alarm);
+        }
+    }
+
     fn say(&self, linked: &[CentralId], heads: &Heads) {
         let mut digests = BTreeMap::new();
         digests.insert("history".to_owned(), heads.digest.clone());
@@ -274,6 +283,9 @@ impl Handler<Reported> for MeshRegistry {
         if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
             self.heard_from.insert(reported.peer.clone());
         }
+        if matches!(reported.report, PeerReport::LinkUp { .. }) {
+            self.said.is_over(reported.peer.as_str());
+        }
         if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
             self.context.news.send(MeshNews::Links);
         }
@@ -316,13 +328,17 @@ impl Handler<Knock> for MeshRegistry {
                 Ok(Admitted { socket: number, link: addr.recipient() })
             }
             Err(refusal) => {
+                drop(links);
                 let (central, reason) = (knock.hello.central.to_string(), refusal.to_string());
-                warn!(
-                    event = "peer_refused", peer = central.as_str(), remote = knock.remote.as_str(), reason = reason.as_str();
-                    "refused a socket"
-                );
+                let host = knock.remote.rsplit_once(':').map_or(knock.remote.as_str(), |(host, _)| host);
+                if self.said.is_news(&central, &format!("{host} {reason}"), Instant::now()) {
+                    warn!(
+                        event = "peer_refused", peer = central.as_str(), remote = knock.remote.as_str(), reason = reason.as_str();
+                        "refused a socket"
+                    );
+                }
                 if let HelloRefusal::DuplicateCentralId(central) = &refusal {
-                    log_alarm(&Alarm::DuplicateCentralId { central: central.clone() });
+                    self.raise(&Alarm::DuplicateCentralId { central: central.clone() });
                 }
                 Err(refusal)
             }
@@ -334,7 +350,7 @@ impl Handler<Raise> for MeshRegistry {
     type Result = ();
 
     fn handle(&mut self, raise: Raise, _: &mut Self::Context) {
-        log_alarm(&raise.0);
+        self.raise(&raise.0);
     }
 }
 

@@ -4,4 +4,5 @@ pub mod clock;
 pub mod disk;
 pub mod log_format;
 pub mod metrics;
+pub mod said;
 pub mod signals;

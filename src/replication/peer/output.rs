@@ -123,6 +123,18 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// The central it is about.
+    #[must_use]
+    pub fn about(&self) -> &CentralId {
+        match self {
+            Self::DuplicateCentralId { central } => central,
+            Self::Fork { peer, .. }
+            | Self::BrokenRun { peer, .. }
+            | Self::OwnLogAhead { peer, .. }
+            | Self::ReadFailed { peer, .. } => peer,
+        }
+    }
+
     /// The stable name in the log and on the page.
     #[must_use]
     pub fn name(&self) -> &'static str {
