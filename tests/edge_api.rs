@@ -303,3 +303,25 @@ fn raw(central: &Central, headers: &str, body: &str) -> String {
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
+
+#[test]
+fn a_tariff_that_is_not_saved_can_be_tried() {
+    let central = Central::standalone("central-1");
+    let preview = |fees: serde_json::Value, entry: &str, exit: &str| {
+        let body = json!({"fees": fees, "camera_type": "moto", "entry_time": entry, "exit_time": exit});
+        central.http.post("/api/parking/fees/preview", &body)
+    };
+    let known = json!({"fee_base": 0.5, "fee_per_hour": 25_000});
+    let reply = preview(known.clone(), "2026-11-22 07:00:00", "2026-11-22 09:31:00").ok();
+    assert_eq!((reply.number("fee"), reply.field("duration")), (75_000, "2 giờ 31 phút"));
+    assert_eq!(reply.number("duration_ms"), 9_060_000);
+    let own =
+        json!({"fee_base": 0.5, "fee_per_hour": 25_000, "types": {"moto": {"fee_base": 0, "fee_per_hour": 1_000}}});
+    assert_eq!(preview(own, "2026-11-22 07:00:00", "2026-11-22 09:31:00").ok().number("fee"), 3_000);
+    let wrong = preview(json!({"fee_base": 0.5, "fee_per_hour": -1}), "2026-11-22 07:00:00", "2026-11-22 08:00:00");
+    assert_eq!(wrong.refused(400).field("field"), "fees.fee_per_hour");
+    assert_eq!(preview(known.clone(), "07:00", "2026-11-22 08:00:00").refused(400).field("field"), "entry_time");
+    let before = preview(known, "2026-11-22 08:00:00", "2026-11-22 07:00:00");
+    assert_eq!(before.refused(400).field("field"), "exit_time");
+    assert_eq!(central.http.get("/api/parking/fees").ok().field("source"), "default", "nothing was saved");
+}

@@ -58,6 +58,31 @@ fn a_dashboard_gets_a_snapshot_and_then_what_happens() {
 }
 
 #[test]
+fn what_a_camera_reads_is_shown_at_its_gate_and_what_a_person_asks_is_not() {
+    let central = Central::standalone("central-1");
+    let mut dashboard = Dashboard::open(&api(&central), "");
+    dashboard.next();
+    let ask = |plate: &str, lookup: bool| {
+        let body = json!({"edge_id": "edge-1", "plate_id": plate, "camera_type": "car", "lookup": lookup});
+        central.http.post("/api/edge/detection", &body).ok();
+    };
+    ask("30G99999", true);
+    for car in 0..7 {
+        ask(&format!("29A0000{car}"), false);
+    }
+    ask("29A00005", false);
+    let seen = |message: &Value| -> Vec<String> {
+        let seen = message["gates"]["central-1/edge-1"]["seen"].as_array().cloned().unwrap_or_default();
+        seen.iter().map(|one| one["plate_id"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    // The last five, each once, the newest at the end.
+    let expected = ["29A00002", "29A00003", "29A00004", "29A00006", "29A00005"];
+    let change = dashboard.until("the plates", |message| seen(message) == expected);
+    assert_eq!(change["gates"]["central-1/edge-1"]["seen"][4]["plate_view"], "29A-000.05");
+    assert!(change.get("events").is_none(), "nothing happened yet: {change}");
+}
+
+#[test]
 fn what_happens_at_another_central_is_shown_within_a_second_and_so_is_a_link_that_goes() {
     let mesh = Mesh::start(2);
     let mut dashboard = Dashboard::open(&api(&mesh.centrals[1]), "");

@@ -9,7 +9,7 @@ import { toast } from "./lib/notices.js";
 import { problemText, t } from "./lib/texts.js";
 import { Draft } from "./settings/draft.js";
 import { addEdge, edgeInput, showEdges } from "./settings/edges.js";
-import { markProblems, pathName, show, unmark, valueOf } from "./settings/forms.js";
+import { mark, markProblems, pathName, show, unmark, valueOf } from "./settings/forms.js";
 import { addPeer, peerInput, showPeers } from "./settings/peers.js";
 import { startSubscriptions } from "./settings/subscriptions.js";
 import { startTariff, tariffIsDirty } from "./settings/tariff.js";
@@ -173,6 +173,8 @@ function showLogs({ logs }) {
 }
 
 function bind() {
+  // What is being corrected is no longer wrong until the server says so again.
+  at("main").addEventListener("input", ({ target }) => { if (target.classList.contains("is-invalid")) mark(target, null); });
   for (const input of document.querySelectorAll("[data-path]")) {
     input.addEventListener("input", () => {
       const [object, field] = input.dataset.path.split(".");

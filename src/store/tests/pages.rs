@@ -200,3 +200,51 @@ fn sums_of_a_day_add_up_gate_by_gate() {
     assert_eq!(stats.gates.len(), 2);
     assert_eq!(disk.reader().stats("2025-01-01").unwrap().revenue, 0);
 }
+
+#[test]
+fn the_course_of_a_day_counts_each_entry_and_exit_in_its_step() {
+    let mut disk = Disk::new();
+    let (day_ms, hour_ms) = (86_400_000, 3_600_000);
+    disk.write(|writer| {
+        let mut add = |plate: &str, entry_ms: i64, exit_ms: Option<i64>, status: Option<StayStatus>| {
+            let row = car(plate, entry_ms);
+            let mut row = exit_ms.map_or(row.clone(), |exit_ms| left(row, exit_ms));
+            if let Some(status) = status {
+                row.status = status;
+            }
+            writer.insert_stay(&row, true, 1).unwrap();
+        };
+        let start = 10 * day_ms;
+        // The last ms of the day before, the first of the day, the first of the day after.
+        add("29A00001", start - 1, Some(start), None);
+        add("29A00002", start, Some(start + day_ms), None);
+        add("29A00003", start + day_ms, None, None);
+        add("29A00004", start + hour_ms - 1, Some(start + hour_ms), None);
+        add("29A00005", start + hour_ms, None, Some(StayStatus::Void));
+        // Came in four days before: in the sums of the day, not in its course.
+        add("29A00006", start - 4 * day_ms, Some(start + hour_ms), None);
+    });
+    let course = disk.reader().day_course(10 * day_ms, 11 * day_ms, hour_ms).unwrap();
+    assert_eq!((course.start_ms, course.step_ms, course.entries.len()), (10 * day_ms, hour_ms, 24));
+    assert_eq!((course.entries[..3].to_vec(), course.entries.iter().sum::<i64>()), (vec![2, 0, 0], 2));
+    assert_eq!((course.exits[..3].to_vec(), course.exits.iter().sum::<i64>()), (vec![1, 1, 0], 2));
+    assert!(course.revenue[0] > 0 && course.revenue[1] > 0 && course.revenue[2..].iter().all(|vnd| *vnd == 0));
+    // A day with an hour more has one step more.
+    assert_eq!(disk.reader().day_course(0, 25 * hour_ms, hour_ms).unwrap().entries.len(), 25);
+}
+
+#[test]
+fn the_cars_inside_are_counted_by_type() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        for (n, kind) in ["moto", "car", "moto", ""].into_iter().enumerate() {
+            let mut row = car(&format!("29A0000{n}"), 1_000);
+            row.camera_type = kind.to_owned();
+            writer.insert_stay(&row, true, 1).unwrap();
+        }
+        writer.insert_stay(&left(car("29A00009", 1_000), 2_000), true, 1).unwrap();
+    });
+    let counts = disk.reader().inside_by_type().unwrap();
+    let counts: Vec<_> = counts.iter().map(|count| (count.camera_type.as_str(), count.cars)).collect();
+    assert_eq!(counts, [("moto", 2), ("", 1), ("car", 1)]);
+}

@@ -3,14 +3,14 @@
 import { at, el, icon, keyed, put } from "./dom.js";
 import { t } from "./texts.js";
 
-/** A message stays at least this long, longer with its length, and as long as it is pointed at. */
-const SHORTEST_MS = 4000;
+/** A message stays at least this long, longer with its length, and as long as it is pointed at. What matters stands in the page too. */
+const SHORTEST_MS = { good: 4000, wait: 8000, bad: 15_000 };
 const READING_MS_PER_CHARACTER = 60;
 const MOST = 4;
 
 const ICONS = { good: () => icon("check-circle"), bad: () => icon("x-octagon"), wait: () => icon("info-circle") };
 
-/** A short message: `kind` is `good`, `bad` or `wait`. An error stays until it is closed. */
+/** A short message: `kind` is `good`, `bad` or `wait`. */
 export function toast(kind, text) {
   const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close") });
   const element = el("div", { class: `message ${kind}` }, ICONS[kind](), el("span", {}, text), close);
@@ -18,7 +18,7 @@ export function toast(kind, text) {
   let timer;
   const leave = () => { clearTimeout(timer); element.remove(); };
   const wait = () => {
-    if (kind !== "bad") timer = setTimeout(leave, SHORTEST_MS + text.length * READING_MS_PER_CHARACTER);
+    timer = setTimeout(leave, SHORTEST_MS[kind] + text.length * READING_MS_PER_CHARACTER);
   };
   close.addEventListener("click", leave);
   element.addEventListener("pointerenter", () => clearTimeout(timer));
