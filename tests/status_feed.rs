@@ -58,6 +58,21 @@ fn a_dashboard_gets_a_snapshot_and_then_what_happens() {
 }
 
 #[test]
+fn what_is_out_of_the_ordinary_is_shown_with_its_sentence() {
+    let central = Central::standalone("central-1");
+    let mut dashboard = Dashboard::open(&api(&central), "");
+    assert_eq!(dashboard.next()["anomalies"], json!([]));
+    let forced = json!({"edge_id": "edge-8", "plate_id": "29A12345", "direction": "EXIT", "force": true, "fee": 5_000});
+    central.http.open(&forced).ok();
+    let change = dashboard.until("the anomaly", |message| message["anomalies"][0].is_object());
+    let shown = &change["anomalies"][0];
+    assert!(shown["event_id"].as_str().unwrap().ends_with("_29A12345") && shown["at_ms"].is_i64(), "{change}");
+    let told = change["anomalies"][0]["told"].as_array().unwrap();
+    assert!(told.iter().any(|one| one["kind"] == "exit_without_entry"), "{change}");
+    assert!(told.iter().all(|one| one["vi"].is_string() && one["en"].is_string()), "{change}");
+}
+
+#[test]
 fn what_a_camera_reads_is_shown_at_its_gate_and_what_a_person_asks_is_not() {
     let central = Central::standalone("central-1");
     let mut dashboard = Dashboard::open(&api(&central), "");

@@ -206,6 +206,9 @@ impl StatusFeed {
             self.types = json!(types);
             self.types_at = now;
         }
+        if let Some(anomalies) = gathered.anomalies {
+            self.board.set("anomalies", json!(anomalies));
+        }
         if let Some(course) = gathered.course {
             self.board.set("course", json!(course));
             self.course_at = now;

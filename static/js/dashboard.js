@@ -4,7 +4,7 @@ import { drawMesh } from "./dashboard/mesh.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
-import { t, typeName } from "./lib/texts.js";
+import { language, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 /** Lines that fit on a screen. */
@@ -95,11 +95,22 @@ function lineOf(line) {
   );
 }
 
+function showAnomalies({ anomalies }) {
+  at("odd").hidden = !anomalies?.length;
+  keyed(at("anomalies"), anomalies ?? [], (stay) => stay.event_id, () => el("li"), (row, stay) => {
+    row.replaceChildren(
+      el("span", { class: "quiet" }, moment(stay.at_ms, centralNow())), el("span", { class: "plate" }, stay.plate_view),
+      el("span", { class: "detail" }, stay.told.map((one) => one[language]).join(" ")),
+    );
+  });
+}
+
 await start("dashboard");
 watch(["lot"], showLot);
 watch(["peers", "central"], showPeers);
 watch(["gates", "central"], showGates);
 watch(["events", "central"], showEvents);
+watch(["anomalies", "central"], showAnomalies);
 // The plotting library is not waited for.
 import("./dashboard/course.js").then(({ showCourse }) => watch(["course", "central"], ({ course }) => showCourse(at("course"), course)));
 // Ages grow by themselves.

@@ -9,7 +9,7 @@ use super::{FeedContext, MESH_TIMEOUT};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
 use crate::store::error::StoreError;
-use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount};
+use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount, WithAnomaly};
 
 /// The course of a day is shown in steps of half an hour.
 const COURSE_STEP_MS: i64 = 30 * 60 * 1000;
@@ -17,6 +17,9 @@ const COURSE_STEP_MS: i64 = 30 * 60 * 1000;
 const LONGEST_DAY_MS: i64 = 25 * 60 * 60 * 1000;
 /// Rows the first lines are made of.
 const FIRST_ROWS: i64 = 60;
+/// Anomalies of this long are shown, and at most so many.
+const ANOMALIES_OF_MS: i64 = 24 * 60 * 60 * 1000;
+const MAX_ANOMALIES: i64 = 5;
 
 /// What is to be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +35,7 @@ pub struct Due {
 pub struct Gathered {
     pub day: Option<DayStats>,
     pub types: Option<Vec<TypeCount>>,
+    pub anomalies: Option<Vec<Value>>,
     pub course: Option<DayCourse>,
     /// The newest entry stamped here, if it is the newest at all.
     pub newest_own_ms: Option<i64>,
@@ -67,10 +71,29 @@ fn read(reader: &mut Reader, zone: &SiteZone, now_ms: i64, due: Due) -> Result<G
     Ok(Gathered {
         day: Some(reader.stats(&zone.day(now_ms))?),
         types: due.types.then(|| reader.inside_by_type()).transpose()?,
+        anomalies: due.types.then(|| anomalies(reader, zone, now_ms)).transpose()?,
         course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,
         newest_own_ms: own.map(|row| row.entry_ms),
         mesh: None,
     })
+}
+
+/// The newest stays that are out of the ordinary, each with its sentences.
+fn anomalies(reader: &mut Reader, zone: &SiteZone, now_ms: i64) -> Result<Vec<Value>, StoreError> {
+    let query = HistoryQuery {
+        limit: MAX_ANOMALIES,
+        anomaly: Some(WithAnomaly::Any),
+        entered_since_ms: Some(now_ms.saturating_sub(ANOMALIES_OF_MS)),
+        ..HistoryQuery::default()
+    };
+    let rows = reader.history(&query)?.rows;
+    rows.iter()
+        .map(|row| {
+            let told = reader.anomalies_of(&row.event_id, zone)?;
+            let at_ms = row.exit_ms.unwrap_or(row.entry_ms);
+            Ok(json!({"event_id": row.event_id, "plate_view": row.plate_view, "at_ms": at_ms, "told": told}))
+        })
+        .collect()
 }
 
 /// The latest visits as lines, oldest first: what is shown before anything happens.

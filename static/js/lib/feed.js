@@ -10,7 +10,7 @@ const LONGEST_PAUSE_MS = 3000;
 const SILENCE_MS = 12_000;
 
 /** What the central said last; `number` is null before the first snapshot. */
-export const state = { number: null, central: null, lot: null, course: null, peers: {}, logs: {}, gates: {}, events: [] };
+export const state = { number: null, central: null, lot: null, course: null, anomalies: [], peers: {}, logs: {}, gates: {}, events: [] };
 
 /** Heard last, by this browser's clock; 0: never. */
 let heardMs = 0;
