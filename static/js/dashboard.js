@@ -89,8 +89,7 @@ function lineOf(line) {
     el("span", { class: "when" }, moment(line.at_ms, centralNow())),
     el("span", { class: `kind ${line.kind}` }, line.kind === "entry" ? icon("box-arrow-in-right") : line.kind === "exit" ? icon("box-arrow-right") : icon("pencil"), t(`common.kind_${line.kind}`)),
     el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""),
-    el("span", { class: "detail" }, where),
-    marks.length > 0 ? el("span", { class: "mark" }, marks.join(" · ")) : null,
+    marks.length > 0 ? el("span", { class: "detail unusual", title: `${where} · ${marks.join(" · ")}` }, marks.join(" · ")) : el("span", { class: "detail" }, where),
     el("span", { class: "end" }, cost),
   );
 }
@@ -100,7 +99,7 @@ function showAnomalies({ anomalies }) {
   keyed(at("anomalies"), anomalies ?? [], (stay) => stay.event_id, () => el("li"), (row, stay) => {
     row.replaceChildren(
       el("span", { class: "quiet" }, moment(stay.at_ms, centralNow())), el("span", { class: "plate" }, stay.plate_view),
-      el("span", { class: "detail" }, stay.told.map((one) => one[language]).join(" ")),
+      el("span", { class: "detail" }, stay.told.map((one) => one[language]).join(". ")),
     );
   });
 }

@@ -2,7 +2,7 @@
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { el } from "../lib/dom.js";
-import { siteZone, timeOfDay } from "../lib/format.js";
+import { number, siteZone, timeOfDay } from "../lib/format.js";
 import { centralNow } from "../lib/feed.js";
 import { t } from "../lib/texts.js";
 
@@ -62,7 +62,7 @@ function options(parent) {
     scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most * 1.1))] } },
     axes: [
       { ...axis, space: 60, values: (_, marks) => marks.map((seconds) => timeOfDay(seconds * 1000)) },
-      { ...axis, size: 38, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+      { ...axis, size: 44, values: (_, marks) => marks.map(number), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
     ],
     series: [{}, series(colour("--accent"), colour("--accent-soft")), series(colour("--wait"))],
   };

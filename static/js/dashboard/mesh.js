@@ -7,28 +7,30 @@ import { centralNow } from "../lib/feed.js";
 import { t } from "../lib/texts.js";
 
 const WIDTH = 720;
-const HEIGHT = 400;
+/** As tall as the centrals need that stand around. */
+const heightOf = (count) => (count <= 2 ? 180 : count <= 5 ? 300 : 400);
 const BOX = { width: 132, height: 44 };
 const LONGEST_NAME = 15;
 
 const short = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 
 /** Places around the middle, the first at the top. */
-function places(count) {
+function places(count, height) {
   const across = WIDTH / 2 - BOX.width / 2 - 6;
-  const up = HEIGHT / 2 - BOX.height / 2 - 6;
+  const up = height / 2 - BOX.height / 2 - 6;
   return Array.from({ length: count }, (_, index) => {
     // Two or three stand beside and below, not on one line with labels over each other.
     const angle = -Math.PI / 2 + (2 * Math.PI * (index + (count === 2 ? 0.5 : 0))) / count;
-    return { x: WIDTH / 2 + across * Math.cos(angle), y: HEIGHT / 2 + up * Math.sin(angle) };
+    return { x: WIDTH / 2 + across * Math.cos(angle), y: height / 2 + up * Math.sin(angle) };
   });
 }
 
 /** `peers`: `[[id, peer], …]` in the order they are shown. */
 export function drawMesh(parent, own, peers) {
-  const middle = { x: WIDTH / 2, y: HEIGHT / 2 };
-  const around = places(peers.length);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary(own, peers) });
+  const height = heightOf(peers.length);
+  const middle = { x: WIDTH / 2, y: height / 2 };
+  const around = places(peers.length, height);
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": summary(own, peers) });
   drawing.append(...linksOfOthers(peers, around), ...peers.map(([, peer], index) => ownLink(middle, around[index], peer)));
   peers.forEach(([id, peer], index) => drawing.append(box(around[index], id, peer.state, below(peer))));
   drawing.append(box(middle, own, "own", t("dashboard.this_central")));
