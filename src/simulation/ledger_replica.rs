@@ -51,7 +51,12 @@ impl LedgerReplica {
                 ReplicaJob::Author { log, payload } => {
                     epoch = log.epoch;
                     let number = serde_json::from_str::<Payload>(&payload).map_or(0, |payload| payload.n);
-                    asked.extend(traffic::jobs(number));
+                    let stays = &self.ledger.storage().stays;
+                    let stay = |drawn: u64| {
+                        let index = usize::try_from(drawn % (stays.len().max(1) as u64)).ok()?;
+                        stays.values().nth(index).map(|stored| stored.row.stay_id.clone())
+                    };
+                    asked.extend(traffic::jobs(number, stay));
                 }
                 ReplicaJob::Store(run) => {
                     stored.resize(asked.len(), None);

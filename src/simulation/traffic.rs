@@ -1,12 +1,12 @@
 //! What gates ask for, drawn from one number: cars that come and go, people who press twice, force and mistype, edges that
-//! ask again, settings that change.
+//! ask again, settings that change; and people who correct or remove what they see in the history.
 
 use crate::domain::direction::Direction;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::subscription::{ACTIVE, Subscription};
 use crate::domain::tariff::Tariff;
-use crate::ledger::job::{CloseBarrier, Job, OpenBarrier};
+use crate::ledger::job::{CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
 /// Few cars, so that the same one is at several gates at once.
@@ -17,8 +17,8 @@ const EDGES: u64 = 4;
 /// Requests that edges make again and again, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 40;
 
-/// What is asked at once. Without a plate nothing can be asked.
-pub(super) fn jobs(number: u64) -> Vec<Job> {
+/// What is asked at once. Without a plate nothing can be asked. `stay` gives the id of some row of the history.
+pub(super) fn jobs(number: u64, stay: impl FnOnce(u64) -> Option<String>) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
     // All of a request follows from its id, so that it is the same wherever it is asked; but some ids are used wrongly.
     let request = (dice.below(3) == 0).then(|| dice.below(REQUESTS));
@@ -26,6 +26,12 @@ pub(super) fn jobs(number: u64) -> Vec<Job> {
         dice = SplitMix64::new(request);
     }
     let Some(plate) = plate(dice.below(PLATES.len() as u64)) else { return Vec::new() };
+    if request.is_none()
+        && dice.below(12) == 0
+        && let Some(stay_id) = stay(dice.next_u64())
+    {
+        return vec![amendment(stay_id, plate, &mut dice)];
+    }
     let edge_id = format!("edge-{}", dice.below(EDGES));
     let fee = (dice.below(2) == 0).then(|| Vnd(1_000 * i64::try_from(dice.below(50)).unwrap_or(0)));
     let twice = dice.below(4) == 0;
@@ -53,6 +59,14 @@ pub(super) fn jobs(number: u64) -> Vec<Job> {
         _ => Job::PutSubscriptions(subscriptions(&mut dice)),
     };
     if twice { vec![job.clone(), job] } else { vec![job] }
+}
+
+fn amendment(stay_id: String, plate: PlateId, dice: &mut SplitMix64) -> Job {
+    let (reason, by) = ("drawn".to_owned(), None);
+    if dice.below(3) == 0 {
+        return Job::Void(VoidStay { stay_id, reason, by });
+    }
+    Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: None, reason, by })
 }
 
 fn plate(index: u64) -> Option<PlateId> {
