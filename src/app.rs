@@ -201,7 +201,9 @@ impl App {
         supervise::spawn(disk::watch(free, low, metrics));
 
         let listening = Listening::default();
-        let api = front(&around, api::role(shared.clone(), around.clone()), &listening).await?;
+        let entrance = PeerEntrance { registry: mesh.registry.clone(), encoder: frame_encoder(view.clone(), clock) };
+        let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
+        let api = front(&around, api_role, &listening).await?;
         for participant in [
             Participant { name: "db_writer", verify: None, changed: writer.recipient() },
             Participant {
@@ -212,7 +214,6 @@ impl App {
         ] {
             keeper.addr().do_send(Concerns(participant));
         }
-        let entrance = PeerEntrance { registry: mesh.registry.clone(), encoder: frame_encoder(view.clone(), clock) };
         let p2p = front(&around, p2p_server::role(entrance), &p2p_listening).await?;
         keeper.addr().do_send(Concerns(Participant {
             name: "p2p",

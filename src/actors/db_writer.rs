@@ -16,13 +16,14 @@ use std::task::{self, Poll};
 
 use actix::fut::{ActorFuture, ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient};
-use log::{error, info, warn};
+use log::{error, info};
 
 mod messages;
+mod notes;
 
 pub use self::messages::{
     AnnounceTo, AskHeads, AskSettings, Committed, Decide, DecideAll, Flush, Heads, HeardFrom, HeldSettings, Outcome,
-    Probe, SkewMeasured, StartNewEpoch,
+    Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
 
 use super::config_keeper::ConfigChanged;
@@ -64,6 +65,11 @@ pub trait Core: Send {
     /// # Errors
     /// Why it could not.
     fn record_sync(&mut self, peer: &CentralId, now_ms: i64) -> Result<(), String>;
+    /// Notes how far a predecessor was told of some logs.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn record_told(&mut self, peer: &CentralId, cursors: &[(LogId, u64)]) -> Result<(), String>;
     /// One real commit that changes nothing.
     ///
     /// # Errors
@@ -389,20 +395,6 @@ impl Handler<AskSettings> for DbWriter {
 
     fn handle(&mut self, _: AskSettings, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.core.settings())
-    }
-}
-
-impl Handler<HeardFrom> for DbWriter {
-    type Result = ();
-
-    fn handle(&mut self, heard: HeardFrom, _: &mut Self::Context) {
-        let now_ms = self.clock.now_ms();
-        for peer in &heard.0 {
-            // For people to look at only: the next time will do as well.
-            if let Err(reason) = self.core.record_sync(peer, now_ms) {
-                warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note what came from a peer");
-            }
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::socket::{FromSocket, Socket, SocketEvent, ToSocket, ping_number};
 use crate::replication::peer::output::SocketId;
+use crate::wire::legacy::MAX_LEGACY_FRAME_BYTES;
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
 /// Longest text of a close frame, in characters: 123 bytes are allowed, and one may take four.
@@ -60,21 +61,32 @@ pub type Upgraded = actix_codec::Framed<awc::BoxedSocket, ws::Codec>;
 /// # Errors
 /// [`DialError`]
 pub async fn upgrade(address: &PeerAddress, timeout_ms: u64) -> Result<Upgraded, DialError> {
+    let (socket, is_ours) = connect(address.url(), MAX_FRAME_BYTES, timeout_ms).await?;
+    if is_ours { Ok(socket) } else { Err(DialError::NotOurs) }
+}
+
+/// As [`upgrade`], of a predecessor at `path`; and whether one of ours answered there instead.
+///
+/// # Errors
+/// [`DialError`]
+pub async fn upgrade_legacy(address: &PeerAddress, path: &str, timeout_ms: u64) -> Result<(Upgraded, bool), DialError> {
+    let url = format!("{}{}", address.url(), path.trim_start_matches('/'));
+    connect(url, MAX_LEGACY_FRAME_BYTES, timeout_ms).await
+}
+
+async fn connect(url: String, max_frame_bytes: usize, timeout_ms: u64) -> Result<(Upgraded, bool), DialError> {
     let timeout = Duration::from_millis(timeout_ms);
     let client = awc::Client::builder()
         .connector(awc::Connector::new().connector(without_delay()).timeout(timeout))
         .timeout(timeout)
         .max_http_version(awc::http::Version::HTTP_11)
         .finish();
-    let request = client.ws(address.url()).protocols([SUBPROTOCOL]).max_frame_size(MAX_FRAME_BYTES);
+    let request = client.ws(url).protocols([SUBPROTOCOL]).max_frame_size(max_frame_bytes);
     let answered = tokio::time::timeout(timeout, request.connect()).await;
     let (response, socket) =
         answered.map_err(|_| DialError::TimedOut(timeout_ms))?.map_err(|error| DialError::Failed(in_words(&error)))?;
     let protocol = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
-    if protocol.is_none_or(|protocol| protocol.as_bytes() != SUBPROTOCOL.as_bytes()) {
-        return Err(DialError::NotOurs);
-    }
-    Ok(socket)
+    Ok((socket, protocol.is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes())))
 }
 
 /// What awc complains of, as an installer can use it.

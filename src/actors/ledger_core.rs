@@ -1,6 +1,6 @@
 //! The ledger over its SQLite file, as the writer drives it.
 
-use crate::domain::ids::{CentralId, Epoch};
+use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::Job;
@@ -56,6 +56,11 @@ impl Core for LedgerCore {
     fn record_sync(&mut self, peer: &CentralId, now_ms: i64) -> Result<(), String> {
         let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
         ledger.storage_mut().record_sync(peer.as_str(), now_ms).map_err(|error| error.to_string())
+    }
+
+    fn record_told(&mut self, peer: &CentralId, cursors: &[(LogId, u64)]) -> Result<(), String> {
+        let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
+        ledger.storage_mut().record_told(peer.as_str(), cursors).map_err(|error| error.to_string())
     }
 
     fn probe(&mut self) -> Result<(), String> {

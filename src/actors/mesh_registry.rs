@@ -15,10 +15,11 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use log::{info, warn};
 
-use super::admission::{Admitted, Knock, admit};
+use super::admission::{Admitted, Knock, LegacyKnock, admit};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_writer::{AnnounceTo, AskHeads, Committed, DbWriter, Heads, HeardFrom, SkewMeasured};
 use super::dial::PeerAddress;
+use super::legacy_links::LegacyLinks;
 use super::link_test;
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use super::mesh_view::{AskMesh, LeaveMesh, MeshNews, MeshStatus, TestLink, UnknownPeer};
@@ -42,6 +43,9 @@ use crate::wire::frame::Heartbeat;
 const SURVEY_PERIOD: Duration = Duration::from_secs(10);
 /// How often the peers that sent something are noted in the database.
 const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
+const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_000 };
 
 /// One peer that should be linked.
 pub struct Link {
@@ -69,6 +73,8 @@ pub struct RegistryContext {
     pub reader: RunReader,
     pub writer: Addr<DbWriter>,
     pub coordinator: Handle<SyncCoordinator>,
+    /// The links to predecessors.
+    pub legacy: LegacyLinks,
     /// Where the P2P port is bound, or why it is not.
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
     /// Only when started for tests of supervision.
@@ -135,6 +141,7 @@ impl MeshRegistry {
                 info!(event = "peer_unlinked", peer = id.as_str(); "peer is no longer linked, or linked anew");
             }
         }
+        self.context.legacy.follow(&config);
         for peer in &config.peer_centrals {
             if !links.contains_key(&peer.id) {
                 links.insert(peer.id.clone(), self.link_to(peer));
@@ -148,7 +155,11 @@ impl MeshRegistry {
         let settings = PeerSettings {
             own: self.context.identity.borrow().clone(),
             peer: peer.id.clone(),
-            dial_backoff: BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms },
+            dial_backoff: if peer.legacy {
+                LEGACY_BACKOFF
+            } else {
+                BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms }
+            },
         };
         let base = LinkContext {
             settings,
@@ -210,8 +221,11 @@ impl MeshRegistry {
                 let metrics = &registry.context.around.metrics;
                 super::mesh_survey::show(metrics, &statuses);
                 registry.context.writer.do_send(SkewMeasured(super::mesh_survey::median_offset_ms(&statuses)));
+                registry.context.legacy.settle_relays(&statuses);
                 if let Some(heads) = heads {
-                    registry.say(&super::mesh_survey::linked(&statuses), &heads);
+                    let mut linked = super::mesh_survey::linked(&statuses);
+                    linked.extend(registry.context.legacy.linked());
+                    registry.say(&linked, &heads);
                 }
                 Self::survey_later(context, SURVEY_PERIOD);
             }));
@@ -285,6 +299,7 @@ impl Handler<Reported> for MeshRegistry {
         }
         if matches!(reported.report, PeerReport::LinkUp { .. }) {
             self.said.is_over(reported.peer.as_str());
+            self.context.legacy.is_ours(&reported.peer);
         }
         if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
             self.context.news.send(MeshNews::Links);
@@ -302,10 +317,20 @@ impl Handler<ConfigChanged> for MeshRegistry {
             // Every link has to introduce itself anew.
             let links = std::mem::take(&mut *self.context.links.borrow_mut());
             links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
+            self.context.legacy.leave();
             self.context.coordinator.addr().do_send(OwnIdChanged);
         }
         self.follow_config();
         self.context.news.send(MeshNews::Links);
+    }
+}
+
+impl Handler<LegacyKnock> for MeshRegistry {
+    type Result = Result<Admitted, HelloRefusal>;
+
+    fn handle(&mut self, knock: LegacyKnock, _: &mut Self::Context) -> Self::Result {
+        let config = self.context.config.borrow().clone();
+        self.context.legacy.knock(&config, knock)
     }
 }
 
@@ -363,13 +388,16 @@ impl Handler<AskMesh> for MeshRegistry {
         let coordinator = self.context.coordinator.addr();
         let metrics = self.context.around.metrics.clone();
         let writer = self.context.writer.clone();
+        let legacy = self.context.legacy.clone();
         Box::pin(async move {
             let heads = writer.send(AskHeads).await.ok();
             let statuses = super::mesh_survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
             super::mesh_survey::show(&metrics, &statuses);
             super::mesh_survey::show_logs(&metrics, &logs);
-            super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock)
+            let mut status = super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock);
+            legacy.show(&mut status);
+            status
         })
     }
 }
@@ -390,6 +418,7 @@ impl Handler<LeaveMesh> for MeshRegistry {
     type Result = ();
 
     fn handle(&mut self, _: LeaveMesh, _: &mut Self::Context) {
+        self.context.legacy.leave();
         let links = std::mem::take(&mut *self.context.links.borrow_mut());
         links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
     }

@@ -9,6 +9,7 @@ use actix::Addr;
 use super::config_keeper::{ConfigKeeper, ConfigView};
 use super::db_reader::Readers;
 use super::db_writer::DbWriter;
+use super::legacy_links::{LegacyLinks, LegacyParts};
 use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
 use super::mesh_view::{MeshDoor, MeshNews};
@@ -60,14 +61,24 @@ pub fn start(parts: MeshParts) -> Mesh {
     };
     let coordinator =
         supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));
+    let (identity, numbers) = (Rc::new(RefCell::new(identity)), SocketNumbers::default());
+    let legacy = LegacyLinks::new(LegacyParts {
+        around: parts.around.clone(),
+        identity: identity.clone(),
+        have: have.clone(),
+        clock,
+        numbers: numbers.clone(),
+        writer: parts.writer.clone(),
+        readers: parts.readers.clone(),
+    });
     let context = RegistryContext {
         around: parts.around.clone(),
-        identity: Rc::new(RefCell::new(identity)),
+        identity,
         config: parts.config,
         keeper: parts.keeper,
         have,
         clock,
-        numbers: SocketNumbers::default(),
+        numbers,
         links,
         reports: reports.clone(),
         alarms: alarms.clone(),
@@ -75,6 +86,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         reader: run_reader(parts.readers),
         writer: parts.writer,
         coordinator: coordinator.clone(),
+        legacy,
         listening: parts.listening,
         faults: parts.faults.clone(),
     };

@@ -10,6 +10,8 @@ pub mod edge_report;
 pub mod edge_roster;
 pub mod in_flight;
 pub mod ledger_core;
+pub mod legacy_link;
+pub mod legacy_links;
 pub mod link_test;
 pub mod mesh;
 pub mod mesh_registry;

@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::routes::{self, ROUTES};
 use super::server::{Role, SHUTDOWN_TIMEOUT_S};
 use super::state::{Shared, Worker};
+use super::ws_peer::PeerEntrance;
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::supervise::{self, Surroundings};
 use crate::config::model::Config;
@@ -29,12 +30,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server of a central.
 #[must_use]
-pub fn role(shared: Arc<Shared>, around: Surroundings) -> Role {
+pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -> Role {
     Role {
         name: "api",
         field: "this_central.api_port",
         address,
-        serve: Arc::new(move |listener| serve(&shared, &around, listener)),
+        serve: Arc::new(move |listener| serve(&shared, &around, &entrance, listener)),
     }
 }
 
@@ -44,14 +45,20 @@ pub fn address(config: &Config) -> SocketAddr {
     SocketAddr::new(config.listen_ip(), config.this_central.api_port)
 }
 
-fn serve(shared: &Arc<Shared>, around: &Surroundings, listener: TcpListener) -> io::Result<Server> {
-    let (shared, around) = (shared.clone(), around.clone());
+fn serve(
+    shared: &Arc<Shared>,
+    around: &Surroundings,
+    entrance: &PeerEntrance,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let (shared, around, entrance) = (shared.clone(), around.clone(), web::Data::new(entrance.clone()));
     let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS));
     let server = HttpServer::new(move || {
         let (writer, config) = (shared.writer.clone(), shared.config.clone());
         let gateway =
             supervise::start(&around, "edge_gateway", move || EdgeGateway::new(writer.clone(), config.clone()));
         App::new()
+            .app_data(entrance.clone())
             .app_data(web::Data::new(Worker { gateway, shared: shared.clone() }))
             .app_data(
                 web::QueryConfig::default()

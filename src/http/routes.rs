@@ -4,7 +4,9 @@ use actix_web::web::{ServiceConfig, delete, post, put, resource, route, to};
 use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
-use super::{amendments, edge_programs, edges, health, history, p2p, pages, parking, stories, ws_edge, ws_status};
+use super::{
+    amendments, edge_programs, edges, health, history, p2p, pages, parking, stories, ws_edge, ws_peer, ws_status,
+};
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -25,6 +27,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/api/edge/heartbeat", "POST"),
     ("/api/edge/sync-config", "POST"),
     ("/ws/edge", "GET"),
+    ("/ws/p2p", "GET"),
     ("/api/cameras", "GET"),
     ("/api/parking/history", "GET"),
     ("/api/parking/history.csv", "GET"),
@@ -80,6 +83,7 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/edge/heartbeat" => vec![post().to(edge_programs::heartbeat)],
         "/api/edge/sync-config" => vec![post().to(edge_programs::sync_config)],
         "/ws/edge" => vec![route().guard(guard::Get()).to(ws_edge::upgrade)],
+        "/ws/p2p" => vec![route().guard(guard::Get()).to(ws_peer::upgrade)],
         "/api/cameras" => vec![get().to(edge_programs::cameras)],
         "/api/parking/history" => vec![get().to(history::history)],
         "/api/parking/history/{event_id}" => vec![put().to(amendments::correct), delete().to(amendments::void)],

@@ -4,23 +4,28 @@
 //! carried, nothing more; the bounds are the link's. A frame is handed over before the next is read, so that who sends
 //! faster than the link works is slowed by TCP.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler};
 use actix_http::ws::{CloseCode, Message, ProtocolError};
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
-use crate::actors::admission::{Admitted, Knock};
+use crate::actors::admission::{Admitted, Knock, LegacyKnock};
 use crate::actors::dial::{close_reason, closed_by_peer};
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
 use crate::actors::supervise::Handle;
+use crate::domain::time::SiteZone;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};
+use crate::wire::legacy::hear::{self, Said};
+use crate::wire::legacy::{Dialect, MAX_LEGACY_FRAME_BYTES};
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
 /// A socket that has not introduced itself after this long is closed.
@@ -43,8 +48,15 @@ pub async fn upgrade(
     entrance: web::Data<PeerEntrance>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let remote = request.peer_addr().map(|address| address.to_string()).unwrap_or_default();
-    let pump = PeerPump { entrance: entrance.get_ref().clone(), remote, stage: Stage::Silent };
-    WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(MAX_FRAME_BYTES).start()
+    let from = request.peer_addr().map(|address| address.ip());
+    // Ours offer the subprotocol; predecessors know none, and their answers are larger than any frame of ours.
+    let offers_ours = request.headers().get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|offered| {
+        offered.to_str().is_ok_and(|list| list.split(',').any(|name| name.trim() == SUBPROTOCOL))
+    });
+    let max_bytes = if offers_ours { MAX_FRAME_BYTES } else { MAX_LEGACY_FRAME_BYTES };
+    let entrance = entrance.get_ref().clone();
+    let pump = PeerPump { entrance, remote, from, may_be_legacy: !offers_ours, stage: Stage::Silent };
+    WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start()
 }
 
 enum Stage {
@@ -58,6 +70,8 @@ enum Stage {
 struct PeerPump {
     entrance: PeerEntrance,
     remote: String,
+    from: Option<IpAddr>,
+    may_be_legacy: bool,
     stage: Stage,
 }
 
@@ -68,6 +82,7 @@ impl PeerPump {
         match &self.stage {
             Stage::Silent => match socket::frame(&text) {
                 Ok(Frame::Hello(hello)) => self.knock(hello, context),
+                _ if self.may_be_legacy => self.knock_as_predecessor(text, context),
                 _ => self.refuse(&HelloRefusal::HelloExpected, context),
             },
             Stage::Admitted(_) => self.hand_over(SocketEvent::Text(text), context),
@@ -84,6 +99,29 @@ impl PeerPump {
             Ok(Ok(admitted)) => pump.stage = Stage::Admitted(admitted),
             Ok(Err(refusal)) => pump.refuse(&refusal, context),
             // The registry is being built anew; the peer tries again shortly.
+            Err(_) => end(CloseCode::Again, "try again", context),
+        }));
+    }
+
+    /// The first frame was none of ours: a documented one, or the `peer_id` of the second revision.
+    fn knock_as_predecessor(&mut self, first: bytes::Bytes, context: &mut Pumping) {
+        let read = std::str::from_utf8(&first).ok().and_then(|text| hear::read(text, &SiteZone::default()).ok());
+        let Some((Some(claimed), said)) = read else { return self.refuse(&HelloRefusal::HelloExpected, context) };
+        let (dialect, is_statement) = match said {
+            Said::PeerId(_) => (Dialect::V2, false),
+            _ => (Dialect::V1, true),
+        };
+        self.stage = Stage::Knocking;
+        let knock = LegacyKnock { claimed, dialect, remote: self.from, pump: context.address().recipient() };
+        let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
+        context.wait(answer.map(move |answer, pump, context| match answer {
+            Ok(Ok(admitted)) => {
+                pump.stage = Stage::Admitted(admitted);
+                if is_statement {
+                    pump.hand_over(SocketEvent::Text(first), context);
+                }
+            }
+            Ok(Err(refusal)) => pump.refuse(&refusal, context),
             Err(_) => end(CloseCode::Again, "try again", context),
         }));
     }

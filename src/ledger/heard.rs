@@ -47,16 +47,29 @@ impl<S: Storage> Transaction<'_, S> {
         match &event.body {
             Body::Entry(entry) => {
                 let recorded = component::fact_of(self.read()?, &stored.row.entry_fact)?;
-                let is_entry = |fact: &Fact| matches!(fact.event.body, Body::Entry(_));
-                Ok(recorded.is_some_and(|fact| is_entry(&fact) && fact.event.recorded_plate() == Some(&entry.plate_id)))
+                // The same entry, also where its plate was edited afterwards.
+                let is_it = |fact: &Fact| {
+                    let is_entry = matches!(fact.event.body, Body::Entry(_));
+                    let same_place = fact.event.source_central == event.source_central
+                        && same_second(fact.event.timestamp_ms, event.timestamp_ms);
+                    is_entry && (fact.event.recorded_plate() == Some(&entry.plate_id) || same_place)
+                };
+                Ok(recorded.is_some_and(|fact| is_it(&fact)))
             }
-            Body::Exit(exit) => Ok(stored.row.exit.as_ref().is_some_and(|held| {
-                held.fee == exit.fee && held.exit_ms.div_euclid(1_000) == event.timestamp_ms.div_euclid(1_000)
-            })),
+            Body::Exit(exit) => Ok(stored
+                .row
+                .exit
+                .as_ref()
+                .is_some_and(|held| held.fee == exit.fee && same_second(held.exit_ms, event.timestamp_ms))),
             Body::Correction(correction) => Ok(correction.plate_id.as_ref() == Some(&stored.row.plate_id)
                 && correction.plate_view.as_deref() == Some(stored.row.plate_view.as_str())),
             Body::Void(_) => Ok(stored.row.status == crate::domain::row::StayStatus::Void),
             _ => Ok(false),
         }
     }
+}
+
+/// Predecessors tell whole seconds.
+fn same_second(a_ms: i64, b_ms: i64) -> bool {
+    a_ms.div_euclid(1_000) == b_ms.div_euclid(1_000)
 }

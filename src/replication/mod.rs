@@ -17,6 +17,7 @@ pub mod continuity;
 pub mod coordinator;
 pub mod handshake;
 pub mod have;
+pub mod legacy;
 pub mod log;
 pub mod now;
 pub mod peer;

@@ -109,6 +109,14 @@ CREATE TABLE p2p_sync_state(
   updated_at          TEXT
 ) STRICT;
 
+-- How far a predecessor was told of each log: it cannot say so itself.
+CREATE TABLE legacy_cursor(
+  peer TEXT NOT NULL,
+  log  TEXT NOT NULL,
+  seq  INTEGER NOT NULL,
+  PRIMARY KEY(peer, log)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE loose_fact(
   event   INTEGER PRIMARY KEY,
   waiting INTEGER NOT NULL

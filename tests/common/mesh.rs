@@ -79,6 +79,13 @@ impl Mesh {
         &self.links[&(dialler, dialled)]
     }
 
+    /// Starts them without waiting for links: not every peer in their settings need be one of them.
+    #[track_caller]
+    pub fn start_all_but_linked(&mut self) {
+        self.centrals.iter_mut().filter(|central| !central.is_running()).for_each(Central::spawn);
+        self.centrals.iter_mut().for_each(Central::wait_ready);
+    }
+
     /// Sets the link between two centrals, whoever dialled.
     pub fn set_link(&self, a: usize, b: usize, state: LinkState) {
         self.links[&(a, b)].set(state);

@@ -21,6 +21,7 @@ pub mod http;
 pub mod load;
 pub mod mesh;
 pub mod net;
+pub mod old_central;
 pub mod stored;
 pub mod ws;
 

@@ -89,6 +89,14 @@ pub struct SkewMeasured(pub Option<i64>);
 #[rtype(result = "()")]
 pub struct HeardFrom(pub Vec<CentralId>);
 
+/// A predecessor was told of these logs up to there, and heard it.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ToldPredecessor {
+    pub peer: CentralId,
+    pub cursors: Vec<(LogId, u64)>,
+}
+
 /// Tries a real commit, now.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), String>")]

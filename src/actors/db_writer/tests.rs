@@ -51,6 +51,10 @@ impl Core for Fake {
         Ok(())
     }
 
+    fn record_told(&mut self, _: &CentralId, _: &[(LogId, u64)]) -> Result<(), String> {
+        Ok(())
+    }
+
     fn settings(&self) -> HeldSettings {
         HeldSettings::default()
     }

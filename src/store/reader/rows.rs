@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::Reader;
 use super::history::HistoryCursor;
+use crate::domain::ids::LogId;
+use crate::domain::plate::PlateId;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::read_confidence;
 
@@ -187,6 +189,31 @@ impl Reader {
             inside.push(HistoryRow::read(row)?);
         }
         Ok(inside)
+    }
+
+    /// The newest entry of a plate, Unix ms.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn newest_entry_ms(&mut self, plate: &PlateId) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT max(entry_ms) FROM history WHERE plate_id = ?1")?;
+        Ok(statement.query_row([plate.as_str()], |row| row.get(0))?)
+    }
+
+    /// How far a predecessor was told of each log.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn told(&mut self, peer: &str) -> Result<Vec<(LogId, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT log, seq FROM legacy_cursor WHERE peer = ?1")?;
+        let rows = statement.query_map([peer], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut told = Vec::new();
+        for row in rows {
+            let (log, seq) = row?;
+            let log: LogId = log.parse().map_err(|_| StoreError::Value(format!("log {log:?}")))?;
+            told.push((log, seq.cast_unsigned()));
+        }
+        Ok(told)
     }
 
     /// The sums of a site day, `YYYY-MM-DD`. A day without traffic is all zeros.

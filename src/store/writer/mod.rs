@@ -131,6 +131,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Notes how far a predecessor was told of some logs. In the open transaction if there is one, else in its own.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
+        for (log, seq) in cursors {
+            self.connection.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
+        }
+        Ok(())
+    }
+
     /// One real, synced commit that changes nothing. Not within a transaction.
     ///
     /// # Errors

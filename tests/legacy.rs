@@ -1,0 +1,254 @@
+//! Centrals of ours between predecessors of both revisions, which forget what they could not send: nothing is lost or doubled
+//! through outages of either side, and a central can be replaced while the others run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::central::{API_PORT, P2P_PORT};
+use common::old_central::OldCentral;
+use common::{Central, DEADLINE, eventually_ok};
+use serde_json::json;
+
+/// A predecessor is dialled anew after some seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A central of ours and an old one that know each other, linked.
+fn pair(v2: bool) -> (Central, OldCentral) {
+    let mut ours = Central::new("central-1");
+    let mut old = OldCentral::new("central-2", v2);
+    know(&mut ours, &old, v2);
+    ours.start();
+    old.start(&address(&ours, v2));
+    wait_linked(&ours, &old);
+    (ours, old)
+}
+
+fn know(ours: &mut Central, old: &OldCentral, v2: bool) {
+    let mut peer = json!({"id": old.id, "ip": "127.0.0.1", "legacy": true});
+    // The first revision listens on the peer port, the second on the port of its API.
+    peer[if v2 { "api_port" } else { "p2p_port" }] = json!(old.port);
+    if v2 {
+        peer["p2p_port"] = json!(1);
+    }
+    ours.config["peer_centrals"].as_array_mut().unwrap().push(peer);
+}
+
+fn address(ours: &Central, v2: bool) -> String {
+    format!("{}:{}", ours.ip, if v2 { API_PORT } else { P2P_PORT })
+}
+
+fn wait_linked(ours: &Central, old: &OldCentral) {
+    eventually_ok(PATIENCE, || {
+        let status = ours.http.p2p_status();
+        let peer =
+            status["peers"].as_array().unwrap().iter().find(|peer| peer["peer_id"] == old.id.as_str()).unwrap().clone();
+        if peer["connected"] == true { Ok(()) } else { Err(format!("not linked: {peer}")) }
+    });
+}
+
+/// Waits until both hold the same visits with the same ends.
+fn wait_same(ours: &Central, old: &OldCentral) -> usize {
+    eventually_ok(PATIENCE, || {
+        let history = ours.http.whole_history();
+        let mut held: Vec<(String, String, i64)> = history
+            .rows()
+            .filter(|row| row["status"] == "IN" || row["status"] == "OUT")
+            .map(|row| {
+                (
+                    row["event_id"].as_str().unwrap().to_owned(),
+                    row["status"].as_str().unwrap().to_owned(),
+                    row["collected"].as_i64().unwrap(),
+                )
+            })
+            .collect();
+        let mut there: Vec<_> = old.rows().into_iter().map(|row| (row.event_id, row.status, row.fee)).collect();
+        held.sort();
+        there.sort();
+        if held == there { Ok(held.len()) } else { Err(format!("ours {held:?}, theirs {there:?}")) }
+    })
+}
+
+fn car(number: usize) -> String {
+    format!("29A{number:05}")
+}
+
+fn tell_each_other(v2: bool) {
+    let (ours, old) = pair(v2);
+    ours.http.enter("edge-1", "29A10000");
+    old.enter("30E20000");
+    assert_eq!(wait_same(&ours, &old), 2);
+    let heard = ours.http.rows_of("30E20000").remove(0);
+    assert_eq!((&heard["source_central"], &heard["sync_status"]), (&json!("central-2"), &json!("SYNCED")), "{heard}");
+    // In at one, out at the other.
+    let fee = ours.http.leave("edge-2", "30E20000");
+    old.leave("29A10000", 75_000);
+    assert_eq!(wait_same(&ours, &old), 2);
+    let left = ours.http.rows_of("29A10000").remove(0);
+    assert_eq!(
+        (&left["status"], &left["exit_central"], &left["fee"]),
+        (&json!("OUT"), &json!("central-2"), &json!(75_000))
+    );
+    assert!(left["anomalies"].as_array().unwrap().is_empty(), "{left}");
+    assert_eq!(ours.http.stats()["revenue_today"], 75_000 + fee);
+    assert!(old.errors().is_empty(), "it understood everything: {:?}", old.errors());
+    assert!(!ours.log().contains("legacy_unusable"), "{}", ours.log());
+}
+
+#[test]
+fn ours_and_the_first_revision_tell_each_other_everything_once() {
+    tell_each_other(false);
+}
+
+#[test]
+fn ours_and_the_second_revision_tell_each_other_everything_once() {
+    tell_each_other(true);
+}
+
+fn outages(v2: bool) {
+    let (mut ours, mut old) = pair(v2);
+    let mut number = 0;
+    let mut traffic = |ours: Option<&Central>, old: &OldCentral| {
+        for _ in 0..6 {
+            number += 2;
+            old.enter(&car(number));
+            if number % 4 == 0 {
+                old.leave(&car(number), 5_000);
+            }
+            if let Some(ours) = ours {
+                ours.http.enter("edge-1", &car(number + 1));
+                if number % 4 == 0 {
+                    ours.http.leave("edge-2", &car(number + 1));
+                }
+            }
+        }
+    };
+    traffic(Some(&ours), &old);
+    wait_same(&ours, &old);
+    // It is away: ours goes on.
+    old.stop();
+    traffic(Some(&ours), &old);
+    old.restart();
+    wait_same(&ours, &old);
+    // Ours is killed: it goes on, and what it could not send it has forgotten.
+    ours.kill9();
+    traffic(None, &old);
+    ours.start();
+    wait_same(&ours, &old);
+    // Cars that were inside before the outage leave during it, on both sides.
+    let inside: Vec<String> = old.rows().into_iter().filter(|row| row.status == "IN").map(|row| row.plate).collect();
+    old.stop();
+    for (index, plate) in inside.iter().enumerate() {
+        if index % 2 == 0 {
+            old.leave(plate, 10_000)
+        } else {
+            {
+                let _fee = ours.http.leave("edge-2", plate);
+            }
+        }
+    }
+    old.restart();
+    wait_same(&ours, &old);
+    assert!(old.errors().is_empty(), "{:?}", old.errors());
+    ours.terminate();
+    let output = ours.subcommand("verify").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn outages_of_either_side_lose_and_double_nothing_with_the_first_revision() {
+    outages(false);
+}
+
+#[test]
+fn outages_of_either_side_lose_and_double_nothing_with_the_second_revision() {
+    outages(true);
+}
+
+/// Edits of the second revision name its own row numbers.
+#[test]
+fn an_edit_of_the_second_revision_finds_the_right_stay() {
+    let (ours, old) = pair(true);
+    let [first, second] = ["29A10000", "29A20000"].map(|plate| old.enter(plate));
+    ours.http.enter("edge-1", "30E99999");
+    wait_same(&ours, &old);
+    // It tells its row numbers when it is asked again.
+    let mut old = old;
+    old.stop();
+    old.restart();
+    wait_linked(&ours, &old);
+    eventually_ok(PATIENCE, || {
+        old.edit(&first, Some("29A10001"));
+        let row = ours.http.rows_of("29A10001");
+        if row.len() == 1 { Ok(()) } else { Err("not yet corrected".to_owned()) }
+    });
+    old.edit(&second, None);
+    eventually_ok(PATIENCE, || {
+        let status = ours.http.rows_of("29A20000")[0]["status"].clone();
+        if status == "VOID" { Ok(()) } else { Err(format!("{status}")) }
+    });
+    assert_eq!(ours.http.rows_of("30E99999")[0]["status"], "IN", "nobody else's");
+}
+
+/// The old central is stopped and one of ours is started in its place, with the same id and address.
+#[test]
+fn a_replaced_central_is_one_of_ours_from_its_first_word() {
+    let (mut ours, mut old) = pair(false);
+    ours.http.enter("edge-1", "29A10000");
+    old.enter("30E20000");
+    wait_same(&ours, &old);
+    old.stop();
+    let mut replaced = Central::new("central-2");
+    // Where the settings look for it; both ports on the address the settings have.
+    replaced.config["this_central"] =
+        json!({"id": "central-2", "ip": "127.0.0.1", "p2p_port": old.port, "api_port": old.port + 1});
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+    replaced.config["peer_centrals"] =
+        json!([{"id": "central-1", "ip": ours.ip, "p2p_port": P2P_PORT, "legacy": true}]);
+    replaced.spawn();
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+    replaced.wait_ready();
+    eventually_ok(PATIENCE, || {
+        let (a, b) = (ours.http.p2p_status(), replaced.http.p2p_status());
+        if a["digest"] == b["digest"] && a["events"] == b["events"] { Ok(()) } else { Err(format!("{a} {b}")) }
+    });
+    assert_eq!(replaced.http.rows_of("30E20000").len(), 1, "what the old one had said came back from ours");
+    let reason = ours.http.p2p_status()["peers"][0]["reason"].clone();
+    assert!(reason.is_null(), "it is no predecessor any more: {reason}");
+    replaced.http.enter("edge-1", "31F30000");
+    eventually_ok(DEADLINE, || {
+        if ours.http.rows_of("31F30000").len() == 1 { Ok(()) } else { Err("not there".to_owned()) }
+    });
+    ours.terminate();
+}
+
+/// Two of ours beside one predecessor: it hears each event, and each of ours hears it, as one fact.
+#[test]
+fn two_of_ours_make_one_fact_of_what_both_hear() {
+    let mut old = OldCentral::new("central-9", false);
+    let mut mesh = common::Mesh::new(2);
+    for central in &mut mesh.centrals {
+        know(central, &old, false);
+    }
+    mesh.start_all_but_linked();
+    // It knows the first only; the second dials it.
+    old.start(&address(&mesh.centrals[0], false));
+    mesh.centrals.iter().for_each(|central| wait_linked(central, &old));
+    for number in 0..10 {
+        old.enter(&car(number));
+        mesh.centrals[number % 2].http.enter("edge-1", &format!("30E{number:05}"));
+    }
+    wait_same(&mesh.centrals[0], &old);
+    let history = mesh.wait_equal(PATIENCE);
+    assert_eq!(history.len(), 20);
+    for row in history.rows() {
+        assert!(row["anomalies"].as_array().unwrap().is_empty(), "{row}");
+    }
+}
