@@ -1,7 +1,9 @@
 //! What the product reaches beside what the machine can do, measured in one run and shown as ratios.
 //!
 //! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--events 1000000]
-//! [--history ROWS] [--catch-up 100000]`
+//! [--history ROWS] [--catch-up 100000] [--ten]`
+//!
+//! With `--ten` only meshes of 2, 3, 5 and 10 centrals are measured, at 100 events/s each.
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
 //! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
@@ -24,6 +26,7 @@ mod hello;
 mod mesh;
 mod one;
 mod outside;
+mod sizes;
 mod table;
 #[path = "../yardstick.rs"]
 mod yardstick;
@@ -73,6 +76,11 @@ fn main() {
         catch_up: value("--catch-up", 100_000),
     };
     let mut table = Table::default();
+    if arguments.iter().any(|argument| argument == "--ten") {
+        sizes::measure(&plan, &mut table);
+        table.print();
+        return;
+    }
     let yardsticks = one::measure(&plan, &mut table);
     mesh::measure(&plan, &yardsticks, &mut table);
     table.print();

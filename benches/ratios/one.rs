@@ -174,7 +174,7 @@ fn idle_cpu(central: &Central, table: &mut Table) {
 }
 
 /// CPU time used so far, in clock ticks.
-fn cpu_ticks(pid: u32) -> u64 {
+pub fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).expect("its stat");
     // The name in brackets may contain spaces; user and system time are the 12th and 13th field after it.
     let after = stat.rsplit_once(')').expect("a name").1;

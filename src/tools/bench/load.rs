@@ -43,10 +43,11 @@ impl Work {
     }
 }
 
-/// Drives `work` with `edges` edges for `run_for`. `salt` tells this run from others (see [`NumberSource`]).
+/// Drives `work` with `edges` edges for `run_for`. `pace`: the time between two calls of one edge that are due; without, each
+/// calls again when it was answered. `salt` tells this run from others (see [`NumberSource`]).
 ///
 /// Must be called within a runtime of one thread.
-pub async fn drive(work: &Work, edges: u16, run_for: Duration, salt: u64) -> LoadReport {
+pub async fn drive(work: &Work, edges: u16, pace: Option<Duration>, run_for: Duration, salt: u64) -> LoadReport {
     let start = Instant::now();
     let warm_up = if matches!(work, Work::Fill { .. }) { Duration::ZERO } else { LONGEST_WARM_UP.min(run_for / 10) };
     let count_from = start + warm_up;
@@ -67,6 +68,9 @@ pub async fn drive(work: &Work, edges: u16, run_for: Duration, salt: u64) -> Loa
             request_ids: matches!(work, Work::Gates { request_ids: true, .. }),
             hello: matches!(work, Work::Hello(_)),
             directions: if matches!(work, Work::Fill { .. }) { &["ENTRY"] } else { &["ENTRY", "EXIT"] },
+            pace,
+            // The edges are due one after the other, not all at once.
+            first_due: start + pace.unwrap_or_default() * u32::try_from(number).unwrap_or(0) / u32::from(edges.max(1)),
         };
         local.spawn_local(task.run(Rc::clone(&shared)));
     }
@@ -116,10 +120,13 @@ struct EdgeTask {
     hello: bool,
     /// What each car does, in this order.
     directions: &'static [&'static str],
+    pace: Option<Duration>,
+    first_due: Instant,
 }
 
 impl EdgeTask {
     async fn run(self, shared: Rc<Shared>) {
+        let mut due = self.first_due;
         let mut line = Line { connection: None, request: Vec::new(), body: Vec::new() };
         let mut resting = Resting::default();
         let mut calls = 0_u64;
@@ -132,7 +139,13 @@ impl EdgeTask {
                 calls += 1;
                 self.write_body(&mut line.body, &plate, direction, calls);
                 if outcome == Outcome::Done {
-                    outcome = self.call(&mut line, &shared).await;
+                    if let Some(pace) = self.pace {
+                        tokio::time::sleep_until(due.into()).await;
+                        outcome = self.call(&mut line, &shared, due).await;
+                        due += pace;
+                    } else {
+                        outcome = self.call(&mut line, &shared, Instant::now()).await;
+                    }
                 }
             }
             if outcome == Outcome::Done {
@@ -160,12 +173,12 @@ impl EdgeTask {
         body.push(b'}');
     }
 
-    async fn call(&self, line: &mut Line, shared: &Shared) -> Outcome {
+    /// `from`: since when it is waited for the answer.
+    async fn call(&self, line: &mut Line, shared: &Shared, from: Instant) -> Outcome {
         let path = if self.hello { self.address.path.as_str() } else { BARRIER_OPEN };
         let path = if path.is_empty() { "/" } else { path };
         write_request(&mut line.request, "POST", &self.address.authority, path, Some(&line.body));
-        let sent_at = Instant::now();
-        let outcome = line.exchange(&self.address.authority, shared, sent_at).await;
+        let outcome = line.exchange(&self.address.authority, shared, from).await;
         outcome.unwrap_or_else(|error| {
             line.connection = None;
             shared.count_error(&format!("connection: {error}"), 1);
@@ -242,6 +255,8 @@ mod tests {
             request_ids: true,
             hello: false,
             directions: &["ENTRY"],
+            pace: None,
+            first_due: Instant::now(),
         };
         let mut body = b"old".to_vec();
         task.write_body(&mut body, "29A12345", "EXIT", 7);

@@ -29,6 +29,10 @@ pub struct Args {
     /// How long to drive the load (and, with several --url, how long to probe propagation).
     #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     pub run_for: Duration,
+    /// Calls per second at each central, evenly spaced, in place of as many as are answered. Latencies then count from when a
+    /// call was due.
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
     /// Give every call a `request_id`, as careful edge programs do.
     #[arg(long)]
     pub request_ids: bool,
@@ -113,7 +117,7 @@ async fn measure(args: &Args) -> Result<Measured, BenchError> {
     let mut measured = Measured::default();
     if let Some(url) = &args.hello {
         let address = reach(url).await?;
-        measured.load = Some(load::drive(&Work::Hello(address), args.edges, args.run_for, salt).await);
+        measured.load = Some(load::drive(&Work::Hello(address), args.edges, pace(args, 1), args.run_for, salt).await);
         return Ok(measured);
     }
     let mut centrals = Vec::with_capacity(args.urls.len());
@@ -122,16 +126,22 @@ async fn measure(args: &Args) -> Result<Measured, BenchError> {
     }
     if args.fill > 0 {
         let work = Work::Fill { centrals: centrals.clone(), cars: args.fill };
-        measured.fill = Some(load::drive(&work, args.edges, LONGEST_FILL, salt ^ 1).await);
+        measured.fill = Some(load::drive(&work, args.edges, None, LONGEST_FILL, salt ^ 1).await);
     }
     if !args.light {
         let work = Work::Gates { centrals: centrals.clone(), request_ids: args.request_ids };
-        measured.load = Some(load::drive(&work, args.edges, args.run_for, salt).await);
+        measured.load = Some(load::drive(&work, args.edges, pace(args, centrals.len()), args.run_for, salt).await);
     }
     if centrals.len() > 1 {
         measured.propagation = Some(propagation::probe(&centrals, args.run_for, salt).await);
     }
     Ok(measured)
+}
+
+/// How far apart the calls of one edge are, for the rate asked for.
+fn pace(args: &Args, centrals: usize) -> Option<Duration> {
+    let centrals = u32::try_from(centrals).unwrap_or(u32::MAX);
+    args.rate.map(|rate| Duration::from_secs(u64::from(args.edges)) / rate.saturating_mul(centrals))
 }
 
 /// Reads an address and makes sure that somebody listens there.

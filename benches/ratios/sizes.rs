@@ -1,0 +1,43 @@
+//! How memory, processor time and delay grow with the number of centrals, at 100 events per second at each.
+
+use crate::Plan;
+use crate::common::{DEADLINE, Mesh};
+use crate::one::{cpu_ticks, rss_mib, url};
+use crate::outside::{bench, load_of, seconds};
+use crate::table::{Bar, Table};
+
+const SIZES: [usize; 4] = [2, 3, 5, 10];
+/// Events per second at each central, and the edges that make them.
+const RATE: usize = 100;
+const EDGES_EACH: usize = 2;
+/// A tick of processor time, in µs, on every Linux we run on.
+const TICK_US: f64 = 10_000.0;
+
+pub fn measure(plan: &Plan, table: &mut Table) {
+    for size in SIZES {
+        let mut mesh = Mesh::without_proxies(size);
+        mesh.start_all();
+        let ticks = || mesh.centrals.iter().map(|central| cpu_ticks(central.pid())).sum::<u64>();
+        let before = ticks();
+        let (edges, rate, run_for) = ((EDGES_EACH * size).to_string(), RATE.to_string(), seconds(plan.run_for));
+        let mut arguments = vec!["--edges", &edges, "--rate", &rate, "--for", &run_for];
+        let urls: Vec<String> = mesh.centrals.iter().map(url).collect();
+        arguments.extend(urls.iter().flat_map(|url| ["--url", url.as_str()]));
+        let report = bench(&arguments);
+        let load = load_of(&report).clean();
+        let stored = load.answers() * size as f64;
+        let cpu_us = (ticks() - before) as f64 * TICK_US / stored;
+        mesh.wait_equal(3 * DEADLINE);
+        let largest = mesh.centrals.iter().map(|central| rss_mib(central.pid())).fold(0.0, f64::max);
+        let rate = format!("{:.0}/s in all, all equal", load.answers_per_s());
+        table.line(
+            &format!("{size} centrals: p99 of the gates, ms"),
+            &rate,
+            load.latency_us("p99") / 1e3,
+            Bar::AtMost(50.0),
+        );
+        table.line(&format!("{size} centrals: largest resident memory, MiB"), "", largest, Bar::AtMost(50.0));
+        println!("  processor: {cpu_us:.0} µs per event and central, probes of propagation included");
+        println!("  propagation at rest: {}", report["propagation"]["latency_us"]);
+    }
+}
