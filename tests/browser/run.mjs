@@ -6,5 +6,6 @@ import { runAll } from "./harness.mjs";
 await import("./settings.test.mjs");
 await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");
+await import("./history.test.mjs");
 await import("./every_page.test.mjs");
 await runAll();
