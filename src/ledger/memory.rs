@@ -27,7 +27,7 @@ pub enum MemoryError {
 
 type RequestKey = (String, String);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Undo {
     Event(EventRef, Option<(EventBytes, ChainHash)>),
     Head(LogId, Option<Head>),
@@ -42,7 +42,7 @@ enum Undo {
 }
 
 /// The tables. Public for checks after a run; changes go through [`Storage`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryStorage {
     pub events: BTreeMap<EventRef, (EventBytes, ChainHash)>,
     pub heads: BTreeMap<LogId, Head>,
@@ -90,6 +90,14 @@ impl Default for MemoryStorage {
 }
 
 impl MemoryStorage {
+    /// What a copy of the files holds: what is committed, and no memory of how it came there.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let mut copy = Self { commits: VecDeque::new(), ..self.clone() };
+        copy.crash();
+        copy
+    }
+
     /// The process died: an open transaction is gone.
     pub fn crash(&mut self) {
         self.rollback();

@@ -23,7 +23,7 @@ const EPOCH_MS: i64 = 1_760_000_000_000;
 pub(super) enum Mail {
     Report(usize, PeerReport),
     Command(usize, SocketId, PeerCommand),
-    Committed(Vec<CommittedRun>),
+    Committed(Vec<CommittedRun>, Option<LogId>),
     StoreFailed(LogId),
 }
 
@@ -48,7 +48,10 @@ pub(super) struct Central {
     pub(super) coordinator: Coordinator,
     pub(super) have: Have,
     pub(super) disk: Box<dyn Replica>,
-    pub(super) own_log: Option<LogId>,
+    /// An older copy of the directory, put aside.
+    pub(super) backup: Option<Box<dyn Replica>>,
+    /// What is authored next goes into a new log.
+    pub(super) new_epoch: bool,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
     pub(super) mailbox: VecDeque<Mail>,
     pub(super) queue: Vec<ReplicaJob>,
@@ -60,6 +63,27 @@ pub(super) struct Central {
     pub(super) slow_until_ms: u64,
     pub(super) failing_until_ms: u64,
     pub(super) clock_offset_ms: i64,
+    /// The process dies at its next commit.
+    pub(super) dies: Option<Death>,
+}
+
+/// How a process will die at a commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Death {
+    pub(super) point: CrashPoint,
+    pub(super) power: bool,
+    /// When the next process starts.
+    pub(super) until_ms: u64,
+}
+
+/// Where in a commit a process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CrashPoint {
+    Before,
+    /// After so many writes.
+    Within(u32),
+    /// Durable, and nobody was told.
+    After,
 }
 
 /// The id of the central with this number.
@@ -72,10 +96,11 @@ pub(super) fn central_id(index: usize) -> CentralId {
 }
 
 impl Central {
-    pub(super) fn new(index: usize, disk: Box<dyn Replica>) -> Self {
+    /// `id`: the number in its central id, which is its own place unless it is somebody's double.
+    pub(super) fn new(index: usize, id: usize, disk: Box<dyn Replica>) -> Self {
         Self {
             index,
-            identity: Identity { central: central_id(index), instance: Instance(0) },
+            identity: Identity { central: central_id(id), instance: Instance(0) },
             alive: false,
             powered: true,
             life: 0,
@@ -83,7 +108,8 @@ impl Central {
             coordinator: Coordinator::new(),
             have: Have::default(),
             disk,
-            own_log: None,
+            backup: None,
+            new_epoch: false,
             sockets: BTreeMap::new(),
             mailbox: VecDeque::new(),
             queue: Vec::new(),
@@ -94,6 +120,7 @@ impl Central {
             slow_until_ms: 0,
             failing_until_ms: 0,
             clock_offset_ms: 0,
+            dies: None,
         }
     }
 
@@ -109,7 +136,6 @@ impl Central {
         self.identity.instance = Instance(instance);
         self.have = self.disk.heads();
         self.coordinator = Coordinator::new();
-        self.own_log = None;
         let now = self.now(now_ms);
         self.peers = peers.map(|(index, seed)| (index, self.new_peer(now, index, seed))).collect();
     }
@@ -129,6 +155,8 @@ impl Central {
         self.mailbox.clear();
         self.queue.clear();
         self.committing = None;
+        self.new_epoch = false;
+        self.dies = None;
         self.wake_at_ms = None;
         self.paused_until_ms = 0;
     }

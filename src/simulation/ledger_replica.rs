@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::replica::{Meaning, Replica, ReplicaJob, ReplicaOutcome};
+use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome};
 use super::traffic;
 use crate::domain::event::Event;
-use crate::domain::ids::{CentralId, Epoch, LogId};
+use crate::domain::ids::{CentralId, LogId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Fact, Resolution, resolve};
 use crate::domain::time::SiteZone;
@@ -34,27 +34,28 @@ struct Payload {
 impl LedgerReplica {
     #[must_use]
     pub fn new(central: &CentralId) -> Self {
-        let context = Context { central: central.clone(), zone: SiteZone::default() };
-        match Ledger::open(MemoryStorage::default(), context) {
+        Self::open(MemoryStorage::default(), Context { central: central.clone(), zone: SiteZone::default() })
+    }
+
+    fn open(storage: MemoryStorage, context: Context) -> Self {
+        match Ledger::open(storage, context) {
             Ok(ledger) => Self { ledger },
-            Err(error) => unreachable!("an empty storage in memory opens: {error}"),
+            Err(error) => unreachable!("a storage in memory opens: {error}"),
         }
     }
 
-    fn process(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>) -> (Vec<Option<LogId>>, Processed) {
-        let mut epoch = Epoch(0);
+    fn process(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> (Vec<Option<LogId>>, Processed) {
         let mut asked = Vec::new();
         // Per job asked: the log it stores, if it does.
         let mut stored = Vec::new();
         for job in jobs {
             match job {
-                ReplicaJob::Author { log, payload } => {
-                    epoch = log.epoch;
+                ReplicaJob::Author(payload) => {
                     let number = serde_json::from_str::<Payload>(&payload).map_or(0, |payload| payload.n);
                     let stays = &self.ledger.storage().stays;
                     let stay = |drawn: u64| {
                         let index = usize::try_from(drawn % (stays.len().max(1) as u64)).ok()?;
-                        stays.values().nth(index).map(|stored| stored.row.stay_id.clone())
+                        stays.values().nth(index).map(|stored| &stored.row)
                     };
                     asked.extend(traffic::jobs(number, stay));
                 }
@@ -66,7 +67,8 @@ impl LedgerReplica {
             }
         }
         stored.resize(asked.len(), None);
-        let processed = self.ledger.process(asked, Now { wall_ms, skew_ms: None }, epoch);
+        let now = Now { wall_ms: moment.wall_ms, skew_ms: None };
+        let processed = self.ledger.process(asked, now, moment.fresh_epoch);
         (stored, processed)
     }
 
@@ -91,8 +93,8 @@ impl LedgerReplica {
 }
 
 impl Replica for LedgerReplica {
-    fn commit(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
-        let (stored, processed) = self.process(wall_ms, jobs);
+    fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
+        let (stored, processed) = self.process(moment, jobs);
         if let Some(failure) = processed.failure {
             return Err(format!("a healthy disk failed: {failure}"));
         }
@@ -120,12 +122,12 @@ impl Replica for LedgerReplica {
         Ok(outcomes)
     }
 
-    fn fail(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>, after_writes: Option<u32>) -> Result<(), String> {
+    fn fail(&mut self, moment: Moment, jobs: Vec<ReplicaJob>, after_writes: Option<u32>) -> Result<(), String> {
         let before = self.memory();
         let storage = self.ledger.storage_mut();
         storage.fail_next_commit = true;
         storage.writes_until_failure = after_writes;
-        let (_, processed) = self.process(wall_ms, jobs);
+        let (_, processed) = self.process(moment, jobs);
         let storage = self.ledger.storage_mut();
         storage.fail_next_commit = false;
         storage.writes_until_failure = None;
@@ -137,6 +139,18 @@ impl Replica for LedgerReplica {
             return Err("a failed transaction left a trace".to_owned());
         }
         Ok(())
+    }
+
+    fn own_log(&self) -> Option<LogId> {
+        self.ledger.own_log().cloned()
+    }
+
+    fn start_new_epoch(&mut self) {
+        self.ledger.start_new_epoch();
+    }
+
+    fn copy(&self) -> Box<dyn Replica> {
+        Box::new(Self::open(self.ledger.storage().copy(), self.ledger.context().clone()))
     }
 
     fn meaning(&mut self) -> Result<Meaning, String> {

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::ids::LogId;
+use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::replication::have::Have;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 
 /// What a transaction is to do.
 #[derive(Debug, Clone)]
 pub enum ReplicaJob {
-    /// An edge or a person wants something; `payload` says what, as JSON. What is authored goes into `log`.
-    Author {
-        log: LogId,
-        payload: EventBytes,
-    },
+    /// An edge or a person wants something; the payload says what, as JSON.
+    Author(EventBytes),
     Store(Run),
 }
 
@@ -36,18 +33,33 @@ pub struct Meaning {
     pub kinds: BTreeMap<&'static str, u64>,
 }
 
+/// When a transaction happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall clock, Unix ms.
+    pub wall_ms: i64,
+    /// Names the log to start, if this is the process's first own event.
+    pub fresh_epoch: Epoch,
+}
+
 /// The disk of a simulated central and what decides about it.
 pub trait Replica {
-    /// One transaction at this time of the wall clock, Unix ms. Durable on return.
+    /// One transaction. Durable on return.
     ///
     /// # Errors
     /// What went wrong on a disk that is well.
-    fn commit(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String>;
+    fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String>;
     /// One transaction whose disk fails, at its commit or after so many writes: nothing of it happens.
     ///
     /// # Errors
     /// What happened of it nevertheless.
-    fn fail(&mut self, wall_ms: i64, jobs: Vec<ReplicaJob>, after_writes: Option<u32>) -> Result<(), String>;
+    fn fail(&mut self, moment: Moment, jobs: Vec<ReplicaJob>, after_writes: Option<u32>) -> Result<(), String>;
+    /// The log this process writes; `None` before its first own event.
+    fn own_log(&self) -> Option<LogId>;
+    /// Never continues the log it writes.
+    fn start_new_epoch(&mut self);
+    /// What a copy of the directory holds, for the process that will start on it.
+    fn copy(&self) -> Box<dyn Replica>;
     /// What was made of the events held.
     ///
     /// # Errors
@@ -66,14 +78,21 @@ pub trait Replica {
 }
 
 /// Logs in memory, and nothing made of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub struct MemoryReplica {
+    central: CentralId,
+    own_log: Option<LogId>,
     logs: BTreeMap<LogId, Vec<(EventBytes, ChainHash)>>,
     /// Per transaction, what each log it touched was long before.
     journal: Vec<BTreeMap<LogId, usize>>,
 }
 
 impl MemoryReplica {
+    #[must_use]
+    pub fn new(central: &CentralId) -> Self {
+        Self { central: central.clone(), own_log: None, logs: BTreeMap::new(), journal: Vec::new() }
+    }
+
     fn head(&self, log: &LogId) -> Head {
         let events = self.logs.get(log).map_or(&[][..], Vec::as_slice);
         let hash = events.last().map_or_else(|| ChainHash::genesis(log), |(_, hash)| *hash);
@@ -89,12 +108,14 @@ impl MemoryReplica {
 }
 
 impl Replica for MemoryReplica {
-    fn commit(&mut self, _wall_ms: i64, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
+    fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
         let mut before = BTreeMap::new();
         let mut outcomes = Vec::new();
         for job in jobs {
             outcomes.push(match job {
-                ReplicaJob::Author { log, payload } => {
+                ReplicaJob::Author(payload) => {
+                    let fresh = || LogId { central: self.central.clone(), epoch: moment.fresh_epoch };
+                    let log = self.own_log.get_or_insert_with(fresh).clone();
                     let prev = self.head(&log);
                     self.append(&log, payload.clone(), &mut before);
                     let hash = self.head(&log).hash;
@@ -117,8 +138,20 @@ impl Replica for MemoryReplica {
         Ok(outcomes)
     }
 
-    fn fail(&mut self, _wall_ms: i64, _jobs: Vec<ReplicaJob>, _after_writes: Option<u32>) -> Result<(), String> {
+    fn fail(&mut self, _: Moment, _: Vec<ReplicaJob>, _: Option<u32>) -> Result<(), String> {
         Ok(())
+    }
+
+    fn own_log(&self) -> Option<LogId> {
+        self.own_log.clone()
+    }
+
+    fn start_new_epoch(&mut self) {
+        self.own_log = None;
+    }
+
+    fn copy(&self) -> Box<dyn Replica> {
+        Box::new(Self { own_log: None, journal: Vec::new(), ..self.clone() })
     }
 
     fn meaning(&mut self) -> Result<Meaning, String> {
@@ -153,6 +186,7 @@ impl Replica for MemoryReplica {
     }
 
     fn restart(&mut self, lost_commits: usize) -> Result<(), String> {
+        self.own_log = None;
         for _ in 0..lost_commits {
             for (log, length) in self.journal.pop().unwrap_or_default() {
                 if let Some(events) = self.logs.get_mut(&log) {

@@ -2,9 +2,9 @@
 
 use super::central::{Mail, Socket};
 use super::network::Packet;
-use super::replica::{ReplicaJob, ReplicaOutcome};
+use super::replica::{Moment, ReplicaJob, ReplicaOutcome};
 use super::world::{Event, World};
-use crate::domain::ids::{Epoch, LogId};
+use crate::domain::ids::Epoch;
 use crate::replication::committed::CommittedRun;
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::output::CoordinatorOutput;
@@ -94,8 +94,7 @@ impl World<'_> {
                 }
                 self.post(central, Mail::Report(peer, report));
             }
-            // Nothing simulated here justifies one.
-            PeerOutput::Alarm(alarm) => self.broken = Some(format!("c{central} raised an alarm: {alarm}")),
+            PeerOutput::Alarm(alarm) => self.alarm(central, &alarm),
         }
     }
 
@@ -113,9 +112,13 @@ impl World<'_> {
                 self.enqueue(central, ReplicaJob::Store(run));
             }
             CoordinatorOutput::StartNewEpoch { log } => {
-                self.broken = Some(format!("c{central} was asked to leave its log {log}"));
+                self.note(|| format!("c{central} leaves its log {log}"));
+                if let Some(state) = self.centrals.get_mut(central) {
+                    state.new_epoch = true;
+                }
+                self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, None));
             }
-            CoordinatorOutput::Alarm(alarm) => self.broken = Some(format!("c{central} raised an alarm: {alarm}")),
+            CoordinatorOutput::Alarm(alarm) => self.alarm(central, &alarm),
         }
     }
 
@@ -138,10 +141,11 @@ impl World<'_> {
             Mail::Command(peer, link, command) => {
                 self.with_peer(central, peer, |peer, now, have| peer.command(now, have, link, command));
             }
-            Mail::Committed(runs) => {
+            Mail::Committed(runs, own_log) => {
                 for peer in self.neighbours(central) {
                     self.with_peer(central, peer, |peer, now, have| peer.committed(now, have, &runs));
                 }
+                self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
                 for run in &runs {
                     let log = &run.run().log;
                     self.with_coordinator(central, |coordinator, now, have| {
@@ -157,24 +161,15 @@ impl World<'_> {
 
     /// An edge makes a central author events.
     pub(super) fn author(&mut self, central: usize, events: u64) {
-        let epoch = self.random.next_u64();
-        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return };
-        let log = match &state.own_log {
-            Some(log) => log.clone(),
-            None => {
-                let log = LogId { central: state.identity.central.clone(), epoch: Epoch(epoch) };
-                state.own_log = Some(log.clone());
-                let own_log = Some(log.clone());
-                self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
-                log
-            }
-        };
+        if self.centrals.get(central).is_none_or(|state| !state.alive) {
+            return;
+        }
         for _ in 0..events {
             let number = self.random.next_u64();
             let most_bytes = if self.random.below(50) == 0 { 16_000 } else { 400 };
             let padding_bytes = usize::try_from(self.random.below(most_bytes)).unwrap_or(0);
             let payload = format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(padding_bytes));
-            self.enqueue(central, ReplicaJob::Author { log: log.clone(), payload: payload.into() });
+            self.enqueue(central, ReplicaJob::Author(payload.into()));
         }
     }
 
@@ -191,6 +186,9 @@ impl World<'_> {
         if state.committing.is_some() || state.queue.is_empty() {
             return;
         }
+        if std::mem::take(&mut state.new_epoch) {
+            state.disk.start_new_epoch();
+        }
         let batch = state.queue.drain(..state.queue.len().min(MAX_BATCH)).collect();
         state.committing = Some(batch);
         let for_ms = if state.slow_until_ms > now_ms { slow_ms } else { quick_ms };
@@ -200,16 +198,22 @@ impl World<'_> {
 
     /// The transaction under way ends: all of it is durable, or nothing.
     pub(super) fn committed(&mut self, central: usize) {
+        if let Some(death) = self.centrals.get_mut(central).and_then(|state| state.dies.take()) {
+            self.crash(central, death);
+            return;
+        }
         let now_ms = self.now_ms;
+        let fresh_epoch = Epoch(self.random.next_u64());
         let unlucky = self.random.below(2) == 0;
         // A disk that fails does so at the commit, or at any write before it.
         let after_writes = u32::try_from(self.random.below(40)).ok().filter(|writes| *writes < 30);
         let Some(state) = self.centrals.get_mut(central) else { return };
         let Some(jobs) = state.committing.take() else { return };
-        let wall_ms = state.now(now_ms).wall_ms;
+        let moment = Moment { wall_ms: state.now(now_ms).wall_ms, fresh_epoch };
+        let process = (central, state.life);
         let mut mail = Vec::new();
         if state.failing_until_ms > now_ms && unlucky {
-            if let Err(what) = state.disk.fail(wall_ms, jobs.clone(), after_writes) {
+            if let Err(what) = state.disk.fail(moment, jobs.clone(), after_writes) {
                 self.broken = Some(format!("c{central}: {what}"));
             }
             for job in jobs {
@@ -219,14 +223,14 @@ impl World<'_> {
             }
         } else {
             let mut runs = Vec::new();
-            let outcomes = state.disk.commit(wall_ms, jobs).unwrap_or_else(|what| {
+            let outcomes = state.disk.commit(moment, jobs).unwrap_or_else(|what| {
                 self.broken = Some(format!("c{central}: {what}"));
                 Vec::new()
             });
             for outcome in outcomes {
                 let checked = match outcome {
                     ReplicaOutcome::Authored(run) => {
-                        let checked = self.truth.authored(&run);
+                        let checked = self.truth.authored(process, &run);
                         runs.push(run);
                         checked
                     }
@@ -248,7 +252,8 @@ impl World<'_> {
                 state.have.set(&run.log, run.head());
             }
             self.report.commits += 1;
-            mail.insert(0, Mail::Committed(runs.into_iter().flat_map(CommittedRun::pieces).collect()));
+            let pieces = runs.into_iter().flat_map(CommittedRun::pieces).collect();
+            mail.insert(0, Mail::Committed(pieces, state.disk.own_log()));
         }
         for mail in mail {
             self.post(central, mail);
@@ -258,13 +263,18 @@ impl World<'_> {
 
     pub(super) fn read(&mut self, central: usize, peer: usize, read: ReadRun) {
         let ReadRun { sub, log, after, max_bytes } = read;
+        let unlucky = self.random.below(2) == 0;
         let Some(state) = self.centrals.get(central) else { return };
+        if state.failing_until_ms > self.now_ms && unlucky {
+            let read = RunRead { sub, log, after, found: Err("input/output error".to_owned()) };
+            return self.with_peer(central, peer, |peer, now, have| peer.run_read(now, have, read));
+        }
         let found = Ok(state.disk.read(&log, after, max_bytes).map(CommittedRun::new));
         let read = RunRead { sub, log, after, found };
         self.with_peer(central, peer, |peer, now, have| peer.run_read(now, have, read));
     }
 
-    fn send_text(&mut self, central: usize, socket: SocketId, text: String) {
+    pub(super) fn send_text(&mut self, central: usize, socket: SocketId, text: String) {
         let frame = match Frame::parse(&text) {
             Ok(frame) => frame,
             Err(error) => {
@@ -315,8 +325,6 @@ impl World<'_> {
         state.coordinator = Coordinator::new();
         // What was sent to the old one is lost with its mailbox.
         state.mailbox.retain(|mail| !matches!(mail, Mail::Report(..) | Mail::StoreFailed(_)));
-        let own_log = state.own_log.clone();
-        self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
         for peer in self.neighbours(central) {
             self.with_peer(central, peer, |peer, now, have| peer.coordinator_restarted(now, have));
         }

@@ -1,12 +1,10 @@
 //! Connections as the centrals see them: dials, sockets, arrivals, and processes that come and go.
 
 use super::central::Socket;
-use super::faults;
 use super::network::Packet;
-use super::replica::ReplicaOutcome;
 use super::world::{Event, World};
 use crate::replication::handshake::HelloRefusal;
-use crate::replication::peer::output::SocketId;
+use crate::replication::peer::output::{Alarm, SocketId};
 use crate::wire::encode::Encoder;
 use crate::wire::frame::{Frame, Hello};
 
@@ -17,9 +15,10 @@ impl World<'_> {
     /// A dial reaches the other side, or does not.
     pub(super) fn dial_arrives(&mut self, central: usize, peer: usize, attempt: u64, latency_ms: u64) {
         let Some(life) = self.centrals.get(central).map(|state| state.life) else { return };
-        let Some(target) = self.centrals.get(peer) else { return };
-        let unreachable = self.network.is_blocked(central, peer)
-            || self.network.is_blocked(peer, central)
+        let reached = self.misdirected.get(&(central, peer)).copied().unwrap_or(peer);
+        let Some(target) = self.centrals.get(reached) else { return };
+        let unreachable = self.network.is_blocked(central, reached)
+            || self.network.is_blocked(reached, central)
             || !target.powered
             || target.paused_until_ms > self.now_ms;
         if unreachable {
@@ -30,9 +29,9 @@ impl World<'_> {
             let (at_ms, reason) = (self.now_ms + latency_ms, "connection refused");
             return self.schedule(at_ms, Event::DialFails { central, life, peer, attempt, reason });
         }
-        let connection = self.network.connect(central, peer, latency_ms);
+        let connection = self.network.connect(central, reached, latency_ms);
         let Some(socket) = self.network.connections.get(connection).map(|made| made.ends[1].socket) else { return };
-        if let Some(target) = self.centrals.get_mut(peer) {
+        if let Some(target) = self.centrals.get_mut(reached) {
             target.sockets.insert(socket, Socket { connection, end: 1, peer: None });
         }
         self.schedule(self.now_ms + latency_ms, Event::Dialled { central, life, peer, attempt, connection });
@@ -56,7 +55,7 @@ impl World<'_> {
         }
     }
 
-    fn transmit(&mut self, connection: usize, end: usize, packet: Packet) {
+    pub(super) fn transmit(&mut self, connection: usize, end: usize, packet: Packet) {
         if let Some(at_ms) = self.network.send(self.now_ms, connection, end, packet) {
             self.schedule(at_ms, Event::Arrive { connection, from_end: end });
         }
@@ -70,7 +69,7 @@ impl World<'_> {
     }
 
     /// One end of a connection is over; the other is told, or not.
-    fn end_connection(&mut self, connection: usize, end: usize, told: Option<&str>) {
+    pub(super) fn end_connection(&mut self, connection: usize, end: usize, told: Option<&str>) {
         if let Some(made) = self.network.connections.get_mut(connection)
             && let Some(end) = made.ends.get_mut(end)
         {
@@ -105,6 +104,9 @@ impl World<'_> {
             return;
         }
         let Some((_, packet)) = queue.pop_front() else { return };
+        if to.central == self.stranger() {
+            return self.stranger_hears(connection, &packet);
+        }
         if to.gone {
             let powered = self.centrals.get(to.central).is_some_and(|central| central.powered);
             if powered && !matches!(packet, Packet::Close(_) | Packet::Reset) {
@@ -137,8 +139,20 @@ impl World<'_> {
                 self.with_peer(central, peer, |peer, now, have| peer.received(now, have, socket, frame));
             }
             (None, Ok(Frame::Hello(hello))) => self.hello_arrives(central, socket, hello),
-            (None, other) => self.broken = Some(format!("c{central} heard {other:?} before a HELLO")),
+            (None, _) => self.refuse(central, socket, &HelloRefusal::HelloExpected),
         }
+    }
+
+    /// Shows somebody who cannot be a peer the door.
+    fn refuse(&mut self, central: usize, socket: SocketId, refusal: &HelloRefusal) {
+        let Some(state) = self.centrals.get(central) else { return };
+        let encoder = Encoder::new(state.identity.central.clone());
+        let text = encoder.encode(state.now(self.now_ms).wall_ms, &Frame::Error(refusal.frame()));
+        if let HelloRefusal::DuplicateCentralId(id) = refusal {
+            self.alarm(central, &Alarm::DuplicateCentralId { central: id.clone() });
+        }
+        self.send_text(central, socket, text);
+        self.close(central, socket, refusal.code());
     }
 
     /// An inbound socket says whose it is.
@@ -156,16 +170,11 @@ impl World<'_> {
                 }
                 self.with_peer(central, peer, |peer, now, have| peer.accepted(now, have, socket, hello));
             }
-            Err(refusal) => {
-                let encoder = Encoder::new(state.identity.central.clone());
-                let text = encoder.encode(state.now(self.now_ms).wall_ms, &Frame::Error(refusal.frame()));
-                self.send(central, socket, Packet::Text(text));
-                self.close(central, socket, refusal.code());
-            }
+            Err(refusal) => self.refuse(central, socket, &refusal),
         }
     }
 
-    fn socket_ended(&mut self, central: usize, socket: SocketId, reason: &str) {
+    pub(super) fn socket_ended(&mut self, central: usize, socket: SocketId, reason: &str) {
         self.note(|| format!("c{central} sees {socket:?} end: {reason}"));
         let Some(state) = self.centrals.get_mut(central) else { return };
         let Some(Socket { connection, end, peer }) = state.sockets.remove(&socket) else { return };
@@ -205,69 +214,5 @@ impl World<'_> {
         }
         self.socket_ended(central, socket, "broken");
         true
-    }
-
-    /// A process ends without a word of its own.
-    pub(super) fn crash(&mut self, central: usize, power: bool, until_ms: u64) -> bool {
-        let lost_commits = if self.lying_disks() && power { self.random.below(4) } else { 0 };
-        if self.random.below(2) == 0 {
-            self.commit_unheard(central);
-        }
-        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
-        let sockets: Vec<Socket> = state.sockets.values().copied().collect();
-        state.die();
-        let held_up = std::mem::take(&mut state.held_up);
-        state.powered = !power;
-        if let Err(what) = state.disk.restart(usize::try_from(lost_commits).unwrap_or(0)) {
-            self.broken = Some(format!("c{central}: {what}"));
-        }
-        for Socket { connection, end, .. } in sockets {
-            // The kernel of a machine that has power closes what its process leaves open.
-            self.end_connection(connection, end, (!power).then_some("reset"));
-        }
-        if lost_commits > 0 {
-            *self.report.faults.entry(faults::LOST_COMMITS).or_default() += 1;
-            self.truth.forgotten(self.centrals.iter().map(|central| central.disk.as_ref()));
-        }
-        // What came for a machine that stood still meets one that is gone.
-        for event in held_up {
-            self.schedule(self.now_ms, event);
-        }
-        self.schedule(until_ms, Event::Restart { central });
-        true
-    }
-
-    /// The transaction under way becomes durable, and the process dies before it can tell anybody.
-    fn commit_unheard(&mut self, central: usize) {
-        let now_ms = self.now_ms;
-        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return };
-        let Some(jobs) = state.committing.take() else { return };
-        let wall_ms = state.now(now_ms).wall_ms;
-        let outcomes = state.disk.commit(wall_ms, jobs).unwrap_or_else(|what| {
-            self.broken = Some(format!("c{central}: {what}"));
-            Vec::new()
-        });
-        for outcome in outcomes {
-            let checked = match outcome {
-                ReplicaOutcome::Authored(run) => self.truth.written(&run),
-                ReplicaOutcome::Stored(run) => self.truth.stored(&run),
-                ReplicaOutcome::Refused(_) => Ok(()),
-            };
-            if let Err(what) = checked {
-                self.broken = Some(format!("c{central}: {what}"));
-            }
-        }
-        *self.report.faults.entry(faults::UNHEARD_COMMIT).or_default() += 1;
-    }
-
-    /// Starts a process where none runs.
-    pub(super) fn restart(&mut self, central: usize) {
-        let instance = self.random.next_u64();
-        let neighbours = self.neighbours(central);
-        let seeds: Vec<(usize, u64)> = neighbours.into_iter().map(|peer| (peer, self.random.next_u64())).collect();
-        let now_ms = self.now_ms;
-        let Some(state) = self.centrals.get_mut(central).filter(|state| !state.alive) else { return };
-        state.start(now_ms, instance, seeds.into_iter());
-        self.wake(central);
     }
 }

@@ -4,33 +4,58 @@
 use crate::domain::direction::Direction;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
+use crate::domain::row::StayRow;
 use crate::domain::subscription::{ACTIVE, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::ledger::job::{CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
-/// Few cars, so that the same one is at several gates at once.
-const PLATES: [&str; 8] =
-    ["29A12345", "30B54321", "31C11111", "51F00001", "29MD12345", "80A00001", "43A77777", "99B99999"];
+/// Few cars, so that the same one is at several gates at once. They are mistaken for each other only in pairs, so that a
+/// mistake concerns few facts: what hangs together is folded together, and time is short.
+const PLATES: [&str; 16] = [
+    "29A12345",
+    "29A12346",
+    "30B54321",
+    "30B54327",
+    "31C11111",
+    "31C11117",
+    "51F00001",
+    "51F00007",
+    "29MD12345",
+    "29MD12346",
+    "80A00001",
+    "80A00007",
+    "43A77777",
+    "43A77771",
+    "99B99999",
+    "99B99998",
+];
 /// The edges are known to every central: one may ask at another when its own does not answer.
 const EDGES: u64 = 4;
 /// Requests that edges make again and again, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 40;
 
-/// What is asked at once. Without a plate nothing can be asked. `stay` gives the id of some row of the history.
-pub(super) fn jobs(number: u64, stay: impl FnOnce(u64) -> Option<String>) -> Vec<Job> {
+/// What is asked at once. Without a plate nothing can be asked. `stay` gives some row of the history.
+pub(super) fn jobs<'a>(number: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow>) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
     // All of a request follows from its id, so that it is the same wherever it is asked; but some ids are used wrongly.
     let request = (dice.below(3) == 0).then(|| dice.below(REQUESTS));
-    if let Some(request) = request.filter(|_| dice.below(12) > 0) {
-        dice = SplitMix64::new(request);
+    let mut car = dice.below(PLATES.len() as u64);
+    if let Some(request) = request {
+        let mut of_request = SplitMix64::new(request);
+        car = of_request.below(PLATES.len() as u64);
+        if dice.below(12) > 0 {
+            dice = of_request;
+        } else {
+            car ^= dice.below(2);
+        }
     }
-    let Some(plate) = plate(dice.below(PLATES.len() as u64)) else { return Vec::new() };
+    let Some(plate) = plate(car) else { return Vec::new() };
     if request.is_none()
         && dice.below(12) == 0
-        && let Some(stay_id) = stay(dice.next_u64())
+        && let Some(row) = stay(dice.next_u64())
     {
-        return vec![amendment(stay_id, plate, &mut dice)];
+        return vec![amendment(row, &mut dice)];
     }
     let edge_id = format!("edge-{}", dice.below(EDGES));
     let fee = (dice.below(2) == 0).then(|| Vnd(1_000 * i64::try_from(dice.below(50)).unwrap_or(0)));
@@ -61,12 +86,15 @@ pub(super) fn jobs(number: u64, stay: impl FnOnce(u64) -> Option<String>) -> Vec
     if twice { vec![job.clone(), job] } else { vec![job] }
 }
 
-fn amendment(stay_id: String, plate: PlateId, dice: &mut SplitMix64) -> Job {
-    let (reason, by) = ("drawn".to_owned(), None);
+/// The car was another of its pair, or the row is removed.
+fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
+    let (stay_id, reason, by) = (row.stay_id.clone(), "drawn".to_owned(), None);
+    let mistaken = PLATES.iter().position(|known| *known == row.plate_id.as_str());
     if dice.below(3) == 0 {
         return Job::Void(VoidStay { stay_id, reason, by });
     }
-    Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: None, reason, by })
+    let plate = mistaken.and_then(|index| plate(index as u64 ^ 1));
+    Job::Correct(CorrectStay { stay_id, plate, plate_view: None, reason, by })
 }
 
 fn plate(index: u64) -> Option<PlateId> {

@@ -1,0 +1,151 @@
+//! What happens to processes and their directories: crashes at every point of a commit, loss, old copies, doubles.
+
+use super::central::{Central, CrashPoint, Death, Socket};
+use super::faults;
+use super::replica::{Moment, Replica, ReplicaOutcome};
+use super::world::{Event, World};
+use crate::domain::ids::Epoch;
+
+impl World<'_> {
+    /// A process ends without a word of its own, at this point of the commit under way, if there is one.
+    pub(super) fn crash(&mut self, central: usize, death: Death) -> bool {
+        let Death { point, power, until_ms } = death;
+        let lost_commits = if self.lying_disks() && power { self.random.below(4) } else { 0 };
+        self.die_at(central, point);
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
+        let sockets: Vec<Socket> = state.sockets.values().copied().collect();
+        state.die();
+        let held_up = std::mem::take(&mut state.held_up);
+        state.powered = !power;
+        if let Err(what) = state.disk.restart(usize::try_from(lost_commits).unwrap_or(0)) {
+            self.broken = Some(format!("c{central}: {what}"));
+        }
+        for Socket { connection, end, .. } in sockets {
+            // The kernel of a machine that has power closes what its process leaves open.
+            self.end_connection(connection, end, (!power).then_some("reset"));
+        }
+        if lost_commits > 0 {
+            *self.report.faults.entry(faults::LOST_COMMITS).or_default() += 1;
+            self.forget();
+        }
+        // What came for a machine that stood still meets one that is gone.
+        for event in held_up {
+            self.schedule(self.now_ms, event);
+        }
+        self.schedule(until_ms, Event::Restart { central });
+        true
+    }
+
+    /// What becomes of the commit under way of a process that dies.
+    fn die_at(&mut self, central: usize, point: CrashPoint) {
+        let (now_ms, fresh_epoch) = (self.now_ms, Epoch(self.random.next_u64()));
+        let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return };
+        let Some(jobs) = state.committing.take() else { return };
+        let moment = Moment { wall_ms: state.now(now_ms).wall_ms, fresh_epoch };
+        let process = (central, state.life);
+        let mut checked = Ok(());
+        let name = match point {
+            CrashPoint::Before => faults::BEFORE_COMMIT,
+            CrashPoint::Within(writes) => {
+                checked = state.disk.fail(moment, jobs, Some(writes));
+                faults::WITHIN_COMMIT
+            }
+            CrashPoint::After => {
+                for outcome in state.disk.commit(moment, jobs).unwrap_or_else(|what| {
+                    self.broken = Some(format!("c{central}: {what}"));
+                    Vec::new()
+                }) {
+                    checked = checked.and(match outcome {
+                        ReplicaOutcome::Authored(run) => self.truth.written(process, &run),
+                        ReplicaOutcome::Stored(run) => self.truth.stored(&run),
+                        ReplicaOutcome::Refused(_) => Ok(()),
+                    });
+                }
+                faults::AFTER_COMMIT
+            }
+        };
+        *self.report.faults.entry(name).or_default() += 1;
+        if let Err(what) = checked {
+            self.broken = Some(format!("c{central}: {what}"));
+        }
+    }
+
+    /// Starts a process where none runs.
+    pub(super) fn restart(&mut self, central: usize) {
+        let instance = self.random.next_u64();
+        let neighbours = self.neighbours(central);
+        let seeds: Vec<(usize, u64)> = neighbours.into_iter().map(|peer| (peer, self.random.next_u64())).collect();
+        let now_ms = self.now_ms;
+        let Some(state) = self.centrals.get_mut(central).filter(|state| !state.alive) else { return };
+        state.start(now_ms, instance, seeds.into_iter());
+        self.wake(central);
+    }
+
+    /// Somebody copies a directory and keeps the copy.
+    pub(super) fn back_up(&mut self, central: usize) {
+        if let Some(state) = self.centrals.get_mut(central) {
+            state.backup = Some(state.disk.copy());
+        }
+    }
+
+    /// A machine starts again with an empty directory.
+    pub(super) fn wipe(&mut self, central: usize, until_ms: u64) -> bool {
+        let Some(state) = self.centrals.get(central) else { return false };
+        let empty = (self.new_disk)(&state.identity.central);
+        self.exchange_disk(central, empty, until_ms)
+    }
+
+    /// A machine starts again with an older copy of its directory.
+    pub(super) fn restore(&mut self, central: usize, until_ms: u64) -> bool {
+        let Some(state) = self.centrals.get_mut(central) else { return false };
+        let Some(backup) = state.backup.take() else { return false };
+        self.exchange_disk(central, backup, until_ms)
+    }
+
+    fn exchange_disk(&mut self, central: usize, disk: Box<dyn Replica>, until_ms: u64) -> bool {
+        if !self.crash(central, Death { point: CrashPoint::Before, power: until_ms.is_multiple_of(2), until_ms }) {
+            return false;
+        }
+        if let Some(state) = self.centrals.get_mut(central) {
+            state.disk = disk;
+        }
+        self.forget();
+        true
+    }
+
+    /// A second machine starts with the id of one and a copy of its directory. There is one double at a time.
+    pub(super) fn clone_central(&mut self, of: usize, until_ms: u64) -> bool {
+        let place = self.members();
+        let Some(disk) = self.centrals.get(of).map(|original| original.disk.copy()) else { return false };
+        let Some(state) = self.centrals.get_mut(place).filter(|double| !double.alive) else { return false };
+        let life = state.life + 1;
+        *state = Central { life, ..Central::new(place, of, disk) };
+        self.doubled = of;
+        self.justified.insert("duplicate_central_id");
+        self.truth.errors.insert("duplicate_central_id");
+        self.restart(place);
+        self.schedule_author(place);
+        self.schedule(until_ms, Event::StopDouble { life });
+        true
+    }
+
+    /// One of the two machines with one id is stopped for good, and its directory with it: the double, or the one that was
+    /// copied, whose place and address the double takes.
+    pub(super) fn stop_double(&mut self) {
+        let double_stays = self.random.below(2) == 0;
+        let (place, original, now_ms) = (self.members(), self.doubled, self.now_ms);
+        let death = Death { point: CrashPoint::Before, power: false, until_ms: now_ms + 1 };
+        if !self.crash(place, death) {
+            return;
+        }
+        if double_stays {
+            let empty = (self.new_disk)(&super::central::central_id(original));
+            let disk = self.centrals.get_mut(place).map(|double| std::mem::replace(&mut double.disk, empty));
+            self.crash(original, death);
+            if let (Some(state), Some(disk)) = (self.centrals.get_mut(original), disk) {
+                state.disk = disk;
+            }
+        }
+        self.forget();
+    }
+}

@@ -1,0 +1,211 @@
+//! What a run consists of: faults, healing, what people do then, coming together, and quiet.
+
+use std::collections::BTreeSet;
+
+use super::central::Central;
+use super::replica::{Meaning, Replica};
+use super::world::World;
+use super::{Failure, Report};
+
+/// How often it is looked whether all is well again, in virtual ms.
+const PROBE_EVERY_MS: u64 = 20;
+
+/// After all hold the same: how long until everybody has to know that of everybody, in virtual ms.
+const SETTLED_AFTER_MS: u64 = 2_000;
+
+/// How long an event of each central may take to be everywhere when all is well, in virtual ms.
+const PROPAGATED_WITHIN_MS: u64 = 2_000;
+
+/// So long after all else is well a fork or a double has to be known, in virtual ms. Then people end it.
+const ALARMED_WITHIN_MS: u64 = 25_000;
+
+/// Faults go on until enough has happened, but no longer than so many times as asked for.
+const LONGEST_CHAOS: u64 = 60;
+
+impl World<'_> {
+    pub(super) fn run(mut self) -> Result<Report, Box<Failure>> {
+        match self.phases() {
+            Ok(()) => Ok(self.report),
+            Err(what) => Err(Box::new(Failure { seed: self.report.seed, what, trace: self.trace.into() })),
+        }
+    }
+
+    fn phases(&mut self) -> Result<(), String> {
+        for central in 0..self.members() {
+            self.restart(central);
+            self.schedule_author(central);
+        }
+        self.schedule_fault();
+        self.run_until(self.options.chaos_ms)?;
+        while !self.enough_happened() && self.now_ms < LONGEST_CHAOS * self.options.chaos_ms {
+            self.run_until(self.now_ms + 500)?;
+        }
+
+        self.chaos = false;
+        self.heal();
+        self.note(|| "healed".to_owned());
+        let mut healed_ms = self.now_ms;
+        let mut treated = false;
+        let mut linked = false;
+        let mut equal = false;
+        while !(linked && equal) {
+            self.run_until(self.now_ms + PROBE_EVERY_MS)?;
+            if !linked && self.unlinked().is_none() {
+                linked = true;
+                self.report.relinked_after_ms = self.now_ms - healed_ms;
+            }
+            if !equal && self.is_equal() {
+                equal = true;
+                self.report.converged_after_ms = self.now_ms - healed_ms;
+            }
+            if !treated && self.now_ms >= healed_ms + ALARMED_WITHIN_MS {
+                treated = true;
+                if self.treat()? {
+                    healed_ms = self.now_ms;
+                    (linked, equal) = (false, false);
+                }
+            }
+            if self.now_ms >= healed_ms + self.options.converge_within_ms {
+                let after_ms = self.now_ms - healed_ms;
+                return Err(format!("not together {after_ms} ms after all was healed: {}", self.describe()));
+            }
+        }
+        self.nothing_is_missing()?;
+        self.run_until(self.now_ms + SETTLED_AFTER_MS)?;
+        self.everybody_knows()?;
+        self.propagation()?;
+
+        self.run_until(self.now_ms + SETTLED_AFTER_MS)?;
+        let wakeups_before = self.wakeups;
+        self.run_until(self.now_ms + self.options.idle_ms)?;
+        self.report.idle_wakeups_per_s = (self.wakeups - wakeups_before) * 1_000 / self.options.idle_ms.max(1);
+        if self.unlinked().is_some() {
+            return Err(format!("a link was lost while nothing happened: {}", self.describe()));
+        }
+        self.everybody_knows()?;
+        self.nothing_is_missing()?;
+        self.sum_up();
+        Ok(())
+    }
+
+    fn enough_happened(&self) -> bool {
+        self.truth.events_written() >= self.options.least_events
+            && self.report.faults.values().sum::<u64>() >= self.options.least_faults
+    }
+
+    /// What people have to do: a double is stopped, and who holds another history than an author wrote is emptied. By now
+    /// there has to be an alarm about each. Returns whether there was something to do.
+    fn treat(&mut self) -> Result<bool, String> {
+        let disks: Vec<&dyn Replica> = self.mesh().iter().map(|central| central.disk.as_ref()).collect();
+        let forks = self.truth.forks(&disks);
+        if let Some(log) = forks.keys().find(|log| !self.alarmed.contains(log)) {
+            return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
+        }
+        let doubled = self.double().is_some();
+        if doubled && !self.report.alarms.contains_key("duplicate_central_id") {
+            return Err(format!("nobody was alarmed about the double of c{}: {}", self.doubled, self.describe()));
+        }
+        if doubled {
+            self.stop_double();
+        }
+        let emptied: BTreeSet<usize> = forks.into_values().flatten().collect();
+        self.note(|| format!("people stop a double: {doubled}, and empty {emptied:?}"));
+        for central in &emptied {
+            self.wipe(*central, self.now_ms + 1);
+        }
+        Ok(doubled || !emptied.is_empty())
+    }
+
+    /// One event of each central, with nothing else going on.
+    fn propagation(&mut self) -> Result<(), String> {
+        let written_ms = self.now_ms;
+        for central in 0..self.members() {
+            self.author(central, 1);
+        }
+        self.run_until(self.now_ms + 1)?;
+        while !self.is_equal() {
+            self.run_until(self.now_ms + 1)?;
+            if self.now_ms - written_ms > PROPAGATED_WITHIN_MS {
+                let within_ms = PROPAGATED_WITHIN_MS;
+                return Err(format!("an event is not everywhere after {within_ms} ms: {}", self.describe()));
+            }
+        }
+        self.report.propagated_after_ms = self.now_ms - written_ms;
+        Ok(())
+    }
+
+    /// A central and a peer of it that are not linked.
+    fn unlinked(&self) -> Option<(usize, usize)> {
+        let unlinked = |central: &Central| {
+            let (peer, _) = central.peers.iter().find(|(_, peer)| peer.link().is_none())?;
+            Some((central.index, *peer))
+        };
+        self.mesh().iter().find_map(unlinked)
+    }
+
+    /// All hold the same, and nobody is writing.
+    fn is_equal(&self) -> bool {
+        let Some(first) = self.mesh().first() else { return true };
+        let at_rest = |central: &Central| central.queue.is_empty() && central.committing.is_none();
+        self.double().is_none() && self.mesh().iter().all(|central| at_rest(central) && central.have == first.have)
+    }
+
+    /// Where everybody stands, for a failure.
+    fn describe(&self) -> String {
+        let one = |central: &Central| {
+            let peers: Vec<_> = central.peers.values().map(|peer| peer.status(&central.have)).collect();
+            let logs = central.coordinator.status(&central.have);
+            format!("\nc{}: {:?}\n  {peers:?}\n  {logs:?}", central.index, central.have)
+        };
+        self.mesh().iter().map(one).collect()
+    }
+
+    fn nothing_is_missing(&mut self) -> Result<(), String> {
+        let mut common: Option<Meaning> = None;
+        let members = self.members();
+        for central in self.centrals.iter_mut().take(members) {
+            let meaning = central.disk.meaning().map_err(|what| format!("c{}: {what}", central.index))?;
+            let Meaning { words, .. } = &meaning;
+            if let Some(Meaning { words: others, .. }) = common.as_ref().filter(|common| **common != meaning) {
+                return Err(format!("c{} makes of the same events\n{words}\nand another\n{others}", central.index));
+            }
+            common = Some(meaning);
+        }
+        self.report.kinds = common.unwrap_or_default().kinds;
+        for central in self.mesh() {
+            if let Some((log, seq)) = self.truth.missing(central.disk.as_ref()) {
+                return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));
+            }
+            if central.have != central.disk.heads() {
+                return Err(format!("the memory of c{} is not its disk", central.index));
+            }
+        }
+        Ok(())
+    }
+
+    /// All hold the same, and everybody has to know that of its peers.
+    fn everybody_knows(&self) -> Result<(), String> {
+        for central in self.mesh() {
+            for peer in central.peers.values() {
+                let status = peer.status(&central.have);
+                if !status.lag.is_empty() || status.unacked_bytes > 0 {
+                    return Err(format!("c{} believes that a peer lags: {status:?}", central.index));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sum_up(&mut self) {
+        self.report.centrals = self.options.centrals;
+        self.report.events_written = self.truth.events_written();
+        self.report.events_acknowledged = self.truth.events_acknowledged();
+        self.report.events_excused = self.truth.excused;
+        for central in self.centrals.iter().take(self.options.centrals) {
+            let counters = central.coordinator.counters();
+            self.report.duplicates += counters.duplicates;
+            self.report.gaps += counters.gaps;
+            self.report.stalls += counters.stalls;
+        }
+    }
+}
