@@ -57,7 +57,7 @@ fn disks_that_forget_their_last_commits_get_them_back_from_the_peers() {
     hold(4_000..4_040, &options);
 }
 
-/// The first of the seeds of `parkmesh simulate`; `tests/run` does a thousand, with an optimised build.
+/// The first of the seeds of `parkmesh simulate`.
 #[test]
 fn meshes_of_ledgers_make_the_same_of_the_same_events_after_any_faults() {
     let all = held(0..24);
@@ -65,26 +65,8 @@ fn meshes_of_ledgers_make_the_same_of_the_same_events_after_any_faults() {
     assert!(all.least.is_some_and(|least| least.centrals >= 3 && least.events >= 200 && least.faults >= 5));
 }
 
-/// Both cores of a small machine, a seed at a time.
 fn held(seeds: std::ops::Range<u64>) -> Campaign {
-    let next = std::sync::atomic::AtomicU64::new(seeds.start);
-    let work = || {
-        let mut part = Campaign::default();
-        loop {
-            let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if seed >= seeds.end {
-                return part;
-            }
-            let report = run_with_ledgers(seed, &Options::of_seed(seed));
-            part.add(&report.unwrap_or_else(|failure| panic!("{failure}")));
-        }
-    };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        let mut all = work();
-        all.join(&other.join().unwrap());
-        all
-    })
+    campaign(seeds, Options::of_seed, |_| {}).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[test]
