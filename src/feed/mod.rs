@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`board`] | the state, its numbers, snapshots and changes as text |
-//! | [`line`] | an event as a line people read |
+//! | [`mod@line`] | an event as a line people read |
 //!
 //! The messages are documented in docs/status-feed.md; they only grow.
 

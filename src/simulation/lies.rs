@@ -18,11 +18,17 @@ struct Mouth {
 }
 
 impl World<'_> {
-    /// One frame that is wrong, on a link of this central. Whoever sends it is replaced later.
+    /// One frame that is wrong, on a link of this central: made up, and whoever sends it is replaced later; or a true one that
+    /// is damaged on its way.
     pub(super) fn lie(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
         self.justified.extend(["log_forked", "broken_run", "own_log_ahead", "duplicate_central_id", "read_failed"]);
         self.truth.errors.insert(code::BAD_FRAME);
+        if self.random.below(4) == 0 {
+            self.note(|| format!("the next run to c{} will be damaged", mouth.hearer));
+            self.damaging.insert((mouth.connection, mouth.end));
+            return true;
+        }
         let text = self.lie_text(liar, mouth.hearer);
         self.say(mouth, text, until_ms);
         true
@@ -131,6 +137,19 @@ impl World<'_> {
         let made = self.network.connections.get(connection)?;
         let hearer = made.ends.get(1 - end).filter(|end| !end.gone)?.central;
         (hearer < self.centrals.len()).then_some(Mouth { connection, end, hearer })
+    }
+
+    /// Where the next run of this end is to arrive damaged, and this is one: its hash is another.
+    pub(super) fn damage(&mut self, connection: usize, end: usize, packet: &mut Packet) {
+        if !self.damaging.contains(&(connection, end)) {
+            return;
+        }
+        let Packet::Text(text) = packet else { return };
+        let Ok(Frame::SyncRun { sub, mut run }) = Frame::parse(text) else { return };
+        self.damaging.remove(&(connection, end));
+        run.hash = ChainHash([0xda; 32]);
+        let Some(sender) = self.network.connections.get(connection).and_then(|made| made.ends.get(end)) else { return };
+        *text = self.encode(sender.central, &Frame::SyncRun { sub, run });
     }
 
     fn say(&mut self, mouth: Mouth, text: String, until_ms: u64) {

@@ -143,10 +143,10 @@ impl World<'_> {
         self.mesh().iter().find_map(unlinked)
     }
 
-    /// All hold the same, and nobody is writing.
+    /// All run, hold the same, and nobody is writing.
     fn is_equal(&self) -> bool {
         let Some(first) = self.mesh().first() else { return true };
-        let at_rest = |central: &Central| central.queue.is_empty() && central.committing.is_none();
+        let at_rest = |central: &Central| central.alive && central.queue.is_empty() && central.committing.is_none();
         self.double().is_none() && self.mesh().iter().all(|central| at_rest(central) && central.have == first.have)
     }
 
@@ -163,6 +163,13 @@ impl World<'_> {
     fn nothing_is_missing(&mut self) -> Result<(), String> {
         let mut common: Option<Meaning> = None;
         let members = self.members();
+        for central in self.mesh() {
+            let heads = central.disk.heads();
+            if central.have != heads {
+                let (index, have) = (central.index, &central.have);
+                return Err(format!("the memory of c{index} is not its disk: {have:?} {heads:?}"));
+            }
+        }
         for central in self.centrals.iter_mut().take(members) {
             let meaning = central.disk.meaning().map_err(|what| format!("c{}: {what}", central.index))?;
             let Meaning { words, .. } = &meaning;
@@ -175,9 +182,6 @@ impl World<'_> {
         for central in self.mesh() {
             if let Some((log, seq)) = self.truth.missing(central.disk.as_ref()) {
                 return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));
-            }
-            if central.have != central.disk.heads() {
-                return Err(format!("the memory of c{} is not its disk", central.index));
             }
         }
         Ok(())

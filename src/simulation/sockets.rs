@@ -55,7 +55,8 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn transmit(&mut self, connection: usize, end: usize, packet: Packet) {
+    pub(super) fn transmit(&mut self, connection: usize, end: usize, mut packet: Packet) {
+        self.damage(connection, end, &mut packet);
         if let Some(at_ms) = self.network.send(self.now_ms, connection, end, packet) {
             self.schedule(at_ms, Event::Arrive { connection, from_end: end });
         }

@@ -116,6 +116,8 @@ pub(super) struct World<'a> {
     pub(super) lies: BTreeSet<usize>,
     /// Strangers that use the id of a peer: what they are told says nothing.
     pub(super) impostors: BTreeSet<usize>,
+    /// Connections, and the end that sends, whose next run arrives damaged.
+    pub(super) damaging: BTreeSet<(usize, usize)>,
     /// Alarms that something simulated gives reason for.
     pub(super) justified: BTreeSet<&'static str>,
     /// Logs that somebody was alarmed about.
@@ -153,6 +155,7 @@ impl<'a> World<'a> {
             misdirected: BTreeMap::new(),
             lies: BTreeSet::new(),
             impostors: BTreeSet::new(),
+            damaging: BTreeSet::new(),
             justified: BTreeSet::new(),
             alarmed: BTreeSet::new(),
             truth: Truth::default(),
