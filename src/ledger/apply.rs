@@ -108,7 +108,7 @@ impl<S: Storage> Transaction<'_, S> {
         // Where another stay has its id, the general way finds it another.
         let Some(row_id) = self.insert_row_if_new(&row, committed_ms)? else { return Ok(false) };
         self.count(row.entry_ms, &row.source_central, &row.edge_id, TotalChange { entries: 1, ..Default::default() });
-        let open = OpenStay::of_row(row_id, &row, committed_ms, Some(event.hlc), self.texts);
+        let open = OpenStay::of_row(row_id, &row, committed_ms, Some(event.hlc), self.places);
         self.set_inside(plate, Some(open));
         Ok(true)
     }
@@ -145,7 +145,7 @@ impl<S: Storage> Transaction<'_, S> {
         self.replace_ending(row_id, &old, &row)?;
         if let Some(open) = self.inside(&row.plate_id) {
             let (committed_ms, plate_hlc) = (open.committed_ms, open.plate_hlc.max(Some(event.hlc)));
-            let confirmed = OpenStay::of_row(row_id, &row, committed_ms, plate_hlc, self.texts);
+            let confirmed = OpenStay::of_row(row_id, &row, committed_ms, plate_hlc, self.places);
             self.set_inside(&row.plate_id, Some(confirmed));
         }
         Ok(true)

@@ -46,9 +46,9 @@ use crate::replication::log::{EventBytes, Head, Run};
 use self::apply::Steps;
 use self::digest::Digest;
 use self::job::{Answer, Job, Refusal};
-use self::open_stay::OpenStay;
+use self::open_stay::{OpenStay, Places};
 use self::settings::Settings;
-use self::state::{Interner, State};
+use self::state::State;
 use self::storage::{EventRef, Storage, Summary};
 use self::transaction::{Now, Stop, Transaction};
 
@@ -77,7 +77,7 @@ pub struct Processed {
 pub struct Ledger<S> {
     context: Context,
     state: State,
-    texts: Interner,
+    places: Places,
     storage: S,
     steps: Steps,
 }
@@ -88,9 +88,9 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage.
     pub fn open(mut storage: S, context: Context) -> Result<Self, S::Error> {
-        let mut texts = Interner::default();
-        let state = State::of_loaded(storage.load()?, &mut texts);
-        Ok(Self { context, state, texts, storage, steps: Steps::default() })
+        let mut places = Places::default();
+        let state = State::of_loaded(storage.load()?, &mut places);
+        Ok(Self { context, state, places, storage, steps: Steps::default() })
     }
 
     /// Decides a batch of jobs in one transaction.
@@ -100,8 +100,8 @@ impl<S: Storage> Ledger<S> {
     pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
         let count = jobs.len();
         let mut outcomes = Vec::with_capacity(count);
-        let Self { context, state, texts, storage, steps } = self;
-        let mut transaction = Transaction::new(context, state, texts, storage, now, fresh_epoch, *steps);
+        let Self { context, state, places, storage, steps } = self;
+        let mut transaction = Transaction::new(context, state, places, storage, now, fresh_epoch, *steps);
         for job in jobs {
             match transaction.run(job) {
                 Ok(answer) => outcomes.push(Ok(answer)),
@@ -132,8 +132,8 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
     pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
-        let Self { context, state, texts, storage, steps } = self;
-        let mut transaction = Transaction::new(context, state, texts, storage, now, Epoch(0), *steps);
+        let Self { context, state, places, storage, steps } = self;
+        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps);
         if let Err(error) = transaction.replay_all(events) {
             transaction.abandon();
             return Err(error);
@@ -172,7 +172,7 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage.
     pub fn reopen(&mut self) -> Result<(), S::Error> {
-        self.state = State::of_loaded(self.storage.load()?, &mut self.texts);
+        self.state = State::of_loaded(self.storage.load()?, &mut self.places);
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl<S: Storage> Ledger<S> {
         }
     }
 
-    /// The site moved to another time zone: texts written from now on are in it. The sums of days stay those of the old zone
+    /// The site moved to another time zone: places written from now on are in it. The sums of days stay those of the old zone
     /// until the projection is rebuilt.
     pub fn set_zone(&mut self, zone: SiteZone) {
         self.context.zone = zone;

@@ -3,7 +3,7 @@
 //! There is one for every car inside, so it is kept small: what repeats is shared ([`EntryPlace`]), what follows from the
 //! plate and the time is worked out, and what is rare is left on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::domain::ids::{FactId, Hlc, LogId};
@@ -11,7 +11,8 @@ use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 
-use super::state::Interner;
+/// Places are forgotten beyond this many, which only costs sharing.
+const MAX_SHARED: usize = 4096;
 
 /// Where and how cars come in: one per log, gate and kind of vehicle.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +22,24 @@ pub struct EntryPlace {
     pub camera_type: String,
     /// The log the entry lies in; `None`: it was heard from a predecessor.
     log: Option<LogId>,
+}
+
+/// Shares the places over all open stays.
+#[derive(Debug, Default)]
+pub struct Places(HashSet<Arc<EntryPlace>>);
+
+impl Places {
+    fn share(&mut self, place: EntryPlace) -> Arc<EntryPlace> {
+        if let Some(known) = self.0.get(&place) {
+            return known.clone();
+        }
+        if self.0.len() >= MAX_SHARED {
+            self.0.clear();
+        }
+        let shared = Arc::new(place);
+        self.0.insert(shared.clone());
+        shared
+    }
 }
 
 /// What differs from what nearly every stay has.
@@ -56,7 +75,7 @@ pub struct OpenStay {
 
 impl OpenStay {
     #[must_use]
-    pub fn of_row(row_id: i64, row: &StayRow, committed_ms: i64, plate_hlc: Option<Hlc>, texts: &mut Interner) -> Self {
+    pub fn of_row(row_id: i64, row: &StayRow, committed_ms: i64, plate_hlc: Option<Hlc>, places: &mut Places) -> Self {
         let (log, entry_seq) = match &row.entry_fact {
             FactId::Authored { log, seq } => (Some(log.clone()), *seq),
             FactId::Heard(_) => (None, 0),
@@ -98,7 +117,7 @@ impl OpenStay {
             confirm_seq: confirm_seq.unwrap_or_default(),
             confirmed_ms: row.confirmed_ms.unwrap_or_default(),
             on_disk_only: !plain || place.log.is_none() || confirm_seq.is_none(),
-            place: texts.intern(place),
+            place: places.share(place),
         }
     }
 
@@ -198,7 +217,7 @@ mod tests {
     }
 
     fn kept(row: &StayRow) -> Option<StayRow> {
-        let open = OpenStay::of_row(1, row, 1, None, &mut Interner::default());
+        let open = OpenStay::of_row(1, row, 1, None, &mut Places::default());
         assert_eq!(open.stay_id(&row.plate_id), row.stay_id);
         assert_eq!(open.plate_view(&row.plate_id), row.plate_view);
         open.row(&row.plate_id)

@@ -132,7 +132,7 @@ impl<S: Storage> Transaction<'_, S> {
                 None => (self.insert_row(row, now_ms)?, now_ms),
             };
             if row.status == StayStatus::In {
-                let open = OpenStay::of_row(row_id, row, committed_ms, None, self.texts);
+                let open = OpenStay::of_row(row_id, row, committed_ms, None, self.places);
                 self.set_inside(&row.plate_id, Some(open));
             }
         }

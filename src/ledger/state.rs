@@ -4,38 +4,16 @@
 //! [`State::absorb`] is called after the commit and nowhere else. A failed commit drops the overlay, so memory is never
 //! ahead of the disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
-use super::open_stay::{EntryPlace, OpenStay};
+use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
 use super::storage::{Loaded, StoredStay, Summary};
-
-/// Interned places are forgotten beyond this many, which only costs sharing.
-const MAX_INTERNED: usize = 4096;
-
-/// Shares what repeats over all open stays.
-#[derive(Debug, Default)]
-pub struct Interner(HashSet<Arc<EntryPlace>>);
-
-impl Interner {
-    pub(super) fn intern(&mut self, place: EntryPlace) -> Arc<EntryPlace> {
-        if let Some(known) = self.0.get(&place) {
-            return known.clone();
-        }
-        if self.0.len() >= MAX_INTERNED {
-            self.0.clear();
-        }
-        let shared = Arc::new(place);
-        self.0.insert(shared.clone());
-        shared
-    }
-}
 
 /// The committed state.
 #[derive(Debug, Default)]
@@ -54,12 +32,12 @@ pub struct State {
 
 impl State {
     #[must_use]
-    pub fn of_loaded(loaded: Loaded, texts: &mut Interner) -> Self {
+    pub fn of_loaded(loaded: Loaded, places: &mut Places) -> Self {
         let Loaded { heads, inside, settings, summary } = loaded;
         let inside = inside
             .into_iter()
             .map(|StoredStay { row_id, row, committed_ms }| {
-                let open = OpenStay::of_row(row_id, &row, committed_ms, None, texts);
+                let open = OpenStay::of_row(row_id, &row, committed_ms, None, places);
                 (row.plate_id, Box::new(open))
             })
             .collect();

@@ -11,9 +11,9 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 use super::Context;
 use super::apply::{Steps, place};
 use super::job::{Answer, Job, Refusal};
-use super::open_stay::OpenStay;
+use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
-use super::state::{Interner, Staged, State, TotalChange};
+use super::state::{Staged, State, TotalChange};
 use super::storage::{DayTotal, EventRef, Storage};
 
 /// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
@@ -44,7 +44,7 @@ pub struct Now {
 pub struct Transaction<'a, S: Storage> {
     pub(super) context: &'a Context,
     pub(super) state: &'a State,
-    pub(super) texts: &'a mut Interner,
+    pub(super) places: &'a mut Places,
     pub(super) staged: Staged,
     pub(super) now: Now,
     /// The epoch of the log to start, should this process author its first event now.
@@ -62,7 +62,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
     pub fn new(
         context: &'a Context,
         state: &'a State,
-        texts: &'a mut Interner,
+        places: &'a mut Places,
         storage: &'a mut S,
         now: Now,
         fresh_epoch: Epoch,
@@ -73,7 +73,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         Self {
             context,
             state,
-            texts,
+            places,
             staged: Staged::on(state),
             now,
             fresh_epoch,
