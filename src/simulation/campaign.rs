@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::{Failure, Options, Report, Topology, faults, run_with_ledgers};
+use super::{Failure, Figures, Options, Report, Topology, faults, run_with_ledgers};
 
 /// Runs of fewer seeds say nothing about what never happened.
 const ENOUGH_SEEDS: u64 = 100;
@@ -16,31 +16,14 @@ const MANY: usize = 50;
 /// Mean time between two commits of own events in the whole mesh, in virtual ms.
 const AUTHOR_EVERY_MS: u64 = 120;
 
-/// The sums over runs that all held.
+/// Runs that all held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Campaign {
     pub seeds: u64,
-    /// Faults by kind.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// What came of the gates' traffic: rows by status, anomalies and repeats.
-    pub kinds: BTreeMap<&'static str, u64>,
-    /// Alarms by name.
-    pub alarms: BTreeMap<&'static str, u64>,
-    pub events_acknowledged: u64,
-    pub events_excused: u64,
     /// Of all runs, the fewest centrals, events and faults.
     pub least: Option<Least>,
-    pub commits: u64,
-    pub frames: u64,
-    pub links_up: u64,
-    pub duplicates: u64,
-    pub gaps: u64,
-    pub stalls: u64,
-    /// The longest of all runs, in virtual ms: see [`Report`].
-    pub relinked_after_ms: u64,
-    pub converged_after_ms: u64,
-    pub propagated_after_ms: u64,
-    pub idle_wakeups_per_s: u64,
+    /// Counts are the sums over all runs, times the longest of all.
+    pub total: Figures,
 }
 
 /// What every run of a campaign had at least.
@@ -106,41 +89,18 @@ impl Campaign {
     pub fn add(&mut self, report: &Report) {
         self.join(&Self {
             seeds: 1,
-            faults: report.faults.clone(),
-            kinds: report.kinds.clone(),
-            alarms: report.alarms.clone(),
-            events_acknowledged: report.events_acknowledged,
-            events_excused: report.events_excused,
             least: Some(Least {
                 centrals: report.centrals,
                 events: report.events_written,
-                faults: report.faults.values().sum(),
+                faults: report.figures.faults.values().sum(),
             }),
-            commits: report.commits,
-            frames: report.frames,
-            links_up: report.links_up,
-            duplicates: report.duplicates,
-            gaps: report.gaps,
-            stalls: report.stalls,
-            relinked_after_ms: report.relinked_after_ms,
-            converged_after_ms: report.converged_after_ms,
-            propagated_after_ms: report.propagated_after_ms,
-            idle_wakeups_per_s: report.idle_wakeups_per_s,
+            total: report.figures.clone(),
         });
     }
 
     /// Adds other runs that held.
     pub fn join(&mut self, other: &Self) {
         self.seeds += other.seeds;
-        let sums =
-            [(&mut self.faults, &other.faults), (&mut self.kinds, &other.kinds), (&mut self.alarms, &other.alarms)];
-        for (sums, counts) in sums {
-            for (kind, count) in counts {
-                *sums.entry(kind).or_default() += count;
-            }
-        }
-        self.events_acknowledged += other.events_acknowledged;
-        self.events_excused += other.events_excused;
         self.least = match (self.least, other.least) {
             (Some(one), Some(other)) => Some(Least {
                 centrals: one.centrals.min(other.centrals),
@@ -149,16 +109,7 @@ impl Campaign {
             }),
             (one, other) => one.or(other),
         };
-        self.commits += other.commits;
-        self.frames += other.frames;
-        self.links_up += other.links_up;
-        self.duplicates += other.duplicates;
-        self.gaps += other.gaps;
-        self.stalls += other.stalls;
-        self.relinked_after_ms = self.relinked_after_ms.max(other.relinked_after_ms);
-        self.converged_after_ms = self.converged_after_ms.max(other.converged_after_ms);
-        self.propagated_after_ms = self.propagated_after_ms.max(other.propagated_after_ms);
-        self.idle_wakeups_per_s = self.idle_wakeups_per_s.max(other.idle_wakeups_per_s);
+        self.total.join(&other.total);
     }
 
     /// The faults, and what traffic must lead to, that never came: a run of them proves less than it says. Empty for a
@@ -169,9 +120,9 @@ impl Campaign {
             return Vec::new();
         }
         let absent = |counts: &BTreeMap<&str, u64>, kind: &str| counts.get(kind).is_none_or(|count| *count == 0);
-        let faults = faults::names().filter(|kind| absent(&self.faults, kind));
-        let alarms = ALARMS.into_iter().filter(|name| absent(&self.alarms, name));
-        faults.chain(alarms).chain(EXPECTED.into_iter().filter(|kind| absent(&self.kinds, kind))).collect()
+        let faults = faults::names().filter(|kind| absent(&self.total.faults, kind));
+        let alarms = ALARMS.into_iter().filter(|name| absent(&self.total.alarms, name));
+        faults.chain(alarms).chain(EXPECTED.into_iter().filter(|kind| absent(&self.total.kinds, kind))).collect()
     }
 }
 
@@ -195,6 +146,7 @@ const EXPECTED: [&str; 11] = [
 
 impl fmt::Display for Campaign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = &self.total;
         writeln!(f, "{} seeds held", self.seeds)?;
         if let Some(Least { centrals, events, faults }) = self.least {
             writeln!(f, "each at least {centrals} centrals, {events} events, {faults} faults")?;
@@ -202,16 +154,16 @@ impl fmt::Display for Campaign {
         writeln!(
             f,
             "events {} and {} that only a lost disk held, commits {}, frames {}",
-            self.events_acknowledged, self.events_excused, self.commits, self.frames
+            total.events_acknowledged, total.events_excused, total.commits, total.frames
         )?;
-        writeln!(f, "links {}, stalls {}, gaps {}", self.links_up, self.stalls, self.gaps)?;
+        writeln!(f, "links {}, stalls {}, gaps {}", total.links_up, total.stalls, total.gaps)?;
         writeln!(
             f,
             "at most, in virtual ms: linked after {}, equal after {}, an event everywhere after {}",
-            self.relinked_after_ms, self.converged_after_ms, self.propagated_after_ms
+            total.relinked_after_ms, total.converged_after_ms, total.propagated_after_ms
         )?;
         let counted =
-            [("faults:", &self.faults), ("alarms:", &self.alarms), ("what came of the traffic:", &self.kinds)];
+            [("faults:", &total.faults), ("alarms:", &total.alarms), ("what came of the traffic:", &total.kinds)];
         for (title, counts) in counted {
             writeln!(f, "{title}")?;
             for (kind, count) in counts {

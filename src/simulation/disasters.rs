@@ -25,7 +25,7 @@ impl World<'_> {
             self.end_connection(connection, end, (!power).then_some("reset"));
         }
         if lost_commits > 0 {
-            *self.report.faults.entry(faults::LOST_COMMITS).or_default() += 1;
+            *self.report.figures.faults.entry(faults::LOST_COMMITS).or_default() += 1;
             self.forget();
         }
         // What came for a machine that stood still meets one that is gone.
@@ -64,7 +64,7 @@ impl World<'_> {
                 faults::AFTER_COMMIT
             }
         };
-        *self.report.faults.entry(name).or_default() += 1;
+        *self.report.figures.faults.entry(name).or_default() += 1;
         if let Err(what) = checked {
             self.broken = Some(format!("c{central}: {what}"));
         }

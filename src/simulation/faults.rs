@@ -176,7 +176,7 @@ impl World<'_> {
             Kind::WrongAddress => self.misdirect(one, until_ms),
         };
         if happened {
-            *self.report.faults.entry(kind.name()).or_default() += 1;
+            *self.report.figures.faults.entry(kind.name()).or_default() += 1;
             self.note(|| format!("fault {} at {one} (and {other}) until {until_ms}", kind.name()));
         }
     }

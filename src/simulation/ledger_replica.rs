@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome};
+use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome, run_of};
 use super::traffic;
 use crate::domain::event::Event;
 use crate::domain::ids::{CentralId, LogId};
@@ -182,20 +182,10 @@ impl Replica for LedgerReplica {
     }
 
     fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run> {
-        let prev = self.hash_at(log, after)?;
-        let mut run = Run { log: log.clone(), after, prev, events: Vec::new(), hash: prev };
-        let mut bytes = 0;
         let from = EventRef { log: log.clone(), seq: after + 1 };
         let to = EventRef { log: log.clone(), seq: u64::MAX };
-        for (event, hash) in self.ledger.storage().events.range(from..=to).map(|(_, held)| held) {
-            bytes += event.len();
-            if bytes > max_bytes && !run.events.is_empty() {
-                break;
-            }
-            run.events.push(event.clone());
-            run.hash = *hash;
-        }
-        (!run.events.is_empty()).then_some(run)
+        let after = Head { to: after, hash: self.hash_at(log, after)? };
+        run_of(log, after, self.ledger.storage().events.range(from..=to).map(|(_, held)| held), max_bytes)
     }
 
     fn heads(&self) -> Have {

@@ -24,6 +24,7 @@ mod central;
 mod checks;
 mod disasters;
 mod faults;
+mod figures;
 mod ledger_replica;
 mod lies;
 mod network;
@@ -37,12 +38,12 @@ mod topology;
 mod traffic;
 mod world;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::ids::CentralId;
 
 pub use campaign::{Campaign, campaign};
+pub use figures::Figures;
 pub use ledger_replica::LedgerReplica;
 pub use replica::{Meaning, MemoryReplica, Moment, Replica, ReplicaJob, ReplicaOutcome};
 pub use topology::Topology;
@@ -90,35 +91,14 @@ impl Default for Options {
     }
 }
 
-/// What happened in a run that held.
+/// A run that held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     pub seed: u64,
     pub centrals: usize,
     /// Events written at all, acknowledged or not.
     pub events_written: u64,
-    /// Faults by kind.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// What was made of the events, by kind.
-    pub kinds: BTreeMap<&'static str, u64>,
-    pub events_acknowledged: u64,
-    /// Events that were acknowledged and that nobody but a lost or forgetful disk held.
-    pub events_excused: u64,
-    /// Alarms by name.
-    pub alarms: BTreeMap<&'static str, u64>,
-    pub commits: u64,
-    pub frames: u64,
-    pub links_up: u64,
-    pub duplicates: u64,
-    pub gaps: u64,
-    pub stalls: u64,
-    /// How long after the last fault all were linked, and all held the same, in virtual ms.
-    pub relinked_after_ms: u64,
-    pub converged_after_ms: u64,
-    /// How long an event of each central took to be everywhere once all was well, at most, in virtual ms.
-    pub propagated_after_ms: u64,
-    /// Wake-ups of all centrals per virtual second while nothing happened.
-    pub idle_wakeups_per_s: u64,
+    pub figures: Figures,
 }
 
 /// A run that broke a promise.

@@ -52,11 +52,11 @@ impl World<'_> {
             self.run_until(self.now_ms + PROBE_EVERY_MS)?;
             if !linked && self.unlinked().is_none() {
                 linked = true;
-                self.report.relinked_after_ms = self.now_ms - healed_ms;
+                self.report.figures.relinked_after_ms = self.now_ms - healed_ms;
             }
             if !equal && self.is_equal() {
                 equal = true;
-                self.report.converged_after_ms = self.now_ms - healed_ms;
+                self.report.figures.converged_after_ms = self.now_ms - healed_ms;
             }
             if !treated && self.now_ms >= healed_ms + ALARMED_WITHIN_MS {
                 treated = true;
@@ -78,7 +78,7 @@ impl World<'_> {
         self.run_until(self.now_ms + SETTLED_AFTER_MS)?;
         let wakeups_before = self.wakeups;
         self.run_until(self.now_ms + self.options.idle_ms)?;
-        self.report.idle_wakeups_per_s = (self.wakeups - wakeups_before) * 1_000 / self.options.idle_ms.max(1);
+        self.report.figures.idle_wakeups_per_s = (self.wakeups - wakeups_before) * 1_000 / self.options.idle_ms.max(1);
         if self.unlinked().is_some() {
             return Err(format!("a link was lost while nothing happened: {}", self.describe()));
         }
@@ -90,7 +90,7 @@ impl World<'_> {
 
     fn enough_happened(&self) -> bool {
         self.truth.events_written() >= self.options.least_events
-            && self.report.faults.values().sum::<u64>() >= self.options.least_faults
+            && self.report.figures.faults.values().sum::<u64>() >= self.options.least_faults
     }
 
     /// What people have to do: a double is stopped, and who holds another history than an author wrote is emptied. By now
@@ -102,7 +102,7 @@ impl World<'_> {
             return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
         }
         let doubled = self.double().is_some();
-        if doubled && !self.report.alarms.contains_key("duplicate_central_id") {
+        if doubled && !self.report.figures.alarms.contains_key("duplicate_central_id") {
             return Err(format!("nobody was alarmed about the double of c{}: {}", self.doubled, self.describe()));
         }
         if doubled {
@@ -130,7 +130,7 @@ impl World<'_> {
                 return Err(format!("an event is not everywhere after {within_ms} ms: {}", self.describe()));
             }
         }
-        self.report.propagated_after_ms = self.now_ms - written_ms;
+        self.report.figures.propagated_after_ms = self.now_ms - written_ms;
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl World<'_> {
             }
             common = Some(meaning);
         }
-        self.report.kinds = common.unwrap_or_default().kinds;
+        self.report.figures.kinds = common.unwrap_or_default().kinds;
         for central in self.mesh() {
             if let Some((log, seq)) = self.truth.missing(central.disk.as_ref()) {
                 return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));
@@ -203,13 +203,13 @@ impl World<'_> {
     fn sum_up(&mut self) {
         self.report.centrals = self.options.centrals;
         self.report.events_written = self.truth.events_written();
-        self.report.events_acknowledged = self.truth.events_acknowledged();
-        self.report.events_excused = self.truth.excused;
+        self.report.figures.events_acknowledged = self.truth.events_acknowledged();
+        self.report.figures.events_excused = self.truth.excused;
         for central in self.centrals.iter().take(self.options.centrals) {
             let counters = central.coordinator.counters();
-            self.report.duplicates += counters.duplicates;
-            self.report.gaps += counters.gaps;
-            self.report.stalls += counters.stalls;
+            self.report.figures.duplicates += counters.duplicates;
+            self.report.figures.gaps += counters.gaps;
+            self.report.figures.stalls += counters.stalls;
         }
     }
 }

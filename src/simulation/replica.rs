@@ -160,18 +160,8 @@ impl Replica for MemoryReplica {
 
     fn read(&self, log: &LogId, after: u64, max_bytes: usize) -> Option<Run> {
         let from = usize::try_from(after).ok()?;
-        let prev = self.hash_at(log, after)?;
-        let mut run = Run { log: log.clone(), after, prev, events: Vec::new(), hash: prev };
-        let mut bytes = 0;
-        for (event, hash) in self.logs.get(log)?.iter().skip(from) {
-            bytes += event.len();
-            if bytes > max_bytes && !run.events.is_empty() {
-                break;
-            }
-            run.events.push(event.clone());
-            run.hash = *hash;
-        }
-        (!run.events.is_empty()).then_some(run)
+        let after = Head { to: after, hash: self.hash_at(log, after)? };
+        run_of(log, after, self.logs.get(log)?.iter().skip(from), max_bytes)
     }
 
     fn heads(&self) -> Have {
@@ -196,4 +186,24 @@ impl Replica for MemoryReplica {
         }
         Ok(())
     }
+}
+
+/// The events that follow `after`, as many as fit; one always. `None`: none follows.
+pub(super) fn run_of<'e>(
+    log: &LogId,
+    after: Head,
+    events: impl Iterator<Item = &'e (EventBytes, ChainHash)>,
+    max_bytes: usize,
+) -> Option<Run> {
+    let mut run = Run { log: log.clone(), after: after.to, prev: after.hash, events: Vec::new(), hash: after.hash };
+    let mut bytes = 0;
+    for (event, hash) in events {
+        bytes += event.len();
+        if bytes > max_bytes && !run.events.is_empty() {
+            break;
+        }
+        run.events.push(event.clone());
+        run.hash = *hash;
+    }
+    (!run.events.is_empty()).then_some(run)
 }

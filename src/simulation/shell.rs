@@ -90,7 +90,7 @@ impl World<'_> {
             PeerOutput::Report(report) => {
                 self.note(|| format!("c{central} of c{peer}: {report:?}"));
                 if matches!(report, PeerReport::LinkUp { .. }) {
-                    self.report.links_up += 1;
+                    self.report.figures.links_up += 1;
                 }
                 self.post(central, Mail::Report(peer, report));
             }
@@ -251,7 +251,7 @@ impl World<'_> {
             for run in &runs {
                 state.have.set(&run.log, run.head());
             }
-            self.report.commits += 1;
+            self.report.figures.commits += 1;
             let pieces = runs.into_iter().flat_map(CommittedRun::pieces).collect();
             mail.insert(0, Mail::Committed(pieces, state.disk.own_log()));
         }
@@ -282,7 +282,7 @@ impl World<'_> {
                 return;
             }
         };
-        self.report.frames += 1;
+        self.report.figures.frames += 1;
         self.note(|| format!("c{central} sends on {socket:?}: {}", text.chars().take(300).collect::<String>()));
         let Some(state) = self.centrals.get(central) else { return };
         if let Err(what) = self.truth.sent(socket, &frame, state.disk.as_ref()) {

@@ -21,11 +21,11 @@ fn a_run_is_a_function_of_its_seed() {
 fn without_faults_events_are_everywhere_at_once() {
     let options = Options { fault_every_ms: 0, chaos_ms: 10_000, ..Options::default() };
     let report = hold(0..10, &options);
-    assert!(report.faults.is_empty());
-    assert!(report.events_acknowledged > 100);
-    assert!(report.converged_after_ms < 500, "{report:?}");
-    assert!(report.propagated_after_ms < 500, "{report:?}");
-    assert_eq!((report.stalls, report.gaps), (0, 0));
+    assert!(report.total.faults.is_empty());
+    assert!(report.total.events_acknowledged > 100);
+    assert!(report.total.converged_after_ms < 500, "{report:?}");
+    assert!(report.total.propagated_after_ms < 500, "{report:?}");
+    assert_eq!((report.total.stalls, report.total.gaps), (0, 0));
 }
 
 #[test]
@@ -33,10 +33,10 @@ fn three_centrals_agree_after_any_faults() {
     let report = hold(1_000..1_040, &Options::default());
     for kind in ["cut", "half_open", "one_way", "partition", "pause", "slow_disk", "failing_disk", "died_within_commit"]
     {
-        assert!(report.faults.contains_key(kind), "no {kind} in {report:?}");
+        assert!(report.total.faults.contains_key(kind), "no {kind} in {report:?}");
     }
-    assert!(report.relinked_after_ms <= 6_000, "{report:?}");
-    assert!(report.idle_wakeups_per_s <= 20, "a timer of each link and nothing else: {report:?}");
+    assert!(report.total.relinked_after_ms <= 6_000, "{report:?}");
+    assert!(report.total.idle_wakeups_per_s <= 20, "a timer of each link and nothing else: {report:?}");
 }
 
 #[test]

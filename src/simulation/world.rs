@@ -337,7 +337,7 @@ impl<'a> World<'a> {
     /// A central calls for a person. Without something that justifies it that is a fault of ours.
     pub(super) fn alarm(&mut self, central: usize, alarm: &Alarm) {
         self.note(|| format!("c{central} raises an alarm: {alarm}"));
-        *self.report.alarms.entry(alarm.name()).or_default() += 1;
+        *self.report.figures.alarms.entry(alarm.name()).or_default() += 1;
         if !self.justified.contains(alarm.name()) {
             self.broken = Some(format!("c{central} raised an alarm: {alarm}"));
         }
