@@ -137,9 +137,12 @@ impl Writer {
     /// Whatever the disk says.
     pub fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
         let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
+        // One sync, however many logs.
+        let all = self.connection.savepoint()?;
         for (log, seq) in cursors {
-            self.connection.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
+            all.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
         }
+        all.commit()?;
         Ok(())
     }
 
