@@ -29,7 +29,7 @@ pub struct Edge {
 impl Edge {
     #[must_use]
     pub fn is_online(&self, now_ms: i64) -> bool {
-        (0..OFFLINE_AFTER_MS).contains(&now_ms.saturating_sub(self.last_ms).max(0))
+        now_ms.saturating_sub(self.last_ms) < OFFLINE_AFTER_MS
     }
 }
 

@@ -8,7 +8,7 @@ mod telling;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
@@ -23,6 +23,7 @@ use super::supervise::{InjectPanic, injected_panic};
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::time::SiteZone;
+use crate::ops::said::Said as SaidBefore;
 use crate::replication::handshake::Identity;
 use crate::replication::legacy::{LegacyOutput, LegacyPeer};
 use crate::replication::peer::output::SocketId;
@@ -111,6 +112,8 @@ pub struct LegacyLink {
     heard_ms: u64,
     pinged_ms: u64,
     reading: bool,
+    /// What it said that has no effect: it says some of it every few seconds.
+    said: SaidBefore,
 }
 
 impl LegacyLink {
@@ -132,6 +135,7 @@ impl LegacyLink {
             heard_ms: 0,
             pinged_ms: 0,
             reading: false,
+            said: SaidBefore::default(),
         }
     }
 
@@ -308,6 +312,9 @@ impl LegacyLink {
                 LegacyOutput::Hear(statements) => self.hear(statements, context),
                 LegacyOutput::Change { stay_id, corrected } => self.change(stay_id, corrected),
                 LegacyOutput::Unusable(reason) => {
+                    if !self.said.is_news("", &reason, Instant::now()) {
+                        continue;
+                    }
                     warn!(event = "legacy_unusable", peer = self.name().as_str(), reason = reason.as_str(); "a predecessor said something that has no effect");
                 }
                 LegacyOutput::Told(cursors) => {
