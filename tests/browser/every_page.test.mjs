@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { here, live, mesh, ok, openPage, root, test } from "./harness.mjs";
+import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
 const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-tariff", "/settings#tariff"], ["settings-subscriptions", "/settings#subscriptions"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
@@ -47,7 +47,7 @@ test("every page in both languages and sizes has no serious fault and fits", asy
         for (const scheme of schemes) {
           const page = await openPage(central.url + path, { language, width, height, scheme });
           await live(page);
-          await page.waitForTimeout(400);
+          await settled(page);
           const what = `${name}-${language}-${size}-${scheme}`;
           await page.screenshot({ path: join(screenshots, `${what}.png`), fullPage: true });
           for (const found of await page.evaluate(overflow)) faults.push(`${what}: wider than the window: ${found}`);

@@ -152,6 +152,21 @@ export async function openPage(url, { language = "vi", width = 1366, height = 90
 /** Waits until the page follows its central. */
 export const live = (page) => page.waitForSelector("#freshness.good");
 
+/** Waits until fonts are there, nothing moves, and nothing on the page has changed for a tenth of a second. */
+export const settled = (page) => page.evaluate(async (deadlineMs) => {
+  await document.fonts.ready;
+  const start = performance.now();
+  let changed = start;
+  const observer = new MutationObserver(() => { changed = performance.now(); });
+  observer.observe(document, { attributes: true, characterData: true, childList: true, subtree: true });
+  const moves = () => document.getAnimations().some((animation) => animation.playState === "running");
+  while (moves() || performance.now() - changed < 100) {
+    if (performance.now() - start > deadlineMs) throw new Error(`the page does not come to rest within ${deadlineMs} ms`);
+    await new Promise(requestAnimationFrame);
+  }
+  observer.disconnect();
+}, DEADLINE_MS);
+
 export const textOf = (page, selector) => page.locator(selector).first().innerText();
 
 /** Waits until the element says that. */

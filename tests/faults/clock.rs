@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::Mesh;
 use crate::common::load::{Load, check_mesh};
-use crate::skip;
+use crate::common::{Mesh, skip};
 
 /// Debian's `libfaketime` for programs with threads.
 fn library() -> Result<PathBuf, String> {

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 
 use crate::common::load::{Load, check_mesh, verify};
-use crate::common::{Central, DEADLINE, Mesh, eventually, eventually_some};
-use crate::{run, skip};
+use crate::common::{Central, DEADLINE, Mesh, eventually, eventually_some, skip};
+use crate::run;
 
 /// A file system of its own at a data directory, taken off when dropped.
 struct SmallDisk(PathBuf);

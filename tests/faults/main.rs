@@ -29,10 +29,3 @@ fn run(program: &str, arguments: &[&str]) -> Result<Output, String> {
         Err(format!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
     }
 }
-
-/// Says that a test was not done. `tests/run` counts these lines.
-fn skip(test: &str, reason: &str) {
-    // Past the capture of the test harness: a skipped test passes, and its output would not be seen.
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "SKIPPED {test}: {reason}");
-}

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::common::central::P2P_PORT;
 use crate::common::load::{Load, check_mesh};
-use crate::common::{Central, DEADLINE, Mesh};
+use crate::common::{Central, DEADLINE, Mesh, skip};
 use crate::netns::Hosts;
-use crate::skip;
 
 /// Calls answered under each fault. The gates of the host concerned are served throughout: only peers suffer.
 const CALLS: u64 = 120;
