@@ -86,13 +86,23 @@ pub struct Edge {
 /// Who has to prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Security {
-    pub p2p: SecurityMode,
+    pub p2p: P2pMode,
     pub edges: SecurityMode,
     pub admin: SecurityMode,
     pub legacy_port: u16,
 }
 
-/// So far there is one.
+/// How centrals prove to each other who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum P2pMode {
+    /// TLS 1.3, both sides by their pinned certificates.
+    Tls,
+    /// Not at all: plain WebSockets, and a configured id is believed. Red on the page.
+    Open,
+}
+
+/// How edges and people prove who they are. So far there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecurityMode {
@@ -128,7 +138,7 @@ pub enum LogFormat {
 impl Default for Security {
     fn default() -> Self {
         let open = SecurityMode::Open;
-        Self { p2p: open, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
+        Self { p2p: P2pMode::Open, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
     }
 }
 

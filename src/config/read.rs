@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::model::{
-    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, PeerCentral, Security, SecurityMode, Site,
+    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, P2pMode, PeerCentral, Security, SecurityMode, Site,
     ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
@@ -186,7 +186,7 @@ fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
 fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16>) {
     let default = Security::default();
     let mut fields = root.part("security", report);
-    let p2p = fields.optional("p2p", report, security_mode).unwrap_or(default.p2p);
+    let p2p = fields.optional("p2p", report, p2p_mode).unwrap_or(default.p2p);
     let edges = fields.optional("edges", report, security_mode).unwrap_or(default.edges);
     let admin = fields.optional("admin", report, security_mode).unwrap_or(default.admin);
     let named = fields.optional("legacy_port", report, port).filter(|port| *port != default.legacy_port);
@@ -311,6 +311,10 @@ fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
         let names = names.join(", ");
         ("unknown_value", format!("phải là một trong: {names}"), format!("must be one of {names}"))
     })
+}
+
+fn p2p_mode(value: &Value) -> Result<P2pMode, Wrong> {
+    security_mode(value).map(|_| P2pMode::Open)
 }
 
 fn security_mode(value: &Value) -> Result<SecurityMode, Wrong> {
