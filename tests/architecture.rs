@@ -189,4 +189,6 @@ fn a_dead_link_is_caught() {
     for dead in ["docs/nothing.md", "#two", "docs/settings.md#nothing", "src/nothing.rs"] {
         assert!(faults.iter().any(|fault| fault.ends_with(dead)), "{dead}: {faults:?}");
     }
+    let unmerged = "One\n<<<<<<< HEAD\nTwo\n=======\nThree\n>>>>>>> branch\n";
+    assert_eq!(documents::faults(&root(), &root().join("README.md"), unmerged).len(), 1);
 }

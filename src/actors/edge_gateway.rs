@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message};
+use serde::Deserialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide, Outcome};
@@ -33,39 +35,69 @@ const MAX_EVENT_ID_BYTES: usize = 128;
 /// A fee beyond this is a slip of the finger.
 pub(super) const MAX_FEE_VND: i64 = 1_000_000_000;
 
-/// `POST /api/edge/barrier/open` as sent.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+/// `POST /api/edge/barrier/open` as sent. Keys that are not here are ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct OpenRequest {
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
+    /// As read: 6 to 12 letters and digits; spaces, `-` and `.` do not count.
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     pub plate_id: String,
+    #[schema(pattern = "^open$")]
     pub action: Option<String>,
+    /// As shown to people, at most 32 bytes; formatted if absent.
+    #[schema(pattern = "^[ -~]{0,32}$")]
     pub plate_view: Option<String>,
+    /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings, else by state.
+    #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
+    /// The vehicle type, at most 32 bytes; picks the rate of the tariff.
+    #[schema(pattern = "^[ -~]{0,32}$")]
     pub camera_type: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
     pub confidence: Option<f64>,
+    /// At most 128 bytes: repeated within 7 days it gets the same answer and changes nothing.
+    #[schema(pattern = "^[ -~]{0,128}$")]
     pub request_id: Option<String>,
+    /// Open against the state of the lot; recorded as manual.
     #[serde(default)]
     pub force: Option<bool>,
+    /// What was taken, in VND; only with `force`.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub fee: Option<i64>,
 }
 
-/// `POST /api/edge/barrier/close` as sent.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+/// `POST /api/edge/barrier/close` as sent: one of `plate_id` and `event_id` says which entry. Keys that are not here are
+/// ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct CloseRequest {
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     pub plate_id: Option<String>,
+    /// At most 128 bytes.
+    #[schema(pattern = "^[ -~]{0,128}$")]
     pub event_id: Option<String>,
+    /// Read for its type only.
     pub action: Option<String>,
 }
 
-/// `POST /api/edge/detection` as sent.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+/// `POST /api/edge/detection` as sent. Keys that are not here are ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct DetectionRequest {
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
+    /// As read: 6 to 12 letters and digits; spaces, `-` and `.` do not count.
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     pub plate_id: String,
+    #[schema(pattern = "^[ -~]{0,32}$")]
     pub plate_view: Option<String>,
+    /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings.
+    #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
+    #[schema(pattern = "^[ -~]{0,32}$")]
     pub camera_type: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
     pub confidence: Option<f64>,
     /// Read and checked for its type only: a detection writes nothing.
     #[serde(rename = "timestamp")]

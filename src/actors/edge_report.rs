@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::edge_gateway::{MAX_CAMERA_TYPE_BYTES, MAX_FEE_VND, MAX_REQUEST_ID_BYTES, check_edge_id};
 use super::edge_gateway::{optional_text, wrong};
@@ -18,10 +19,12 @@ const LARGEST_SECONDS: f64 = 1e11;
 /// What the program says in place of a vehicle type: the lane of its camera.
 const LANES: [&str; 5] = ["ENTRY", "EXIT", "DETECTION", "PARKING_LOT", "UNKNOWN"];
 
-/// One event as an edge program sends it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One event as an edge program sends it. Keys that are not here are ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct EventReport {
+    /// What happened. `DETECTION`: as the lane of the edge says, else an entry.
     #[serde(rename = "type")]
+    #[schema(pattern = "^(ENTRY|EXIT|DETECTION|LOCATION_UPDATE|UPDATE|DELETE)$")]
     pub kind: String,
     pub camera_id: CameraId,
     pub camera_name: Option<String>,
@@ -34,8 +37,9 @@ pub struct EventReport {
 }
 
 /// The part of a report that is about the car.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, ToSchema)]
 pub struct EventData {
+    /// The plate as read; `plate_id` does as well. Not needed for a DELETE.
     pub plate_text: Option<String>,
     pub plate_id: Option<String>,
     pub plate_view: Option<String>,
@@ -47,7 +51,7 @@ pub struct EventData {
 }
 
 /// A number in the programs of the predecessor; any name of an edge elsewhere.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum CameraId {
     Number(i64),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::{MailboxError, Message, Recipient};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::Run;
@@ -127,7 +128,7 @@ pub struct LinkTest {
 }
 
 /// One step: `resolve`, `tcp`, `websocket`, `handshake`, `round_trip`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct LinkTestStep {
     pub step: &'static str,
     pub ok: bool,

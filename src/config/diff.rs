@@ -1,6 +1,7 @@
 //! What differs between two settings, in terms of what has to be done about it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::model::{Config, PeerCentral};
 use crate::domain::ids::CentralId;
@@ -30,7 +31,7 @@ pub struct Changes {
 }
 
 /// The kinds of change, for the answer to a save and for the log. The names are stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     OwnId,

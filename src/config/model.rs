@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::host::Host;
 use crate::domain::direction::Direction;
@@ -22,7 +23,7 @@ pub const DEFAULT_LEGACY_PORT: u16 = 9001;
 const VERSION_HEX_DIGITS: usize = 12;
 
 /// All settings of one central. Valid by construction; see the module above.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Config {
     pub this_central: ThisCentral,
     pub peer_centrals: Vec<PeerCentral>,
@@ -30,23 +31,28 @@ pub struct Config {
     pub edges: Vec<Edge>,
     pub security: Security,
     /// Listen on exactly this address; `None`: see [`Config::listen_ip`].
+    #[schema(value_type = Option<String>)]
     pub bind: Option<IpAddr>,
     pub tuning: Tuning,
 }
 
 /// This central, as it is told to the others.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ThisCentral {
+    #[schema(value_type = String)]
     pub id: CentralId,
+    #[schema(value_type = String)]
     pub ip: Host,
     pub p2p_port: u16,
     pub api_port: u16,
 }
 
 /// Another central.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PeerCentral {
+    #[schema(value_type = String)]
     pub id: CentralId,
+    #[schema(value_type = String)]
     pub ip: Host,
     pub p2p_port: u16,
     /// Where its page is; information only.
@@ -60,20 +66,22 @@ pub struct PeerCentral {
     pub legacy: bool,
     /// The zone of a predecessor's local times; `None`: the site's.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_zone_name")]
+    #[schema(value_type = Option<String>)]
     pub time_zone: Option<SiteZone>,
 }
 
 /// The site all centrals of a mesh belong to.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, ToSchema)]
 pub struct Site {
     /// Shown on the pages; may be empty.
     pub name: String,
     #[serde(serialize_with = "zone_name")]
+    #[schema(value_type = String)]
     pub time_zone: SiteZone,
 }
 
 /// A camera and its barrier. Edges that are not listed work too, with the direction of each request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Edge {
     pub id: String,
     pub name: String,
@@ -84,7 +92,7 @@ pub struct Edge {
 }
 
 /// Who has to prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Security {
     pub p2p: P2pMode,
     pub edges: SecurityMode,
@@ -93,7 +101,7 @@ pub struct Security {
 }
 
 /// How centrals prove to each other who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum P2pMode {
     /// TLS 1.3, both sides by their pinned certificates.
@@ -103,7 +111,7 @@ pub enum P2pMode {
 }
 
 /// How edges and people prove who they are. So far there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecurityMode {
     /// Nobody has to prove anything: red on the page.
@@ -111,7 +119,7 @@ pub enum SecurityMode {
 }
 
 /// What an installer rarely touches.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Tuning {
     /// Bounds of the wait before a peer is dialled again, drawn at random between 0 and a value that doubles from the
     /// first to the second.
@@ -126,7 +134,7 @@ pub struct Tuning {
     pub mask_plates: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.

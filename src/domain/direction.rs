@@ -1,9 +1,10 @@
 //! Which way a car passes a gate.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Into the site or out of it; `"ENTRY"` and `"EXIT"` in every text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Direction {
     Entry,

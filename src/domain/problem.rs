@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One wrong field. A value given to us is checked whole: every wrong field is named, not only the first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// Where it is, as one would write it in a program: `peer_centrals[0].ip`, `fees.fee_base`.
     pub field: String,

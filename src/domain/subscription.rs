@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::plate::PlateId;
 use super::problem::{FieldProblem, is_plain_text};
@@ -24,7 +25,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 20_000;
 const ROOT: &str = "subscriptions";
 
 /// One subscription, with the predecessor's fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscription {
     pub id: String,
     pub plate_number: String,

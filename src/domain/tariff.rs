@@ -16,6 +16,7 @@ mod read;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::money::Vnd;
 use super::problem::{FieldProblem, is_plain_text};
@@ -37,7 +38,7 @@ const MS_PER_SECOND: i64 = 1_000;
 const ROOT: &str = "fees";
 
 /// The price rule of one vehicle type, with the predecessor's field names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rate {
     /// Free time at the start of a stay, in hours.
     pub fee_base: f64,
@@ -52,7 +53,7 @@ pub struct Rate {
 }
 
 /// A tariff: the base rate, and rates of vehicle types that differ from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tariff {
     #[serde(flatten)]
     pub base: Rate,

@@ -1,8 +1,8 @@
 //! What people change afterwards: `PUT` and `DELETE /api/parking/history/{event_id}`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::error::ApiError;
@@ -16,22 +16,47 @@ use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 const MAX_REASON_CHARS: usize = 500;
 const MAX_BY_CHARS: usize = 100;
 
-/// A correction as sent.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+/// A correction as sent, of `plate_id`, `plate_view` or both. Keys that are not here are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CorrectionRequest {
+    /// As people write it.
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     plate_id: Option<String>,
+    /// A way to write the plate.
+    #[schema(max_length = 20)]
     plate_view: Option<String>,
+    #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
     reason: Option<String>,
+    /// Who changes it.
+    #[schema(max_length = 100)]
     by: Option<String>,
 }
 
-/// A removal as sent.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+/// A removal as sent. Keys that are not here are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct VoidRequest {
+    #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
     reason: Option<String>,
+    /// Who removes it.
+    #[schema(max_length = 100)]
     by: Option<String>,
+}
+
+/// A stay after what a person changed. The last four are null where the row went up in another.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Amended<'a> {
+    success: bool,
+    message: &'a str,
+    event_id: &'a str,
+    /// The event that made it so.
+    version: &'a str,
+    status: Option<&'a str>,
+    plate_id: Option<&'a str>,
+    plate_view: Option<&'a str>,
+    /// The stay that counts in its place.
+    superseded_by: Option<&'a str>,
 }
 
 /// `PUT /api/parking/history/{event_id}`
@@ -62,16 +87,16 @@ async fn amend(worker: &Worker, job: Job, message: &str) -> Result<HttpResponse,
     match decide(worker, job).await? {
         Answer::Amended { stay_id, version, row } => {
             let row = row.as_ref().map(|stored| &stored.row);
-            Ok(HttpResponse::Ok().json(json!({
-                "success": true,
-                "message": message,
-                "event_id": stay_id,
-                "version": version,
-                "status": row.map(|row| row.status.name()),
-                "plate_id": row.map(|row| row.plate_id.as_str()),
-                "plate_view": row.map(|row| row.plate_view.as_str()),
-                "superseded_by": row.and_then(|row| row.superseded_by.as_deref()),
-            })))
+            Ok(HttpResponse::Ok().json(Amended {
+                success: true,
+                message,
+                event_id: &stay_id,
+                version: &version,
+                status: row.map(|row| row.status.name()),
+                plate_id: row.map(|row| row.plate_id.as_str()),
+                plate_view: row.map(|row| row.plate_view.as_str()),
+                superseded_by: row.and_then(|row| row.superseded_by.as_deref()),
+            }))
         }
         _ => Err(ApiError::internal()),
     }
@@ -151,6 +176,8 @@ fn by(text: Option<String>, problems: &mut Vec<FieldProblem>) -> Option<String> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn problems(json: serde_json::Value) -> Vec<(String, &'static str)> {

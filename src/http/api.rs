@@ -11,6 +11,7 @@ use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpServer, ResponseError, web};
 
+use super::code::Code;
 use super::error::ApiError;
 use super::routes::{self, ROUTES};
 use super::server::{Role, SHUTDOWN_TIMEOUT_S};
@@ -62,7 +63,7 @@ fn serve(
             .app_data(web::Data::new(Worker { gateway, shared: shared.clone() }))
             .app_data(
                 web::QueryConfig::default()
-                    .error_handler(|error, _| ApiError::bad_request("invalid_query", error.to_string()).into()),
+                    .error_handler(|error, _| ApiError::new(Code::InvalidQuery, error.to_string()).into()),
             )
             .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::no_such_path().into()))
             .wrap(from_fn(observe))

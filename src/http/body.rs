@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::code::Code;
 use super::error::ApiError;
 
 /// Largest body of a gate's call; real ones have some hundred bytes.
@@ -28,7 +29,7 @@ pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usi
     match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(limit_bytes)).await {
         Err(_elapsed) => Err(ApiError::body_too_slow()),
         Ok(Err(_over_limit)) => Err(ApiError::too_large(limit_bytes)),
-        Ok(Ok(Err(_broken))) => Err(ApiError::bad_request("broken_body", "the request body broke off")),
+        Ok(Ok(Err(_broken))) => Err(ApiError::new(Code::BrokenBody, "the request body broke off")),
         Ok(Ok(Ok(bytes))) => Ok(bytes),
     }
 }
@@ -49,8 +50,8 @@ pub async fn json<T: DeserializeOwned>(
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::bad_request("invalid_body", error.to_string()),
-        _ => ApiError::bad_request("invalid_json", format!("the body is not JSON: {error}")),
+        serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
+        _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
     })
 }
 

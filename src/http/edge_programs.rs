@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::edges::submit;
@@ -15,7 +15,7 @@ use crate::actors::edge_report::{CameraId, EventReport};
 use crate::actors::edge_roster::{Edge, said};
 use crate::domain::direction::Direction;
 use crate::domain::plate;
-use crate::domain::row::StayStatus;
+use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Passed};
 
@@ -29,73 +29,117 @@ pub async fn event(
     Ok(HttpResponse::Ok().json(take(&worker, body::parse(&bytes)?).await?))
 }
 
-/// Takes one report; the fields of its answer.
+/// What an edge program is answered, as it is sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Taken {
+    Passed(Passage),
+    Changed(Change),
+}
+
+/// A car that was reported.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Passage {
+    success: bool,
+    action: Direction,
+    /// For people, in Vietnamese.
+    message: String,
+    /// The stay's id, the same on every central.
+    event_id: String,
+    /// This central's row number; null: the report is on no row (yet).
+    history_id: Option<i64>,
+    plate_id: Option<String>,
+    plate_view: Option<String>,
+    /// On the site's clock; null: nobody knows.
+    entry_time: Option<String>,
+    /// Names of what is out of the ordinary about the stay.
+    anomalies: Option<Vec<&'static str>>,
+    /// Of an exit, on the site's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_time: Option<String>,
+    /// Of an exit: `1 giờ 31 phút`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<String>,
+    /// Of an exit, in VND.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<i64>,
+    /// An entry of a car that was inside. Absent: no.
+    #[serde(skip_serializing_if = "is_not")]
+    already_inside: bool,
+    /// It was reported before: nothing was changed. Absent: no.
+    #[serde(skip_serializing_if = "is_not")]
+    repeated: bool,
+    /// The same as `repeated`.
+    #[serde(skip_serializing_if = "is_not")]
+    deduped: bool,
+}
+
+/// A stay an edge program corrected or removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Change {
+    success: bool,
+    event_id: String,
+    /// It was so before. Absent: no.
+    #[serde(skip_serializing_if = "is_not")]
+    repeated: bool,
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
+}
+
+/// Takes one report.
 ///
 /// # Errors
 /// As `POST /api/edge/barrier/open`, without the conflicts.
-pub async fn take(worker: &Worker, report: EventReport) -> Result<Map<String, Value>, ApiError> {
-    let zone = worker.zone();
+pub async fn take(worker: &Worker, report: EventReport) -> Result<Taken, ApiError> {
     if let Ok(edge_id) = report.edge_id() {
         worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
             edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
             edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
         });
     }
-    let fields = match submit(worker, EdgeRequest::Report(report)).await? {
-        Answer::Reported(passed) => passed_fields(&passed, &zone),
-        Answer::Amended { stay_id, .. } => json!({"event_id": stay_id}),
-        Answer::ChangedBefore { event_id } => json!({"event_id": event_id, "repeated": true}),
-        _ => return Err(ApiError::internal()),
-    };
-    let mut answer = Map::new();
-    answer.insert("success".into(), true.into());
-    if let Value::Object(fields) = fields {
-        answer.extend(fields);
+    let changed = |event_id, repeated| Taken::Changed(Change { success: true, event_id, repeated });
+    match submit(worker, EdgeRequest::Report(report)).await? {
+        Answer::Reported(passed) => Ok(Taken::Passed(Passage::new(*passed, &worker.zone()))),
+        Answer::Amended { stay_id, .. } => Ok(changed(stay_id, false)),
+        Answer::ChangedBefore { event_id } => Ok(changed(event_id, true)),
+        _ => Err(ApiError::internal()),
     }
-    Ok(answer)
 }
 
-fn passed_fields(passed: &Passed, zone: &SiteZone) -> Value {
-    let row = passed.stay.as_ref().map(|stored| &stored.row);
-    let shown = row.map(|row| row.plate_view.clone()).unwrap_or_default();
-    let mut fields = json!({
-        "action": passed.direction,
-        "event_id": passed.event_id,
-        "history_id": passed.stay.as_ref().map(|stored| stored.row_id),
-        "plate_id": row.map(|row| row.plate_id.as_str()),
-        "plate_view": row.map(|row| if row.plate_view.is_empty() { plate::view(&row.plate_id) } else { row.plate_view.clone() }),
-        "entry_time": row.filter(|row| !row.is_exit_alone()).map(|row| zone.local_text(row.entry_ms)),
-        "anomalies": row.map(|row| row.anomalies.iter().map(|anomaly| anomaly.name()).collect::<Vec<_>>()),
-    });
-    let way = match passed.direction {
-        Direction::Entry => "VÀO",
-        Direction::Exit => "RA",
-    };
-    set(&mut fields, "message", format!("Xe {shown} {way} bãi").into());
-    if passed.direction == Direction::Exit {
+impl Passage {
+    fn new(passed: Passed, zone: &SiteZone) -> Self {
+        let row = passed.stay.as_ref().map(|stored| &stored.row);
+        let shown = row.map(|row| row.plate_view.as_str()).unwrap_or_default();
+        let is_exit = passed.direction == Direction::Exit;
+        let way = if is_exit { "RA" } else { "VÀO" };
+        let view =
+            |row: &StayRow| if row.plate_view.is_empty() { plate::view(&row.plate_id) } else { row.plate_view.clone() };
         let exit_ms = row.and_then(|row| row.exit.as_ref()).map(|exit| exit.exit_ms);
-        set(&mut fields, "exit_time", json!(exit_ms.map(|ms| zone.local_text(ms))));
-        set(&mut fields, "duration", passed.duration.clone().into());
-        set(&mut fields, "fee", passed.fee.0.into());
-    } else if row.is_some_and(|row| row.status == StayStatus::Superseded) {
-        set(&mut fields, "already_inside", true.into());
+        Self {
+            success: true,
+            action: passed.direction,
+            message: format!("Xe {shown} {way} bãi"),
+            history_id: passed.stay.as_ref().map(|stored| stored.row_id),
+            plate_id: row.map(|row| row.plate_id.as_str().to_owned()),
+            plate_view: row.map(view),
+            entry_time: row.filter(|row| !row.is_exit_alone()).map(|row| zone.local_text(row.entry_ms)),
+            anomalies: row.map(|row| row.anomalies.iter().map(|anomaly| anomaly.name()).collect()),
+            exit_time: exit_ms.filter(|_| is_exit).map(|ms| zone.local_text(ms)),
+            duration: is_exit.then(|| passed.duration.clone()),
+            fee: is_exit.then_some(passed.fee.0),
+            already_inside: !is_exit && row.is_some_and(|row| row.status == StayStatus::Superseded),
+            repeated: passed.repeated,
+            deduped: passed.repeated,
+            event_id: passed.event_id,
+        }
     }
-    if passed.repeated {
-        set(&mut fields, "repeated", true.into());
-        set(&mut fields, "deduped", true.into());
-    }
-    fields
 }
 
-fn set(fields: &mut Value, name: &str, value: Value) {
-    if let Some(fields) = fields.as_object_mut() {
-        fields.insert(name.to_owned(), value);
-    }
-}
-
-/// `POST /api/edge/heartbeat` as sent.
-#[derive(Debug, Deserialize)]
-struct Heartbeat {
+/// `POST /api/edge/heartbeat` as sent. Keys that are not here are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Heartbeat {
     camera_id: CameraId,
     camera_name: Option<String>,
     camera_type: Option<String>,
@@ -117,16 +161,19 @@ pub async fn heartbeat(
         edge.events_sent = beat.events_sent.unwrap_or(edge.events_sent);
         edge.events_failed = beat.events_failed.unwrap_or(edge.events_failed);
     });
-    Ok(HttpResponse::Ok().json(json!({"success": true})))
+    Ok(HttpResponse::Ok().json(Noted { success: true, message: None }))
 }
 
-/// `POST /api/edge/sync-config` as sent.
-#[derive(Debug, Deserialize)]
-struct EdgeCameras {
+/// `POST /api/edge/sync-config` as sent. Keys that are not here are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct EdgeCameras {
+    /// By the edge's id; not empty.
+    #[schema(required, nullable = false)]
     edge_cameras: Option<BTreeMap<String, EdgeCamera>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What an edge calls itself.
+#[derive(Debug, Deserialize, ToSchema)]
 struct EdgeCamera {
     name: Option<String>,
     ip: Option<String>,
@@ -154,48 +201,97 @@ pub async fn sync_config(
         });
     }
     let message = if changed { "Edge camera config synced successfully" } else { "No changes needed" };
-    Ok(HttpResponse::Ok().json(json!({"success": true, "message": message})))
+    Ok(HttpResponse::Ok().json(Noted { success: true, message: Some(message) }))
+}
+
+/// Taken note of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Noted {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
 }
 
 /// `GET /api/cameras`
 pub async fn cameras(worker: web::Data<Worker>) -> HttpResponse {
-    let mut fields = camera_list(&worker.shared);
-    set(&mut fields, "success", true.into());
-    HttpResponse::Ok().json(fields)
+    HttpResponse::Ok().json(CamerasAnswer { success: true, list: Cameras::of(&worker.shared) })
+}
+
+/// The edges, as answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CamerasAnswer {
+    success: bool,
+    #[serde(flatten)]
+    list: Cameras,
 }
 
 /// The edges of the settings and those that are heard of, with their state.
-#[must_use]
-pub fn camera_list(shared: &Shared) -> Value {
-    let (config, heard, now_ms) = (shared.config(), shared.roster.all(), shared.clock.now_ms());
-    let mut cameras: BTreeMap<&str, Value> = BTreeMap::new();
-    for edge in &config.edges {
-        let listed = json!({"id": edge.id, "name": edge.name, "type": edge.direction, "configured": true});
-        cameras.insert(&edge.id, listed);
-    }
-    for (id, edge) in &heard {
-        let named =
-            json!({"id": id, "name": edge.name.as_deref().unwrap_or(id), "type": edge.kind, "configured": false});
-        let camera = cameras.entry(id).or_insert(named);
-        show(camera, edge, now_ms);
-    }
-    let total = cameras.len();
-    let mut online = 0;
-    for camera in cameras.values_mut() {
-        let is_online = camera.get("status").is_some_and(|status| status == "online");
-        online += usize::from(is_online);
-        if camera.get("status").is_none() {
-            set(camera, "status", "offline".into());
-        }
-    }
-    let cameras: Vec<Value> = cameras.into_values().collect();
-    json!({"total": total, "online": online, "offline": total - online, "cameras": cameras})
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Cameras {
+    total: usize,
+    online: usize,
+    offline: usize,
+    cameras: Vec<Camera>,
 }
 
-fn show(camera: &mut Value, edge: &Edge, now_ms: i64) {
-    set(camera, "status", if edge.is_online(now_ms) { "online" } else { "offline" }.into());
-    set(camera, "last_heartbeat_ms", edge.last_ms.into());
-    set(camera, "events_sent", edge.events_sent.into());
-    set(camera, "events_failed", edge.events_failed.into());
-    set(camera, "ip", json!(edge.ip));
+/// One edge. The fields behind `status` are there once it was heard of since the start.
+#[derive(Debug, Serialize, ToSchema)]
+struct Camera {
+    id: String,
+    name: String,
+    /// The lane of the settings, or what the edge calls itself.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// It stands in the settings.
+    configured: bool,
+    /// `offline` after 60 s without a word.
+    #[schema(pattern = "^(online|offline)$")]
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_heartbeat_ms: Option<i64>,
+    /// By its own count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_sent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_failed: Option<u64>,
+    /// What it says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+}
+
+impl Cameras {
+    pub(super) fn of(shared: &Shared) -> Self {
+        let (config, mut heard, now_ms) = (shared.config(), shared.roster.all(), shared.clock.now_ms());
+        let mut cameras: BTreeMap<String, Camera> = BTreeMap::new();
+        for edge in &config.edges {
+            let lane = edge.direction.map(|direction| direction.name().to_owned());
+            let camera = Camera::new(&edge.id, &edge.name, lane, true, heard.remove(&edge.id), now_ms);
+            cameras.insert(edge.id.clone(), camera);
+        }
+        for (id, edge) in heard {
+            let (name, kind) = (edge.name.clone(), edge.kind.clone());
+            let camera = Camera::new(&id, name.as_deref().unwrap_or(&id), kind, false, Some(edge), now_ms);
+            cameras.insert(id, camera);
+        }
+        let cameras: Vec<Camera> = cameras.into_values().collect();
+        let online = cameras.iter().filter(|camera| camera.status == "online").count();
+        Self { total: cameras.len(), online, offline: cameras.len() - online, cameras }
+    }
+}
+
+impl Camera {
+    fn new(id: &str, name: &str, kind: Option<String>, configured: bool, heard: Option<Edge>, now_ms: i64) -> Self {
+        let is_online = heard.as_ref().is_some_and(|edge| edge.is_online(now_ms));
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            kind,
+            configured,
+            status: if is_online { "online" } else { "offline" },
+            last_heartbeat_ms: heard.as_ref().map(|edge| edge.last_ms),
+            events_sent: heard.as_ref().map(|edge| edge.events_sent),
+            events_failed: heard.as_ref().map(|edge| edge.events_failed),
+            ip: heard.and_then(|edge| edge.ip),
+        }
+    }
 }

@@ -3,11 +3,12 @@
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::error::ApiError;
 use super::state::Worker;
-use super::view;
+use super::view::Vehicle;
 use crate::actors::edge_gateway::{self, CloseRequest, DetectionRequest, EdgeError, EdgeRequest, OpenRequest};
 use crate::actors::status_feed::Detected;
 use crate::domain::direction::Direction;
@@ -35,17 +36,21 @@ pub async fn open(
         }
     }
     match submit(&worker, EdgeRequest::Open(open)).await? {
-        Answer::Entered { event_id, history_id, repeated } => {
-            Ok(json(&Entered { success: true, action: "ENTRY", event_id: &event_id, history_id, repeated }))
-        }
-        Answer::Exited { event_id, fee, duration, repeated } => Ok(json(&Exited {
+        Answer::Entered { event_id, history_id, repeated } => Ok(json(&Opened::Entered(Entered {
+            success: true,
+            action: "ENTRY",
+            event_id: &event_id,
+            history_id,
+            repeated,
+        }))),
+        Answer::Exited { event_id, fee, duration, repeated } => Ok(json(&Opened::Exited(Exited {
             success: true,
             action: "EXIT",
             event_id: &event_id,
             fee: fee.0,
             duration: &duration,
             repeated,
-        })),
+        }))),
         _ => Err(ApiError::internal()),
     }
 }
@@ -97,10 +102,8 @@ pub async fn detection(
                     confidence,
                 });
             }
-            let vehicle_info = view::vehicle_info(&info, direction, &zone);
-            Ok(HttpResponse::Ok().json(serde_json::json!({
-                "success": true, "allowed": allowed, "vehicle_info": vehicle_info,
-            })))
+            let vehicle_info = Vehicle::new(&info, direction, &zone);
+            Ok(json(&Seen { success: true, allowed, vehicle_info }))
         }
         _ => Err(ApiError::internal()),
     }
@@ -120,33 +123,64 @@ fn refused(error: EdgeError, zone: &SiteZone) -> ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Entered<'a> {
+/// What a gate is answered, as it is sent.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Opened<'a> {
+    Entered(Entered<'a>),
+    Exited(Exited<'a>),
+}
+
+/// A car came in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entered<'a> {
     success: bool,
+    #[schema(pattern = "^ENTRY$")]
     action: &'static str,
+    /// The stay's id, the same on every central.
     event_id: &'a str,
+    /// This central's row number; means nothing elsewhere.
     history_id: i64,
+    /// It was asked before: nothing was changed, and this is the answer of then. Absent: no.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
 }
 
-#[derive(Serialize)]
-struct Exited<'a> {
+/// A car went out.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Exited<'a> {
     success: bool,
+    #[schema(pattern = "^EXIT$")]
     action: &'static str,
+    /// That of the entry; of an exit without entry its own.
     event_id: &'a str,
+    /// VND.
     fee: i64,
+    /// `1 giờ 31 phút`
     duration: &'a str,
+    /// As of an entry.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
 }
 
-#[derive(Serialize)]
-struct Closed<'a> {
+/// The barrier is closed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Closed<'a> {
     success: bool,
     message: &'static str,
+    /// Whether an entry was waiting for it.
     confirmed: bool,
+    /// Of the entry that was confirmed.
     event_id: Option<&'a str>,
+}
+
+/// What is known of a car a camera saw.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Seen {
+    success: bool,
+    /// Opening the barrier in this direction would not contradict the state of the lot.
+    allowed: bool,
+    vehicle_info: Vehicle,
 }
 
 /// The answer on the hot path: one buffer, no tree of values in between.

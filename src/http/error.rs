@@ -1,4 +1,4 @@
-//! The one place that knows status codes: every refusal of the program as an HTTP answer.
+//! Every refusal of the program as an HTTP answer; what status goes with which code is in `code.rs`.
 //!
 //! Body: `{"success": false, "error": "<for people>", "code": "<stable>"}`, sometimes with more fields. Codes are part of
 //! the interface (docs/http-api.md) and only grow. Causes that concern only us go to the log, never to a client.
@@ -10,11 +10,12 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use super::view;
+use super::code::Code;
+use super::view::Vehicle;
 use crate::actors::db_reader::ReadError;
 use crate::domain::problem::FieldProblem;
 use crate::domain::time::SiteZone;
-use crate::ledger::job::Refusal;
+use crate::ledger::job::{Refusal, VehicleInfo};
 
 /// When a client that was turned away may try again, in s.
 const RETRY_SOON_S: u64 = 1;
@@ -22,8 +23,7 @@ const RETRY_SOON_S: u64 = 1;
 /// An answer that is not a success.
 #[derive(Debug, Clone)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
+    code: Code,
     message: String,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
@@ -31,20 +31,16 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_s: None, allow: None, more: Map::new() }
-    }
-
-    /// 400: the request is wrong in itself.
+    /// Of that code, and so with its status. `message`: for people.
     #[must_use]
-    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_s: None, allow: None, more: Map::new() }
     }
 
     /// 400, naming the field that is wrong.
     #[must_use]
     pub fn bad_field(field: &str, problem: impl fmt::Display) -> Self {
-        Self::bad_request("invalid_field", format!("{field}: {problem}")).with("field", field.into())
+        Self::new(Code::InvalidField, format!("{field}: {problem}")).with("field", field.into())
     }
 
     /// 400: one or more fields are wrong, each named with what is wrong in both languages.
@@ -52,36 +48,31 @@ impl ApiError {
     pub fn bad_fields(problems: &[FieldProblem]) -> Self {
         let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let field = problems.first().map(|problem| problem.field.clone());
-        Self::bad_request("invalid_field", message).with("field", field.into()).with("problems", json!(problems))
+        Self::new(Code::InvalidField, message).with("field", field.into()).with("problems", json!(problems))
     }
 
     /// 403: a page of another site wants to read from here.
     #[must_use]
     pub fn foreign_page() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "foreign_page",
-            "only this central's own pages may read this feed in a browser",
-        )
+        Self::new(Code::ForeignPage, "only this central's own pages may read this feed in a browser")
     }
 
     /// 404 for a path nobody serves.
     #[must_use]
     pub fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+        Self::new(Code::NotFound, "there is nothing at this address")
     }
 
     /// 404 for a thing that is not there.
     #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+        Self::new(Code::NotFound, message)
     }
 
     /// 405. `allow`: what the path takes, `GET, PUT`.
     #[must_use]
     pub fn wrong_method(allow: &'static str) -> Self {
-        let mut error =
-            Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this address takes {allow}"));
+        let mut error = Self::new(Code::MethodNotAllowed, format!("this address takes {allow}"));
         error.allow = Some(allow);
         error
     }
@@ -89,74 +80,74 @@ impl ApiError {
     /// 408: the body did not arrive in time.
     #[must_use]
     pub fn body_too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request body did not arrive in time")
+        Self::new(Code::RequestTimeout, "the request body did not arrive in time")
     }
 
     /// 409: the settings were changed by somebody else since they were read.
     #[must_use]
     pub fn stale_settings(current: &str) -> Self {
         let message = "the settings have changed since they were read; read them again";
-        Self::new(StatusCode::CONFLICT, "stale_version", message).with("version", current.into())
+        Self::new(Code::StaleVersion, message).with("version", current.into())
     }
 
     /// 409: what should be created is there already.
     #[must_use]
     pub fn exists(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "already_exists", message)
+        Self::new(Code::AlreadyExists, message)
     }
 
     /// 413.
     #[must_use]
     pub fn too_large(limit_bytes: usize) -> Self {
         let message = format!("the request body is larger than {limit_bytes} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+        Self::new(Code::TooLarge, message)
     }
 
     /// 415.
     #[must_use]
     pub fn not_json() -> Self {
         let message = "send the body with Content-Type: application/json";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        Self::new(Code::UnsupportedMediaType, message)
     }
 
     /// 500: our fault; the cause is in the log.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this central failed; its log says why")
+        Self::new(Code::Internal, "this central failed; its log says why")
     }
 
     /// 503: the bound on requests in flight is reached.
     #[must_use]
     pub fn busy() -> Self {
-        Self::unavailable("busy", "too many requests at once; try again")
+        Self::unavailable(Code::Busy, "too many requests at once; try again")
     }
 
     /// 503: it may or may not have happened; the same request id finds out.
     #[must_use]
     pub fn unknown_outcome() -> Self {
-        Self::unavailable("not_durable", "no answer from the database in time; repeat with the same request_id")
+        Self::unavailable(Code::NotDurable, "no answer from the database in time; repeat with the same request_id")
     }
 
     /// 503: the central is on its way down.
     #[must_use]
     pub fn stopping() -> Self {
-        Self::unavailable("stopping", "this central is stopping")
+        Self::unavailable(Code::Stopping, "this central is stopping")
     }
 
     /// 503: nothing can be committed now.
     #[must_use]
     pub fn not_durable() -> Self {
-        Self::unavailable("not_durable", "nothing can be saved now; try again")
+        Self::unavailable(Code::NotDurable, "nothing can be saved now; try again")
     }
 
     /// 503: the settings file cannot be written; nothing was changed.
     #[must_use]
     pub fn settings_not_saved() -> Self {
-        Self::unavailable("not_saved", "the settings file cannot be written; nothing was changed, the log says why")
+        Self::unavailable(Code::NotSaved, "the settings file cannot be written; nothing was changed, the log says why")
     }
 
-    fn unavailable(code: &'static str, message: &str) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    fn unavailable(code: Code, message: &str) -> Self {
+        let mut error = Self::new(code, message);
         error.retry_after_s = Some(RETRY_SOON_S);
         error
     }
@@ -164,29 +155,24 @@ impl ApiError {
     /// A refusal of the ledger. `zone`: of the times shown.
     #[must_use]
     pub fn refused(refusal: Refusal, zone: &SiteZone) -> Self {
-        let conflict = |code, message: String| Self::new(StatusCode::CONFLICT, code, message);
         let message = refusal.to_string();
-        match refusal {
-            Refusal::AlreadyInside(info) => {
-                conflict("already_inside", message).with("vehicle_info", view::vehicle_info(&info, None, zone))
-            }
-            Refusal::NotInside(info) => {
-                conflict("not_inside", message).with("vehicle_info", view::vehicle_info(&info, None, zone))
-            }
+        let with_vehicle = |code, info: &VehicleInfo| {
+            Self::new(code, refusal.to_string()).with("vehicle_info", json!(Vehicle::new(info, None, zone)))
+        };
+        match &refusal {
+            Refusal::AlreadyInside(info) => with_vehicle(Code::AlreadyInside, info),
+            Refusal::NotInside(info) => with_vehicle(Code::NotInside, info),
             Refusal::JustEntered { vehicle, retry_after_s } => {
-                let mut error =
-                    conflict("just_entered", message).with("vehicle_info", view::vehicle_info(&vehicle, None, zone));
-                error.retry_after_s = Some(retry_after_s);
+                let mut error = with_vehicle(Code::JustEntered, vehicle);
+                error.retry_after_s = Some(*retry_after_s);
                 error
             }
-            Refusal::LongStay(info) => {
-                conflict("long_stay", message).with("vehicle_info", view::vehicle_info(&info, None, zone))
-            }
-            Refusal::RequestIdReused => conflict("request_id_reused", message),
+            Refusal::LongStay(info) => with_vehicle(Code::LongStay, info),
+            Refusal::RequestIdReused => Self::new(Code::RequestIdReused, message),
             Refusal::UnknownStay(_) => Self::not_found(message),
-            Refusal::Unchanged => conflict("unchanged", message),
-            Refusal::AlreadyVoid => conflict("already_void", message),
-            Refusal::Invalid(_) => Self::bad_request("invalid", message),
+            Refusal::Unchanged => Self::new(Code::Unchanged, message),
+            Refusal::AlreadyVoid => Self::new(Code::AlreadyVoid, message),
+            Refusal::Invalid(_) => Self::new(Code::Invalid, message),
             Refusal::Field { field, problem } => Self::bad_field(field, problem),
             // The writer has logged why.
             Refusal::NotDurable(_) => Self::not_durable(),
@@ -208,14 +194,14 @@ impl ApiError {
         let mut body = Map::new();
         body.insert("success".into(), false.into());
         body.insert("error".into(), self.message.clone().into());
-        body.insert("code".into(), self.code.into());
+        body.insert("code".into(), self.code.name().into());
         body.extend(self.more.clone());
         body
     }
 
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.code
+        self.code.name()
     }
 }
 
@@ -237,11 +223,11 @@ impl fmt::Display for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.status
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status);
+        let mut answer = HttpResponse::build(self.status_code());
         if let Some(seconds) = self.retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
         }

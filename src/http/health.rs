@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::state::{Shared, Worker};
@@ -17,9 +18,17 @@ const PROBE_PERIOD: Duration = Duration::from_secs(1);
 /// A disk that takes longer is not ready for cars.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// It is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    success: bool,
+    #[schema(pattern = "^(alive|ready)$")]
+    status: &'static str,
+}
+
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"success": true, "status": "alive"}))
+    HttpResponse::Ok().json(Health { success: true, status: "alive" })
 }
 
 /// Why it is not ready where no commit failed.
@@ -31,7 +40,7 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         return Err(ApiError::stopping());
     }
     if can_commit(&worker.shared).await {
-        Ok(HttpResponse::Ok().json(json!({"success": true, "status": "ready"})))
+        Ok(HttpResponse::Ok().json(Health { success: true, status: "ready" }))
     } else {
         let reason = worker.shared.writer_view.failure().unwrap_or_else(|| NO_ANSWER.to_owned());
         Err(ApiError::not_durable().with("reason", reason.into()))

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::csv::{self, Style};
 use super::error::ApiError;
@@ -25,24 +26,49 @@ const MAX_GATE_CHARS: usize = 128;
 /// Rows read at a time for a spreadsheet: some hundred KB, however long the table is.
 const EXPORT_ROWS: i64 = 1_000;
 
-/// The query of `GET /api/parking/history`, as sent.
-#[derive(Debug, Default, Deserialize)]
+/// The query of `GET /api/parking/history`, as sent. All that are given must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct HistoryParameters {
+    /// Rows, at most; -1: as many as one page holds, 10,000. Absent: 100.
+    #[param(value_type = Option<i64>, minimum = -1)]
     limit: Option<String>,
+    /// Rows to skip; slow where it is large. `cursor` is not.
+    #[param(value_type = Option<i64>, minimum = 0)]
     offset: Option<String>,
+    /// Entries of the site's day.
+    #[param(value_type = Option<bool>)]
     today_only: Option<String>,
+    #[param(pattern = "^(IN|OUT|LEFT_UNSEEN|SUPERSEDED|VOID)?$")]
     status: Option<String>,
+    /// A part of the plate, written as people do.
+    #[param(max_length = 32)]
     search: Option<String>,
+    /// Goes before `entries_only`, and that before `status`.
+    #[param(value_type = Option<bool>)]
     in_parking_only: Option<String>,
+    #[param(value_type = Option<bool>)]
     entries_only: Option<String>,
+    /// Entered at or after: `2026-11-22`, `2026-11-22 07:30`, `2026-11-22 07:30:00` on the site's clock, or Unix ms.
     from: Option<String>,
+    /// Entered before; a date alone includes that day.
     to: Option<String>,
+    /// `central-1/edge-1`, or `central-1` for all its gates: came in or went out there.
+    #[param(max_length = 128)]
     gate: Option<String>,
+    /// `any`, or the name of a kind.
+    #[param(
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain)?$"
+    )]
     anomaly: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
-    /// Of an export.
+    /// Of an export: the language of the heads.
+    #[param(pattern = "^(vi|en)?$")]
     lang: Option<String>,
+    /// Of an export.
+    #[param(pattern = "^[,;]?$")]
     separator: Option<String>,
 }
 
@@ -132,19 +158,23 @@ pub(super) fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<
     text.map(|text| text.parse().map_err(|error| ApiError::bad_field("cursor", error))).transpose()
 }
 
+/// A page of the history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HistoryPage {
+    success: bool,
+    /// Rows on this page: perhaps fewer than `limit`, even where there are more.
+    count: usize,
+    stats: Stats,
+    history: Vec<HistoryRow>,
+    /// `cursor` of the next page; null: this is the last one.
+    next_cursor: Option<String>,
+}
+
 /// `GET /api/parking/history`
 pub async fn history(
     parameters: web::Query<HistoryParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Page {
-        success: bool,
-        count: usize,
-        stats: Stats,
-        history: Vec<HistoryRow>,
-        next_cursor: Option<String>,
-    }
     let shared = &worker.shared;
     let today = Today::of(shared);
     let query = parameters.into_inner().query(today.start_ms, &shared.zone())?;
@@ -152,7 +182,7 @@ pub async fn history(
         let page = reader.history(&query)?;
         let next_cursor = page.next.map(|next| next.to_string());
         let stats = today.stats(reader)?;
-        Ok(Page { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
+        Ok(HistoryPage { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
     })
     .await
 }

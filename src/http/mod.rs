@@ -3,8 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | [`routes`] | every route on one screen |
-//! | [`error`] | every refusal as a status, a stable code and a body |
-//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`health`], [`pages`] | the handlers, by area |
+//! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
@@ -15,12 +15,14 @@
 pub mod amendments;
 pub mod api;
 pub mod body;
+pub mod code;
 pub mod csv;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
 pub mod health;
 pub mod history;
+pub mod mesh;
 pub mod p2p;
 pub mod p2p_server;
 pub mod pages;

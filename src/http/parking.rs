@@ -3,14 +3,16 @@
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::body::{self, SETTINGS_LIMIT_BYTES};
-use super::edge_programs;
+use super::edge_programs::Cameras;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::actors::db_writer::{AskSettings, Decide};
-use crate::domain::subscription;
+use crate::domain::money::Vnd;
+use crate::domain::subscription::{self, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::duration_text;
 use crate::ledger::job::{Answer, Job};
@@ -19,7 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
 
 /// Today at this central's site.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Stats {
     vehicles_in_parking: u64,
     entries_today: i64,
@@ -27,14 +29,119 @@ pub(super) struct Stats {
     revenue_today: i64,
 }
 
+/// The cars inside.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct State {
+    success: bool,
+    /// Newest first, at most 10,000.
+    vehicles_in_parking: Vec<HistoryRow>,
+    stats: Stats,
+}
+
+/// The figures of today, as answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Figures {
+    success: bool,
+    #[serde(flatten)]
+    stats: Stats,
+}
+
+/// This central and its lot.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatusAnswer {
+    success: bool,
+    cameras: Cameras,
+    parking: Stats,
+    central: AboutCentral,
+}
+
+/// This central.
+#[derive(Debug, Serialize, ToSchema)]
+struct AboutCentral {
+    id: String,
+    /// The site's name.
+    site: String,
+    time_zone: String,
+    version: &'static str,
+    uptime_s: u64,
+    /// Now, on the site's clock.
+    time: String,
+    /// The last commit succeeded.
+    can_commit: bool,
+    /// This machine's clock is before the newest event written here.
+    clock_behind: bool,
+    /// Why the settings file was not used at the start.
+    broken_config: Option<String>,
+    /// It listens beyond this machine.
+    open: bool,
+}
+
+/// The tariff in force here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Fees {
+    success: bool,
+    fees: Tariff,
+    /// `default`: nobody has set one.
+    #[schema(pattern = "^(default|event)$")]
+    source: &'static str,
+    /// The event that set it.
+    version: Option<String>,
+}
+
+/// A tariff to be put in force; every field is checked, unknown ones are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct FeesRequest {
+    #[schema(required, nullable = false, value_type = Tariff)]
+    fees: Option<Value>,
+}
+
+/// The tariff is in force here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FeesSet {
+    success: bool,
+    message: &'static str,
+    /// The event that set it.
+    version: String,
+}
+
+/// What a stay would cost.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Preview {
+    success: bool,
+    /// VND.
+    fee: Vnd,
+    /// `2 giờ 31 phút`
+    duration: String,
+    duration_ms: i64,
+}
+
+/// The subscriptions in force here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Subscriptions {
+    success: bool,
+    subscriptions: Vec<Subscription>,
+    #[schema(pattern = "^event$")]
+    source: &'static str,
+}
+
+/// All subscriptions there shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SubscriptionsRequest {
+    #[schema(required, nullable = false, value_type = Vec<Subscription>)]
+    subscriptions: Option<Value>,
+}
+
+/// The subscriptions are in force here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SubscriptionsSet {
+    success: bool,
+    message: String,
+    /// How many differ from before; each is an event.
+    changed: usize,
+}
+
 /// `GET /api/parking/state`
 pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct State {
-        success: bool,
-        vehicles_in_parking: Vec<HistoryRow>,
-        stats: Stats,
-    }
     let today = Today::of(&worker.shared);
     let most = usize::try_from(MAX_PAGE_ROWS).unwrap_or(usize::MAX);
     answer(&worker.shared, move |reader| {
@@ -46,12 +153,6 @@ pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> 
 
 /// `GET /api/stats`
 pub async fn stats(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Figures {
-        success: bool,
-        #[serde(flatten)]
-        stats: Stats,
-    }
     let today = Today::of(&worker.shared);
     answer(&worker.shared, move |reader| Ok(Figures { success: true, stats: today.stats(reader)? })).await
 }
@@ -62,31 +163,23 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     let config = shared.config();
     let today = Today::of(shared);
     let clock = shared.clock;
-    let frame = json!({
-        "cameras": edge_programs::camera_list(shared),
-        "central": {
-            "id": config.this_central.id,
-            "site": config.site.name,
-            "time_zone": config.site.time_zone.name(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_s": shared.started.elapsed().as_secs(),
-            "time": config.site.time_zone.local_text(clock.now_ms()),
-            "can_commit": shared.writer_view.failure().is_none(),
-            "broken_config": shared.broken_config,
-            "open": !config.listen_ip().is_loopback(),
-        },
-    });
+    let cameras = Cameras::of(shared);
+    let central = AboutCentral {
+        id: config.this_central.id.to_string(),
+        site: config.site.name.clone(),
+        time_zone: config.site.time_zone.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: shared.started.elapsed().as_secs(),
+        time: config.site.time_zone.local_text(clock.now_ms()),
+        can_commit: shared.writer_view.failure().is_none(),
+        clock_behind: false,
+        broken_config: shared.broken_config.clone(),
+        open: !config.listen_ip().is_loopback(),
+    };
     answer(shared, move |reader| {
-        let mut status = frame;
-        let newest = newest_own_ms(reader)?;
-        if let Some(central) = status.get_mut("central").and_then(Value::as_object_mut) {
-            central.insert("clock_behind".into(), is_behind(clock.now_ms(), newest).into());
-        }
-        if let Some(fields) = status.as_object_mut() {
-            fields.insert("success".into(), true.into());
-            fields.insert("parking".into(), json!(today.stats(reader)?));
-        }
-        Ok(status)
+        let clock_behind = is_behind(clock.now_ms(), newest_own_ms(reader)?);
+        let parking = today.stats(reader)?;
+        Ok(StatusAnswer { success: true, cameras, parking, central: AboutCentral { clock_behind, ..central } })
     })
     .await
 }
@@ -95,9 +188,8 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
 pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
     let source = if held.tariff_version.is_some() { "event" } else { "default" };
-    Ok(HttpResponse::Ok().json(json!({
-        "success": true, "fees": held.tariff, "source": source, "version": held.tariff_version,
-    })))
+    let version = held.tariff_version;
+    Ok(HttpResponse::Ok().json(Fees { success: true, fees: held.tariff, source, version }))
 }
 
 /// `PUT /api/parking/fees`
@@ -106,24 +198,29 @@ pub async fn put_fees(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
-    let fees = body.get("fees").filter(|fees| fees.is_object());
+    let sent: FeesRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
     let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
     let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
     match decide(&worker, Job::PutTariff(tariff)).await? {
-        Answer::TariffSet { version } => Ok(HttpResponse::Ok().json(json!({
-            "success": true, "message": "Đã cập nhật cấu hình phí gửi xe", "version": version,
-        }))),
+        Answer::TariffSet { version } => {
+            let message = "Đã cập nhật cấu hình phí gửi xe";
+            Ok(HttpResponse::Ok().json(FeesSet { success: true, message, version }))
+        }
         _ => Err(ApiError::internal()),
     }
 }
 
 /// What `POST /api/parking/fees/preview` takes.
-#[derive(Debug, Deserialize)]
-struct PreviewRequest {
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct PreviewRequest {
+    #[schema(value_type = Tariff)]
     fees: Value,
+    /// On the site's clock, `YYYY-MM-DD HH:MM:SS`.
     entry_time: String,
+    /// As the entry, and not before it.
     exit_time: String,
+    /// The vehicle type.
     #[serde(default)]
     camera_type: String,
 }
@@ -147,13 +244,14 @@ pub async fn preview_fee(
     let fee = tariff.fee(&asked.camera_type, entry_ms, exit_ms, &zone);
     let duration_ms = exit_ms.saturating_sub(entry_ms);
     let duration = duration_text(duration_ms);
-    Ok(HttpResponse::Ok().json(json!({"success": true, "fee": fee, "duration": duration, "duration_ms": duration_ms})))
+    Ok(HttpResponse::Ok().json(Preview { success: true, fee, duration, duration_ms }))
 }
 
 /// `GET /api/subscriptions`
 pub async fn subscriptions(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
-    Ok(HttpResponse::Ok().json(json!({"success": true, "subscriptions": held.subscriptions, "source": "event"})))
+    let subscriptions = held.subscriptions;
+    Ok(HttpResponse::Ok().json(Subscriptions { success: true, subscriptions, source: "event" }))
 }
 
 /// `PUT /api/subscriptions`
@@ -162,15 +260,16 @@ pub async fn put_subscriptions(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
-    let list = body.get("subscriptions").filter(|list| list.is_array());
+    let sent: SubscriptionsRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let list = sent.subscriptions.as_ref().filter(|list| list.is_array());
     let list = list.ok_or_else(|| ApiError::bad_field("subscriptions", "Subscriptions must be a list"))?;
     let list = subscription::list_from_json(list).map_err(|problems| ApiError::bad_fields(&problems))?;
     let count = list.len();
     match decide(&worker, Job::PutSubscriptions(list)).await? {
-        Answer::SubscriptionsSet { changed } => Ok(HttpResponse::Ok().json(json!({
-            "success": true, "message": format!("Đã cập nhật {count} thuê bao"), "changed": changed,
-        }))),
+        Answer::SubscriptionsSet { changed } => {
+            let message = format!("Đã cập nhật {count} thuê bao");
+            Ok(HttpResponse::Ok().json(SubscriptionsSet { success: true, message, changed }))
+        }
         _ => Err(ApiError::internal()),
     }
 }

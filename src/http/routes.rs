@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
 use super::{
-    amendments, edge_programs, edges, health, history, p2p, pages, parking, stories, ws_edge, ws_peer, ws_status,
+    amendments, edge_programs, edges, health, history, mesh, p2p, pages, parking, stories, ws_edge, ws_peer, ws_status,
 };
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
@@ -99,9 +99,9 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/p2p/config" => vec![get().to(p2p::config), put().to(p2p::put_config)],
         "/api/p2p/peers" => vec![post().to(p2p::add_peer)],
         "/api/p2p/peers/{id}" => vec![put().to(p2p::put_peer), delete().to(p2p::delete_peer)],
-        "/api/p2p/status" => vec![get().to(p2p::status)],
-        "/api/p2p/sync-state" => vec![get().to(p2p::sync_state)],
-        "/api/p2p/test-connection" => vec![post().to(p2p::test_connection)],
+        "/api/p2p/status" => vec![get().to(mesh::status)],
+        "/api/p2p/sync-state" => vec![get().to(mesh::sync_state)],
+        "/api/p2p/test-connection" => vec![post().to(mesh::test_connection)],
         _ => Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
 use super::history::{anomaly, cursor, gate, search};
@@ -16,41 +17,77 @@ const DEFAULT_ITEMS: i64 = 50;
 const MAX_ITEMS: i64 = 200;
 
 /// The query of `GET /api/parking/anomalies`, as sent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct AnomalyParameters {
+    /// `any`, the name of a kind, `quarantined` (events not understood here) or `waiting` (events whose entry has not arrived).
+    #[param(
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|quarantined|waiting)?$"
+    )]
     kind: Option<String>,
+    /// Absent: 50.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 200)]
     limit: Option<String>,
+    /// As of the history.
     from: Option<String>,
+    /// As of the history.
     to: Option<String>,
+    #[param(max_length = 128)]
     gate: Option<String>,
+    #[param(max_length = 32)]
     search: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
 /// A stay with its anomalies.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OddStay {
     told: Vec<ToldAnomaly>,
     #[serde(flatten)]
     row: HistoryRow,
 }
 
+/// Why a stay is as it is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StoryAnswer {
+    success: bool,
+    event_id: String,
+    #[serde(flatten)]
+    story: Story,
+}
+
+/// Stays with anomalies.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OddStays {
+    success: bool,
+    count: usize,
+    anomalies: Vec<OddStay>,
+    /// Events not understood here; at most 100 are counted.
+    quarantined: usize,
+    /// Events whose entry has not arrived; at most 100 are counted.
+    waiting: usize,
+    next_cursor: Option<String>,
+}
+
+/// Events set aside: with `kind` `quarantined` or `waiting`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventsAside {
+    success: bool,
+    count: usize,
+    anomalies: Vec<Aside>,
+    next_cursor: Option<String>,
+}
+
 /// `GET /api/parking/history/{event_id}/story`
 pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Answer {
-        success: bool,
-        event_id: String,
-        #[serde(flatten)]
-        story: Story,
-    }
     let stay_id = path.into_inner();
     let zone = worker.zone();
     let asked = stay_id.clone();
     let found = worker.shared.readers.ask(move |reader| reader.story(&asked, &zone)).await?;
     match found {
-        Some(story) => Ok(HttpResponse::Ok().json(Answer { success: true, event_id: stay_id, story })),
+        Some(story) => Ok(HttpResponse::Ok().json(StoryAnswer { success: true, event_id: stay_id, story })),
         None => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
     }
 }
@@ -73,16 +110,6 @@ pub async fn anomalies(
 }
 
 async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Page {
-        success: bool,
-        count: usize,
-        anomalies: Vec<OddStay>,
-        /// At most 100 are counted.
-        quarantined: usize,
-        waiting: usize,
-        next_cursor: Option<String>,
-    }
     let zone = worker.zone();
     let query = HistoryQuery {
         limit,
@@ -101,7 +128,7 @@ async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Re
             anomalies.push(OddStay { told: reader.anomalies_of(&row.event_id, &zone)?, row });
         }
         let mut count = |kind| -> Result<usize, StoreError> { Ok(reader.aside(kind, 0, COUNTED, &zone)?.len()) };
-        Ok(Page {
+        Ok(OddStays {
             success: true,
             count: anomalies.len(),
             quarantined: count(AsideKind::Quarantined)?,
@@ -122,13 +149,6 @@ async fn aside(
     limit: i64,
     worker: &Worker,
 ) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Page {
-        success: bool,
-        count: usize,
-        anomalies: Vec<Aside>,
-        next_cursor: Option<String>,
-    }
     let after: i64 = cursor(parameters.cursor.as_deref())?.unwrap_or(0);
     let zone = worker.zone();
     let limit = usize::try_from(limit).unwrap_or(0);
@@ -137,7 +157,7 @@ async fn aside(
         let more = anomalies.len() > limit;
         anomalies.truncate(limit);
         let next_cursor = anomalies.last().filter(|_| more).map(|last| last.row.to_string());
-        Ok(Page { success: true, count: anomalies.len(), anomalies, next_cursor })
+        Ok(EventsAside { success: true, count: anomalies.len(), anomalies, next_cursor })
     })
     .await
 }

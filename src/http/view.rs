@@ -1,30 +1,66 @@
 //! How things look in answers: the documented field names, times in the site's zone.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::VehicleInfo;
 
-/// What is known of a car, as `vehicle_info`. `direction`: the one that was asked about, if any.
-#[must_use]
-pub fn vehicle_info(info: &VehicleInfo, direction: Option<Direction>, zone: &SiteZone) -> Value {
-    let mut fields = Map::new();
-    fields.insert("plate_id".into(), info.plate.as_str().into());
-    fields.insert("plate_view".into(), info.plate_view.as_str().into());
-    fields.insert("camera_type".into(), info.camera_type.as_str().into());
-    fields.insert("direction".into(), json!(direction));
-    fields.insert("already_inside".into(), info.inside.is_some().into());
-    fields.insert("has_entry".into(), info.inside.is_some().into());
-    fields.insert("subscription".into(), json!(info.subscription_id));
-    if let Some(inside) = &info.inside {
-        fields.insert("event_id".into(), inside.stay_id.as_str().into());
-        fields.insert("entry_time".into(), zone.local_text(inside.entry_ms).into());
-        fields.insert("entry_from".into(), format!("{}/{}", inside.entry_central, inside.entry_edge).into());
-        fields.insert("duration".into(), inside.duration.as_str().into());
-        fields.insert("fee".into(), inside.fee.0.into());
-    } else if direction == Some(Direction::Exit) {
-        fields.insert("error".into(), "No entry record found".into());
+/// What is known of a car. From `event_id` on the fields are there if it is inside.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Vehicle {
+    plate_id: String,
+    plate_view: String,
+    /// The vehicle type; empty: unknown.
+    camera_type: String,
+    /// The one that was asked about; null: none.
+    direction: Option<Direction>,
+    already_inside: bool,
+    /// The same as `already_inside`.
+    has_entry: bool,
+    /// The id of an active subscription of this plate.
+    subscription: Option<String>,
+    /// The stay's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    /// On the site's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_time: Option<String>,
+    /// `central/edge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_from: Option<String>,
+    /// `1 giờ 31 phút`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<String>,
+    /// What leaving now would cost, in VND.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<i64>,
+    /// Of an EXIT of a car that is not inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl Vehicle {
+    /// `direction`: the one that was asked about, if any.
+    #[must_use]
+    pub fn new(info: &VehicleInfo, direction: Option<Direction>, zone: &SiteZone) -> Self {
+        let inside = info.inside.as_ref();
+        let unseen = inside.is_none() && direction == Some(Direction::Exit);
+        Self {
+            plate_id: info.plate.as_str().to_owned(),
+            plate_view: info.plate_view.clone(),
+            camera_type: info.camera_type.clone(),
+            direction,
+            already_inside: inside.is_some(),
+            has_entry: inside.is_some(),
+            subscription: info.subscription_id.clone(),
+            event_id: inside.map(|inside| inside.stay_id.clone()),
+            entry_time: inside.map(|inside| zone.local_text(inside.entry_ms)),
+            entry_from: inside.map(|inside| format!("{}/{}", inside.entry_central, inside.entry_edge)),
+            duration: inside.map(|inside| inside.duration.clone()),
+            fee: inside.map(|inside| inside.fee.0),
+            error: unseen.then_some("No entry record found"),
+        }
     }
-    Value::Object(fields)
 }

@@ -13,6 +13,7 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
 
 use super::body::GATE_LIMIT_BYTES;
+use super::code::Code;
 use super::edge_programs::take;
 use super::error::ApiError;
 use super::state::Worker;
@@ -57,7 +58,7 @@ impl EdgeSocket {
         let said: Value = match serde_json::from_str(text) {
             Ok(said) => said,
             Err(error) => {
-                let error = ApiError::bad_request("invalid_json", format!("this is not JSON: {error}"));
+                let error = ApiError::new(Code::InvalidJson, format!("this is not JSON: {error}"));
                 return answer(error.body(), None, context);
             }
         };
@@ -70,7 +71,7 @@ impl EdgeSocket {
         let report: EventReport = match serde_json::from_value(with_camera(said, &edge_id)) {
             Ok(report) => report,
             Err(error) => {
-                let error = ApiError::bad_request("invalid_body", error.to_string());
+                let error = ApiError::new(Code::InvalidBody, error.to_string());
                 return answer(error.body(), its_id, context);
             }
         };
@@ -82,7 +83,12 @@ impl EdgeSocket {
             take(&worker, report).await
         });
         context.wait(taken.map(|taken, _, context| {
-            answer(taken.unwrap_or_else(|error| error.body()), its_id, context);
+            let fields = match taken.map(|taken| json!(taken)) {
+                Ok(Value::Object(fields)) => fields,
+                Ok(_) => ApiError::internal().body(),
+                Err(error) => error.body(),
+            };
+            answer(fields, its_id, context);
         }));
     }
 

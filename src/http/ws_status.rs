@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::code::Code;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::actors::in_flight::Permit;
@@ -63,7 +64,7 @@ pub async fn status(
         _permit: permit,
     };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(MAX_MESSAGE_BYTES).start();
-    upgraded.map_err(|_| ApiError::bad_request("not_a_websocket", "this address is a WebSocket").into())
+    upgraded.map_err(|_| ApiError::new(Code::NotAWebsocket, "this address is a WebSocket").into())
 }
 
 /// A page of another site may open sockets to us, but not read from us.

@@ -9,6 +9,9 @@ const FOLDERS: [&str; 6] = ["src/", "docs/", "tests/", "config/", "benches/", ".
 pub fn faults(root: &Path, file: &Path, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let prose = without_blocks(text);
+    if text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")) {
+        faults.push("two versions of a passage, not merged".to_owned());
+    }
     for target in link_targets(&prose) {
         if target.contains("://") || target.starts_with("mailto:") {
             continue;

@@ -1,6 +1,7 @@
 //! Sentences in Vietnamese and English, and the parts they are made of.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::time::SiteZone;
 
@@ -8,7 +9,7 @@ const MS_PER_SECOND: u64 = 1_000;
 const MS_PER_MINUTE: u64 = 60_000;
 
 /// One sentence for people, in both languages of the pages.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Text {
     pub vi: String,
     pub en: String,

@@ -3,6 +3,7 @@
 
 use rusqlite::Connection;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Reader;
 use super::runs::read_event;
@@ -44,7 +45,7 @@ impl AsideKind {
 }
 
 /// One event set aside.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Aside {
     /// The place it lies at here: the cursor.
     #[serde(skip)]

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Reader;
 use super::history::HistoryCursor;
@@ -32,7 +33,7 @@ pub(super) mod column {
 
 /// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
 /// `created_at` and `updated_at` in UTC, `*_ms` Unix ms, `fee` and `collected` VND.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct HistoryRow {
     /// The local row number.
     pub id: i64,
@@ -153,7 +154,7 @@ pub struct DayStats {
 }
 
 /// When something was last received from a peer; the predecessor's names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SyncState {
     pub peer_central_id: String,
     /// Unix ms.

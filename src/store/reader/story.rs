@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::Connection;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Reader;
 use super::rows::HistoryRow;
@@ -23,7 +24,7 @@ use crate::store::schema::request_key;
 use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
 
 /// Why a row is as it is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Story {
     /// `None`: only facts that wait for this stay are held.
     pub row: Option<HistoryRow>,
@@ -33,7 +34,7 @@ pub struct Story {
 }
 
 /// An anomaly with its sentence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ToldAnomaly {
     pub kind: &'static str,
     #[serde(flatten)]
@@ -41,7 +42,7 @@ pub struct ToldAnomaly {
 }
 
 /// One fact of a story.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ToldFact {
     /// `{log}/{number}`.
     pub fact: String,

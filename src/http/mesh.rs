@@ -1,0 +1,255 @@
+//! The mesh as this central sees it: `/api/p2p/status`, `/api/p2p/sync-state` and the test of a link.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+
+use super::code::Code;
+use super::error::ApiError;
+use super::p2p::known_shape;
+use super::state::{Shared, Worker};
+use crate::actors::mesh_view::{LinkTestStep, LogStatus, MeshStatus, PeerStatus};
+use crate::domain::time::SiteZone;
+use crate::store::reader::SyncState;
+
+/// The mesh answers from memory; if it does not in this time, we say what we know without it.
+const MESH_TIMEOUT: Duration = Duration::from_secs(2);
+/// A test of a link gives up before this, and says at which step.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The mesh as this central sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Mesh {
+    success: bool,
+    this_central: String,
+    /// Other centrals can reach this one.
+    running: bool,
+    /// There are no peers in the settings.
+    standalone_mode: bool,
+    total_peers: usize,
+    connected_peers: usize,
+    /// Frames since the start.
+    messages_sent: u64,
+    messages_received: u64,
+    peers: Vec<PeerShown>,
+    /// Equal on two centrals that hold the same history; null: unknown just now.
+    digest: Option<String>,
+    /// Events held, of all logs.
+    events: u64,
+    /// The address others can reach.
+    listening: Option<String>,
+    /// Why there is none.
+    listen_error: Option<String>,
+    logs: Vec<LogShown>,
+    /// By this machine's clock.
+    now_ms: i64,
+}
+
+/// One peer of the settings and the link to it.
+#[derive(Debug, Serialize, ToSchema)]
+struct PeerShown {
+    peer_id: String,
+    peer_ip: String,
+    peer_port: u16,
+    connected: bool,
+    /// On the site's clock.
+    last_ping_time: Option<String>,
+    #[schema(pattern = "^(connected|connecting|disconnected)$")]
+    state: String,
+    /// The same as `state`.
+    status: String,
+    /// The same as `it_lacks_events`.
+    lag_events: Option<u64>,
+    /// The same as `reason`.
+    last_error: Option<String>,
+    /// In that state since.
+    since_ms: i64,
+    /// Why it is not connected.
+    reason: Option<String>,
+    /// The next dial, while there is no link.
+    next_attempt_ms: Option<i64>,
+    last_heard_ms: Option<i64>,
+    round_trip_ms: Option<f64>,
+    /// Its clock minus ours.
+    clock_offset_ms: Option<i64>,
+    unacked_bytes: u64,
+    /// Events it announced that are not held here; null: unknown.
+    we_lack_events: Option<u64>,
+    /// Events held here that it has not said it holds; null: unknown.
+    it_lacks_events: Option<u64>,
+}
+
+/// One log of the mesh.
+#[derive(Debug, Serialize, ToSchema)]
+struct LogShown {
+    log: String,
+    /// Events held here.
+    have: u64,
+    /// The most anyone announced.
+    known: u64,
+    /// The peer it comes from.
+    source: Option<String>,
+    waits_for: Option<String>,
+    waits_since_ms: Option<i64>,
+}
+
+/// When something was last received from each peer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SyncStates {
+    success: bool,
+    sync_state: Vec<SyncStateShown>,
+}
+
+/// One peer that was heard at least once. The last three are there while it is in the settings.
+#[derive(Debug, Serialize, ToSchema)]
+struct SyncStateShown {
+    #[serde(flatten)]
+    state: SyncState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connected: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    we_lack_events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    it_lacks_events: Option<u64>,
+}
+
+/// The link works.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LinkWorks {
+    success: bool,
+    message: String,
+    steps: Vec<LinkTestStep>,
+    round_trip_ms: Option<f64>,
+    clock_offset_ms: Option<i64>,
+}
+
+/// `GET /api/p2p/status`
+pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
+    let shared = &worker.shared;
+    let config = shared.config();
+    let zone = shared.zone();
+    let mesh = ask_mesh(shared).await;
+    let running = mesh.as_ref().is_some_and(|mesh| mesh.listening.is_some());
+    let mesh = mesh.unwrap_or_default();
+    HttpResponse::Ok().json(Mesh {
+        success: true,
+        this_central: config.this_central.id.to_string(),
+        running,
+        standalone_mode: config.peer_centrals.is_empty(),
+        total_peers: config.peer_centrals.len(),
+        connected_peers: mesh.peers.iter().filter(|peer| peer.connected).count(),
+        messages_sent: mesh.messages_sent,
+        messages_received: mesh.messages_received,
+        peers: mesh.peers.iter().map(|peer| PeerShown::new(peer, &zone)).collect(),
+        digest: mesh.digest,
+        events: mesh.events,
+        listening: mesh.listening,
+        listen_error: mesh.listen_error,
+        logs: mesh.logs.into_iter().map(LogShown::from).collect(),
+        now_ms: shared.clock.now_ms(),
+    })
+}
+
+/// `GET /api/p2p/sync-state`
+pub async fn sync_state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let states = worker.shared.readers.ask(|reader| reader.sync_state()).await?;
+    let mesh = ask_mesh(&worker.shared).await.unwrap_or_default();
+    let sync_state = states
+        .into_iter()
+        .map(|state| {
+            let peer = mesh.peers.iter().find(|peer| peer.id.as_str() == state.peer_central_id);
+            SyncStateShown {
+                connected: peer.map(|peer| peer.connected),
+                we_lack_events: peer.and_then(|peer| peer.we_lack_events),
+                it_lacks_events: peer.and_then(|peer| peer.it_lacks_events),
+                state,
+            }
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(SyncStates { success: true, sync_state }))
+}
+
+/// The query of `POST /api/p2p/test-connection`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TestParameters {
+    /// A peer of the settings.
+    #[param(required, nullable = false)]
+    peer_id: Option<String>,
+}
+
+/// `POST /api/p2p/test-connection?peer_id=`
+pub async fn test_connection(
+    parameters: web::Query<TestParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parameters.into_inner().peer_id.filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| ApiError::bad_field("peer_id", "say which peer"))?;
+    let peer = known_shape(&id)?;
+    let unknown = || ApiError::not_found(format!("no peer {id} in the settings"));
+    if worker.shared.config().peer(&peer).is_none() {
+        return Err(unknown());
+    }
+    let test = worker.shared.mesh.test(peer);
+    let failed =
+        || ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {id}. Peer may be offline."));
+    match tokio::time::timeout(TEST_TIMEOUT, test).await {
+        Ok(Ok(Ok(test))) if test.ok => Ok(HttpResponse::Ok().json(LinkWorks {
+            success: true,
+            message: format!("Successfully sent test message to {id}"),
+            steps: test.steps,
+            round_trip_ms: test.round_trip_ms,
+            clock_offset_ms: test.clock_offset_ms,
+        })),
+        Ok(Ok(Ok(test))) => Err(failed().with("steps", json!(test.steps))),
+        Ok(Ok(Err(_unknown))) => Err(unknown()),
+        Ok(Err(_closed)) => Err(ApiError::internal()),
+        Err(_elapsed) => Err(failed()),
+    }
+}
+
+/// Tells when nobody answers.
+async fn ask_mesh(shared: &Shared) -> Option<MeshStatus> {
+    tokio::time::timeout(MESH_TIMEOUT, shared.mesh.status()).await.ok()?.ok()
+}
+
+impl PeerShown {
+    fn new(peer: &PeerStatus, zone: &SiteZone) -> Self {
+        Self {
+            peer_id: peer.id.to_string(),
+            peer_ip: peer.ip.clone(),
+            peer_port: peer.port,
+            connected: peer.connected,
+            last_ping_time: peer.last_heard_ms.map(|ms| zone.local_text(ms)),
+            state: peer.state.clone(),
+            status: peer.state.clone(),
+            lag_events: peer.it_lacks_events,
+            last_error: peer.reason.clone(),
+            since_ms: peer.since_ms,
+            reason: peer.reason.clone(),
+            next_attempt_ms: peer.next_attempt_ms,
+            last_heard_ms: peer.last_heard_ms,
+            round_trip_ms: peer.round_trip_ms,
+            clock_offset_ms: peer.clock_offset_ms,
+            unacked_bytes: peer.unacked_bytes,
+            we_lack_events: peer.we_lack_events,
+            it_lacks_events: peer.it_lacks_events,
+        }
+    }
+}
+
+impl From<LogStatus> for LogShown {
+    fn from(log: LogStatus) -> Self {
+        Self {
+            log: log.log.to_string(),
+            have: log.have,
+            known: log.known,
+            source: log.source.map(|source| source.to_string()),
+            waits_for: log.waits_for,
+            waits_since_ms: log.waits_since_ms,
+        }
+    }
+}
