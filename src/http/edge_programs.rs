@@ -30,7 +30,7 @@ pub async fn event(
 }
 
 /// What an edge program is answered, as it is sent.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Taken {
     Passed(Passage),

@@ -51,6 +51,12 @@ impl ApiError {
         Self::new(Code::InvalidField, message).with("field", field.into()).with("problems", json!(problems))
     }
 
+    /// 400: a plain request for a socket.
+    #[must_use]
+    pub fn not_a_websocket() -> Self {
+        Self::new(Code::NotAWebsocket, "this address is a WebSocket")
+    }
+
     /// 403: a page of another site wants to read from here.
     #[must_use]
     pub fn foreign_page() -> Self {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`routes`] | every route on one screen |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
+//! | [`openapi`] | what every route takes and answers, as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
@@ -23,6 +24,7 @@ pub mod error;
 pub mod health;
 pub mod history;
 pub mod mesh;
+pub mod openapi;
 pub mod p2p;
 pub mod p2p_server;
 pub mod pages;

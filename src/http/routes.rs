@@ -5,7 +5,8 @@ use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
 use super::{
-    amendments, edge_programs, edges, health, history, mesh, p2p, pages, parking, stories, ws_edge, ws_peer, ws_status,
+    amendments, edge_programs, edges, health, history, mesh, openapi, p2p, pages, parking, stories, ws_edge, ws_peer,
+    ws_status,
 };
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
@@ -16,6 +17,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/settings", "GET"),
     ("/static/{path:.*}", "GET"),
     ("/docs/{path:.*}", "GET"),
+    ("/openapi.json", "GET"),
     ("/ws/status", "GET"),
     ("/healthz", "GET"),
     ("/readyz", "GET"),
@@ -72,6 +74,7 @@ fn handlers(path: &str) -> Vec<Route> {
         "/" | "/gate" | "/history" | "/settings" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
+        "/openapi.json" => vec![get().to(openapi::openapi)],
         "/ws/status" => vec![route().guard(guard::Get()).to(ws_status::status)],
         "/healthz" => vec![get().to(health::healthz)],
         "/readyz" => vec![get().to(health::readyz)],

@@ -39,7 +39,8 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
     let socket = EdgeSocket { worker, edge_id: None, heard: now, pinged: now, opened: now };
-    WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start()
+    let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
+    upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 struct EdgeSocket {

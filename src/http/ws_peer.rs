@@ -16,6 +16,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
+use super::error::ApiError;
 use crate::actors::admission::{Admitted, Knock, LegacyKnock};
 use crate::actors::dial::{close_reason, closed_by_peer};
 use crate::actors::mesh_registry::MeshRegistry;
@@ -56,7 +57,9 @@ pub async fn upgrade(
     let max_bytes = if offers_ours { MAX_FRAME_BYTES } else { MAX_LEGACY_FRAME_BYTES };
     let entrance = entrance.get_ref().clone();
     let pump = PeerPump { entrance, remote, from, may_be_legacy: !offers_ours, stage: Stage::Silent };
-    WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start()
+    let upgraded =
+        WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start();
+    upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 enum Stage {

@@ -15,8 +15,8 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
+use utoipa::IntoParams;
 
-use super::code::Code;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::actors::in_flight::Permit;
@@ -32,10 +32,12 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(40);
 /// What a dashboard says is short.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct FeedParameters {
-    /// `feed` and `number` of the last message that was read.
+    /// `feed` of the last message that was read.
     feed: Option<String>,
+    /// Its `number`.
     after: Option<u64>,
 }
 
@@ -64,7 +66,7 @@ pub async fn status(
         _permit: permit,
     };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(MAX_MESSAGE_BYTES).start();
-    upgraded.map_err(|_| ApiError::new(Code::NotAWebsocket, "this address is a WebSocket").into())
+    upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 /// A page of another site may open sockets to us, but not read from us.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use parkmesh::tools::compare::Snapshot;
 use serde_json::{Value, json};
 
+use super::openapi;
+
 /// How long one call may take: nothing a central does for an edge takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows asked for at once when a whole history is read.
@@ -77,7 +79,8 @@ impl Http {
         Self { base: base.into(), agent: config.into() }
     }
 
-    /// Any call. `Err`: no answer came; whether it was acted upon is unknown.
+    /// Any call, whose answer must be one the OpenAPI document knows. `Err`: no answer came; whether it was acted upon is unknown.
+    #[track_caller]
     pub fn send(&self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Result<Reply, String> {
         let mut builder = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some((content_type, _)) = body {
@@ -94,12 +97,14 @@ impl Http {
         let mut response = sent.map_err(|error| error.to_string())?;
         let bytes =
             response.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(|error| error.to_string())?;
-        Ok(Reply {
+        let reply = Reply {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             text: String::from_utf8_lossy(&bytes).into_owned(),
-        })
+        };
+        openapi::check(method, path, reply.status, &reply.body);
+        Ok(reply)
     }
 
     fn send_json(&self, method: &str, path: &str, body: &Value) -> Result<Reply, String> {

@@ -22,6 +22,7 @@ pub mod load;
 pub mod mesh;
 pub mod net;
 pub mod old_central;
+pub mod openapi;
 pub mod stored;
 pub mod ws;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
-use parkmesh::maintenance::import::{ImportError, Importer, Kind, Outcome, kind_of};
 use parkmesh::maintenance::Site;
+use parkmesh::maintenance::import::{ImportError, Importer, Kind, Outcome, kind_of};
 use parkmesh::maintenance::verify::verify;
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -14,9 +14,24 @@ use rusqlite::types::Value;
 const NOW_MS: i64 = 1_733_140_800_000;
 /// Of the newer revision, as far as they are read.
 const COLUMNS: [&str; 18] = [
-    "plate_id", "plate_view", "entry_time", "status", "event_id", "source_central", "edge_id", "entry_camera_id",
-    "entry_camera_name", "entry_confidence", "exit_time", "exit_camera_id", "exit_camera_name", "exit_confidence",
-    "exit_source", "duration", "fee", "entry_source",
+    "plate_id",
+    "plate_view",
+    "entry_time",
+    "status",
+    "event_id",
+    "source_central",
+    "edge_id",
+    "entry_camera_id",
+    "entry_camera_name",
+    "entry_confidence",
+    "exit_time",
+    "exit_camera_id",
+    "exit_camera_name",
+    "exit_confidence",
+    "exit_source",
+    "duration",
+    "fee",
+    "entry_source",
 ];
 const MAX_ROWS: usize = 64;
 

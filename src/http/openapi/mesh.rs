@@ -1,0 +1,46 @@
+//! The settings and the mesh.
+
+use super::operation::{Operation, delete, get, post, put};
+use crate::http::code::Code;
+use crate::http::mesh::{LinkWorks, Mesh, SyncStates, TestParameters};
+use crate::http::p2p::{Settings, SettingsSaved};
+
+/// What a save may be refused for.
+const OF_A_SAVE: &[Code] = &[Code::InvalidField, Code::NotSaved];
+
+pub(super) fn operations() -> Vec<Operation> {
+    let operations = vec![
+        get("/api/p2p/config", "The settings in force.").answers::<Settings>("The settings"),
+        put("/api/p2p/config", "Change settings: keys that are absent keep their value.")
+            .body_named("ConfigChange")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion]),
+        post("/api/p2p/peers", "Add a peer.")
+            .body_named("NewPeer")
+            .answers_with::<SettingsSaved>(201, "Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion, Code::AlreadyExists]),
+        put("/api/p2p/peers/{id}", "Change a peer: keys that are absent keep their value.")
+            .body_named("PeerChange")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion, Code::NotFound]),
+        delete("/api/p2p/peers/{id}", "Remove a peer; its events stay.")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound]),
+        get("/api/p2p/status", "The mesh as this central sees it.").answers::<Mesh>("The mesh"),
+        get("/api/p2p/sync-state", "When something was last received from each peer.")
+            .answers::<SyncStates>("All of them")
+            .refuses(&[Code::Busy]),
+        post("/api/p2p/test-connection", "Try a link, for real.")
+            .query::<TestParameters>()
+            .answers::<LinkWorks>("The link works")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::PeerUnreachable]),
+        get("/ws/p2p", "Where a predecessor of the second revision dials; not for programs.")
+            .answers_empty(101, "The socket is open")
+            .refuses(&[Code::NotAWebsocket]),
+    ];
+    operations.into_iter().map(|operation| operation.tag("mesh")).collect()
+}
