@@ -22,7 +22,7 @@ pub const DEFAULT_LEGACY_PORT: u16 = 9001;
 /// Hex digits of a version: 48 bits tell apart any two states of one file.
 const VERSION_HEX_DIGITS: usize = 12;
 
-/// All settings of one central. Valid by construction; see the module above.
+/// All settings of one central.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Config {
     pub this_central: ThisCentral,
@@ -30,7 +30,7 @@ pub struct Config {
     pub site: Site,
     pub edges: Vec<Edge>,
     pub security: Security,
-    /// Listen on exactly this address; `None`: see [`Config::listen_ip`].
+    /// Listen on exactly this address; absent: the own one if it is loopback, else all.
     #[schema(value_type = Option<String>)]
     pub bind: Option<IpAddr>,
     pub tuning: Tuning,
@@ -39,24 +39,28 @@ pub struct Config {
 /// This central, as it is told to the others.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ThisCentral {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
     pub id: CentralId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 253)]
     pub ip: Host,
+    #[schema(minimum = 1, maximum = 65_535)]
     pub p2p_port: u16,
+    #[schema(minimum = 1, maximum = 65_535)]
     pub api_port: u16,
 }
 
 /// Another central.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PeerCentral {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
     pub id: CentralId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 253)]
     pub ip: Host,
+    #[schema(minimum = 1, maximum = 65_535)]
     pub p2p_port: u16,
     /// Where its page is; information only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 65_535)]
     pub api_port: Option<u16>,
     /// Of its certificate, as a person confirmed it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +101,7 @@ pub struct Security {
     pub p2p: P2pMode,
     pub edges: SecurityMode,
     pub admin: SecurityMode,
+    #[schema(minimum = 1, maximum = 65_535)]
     pub legacy_port: u16,
 }
 

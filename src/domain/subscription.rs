@@ -27,21 +27,26 @@ const ROOT: &str = "subscriptions";
 /// One subscription, with the predecessor's fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscription {
+    #[schema(pattern = "^[!-~]{1,64}$")]
     pub id: String,
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     pub plate_number: String,
     #[serde(default)]
     pub owner_name: String,
     /// `company`, `monthly` or `regular`.
     #[serde(rename = "type", default)]
+    #[schema(pattern = "^(company|monthly|regular)?$")]
     pub kind: String,
     /// `active` pays 0; anything else pays.
     #[serde(default)]
     pub status: String,
     /// First day, `YYYY-MM-DD` in the site's zone; empty: no bound.
     #[serde(default)]
+    #[schema(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
     pub start_date: String,
     /// Last day, itself included; empty: no bound.
     #[serde(default)]
+    #[schema(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
     pub end_date: String,
     #[serde(default)]
     pub phone: String,

@@ -41,14 +41,18 @@ const ROOT: &str = "fees";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rate {
     /// Free time at the start of a stay, in hours.
+    #[schema(minimum = 0, maximum = 168)]
     pub fee_base: f64,
     /// Price of each started hour after the free time.
+    #[schema(value_type = i64, minimum = 0, maximum = 100_000_000)]
     pub fee_per_hour: Vnd,
     /// Added per site midnight crossed, if any hour is charged.
     #[serde(default)]
+    #[schema(value_type = i64, minimum = 0, maximum = 100_000_000)]
     pub fee_overnight: Vnd,
     /// Cap per 24 charged hours; 0: none.
     #[serde(default)]
+    #[schema(value_type = i64, minimum = 0, maximum = 100_000_000)]
     pub fee_daily_max: Vnd,
 }
 

@@ -51,8 +51,10 @@ pub struct HistoryParameters {
     #[param(value_type = Option<bool>)]
     entries_only: Option<String>,
     /// Entered at or after: `2026-11-22`, `2026-11-22 07:30`, `2026-11-22 07:30:00` on the site's clock, or Unix ms.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
     from: Option<String>,
     /// Entered before; a date alone includes that day.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
     to: Option<String>,
     /// `central-1/edge-1`, or `central-1` for all its gates: came in or went out there.
     #[param(max_length = 128)]
@@ -63,6 +65,7 @@ pub struct HistoryParameters {
     )]
     anomaly: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^([0-9]{1,14}\\.[0-9]{1,14})?$")]
     cursor: Option<String>,
     /// Of an export: the language of the heads.
     #[param(pattern = "^(vi|en)?$")]

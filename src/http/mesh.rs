@@ -177,7 +177,7 @@ pub async fn sync_state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiEr
 #[into_params(parameter_in = Query)]
 pub struct TestParameters {
     /// A peer of the settings.
-    #[param(required, nullable = false)]
+    #[param(required, nullable = false, pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
     peer_id: Option<String>,
 }
 

@@ -217,8 +217,10 @@ pub(super) struct PreviewRequest {
     #[schema(value_type = Tariff)]
     fees: Value,
     /// On the site's clock, `YYYY-MM-DD HH:MM:SS`.
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
     entry_time: String,
     /// As the entry, and not before it.
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
     exit_time: String,
     /// The vehicle type.
     #[serde(default)]

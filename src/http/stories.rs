@@ -30,14 +30,17 @@ pub struct AnomalyParameters {
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// As of the history.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
     from: Option<String>,
     /// As of the history.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
     to: Option<String>,
     #[param(max_length = 128)]
     gate: Option<String>,
     #[param(max_length = 32)]
     search: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^([0-9]{1,14}(\\.[0-9]{1,14})?)?$")]
     cursor: Option<String>,
 }
 
