@@ -196,20 +196,22 @@ fn check(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
         println!("... and {} more", found.report.more_findings);
     }
     println!("{} events in {} logs, {} rows", found.report.events, found.report.logs, found.report.rows);
-    println!("digest: {} (as stored)", found.digest_said);
-    if found.digest_of_rows != found.digest_said {
-        println!(
-            "digest: {} (of the rows): rows were changed outside; 'parkmesh rebuild' makes them anew",
-            found.digest_of_rows
-        );
-    }
-    match &found.digest_of_events {
-        Some(digest) if *digest != found.digest_said => {
-            println!(
-                "digest: {digest} (of the events): the history is not what they give; 'parkmesh rebuild' makes it anew"
-            );
+    match &found.digests {
+        Some(digests) => {
+            println!("digest: {} (as stored)", digests.said);
+            if digests.of_rows != digests.said {
+                println!(
+                    "digest: {} (of the rows): rows were changed outside; 'parkmesh rebuild' makes them anew",
+                    digests.of_rows
+                );
+            }
+            if digests.of_events != digests.said {
+                println!(
+                    "digest: {} (of the events): the history is not what they give; 'parkmesh rebuild' makes it anew",
+                    digests.of_events
+                );
+            }
         }
-        Some(_) => {}
         None => println!("the history was not compared with the events, because the file is damaged"),
     }
     println!("{}", if found.is_whole() { "OK" } else { "DAMAGED" });

@@ -13,7 +13,7 @@ use crate::ledger::job::Job;
 use crate::ledger::transaction::Now;
 use crate::ledger::{Ledger, Processed};
 use crate::replication::log::{Head, Run};
-use crate::store::verify::{Evidence, Report};
+use crate::store::verify::{Evidence, Finding, Report};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 
@@ -22,19 +22,28 @@ const SCRATCH: &str = "verify-scratch";
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
+    /// What is wrong, the first of it first.
     pub report: Report,
-    /// The digest in the file, the one its rows give, and the one its events give, 64 hex digits each.
-    pub digest_said: String,
-    pub digest_of_rows: String,
-    /// `None`: not made, because the file itself is damaged.
-    pub digest_of_events: Option<String>,
+    /// `None`: the file itself is damaged, and was not held against its events.
+    pub digests: Option<Digests>,
+}
+
+/// Digests of the history, 64 hex digits each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// The one in the file.
+    pub said: String,
+    /// The one its rows give.
+    pub of_rows: String,
+    /// The one its events give.
+    pub of_events: String,
 }
 
 impl Verified {
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let as_events_give = self.digest_of_events.as_ref() == Some(&self.digest_said);
-        self.report.is_whole() && as_events_give && self.digest_of_rows == self.digest_said
+        let equal = |digests: &Digests| digests.said == digests.of_rows && digests.said == digests.of_events;
+        self.report.is_whole() && self.digests.as_ref().is_some_and(equal)
     }
 }
 
@@ -47,24 +56,43 @@ pub fn verify(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<Ve
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
     let mut evidence = Evidence::open(&directory)?;
-    let report = evidence.check()?;
+    let mut report = evidence.check()?;
+    if !report.is_whole() {
+        return Ok(Verified { report, digests: None });
+    }
     let mut rows = crate::ledger::digest::Digest::default();
     evidence.all_rows::<StoreError>(|stored| {
         rows.add(stored.row.hash());
         Ok(())
     })?;
     drop(evidence);
-    let writer = Writer::open(&directory, site.zone.clone())?;
-    let ledger = Ledger::open(writer, site.context())?;
-    let digest_said = ledger.digest().to_string();
-    ledger.settings().hashes().for_each(|hash| rows.add(hash));
-    ledger.into_storage().close()?;
-    let digest_of_events = if report.is_whole() { Some(made_anew(data_dir, site, progress)?) } else { None };
-    Ok(Verified { report, digest_said, digest_of_rows: rows.to_string(), digest_of_events })
+    let opened = Writer::open(&directory, site.zone.clone()).and_then(|writer| Ledger::open(writer, site.context()));
+    let said = match opened {
+        Ok(ledger) => {
+            ledger.settings().hashes().for_each(|hash| rows.add(hash));
+            let said = ledger.digest().to_string();
+            ledger.into_storage().close()?;
+            said
+        }
+        // A table beside the events and the rows; a rebuild makes it anew.
+        Err(StoreError::Value(why)) => {
+            report.add(Finding::Structure(why));
+            return Ok(Verified { report, digests: None });
+        }
+        Err(error) => return Err(error),
+    };
+    let of_events = made_anew(data_dir, &directory, site, &mut report, progress)?;
+    Ok(Verified { report, digests: Some(Digests { said, of_rows: rows.to_string(), of_events }) })
 }
 
-/// The digest of the history its events give.
-fn made_anew(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<String, StoreError> {
+/// The digest of the history its events give; rows and sums that are other than those are added to the report.
+fn made_anew(
+    data_dir: &Path,
+    directory: &DataDir,
+    site: &Site,
+    report: &mut Report,
+    progress: Progress<'_>,
+) -> Result<String, StoreError> {
     let scratch = data_dir.join(SCRATCH);
     let cleared = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -73,7 +101,11 @@ fn made_anew(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<Str
         _ => Ok(()),
     };
     cleared(fs::remove_dir_all(&scratch))?;
-    let digest = replay_into(&scratch, data_dir, site, progress);
+    let digest = replay_into(&scratch, data_dir, site, progress).and_then(|digest| {
+        let mut made = Evidence::open(&DataDir::open(&scratch)?)?;
+        Evidence::open(directory)?.compare(&mut made, report)?;
+        Ok(digest)
+    });
     cleared(fs::remove_dir_all(&scratch))?;
     digest
 }
@@ -86,7 +118,9 @@ fn replay_into(scratch: &Path, data_dir: &Path, site: &Site, progress: Progress<
     loop {
         let batch = events.next_batch(BATCH_EVENTS)?;
         if batch.is_empty() {
-            return Ok(ledger.digest().to_string());
+            let digest = ledger.digest().to_string();
+            ledger.into_storage().close()?;
+            return Ok(digest);
         }
         done += batch.len() as u64;
         let mut jobs: Vec<Job> = Vec::new();

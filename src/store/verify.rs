@@ -3,6 +3,7 @@
 //!
 //! The directory must not be in use: the check takes its lock.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rusqlite::{Connection, OpenFlags};
@@ -31,10 +32,18 @@ pub enum Finding {
     Head { log: LogId, said: u64, found: u64 },
     /// The event's stored hash is not what the chain gives.
     Chain { log: LogId, seq: u64 },
+    /// An event or its hash that cannot be read.
+    Event { log: LogId, seq: u64, why: String },
+    /// A row of the table of logs that cannot be read.
+    Log { number: i64, why: String },
     /// An event between others is missing.
     Hole { log: LogId, seq: u64 },
     /// Events of a log nobody numbered.
     UnknownLog { number: i64 },
+    /// A row of the history that is not what the events give.
+    OtherRow { stay_id: String },
+    /// The sums of all days of a gate are not what the events give.
+    Sums { central: String, edge_id: String },
     /// A row of the history that cannot be read.
     Row { row_id: i64, why: String },
     /// A row of the history that names an event that is not held.
@@ -47,8 +56,14 @@ impl fmt::Display for Finding {
             Self::Structure(text) => write!(f, "file structure: {text}"),
             Self::Head { log, said, found } => write!(f, "log {log} is said to end at {said} and ends at {found}"),
             Self::Chain { log, seq } => write!(f, "log {log}: the chain hash of event {seq} is wrong"),
+            Self::Event { log, seq, why } => write!(f, "log {log}: event {seq} cannot be read: {why}"),
+            Self::Log { number, why } => write!(f, "log number {number} cannot be read: {why}"),
             Self::Hole { log, seq } => write!(f, "log {log}: event {seq} is missing"),
             Self::UnknownLog { number } => write!(f, "there are events of log number {number}, which has no name"),
+            Self::OtherRow { stay_id } => write!(f, "history: the row of {stay_id} is not what the events give"),
+            Self::Sums { central, edge_id } => {
+                write!(f, "the sums of {central}/{edge_id} are not what the events give")
+            }
             Self::Row { row_id, why } => write!(f, "history row {row_id} cannot be read: {why}"),
             Self::Fact { row_id, event } => {
                 write!(f, "history row {row_id} names event {}/{}, which is not held", event.log, event.seq)
@@ -75,7 +90,8 @@ impl Report {
         self.findings.is_empty()
     }
 
-    fn add(&mut self, finding: Finding) {
+    /// One more.
+    pub fn add(&mut self, finding: Finding) {
         if self.findings.len() < MAX_FINDINGS { self.findings.push(finding) } else { self.more_findings += 1 }
     }
 }
@@ -157,17 +173,67 @@ impl Evidence {
         Ok(())
     }
 
+    /// The rows and sums that are not those of `made`, which was made anew from the same events. Of the sums only those over all
+    /// days: a day is one of the zone in which it was summed.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn compare(&mut self, made: &mut Self, report: &mut Report) -> Result<(), StoreError> {
+        let other = |stay_id: String, report: &mut Report| report.add(Finding::OtherRow { stay_id });
+        made.all_rows::<StoreError>(|stored| {
+            if self.row_hash(&stored.row.stay_id)? != Some(stored.row.hash()) {
+                other(stored.row.stay_id, report);
+            }
+            Ok(())
+        })?;
+        self.all_rows::<StoreError>(|stored| {
+            if made.row_hash(&stored.row.stay_id)?.is_none() {
+                other(stored.row.stay_id, report);
+            }
+            Ok(())
+        })?;
+        let (ours, theirs) = (self.sums()?, made.sums()?);
+        let gates: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+        for gate in gates.into_iter().filter(|gate| ours.get(*gate) != theirs.get(*gate)) {
+            report.add(Finding::Sums { central: gate.0.clone(), edge_id: gate.1.clone() });
+        }
+        Ok(())
+    }
+
+    fn row_hash(&mut self, stay_id: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        let sql = format!("SELECT {STAY_COLUMNS} FROM history WHERE event_id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([stay_id])?;
+        let row = rows.next()?.map(|row| read_stay(&self.connection, &mut self.logs, row)).transpose()?;
+        Ok(row.map(|stored| stored.row.hash()))
+    }
+
+    /// Entries, exits and revenue of each gate over all days; gates of which nothing is left are left out.
+    fn sums(&self) -> Result<BTreeMap<(String, String), [i64; 3]>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue) FROM day_total GROUP BY central, edge_id",
+        )?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(((row.get(0)?, row.get(1)?), [row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?]))
+        };
+        let all = statement.query_map((), read)?.collect::<Result<BTreeMap<_, _>, _>>()?;
+        Ok(all.into_iter().filter(|(_, sums)| *sums != [0; 3]).collect())
+    }
+
     fn check_logs(&mut self, report: &mut Report) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare("SELECT no, name, head, hash FROM log ORDER BY no")?;
         let mut rows = statement.query(())?;
         let mut last_number = 0;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            let log = self.logs.name(&self.connection, number)?;
-            let said = read_head(row, 2)?;
-            report.logs += u64::from(said.to > 0);
-            self.check_log(&log, number, said, report)?;
             last_number = number;
+            match self.logs.name(&self.connection, number).and_then(|log| Ok((log, read_head(row, 2)?))) {
+                Ok((log, said)) => {
+                    report.logs += u64::from(said.to > 0);
+                    self.check_log(&log, number, said, report)?;
+                }
+                Err(error) => report.add(Finding::Log { number, why: error.to_string() }),
+            }
         }
         let stray: Option<i64> = self.connection.query_row("SELECT max(id) FROM event", (), |row| row.get(0))?;
         if let Some((number, _)) = stray.map(event_place).filter(|(number, _)| *number > last_number) {
@@ -184,14 +250,24 @@ impl Evidence {
         let mut held = Head::empty(log);
         while let Some(row) = rows.next()? {
             let (_, seq) = event_place(row.get(0)?);
-            let stored = read_hash(row.get_ref(2)?)?;
+            report.events += 1;
             if seq != held.to + 1 {
                 report.add(Finding::Hole { log: log.clone(), seq: held.to + 1 });
-            } else if held.hash.extend(&read_event(row.get_ref(1)?)?) != stored {
-                report.add(Finding::Chain { log: log.clone(), seq });
             }
-            held = Head { to: seq, hash: stored };
-            report.events += 1;
+            let read = read_event(row.get_ref(1)?).and_then(|event| Ok((event, read_hash(row.get_ref(2)?)?)));
+            held = match read {
+                Ok((event, stored)) => {
+                    if seq == held.to + 1 && held.hash.extend(&event) != stored {
+                        report.add(Finding::Chain { log: log.clone(), seq });
+                    }
+                    Head { to: seq, hash: stored }
+                }
+                Err(error) => {
+                    report.add(Finding::Event { log: log.clone(), seq, why: error.to_string() });
+                    // What follows is held against nothing, and told as broken too.
+                    Head { to: seq, hash: held.hash }
+                }
+            };
         }
         if held != said {
             report.add(Finding::Head { log: log.clone(), said: said.to, found: held.to });
