@@ -27,6 +27,7 @@ impl Coordinator {
             Continuity::Continues(run) => {
                 if let Some(source) = state.source.as_mut().filter(|_| current) {
                     source.last_event_ms = now.mono_ms;
+                    source.forwards |= head.to > source.announced;
                 }
                 let since_ms = state.queued.map_or(now.mono_ms, |(_, since_ms)| since_ms);
                 state.queued = Some((head, since_ms));

@@ -13,6 +13,9 @@ use crate::replication::source::{self, Candidate};
 /// A source that another peer has overtaken for this long, in ms, is left.
 pub(super) const STALL_MS: u64 = 1_000;
 
+/// A source that has forwarded what others wrote is left so long after another peer was ahead of it, in ms.
+const OVERTAKEN_MS: u64 = 100;
+
 /// A subscription at the head without an event for this long, in ms, is stopped; an announcement starts it anew.
 pub(super) const IDLE_STOP_MS: u64 = 10 * 60 * 1_000;
 
@@ -40,6 +43,10 @@ pub(super) struct Source {
     pub(super) link: SocketId,
     pub(super) since_ms: u64,
     pub(super) last_event_ms: u64,
+    /// What it had announced when it was chosen. Who only ever gives that much may stand further from the author than we do.
+    pub(super) announced: u64,
+    /// It gave more than that.
+    pub(super) forwards: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +154,20 @@ impl LogState {
             && !self.is_avoided(now_ms, &log.central)
     }
 
+    /// When the source is left without blame, if nothing comes: it gave all it had announced, and another peer announced more.
+    /// At once, if it never forwarded anything: it may itself wait for us.
+    pub(super) fn overtaken_at_ms(&self, now_ms: u64, log: &LogId, received: u64) -> Option<u64> {
+        let source = self.source.as_ref().filter(|source| source.peer != log.central)?;
+        if self.queued.is_some() || self.is_catching_up(received) {
+            return None;
+        }
+        let grace_ms = if source.forwards { OVERTAKEN_MS } else { 0 };
+        let ahead = self.offers.iter().filter(|(peer, offer)| {
+            offer.mark_to > received && !self.forked.contains(*peer) && !self.is_avoided(now_ms, peer)
+        });
+        ahead.map(|(_, offer)| offer.mark_ms + grace_ms).min()
+    }
+
     /// When the source counts as stalled, if nothing comes: 1 s after another peer announced more than the source sent.
     pub(super) fn stalls_at_ms(&self, received: u64) -> Option<u64> {
         let source = self.source.as_ref()?;
@@ -246,7 +267,8 @@ impl LogState {
     }
 
     /// When the source may have to be left, if nothing happens before.
-    pub(super) fn next_check_ms(&self, received: u64) -> Option<u64> {
-        earlier(self.stalls_at_ms(received), self.idle_at_ms(received))
+    pub(super) fn next_check_ms(&self, now_ms: u64, log: &LogId, received: u64) -> Option<u64> {
+        let left_ms = earlier(self.stalls_at_ms(received), self.overtaken_at_ms(now_ms, log, received));
+        earlier(left_ms, self.idle_at_ms(received))
     }
 }

@@ -30,7 +30,7 @@ impl Coordinator {
             state.set_wait(now.mono_ms, catching_up.then_some(WaitReason::Source));
         }
         // What is due now has been seen to, or put off.
-        let check_at_ms = state.next_check_ms(received).filter(|at_ms| *at_ms > now.mono_ms);
+        let check_at_ms = state.next_check_ms(now.mono_ms, log, received).filter(|at_ms| *at_ms > now.mono_ms);
         if state.is_idle() {
             self.logs.remove(log);
         }
@@ -51,6 +51,7 @@ impl Coordinator {
         state.prune(now.mono_ms, durable.to, received.to);
         if state.should_move_to_author(now.mono_ms, log, received.to)
             || state.idle_at_ms(received.to).is_some_and(|at_ms| at_ms <= now.mono_ms)
+            || state.overtaken_at_ms(now.mono_ms, log, received.to).is_some_and(|at_ms| at_ms <= now.mono_ms)
         {
             self.unfollow(log);
         } else if state.stalls_at_ms(received.to).is_some_and(|at_ms| at_ms <= now.mono_ms) {
@@ -86,6 +87,8 @@ impl Coordinator {
                     link: link.id,
                     since_ms: now.mono_ms,
                     last_event_ms: now.mono_ms,
+                    announced: state.offer_of(&peer),
+                    forwards: false,
                 });
                 let command = PeerCommand::Follow { log: log.clone(), from: received };
                 self.outputs.push(CoordinatorOutput::ToPeer { peer, link: link.id, command });
