@@ -156,6 +156,12 @@ impl Truth {
         Ok(())
     }
 
+    /// The subscriptions a socket asked for.
+    pub(super) fn asked_by(&self, socket: SocketId) -> impl Iterator<Item = (u64, &LogId)> {
+        let subs = self.subs.range((socket, 0)..=(socket, u64::MAX));
+        subs.map(|((_, sub), log)| (*sub, log))
+    }
+
     /// A disk forgot something: what no disk holds any more cannot be asked for.
     pub(super) fn forgotten<'a>(&mut self, disks: impl Iterator<Item = &'a dyn Replica>) {
         let disks: Vec<_> = disks.map(|disk| (disk, disk.heads())).collect();

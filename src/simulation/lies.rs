@@ -23,7 +23,7 @@ impl World<'_> {
     pub(super) fn lie(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
         self.justified.extend(["log_forked", "broken_run", "own_log_ahead", "duplicate_central_id", "read_failed"]);
-        self.truth.errors.insert(code::BAD_FRAME);
+        self.truth.errors.extend([code::BAD_FRAME, code::UNASKED_RUN]);
         if self.random.below(4) == 0 {
             self.note(|| format!("the next run to c{} will be damaged", mouth.hearer));
             self.damaging.insert((mouth.connection, mouth.end));
@@ -37,7 +37,7 @@ impl World<'_> {
     /// Events that go on soundly from where the hearer stands in a log, and that its author did not write.
     pub(super) fn forge(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
-        let Some((log, head)) = self.log_to_forge(mouth.hearer) else { return false };
+        let Some((sub, log, head)) = self.log_to_forge(mouth) else { return false };
         self.justified.extend(["log_forked", "own_log_ahead"]);
         let mut run = Run { log, after: head.to, prev: head.hash, events: Vec::new(), hash: head.hash };
         for _ in 0..=self.random.below(3) {
@@ -47,7 +47,6 @@ impl World<'_> {
             run.events.push(event);
         }
         self.truth.forged(&run);
-        let sub = 1 + self.random.below(8);
         let text = self.encode(liar, &Frame::SyncRun { sub, run });
         self.say(mouth, text, until_ms);
         true
@@ -95,8 +94,8 @@ impl World<'_> {
         if turn == 5 {
             self.impostors.insert(connection);
         }
-        self.transmit(connection, 0, Packet::Text(text));
-        self.transmit(connection, 0, Packet::Text("{}".to_owned()));
+        self.transmit(connection, 0, Packet::Text(Frame::parse(&text)));
+        self.transmit(connection, 0, Packet::Text(Frame::parse("{}")));
         true
     }
 
@@ -107,10 +106,10 @@ impl World<'_> {
 
     /// What a stranger is told.
     pub(super) fn stranger_hears(&mut self, connection: usize, packet: &Packet) {
-        let Packet::Text(text) = packet else { return };
-        let refused = matches!(Frame::parse(text), Ok(Frame::Error(_)));
+        let Packet::Text(frame) = packet else { return };
+        let refused = matches!(frame, Ok(Frame::Error(_)));
         if !refused && !self.impostors.contains(&connection) {
-            self.broken = Some(format!("a stranger was told {text}"));
+            self.broken = Some(format!("a stranger was told {frame:?}"));
         }
     }
 
@@ -144,17 +143,14 @@ impl World<'_> {
         if !self.damaging.contains(&(connection, end)) {
             return;
         }
-        let Packet::Text(text) = packet else { return };
-        let Ok(Frame::SyncRun { sub, mut run }) = Frame::parse(text) else { return };
+        let Packet::Text(Ok(Frame::SyncRun { run, .. })) = packet else { return };
         self.damaging.remove(&(connection, end));
         run.hash = ChainHash([0xda; 32]);
-        let Some(sender) = self.network.connections.get(connection).and_then(|made| made.ends.get(end)) else { return };
-        *text = self.encode(sender.central, &Frame::SyncRun { sub, run });
     }
 
     fn say(&mut self, mouth: Mouth, text: String, until_ms: u64) {
         self.note(|| format!("a lie to c{}: {}", mouth.hearer, text.chars().take(300).collect::<String>()));
-        self.transmit(mouth.connection, mouth.end, Packet::Text(text));
+        self.transmit(mouth.connection, mouth.end, Packet::Text(Frame::parse(&text)));
         self.lies.insert(mouth.connection);
         self.schedule(until_ms, Event::EndLies { connection: mouth.connection });
     }
@@ -164,16 +160,16 @@ impl World<'_> {
         Encoder::new(state.identity.central.clone()).encode(state.now(self.now_ms).wall_ms, frame)
     }
 
-    /// A log of which the hearer holds something, more likely one that is being written.
-    fn log_to_forge(&mut self, hearer: usize) -> Option<(LogId, Head)> {
+    /// A log that the hearer asked for on this connection and holds something of, more likely one that is being written.
+    fn log_to_forge(&mut self, mouth: Mouth) -> Option<(u64, LogId, Head)> {
         let turn = self.random.next_u64();
         let only_current = self.random.below(4) > 0;
         let current: Vec<LogId> = self.centrals.iter().filter_map(|central| central.disk.own_log()).collect();
-        let disk = &self.centrals.get(hearer)?.disk;
-        let (own, have) = (disk.own_log(), disk.heads());
-        let chosen = |log: &LogId| own.as_ref() != Some(log) && (!only_current || current.contains(log));
-        let logs: Vec<(LogId, Head)> =
-            have.iter().filter(|(log, _)| chosen(log)).map(|(log, head)| (log.clone(), head)).collect();
+        let have = self.centrals.get(mouth.hearer)?.disk.heads();
+        let ear = self.network.connections.get(mouth.connection)?.ends.get(1 - mouth.end)?.socket;
+        let asked = self.truth.asked_by(ear).filter(|(_, log)| !only_current || current.contains(log));
+        let logs: Vec<(u64, LogId, Head)> =
+            asked.filter_map(|(sub, log)| Some((sub, log.clone(), have.head(log)?))).collect();
         logs.get(usize::try_from(turn % logs.len().max(1) as u64).ok()?).cloned()
     }
 

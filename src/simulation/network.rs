@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::replication::peer::output::SocketId;
+use crate::wire::decode::FrameError;
+use crate::wire::frame::Frame;
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub(super) struct End {
 /// What travels.
 #[derive(Debug, Clone)]
 pub(super) enum Packet {
-    Text(String),
+    /// A text, as whoever it reaches will read it.
+    Text(Result<Frame, FrameError>),
     Ping(u64),
     Pong(u64),
     Close(String),

@@ -5,6 +5,7 @@ use super::network::Packet;
 use super::world::{Event, World};
 use crate::replication::handshake::HelloRefusal;
 use crate::replication::peer::output::{Alarm, SocketId};
+use crate::wire::decode::FrameError;
 use crate::wire::encode::Encoder;
 use crate::wire::frame::{Frame, Hello};
 
@@ -116,7 +117,7 @@ impl World<'_> {
             return;
         }
         match packet {
-            Packet::Text(text) => self.text_arrives(to.central, to.socket, &text),
+            Packet::Text(frame) => self.text_arrives(to.central, to.socket, frame),
             Packet::Ping(payload) => self.send(to.central, to.socket, Packet::Pong(payload)),
             Packet::Pong(payload) => {
                 if let Some(peer) = self.owner(to.central, to.socket) {
@@ -133,8 +134,7 @@ impl World<'_> {
         self.centrals.get(central)?.sockets.get(&socket)?.peer
     }
 
-    fn text_arrives(&mut self, central: usize, socket: SocketId, text: &str) {
-        let frame = Frame::parse(text);
+    fn text_arrives(&mut self, central: usize, socket: SocketId, frame: Result<Frame, FrameError>) {
         match (self.owner(central, socket), frame) {
             (Some(peer), frame) => {
                 self.with_peer(central, peer, |peer, now, have| peer.received(now, have, socket, frame));

@@ -143,6 +143,8 @@ pub mod code {
     pub const HELLO_EXPECTED: &str = "hello_expected";
     /// A frame that cannot be read.
     pub const BAD_FRAME: &str = "bad_frame";
+    /// Events of a log that was not asked for on this link.
+    pub const UNASKED_RUN: &str = "unasked_run";
 }
 
 macro_rules! hex_text {

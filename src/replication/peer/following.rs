@@ -18,9 +18,21 @@ struct Sub {
     acked: u64,
 }
 
+/// What a number that a run carries is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Current,
+    /// It was stopped: what was under way then may still be taken.
+    Stopped,
+    /// The log was never followed by that number on this link.
+    Never,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Following {
     subs: BTreeMap<LogId, Sub>,
+    /// Of each log, the number of the last subscription that was stopped.
+    stopped: BTreeMap<LogId, u64>,
     /// Never used twice on a link, so that a late frame of a stopped subscription is known as one.
     last_sub: u64,
 }
@@ -38,12 +50,14 @@ impl Following {
     pub(super) fn unfollow(&mut self, now: Now, socket: SocketId, log: &LogId, out: &mut Out) -> bool {
         let Some(sub) = self.subs.remove(log) else { return false };
         out.send(now, socket, &Frame::SyncStop { sub: sub.number });
+        self.stopped.insert(log.clone(), sub.number);
         true
     }
 
     pub(super) fn unfollow_all(&mut self, now: Now, socket: SocketId, out: &mut Out) {
-        for sub in std::mem::take(&mut self.subs).into_values() {
+        for (log, sub) in std::mem::take(&mut self.subs) {
             out.send(now, socket, &Frame::SyncStop { sub: sub.number });
+            self.stopped.insert(log, sub.number);
         }
     }
 
@@ -54,14 +68,19 @@ impl Following {
         }
     }
 
-    /// Whether the subscription still stands.
-    pub(super) fn is_current(&self, log: &LogId, sub: u64) -> bool {
-        self.subs.get(log).is_some_and(|standing| standing.number == sub)
+    pub(super) fn standing(&self, log: &LogId, sub: u64) -> Standing {
+        if self.subs.get(log).is_some_and(|standing| standing.number == sub) {
+            Standing::Current
+        } else if self.stopped.get(log).is_some_and(|last| sub <= *last) {
+            Standing::Stopped
+        } else {
+            Standing::Never
+        }
     }
 
     /// The peer ended the subscription. `false`: it did not stand any more.
     pub(super) fn refused(&mut self, log: &LogId, sub: u64) -> bool {
-        let current = self.is_current(log, sub);
+        let current = self.standing(log, sub) == Standing::Current;
         if current {
             self.subs.remove(log);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::announcing::Announcing;
 use super::contest::Dialler;
-use super::following::Following;
+use super::following::{Following, Standing};
 use super::out::{Out, earlier};
 use super::output::{PeerCommand, PeerReport, SocketId};
 use super::serving::{Acked, Serving};
@@ -13,7 +13,7 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::have::{Have, bucket_of};
 use crate::replication::log::Head;
 use crate::replication::now::Now;
-use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance};
+use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance, code};
 
 /// How often a link is pinged, in ms.
 pub const PING_EVERY_MS: u64 = 5_000;
@@ -113,8 +113,14 @@ impl Link {
             }
             Frame::SyncRequest(request) => self.serving.request(now, held, request, out),
             Frame::SyncRun { sub, run } => {
+                let standing = self.following.standing(&run.log, sub);
+                if standing == Standing::Never {
+                    out.counters.unasked_runs += 1;
+                    let what = format!("events of {} came that nobody here asked for", run.log);
+                    return self.error(now, code::UNASKED_RUN, what, out);
+                }
                 out.counters.events_received += run.events.len() as u64;
-                let current = self.following.is_current(&run.log, sub);
+                let current = standing == Standing::Current;
                 if run.head().to > self.theirs.to(&run.log) {
                     self.theirs.set(&run.log, run.head());
                 }

@@ -69,6 +69,7 @@ pub enum PeerReport {
         head: Head,
     },
     /// Events came. `current`: of a subscription that still stands; otherwise a late frame of one that was stopped.
+    /// What was never asked for does not come this far.
     Run {
         link: SocketId,
         run: Run,

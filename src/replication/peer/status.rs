@@ -56,6 +56,8 @@ pub struct Counters {
     pub unknown_frames: u64,
     /// Frames that could not be read.
     pub bad_frames: u64,
+    /// Runs of logs that were not asked for on their link: dropped.
+    pub unasked_runs: u64,
     pub events_sent: u64,
     pub events_received: u64,
     /// Links that came up.

@@ -102,6 +102,22 @@ fn events_are_handed_on_with_whether_they_were_asked_for() {
 }
 
 #[test]
+fn events_of_a_log_that_was_never_asked_for_are_not_taken() {
+    let mut rig = Rig::linked();
+    rig.command(PeerCommand::Follow { log: log(A), from: rig.head(A, 0) });
+    rig.take();
+    for run in [rig.run(B, 0, 2), rig.run(B, 0, 3)] {
+        rig.hears(1, Frame::SyncRun { sub: 1, run });
+    }
+    rig.hears(1, Frame::SyncRun { sub: 2, run: rig.run(A, 0, 2) });
+    let outputs = rig.take();
+    assert_eq!(reports(&outputs), []);
+    assert!(matches!(&frames(&outputs, 1)[..], [Frame::Error(error)] if error.code == code::UNASKED_RUN), "once");
+    let status = rig.peer.status(&rig.held);
+    assert_eq!((status.counters.unasked_runs, status.counters.events_received), (3, 0));
+}
+
+#[test]
 fn a_refusal_of_a_standing_subscription_is_reported() {
     let mut rig = Rig::linked();
     rig.command(PeerCommand::Follow { log: log(A), from: rig.head(A, 0) });
