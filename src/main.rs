@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
@@ -15,8 +16,9 @@ use parkmesh::domain::ids::Epoch;
 use parkmesh::maintenance::import::{self, ImportError, Importer, Kind, Outcome};
 use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::ops::clock::Clock;
+use parkmesh::ops::cores::on_all_cores;
 use parkmesh::ops::log_format::{self, LogFormat};
-use parkmesh::simulation;
+use parkmesh::simulation::{self, Campaign, Seeds};
 use parkmesh::store::StoreError;
 use parkmesh::tools::{bench, demo};
 
@@ -79,7 +81,7 @@ enum Command {
     /// Simulate meshes in which everything goes wrong, and check that nothing is lost
     ///
     /// Each seed is a mesh of its own: centrals, gates, faults, all in one thread on a virtual clock. The same seed does
-    /// the same again. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps
+    /// the same again; as many run at a time as there are cores. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps
     /// before it.
     Simulate(SimulateArgs),
 }
@@ -322,20 +324,23 @@ fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Res
 }
 
 fn simulate(args: &SimulateArgs) -> ExitCode {
-    let mut told = progress();
-    let mut done = 0;
+    let told = Mutex::new((0, progress()));
     let each = |_: &simulation::Report| {
-        done += 1;
-        told(done, args.seeds);
+        let (done, tell) = &mut *told.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        tell(*done, args.seeds);
     };
-    let seeds = args.from..args.from.saturating_add(args.seeds);
-    let all = match simulation::campaign(seeds, simulation::Options::of_seed, each) {
-        Ok(all) => all,
-        Err(failure) => {
-            println!("{failure}\nagain: parkmesh simulate --seeds 1 --from {}", failure.seed);
-            return ExitCode::from(EXIT_INTERNAL);
+    let seeds = Seeds::new(args.from..args.from.saturating_add(args.seeds));
+    let mut all = Campaign::default();
+    for part in on_all_cores(|| seeds.campaign(simulation::Options::of_seed, each)) {
+        match part {
+            Ok(part) => all.join(&part),
+            Err(failure) => {
+                println!("{failure}\nagain: parkmesh simulate --seeds 1 --from {}", failure.seed);
+                return ExitCode::from(EXIT_INTERNAL);
+            }
         }
-    };
+    }
     print!("{all}");
     let never = all.never();
     if never.is_empty() {

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::domain::event::Event;
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
@@ -26,6 +25,11 @@ pub trait Held {
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
+
+    /// The event as a fact; `None`: there is none, or it cannot be read.
+    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
+        Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
+    }
 }
 
 impl<S: Storage> Held for S {
@@ -45,6 +49,10 @@ impl<S: Storage> Held for S {
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, S::Error> {
         Storage::event(self, at)
+    }
+
+    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, S::Error> {
+        Storage::fact(self, at)
     }
 
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, S::Error> {
@@ -163,19 +171,14 @@ pub fn loose_under<H: Held>(held: &mut H, link: &Link) -> Result<Vec<Fact>, H::E
 pub fn facts_at<H: Held>(held: &mut H, places: &[EventRef]) -> Result<Vec<Fact>, H::Error> {
     let mut facts = Vec::with_capacity(places.len());
     for at in places {
-        facts.extend(fact_at(held, at)?);
+        facts.extend(held.fact(at)?);
     }
     Ok(facts)
 }
 
-fn fact_at<H: Held>(held: &mut H, at: &EventRef) -> Result<Option<Fact>, H::Error> {
-    let event = held.event(at)?.and_then(|bytes| Event::parse(&bytes).ok());
-    Ok(event.map(|event| Fact { id: event.fact_id(), event: event.into() }))
-}
-
 pub(super) fn fact_of<H: Held>(held: &mut H, id: &FactId) -> Result<Option<Fact>, H::Error> {
     match id {
-        FactId::Authored { log, seq } => fact_at(held, &EventRef { log: log.clone(), seq: *seq }),
+        FactId::Authored { log, seq } => held.fact(&EventRef { log: log.clone(), seq: *seq }),
         // Several may have heard it; the lowest is the fact.
         FactId::Heard(digest) => {
             let places = held.events_of_heard(digest)?;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
+use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use super::state::{TotalChange, TotalKey};
@@ -56,6 +57,9 @@ pub struct MemoryStorage {
     summary: Summary,
     row_of_stay: BTreeMap<String, i64>,
     rows_of_plate: BTreeMap<PlateId, BTreeSet<i64>>,
+    loose_of_key: BTreeMap<String, BTreeSet<EventRef>>,
+    /// Events that were read, as facts: reading is most of what a refold costs here.
+    facts: BTreeMap<EventRef, Option<Fact>>,
     next_row_id: i64,
     transaction: Option<Vec<Undo>>,
     commits: VecDeque<Vec<Undo>>,
@@ -80,6 +84,8 @@ impl Default for MemoryStorage {
             summary: Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 },
             row_of_stay: BTreeMap::new(),
             rows_of_plate: BTreeMap::new(),
+            loose_of_key: BTreeMap::new(),
+            facts: BTreeMap::new(),
             next_row_id: 1,
             transaction: None,
             commits: VecDeque::new(),
@@ -126,10 +132,13 @@ impl MemoryStorage {
     fn undo(&mut self, changes: Vec<Undo>) {
         for change in changes.into_iter().rev() {
             match change {
-                Undo::Event(key, old) => put(&mut self.events, key, old),
+                Undo::Event(key, old) => {
+                    self.facts.remove(&key);
+                    put(&mut self.events, key, old);
+                }
                 Undo::Head(key, old) => put(&mut self.heads, key, old),
                 Undo::Stay(key, old) => self.put_stay(key, old.map(|stay| *stay)),
-                Undo::Loose(key, old) => put(&mut self.loose, key, old),
+                Undo::Loose(key, old) => self.put_loose(&key, old),
                 Undo::Heard(key, old) => put(&mut self.heard, key, old),
                 Undo::Request(key, old) => put(&mut self.requests, key, old),
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
@@ -151,6 +160,20 @@ impl MemoryStorage {
             self.row_of_stay.insert(new.row.stay_id.clone(), row_id);
             self.rows_of_plate.entry(new.row.plate_id.clone()).or_default().insert(row_id);
             self.stays.insert(row_id, new);
+        }
+    }
+
+    fn put_loose(&mut self, at: &EventRef, new: Option<LooseFact>) {
+        for key in self.loose.remove(at).into_iter().flat_map(|old| old.keys) {
+            if let Some(facts) = self.loose_of_key.get_mut(&key) {
+                facts.remove(at);
+            }
+        }
+        if let Some(new) = new {
+            for key in &new.keys {
+                self.loose_of_key.entry(key.clone()).or_default().insert(at.clone());
+            }
+            self.loose.insert(at.clone(), new);
         }
     }
 
@@ -232,12 +255,21 @@ impl Storage for MemoryStorage {
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, MemoryError> {
-        let concerned = self.loose.values().filter(|fact| fact.keys.iter().any(|k| k == key));
-        Ok(concerned.map(|fact| fact.at.clone()).collect())
+        Ok(self.loose_of_key.get(key).into_iter().flatten().cloned().collect())
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, MemoryError> {
         Ok(self.events.get(at).map(|(bytes, _)| bytes.clone()))
+    }
+
+    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, MemoryError> {
+        if let Some(fact) = self.facts.get(at) {
+            return Ok(fact.clone());
+        }
+        let Some((bytes, _)) = self.events.get(at) else { return Ok(None) };
+        let fact = Fact::read(bytes);
+        self.facts.insert(at.clone(), fact.clone());
+        Ok(fact)
     }
 
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, MemoryError> {
@@ -324,13 +356,13 @@ impl Storage for MemoryStorage {
 
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), MemoryError> {
         self.note(Undo::Loose(fact.at.clone(), self.loose.get(&fact.at).cloned()))?;
-        self.loose.insert(fact.at.clone(), fact.clone());
+        self.put_loose(&fact.at, Some(fact.clone()));
         Ok(())
     }
 
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), MemoryError> {
         self.note(Undo::Loose(at.clone(), self.loose.get(at).cloned()))?;
-        self.loose.remove(at);
+        self.put_loose(at, None);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::REQUEST_WINDOW_MS;
+use crate::domain::stay::{Fact, REQUEST_WINDOW_MS};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// How long a request is remembered at least, by its clock before the wall clock, in ms: twice the time in which two events
@@ -110,6 +110,10 @@ pub trait Storage {
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
+    /// The event as a fact; `None`: there is none, or it cannot be read.
+    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
+        Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
+    }
     /// Events that carry this edge and request id. Those older than [`REQUEST_MEMORY_MS`] may be forgotten.
     fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
 

@@ -1,6 +1,7 @@
 //! What running a central needs besides its work: log format, metrics, clock, signals, disk space.
 
 pub mod clock;
+pub mod cores;
 pub mod disk;
 pub mod log_format;
 pub mod metrics;

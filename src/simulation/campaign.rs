@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Failure, Figures, Options, Report, Topology, faults, run_with_ledgers};
 
@@ -26,6 +27,34 @@ pub struct Campaign {
     pub total: Figures,
 }
 
+/// Seeds that several threads share: each is handed out once.
+#[derive(Debug)]
+pub struct Seeds {
+    next: AtomicU64,
+    end: u64,
+}
+
+impl Seeds {
+    #[must_use]
+    pub fn new(seeds: Range<u64>) -> Self {
+        Self { next: AtomicU64::new(seeds.start), end: seeds.end }
+    }
+
+    /// As [`campaign`] of those that are handed out to this thread. After a failure no more are handed out to anyone.
+    ///
+    /// # Errors
+    /// The first [`Failure`] of this thread.
+    pub fn campaign(
+        &self,
+        options: impl Fn(u64) -> Options,
+        each: impl FnMut(&Report),
+    ) -> Result<Campaign, Box<Failure>> {
+        let handed_out =
+            std::iter::from_fn(|| Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < self.end));
+        campaign(handed_out, options, each).inspect_err(|_| self.next.store(self.end, Ordering::Relaxed))
+    }
+}
+
 /// What every run of a campaign had at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Least {
@@ -39,7 +68,7 @@ pub struct Least {
 /// # Errors
 /// The first [`Failure`].
 pub fn campaign(
-    seeds: Range<u64>,
+    seeds: impl IntoIterator<Item = u64>,
     options: impl Fn(u64) -> Options,
     mut each: impl FnMut(&Report),
 ) -> Result<Campaign, Box<Failure>> {
@@ -58,9 +87,9 @@ impl Options {
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let many = seed % MANY_EVERY == MANY_EVERY - 1;
-        // Two of three are small, where most happens to each.
-        let size = seed / 4 % 24;
-        let centrals = if many { MANY } else { 3 + usize::try_from(size.saturating_sub(16)).unwrap_or(0) };
+        // Most are small, where most happens to each, and a seed costs least.
+        let size = seed / 4 % 48;
+        let centrals = if many { MANY } else { 3 + usize::try_from(size.saturating_sub(40)).unwrap_or(0) };
         let topology = match seed % 4 {
             _ if many => Topology::Random,
             0 => Topology::Full,

@@ -6,14 +6,13 @@ use serde::Deserialize;
 
 use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome, run_of};
 use super::traffic;
-use crate::domain::event::Event;
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Fact, Resolution, resolve};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::memory::MemoryStorage;
-use crate::ledger::storage::EventRef;
+use crate::ledger::storage::{EventRef, Storage};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Context, Ledger, Processed};
 use crate::replication::have::Have;
@@ -29,6 +28,8 @@ pub struct LedgerReplica {
 #[derive(Deserialize)]
 struct Payload {
     n: u64,
+    /// How often gates were asked before, in the whole mesh.
+    asked: u64,
 }
 
 impl LedgerReplica {
@@ -51,13 +52,13 @@ impl LedgerReplica {
         for job in jobs {
             match job {
                 ReplicaJob::Author(payload) => {
-                    let number = serde_json::from_str::<Payload>(&payload).map_or(0, |payload| payload.n);
+                    let Ok(Payload { n, asked: before }) = serde_json::from_str(&payload) else { continue };
                     let stays = &self.ledger.storage().stays;
                     let stay = |drawn: u64| {
                         let index = usize::try_from(drawn % (stays.len().max(1) as u64)).ok()?;
                         stays.values().nth(index).map(|stored| &stored.row)
                     };
-                    asked.extend(traffic::jobs(number, stay));
+                    asked.extend(traffic::jobs(n, before, stay));
                 }
                 ReplicaJob::Store(run) => {
                     stored.resize(asked.len(), None);
@@ -73,10 +74,11 @@ impl LedgerReplica {
     }
 
     /// The facts of stays among the events held.
-    fn facts(&self) -> Vec<Fact> {
-        let events = self.ledger.storage().events.values();
-        let parsed = events.filter_map(|(bytes, _)| Event::parse(bytes).ok()).filter(Event::is_of_a_stay);
-        parsed.map(|event| Fact { id: event.fact_id(), event: event.into() }).collect()
+    fn facts(&mut self) -> Vec<Fact> {
+        let storage = self.ledger.storage_mut();
+        let places: Vec<EventRef> = storage.events.keys().cloned().collect();
+        let facts = places.iter().filter_map(|at| storage.fact(at).ok().flatten());
+        facts.filter(|fact| fact.event.is_of_a_stay()).collect()
     }
 
     fn rows(&self) -> Vec<StayRow> {

@@ -42,7 +42,7 @@ use std::fmt;
 
 use crate::domain::ids::CentralId;
 
-pub use campaign::{Campaign, campaign};
+pub use campaign::{Campaign, Seeds, campaign};
 pub use figures::Figures;
 pub use ledger_replica::LedgerReplica;
 pub use replica::{Meaning, MemoryReplica, Moment, Replica, ReplicaJob, ReplicaOutcome};

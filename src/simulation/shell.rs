@@ -168,7 +168,9 @@ impl World<'_> {
             let number = self.random.next_u64();
             let most_bytes = if self.random.below(50) == 0 { 16_000 } else { 400 };
             let padding_bytes = usize::try_from(self.random.below(most_bytes)).unwrap_or(0);
-            let payload = format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(padding_bytes));
+            let asked = self.asked;
+            self.asked += 1;
+            let payload = format!(r#"{{"n":{number},"asked":{asked},"pad":"{}"}}"#, "x".repeat(padding_bytes));
             self.enqueue(central, ReplicaJob::Author(payload.into()));
         }
     }
@@ -288,7 +290,7 @@ impl World<'_> {
         if let Err(what) = self.truth.sent(socket, &frame, state.disk.as_ref()) {
             self.broken = Some(format!("c{central} {what}"));
         }
-        self.send(central, socket, Packet::Text(text));
+        self.send(central, socket, Packet::Text(Ok(frame)));
     }
 
     /// The actor of a peer panicked: a new one takes its place, its sockets are lost.
@@ -323,8 +325,10 @@ impl World<'_> {
     pub(super) fn coordinator_restarts(&mut self, central: usize) -> bool {
         let Some(state) = self.centrals.get_mut(central).filter(|state| state.alive) else { return false };
         state.coordinator = Coordinator::new();
+        let own_log = state.disk.own_log().filter(|_| !state.new_epoch);
         // What was sent to the old one is lost with its mailbox.
         state.mailbox.retain(|mail| !matches!(mail, Mail::Report(..) | Mail::StoreFailed(_)));
+        self.with_coordinator(central, |coordinator, now, have| coordinator.set_own_log(now, have, own_log));
         for peer in self.neighbours(central) {
             self.with_peer(central, peer, |peer, now, have| peer.coordinator_restarted(now, have));
         }

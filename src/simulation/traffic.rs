@@ -10,40 +10,32 @@ use crate::domain::tariff::Tariff;
 use crate::ledger::job::{CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
-/// Few cars, so that the same one is at several gates at once. They are mistaken for each other only in pairs, so that a
-/// mistake concerns few facts: what hangs together is folded together, and time is short.
-const PLATES: [&str; 16] = [
-    "29A12345",
-    "29A12346",
-    "30B54321",
-    "30B54327",
-    "31C11111",
-    "31C11117",
-    "51F00001",
-    "51F00007",
-    "29MD12345",
-    "29MD12346",
-    "80A00001",
-    "80A00007",
-    "43A77777",
-    "43A77771",
-    "99B99999",
-    "99B99998",
-];
+/// Few cars come and go at any time, so that the same one is at several gates at once: these many pairs. They are mistaken
+/// for each other only in pairs, and after a while another pair takes the place of one, so that what hangs together stays
+/// small: it is folded together, and time is short.
+const PAIRS_AT_ONCE: u64 = 6;
+/// So often gates ask before the next pair comes.
+const ASKED_PER_PAIR: u64 = 20;
+/// Of those, so many cars may have a subscription.
+const SUBSCRIBERS: u64 = 3;
 /// The edges are known to every central: one may ask at another when its own does not answer.
 const EDGES: u64 = 4;
-/// Requests that edges make again and again, also at several centrals. So many that some are always new.
-const REQUESTS: u64 = 40;
+/// Requests that edges make again and again while a pair is the newest, also at several centrals. So many that some are always
+/// new.
+const REQUESTS: u64 = 8;
 
-/// What is asked at once. Without a plate nothing can be asked. `stay` gives some row of the history.
-pub(super) fn jobs<'a>(number: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow>) -> Vec<Job> {
+/// What is asked at once, when gates have asked so often `before`. Without a plate nothing can be asked. `stay` gives some
+/// row of the history.
+pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow>) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
+    let oldest_pair = before / ASKED_PER_PAIR;
+    let any_car = |dice: &mut SplitMix64| 2 * oldest_pair + dice.below(2 * PAIRS_AT_ONCE);
     // All of a request follows from its id, so that it is the same wherever it is asked; but some ids are used wrongly.
-    let request = (dice.below(3) == 0).then(|| dice.below(REQUESTS));
-    let mut car = dice.below(PLATES.len() as u64);
+    let request = (dice.below(3) == 0).then(|| REQUESTS * oldest_pair + dice.below(REQUESTS));
+    let mut car = any_car(&mut dice);
     if let Some(request) = request {
         let mut of_request = SplitMix64::new(request);
-        car = of_request.below(PLATES.len() as u64);
+        car = any_car(&mut of_request);
         if dice.below(12) > 0 {
             dice = of_request;
         } else {
@@ -81,7 +73,7 @@ pub(super) fn jobs<'a>(number: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow
         28..=31 => Job::Open(OpenBarrier { force: true, fee, ..exit }),
         32..=36 => Job::Close(CloseBarrier { edge_id, plate: Some(plate), event_id: None }),
         37 => Job::PutTariff(tariff(&mut dice)),
-        _ => Job::PutSubscriptions(subscriptions(&mut dice)),
+        _ => Job::PutSubscriptions(subscriptions(2 * oldest_pair, &mut dice)),
     };
     if twice { vec![job.clone(), job] } else { vec![job] }
 }
@@ -89,17 +81,22 @@ pub(super) fn jobs<'a>(number: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow
 /// The car was another of its pair, or the row is removed.
 fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
     let (stay_id, reason, by) = (row.stay_id.clone(), "drawn".to_owned(), None);
-    let mistaken = PLATES.iter().position(|known| *known == row.plate_id.as_str());
     if dice.below(3) == 0 {
         return Job::Void(VoidStay { stay_id, reason, by });
     }
-    let plate = mistaken.and_then(|index| plate(index as u64 ^ 1));
+    let plate = number_of(&row.plate_id).and_then(|car| plate(car ^ 1));
     Job::Correct(CorrectStay { stay_id, plate, plate_view: None, reason, by })
 }
 
-fn plate(index: u64) -> Option<PlateId> {
-    let text = PLATES.get(usize::try_from(index).ok()?)?;
-    PlateId::parse(text).ok()
+/// The plate of a car; every other one is an electric motorbike's.
+fn plate(car: u64) -> Option<PlateId> {
+    let series = if car % 4 < 2 { "29A" } else { "30MD" };
+    PlateId::parse(&format!("{series}{:05}", 12_000 + car)).ok()
+}
+
+fn number_of(plate: &PlateId) -> Option<u64> {
+    let digits = plate.as_str().get(plate.as_str().len().checked_sub(5)?..)?;
+    digits.parse::<u64>().ok()?.checked_sub(12_000)
 }
 
 fn tariff(dice: &mut SplitMix64) -> Tariff {
@@ -109,11 +106,11 @@ fn tariff(dice: &mut SplitMix64) -> Tariff {
 }
 
 /// Some of the cars, each with or without one.
-fn subscriptions(dice: &mut SplitMix64) -> Vec<Subscription> {
-    let chosen = PLATES.iter().take(3).filter(|_| dice.below(2) == 0);
-    let subscription = |plate: &&str| Subscription {
+fn subscriptions(first: u64, dice: &mut SplitMix64) -> Vec<Subscription> {
+    let chosen = (first..first + SUBSCRIBERS).filter(|_| dice.below(2) == 0).filter_map(plate);
+    let subscription = |plate: PlateId| Subscription {
         id: format!("s-{plate}"),
-        plate_number: (*plate).to_owned(),
+        plate_number: plate.to_string(),
         owner_name: String::new(),
         kind: String::new(),
         status: ACTIVE.to_owned(),

@@ -123,6 +123,8 @@ pub(super) struct World<'a> {
     /// Logs that somebody was alarmed about.
     pub(super) alarmed: BTreeSet<LogId>,
     pub(super) truth: Truth,
+    /// How often gates asked for something.
+    pub(super) asked: u64,
     pub(super) report: Report,
     pub(super) chaos: bool,
     pub(super) broken: Option<String>,
@@ -159,6 +161,7 @@ impl<'a> World<'a> {
             justified: BTreeSet::new(),
             alarmed: BTreeSet::new(),
             truth: Truth::default(),
+            asked: 0,
             report: Report { seed, ..Report::default() },
             chaos: true,
             broken: None,

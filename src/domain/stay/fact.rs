@@ -17,10 +17,16 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// The fact of an event of our own kind: its identity is its place in its log.
+    /// The fact of an event: its identity is its place in its log, or what a predecessor said.
     #[must_use]
     pub fn authored(event: Arc<Event>) -> Self {
         Self { id: event.fact_id(), event }
+    }
+
+    /// The fact that an author's bytes state; `None`: they are not an event.
+    #[must_use]
+    pub fn read(bytes: &str) -> Option<Self> {
+        Event::parse(bytes).ok().map(|event| Self::authored(event.into()))
     }
 
     /// True if a predecessor said it, and we only wrote down what we heard.
