@@ -45,6 +45,7 @@ codes! {
     NotAWebsocket = 400 "not_a_websocket", "a plain request for a WebSocket";
     PeerUnreachable = 400 "peer_unreachable", "the test of a link failed: `steps` says where";
     ForeignPage = 403 "foreign_page", "a page of another site tries to read the status feed";
+    NotAPeer = 403 "not_a_peer", "a central says it is a peer; a person has to add it here";
     NotFound = 404 "not_found", "no such address, peer or stay";
     MethodNotAllowed = 405 "method_not_allowed", "another method; header `Allow` says which";
     RequestTimeout = 408 "request_timeout", "the body took longer than 10 s";

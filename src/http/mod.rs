@@ -9,6 +9,7 @@
 //! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
+//! | [`predecessors`] | what old centrals ask before they link |
 //! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
@@ -29,6 +30,7 @@ pub mod p2p;
 pub mod p2p_server;
 pub mod pages;
 pub mod parking;
+pub mod predecessors;
 pub mod query;
 pub mod routes;
 pub mod server;

@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
 use super::{
-    amendments, edge_programs, edges, health, history, mesh, openapi, p2p, pages, parking, stories, ws_edge, ws_peer,
-    ws_status,
+    amendments, edge_programs, edges, health, history, mesh, openapi, p2p, pages, parking, predecessors, stories,
+    ws_edge, ws_peer, ws_status,
 };
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
@@ -48,6 +48,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/api/p2p/status", "GET"),
     ("/api/p2p/sync-state", "GET"),
     ("/api/p2p/test-connection", "POST"),
+    ("/api/p2p/info", "GET"),
+    ("/api/p2p/register-peer", "POST"),
 ];
 
 /// Puts every route in place.
@@ -105,6 +107,8 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/p2p/status" => vec![get().to(mesh::status)],
         "/api/p2p/sync-state" => vec![get().to(mesh::sync_state)],
         "/api/p2p/test-connection" => vec![post().to(mesh::test_connection)],
+        "/api/p2p/info" => vec![get().to(predecessors::info)],
+        "/api/p2p/register-peer" => vec![post().to(predecessors::register)],
         _ => Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use super::operation::{Operation, delete, get, post, put};
 use crate::http::code::Code;
 use crate::http::mesh::{LinkWorks, Mesh, SyncStates, TestParameters};
 use crate::http::p2p::{Settings, SettingsSaved};
+use crate::http::predecessors::{Info, Registered, Registration};
 
 /// What a save may be refused for.
 const OF_A_SAVE: &[Code] = &[Code::InvalidField, Code::NotSaved];
@@ -38,6 +39,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .query::<TestParameters>()
             .answers::<LinkWorks>("The link works")
             .refuses(&[Code::InvalidField, Code::NotFound, Code::PeerUnreachable]),
+        get("/api/p2p/info", "What a predecessor asks whom it is to link with.").answers::<Info>("Who we are"),
+        post("/api/p2p/register-peer", "A predecessor has this central in its settings; changes nothing here.")
+            .body::<Registration>()
+            .answers::<Registered>("It is a peer here too")
+            .refuses(&[Code::NotAPeer]),
         get("/ws/p2p", "Where a predecessor of the second revision dials; not for programs.")
             .answers_empty(101, "The socket is open")
             .refuses(&[Code::NotAWebsocket]),
