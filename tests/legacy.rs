@@ -252,3 +252,77 @@ fn two_of_ours_make_one_fact_of_what_both_hear() {
         assert!(row["anomalies"].as_array().unwrap().is_empty(), "{row}");
     }
 }
+
+/// It knows rows by its own numbers, which are not ours.
+#[test]
+fn what_people_change_here_reaches_the_row_of_the_second_revision() {
+    let (ours, old) = pair(true);
+    let [first, second] = ["29A10000", "29A20000"].map(|plate| old.enter(plate));
+    let third = ours.http.enter("edge-1", "30E99999");
+    assert_eq!(wait_same(&ours, &old), 3);
+    ours.http.correct(&first, &json!({"plate_id": "29A10001", "reason": "misread"})).ok();
+    ours.http.correct(&third, &json!({"plate_id": "30E99998", "reason": "misread"})).ok();
+    ours.http.void(&second, &json!({"reason": "no car"})).ok();
+    eventually_ok(PATIENCE, || {
+        let mut plates: Vec<String> = old.rows().into_iter().map(|row| row.plate).collect();
+        plates.sort();
+        if plates == ["29A10001", "30E99998"] { Ok(()) } else { Err(format!("{plates:?}")) }
+    });
+    assert_eq!(wait_same(&ours, &old), 2);
+    // The corrected car leaves under its right plate.
+    ours.http.leave("edge-2", "29A10001");
+    assert_eq!(wait_same(&ours, &old), 2);
+    assert!(old.errors().is_empty(), "{:?}", old.errors());
+}
+
+/// A central of ours that has no link with a predecessor is heard there through one that has.
+#[test]
+fn what_another_of_ours_wrote_is_relayed_to_a_predecessor() {
+    for v2 in [false, true] {
+        let mut old = OldCentral::new("central-9", v2);
+        let mut mesh = common::Mesh::new(2);
+        know(&mut mesh.centrals[0], &old, v2);
+        mesh.start_all_but_linked();
+        old.start(&address(&mesh.centrals[0], v2));
+        wait_linked(&mesh.centrals[0], &old);
+        mesh.centrals[1].http.enter("edge-1", "29A10000");
+        old.enter("30E20000");
+        eventually_ok(PATIENCE, || match old.row("29A10000") {
+            Some(row) if row.source == "central-2" => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        mesh.centrals[1].http.leave("edge-1", "29A10000");
+        mesh.wait_equal(PATIENCE);
+        assert_eq!(wait_same(&mesh.centrals[1], &old), 2, "what the predecessor said came the other way");
+        assert!(old.errors().is_empty(), "{:?}", old.errors());
+    }
+}
+
+/// What it says that has no place here is said once in the log, and what it asks over HTTP is answered.
+#[test]
+fn what_the_second_revision_says_and_asks_besides_is_answered_or_logged() {
+    let (ours, old) = pair(true);
+    for _ in 0..2 {
+        old.say(
+            json!({"type": "LOCATION_UPDATE", "source_central": old.id, "timestamp": 1, "event_id": "edge-3_1_29A10000",
+                       "data": {"plate_id": "29A10000", "location": "Tầng 2"}}),
+        );
+    }
+    eventually_ok(PATIENCE, || {
+        let said = ours.log().matches("LOCATION_UPDATE").count();
+        if said == 1 { Ok(()) } else { Err(format!("{said} times")) }
+    });
+    old.enter("30E20000");
+    wait_same(&ours, &old);
+    assert_eq!(ours.log().matches("LOCATION_UPDATE").count(), 1, "once");
+    let info = ours.http.get("/api/p2p/info").ok().body["info"].clone();
+    assert_eq!(info, json!({"id": "central-1", "ip": ours.ip, "api_port": API_PORT}));
+    let register =
+        |id: &str, ip: &str| ours.http.post("/api/p2p/register-peer", &json!({"id": id, "ip": ip, "api_port": 8000}));
+    assert_eq!(register("central-2", "127.0.0.1").ok().field("action"), "updated");
+    for (id, ip) in [("central-2", "127.0.0.2"), ("central-3", "127.0.0.1")] {
+        let refused = register(id, ip).refused(403);
+        assert_eq!(refused.field("code"), "not_a_peer");
+    }
+    assert_eq!(ours.http.p2p_status()["total_peers"], 1, "nobody was added");
+}

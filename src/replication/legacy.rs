@@ -4,6 +4,10 @@
 //! lived a minute longer; what was not is sent again, which changes nothing there: it knows entries by their ids, and lets
 //! out only cars that are in.
 
+mod changes;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::have::Have;
@@ -12,6 +16,9 @@ use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 use crate::wire::legacy::hear::{Row, Said, Statement, read, view_of};
 use crate::wire::legacy::{ANSWER_ROWS, Dialect, tell};
+
+pub use changes::Change;
+use changes::{Place, RowNumbers};
 
 /// A predecessor gives up a silent link after 40 s; what was sent this long before a sign of life was heard, in ms.
 const TOLD_AFTER_MS: u64 = 60_000;
@@ -42,6 +49,15 @@ pub enum LegacyOutput {
     Told(Vec<(LogId, u64)>),
 }
 
+/// How an event of a log is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Telling {
+    /// It has no word for it, or must not hear it.
+    Nothing,
+    Frame(String),
+    Change(Change),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct LegacyPeer {
@@ -59,6 +75,7 @@ pub struct LegacyPeer {
     heartbeat_due_ms: u64,
     /// Its own row numbers, by which it names what is edited.
     rows: BTreeMap<i64, String>,
+    numbers: RowNumbers,
     /// Rows that were inside when it last told them, by stay, with the time they were written: asked for again.
     open: BTreeMap<String, String>,
     newest: Option<String>,
@@ -90,6 +107,7 @@ impl LegacyPeer {
             budget_at_ms: now_ms,
             heartbeat_due_ms: now_ms + HEARTBEAT_MS,
             rows,
+            numbers: RowNumbers::default(),
             open,
             newest,
         }
@@ -124,7 +142,8 @@ impl LegacyPeer {
                 None => LegacyOutput::Unusable(format!("it removed its row {row_id}, which it never told")),
             }),
             Said::Error(reason) if !reason.contains("HELLO") => outputs.push(LegacyOutput::Unusable(reason)),
-            Said::Ignored(_) | Said::Heartbeat | Said::PeerId(_) | Said::Hello | Said::Error(_) => {}
+            Said::Ignored(kind) => outputs.push(LegacyOutput::Unusable(format!("{kind} means nothing here"))),
+            Said::Heartbeat | Said::PeerId(_) | Said::Hello | Said::Error(_) => {}
         }
         outputs
     }
@@ -134,7 +153,11 @@ impl LegacyPeer {
     pub fn ask(&mut self, wall_ms: i64) -> Vec<LegacyOutput> {
         // Of a row that changes it keeps the time it was written: from the oldest that was inside.
         let since = self.open.values().min().or(self.newest.as_ref());
-        vec![LegacyOutput::Send(tell::sync_request(&self.own, wall_ms, since.map(String::as_str), &self.zone))]
+        vec![self.asked_from(since.map(String::as_str), wall_ms)]
+    }
+
+    fn asked_from(&self, created_at: Option<&str>, wall_ms: i64) -> LegacyOutput {
+        LegacyOutput::Send(tell::sync_request(&self.own, wall_ms, created_at, &self.zone))
     }
 
     fn answered(&mut self, rows: Vec<Row>, wall_ms: i64, outputs: &mut Vec<LegacyOutput>) {
@@ -147,6 +170,7 @@ impl LegacyPeer {
                 && (self.rows.len() < MAX_ROWS || self.rows.contains_key(&row_id))
             {
                 self.rows.insert(row_id, event_id.clone());
+                self.numbers.learn(event_id, row_id);
             }
             if let (Some(event_id), Some(created_at)) = (&row.event_id, &row.created_at) {
                 if row.is_inside {
@@ -168,11 +192,11 @@ impl LegacyPeer {
         for batch in entries.chunks(BATCH).chain(exits.chunks(BATCH)) {
             outputs.push(LegacyOutput::Hear(batch.to_vec()));
         }
+        let sought = self.numbers.answered(newest_of_page.as_deref(), full);
         let advanced = newest_of_page > self.newest;
         self.newest = newest_of_page.clone().max(self.newest.take());
-        if full && advanced {
-            let page = tell::sync_request(&self.own, wall_ms, newest_of_page.as_deref(), &self.zone);
-            outputs.push(LegacyOutput::Send(page));
+        if let Some(from) = newest_of_page.filter(|_| full && advanced).or(sought) {
+            outputs.push(self.asked_from(Some(&from), wall_ms));
         }
     }
 
@@ -192,6 +216,7 @@ impl LegacyPeer {
 
     /// Time passed.
     pub fn tick(&mut self, now_ms: u64, wall_ms: i64) -> Vec<LegacyOutput> {
+        self.numbers.tick(now_ms);
         let earned = now_ms.saturating_sub(self.budget_at_ms) * EVENTS_PER_S / 1_000;
         if earned > 0 {
             self.budget = (self.budget + earned).min(BURST);
@@ -207,7 +232,7 @@ impl LegacyPeer {
     /// The log to read next, from where, and how many events may be told now.
     #[must_use]
     pub fn next_read(&self, have: &Have) -> Option<(LogId, u64, usize)> {
-        if self.budget == 0 {
+        if self.budget == 0 || self.numbers.is_asking() {
             return None;
         }
         let mut behind = have.iter().filter(|(log, _)| {
@@ -221,23 +246,46 @@ impl LegacyPeer {
         Some((log, after, usize::try_from(self.budget).unwrap_or(1)))
     }
 
-    /// These events of a log were read; each with its frame, `None` where it has no word for it or must not hear it.
+    /// These events of a log were read. They are told up to the first change of a stay whose row it has to be asked for.
     pub fn events_read(
         &mut self,
         log: &LogId,
         after: u64,
-        frames: Vec<Option<String>>,
-        now_ms: u64,
+        events: Vec<Telling>,
+        (now_ms, wall_ms): (u64, i64),
     ) -> Vec<LegacyOutput> {
-        if frames.is_empty() || self.sent.get(log).copied().unwrap_or(0) != after {
+        if self.sent.get(log).copied().unwrap_or(0) != after {
             return Vec::new();
         }
-        let to = after + frames.len() as u64;
-        let texts: Vec<String> = frames.into_iter().flatten().collect();
-        self.budget = self.budget.saturating_sub(texts.len() as u64);
-        self.sent.insert(log.clone(), to);
-        self.waiting.push_back((now_ms, log.clone(), to));
-        texts.into_iter().map(LegacyOutput::Send).collect()
+        let (mut to, mut outputs) = (after, Vec::new());
+        for telling in events {
+            match telling {
+                Telling::Nothing => {}
+                Telling::Frame(text) => outputs.push(LegacyOutput::Send(text)),
+                Telling::Change(change) => match self.numbers.place_of(&change.stay_id) {
+                    Place::Row(row_id) => {
+                        let corrected = change.corrected.as_ref().map(|(plate, view)| (plate, view.as_str()));
+                        outputs.push(LegacyOutput::Send(tell::change(&self.own, wall_ms, row_id, corrected)));
+                    }
+                    Place::Nowhere => {
+                        let reason = format!("it has no row of {}, which was changed here", change.stay_id);
+                        outputs.push(LegacyOutput::Unusable(reason));
+                    }
+                    Place::Unknown => {
+                        outputs.push(self.asked_from(change.written_after.as_deref(), wall_ms));
+                        self.numbers.ask(&change, now_ms);
+                        break;
+                    }
+                },
+            }
+            to += 1;
+        }
+        self.budget = self.budget.saturating_sub(outputs.len() as u64);
+        if to > after {
+            self.sent.insert(log.clone(), to);
+            self.waiting.push_back((now_ms, log.clone(), to));
+        }
+        outputs
     }
 
     /// The link lives: what was sent long enough ago was heard.
@@ -249,121 +297,5 @@ impl LegacyPeer {
             }
         }
         (!told.is_empty()).then(|| LegacyOutput::Told(told.into_iter().collect()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replication::log::{ChainHash, Head};
-
-    const V1: &str = include_str!("../../tests/golden/legacy/v1.jsonl");
-
-    fn line(number: usize) -> &'static str {
-        V1.lines().nth(number).unwrap()
-    }
-
-    fn peer() -> LegacyPeer {
-        let id = |text| CentralId::new(text).unwrap();
-        LegacyPeer::new(id("central-9"), id("central-1"), SiteZone::default(), Dialect::V1, Vec::new(), None, 0)
-    }
-
-    fn have(logs: &[(&str, u64)]) -> Have {
-        let mut have = Have::default();
-        for (log, to) in logs {
-            have.set(&log.parse().unwrap(), Head { to: *to, hash: ChainHash([0; 32]) });
-        }
-        have
-    }
-
-    #[test]
-    fn it_is_asked_for_everything_and_again_from_the_oldest_car_inside() {
-        let mut peer = peer();
-        let first = [peer.heard(line(3), 5), peer.ask(5)].concat();
-        assert!(
-            matches!(first.as_slice(), [LegacyOutput::Send(answer), LegacyOutput::Send(asked)]
-            if answer.contains("SYNC_RESPONSE") && asked.contains(r#""since_timestamp":0"#)),
-            "{first:?}"
-        );
-        let answered = peer.heard(line(4), 5);
-        let heard: Vec<usize> = answered
-            .iter()
-            .filter_map(|output| match output {
-                LegacyOutput::Hear(statements) => Some(statements.len()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(heard, [2, 1], "entries before exits");
-        let id = |text| CentralId::new(text).unwrap();
-        let zone = SiteZone::default();
-        let since = zone.parse_local_text("2024-12-02 12:01:00").unwrap();
-        let mut again = LegacyPeer::new(id("central-9"), id("central-1"), zone, Dialect::V1, Vec::new(), Some(peer), 0);
-        let asked = again.ask(5);
-        assert!(
-            matches!(asked.as_slice(), [LegacyOutput::Send(text)] if text.contains(&since.to_string())),
-            "{asked:?}"
-        );
-    }
-
-    #[test]
-    fn edits_are_of_the_stay_whose_row_it_told() {
-        let mut peer = peer();
-        let update = |row: i64| {
-            format!(
-                r#"{{"type":"HISTORY_UPDATE","source_central":"central-1","timestamp":1,"event_id":null,"data":{{"history_id":{row},"plate_text":"29A12346","plate_view":"29A-123.46"}}}}"#
-            )
-        };
-        assert!(matches!(peer.heard(&update(7), 5).as_slice(), [LegacyOutput::Unusable(_)]));
-        peer.heard(line(4), 5);
-        let changed = peer.heard(&update(7), 5);
-        assert!(
-            matches!(changed.as_slice(), [LegacyOutput::Change { stay_id, corrected: Some((plate, view)) }]
-            if stay_id.ends_with("29A12345") && plate.as_str() == "29A12346" && view == "29A-123.46"),
-            "{changed:?}"
-        );
-    }
-
-    #[test]
-    fn it_is_told_our_own_events_at_a_bounded_rate_and_others_only_by_the_one_who_relays() {
-        let mut peer = peer();
-        let have = have(&[
-            ("central-1/00000000000000aa", 5),
-            ("central-5/00000000000000aa", 7),
-            ("central-9/00000000000000aa", 100),
-        ]);
-        let (log, after, most) = peer.next_read(&have).unwrap();
-        assert_eq!((log.central.as_str(), after, most), ("central-9", 0, BURST as usize));
-        let frames = (0..BURST).map(|number| Some(number.to_string())).collect();
-        assert_eq!(peer.events_read(&log, 0, frames, 0).len(), BURST as usize);
-        assert_eq!(peer.next_read(&have), None, "its gates are served meanwhile");
-        peer.tick(100, 0);
-        assert_eq!(peer.next_read(&have).map(|(_, after, most)| (after, most)), Some((50, 20)));
-        peer.events_read(&log, 50, vec![None; 50], 100);
-        assert_eq!(peer.next_read(&have), None, "nothing of what others wrote, and never its own");
-        peer.set_relays(true);
-        assert_eq!(peer.next_read(&have).map(|(log, ..)| log.central.to_string()), Some("central-5".into()));
-    }
-
-    #[test]
-    fn what_was_sent_is_told_once_the_link_has_lived_a_minute_longer() {
-        let mut peer = peer();
-        let log: LogId = "central-9/00000000000000aa".parse().unwrap();
-        peer.events_read(&log, 0, vec![None], 1_000);
-        peer.events_read(&log, 1, vec![None], 2_000);
-        assert_eq!(peer.alive(TOLD_AFTER_MS + 999), None);
-        assert_eq!(peer.alive(TOLD_AFTER_MS + 1_000), Some(LegacyOutput::Told(vec![(log.clone(), 1)])));
-        assert_eq!(peer.alive(TOLD_AFTER_MS + 9_000), Some(LegacyOutput::Told(vec![(log, 2)])));
-    }
-
-    #[test]
-    fn it_says_that_it_lives_and_noise_is_only_noted() {
-        let mut peer = peer();
-        assert!(peer.tick(HEARTBEAT_MS - 1, 0).is_empty());
-        assert!(
-            matches!(peer.tick(HEARTBEAT_MS, 0).as_slice(), [LegacyOutput::Send(text)] if text.contains("HEARTBEAT"))
-        );
-        for noise in ["", "{", "[]", "{\"type\":5}"] {
-            assert!(matches!(peer.heard(noise, 0).as_slice(), [LegacyOutput::Unusable(_), ..]), "{noise}");
-        }
     }
 }

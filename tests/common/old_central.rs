@@ -173,6 +173,11 @@ impl OldCentral {
         state.to_say.push(json!({"type": "VEHICLE_EXIT", "source_central": self.id, "timestamp": at_ms, "event_id": event_id, "data": data}));
     }
 
+    /// It says this as it is.
+    pub fn say(&self, frame: Value) {
+        self.state.lock().unwrap().to_say.push(frame);
+    }
+
     /// v2: a person edits or removes a row; said by its number.
     pub fn edit(&self, event_id: &str, plate: Option<&str>) {
         let mut state = self.state.lock().unwrap();
@@ -333,6 +338,18 @@ impl Play {
                     json!({"type": "SYNC_RESPONSE", "source_central": self.id, "timestamp": now_ms(), "event_id": null,
                             "data": {"events": events}}),
                 )
+            }
+            // The row with that number, whatever it is.
+            "HISTORY_UPDATE" | "HISTORY_DELETE" if self.v2 => {
+                let index = state.rows.iter().position(|row| data["history_id"] == row.id);
+                match (index, data["plate_text"].as_str()) {
+                    (Some(index), Some(plate)) => plate.clone_into(&mut state.rows[index].plate),
+                    (Some(index), None) => {
+                        state.rows.remove(index);
+                    }
+                    (None, _) => state.errors.push(format!("no such row: {frame}")),
+                }
+                None
             }
             "HEARTBEAT" | "SYNC_RESPONSE" => None,
             other => {

@@ -58,7 +58,7 @@ pub enum Said {
     },
     /// It did not understand a frame; what it says of it.
     Error(String),
-    /// Known, and not for us: car park cameras.
+    /// Known, and not for us: places in the car park (LOCATION_UPDATE, PARKING_LOT_CONFIG). Or known to nobody.
     Ignored(String),
     /// It is one of ours: a predecessor never says HELLO.
     Hello,
@@ -113,7 +113,7 @@ pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Said), Strin
                 Said::HistoryUpdate { row_id, plate_text, plate_view: field(data, "plate_view"), at_ms }
             }
         }
-        other => Said::Ignored(other.to_owned()),
+        other => Said::Ignored(other.chars().take(MAX_TEXT_CHARS).collect()),
     };
     Ok((source, said))
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Dialect;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::CentralId;
+use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 
 /// v2: the first frame on a socket we dialled.
@@ -60,6 +61,18 @@ pub fn event(event: &Event, dialect: Dialect, zone: &SiteZone) -> Option<String>
             Some(frame("VEHICLE_EXIT", source, at_ms, Some(stay), data))
         }
         _ => None,
+    }
+}
+
+/// v2: a person changed what it has as its row `row_id`; `None`: the row is removed. The first revision has no word for it.
+#[must_use]
+pub fn change(own: &CentralId, now_ms: i64, row_id: i64, corrected: Option<(&PlateId, &str)>) -> String {
+    match corrected {
+        Some((plate, view)) => {
+            let data = json!({"history_id": row_id, "plate_text": plate, "plate_view": view});
+            frame("HISTORY_UPDATE", own.as_str(), now_ms, None, data)
+        }
+        None => frame("HISTORY_DELETE", own.as_str(), now_ms, None, json!({"history_id": row_id})),
     }
 }
 
