@@ -14,10 +14,12 @@ use tokio::sync::mpsc;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Flush, WriterView};
+use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::ledger_core::LedgerCore;
 use crate::actors::mesh::Door;
+use crate::actors::mesh_view::MeshNews;
 use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
@@ -171,7 +173,14 @@ impl App {
         let build = move || StatusFeed::new(context.clone());
         let feed = supervise::start_on(&feed_thread.handle(), &around, "status_feed", build).await?;
         let told = feed.clone();
-        news.lead_to(move |news| told.do_send(news));
+        let (edge_news, config) = (EdgeNews::default(), view.clone());
+        let edges = edge_news.clone();
+        news.lead_to(move |news| {
+            if let MeshNews::Committed(runs) = &news {
+                edges.committed(runs, &config.borrow().site.time_zone);
+            }
+            told.do_send(news);
+        });
         faults.register("status_feed", feed.clone());
 
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
@@ -187,6 +196,7 @@ impl App {
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
             roster: EdgeRoster::default(),
+            edge_news,
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),

@@ -145,3 +145,36 @@ fn a_report_that_contradicts_the_lot_is_taken_and_shown_as_what_it_is() {
         central.http.post("/api/edge/event", &wrong).refused(400);
     }
 }
+
+/// An edge of the second revision keeps its own list of who is inside by what it hears of other gates.
+#[test]
+fn what_happens_at_other_gates_is_told_to_edges() {
+    let mesh = common::Mesh::start(2);
+    let mut socket = dial(&mesh.centrals[0]);
+    socket.say(&json!({"edge_id": 4})).unwrap();
+    socket.hear_json(DEADLINE, |said| said["type"] == "connected");
+    let its_own = json!({"type": "ENTRY", "event_id": "e-1", "data": {"plate_text": "29A12345"}});
+    socket.say(&its_own).unwrap();
+    socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    let stay = mesh.centrals[1].http.enter("7", "30E99999");
+    // Its own entry came before and would have been told first.
+    let told = socket.hear_json(DEADLINE, |said| said["type"] == "ENTRY");
+    assert_eq!(
+        (&told["event_id"], &told["source_central"], &told["camera_id"], &told["data"]["plate_text"]),
+        (&json!(stay), &json!("central-2"), &json!(7), &json!("30E99999")),
+        "{told}"
+    );
+    mesh.centrals[0].http.leave("edge-9", "30E99999");
+    let told = socket.hear_json(DEADLINE, |said| said["type"] == "EXIT");
+    assert_eq!((&told["event_id"], &told["camera_id"]), (&json!(stay), &json!("edge-9")), "{told}");
+    mesh.centrals[1].http.void(&stay, &json!({"reason": "no car"})).ok();
+    assert_eq!(socket.hear_json(DEADLINE, |said| said["type"] == "DELETE")["event_id"], json!(stay));
+    // More than are under way at a time.
+    for number in 0..200 {
+        mesh.centrals[1].http.enter("7", &format!("31F{number:05}"));
+    }
+    for number in 0..200 {
+        let told = socket.hear_json(DEADLINE, |said| said["type"] == "ENTRY");
+        assert_eq!(told["data"]["plate_text"], json!(format!("31F{number:05}")));
+    }
+}

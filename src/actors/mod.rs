@@ -6,6 +6,7 @@ pub mod db_reader;
 pub mod db_writer;
 pub mod dial;
 pub mod edge_gateway;
+pub mod edge_news;
 pub mod edge_report;
 pub mod edge_roster;
 pub mod in_flight;

@@ -11,6 +11,7 @@ use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, WriterView};
 use crate::actors::edge_gateway::EdgeGateway;
+use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::mesh_view::MeshDoor;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub roster: EdgeRoster,
+    /// What edge programs hear of other gates.
+    pub edge_news: EdgeNews,
     pub clock: Clock,
     pub started: Instant,
     /// Set when the central begins to stop: new work is refused.

@@ -1,8 +1,10 @@
 //! The sockets of edge programs: they send what they would post to `/api/edge/event`, and get an answer for each.
 //!
 //! An event is answered before the next is read, so an edge that sends faster than events are committed is slowed by TCP.
-//! An edge that knows nothing of answers ignores them.
+//! An edge that knows nothing of answers ignores them. What happens at other gates it is told, some at a time: the next are
+//! taken when its pong says that these have arrived.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
@@ -11,6 +13,7 @@ use actix_http::ws::{CloseCode, Message, ProtocolError};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
@@ -18,6 +21,7 @@ use super::edge_programs::take;
 use super::error::ApiError;
 use super::state::Worker;
 use crate::actors::dial::close_reason;
+use crate::actors::edge_news::Note;
 use crate::actors::edge_report::{CameraId, EventReport};
 
 /// An edge that has not said which it is after this long is let go.
@@ -27,6 +31,10 @@ const LOOK_PERIOD: Duration = Duration::from_millis(500);
 const PING_PERIOD: Duration = Duration::from_secs(20);
 /// Without a word or pong for so long the edge is gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Notes of other gates under way at a time.
+const MAX_NOTES: usize = 64;
+/// What a ping after notes carries.
+const NOTES_MARK: &[u8] = b"notes";
 
 /// `GET /ws/edge`
 ///
@@ -38,7 +46,7 @@ pub async fn upgrade(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
-    let socket = EdgeSocket { worker, edge_id: None, heard: now, pinged: now, opened: now };
+    let socket = EdgeSocket { worker, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
@@ -50,7 +58,11 @@ struct EdgeSocket {
     opened: Instant,
     heard: Instant,
     pinged: Instant,
+    /// `None`: somebody waits for the next, or for the pong that says that the last have arrived.
+    notes: Option<Notes>,
 }
+
+type Notes = broadcast::Receiver<Arc<Note>>;
 
 type Carrying = WebsocketContext<EdgeSocket>;
 
@@ -103,6 +115,37 @@ impl EdgeSocket {
         let message = format!("Edge '{edge_id}' registered successfully");
         context.text(json!({"type": "connected", "message": message}).to_string());
         self.edge_id = Some(edge_id);
+        let notes = self.worker.shared.edge_news.listen();
+        Self::take_notes(notes, context);
+    }
+
+    /// Waits for what happens at other gates, and tells it.
+    fn take_notes(mut notes: Notes, context: &mut Carrying) {
+        let taking = async move {
+            let mut taken = match notes.recv().await {
+                Ok(first) => vec![first],
+                Err(RecvError::Lagged(_)) => return Err("too slow: events of other gates were lost"),
+                Err(RecvError::Closed) => return Err("this central is stopping"),
+            };
+            while taken.len() < MAX_NOTES
+                && let Ok(next) = notes.try_recv()
+            {
+                taken.push(next);
+            }
+            Ok((taken, notes))
+        };
+        context.spawn(wrap_future::<_, Self>(taking).map(|taken, socket, context| match taken {
+            Ok((taken, notes)) => {
+                let own_central = socket.worker.shared.config().this_central.id.to_string();
+                let own = |note: &Note| note.central == own_central && socket.edge_id.as_ref() == Some(&note.edge_id);
+                for note in taken.iter().filter(|note| !own(note)) {
+                    context.text(note.text.as_str());
+                }
+                context.ping(NOTES_MARK);
+                socket.notes = Some(notes);
+            }
+            Err(reason) => end(CloseCode::Away, reason, context),
+        }));
     }
 
     fn note_life(&self, edge_id: &str) {
@@ -157,6 +200,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
         match message {
             Ok(Message::Text(text)) => self.text(&text, context),
             Ok(Message::Ping(payload)) => context.pong(&payload),
+            Ok(Message::Pong(payload)) if payload == NOTES_MARK => {
+                if let Some(notes) = self.notes.take() {
+                    Self::take_notes(notes, context);
+                }
+            }
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(_)) => {
                 context.close(None);
