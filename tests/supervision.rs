@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, Http, Mesh, eventually};
+use common::central::P2P_PORT;
+use common::ws::Ws;
+use common::{Central, DEADLINE, Http, Mesh, eventually};
 use serde_json::json;
 
 /// No gate may be without an answer longer than this.
@@ -165,4 +167,30 @@ fn a_writer_that_panics_ends_the_process_with_70_and_the_next_one_goes_on() {
     let (acknowledged, longest) = gates.finish();
     assert!(longest < LONGEST_WAIT, "a gate waited {longest:?} over exit and start");
     check_everywhere(&mesh, &acknowledged);
+}
+
+/// A peer that holds more of the log this process writes is an alarm, also for a coordinator that was built anew since.
+#[test]
+fn a_new_coordinator_knows_which_log_is_our_own() {
+    let mut central = Central::new("central-1");
+    central.env("PARKMESH_TEST_FAULTS", "1");
+    central.add_peer("central-2", "127.0.0.1", 1);
+    central.start();
+    let mut peer = Ws::dial(&format!("{}:{P2P_PORT}", central.ip), "/", Some("parkmesh.1")).unwrap();
+    let frame = |kind: &str, data: serde_json::Value| json!({"type": kind, "source_central": "central-2", "timestamp": 1_733_140_800_000_i64, "event_id": null, "data": data});
+    let hello = json!({"versions": {"min": 1, "max": 1}, "capabilities": [], "central": "central-2",
+                       "instance": "00000000000000aa", "wall_ms": 1_733_140_800_000_i64});
+    peer.say(&frame("HELLO", hello)).unwrap();
+    peer.hear_json(DEADLINE, |frame| frame["type"] == "HELLO");
+    central.http.enter("edge-1", "29A12345");
+    let told = peer.hear_json(DEADLINE, |frame| frame["type"] == "HAVE" && frame["data"]["logs"].is_object());
+    let (log, head) =
+        told["data"]["logs"].as_object().unwrap().iter().next().map(|(l, h)| (l.clone(), h.clone())).unwrap();
+    let before = restarts_of(&central.http, "sync_coordinator");
+    make_panic(&central.http, "sync_coordinator");
+    eventually("it is built anew", DEADLINE, || restarts_of(&central.http, "sync_coordinator") > before);
+    // No commit has told the new one meanwhile.
+    let more = json!({"to": head["to"].as_u64().unwrap() + 1, "hash": "da".repeat(32)});
+    peer.say(&frame("HAVE", json!({"logs": {log.as_str(): more}}))).unwrap();
+    eventually("somebody is called for", DEADLINE, || central.log().contains("own_log_ahead"));
 }
