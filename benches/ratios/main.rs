@@ -3,7 +3,8 @@
 //! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--events 1000000]
 //! [--history ROWS] [--catch-up 100000] [--ten]`
 //!
-//! With `--ten` only meshes of 2, 3, 5 and 10 centrals are measured, at 100 events/s each.
+//! With `--ten` only meshes of 2, 3, 5 and 10 centrals are measured, at 100 events/s each, and messages and bytes per event in
+//! simulated ones of up to 50; `--simulated` prints only those. With `--relay` only the way around a cut link is measured.
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
 //! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
@@ -76,7 +77,16 @@ fn main() {
         catch_up: value("--catch-up", 100_000),
     };
     let mut table = Table::default();
-    if arguments.iter().any(|argument| argument == "--ten") {
+    let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    if asked("--simulated") {
+        return sizes::simulate();
+    }
+    if asked("--relay") {
+        mesh::relay(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--ten") {
+        sizes::simulate();
         sizes::measure(&plan, &mut table);
         table.print();
         return;

@@ -23,6 +23,8 @@ const FEW_MISSED: u64 = 1_000;
 const ROUNDS: usize = 3;
 /// A healed cut is relinked within this (product rule).
 const RELINKED_S: f64 = 6.0;
+/// What relaying around a cut link may add to the median.
+const RELAY_ADDS_MS: f64 = 50.0;
 
 pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     let mut mesh = Mesh::without_proxies(3);
@@ -60,7 +62,25 @@ pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     mesh.centrals[2].kill9();
     catch_up(plan, yardsticks, &mut mesh, table);
     drop(mesh);
+    relay(plan, table);
     cut_links(plan, table);
+}
+
+/// Two centrals whose link is cut, with a third that is linked with both: what its relaying adds.
+pub fn relay(plan: &Plan, table: &mut Table) {
+    let mut mesh = Mesh::new(3);
+    mesh.start_all();
+    let (mut direct, mut around) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        mesh.wait_linked(DEADLINE);
+        direct.push(propagation(&mesh, &[0, 2], plan));
+        mesh.cut(0, 2);
+        around.push(propagation(&mesh, &[0, 2], plan));
+        mesh.heal(0, 2);
+    }
+    let (direct, around) = (median(direct), median(around));
+    let measured = format!("p50 {:.2} / {:.2} ms, p99 {:.2} / {:.2} ms", around.0, direct.0, around.1, direct.1);
+    table.line("relay around a cut link, added p50, ms", &measured, around.0 - direct.0, Bar::AtMost(RELAY_ADDS_MS));
 }
 
 /// A peer behind a link that swallows everything, and how soon a healed cut is linked again.
@@ -101,11 +121,13 @@ fn with_and_without(
         mend(mesh);
     }
     mesh.wait_linked(DEADLINE);
-    let median = |mut all: Vec<(f64, f64)>| {
-        all.sort_by(|a, b| a.0.total_cmp(&b.0));
-        all[all.len() / 2]
-    };
     compare(what, median(with), median(without), table);
+}
+
+/// The round with the median p50.
+fn median(mut all: Vec<(f64, f64)>) -> (f64, f64) {
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all[all.len() / 2]
 }
 
 /// Median and p99 in ms between these centrals, one event at a time.

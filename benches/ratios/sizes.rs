@@ -1,5 +1,7 @@
 //! How memory, processor time and delay grow with the number of centrals, at 100 events per second at each.
 
+use parkmesh::simulation::{Options, Report, Topology, run_with_ledgers};
+
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh};
 use crate::one::{cpu_ticks, rss_mib, url};
@@ -12,6 +14,35 @@ const RATE: usize = 100;
 const EDGES_EACH: usize = 2;
 /// A tick of processor time, in µs, on every Linux we run on.
 const TICK_US: f64 = 10_000.0;
+
+/// Simulated meshes, in which everybody is linked with everybody.
+const SIMULATED: [usize; 6] = [2, 3, 5, 10, 20, 50];
+/// Of the whole mesh, in virtual ms.
+const EVENT_EVERY_MS: u64 = 10;
+const SIMULATED_MS: u64 = 20_000;
+
+/// Messages and their bytes for each event, handshakes and HEARTBEATs of the time included: with nothing going wrong.
+pub fn simulate() {
+    for centrals in SIMULATED {
+        let options = Options {
+            centrals,
+            topology: Topology::Full,
+            chaos_ms: SIMULATED_MS,
+            fault_every_ms: 0,
+            // An author commits several at a time.
+            author_every_ms: 3 * EVENT_EVERY_MS * centrals as u64,
+            idle_ms: 1_000,
+            ..Options::default()
+        };
+        let Report { events_written, figures, .. } = run_with_ledgers(1, &options).expect("nothing goes wrong");
+        let per_event = |count: u64| count as f64 / events_written as f64;
+        println!(
+            "{centrals} simulated centrals: {:.1} messages and {:.0} bytes per event ({events_written} events)",
+            per_event(figures.frames),
+            per_event(figures.frame_bytes)
+        );
+    }
+}
 
 pub fn measure(plan: &Plan, table: &mut Table) {
     for size in SIZES {

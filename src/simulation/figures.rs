@@ -16,6 +16,8 @@ pub struct Figures {
     pub events_excused: u64,
     pub commits: u64,
     pub frames: u64,
+    /// Their texts, uncompressed.
+    pub frame_bytes: u64,
     pub links_up: u64,
     pub duplicates: u64,
     pub gaps: u64,
@@ -43,6 +45,7 @@ impl Figures {
         self.events_excused += other.events_excused;
         self.commits += other.commits;
         self.frames += other.frames;
+        self.frame_bytes += other.frame_bytes;
         self.links_up += other.links_up;
         self.duplicates += other.duplicates;
         self.gaps += other.gaps;
