@@ -4,10 +4,7 @@ use serde::Serialize;
 
 use super::Reader;
 use crate::store::error::StoreError;
-
-/// Of the stays that end on a day those count in its course that began at most this long before it. There is no index by
-/// exit, for it would cost the writer time at every exit; the sums of a day ([`Reader::stats`]) have them all.
-const LONGEST_SHOWN_STAY_MS: i64 = 3 * 24 * 60 * 60 * 1000;
+use crate::store::schema::LONG_MS;
 
 /// Cars inside of one vehicle type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,12 +54,18 @@ impl Reader {
         let entries = "SELECT (entry_ms - ?1) / ?3, count(*), 0 FROM history INDEXED BY history_entry \
                        WHERE entry_ms >= ?1 AND entry_ms < ?2 AND ?4 IS NOT NULL AND status <> 'VOID' \
                        AND (exit_event IS NULL OR exit_event <> entry_event) GROUP BY 1";
-        let exits = "SELECT (exit_ms - ?1) / ?3, count(*), sum(collected) FROM history INDEXED BY history_entry \
-                     WHERE entry_ms >= ?4 AND exit_ms >= ?1 AND exit_ms < ?2 AND status <> 'VOID' GROUP BY 1";
-        for (sql, is_exit) in [(entries, false), (exits, true)] {
+        // There is no index by exit. Who leaves today came in at most so long before, or is one of the few long stays.
+        let exits = format!(
+            "SELECT (exit_ms - ?1) / ?3, count(*), sum(collected) FROM (\
+             SELECT exit_ms, collected, status FROM history INDEXED BY history_entry \
+             WHERE entry_ms >= ?4 AND exit_ms >= ?1 AND exit_ms < ?2 AND NOT exit_ms - entry_ms > {LONG_MS} \
+             UNION ALL SELECT exit_ms, collected, status FROM history INDEXED BY history_long \
+             WHERE exit_ms - entry_ms > {LONG_MS} AND exit_ms >= ?1 AND exit_ms < ?2) \
+             WHERE status <> 'VOID' GROUP BY 1"
+        );
+        for (sql, is_exit) in [(entries, false), (exits.as_str(), true)] {
             let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows =
-                statement.query((start_ms, end_ms, step_ms, start_ms.saturating_sub(LONGEST_SHOWN_STAY_MS)))?;
+            let mut rows = statement.query((start_ms, end_ms, step_ms, start_ms.saturating_sub(LONG_MS)))?;
             while let Some(row) = rows.next()? {
                 let Ok(step) = usize::try_from(row.get::<_, i64>(0)?) else { continue };
                 let counts = if is_exit { &mut course.exits } else { &mut course.entries };

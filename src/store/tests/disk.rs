@@ -90,10 +90,10 @@ fn a_file_of_a_newer_version_is_refused_and_not_changed() {
     let mut disk = Disk::new();
     disk.writer.take().unwrap().close().unwrap();
     let path = disk.path.path().join(DATABASE_FILE);
-    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     let error = open(disk.path.path()).unwrap_err();
-    assert!(matches!(error, StoreError::NewerVersion { found: 7, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerVersion { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("newer"), "{error}");
     assert!(Reader::open(disk.path.path()).is_err());
     assert_eq!(fs::read(&path).unwrap(), before);

@@ -221,14 +221,16 @@ fn the_course_of_a_day_counts_each_entry_and_exit_in_its_step() {
         add("29A00003", start + day_ms, None, None);
         add("29A00004", start + hour_ms - 1, Some(start + hour_ms), None);
         add("29A00005", start + hour_ms, None, Some(StayStatus::Void));
-        // Came in four days before: in the sums of the day, not in its course.
-        add("29A00006", start - 4 * day_ms, Some(start + hour_ms), None);
+        // Three days to the millisecond, one more, and four days.
+        add("29A00006", start - 3 * day_ms + hour_ms, Some(start + hour_ms), None);
+        add("29A00007", start - 3 * day_ms + hour_ms - 1, Some(start + hour_ms), None);
+        add("29A00008", start - 4 * day_ms, Some(start + 2 * hour_ms), None);
     });
     let course = disk.reader().day_course(10 * day_ms, 11 * day_ms, hour_ms).unwrap();
     assert_eq!((course.start_ms, course.step_ms, course.entries.len()), (10 * day_ms, hour_ms, 24));
     assert_eq!((course.entries[..3].to_vec(), course.entries.iter().sum::<i64>()), (vec![2, 0, 0], 2));
-    assert_eq!((course.exits[..3].to_vec(), course.exits.iter().sum::<i64>()), (vec![1, 1, 0], 2));
-    assert!(course.revenue[0] > 0 && course.revenue[1] > 0 && course.revenue[2..].iter().all(|vnd| *vnd == 0));
+    assert_eq!((course.exits[..3].to_vec(), course.exits.iter().sum::<i64>()), (vec![1, 3, 1], 5));
+    assert!(course.revenue[0] > 0 && course.revenue[1] > 0 && course.revenue[3..].iter().all(|vnd| *vnd == 0));
     // A day with an hour more has one step more.
     assert_eq!(disk.reader().day_course(0, 25 * hour_ms, hour_ms).unwrap().entries.len(), 25);
 }

@@ -4,7 +4,7 @@ import { put, remove } from "../lib/api.js";
 import { el, icon } from "../lib/dom.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
-import { mark, markProblems, unmark } from "../settings/forms.js";
+import { mark, markProblems, unmark } from "../lib/forms.js";
 
 /** Remembered on this device, so that a person types it once. */
 const NAME = "history.by";

@@ -1,8 +1,8 @@
 // The gates of this central, by name and lane.
 
 import { at, el, icon, keyed } from "../lib/dom.js";
+import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
 import { t } from "../lib/texts.js";
-import { inputCell, pictureButton, show, valueOf } from "./forms.js";
 
 let newKeys = 0;
 

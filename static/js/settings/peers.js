@@ -4,9 +4,9 @@ import { post } from "../lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { centralNow, state } from "../lib/feed.js";
 import { ago, duration, milliseconds, number } from "../lib/format.js";
+import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
-import { inputCell, pictureButton, show, valueOf } from "./forms.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "bad" };
 const STEPS = ["resolve", "tcp", "websocket", "handshake", "round_trip"];

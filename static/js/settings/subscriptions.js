@@ -5,9 +5,9 @@ import { get, put as save } from "../lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { watch } from "../lib/feed.js";
 import { number } from "../lib/format.js";
+import { markProblems, pictureButton, unmark } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
-import { markProblems, pictureButton, unmark } from "./forms.js";
 
 const MOST_ROWS = 100;
 const FIELDS = ["plate_number", "owner_name", "type", "status", "start_date", "end_date", "phone", "note"];

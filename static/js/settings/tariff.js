@@ -4,9 +4,9 @@ import { get, post, put as save } from "../lib/api.js";
 import { at, el, icon, put } from "../lib/dom.js";
 import { centralNow, state, watch } from "../lib/feed.js";
 import { day, duration, money } from "../lib/format.js";
+import { markProblems, pictureButton, unmark } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t, typeName } from "../lib/texts.js";
-import { markProblems, pictureButton, unmark } from "./forms.js";
 
 const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
 const UNITS = { fee_base: "settings.unit_hours", fee_per_hour: "settings.unit_vnd", fee_daily_max: "settings.unit_vnd", fee_overnight: "settings.unit_vnd" };

@@ -1,7 +1,7 @@
 // Inputs, and what is wrong with them.
 
-import { el, put } from "../lib/dom.js";
-import { t, problemText } from "../lib/texts.js";
+import { el, put } from "./dom.js";
+import { problemText } from "./texts.js";
 
 /** What was typed; a number where one is meant and it is one, so that the server can say what is wrong with the rest. */
 export function valueOf(input) {
@@ -71,12 +71,4 @@ export function pictureButton(picture, label, onclick, kind = "outline-secondary
 export function inputCell(head, input) {
   input.setAttribute("aria-label", head);
   return el("td", { "data-head": head }, input);
-}
-
-/** The name of a setting for people. */
-export function pathName(path) {
-  const [list, key, field] = path.split("/");
-  if (key === undefined) return t(`settings.path_${path.replace(".", "_")}`);
-  const what = t(`settings.path_${list}`, { id: key });
-  return field ? `${what}: ${t(`settings.path_${field}`)}` : what;
 }
