@@ -1,7 +1,7 @@
 //! The composition root: starts everything in order and stops it in reverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,7 @@ use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
+use crate::config::model::P2pMode;
 use crate::http::api;
 use crate::http::p2p_server;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
@@ -36,6 +37,8 @@ use crate::ops::metrics::Metrics;
 use crate::ops::{disk, log_format, signals};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
+use crate::tls::credentials::Credentials;
+use crate::tls::key_file::{self, IdentityError};
 use crate::wire::encode::Encoder;
 
 /// How long each step of a stop may take; together less than 5 s.
@@ -63,6 +66,8 @@ pub struct Options {
 pub enum StartError {
     #[error(transparent)]
     Storage(#[from] StoreError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     #[error("a rebuild of this database was interrupted: run 'parkmesh rebuild' with the same --data-dir and --config")]
     HalfRebuilt,
     #[error("cannot listen on {address} ({setting}): {error}")]
@@ -87,6 +92,7 @@ pub struct App {
     shared: Arc<Shared>,
     api: Addr<Front>,
     p2p: Addr<Front>,
+    legacy: Addr<Front>,
     mesh: Mesh,
     listening: Listening,
     writer_thread: Arbiter,
@@ -103,9 +109,9 @@ impl App {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
         // What can be refused is tried before anything runs.
-        let api_address = api::address(&config);
-        let listener = bind(api_address).map_err(|error| StartError::Listen {
-            address: api_address,
+        let api_place = api::place(&config);
+        let listener = bind(api_place.address).map_err(|error| StartError::Listen {
+            address: api_place.address,
             setting: "this_central.api_port",
             error,
         })?;
@@ -113,6 +119,7 @@ impl App {
         if rebuild::is_unfinished(&data_dir) {
             return Err(StartError::HalfRebuilt);
         }
+        let credentials = identity(&data_dir)?;
         let zone = config.site.time_zone.clone();
         let writer = Writer::open(&directory, zone.clone())?;
         let context = Context { central: config.this_central.id.clone(), zone };
@@ -152,6 +159,7 @@ impl App {
             writer: writer.clone(),
             readers: readers.clone(),
             clock,
+            credentials: credentials.clone(),
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),
@@ -197,6 +205,7 @@ impl App {
             in_flight: in_flight.clone(),
             roster: EdgeRoster::default(),
             edge_news,
+            credentials: credentials.clone(),
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
@@ -211,31 +220,31 @@ impl App {
         supervise::spawn(disk::watch(free, low, metrics));
 
         let listening = Listening::default();
-        let entrance = PeerEntrance { registry: mesh.registry.clone(), encoder: frame_encoder(view.clone(), clock) };
+        let entrance = PeerEntrance {
+            registry: mesh.registry.clone(),
+            encoder: frame_encoder(view.clone(), clock),
+            is_legacy_port: false,
+        };
         let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
         let api = front(&around, api_role, &listening).await?;
-        for participant in [
-            Participant { name: "db_writer", verify: None, changed: writer.recipient() },
-            Participant {
-                name: "api",
-                verify: Some((api.clone().recipient(), api.clone().recipient())),
-                changed: api.clone().recipient(),
-            },
-        ] {
+        let p2p = front(&around, p2p_server::role(entrance.clone(), credentials), &p2p_listening).await?;
+        let legacy = front(&around, p2p_server::legacy_role(entrance, view.clone()), &Listening::default()).await?;
+        let writer_follows = Participant { name: "db_writer", verify: None, changed: writer.recipient() };
+        let servers = [("api", &api), ("p2p", &p2p), ("legacy", &legacy)].map(|(name, server)| Participant {
+            name,
+            verify: Some((server.clone().recipient(), server.clone().recipient())),
+            changed: server.clone().recipient(),
+        });
+        for participant in [writer_follows].into_iter().chain(servers) {
             keeper.addr().do_send(Concerns(participant));
         }
-        let p2p = front(&around, p2p_server::role(entrance), &p2p_listening).await?;
-        keeper.addr().do_send(Concerns(Participant {
-            name: "p2p",
-            verify: Some((p2p.clone().recipient(), p2p.clone().recipient())),
-            changed: p2p.clone().recipient(),
-        }));
-        // A P2P port that somebody else has never stops the gates: it is tried until it can be had.
-        p2p.do_send(ServeWhenFree(p2p_server::address(&view.borrow())));
-        let started = api.send(ServeOn(listener)).await;
+        // A port for peers that somebody else has never stops the gates: it is tried until it can be had.
+        p2p.do_send(ServeWhenFree(Some(p2p_server::place(&view.borrow()))));
+        legacy.do_send(ServeWhenFree(p2p_server::legacy_place(&view.borrow())));
+        let started = api.send(ServeOn(listener, api_place)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
-        Ok(Self { shared, api, p2p, mesh, listening, writer_thread, feed_thread, fatals })
+        Ok(Self { shared, api, p2p, legacy, mesh, listening, writer_thread, feed_thread, fatals })
     }
 
     /// Where the API listens now.
@@ -274,7 +283,9 @@ impl App {
         if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave()).await.is_err() {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }
-        let servers = async { tokio::join!(self.p2p.send(StopServing), self.api.send(StopServing)) };
+        let servers = async {
+            tokio::join!(self.p2p.send(StopServing), self.legacy.send(StopServing), self.api.send(StopServing))
+        };
         if tokio::time::timeout(SERVER_TIMEOUT, servers).await.is_err() {
             warn!(event = "stop_slow", part = "servers"; "not everything ended in time");
         }
@@ -294,6 +305,21 @@ impl App {
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");
     }
+}
+
+/// The identity in the data directory, made now if there is none.
+fn identity(data_dir: &Path) -> Result<Credentials, IdentityError> {
+    let opened = key_file::open_or_make(data_dir)?;
+    let fingerprint = opened.credentials.fingerprint().to_string();
+    info!(event = "identity", fingerprint = fingerprint.as_str(), new = opened.is_new; "this central is known to others by this fingerprint");
+    if let Some(mode) = opened.was_open_to_others {
+        let file = data_dir.join(key_file::IDENTITY_FILE).display().to_string();
+        warn!(
+            event = "identity_exposed", file = file.as_str(), mode = format!("{mode:o}");
+            "others on this machine could read the key of this central: tightened; if anyone may have copied it, stop, move the file away and start"
+        );
+    }
+    Ok(opened.credentials)
 }
 
 /// The owner of a server, on this thread. What it holds cannot be built twice, so its panic would be fatal.
@@ -345,7 +371,10 @@ fn say_what_is_open(config: &ConfigView) {
         warn!(event = "config_warning", field = problem.field.as_str(), reason = problem.message.as_str(); "check the settings");
     }
     if !config.listen_ip().is_loopback() {
-        warn!(event = "security_open"; "anyone on this network may use this central: edges, peers and settings ask for no proof of who they are");
+        warn!(event = "security_open"; "anyone on this network may use this central: edges and settings ask for no proof of who they are");
+        if config.security.p2p == P2pMode::Open {
+            warn!(event = "peers_open"; "anyone on this network may speak as another central: security.p2p is open");
+        }
     }
 }
 

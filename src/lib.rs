@@ -15,6 +15,7 @@
 //! | room | holds | to change … look here |
 //! |---|---|---|
 //! | [`domain`] | plates, times, events, stays, money; pure | the fee rule: `domain/tariff.rs`; a field of an event: `domain/event.rs` |
+//! | [`trust`] | whom to believe that he is who he says; pure | who may speak as whom: `trust/judge.rs` |
 //! | [`replication`] | logs, one peer, the choice of sources; pure | back-off: `replication/backoff.rs` |
 //! | [`wire`] | the frames of our protocol; pure | a frame's fields: `wire/frame.rs` |
 //! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
@@ -22,6 +23,7 @@
 //! | [`simulation`] | many centrals in one thread on a virtual clock; pure | what may go wrong in it: `simulation/` |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
+//! | [`tls`] | key, certificate and TLS of this central | what a peer has to prove: `tls/peers.rs` |
 //! | [`maintenance`] | `verify` and `rebuild`: work on the database of a central that does not run | |
 //! | [`actors`] | one file, one actor | supervision: `actors/supervise.rs` |
 //! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |
@@ -31,7 +33,7 @@
 //!
 //! **Imports run one way:** `domain <- replication, wire <- ledger <- config, store <- actors <- http <- app <- main`
 //! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
-//! wrong arrow. The first six rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
+//! wrong arrow. The pure rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
 
 pub mod actors;
 pub mod app;
@@ -45,5 +47,7 @@ pub mod ops;
 pub mod replication;
 pub mod simulation;
 pub mod store;
+pub mod tls;
 pub mod tools;
+pub mod trust;
 pub mod wire;

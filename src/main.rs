@@ -19,7 +19,8 @@ use parkmesh::ops::clock::Clock;
 use parkmesh::ops::cores::on_all_cores;
 use parkmesh::ops::log_format::{self, LogFormat};
 use parkmesh::simulation::{self, Campaign, Seeds};
-use parkmesh::store::StoreError;
+use parkmesh::store::{DataDir, StoreError};
+use parkmesh::tls::key_file;
 use parkmesh::tools::{bench, demo};
 
 /// Read when no --config is given, if it is there.
@@ -65,6 +66,8 @@ enum Command {
     Serve,
     /// Check the database of a central that does not run: file, chains, rows, and that the history is what its events give
     Verify,
+    /// Show by which fingerprint other centrals know this one; makes its key if there is none yet
+    Identity,
     /// Make the history anew from the events, of a central that does not run; needs its settings (--config)
     Rebuild,
     /// Take over what the Python system before this program wrote down, into a central that does not run
@@ -132,6 +135,7 @@ fn main() -> ExitCode {
     match cli.command {
         None | Some(Command::Serve) => serve(cli),
         Some(Command::Verify) => maintain(cli, check),
+        Some(Command::Identity) => identity(&cli),
         // Whose rows are its own is in the settings, so for this they have to be there.
         Some(Command::Rebuild) => {
             let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
@@ -175,6 +179,28 @@ fn serve(cli: Cli) -> ExitCode {
         test_faults: std::env::var(TEST_FAULTS_VARIABLE).is_ok_and(|value| value == "1"),
     };
     actix::System::new().block_on(run(options))
+}
+
+/// Shows the fingerprint, also of a central that runs.
+fn identity(cli: &Cli) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    let opened = match key_file::open(&data_dir) {
+        Ok(Some(opened)) => Ok(opened),
+        // Only who owns the directory may make it.
+        Ok(None) => match DataDir::open(&data_dir) {
+            Ok(_owned) => key_file::open_or_make(&data_dir),
+            Err(problem) => return fail(EXIT_STORAGE, "maintenance_failed", &problem),
+        },
+        Err(problem) => Err(problem),
+    };
+    match opened {
+        Ok(opened) => {
+            println!("{}", opened.credentials.fingerprint());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
+    }
 }
 
 /// Runs a command on the database of a central that does not run.
@@ -366,7 +392,7 @@ async fn run(options: Options) -> ExitCode {
         Ok(app) => app,
         Err(problem) => {
             let code = match &problem {
-                StartError::Storage(_) | StartError::HalfRebuilt => EXIT_STORAGE,
+                StartError::Storage(_) | StartError::Identity(_) | StartError::HalfRebuilt => EXIT_STORAGE,
                 StartError::Listen { .. } => EXIT_CONFIG,
                 StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
             };

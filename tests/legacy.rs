@@ -10,11 +10,13 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::central::{API_PORT, P2P_PORT};
 use common::old_central::OldCentral;
-use common::{Central, DEADLINE, eventually_ok};
+use common::ws::Ws;
+use common::{Central, DEADLINE, Http, eventually, eventually_ok};
 use serde_json::json;
 
 /// A predecessor is dialled anew after some seconds.
@@ -110,6 +112,59 @@ fn ours_and_the_first_revision_tell_each_other_everything_once() {
 #[test]
 fn ours_and_the_second_revision_tell_each_other_everything_once() {
     tell_each_other(true);
+}
+
+/// Ours speak TLS with each other; a predecessor cannot, and has a door of its own.
+#[test]
+fn a_predecessor_is_let_in_at_the_legacy_port_alone_and_until_its_first_certificate() {
+    const LEGACY_PORT: u16 = 29_001;
+    for v2 in [false, true] {
+        let mut ours = Central::secured("central-1");
+        ours.config["security"]["legacy_port"] = json!(LEGACY_PORT);
+        let mut old = OldCentral::new("central-2", v2);
+        know(&mut ours, &old, v2);
+        ours.start();
+        old.start(&format!("{}:{LEGACY_PORT}", ours.ip));
+        wait_linked(&ours, &old);
+        ours.http.enter("edge-1", "29A10000");
+        old.enter("30E20000");
+        assert_eq!(wait_same(&ours, &old), 2);
+
+        // What the second revision asks before it links is answered there, too.
+        let door = Http::new(format!("http://{}:{LEGACY_PORT}", ours.ip));
+        assert_eq!(door.get("/api/p2p/info").ok().body["info"]["id"], "central-1");
+
+        // In its name: from another address; at the other ports; with a HELLO, as if it were one of ours without TLS.
+        let legacy = SocketAddr::new(ours.ip.parse().unwrap(), LEGACY_PORT);
+        let heartbeat = json!({"type": "HEARTBEAT", "source_central": "central-2", "timestamp": 1, "event_id": null,
+                               "data": {}});
+        let claim = if v2 { json!({"peer_id": "central-2"}) } else { heartbeat };
+        let hello = json!({"type": "HELLO", "source_central": "central-2", "timestamp": 1, "event_id": null,
+                           "data": {"versions": {"min": 1, "max": 1}, "capabilities": [], "central": "central-2",
+                                    "instance": "00000000000000aa", "wall_ms": 1}});
+        let api = SocketAddr::new(legacy.ip(), API_PORT);
+        for (from, to, said) in [
+            ("127.9.9.9", legacy, &claim),
+            ("127.0.0.1", api, &claim),
+            ("127.0.0.1", legacy, &hello),
+            ("127.0.0.1", api, &hello),
+        ] {
+            let mut double = Ws::dial_from(from.parse().unwrap(), to, "/ws/p2p", None).unwrap();
+            double.say(said).unwrap();
+            let answers = double.until_ended(DEADLINE);
+            assert!(answers.iter().any(|text| text.contains("\"ERROR\"")), "{from} {to} {said}: {answers:?}");
+        }
+        assert!(Ws::dial(&format!("{}:{P2P_PORT}", ours.ip), "/", None).is_err());
+
+        // Once it has a certificate, it is one of ours, and nobody is let in without.
+        let own = ours.http.p2p_status()["fingerprint"].clone();
+        let other = Central::secured("central-2");
+        let theirs = other.subcommand("identity").output().unwrap().stdout;
+        assert_ne!(own, String::from_utf8_lossy(&theirs).trim());
+        let pinned = json!({"fingerprint": String::from_utf8_lossy(&theirs).trim()});
+        ours.http.put("/api/p2p/peers/central-2", &pinned).ok();
+        eventually("the legacy port is closed", DEADLINE, || std::net::TcpStream::connect(legacy).is_err());
+    }
 }
 
 fn outages(v2: bool) {

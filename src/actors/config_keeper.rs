@@ -21,7 +21,9 @@ use super::supervise::{InjectPanic, injected_panic};
 use crate::config::diff::{ChangeKind, Changes, diff};
 use crate::config::file;
 use crate::config::merge::merge;
-use crate::config::model::Config;
+use crate::config::model::{Config, RefusedCentral};
+use crate::config::read::MAX_REFUSED;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
 
@@ -74,7 +76,12 @@ pub enum Edit {
     AddPeer(Value),
     /// The named fields of one peer.
     ChangePeer(CentralId, Value),
+    /// Its link ends, and its certificate is refused until somebody adds it again.
     RemovePeer(CentralId),
+    /// The first contact with a peer; nothing is changed if it has a fingerprint already.
+    Pin(CentralId, Fingerprint),
+    /// A central nobody configured is turned away from now on.
+    Refuse(RefusedCentral),
 }
 
 /// Change the settings. `version`: what they were read at; another one in force is a refusal.
@@ -227,6 +234,23 @@ fn put_of(current: &Config, edit: Edit) -> Result<Value, SaveRefused> {
             if peers.len() == before {
                 return Err(SaveRefused::UnknownPeer(id));
             }
+        }
+        Edit::Pin(id, fingerprint) => {
+            let at = current.peer_centrals.iter().position(|peer| peer.id == id);
+            let (peer, slot) = (current.peer(&id), at.and_then(|at| peers.get_mut(at)));
+            let (Some(peer), Some(slot)) = (peer, slot) else { return Err(SaveRefused::UnknownPeer(id)) };
+            if peer.fingerprint.is_none() {
+                *slot = json!({"id": id, "fingerprint": fingerprint, "unconfirmed": true});
+            }
+        }
+        Edit::Refuse(central) => {
+            let mut refused = current.refused_centrals.clone();
+            refused.retain(|refused| refused.fingerprint != central.fingerprint);
+            // There is always room for one more.
+            let surplus = (refused.len() + 1).saturating_sub(MAX_REFUSED);
+            let mut refused = refused.split_off(surplus);
+            refused.push(central);
+            return Ok(json!({ "refused_centrals": refused }));
         }
     }
     Ok(json!({ "peer_centrals": peers }))

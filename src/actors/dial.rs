@@ -1,5 +1,6 @@
 //! Dialling a peer: resolve, connect, upgrade, and a task that carries frames until either side ends.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use actix::Recipient;
@@ -15,7 +16,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::socket::{FromSocket, Socket, SocketEvent, ToSocket, ping_number};
+use crate::domain::fingerprint::Fingerprint;
 use crate::replication::peer::output::SocketId;
+use crate::tls::peers::Client;
 use crate::wire::legacy::MAX_LEGACY_FRAME_BYTES;
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
@@ -31,13 +34,14 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
-    /// The URL its WebSocket is at.
+    /// The URL its WebSocket is at, with TLS or without.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub fn url(&self, secured: bool) -> String {
+        let scheme = if secured { "wss" } else { "ws" };
         if self.host.contains(':') {
-            format!("ws://[{}]:{}/", self.host, self.port)
+            format!("{scheme}://[{}]:{}/", self.host, self.port)
         } else {
-            format!("ws://{}:{}/", self.host, self.port)
+            format!("{scheme}://{}:{}/", self.host, self.port)
         }
     }
 }
@@ -49,6 +53,10 @@ pub enum DialError {
     TimedOut(u64),
     #[error("{0}")]
     Failed(String),
+    #[error(
+        "another central answers there, or this one has a new key: its certificate is {0}, not the one pinned for this peer"
+    )]
+    OtherCertificate(Fingerprint),
     #[error("something answers there, but it is not a central of ours (no subprotocol {SUBPROTOCOL})")]
     NotOurs,
 }
@@ -56,13 +64,18 @@ pub enum DialError {
 /// A dialled socket that nobody has spoken on yet.
 pub type Upgraded = actix_codec::Framed<awc::BoxedSocket, ws::Codec>;
 
-/// Connects and upgrades. Must run on the thread that will use the socket.
+/// Connects and upgrades, with TLS unless `secured` is `None`. Must run on the thread that will use the socket.
 ///
 /// # Errors
 /// [`DialError`]
-pub async fn upgrade(address: &PeerAddress, timeout_ms: u64) -> Result<Upgraded, DialError> {
-    let (socket, is_ours) = connect(address.url(), MAX_FRAME_BYTES, timeout_ms).await?;
-    if is_ours { Ok(socket) } else { Err(DialError::NotOurs) }
+pub async fn upgrade(address: &PeerAddress, secured: Option<&Client>, timeout_ms: u64) -> Result<Upgraded, DialError> {
+    let connected = connect(address.url(secured.is_some()), secured, MAX_FRAME_BYTES, timeout_ms).await;
+    match (connected, secured.and_then(Client::stranger)) {
+        (_, Some(stranger)) => Err(DialError::OtherCertificate(stranger)),
+        (Ok((socket, true)), None) => Ok(socket),
+        (Ok((_, false)), None) => Err(DialError::NotOurs),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// As [`upgrade`], of a predecessor at `path`; and whether one of ours answered there instead.
@@ -70,17 +83,48 @@ pub async fn upgrade(address: &PeerAddress, timeout_ms: u64) -> Result<Upgraded,
 /// # Errors
 /// [`DialError`]
 pub async fn upgrade_legacy(address: &PeerAddress, path: &str, timeout_ms: u64) -> Result<(Upgraded, bool), DialError> {
-    let url = format!("{}{}", address.url(), path.trim_start_matches('/'));
-    connect(url, MAX_LEGACY_FRAME_BYTES, timeout_ms).await
+    let url = format!("{}{}", address.url(false), path.trim_start_matches('/'));
+    connect(url, None, MAX_LEGACY_FRAME_BYTES, timeout_ms).await
 }
 
-async fn connect(url: String, max_frame_bytes: usize, timeout_ms: u64) -> Result<(Upgraded, bool), DialError> {
+/// Posts JSON to a central, over TLS, and reads the answer: whether it is a success, and its body.
+///
+/// # Errors
+/// [`DialError`]
+pub async fn post(
+    address: &PeerAddress,
+    path: &str,
+    client: &Client,
+    body: String,
+    max_answer_bytes: usize,
+    timeout: Duration,
+) -> Result<(bool, Bytes), DialError> {
+    let url = format!("{}{}", address.url(true).replacen("wss", "https", 1), path.trim_start_matches('/'));
+    let connector = awc::Connector::new().connector(without_delay()).timeout(timeout).handshake_timeout(timeout);
+    let caller = awc::Client::builder().connector(connector.rustls_0_23(client.config())).timeout(timeout).finish();
+    let sent = caller.post(url).content_type("application/json").send_body(body).await;
+    if let Some(stranger) = client.stranger() {
+        return Err(DialError::OtherCertificate(stranger));
+    }
+    let mut answer = sent.map_err(|error| DialError::Failed(error.to_string()))?;
+    let read = answer.body().limit(max_answer_bytes).await;
+    let read = read.map_err(|error| DialError::Failed(error.to_string()))?;
+    Ok((answer.status().is_success(), read))
+}
+
+async fn connect(
+    url: String,
+    secured: Option<&Client>,
+    max_frame_bytes: usize,
+    timeout_ms: u64,
+) -> Result<(Upgraded, bool), DialError> {
     let timeout = Duration::from_millis(timeout_ms);
-    let client = awc::Client::builder()
-        .connector(awc::Connector::new().connector(without_delay()).timeout(timeout))
-        .timeout(timeout)
-        .max_http_version(awc::http::Version::HTTP_11)
-        .finish();
+    let mut connector = awc::Connector::new().connector(without_delay()).timeout(timeout).handshake_timeout(timeout);
+    if let Some(client) = secured {
+        // No protocol is negotiated in it, so HTTP/1.1 is spoken; asking awc for that would replace these settings.
+        connector = connector.rustls_0_23(client.config());
+    }
+    let client = awc::Client::builder().connector(connector).timeout(timeout).finish();
     let request = client.ws(url).protocols([SUBPROTOCOL]).max_frame_size(max_frame_bytes);
     let answered = tokio::time::timeout(timeout, request.connect()).await;
     let (response, socket) =
@@ -92,8 +136,18 @@ async fn connect(url: String, max_frame_bytes: usize, timeout_ms: u64) -> Result
 /// What awc complains of, as an installer can use it.
 fn in_words(error: &WsClientError) -> String {
     match error {
+        WsClientError::SendRequest(SendRequestError::Connect(ConnectError::Io(error)))
+            if error.kind() == ErrorKind::UnexpectedEof =>
+        {
+            "the connection was closed before it was answered".to_owned()
+        }
         WsClientError::SendRequest(SendRequestError::Connect(ConnectError::Disconnected)) => {
             "the connection was closed before it was answered".to_owned()
+        }
+        WsClientError::SendRequest(SendRequestError::Connect(ConnectError::Io(error)))
+            if error.kind() == ErrorKind::InvalidData =>
+        {
+            format!("no TLS there (is security.p2p the same at both ends?): {error}")
         }
         WsClientError::SendRequest(SendRequestError::Connect(error)) => error.to_string(),
         WsClientError::InvalidResponseStatus(status) => format!("answered {status} instead of a WebSocket"),
@@ -178,8 +232,19 @@ async fn read(
             drop(upgraded.send(Message::Close(Some(close_reason(CloseCode::Unsupported.into(), reason)))).await);
             Err(reason.to_owned())
         }
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("the connection was lost".to_owned()),
+        Some(Err(error)) => Err(lost(&error)),
+        None => Err(LOST.to_owned()),
+    }
+}
+
+const LOST: &str = "the connection was lost";
+
+/// Why a socket failed, for people. That TLS was not closed in order says no more than that it was lost.
+#[must_use]
+pub fn lost(error: &ws::ProtocolError) -> String {
+    match error {
+        ws::ProtocolError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => LOST.to_owned(),
+        error => error.to_string(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use actix::Addr;
 
-use super::admission::{Admitted, LegacyKnock, admit_legacy};
+use super::admission::{Admitted, LegacyKnock, admit_legacy, is_linked_as_legacy};
 use super::db_reader::Readers;
 use super::db_writer::DbWriter;
 use super::legacy_link::{AdoptLegacy, LeaveLegacy, LegacyContext, LegacyLink, NeverLegacy, Relay, Standing};
@@ -57,13 +57,15 @@ impl LegacyLinks {
         let mut links = self.links.borrow_mut();
         let zone_of = |peer: &PeerCentral| peer.time_zone.clone().unwrap_or_else(|| config.site.time_zone.clone());
         links.retain(|id, part| {
-            let stays = config.peer(id).is_some_and(|peer| *peer == part.config && zone_of(peer) == part.zone);
+            let stays = config.peer(id).is_some_and(|peer| {
+                is_linked_as_legacy(config, peer) && *peer == part.config && zone_of(peer) == part.zone
+            });
             if !stays {
                 part.handle.addr().do_send(LeaveLegacy);
             }
             stays
         });
-        for peer in config.peer_centrals.iter().filter(|peer| peer.legacy) {
+        for peer in config.peer_centrals.iter().filter(|peer| is_linked_as_legacy(config, peer)) {
             if !links.contains_key(&peer.id) {
                 links.insert(peer.id.clone(), self.link_to(peer, zone_of(peer)));
             }

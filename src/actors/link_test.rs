@@ -11,6 +11,7 @@ use super::mesh_view::{LinkTest, LinkTestStep};
 use super::peer_link::{AskLink, PeerLink, RetryNow};
 use super::supervise::Handle;
 use crate::replication::peer::status::{LinkState, PeerStatus};
+use crate::tls::peers::Client;
 
 /// Connecting gets as long as a link's own dial.
 const CONNECT_TIMEOUT_MS: u64 = 2_000;
@@ -38,7 +39,9 @@ impl Steps {
 }
 
 /// Tries the connection to a peer.
-pub async fn run(address: PeerAddress, link: Handle<PeerLink>) -> LinkTest {
+///
+/// `secured`: the TLS to dial it with, or why there is none; `Ok(None)`: it is dialled without.
+pub async fn run(address: PeerAddress, secured: Result<Option<Client>, String>, link: Handle<PeerLink>) -> LinkTest {
     let mut steps = Steps::default();
     let since = Instant::now();
     let resolved = resolve(&address).await;
@@ -55,8 +58,13 @@ pub async fn run(address: PeerAddress, link: Handle<PeerLink>) -> LinkTest {
         return steps.failed();
     }
     let since = Instant::now();
-    let upgraded = dial::upgrade(&address, CONNECT_TIMEOUT_MS).await;
-    let upgraded = upgraded.map(|_| "a central of ours answers".to_owned()).map_err(|error| error.to_string());
+    let upgraded = match &secured {
+        Ok(secured) => {
+            dial::upgrade(&address, secured.as_ref(), CONNECT_TIMEOUT_MS).await.map_err(|error| error.to_string())
+        }
+        Err(reason) => Err(reason.clone()),
+    };
+    let upgraded = upgraded.map(|_| "a central of ours answers".to_owned());
     if !steps.note("websocket", since, upgraded) {
         return steps.failed();
     }

@@ -6,6 +6,9 @@
 //!
 //! The links outlive it: a new registry finds them in [`RegistryContext::links`] and asks the writer what it missed.
 
+pub mod guests;
+mod knocks;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -15,28 +18,29 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use log::{info, warn};
 
-use super::admission::{Admitted, Knock, LegacyKnock, admit};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
-use super::db_writer::{AnnounceTo, AskHeads, Committed, DbWriter, Heads, HeardFrom, SkewMeasured};
+use super::db_writer::{AnnounceTo, AskHeads, AskSettings, Committed, DbWriter, Heads, HeardFrom, SkewMeasured};
 use super::dial::PeerAddress;
 use super::legacy_links::LegacyLinks;
 use super::link_test;
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use super::mesh_view::{AskMesh, LeaveMesh, MeshNews, MeshStatus, TestLink, UnknownPeer};
-use super::peer_link::{Adopt, Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, Say, log_alarm};
-use super::socket::Socket;
+use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, Say, log_alarm};
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
-use crate::config::model::PeerCentral;
+use super::trust_desk::TrustDesk;
+use crate::config::model::{P2pMode, PeerCentral};
+use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ops::said::Said;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
-use crate::replication::handshake::{HelloRefusal, Identity};
+use crate::replication::handshake::Identity;
 use crate::replication::log::Head;
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::{Alarm, PeerReport};
-use crate::wire::frame::Heartbeat;
+use crate::trust::invitation::OpenInvitations;
+use crate::wire::frame::{Heartbeat, Listens};
 
 /// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
 /// 30 s.
@@ -50,6 +54,7 @@ const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_
 /// One peer that should be linked.
 pub struct Link {
     pub config: PeerCentral,
+    pub mode: P2pMode,
     pub handle: Handle<PeerLink>,
 }
 
@@ -60,6 +65,7 @@ pub type Links = Rc<RefCell<BTreeMap<CentralId, Link>>>;
 pub struct RegistryContext {
     pub around: Surroundings,
     pub identity: Rc<RefCell<Identity>>,
+    pub trust: TrustDesk,
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
     pub have: SharedHave,
@@ -118,23 +124,25 @@ pub struct MeshRegistry {
     heard_from: BTreeSet<CentralId>,
     /// Refusals and alarms that were logged; they repeat with every knock.
     said: Said,
+    invitations: OpenInvitations,
 }
 
 impl MeshRegistry {
     #[must_use]
     pub fn new(context: RegistryContext) -> Self {
-        Self { context, heard_from: BTreeSet::new(), said: Said::default() }
+        Self { context, heard_from: BTreeSet::new(), said: Said::default(), invitations: OpenInvitations::default() }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
     fn follow_config(&self) {
         let config = self.context.config.borrow().clone();
+        self.context.trust.follow(&config);
         let mut links = self.context.links.borrow_mut();
-        let stale: Vec<CentralId> = links
-            .iter()
-            .filter(|(id, link)| config.peer(id).is_none_or(|peer| *peer != link.config))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let stays = |id: &CentralId, link: &Link| {
+            link.mode == config.security.p2p && config.peer(id).is_some_and(|peer| link.config.is_linked_like(peer))
+        };
+        let stale: Vec<CentralId> =
+            links.iter().filter(|(id, link)| !stays(id, link)).map(|(id, _)| id.clone()).collect();
         for id in stale {
             if let Some(link) = links.remove(&id) {
                 link.handle.addr().do_send(Leave);
@@ -143,8 +151,10 @@ impl MeshRegistry {
         }
         self.context.legacy.follow(&config);
         for peer in &config.peer_centrals {
-            if !links.contains_key(&peer.id) {
-                links.insert(peer.id.clone(), self.link_to(peer));
+            match links.get_mut(&peer.id) {
+                // It may be pinned or confirmed now.
+                Some(link) => link.config = peer.clone(),
+                None => drop(links.insert(peer.id.clone(), self.link_to(peer))),
             }
         }
     }
@@ -164,6 +174,7 @@ impl MeshRegistry {
         let base = LinkContext {
             settings,
             address: PeerAddress { host: peer.ip.to_string(), port: peer.p2p_port },
+            trust: self.context.trust.clone(),
             have: self.context.have.clone(),
             clock: self.context.clock,
             numbers: self.context.numbers.clone(),
@@ -180,7 +191,8 @@ impl MeshRegistry {
         if let Some(faults) = &self.context.faults {
             faults.register(name, handle.clone());
         }
-        Link { config: peer.clone(), handle }
+        let mode = self.context.config.borrow().security.p2p;
+        Link { config: peer.clone(), mode, handle }
     }
 
     fn handles(&self) -> Vec<(CentralId, PeerCentral, Handle<PeerLink>)> {
@@ -197,6 +209,28 @@ impl MeshRegistry {
                 registry.advance(heads.heads, heads.own_log);
                 registry.follow_config();
             }
+        }));
+        self.hear_decisions(context);
+    }
+
+    /// Asks which centrals were let in and thrown out. Whoever is thrown out loses its link at once.
+    fn hear_decisions(&self, context: &mut Context<Self>) {
+        let asked = self.context.writer.send(AskSettings);
+        context.wait(wrap_future::<_, Self>(asked).map(|held, registry, _| {
+            let Ok(held) = held else { return };
+            let trust = &registry.context.trust;
+            let expelled = trust.hear_decisions(held.centrals);
+            let mut links = registry.context.links.borrow_mut();
+            links.retain(|id, link| {
+                let stays = trust.is_open() || trust.pin(id).is_none_or(|pin| !expelled.contains(&pin));
+                if !stays {
+                    warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh: it is not linked any more");
+                    link.handle.addr().do_send(Leave);
+                }
+                stays
+            });
+            drop(links);
+            registry.follow_config();
         }));
     }
 
@@ -277,7 +311,12 @@ impl Actor for MeshRegistry {
 impl Handler<Committed> for MeshRegistry {
     type Result = ();
 
-    fn handle(&mut self, committed: Committed, _: &mut Self::Context) {
+    fn handle(&mut self, committed: Committed, context: &mut Self::Context) {
+        let mut events = committed.runs.iter().flat_map(|run| &run.events);
+        // Whatever else it stands in, it only makes us look.
+        if events.any(|event| event.contains(type_name::CENTRAL)) {
+            self.hear_decisions(context);
+        }
         let heads = committed.runs.iter().map(|run| (run.log.clone(), run.head())).collect();
         self.advance(heads, committed.own_log);
         let pieces = committed.runs.iter().cloned().flat_map(CommittedRun::pieces);
@@ -312,8 +351,11 @@ impl Handler<ConfigChanged> for MeshRegistry {
     type Result = ();
 
     fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
+        let own = &changed.new.this_central;
+        let listens = Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port };
+        self.context.identity.borrow_mut().listens = Some(listens);
         if changed.changes.own_id {
-            self.context.identity.borrow_mut().central = changed.new.this_central.id.clone();
+            self.context.identity.borrow_mut().central = own.id.clone();
             // Every link has to introduce itself anew.
             let links = std::mem::take(&mut *self.context.links.borrow_mut());
             links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
@@ -322,52 +364,6 @@ impl Handler<ConfigChanged> for MeshRegistry {
         }
         self.follow_config();
         self.context.news.send(MeshNews::Links);
-    }
-}
-
-impl Handler<LegacyKnock> for MeshRegistry {
-    type Result = Result<Admitted, HelloRefusal>;
-
-    fn handle(&mut self, knock: LegacyKnock, _: &mut Self::Context) -> Self::Result {
-        let config = self.context.config.borrow().clone();
-        self.context.legacy.knock(&config, knock)
-    }
-}
-
-impl Handler<Knock> for MeshRegistry {
-    type Result = Result<Admitted, HelloRefusal>;
-
-    fn handle(&mut self, knock: Knock, _: &mut Self::Context) -> Self::Result {
-        let config = self.context.config.borrow().clone();
-        let admitted = admit(&self.context.identity.borrow(), &config, &knock.hello);
-        let links = self.context.links.borrow();
-        let found = admitted.and_then(|peer| {
-            let link = links.get(&peer);
-            link.ok_or(HelloRefusal::NotConfigured(peer))
-        });
-        match found {
-            Ok(link) => {
-                let number = self.context.numbers.next();
-                let addr = link.handle.addr();
-                addr.do_send(Adopt { number, socket: Socket::inbound(knock.pump), hello: knock.hello });
-                Ok(Admitted { socket: number, link: addr.recipient() })
-            }
-            Err(refusal) => {
-                drop(links);
-                let (central, reason) = (knock.hello.central.to_string(), refusal.to_string());
-                let host = knock.remote.rsplit_once(':').map_or(knock.remote.as_str(), |(host, _)| host);
-                if self.said.is_news(&central, &format!("{host} {reason}"), Instant::now()) {
-                    warn!(
-                        event = "peer_refused", peer = central.as_str(), remote = knock.remote.as_str(), reason = reason.as_str();
-                        "refused a socket"
-                    );
-                }
-                if let HelloRefusal::DuplicateCentralId(central) = &refusal {
-                    self.raise(&Alarm::DuplicateCentralId { central: central.clone() });
-                }
-                Err(refusal)
-            }
-        }
     }
 }
 
@@ -388,7 +384,7 @@ impl Handler<AskMesh> for MeshRegistry {
         let coordinator = self.context.coordinator.addr();
         let metrics = self.context.around.metrics.clone();
         let writer = self.context.writer.clone();
-        let legacy = self.context.legacy.clone();
+        let (legacy, trust) = (self.context.legacy.clone(), self.context.trust.clone());
         Box::pin(async move {
             let heads = writer.send(AskHeads).await.ok();
             let statuses = super::mesh_survey::ask_all(&links).await;
@@ -397,6 +393,7 @@ impl Handler<AskMesh> for MeshRegistry {
             super::mesh_survey::show_logs(&metrics, &logs);
             let mut status = super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock);
             legacy.show(&mut status);
+            trust.show(&mut status);
             status
         })
     }
@@ -409,8 +406,8 @@ impl Handler<TestLink> for MeshRegistry {
         let links = self.context.links.borrow();
         let Some(link) = links.get(&test.peer) else { return Box::pin(std::future::ready(Err(UnknownPeer))) };
         let address = PeerAddress { host: link.config.ip.to_string(), port: link.config.p2p_port };
-        let handle = link.handle.clone();
-        Box::pin(async move { Ok(link_test::run(address, handle).await) })
+        let (handle, secured) = (link.handle.clone(), self.context.trust.client(&test.peer));
+        Box::pin(async move { Ok(link_test::run(address, secured, handle).await) })
     }
 }
 

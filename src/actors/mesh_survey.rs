@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::db_writer::Heads;
 use super::mesh::MeshClock;
-use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, PeerSays, PeerStatus};
+use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, PeerSays, PeerStatus, PeerTrust};
 use super::peer_link::{AskLink, PeerLink};
 use super::supervise::Handle;
 use crate::config::model::PeerCentral;
@@ -95,6 +95,8 @@ pub fn mesh_status(
         events: heads.as_ref().map_or(0, |heads| heads.events),
         tariff_version: heads.as_ref().map_or_else(String::new, tariff_name),
         digest: heads.map(|heads| heads.digest),
+        pending: Vec::new(),
+        fingerprint: None,
         peers: links
             .iter()
             .zip(statuses)
@@ -129,6 +131,7 @@ fn peer_status(
         unacked_bytes: status.map_or(0, |status| status.unacked_bytes as u64),
         we_lack_events: connected.then_some(we_lack),
         it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
+        trust: PeerTrust::default(),
         says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
             links: status.links.clone(),
             tariff_version: status.digests.get(TARIFF).cloned(),

@@ -7,8 +7,11 @@ use actix::{MailboxError, Message, Recipient};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::Run;
+use crate::trust::invitation::Invitation;
+use crate::trust::pending::Stranger;
 
 /// What is the state of the mesh, as this central sees it?
 #[derive(Debug, Clone, Copy, Message)]
@@ -26,6 +29,21 @@ pub struct TestLink {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct LeaveMesh;
+
+/// Invite a central that comes within so many ms.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<Invited, getrandom::Error>")]
+pub struct Invite {
+    pub valid_ms: i64,
+}
+
+/// An open invitation.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    pub invitation: Invitation,
+    /// Unix ms.
+    pub until_ms: i64,
+}
 
 /// Something about the mesh is other than before.
 #[derive(Debug, Clone, Message)]
@@ -58,6 +76,10 @@ pub struct MeshStatus {
     /// The event that set the tariff in force here, or [`BUILT_IN_TARIFF`].
     pub tariff_version: String,
     pub peers: Vec<PeerStatus>,
+    /// Who knocked and waits for a person's yes, who came first first.
+    pub pending: Vec<PendingCentral>,
+    /// Of this central's certificate; `None`: the mesh does not answer.
+    pub fingerprint: Option<Fingerprint>,
     pub logs: Vec<LogStatus>,
 }
 
@@ -87,6 +109,38 @@ pub struct PeerStatus {
     pub it_lacks_events: Option<u64>,
     /// What it said of itself in its last HEARTBEAT, at most 30 s old; `None` before the first.
     pub says: Option<PeerSays>,
+    pub trust: PeerTrust,
+}
+
+/// How a peer is known to be who it says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PeerTrust {
+    /// Of the certificate it has to show; `None`: it was never met.
+    pub fingerprint: Option<Fingerprint>,
+    /// No person has compared it yet.
+    pub unconfirmed: bool,
+    /// The mesh has thrown it out.
+    pub expelled: bool,
+    /// Another certificate was shown in its name within the last hour.
+    pub refused: Option<RefusedCertificate>,
+}
+
+/// A certificate that is not the one pinned for a peer.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RefusedCertificate {
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+    /// Where it was shown: the address of who dialled us, or that we dialled.
+    pub from: String,
+    /// When last, Unix ms.
+    pub at_ms: i64,
+}
+
+/// A central nobody configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingCentral {
+    pub fingerprint: Fingerprint,
+    pub stranger: Stranger,
 }
 
 /// What a peer says of itself.
@@ -146,12 +200,13 @@ pub struct MeshDoor {
     status: Way<AskMesh>,
     test: Way<TestLink>,
     leave: Way<LeaveMesh>,
+    invite: Way<Invite>,
 }
 
 impl MeshDoor {
     #[must_use]
-    pub fn new(status: Way<AskMesh>, test: Way<TestLink>, leave: Way<LeaveMesh>) -> Self {
-        Self { status, test, leave }
+    pub fn new(status: Way<AskMesh>, test: Way<TestLink>, leave: Way<LeaveMesh>, invite: Way<Invite>) -> Self {
+        Self { status, test, leave, invite }
     }
 
     /// # Errors
@@ -164,6 +219,12 @@ impl MeshDoor {
     /// As [`MeshDoor::status`].
     pub async fn test(&self, peer: CentralId) -> Result<Result<LinkTest, UnknownPeer>, MailboxError> {
         (self.test)().send(TestLink { peer }).await
+    }
+
+    /// # Errors
+    /// As [`MeshDoor::status`]; or there are no random numbers for its code.
+    pub async fn invite(&self, valid_ms: i64) -> Result<Result<Invited, getrandom::Error>, MailboxError> {
+        (self.invite)().send(Invite { valid_ms }).await
     }
 
     /// # Errors

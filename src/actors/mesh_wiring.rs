@@ -15,11 +15,13 @@ use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
 use super::mesh_view::{MeshDoor, MeshNews};
 use super::supervise::{self, Faults, Handle, Surroundings};
 use super::sync_coordinator::{CoordinatorContext, SyncCoordinator};
+use super::trust_desk::{TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
 use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
-use crate::wire::frame::Instance;
+use crate::tls::credentials::Credentials;
+use crate::wire::frame::{Instance, Listens};
 
 /// What the mesh is built on.
 pub struct MeshParts {
@@ -29,6 +31,8 @@ pub struct MeshParts {
     pub writer: Addr<DbWriter>,
     pub readers: Readers,
     pub clock: Clock,
+    /// What this central proves itself with.
+    pub credentials: Credentials,
     /// 64 random bits: tells this process from its predecessor and from a clone.
     pub instance: u64,
     /// Where the P2P port is bound, or why it is not.
@@ -48,7 +52,12 @@ pub struct Mesh {
 #[must_use]
 pub fn start(parts: MeshParts) -> Mesh {
     let config = parts.config.borrow().clone();
-    let identity = Identity { central: config.this_central.id.clone(), instance: Instance(parts.instance) };
+    let own = &config.this_central;
+    let identity = Identity {
+        central: own.id.clone(),
+        instance: Instance(parts.instance),
+        listens: Some(Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port }),
+    };
     let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
     let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
     let context = CoordinatorContext {
@@ -71,9 +80,16 @@ pub fn start(parts: MeshParts) -> Mesh {
         writer: parts.writer.clone(),
         readers: parts.readers.clone(),
     });
+    let trust = TrustDesk::new(TrustParts {
+        config: parts.config.clone(),
+        keeper: parts.keeper.clone(),
+        credentials: parts.credentials,
+        clock,
+    });
     let context = RegistryContext {
         around: parts.around.clone(),
         identity,
+        trust,
         config: parts.config,
         keeper: parts.keeper,
         have,
@@ -106,11 +122,13 @@ impl Mesh {
     /// The way in for questions from outside.
     #[must_use]
     pub fn door(&self) -> MeshDoor {
-        let (status, test, leave) = (self.registry.clone(), self.registry.clone(), self.registry.clone());
+        let (status, test) = (self.registry.clone(), self.registry.clone());
+        let (leave, invite) = (self.registry.clone(), self.registry.clone());
         MeshDoor::new(
             Arc::new(move || status.addr().recipient()),
             Arc::new(move || test.addr().recipient()),
             Arc::new(move || leave.addr().recipient()),
+            Arc::new(move || invite.addr().recipient()),
         )
     }
 }

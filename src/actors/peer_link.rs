@@ -17,15 +17,21 @@ use super::dial::{self, DialError, PeerAddress, Upgraded};
 use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use super::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
 use super::supervise::{InjectPanic, injected_panic};
+use super::trust_desk::TrustDesk;
+use crate::domain::fingerprint::Fingerprint;
 use crate::replication::committed::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
 use crate::replication::peer::status::PeerStatus;
 use crate::replication::peer::{Peer, PeerSettings};
+use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::compressed;
 use crate::wire::frame::{Heartbeat, Hello};
 
 /// While a peer stays away, a failed dial is logged the first time and then at each of these many.
 const LOG_EVERY_DIALS: u32 = 100;
+
+/// Somebody answered a dial, and the certificate shown, if TLS is spoken.
+type Answered = (Upgraded, Option<Fingerprint>);
 
 /// The peer dialled us and introduced itself.
 #[derive(Debug, Message)]
@@ -71,6 +77,7 @@ pub struct Leave;
 pub struct LinkContext {
     pub settings: PeerSettings,
     pub address: PeerAddress,
+    pub trust: TrustDesk,
     pub have: SharedHave,
     pub clock: MeshClock,
     pub numbers: SocketNumbers,
@@ -87,6 +94,8 @@ pub struct PeerLink {
     around: LinkContext,
     peer: Peer,
     sockets: BTreeMap<SocketId, Socket>,
+    /// Dialled sockets of a peer that was never met, with the certificate that is pinned once it proves to be that peer.
+    first_contacts: BTreeMap<SocketId, Fingerprint>,
     timer: Option<(u64, SpawnHandle)>,
     failed_dials: u32,
 }
@@ -95,7 +104,7 @@ impl PeerLink {
     #[must_use]
     pub fn new(around: LinkContext) -> Self {
         let peer = Peer::new(around.settings.clone(), around.clock.now(), around.seed);
-        Self { around, peer, sockets: BTreeMap::new(), timer: None, failed_dials: 0 }
+        Self { around, peer, sockets: BTreeMap::new(), first_contacts: BTreeMap::new(), timer: None, failed_dials: 0 }
     }
 
     fn name(&self) -> &str {
@@ -114,6 +123,7 @@ impl PeerLink {
                     debug!(event = "socket_closed", peer = self.name(), reason = reason.as_str(); "socket closed");
                     self.write(socket, ToSocket::Close { code, reason });
                     self.sockets.remove(&socket);
+                    self.first_contacts.remove(&socket);
                 }
                 PeerOutput::ReadRun(read) => {
                     let reading = wrap_future::<_, Self>((self.around.reader)(read));
@@ -137,6 +147,9 @@ impl PeerLink {
             PeerReport::LinkUp { link } => {
                 self.failed_dials = 0;
                 self.around.link_in_use.set(Some(*link));
+                if let Some(shown) = self.first_contacts.remove(link) {
+                    self.around.trust.learn(&self.around.settings.peer, shown);
+                }
                 info!(event = "peer_connected", peer = self.name(); "peer connected");
             }
             PeerReport::LinkDown { reason, .. } => {
@@ -150,17 +163,25 @@ impl PeerLink {
 
     fn dial(&mut self, attempt: u64, timeout_ms: u64, context: &mut Context<Self>) {
         debug!(event = "peer_dialing", peer = self.name(), attempt = attempt; "dialing peer");
-        let address = self.around.address.clone();
-        let dialling = wrap_future::<_, Self>(async move { dial::upgrade(&address, timeout_ms).await });
+        let (address, secured) = (self.around.address.clone(), self.around.trust.client(&self.around.settings.peer));
+        let dialling = wrap_future::<_, Self>(async move {
+            let secured = secured.map_err(DialError::Failed)?;
+            let upgraded = dial::upgrade(&address, secured.as_ref(), timeout_ms).await?;
+            Ok((upgraded, secured.and_then(|secured| secured.shown())))
+        });
         context.spawn(dialling.map(move |result, link, context| link.dial_ended(attempt, result, context)));
     }
 
-    fn dial_ended(&mut self, attempt: u64, result: Result<Upgraded, DialError>, context: &mut Context<Self>) {
-        match result {
-            Ok(upgraded) => {
+    fn dial_ended(&mut self, attempt: u64, result: Result<Answered, DialError>, context: &mut Context<Self>) {
+        let believed = result.and_then(|(upgraded, shown)| Ok((upgraded, shown, self.believe(shown)?)));
+        match believed {
+            Ok((upgraded, shown, believed)) => {
                 let number = self.around.numbers.next();
                 let socket = dial::carry(upgraded, number, context.address().recipient());
                 self.sockets.insert(number, socket);
+                if let (Some(shown), Believed::FirstContact) = (shown, believed) {
+                    self.first_contacts.insert(number, shown);
+                }
                 self.peer.dialled(self.around.clock.now(), attempt, number);
             }
             Err(reason) => self.dial_failed(attempt, &reason),
@@ -168,11 +189,30 @@ impl PeerLink {
         self.perform(context);
     }
 
+    /// Judges who answered with this certificate; without TLS whoever is at the address is believed.
+    fn believe(&self, shown: Option<Fingerprint>) -> Result<Believed, DialError> {
+        let Some(shown) = shown else { return Ok(Believed::Pinned) };
+        let judged = self.around.trust.judge(&self.around.settings.peer, shown, Reached::Dialled);
+        judged.map_err(|distrust| match distrust {
+            Distrust::Changed { .. } => DialError::OtherCertificate(shown),
+            other => DialError::Failed(other.to_string()),
+        })
+    }
+
+    /// A socket of the first contact speaks: meanwhile another may have made it.
+    fn still_believed(&self, number: SocketId) -> bool {
+        self.first_contacts.get(&number).is_none_or(|shown| self.believe(Some(*shown)).is_ok())
+    }
+
     fn dial_failed(&mut self, attempt: u64, reason: &DialError) {
+        let url = self.around.address.url(!self.around.trust.is_open());
+        if let DialError::OtherCertificate(shown) = reason {
+            self.around.trust.note_refused(&self.around.settings.peer, *shown, &url);
+        }
         if self.failed_dials.is_multiple_of(LOG_EVERY_DIALS) {
             let (dials, reason) = (self.failed_dials + 1, reason.to_string());
             warn!(
-                event = "peer_dial_failed", peer = self.name(), address = self.around.address.url().as_str(),
+                event = "peer_dial_failed", peer = self.name(), address = url.as_str(),
                 reason = reason.as_str(), dials = dials;
                 "cannot reach peer, trying on"
             );
@@ -226,6 +266,12 @@ impl Handler<FromSocket> for PeerLink {
 
     fn handle(&mut self, message: FromSocket, context: &mut Self::Context) {
         let FromSocket { socket: number, event } = message;
+        let event = match event {
+            SocketEvent::Text(_) | SocketEvent::Compressed(_) if !self.still_believed(number) => {
+                SocketEvent::Closed("another certificate was pinned for this peer meanwhile".to_owned())
+            }
+            event => event,
+        };
         let have = self.around.have.clone();
         let (now, held) = (self.around.clock.now(), have.borrow());
         match event {
@@ -236,6 +282,7 @@ impl Handler<FromSocket> for PeerLink {
             SocketEvent::Pong(payload) => self.peer.pong(now, &held, number, payload),
             SocketEvent::Closed(reason) => {
                 self.sockets.remove(&number);
+                self.first_contacts.remove(&number);
                 self.peer.closed(now, &held, number, &reason);
             }
         }

@@ -20,7 +20,7 @@ mod gates;
 mod sources;
 
 use self::gates::Gates;
-use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, until};
+use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pending_json, until};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::WriterView;
@@ -236,6 +236,8 @@ impl StatusFeed {
             "can_commit": self.around.writer_view.failure().is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
             "broken_config": self.around.broken_config, "open": !config.listen_ip().is_loopback(),
+            "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
+            "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
         });

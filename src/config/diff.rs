@@ -67,7 +67,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         site_name: old.site.name != new.site.name,
         time_zone: old.site.time_zone != new.site.time_zone,
         edges: old.edges != new.edges,
-        security: old.security != new.security,
+        security: old.security != new.security || old.refused_centrals != new.refused_centrals,
         tuning: old.tuning != new.tuning,
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::model::Config;
-use super::read::{self, Read};
+use super::model::{Config, RefusedCentral};
+use super::read::{self, MAX_REFUSED, Read};
 use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
 
@@ -22,7 +22,24 @@ pub fn merge(current: &Config, put: &Value) -> Result<Read, Vec<FieldProblem>> {
     }
     let mut merged = current.to_json();
     overlay(&mut merged, put);
-    read::config(&merged)
+    let mut read = read::config(&merged)?;
+    remember_removed(current, &mut read.config);
+    Ok(read)
+}
+
+/// A peer that was removed is refused from now on by its certificate, until a peer of its id is added: whoever adds it means it.
+fn remember_removed(current: &Config, new: &mut Config) {
+    let mut refused = std::mem::take(&mut new.refused_centrals);
+    let removed = current.peer_centrals.iter().filter(|peer| new.peer(&peer.id).is_none());
+    refused.extend(
+        removed.filter_map(|peer| Some(RefusedCentral { id: peer.id.clone(), fingerprint: peer.fingerprint? })),
+    );
+    let is_added = |id: &CentralId| new.peer(id).is_some() && current.peer(id).is_none();
+    let is_pinned = |fingerprint| new.peer_centrals.iter().any(|peer| peer.fingerprint == Some(fingerprint));
+    refused.retain(|refused| !is_added(&refused.id) && !is_pinned(refused.fingerprint));
+    // The oldest are forgotten: who still knocks is asked about again.
+    let surplus = refused.len().saturating_sub(MAX_REFUSED);
+    new.refused_centrals = refused.split_off(surplus);
 }
 
 fn overlay(held: &mut Value, put: &Value) {
@@ -95,11 +112,13 @@ mod tests {
 
     use super::*;
 
+    const FINGERPRINT: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
     fn current() -> Config {
         let json = json!({
             "this_central": {"id": "a", "ip": "10.0.0.1", "p2p_port": 9100},
             "peer_centrals": [
-                {"id": "b", "ip": "10.0.0.2", "p2p_port": 9200, "fingerprint": "ff", "legacy": true},
+                {"id": "b", "ip": "10.0.0.2", "p2p_port": 9200, "fingerprint": FINGERPRINT, "legacy": true},
                 {"id": "c", "ip": "10.0.0.3"},
             ],
             "site": {"name": "Bãi A", "time_zone": "Asia/Bangkok"},
@@ -137,7 +156,7 @@ mod tests {
         let [d, b] = &config.peer_centrals[..] else { panic!("two peers") };
         assert_eq!((d.id.as_str(), d.p2p_port, d.legacy), ("d", 9000, false));
         assert_eq!((b.ip.to_string().as_str(), b.p2p_port, b.legacy), ("10.0.0.9", 9200, true));
-        assert_eq!(b.fingerprint.as_deref(), Some("ff"));
+        assert_eq!(b.fingerprint, FINGERPRINT.parse().ok());
         assert!(merged(&json!({"peer_centrals": []})).peer_centrals.is_empty());
     }
 
@@ -172,7 +191,7 @@ mod tests {
         assert_eq!((problems[0].field.as_str(), problems[0].code), ("peer_centrals[2].id", "duplicate"));
 
         let changed = change_peer(&current(), &b, &json!({"ip": "10.0.0.9"})).unwrap().unwrap().config;
-        assert_eq!(changed.peer(&b).unwrap().fingerprint.as_deref(), Some("ff"));
+        assert_eq!(changed.peer(&b).unwrap().fingerprint, FINGERPRINT.parse().ok());
         assert!(change_peer(&current(), &b, &json!({"ip": "10.0.0.3", "p2p_port": 9000})).unwrap().is_err());
         assert!(change_peer(&current(), &z, &json!({})).is_none());
     }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::host::Host;
 use crate::domain::direction::Direction;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 
@@ -30,6 +31,9 @@ pub struct Config {
     pub site: Site,
     pub edges: Vec<Edge>,
     pub security: Security,
+    /// Certificates that a person refused: their centrals are turned away without asking again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused_centrals: Vec<RefusedCentral>,
     /// Listen on exactly this address; absent: the own one if it is loopback, else all.
     #[schema(value_type = Option<String>)]
     pub bind: Option<IpAddr>,
@@ -62,9 +66,13 @@ pub struct PeerCentral {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 65_535)]
     pub api_port: Option<u16>,
-    /// Of its certificate, as a person confirmed it.
+    /// Of its certificate; `None`: the first one it shows is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub fingerprint: Option<Fingerprint>,
+    /// The fingerprint is that of the first contact, and no person has compared it yet. Never without one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
     /// It may be one of the predecessor's programs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub legacy: bool,
@@ -72,6 +80,26 @@ pub struct PeerCentral {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_zone_name")]
     #[schema(value_type = Option<String>)]
     pub time_zone: Option<SiteZone>,
+}
+
+impl PeerCentral {
+    /// Whether a link to the one is a link to the other: what differs, if anything, is that a first certificate was pinned
+    /// since, or that a person confirmed it.
+    #[must_use]
+    pub fn is_linked_like(&self, other: &Self) -> bool {
+        let fingerprint = self.fingerprint.or(other.fingerprint);
+        *other == Self { fingerprint, unconfirmed: other.unconfirmed, ..self.clone() }
+    }
+}
+
+/// A central that a person refused or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RefusedCentral {
+    /// As it called itself.
+    #[schema(value_type = String)]
+    pub id: CentralId,
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
 }
 
 /// The site all centrals of a mesh belong to.
@@ -151,7 +179,7 @@ pub enum LogFormat {
 impl Default for Security {
     fn default() -> Self {
         let open = SecurityMode::Open;
-        Self { p2p: P2pMode::Open, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
+        Self { p2p: P2pMode::Tls, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
     }
 }
 
@@ -178,6 +206,7 @@ impl Config {
             site: Site::default(),
             edges: Vec::new(),
             security: Security::default(),
+            refused_centrals: Vec::new(),
             bind: None,
             tuning: Tuning::default(),
         }

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::model::{
-    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, P2pMode, PeerCentral, Security, SecurityMode, Site,
-    ThisCentral, Tuning,
+    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, P2pMode, PeerCentral, RefusedCentral, Security,
+    SecurityMode, Site, ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
 use super::validate::check_whole;
 use crate::domain::direction::Direction;
+use crate::domain::fingerprint::{BadFingerprint, Fingerprint};
 use crate::domain::ids::{CentralId, IdError};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::time::SiteZone;
@@ -23,10 +24,12 @@ use crate::domain::time::SiteZone;
 /// Most peers and edges of one central. A site has about ten of each.
 pub const MAX_PEERS: usize = 100;
 pub const MAX_EDGES: usize = 1_000;
+/// Most refused centrals that are remembered.
+pub const MAX_REFUSED: usize = 100;
 /// Longest name of a site or edge, and longest id of an edge, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
 pub const MAX_EDGE_ID_CHARS: usize = 64;
-/// Longest fingerprint or hash of a key, in characters.
+/// Longest hash of a key, in characters.
 const MAX_HASH_CHARS: usize = 256;
 
 const PORTS: RangeInclusive<u64> = 1..=65_535;
@@ -59,6 +62,7 @@ pub(super) struct CentralParts {
     pub ip: Option<Host>,
     pub p2p_port: Option<u16>,
     pub api_port: Option<u16>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Reads and checks settings whole.
@@ -80,6 +84,11 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
         root.list("edges", MAX_EDGES, &mut report).into_iter().map(|fields| edge(fields, &mut report)).collect();
     let site = site(&mut root, &mut report);
     let (security, legacy_port) = security(&mut root, &mut report);
+    let refused: Vec<_> = root
+        .list("refused_centrals", MAX_REFUSED, &mut report)
+        .into_iter()
+        .map(|fields| refused_central(fields, &mut report))
+        .collect();
     let bind = root.optional("bind", &mut report, bind_ip);
     let tuning = tuning(&mut root, &mut report);
     root.done(&mut report);
@@ -102,6 +111,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
                 site,
                 edges: edges.into_iter().flatten().collect(),
                 security,
+                refused_centrals: refused.into_iter().flatten().collect(),
                 bind,
                 tuning,
             };
@@ -128,6 +138,7 @@ fn this_central(root: &mut Fields<'_>, report: &mut Report) -> (CentralParts, Op
         ip: fields.required("ip", report, host),
         p2p_port: port_or(&mut fields, "p2p_port", DEFAULT_P2P_PORT, report),
         api_port: port_or(&mut fields, "api_port", DEFAULT_API_PORT, report),
+        fingerprint: None,
     };
     fields.done(report);
     let this_central = match (&parts.id, &parts.ip, parts.p2p_port, parts.api_port) {
@@ -145,8 +156,10 @@ fn peer_central(mut fields: Fields<'_>, report: &mut Report) -> (CentralParts, O
         ip: fields.required("ip", report, host),
         p2p_port: port_or(&mut fields, "p2p_port", DEFAULT_P2P_PORT, report),
         api_port: fields.optional("api_port", report, port),
+        fingerprint: fields.optional("fingerprint", report, fingerprint).flatten(),
     };
-    let fingerprint = fields.optional("fingerprint", report, hash_text).filter(|text| !text.is_empty());
+    let fingerprint = parts.fingerprint;
+    let unconfirmed = fields.optional("unconfirmed", report, boolean).unwrap_or(false) && fingerprint.is_some();
     let legacy = fields.optional("legacy", report, boolean).unwrap_or(false);
     let time_zone = fields.optional("time_zone", report, zone);
     fields.done(report);
@@ -157,12 +170,20 @@ fn peer_central(mut fields: Fields<'_>, report: &mut Report) -> (CentralParts, O
             p2p_port,
             api_port: parts.api_port,
             fingerprint,
+            unconfirmed,
             legacy,
             time_zone,
         }),
         _ => None,
     };
     (parts, peer)
+}
+
+fn refused_central(mut fields: Fields<'_>, report: &mut Report) -> Option<RefusedCentral> {
+    let id = fields.required("id", report, central_id);
+    let fingerprint = fields.required("fingerprint", report, fingerprint).flatten();
+    fields.done(report);
+    Some(RefusedCentral { id: id?, fingerprint: fingerprint? })
 }
 
 fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
@@ -244,6 +265,21 @@ fn hash_text(value: &Value) -> Result<String, Wrong> {
     plain_text(value, MAX_HASH_CHARS)
 }
 
+/// An empty text, as a form sends it, is none.
+fn fingerprint(value: &Value) -> Result<Option<Fingerprint>, Wrong> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: BadFingerprint| {
+        let message_vi = match error {
+            BadFingerprint::Shape => "dấu vân tay gồm 56 chữ trong tám nhóm, hoặc 64 chữ số hex",
+            BadFingerprint::Check => "dấu vân tay có chữ sai (chữ kiểm tra không khớp); hãy so lại từng nhóm",
+        };
+        ("bad_fingerprint", message_vi.into(), error.to_string())
+    })
+}
+
 /// Predecessors number their edges.
 fn edge_id(value: &Value) -> Result<String, Wrong> {
     match value.as_u64() {
@@ -314,7 +350,7 @@ fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
 }
 
 fn p2p_mode(value: &Value) -> Result<P2pMode, Wrong> {
-    security_mode(value).map(|_| P2pMode::Open)
+    one_of(value, &[("tls", P2pMode::Tls), ("open", P2pMode::Open)])
 }
 
 fn security_mode(value: &Value) -> Result<SecurityMode, Wrong> {

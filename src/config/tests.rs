@@ -8,6 +8,8 @@ use crate::domain::direction::Direction;
 
 const DOCUMENTED: &str = include_str!("../../config/p2p_config.example.json");
 const EVERY_SETTING: &str = include_str!("../../config/every-setting.example.json");
+/// That of the second peer of the example.
+const FINGERPRINT: &str = "4OYMIQU-Y7QOBJ5-GX36TEJ-S35ZEQN-T24QPEM-SNZGTFO-ESWMRW6-CSXBKQM";
 const TABLE_OF_SETTINGS: &str = include_str!("../../docs/settings.md");
 
 fn parsed(text: &str) -> Value {
@@ -159,6 +161,9 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/peer_centrals/0/p2p_port", json!(0), "peer_centrals[0].p2p_port", "out_of_range"),
         ("/peer_centrals/0/api_port", json!("x"), "peer_centrals[0].api_port", "wrong_type"),
         ("/peer_centrals/0/fingerprint", json!(1), "peer_centrals[0].fingerprint", "wrong_type"),
+        ("/peer_centrals/0/fingerprint", json!("5f:1c:9a:00"), "peer_centrals[0].fingerprint", "bad_fingerprint"),
+        ("/peer_centrals/0/fingerprint", json!(FINGERPRINT), "peer_centrals[1].fingerprint", "duplicate"),
+        ("/peer_centrals/0/unconfirmed", json!("yes"), "peer_centrals[0].unconfirmed", "wrong_type"),
         ("/peer_centrals/0/legacy", json!("yes"), "peer_centrals[0].legacy", "wrong_type"),
         ("/peer_centrals/0/time_zone", json!("+07:00"), "peer_centrals[0].time_zone", "unknown_zone"),
         ("/site", json!([]), "site", "wrong_type"),
@@ -172,7 +177,7 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/edges/2/id", json!("edge-1"), "edges[2].id", "duplicate"),
         ("/edges/0/name", json!(1), "edges[0].name", "wrong_type"),
         ("/edges/0/direction", json!("IN"), "edges[0].direction", "unknown_value"),
-        ("/security/p2p", json!("tls"), "security.p2p", "not_supported"),
+        ("/security/p2p", json!("https"), "security.p2p", "unknown_value"),
         ("/security/edges", json!("keys"), "security.edges", "not_supported"),
         ("/security/admin", json!("password"), "security.admin", "not_supported"),
         ("/security/admin", json!(false), "security.admin", "wrong_type"),

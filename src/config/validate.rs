@@ -59,6 +59,9 @@ fn check_peers(parts: &Parts, report: &mut Report) {
     let addresses = parts.peers.iter().map(address);
     report_duplicates(addresses, |index| format!("peer_centrals[{index}].ip"), report);
 
+    let fingerprints = parts.peers.iter().map(|peer| peer.fingerprint);
+    report_duplicates(fingerprints, |index| format!("peer_centrals[{index}].fingerprint"), report);
+
     // Not wrong: several centrals on one machine are how one tries a mesh.
     let others_are_away = parts.peers.iter().filter_map(|peer| peer.ip.as_ref()).any(|ip| !ip.is_loopback());
     if others_are_away && own.ip.as_ref().is_some_and(Host::is_loopback) {

@@ -12,6 +12,7 @@ use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::plate::PlateId;
+use super::standing::CentralStanding;
 use super::subscription::Subscription;
 use super::tariff::Tariff;
 use super::time::{MAX_MS, MIN_MS};
@@ -156,6 +157,8 @@ pub enum Body {
     Void(Void),
     Tariff(TariffUpdate),
     Subscription(SubscriptionUpdate),
+    /// A central was let in or thrown out.
+    Central(CentralStanding),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -196,6 +199,7 @@ impl Event {
             type_name::VOID => Body::Void(read(data)?),
             type_name::TARIFF => Body::Tariff(read(data)?),
             type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
+            type_name::CENTRAL => Body::Central(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -232,7 +236,7 @@ impl Event {
     /// True if it is a fact about a stay: neither a setting nor of an unknown type.
     #[must_use]
     pub fn is_of_a_stay(&self) -> bool {
-        !matches!(self.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. })
+        !self.body.is_setting() && !matches!(self.body, Body::Unknown { .. })
     }
 
     /// Its place in its log; of what was heard from a predecessor what was said, so that all who heard it made one fact.
@@ -320,6 +324,7 @@ impl Draft {
             Body::Void(data) => self.write(at, type_name::VOID, data),
             Body::Tariff(data) => self.write(at, type_name::TARIFF, data),
             Body::Subscription(data) => self.write(at, type_name::SUBSCRIPTION, data),
+            Body::Central(data) => self.write(at, type_name::CENTRAL, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

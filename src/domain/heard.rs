@@ -34,7 +34,9 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
             hasher.texts(&[&timestamp_ms.to_string()]);
         }
         Body::Void(_) => hasher.texts(&[type_name::VOID, event_id.unwrap_or_default()]),
-        Body::Tariff(_) | Body::Subscription(_) => hasher.texts(&["SETTING", &timestamp_ms.to_string()]),
+        Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
+            hasher.texts(&["SETTING", &timestamp_ms.to_string()]);
+        }
         Body::Unknown { type_name } => {
             hasher.texts(&[type_name, event_id.unwrap_or_default(), &timestamp_ms.to_string()]);
         }

@@ -8,7 +8,7 @@ use crate::domain::plate;
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `tariff`, `subscription`, or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `tariff`, `subscription`, `central`, or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -100,6 +100,7 @@ impl EventLine {
             Body::Void(_) => bare("void"),
             Body::Tariff(_) => bare("tariff"),
             Body::Subscription(_) => bare("subscription"),
+            Body::Central(_) => bare("central"),
             Body::Unknown { .. } => bare("unknown"),
         }
     }

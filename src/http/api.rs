@@ -14,7 +14,7 @@ use actix_web::{App, HttpServer, ResponseError, web};
 use super::code::Code;
 use super::error::ApiError;
 use super::routes::{self, ROUTES};
-use super::server::{Role, SHUTDOWN_TIMEOUT_S};
+use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
 use crate::actors::edge_gateway::EdgeGateway;
@@ -35,15 +35,16 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
     Role {
         name: "api",
         field: "this_central.api_port",
-        address,
-        serve: Arc::new(move |listener| serve(&shared, &around, &entrance, listener)),
+        place: |config| Some(place(config)),
+        serve: Arc::new(move |listener, _| serve(&shared, &around, &entrance, listener)),
     }
 }
 
 /// Where the settings want it.
 #[must_use]
-pub fn address(config: &Config) -> SocketAddr {
-    SocketAddr::new(config.listen_ip(), config.this_central.api_port)
+pub fn place(config: &Config) -> Place {
+    let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
+    Place { address, secured: false }
 }
 
 fn serve(
@@ -60,6 +61,7 @@ fn serve(
             supervise::start(&around, "edge_gateway", move || EdgeGateway::new(writer.clone(), config.clone()));
         App::new()
             .app_data(entrance.clone())
+            .app_data(web::Data::new(shared.config.clone()))
             .app_data(web::Data::new(Worker { gateway, shared: shared.clone() }))
             .app_data(
                 web::QueryConfig::default()

@@ -58,6 +58,8 @@ codes! {
     AlreadyVoid = 409 "already_void", "the stay was removed before";
     StaleVersion = 409 "stale_version", "the settings changed since they were read";
     AlreadyExists = 409 "already_exists", "the peer is there already";
+    InvitationRefused = 409 "invitation_refused", "the invitation cannot be used: the sentence says why";
+    NeverMet = 409 "never_met", "the peer has not shown a certificate yet, so there is nothing to expel";
     TooLarge = 413 "too_large", "the body is larger than is taken here";
     UnsupportedMediaType = 415 "unsupported_media_type", "the body is not declared as JSON";
     Internal = 500 "internal", "our fault; the log says why";

@@ -11,7 +11,9 @@ use super::code::Code;
 use super::error::ApiError;
 use super::p2p::known_shape;
 use super::state::{Shared, Worker};
-use crate::actors::mesh_view::{LinkTestStep, LogStatus, MeshStatus, PeerStatus};
+use crate::actors::mesh_view::{LinkTestStep, LogStatus, MeshStatus, PeerStatus, PendingCentral, RefusedCertificate};
+use crate::config::model::P2pMode;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::time::SiteZone;
 use crate::store::reader::SyncState;
 
@@ -25,6 +27,11 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Mesh {
     success: bool,
     this_central: String,
+    /// Of this central's certificate: what others have to see.
+    #[schema(value_type = String)]
+    fingerprint: Fingerprint,
+    /// Whether centrals prove to each other who they are.
+    p2p_mode: P2pMode,
     /// Other centrals can reach this one.
     running: bool,
     /// There are no peers in the settings.
@@ -35,6 +42,8 @@ pub(super) struct Mesh {
     messages_sent: u64,
     messages_received: u64,
     peers: Vec<PeerShown>,
+    /// Centrals nobody configured that knocked and wait for a person's yes.
+    pending: Vec<PendingShown>,
     /// Equal on two centrals that hold the same history; null: unknown just now.
     digest: Option<String>,
     /// Events held, of all logs.
@@ -80,6 +89,31 @@ struct PeerShown {
     we_lack_events: Option<u64>,
     /// Events held here that it has not said it holds; null: unknown.
     it_lacks_events: Option<u64>,
+    /// Of the certificate it has to show; null: it was never met.
+    #[schema(value_type = Option<String>)]
+    fingerprint: Option<Fingerprint>,
+    /// No person has compared it yet.
+    unconfirmed: bool,
+    /// A person expelled it from the mesh, here or elsewhere.
+    expelled: bool,
+    /// Another certificate was shown in its name within the last hour, and refused.
+    certificate_refused: Option<RefusedCertificate>,
+}
+
+/// A central that waits for a person's yes.
+#[derive(Debug, Serialize, ToSchema)]
+struct PendingShown {
+    /// Who it says it is.
+    central: String,
+    #[schema(value_type = String)]
+    fingerprint: Fingerprint,
+    /// The address it knocked from.
+    from: String,
+    /// Where it says it can be dialled; null: it does not say.
+    ip: Option<String>,
+    p2p_port: Option<u16>,
+    first_seen_ms: i64,
+    last_seen_ms: i64,
 }
 
 /// One log of the mesh.
@@ -137,6 +171,8 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     HttpResponse::Ok().json(Mesh {
         success: true,
         this_central: config.this_central.id.to_string(),
+        fingerprint: shared.credentials.fingerprint(),
+        p2p_mode: config.security.p2p,
         running,
         standalone_mode: config.peer_centrals.is_empty(),
         total_peers: config.peer_centrals.len(),
@@ -144,6 +180,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         messages_sent: mesh.messages_sent,
         messages_received: mesh.messages_received,
         peers: mesh.peers.iter().map(|peer| PeerShown::new(peer, &zone)).collect(),
+        pending: mesh.pending.into_iter().map(PendingShown::from).collect(),
         digest: mesh.digest,
         events: mesh.events,
         listening: mesh.listening,
@@ -212,7 +249,7 @@ pub async fn test_connection(
 }
 
 /// Tells when nobody answers.
-async fn ask_mesh(shared: &Shared) -> Option<MeshStatus> {
+pub(super) async fn ask_mesh(shared: &Shared) -> Option<MeshStatus> {
     tokio::time::timeout(MESH_TIMEOUT, shared.mesh.status()).await.ok()?.ok()
 }
 
@@ -237,6 +274,25 @@ impl PeerShown {
             unacked_bytes: peer.unacked_bytes,
             we_lack_events: peer.we_lack_events,
             it_lacks_events: peer.it_lacks_events,
+            fingerprint: peer.trust.fingerprint,
+            unconfirmed: peer.trust.unconfirmed,
+            expelled: peer.trust.expelled,
+            certificate_refused: peer.trust.refused.clone(),
+        }
+    }
+}
+
+impl From<PendingCentral> for PendingShown {
+    fn from(PendingCentral { fingerprint, stranger }: PendingCentral) -> Self {
+        let (ip, p2p_port) = stranger.listens.unzip();
+        Self {
+            central: stranger.central.to_string(),
+            fingerprint,
+            from: stranger.from.to_string(),
+            ip,
+            p2p_port,
+            first_seen_ms: stranger.first_seen_ms,
+            last_seen_ms: stranger.last_seen_ms,
         }
     }
 }

@@ -5,12 +5,12 @@
 //! | [`routes`] | every route on one screen |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
-//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`health`], [`pages`] | the handlers, by area |
+//! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`predecessors`] | what old centrals ask before they link |
-//! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, and their sockets |
+//! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
@@ -22,8 +22,10 @@ pub mod csv;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
+pub mod guests;
 pub mod health;
 pub mod history;
+pub mod members;
 pub mod mesh;
 pub mod openapi;
 pub mod p2p;
@@ -31,6 +33,7 @@ pub mod p2p_server;
 pub mod pages;
 pub mod parking;
 pub mod predecessors;
+pub mod qr;
 pub mod query;
 pub mod routes;
 pub mod server;

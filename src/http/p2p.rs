@@ -97,7 +97,7 @@ pub async fn delete_peer(id: web::Path<String>, worker: web::Data<Worker>) -> Re
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer removed.")))
 }
 
-async fn change(shared: &Shared, edit: Edit, version: Option<String>) -> Result<Saved, ApiError> {
+pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>) -> Result<Saved, ApiError> {
     let changed = shared.keeper.addr().send(ChangeConfig { edit, version }).await;
     changed.map_err(|_| ApiError::internal())?.map_err(|refused| match refused {
         SaveRefused::Stale { current } => ApiError::stale_settings(&current),
@@ -109,7 +109,7 @@ async fn change(shared: &Shared, edit: Edit, version: Option<String>) -> Result<
 }
 
 impl SettingsSaved {
-    fn new(saved: Saved, message: &'static str) -> Self {
+    pub(super) fn new(saved: Saved, message: &'static str) -> Self {
         Self {
             success: true,
             message,

@@ -1,48 +1,128 @@
-//! The server other centrals dial: nothing but upgrades to a peer's socket.
+//! The servers other centrals dial: upgrades to a peer's socket, and guests with an invitation.
+//!
+//! One for centrals, with TLS unless `security.p2p` is `open`, and one for predecessors, without, which listens only while
+//! there are any and the first one speaks TLS. What a stranger can hold open is bounded: handshakes under way, connections, and
+//! the time for each step until it has introduced itself.
 
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_tls::accept::max_concurrent_tls_connect;
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Server;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 
-use super::server::{Role, SHUTDOWN_TIMEOUT_S};
+use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
 use super::ws_peer::{self, PeerEntrance};
-use crate::config::model::Config;
+use super::{guests, predecessors};
+use crate::actors::admission::is_linked_as_legacy;
+use crate::actors::config_keeper::ConfigView;
+use crate::actors::join::GUESTS_PATH;
+use crate::config::model::{Config, P2pMode};
+use crate::domain::fingerprint::Fingerprint;
+use crate::tls::credentials::Credentials;
+use crate::tls::peers;
 
-/// Time for the head of an upgrade request.
+/// Time for a TLS handshake, and then for the head of an upgrade request.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// TLS handshakes under way at a time: a site that starts anew has a tenth of that.
+const MAX_HANDSHAKES: usize = 256;
+/// Open connections: several of each of the most peers there can be.
+const MAX_CONNECTIONS: usize = 512;
 /// Frames are only carried here; the work is done elsewhere.
 const WORKERS: usize = 1;
 
-/// The P2P server of a central.
+/// The server for centrals.
 #[must_use]
-pub fn role(entrance: PeerEntrance) -> Role {
+pub fn role(entrance: PeerEntrance, credentials: Credentials) -> Role {
     Role {
         name: "p2p",
         field: "this_central.p2p_port",
-        address,
-        serve: Arc::new(move |listener| serve(&entrance, listener)),
+        place: |config| Some(place(config)),
+        serve: Arc::new(move |listener, place| serve(&entrance, place.secured.then_some(&credentials), None, listener)),
     }
 }
 
-/// Where the settings want it.
+/// The server for predecessors.
 #[must_use]
-pub fn address(config: &Config) -> SocketAddr {
-    SocketAddr::new(config.listen_ip(), config.this_central.p2p_port)
+pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> Role {
+    let entrance = PeerEntrance { is_legacy_port: true, ..entrance };
+    Role {
+        name: "legacy",
+        field: "security.legacy_port",
+        place: legacy_place,
+        serve: Arc::new(move |listener, _| serve(&entrance, None, Some(&config), listener)),
+    }
 }
 
-fn serve(entrance: &PeerEntrance, listener: TcpListener) -> io::Result<Server> {
-    let entrance = web::Data::new(entrance.clone());
-    let server =
-        HttpServer::new(move || App::new().app_data(entrance.clone()).default_service(web::to(ws_peer::upgrade)))
-            .workers(WORKERS)
-            .tcp_nodelay(true)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-            .disable_signals()
-            .listen(listener)?;
+/// Where the settings want centrals to knock.
+#[must_use]
+pub fn place(config: &Config) -> Place {
+    let address = SocketAddr::new(config.listen_ip(), config.this_central.p2p_port);
+    Place { address, secured: config.security.p2p == P2pMode::Tls }
+}
+
+/// Where the settings want predecessors to knock, if not where everybody does.
+#[must_use]
+pub fn legacy_place(config: &Config) -> Option<Place> {
+    let any = config.peer_centrals.iter().any(|peer| is_linked_as_legacy(config, peer));
+    let address = SocketAddr::new(config.listen_ip(), config.security.legacy_port);
+    (any && config.security.p2p == P2pMode::Tls).then_some(Place { address, secured: false })
+}
+
+/// `asked`: the settings predecessors ask about before they link, where they knock.
+fn serve(
+    entrance: &PeerEntrance,
+    secured: Option<&Credentials>,
+    asked: Option<&ConfigView>,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let (entrance, asked) = (web::Data::new(entrance.clone()), asked.cloned());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(entrance.clone())
+            .configure(|app| match &asked {
+                Some(config) => {
+                    app.app_data(web::Data::new(config.clone()))
+                        .route("/api/p2p/info", web::get().to(predecessors::info))
+                        .route("/api/p2p/register-peer", web::post().to(predecessors::register));
+                }
+                None => {
+                    app.route(GUESTS_PATH, web::post().to(guests::welcome));
+                }
+            })
+            .default_service(web::to(ws_peer::upgrade))
+    })
+    .workers(WORKERS)
+    .tcp_nodelay(true)
+    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .max_connections(MAX_CONNECTIONS)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+    .on_connect(|socket, data| {
+        if let Some(shown) = shown(socket) {
+            data.insert(shown);
+        }
+    })
+    .disable_signals();
+    let server = match secured {
+        Some(credentials) => {
+            max_concurrent_tls_connect(MAX_HANDSHAKES);
+            let settings = peers::server(credentials).map_err(io::Error::other)?;
+            server.listen_rustls_0_23(listener, settings)?
+        }
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
+}
+
+/// The certificate that was shown on a socket, and whose key its other end has.
+fn shown(socket: &dyn Any) -> Option<Fingerprint> {
+    let (_, session) = socket.downcast_ref::<TlsStream<TcpStream>>()?.get_ref();
+    session.peer_certificates()?.first().map(|certificate| Fingerprint::of_certificate(certificate))
 }

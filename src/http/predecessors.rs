@@ -1,4 +1,5 @@
-//! What a predecessor of the second revision asks before it links with us: who we are, and that it be known here.
+//! What a predecessor of the second revision asks before it links with us: who we are, and that it be known here. It asks where
+//! it dials: at the API port, or at the legacy port while centrals speak TLS.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use utoipa::ToSchema;
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
-use super::state::Worker;
+use crate::actors::config_keeper::ConfigView;
 
 /// Who this central is, as predecessors ask it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,8 +42,8 @@ pub(super) struct Registered {
 }
 
 /// `GET /api/p2p/info`
-pub async fn info(worker: web::Data<Worker>) -> HttpResponse {
-    let own = worker.shared.config().this_central.clone();
+pub async fn info(config: web::Data<ConfigView>) -> HttpResponse {
+    let own = config.borrow().this_central.clone();
     let info = OwnAddress { id: own.id.to_string(), ip: own.ip.to_string(), api_port: own.api_port };
     HttpResponse::Ok().json(Info { success: true, info })
 }
@@ -55,10 +56,10 @@ pub async fn info(worker: web::Data<Worker>) -> HttpResponse {
 pub async fn register(
     request: HttpRequest,
     payload: web::Payload,
-    worker: web::Data<Worker>,
+    config: web::Data<ConfigView>,
 ) -> Result<HttpResponse, ApiError> {
     let Registration { id, ip } = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    let config = worker.shared.config();
+    let config = config.borrow().clone();
     let problem = match config.peer_centrals.iter().find(|peer| peer.id.as_str() == id) {
         Some(peer) if peer.legacy && peer.ip.to_string() == ip => {
             let message = format!("Peer '{id}' registered successfully");

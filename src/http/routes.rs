@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 
 use super::error::ApiError;
 use super::{
-    amendments, edge_programs, edges, health, history, mesh, openapi, p2p, pages, parking, predecessors, stories,
-    ws_edge, ws_peer, ws_status,
+    amendments, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages, parking, predecessors,
+    stories, ws_edge, ws_peer, ws_status,
 };
 
 /// Path pattern, methods it takes. The one list the figures and the tests go by.
@@ -45,6 +45,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/api/p2p/config", "GET, PUT"),
     ("/api/p2p/peers", "POST"),
     ("/api/p2p/peers/{id}", "PUT, DELETE"),
+    ("/api/p2p/peers/{id}/expel", "POST"),
+    ("/api/p2p/pending/{fingerprint}", "POST, DELETE"),
+    ("/api/p2p/invitations", "POST"),
+    ("/api/p2p/join", "POST"),
     ("/api/p2p/status", "GET"),
     ("/api/p2p/sync-state", "GET"),
     ("/api/p2p/test-connection", "POST"),
@@ -104,6 +108,10 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/p2p/config" => vec![get().to(p2p::config), put().to(p2p::put_config)],
         "/api/p2p/peers" => vec![post().to(p2p::add_peer)],
         "/api/p2p/peers/{id}" => vec![put().to(p2p::put_peer), delete().to(p2p::delete_peer)],
+        "/api/p2p/peers/{id}/expel" => vec![post().to(members::expel)],
+        "/api/p2p/invitations" => vec![post().to(members::invite)],
+        "/api/p2p/join" => vec![post().to(members::join)],
+        "/api/p2p/pending/{fingerprint}" => vec![post().to(members::accept), delete().to(members::refuse)],
         "/api/p2p/status" => vec![get().to(mesh::status)],
         "/api/p2p/sync-state" => vec![get().to(mesh::sync_state)],
         "/api/p2p/test-connection" => vec![post().to(mesh::test_connection)],

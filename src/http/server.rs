@@ -35,9 +35,18 @@ pub struct Role {
     pub name: &'static str,
     /// The setting that holds its port, for error messages.
     pub field: &'static str,
-    pub address: fn(&Config) -> SocketAddr,
-    /// Builds and starts the server on a bound socket.
-    pub serve: Arc<dyn Fn(TcpListener) -> io::Result<Server> + Send + Sync>,
+    /// Where the settings want it; `None`: nowhere.
+    pub place: fn(&Config) -> Option<Place>,
+    /// Builds and starts the server on a socket bound there.
+    pub serve: Arc<dyn Fn(TcpListener, Place) -> io::Result<Server> + Send + Sync>,
+}
+
+/// Where a server listens, and how it is spoken with there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub address: SocketAddr,
+    /// TLS is spoken.
+    pub secured: bool,
 }
 
 /// Where a server listens, readable by all.
@@ -69,25 +78,25 @@ impl Listening {
 #[rtype(result = "()")]
 pub struct StopServing;
 
-/// Start on this socket.
+/// Start on this socket, which is bound there.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), String>")]
-pub struct ServeOn(pub TcpListener);
+pub struct ServeOn(pub TcpListener, pub Place);
 
-/// Start on this address as soon as it can be had.
+/// Start there as soon as it can be had; `None`: not now.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct ServeWhenFree(pub SocketAddr);
+pub struct ServeWhenFree(pub Option<Place>);
 
 /// The owner of one server.
 pub struct Front {
     role: Role,
     listening: Listening,
-    running: Option<(SocketAddr, ServerHandle)>,
+    running: Option<(Place, ServerHandle)>,
     /// Bound for settings that are being saved.
-    prepared: Option<(SocketAddr, TcpListener)>,
-    /// The address it should have; a retry for another one is out of date.
-    wanted: Option<SocketAddr>,
+    prepared: Option<(Place, TcpListener)>,
+    /// Where it should be; a retry for another place is out of date.
+    wanted: Option<Place>,
     stopped: bool,
 }
 
@@ -109,11 +118,11 @@ impl Front {
         Self { role, listening, running: None, prepared: None, wanted: None, stopped: false }
     }
 
-    fn start(&mut self, listener: TcpListener) -> Result<(), String> {
-        let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener)?)));
+    fn start(&mut self, listener: TcpListener, place: Place) -> Result<(), String> {
+        let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener, place)?)));
         match started {
             Ok((address, server)) => {
-                self.running = Some((address, server.handle()));
+                self.running = Some((place, server.handle()));
                 self.listening.set(Ok(Some(address)));
                 info!(event = "listening", server = self.role.name, address = address.to_string(); "listening");
                 spawn(async move {
@@ -132,32 +141,34 @@ impl Front {
 
     /// Lets the running server finish, in the background.
     fn retire(&mut self) {
-        if let Some((address, handle)) = self.running.take() {
-            info!(event = "listening_ended", server = self.role.name, address = address.to_string(); "finishing what is accepted here");
+        if let Some((place, handle)) = self.running.take() {
+            let address = place.address.to_string();
+            self.listening.set(Ok(None));
+            info!(event = "listening_ended", server = self.role.name, address = address.as_str(); "finishing what is accepted here");
             spawn(handle.stop(true));
         }
     }
 
-    fn try_bind(&mut self, address: SocketAddr, context: &mut Context<Self>, pause: Duration, tries: Option<u32>) {
-        if self.stopped || self.wanted != Some(address) || self.running.is_some() {
+    fn try_bind(&mut self, place: Place, context: &mut Context<Self>, pause: Duration, tries: Option<u32>) {
+        if self.stopped || self.wanted != Some(place) || self.running.is_some() {
             return;
         }
-        let error = match bind(address) {
-            Ok(listener) => return drop(self.start(listener)),
+        let error = match bind(place.address) {
+            Ok(listener) => return drop(self.start(listener, place)),
             Err(error) => error,
         };
         let first = self.listening.get().is_ok();
         let left = tries.map(|tries| tries.saturating_sub(1));
         if first && left.is_none_or(|left| left == 0) {
             warn!(
-                event = "listen_failed", server = self.role.name, address = address.to_string(), reason = error.to_string();
+                event = "listen_failed", server = self.role.name, address = place.address.to_string(), reason = error.to_string();
                 "cannot listen; trying again until it works"
             );
             self.listening.set(Err(error.to_string()));
         }
         // After the quick tries of a move come the patient ones.
         let (pause, left) = if left == Some(0) { (RETRY_PERIOD, None) } else { (pause, left) };
-        context.run_later(pause, move |front, context| front.try_bind(address, context, pause, left));
+        context.run_later(pause, move |front, context| front.try_bind(place, context, pause, left));
     }
 }
 
@@ -174,8 +185,9 @@ impl Handler<ServeOn> for Front {
     type Result = Result<(), String>;
 
     fn handle(&mut self, on: ServeOn, _: &mut Self::Context) -> Self::Result {
-        self.wanted = on.0.local_addr().ok();
-        self.start(on.0)
+        let ServeOn(listener, place) = on;
+        self.wanted = Some(place);
+        self.start(listener, place)
     }
 }
 
@@ -183,8 +195,10 @@ impl Handler<ServeWhenFree> for Front {
     type Result = ();
 
     fn handle(&mut self, when: ServeWhenFree, context: &mut Self::Context) {
-        self.wanted = Some(when.0);
-        self.try_bind(when.0, context, RETRY_PERIOD, None);
+        self.wanted = when.0;
+        if let Some(place) = when.0 {
+            self.try_bind(place, context, RETRY_PERIOD, None);
+        }
     }
 }
 
@@ -193,15 +207,14 @@ impl Handler<VerifyConfig> for Front {
 
     fn handle(&mut self, verify: VerifyConfig, _: &mut Self::Context) -> Self::Result {
         self.prepared = None;
-        let address = (self.role.address)(&verify.new);
-        if self.wanted == Some(address) {
-            return Ok(());
-        }
-        match self.running.as_ref().map(|(running, _)| *running) {
+        let wanted = (self.role.place)(&verify.new);
+        let Some(place) = wanted.filter(|_| wanted != self.wanted) else { return Ok(()) };
+        let address = place.address;
+        match self.running.as_ref().map(|(running, _)| running.address) {
             Some(running) if overlaps(running, address) => Ok(()),
             _ => match bind(address) {
                 Ok(listener) => {
-                    self.prepared = Some((address, listener));
+                    self.prepared = Some((place, listener));
                     Ok(())
                 }
                 Err(error) => Err(FieldProblem::new(
@@ -227,17 +240,18 @@ impl Handler<ConfigChanged> for Front {
     type Result = ();
 
     fn handle(&mut self, changed: ConfigChanged, context: &mut Self::Context) {
-        let address = (self.role.address)(&changed.new);
-        self.wanted = Some(address);
-        let prepared = self.prepared.take().filter(|(bound, _)| *bound == address);
-        if self.running.as_ref().is_some_and(|(running, _)| *running == address) {
+        let wanted = (self.role.place)(&changed.new);
+        let prepared = self.prepared.take().filter(|(bound, _)| Some(*bound) == wanted);
+        if self.wanted == wanted && prepared.is_none() {
             return;
         }
+        self.wanted = wanted;
         self.retire();
+        let Some(place) = wanted else { return };
         // A failure is logged and shown, and tried again.
-        let started = prepared.is_some_and(|(_, listener)| self.start(listener).is_ok());
+        let started = prepared.is_some_and(|(_, listener)| self.start(listener, place).is_ok());
         if !started {
-            self.try_bind(address, context, MOVE_PAUSE, Some(MOVE_TRIES));
+            self.try_bind(place, context, MOVE_PAUSE, Some(MOVE_TRIES));
         }
     }
 }

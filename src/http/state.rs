@@ -22,6 +22,7 @@ use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
+use crate::tls::credentials::Credentials;
 
 /// The running central, as the HTTP side sees it.
 pub struct Shared {
@@ -39,6 +40,8 @@ pub struct Shared {
     pub roster: EdgeRoster,
     /// What edge programs hear of other gates.
     pub edge_news: EdgeNews,
+    /// What this central proves itself with.
+    pub credentials: Credentials,
     pub clock: Clock,
     pub started: Instant,
     /// Set when the central begins to stop: new work is refused.

@@ -4,7 +4,7 @@
 //! carried, nothing more; the bounds are the link's. A frame is handed over before the next is read, so that who sends
 //! faster than the link works is slowed by TCP.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use log::debug;
 
 use super::error::ApiError;
 use crate::actors::admission::{Admitted, Knock, LegacyKnock};
-use crate::actors::dial::{close_reason, closed_by_peer};
+use crate::actors::dial::{close_reason, closed_by_peer, lost};
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
 use crate::actors::supervise::Handle;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::time::SiteZone;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};
@@ -40,6 +41,8 @@ pub struct PeerEntrance {
     pub registry: Handle<MeshRegistry>,
     /// Writes the frames of a refusal, in our name.
     pub encoder: FrameEncoder,
+    /// Predecessors are let in here although centrals have to speak TLS.
+    pub is_legacy_port: bool,
 }
 
 /// Upgrades a request to a peer's socket. Any path: predecessors of ours dial `/`.
@@ -48,15 +51,16 @@ pub async fn upgrade(
     payload: web::Payload,
     entrance: web::Data<PeerEntrance>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let remote = request.peer_addr().map(|address| address.to_string()).unwrap_or_default();
-    let from = request.peer_addr().map(|address| address.ip());
+    let remote = request.peer_addr();
+    let shown = request.conn_data::<Fingerprint>().copied();
     // Ours offer the subprotocol; predecessors know none, and their answers are larger than any frame of ours.
     let offers_ours = request.headers().get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|offered| {
         offered.to_str().is_ok_and(|list| list.split(',').any(|name| name.trim() == SUBPROTOCOL))
     });
     let max_bytes = if offers_ours { MAX_FRAME_BYTES } else { MAX_LEGACY_FRAME_BYTES };
     let entrance = entrance.get_ref().clone();
-    let pump = PeerPump { entrance, remote, from, may_be_legacy: !offers_ours, stage: Stage::Silent };
+    let may_be_legacy = !offers_ours && shown.is_none();
+    let pump = PeerPump { entrance, remote, shown, may_be_legacy, stage: Stage::Silent };
     let upgraded =
         WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
@@ -72,8 +76,9 @@ enum Stage {
 
 struct PeerPump {
     entrance: PeerEntrance,
-    remote: String,
-    from: Option<IpAddr>,
+    remote: Option<SocketAddr>,
+    /// The certificate shown on it, if it is with TLS.
+    shown: Option<Fingerprint>,
     may_be_legacy: bool,
     stage: Stage,
 }
@@ -96,7 +101,7 @@ impl PeerPump {
 
     fn knock(&mut self, hello: Hello, context: &mut Pumping) {
         self.stage = Stage::Knocking;
-        let knock = Knock { hello, remote: self.remote.clone(), pump: context.address().recipient() };
+        let knock = Knock { hello, remote: self.remote, shown: self.shown, pump: context.address().recipient() };
         let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
         context.wait(answer.map(|answer, pump, context| match answer {
             Ok(Ok(admitted)) => pump.stage = Stage::Admitted(admitted),
@@ -115,7 +120,8 @@ impl PeerPump {
             _ => (Dialect::V1, true),
         };
         self.stage = Stage::Knocking;
-        let knock = LegacyKnock { claimed, dialect, remote: self.from, pump: context.address().recipient() };
+        let (remote, at_legacy_port) = (self.remote.map(|remote| remote.ip()), self.entrance.is_legacy_port);
+        let knock = LegacyKnock { claimed, dialect, remote, at_legacy_port, pump: context.address().recipient() };
         let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
         context.wait(answer.map(move |answer, pump, context| match answer {
             Ok(Ok(admitted)) => {
@@ -148,7 +154,8 @@ impl PeerPump {
     }
 
     fn closed(&mut self, reason: String) {
-        debug!(event = "socket_ended", remote = self.remote.as_str(), reason = reason.as_str(); "inbound socket ended");
+        let remote = self.remote.map(|remote| remote.to_string()).unwrap_or_default();
+        debug!(event = "socket_ended", remote = remote.as_str(), reason = reason.as_str(); "inbound socket ended");
         if let Stage::Admitted(Admitted { socket, link }) = &self.stage {
             link.do_send(FromSocket { socket: *socket, event: SocketEvent::Closed(reason) });
         }
@@ -202,7 +209,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for PeerPump {
             }
             Ok(Message::Nop) => {}
             Err(error) => {
-                self.closed(error.to_string());
+                self.closed(lost(&error));
                 context.stop();
             }
         }

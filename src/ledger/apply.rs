@@ -45,7 +45,7 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Exit(_) => self.exit_plainly(fact, newest_of_all)?,
             Body::Confirmed(_) => self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
-            Body::Tariff(_) | Body::Subscription(_) => {
+            Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
                 self.apply_setting(event)?;
                 true
             }
@@ -222,10 +222,12 @@ impl<S: Storage> Transaction<'_, S> {
 
     fn apply_setting(&mut self, event: &Event) -> Result<(), S::Error> {
         let (kind, id) = match &event.body {
-            Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF),
-            Body::Subscription(update) => (SettingKind::Subscription, update.id.as_str()),
+            Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
+            Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
+            Body::Central(standing) => (SettingKind::Central, standing.fingerprint.to_string()),
             _ => return Ok(()),
         };
+        let id = id.as_str();
         let set_by = SetBy { hlc: event.hlc, at: place(event) };
         if !self.settings().is_newer(kind, id, &set_by) {
             return Ok(());
@@ -238,6 +240,7 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Subscription(update) => {
                 self.settings_mut().set_subscription(set_by, update.id.clone(), update.subscription.clone());
             }
+            Body::Central(standing) => self.settings_mut().set_standing(set_by, standing.clone()),
             _ => {}
         }
         if let Some(new) = self.settings().stored(kind, id) {

@@ -5,6 +5,7 @@ use crate::domain::event::Draft;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
+use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::replication::log::{Head, Run};
@@ -116,6 +117,8 @@ pub enum Job {
     ReportChange(ReportChange),
     Detect(Detection),
     PutTariff(Tariff),
+    /// A central is let in or thrown out, everywhere.
+    PutStanding(CentralStanding),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
     /// Takes over a tariff that was found in a file; counts only as long as nobody has set one.
@@ -210,6 +213,10 @@ pub enum Answer {
     },
     SubscriptionsSet {
         changed: usize,
+    },
+    /// The version (fact id) of the decision now in force.
+    StandingSet {
+        version: String,
     },
     /// The stay was corrected or removed.
     Amended {

@@ -1,9 +1,10 @@
-//! Changing the settings that are replicated: tariff and subscriptions.
+//! Changing the settings that are replicated: tariff, subscriptions, the standing of centrals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::event::{Body, Draft, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::Hlc;
+use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
@@ -21,6 +22,19 @@ impl<S: Storage> Transaction<'_, S> {
         let body = Body::Tariff(TariffUpdate { tariff });
         let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
         Ok(Answer::TariffSet { version: fact.id.to_string() })
+    }
+
+    /// Lets a central in or throws it out.
+    pub(super) fn put_standing(&mut self, standing: CentralStanding) -> Result<Answer, Stop<S::Error>> {
+        let id = standing.fingerprint.to_string();
+        if let Some((held, version)) = self.settings().standing(&id)
+            && *held == standing
+        {
+            return Ok(Answer::StandingSet { version });
+        }
+        let draft = self.setting_draft(SettingKind::Central, &id, Body::Central(standing));
+        let fact = self.author(draft)?;
+        Ok(Answer::StandingSet { version: fact.id.to_string() })
     }
 
     /// One event per id that differs from the list held, removals included. All of them, or none if one is refused.

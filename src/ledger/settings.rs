@@ -1,4 +1,4 @@
-//! Tariff and subscriptions as held: of all events about one id the one with the latest (clock, fact id) counts.
+//! Tariff, subscriptions and the standing of centrals as held: of all events about one id the one with the latest (clock, fact id) counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
+use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
@@ -40,6 +41,8 @@ struct HeldSubscription {
 pub struct Settings {
     tariff: Option<(SetBy, Tariff)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
+    /// By fingerprint, as text.
+    centrals: BTreeMap<String, (SetBy, CentralStanding)>,
     /// The ids of the subscriptions of a plate.
     by_plate: HashMap<PlateId, BTreeSet<String>>,
 }
@@ -61,6 +64,11 @@ impl Settings {
                     let value = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
                     settings.set_subscription(set_by, id, value);
                 }
+                SettingKind::Central => {
+                    if let Some(standing) = value.as_deref().and_then(|json| serde_json::from_str(json).ok()) {
+                        settings.set_standing(set_by, standing);
+                    }
+                }
             }
         }
         settings
@@ -78,6 +86,17 @@ impl Settings {
     /// The list as it stands, by id.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
         self.subscriptions.values().filter_map(|held| held.value.as_ref())
+    }
+
+    /// Every central whose standing was decided, the latest decision each.
+    pub fn centrals(&self) -> impl Iterator<Item = &CentralStanding> {
+        self.centrals.values().map(|(_, standing)| standing)
+    }
+
+    /// The standing held of a certificate, and the version of that decision.
+    #[must_use]
+    pub fn standing(&self, fingerprint: &str) -> Option<(&CentralStanding, String)> {
+        self.centrals.get(fingerprint).map(|(set_by, standing)| (standing, set_by.version()))
     }
 
     #[must_use]
@@ -114,6 +133,7 @@ impl Settings {
         match kind {
             SettingKind::Tariff => self.tariff.as_ref().map(|(set_by, _)| set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
+            SettingKind::Central => self.centrals.get(id).map(|(set_by, _)| set_by),
         }
     }
 
@@ -126,6 +146,7 @@ impl Settings {
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
+            SettingKind::Central => self.standing(id).and_then(|(standing, _)| serde_json::to_string(standing).ok()),
         };
         Some(Setting { kind, id: id.to_owned(), hlc: set_by.hlc, at: set_by.at, value })
     }
@@ -134,7 +155,8 @@ impl Settings {
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
         let tariff = self.stored(SettingKind::Tariff, SITE_TARIFF);
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
-        tariff.into_iter().chain(subscriptions).map(|setting| setting_hash(&setting))
+        let centrals = self.centrals.keys().filter_map(|id| self.stored(SettingKind::Central, id));
+        tariff.into_iter().chain(subscriptions).chain(centrals).map(|setting| setting_hash(&setting))
     }
 
     /// Whether an event set at `set_by` counts against what is held.
@@ -145,6 +167,10 @@ impl Settings {
 
     pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) {
         self.tariff = Some((set_by, tariff));
+    }
+
+    pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) {
+        self.centrals.insert(standing.fingerprint.to_string(), (set_by, standing));
     }
 
     pub fn set_subscription(&mut self, set_by: SetBy, id: String, value: Option<Subscription>) {
@@ -171,6 +197,7 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let kind = match setting.kind {
         SettingKind::Tariff => "tariff",
         SettingKind::Subscription => "subscription",
+        SettingKind::Central => "central",
     };
     let set_by = SetBy { hlc: setting.hlc, at: setting.at.clone() };
     let mut hasher = Sha256::new();

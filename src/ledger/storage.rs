@@ -67,7 +67,6 @@ pub struct Summary {
 /// A tariff or subscription as held: the winning event's clock, place and bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// `tariff` or `subscription`.
     pub kind: SettingKind,
     pub id: String,
     pub hlc: Hlc,
@@ -80,6 +79,8 @@ pub struct Setting {
 pub enum SettingKind {
     Tariff,
     Subscription,
+    /// The standing of a central, by its fingerprint.
+    Central,
 }
 
 /// Everything kept in memory, read once at start. Costs by cars inside, logs and settings, never by history.

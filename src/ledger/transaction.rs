@@ -101,6 +101,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::ReportChange(change) => self.report_change(change),
             Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
             Job::PutTariff(tariff) => self.put_tariff(tariff),
+            Job::PutStanding(standing) => self.put_standing(standing),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::ImportTariff(tariff) => self.import_tariff(tariff),
             Job::ImportSubscriptions(list) => self.import_subscriptions(list),

@@ -1,8 +1,9 @@
 //! The HELLO: who is at the other end, and whether we may talk.
 
 use crate::domain::ids::CentralId;
+use crate::trust::judge::Distrust;
 use crate::wire::compressed;
-use crate::wire::frame::{ErrorFrame, Hello, Instance, Versions, code};
+use crate::wire::frame::{ErrorFrame, Hello, Instance, Listens, Versions, code};
 
 /// The versions of the protocol this build speaks.
 pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
@@ -12,6 +13,8 @@ pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
 pub struct Identity {
     pub central: CentralId,
     pub instance: Instance,
+    /// Where it tells others it can be dialled.
+    pub listens: Option<Listens>,
 }
 
 /// Why a HELLO is not accepted. The dialler waits the longest back-off before it tries again.
@@ -29,6 +32,10 @@ pub enum HelloRefusal {
     DuplicateCentralId(CentralId),
     #[error("HELLO was expected")]
     HelloExpected,
+    #[error("this central speaks TLS with others (security.p2p); a HELLO without a certificate is not listened to")]
+    CertificateExpected,
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
 }
 
 impl Identity {
@@ -41,6 +48,7 @@ impl Identity {
             central: self.central.clone(),
             instance: self.instance,
             wall_ms,
+            listens: self.listens.clone(),
         }
     }
 
@@ -86,6 +94,8 @@ impl HelloRefusal {
             Self::SelfConnection => code::SELF_CONNECTION,
             Self::DuplicateCentralId(_) => code::DUPLICATE_CENTRAL_ID,
             Self::HelloExpected => code::HELLO_EXPECTED,
+            Self::Distrusted(distrust) if distrust.waits_for_a_person() => code::PENDING,
+            Self::CertificateExpected | Self::Distrusted(_) => code::CERTIFICATE,
         }
     }
 
@@ -99,7 +109,15 @@ impl HelloRefusal {
 /// Whether an ERROR with this code says that trying again soon is pointless.
 #[must_use]
 pub fn is_refusal(error_code: &str) -> bool {
-    [code::VERSION, code::IDENTITY, code::DUPLICATE_CENTRAL_ID, code::SELF_CONNECTION].contains(&error_code)
+    let refusals = [
+        code::VERSION,
+        code::IDENTITY,
+        code::DUPLICATE_CENTRAL_ID,
+        code::SELF_CONNECTION,
+        code::CERTIFICATE,
+        code::PENDING,
+    ];
+    refusals.contains(&error_code)
 }
 
 #[cfg(test)]
@@ -107,7 +125,7 @@ mod tests {
     use super::*;
 
     fn identity(central: &str, instance: u64) -> Identity {
-        Identity { central: central.parse().unwrap(), instance: Instance(instance) }
+        Identity { central: central.parse().unwrap(), instance: Instance(instance), listens: None }
     }
 
     #[test]
@@ -141,6 +159,8 @@ mod tests {
             HelloRefusal::NotConfigured("c1".parse().unwrap()),
             HelloRefusal::SelfConnection,
             HelloRefusal::DuplicateCentralId("c1".parse().unwrap()),
+            HelloRefusal::CertificateExpected,
+            HelloRefusal::Distrusted(Distrust::Unknown("c1".parse().unwrap())),
         ];
         assert!(refusals.iter().all(|refusal| is_refusal(&refusal.frame().code)));
         assert!(!is_refusal(HelloRefusal::HelloExpected.code()), "a slow start is no refusal");

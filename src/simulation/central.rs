@@ -100,7 +100,7 @@ impl Central {
     pub(super) fn new(index: usize, id: usize, disk: Box<dyn Replica>) -> Self {
         Self {
             index,
-            identity: Identity { central: central_id(id), instance: Instance(0) },
+            identity: Identity { central: central_id(id), instance: Instance(0), listens: None },
             alive: false,
             powered: true,
             life: 0,

@@ -57,6 +57,17 @@ pub struct Hello {
     pub instance: Instance,
     /// The sender's wall clock, Unix ms.
     pub wall_ms: i64,
+    /// Where it can be dialled, as it is told to people; never acted upon by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listens: Option<Listens>,
+}
+
+/// Where a central can be dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listens {
+    /// An IP address or a host name, not looked at yet.
+    pub ip: String,
+    pub p2p_port: u16,
 }
 
 /// The protocol versions a central speaks, both included.
@@ -141,6 +152,10 @@ pub mod code {
     pub const SELF_CONNECTION: &str = "self_connection";
     /// Something else came before HELLO, or nothing came in time.
     pub const HELLO_EXPECTED: &str = "hello_expected";
+    /// The certificate is not the one this central is known by, or there was none.
+    pub const CERTIFICATE: &str = "certificate";
+    /// A person there has to say yes first.
+    pub const PENDING: &str = "pending";
     /// A frame that cannot be read.
     pub const BAD_FRAME: &str = "bad_frame";
     /// Events of a log that was not asked for on this link.

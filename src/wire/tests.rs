@@ -48,10 +48,12 @@ fn run() -> impl Strategy<Value = Run> {
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    let hello = (any::<(u32, u32)>(), central(), any::<u64>(), any::<i64>(), prop::collection::vec(".*", 0..3));
-    let hello = hello.prop_map(|((min, max), central, instance, wall_ms, capabilities)| {
-        let instance = Instance(instance);
-        Frame::Hello(Hello { versions: Versions { min, max }, capabilities, central, instance, wall_ms })
+    let listens = prop::option::of((".*", any::<u16>()).prop_map(|(ip, p2p_port)| Listens { ip, p2p_port }));
+    let who = (any::<(u32, u32)>(), central(), any::<u64>(), any::<i64>());
+    let hello = (who, prop::collection::vec(".*", 0..3), listens);
+    let hello = hello.prop_map(|(((min, max), central, instance, wall_ms), capabilities, listens)| {
+        let (versions, instance) = (Versions { min, max }, Instance(instance));
+        Frame::Hello(Hello { versions, capabilities, central, instance, wall_ms, listens })
     });
     let digests =
         prop::collection::btree_map(any::<u8>().prop_map(Bucket), any::<u64>().prop_map(BucketDigest), 0..256);

@@ -8,8 +8,9 @@ use crate::paths::{Named, What, named};
 /// run, and a committed run carries its frame.
 pub const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("trust", &["domain"]),
     ("wire", &["domain", "replication"]),
-    ("replication", &["domain", "wire"]),
+    ("replication", &["domain", "trust", "wire"]),
     ("ledger", &["domain", "replication", "wire"]),
     ("simulation", &["domain", "replication", "wire", "ledger"]),
     ("feed", &["domain"]),
@@ -17,18 +18,35 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["domain", "replication", "ledger"]),
     ("maintenance", &["domain", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
-    ("actors", &["domain", "replication", "wire", "ledger", "feed", "config", "store", "ops"]),
-    ("http", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors"]),
-    ("app", &["domain", "replication", "wire", "ledger", "config", "store", "ops", "actors", "http", "maintenance"]),
+    ("tls", &["domain"]),
+    ("actors", &["domain", "trust", "replication", "wire", "ledger", "feed", "config", "store", "ops", "tls"]),
+    ("http", &["domain", "trust", "replication", "wire", "ledger", "config", "store", "ops", "tls", "actors"]),
+    (
+        "app",
+        &["domain", "replication", "wire", "ledger", "config", "store", "ops", "tls", "actors", "http", "maintenance"],
+    ),
     ("tools", &["domain", "ops"]),
     (
         "main",
-        &["domain", "ledger", "config", "store", "ops", "actors", "http", "app", "tools", "maintenance", "simulation"],
+        &[
+            "domain",
+            "ledger",
+            "config",
+            "store",
+            "ops",
+            "tls",
+            "actors",
+            "http",
+            "app",
+            "tools",
+            "maintenance",
+            "simulation",
+        ],
     ),
 ];
 
 /// Rooms whose every result follows from their arguments.
-pub const PURE: &[&str] = &["domain", "wire", "replication", "ledger", "simulation", "feed"];
+pub const PURE: &[&str] = &["domain", "trust", "wire", "replication", "ledger", "simulation", "feed"];
 
 /// Crates that only compute. A pure room may name no other: a new dependency is impure until it stands here.
 const PURE_CRATES: &[&str] = &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes", "zstd", "utoipa"];
@@ -38,7 +56,11 @@ const IMPURE: &[&str] = &[
     "std::time::SystemTime",
     "std::time::Instant",
     "std::time::UNIX_EPOCH",
-    "std::net",
+    // Addresses are values; what follows is the network.
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::net::ToSocketAddrs",
     "std::fs",
     "std::env",
     "std::process",
@@ -60,6 +82,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("actix", &["actors", "http", "app", "main"]),
     ("actix_web", &["actors", "http", "app", "tools"]),
     ("actix_web_actors", &["http"]),
+    ("rustls", &["tls"]),
+    ("rcgen", &["tls"]),
     ("tokio", &["actors", "http", "app", "ops", "tools"]),
 ];
 
@@ -143,7 +167,8 @@ fn other_fault(room: &str, path: &[String], module: &[String], crates: &BTreeSet
         return Some(format!("`{room}` is pure and may not name the crate `{first}`"));
     }
     let text = path.join("::");
-    let whole = path.last().is_some_and(|last| last == "*") || text == "std" || text == "std::time";
+    let whole =
+        path.last().is_some_and(|last| last == "*") || ["std", "std::time", "std::net"].contains(&text.as_str());
     // A test takes a seed from its environment.
     if text.starts_with("std::env") && module.iter().any(|part| part == "tests") {
         return None;

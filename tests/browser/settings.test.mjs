@@ -1,6 +1,15 @@
 // The settings page: the known user flow, wrong values, two people editing, tariff, subscriptions.
 
-import { Central, eventually, live, mesh, ok, equal, openPage, says, test, textOf } from "./harness.mjs";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
+
+/** Where a picture of a page goes, for people to look at. */
+function shot(name) {
+  const directory = join(root, "target/screenshots");
+  mkdirSync(directory, { recursive: true });
+  return join(directory, `${name}.png`);
+}
 
 async function addPeer(page, other) {
   await page.click("#add-peer");
@@ -40,6 +49,66 @@ test("two centrals are linked through the page and an entry at one appears at th
   await says(pages[0], "#toasts", `Kết nối thành công đến "central-2"`);
   equal(await pages[0].locator(".steps li .state.good").count(), 5);
   for (const page of [...pages, dashboard]) await page.done();
+});
+
+test("a new central joins the mesh by an invitation that is pasted on its page", async () => {
+  const centrals = mesh(2);
+  for (const central of centrals) await central.start();
+  const fresh = await new Central("central-3").start();
+  const inviting = await openPage(`${centrals[0].url}/settings`);
+  await live(inviting);
+  // Pinned at first contact, until a person has compared.
+  await says(inviting, "#peers .trust", "chưa ai so dấu vân tay");
+  const fingerprint = (await centrals[1].call("GET", "/api/p2p/status")).fingerprint;
+  await inviting.click("#peers .trust button:has-text('So dấu vân tay')");
+  await says(inviting, "dialog .fingerprint", fingerprint);
+  await inviting.screenshot({ path: shot("settings-compare-vi") });
+  await inviting.click("dialog button:has-text('Giống hệt')");
+  await says(inviting, "#peers .trust", "Đã xác nhận dấu vân tay");
+  await inviting.click("#invite");
+  const text = await inviting.inputValue("#invitation-text");
+  ok(await inviting.locator("dialog .qr svg path").count() === 2, "the code is drawn");
+  await inviting.screenshot({ path: shot("settings-invite-vi") });
+  await inviting.keyboard.press("Escape");
+
+  const page = await openPage(`${fresh.url}/settings`);
+  await live(page);
+  await page.click("#join");
+  await page.fill("#join-text", text);
+  const start = Date.now();
+  await page.click("dialog button:has-text('Tham gia')");
+  await says(page, "dialog .strangers", "central-2");
+  await page.screenshot({ path: shot("settings-join-vi") });
+  await page.click("dialog button:has-text('Thêm tất cả')");
+  await eventually("it is linked with both", async () => (await fresh.call("GET", "/api/p2p/status")).connected_peers === 2);
+  console.log(`  pasted, taken over and linked in ${Date.now() - start} ms`);
+  await says(page, "#peers", "Đã xác nhận dấu vân tay");
+  await settled(page);
+  await page.screenshot({ path: shot("settings-joined-vi"), fullPage: true });
+
+  // A stranger waits, and is turned away.
+  const stranger = await new Central("central-9").addPeers(centrals[0]).start();
+  await says(inviting, "#pending", "central-9");
+  await settled(inviting);
+  await inviting.screenshot({ path: shot("settings-pending-vi"), fullPage: true });
+  const english = await openPage(`${centrals[0].url}/settings`, { language: "en", width: 360, height: 740 });
+  await live(english);
+  await says(english, "#pending", "central-9");
+  await settled(english);
+  await english.screenshot({ path: shot("settings-pending-en-360"), fullPage: true });
+  await english.done();
+  await inviting.click("#pending button:has-text('Từ chối')");
+  await inviting.click("dialog button:has-text('Từ chối')");
+  await inviting.waitForSelector("#pending-part", { state: "hidden" });
+  ok(!(await stranger.call("GET", "/api/p2p/status")).peers[0].connected, "it is not linked");
+
+  // Thrown out of the mesh at one central.
+  await inviting.locator("#peers tr", { hasText: "Đã xác nhận" }).first().locator("button:has-text('Trục xuất')").click();
+  await inviting.click("dialog button:has-text('Trục xuất')");
+  await says(inviting, "#peers .trust", "Đã bị trục xuất khỏi mạng");
+  await settled(inviting);
+  await inviting.screenshot({ path: shot("settings-expelled-vi"), fullPage: true });
+  for (const open of [inviting, page]) await open.done();
 });
 
 test("wrong values are told at their fields and nothing is saved", async () => {

@@ -56,6 +56,8 @@ impl Central {
             config: json!({
                 "this_central": {"id": id, "ip": ip, "p2p_port": P2P_PORT, "api_port": API_PORT},
                 "peer_centrals": [],
+                // Scripted peers speak plain WebSockets; what TLS adds is in tests/tls.rs.
+                "security": {"p2p": "open"},
             }),
             http: Http::new(format!("http://{ip}:{API_PORT}")),
             ip,
@@ -64,6 +66,13 @@ impl Central {
             directory: tempfile::tempdir().expect("a temporary directory"),
             child: None,
         }
+    }
+
+    /// As [`Central::new`], proving itself to others, as is the default.
+    pub fn secured(id: &str) -> Self {
+        let mut central = Self::new(id);
+        central.config["security"]["p2p"] = json!("tls");
+        central
     }
 
     /// A central without peers that serves.

@@ -1,7 +1,7 @@
 //! A WebSocket a test holds in its hands: it says what it likes, or nothing.
 
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,14 +17,28 @@ pub struct Ws(WebSocket<TcpStream>);
 impl Ws {
     /// Dials `ws://{address}{path}`; `Err`: it was not upgraded.
     pub fn dial(address: &str, path: &str, protocol: Option<&str>) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        Self::upgrade(stream, address, path, protocol)
+    }
+
+    fn upgrade(stream: TcpStream, address: &str, path: &str, protocol: Option<&str>) -> Result<Self, String> {
         let mut request = format!("ws://{address}{path}").into_client_request().map_err(|error| error.to_string())?;
         if let Some(protocol) = protocol {
             request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().expect("a header"));
         }
-        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
         let (socket, _) = tungstenite::client(request, stream).map_err(|error| error.to_string())?;
         socket.get_ref().set_read_timeout(Some(LOOK)).expect("a timeout");
         Ok(Self(socket))
+    }
+
+    /// As [`Ws::dial`], from an address of this machine.
+    pub fn dial_from(from: IpAddr, address: SocketAddr, path: &str, protocol: Option<&str>) -> Result<Self, String> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let failed = |error: rustix::io::Errno| error.to_string();
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).map_err(failed)?;
+        bind(&socket, &SocketAddr::new(from, 0)).map_err(failed)?;
+        connect(&socket, &address).map_err(failed)?;
+        Self::upgrade(TcpStream::from(socket), &address.to_string(), path, protocol)
     }
 
     /// Takes the next connection within `patience`, whatever path it asks for.

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::in_flight::Permit;
 use crate::domain::ids::{CentralId, LogId};
+use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::ledger::job::{Answer, Job, Refusal};
@@ -107,18 +108,19 @@ pub struct Probe;
 #[rtype(result = "Result<(), String>")]
 pub struct Flush;
 
-/// The tariff and the subscriptions as held.
+/// The tariff, the subscriptions and the standing of centrals as held.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "HeldSettings")]
 pub struct AskSettings;
 
-/// Tariff and subscriptions in force here.
+/// What is in force here of what is set for the whole site.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeldSettings {
     pub tariff: Tariff,
     /// The fact id of the event that set it; `None`: the built-in one.
     pub tariff_version: Option<String>,
     pub subscriptions: Vec<Subscription>,
+    pub centrals: Vec<CentralStanding>,
 }
 
 impl HeldSettings {
@@ -126,6 +128,7 @@ impl HeldSettings {
     pub fn of(settings: &Settings) -> Self {
         let (tariff, tariff_version) = settings.tariff();
         let subscriptions = settings.subscriptions().cloned().collect();
-        Self { tariff: tariff.into_owned(), tariff_version, subscriptions }
+        let centrals = settings.centrals().cloned().collect();
+        Self { tariff: tariff.into_owned(), tariff_version, subscriptions, centrals }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::mesh_view::{LogStatus, MeshStatus, PeerStatus};
+use super::super::mesh_view::{LogStatus, MeshStatus, PeerStatus, PendingCentral};
 use super::{FeedContext, MESH_TIMEOUT};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
@@ -150,6 +150,17 @@ pub fn peer_json(peer: &PeerStatus) -> Value {
         "next_attempt_ms": peer.next_attempt_ms, "last_heard_ms": peer.last_heard_ms, "round_trip_ms": peer.round_trip_ms,
         "clock_offset_ms": peer.clock_offset_ms, "unacked_bytes": peer.unacked_bytes,
         "we_lack_events": peer.we_lack_events, "it_lacks_events": peer.it_lacks_events, "says": peer.says,
+        "fingerprint": peer.trust.fingerprint, "unconfirmed": peer.trust.unconfirmed, "expelled": peer.trust.expelled,
+        "certificate_refused": peer.trust.refused,
+    })
+}
+
+/// A central that waits for a person's yes, without the moment it knocked last: that changes every few seconds.
+pub fn pending_json(PendingCentral { fingerprint, stranger }: &PendingCentral) -> Value {
+    let (ip, p2p_port) = stranger.listens.clone().unzip();
+    json!({
+        "central": stranger.central, "fingerprint": fingerprint, "from": stranger.from, "ip": ip, "p2p_port": p2p_port,
+        "first_seen_ms": stranger.first_seen_ms,
     })
 }
 

@@ -9,8 +9,15 @@ pub const CORRECTION: &str = "STAY_CORRECTION";
 pub const VOID: &str = "STAY_VOID";
 pub const TARIFF: &str = "TARIFF_UPDATE";
 pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
+pub const CENTRAL: &str = "CENTRAL_STANDING";
 
 impl Body {
+    /// Whether it sets something for the whole site, rather than being about a stay.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Tariff(_) | Self::Subscription(_) | Self::Central(_))
+    }
+
     /// The `type` of an event that states this; `unknown` for one of a newer version.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
@@ -22,6 +29,7 @@ impl Body {
             Self::Void(_) => VOID,
             Self::Tariff(_) => TARIFF,
             Self::Subscription(_) => SUBSCRIPTION,
+            Self::Central(_) => CENTRAL,
             Self::Unknown { .. } => "unknown",
         }
     }

@@ -42,7 +42,7 @@ impl Explainer<'_> {
                     )
                 }
                 // Facts of stays are of the kinds above.
-                Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. } => Text::default(),
+                Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => Text::default(),
             },
         }
     }
@@ -236,7 +236,9 @@ fn kind(event: &Event) -> Text {
         Body::Exit(_) => Text::new("Lượt ra", "The exit"),
         Body::Correction(_) => Text::new("Sửa biển số", "The correction"),
         Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
-        Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
+        Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
+            Text::new("Sự kiện", "The event")
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Link {
 #[must_use]
 pub fn links(fact: &Fact) -> Vec<Link> {
     let event = &*fact.event;
-    if matches!(event.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. }) {
+    if !event.is_of_a_stay() {
         return Vec::new();
     }
     let mut links = vec![Link::Fact(fact.id.clone())];

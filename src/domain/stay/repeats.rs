@@ -13,10 +13,7 @@ use super::request::{REQUEST_WINDOW_MS, RequestKey};
 
 /// The facts about stays, each once, in order. Of several events with one fact id the lowest (hlc, log, seq) is the fact.
 pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
-    let mut sorted: Vec<&Fact> = facts
-        .iter()
-        .filter(|fact| !matches!(fact.event.body, Body::Tariff(_) | Body::Subscription(_) | Body::Unknown { .. }))
-        .collect();
+    let mut sorted: Vec<&Fact> = facts.iter().filter(|fact| fact.event.is_of_a_stay()).collect();
     sorted.sort_by_key(|fact| (fact.event.hlc, &fact.id, &fact.event.log, fact.event.seq));
     let mut seen = HashSet::with_capacity(sorted.len());
     sorted.retain(|fact| seen.insert(&fact.id));

@@ -2,6 +2,7 @@
 
 use super::operation::{Operation, delete, get, post, put};
 use crate::http::code::Code;
+use crate::http::members::{Accept, Expelled, Expelling, InvitationMade, Inviting, Joined, Joining};
 use crate::http::mesh::{LinkWorks, Mesh, SyncStates, TestParameters};
 use crate::http::p2p::{Settings, SettingsSaved};
 use crate::http::predecessors::{Info, Registered, Registration};
@@ -31,6 +32,28 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<SettingsSaved>("Saved, and in force")
             .refuses(OF_A_SAVE)
             .refuses(&[Code::NotFound]),
+        post("/api/p2p/pending/{fingerprint}", "Say yes to a central that waits.")
+            .body::<Accept>()
+            .answers::<SettingsSaved>("It is a peer")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound, Code::AlreadyExists]),
+        delete("/api/p2p/pending/{fingerprint}", "Say no to a central that waits.")
+            .answers::<SettingsSaved>("It is turned away from now on")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound]),
+        post("/api/p2p/peers/{id}/expel", "Throw a peer out of the mesh, at all centrals.")
+            .body::<Expelling>()
+            .answers::<Expelled>("It is thrown out")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::NeverMet, Code::NotDurable]),
+        post("/api/p2p/invitations", "Make an invitation for a new central.")
+            .body::<Inviting>()
+            .answers::<InvitationMade>("Whoever has it can join, once")
+            .refuses(&[Code::InvalidField, Code::InvitationRefused]),
+        post("/api/p2p/join", "Come to a mesh with an invitation.")
+            .body::<Joining>()
+            .answers::<Joined>("This central and the inviting one are peers")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::InvitationRefused, Code::AlreadyExists, Code::NotFound]),
         get("/api/p2p/status", "The mesh as this central sees it.").answers::<Mesh>("The mesh"),
         get("/api/p2p/sync-state", "When something was last received from each peer.")
             .answers::<SyncStates>("All of them")

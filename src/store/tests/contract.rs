@@ -68,7 +68,7 @@ fn any_loose() -> impl Strategy<Value = LooseFact> {
 }
 
 fn any_setting() -> impl Strategy<Value = Setting> {
-    let kind = prop_oneof![Just(SettingKind::Tariff), Just(SettingKind::Subscription)];
+    let kind = prop_oneof![Just(SettingKind::Tariff), Just(SettingKind::Subscription), Just(SettingKind::Central)];
     (kind, "[ab]", any_hlc(), any_place(), proptest::option::of(any_text()))
         .prop_map(|(kind, id, hlc, at, value)| Setting { kind, id, hlc, at, value })
 }

@@ -165,11 +165,12 @@ pub(super) fn setting_name(kind: SettingKind) -> &'static str {
     match kind {
         SettingKind::Tariff => "tariff",
         SettingKind::Subscription => "subscription",
+        SettingKind::Central => "central",
     }
 }
 
 fn setting_kind(name: &str) -> Result<SettingKind, StoreError> {
-    [SettingKind::Tariff, SettingKind::Subscription]
+    [SettingKind::Tariff, SettingKind::Subscription, SettingKind::Central]
         .into_iter()
         .find(|kind| setting_name(*kind) == name)
         .ok_or_else(|| StoreError::Value(format!("setting {name:?}")))

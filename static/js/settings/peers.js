@@ -7,6 +7,7 @@ import { ago, duration, milliseconds, number } from "../lib/format.js";
 import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
+import { showTrust } from "./members.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "bad" };
 const STEPS = ["resolve", "tcp", "websocket", "handshake", "round_trip"];
@@ -46,7 +47,7 @@ function makeRow(draft, key, changed) {
     inputCell(t("settings.peer_id"), input("id")),
     inputCell(t("settings.ip"), input("ip")),
     inputCell(t("settings.port"), input("p2p_port")),
-    el("td", { class: "how live", "data-head": t("settings.status") }),
+    el("td", { class: "how live", "data-head": t("settings.status") }, el("div", { class: "link" }), el("div", { class: "trust" })),
     el("td", { class: "sync live", "data-head": t("settings.last_sync") }),
     el("td", { class: "actions" }, el("div", { class: "buttons" }, test, drop), el("div", { class: "test-result" })),
   );
@@ -57,17 +58,21 @@ function makeRow(draft, key, changed) {
 function showLive(row, draft, peer) {
   const saved = draft.base.peer_centrals.find((known) => known.key === peer.key);
   const live = saved && state.peers[saved.id];
-  const how = row.querySelector(".how");
+  const how = row.querySelector(".how .link");
+  const trust = row.querySelector(".how .trust");
   const sync = row.querySelector(".sync");
   row.querySelector(".test").disabled = !saved;
   if (!live) {
     how.replaceChildren(stateOf("quiet", saved ? t("settings.state_unknown") : t("settings.not_saved")));
     sync.replaceChildren(t("settings.never_synced"));
+    trust.replaceChildren();
+    delete trust.dataset.shown;
     return;
   }
   const since = duration(centralNow() - live.since_ms);
   const detail = live.state === "connected" ? [] : [live.reason, nextAttempt(live)].filter(Boolean);
   how.replaceChildren(stateOf(KINDS[live.state], t(`common.link_${live.state}`, { since })), ...detail.map((text) => el("div", { class: "reason" }, text)));
+  showTrust(trust, saved.id, live, state.central?.p2p_mode);
   sync.replaceChildren(...syncLines(live).map((text) => el("div", {}, text)));
 }
 

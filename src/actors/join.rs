@@ -1,0 +1,95 @@
+//! Coming to a mesh with an invitation: asks the inviting central, and nobody else, to be let in.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::dial::{self, DialError, PeerAddress};
+use crate::config::model::ThisCentral;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::CentralId;
+use crate::tls::credentials::Credentials;
+use crate::tls::peers::Client;
+use crate::trust::invitation::Invitation;
+
+/// Where guests knock, at the P2P port.
+pub const GUESTS_PATH: &str = "/guests";
+/// The inviting central writes its settings and an event meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// Largest answer: the addresses of a hundred members.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// What a guest says.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuestCard {
+    pub code: String,
+    pub central: CentralId,
+    pub ip: String,
+    pub p2p_port: u16,
+}
+
+/// A member of the mesh, to be taken over as a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberCard {
+    #[schema(value_type = String)]
+    pub id: CentralId,
+    pub ip: String,
+    pub p2p_port: u16,
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+}
+
+/// What a guest is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WelcomeCard {
+    pub central: CentralId,
+    pub members: Vec<MemberCard>,
+}
+
+/// What a guest is told who is sent away.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SorryCard {
+    pub error: String,
+}
+
+/// Why a central could not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("the inviting central cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the inviting central answered something this version does not understand")]
+    NotUnderstood,
+}
+
+/// Shows the invitation to who made it. Must run on a thread of actix.
+///
+/// # Errors
+/// [`JoinError`]
+pub async fn ask(
+    invitation: &Invitation,
+    own: &ThisCentral,
+    credentials: &Credentials,
+) -> Result<WelcomeCard, JoinError> {
+    let unreachable = |error: DialError| JoinError::Unreachable(error.to_string());
+    let client = Client::new(credentials, Some(invitation.fingerprint));
+    let client = client.map_err(|error| JoinError::Unreachable(error.to_string()))?;
+    let address = PeerAddress { host: invitation.host.clone(), port: invitation.p2p_port };
+    let card = GuestCard {
+        code: invitation.code.reveal().to_owned(),
+        central: own.id.clone(),
+        ip: own.ip.to_string(),
+        p2p_port: own.p2p_port,
+    };
+    let body = serde_json::to_string(&card).map_err(|_| JoinError::NotUnderstood)?;
+    let (success, answer) =
+        dial::post(&address, GUESTS_PATH, &client, body, MAX_ANSWER_BYTES, TIMEOUT).await.map_err(unreachable)?;
+    if success {
+        let welcome: WelcomeCard = serde_json::from_slice(&answer).map_err(|_| JoinError::NotUnderstood)?;
+        return if welcome.central == invitation.central { Ok(welcome) } else { Err(JoinError::NotUnderstood) };
+    }
+    let sorry: SorryCard = serde_json::from_slice(&answer).map_err(|_| JoinError::NotUnderstood)?;
+    Err(JoinError::Refused(sorry.error))
+}

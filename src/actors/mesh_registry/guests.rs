@@ -1,0 +1,164 @@
+//! Invitations: making one, and the guest that comes with it.
+
+use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
+use log::{info, warn};
+use serde_json::{Value, json};
+
+use super::MeshRegistry;
+use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused};
+use crate::actors::db_writer::Decide;
+use crate::actors::mesh_view::{Invite, Invited};
+use crate::config::model::{Config, PeerCentral};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::CentralId;
+use crate::domain::standing::{CentralStanding, Standing};
+use crate::ledger::job::Job;
+use crate::trust::invitation::{Code, CodeRefused, Invitation};
+
+/// Somebody came with an invitation's code, over a socket on which it showed its certificate.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Welcome, GuestRefused>")]
+pub struct Guest {
+    pub code: Code,
+    pub central: CentralId,
+    /// Where it says it can be dialled.
+    pub ip: String,
+    pub p2p_port: u16,
+    pub shown: Fingerprint,
+}
+
+/// It is a peer now, here and at every other member.
+#[derive(Debug)]
+pub struct Welcome {
+    pub central: CentralId,
+    /// The other members that have shown their certificates here, for it to take over.
+    pub members: Vec<Member>,
+}
+
+/// A member of the mesh, as the inviting central knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: CentralId,
+    pub ip: String,
+    pub p2p_port: u16,
+    pub fingerprint: Fingerprint,
+}
+
+/// Why a guest is sent away; told to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuestRefused {
+    #[error(transparent)]
+    Code(#[from] CodeRefused),
+    #[error("another central has the id {0}: give this one an id of its own first")]
+    IdTaken(CentralId),
+    #[error("the inviting central cannot add it: {0}")]
+    NotAdded(String),
+    #[error("the inviting central cannot save it now: try again")]
+    NotSaved,
+}
+
+impl Handler<Invite> for MeshRegistry {
+    type Result = Result<Invited, getrandom::Error>;
+
+    fn handle(&mut self, invite: Invite, _: &mut Self::Context) -> Self::Result {
+        let mut random = [0; crate::trust::invitation::CODE_LETTERS];
+        getrandom::fill(&mut random)?;
+        let code = Code::of_random(random);
+        let now_ms = self.context.clock.now().wall_ms;
+        let until_ms = now_ms.saturating_add(invite.valid_ms);
+        let own = self.context.config.borrow().this_central.clone();
+        self.invitations.open(&code, until_ms, now_ms);
+        info!(event = "invitation_made", until_ms = until_ms; "an invitation for a new central was made");
+        let fingerprint = self.context.trust.own();
+        let (central, host, p2p_port) = (own.id, own.ip.to_string(), own.p2p_port);
+        Ok(Invited { invitation: Invitation { central, host, p2p_port, fingerprint, code }, until_ms })
+    }
+}
+
+impl Handler<Guest> for MeshRegistry {
+    type Result = ResponseActFuture<Self, Result<Welcome, GuestRefused>>;
+
+    fn handle(&mut self, guest: Guest, _: &mut Self::Context) -> Self::Result {
+        let now_ms = self.context.clock.now().wall_ms;
+        let until_ms = match self.admit_guest(&guest, now_ms) {
+            Ok(until_ms) => until_ms,
+            Err(refusal) => {
+                let (central, reason) = (guest.central.to_string(), refusal.to_string());
+                warn!(event = "invitation_refused", central = central.as_str(), reason = reason.as_str(); "a central came with an invitation and was sent away");
+                return Box::pin(std::future::ready(Err(refusal)).into_actor(self));
+            }
+        };
+        let config = self.context.config.borrow().clone();
+        let fields =
+            json!({"ip": guest.ip, "p2p_port": guest.p2p_port, "fingerprint": guest.shown, "unconfirmed": false});
+        let edit = match config.peer(&guest.central) {
+            Some(_) => Edit::ChangePeer(guest.central.clone(), fields),
+            None => Edit::AddPeer(with_id(fields, &guest.central)),
+        };
+        let (keeper, writer) = (self.context.keeper.addr(), self.context.writer.clone());
+        let (code, members) = (guest.code.clone(), members(&config, &guest.central));
+        let working = async move {
+            let added = keeper.send(ChangeConfig { edit, version: None }).await.map_err(|_| GuestRefused::NotSaved)?;
+            added.map_err(|refused| match refused {
+                SaveRefused::Invalid(problems) => {
+                    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                    GuestRefused::NotAdded(problems.join("; "))
+                }
+                _ => GuestRefused::NotSaved,
+            })?;
+            let standing = CentralStanding {
+                central: guest.central.clone(),
+                fingerprint: guest.shown,
+                standing: Standing::Admitted,
+                ip: Some(guest.ip.clone()),
+                p2p_port: Some(guest.p2p_port),
+                reason: None,
+                by: None,
+            };
+            let (decide, outcome) = Decide::new(Job::PutStanding(standing));
+            writer.do_send(decide);
+            // The others hear of it by this event; without it only they would have to be told.
+            let told = matches!(outcome.await, Ok(Ok(_)));
+            let central = guest.central.to_string();
+            info!(event = "invitation_accepted", central = central.as_str(), told = told; "an invited central is a peer from now on");
+            if told { Ok(()) } else { Err(GuestRefused::NotSaved) }
+        };
+        Box::pin(working.into_actor(self).map(move |done, registry, _| match done {
+            Ok(()) => Ok(Welcome { central: registry.context.identity.borrow().central.clone(), members }),
+            Err(refusal) => {
+                registry.invitations.give_back(&code, until_ms);
+                Err(refusal)
+            }
+        }))
+    }
+}
+
+impl MeshRegistry {
+    /// Uses up the code, unless the guest has to change something at home first.
+    fn admit_guest(&mut self, guest: &Guest, now_ms: i64) -> Result<i64, GuestRefused> {
+        let taken = guest.central == self.context.identity.borrow().central
+            || self.context.trust.pin(&guest.central).is_some_and(|pin| pin != guest.shown);
+        let until_ms = self.invitations.take(&guest.code, now_ms)?;
+        if taken {
+            self.invitations.give_back(&guest.code, until_ms);
+            return Err(GuestRefused::IdTaken(guest.central.clone()));
+        }
+        Ok(until_ms)
+    }
+}
+
+fn members(config: &Config, guest: &CentralId) -> Vec<Member> {
+    let others = config.peer_centrals.iter().filter(|peer| peer.id != *guest);
+    let known = |peer: &PeerCentral| {
+        let fingerprint = peer.fingerprint?;
+        Some(Member { id: peer.id.clone(), ip: peer.ip.to_string(), p2p_port: peer.p2p_port, fingerprint })
+    };
+    others.filter_map(known).collect()
+}
+
+fn with_id(mut fields: Value, id: &CentralId) -> Value {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("id".into(), json!(id));
+    }
+    fields
+}

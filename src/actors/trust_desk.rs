@@ -1,0 +1,271 @@
+//! What this central knows of the certificates of others: asked before a socket becomes a peer, and shown to people.
+//!
+//! The pins are settings. One that was learned just now is in force from that moment, and saved in the background: nobody
+//! else can make the first contact meanwhile. Lives on the main thread and outlives the registry.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use log::{error, info, warn};
+use serde_json::json;
+
+use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
+use super::mesh::MeshClock;
+use super::mesh_view::{MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
+use super::supervise::{self, Handle};
+use crate::config::host::Host;
+use crate::config::model::{Config, P2pMode};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::CentralId;
+use crate::domain::standing::{CentralStanding, Standing};
+use crate::ops::said::Said;
+use crate::tls::credentials::Credentials;
+use crate::tls::peers::Client;
+use crate::trust::judge::{Believed, Distrust, Known, Reached, judge};
+use crate::trust::pending::{Pending, Stranger};
+use crate::wire::frame::Hello;
+
+/// A refused certificate is shown at its peer for this long after it was seen last.
+const SHOWN_MS: i64 = 60 * 60 * 1_000;
+
+/// What the desk is built on.
+pub struct TrustParts {
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub credentials: Credentials,
+    pub clock: MeshClock,
+}
+
+/// Cheap to clone; clones are the same desk.
+#[derive(Clone)]
+pub struct TrustDesk(Rc<Desk>);
+
+struct Desk {
+    parts: TrustParts,
+    /// Pinned, and not yet in the settings.
+    fresh: RefCell<BTreeMap<CentralId, Fingerprint>>,
+    /// What was last shown in a peer's name and refused.
+    refused: RefCell<BTreeMap<CentralId, RefusedCertificate>>,
+    pending: RefCell<Pending>,
+    standings: RefCell<BTreeMap<Fingerprint, CentralStanding>>,
+    said: RefCell<Said>,
+}
+
+impl TrustDesk {
+    #[must_use]
+    pub fn new(parts: TrustParts) -> Self {
+        let (fresh, refused, pending, standings, said) = Default::default();
+        Self(Rc::new(Desk { parts, fresh, refused, pending, standings, said }))
+    }
+
+    /// This central's own fingerprint.
+    #[must_use]
+    pub fn own(&self) -> Fingerprint {
+        self.0.parts.credentials.fingerprint()
+    }
+
+    /// Whether anybody is believed to be who he says: no TLS is spoken.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.parts.config.borrow().security.p2p == P2pMode::Open
+    }
+
+    /// The fingerprint a peer has to show; `None`: it was never met.
+    #[must_use]
+    pub fn pin(&self, peer: &CentralId) -> Option<Fingerprint> {
+        let saved = self.0.parts.config.borrow().peer(peer).and_then(|peer| peer.fingerprint);
+        saved.or_else(|| self.0.fresh.borrow().get(peer).copied())
+    }
+
+    /// The TLS to dial a peer with; `None`: without.
+    ///
+    /// # Errors
+    /// Why this build cannot speak it.
+    pub fn client(&self, peer: &CentralId) -> Result<Option<Client>, String> {
+        if self.is_open() {
+            return Ok(None);
+        }
+        let pin = self.pin(peer);
+        if pin.is_some_and(|pin| self.is_expelled(pin)) {
+            return Err(Distrust::Expelled(peer.clone()).to_string());
+        }
+        Client::new(&self.0.parts.credentials, pin).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// What the members of the mesh have decided of certificates; the fingerprints that are expelled since.
+    pub fn hear_decisions(&self, decided: Vec<CentralStanding>) -> Vec<Fingerprint> {
+        let mut standings = self.0.standings.borrow_mut();
+        let mut expelled = Vec::new();
+        for standing in decided {
+            let (fingerprint, now) = (standing.fingerprint, standing.standing);
+            let before = standings.insert(fingerprint, standing).map(|before| before.standing);
+            if now == Standing::Expelled && before != Some(Standing::Expelled) {
+                expelled.push(fingerprint);
+            }
+        }
+        expelled
+    }
+
+    fn is_expelled(&self, fingerprint: Fingerprint) -> bool {
+        self.standing(fingerprint) == Some(Standing::Expelled)
+    }
+
+    fn standing(&self, fingerprint: Fingerprint) -> Option<Standing> {
+        self.0.standings.borrow().get(&fingerprint).map(|decided| decided.standing)
+    }
+
+    /// How the settings have to change for somebody who knocks, unknown here, but let in by a member of the mesh.
+    #[must_use]
+    pub fn introduction(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr) -> Option<Edit> {
+        let judged = self.judge(&hello.central, shown, Reached::From(from.ip()));
+        let standings = self.0.standings.borrow();
+        let admitted = standings.get(&shown).filter(|decided| decided.standing == Standing::Admitted)?;
+        if admitted.central != hello.central {
+            return None;
+        }
+        let pin = json!({"fingerprint": shown, "unconfirmed": false});
+        match judged {
+            Err(Distrust::Unknown(id)) => {
+                let ip = admitted.ip.clone().unwrap_or_else(|| from.ip().to_string());
+                let address = json!({"id": id, "ip": ip, "p2p_port": admitted.p2p_port, "fingerprint": shown});
+                Some(Edit::AddPeer(address))
+            }
+            Err(Distrust::Elsewhere(id)) => Some(Edit::ChangePeer(id, pin)),
+            // Its machine was replaced: the old key was thrown out, the new one let in.
+            Err(Distrust::Changed { claimed, pinned }) if self.is_expelled(pinned) => {
+                Some(Edit::ChangePeer(claimed, pin))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether whoever showed this certificate may speak as `claimed`.
+    ///
+    /// # Errors
+    /// [`Distrust`]
+    pub fn judge(&self, claimed: &CentralId, shown: Fingerprint, reached: Reached) -> Result<Believed, Distrust> {
+        let config = self.0.parts.config.borrow().clone();
+        if self.is_expelled(shown) {
+            return Err(Distrust::Expelled(claimed.clone()));
+        }
+        let pinned = config.peer_centrals.iter().any(|peer| peer.fingerprint == Some(shown));
+        if !pinned && config.refused_centrals.iter().any(|refused| refused.fingerprint == shown) {
+            return Err(Distrust::Refused(claimed.clone()));
+        }
+        let known = config.peer_centrals.iter().map(|peer| Known {
+            id: peer.id.clone(),
+            pin: self.pin(&peer.id),
+            ip: peer.ip.ip(),
+        });
+        judge(claimed, shown, reached, known)
+    }
+
+    /// From now on `peer` is who has this certificate, until a person says otherwise.
+    pub fn learn(&self, peer: &CentralId, shown: Fingerprint) {
+        if self.pin(peer).is_some() {
+            return;
+        }
+        self.0.fresh.borrow_mut().insert(peer.clone(), shown);
+        let text = shown.to_string();
+        info!(
+            event = "peer_pinned", peer = peer.as_str(), fingerprint = text.as_str();
+            "first contact: from now on only this certificate is that peer; compare it there and confirm it"
+        );
+        let (desk, peer, keeper) = (self.clone(), peer.clone(), self.0.parts.keeper.addr());
+        supervise::spawn(async move {
+            let edit = Edit::Pin(peer.clone(), shown);
+            match keeper.send(ChangeConfig { edit, version: None }).await {
+                Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_))) => drop(desk.0.fresh.borrow_mut().remove(&peer)),
+                // It stays in force, as long as this process runs.
+                _ => {
+                    warn!(event = "pin_not_saved", peer = peer.as_str(); "the pinned certificate of a peer could not be saved")
+                }
+            }
+        });
+    }
+
+    /// Another certificate than the pinned one was shown in the name of a peer.
+    pub fn note_refused(&self, peer: &CentralId, shown: Fingerprint, from: &str) {
+        let at_ms = self.0.parts.clock.now().wall_ms;
+        let refused = RefusedCertificate { fingerprint: shown, from: from.to_owned(), at_ms };
+        self.0.refused.borrow_mut().insert(peer.clone(), refused);
+        let (shown, pinned) = (shown.to_string(), self.pin(peer).map(|pinned| pinned.to_string()).unwrap_or_default());
+        if self.0.said.borrow_mut().is_news(peer.as_str(), from, Instant::now()) {
+            error!(
+                event = "certificate_refused", peer = peer.as_str(), remote = from, shown = shown.as_str(), pinned = pinned.as_str();
+                "somebody else speaks in the name of a peer, or it has a new key: refused until a person accepts the new certificate"
+            );
+        }
+    }
+
+    /// Notes why whoever dialled us is not believed.
+    pub fn note_distrust(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr, distrust: &Distrust) {
+        match distrust {
+            Distrust::Changed { claimed, .. } => self.note_refused(claimed, shown, &from.ip().to_string()),
+            Distrust::Elsewhere(_) | Distrust::Unknown(_) => {
+                let now_ms = self.0.parts.clock.now().wall_ms;
+                let stranger = Stranger {
+                    central: hello.central.clone(),
+                    from: from.ip(),
+                    listens: hello.listens.as_ref().and_then(|said| {
+                        let host: Host = said.ip.parse().ok()?;
+                        Some((host.to_string(), said.p2p_port)).filter(|(_, port)| *port > 0)
+                    }),
+                    first_seen_ms: now_ms,
+                    last_seen_ms: now_ms,
+                };
+                let is_new = self.0.pending.borrow_mut().knocked(shown, stranger);
+                let (from, shown) = (from.ip().to_string(), shown.to_string());
+                // A new certificate costs a stranger nothing; a new address does.
+                if is_new && self.0.said.borrow_mut().is_news(&from, "pending", Instant::now()) {
+                    warn!(
+                        event = "peer_pending", central = hello.central.as_str(), remote = from.as_str(), fingerprint = shown.as_str();
+                        "an unknown central wants to be linked: say yes or no on the settings page"
+                    );
+                }
+            }
+            Distrust::OfAnother { .. } | Distrust::Refused(_) | Distrust::Expelled(_) => {}
+        }
+    }
+
+    /// What a person decided meanwhile needs no showing any more.
+    pub fn follow(&self, config: &Config) {
+        let pinned = |fingerprint: &Fingerprint| {
+            config.peer_centrals.iter().any(|peer| peer.fingerprint == Some(*fingerprint))
+                || config.refused_centrals.iter().any(|refused| refused.fingerprint == *fingerprint)
+        };
+        let mut pending = self.0.pending.borrow_mut();
+        for (fingerprint, _) in pending.list() {
+            if pinned(&fingerprint) {
+                pending.settle(&fingerprint);
+            }
+        }
+        let mut refused = self.0.refused.borrow_mut();
+        refused.retain(|peer, refused| {
+            config.peer(peer).is_some_and(|peer| peer.fingerprint.is_some_and(|pin| pin != refused.fingerprint))
+        });
+    }
+
+    /// Shows how each peer is known, and who waits.
+    pub fn show(&self, status: &mut MeshStatus) {
+        let config = self.0.parts.config.borrow().clone();
+        let now_ms = self.0.parts.clock.now().wall_ms;
+        let refused = self.0.refused.borrow();
+        for peer in &mut status.peers {
+            let known = config.peer(&peer.id);
+            peer.trust = PeerTrust {
+                fingerprint: self.pin(&peer.id),
+                expelled: self.pin(&peer.id).is_some_and(|pin| self.is_expelled(pin)),
+                unconfirmed: known.is_some_and(|known| known.unconfirmed || known.fingerprint.is_none()),
+                refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
+            };
+        }
+        status.fingerprint = Some(self.own());
+        let pending = self.0.pending.borrow().list();
+        status.pending =
+            pending.into_iter().map(|(fingerprint, stranger)| PendingCentral { fingerprint, stranger }).collect();
+    }
+}

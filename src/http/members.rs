@@ -1,0 +1,242 @@
+//! Who belongs to the mesh: centrals that knocked and wait for a person's yes or no, invitations, and who is thrown out.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::code::Code;
+use super::error::ApiError;
+use super::mesh::ask_mesh;
+use super::p2p::{SettingsSaved, change, known_shape};
+use super::parking::decide;
+use super::qr;
+use super::state::{Shared, Worker};
+use crate::actors::config_keeper::Edit;
+use crate::actors::join::{self, MemberCard};
+use crate::actors::mesh_view::PendingCentral;
+use crate::config::host::Host;
+use crate::config::model::{P2pMode, RefusedCentral};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::standing::{CentralStanding, Standing};
+use crate::ledger::job::{Answer, Job};
+use crate::trust::invitation::{BadInvitation, Invitation};
+
+/// Where an accepted central is dialled. What is absent is what it said itself, else the address it knocked from.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct Accept {
+    ip: Option<String>,
+    p2p_port: Option<u16>,
+}
+
+/// How long an invitation is good for, if nothing is said; and at most, in minutes.
+const VALID_MIN: u32 = 60;
+const MAX_VALID_MIN: u32 = 24 * 60;
+const MIN_MS: i64 = 60_000;
+/// Longest reason and name of a person, in characters.
+const MAX_REASON_CHARS: usize = 500;
+const MAX_BY_CHARS: usize = 100;
+
+/// An invitation to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct Inviting {
+    /// How long it is good for, in minutes; absent: 60.
+    #[schema(minimum = 1, maximum = 1440)]
+    valid_min: Option<u32>,
+}
+
+/// An open invitation. Whoever has the text can join.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InvitationMade {
+    success: bool,
+    /// To be pasted at the new central.
+    invitation: String,
+    /// The same as a QR code.
+    svg: Option<String>,
+    /// Unix ms.
+    until_ms: i64,
+}
+
+/// An invitation that was made at another central.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Joining {
+    invitation: String,
+}
+
+/// This central and the inviting one are peers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Joined {
+    success: bool,
+    message: &'static str,
+    /// The inviting central.
+    central: String,
+    /// The other members of its mesh, which let this central in from now on.
+    members: Vec<MemberCard>,
+}
+
+/// Why a peer is thrown out, for those who look at it later.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct Expelling {
+    reason: Option<String>,
+    by: Option<String>,
+}
+
+/// The peer is thrown out, of the whole mesh.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Expelled {
+    success: bool,
+    message: &'static str,
+    /// The event that says so.
+    version: String,
+}
+
+/// `POST /api/p2p/invitations`
+pub async fn invite(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: Inviting = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let valid_min = asked.valid_min.unwrap_or(VALID_MIN);
+    if !(1..=MAX_VALID_MIN).contains(&valid_min) {
+        return Err(ApiError::bad_field("valid_min", format!("must be between 1 and {MAX_VALID_MIN}")));
+    }
+    let config = worker.shared.config();
+    if config.security.p2p == P2pMode::Open {
+        let why =
+            "centrals prove nothing to each other here (security.p2p is open), so there is nothing to invite with";
+        return Err(ApiError::new(Code::InvitationRefused, why));
+    }
+    let invited = worker.shared.mesh.invite(i64::from(valid_min) * MIN_MS).await;
+    let invited = invited.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
+    let invitation = invited.invitation.to_text();
+    let svg = qr::svg(&invitation);
+    Ok(HttpResponse::Ok().json(InvitationMade { success: true, invitation, svg, until_ms: invited.until_ms }))
+}
+
+/// `POST /api/p2p/join`
+pub async fn join(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: Joining = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let invitation: Invitation =
+        asked.invitation.parse().map_err(|error: BadInvitation| ApiError::bad_field("invitation", error))?;
+    let shared = &worker.shared;
+    let config = shared.config();
+    let refused = |why: String| ApiError::new(Code::InvitationRefused, why);
+    if config.security.p2p == P2pMode::Open {
+        return Err(refused(
+            "this central proves nothing to others (security.p2p is open): set it to tls first".into(),
+        ));
+    }
+    if config.this_central.id == invitation.central {
+        let id = &invitation.central;
+        return Err(refused(format!("both centrals have the id {id}: give this one an id of its own first")));
+    }
+    let inviting_is_away = invitation.host.parse().is_ok_and(|host: Host| !host.is_loopback());
+    if inviting_is_away && config.this_central.ip.is_loopback() {
+        let why = "the address of this central is a loopback one, so the others could not reach it: set it first";
+        return Err(refused(why.into()));
+    }
+    let welcome = join::ask(&invitation, &config.this_central, &shared.credentials).await;
+    let welcome = welcome.map_err(|error| refused(error.to_string()))?;
+    let fields = json!({
+        "id": invitation.central, "ip": invitation.host, "p2p_port": invitation.p2p_port,
+        "fingerprint": invitation.fingerprint, "unconfirmed": false,
+    });
+    let edit = match config.peer(&invitation.central) {
+        Some(peer) => Edit::ChangePeer(peer.id.clone(), fields),
+        None => Edit::AddPeer(fields),
+    };
+    change(shared, edit, None).await?;
+    let own = &config.this_central.id;
+    Ok(HttpResponse::Ok().json(Joined {
+        success: true,
+        message: "Joined. Take over the other members, too.",
+        central: welcome.central.to_string(),
+        members: welcome.members.into_iter().filter(|member| member.id != *own).collect(),
+    }))
+}
+
+/// `POST /api/p2p/peers/{id}/expel`
+pub async fn expel(
+    request: HttpRequest,
+    payload: web::Payload,
+    id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: Expelling = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    for (field, text, max_chars) in [("reason", &asked.reason, MAX_REASON_CHARS), ("by", &asked.by, MAX_BY_CHARS)] {
+        if text.as_ref().is_some_and(|text| !is_plain_text(text, max_chars)) {
+            return Err(ApiError::bad_fields(&[FieldProblem::bad_text(field, max_chars)]));
+        }
+    }
+    let id = known_shape(&id)?;
+    let mesh = ask_mesh(&worker.shared).await.ok_or_else(ApiError::internal)?;
+    let unknown = || ApiError::not_found(format!("no peer {id} in the settings"));
+    let peer = mesh.peers.iter().find(|peer| peer.id == id).ok_or_else(unknown)?;
+    let Some(fingerprint) = peer.trust.fingerprint else {
+        let why = "this peer has never shown a certificate: there is nothing to expel; remove it";
+        return Err(ApiError::new(Code::NeverMet, why));
+    };
+    let standing = CentralStanding {
+        central: id,
+        fingerprint,
+        standing: Standing::Expelled,
+        ip: None,
+        p2p_port: None,
+        reason: asked.reason,
+        by: asked.by,
+    };
+    match decide(&worker, Job::PutStanding(standing)).await? {
+        Answer::StandingSet { version } => {
+            Ok(HttpResponse::Ok().json(Expelled { success: true, message: "Expelled from the mesh.", version }))
+        }
+        _ => Err(ApiError::internal()),
+    }
+}
+
+/// `POST /api/p2p/pending/{fingerprint}`
+pub async fn accept(
+    request: HttpRequest,
+    payload: web::Payload,
+    fingerprint: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: Accept = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let shared = &worker.shared;
+    let PendingCentral { fingerprint, stranger } = pending(shared, &fingerprint).await?;
+    let known = shared.config().peer(&stranger.central).is_some();
+    let edit = if known {
+        // Configured, but met first at another address than its own: only its certificate was missing.
+        let fields = json!({"fingerprint": fingerprint, "unconfirmed": false});
+        Edit::ChangePeer(stranger.central, fields)
+    } else {
+        let (ip, p2p_port) = stranger.listens.unzip();
+        let ip = asked.ip.or(ip).unwrap_or_else(|| stranger.from.to_string());
+        let p2p_port = asked.p2p_port.or(p2p_port);
+        let peer = json!({"id": stranger.central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint});
+        Edit::AddPeer(peer)
+    };
+    let saved = change(shared, edit, None).await?;
+    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer accepted.")))
+}
+
+/// `DELETE /api/p2p/pending/{fingerprint}`
+pub async fn refuse(fingerprint: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let PendingCentral { fingerprint, stranger } = pending(&worker.shared, &fingerprint).await?;
+    let refused = RefusedCentral { id: stranger.central, fingerprint };
+    let saved = change(&worker.shared, Edit::Refuse(refused), None).await?;
+    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer refused.")))
+}
+
+async fn pending(shared: &Shared, text: &str) -> Result<PendingCentral, ApiError> {
+    let nobody = || ApiError::not_found("nobody with this fingerprint waits here");
+    let fingerprint: Fingerprint = text.parse().map_err(|_| nobody())?;
+    let mesh = ask_mesh(shared).await.ok_or_else(ApiError::internal)?;
+    mesh.pending.into_iter().find(|pending| pending.fingerprint == fingerprint).ok_or_else(nobody)
+}

@@ -1,0 +1,121 @@
+//! Who knocked and is unknown here, until a person says yes or no.
+//!
+//! Bounded, so that strangers cost little: the one seen longest ago makes room, of the address that has most entries. Whoever
+//! belongs here knocks again within seconds and is listed again.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::CentralId;
+
+/// Most entries: far more than a site has centrals, few enough to look through.
+pub const MAX_PENDING: usize = 32;
+
+/// Somebody who knocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Who it says it is.
+    pub central: CentralId,
+    /// From where it knocked last.
+    pub from: IpAddr,
+    /// Where it says others can dial it: host and port, if it does.
+    pub listens: Option<(String, u16)>,
+    /// Unix ms.
+    pub first_seen_ms: i64,
+    pub last_seen_ms: i64,
+}
+
+/// The strangers by fingerprint: each certificate once, whatever names it tries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pending(BTreeMap<Fingerprint, Stranger>);
+
+impl Pending {
+    /// Notes a knock, at `stranger.last_seen_ms`; whether it was new.
+    pub fn knocked(&mut self, fingerprint: Fingerprint, stranger: Stranger) -> bool {
+        let known = self.0.remove(&fingerprint);
+        let first_seen_ms = known.as_ref().map_or(stranger.last_seen_ms, |known| known.first_seen_ms);
+        if self.0.len() >= MAX_PENDING {
+            self.make_room();
+        }
+        self.0.insert(fingerprint, Stranger { first_seen_ms, ..stranger });
+        known.is_none()
+    }
+
+    fn make_room(&mut self) {
+        let mut of_address: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for stranger in self.0.values() {
+            *of_address.entry(stranger.from).or_default() += 1;
+        }
+        let entries_beside = |stranger: &Stranger| of_address.get(&stranger.from).copied().unwrap_or_default();
+        let oldest = |stranger: &Stranger| std::cmp::Reverse(stranger.last_seen_ms);
+        let goes = self.0.iter().max_by_key(|(_, stranger)| (entries_beside(stranger), oldest(stranger)));
+        if let Some(fingerprint) = goes.map(|(fingerprint, _)| *fingerprint) {
+            self.0.remove(&fingerprint);
+        }
+    }
+
+    #[must_use]
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Stranger> {
+        self.0.get(fingerprint)
+    }
+
+    /// It waits no longer, whatever came of it.
+    pub fn settle(&mut self, fingerprint: &Fingerprint) -> Option<Stranger> {
+        self.0.remove(fingerprint)
+    }
+
+    /// All of them, who came first first.
+    #[must_use]
+    pub fn list(&self) -> Vec<(Fingerprint, Stranger)> {
+        let mut all: Vec<_> = self.0.iter().map(|(fingerprint, stranger)| (*fingerprint, stranger.clone())).collect();
+        all.sort_by_key(|(fingerprint, stranger)| (stranger.first_seen_ms, *fingerprint));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(number: usize) -> Fingerprint {
+        Fingerprint::of_certificate(&number.to_le_bytes())
+    }
+
+    fn stranger(central: &str, from: &str, seen_ms: i64) -> Stranger {
+        Stranger {
+            central: central.parse().unwrap(),
+            from: from.parse().unwrap(),
+            listens: None,
+            first_seen_ms: 0,
+            last_seen_ms: seen_ms,
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_listed_once_with_first_and_last_knock_until_it_is_settled() {
+        let mut pending = Pending::default();
+        assert!(pending.knocked(fingerprint(1), stranger("c1", "10.0.0.1", 5)));
+        assert!(pending.knocked(fingerprint(2), stranger("c2", "10.0.0.2", 6)));
+        assert!(!pending.knocked(fingerprint(1), stranger("c3", "10.0.0.3", 9)));
+        let first = Stranger { first_seen_ms: 5, ..stranger("c3", "10.0.0.3", 9) };
+        let second = Stranger { first_seen_ms: 6, ..stranger("c2", "10.0.0.2", 6) };
+        assert_eq!(pending.list(), [(fingerprint(1), first.clone()), (fingerprint(2), second)]);
+        assert_eq!(pending.settle(&fingerprint(1)), Some(first));
+        assert_eq!(pending.settle(&fingerprint(1)), None);
+        assert!(pending.get(&fingerprint(2)).is_some());
+    }
+
+    #[test]
+    fn a_flood_from_one_address_pushes_out_itself_and_nobody_else() {
+        let mut pending = Pending::default();
+        pending.knocked(fingerprint(0), stranger("honest", "10.0.0.1", 0));
+        for number in 1..=10 * MAX_PENDING {
+            pending.knocked(fingerprint(number), stranger("flood", "10.0.0.66", number as i64));
+        }
+        assert_eq!(pending.list().len(), MAX_PENDING);
+        assert!(pending.get(&fingerprint(0)).is_some());
+        // Of the flood those seen last stay.
+        assert!(pending.get(&fingerprint(10 * MAX_PENDING)).is_some() && pending.get(&fingerprint(1)).is_none());
+    }
+}
