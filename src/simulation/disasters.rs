@@ -121,6 +121,7 @@ impl World<'_> {
         let life = state.life + 1;
         *state = Central { life, ..Central::new(place, of, disk) };
         self.doubled = of;
+        self.double_known = false;
         self.justified.insert("duplicate_central_id");
         self.truth.errors.insert("duplicate_central_id");
         self.restart(place);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome, run_of};
 use super::traffic;
 use crate::domain::ids::{CentralId, LogId};
+use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Fact, Resolution, resolve};
 use crate::domain::time::SiteZone;
@@ -32,6 +33,15 @@ struct Payload {
     asked: u64,
 }
 
+/// What a transaction came to.
+struct Decided {
+    /// Per job: the log it stores, if it does.
+    stored: Vec<Option<LogId>>,
+    /// The car, if the only job was a gate's.
+    asked: Option<PlateId>,
+    processed: Processed,
+}
+
 impl LedgerReplica {
     #[must_use]
     pub fn new(central: &CentralId) -> Self {
@@ -45,7 +55,7 @@ impl LedgerReplica {
         }
     }
 
-    fn process(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> (Vec<Option<LogId>>, Processed) {
+    fn process(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Decided {
         let mut asked = Vec::new();
         // Per job asked: the log it stores, if it does.
         let mut stored = Vec::new();
@@ -69,8 +79,27 @@ impl LedgerReplica {
         }
         stored.resize(asked.len(), None);
         let now = Now { wall_ms: moment.wall_ms, skew_ms: None };
+        let opened = match asked.as_slice() {
+            [Job::Open(open)] => Some(open.plate.clone()),
+            _ => None,
+        };
         let processed = self.ledger.process(asked, now, moment.fresh_epoch);
-        (stored, processed)
+        Decided { stored, asked: opened, processed }
+    }
+
+    /// Where one gate asked and nothing else happened, its car is inside or not as it was answered.
+    fn is_as_answered(&self, asked: Option<&PlateId>, outcomes: &[Result<Answer, Refusal>]) -> Result<(), String> {
+        let (Some(plate), [Ok(answer)]) = (asked, outcomes) else { return Ok(()) };
+        let inside = self.ledger.inside().find(|(other, _)| *other == plate).map(|(plate, open)| open.stay_id(plate));
+        match answer {
+            Answer::Entered { event_id, repeated: false, .. } if inside.as_ref() != Some(event_id) => {
+                Err(format!("{plate} was let in as {event_id}, and {inside:?} is inside"))
+            }
+            Answer::Exited { repeated: false, .. } if inside.is_some() => {
+                Err(format!("{plate} was let out, and {inside:?} is inside"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The facts of stays among the events held.
@@ -96,7 +125,7 @@ impl LedgerReplica {
 
 impl Replica for LedgerReplica {
     fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
-        let (stored, processed) = self.process(moment, jobs);
+        let Decided { stored, asked, processed } = self.process(moment, jobs);
         if let Some(failure) = processed.failure {
             return Err(format!("a healthy disk failed: {failure}"));
         }
@@ -116,6 +145,7 @@ impl Replica for LedgerReplica {
                 _ => {}
             }
         }
+        self.is_as_answered(asked.as_ref(), &processed.outcomes)?;
         let own_log = self.ledger.own_log();
         outcomes.extend(processed.committed.into_iter().map(|run| match own_log {
             Some(own_log) if *own_log == run.log => ReplicaOutcome::Authored(run),
@@ -129,7 +159,7 @@ impl Replica for LedgerReplica {
         let storage = self.ledger.storage_mut();
         storage.fail_next_commit = true;
         storage.writes_until_failure = after_writes;
-        let (_, processed) = self.process(moment, jobs);
+        let Decided { processed, .. } = self.process(moment, jobs);
         let storage = self.ledger.storage_mut();
         storage.fail_next_commit = false;
         storage.writes_until_failure = None;

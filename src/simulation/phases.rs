@@ -102,7 +102,7 @@ impl World<'_> {
             return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
         }
         let doubled = self.double().is_some();
-        if doubled && !self.report.figures.alarms.contains_key("duplicate_central_id") {
+        if doubled && !self.double_known {
             return Err(format!("nobody was alarmed about the double of c{}: {}", self.doubled, self.describe()));
         }
         if doubled {

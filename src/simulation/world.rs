@@ -109,6 +109,8 @@ pub(super) struct World<'a> {
     pub(super) centrals: Vec<Central>,
     /// Whose double that is.
     pub(super) doubled: usize,
+    /// Somebody was alarmed about it since it started.
+    pub(super) double_known: bool,
     pub(super) network: Network,
     /// Whom a dial reaches instead of whom it is meant for.
     pub(super) misdirected: BTreeMap<(usize, usize), usize>,
@@ -152,6 +154,7 @@ impl<'a> World<'a> {
             events_made: 0,
             centrals,
             doubled: 0,
+            double_known: false,
             // Two more places: of the double, and of strangers.
             network: Network::new(members + 2),
             misdirected: BTreeMap::new(),
@@ -343,6 +346,9 @@ impl<'a> World<'a> {
         *self.report.figures.alarms.entry(alarm.name()).or_default() += 1;
         if !self.justified.contains(alarm.name()) {
             self.broken = Some(format!("c{central} raised an alarm: {alarm}"));
+        }
+        if let Alarm::DuplicateCentralId { central } = alarm {
+            self.double_known |= *central == central_id(self.doubled);
         }
         if let Alarm::Fork { log, .. } | Alarm::OwnLogAhead { log, .. } = alarm {
             self.alarmed.insert(log.clone());
