@@ -10,6 +10,7 @@
 mod common;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -280,4 +281,34 @@ fn a_peer_that_refuses_us_is_told_at_once_and_logs_it_once() {
         assert!(last["detail"].as_str().unwrap().contains("central-1"), "it says who is not known there: {last}");
     }
     assert_eq!(second.log().matches("event=peer_refused").count(), 1, "{}", second.log());
+}
+
+#[test]
+fn a_test_of_a_link_tells_each_step_when_it_is_made() {
+    // It takes the connection and then says nothing, so that the next step is not over soon.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut central = Central::new("central-1");
+    central.add_peer("central-2", "127.0.0.1", silent.local_addr().unwrap().port());
+    central.start();
+    let path = "/api/p2p/test-connection?peer_id=central-2&stream=true";
+    let mut socket = std::net::TcpStream::connect((central.ip.as_str(), API_PORT)).unwrap();
+    write!(socket, "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    let mut part = [0; 4096];
+    while !said.contains("\"step\":\"tcp\"") {
+        let count = socket.read(&mut part).unwrap();
+        assert!(count > 0, "{said}");
+        said += std::str::from_utf8(&part[..count]).unwrap();
+    }
+    assert!(
+        said.contains("application/x-ndjson") && !said.contains("\"success\""),
+        "the end is told too early: {said}"
+    );
+    // And the end is what is answered otherwise.
+    socket.read_to_string(&mut said).unwrap();
+    let end = said.lines().find(|line| line.contains("\"success\"")).unwrap_or_else(|| panic!("no end: {said}"));
+    let end: Value = serde_json::from_str(end).unwrap();
+    assert_eq!((&end["success"], &end["code"]), (&json!(false), &json!("peer_unreachable")));
+    assert_eq!(end["steps"].as_array().unwrap().len(), 3);
+    central.http.send("POST", "/api/p2p/test-connection?peer_id=central-9&stream=true", None).unwrap().refused(404);
 }

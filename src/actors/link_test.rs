@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::dial::{self, PeerAddress};
 use super::mesh_view::{LinkTest, LinkTestStep};
 use super::peer_link::{AskLink, PeerLink, RetryNow};
@@ -22,27 +24,40 @@ const REFUSED_AFTER: Duration = Duration::from_millis(250);
 /// How often the link is asked meanwhile.
 const ASK_PERIOD: Duration = Duration::from_millis(50);
 
-#[derive(Default)]
-struct Steps(Vec<LinkTestStep>);
+struct Steps {
+    made: Vec<LinkTestStep>,
+    told: Option<UnboundedSender<LinkTestStep>>,
+}
 
 impl Steps {
     fn note(&mut self, step: &'static str, since: Instant, result: Result<String, String>) -> bool {
         let took_ms = since.elapsed().as_secs_f64() * 1_000.0;
         let ok = result.is_ok();
-        self.0.push(LinkTestStep { step, ok, took_ms, detail: result.unwrap_or_else(|error| error) });
+        let made = LinkTestStep { step, ok, took_ms, detail: result.unwrap_or_else(|error| error) };
+        if let Some(told) = &self.told {
+            // Who no longer looks misses nothing.
+            drop(told.send(made.clone()));
+        }
+        self.made.push(made);
         ok
     }
 
     fn failed(self) -> LinkTest {
-        LinkTest { ok: false, steps: self.0, round_trip_ms: None, clock_offset_ms: None }
+        LinkTest { ok: false, steps: self.made, round_trip_ms: None, clock_offset_ms: None }
     }
 }
 
 /// Tries the connection to a peer.
 ///
-/// `secured`: the TLS to dial it with, or why there is none; `Ok(None)`: it is dialled without.
-pub async fn run(address: PeerAddress, secured: Result<Option<Client>, String>, link: Handle<PeerLink>) -> LinkTest {
-    let mut steps = Steps::default();
+/// `secured`: the TLS to dial it with, or why there is none; `Ok(None)`: it is dialled without. `told`: hears of each step when
+/// it is made.
+pub async fn run(
+    address: PeerAddress,
+    secured: Result<Option<Client>, String>,
+    link: Handle<PeerLink>,
+    told: Option<UnboundedSender<LinkTestStep>>,
+) -> LinkTest {
+    let mut steps = Steps { made: Vec::new(), told };
     let since = Instant::now();
     let resolved = resolve(&address).await;
     let first = resolved.as_ref().ok().copied();
@@ -85,7 +100,7 @@ pub async fn run(address: PeerAddress, secured: Result<Option<Client>, String>, 
             steps.note("round_trip", since, Ok(format!("{round_trip_ms} ms")));
             #[expect(clippy::cast_precision_loss, reason = "a round trip is far below 2^52 ms")]
             let round_trip_ms = Some(round_trip_ms as f64);
-            LinkTest { ok: true, steps: steps.0, round_trip_ms, clock_offset_ms: status.clock_offset_ms }
+            LinkTest { ok: true, steps: steps.made, round_trip_ms, clock_offset_ms: status.clock_offset_ms }
         }
         Err(reason) => {
             steps.note("round_trip", since, Err(reason));

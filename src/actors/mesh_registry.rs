@@ -407,7 +407,7 @@ impl Handler<TestLink> for MeshRegistry {
         let Some(link) = links.get(&test.peer) else { return Box::pin(std::future::ready(Err(UnknownPeer))) };
         let address = PeerAddress { host: link.config.ip.to_string(), port: link.config.p2p_port };
         let (handle, secured) = (link.handle.clone(), self.context.trust.client(&test.peer));
-        Box::pin(async move { Ok(link_test::run(address, secured, handle).await) })
+        Box::pin(async move { Ok(link_test::run(address, secured, handle, test.told).await) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::{MailboxError, Message, Recipient};
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
 use utoipa::ToSchema;
 
 use crate::domain::fingerprint::Fingerprint;
@@ -23,6 +24,8 @@ pub struct AskMesh;
 #[rtype(result = "Result<LinkTest, UnknownPeer>")]
 pub struct TestLink {
     pub peer: CentralId,
+    /// Told of each step when it is made.
+    pub told: Option<UnboundedSender<LinkTestStep>>,
 }
 
 /// Say goodbye to all peers and start no link any more.
@@ -217,8 +220,12 @@ impl MeshDoor {
 
     /// # Errors
     /// As [`MeshDoor::status`].
-    pub async fn test(&self, peer: CentralId) -> Result<Result<LinkTest, UnknownPeer>, MailboxError> {
-        (self.test)().send(TestLink { peer }).await
+    pub async fn test(
+        &self,
+        peer: CentralId,
+        told: Option<UnboundedSender<LinkTestStep>>,
+    ) -> Result<Result<LinkTest, UnknownPeer>, MailboxError> {
+        (self.test)().send(TestLink { peer, told }).await
     }
 
     /// # Errors

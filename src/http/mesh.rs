@@ -1,19 +1,26 @@
 //! The mesh as this central sees it: `/api/p2p/status`, `/api/p2p/sync-state` and the test of a link.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use utoipa::{IntoParams, ToSchema};
 
 use super::code::Code;
 use super::error::ApiError;
 use super::p2p::known_shape;
+use super::query::flag;
 use super::state::{Shared, Worker};
 use crate::actors::mesh_view::{LinkTestStep, LogStatus, MeshStatus, PeerStatus, PendingCentral, RefusedCertificate};
 use crate::config::model::P2pMode;
 use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::store::reader::SyncState;
 
@@ -216,6 +223,9 @@ pub struct TestParameters {
     /// A peer of the settings.
     #[param(required, nullable = false, pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
     peer_id: Option<String>,
+    /// Answer 200 at once, with a line of JSON for each step when it is made, and last the answer as it is without this.
+    #[param(value_type = Option<bool>)]
+    stream: Option<String>,
 }
 
 /// `POST /api/p2p/test-connection?peer_id=`
@@ -223,29 +233,77 @@ pub async fn test_connection(
     parameters: web::Query<TestParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = parameters.into_inner().peer_id.filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| ApiError::bad_field("peer_id", "say which peer"))?;
+    let TestParameters { peer_id, stream } = parameters.into_inner();
+    let stream = flag("stream", stream.as_deref())?;
+    let id = peer_id.filter(|id| !id.is_empty()).ok_or_else(|| ApiError::bad_field("peer_id", "say which peer"))?;
     let peer = known_shape(&id)?;
-    let unknown = || ApiError::not_found(format!("no peer {id} in the settings"));
     if worker.shared.config().peer(&peer).is_none() {
-        return Err(unknown());
+        return Err(unknown(&peer));
     }
-    let test = worker.shared.mesh.test(peer);
+    if stream {
+        Ok(told_step_by_step(peer, worker.shared.clone()))
+    } else {
+        tested(peer, &worker.shared, None).await.map(|works| HttpResponse::Ok().json(works))
+    }
+}
+
+/// Tests the link to a peer of the settings.
+async fn tested(
+    peer: CentralId,
+    shared: &Shared,
+    told: Option<UnboundedSender<LinkTestStep>>,
+) -> Result<LinkWorks, ApiError> {
     let failed =
-        || ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {id}. Peer may be offline."));
-    match tokio::time::timeout(TEST_TIMEOUT, test).await {
-        Ok(Ok(Ok(test))) if test.ok => Ok(HttpResponse::Ok().json(LinkWorks {
+        || ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {peer}. Peer may be offline."));
+    match tokio::time::timeout(TEST_TIMEOUT, shared.mesh.test(peer.clone(), told)).await {
+        Ok(Ok(Ok(test))) if test.ok => Ok(LinkWorks {
             success: true,
-            message: format!("Successfully sent test message to {id}"),
+            message: format!("Successfully sent test message to {peer}"),
             steps: test.steps,
             round_trip_ms: test.round_trip_ms,
             clock_offset_ms: test.clock_offset_ms,
-        })),
+        }),
         Ok(Ok(Ok(test))) => Err(failed().with("steps", json!(test.steps))),
-        Ok(Ok(Err(_unknown))) => Err(unknown()),
+        Ok(Ok(Err(_unknown))) => Err(unknown(&peer)),
         Ok(Err(_closed)) => Err(ApiError::internal()),
         Err(_elapsed) => Err(failed()),
     }
+}
+
+fn unknown(peer: &CentralId) -> ApiError {
+    ApiError::not_found(format!("no peer {peer} in the settings"))
+}
+
+/// A line of JSON for each step when it is made, and last what is answered where nobody wants to watch.
+fn told_step_by_step(peer: CentralId, shared: Arc<Shared>) -> HttpResponse {
+    let (told, made) = mpsc::unbounded_channel();
+    let test = async move { tested(peer, &shared, Some(told)).await };
+    // One task polls the test and waits for its steps: who goes away ends both.
+    let lines = stream::unfold(Some((Box::pin(test), made)), |state| async move {
+        let (mut test, mut made) = state?;
+        tokio::select! {
+            biased;
+            Some(step) = made.recv() => Some((line(&step), Some((test, made)))),
+            outcome = &mut test => {
+                // Steps made in the same moment come before the end.
+                let mut text = String::new();
+                while let Ok(step) = made.try_recv() {
+                    text.push_str(&line(&step));
+                }
+                text.push_str(&match outcome {
+                    Ok(works) => line(&works),
+                    Err(error) => line(&error.body()),
+                });
+                Some((text, None))
+            }
+        }
+    });
+    let bytes = lines.map(|text| Ok::<_, Infallible>(Bytes::from(text)));
+    HttpResponse::Ok().content_type("application/x-ndjson").streaming(bytes)
+}
+
+fn line<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
 /// Tells when nobody answers.

@@ -60,7 +60,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[Code::Busy]),
         post("/api/p2p/test-connection", "Try a link, for real.")
             .query::<TestParameters>()
-            .answers::<LinkWorks>("The link works")
+            .answers_or_streams::<LinkWorks>("The link works; as lines: also if it does not")
             .refuses(&[Code::InvalidField, Code::NotFound, Code::PeerUnreachable]),
         get("/api/p2p/info", "What a predecessor asks whom it is to link with.").answers::<Info>("Who we are"),
         post("/api/p2p/register-peer", "A predecessor has this central in its settings; changes nothing here.")

@@ -133,6 +133,15 @@ impl Operation {
         self
     }
 
+    /// 200 with this, or with lines of JSON if that was asked for.
+    pub(super) fn answers_or_streams<A: ToSchema>(mut self, description: &str) -> Self {
+        let content = ContentBuilder::new().schema(Some(self.schema::<A>())).build();
+        let lines = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+        let response = ResponseBuilder::new().description(description).content(JSON, content);
+        self.builder = self.builder.response("200", response.content("application/x-ndjson", lines));
+        self
+    }
+
     /// 200 with something no type describes.
     pub(super) fn answers_text(mut self, media_types: &[&str], description: &str) -> Self {
         let mut response = ResponseBuilder::new().description(description);

@@ -3,6 +3,8 @@
 import { t, hasText, problemText } from "./texts.js";
 
 const PATIENCE_MS = 10_000;
+/** Of what tells how far it is. */
+const LONG_PATIENCE_MS = 30_000;
 
 /** An answer that is not a success. `status` 0: no answer came, and whether it was acted upon is unknown. */
 export class ApiError extends Error {
@@ -39,6 +41,30 @@ async function call(method, path, body) {
   const content = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ApiError(answer.status, content);
   return content;
+}
+
+/** A call whose answer comes as lines of JSON; `each` hears of those before the last, which is the answer. */
+export async function postLines(path, each) {
+  let rest = "";
+  let answer = {};
+  try {
+    const response = await fetch(path, { method: "POST", signal: AbortSignal.timeout(LONG_PATIENCE_MS) });
+    if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})));
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const lines = (rest + part.value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        answer = JSON.parse(line);
+        if (!("success" in answer)) each(answer);
+      }
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new ApiError(0, { code: "no_answer", error: t("common.error_no_answer") });
+  }
+  if (!answer.success) throw new ApiError(200, answer);
+  return answer;
 }
 
 export const get = (path) => call("GET", path);

@@ -1,6 +1,6 @@
 // The peers: what is set, editable in the row, and beside it how they are, live.
 
-import { post } from "../lib/api.js";
+import { postLines } from "../lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { centralNow, state } from "../lib/feed.js";
 import { ago, duration, milliseconds, number } from "../lib/format.js";
@@ -131,13 +131,17 @@ async function testPeer(id, row) {
   const button = row.querySelector(".test");
   const result = row.querySelector(".test-result");
   button.disabled = true;
-  result.replaceChildren(el("span", { class: "state wait" }, t("settings.testing", { id })));
+  const made = [];
+  showSteps(result, made, true);
   try {
-    const test = await post(`/api/p2p/test-connection?peer_id=${encodeURIComponent(id)}`);
+    const test = await postLines(`/api/p2p/test-connection?stream=true&peer_id=${encodeURIComponent(id)}`, (step) => {
+      made.push(step);
+      showSteps(result, made, true);
+    });
     showSteps(result, test.steps);
     toast("good", t("settings.test_good", { id }));
   } catch (error) {
-    const steps = error.body?.steps ?? [];
+    const steps = error.body?.steps ?? made;
     showSteps(result, steps);
     const failed = steps.find((step) => !step.ok);
     const reason = failed ? `${t(`settings.step_${failed.step}`)}: ${failed.detail}` : error.text;
@@ -146,11 +150,14 @@ async function testPeer(id, row) {
   button.disabled = false;
 }
 
-function showSteps(result, steps) {
-  const rows = STEPS.map((name) => {
+/** `running`: the step after the last one is being made. */
+function showSteps(result, steps, running = false) {
+  const rows = STEPS.map((name, index) => {
     const step = steps.find((done) => done.step === name);
-    const kind = step ? (step.ok ? "good" : "bad") : "quiet";
-    const text = step ? (step.ok ? milliseconds(step.took_ms) : step.detail) : t("settings.step_not_reached");
+    const now = running && index === steps.length && steps.every(({ ok }) => ok);
+    const kind = step ? (step.ok ? "good" : "bad") : now ? "wait" : "quiet";
+    const missing = running ? (now ? t("settings.step_runs") : "") : t("settings.step_not_reached");
+    const text = step ? (step.ok ? milliseconds(step.took_ms) : step.detail) : missing;
     return el("li", {}, stateOf(kind, t(`settings.step_${name}`)), " ", el("span", { class: "quiet" }, text));
   });
   const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close"), onclick: () => result.replaceChildren() });
