@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Flush, WriterView};
+use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
@@ -24,7 +25,7 @@ use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
-use crate::config::model::P2pMode;
+use crate::config::model::{AdminMode, Config};
 use crate::http::api;
 use crate::http::p2p_server;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
@@ -89,6 +90,7 @@ pub enum Ending {
 
 /// A running central.
 pub struct App {
+    first_code: Option<String>,
     shared: Arc<Shared>,
     api: Addr<Front>,
     p2p: Addr<Front>,
@@ -143,6 +145,7 @@ impl App {
             DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, view)
         })
         .await?;
+        let door = Arc::new(Doorkeeper::open(&data_dir, clock));
         let readers = Readers::start(data_dir, &around);
 
         let kept = Keepsake::new(config_file, config);
@@ -206,6 +209,7 @@ impl App {
             roster: EdgeRoster::default(),
             edge_news,
             credentials: credentials.clone(),
+            door: door.clone(),
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
@@ -214,6 +218,7 @@ impl App {
             last_probe: tokio::sync::Mutex::new(None),
         });
         supervise::spawn(follow_tuning(view.clone(), in_flight));
+        supervise::spawn(save_uses_of_tokens(door.clone()));
         let free = move || crate::store::free_bytes(directory.path());
         let low_view = view.clone();
         let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
@@ -244,13 +249,21 @@ impl App {
         let started = api.send(ServeOn(listener, api_place)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
-        Ok(Self { shared, api, p2p, legacy, mesh, listening, writer_thread, feed_thread, fatals })
+        let first_code = offer_first_code(&door, &view.borrow());
+        supervise::spawn(offer_first_code_later(door, view, first_code.is_some()));
+        Ok(Self { first_code, shared, api, p2p, legacy, mesh, listening, writer_thread, feed_thread, fatals })
     }
 
     /// Where the API listens now.
     #[must_use]
     pub fn api_address(&self) -> Option<SocketAddr> {
         self.listening.get().ok().flatten()
+    }
+
+    /// What sets the first administrator's password, if there is none and one is needed: to be shown to who started this.
+    #[must_use]
+    pub fn first_code(&self) -> Option<&str> {
+        self.first_code.as_deref()
     }
 
     #[must_use]
@@ -291,6 +304,7 @@ impl App {
         }
         // Its last handles: the links' sockets are closed by now.
         drop(self.mesh);
+        self.shared.door.save_uses();
         match tokio::time::timeout(FLUSH_TIMEOUT, self.shared.writer.send(Flush)).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(reason))) => {
@@ -364,17 +378,50 @@ async fn follow_tuning(mut config: ConfigView, in_flight: Arc<InFlight>) {
     }
 }
 
+/// When tokens were last used is exact while this runs, and after a crash this much behind at most.
+const SAVE_USES_PERIOD: Duration = Duration::from_secs(600);
+
+async fn save_uses_of_tokens(door: Arc<Doorkeeper>) {
+    loop {
+        tokio::time::sleep(SAVE_USES_PERIOD).await;
+        let door = door.clone();
+        // A failure is logged there.
+        drop(actix_web::web::block(move || door.save_uses()).await);
+    }
+}
+
+/// Makes and logs the code that sets the first administrator's password, where one is needed and there is none.
+fn offer_first_code(door: &Doorkeeper, config: &Config) -> Option<String> {
+    if config.security.admin != AdminMode::Password {
+        return None;
+    }
+    let code = door.make_first_code()?;
+    warn!(
+        event = "first_code", code = code.as_str();
+        "nobody administers this central yet: type this code on its page /login to set a password"
+    );
+    Some(code)
+}
+
+/// When passwords are switched on while this runs, a code is needed then.
+async fn offer_first_code_later(door: Arc<Doorkeeper>, mut config: ConfigView, mut offered: bool) {
+    while config.changed().await.is_ok() {
+        if !offered {
+            let config = config.borrow_and_update().clone();
+            offered = offer_first_code(&door, &config).is_some();
+        }
+    }
+}
+
 /// What an installer should know about how open this central is.
 fn say_what_is_open(config: &ConfigView) {
     let config = config.borrow();
     if let Some(problem) = foreign_ip(&config) {
         warn!(event = "config_warning", field = problem.field.as_str(), reason = problem.message.as_str(); "check the settings");
     }
-    if !config.listen_ip().is_loopback() {
-        warn!(event = "security_open"; "anyone on this network may use this central: edges and settings ask for no proof of who they are");
-        if config.security.p2p == P2pMode::Open {
-            warn!(event = "peers_open"; "anyone on this network may speak as another central: security.p2p is open");
-        }
+    let open = config.open_to_network().join(",");
+    if !open.is_empty() {
+        warn!(event = "security_open", modes = open.as_str(); "these parts ask nobody on the network who he is");
     }
 }
 

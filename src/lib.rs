@@ -21,7 +21,9 @@
 //! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
 //! | [`feed`] | what dashboards are told: a numbered state and its changes; pure | a line of the dashboard: `feed/line.rs` |
 //! | [`simulation`] | many centrals in one thread on a virtual clock; pure | what may go wrong in it: `simulation/` |
+//! | [`access`] | who may do what: people, tokens, sessions, waits; pure | a call's needs: `http/routes.rs`; what follows: `access/right.rs` |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
+//! | [`vault`] | hashes of passwords, tokens and codes, and their files; blocking | |
 //! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
 //! | [`tls`] | key, certificate and TLS of this central | what a peer has to prove: `tls/peers.rs` |
 //! | [`maintenance`] | `verify` and `rebuild`: work on the database of a central that does not run | |
@@ -35,6 +37,7 @@
 //! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
 //! wrong arrow. The pure rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
 
+pub mod access;
 pub mod actors;
 pub mod app;
 pub mod config;
@@ -50,4 +53,5 @@ pub mod store;
 pub mod tls;
 pub mod tools;
 pub mod trust;
+pub mod vault;
 pub mod wire;

@@ -22,6 +22,8 @@ use parkmesh::simulation::{self, Campaign, Seeds};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
 use parkmesh::tools::{bench, demo};
+use parkmesh::vault::code_file::CodeFile;
+use parkmesh::vault::secret;
 
 /// Read when no --config is given, if it is there.
 const DEFAULT_CONFIG: &str = "config/p2p_config.json";
@@ -77,6 +79,10 @@ enum Command {
     /// taken again, so that the import can be repeated; what cannot be taken is listed with the reason. Settings are
     /// taken only if there is no settings file (--config) yet. Stop the old program first.
     Import(ImportArgs),
+    /// Make a one-time code that sets the password of an administrator, new or forgotten; the central may run
+    ///
+    /// Type it on the page /login of this central within an hour. An earlier code is worth nothing any more.
+    NewCode,
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
     /// Measure how fast running centrals answer
@@ -145,6 +151,7 @@ fn main() -> ExitCode {
             let files = args.files.clone();
             import(&cli, &files)
         }
+        Some(Command::NewCode) => new_code(&cli),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Simulate(args)) => simulate(&args),
@@ -217,32 +224,7 @@ fn maintain(cli: Cli, work: fn(&Path, &Site) -> Result<ExitCode, StoreError>) ->
 
 fn check(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
     let found = verify::verify(data_dir, site, &mut progress())?;
-    for finding in &found.report.findings {
-        println!("{finding}");
-    }
-    if found.report.more_findings > 0 {
-        println!("... and {} more", found.report.more_findings);
-    }
-    println!("{} events in {} logs, {} rows", found.report.events, found.report.logs, found.report.rows);
-    match &found.digests {
-        Some(digests) => {
-            println!("digest: {} (as stored)", digests.said);
-            if digests.of_rows != digests.said {
-                println!(
-                    "digest: {} (of the rows): rows were changed outside; 'parkmesh rebuild' makes them anew",
-                    digests.of_rows
-                );
-            }
-            if digests.of_events != digests.said {
-                println!(
-                    "digest: {} (of the events): the history is not what they give; 'parkmesh rebuild' makes it anew",
-                    digests.of_events
-                );
-            }
-        }
-        None => println!("the history was not compared with the events, because the file is damaged"),
-    }
-    println!("{}", if found.is_whole() { "OK" } else { "DAMAGED" });
+    println!("{found}");
     Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STORAGE) })
 }
 
@@ -256,6 +238,25 @@ fn make_anew(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
         println!("it was digest {}\nit is  digest {}", rebuilt.digest_before, rebuilt.digest_after);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever may write the data directory may administer the central: that is what the code proves.
+fn new_code(cli: &Cli) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    let code = match secret::make_code() {
+        Ok(code) => code,
+        Err(problem) => return fail(EXIT_INTERNAL, "code_not_made", &problem),
+    };
+    let put = CodeFile::of(&data_dir).put(secret::code_digest(&code), Clock::machine().now_ms());
+    if let Err(problem) = put {
+        return fail(EXIT_STORAGE, "code_not_made", &problem);
+    }
+    println!(
+        "{code}\nGood once, within an hour, on the page /login of the central whose data is in {}",
+        data_dir.display()
+    );
+    ExitCode::SUCCESS
 }
 
 /// Takes over files of the old program, its settings first: they say whose the others are.
@@ -429,6 +430,9 @@ fn print_address(app: &App) {
         listening.to_string()
     };
     println!("ParkMesh {}: http://{host}/", config.this_central.id);
+    if let Some(code) = app.first_code() {
+        println!("Nobody administers it yet: open http://{host}/login and type the one-time code {code}");
+    }
 }
 
 fn fail(code: u8, event: &'static str, problem: &dyn std::error::Error) -> ExitCode {

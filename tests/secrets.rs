@@ -20,7 +20,7 @@ use parkmesh::http::routes::ROUTES;
 use serde_json::json;
 
 /// As the settings hold it; nobody is ever shown it.
-const KEY_HASH: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
+const KEY_HASH: &str = "sha256:5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
 
 /// What must be nowhere, by what it is.
 fn secrets(central: &Central) -> BTreeMap<String, String> {
@@ -48,9 +48,14 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 /// Everything a central answers and writes, by where it is.
 fn everything_said(central: &Central, stay: &str) -> BTreeMap<String, Vec<u8>> {
     let mut said = BTreeMap::new();
-    for (path, methods) in ROUTES {
-        let path = path.replace("{event_id}", stay).replace("{id}", "central-2").replace("{path:.*}", "http-api.md");
-        for method in methods.split(", ") {
+    for (path, needs) in ROUTES {
+        let path = path
+            .replace("{event_id}", stay)
+            .replace("{name}", "x")
+            .replace("{edge_id}", "edge-9")
+            .replace("{id}", "central-2")
+            .replace("{path:.*}", "http-api.md");
+        for (method, _) in *needs {
             // What is asked for as it should be, and what is wrong with it in every way.
             for body in [None, Some(("application/json", &b"{}"[..])), Some(("application/json", &b"{\"x\":"[..]))] {
                 if let Ok(reply) = central.http.send(method, &path, body) {

@@ -86,10 +86,13 @@ impl EventReport {
     /// # Errors
     /// [`Refusal::Field`]: it is no event, or names no car.
     pub fn job(self, lane: impl Fn(&str) -> Option<Direction>) -> Result<Job, Refusal> {
-        match self.kind.as_str() {
-            "UPDATE" | "DELETE" => self.change().map(Job::ReportChange),
-            _ => self.checked(lane).map(Job::Report),
-        }
+        if self.is_change() { self.change().map(Job::ReportChange) } else { self.checked(lane).map(Job::Report) }
+    }
+
+    /// It corrects or removes a stay that was reported before.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        matches!(self.kind.as_str(), "UPDATE" | "DELETE")
     }
 
     /// The name of the edge.

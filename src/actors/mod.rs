@@ -5,6 +5,7 @@ pub mod config_keeper;
 pub mod db_reader;
 pub mod db_writer;
 pub mod dial;
+pub mod doorkeeper;
 pub mod edge_gateway;
 pub mod edge_news;
 pub mod edge_report;

@@ -26,6 +26,7 @@ use super::db_reader::Readers;
 use super::db_writer::WriterView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
 use super::supervise::{Handle, InjectPanic, injected_panic};
+use crate::config::model::AdminMode;
 use crate::domain::event::Event;
 use crate::feed::board::{Board, MAX_EVENTS};
 use crate::feed::line::EventLine;
@@ -235,7 +236,8 @@ impl StatusFeed {
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
             "can_commit": self.around.writer_view.failure().is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
-            "broken_config": self.around.broken_config, "open": !config.listen_ip().is_loopback(),
+            "broken_config": self.around.broken_config, "open": config.open_to_network(),
+            "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,

@@ -119,18 +119,22 @@ pub struct Edge {
     pub name: String,
     /// The lane; `None`: cars pass it both ways.
     pub direction: Option<Direction>,
+    /// The hash of its key, `sha256:` and 64 hex digits; `None`: it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<String>,
 }
 
 /// Who has to prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Security {
     pub p2p: P2pMode,
-    pub edges: SecurityMode,
-    pub admin: SecurityMode,
+    pub edges: EdgesMode,
+    pub admin: AdminMode,
+    pub reads: ReadsMode,
     #[schema(minimum = 1, maximum = 65_535)]
     pub legacy_port: u16,
+    /// Names, besides the obvious ones, that browsers may call this central by.
+    pub host_names: Vec<String>,
 }
 
 /// How centrals prove to each other who they are.
@@ -143,12 +147,34 @@ pub enum P2pMode {
     Open,
 }
 
-/// How edges and people prove who they are. So far there is one.
+/// How edges prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum SecurityMode {
-    /// Nobody has to prove anything: red on the page.
+pub enum EdgesMode {
+    /// Not at all: whoever reaches the port can open a barrier. Red on the page.
     Open,
+    /// Each by a key of its own ([`Edge::key_hash`]); it speaks for itself alone.
+    Keys,
+}
+
+/// Who may change settings, tariff and history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminMode {
+    /// Who logs in as an administrator, or shows a token.
+    Password,
+    /// Whoever is at the machine itself, and nobody from elsewhere. Red on the page.
+    Open,
+}
+
+/// Who may look at history and figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadsMode {
+    /// Whoever reaches the port, as existing programs do.
+    Open,
+    /// Who logs in, or shows a token.
+    Login,
 }
 
 /// What an installer rarely touches.
@@ -178,8 +204,14 @@ pub enum LogFormat {
 
 impl Default for Security {
     fn default() -> Self {
-        let open = SecurityMode::Open;
-        Self { p2p: P2pMode::Tls, edges: open, admin: open, legacy_port: DEFAULT_LEGACY_PORT }
+        Self {
+            p2p: P2pMode::Tls,
+            edges: EdgesMode::Open,
+            admin: AdminMode::Password,
+            reads: ReadsMode::Open,
+            legacy_port: DEFAULT_LEGACY_PORT,
+            host_names: Vec::new(),
+        }
     }
 }
 
@@ -231,6 +263,18 @@ impl Config {
             (None, Host::Ip(IpAddr::V6(_))) => Ipv6Addr::UNSPECIFIED.into(),
             (None, _) => Ipv4Addr::UNSPECIFIED.into(),
         }
+    }
+
+    /// Which parts ask nobody on the network for proof of who he is: `edges`, `p2p`. Empty where only this machine reaches
+    /// this central. Administration is not among them: in its open mode it is for the machine itself.
+    #[must_use]
+    pub fn open_to_network(&self) -> Vec<&'static str> {
+        if self.listen_ip().is_loopback() {
+            return Vec::new();
+        }
+        let security = &self.security;
+        let parts = [(security.edges == EdgesMode::Open, "edges"), (security.p2p == P2pMode::Open, "p2p")];
+        parts.into_iter().filter_map(|(is_open, name)| is_open.then_some(name)).collect()
     }
 
     #[must_use]

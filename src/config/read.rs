@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::model::{
-    Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, LogFormat, P2pMode, PeerCentral, RefusedCentral, Security,
-    SecurityMode, Site, ThisCentral, Tuning,
+    AdminMode, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode, PeerCentral, ReadsMode,
+    RefusedCentral, Security, Site, ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
 use super::validate::check_whole;
@@ -26,6 +26,7 @@ pub const MAX_PEERS: usize = 100;
 pub const MAX_EDGES: usize = 1_000;
 /// Most refused centrals that are remembered.
 pub const MAX_REFUSED: usize = 100;
+const MAX_HOST_NAMES: usize = 20;
 /// Longest name of a site or edge, and longest id of an edge, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
 pub const MAX_EDGE_ID_CHARS: usize = 64;
@@ -190,7 +191,7 @@ fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
     let id = fields.required("id", report, edge_id);
     let name = fields.optional("name", report, name_text).unwrap_or_default();
     let direction = fields.optional("direction", report, direction);
-    let key_hash = fields.optional("key_hash", report, hash_text).filter(|text| !text.is_empty());
+    let key_hash = fields.optional("key_hash", report, key_hash);
     fields.done(report);
     Some(Edge { id: id?, name, direction, key_hash })
 }
@@ -208,11 +209,14 @@ fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16
     let default = Security::default();
     let mut fields = root.part("security", report);
     let p2p = fields.optional("p2p", report, p2p_mode).unwrap_or(default.p2p);
-    let edges = fields.optional("edges", report, security_mode).unwrap_or(default.edges);
-    let admin = fields.optional("admin", report, security_mode).unwrap_or(default.admin);
+    let edges = fields.optional("edges", report, edges_mode).unwrap_or(default.edges);
+    let admin = fields.optional("admin", report, admin_mode).unwrap_or(default.admin);
+    let reads = fields.optional("reads", report, reads_mode).unwrap_or(default.reads);
+    let host_names = fields.optional("host_names", report, host_names).unwrap_or_default();
     let named = fields.optional("legacy_port", report, port).filter(|port| *port != default.legacy_port);
     fields.done(report);
-    (Security { p2p, edges, admin, legacy_port: named.unwrap_or(default.legacy_port) }, named)
+    let legacy_port = named.unwrap_or(default.legacy_port);
+    (Security { p2p, edges, admin, reads, legacy_port, host_names }, named)
 }
 
 fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
@@ -259,10 +263,6 @@ fn plain_text(value: &Value, max_chars: usize) -> Result<String, Wrong> {
 
 fn name_text(value: &Value) -> Result<String, Wrong> {
     plain_text(value, MAX_NAME_CHARS)
-}
-
-fn hash_text(value: &Value) -> Result<String, Wrong> {
-    plain_text(value, MAX_HASH_CHARS)
 }
 
 /// An empty text, as a form sends it, is none.
@@ -353,12 +353,38 @@ fn p2p_mode(value: &Value) -> Result<P2pMode, Wrong> {
     one_of(value, &[("tls", P2pMode::Tls), ("open", P2pMode::Open)])
 }
 
-fn security_mode(value: &Value) -> Result<SecurityMode, Wrong> {
-    if text(value)?.eq_ignore_ascii_case("open") {
-        return Ok(SecurityMode::Open);
+fn edges_mode(value: &Value) -> Result<EdgesMode, Wrong> {
+    one_of(value, &[("open", EdgesMode::Open), ("keys", EdgesMode::Keys)])
+}
+
+fn admin_mode(value: &Value) -> Result<AdminMode, Wrong> {
+    one_of(value, &[("password", AdminMode::Password), ("open", AdminMode::Open)])
+}
+
+fn reads_mode(value: &Value) -> Result<ReadsMode, Wrong> {
+    one_of(value, &[("open", ReadsMode::Open), ("login", ReadsMode::Login)])
+}
+
+/// Names as they stand in the address line of a browser, without port.
+fn host_names(value: &Value) -> Result<Vec<String>, Wrong> {
+    let wrong = || ("wrong_type", "phải là danh sách tên máy".into(), "must be a list of host names".into());
+    let names = value.as_array().ok_or_else(wrong)?;
+    if names.len() > MAX_HOST_NAMES {
+        let (vi, en) = (format!("tối đa {MAX_HOST_NAMES} tên"), format!("has more than {MAX_HOST_NAMES} names"));
+        return Err(("too_many", vi, en));
     }
-    let message_vi = "phiên bản này chỉ hỗ trợ \"open\"";
-    Err(("not_supported", message_vi.into(), "only \"open\" is supported by this version".into()))
+    names.iter().map(|name| host(name).map(|name| name.to_string().to_ascii_lowercase())).collect()
+}
+
+/// The hash of an edge's key; what an older version took as text and never used is none.
+fn key_hash(value: &Value) -> Result<String, Wrong> {
+    let text = plain_text(value, MAX_HASH_CHARS)?;
+    let digits = text.strip_prefix("sha256:");
+    if digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let message_vi = "phải là sha256: và 64 chữ số hex; hãy tạo khóa trên trang cài đặt";
+    Err(("bad_hash", message_vi.into(), "must be sha256: and 64 hex digits; the settings page makes keys".into()))
 }
 
 fn zone(value: &Value) -> Result<SiteZone, Wrong> {

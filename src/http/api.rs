@@ -9,11 +9,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpServer, ResponseError, web};
+use actix_web::{App, HttpResponse, HttpServer, ResponseError, web};
 
 use super::code::Code;
 use super::error::ApiError;
 use super::routes::{self, ROUTES};
+use super::screen;
 use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
@@ -81,7 +82,7 @@ fn serve(
     Ok(server.run())
 }
 
-/// Refuses new work on the way down, and counts every answer.
+/// Turns away what is not meant for a route, and counts and protects every answer.
 async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -91,17 +92,26 @@ async fn observe(
     };
     let started = Instant::now();
     let route = route_of(&request);
-    let answer = if worker.shared.is_stopping() && route.starts_with("/api/") {
-        let mut refusal = ApiError::stopping().error_response();
-        refusal.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-        request.into_response(refusal).map_into_right_body()
-    } else {
-        next.call(request).await?.map_into_left_body()
+    let refused = refusal(&request, &worker.shared, route);
+    let mut answer = match refused {
+        Some(error) => request.into_response(error).map_into_right_body(),
+        None => next.call(request).await?.map_into_left_body(),
     };
+    screen::protect(answer.headers_mut());
     let metrics = &worker.shared.metrics;
     metrics.requests.get_or_create(&RouteLabels { route, code: answer.status().as_u16() }).inc();
     metrics.request_seconds.observe(started.elapsed().as_secs_f64());
     Ok(answer)
+}
+
+/// Why a request does not get to its route.
+fn refusal(request: &ServiceRequest, shared: &Shared, route: &'static str) -> Option<HttpResponse> {
+    if shared.is_stopping() && route.starts_with("/api/") {
+        let mut refusal = ApiError::stopping().error_response();
+        refusal.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        return Some(refusal);
+    }
+    screen::refusal(request.request(), &shared.config.borrow()).map(|error| error.error_response())
 }
 
 /// The pattern the request matches; `other` if none.

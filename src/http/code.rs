@@ -44,9 +44,17 @@ codes! {
     InvalidQuery = 400 "invalid_query", "the query cannot be read";
     NotAWebsocket = 400 "not_a_websocket", "a plain request for a WebSocket";
     PeerUnreachable = 400 "peer_unreachable", "the test of a link failed: `steps` says where";
-    ForeignPage = 403 "foreign_page", "a page of another site tries to read the status feed";
+    LoginRequired = 401 "login_required", "this needs a login or a token";
+    EdgeKeyRequired = 401 "edge_key_required", "this needs the key of an edge, a login or a token";
+    WrongLogin = 401 "wrong_login", "wrong name or password";
+    WrongCode = 401 "wrong_code", "the one-time code is not good (any more)";
+    Forbidden = 403 "forbidden", "who calls is known, and may not do this";
+    LocalOnly = 403 "local_only", "with `security.admin` `open` this is done at the machine itself only";
+    OtherEdge = 403 "other_edge", "the key is that of another edge";
+    ForeignPage = 403 "foreign_page", "a page of another site tries to change something or to open a socket";
+    UnknownHost = 403 "unknown_host", "the header `Host` names what this central is not known by";
     NotAPeer = 403 "not_a_peer", "a central says it is a peer; a person has to add it here";
-    NotFound = 404 "not_found", "no such address, peer or stay";
+    NotFound = 404 "not_found", "no such address, peer, stay, person or token";
     MethodNotAllowed = 405 "method_not_allowed", "another method; header `Allow` says which";
     RequestTimeout = 408 "request_timeout", "the body took longer than 10 s";
     AlreadyInside = 409 "already_inside", "an entry of a car that is inside";
@@ -57,15 +65,18 @@ codes! {
     Unchanged = 409 "unchanged", "the correction says what is already so";
     AlreadyVoid = 409 "already_void", "the stay was removed before";
     StaleVersion = 409 "stale_version", "the settings changed since they were read";
-    AlreadyExists = 409 "already_exists", "the peer is there already";
+    AlreadyExists = 409 "already_exists", "the peer, person or token is there already";
     InvitationRefused = 409 "invitation_refused", "the invitation cannot be used: the sentence says why";
     NeverMet = 409 "never_met", "the peer has not shown a certificate yet, so there is nothing to expel";
+    LastAdministrator = 409 "last_administrator", "nobody could administer this central afterwards";
     TooLarge = 413 "too_large", "the body is larger than is taken here";
     UnsupportedMediaType = 415 "unsupported_media_type", "the body is not declared as JSON";
+    TooManyAttempts = 429 "too_many_attempts", "too many wrong logins or codes, or others log in right now";
+    TooManyRequests = 429 "too_many_requests", "more requests than this address or edge is granted; nothing happened";
     Internal = 500 "internal", "our fault; the log says why";
     NotDurable = 503 "not_durable", "nothing can be committed now; what was asked may or may not have happened";
     Busy = 503 "busy", "too many requests at once; nothing happened";
-    NotSaved = 503 "not_saved", "the settings file cannot be written; nothing was changed";
+    NotSaved = 503 "not_saved", "the file of the settings or of the accounts cannot be written; nothing was changed";
     Stopping = 503 "stopping", "this central is stopping; nothing happened";
 }
 

@@ -6,10 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::{Caller, caller_of};
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::edges::submit;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::edge_gateway::EdgeRequest;
 use crate::actors::edge_report::{CameraId, EventReport};
 use crate::actors::edge_roster::{Edge, said};
@@ -26,7 +28,8 @@ pub async fn event(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
-    Ok(HttpResponse::Ok().json(take(&worker, body::parse(&bytes)?).await?))
+    let report = body::parse(&bytes)?;
+    Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
 }
 
 /// What an edge program is answered, as it is sent.
@@ -91,9 +94,14 @@ fn is_not(flag: &bool) -> bool {
 /// Takes one report.
 ///
 /// # Errors
-/// As `POST /api/edge/barrier/open`, without the conflicts.
-pub async fn take(worker: &Worker, report: EventReport) -> Result<Taken, ApiError> {
+/// As `POST /api/edge/barrier/open`, without the conflicts; 401 or 403 if the caller may not say this.
+pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Result<Taken, ApiError> {
+    if report.is_change() {
+        // A correction or a removal is one, by whatever way it comes.
+        caller.check(Need::Administer)?;
+    }
     if let Ok(edge_id) = report.edge_id() {
+        caller.check_edge(&edge_id)?;
         worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
             edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
             edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
@@ -155,6 +163,7 @@ pub async fn heartbeat(
 ) -> Result<HttpResponse, ApiError> {
     let beat: Heartbeat = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let edge_id = beat.camera_id.checked().map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
+    caller_of(&request).check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
         edge.name = said(beat.camera_name.as_deref()).or_else(|| edge.name.take());
         edge.kind = said(beat.camera_type.as_deref()).or_else(|| edge.kind.take());
@@ -189,9 +198,10 @@ pub async fn sync_config(
     let sent: EdgeCameras = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let cameras = sent.edge_cameras.filter(|cameras| !cameras.is_empty());
     let cameras = cameras.ok_or_else(|| ApiError::bad_field("edge_cameras", "Missing edge_cameras in request"))?;
-    let mut changed = false;
+    let (mut changed, caller) = (false, caller_of(&request));
     for (id, camera) in cameras {
         let edge_id = CameraId::Name(id).checked().map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
+        caller.check_edge(&edge_id)?;
         worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
             let before = edge.clone();
             edge.name = said(camera.name.as_deref()).or_else(|| edge.name.take());

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::error::ApiError;
 use super::state::Worker;
@@ -26,6 +27,7 @@ pub async fn open(
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
     let mut open: OpenRequest = body::parse(&bytes)?;
+    caller_of(&request).check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
         let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY.as_str(), "only printable ASCII"))?;
         match &open.request_id {
@@ -62,6 +64,7 @@ pub async fn close(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let close: CloseRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    caller_of(&request).check_edge(&close.edge_id)?;
     match submit(&worker, EdgeRequest::Close(close)).await? {
         Answer::Closed { confirmed, event_id } => {
             Ok(json(&Closed { success: true, message: "Barrier closed", confirmed, event_id: event_id.as_deref() }))
@@ -77,6 +80,7 @@ pub async fn detection(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let detection: DetectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    caller_of(&request).check_edge(&detection.edge_id)?;
     let said = detection.direction.as_deref().filter(|text| !text.is_empty());
     let zone = worker.zone();
     let direction = match said {

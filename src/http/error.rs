@@ -12,7 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::view::Vehicle;
+use crate::access::accounts::Unchanged;
+use crate::access::right::Denied;
 use crate::actors::db_reader::ReadError;
+use crate::actors::doorkeeper::Refused;
 use crate::domain::problem::FieldProblem;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Refusal, VehicleInfo};
@@ -26,7 +29,7 @@ pub struct ApiError {
     code: Code,
     message: String,
     retry_after_s: Option<u64>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
     more: Map<String, Value>,
 }
 
@@ -57,10 +60,80 @@ impl ApiError {
         Self::new(Code::NotAWebsocket, "this address is a WebSocket")
     }
 
-    /// 403: a page of another site wants to read from here.
+    /// 401 or 403: the caller may not do this.
+    #[must_use]
+    pub fn denied(why: Denied) -> Self {
+        let (code, message) = match why {
+            Denied::LoginNeeded => {
+                (Code::LoginRequired, "log in on the page, or send a token: Authorization: Bearer …")
+            }
+            Denied::KeyNeeded => (
+                Code::EdgeKeyRequired,
+                "send the key of this edge: X-Edge-Key: … (the settings page makes it), or log in on the page",
+            ),
+            Denied::NotAllowed => (Code::Forbidden, "this is for administrators"),
+            Denied::LocalOnly => (
+                Code::LocalOnly,
+                "security.admin is \"open\": this can be done from the machine itself only, or set it to \"password\" there",
+            ),
+        };
+        Self::new(code, message)
+    }
+
+    /// 403: an edge speaks as another one.
+    #[must_use]
+    pub fn other_edge(edge_id: &str) -> Self {
+        let message = format!("this key is not that of edge {edge_id}: an edge may act only as itself");
+        Self::new(Code::OtherEdge, message)
+    }
+
+    /// 403: a page of another site wants something from here.
     #[must_use]
     pub fn foreign_page() -> Self {
-        Self::new(Code::ForeignPage, "only this central's own pages may read this feed in a browser")
+        let message = "this came from a page of another site; only this central's own pages may do it in a browser";
+        Self::new(Code::ForeignPage, message)
+    }
+
+    /// 403: called by a name that is not known to be this central's.
+    #[must_use]
+    pub fn unknown_host() -> Self {
+        let message = "this central is not known by that name: use its address, or add the name to security.host_names";
+        Self::new(Code::UnknownHost, message)
+    }
+
+    /// 429. `wait_ms`: how long to wait.
+    #[must_use]
+    pub fn too_many(code: Code, message: &str, wait_ms: u64) -> Self {
+        let mut error = Self::new(code, message);
+        error.retry_after_s = Some(wait_ms.div_ceil(1_000).max(1));
+        error
+    }
+
+    /// What the doorkeeper refused.
+    #[must_use]
+    pub fn not_entered(refused: Refused) -> Self {
+        match refused {
+            Refused::Wait(wait_ms) => {
+                let message = "too many wrong attempts; wait as long as Retry-After says, then try again";
+                Self::too_many(Code::TooManyAttempts, message, wait_ms)
+            }
+            Refused::Busy => Self::too_many(Code::TooManyAttempts, "others log in right now; try again", 1_000),
+            Refused::WrongLogin => Self::new(Code::WrongLogin, "wrong name or password"),
+            Refused::WrongCode => Self::new(
+                Code::WrongCode,
+                "this code is not (or no longer) good; `parkmesh new-code` on the machine makes another",
+            ),
+            Refused::Unchanged(Unchanged::Field(problem)) => Self::bad_fields(&[problem]),
+            Refused::Unchanged(Unchanged::Exists) => Self::exists("there is one of this name already"),
+            Refused::Unchanged(Unchanged::Unknown) => Self::not_found("there is none of this name"),
+            Refused::Unchanged(Unchanged::LastAdministrator) => {
+                Self::new(Code::LastAdministrator, "this is the last administrator; make another one first")
+            }
+            Refused::Failed => Self::unavailable(
+                Code::NotSaved,
+                "people and tokens cannot be saved; nothing was changed, the log says why",
+            ),
+        }
     }
 
     /// 404 for a path nobody serves.
@@ -77,7 +150,7 @@ impl ApiError {
 
     /// 405. `allow`: what the path takes, `GET, PUT`.
     #[must_use]
-    pub fn wrong_method(allow: &'static str) -> Self {
+    pub fn wrong_method(allow: String) -> Self {
         let mut error = Self::new(Code::MethodNotAllowed, format!("this address takes {allow}"));
         error.allow = Some(allow);
         error
@@ -237,8 +310,11 @@ impl ResponseError for ApiError {
         if let Some(seconds) = self.retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some(allow) = self.allow {
-            answer.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            answer.insert_header((header::ALLOW, allow));
+        }
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            answer.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         answer.json(Value::Object(self.body()))
     }

@@ -3,9 +3,11 @@
 //! | file | holds |
 //! |---|---|
 //! | [`routes`] | every route on one screen |
+//! | [`access`] | who may do what, enforced around every route |
+//! | [`screen`] | what is looked at before that, and the headers of every answer |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
-//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`health`], [`pages`] | the handlers, by area |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
@@ -14,11 +16,14 @@
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
+pub mod access;
+pub mod accounts;
 pub mod amendments;
 pub mod api;
 pub mod body;
 pub mod code;
 pub mod csv;
+pub mod edge_keys;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
@@ -36,6 +41,7 @@ pub mod predecessors;
 pub mod qr;
 pub mod query;
 pub mod routes;
+pub mod screen;
 pub mod server;
 pub mod state;
 pub mod stories;

@@ -27,6 +27,8 @@ pub(super) struct Settings {
     version: String,
     /// Why the file was not used at the start.
     broken_config: Option<String>,
+    /// The ids of those that have one; the keys themselves are shown when they are made, and never again.
+    edges_with_keys: Vec<String>,
 }
 
 /// The settings were saved and are in force.
@@ -45,11 +47,13 @@ pub(super) struct SettingsSaved {
 /// `GET /api/p2p/config`
 pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
     let config = worker.shared.config();
+    let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
     HttpResponse::Ok().json(Settings {
         success: true,
         config: shown(&config),
         version: config.version(),
         broken_config: worker.shared.broken_config.clone(),
+        edges_with_keys: with_keys.map(|edge| edge.id.clone()).collect(),
     })
 }
 

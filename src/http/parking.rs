@@ -72,8 +72,8 @@ struct AboutCentral {
     clock_behind: bool,
     /// Why the settings file was not used at the start.
     broken_config: Option<String>,
-    /// It listens beyond this machine.
-    open: bool,
+    /// Which parts ask nobody on the network who he is: `edges`, `p2p`.
+    open: Vec<&'static str>,
 }
 
 /// The tariff in force here.
@@ -174,7 +174,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         can_commit: shared.writer_view.failure().is_none(),
         clock_behind: false,
         broken_config: shared.broken_config.clone(),
-        open: !config.listen_ip().is_loopback(),
+        open: config.open_to_network(),
     };
     answer(shared, move |reader| {
         let clock_behind = is_behind(clock.now_ms(), newest_own_ms(reader)?);

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, WriterView};
+use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub edge_news: EdgeNews,
     /// What this central proves itself with.
     pub credentials: Credentials,
+    /// Who is who.
+    pub door: Arc<Doorkeeper>,
     pub clock: Clock,
     pub started: Instant,
     /// Set when the central begins to stop: new work is refused.

@@ -15,6 +15,7 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::access::{Caller, caller_of};
 use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::take;
@@ -46,13 +47,16 @@ pub async fn upgrade(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
-    let socket = EdgeSocket { worker, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
+    let caller = Caller::clone(&caller_of(&request));
+    let socket = EdgeSocket { worker, caller, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 struct EdgeSocket {
     worker: web::Data<Worker>,
+    /// Who opened it; with keys it speaks for its own edge alone.
+    caller: Caller,
     /// What the edge called itself; `None` until it did.
     edge_id: Option<String>,
     opened: Instant,
@@ -88,12 +92,12 @@ impl EdgeSocket {
                 return answer(error.body(), its_id, context);
             }
         };
-        let worker = self.worker.clone();
+        let (worker, caller) = (self.worker.clone(), self.caller.clone());
         let taken = wrap_future::<_, Self>(async move {
             if worker.shared.is_stopping() {
                 return Err(ApiError::stopping());
             }
-            take(&worker, report).await
+            take(&worker, &caller, report).await
         });
         context.wait(taken.map(|taken, _, context| {
             let fields = match taken.map(|taken| json!(taken)) {
@@ -111,6 +115,9 @@ impl EdgeSocket {
         let Some(Ok(edge_id)) = named.map(|id| id.checked()) else {
             return end(CloseCode::Policy, "No edge_id provided", context);
         };
+        if let Err(error) = self.caller.check_edge(&edge_id) {
+            return end(CloseCode::Policy, &error.to_string(), context);
+        }
         self.note_life(&edge_id);
         let message = format!("Edge '{edge_id}' registered successfully");
         context.text(json!({"type": "connected", "message": message}).to_string());

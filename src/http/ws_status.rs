@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler};
 use actix_http::ws::{CloseCode, CloseReason, Message, ProtocolError};
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde::Deserialize;
@@ -48,9 +47,6 @@ pub async fn status(
     parameters: web::Query<FeedParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    if is_foreign_page(&request) {
-        return Err(ApiError::foreign_page().into());
-    }
     let permit = worker.shared.dashboards.enter().ok_or_else(ApiError::busy)?;
     let parameters = parameters.into_inner();
     let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
@@ -67,17 +63,6 @@ pub async fn status(
     };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(MAX_MESSAGE_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
-}
-
-/// A page of another site may open sockets to us, but not read from us.
-fn is_foreign_page(request: &HttpRequest) -> bool {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    match (header(header::ORIGIN), header(header::HOST)) {
-        (Some(origin), Some(host)) => {
-            origin.split_once("://").is_none_or(|(_, place)| !place.eq_ignore_ascii_case(host))
-        }
-        _ => false,
-    }
 }
 
 struct StatusSocket {

@@ -3,8 +3,8 @@
 //! The last is checked by making the history anew in a scratch directory inside the data directory, which needs about as
 //! much disk again and is removed afterwards.
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use super::merged::Merged;
 use super::{BATCH_EVENTS, Progress, Site, must_exist};
@@ -44,6 +44,35 @@ impl Verified {
     pub fn is_whole(&self) -> bool {
         let equal = |digests: &Digests| digests.said == digests.of_rows && digests.said == digests.of_events;
         self.report.is_whole() && self.digests.as_ref().is_some_and(equal)
+    }
+}
+
+/// For people, line by line; the last one says whether all is well.
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.report;
+        for finding in &report.findings {
+            writeln!(f, "{finding}")?;
+        }
+        if report.more_findings > 0 {
+            writeln!(f, "... and {} more", report.more_findings)?;
+        }
+        writeln!(f, "{} events in {} logs, {} rows", report.events, report.logs, report.rows)?;
+        match &self.digests {
+            None => writeln!(f, "the history was not compared with the events, because the file is damaged")?,
+            Some(Digests { said, of_rows, of_events }) => {
+                writeln!(f, "digest: {said} (as stored)")?;
+                if of_rows != said {
+                    let why = "rows were changed outside; 'parkmesh rebuild' makes them anew";
+                    writeln!(f, "digest: {of_rows} (of the rows): {why}")?;
+                }
+                if of_events != said {
+                    let why = "the history is not what they give; 'parkmesh rebuild' makes it anew";
+                    writeln!(f, "digest: {of_events} (of the events): {why}")?;
+                }
+            }
+        }
+        f.write_str(if self.is_whole() { "OK" } else { "DAMAGED" })
     }
 }
 

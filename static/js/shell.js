@@ -4,6 +4,7 @@
 import { at, drawIcons, put } from "./lib/dom.js";
 import { centralNow, follow, freshness, state, watch } from "./lib/feed.js";
 import { ago, day, number, setZone, timeOfDay } from "./lib/format.js";
+import { me } from "./lib/login.js";
 import { showNotices } from "./lib/notices.js";
 import { language, loadTexts, speak, t } from "./lib/texts.js";
 
@@ -15,6 +16,7 @@ const PATIENCE_MS = 4000;
 const KINDS = { live: "good", asking: "wait", lost: "bad" };
 const opened = Date.now();
 let version = null;
+let account = null;
 
 /** Brings the shell to life. `parts`: the texts of the page. */
 export async function start(...parts) {
@@ -27,7 +29,25 @@ export async function start(...parts) {
   watch(["central", "peers", "freshness"], showFreshness);
   showFreshness();
   setInterval(showFreshness, 1000);
+  document.addEventListener("logged-in", showAccount);
+  showAccount();
   follow();
+}
+
+/** Who is logged in, and the way to log in. Where nobody may look without, the page leads there. */
+async function showAccount() {
+  try {
+    account = await me();
+  } catch {
+    // The notice of a central that does not answer says it.
+    return;
+  }
+  const { page } = document.body.dataset;
+  const link = at("account");
+  link.href = page === "login" ? "/login" : `/login?back=${encodeURIComponent(location.pathname + location.hash)}`;
+  put(link, account.kind === "person" ? account.name : t("common.login"));
+  if (account.security.reads === "login" && account.kind === "nobody" && page !== "login") location.replace(link.href);
+  showFreshness();
 }
 
 function markNavigation() {
@@ -89,6 +109,10 @@ function notices() {
   if (otherTariff.length > 0) add("tariff", "wait", { peers: otherTariff.map(([id]) => id).join(", ") });
   const otherZone = says.filter(([, peer]) => peer.says.time_zone && peer.says.time_zone !== central.time_zone);
   if (otherZone.length > 0) add("zone", "bad", { peers: otherZone.map(([id]) => id).join(", ") });
-  if (central.open) add("open", "wait");
+  if (account?.needs_first_password) {
+    found.push({ key: "first", kind: "bad", text: t("common.notice_first"), href: "/login", link: t("common.notice_first_link") });
+  }
+  for (const part of central.open) add(`open_${part}`, "bad");
+  if (central.admin_open) add("admin_open", "bad");
   return found;
 }

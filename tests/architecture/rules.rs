@@ -14,16 +14,64 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["domain", "replication", "wire"]),
     ("simulation", &["domain", "replication", "wire", "ledger"]),
     ("feed", &["domain"]),
+    ("access", &["domain"]),
     ("config", &["domain"]),
+    ("vault", &["domain", "access"]),
     ("store", &["domain", "replication", "ledger"]),
     ("maintenance", &["domain", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
     ("tls", &["domain"]),
-    ("actors", &["domain", "trust", "replication", "wire", "ledger", "feed", "config", "store", "ops", "tls"]),
-    ("http", &["domain", "trust", "replication", "wire", "ledger", "config", "store", "ops", "tls", "actors"]),
+    (
+        "actors",
+        &[
+            "domain",
+            "trust",
+            "replication",
+            "wire",
+            "ledger",
+            "feed",
+            "access",
+            "config",
+            "vault",
+            "store",
+            "ops",
+            "tls",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "domain",
+            "trust",
+            "replication",
+            "wire",
+            "ledger",
+            "access",
+            "config",
+            "vault",
+            "store",
+            "ops",
+            "tls",
+            "actors",
+        ],
+    ),
     (
         "app",
-        &["domain", "replication", "wire", "ledger", "config", "store", "ops", "tls", "actors", "http", "maintenance"],
+        &[
+            "domain",
+            "replication",
+            "wire",
+            "ledger",
+            "access",
+            "config",
+            "vault",
+            "store",
+            "ops",
+            "tls",
+            "actors",
+            "http",
+            "maintenance",
+        ],
     ),
     ("tools", &["domain", "ops"]),
     (
@@ -32,6 +80,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "domain",
             "ledger",
             "config",
+            "vault",
             "store",
             "ops",
             "tls",
@@ -46,7 +95,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms whose every result follows from their arguments.
-pub const PURE: &[&str] = &["domain", "trust", "wire", "replication", "ledger", "simulation", "feed"];
+pub const PURE: &[&str] = &["domain", "trust", "wire", "replication", "ledger", "simulation", "feed", "access"];
 
 /// Crates that only compute. A pure room may name no other: a new dependency is impure until it stands here.
 const PURE_CRATES: &[&str] = &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes", "zstd", "utoipa"];
@@ -78,6 +127,7 @@ const IMPURE: &[&str] = &[
 /// Crates only some rooms may name: the place where a decision can be changed stays one place.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
+    ("argon2", &["vault"]),
     ("clap", &["main", "ops", "tools"]),
     ("actix", &["actors", "http", "app", "main"]),
     ("actix_web", &["actors", "http", "app", "tools"]),

@@ -43,7 +43,7 @@ export class Central {
     this.ip = ownAddress();
     this.url = `http://${this.ip}:${API_PORT}`;
     this.directory = mkdtempSync(join(tmpdir(), "parkmesh-browser-"));
-    this.settings = { this_central: { id, ip: this.ip, p2p_port: P2P_PORT, api_port: API_PORT }, peer_centrals: [], ...settings };
+    this.settings = { this_central: { id, ip: this.ip, p2p_port: P2P_PORT, api_port: API_PORT }, peer_centrals: [], security: { admin: "open" }, ...settings };
   }
 
   addPeers(...others) {

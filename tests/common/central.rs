@@ -56,8 +56,9 @@ impl Central {
             config: json!({
                 "this_central": {"id": id, "ip": ip, "p2p_port": P2P_PORT, "api_port": API_PORT},
                 "peer_centrals": [],
-                // Scripted peers speak plain WebSockets; what TLS adds is in tests/tls.rs.
-                "security": {"p2p": "open"},
+                // Scripted peers speak plain WebSockets, and tests call from this machine: what TLS adds is in tests/tls.rs, what
+                // passwords protect in tests/access.rs.
+                "security": {"p2p": "open", "admin": "open"},
             }),
             http: Http::new(format!("http://{ip}:{API_PORT}")),
             ip,
@@ -73,6 +74,11 @@ impl Central {
         let mut central = Self::new(id);
         central.config["security"]["p2p"] = json!("tls");
         central
+    }
+
+    /// A setting of `security`; takes effect at the next start.
+    pub fn security(&mut self, name: &str, mode: &str) {
+        self.config["security"][name] = json!(mode);
     }
 
     /// A central without peers that serves.

@@ -65,6 +65,8 @@ impl Reply {
 pub struct Http {
     base: String,
     agent: ureq::Agent,
+    /// Sent with each call.
+    headers: Vec<(String, String)>,
 }
 
 impl Http {
@@ -76,13 +78,23 @@ impl Http {
             .max_redirects(0)
             .proxy(None)
             .build();
-        Self { base: base.into(), agent: config.into() }
+        Self { base: base.into(), agent: config.into(), headers: Vec::new() }
+    }
+
+    /// The same central, called with one more header: a cookie, a token, a key.
+    pub fn with(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut other = self.clone();
+        other.headers.push((name.to_owned(), value.into()));
+        other
     }
 
     /// Any call, whose answer must be one the OpenAPI document knows. `Err`: no answer came; whether it was acted upon is unknown.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Result<Reply, String> {
         let mut builder = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
         if let Some((content_type, _)) = body {
             builder = builder.header("Content-Type", content_type);
         }

@@ -17,14 +17,24 @@ pub struct Ws(WebSocket<TcpStream>);
 impl Ws {
     /// Dials `ws://{address}{path}`; `Err`: it was not upgraded.
     pub fn dial(address: &str, path: &str, protocol: Option<&str>) -> Result<Self, String> {
-        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
-        Self::upgrade(stream, address, path, protocol)
+        Self::dial_with(address, path, protocol.map(|protocol| ("Sec-WebSocket-Protocol", protocol)))
     }
 
-    fn upgrade(stream: TcpStream, address: &str, path: &str, protocol: Option<&str>) -> Result<Self, String> {
+    /// As [`Ws::dial`], with a header.
+    pub fn dial_with(address: &str, path: &str, header: Option<(&'static str, &str)>) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        Self::upgrade(stream, address, path, header)
+    }
+
+    fn upgrade(
+        stream: TcpStream,
+        address: &str,
+        path: &str,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Self, String> {
         let mut request = format!("ws://{address}{path}").into_client_request().map_err(|error| error.to_string())?;
-        if let Some(protocol) = protocol {
-            request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().expect("a header"));
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, value.parse().expect("a header"));
         }
         let (socket, _) = tungstenite::client(request, stream).map_err(|error| error.to_string())?;
         socket.get_ref().set_read_timeout(Some(LOOK)).expect("a timeout");
@@ -38,7 +48,8 @@ impl Ws {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).map_err(failed)?;
         bind(&socket, &SocketAddr::new(from, 0)).map_err(failed)?;
         connect(&socket, &address).map_err(failed)?;
-        Self::upgrade(TcpStream::from(socket), &address.to_string(), path, protocol)
+        let header = protocol.map(|protocol| ("Sec-WebSocket-Protocol", protocol));
+        Self::upgrade(TcpStream::from(socket), &address.to_string(), path, header)
     }
 
     /// Takes the next connection within `patience`, whatever path it asks for.

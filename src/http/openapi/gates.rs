@@ -32,6 +32,8 @@ pub(super) fn operations() -> Vec<Operation> {
         post("/api/edge/event", "An edge program reports what happened: never refused for the state of the lot.")
             .body::<EventReport>()
             .answers_either::<Passage, Change>("It is committed")
+            // Of a report that corrects or removes.
+            .refuses(&[Code::LoginRequired, Code::Forbidden, Code::LocalOnly])
             .refuses(DECIDED)
             .refuses(&[Code::NotFound]),
         post("/api/edge/heartbeat", "An edge lives.")

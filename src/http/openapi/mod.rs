@@ -4,6 +4,7 @@
 //! A new route needs an entry in one of the lists; a test compares them with `ROUTES`. That what is said here is what is
 //! answered, `tests/common/openapi.rs` checks with every call the tests make.
 
+mod access;
 mod gates;
 mod lot;
 mod mesh;
@@ -29,7 +30,9 @@ pub async fn openapi() -> HttpResponse {
 }
 
 fn operations() -> impl Iterator<Item = Operation> {
-    [gates::operations(), lot::operations(), mesh::operations(), pages::operations()].into_iter().flatten()
+    [access::operations(), gates::operations(), lot::operations(), mesh::operations(), pages::operations()]
+        .into_iter()
+        .flatten()
 }
 
 /// The document.
@@ -89,7 +92,7 @@ mod tests {
             .collect();
         let routes: BTreeSet<(String, String)> = ROUTES
             .iter()
-            .flat_map(|(path, methods)| methods.split(", ").map(|method| (path.replace(":.*", ""), method.to_owned())))
+            .flat_map(|(path, needs)| needs.iter().map(|(method, _)| (path.replace(":.*", ""), (*method).to_owned())))
             .collect();
         assert_eq!(described, routes);
     }

@@ -10,9 +10,11 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::right::Need;
 use crate::actors::mesh_view::LinkTestStep;
 use crate::domain::problem::FieldProblem;
 use crate::http::code::Code;
+use crate::http::routes::ROUTES;
 use crate::http::view::Vehicle;
 
 /// What every body may be refused for before anyone looks at what it says.
@@ -66,10 +68,14 @@ impl Operation {
                 .schema(Some(text));
             builder = builder.parameter(parameter);
         }
-        let mut codes = BTreeSet::from([Code::Internal]);
+        let mut codes = BTreeSet::from([Code::Internal, Code::UnknownHost, Code::TooManyRequests]);
         if path.starts_with("/api/") {
             codes.insert(Code::Stopping);
         }
+        if name != "get" || path.starts_with("/ws/") {
+            codes.insert(Code::ForeignPage);
+        }
+        codes.extend(of_its_need(name, path));
         Self { path, method, builder, codes, schemas: Vec::new() }
     }
 
@@ -196,6 +202,19 @@ impl Operation {
     }
 }
 
+/// What a caller is refused for who may not call it: follows from the need that stands beside the route.
+fn of_its_need(method: &str, path: &str) -> &'static [Code] {
+    let route = ROUTES.iter().find(|(pattern, _)| pattern.replace(":.*", "") == path);
+    let needs = route.into_iter().flat_map(|(_, needs)| *needs);
+    let need = needs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(method)).map(|(_, need)| *need);
+    match need {
+        None | Some(Need::Nothing) => &[],
+        Some(Need::Look | Need::Login) => &[Code::LoginRequired, Code::Forbidden],
+        Some(Need::Gate) => &[Code::EdgeKeyRequired, Code::OtherEdge],
+        Some(Need::Administer) => &[Code::LoginRequired, Code::Forbidden, Code::LocalOnly],
+    }
+}
+
 /// `PUT /api/parking/history/{event_id}` is `put_api_parking_history_event_id`.
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -246,7 +265,7 @@ fn refusal(codes: &[Code]) -> Response {
     let meanings: Vec<String> = codes.iter().map(|code| format!("`{}`: {}.", code.name(), code.meaning())).collect();
     let content = ContentBuilder::new().schema(Some(body)).build();
     let response = ResponseBuilder::new().description(meanings.join(" ")).content(JSON, content);
-    let retries = codes.iter().any(|code| code.status() == 503 || *code == Code::JustEntered);
+    let retries = codes.iter().any(|code| matches!(code.status(), 429 | 503) || *code == Code::JustEntered);
     if !retries {
         return response.build();
     }

@@ -12,6 +12,7 @@ pub(super) fn operations() -> Vec<Operation> {
         page("/gate", "Cổng: the console of a person at a gate."),
         page("/history", "Lịch sử: the history."),
         page("/settings", "Cài đặt P2P: the settings."),
+        page("/login", "Đăng nhập: logging in, the first password, the own password."),
         get("/static/{path}", "What the pages load, compressed and with an `ETag`.")
             .answers_text(
                 &[

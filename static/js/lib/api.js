@@ -8,13 +8,15 @@ const LONG_PATIENCE_MS = 30_000;
 
 /** An answer that is not a success. `status` 0: no answer came, and whether it was acted upon is unknown. */
 export class ApiError extends Error {
-  constructor(status, body) {
+  constructor(status, body, retryAfterS = 0) {
     super(body.error ?? String(status));
     this.status = status;
     /** Stable, for programs. */
     this.code = body.code ?? "";
     this.body = body;
     /** `[{field, message, message_vi}]`. */
+    /** How long to wait before another attempt, where the answer says so; else 0. */
+    this.retryAfterS = retryAfterS;
     this.problems = body.problems ?? (body.field ? [{ field: body.field, message: body.error }] : []);
   }
 
@@ -26,7 +28,23 @@ export class ApiError extends Error {
   }
 }
 
+let askLogin = null;
+
+/** What to do when a call needs a login: `ask()` gives true once somebody logged in, and the call is made again. */
+export function onLoginNeeded(ask) {
+  askLogin = ask;
+}
+
 async function call(method, path, body) {
+  try {
+    return await callOnce(method, path, body);
+  } catch (error) {
+    if (error.code !== "login_required" || method === "GET" || !askLogin || !await askLogin()) throw error;
+    return callOnce(method, path, body);
+  }
+}
+
+async function callOnce(method, path, body) {
   const options = { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: {} };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
@@ -39,7 +57,7 @@ async function call(method, path, body) {
     throw new ApiError(0, { code: "no_answer", error: t("common.error_no_answer") });
   }
   const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(answer.status, content);
+  if (!answer.ok) throw new ApiError(answer.status, content, Number(answer.headers.get("Retry-After") ?? 0));
   return content;
 }
 

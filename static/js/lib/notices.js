@@ -31,7 +31,7 @@ export function toast(kind, text) {
 
 let ours = [];
 
-/** What holds now and should be known on every page: `[{key, kind, text}]`, the worst first. */
+/** What holds now and should be known on every page: `[{key, kind, text, href, link}]`, the worst first; the last two: where to go. */
 export function showNotices(notices) {
   const known = JSON.stringify(notices);
   if (known === JSON.stringify(ours)) return;
@@ -41,7 +41,8 @@ export function showNotices(notices) {
     () => el("div", { class: "notice" }, icon("exclamation-triangle"), el("span")),
     (element, notice) => {
       element.className = `notice ${notice.kind}`;
-      put(element.querySelector("span"), notice.text);
+      const place = notice.href ? [" ", el("a", { href: notice.href }, notice.link)] : [];
+      element.querySelector("span").replaceChildren(notice.text, ...place);
     },
   );
 }

@@ -1,0 +1,335 @@
+//! People and tokens, and what may be changed of them. Of every secret only a hash is here.
+//!
+//! There is always an administrator once there was one: the last one can be neither removed nor made an operator.
+
+use serde::{Deserialize, Serialize};
+
+use super::who::Role;
+use crate::domain::problem::FieldProblem;
+
+/// Most people and most tokens of one central. A site has some ten.
+const MAX_PEOPLE: usize = 200;
+const MAX_TOKENS: usize = 100;
+/// Longest name, in characters.
+const MAX_NAME_CHARS: usize = 40;
+/// Shorter passwords are guessed; longer ones only cost time to hash.
+const MIN_PASSWORD_CHARS: usize = 8;
+const MAX_PASSWORD_CHARS: usize = 128;
+/// What is tried first by whoever guesses.
+const COMMON_PASSWORDS: [&str; 12] = [
+    "12345678",
+    "123456789",
+    "1234567890",
+    "password",
+    "password1",
+    "matkhau123",
+    "admin123",
+    "parkmesh",
+    "qwertyuiop",
+    "11111111",
+    "88888888",
+    "iloveyou",
+];
+
+/// All of a central.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Accounts {
+    #[serde(default)]
+    pub people: Vec<Person>,
+    #[serde(default)]
+    pub tokens: Vec<Token>,
+}
+
+/// Somebody who can log in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub name: String,
+    pub role: Role,
+    /// The hash of the password, in PHC format.
+    pub password: String,
+    /// When the password was last set, Unix ms.
+    pub set_ms: i64,
+}
+
+/// What a program shows instead of a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub name: String,
+    pub role: Role,
+    /// The hash of the token, in hex.
+    pub hash: String,
+    /// When and by whom it was made.
+    pub made_ms: i64,
+    pub made_by: String,
+    /// When it was last used, Unix ms, to the hour; `None`: never.
+    pub used_ms: Option<i64>,
+}
+
+/// Why accounts were not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unchanged {
+    /// A field is wrong.
+    Field(FieldProblem),
+    /// There is one of that name already.
+    Exists,
+    /// There is none of that name.
+    Unknown,
+    /// Nobody could administer this central afterwards.
+    LastAdministrator,
+}
+
+impl Accounts {
+    /// The person of that name, in whatever letter case.
+    #[must_use]
+    pub fn person(&self, name: &str) -> Option<&Person> {
+        self.people.iter().find(|person| is_same(&person.name, name))
+    }
+
+    /// The token with this hash.
+    #[must_use]
+    pub fn token(&self, hash: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.hash == hash)
+    }
+
+    #[must_use]
+    pub fn has_administrator(&self) -> bool {
+        self.people.iter().any(|person| person.role == Role::Administrator)
+    }
+
+    /// One more person.
+    ///
+    /// # Errors
+    /// [`Unchanged`].
+    pub fn add_person(&mut self, person: Person) -> Result<(), Unchanged> {
+        let name = checked_name("name", &person.name)?;
+        if self.person(&name).is_some() {
+            return Err(Unchanged::Exists);
+        }
+        bounded("name", self.people.len(), MAX_PEOPLE)?;
+        self.people.push(Person { name, ..person });
+        Ok(())
+    }
+
+    /// Another role, another password, or both; returns the person as it is now.
+    ///
+    /// # Errors
+    /// [`Unchanged`].
+    pub fn change_person(
+        &mut self,
+        name: &str,
+        role: Option<Role>,
+        password: Option<(String, i64)>,
+    ) -> Result<Person, Unchanged> {
+        let before = self.person(name).ok_or(Unchanged::Unknown)?.clone();
+        let role = role.unwrap_or(before.role);
+        let (password, set_ms) = password.unwrap_or((before.password.clone(), before.set_ms));
+        let after = Person { role, password, set_ms, ..before.clone() };
+        self.keep_an_administrator(&before, role == Role::Administrator)?;
+        if let Some(slot) = self.people.iter_mut().find(|person| person.name == before.name) {
+            slot.clone_from(&after);
+        }
+        Ok(after)
+    }
+
+    /// Removes a person; returns the name as it was written.
+    ///
+    /// # Errors
+    /// [`Unchanged`].
+    pub fn remove_person(&mut self, name: &str) -> Result<Person, Unchanged> {
+        let before = self.person(name).ok_or(Unchanged::Unknown)?.clone();
+        self.keep_an_administrator(&before, false)?;
+        self.people.retain(|person| person.name != before.name);
+        Ok(before)
+    }
+
+    fn keep_an_administrator(&self, before: &Person, stays: bool) -> Result<(), Unchanged> {
+        let others = self.people.iter().filter(|person| person.name != before.name);
+        let is_last = !others.into_iter().any(|person| person.role == Role::Administrator);
+        if before.role == Role::Administrator && !stays && is_last { Err(Unchanged::LastAdministrator) } else { Ok(()) }
+    }
+
+    /// The administrator of that name with this password, new or known: what a one-time code allows.
+    ///
+    /// # Errors
+    /// [`Unchanged::Field`].
+    pub fn put_administrator(&mut self, name: &str, password: String, set_ms: i64) -> Result<Person, Unchanged> {
+        if self.person(name).is_some() {
+            return self.change_person(name, Some(Role::Administrator), Some((password, set_ms)));
+        }
+        let person = Person { name: checked_name("name", name)?, role: Role::Administrator, password, set_ms };
+        self.add_person(person.clone())?;
+        Ok(person)
+    }
+
+    /// One more token.
+    ///
+    /// # Errors
+    /// [`Unchanged`].
+    pub fn add_token(&mut self, token: Token) -> Result<(), Unchanged> {
+        let name = checked_name("name", &token.name)?;
+        if self.tokens.iter().any(|held| is_same(&held.name, &name)) {
+            return Err(Unchanged::Exists);
+        }
+        bounded("name", self.tokens.len(), MAX_TOKENS)?;
+        self.tokens.push(Token { name, ..token });
+        Ok(())
+    }
+
+    /// Revokes a token.
+    ///
+    /// # Errors
+    /// [`Unchanged::Unknown`].
+    pub fn remove_token(&mut self, name: &str) -> Result<Token, Unchanged> {
+        let at = self.tokens.iter().position(|token| is_same(&token.name, name)).ok_or(Unchanged::Unknown)?;
+        Ok(self.tokens.remove(at))
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
+/// A name as it is kept: people type it, and it stands in logs and in the audit.
+fn checked_name(field: &str, name: &str) -> Result<String, Unchanged> {
+    let name = name.trim();
+    let is_good = |c: char| c.is_alphanumeric() || " .-_@".contains(c);
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(is_good) {
+        return Err(Unchanged::Field(FieldProblem::new(
+            field,
+            "bad_name",
+            format!("gồm 1 đến {MAX_NAME_CHARS} chữ, số, dấu cách và . - _ @"),
+            format!("1 to {MAX_NAME_CHARS} letters, digits, blanks and . - _ @"),
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+fn bounded(field: &str, held: usize, most: usize) -> Result<(), Unchanged> {
+    if held < most {
+        return Ok(());
+    }
+    let (vi, en) = (format!("tối đa {most}; hãy xóa bớt"), format!("there are {most} already; remove one first"));
+    Err(Unchanged::Field(FieldProblem::new(field, "too_many", vi, en)))
+}
+
+/// Whether a password is hard enough to guess.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_password(field: &str, name: &str, password: &str) -> Result<(), FieldProblem> {
+    let chars = password.chars().count();
+    if !(MIN_PASSWORD_CHARS..=MAX_PASSWORD_CHARS).contains(&chars) {
+        return Err(FieldProblem::new(
+            field,
+            "bad_length",
+            format!("mật khẩu dài từ {MIN_PASSWORD_CHARS} đến {MAX_PASSWORD_CHARS} ký tự"),
+            format!("a password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"),
+        ));
+    }
+    let lower = password.to_lowercase();
+    let first = lower.chars().next();
+    if COMMON_PASSWORDS.contains(&lower.as_str()) || is_same(&lower, name) || lower.chars().all(|c| Some(c) == first) {
+        return Err(FieldProblem::new(
+            field,
+            "easily_guessed",
+            "mật khẩu này ai cũng đoán được; hãy chọn mật khẩu khác, ví dụ ba từ ghép lại",
+            "this is guessed at once; take another one, three words in a row for example",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, role: Role) -> Person {
+        Person { name: name.to_owned(), role, password: "hash".to_owned(), set_ms: 1 }
+    }
+
+    fn accounts() -> Accounts {
+        let mut accounts = Accounts::default();
+        accounts.add_person(person("An", Role::Administrator)).unwrap();
+        accounts.add_person(person("Bình", Role::Operator)).unwrap();
+        accounts
+    }
+
+    #[test]
+    fn the_last_administrator_stays_one() {
+        let mut accounts = accounts();
+        let before = accounts.clone();
+        assert_eq!(accounts.remove_person("an"), Err(Unchanged::LastAdministrator));
+        assert_eq!(accounts.change_person("AN", Some(Role::Operator), None), Err(Unchanged::LastAdministrator));
+        assert_eq!(accounts, before);
+        accounts.change_person("bình", Some(Role::Administrator), None).unwrap();
+        accounts.remove_person("an").unwrap();
+        assert!(accounts.has_administrator());
+    }
+
+    #[test]
+    fn names_are_told_apart_without_letter_case_and_have_a_shape() {
+        let mut accounts = accounts();
+        assert_eq!(accounts.add_person(person(" BÌNH ", Role::Operator)), Err(Unchanged::Exists));
+        for wrong in ["", "  ", "a\nb", "<b>", &"x".repeat(41)] {
+            let refused = accounts.add_person(person(wrong, Role::Operator));
+            assert!(matches!(refused, Err(Unchanged::Field(_))), "{wrong:?}");
+        }
+        accounts.add_person(person("Ca đêm 2", Role::Operator)).unwrap();
+        assert!(accounts.person("ca ĐÊM 2").is_some());
+    }
+
+    #[test]
+    fn a_code_makes_an_administrator_or_sets_the_password_of_one() {
+        let mut accounts = Accounts::default();
+        accounts.put_administrator("An", "first".to_owned(), 5).unwrap();
+        accounts.put_administrator("an", "second".to_owned(), 6).unwrap();
+        assert_eq!(
+            accounts.people,
+            [Person { password: "second".to_owned(), set_ms: 6, ..person("An", Role::Administrator) }]
+        );
+        accounts.add_person(person("Bình", Role::Operator)).unwrap();
+        assert_eq!(accounts.put_administrator("Bình", "x".to_owned(), 7).unwrap().role, Role::Administrator);
+    }
+
+    #[test]
+    fn tokens_are_found_by_their_hash_until_they_are_revoked() {
+        let mut accounts = accounts();
+        let token = Token {
+            name: "backup".to_owned(),
+            role: Role::Administrator,
+            hash: "aa".to_owned(),
+            made_ms: 1,
+            made_by: "An".to_owned(),
+            used_ms: None,
+        };
+        accounts.add_token(token.clone()).unwrap();
+        assert_eq!(accounts.add_token(Token { name: "Backup".to_owned(), ..token.clone() }), Err(Unchanged::Exists));
+        assert_eq!(accounts.token("aa"), Some(&token));
+        accounts.remove_token("BACKUP").unwrap();
+        assert_eq!(accounts.token("aa"), None);
+        assert_eq!(accounts.remove_token("backup"), Err(Unchanged::Unknown));
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let mut accounts = Accounts::default();
+        let added = (0..).take_while(|n| accounts.add_person(person(&format!("p{n}"), Role::Operator)).is_ok()).count();
+        assert_eq!(added, MAX_PEOPLE);
+    }
+
+    #[test]
+    fn passwords_that_are_guessed_at_once_are_refused() {
+        for (password, code) in [
+            ("short", "bad_length"),
+            (&"x".repeat(129), "bad_length"),
+            ("12345678", "easily_guessed"),
+            ("PASSWORD", "easily_guessed"),
+            ("aaaaaaaaaa", "easily_guessed"),
+            ("nguyen-an", "easily_guessed"),
+        ] {
+            assert_eq!(check_password("password", "Nguyen-An", password).unwrap_err().code, code, "{password}");
+        }
+        assert_eq!(check_password("password", "An", "ba con voi"), Ok(()));
+        assert_eq!(check_password("password", "An", "mật khẩu"), Ok(()), "characters, not bytes");
+    }
+}

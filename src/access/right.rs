@@ -1,0 +1,171 @@
+//! What a call needs, and whether somebody has it.
+//!
+//! Which call needs what stands beside the routes, in `src/http/routes.rs`; here is what follows from it.
+
+use super::who::{Role, Who};
+
+/// What a call asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: pages, logging in, probes.
+    Nothing,
+    /// To see the lot, the history and the mesh.
+    Look,
+    /// To do what a gate does.
+    Gate,
+    /// To be logged in, as whoever.
+    Login,
+    /// To change what is not a car: settings, tariff, history.
+    Administer,
+}
+
+impl Need {
+    pub const ALL: [Self; 5] = [Self::Nothing, Self::Look, Self::Gate, Self::Login, Self::Administer];
+
+    /// As in docs/http-api.md.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Look => "look",
+            Self::Gate => "gate",
+            Self::Login => "login",
+            Self::Administer => "administer",
+        }
+    }
+}
+
+/// How this central is set: who has to prove who he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes {
+    /// `security.admin` is `password`: else administration is for this machine alone.
+    pub admin_password: bool,
+    /// `security.edges` is `keys`.
+    pub edge_keys: bool,
+    /// `security.reads` is `login`.
+    pub reads_login: bool,
+}
+
+/// Why a call is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// It could be had by logging in or with a token.
+    LoginNeeded,
+    /// It could be had with the key of an edge, or by logging in.
+    KeyNeeded,
+    /// Not for this role.
+    NotAllowed,
+    /// Only from the machine itself.
+    LocalOnly,
+}
+
+/// Whether a caller may do what needs this. `is_local`: the call comes from the machine itself (loopback).
+///
+/// # Errors
+/// [`Denied`]: why not.
+pub fn decide(need: Need, modes: Modes, who: &Who, is_local: bool) -> Result<(), Denied> {
+    let role = who.role();
+    match need {
+        Need::Nothing => Ok(()),
+        Need::Look if !modes.reads_login => Ok(()),
+        Need::Gate if !modes.edge_keys => Ok(()),
+        Need::Gate => {
+            if *who == Who::Nobody {
+                Err(Denied::KeyNeeded)
+            } else {
+                Ok(())
+            }
+        }
+        Need::Administer if !modes.admin_password => {
+            if is_local {
+                Ok(())
+            } else {
+                Err(Denied::LocalOnly)
+            }
+        }
+        Need::Look | Need::Login | Need::Administer => match role {
+            Some(Role::Administrator) => Ok(()),
+            Some(Role::Operator) if need != Need::Administer => Ok(()),
+            None if *who == Who::Nobody => Err(Denied::LoginNeeded),
+            Some(Role::Operator) | None => Err(Denied::NotAllowed),
+        },
+    }
+}
+
+/// Whether a caller may speak as this edge: with keys an edge is only itself, while people at the console and programs
+/// with a token name the gate they mean.
+#[must_use]
+pub fn may_speak_as(modes: Modes, who: &Who, edge_id: &str) -> bool {
+    match who {
+        Who::Edge(id) if modes.edge_keys => id == edge_id,
+        Who::Nobody => !modes.edge_keys,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everybody there is, in the order of the tables below.
+    fn everybody() -> [Who; 6] {
+        let name = "x".to_owned();
+        [
+            Who::Nobody,
+            Who::Edge("edge-1".to_owned()),
+            Who::Person { name: name.clone(), role: Role::Operator },
+            Who::Person { name: name.clone(), role: Role::Administrator },
+            Who::Token { name: name.clone(), role: Role::Operator },
+            Who::Token { name, role: Role::Administrator },
+        ]
+    }
+
+    /// `+`: may; else the first letter of why not.
+    fn row(need: Need, modes: Modes, is_local: bool) -> String {
+        let letter = |who: &Who| match decide(need, modes, who, is_local) {
+            Ok(()) => '+',
+            Err(Denied::LoginNeeded) => 'l',
+            Err(Denied::KeyNeeded) => 'k',
+            Err(Denied::NotAllowed) => 'n',
+            Err(Denied::LocalOnly) => 'h',
+        };
+        everybody().iter().map(letter).collect()
+    }
+
+    #[test]
+    fn who_may_do_what_in_every_mode_from_here_and_from_elsewhere() {
+        for modes in 0..8 {
+            let modes =
+                Modes { admin_password: modes & 1 != 0, edge_keys: modes & 2 != 0, reads_login: modes & 4 != 0 };
+            for is_local in [true, false] {
+                let expected = [
+                    (Need::Nothing, "++++++"),
+                    (Need::Look, if modes.reads_login { "ln++++" } else { "++++++" }),
+                    (Need::Gate, if modes.edge_keys { "k+++++" } else { "++++++" }),
+                    (Need::Login, "ln++++"),
+                    (
+                        Need::Administer,
+                        match (modes.admin_password, is_local) {
+                            (true, _) => "lnn+n+",
+                            (false, true) => "++++++",
+                            (false, false) => "hhhhhh",
+                        },
+                    ),
+                ];
+                assert_eq!(expected.map(|(need, _)| need), Need::ALL);
+                for (need, letters) in expected {
+                    assert_eq!(row(need, modes, is_local), letters, "{need:?} {modes:?} local: {is_local}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_keys_an_edge_is_only_itself() {
+        let modes = |edge_keys| Modes { admin_password: true, edge_keys, reads_login: false };
+        let may = |edge_keys, edge| everybody().map(|who| may_speak_as(modes(edge_keys), &who, edge));
+        assert_eq!(may(true, "edge-1"), [false, true, true, true, true, true]);
+        assert_eq!(may(true, "edge-2"), [false, false, true, true, true, true]);
+        assert_eq!(may(false, "edge-2"), [true; 6], "nobody has to prove anything");
+    }
+}

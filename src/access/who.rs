@@ -1,0 +1,72 @@
+//! Who calls.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a person or a program is allowed to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Opens and closes at the gate console, and changes nothing.
+    Operator,
+    /// May do everything.
+    Administrator,
+}
+
+impl Role {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+/// The caller, as far as it proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Who {
+    /// Proved nothing.
+    #[default]
+    Nobody,
+    /// Showed the key of this edge.
+    Edge(String),
+    /// Logged in.
+    Person { name: String, role: Role },
+    /// A program that showed a bearer token of this name.
+    Token { name: String, role: Role },
+}
+
+impl Who {
+    /// Of a person or a token.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Nobody | Self::Edge(_) => None,
+            Self::Person { role, .. } | Self::Token { role, .. } => Some(*role),
+        }
+    }
+
+    /// The name of the person who is logged in.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        match self {
+            Self::Person { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// As in the audit: `an`, `token:backup`, `edge:edge-1`; empty for nobody.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Edge(id) => write!(f, "edge:{id}"),
+            Self::Person { name, .. } => f.write_str(name),
+            Self::Token { name, .. } => write!(f, "token:{name}"),
+        }
+    }
+}

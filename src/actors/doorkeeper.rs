@@ -1,0 +1,404 @@
+//! Who is who: people, tokens, sessions, codes. What it decides by is pure (`access`), what it keeps is in `vault`.
+//!
+//! No actor: whom a request comes from is asked on every worker and answered from memory; everything else hashes and writes
+//! files, which blocks, and is called from the pool of blocking threads. Changes of accounts wait for each other.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use log::{error, warn};
+
+use super::in_flight::{InFlight, Permit};
+use crate::access::accounts::{Accounts, Person, Token, Unchanged, check_password};
+use crate::access::sessions::{SessionId, Sessions};
+use crate::access::throttle::{Ms, Throttle};
+use crate::access::who::{Role, Who};
+use crate::config::model::Config;
+use crate::ops::clock::Clock;
+use crate::ops::metrics::Level;
+use crate::vault::accounts_file::AccountsFile;
+use crate::vault::code_file::CodeFile;
+use crate::vault::password;
+use crate::vault::secret::{self, Kind};
+
+/// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
+const MAX_HASHING: usize = 2;
+/// What guesses at a code count against, whatever name they give.
+const CODE_ACCOUNT: &str = "\u{0}code";
+
+/// What a caller shows to prove who it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'r> {
+    /// Of the cookie.
+    pub session: Option<&'r str>,
+    /// From the header `Authorization` or `X-Edge-Key`: a token or the key of an edge.
+    pub secret: Option<&'r str>,
+}
+
+/// Somebody logged in.
+#[derive(Debug, Clone)]
+pub struct Entered {
+    pub person: Person,
+    /// For the cookie.
+    pub session: String,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Too many failures before; how long to wait, in ms.
+    Wait(Ms),
+    /// Others log in right now.
+    Busy,
+    WrongLogin,
+    WrongCode,
+    Unchanged(Unchanged),
+    /// The disk or the system; the cause is in the log.
+    Failed,
+}
+
+impl From<Unchanged> for Refused {
+    fn from(unchanged: Unchanged) -> Self {
+        Self::Unchanged(unchanged)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    sessions: Sessions,
+    throttle: Throttle,
+    /// The hash of the code that makes the first administrator.
+    first_code: Option<[u8; 32]>,
+    /// When tokens were used since that was last saved, Unix ms, by their hash.
+    uses: HashMap<String, i64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Doorkeeper {
+    accounts_file: AccountsFile,
+    code_file: CodeFile,
+    accounts: RwLock<Arc<Accounts>>,
+    changing: Mutex<()>,
+    memory: Mutex<Memory>,
+    hashing: Arc<InFlight>,
+    clock: Clock,
+    started: Instant,
+}
+
+impl Doorkeeper {
+    /// Reads the accounts of a data directory. Damaged ones are put aside and said so: gates go on.
+    #[must_use]
+    pub fn open(data_dir: &Path, clock: Clock) -> Self {
+        let accounts_file = AccountsFile::of(data_dir);
+        let found = accounts_file.load();
+        if let Some(reason) = &found.damaged {
+            error!(event = "accounts_damaged", reason = reason.as_str(); "people and tokens cannot be read: set a password anew with the one-time code");
+        }
+        Self {
+            accounts_file,
+            code_file: CodeFile::of(data_dir),
+            accounts: RwLock::new(Arc::new(found.accounts)),
+            changing: Mutex::default(),
+            memory: Mutex::default(),
+            hashing: InFlight::new(MAX_HASHING, Level::default()),
+            clock,
+            started: Instant::now(),
+        }
+    }
+
+    /// Makes the code that sets the password of the first administrator, in the place of an earlier one. It is kept as a hash
+    /// only, and as long as this process lives. `None`: there is an administrator, or no randomness, which is logged.
+    pub fn make_first_code(&self) -> Option<String> {
+        if self.accounts().has_administrator() {
+            return None;
+        }
+        let code = secret::make_code().map_err(|error| failed(&error)).ok()?;
+        self.memory().first_code = Some(secret::code_digest(&code));
+        Some(code)
+    }
+
+    /// Nobody administers this central yet.
+    #[must_use]
+    pub fn lacks_administrator(&self) -> bool {
+        !self.accounts().has_administrator()
+    }
+
+    #[must_use]
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whom that proves the caller to be. What proves nothing (any more) is as good as nothing shown.
+    #[must_use]
+    pub fn who(&self, shown: Shown<'_>, config: &Config) -> Who {
+        if let Some(shown) = shown.secret {
+            return self.who_with_secret(shown, config).unwrap_or_default();
+        }
+        let Some(session) = shown.session else { return Who::Nobody };
+        let id = secret::digest(session);
+        let now_ms = self.now_ms();
+        let Some(name) = self.memory().sessions.use_now(&id, now_ms).map(str::to_owned) else { return Who::Nobody };
+        match self.accounts().person(&name) {
+            Some(person) => Who::Person { name: person.name.clone(), role: person.role },
+            None => Who::Nobody,
+        }
+    }
+
+    fn who_with_secret(&self, shown: &str, config: &Config) -> Option<Who> {
+        let hash = secret::digest_text(shown);
+        if shown.starts_with(Kind::EdgeKey.prefix()) {
+            let edge = config.edges.iter().find(|edge| edge.key_hash.as_deref() == Some(hash.as_str()))?;
+            return Some(Who::Edge(edge.id.clone()));
+        }
+        let accounts = self.accounts();
+        let token = accounts.token(&hash)?;
+        self.memory().uses.insert(hash, self.clock.now_ms());
+        Some(Who::Token { name: token.name.clone(), role: token.role })
+    }
+
+    /// Logs a person in. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn log_in(&self, name: &str, password: &str, from: IpAddr) -> Result<Entered, Refused> {
+        let (source, account) = (source_of(from), account_of(name));
+        let _slot = self.hashing_slot()?;
+        self.attempt(&source, &account)?;
+        let person = self.accounts().person(name).cloned();
+        let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
+        match person.filter(|_| is_right) {
+            Some(person) => self.enter(person, &source, &account),
+            None => Err(Refused::WrongLogin),
+        }
+    }
+
+    /// Sets the password of an administrator, new or known, with a one-time code, and logs in. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`]; a wrong password does not use up the code.
+    pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<Entered, Refused> {
+        let source = source_of(from);
+        let _slot = self.hashing_slot()?;
+        self.attempt(&source, CODE_ACCOUNT)?;
+        let digest = secret::code_digest(code);
+        let is_first = self.memory().first_code == Some(digest);
+        if !is_first && !self.code_file.is_right(digest, self.clock.now_ms()) {
+            return Err(Refused::WrongCode);
+        }
+        self.memory().throttle.succeeded(&source, CODE_ACCOUNT, self.now_ms());
+        let hash = hashed("password", name, new)?;
+        let now_ms = self.clock.now_ms();
+        let person = self.change(|accounts| accounts.put_administrator(name, hash, now_ms))?;
+        // Once there is an administrator the first code is worth nothing either.
+        self.memory().first_code = None;
+        self.code_file.remove().map_err(|error| failed(&error))?;
+        self.memory().sessions.end_all_of(&person.name, None);
+        let account = account_of(&person.name);
+        self.enter(person, &source, &account)
+    }
+
+    fn enter(&self, person: Person, source: &str, account: &str) -> Result<Entered, Refused> {
+        let session = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let now_ms = self.now_ms();
+        let mut memory = self.memory();
+        memory.throttle.succeeded(source, account, now_ms);
+        memory.sessions.begin(secret::digest(&session), &person.name, now_ms);
+        drop(memory);
+        Ok(Entered { person, session })
+    }
+
+    /// Ends a session.
+    pub fn log_out(&self, session: &str) {
+        self.memory().sessions.end(&secret::digest(session));
+    }
+
+    /// A person changes the own password; all other sessions of that person end. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn change_own_password(
+        &self,
+        name: &str,
+        (old, new): (&str, &str),
+        session: Option<&str>,
+        from: IpAddr,
+    ) -> Result<(), Refused> {
+        let (source, account) = (source_of(from), account_of(name));
+        let _slot = self.hashing_slot()?;
+        self.attempt(&source, &account)?;
+        let person = self.accounts().person(name).cloned();
+        if !password::is_right(old, person.as_ref().map(|person| person.password.as_str())) {
+            return Err(Refused::WrongLogin);
+        }
+        self.memory().throttle.succeeded(&source, &account, self.now_ms());
+        let set = (hashed("new", name, new)?, self.clock.now_ms());
+        self.change(|accounts| accounts.change_person(name, None, Some(set)))?;
+        let kept: Option<SessionId> = session.map(secret::digest);
+        self.memory().sessions.end_all_of(name, kept.as_ref());
+        Ok(())
+    }
+
+    /// One more person. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn add_person(&self, name: &str, role: Role, password: &str) -> Result<(), Refused> {
+        let _slot = self.hashing_slot()?;
+        let password = hashed("password", name, password)?;
+        let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms() };
+        self.change(|accounts| accounts.add_person(person))
+    }
+
+    /// Another role or password of somebody; a new password ends the sessions. Blocks. Before and after.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn change_person(
+        &self,
+        name: &str,
+        role: Option<Role>,
+        password: Option<&str>,
+    ) -> Result<(Person, Person), Refused> {
+        let _slot = self.hashing_slot()?;
+        let set = match password {
+            Some(password) => Some((hashed("password", name, password)?, self.clock.now_ms())),
+            None => None,
+        };
+        let before = self.accounts().person(name).cloned().ok_or(Unchanged::Unknown)?;
+        let after = self.change(|accounts| accounts.change_person(name, role, set))?;
+        if password.is_some() {
+            self.memory().sessions.end_all_of(&after.name, None);
+        }
+        Ok((before, after))
+    }
+
+    /// Removes a person, whose sessions end. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn remove_person(&self, name: &str) -> Result<Person, Refused> {
+        let removed = self.change(|accounts| accounts.remove_person(name))?;
+        self.memory().sessions.end_all_of(&removed.name, None);
+        Ok(removed)
+    }
+
+    /// A new token, in clear: this is the only time. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn make_token(&self, name: &str, role: Role, by: &str) -> Result<String, Refused> {
+        let made = secret::make(Kind::Token).map_err(|error| failed(&error))?;
+        let token = Token {
+            name: name.to_owned(),
+            role,
+            hash: secret::digest_text(&made),
+            made_ms: self.clock.now_ms(),
+            made_by: by.to_owned(),
+            used_ms: None,
+        };
+        self.change(|accounts| accounts.add_token(token))?;
+        Ok(made)
+    }
+
+    /// Revokes a token. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn revoke_token(&self, name: &str) -> Result<Token, Refused> {
+        self.change(|accounts| accounts.remove_token(name))
+    }
+
+    /// The tokens with their last use up to now.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Token> {
+        let accounts = self.accounts();
+        let memory = self.memory();
+        let mut tokens = accounts.tokens.clone();
+        put_uses(&mut tokens, &memory.uses);
+        tokens
+    }
+
+    /// Writes down when tokens were used. Blocks. A failure is logged, and it is tried again the next time.
+    pub fn save_uses(&self) {
+        if self.memory().uses.is_empty() {
+            return;
+        }
+        let uses = self.memory().uses.clone();
+        let saved = self.change(|accounts| {
+            put_uses(&mut accounts.tokens, &uses);
+            Ok(())
+        });
+        if saved.is_ok() {
+            self.memory().uses.retain(|hash, used_ms| uses.get(hash) != Some(used_ms));
+        }
+    }
+
+    /// Changes the accounts on the disk, then in memory.
+    fn change<T>(&self, change: impl FnOnce(&mut Accounts) -> Result<T, Unchanged>) -> Result<T, Refused> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = Accounts::clone(&self.accounts());
+        let changed = change(&mut accounts)?;
+        if let Err(error) = self.accounts_file.save(&accounts) {
+            warn!(event = "accounts_not_saved", reason = error.to_string(); "people and tokens cannot be saved: nothing was changed");
+            return Err(Refused::Failed);
+        }
+        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        Ok(changed)
+    }
+
+    fn hashing_slot(&self) -> Result<Permit, Refused> {
+        self.hashing.enter().ok_or(Refused::Busy)
+    }
+
+    fn attempt(&self, source: &str, account: &str) -> Result<(), Refused> {
+        self.memory().throttle.attempt(source, account, self.now_ms()).map_err(Refused::Wait)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// On a clock that only goes forward, ms since the start.
+    fn now_ms(&self) -> Ms {
+        Ms::try_from(self.started.elapsed().as_millis()).unwrap_or(Ms::MAX)
+    }
+}
+
+fn put_uses(tokens: &mut [Token], uses: &HashMap<String, i64>) {
+    for token in tokens {
+        token.used_ms = uses.get(&token.hash).copied().or(token.used_ms);
+    }
+}
+
+fn hashed(field: &str, name: &str, new: &str) -> Result<String, Refused> {
+    check_password(field, name, new).map_err(Unchanged::Field)?;
+    password::hash(new).map_err(|error| failed(&error))
+}
+
+fn failed(error: &dyn std::error::Error) -> Refused {
+    error!(event = "access_failed", reason = error.to_string(); "a login, a password or a token could not be handled");
+    Refused::Failed
+}
+
+/// What failures of an address count against: the address; of IPv6 the network, for one machine has a whole one.
+#[must_use]
+pub fn source_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+fn account_of(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The one place that enforces who may do what: around every route, with the needs that stand beside it in `routes.rs`.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::Error;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _, web};
+
+use super::error::ApiError;
+use super::state::Worker;
+use crate::access::right::{Modes, Need, decide, may_speak_as};
+use crate::access::who::Who;
+use crate::actors::doorkeeper::Shown;
+use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
+
+/// Another way for an edge to show its key.
+static EDGE_KEY: HeaderName = HeaderName::from_static("x-edge-key");
+
+/// Who calls, and from where.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub who: Who,
+    pub modes: Modes,
+    pub from: IpAddr,
+}
+
+impl Caller {
+    /// # Errors
+    /// 401 or 403: the caller may not do what needs this.
+    pub fn check(&self, need: Need) -> Result<(), ApiError> {
+        decide(need, self.modes, &self.who, self.from.is_loopback()).map_err(ApiError::denied)
+    }
+
+    /// With keys an edge acts only as itself.
+    ///
+    /// # Errors
+    /// 403 `other_edge`.
+    pub fn check_edge(&self, edge_id: &str) -> Result<(), ApiError> {
+        if may_speak_as(self.modes, &self.who, edge_id) { Ok(()) } else { Err(ApiError::other_edge(edge_id)) }
+    }
+}
+
+/// Lets a request through to its handler, or not. `needs`: of the route, by method; a method that is not there is the
+/// route's to refuse.
+///
+/// # Errors
+/// None of its own: a refusal is an answer.
+pub async fn enforce(
+    needs: &'static [(&'static str, Need)],
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (Some(need), Some(worker)) =
+        (need_of(needs, request.method()), request.app_data::<web::Data<Worker>>().cloned())
+    else {
+        return next.call(request).await;
+    };
+    let caller = caller(request.request(), &worker);
+    if let Err(refused) = caller.check(need) {
+        return Ok(request.into_response(refused.error_response()));
+    }
+    request.extensions_mut().insert(Rc::new(caller));
+    next.call(request).await
+}
+
+fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    needs.iter().find(|(name, _)| *name == method.as_str()).map(|(_, need)| *need)
+}
+
+/// Who calls, as [`enforce`] found out.
+#[must_use]
+pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
+    let known = request.extensions().get::<Rc<Caller>>().cloned();
+    // A handler that is not behind a route of the table: nobody.
+    known.unwrap_or_else(|| {
+        let modes = Modes { admin_password: true, edge_keys: true, reads_login: true };
+        Rc::new(Caller { who: Who::Nobody, modes, from: from(request) })
+    })
+}
+
+fn caller(request: &HttpRequest, worker: &Worker) -> Caller {
+    let config = worker.shared.config.borrow();
+    let cookie = cookie_name(&config);
+    let shown = shown(request.headers(), &cookie);
+    // Most calls of gates show nothing: nothing is looked up for them.
+    let shows_nothing = shown.session.is_none() && shown.secret.is_none();
+    let who = if shows_nothing { Who::Nobody } else { worker.shared.door.who(shown, &config) };
+    Caller { who, modes: modes(&config), from: from(request) }
+}
+
+#[must_use]
+pub fn modes(config: &Config) -> Modes {
+    Modes {
+        admin_password: config.security.admin == AdminMode::Password,
+        edge_keys: config.security.edges == EdgesMode::Keys,
+        reads_login: config.security.reads == ReadsMode::Login,
+    }
+}
+
+/// Where a request comes from. Without an address (never over TCP) it is nobody's friend.
+#[must_use]
+pub fn from(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip().to_canonical())
+}
+
+/// Cookies know no ports: centrals on one address are told apart by their ids.
+#[must_use]
+pub fn cookie_name(config: &Config) -> String {
+    format!("parkmesh-{}", config.this_central.id)
+}
+
+/// The session in a request's cookie.
+#[must_use]
+pub fn session<'r>(headers: &'r HeaderMap, cookie_name: &str) -> Option<&'r str> {
+    let cookies = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.into_iter().find(|(name, _)| *name == cookie_name).map(|(_, value)| value)
+}
+
+fn shown<'r>(headers: &'r HeaderMap, cookie_name: &str) -> Shown<'r> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    let key = headers.get(&EDGE_KEY).and_then(|value| value.to_str().ok()).map(str::trim);
+    Shown { session: session(headers, cookie_name), secret: bearer.or(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_found_in_its_header() {
+        let shown_by = |headers: &[(&str, &str)]| {
+            let mut request = TestRequest::default();
+            for header in headers {
+                request = request.append_header(*header);
+            }
+            let request = request.to_http_request();
+            let shown = shown(request.headers(), "parkmesh-central-1");
+            (shown.session.map(str::to_owned), shown.secret.map(str::to_owned))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        for (headers, expected) in [
+            (vec![], (None, None)),
+            (vec![("authorization", "Bearer abc")], (None, some("abc"))),
+            (vec![("authorization", "bearer  abc ")], (None, some("abc"))),
+            (vec![("authorization", "Basic abc")], (None, None)),
+            (vec![("x-edge-key", "abc")], (None, some("abc"))),
+            (vec![("cookie", "a=1; parkmesh-central-1=abc; b=2")], (some("abc"), None)),
+            (vec![("cookie", "a=1"), ("cookie", "parkmesh-central-1=abc")], (some("abc"), None)),
+            (vec![("cookie", "parkmesh-central-2=abc; xparkmesh-central-1=d")], (None, None)),
+        ] {
+            assert_eq!(shown_by(&headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn head_needs_what_get_needs() {
+        let needs = &[("GET", Need::Look), ("PUT", Need::Administer)];
+        for (method, need) in [
+            (Method::GET, Some(Need::Look)),
+            (Method::HEAD, Some(Need::Look)),
+            (Method::PUT, Some(Need::Administer)),
+            (Method::DELETE, None),
+        ] {
+            assert_eq!(need_of(needs, &method), need, "{method}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Logging in and out, people and tokens: `/api/access/…`.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::{caller_of, cookie_name, from, modes, session};
+use super::body::{self, GATE_LIMIT_BYTES};
+use super::code::Code;
+use super::error::ApiError;
+use super::state::{Shared, Worker};
+use crate::access::accounts;
+use crate::access::sessions::LONGEST_MS;
+use crate::access::who::{Role, Who};
+use crate::actors::doorkeeper::{Doorkeeper, Entered, Refused};
+use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
+
+/// The caller, and how this central is set.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Me {
+    success: bool,
+    /// Null: nobody.
+    name: Option<String>,
+    role: Option<Role>,
+    /// `nobody`, `person`, `token`, `edge`.
+    kind: &'static str,
+    needs_first_password: bool,
+    may_administer: bool,
+    security: SecurityModes,
+}
+
+/// Who has to prove who he is: the settings of the same names.
+#[derive(Debug, Serialize, ToSchema)]
+struct SecurityModes {
+    p2p: P2pMode,
+    edges: EdgesMode,
+    admin: AdminMode,
+    reads: ReadsMode,
+}
+
+/// It was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {
+    success: bool,
+}
+
+impl Done {
+    pub(super) const fn new() -> Self {
+        Self { success: true }
+    }
+}
+
+/// `GET /api/access`: who the caller is, and how this central is set.
+pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+    let (caller, shared) = (caller_of(&request), &worker.shared);
+    let config = shared.config();
+    let modes = modes(&config);
+    let (name, kind) = match &caller.who {
+        Who::Nobody => (None, "nobody"),
+        Who::Edge(id) => (Some(id.clone()), "edge"),
+        Who::Person { name, .. } => (Some(name.clone()), "person"),
+        Who::Token { name, .. } => (Some(name.clone()), "token"),
+    };
+    let role = caller.who.role();
+    let is_administrator = role == Some(Role::Administrator);
+    let security = &config.security;
+    let me = Me {
+        success: true,
+        name,
+        role,
+        kind,
+        needs_first_password: modes.admin_password && shared.door.lacks_administrator(),
+        may_administer: if modes.admin_password { is_administrator } else { caller.from.is_loopback() },
+        security: SecurityModes {
+            p2p: security.p2p,
+            edges: security.edges,
+            admin: security.admin,
+            reads: security.reads,
+        },
+    };
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(me)
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LoginRequest {
+    name: String,
+    password: String,
+}
+
+/// `POST /api/access/login`
+pub async fn login(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: LoginRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let from = from(&request);
+    let entered = ask(&worker.shared, move |door| door.log_in(&sent.name, &sent.password, from)).await?;
+    Ok(entered_answer(&request, &worker.shared, &entered))
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct CodeRequest {
+    code: String,
+    name: String,
+    password: String,
+}
+
+/// `POST /api/access/code`: the first administrator, or a forgotten password.
+pub async fn use_code(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: CodeRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let from = from(&request);
+    let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
+    Ok(entered_answer(&request, &worker.shared, &entered))
+}
+
+/// `POST /api/access/logout`. Logging out twice is no error.
+pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+    let name = cookie_name(&worker.shared.config());
+    if let Some(session) = session(request.headers(), &name) {
+        worker.shared.door.log_out(session);
+    }
+    HttpResponse::Ok().insert_header((SET_COOKIE, cookie(&request, &name, "", 0))).json(Done::new())
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct OwnPasswordRequest {
+    old: String,
+    new: String,
+}
+
+/// `PUT /api/access/password`: of the person who is logged in.
+pub async fn put_own_password(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: OwnPasswordRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let caller = caller_of(&request);
+    let Some(name) = caller.who.person().map(str::to_owned) else {
+        return Err(ApiError::new(Code::Invalid, "a token has no password"));
+    };
+    let kept = session(request.headers(), &cookie_name(&worker.shared.config())).map(str::to_owned);
+    let from = caller.from;
+    ask(&worker.shared, move |door| door.change_own_password(&name, (&sent.old, &sent.new), kept.as_deref(), from))
+        .await?;
+    Ok(HttpResponse::Ok().json(Done::new()))
+}
+
+/// Who can log in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct People {
+    success: bool,
+    people: Vec<PersonShown>,
+}
+
+/// Somebody who can log in.
+#[derive(Debug, Serialize, ToSchema)]
+struct PersonShown {
+    name: String,
+    role: Role,
+    /// When the password was last set, Unix ms.
+    set_ms: i64,
+}
+
+/// `GET /api/access/people`
+pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
+    let accounts = worker.shared.door.accounts();
+    let shown = |one: &accounts::Person| PersonShown { name: one.name.clone(), role: one.role, set_ms: one.set_ms };
+    HttpResponse::Ok().json(People { success: true, people: accounts.people.iter().map(shown).collect() })
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct PersonRequest {
+    name: String,
+    role: Role,
+    password: String,
+}
+
+/// `POST /api/access/people`
+pub async fn add_person(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: PersonRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    ask(&worker.shared, move |door| door.add_person(&sent.name, sent.role, &sent.password)).await?;
+    Ok(HttpResponse::Created().json(Done::new()))
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct PersonChange {
+    role: Option<Role>,
+    password: Option<String>,
+}
+
+/// `PUT /api/access/people/{name}`
+pub async fn change_person(
+    request: HttpRequest,
+    payload: web::Payload,
+    name: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: PersonChange = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    ask(&worker.shared, move |door| door.change_person(&name, sent.role, sent.password.as_deref())).await?;
+    Ok(HttpResponse::Ok().json(Done::new()))
+}
+
+/// `DELETE /api/access/people/{name}`
+pub async fn remove_person(name: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    ask(&worker.shared, move |door| door.remove_person(&name)).await?;
+    Ok(HttpResponse::Ok().json(Done::new()))
+}
+
+/// The tokens of programs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tokens {
+    success: bool,
+    tokens: Vec<TokenShown>,
+}
+
+/// A token, without what it is shown as.
+#[derive(Debug, Serialize, ToSchema)]
+struct TokenShown {
+    name: String,
+    role: Role,
+    /// When and by whom it was made; Unix ms.
+    made_ms: i64,
+    made_by: String,
+    /// When it was last used, Unix ms; null: never.
+    used_ms: Option<i64>,
+}
+
+/// A new token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenMade {
+    success: bool,
+    /// In clear, this once.
+    token: String,
+}
+
+/// `GET /api/access/tokens`
+pub async fn tokens(worker: web::Data<Worker>) -> HttpResponse {
+    let shown = |token: accounts::Token| TokenShown {
+        name: token.name,
+        role: token.role,
+        made_ms: token.made_ms,
+        made_by: token.made_by,
+        used_ms: token.used_ms,
+    };
+    let tokens = worker.shared.door.tokens().into_iter().map(shown).collect();
+    HttpResponse::Ok().json(Tokens { success: true, tokens })
+}
+
+/// As sent.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct TokenRequest {
+    name: String,
+    role: Role,
+}
+
+/// `POST /api/access/tokens`: the token in clear, this once.
+pub async fn make_token(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: TokenRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let by = caller_of(&request).who.to_string();
+    let token = ask(&worker.shared, move |door| door.make_token(&sent.name, sent.role, &by)).await?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenMade { success: true, token }))
+}
+
+/// `DELETE /api/access/tokens/{name}`
+pub async fn revoke_token(name: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    ask(&worker.shared, move |door| door.revoke_token(&name)).await?;
+    Ok(HttpResponse::Ok().json(Done::new()))
+}
+
+/// Has the doorkeeper do what takes long, on a thread that may block.
+async fn ask<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    question: impl FnOnce(&Doorkeeper) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, ApiError> {
+    let door = shared.door.clone();
+    let asked = web::block(move || question(&door)).await;
+    asked.map_err(|_| ApiError::internal())?.map_err(ApiError::not_entered)
+}
+
+/// Somebody logged in; the session is in a cookie.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LoggedIn {
+    success: bool,
+    name: String,
+    role: Role,
+}
+
+fn entered_answer(request: &HttpRequest, shared: &Shared, entered: &Entered) -> HttpResponse {
+    let name = cookie_name(&shared.config());
+    let cookie = cookie(request, &name, &entered.session, LONGEST_MS / 1_000);
+    let answer = LoggedIn { success: true, name: entered.person.name.clone(), role: entered.person.role };
+    HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header((CACHE_CONTROL, "no-store")).json(answer)
+}
+
+/// No script reads it, no other site sends it, and over HTTPS it never leaves in clear.
+fn cookie(request: &HttpRequest, name: &str, value: &str, max_age_s: u64) -> String {
+    let secure = if request.app_config().secure() { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
+}

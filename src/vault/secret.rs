@@ -1,0 +1,140 @@
+//! Random secrets and their hashes. A secret of 128 bits and more needs no slow hash: nobody tries them all.
+
+use sha2::{Digest, Sha256};
+
+/// Bits of a token, a key and a session: 160.
+const SECRET_BYTES: usize = 20;
+/// Characters of a one-time code, 5 bits each: typed by a person, tried slowly.
+const CODE_CHARS: usize = 12;
+const CODE_GROUP_CHARS: usize = 4;
+/// Crockford's base 32: no I, L, O, U, so that nobody takes one for another.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// What a secret is for, as it begins: who finds one lying about sees what it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A bearer token of a program.
+    Token,
+    /// The key of an edge.
+    EdgeKey,
+    /// The cookie of a session.
+    Session,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Token => "pmtoken_",
+            Self::EdgeKey => "pmedge_",
+            Self::Session => "pmsession_",
+        }
+    }
+}
+
+/// The system gives no random numbers.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no random numbers: {0}")]
+pub struct NoRandomness(#[from] getrandom::Error);
+
+/// A new secret, to be shown once.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn make(kind: Kind) -> Result<String, NoRandomness> {
+    Ok(format!("{}{}", kind.prefix(), letters::<SECRET_BYTES>(usize::MAX)?.to_lowercase()))
+}
+
+/// A new one-time code: `7K3M-9QXZ-04TB`.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn make_code() -> Result<String, NoRandomness> {
+    let code = letters::<SECRET_BYTES>(CODE_CHARS)?;
+    let groups: Vec<String> =
+        code.as_bytes().chunks(CODE_GROUP_CHARS).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+    Ok(groups.join("-"))
+}
+
+/// The hash of a secret.
+#[must_use]
+pub fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+/// The hash of a secret as text: `sha256:` and 64 hex digits.
+#[must_use]
+pub fn digest_text(secret: &str) -> String {
+    let hex: String = digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// The hash of a code, however a person typed it: blanks, dashes and letter case do not matter, nor O for 0 and I or L for 1.
+#[must_use]
+pub fn code_digest(typed: &str) -> [u8; 32] {
+    let read = |c: char| match c.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    };
+    let code: String = typed.chars().filter(char::is_ascii_alphanumeric).map(read).collect();
+    digest(&code)
+}
+
+/// At most so many random letters, of `BYTES` bytes.
+fn letters<const BYTES: usize>(most: usize) -> Result<String, NoRandomness> {
+    let mut bytes = [0u8; BYTES];
+    getrandom::fill(&mut bytes)?;
+    let (mut bits, mut held) = (0u32, 0u32);
+    let mut text = String::new();
+    for byte in bytes {
+        bits = (bits << 8) | u32::from(byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            let index = (bits >> held) & 31;
+            text.push(
+                usize::try_from(index).ok().and_then(|at| ALPHABET.get(at)).map_or('0', |byte| char::from(*byte)),
+            );
+        }
+        bits &= (1 << held) - 1;
+    }
+    text.truncate(most);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn secrets_differ_and_say_what_they_are_for() {
+        let secrets: HashSet<String> = (0..1_000).map(|_| make(Kind::Token).unwrap()).collect();
+        assert_eq!(secrets.len(), 1_000);
+        let one = secrets.iter().next().unwrap();
+        assert!(one.starts_with("pmtoken_") && one.len() == "pmtoken_".len() + SECRET_BYTES * 8 / 5, "{one}");
+        // Every letter comes up: all 5 bits count.
+        let used: HashSet<char> = secrets.iter().flat_map(|secret| secret["pmtoken_".len()..].chars()).collect();
+        assert_eq!(used.len(), 32);
+    }
+
+    #[test]
+    fn a_code_is_known_however_it_is_typed() {
+        let code = make_code().unwrap();
+        assert_eq!(code.len(), 14, "{code}");
+        let plain = code.replace('-', "");
+        for typed in
+            [plain.to_lowercase(), format!(" {plain} "), plain.replace('0', "o").replace('1', "l"), code.clone()]
+        {
+            assert_eq!(code_digest(&typed), digest(&plain), "{typed}");
+        }
+        assert_ne!(code_digest(&make_code().unwrap()), digest(&plain));
+    }
+
+    #[test]
+    fn a_hash_as_text_is_the_hash() {
+        assert_eq!(digest_text("abc"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

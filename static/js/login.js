@@ -1,0 +1,73 @@
+// Logging in, the first password, a forgotten one, and the own one.
+
+import { post, put } from "./lib/api.js";
+import { at, put as say } from "./lib/dom.js";
+import { mark, markProblems, unmark } from "./lib/forms.js";
+import { loginForm, loginProblem, me, plain } from "./lib/login.js";
+import { toast } from "./lib/notices.js";
+import { t } from "./lib/texts.js";
+import { start } from "./shell.js";
+
+/** As it is typed on the machine. */
+const COMMAND = "parkmesh new-code";
+
+await start("login");
+const who = await me();
+
+/** Back to the page that sent us, which is one of ours. */
+function goOn() {
+  const back = new URLSearchParams(location.search).get("back") ?? "/settings";
+  location.assign(new URL(back, location.origin).origin === location.origin ? back : "/settings");
+}
+
+function showParts() {
+  const isIn = who.kind === "person";
+  at("inside").hidden = !isIn;
+  at("first").hidden = isIn || !who.needs_first_password;
+  at("enter").hidden = isIn || who.needs_first_password;
+  at("forgot").hidden = isIn || who.needs_first_password;
+  at("code").hidden = isIn;
+  say("new-code", COMMAND);
+  if (isIn) say("inside-title", t("login.inside", { name: who.name, role: t(`common.role_${who.role}`) }));
+}
+
+async function send(form, fields, again, work) {
+  unmark(form);
+  const [password, repeated] = again.map(at);
+  if (password.value !== repeated.value) {
+    mark(repeated, t("login.not_the_same"));
+    repeated.focus();
+    return;
+  }
+  try {
+    await work();
+  } catch (error) {
+    const rest = markProblems(error.problems ?? [], (field) => (fields[field] ? at(fields[field]) : null));
+    if ((error.problems ?? []).length === 0) rest.push(loginProblem(error));
+    if (rest.length > 0) toast("bad", rest.join("; "));
+  }
+}
+
+at("enter-form").append(loginForm(goOn));
+at("code-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const fields = { name: "code-name", password: "code-password", code: "code-field" };
+  send(event.target, fields, ["code-password", "code-again"], async () => {
+    const value = (id) => at(id).value;
+    await post("/api/access/code", { code: value("code-field"), name: value("code-name"), password: plain(value("code-password")) });
+    goOn();
+  });
+});
+at("own-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send(event.target, { new: "own-new", old: "own-old" }, ["own-new", "own-again"], async () => {
+    await put("/api/access/password", { old: plain(at("own-old").value), new: plain(at("own-new").value) });
+    event.target.reset();
+    toast("good", t("login.changed"));
+  });
+});
+at("leave").addEventListener("click", async () => {
+  await post("/api/access/logout");
+  location.reload();
+});
+showParts();

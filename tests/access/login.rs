@@ -1,0 +1,90 @@
+//! The first password, logging in and out, guessing, and what lies about afterwards.
+
+use std::process::Command;
+
+use super::common::Central;
+use super::{PASSWORD, administrator, cookie, first_code, log_in};
+use serde_json::json;
+
+fn with_passwords() -> Central {
+    let mut central = Central::new("central-1");
+    central.security("admin", "password");
+    central.start();
+    central
+}
+
+#[test]
+fn the_first_code_sets_the_first_password_once_and_a_forgotten_one_is_set_beside_the_running_central() {
+    let central = with_passwords();
+    assert!(central.http.get("/api/access").ok().flag("needs_first_password"));
+    let settings = json!({"site": {"name": "B"}});
+    assert_eq!(central.http.put("/api/p2p/config", &settings).refused(401).field("code"), "login_required");
+    let code = first_code(&central);
+    let an = administrator(&central);
+    an.put("/api/p2p/config", &settings).ok();
+    let again = json!({"code": code, "name": "thief", "password": PASSWORD});
+    assert_eq!(central.http.post("/api/access/code", &again).refused(401).field("code"), "wrong_code");
+    assert!(!central.http.get("/api/access").ok().flag("needs_first_password"));
+
+    let made = central.subcommand("new-code").output().unwrap();
+    let said = String::from_utf8(made.stdout).unwrap();
+    let new = said.lines().next().unwrap();
+    let forgotten = json!({"code": new, "name": "an", "password": "bon con voi"});
+    central.http.post("/api/access/code", &forgotten).ok();
+    an.put("/api/p2p/config", &settings).refused(401);
+    log_in(&central, "an", "bon con voi").put("/api/p2p/config", &settings).ok();
+}
+
+#[test]
+fn a_session_is_in_a_cookie_no_script_reads_and_ends_with_logging_out() {
+    let central = with_passwords();
+    let an = administrator(&central);
+    let reply = central.http.post("/api/access/login", &json!({"name": "AN", "password": PASSWORD})).ok();
+    let set = reply.headers["set-cookie"].to_str().unwrap();
+    for part in ["parkmesh-central-1=", "HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
+        assert!(set.contains(part), "{part} in {set}");
+    }
+    let second = central.http.with("Cookie", cookie(&reply));
+    second.post("/api/access/logout", &json!({})).ok();
+    second.put("/api/p2p/config", &json!({})).refused(401);
+    an.put("/api/p2p/config", &json!({})).ok();
+    assert_eq!(an.get("/api/access").ok().field("name"), "an");
+}
+
+#[test]
+fn guessing_is_slowed_and_the_gates_do_not_notice() {
+    let central = with_passwords();
+    administrator(&central);
+    let guess = |name: &str| central.http.post("/api/access/login", &json!({"name": name, "password": "a guess"}));
+    let outcomes: Vec<_> = (0..6).map(|number| guess(&format!("somebody-{number}"))).collect();
+    assert!(outcomes[..5].iter().all(|reply| reply.status == 401), "{outcomes:?}");
+    let slowed = outcomes[5].clone().refused(429);
+    assert_eq!(slowed.field("code"), "too_many_attempts");
+    let seconds: u64 = slowed.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=2).contains(&seconds), "{seconds}");
+    central.http.enter("edge-1", "29A12345");
+    // Which names there are cannot be told from the answers.
+    let (known, unknown) = (&outcomes[0], guess("an"));
+    assert!(unknown.status == 429 || unknown.text == known.text, "{} {}", unknown.text, known.text);
+}
+
+#[test]
+fn what_proves_who_somebody_is_lies_nowhere_in_clear() {
+    let central = with_passwords();
+    let an = administrator(&central);
+    let token = an.post("/api/access/tokens", &json!({"name": "backup", "role": "operator"})).ok();
+    an.put("/api/p2p/config", &json!({"edges": [{"id": "edge-1"}]})).ok();
+    let key = an.post("/api/access/edges/edge-1/key", &json!({})).ok();
+    let session = cookie(&central.http.post("/api/access/login", &json!({"name": "an", "password": PASSWORD})).ok());
+    let session = session.split('=').nth(1).unwrap();
+    let shown =
+        [an.get("/api/p2p/config"), an.get("/api/access/tokens"), an.get("/api/access/people"), an.get("/metrics")];
+    for secret in [PASSWORD, token.field("token"), key.field("key"), session] {
+        assert!(secret.len() > 8);
+        let found = Command::new("grep").args(["-rlF", secret]).arg(central.directory()).output().unwrap();
+        assert!(found.stdout.is_empty(), "{secret} in {}", String::from_utf8_lossy(&found.stdout));
+        assert!(shown.iter().all(|reply| !reply.text.contains(secret)));
+    }
+    let accounts = std::fs::metadata(central.data_directory().join("accounts.json")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&accounts.permissions()) & 0o777, 0o600);
+}
