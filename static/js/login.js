@@ -6,6 +6,7 @@ import { mark, markProblems, unmark } from "./lib/forms.js";
 import { loginForm, loginProblem, me, plain } from "./lib/login.js";
 import { toast } from "./lib/notices.js";
 import { t } from "./lib/texts.js";
+import { startAccess } from "./login/access.js";
 import { start } from "./shell.js";
 
 /** As it is typed on the machine. */
@@ -71,3 +72,4 @@ at("leave").addEventListener("click", async () => {
   location.reload();
 });
 showParts();
+if (who.may_administer) await startAccess(who.name);
