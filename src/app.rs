@@ -27,6 +27,7 @@ use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Su
 use crate::config::file::Loaded;
 use crate::config::model::{AdminMode, Config};
 use crate::http::api;
+use crate::http::limits::{self, Rates};
 use crate::http::p2p_server;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
@@ -35,7 +36,7 @@ use crate::ledger::{Context, Ledger};
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
-use crate::ops::{disk, log_format, signals};
+use crate::ops::{disk, log_format, open_files, signals};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
@@ -110,6 +111,7 @@ impl App {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
+        open_files::allow_most();
         // What can be refused is tried before anything runs.
         let api_place = api::place(&config);
         let listener = bind(api_place.address).map_err(|error| StartError::Listen {
@@ -209,6 +211,8 @@ impl App {
             roster: EdgeRoster::default(),
             edge_news,
             credentials: credentials.clone(),
+            rates: Rates::new(view.borrow().tuning.max_requests_per_second),
+            connections: Arc::default(),
             door: door.clone(),
             clock,
             started: Instant::now(),
@@ -218,7 +222,7 @@ impl App {
             last_probe: tokio::sync::Mutex::new(None),
         });
         supervise::spawn(follow_tuning(view.clone(), in_flight));
-        supervise::spawn(save_uses_of_tokens(door.clone()));
+        supervise::spawn(keep_house(shared.clone()));
         let free = move || crate::store::free_bytes(directory.path());
         let low_view = view.clone();
         let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
@@ -378,13 +382,12 @@ async fn follow_tuning(mut config: ConfigView, in_flight: Arc<InFlight>) {
     }
 }
 
-/// When tokens were last used is exact while this runs, and after a crash this much behind at most.
-const SAVE_USES_PERIOD: Duration = Duration::from_secs(600);
-
-async fn save_uses_of_tokens(door: Arc<Doorkeeper>) {
+/// Forgets addresses that went silent, and notes when tokens were used: after a crash that is one period behind at most.
+async fn keep_house(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(SAVE_USES_PERIOD).await;
-        let door = door.clone();
+        tokio::time::sleep(limits::SWEEP_PERIOD).await;
+        shared.rates.sweep();
+        let door = shared.door.clone();
         // A failure is logged there.
         drop(actix_web::web::block(move || door.save_uses()).await);
     }

@@ -186,6 +186,9 @@ pub struct Tuning {
     pub reconnect_max_ms: u64,
     /// Requests of edges being answered at a time; one more is answered 503 at once.
     pub max_requests_in_flight: u32,
+    /// Of one address, or of one edge with its key; one more is answered 429. 127.0.0.1 and ::1 have no bound.
+    #[schema(minimum = 10, maximum = 100_000)]
+    pub max_requests_per_second: u32,
     /// Less free disk than this is warned of, in MB (10^6 bytes).
     pub low_disk_mb: u64,
     pub log_format: LogFormat,
@@ -221,6 +224,7 @@ impl Default for Tuning {
             reconnect_min_ms: 500,
             reconnect_max_ms: 3_000,
             max_requests_in_flight: 1_024,
+            max_requests_per_second: 300,
             low_disk_mb: 500,
             log_format: LogFormat::Text,
             mask_plates: false,

@@ -37,6 +37,7 @@ const PORTS: RangeInclusive<u64> = 1..=65_535;
 /// From a wait that only tests want to 10 minutes.
 const RECONNECT_MS: RangeInclusive<u64> = 10..=600_000;
 const REQUESTS_IN_FLIGHT: RangeInclusive<u64> = 1..=100_000;
+const REQUESTS_PER_SECOND: RangeInclusive<u64> = 10..=100_000;
 const LOW_DISK_MB: RangeInclusive<u64> = 0..=1_000_000;
 
 /// Settings, and what was odd about their source.
@@ -227,6 +228,7 @@ fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
     let reconnect_min_ms = number("reconnect_min_ms", RECONNECT_MS, default.reconnect_min_ms);
     let reconnect_max_ms = number("reconnect_max_ms", RECONNECT_MS, default.reconnect_max_ms);
     let in_flight = number("max_requests_in_flight", REQUESTS_IN_FLIGHT, default.max_requests_in_flight.into());
+    let per_second = number("max_requests_per_second", REQUESTS_PER_SECOND, default.max_requests_per_second.into());
     let low_disk_mb = number("low_disk_mb", LOW_DISK_MB, default.low_disk_mb);
     let log_format = fields.optional("log_format", report, log_format).unwrap_or(default.log_format);
     let mask_plates = fields.optional("mask_plates", report, boolean).unwrap_or(default.mask_plates);
@@ -235,6 +237,7 @@ fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
         reconnect_min_ms,
         reconnect_max_ms,
         max_requests_in_flight: u32::try_from(in_flight).unwrap_or(default.max_requests_in_flight),
+        max_requests_per_second: u32::try_from(per_second).unwrap_or(default.max_requests_per_second),
         low_disk_mb,
         log_format,
         mask_plates,

@@ -194,6 +194,7 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/tuning/reconnect_min_ms", json!(5_000), "tuning.reconnect_max_ms", "out_of_range"),
         ("/tuning/reconnect_max_ms", json!(600_001), "tuning.reconnect_max_ms", "out_of_range"),
         ("/tuning/max_requests_in_flight", json!(0), "tuning.max_requests_in_flight", "out_of_range"),
+        ("/tuning/max_requests_per_second", json!(9), "tuning.max_requests_per_second", "out_of_range"),
         ("/tuning/low_disk_mb", json!(-1), "tuning.low_disk_mb", "out_of_range"),
         ("/tuning/log_format", json!("xml"), "tuning.log_format", "unknown_value"),
         ("/tuning/mask_plates", json!(1), "tuning.mask_plates", "wrong_type"),

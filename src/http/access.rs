@@ -9,10 +9,10 @@ use actix_web::error::Error;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _};
 
 use super::error::ApiError;
-use super::state::Worker;
+use super::state::Shared;
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
 use crate::actors::doorkeeper::Shown;
@@ -55,17 +55,11 @@ pub async fn enforce(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let (Some(need), Some(worker)) =
-        (need_of(needs, request.method()), request.app_data::<web::Data<Worker>>().cloned())
-    else {
-        return next.call(request).await;
-    };
-    let caller = caller(request.request(), &worker);
-    if let Err(refused) = caller.check(need) {
-        return Ok(request.into_response(refused.error_response()));
+    let Some(need) = need_of(needs, request.method()) else { return next.call(request).await };
+    match caller_of(request.request()).check(need) {
+        Ok(()) => next.call(request).await,
+        Err(refused) => Ok(request.into_response(refused.error_response())),
     }
-    request.extensions_mut().insert(Rc::new(caller));
-    next.call(request).await
 }
 
 fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
@@ -73,24 +67,32 @@ fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
     needs.iter().find(|(name, _)| *name == method.as_str()).map(|(_, need)| *need)
 }
 
-/// Who calls, as [`enforce`] found out.
+/// Finds out who calls, for all that comes after.
+#[must_use]
+pub fn identify(request: &HttpRequest, shared: &Shared) -> Rc<Caller> {
+    let caller = Rc::new(caller(request, shared));
+    request.extensions_mut().insert(caller.clone());
+    caller
+}
+
+/// Who calls, as [`identify`] found out.
 #[must_use]
 pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
     let known = request.extensions().get::<Rc<Caller>>().cloned();
-    // A handler that is not behind a route of the table: nobody.
+    // Nobody asked: nobody.
     known.unwrap_or_else(|| {
         let modes = Modes { admin_password: true, edge_keys: true, reads_login: true };
         Rc::new(Caller { who: Who::Nobody, modes, from: from(request) })
     })
 }
 
-fn caller(request: &HttpRequest, worker: &Worker) -> Caller {
-    let config = worker.shared.config.borrow();
+fn caller(request: &HttpRequest, shared: &Shared) -> Caller {
+    let config = shared.config.borrow();
     let cookie = cookie_name(&config);
     let shown = shown(request.headers(), &cookie);
     // Most calls of gates show nothing: nothing is looked up for them.
     let shows_nothing = shown.session.is_none() && shown.secret.is_none();
-    let who = if shows_nothing { Who::Nobody } else { worker.shared.door.who(shown, &config) };
+    let who = if shows_nothing { Who::Nobody } else { shared.door.who(shown, &config) };
     Caller { who, modes: modes(&config), from: from(request) }
 }
 

@@ -11,8 +11,10 @@ use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, ResponseError, web};
 
+use super::access;
 use super::code::Code;
 use super::error::ApiError;
+use super::limits;
 use super::routes::{self, ROUTES};
 use super::screen;
 use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
@@ -55,6 +57,7 @@ fn serve(
     listener: TcpListener,
 ) -> io::Result<Server> {
     let (shared, around, entrance) = (shared.clone(), around.clone(), web::Data::new(entrance.clone()));
+    let connections = shared.connections.clone();
     let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS));
     let server = HttpServer::new(move || {
         let (writer, config) = (shared.writer.clone(), shared.config.clone());
@@ -72,6 +75,7 @@ fn serve(
             .wrap(from_fn(observe))
             .configure(routes::configure)
     })
+    .on_connect(move |io, kept| connections.accepted(io, kept))
     .workers(workers)
     .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)
@@ -92,7 +96,7 @@ async fn observe(
     };
     let started = Instant::now();
     let route = route_of(&request);
-    let refused = refusal(&request, &worker.shared, route);
+    let refused = refusal(&request, &worker.shared, route).await;
     let mut answer = match refused {
         Some(error) => request.into_response(error).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
@@ -105,13 +109,22 @@ async fn observe(
 }
 
 /// Why a request does not get to its route.
-fn refusal(request: &ServiceRequest, shared: &Shared, route: &'static str) -> Option<HttpResponse> {
+async fn refusal(request: &ServiceRequest, shared: &Shared, route: &'static str) -> Option<HttpResponse> {
     if shared.is_stopping() && route.starts_with("/api/") {
         let mut refusal = ApiError::stopping().error_response();
         refusal.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
         return Some(refusal);
     }
-    screen::refusal(request.request(), &shared.config.borrow()).map(|error| error.error_response())
+    if let Some(error) = screen::refusal(request.request(), &shared.config()) {
+        return Some(error.error_response());
+    }
+    let caller = access::identify(request.request(), shared);
+    let per_s = shared.config.borrow().tuning.max_requests_per_second;
+    let wait_ms = shared.rates.count(per_s, caller.from, &caller.who).err()?;
+    // Whoever floods waits for each answer, and has a bounded number of connections to wait on.
+    tokio::time::sleep(limits::PAUSE).await;
+    let message = "more requests than this address or edge is granted (tuning.max_requests_per_second)";
+    Some(ApiError::too_many(Code::TooManyRequests, message, wait_ms).error_response())
 }
 
 /// The pattern the request matches; `other` if none.

@@ -5,6 +5,7 @@
 //! | [`routes`] | every route on one screen |
 //! | [`access`] | who may do what, enforced around every route |
 //! | [`screen`] | what is looked at before that, and the headers of every answer |
+//! | [`limits`] | how much one address or edge may take |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`health`], [`pages`] | the handlers, by area |
@@ -30,6 +31,7 @@ pub mod error;
 pub mod guests;
 pub mod health;
 pub mod history;
+pub mod limits;
 pub mod members;
 pub mod mesh;
 pub mod openapi;

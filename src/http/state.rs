@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix::Addr;
 use tokio::sync::Mutex;
 
+use super::limits::{Connections, Rates};
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, WriterView};
@@ -43,6 +44,9 @@ pub struct Shared {
     pub edge_news: EdgeNews,
     /// What this central proves itself with.
     pub credentials: Credentials,
+    /// How much each address and edge asks.
+    pub rates: Rates,
+    pub connections: Arc<Connections>,
     /// Who is who.
     pub door: Arc<Doorkeeper>,
     pub clock: Clock,

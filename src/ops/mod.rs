@@ -5,5 +5,6 @@ pub mod cores;
 pub mod disk;
 pub mod log_format;
 pub mod metrics;
+pub mod open_files;
 pub mod said;
 pub mod signals;
