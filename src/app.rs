@@ -300,9 +300,9 @@ impl App {
         if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave()).await.is_err() {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }
-        let servers = async {
-            tokio::join!(self.p2p.send(StopServing), self.legacy.send(StopServing), self.api.send(StopServing))
-        };
+        // After a failure gates are served by the next process, and soon.
+        let stop = StopServing { finish: matches!(ending, Ending::Asked(_)) };
+        let servers = async { tokio::join!(self.p2p.send(stop), self.legacy.send(stop), self.api.send(stop)) };
         if tokio::time::timeout(SERVER_TIMEOUT, servers).await.is_err() {
             warn!(event = "stop_slow", part = "servers"; "not everything ended in time");
         }

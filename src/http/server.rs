@@ -73,10 +73,13 @@ impl Listening {
     }
 }
 
-/// Stop: finish what is accepted, then close. Answers once that is done.
+/// Stop. Answers once that is done.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct StopServing;
+pub struct StopServing {
+    /// First finish what is accepted. That takes a second where a connection is open; who cannot answer any more does not wait.
+    pub finish: bool,
+}
 
 /// Start on this socket, which is bound there.
 #[derive(Debug, Message)]
@@ -259,10 +262,10 @@ impl Handler<ConfigChanged> for Front {
 impl Handler<StopServing> for Front {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: StopServing, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, stop: StopServing, _: &mut Self::Context) -> Self::Result {
         self.stopped = true;
         match self.running.take() {
-            Some((_, handle)) => Box::pin(handle.stop(true)),
+            Some((_, handle)) => Box::pin(handle.stop(stop.finish)),
             None => Box::pin(std::future::ready(())),
         }
     }

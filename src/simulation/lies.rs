@@ -23,7 +23,8 @@ impl World<'_> {
     pub(super) fn lie(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
         self.justified.extend(["log_forked", "broken_run", "own_log_ahead", "duplicate_central_id", "read_failed"]);
-        self.truth.errors.extend([code::BAD_FRAME, code::UNASKED_RUN]);
+        // The lie may be the first that is heard on a link.
+        self.truth.errors.extend([code::BAD_FRAME, code::UNASKED_RUN, code::HELLO_EXPECTED]);
         if self.random.below(4) == 0 {
             self.note(|| format!("the next run to c{} will be damaged", mouth.hearer));
             self.damaging.insert((mouth.connection, mouth.end));

@@ -37,7 +37,9 @@ pub struct Opened {
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    #[error("{} cannot be {doing}: {source}", .path.display())]
+    #[error("the disk is full: free some space for {}, then start again", .0.display())]
+    DiskFull(PathBuf),
+    #[error("{} cannot be {doing}", .path.display())]
     File { path: PathBuf, doing: &'static str, source: io::Error },
     #[error(
         "{} holds no usable key and certificate ({reason}): put back a copy of it, or move it away. Without it a new identity \
@@ -116,7 +118,10 @@ fn make(directory: &Path) -> Result<(), IdentityError> {
 }
 
 fn failed(path: &Path, doing: &'static str, source: io::Error) -> IdentityError {
-    IdentityError::File { path: path.to_owned(), doing, source }
+    match source.kind() {
+        io::ErrorKind::StorageFull => IdentityError::DiskFull(path.to_owned()),
+        _ => IdentityError::File { path: path.to_owned(), doing, source },
+    }
 }
 
 #[cfg(test)]
