@@ -19,6 +19,9 @@ const PROPAGATED_WITHIN_MS: u64 = 2_000;
 /// So long after all else is well a fork or a double has to be known, in virtual ms. Then people end it.
 const ALARMED_WITHIN_MS: u64 = 25_000;
 
+/// People stop a double, then look again: the directory that stays may hold what the author never wrote. So they empty that.
+const TREATMENTS: u32 = 2;
+
 /// Faults go on until enough has happened, but no longer than so many times as asked for.
 const LONGEST_CHAOS: u64 = 60;
 
@@ -45,7 +48,7 @@ impl World<'_> {
         self.heal();
         self.note(|| "healed".to_owned());
         let mut healed_ms = self.now_ms;
-        let mut treated = false;
+        let mut treatments_left = TREATMENTS;
         let mut linked = false;
         let mut equal = false;
         while !(linked && equal) {
@@ -58,9 +61,10 @@ impl World<'_> {
                 equal = true;
                 self.report.figures.converged_after_ms = self.now_ms - healed_ms;
             }
-            if !treated && self.now_ms >= healed_ms + ALARMED_WITHIN_MS {
-                treated = true;
-                if self.treat()? {
+            if treatments_left > 0 && self.now_ms >= healed_ms + ALARMED_WITHIN_MS {
+                let treated = self.treat()?;
+                treatments_left = if treated { treatments_left - 1 } else { 0 };
+                if treated {
                     healed_ms = self.now_ms;
                     (linked, equal) = (false, false);
                 }
@@ -93,27 +97,28 @@ impl World<'_> {
             && self.report.figures.faults.values().sum::<u64>() >= self.options.least_faults
     }
 
-    /// What people have to do: a double is stopped, and who holds another history than an author wrote is emptied. By now
-    /// there has to be an alarm about each. Returns whether there was something to do.
+    /// What people have to do next: stop a double, or else empty who holds another history than an author wrote. By now there has
+    /// to be an alarm about it. Returns whether there was something to do.
     fn treat(&mut self) -> Result<bool, String> {
+        if self.double().is_some() {
+            if !self.double_known {
+                return Err(format!("nobody was alarmed about the double of c{}: {}", self.doubled, self.describe()));
+            }
+            self.note(|| "people stop a double".to_owned());
+            self.stop_double();
+            return Ok(true);
+        }
         let disks: Vec<&dyn Replica> = self.mesh().iter().map(|central| central.disk.as_ref()).collect();
         let forks = self.truth.forks(&disks);
         if let Some(log) = forks.keys().find(|log| !self.alarmed.contains(log)) {
             return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
         }
-        let doubled = self.double().is_some();
-        if doubled && !self.double_known {
-            return Err(format!("nobody was alarmed about the double of c{}: {}", self.doubled, self.describe()));
-        }
-        if doubled {
-            self.stop_double();
-        }
         let emptied: BTreeSet<usize> = forks.into_values().flatten().collect();
-        self.note(|| format!("people stop a double: {doubled}, and empty {emptied:?}"));
+        self.note(|| format!("people empty {emptied:?}"));
         for central in &emptied {
             self.wipe(*central, self.now_ms + 1);
         }
-        Ok(doubled || !emptied.is_empty())
+        Ok(!emptied.is_empty())
     }
 
     /// One event of each central, with nothing else going on.

@@ -17,6 +17,10 @@ use crate::wire::frame::Frame;
 /// Largest transaction of the simulated writer, in jobs.
 const MAX_BATCH: usize = 64;
 
+/// A commit and each half of a read take less than this on a slow disk, in virtual ms.
+const SLOWEST_COMMIT_MS: u64 = 10_000;
+const SLOWEST_READ_MS: u64 = 2_000;
+
 impl World<'_> {
     /// Wakes the machines of a central that want to be.
     pub(super) fn wake(&mut self, central: usize) {
@@ -84,7 +88,7 @@ impl World<'_> {
                 self.close(central, socket, &reason);
             }
             PeerOutput::ReadRun(read) => {
-                let at_ms = self.now_ms + self.random.below(3);
+                let at_ms = self.now_ms + self.disk_takes(central, 3, SLOWEST_READ_MS);
                 self.schedule(at_ms, Event::Read { central, life, peer, read });
             }
             PeerOutput::Report(report) => {
@@ -182,7 +186,7 @@ impl World<'_> {
     }
 
     fn start_commit(&mut self, central: usize) {
-        let (quick_ms, slow_ms) = (1 + self.random.below(5), self.random.below(10_000));
+        let for_ms = 1 + self.disk_takes(central, 5, SLOWEST_COMMIT_MS);
         let now_ms = self.now_ms;
         let Some(state) = self.centrals.get_mut(central) else { return };
         if state.committing.is_some() || state.queue.is_empty() {
@@ -193,7 +197,6 @@ impl World<'_> {
         }
         let batch = state.queue.drain(..state.queue.len().min(MAX_BATCH)).collect();
         state.committing = Some(batch);
-        let for_ms = if state.slow_until_ms > now_ms { slow_ms } else { quick_ms };
         let life = state.life;
         self.schedule(now_ms + for_ms, Event::Committed { central, life });
     }
@@ -268,12 +271,28 @@ impl World<'_> {
         let unlucky = self.random.below(2) == 0;
         let Some(state) = self.centrals.get(central) else { return };
         if state.failing_until_ms > self.now_ms && unlucky {
-            let read = RunRead { sub, log, after, found: Err("input/output error".to_owned()) };
-            return self.with_peer(central, peer, |peer, now, have| peer.run_read(now, have, read));
+            return self.read_done(
+                central,
+                peer,
+                RunRead { sub, log, after, found: Err("input/output error".to_owned()) },
+            );
         }
         let found = Ok(state.disk.read(&log, after, max_bytes).map(CommittedRun::new));
-        let read = RunRead { sub, log, after, found };
+        let (life, read) = (state.life, RunRead { sub, log, after, found });
+        // Commits go on while what was read is on its way.
+        let at_ms = self.now_ms + self.disk_takes(central, 3, SLOWEST_READ_MS);
+        self.schedule(at_ms, Event::ReadDone { central, life, peer, read });
+    }
+
+    pub(super) fn read_done(&mut self, central: usize, peer: usize, read: RunRead) {
         self.with_peer(central, peer, |peer, now, have| peer.run_read(now, have, read));
+    }
+
+    /// What a disk takes now, drawn below one bound or, while it is slow, below another, in virtual ms.
+    fn disk_takes(&mut self, central: usize, quick_ms: u64, slow_ms: u64) -> u64 {
+        let now_ms = self.now_ms;
+        let is_slow = self.centrals.get(central).is_some_and(|state| state.slow_until_ms > now_ms);
+        self.random.below(if is_slow { slow_ms } else { quick_ms })
     }
 
     pub(super) fn send_text(&mut self, central: usize, socket: SocketId, text: String) {

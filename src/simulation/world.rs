@@ -10,7 +10,7 @@ use super::topology;
 use super::{Options, Report};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::backoff::SplitMix64;
-use crate::replication::peer::output::{Alarm, ReadRun};
+use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
 
 /// Steps kept for a failure's trace.
 const TRACE_STEPS: usize = 400;
@@ -38,6 +38,12 @@ pub(super) enum Event {
         life: u64,
         peer: usize,
         read: ReadRun,
+    },
+    ReadDone {
+        central: usize,
+        life: u64,
+        peer: usize,
+        read: RunRead,
     },
     Arrive {
         connection: usize,
@@ -212,6 +218,9 @@ impl<'a> World<'a> {
             Event::Mail { central, life } if self.lives(central, life) => self.open_mail(central),
             Event::Committed { central, life } if self.lives(central, life) => self.committed(central),
             Event::Read { central, life, peer, read } if self.lives(central, life) => self.read(central, peer, read),
+            Event::ReadDone { central, life, peer, read } if self.lives(central, life) => {
+                self.read_done(central, peer, read);
+            }
             Event::Arrive { connection, from_end } => self.arrive(connection, from_end),
             Event::DialArrives { central, life, peer, attempt, latency_ms } if self.lives(central, life) => {
                 self.dial_arrives(central, peer, attempt, latency_ms);
@@ -243,7 +252,8 @@ impl<'a> World<'a> {
                 self.misdirected.remove(&(from, to));
             }
             Event::EndLies { connection } => self.end_lies(connection),
-            Event::StopDouble { life } if self.lives(self.members(), life) => self.stop_double(),
+            // Once all is healed people stop it, and only because they were told of it.
+            Event::StopDouble { life } if self.chaos && self.lives(self.members(), life) => self.stop_double(),
             // Of a process that is gone, or of the time of faults.
             _ => {}
         }
@@ -256,6 +266,7 @@ impl<'a> World<'a> {
             | Event::Mail { central, .. }
             | Event::Committed { central, .. }
             | Event::Read { central, .. }
+            | Event::ReadDone { central, .. }
             | Event::Dialled { central, .. }
             | Event::DialFails { central, .. }
             | Event::Author { central } => *central,
