@@ -319,11 +319,15 @@ impl Handler<Committed> for MeshRegistry {
         }
         let heads = committed.runs.iter().map(|run| (run.log.clone(), run.head())).collect();
         self.advance(heads, committed.own_log);
-        let pieces = committed.runs.iter().cloned().flat_map(CommittedRun::pieces);
-        let announce = Announce(pieces.collect());
-        for link in self.context.links.borrow().values() {
-            link.handle.addr().do_send(announce.clone());
+        let links = self.context.links.borrow();
+        if !links.is_empty() {
+            let pieces = committed.runs.iter().cloned().flat_map(CommittedRun::pieces);
+            let announce = Announce(pieces.collect());
+            for link in links.values() {
+                link.handle.addr().do_send(announce.clone());
+            }
         }
+        drop(links);
         self.context.news.send(MeshNews::Committed(committed.runs));
     }
 }

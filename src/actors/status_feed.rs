@@ -3,6 +3,7 @@
 //! - It keeps one numbered [`Board`] for all dashboards, and publishes it at most every [`PERIOD`].
 //! - A dashboard *asks* for what follows the number it has seen ([`Next`]) and is answered once there is something. So one
 //!   that is slow has at most one message under way and one waiting question here, and gets the sum of what it missed.
+//! - Events are read when somebody is shown them, and of a flood the newest only ([`Unread`]).
 //! - A message is written once for all who have seen the same number.
 //! - It runs on a thread of its own. From the writer it hears, by way of the registry, what that announces anyway; the lot
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
@@ -18,20 +19,20 @@ use tokio::sync::oneshot;
 
 mod gates;
 mod sources;
+mod unread;
 
 use self::gates::Gates;
 use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pending_json, until};
+use self::unread::Unread;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::WriterView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::config::model::AdminMode;
-use crate::domain::event::Event;
-use crate::feed::board::{Board, MAX_EVENTS};
+use crate::feed::board::Board;
 use crate::feed::line::EventLine;
 use crate::ops::clock::{Clock, is_behind};
-use crate::replication::log::Run;
 use crate::store::reader::DayStats;
 
 /// The shortest time between two publications: 5 a second.
@@ -105,6 +106,7 @@ pub struct StatusFeed {
     board: Board,
     id: Arc<str>,
     gates: Gates,
+    unread: Unread,
     waiting: Vec<Next>,
     /// Messages of the number in force, by the number they follow.
     written: HashMap<Option<u64>, Arc<str>>,
@@ -137,6 +139,7 @@ impl StatusFeed {
             board: Board::new(id.clone()),
             id: id.into(),
             gates: Gates::default(),
+            unread: Unread::default(),
             waiting: Vec::new(),
             written: HashMap::new(),
             looked_at: None,
@@ -223,6 +226,7 @@ impl StatusFeed {
             self.mesh = mesh;
         }
         self.show_central();
+        self.read_events();
         let gates = self.gates.show(&self.around.config.borrow(), &self.day);
         self.board.set_members("gates", gates);
     }
@@ -286,19 +290,10 @@ impl StatusFeed {
         self.board.push_event(json!(line));
     }
 
-    /// Of each run the newest events only: older ones would be pushed out again at once.
-    fn committed(&mut self, runs: &[Run]) {
-        for run in runs {
-            let skip = run.events.len().saturating_sub(MAX_EVENTS);
-            for event in run.events.iter().skip(skip) {
-                // One that cannot be read is in quarantine, and counted there.
-                if let Ok(event) = Event::parse(event) {
-                    self.add_line(&EventLine::of(&event));
-                }
-            }
-        }
-        self.lot_changed = true;
-        self.types_changed = true;
+    fn read_events(&mut self) {
+        let (left_out, lines) = self.unread.read();
+        self.board.leave_out(left_out);
+        lines.iter().for_each(|line| self.add_line(line));
     }
 }
 
@@ -337,7 +332,11 @@ impl Handler<MeshNews> for StatusFeed {
 
     fn handle(&mut self, news: MeshNews, context: &mut Self::Context) {
         match news {
-            MeshNews::Committed(runs) => self.committed(&runs),
+            MeshNews::Committed(runs) => {
+                self.unread.committed(&runs);
+                self.lot_changed = true;
+                self.types_changed = true;
+            }
             MeshNews::Links => self.links_changed = true,
         }
         self.wake(context);

@@ -157,6 +157,14 @@ impl Board {
         self.unpublished = true;
     }
 
+    /// So many events happened before the next one, and are not shown.
+    pub fn leave_out(&mut self, events: u64) {
+        if events > 0 {
+            self.left_out.push_back((self.number + 1, events));
+            self.unpublished = true;
+        }
+    }
+
     /// Gives everything that changed the next number. False: nothing changed.
     pub fn publish(&mut self) -> bool {
         let changed = self.unpublished;

@@ -88,9 +88,9 @@ pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
 
 fn caller(request: &HttpRequest, shared: &Shared) -> Caller {
     let config = shared.config.borrow();
-    let cookie = cookie_name(&config);
-    let shown = shown(request.headers(), &cookie);
-    // Most calls of gates show nothing: nothing is looked up for them.
+    // Most calls of gates show nothing: nothing is looked up, or written down, for them.
+    let cookie = request.headers().contains_key(header::COOKIE).then(|| cookie_name(&config));
+    let shown = shown(request.headers(), cookie.as_deref().unwrap_or_default());
     let shows_nothing = shown.session.is_none() && shown.secret.is_none();
     let who = if shows_nothing { Who::Nobody } else { shared.door.who(shown, &config) };
     Caller { who, modes: modes(&config), from: from(request) }
