@@ -22,6 +22,9 @@ const ALARMED_WITHIN_MS: u64 = 25_000;
 /// People stop a double, then look again: the directory that stays may hold what the author never wrote. So they empty that.
 const TREATMENTS: u32 = 2;
 
+/// After the healing the gates go on for less than this, in virtual ms.
+const LAST_TRAFFIC_MS: u64 = 4_000;
+
 /// Faults go on until enough has happened, but no longer than so many times as asked for.
 const LONGEST_CHAOS: u64 = 60;
 
@@ -47,6 +50,7 @@ impl World<'_> {
         self.chaos = false;
         self.heal();
         self.note(|| "healed".to_owned());
+        self.last_traffic()?;
         let mut healed_ms = self.now_ms;
         let mut treatments_left = TREATMENTS;
         let mut linked = false;
@@ -89,6 +93,20 @@ impl World<'_> {
         self.everybody_knows()?;
         self.nothing_is_missing()?;
         self.sum_up();
+        Ok(())
+    }
+
+    /// The gates go on while what was missed is made up, with one disk still slow: events are committed while runs are read. The
+    /// last event of each log is the one that no later event brings along.
+    fn last_traffic(&mut self) -> Result<(), String> {
+        let until_ms = self.now_ms + self.random.below(LAST_TRAFFIC_MS);
+        let slow = usize::try_from(self.random.below(self.members() as u64)).unwrap_or(0);
+        if let Some(central) = self.centrals.get_mut(slow) {
+            central.slow_until_ms = until_ms;
+        }
+        self.run_until(until_ms)?;
+        self.gates_open = false;
+        self.note(|| "the gates are closed".to_owned());
         Ok(())
     }
 

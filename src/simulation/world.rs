@@ -135,6 +135,7 @@ pub(super) struct World<'a> {
     pub(super) asked: u64,
     pub(super) report: Report,
     pub(super) chaos: bool,
+    pub(super) gates_open: bool,
     pub(super) broken: Option<String>,
     pub(super) wakeups: u64,
     wakeups_now: BTreeMap<usize, u64>,
@@ -173,6 +174,7 @@ impl<'a> World<'a> {
             asked: 0,
             report: Report { seed, ..Report::default() },
             chaos: true,
+            gates_open: true,
             broken: None,
             wakeups: 0,
             wakeups_now: BTreeMap::new(),
@@ -231,7 +233,7 @@ impl<'a> World<'a> {
             Event::DialFails { central, life, peer, attempt, reason } if self.lives(central, life) => {
                 self.with_peer(central, peer, |peer, now, _| peer.dial_failed(now, attempt, reason));
             }
-            Event::Author { central } if self.chaos => {
+            Event::Author { central } if self.gates_open => {
                 let events = 1 + self.random.below(5);
                 self.author(central, events);
                 if central < self.members() || self.centrals.get(central).is_some_and(|double| double.alive) {
