@@ -26,8 +26,9 @@ use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
 use crate::config::model::{AdminMode, Config};
+use crate::domain::problem::FieldProblem;
 use crate::http::api;
-use crate::http::limits::{self, Rates};
+use crate::http::limits::{self, Connections, MAX_API_CONNECTIONS, Rates};
 use crate::http::p2p_server;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
@@ -74,6 +75,8 @@ pub enum StartError {
     HalfRebuilt,
     #[error("cannot listen on {address} ({setting}): {error}")]
     Listen { address: SocketAddr, setting: &'static str, error: std::io::Error },
+    #[error("{0}")]
+    Certificate(FieldProblem),
     #[error(transparent)]
     Thread(#[from] ArbiterGone),
     #[error("the server cannot be started: {0}")]
@@ -124,6 +127,7 @@ impl App {
             return Err(StartError::HalfRebuilt);
         }
         let credentials = identity(&data_dir)?;
+        let api_tls = api::secure(&api_place, &credentials).map_err(StartError::Certificate)?;
         let zone = config.site.time_zone.clone();
         let writer = Writer::open(&directory, zone.clone())?;
         let context = Context { central: config.this_central.id.clone(), zone };
@@ -212,7 +216,7 @@ impl App {
             edge_news,
             credentials: credentials.clone(),
             rates: Rates::new(view.borrow().tuning.max_requests_per_second),
-            connections: Arc::default(),
+            connections: Arc::new(Connections::new(MAX_API_CONNECTIONS)),
             door: door.clone(),
             clock,
             started: Instant::now(),
@@ -250,7 +254,7 @@ impl App {
         // A port for peers that somebody else has never stops the gates: it is tried until it can be had.
         p2p.do_send(ServeWhenFree(Some(p2p_server::place(&view.borrow()))));
         legacy.do_send(ServeWhenFree(p2p_server::legacy_place(&view.borrow())));
-        let started = api.send(ServeOn(listener, api_place)).await;
+        let started = api.send(ServeOn(listener, api_place, api_tls)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
         let first_code = offer_first_code(&door, &view.borrow());

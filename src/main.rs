@@ -394,7 +394,7 @@ async fn run(options: Options) -> ExitCode {
         Err(problem) => {
             let code = match &problem {
                 StartError::Storage(_) | StartError::Identity(_) | StartError::HalfRebuilt => EXIT_STORAGE,
-                StartError::Listen { .. } => EXIT_CONFIG,
+                StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
                 StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
             };
             return fail(code, "start_failed", &problem);
@@ -429,9 +429,10 @@ fn print_address(app: &App) {
     } else {
         listening.to_string()
     };
-    println!("ParkMesh {}: http://{host}/", config.this_central.id);
+    let scheme = config.security.api.scheme();
+    println!("ParkMesh {}: {scheme}://{host}/", config.this_central.id);
     if let Some(code) = app.first_code() {
-        println!("Nobody administers it yet: open http://{host}/login and type the one-time code {code}");
+        println!("Nobody administers it yet: open {scheme}://{host}/login and type the one-time code {code}");
     }
 }
 

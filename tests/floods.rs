@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::central::API_PORT;
-use common::{Central, DEADLINE, eventually};
+use common::https::{Secured, fingerprint_in};
+use common::{Central, DEADLINE, Https, eventually};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 /// Where the flood comes from, and where the well-behaved edge stands.
@@ -37,7 +38,7 @@ fn connect_from(source: [u8; 4], central: &Central) -> std::io::Result<TcpStream
 }
 
 /// A request over a connection that stays; its status.
-fn call(stream: &mut TcpStream, request: &str) -> std::io::Result<u16> {
+fn call(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<u16> {
     stream.write_all(request.as_bytes())?;
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -118,35 +119,57 @@ fn a_flood_from_one_address_leaves_the_edges_of_others_alone() {
 #[test]
 fn a_thousand_half_open_sockets_of_one_address_take_no_gate_away() {
     let central = Central::standalone("central-1");
+    // The head of a request that never ends.
+    let head = b"POST /api/edge/barrier/open HTTP/1.1\r\nHost: x\r\nX-Slow: ";
+    hold_half_open(&central, head, |from| connect_from(from, &central));
+}
+
+#[test]
+fn a_thousand_half_open_handshakes_of_one_address_take_no_gate_away() {
+    let mut central = Central::new("central-1");
+    central.security("api", "https");
+    central.spawn();
+    let identity = central.data_directory().join("identity.pem");
+    eventually("it has an identity", DEADLINE, || identity.exists());
+    let https = Https::to(&central.ip, fingerprint_in(&identity));
+    eventually("it is ready", DEADLINE, || https.try_call("GET", "/readyz", None).is_ok_and(|a| a.status == 200));
+    let connect = |from| -> std::io::Result<Secured> { https.secure(connect_from(from, &central)?) };
+    // The head of a first message that never comes.
+    hold_half_open(&central, &[0x16, 0x03, 0x01, 0x02, 0x00], connect);
+}
+
+/// One address holds sockets on which `said` was the last word; edges elsewhere call over connections of their own.
+fn hold_half_open<S: Read + Write>(central: &Central, said: &[u8], connect: impl Fn([u8; 4]) -> std::io::Result<S>) {
     let memory_kib = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", central.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
     };
     let before_kib = memory_kib();
-    let mut held: Vec<TcpStream> = Vec::new();
-    for _ in 0..HALF_OPEN {
-        let mut stream = connect_from(FLOODER, &central).unwrap();
-        // The head of a request that never ends.
-        let _ = stream.write_all(b"POST /api/edge/barrier/open HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-        held.push(stream);
-    }
-    let ended = || {
-        held.iter()
-            .filter(|stream| stream.set_nonblocking(true).is_ok() && matches!((&**stream).read(&mut [0; 1]), Ok(0)))
-            .count()
+    let hold = || {
+        let mut stream = connect_from(FLOODER, central).unwrap();
+        let _ = stream.write_all(said);
+        stream
     };
+    let mut held: Vec<TcpStream> = (0..HALF_OPEN).map(|_| hold()).collect();
+    let is_over = |stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        !matches!((&*stream).read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    let ended = || held.iter().filter(|stream| is_over(stream)).count();
     eventually("what is too many is ended", DEADLINE, || ended() >= HALF_OPEN - 256);
-    // An edge elsewhere is served meanwhile, over a new connection each.
+    // Meanwhile edges elsewhere are served, over a new connection each, however eagerly the address comes again.
     for number in 0..20 {
-        let mut stream = connect_from(EDGE, &central).unwrap();
-        assert_eq!(call(&mut stream, &entry(&central, number)).unwrap(), 200);
+        held.retain(|stream| !is_over(stream));
+        held.extend((0..50).map(|_| hold()));
+        let mut stream = connect(EDGE).unwrap();
+        assert_eq!(call(&mut stream, &entry(central, number)).unwrap(), 200);
     }
     let grown_kib = memory_kib().saturating_sub(before_kib);
     assert!(grown_kib < 32 * 1024, "{grown_kib} KiB");
-    // Heads that do not come are not waited for, and the address is let in again.
+    // What does not come is not waited for, and the address is let in again.
     drop(held);
     eventually("the address is let in again", DEADLINE, || {
-        connect_from(FLOODER, &central).is_ok_and(|mut stream| call(&mut stream, &entry(&central, 50)).is_ok())
+        connect(FLOODER).is_ok_and(|mut stream| call(&mut stream, &entry(central, 50)).is_ok())
     });
 }

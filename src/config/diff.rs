@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::model::{Config, PeerCentral};
+use super::model::{ApiMode, Config, PeerCentral};
 use crate::domain::ids::CentralId;
 
 /// What a save changed.
@@ -15,7 +15,7 @@ pub struct Changes {
     pub own_ip: bool,
     /// The P2P server has to be bound anew: its port or the address it listens on.
     pub p2p_listener: bool,
-    /// The HTTP server has to be bound anew: its port or the address it listens on.
+    /// The HTTP server has to be bound anew: its port, the address it listens on, or the certificate it shows.
     pub api_listener: bool,
     /// To be linked.
     pub peers_added: Vec<PeerCentral>,
@@ -60,7 +60,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         own_id: before.id != after.id,
         own_ip: before.ip != after.ip,
         p2p_listener: listen_ip_changed || before.p2p_port != after.p2p_port,
-        api_listener: listen_ip_changed || before.api_port != after.api_port,
+        api_listener: listen_ip_changed || before.api_port != after.api_port || shown(old) != shown(new),
         peers_added: new.peer_centrals.iter().filter(is_new).cloned().collect(),
         peers_removed: old.peer_centrals.iter().filter(is_gone).map(|peer| peer.id.clone()).collect(),
         peers_changed: new.peer_centrals.iter().filter(is_other).cloned().collect(),
@@ -70,6 +70,12 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         security: old.security != new.security || old.refused_centrals != new.refused_centrals,
         tuning: old.tuning != new.tuning,
     }
+}
+
+/// What the API port shows of itself.
+fn shown(config: &Config) -> (ApiMode, Option<&String>, Option<&String>) {
+    let security = &config.security;
+    (security.api, security.api_certificate_file.as_ref(), security.api_key_file.as_ref())
 }
 
 impl Changes {
@@ -135,6 +141,7 @@ mod tests {
             (json!({"site": {"time_zone": "UTC"}}), vec![TimeZone]),
             (json!({"edges": [{"id": "e"}]}), vec![Edges]),
             (json!({"security": {"legacy_port": 9002}}), vec![Security]),
+            (json!({"security": {"api": "https"}}), vec![ApiListener, Security]),
             (json!({"tuning": {"mask_plates": true}}), vec![Tuning]),
         ] {
             let after = merge::merge(&before(), &put).unwrap().config;

@@ -131,6 +131,14 @@ pub struct Security {
     pub edges: EdgesMode,
     pub admin: AdminMode,
     pub reads: ReadsMode,
+    /// How browsers and edges are spoken with.
+    pub api: ApiMode,
+    /// What the API port shows with `https`: a PEM file with a certificate and those that vouch for it; `None`: the own one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_certificate_file: Option<String>,
+    /// Its key, as PEM; `None`: it is in the same file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<String>,
     #[schema(minimum = 1, maximum = 65_535)]
     pub legacy_port: u16,
     /// Names, besides the obvious ones, that browsers may call this central by.
@@ -177,6 +185,27 @@ pub enum ReadsMode {
     Login,
 }
 
+/// How browsers and edges are spoken with at the API port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiMode {
+    /// In clear, as existing edge programs speak.
+    Http,
+    /// TLS 1.3 alone.
+    Https,
+}
+
+impl ApiMode {
+    /// What an address of the page begins with.
+    #[must_use]
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// What an installer rarely touches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Tuning {
@@ -212,6 +241,9 @@ impl Default for Security {
             edges: EdgesMode::Open,
             admin: AdminMode::Password,
             reads: ReadsMode::Open,
+            api: ApiMode::Http,
+            api_certificate_file: None,
+            api_key_file: None,
             legacy_port: DEFAULT_LEGACY_PORT,
             host_names: Vec::new(),
         }

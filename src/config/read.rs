@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::model::{
-    AdminMode, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode, PeerCentral, ReadsMode,
-    RefusedCentral, Security, Site, ThisCentral, Tuning,
+    AdminMode, ApiMode, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode, PeerCentral,
+    ReadsMode, RefusedCentral, Security, Site, ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
 use super::validate::check_whole;
@@ -30,8 +30,9 @@ const MAX_HOST_NAMES: usize = 20;
 /// Longest name of a site or edge, and longest id of an edge, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
 pub const MAX_EDGE_ID_CHARS: usize = 64;
-/// Longest hash of a key, in characters.
+/// Longest hash of a key, and longest path of a file, in characters.
 const MAX_HASH_CHARS: usize = 256;
+const MAX_PATH_CHARS: usize = 1_000;
 
 const PORTS: RangeInclusive<u64> = 1..=65_535;
 /// From a wait that only tests want to 10 minutes.
@@ -55,6 +56,7 @@ pub(super) struct Parts {
     /// By index in the list.
     pub edge_ids: Vec<Option<String>>,
     pub legacy_port: Option<u16>,
+    pub names_key_alone: bool,
     pub reconnect_min_ms: u64,
     pub reconnect_max_ms: u64,
 }
@@ -85,7 +87,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
     let edges: Vec<_> =
         root.list("edges", MAX_EDGES, &mut report).into_iter().map(|fields| edge(fields, &mut report)).collect();
     let site = site(&mut root, &mut report);
-    let (security, legacy_port) = security(&mut root, &mut report);
+    let (security, legacy_port, names_key_alone) = security(&mut root, &mut report);
     let refused: Vec<_> = root
         .list("refused_centrals", MAX_REFUSED, &mut report)
         .into_iter()
@@ -101,6 +103,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
         peers: peer_parts,
         edge_ids: edges.iter().map(|edge| edge.as_ref().map(|edge| edge.id.clone())).collect(),
         legacy_port,
+        names_key_alone,
         reconnect_min_ms: tuning.reconnect_min_ms,
         reconnect_max_ms: tuning.reconnect_max_ms,
     };
@@ -205,19 +208,26 @@ fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
     Site { name, time_zone }
 }
 
-/// Also the legacy port if one is named: only then can it clash.
-fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16>) {
+/// Also the legacy port if one is named, for only then can it clash; and whether a key is named and no certificate.
+fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16>, bool) {
     let default = Security::default();
     let mut fields = root.part("security", report);
     let p2p = fields.optional("p2p", report, p2p_mode).unwrap_or(default.p2p);
     let edges = fields.optional("edges", report, edges_mode).unwrap_or(default.edges);
     let admin = fields.optional("admin", report, admin_mode).unwrap_or(default.admin);
     let reads = fields.optional("reads", report, reads_mode).unwrap_or(default.reads);
+    let api = fields.optional("api", report, api_mode).unwrap_or(default.api);
+    let api_certificate_file = fields.optional("api_certificate_file", report, file_path).flatten();
+    let names_certificate = fields.get("api_certificate_file").is_some_and(|path| path.as_str() != Some(""));
+    let api_key_file = fields.optional("api_key_file", report, file_path).flatten();
     let host_names = fields.optional("host_names", report, host_names).unwrap_or_default();
     let named = fields.optional("legacy_port", report, port).filter(|port| *port != default.legacy_port);
     fields.done(report);
     let legacy_port = named.unwrap_or(default.legacy_port);
-    (Security { p2p, edges, admin, reads, legacy_port, host_names }, named)
+    let security =
+        Security { p2p, edges, admin, reads, api, api_certificate_file, api_key_file, legacy_port, host_names };
+    let names_key_alone = security.api_key_file.is_some() && !names_certificate;
+    (security, named, names_key_alone)
 }
 
 fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
@@ -366,6 +376,20 @@ fn admin_mode(value: &Value) -> Result<AdminMode, Wrong> {
 
 fn reads_mode(value: &Value) -> Result<ReadsMode, Wrong> {
     one_of(value, &[("open", ReadsMode::Open), ("login", ReadsMode::Login)])
+}
+
+fn api_mode(value: &Value) -> Result<ApiMode, Wrong> {
+    one_of(value, &[("http", ApiMode::Http), ("https", ApiMode::Https)])
+}
+
+/// The path of a file, whatever the program's working directory is; an empty text, as a form sends it, is none.
+fn file_path(value: &Value) -> Result<Option<String>, Wrong> {
+    let path = plain_text(value, MAX_PATH_CHARS)?;
+    if path.is_empty() || path.starts_with('/') {
+        return Ok(Some(path).filter(|path| !path.is_empty()));
+    }
+    let message_vi = "phải là đường dẫn đầy đủ, bắt đầu bằng /";
+    Err(("bad_path", message_vi.into(), "must be a whole path that begins with /".into()))
 }
 
 /// Names as they stand in the address line of a browser, without port.

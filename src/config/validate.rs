@@ -13,6 +13,14 @@ pub(super) fn check_whole(parts: &Parts, report: &mut Report) {
     check_peers(parts, report);
     let edge_ids = parts.edge_ids.iter().map(Option::as_ref);
     report_duplicates(edge_ids, |index| format!("edges[{index}].id"), report);
+    if parts.names_key_alone {
+        report.problems.push(FieldProblem::new(
+            "security.api_certificate_file",
+            "missing",
+            "thiếu chứng chỉ của khóa trong security.api_key_file",
+            "is missing: the certificate of the key in security.api_key_file",
+        ));
+    }
     if parts.reconnect_min_ms > parts.reconnect_max_ms {
         report.problems.push(FieldProblem::new(
             "tuning.reconnect_max_ms",

@@ -12,7 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _};
 
 use super::error::ApiError;
-use super::state::Shared;
+use super::state::Worker;
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
 use crate::actors::doorkeeper::Shown;
@@ -69,8 +69,8 @@ fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
 
 /// Finds out who calls, for all that comes after.
 #[must_use]
-pub fn identify(request: &HttpRequest, shared: &Shared) -> Rc<Caller> {
-    let caller = Rc::new(caller(request, shared));
+pub fn identify(request: &HttpRequest, worker: &Worker) -> Rc<Caller> {
+    let caller = Rc::new(caller(request, worker));
     request.extensions_mut().insert(caller.clone());
     caller
 }
@@ -86,13 +86,13 @@ pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
     })
 }
 
-fn caller(request: &HttpRequest, shared: &Shared) -> Caller {
-    let config = shared.config.borrow();
+fn caller(request: &HttpRequest, worker: &Worker) -> Caller {
+    let config = worker.shared.config.borrow();
     // Most calls of gates show nothing: nothing is looked up, or written down, for them.
-    let cookie = request.headers().contains_key(header::COOKIE).then(|| cookie_name(&config));
+    let cookie = request.headers().contains_key(header::COOKIE).then(|| cookie_name(&config, worker.secured));
     let shown = shown(request.headers(), cookie.as_deref().unwrap_or_default());
     let shows_nothing = shown.session.is_none() && shown.secret.is_none();
-    let who = if shows_nothing { Who::Nobody } else { shared.door.who(shown, &config) };
+    let who = if shows_nothing { Who::Nobody } else { worker.shared.door.who(shown, &config) };
     Caller { who, modes: modes(&config), from: from(request) }
 }
 
@@ -111,10 +111,12 @@ pub fn from(request: &HttpRequest) -> IpAddr {
     request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip().to_canonical())
 }
 
-/// Cookies know no ports: centrals on one address are told apart by their ids.
+/// Cookies know no ports: centrals on one address are told apart by their ids. Over HTTPS the name says to browsers that nobody
+/// who speaks in clear, or as another host of the domain, may have set it.
 #[must_use]
-pub fn cookie_name(config: &Config) -> String {
-    format!("parkmesh-{}", config.this_central.id)
+pub fn cookie_name(config: &Config, secured: bool) -> String {
+    let prefix = if secured { "__Host-" } else { "" };
+    format!("{prefix}parkmesh-{}", config.this_central.id)
 }
 
 /// The session in a request's cookie.

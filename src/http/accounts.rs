@@ -100,7 +100,7 @@ pub async fn login(
     let sent: LoginRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let from = from(&request);
     let entered = ask(&worker.shared, move |door| door.log_in(&sent.name, &sent.password, from)).await?;
-    Ok(entered_answer(&request, &worker.shared, &entered))
+    Ok(entered_answer(&worker, &entered))
 }
 
 /// As sent.
@@ -120,16 +120,16 @@ pub async fn use_code(
     let sent: CodeRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let from = from(&request);
     let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
-    Ok(entered_answer(&request, &worker.shared, &entered))
+    Ok(entered_answer(&worker, &entered))
 }
 
 /// `POST /api/access/logout`. Logging out twice is no error.
 pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let name = cookie_name(&worker.shared.config());
+    let name = cookie_name(&worker.shared.config(), worker.secured);
     if let Some(session) = session(request.headers(), &name) {
         worker.shared.door.log_out(session);
     }
-    HttpResponse::Ok().insert_header((SET_COOKIE, cookie(&request, &name, "", 0))).json(Done::new())
+    HttpResponse::Ok().insert_header((SET_COOKIE, cookie(worker.secured, &name, "", 0))).json(Done::new())
 }
 
 /// As sent.
@@ -150,7 +150,7 @@ pub async fn put_own_password(
     let Some(name) = caller.who.person().map(str::to_owned) else {
         return Err(ApiError::new(Code::Invalid, "a token has no password"));
     };
-    let kept = session(request.headers(), &cookie_name(&worker.shared.config())).map(str::to_owned);
+    let kept = session(request.headers(), &cookie_name(&worker.shared.config(), worker.secured)).map(str::to_owned);
     let from = caller.from;
     ask(&worker.shared, move |door| door.change_own_password(&name, (&sent.old, &sent.new), kept.as_deref(), from))
         .await?;
@@ -307,15 +307,15 @@ pub(super) struct LoggedIn {
     role: Role,
 }
 
-fn entered_answer(request: &HttpRequest, shared: &Shared, entered: &Entered) -> HttpResponse {
-    let name = cookie_name(&shared.config());
-    let cookie = cookie(request, &name, &entered.session, LONGEST_MS / 1_000);
+fn entered_answer(worker: &Worker, entered: &Entered) -> HttpResponse {
+    let name = cookie_name(&worker.shared.config(), worker.secured);
+    let cookie = cookie(worker.secured, &name, &entered.session, LONGEST_MS / 1_000);
     let answer = LoggedIn { success: true, name: entered.person.name.clone(), role: entered.person.role };
     HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header((CACHE_CONTROL, "no-store")).json(answer)
 }
 
 /// No script reads it, no other site sends it, and over HTTPS it never leaves in clear.
-fn cookie(request: &HttpRequest, name: &str, value: &str, max_age_s: u64) -> String {
-    let secure = if request.app_config().secure() { "; Secure" } else { "" };
+fn cookie(secured: bool, name: &str, value: &str, max_age_s: u64) -> String {
+    let secure = if secured { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
 }

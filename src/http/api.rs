@@ -9,24 +9,31 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpResponse, HttpServer, ResponseError, web};
+use actix_web::{App, HttpResponse, ResponseError, web};
 
 use super::access;
 use super::code::Code;
 use super::error::ApiError;
 use super::limits;
+use super::listen::{self, Terms};
 use super::routes::{self, ROUTES};
 use super::screen;
-use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
+use super::server::{Place, Role, Shows};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::supervise::{self, Surroundings};
-use crate::config::model::Config;
+use crate::config::model::{ApiMode, Config};
+use crate::domain::problem::FieldProblem;
 use crate::ops::metrics::RouteLabels;
+use crate::tls::TlsTerms;
+use crate::tls::api::{self as tls, BadFiles, CertificateFiles};
+use crate::tls::credentials::Credentials;
 
 /// More workers than this do not help one writer.
 const MAX_WORKERS: usize = 4;
+/// Connections of one worker; a site has some hundreds. What each may cost is bounded per address.
+const MAX_CONNECTIONS: usize = 25_000;
 /// Edges call now and then over one connection; pages every 2 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for the head of a request.
@@ -39,7 +46,11 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
         name: "api",
         field: "this_central.api_port",
         place: |config| Some(place(config)),
-        serve: Arc::new(move |listener, _| serve(&shared, &around, &entrance, listener)),
+        secure: {
+            let credentials = shared.credentials.clone();
+            Arc::new(move |place| secure(place, &credentials))
+        },
+        serve: Arc::new(move |listener, tls| serve(&shared, &around, &entrance, listener, tls)),
     }
 }
 
@@ -47,7 +58,64 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
 #[must_use]
 pub fn place(config: &Config) -> Place {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
-    Place { address, secured: false }
+    let security = &config.security;
+    let shows = match (security.api, &security.api_certificate_file) {
+        (ApiMode::Http, _) => Shows::Nothing,
+        (ApiMode::Https, None) => Shows::Own,
+        (ApiMode::Https, Some(certificate)) => Shows::Given(CertificateFiles {
+            certificate: certificate.into(),
+            key: security.api_key_file.as_ref().unwrap_or(certificate).into(),
+        }),
+    };
+    Place { address, shows }
+}
+
+/// What TLS there takes.
+///
+/// # Errors
+/// The setting whose file is of no use, and why.
+pub fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
+    let terms = match &place.shows {
+        Shows::Nothing => return Ok(None),
+        Shows::Own => tls::with_own(credentials),
+        Shows::Given(files) => {
+            let given = tls::given(files).map_err(|bad| bad_file(&bad, files))?;
+            tls::with_given(&given)
+        }
+    };
+    terms.map(Some).map_err(|error| {
+        FieldProblem::new(
+            "security.api",
+            "cannot_listen",
+            format!("không dùng được TLS: {error}"),
+            format!("no TLS can be spoken: {error}"),
+        )
+    })
+}
+
+fn bad_file(bad: &BadFiles, files: &CertificateFiles) -> FieldProblem {
+    let (field, code, message_vi) = match bad {
+        BadFiles::Certificate(error) => ("api_certificate_file", "unreadable", unreadable_vi(error)),
+        BadFiles::NoCertificate => ("api_certificate_file", "no_certificate", "không có chứng chỉ dạng PEM".to_owned()),
+        BadFiles::Key(error) => ("api_key_file", "unreadable", unreadable_vi(error)),
+        BadFiles::NoKey => ("api_key_file", "no_key", "không có khóa riêng dạng PEM".to_owned()),
+        BadFiles::OtherKey(_) => (
+            "api_key_file",
+            "other_key",
+            "không phải khóa của chứng chỉ này, hoặc loại khóa không dùng được".to_owned(),
+        ),
+    };
+    // The key may be looked for in the certificate's file: that is the field a person filled in.
+    let field = if files.key == files.certificate { "api_certificate_file" } else { field };
+    FieldProblem::new(format!("security.{field}"), code, message_vi, bad.to_string())
+}
+
+fn unreadable_vi(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "không có tệp này".to_owned(),
+        io::ErrorKind::PermissionDenied => "chương trình không được phép đọc tệp này".to_owned(),
+        _ => format!("không đọc được: {error}"),
+    }
 }
 
 fn serve(
@@ -55,18 +123,27 @@ fn serve(
     around: &Surroundings,
     entrance: &PeerEntrance,
     listener: TcpListener,
+    tls: Option<TlsTerms>,
 ) -> io::Result<Server> {
     let (shared, around, entrance) = (shared.clone(), around.clone(), web::Data::new(entrance.clone()));
-    let connections = shared.connections.clone();
-    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS));
-    let server = HttpServer::new(move || {
+    let secured = tls.is_some();
+    let terms = Terms {
+        workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
+        connections: shared.connections.clone(),
+        max_connections: MAX_CONNECTIONS,
+        keep_alive: KEEP_ALIVE,
+        head_timeout: HEAD_TIMEOUT,
+        tls,
+        on_connect: |_, _| {},
+    };
+    listen::serve(listener, &terms, move || {
         let (writer, config) = (shared.writer.clone(), shared.config.clone());
         let gateway =
             supervise::start(&around, "edge_gateway", move || EdgeGateway::new(writer.clone(), config.clone()));
         App::new()
             .app_data(entrance.clone())
             .app_data(web::Data::new(shared.config.clone()))
-            .app_data(web::Data::new(Worker { gateway, shared: shared.clone() }))
+            .app_data(web::Data::new(Worker { gateway, shared: shared.clone(), secured }))
             .app_data(
                 web::QueryConfig::default()
                     .error_handler(|error, _| ApiError::new(Code::InvalidQuery, error.to_string()).into()),
@@ -75,15 +152,6 @@ fn serve(
             .wrap(from_fn(observe))
             .configure(routes::configure)
     })
-    .on_connect(move |io, kept| connections.accepted(io, kept))
-    .workers(workers)
-    .tcp_nodelay(true)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
 }
 
 /// Turns away what is not meant for a route, and counts and protects every answer.
@@ -96,7 +164,7 @@ async fn observe(
     };
     let started = Instant::now();
     let route = route_of(&request);
-    let refused = refusal(&request, &worker.shared, route).await;
+    let refused = refusal(&request, &worker, route).await;
     let mut answer = match refused {
         Some(error) => request.into_response(error).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
@@ -109,16 +177,17 @@ async fn observe(
 }
 
 /// Why a request does not get to its route.
-async fn refusal(request: &ServiceRequest, shared: &Shared, route: &'static str) -> Option<HttpResponse> {
+async fn refusal(request: &ServiceRequest, worker: &Worker, route: &'static str) -> Option<HttpResponse> {
+    let shared = &worker.shared;
     if shared.is_stopping() && route.starts_with("/api/") {
         let mut refusal = ApiError::stopping().error_response();
         refusal.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
         return Some(refusal);
     }
-    if let Some(error) = screen::refusal(request.request(), &shared.config()) {
+    if let Some(error) = screen::refusal(request.request(), &shared.config(), worker.secured) {
         return Some(error.error_response());
     }
-    let caller = access::identify(request.request(), shared);
+    let caller = access::identify(request.request(), worker);
     let per_s = shared.config.borrow().tuning.max_requests_per_second;
     let wait_ms = shared.rates.count(per_s, caller.from, &caller.who).err()?;
     // Whoever floods waits for each answer, and has a bounded number of connections to wait on.

@@ -2,18 +2,15 @@
 //!
 //! - **Requests** are counted per edge where a key is shown, else per address. One too many is answered 429 *after a pause*: a
 //!   flood then waits for its own answers, connection by connection, and takes no time from others.
-//! - **Connections** are counted per address. One too many is shut down before a byte of it is read.
+//! - **Connections** are counted per address, by `listen.rs`. One too many is closed before a byte of it is read.
 //! - 127.0.0.1 and ::1 are not limited: who is on the machine can take what he likes of it anyway, and a proxy there speaks for many.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_rt::net::TcpStream;
-use actix_web::dev::Extensions;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -24,8 +21,10 @@ use crate::actors::doorkeeper::source_of;
 const BURST_S: u32 = 2;
 /// How long one request too many waits for its answer.
 pub const PAUSE: Duration = Duration::from_millis(250);
-/// Connections of one address at a time. A browser has six and its sockets, an edge one or two.
-pub const MAX_CONNECTIONS: usize = 256;
+/// Connections of one address at a time, at the API port. A browser has six and its sockets, an edge one or two.
+pub const MAX_API_CONNECTIONS: usize = 256;
+/// At a port for centrals, where each has one or two.
+pub const MAX_PEER_CONNECTIONS: usize = 32;
 /// How often what is known of addresses that went silent is dropped.
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(60);
 
@@ -92,9 +91,12 @@ fn is_this_machine(ip: IpAddr) -> bool {
     ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
-/// How many connections each address has.
-#[derive(Debug, Default)]
-pub struct Connections(Mutex<HashMap<String, usize>>);
+/// How many connections each address has at one port.
+#[derive(Debug)]
+pub struct Connections {
+    most: usize,
+    counts: Mutex<HashMap<String, usize>>,
+}
 
 /// One connection, counted until it is dropped.
 #[derive(Debug)]
@@ -104,38 +106,30 @@ pub struct Connected {
 }
 
 impl Connections {
+    /// None yet; of one address at most so many.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, counts: Mutex::default() }
+    }
+
     /// One more connection; `None`: the address has as many as it may.
     #[must_use]
     pub fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Connected> {
         let source = source_of(from);
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(source.clone()).or_default();
-        if *count >= MAX_CONNECTIONS && !is_this_machine(from) {
+        if *count >= self.most && !is_this_machine(from) {
             return None;
         }
         *count += 1;
         drop(counts);
         Some(Connected { of: self.clone(), source })
     }
-
-    /// Looks at a connection that was accepted just now: what is counted stays with it as long as it lives; one too many is
-    /// shut down, so that it ends at its first read.
-    pub fn accepted(self: &Arc<Self>, io: &dyn Any, kept: &mut Extensions) {
-        let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
-        let Ok(from) = stream.peer_addr() else { return };
-        match self.enter(from.ip().to_canonical()) {
-            Some(connected) => {
-                kept.insert(Arc::new(connected));
-            }
-            // It may have ended by itself.
-            None => drop(rustix::net::shutdown(stream, rustix::net::Shutdown::Both)),
-        }
-    }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.of.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.source) {
             *count -= 1;
             if *count == 0 {
@@ -188,14 +182,14 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_connections_and_no_more() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Connections::new(MAX_API_CONNECTIONS));
         let mut held: Vec<Connected> =
-            (0..MAX_CONNECTIONS).map(|_| connections.enter(address("10.0.0.1")).unwrap()).collect();
+            (0..MAX_API_CONNECTIONS).map(|_| connections.enter(address("10.0.0.1")).unwrap()).collect();
         assert!(connections.enter(address("10.0.0.1")).is_none());
         assert!(connections.enter(address("10.0.0.2")).is_some());
         held.pop();
         held.push(connections.enter(address("10.0.0.1")).unwrap());
         held.clear();
-        assert!(connections.0.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
+        assert!(connections.counts.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
     }
 }

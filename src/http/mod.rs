@@ -15,7 +15,7 @@
 //! | [`predecessors`] | what old centrals ask before they link |
 //! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
-//! | [`server`], [`api`] | sockets, workers, time limits, moving to another port while running |
+//! | [`server`], [`listen`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
 pub mod access;
 pub mod accounts;
@@ -32,6 +32,7 @@ pub mod guests;
 pub mod health;
 pub mod history;
 pub mod limits;
+pub mod listen;
 pub mod members;
 pub mod mesh;
 pub mod openapi;

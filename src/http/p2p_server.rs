@@ -10,13 +10,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_tls::accept::max_concurrent_tls_connect;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Server;
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 
-use super::server::{Place, Role, SHUTDOWN_TIMEOUT_S};
+use super::limits::{Connections, MAX_PEER_CONNECTIONS};
+use super::listen::{self, Terms};
+use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
 use super::{guests, predecessors};
 use crate::actors::admission::is_linked_as_legacy;
@@ -24,14 +25,15 @@ use crate::actors::config_keeper::ConfigView;
 use crate::actors::join::GUESTS_PATH;
 use crate::config::model::{Config, P2pMode};
 use crate::domain::fingerprint::Fingerprint;
+use crate::domain::problem::FieldProblem;
+use crate::tls::TlsTerms;
 use crate::tls::credentials::Credentials;
 use crate::tls::peers;
 
-/// Time for a TLS handshake, and then for the head of an upgrade request.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for the head of an upgrade request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// TLS handshakes under way at a time: a site that starts anew has a tenth of that.
-const MAX_HANDSHAKES: usize = 256;
+/// What is asked beside sockets is asked once.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Open connections: several of each of the most peers there can be.
 const MAX_CONNECTIONS: usize = 512;
 /// Frames are only carried here; the work is done elsewhere.
@@ -44,7 +46,8 @@ pub fn role(entrance: PeerEntrance, credentials: Credentials) -> Role {
         name: "p2p",
         field: "this_central.p2p_port",
         place: |config| Some(place(config)),
-        serve: Arc::new(move |listener, place| serve(&entrance, place.secured.then_some(&credentials), None, listener)),
+        secure: Arc::new(move |place| secure(place, &credentials)),
+        serve: Arc::new(move |listener, tls| serve(&entrance, tls, None, listener)),
     }
 }
 
@@ -56,6 +59,7 @@ pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> Role {
         name: "legacy",
         field: "security.legacy_port",
         place: legacy_place,
+        secure: Arc::new(|_| Ok(None)),
         serve: Arc::new(move |listener, _| serve(&entrance, None, Some(&config), listener)),
     }
 }
@@ -64,7 +68,18 @@ pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> Role {
 #[must_use]
 pub fn place(config: &Config) -> Place {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.p2p_port);
-    Place { address, secured: config.security.p2p == P2pMode::Tls }
+    let shows = if config.security.p2p == P2pMode::Tls { Shows::Own } else { Shows::Nothing };
+    Place { address, shows }
+}
+
+fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
+    if place.shows == Shows::Nothing {
+        return Ok(None);
+    }
+    peers::server(credentials).map(Some).map_err(|error| {
+        let (vi, en) = (format!("không dùng được TLS: {error}"), format!("no TLS can be spoken: {error}"));
+        FieldProblem::new("security.p2p", "cannot_listen", vi, en)
+    })
 }
 
 /// Where the settings want predecessors to knock, if not where everybody does.
@@ -72,18 +87,31 @@ pub fn place(config: &Config) -> Place {
 pub fn legacy_place(config: &Config) -> Option<Place> {
     let any = config.peer_centrals.iter().any(|peer| is_linked_as_legacy(config, peer));
     let address = SocketAddr::new(config.listen_ip(), config.security.legacy_port);
-    (any && config.security.p2p == P2pMode::Tls).then_some(Place { address, secured: false })
+    (any && config.security.p2p == P2pMode::Tls).then_some(Place { address, shows: Shows::Nothing })
 }
 
 /// `asked`: the settings predecessors ask about before they link, where they knock.
 fn serve(
     entrance: &PeerEntrance,
-    secured: Option<&Credentials>,
+    tls: Option<TlsTerms>,
     asked: Option<&ConfigView>,
     listener: TcpListener,
 ) -> io::Result<Server> {
     let (entrance, asked) = (web::Data::new(entrance.clone()), asked.cloned());
-    let server = HttpServer::new(move || {
+    let terms = Terms {
+        workers: WORKERS,
+        connections: Arc::new(Connections::new(MAX_PEER_CONNECTIONS)),
+        max_connections: MAX_CONNECTIONS,
+        keep_alive: KEEP_ALIVE,
+        head_timeout: HEAD_TIMEOUT,
+        tls,
+        on_connect: |socket, kept| {
+            if let Some(shown) = shown(socket) {
+                kept.insert(shown);
+            }
+        },
+    };
+    listen::serve(listener, &terms, move || {
         App::new()
             .app_data(entrance.clone())
             .configure(|app| match &asked {
@@ -98,27 +126,6 @@ fn serve(
             })
             .default_service(web::to(ws_peer::upgrade))
     })
-    .workers(WORKERS)
-    .tcp_nodelay(true)
-    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .max_connections(MAX_CONNECTIONS)
-    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-    .on_connect(|socket, data| {
-        if let Some(shown) = shown(socket) {
-            data.insert(shown);
-        }
-    })
-    .disable_signals();
-    let server = match secured {
-        Some(credentials) => {
-            max_concurrent_tls_connect(MAX_HANDSHAKES);
-            let settings = peers::server(credentials).map_err(io::Error::other)?;
-            server.listen_rustls_0_23(listener, settings)?
-        }
-        None => server.listen(listener)?,
-    };
-    Ok(server.run())
 }
 
 /// The certificate that was shown on a socket, and whose key its other end has.

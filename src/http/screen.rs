@@ -27,9 +27,9 @@ static HEADERS: [(HeaderName, &str); 6] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
-/// Why a request goes no further; `None`: it may.
+/// Why a request goes no further; `None`: it may. `secured`: it came over HTTPS.
 #[must_use]
-pub fn refusal(request: &HttpRequest, config: &Config) -> Option<ApiError> {
+pub fn refusal(request: &HttpRequest, config: &Config, secured: bool) -> Option<ApiError> {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     // Without one it is no browser: each sends it.
@@ -38,17 +38,19 @@ pub fn refusal(request: &HttpRequest, config: &Config) -> Option<ApiError> {
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let opens_socket = headers.contains_key(header::UPGRADE);
-    let is_foreign = (changes || opens_socket) && comes_from_elsewhere(headers, host);
+    let is_foreign = (changes || opens_socket) && comes_from_elsewhere(headers, host, secured);
     is_foreign.then(ApiError::foreign_page)
 }
 
-/// A browser says from which page a request comes; programs say nothing.
-fn comes_from_elsewhere(headers: &HeaderMap, host: Option<&str>) -> bool {
+/// A browser says from which page a request comes; programs say nothing. A page that came in clear, which anybody may have
+/// changed on its way, is another one than ours over HTTPS; in front of plain HTTP there may be a proxy that speaks HTTPS.
+fn comes_from_elsewhere(headers: &HeaderMap, host: Option<&str>, secured: bool) -> bool {
     let elsewhere =
         headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     let is_other = origin.is_some_and(|origin| {
-        let place = origin.split_once("://").map(|(_, place)| place);
+        let place = origin.split_once("://").filter(|(scheme, _)| !secured || scheme.eq_ignore_ascii_case("https"));
+        let place = place.map(|(_, place)| place);
         !place.zip(host).is_some_and(|(place, host)| place.eq_ignore_ascii_case(host))
     });
     elsewhere || is_other
@@ -91,13 +93,17 @@ mod tests {
     use super::*;
 
     fn refused(method: Method, headers: &[(&str, &str)]) -> Option<&'static str> {
+        refused_over(false, method, headers)
+    }
+
+    fn refused_over(secured: bool, method: Method, headers: &[(&str, &str)]) -> Option<&'static str> {
         let mut config = Config::standalone();
         config.security.host_names = vec!["baixe.example.vn".to_owned()];
         let mut request = TestRequest::default().method(method);
         for header in headers {
             request = request.append_header(*header);
         }
-        refusal(&request.to_http_request(), &config).map(|error| error.code())
+        refusal(&request.to_http_request(), &config, secured).map(|error| error.code())
     }
 
     #[test]
@@ -150,6 +156,15 @@ mod tests {
         ] {
             assert_eq!(refused(method.clone(), &headers), expected, "{method} {headers:?}");
         }
+    }
+
+    #[test]
+    fn over_https_a_page_that_came_in_clear_is_a_foreign_one() {
+        let host = ("host", "10.0.0.1");
+        for (origin, expected) in [("https://10.0.0.1", None), ("http://10.0.0.1", Some("foreign_page"))] {
+            assert_eq!(refused_over(true, Method::POST, &[host, ("origin", origin)]), expected, "{origin}");
+        }
+        assert_eq!(refused_over(true, Method::POST, &[host]), None, "a program");
     }
 
     #[test]

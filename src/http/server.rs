@@ -17,6 +17,8 @@ use crate::actors::config_keeper::{AbandonConfig, ConfigChanged, VerifyConfig};
 use crate::actors::supervise::spawn;
 use crate::config::model::Config;
 use crate::domain::problem::FieldProblem;
+use crate::tls::TlsTerms;
+use crate::tls::api::CertificateFiles;
 
 /// Connections that may wait to be accepted: all edges of a site reconnecting at once.
 const BACKLOG: u32 = 1024;
@@ -37,16 +39,39 @@ pub struct Role {
     pub field: &'static str,
     /// Where the settings want it; `None`: nowhere.
     pub place: fn(&Config) -> Option<Place>,
+    /// What TLS there takes, read anew; `None`: it is spoken with in clear.
+    pub secure: Arc<Secure>,
     /// Builds and starts the server on a socket bound there.
-    pub serve: Arc<dyn Fn(TcpListener, Place) -> io::Result<Server> + Send + Sync>,
+    pub serve: Arc<dyn Fn(TcpListener, Option<TlsTerms>) -> io::Result<Server> + Send + Sync>,
 }
 
+/// # Errors
+/// What a file that is named in the settings lacks.
+pub type Secure = dyn Fn(&Place) -> Result<Option<TlsTerms>, FieldProblem> + Send + Sync;
+
 /// Where a server listens, and how it is spoken with there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub address: SocketAddr,
-    /// TLS is spoken.
-    pub secured: bool,
+    pub shows: Shows,
+}
+
+/// The certificate a server shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shows {
+    /// None: it is spoken with in clear.
+    Nothing,
+    /// This central's own.
+    Own,
+    /// What an installer was given.
+    Given(CertificateFiles),
+}
+
+/// A place where a server can start: what can fail has been tried.
+#[derive(Debug, Clone)]
+struct Ready {
+    place: Place,
+    tls: Option<TlsTerms>,
 }
 
 /// Where a server listens, readable by all.
@@ -84,10 +109,10 @@ pub struct StopServing {
 /// Start on this socket, which is bound there.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), String>")]
-pub struct ServeOn(pub TcpListener, pub Place);
+pub struct ServeOn(pub TcpListener, pub Place, pub Option<TlsTerms>);
 
 /// Start there as soon as it can be had; `None`: not now.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct ServeWhenFree(pub Option<Place>);
 
@@ -96,8 +121,8 @@ pub struct Front {
     role: Role,
     listening: Listening,
     running: Option<(Place, ServerHandle)>,
-    /// Bound for settings that are being saved.
-    prepared: Option<(Place, TcpListener)>,
+    /// For settings that are being saved; without a socket where the running server has to go first.
+    prepared: Option<(Ready, Option<TcpListener>)>,
     /// Where it should be; a retry for another place is out of date.
     wanted: Option<Place>,
     stopped: bool,
@@ -121,13 +146,15 @@ impl Front {
         Self { role, listening, running: None, prepared: None, wanted: None, stopped: false }
     }
 
-    fn start(&mut self, listener: TcpListener, place: Place) -> Result<(), String> {
-        let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener, place)?)));
+    fn start(&mut self, listener: TcpListener, ready: Ready) -> Result<(), String> {
+        let Ready { place, tls } = ready;
+        let secured = tls.is_some();
+        let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener, tls)?)));
         match started {
             Ok((address, server)) => {
                 self.running = Some((place, server.handle()));
                 self.listening.set(Ok(Some(address)));
-                info!(event = "listening", server = self.role.name, address = address.to_string(); "listening");
+                info!(event = "listening", server = self.role.name, address = address.to_string(), tls = secured; "listening");
                 spawn(async move {
                     // It ends when it is stopped; how, its owner knows.
                     drop(server.await);
@@ -142,6 +169,18 @@ impl Front {
         }
     }
 
+    /// What a server there takes; `None`: it cannot be had, which is logged and shown.
+    fn ready(&self, place: Place) -> Option<Ready> {
+        match (self.role.secure)(&place) {
+            Ok(tls) => Some(Ready { place, tls }),
+            Err(problem) => {
+                error!(event = "listen_failed", server = self.role.name, reason = problem.to_string(); "cannot listen");
+                self.listening.set(Err(problem.to_string()));
+                None
+            }
+        }
+    }
+
     /// Lets the running server finish, in the background.
     fn retire(&mut self) {
         if let Some((place, handle)) = self.running.take() {
@@ -152,26 +191,27 @@ impl Front {
         }
     }
 
-    fn try_bind(&mut self, place: Place, context: &mut Context<Self>, pause: Duration, tries: Option<u32>) {
-        if self.stopped || self.wanted != Some(place) || self.running.is_some() {
+    fn try_bind(&mut self, ready: Ready, context: &mut Context<Self>, pause: Duration, tries: Option<u32>) {
+        if self.stopped || self.wanted.as_ref() != Some(&ready.place) || self.running.is_some() {
             return;
         }
-        let error = match bind(place.address) {
-            Ok(listener) => return drop(self.start(listener, place)),
+        let address = ready.place.address;
+        let error = match bind(address) {
+            Ok(listener) => return drop(self.start(listener, ready)),
             Err(error) => error,
         };
         let first = self.listening.get().is_ok();
         let left = tries.map(|tries| tries.saturating_sub(1));
         if first && left.is_none_or(|left| left == 0) {
             warn!(
-                event = "listen_failed", server = self.role.name, address = place.address.to_string(), reason = error.to_string();
+                event = "listen_failed", server = self.role.name, address = address.to_string(), reason = error.to_string();
                 "cannot listen; trying again until it works"
             );
             self.listening.set(Err(error.to_string()));
         }
         // After the quick tries of a move come the patient ones.
         let (pause, left) = if left == Some(0) { (RETRY_PERIOD, None) } else { (pause, left) };
-        context.run_later(pause, move |front, context| front.try_bind(place, context, pause, left));
+        context.run_later(pause, move |front, context| front.try_bind(ready, context, pause, left));
     }
 }
 
@@ -188,9 +228,9 @@ impl Handler<ServeOn> for Front {
     type Result = Result<(), String>;
 
     fn handle(&mut self, on: ServeOn, _: &mut Self::Context) -> Self::Result {
-        let ServeOn(listener, place) = on;
-        self.wanted = Some(place);
-        self.start(listener, place)
+        let ServeOn(listener, place, tls) = on;
+        self.wanted = Some(place.clone());
+        self.start(listener, Ready { place, tls })
     }
 }
 
@@ -198,9 +238,9 @@ impl Handler<ServeWhenFree> for Front {
     type Result = ();
 
     fn handle(&mut self, when: ServeWhenFree, context: &mut Self::Context) {
-        self.wanted = when.0;
-        if let Some(place) = when.0 {
-            self.try_bind(place, context, RETRY_PERIOD, None);
+        self.wanted.clone_from(&when.0);
+        if let Some(ready) = when.0.and_then(|place| self.ready(place)) {
+            self.try_bind(ready, context, RETRY_PERIOD, None);
         }
     }
 }
@@ -211,13 +251,20 @@ impl Handler<VerifyConfig> for Front {
     fn handle(&mut self, verify: VerifyConfig, _: &mut Self::Context) -> Self::Result {
         self.prepared = None;
         let wanted = (self.role.place)(&verify.new);
-        let Some(place) = wanted.filter(|_| wanted != self.wanted) else { return Ok(()) };
+        if wanted == self.wanted {
+            return Ok(());
+        }
+        let Some(place) = wanted else { return Ok(()) };
         let address = place.address;
+        let ready = Ready { tls: (self.role.secure)(&place)?, place };
         match self.running.as_ref().map(|(running, _)| running.address) {
-            Some(running) if overlaps(running, address) => Ok(()),
+            Some(running) if overlaps(running, address) => {
+                self.prepared = Some((ready, None));
+                Ok(())
+            }
             _ => match bind(address) {
                 Ok(listener) => {
-                    self.prepared = Some((place, listener));
+                    self.prepared = Some((ready, Some(listener)));
                     Ok(())
                 }
                 Err(error) => Err(FieldProblem::new(
@@ -244,17 +291,19 @@ impl Handler<ConfigChanged> for Front {
 
     fn handle(&mut self, changed: ConfigChanged, context: &mut Self::Context) {
         let wanted = (self.role.place)(&changed.new);
-        let prepared = self.prepared.take().filter(|(bound, _)| Some(*bound) == wanted);
+        let prepared = self.prepared.take().filter(|(ready, _)| Some(&ready.place) == wanted.as_ref());
         if self.wanted == wanted && prepared.is_none() {
             return;
         }
-        self.wanted = wanted;
+        self.wanted.clone_from(&wanted);
+        let Some(place) = wanted else { return self.retire() };
+        // Without a place that was verified the old server stays: it is better than none.
+        let Some((ready, listener)) = prepared.or_else(|| Some((self.ready(place)?, None))) else { return };
         self.retire();
-        let Some(place) = wanted else { return };
         // A failure is logged and shown, and tried again.
-        let started = prepared.is_some_and(|(_, listener)| self.start(listener, place).is_ok());
+        let started = listener.is_some_and(|listener| self.start(listener, ready.clone()).is_ok());
         if !started {
-            self.try_bind(place, context, MOVE_PAUSE, Some(MOVE_TRIES));
+            self.try_bind(ready, context, MOVE_PAUSE, Some(MOVE_TRIES));
         }
     }
 }

@@ -82,6 +82,8 @@ impl Shared {
 pub struct Worker {
     pub gateway: Handle<EdgeGateway>,
     pub shared: Arc<Shared>,
+    /// HTTPS is spoken with it.
+    pub secured: bool,
 }
 
 impl Worker {

@@ -20,7 +20,6 @@ use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::take;
 use super::error::ApiError;
-use super::limits::Connected;
 use super::state::Worker;
 use crate::actors::dial::close_reason;
 use crate::actors::edge_news::Note;
@@ -49,24 +48,13 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
     let caller = Caller::clone(&caller_of(&request));
-    let socket = EdgeSocket {
-        worker,
-        _connected: request.conn_data::<Arc<Connected>>().cloned(),
-        caller,
-        edge_id: None,
-        heard: now,
-        pinged: now,
-        opened: now,
-        notes: None,
-    };
+    let socket = EdgeSocket { worker, caller, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 struct EdgeSocket {
     worker: web::Data<Worker>,
-    /// Keeps it counted among the connections of its address.
-    _connected: Option<Arc<Connected>>,
     /// Who opened it; with keys it speaks for its own edge alone.
     caller: Caller,
     /// What the edge called itself; `None` until it did.

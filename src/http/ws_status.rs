@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
 use super::error::ApiError;
-use super::limits::Connected;
 use super::state::{Shared, Worker};
 use crate::actors::in_flight::Permit;
 use crate::actors::status_feed::{Next, Seen, Update};
@@ -61,7 +60,6 @@ pub async fn status(
         said: now,
         pinged: now,
         _permit: permit,
-        _connected: request.conn_data::<Arc<Connected>>().cloned(),
     };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(MAX_MESSAGE_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
@@ -79,8 +77,6 @@ struct StatusSocket {
     said: Instant,
     pinged: Instant,
     _permit: Permit,
-    /// Keeps it counted among the connections of its address.
-    _connected: Option<Arc<Connected>>,
 }
 
 type Talking = WebsocketContext<StatusSocket>;

@@ -18,6 +18,7 @@
 pub mod central;
 pub mod dashboard;
 pub mod http;
+pub mod https;
 pub mod load;
 pub mod mesh;
 pub mod net;
@@ -33,6 +34,7 @@ use serde_json::Value;
 
 pub use central::Central;
 pub use http::{Http, Reply};
+pub use https::Https;
 pub use mesh::Mesh;
 pub use net::Link;
 

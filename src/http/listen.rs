@@ -1,0 +1,127 @@
+//! A running server on a bound socket, with or without TLS.
+//!
+//! Connections are counted per address from before the first byte is read, the TLS handshake included, until they end: one too
+//! many is closed at once, so that who holds sockets open holds his own alone.
+
+use std::any::Any;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{Extensions, HttpService, KeepAlive, Request, Response, TlsAcceptorConfig};
+use actix_rt::net::TcpStream;
+use actix_server::ServerBuilder;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+};
+use actix_tls::accept::max_concurrent_tls_connect;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Server};
+use actix_web::error::Error;
+
+use super::limits::Connections;
+use super::server::SHUTDOWN_TIMEOUT_S;
+use crate::tls::TlsTerms;
+
+/// Time for a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for a connection to be closed in order.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// TLS handshakes under way at a time in one worker; then none is accepted there until one is over. Far more than the addresses
+/// of a site may have under way together.
+const MAX_HANDSHAKES: usize = 1_024;
+
+/// How a server treats its connections.
+#[derive(Clone)]
+pub struct Terms {
+    pub workers: usize,
+    /// Counts them, and knows how many one address may have.
+    pub connections: Arc<Connections>,
+    /// Most of them in one worker.
+    pub max_connections: usize,
+    /// How long one may be idle between requests.
+    pub keep_alive: Duration,
+    /// Time for the head of a request.
+    pub head_timeout: Duration,
+    /// `None`: spoken with in clear.
+    pub tls: Option<TlsTerms>,
+    /// What a handler wants to know of the socket.
+    pub on_connect: fn(&dyn Any, &mut Extensions),
+}
+
+/// Starts serving.
+///
+/// # Errors
+/// Those of the system.
+pub fn serve<F, I, S, B>(listener: TcpListener, terms: &Terms, app: F) -> io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    // Read by each worker when it starts.
+    max_concurrent_tls_connect(MAX_HANDSHAKES);
+    let address = listener.local_addr()?;
+    let builder = ServerBuilder::default()
+        .workers(terms.workers)
+        .max_concurrent_connections(terms.max_connections)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .disable_signals();
+    let ending = builder.graceful_shutdown_signal();
+    let (own, name) = (terms.clone(), format!("server-{address}"));
+    // The sockets differ in type, with and without TLS, and nothing else does.
+    macro_rules! http {
+        () => {{
+            let (ending, on_connect) = (ending.clone(), own.on_connect);
+            let app = app().into_factory().map_err(|error: S::Error| error.into().error_response());
+            HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
+                .keep_alive(KeepAlive::Timeout(own.keep_alive))
+                .client_request_timeout(own.head_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .local_addr(address)
+                .on_connect_ext(move |io: &_, kept: &mut Extensions| on_connect(io as &dyn Any, kept))
+                .finish(map_config(app, |()| AppConfig::default()))
+        }};
+    }
+    let builder = match terms.tls.clone() {
+        Some(tls) => builder.listen(name, listener, move || {
+            let handshake = TlsAcceptorConfig::default().handshake_timeout(HANDSHAKE_TIMEOUT);
+            counted(own.connections.clone(), http!().rustls_0_23_with_config(tls.clone(), handshake))
+        })?,
+        None => builder.listen(name, listener, move || counted(own.connections.clone(), http!().tcp()))?,
+    };
+    Ok(builder.run())
+}
+
+/// Counts each connection as long as it is served; one too many is closed at once.
+fn counted<H>(
+    connections: Arc<Connections>,
+    http: H,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = H::Error, InitError = H::InitError>
+where
+    H: ServiceFactory<TcpStream, Config = (), Response = ()>,
+    <H::Service as Service<TcpStream>>::Future: 'static,
+{
+    apply_fn_factory(http, move |io: TcpStream, http: &H::Service| {
+        let counted = io.peer_addr().ok().and_then(|from| connections.enter(from.ip().to_canonical()));
+        let served = counted.map(|counted| (counted, http.call(io)));
+        async move {
+            match served {
+                Some((_counted, served)) => served.await,
+                None => Ok(()),
+            }
+        }
+    })
+}
