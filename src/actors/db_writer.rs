@@ -70,7 +70,7 @@ pub trait Core: Send {
     /// # Errors
     /// Why it could not.
     fn record_told(&mut self, peer: &CentralId, cursors: &[(LogId, u64)]) -> Result<(), String>;
-    /// One real commit that changes nothing.
+    /// One real commit as large as an event's, which changes nothing.
     ///
     /// # Errors
     /// Why nothing can be committed now.
@@ -240,21 +240,26 @@ impl DbWriter {
         let started = Instant::now();
         let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
         let took = started.elapsed();
+        // Before the answers: who has one finds its figures published.
+        self.record(&decided, &from_peers, took);
         // Who stopped waiting is not told; the permit goes back when its pair is dropped.
         for (outcome, (reply, _permit)) in std::mem::take(&mut decided.outcomes).into_iter().zip(waiting) {
             drop(reply.send(outcome));
         }
-        self.record(&decided, &from_peers, took);
         if let Some(listener) = &self.listener
             && !decided.committed.is_empty()
         {
             listener.do_send(Committed { runs: decided.committed.into(), own_log: decided.own_log });
         }
-        self.metrics.wal_bytes.set(i64::try_from(self.core.make_room()).unwrap_or(i64::MAX));
+        self.make_room();
         self.metrics.writer_queue.set(i64::try_from(self.queued()).unwrap_or(i64::MAX));
         // Lets whom the answers woke run first where cores are few: they bring the next requests, and the next transaction
         // is larger for it. Costs nothing where nobody waits for this core.
         std::thread::yield_now();
+    }
+
+    fn make_room(&mut self) {
+        self.metrics.wal_bytes.set(i64::try_from(self.core.make_room()).unwrap_or(i64::MAX));
     }
 
     fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration) {
@@ -407,6 +412,7 @@ impl Handler<Probe> for DbWriter {
             Ok(()) => self.succeeded(),
             Err(reason) => self.failed(reason),
         }
+        self.make_room();
         probed
     }
 }

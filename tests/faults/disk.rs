@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
 use crate::common::load::{Load, check_mesh, verify};
+use crate::common::slow_disk::SlowSyncs;
 use crate::common::{Central, DEADLINE, Mesh, eventually, eventually_some, skip};
 use crate::run;
 
@@ -68,7 +68,7 @@ fn a_full_disk_refuses_at_once_and_loses_nothing() {
     disk.fill();
     let mut number = 50;
     // What is free inside the files is used up first.
-    let mut refused_or_told = || {
+    let refused = eventually_some("the disk is full", DEADLINE, || {
         let reply = enter(&central, number);
         if reply.status == 200 {
             told.push(reply.field("event_id").to_owned());
@@ -76,15 +76,11 @@ fn a_full_disk_refuses_at_once_and_loses_nothing() {
             return None;
         }
         Some(reply)
-    };
-    let refused = eventually_some("the disk is full", DEADLINE, &mut refused_or_told);
+    });
     assert_eq!((refused.status, refused.field("code")), (503, "not_durable"), "{}", refused.text);
     assert!(refused.headers.contains_key("retry-after"));
-    // Its one page may find room where the pages of an event did not; the next event is refused all the same.
-    let ready = eventually_some("it is not ready", DEADLINE, || {
-        refused_or_told()?;
-        Some(central.http.get("/readyz")).filter(|ready| !ready.is_success())
-    });
+    let ready = central.http.get("/readyz");
+    assert!(!ready.is_success(), "a probe finds no room where an event did not: {}", ready.text);
     assert!(ready.text.contains("disk is full"), "{}", ready.text);
     assert!(central.http.get("/healthz").is_success());
     let seen = central
@@ -124,30 +120,6 @@ fn a_full_disk_stops_a_start_with_the_reason() {
     assert!(central.log().contains("full"), "{}", central.log());
     disk.clear();
     central.start();
-}
-
-/// `strace`, which makes every sync of a process take longer; it lets go when dropped.
-struct SlowSyncs(Child);
-
-impl SlowSyncs {
-    fn of(process: u32, us: u32) -> Result<Self, String> {
-        run("strace", &["-V"])?;
-        let delay = format!("inject=fdatasync,fsync:delay_exit={us}");
-        let child = Command::new("strace")
-            .args(["-f", "-qq", "-e", "trace=fdatasync,fsync", "-e", &delay, "-o", "/dev/null", "-p"])
-            .arg(process.to_string())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        Ok(Self(child))
-    }
-}
-
-impl Drop for SlowSyncs {
-    fn drop(&mut self) {
-        let _ = run("kill", &["-INT", &self.0.id().to_string()]);
-        let _ = self.0.wait();
-    }
 }
 
 /// 5 ms a sync, as a worn flash card takes.

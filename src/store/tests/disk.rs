@@ -3,6 +3,11 @@
 use std::fs;
 
 use super::*;
+use crate::domain::direction::Direction;
+use crate::domain::ids::{CentralId, Epoch};
+use crate::ledger::job::{Job, OpenBarrier};
+use crate::ledger::transaction::Now;
+use crate::ledger::{Context, Ledger};
 use crate::store::StoreError;
 use crate::store::directory::DATABASE_FILE;
 
@@ -75,6 +80,69 @@ fn a_commit_that_fails_leaves_the_connection_ready_for_the_next() {
     assert_eq!(writer.event(&at(1, 2)).unwrap(), None);
     disk.write(|writer| head = append(writer, &log(1), head, "kept too"));
     assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+}
+
+/// A ledger that lets cars in and out, one a second.
+struct Gate {
+    ledger: Ledger<Writer>,
+    wall_ms: i64,
+}
+
+impl Gate {
+    fn pass(&mut self, cars: impl Iterator<Item = (u32, Direction)>) {
+        self.wall_ms += 1_000;
+        let open = |(number, direction)| OpenBarrier {
+            edge_id: "edge-1".to_owned(),
+            plate: plate(&format!("29A{:05}", number * 7_919 % 100_000)),
+            plate_view: None,
+            direction: Some(direction),
+            camera_type: "car".to_owned(),
+            confidence: Some(0.95),
+            request_id: Some(format!("{direction:?}-{number}-1c9e6679-7425-40de-944b-e07fc1f90ae7")),
+            force: false,
+            fee: None,
+        };
+        let jobs = cars.map(|car| Job::Open(open(car))).collect();
+        let done = self.ledger.process(jobs, Now { wall_ms: self.wall_ms, skew_ms: None }, Epoch(1));
+        assert!(done.outcomes.iter().all(Result::is_ok), "{:?}", done.outcomes);
+    }
+
+    /// The pages a transaction took.
+    fn pages(&mut self, transaction: impl FnOnce(&mut Self)) -> u64 {
+        let before = self.ledger.storage_mut().wal_bytes();
+        transaction(self);
+        let after = self.ledger.storage_mut().wal_bytes();
+        // The log may have started over.
+        after.checked_sub(before).unwrap_or(after) / 4_120
+    }
+}
+
+#[test]
+fn a_probe_takes_as_many_pages_as_the_largest_event_and_leaves_nothing() {
+    let mut disk = Disk::new();
+    let context = Context { central: CentralId::new("central-1").unwrap(), zone: zone() };
+    let ledger = Ledger::open(disk.writer.take().unwrap(), context).unwrap();
+    let mut gate = Gate { ledger, wall_ms: 1_733_140_800_000 };
+    gate.pass((0..10_000).map(|number| (number, Direction::Entry)));
+    let probe = gate.pages(|gate| gate.ledger.storage_mut().probe().unwrap());
+    let mut events: Vec<u64> = (0..500)
+        .flat_map(|number| [(10_000 + number, Direction::Entry), (number * 9, Direction::Exit)])
+        .map(|car| gate.pages(|gate| gate.pass([car].into_iter())))
+        .collect();
+    events.sort_unstable();
+    let (usual, largest) = (events[events.len() / 2], events[events.len() - 1]);
+    assert!((largest..2 * largest).contains(&probe), "{probe} pages; an event {usual}, the largest {largest}");
+    let writer = gate.ledger.storage_mut();
+    let size = |writer: &mut Writer| -> i64 {
+        writer.connection().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    };
+    writer.probe().unwrap();
+    let before = size(writer);
+    for _ in 0..20 {
+        writer.probe().unwrap();
+    }
+    assert_eq!(size(writer), before, "free pages are taken again");
+    assert!(disk.sql("SELECT * FROM quarantine").is_empty());
 }
 
 #[test]

@@ -10,8 +10,8 @@ mod transaction;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::checkpoint::Checkpointer;
 use super::directory::DataDir;
@@ -33,6 +33,9 @@ use transaction::Transaction;
 const CACHE_KIB: i64 = 16 * 1024;
 /// How long a transaction waits for a lock another program holds on the file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a probe writes besides two pages of its own: as much as an event that splits pages of several indices, so that a disk
+/// with room for a probe has room for an event.
+const PROBE_BYTES: u32 = 22 * 4096;
 /// Statements kept prepared; more than there are.
 const STATEMENTS: usize = 96;
 
@@ -146,13 +149,20 @@ impl Writer {
         Ok(())
     }
 
-    /// One real, synced commit that changes nothing. Not within a transaction.
+    /// One real, synced commit as large as an event's, which changes nothing. Not within a transaction.
     ///
     /// # Errors
     /// Why nothing can be committed now.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        // Unlike an UPDATE to the same value, this always writes a page.
-        self.connection.pragma_update(None, "user_version", schema::current_version())?;
+        self.checkpointer.keep_bound(&self.connection);
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // No event has this place. The pages of the row become free ones, which the next probe or event takes; without a
+        // savepoint SQLite would not write them.
+        let savepoint = transaction.savepoint()?;
+        savepoint.prepare_cached("INSERT INTO quarantine VALUES(0, hex(zeroblob(?1)))")?.execute([PROBE_BYTES / 2])?;
+        savepoint.prepare_cached("DELETE FROM quarantine WHERE event = 0")?.execute(())?;
+        savepoint.commit()?;
+        transaction.commit()?;
         Ok(())
     }
 
