@@ -24,8 +24,10 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 const FLOODER: [u8; 4] = [127, 99, 1, 1];
 const EDGE: [u8; 4] = [127, 99, 2, 2];
 const HALF_OPEN: usize = 1_000;
-/// Cars that pass while nothing else happens, and during the flood.
-const CARS: usize = 200;
+/// Cars that pass while nothing else happens, and as many during the flood, in turns. What else the machine does can only make a
+/// round slower: the best of each kind are held against each other.
+const CARS: usize = 100;
+const ROUNDS: usize = 3;
 
 /// A connection from a loopback address of one's own choice.
 fn connect_from(source: [u8; 4], central: &Central) -> std::io::Result<TcpStream> {
@@ -84,36 +86,44 @@ fn p99_of_cars(central: &Central, first: usize) -> Duration {
 #[test]
 fn a_flood_from_one_address_leaves_the_edges_of_others_alone() {
     let central = Central::standalone("central-1");
-    let quiet = p99_of_cars(&central, 0);
-    let (over, answered, turned_away) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    let during = std::thread::scope(|scope| {
-        for _ in 0..32 {
-            scope.spawn(|| {
-                let request = format!("GET /api/stats HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
-                while !over.load(Ordering::Relaxed) {
-                    let Ok(mut stream) = connect_from(FLOODER, &central) else { continue };
-                    while let Ok(status) = call(&mut stream, &request) {
-                        match status {
-                            429 => turned_away.fetch_add(1, Ordering::Relaxed),
-                            _ => answered.fetch_add(1, Ordering::Relaxed),
-                        };
-                        if over.load(Ordering::Relaxed) {
-                            break;
+    let (answered, turned_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let flooded = |first: usize| {
+        let over = AtomicBool::new(false);
+        let before = turned_away.load(Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    let request = format!("GET /api/stats HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
+                    while !over.load(Ordering::Relaxed) {
+                        let Ok(mut stream) = connect_from(FLOODER, &central) else { continue };
+                        while let Ok(status) = call(&mut stream, &request) {
+                            match status {
+                                429 => turned_away.fetch_add(1, Ordering::Relaxed),
+                                _ => answered.fetch_add(1, Ordering::Relaxed),
+                            };
+                            if over.load(Ordering::Relaxed) {
+                                break;
+                            }
                         }
                     }
-                }
-            });
-        }
-        eventually("the flood is turned away", DEADLINE, || turned_away.load(Ordering::Relaxed) > 32);
-        let during = p99_of_cars(&central, CARS);
-        over.store(true, Ordering::Relaxed);
-        during
-    });
-    let (answered, turned_away) = (answered.into_inner(), turned_away.into_inner());
-    println!("p99 quiet {quiet:?}, during the flood {during:?}; {answered} answered, {turned_away} turned away");
-    assert!(turned_away > 0);
-    // The bar is twice the quiet p99; on a machine others use it is given room.
-    assert!(during < quiet * 2 + Duration::from_millis(50), "p99 quiet {quiet:?}, during the flood {during:?}");
+                });
+            }
+            eventually("the flood is turned away", DEADLINE, || turned_away.load(Ordering::Relaxed) > before + 32);
+            let p99 = p99_of_cars(&central, first);
+            over.store(true, Ordering::Relaxed);
+            p99
+        })
+    };
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|round| {
+            let first = 2 * round * CARS;
+            (p99_of_cars(&central, first), flooded(first + CARS))
+        })
+        .collect();
+    let (quiet, during) = (rounds.iter().map(|round| round.0).min(), rounds.iter().map(|round| round.1).min());
+    let (quiet, during) = (quiet.unwrap(), during.unwrap());
+    println!("p99 quiet and during the flood {rounds:?}; {answered:?} answered, {turned_away:?} turned away");
+    assert!(during < quiet * 2, "p99 quiet {quiet:?}, during the flood {during:?}");
 }
 
 #[test]
