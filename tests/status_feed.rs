@@ -114,6 +114,45 @@ fn what_happens_at_another_central_is_shown_within_a_second_and_so_is_a_link_tha
     dashboard.until("the link again", |message| message["peers"]["central-1"]["state"] == "connected");
 }
 
+/// How soon a dashboard knows of a link between two others once these know: told at once, at most once a second, and looked
+/// at once a second.
+const TOLD_WITHIN: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_link_between_two_others_is_shown_soon_after_it_goes_and_comes() {
+    let mesh = Mesh::start(3);
+    let mut dashboard = Dashboard::open(&api(&mesh.centrals[2]), "");
+    let mut says_linked = [None, None];
+    let mut until = |what: &str, linked: bool| {
+        dashboard.until(what, |message| {
+            let ends = [("central-1", "central-2"), ("central-2", "central-1")];
+            for (says, (one, other)) in says_linked.iter_mut().zip(ends) {
+                if let Some(links) = message["peers"][one]["says"]["links"].as_array() {
+                    *says = Some(links.contains(&json!(other)));
+                }
+            }
+            says_linked == [Some(linked); 2]
+        });
+    };
+    until("the link as it was", true);
+    for linked in [false, true, false, true] {
+        if linked {
+            mesh.heal(0, 1);
+        } else {
+            mesh.cut(0, 1);
+        }
+        let peers = if linked { 2 } else { 1 };
+        for central in &mesh.centrals[..2] {
+            eventually("they know", DEADLINE, || central.http.p2p_status()["connected_peers"] == peers);
+        }
+        let known = Instant::now();
+        until("the link as it is", linked);
+        let took = known.elapsed();
+        println!("linked {linked}: shown {took:?} after both knew");
+        assert!(took < TOLD_WITHIN, "{took:?}");
+    }
+}
+
 #[test]
 fn a_dashboard_that_comes_back_resumes_and_after_a_restart_starts_over() {
     let mut central = Central::standalone("central-1");

@@ -8,6 +8,7 @@
 
 pub mod guests;
 mod knocks;
+mod surveys;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +16,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use log::{info, warn};
 
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
-use super::db_writer::{AnnounceTo, AskHeads, AskSettings, Committed, DbWriter, Heads, HeardFrom, SkewMeasured};
+use super::db_writer::{AnnounceTo, AskHeads, AskSettings, Committed, DbWriter, HeardFrom};
 use super::dial::PeerAddress;
 use super::legacy_links::LegacyLinks;
 use super::link_test;
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use super::mesh_view::{AskMesh, LeaveMesh, MeshNews, MeshStatus, TestLink, UnknownPeer};
-use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, Say, log_alarm};
+use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, log_alarm};
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use super::trust_desk::TrustDesk;
@@ -40,11 +41,8 @@ use crate::replication::log::Head;
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::{Alarm, PeerReport};
 use crate::trust::invitation::OpenInvitations;
-use crate::wire::frame::{Heartbeat, Listens};
+use crate::wire::frame::Listens;
 
-/// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
-/// 30 s.
-const SURVEY_PERIOD: Duration = Duration::from_secs(10);
 /// How often the peers that sent something are noted in the database.
 const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 
@@ -125,12 +123,20 @@ pub struct MeshRegistry {
     /// Refusals and alarms that were logged; they repeat with every knock.
     said: Said,
     invitations: OpenInvitations,
+    /// The links will be told soon that one came or went.
+    telling_links: bool,
 }
 
 impl MeshRegistry {
     #[must_use]
     pub fn new(context: RegistryContext) -> Self {
-        Self { context, heard_from: BTreeSet::new(), said: Said::default(), invitations: OpenInvitations::default() }
+        Self {
+            context,
+            heard_from: BTreeSet::new(),
+            said: Said::default(),
+            invitations: OpenInvitations::default(),
+            telling_links: false,
+        }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
@@ -243,45 +249,9 @@ impl MeshRegistry {
         self.context.coordinator.addr().do_send(LogsAdvanced { heads: heads.into(), own_log });
     }
 
-    fn survey_later(context: &mut Context<Self>, pause: Duration) {
-        context.run_later(pause, |registry, context| {
-            let links = registry.handles();
-            let writer = registry.context.writer.clone();
-            let survey = async move {
-                let heads = writer.send(AskHeads).await.ok();
-                (super::mesh_survey::ask_all(&links).await, heads)
-            };
-            context.spawn(survey.into_actor(registry).map(|(statuses, heads), registry, context| {
-                let metrics = &registry.context.around.metrics;
-                super::mesh_survey::show(metrics, &statuses);
-                registry.context.writer.do_send(SkewMeasured(super::mesh_survey::median_offset_ms(&statuses)));
-                registry.context.legacy.settle_relays(&statuses);
-                if let Some(heads) = heads {
-                    let mut linked = super::mesh_survey::linked(&statuses);
-                    linked.extend(registry.context.legacy.linked());
-                    registry.say(&linked, &heads);
-                }
-                Self::survey_later(context, SURVEY_PERIOD);
-            }));
-        });
-    }
-
     fn raise(&mut self, alarm: &Alarm) {
         if self.said.is_news(alarm.about().as_str(), &alarm.to_string(), Instant::now()) {
             log_alarm(alarm);
-        }
-    }
-
-    fn say(&self, linked: &[CentralId], heads: &Heads) {
-        let mut digests = BTreeMap::new();
-        digests.insert("history".to_owned(), heads.digest.clone());
-        digests.insert("have".to_owned(), super::mesh_survey::have_digest(&self.context.have.borrow()));
-        digests.insert(super::mesh_survey::TARIFF.to_owned(), super::mesh_survey::tariff_name(heads));
-        let zone = self.context.config.borrow().site.time_zone.name().to_owned();
-        digests.insert(super::mesh_survey::TIME_ZONE.to_owned(), zone);
-        let wall_ms = self.context.clock.now().wall_ms;
-        for (_, _, link) in self.handles() {
-            link.addr().do_send(Say(Heartbeat { wall_ms, links: linked.to_vec(), digests: digests.clone() }));
         }
     }
 
@@ -336,7 +306,7 @@ impl Handler<Reported> for MeshRegistry {
     type Result = ();
 
     /// On the way to the coordinator, only to note who sends.
-    fn handle(&mut self, reported: Reported, _: &mut Self::Context) {
+    fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
         if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
             self.heard_from.insert(reported.peer.clone());
         }
@@ -346,6 +316,7 @@ impl Handler<Reported> for MeshRegistry {
         }
         if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
             self.context.news.send(MeshNews::Links);
+            self.tell_links_soon(context);
         }
         self.context.coordinator.addr().do_send(reported);
     }

@@ -354,8 +354,11 @@ impl Handler<CoordinatorRestarted> for PeerLink {
 impl Handler<Say> for PeerLink {
     type Result = ();
 
-    fn handle(&mut self, say: Say, _: &mut Self::Context) {
+    fn handle(&mut self, say: Say, context: &mut Self::Context) {
         self.peer.set_heartbeat(say.0);
+        let have = self.around.have.clone();
+        self.peer.tick(self.around.clock.now(), &have.borrow());
+        self.perform(context);
     }
 }
 

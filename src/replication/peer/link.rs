@@ -21,8 +21,11 @@ pub const PING_EVERY_MS: u64 = 5_000;
 /// A link is dead when nothing came for this long, in ms: three pings.
 pub const DEAD_AFTER_MS: u64 = 15_000;
 
-/// How often a HEARTBEAT is sent, in ms.
+/// How often a HEARTBEAT is sent where nothing changes, in ms.
 pub const HEARTBEAT_EVERY_MS: u64 = 30_000;
+
+/// One that tells of links that came or went is sent at once, but not within this many ms of the last.
+pub const HEARTBEATS_APART_MS: u64 = 1_000;
 
 /// A link that lived this long, in ms, was a success: the back-off starts anew.
 pub const PROVEN_AFTER_MS: u64 = 30_000;
@@ -45,6 +48,8 @@ pub(super) struct Link {
     last_ping: Option<(u64, u64)>,
     next_ping_ms: u64,
     next_heartbeat_ms: u64,
+    /// When the last HEARTBEAT was sent, and the links it told of.
+    last_heartbeat: Option<(u64, BTreeSet<CentralId>)>,
     pub(super) round_trip_ms: Option<u64>,
     pub(super) clock_offset_ms: Option<i64>,
     pub(super) their_heartbeat: Heartbeat,
@@ -79,6 +84,7 @@ impl Link {
             last_ping: None,
             next_ping_ms: now.mono_ms,
             next_heartbeat_ms: now.mono_ms,
+            last_heartbeat: None,
             round_trip_ms: None,
             clock_offset_ms: None,
             their_heartbeat: Heartbeat::default(),
@@ -209,10 +215,19 @@ impl Link {
             let heartbeat = Heartbeat { wall_ms: now.wall_ms, ..about.clone() };
             out.send(now, self.socket, &Frame::Heartbeat(heartbeat));
             self.next_heartbeat_ms = now.mono_ms + HEARTBEAT_EVERY_MS;
+            self.last_heartbeat = Some((now.mono_ms, about.links.iter().cloned().collect()));
         }
         self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
         self.serving.tick(now, held, out);
         self.announcing.tick(now, held, self.socket, out);
+    }
+
+    /// What is to be told changed: links that came or went are worth a HEARTBEAT of their own.
+    pub(super) fn beat_if_news(&mut self, about: &Heartbeat) {
+        let Some((sent_ms, told)) = &self.last_heartbeat else { return };
+        if *told != about.links.iter().cloned().collect() {
+            self.next_heartbeat_ms = self.next_heartbeat_ms.min(sent_ms + HEARTBEATS_APART_MS);
+        }
     }
 
     pub(super) fn dead_at_ms(&self) -> u64 {

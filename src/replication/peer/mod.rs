@@ -255,8 +255,11 @@ impl Peer {
         self.note_state(now);
     }
 
-    /// What the next HEARTBEATs say besides the wall clock.
+    /// What the next HEARTBEATs say besides the wall clock. Other links than the peer was told of make the next one due soon.
     pub fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
+        if let Some(link) = &mut self.link {
+            link.beat_if_news(&heartbeat);
+        }
         self.heartbeat = heartbeat;
     }
 

@@ -32,6 +32,7 @@ fn any_frame_or_pong_is_life() {
 fn a_heartbeat_goes_out_every_30_s() {
     let mut rig = Rig::linked();
     rig.peer.set_heartbeat(Heartbeat { links: vec!["c7".parse().unwrap()], ..Heartbeat::default() });
+    rig.pass(1_000);
     let mut sent = Vec::new();
     for _ in 0..61 {
         rig.hears(1, Frame::SyncStop { sub: 0 });
@@ -47,6 +48,37 @@ fn a_heartbeat_goes_out_every_30_s() {
     assert_eq!(heartbeats.len(), 2);
     assert_eq!(heartbeats[1].links.len(), 1);
     assert_eq!(heartbeats[1].wall_ms - heartbeats[0].wall_ms, 30_000);
+}
+
+/// The links told of in each HEARTBEAT among the outputs.
+fn links_told(outputs: &[PeerOutput]) -> Vec<Vec<String>> {
+    let links = |frame| match frame {
+        Frame::Heartbeat(heartbeat) => Some(heartbeat.links.iter().map(ToString::to_string).collect()),
+        _ => None,
+    };
+    frames(outputs, 1).into_iter().filter_map(links).collect()
+}
+
+#[test]
+fn a_link_that_comes_or_goes_is_told_at_once_and_at_most_once_a_second() {
+    let mut rig = Rig::linked();
+    rig.tick();
+    let say = |rig: &mut Rig, links: &[&str]| {
+        let links = links.iter().map(|id| id.parse().unwrap()).collect();
+        rig.peer.set_heartbeat(Heartbeat { links, ..Heartbeat::default() });
+        rig.tick()
+    };
+    rig.pass(5_000);
+    assert_eq!(links_told(&say(&mut rig, &["c7", "c8"])), [["c7", "c8"]], "at once");
+    assert!(links_told(&say(&mut rig, &["c7"])).is_empty(), "not twice in a second");
+    rig.wait(900);
+    assert!(links_told(&say(&mut rig, &["c7", "c9"])).is_empty());
+    assert_eq!(links_told(&rig.pass(100)), [["c7", "c9"]], "then the last state, once");
+    assert!(links_told(&rig.pass(2_000)).is_empty());
+    assert!(links_told(&say(&mut rig, &["c9", "c7"])).is_empty(), "the same ones in another order are no news");
+    let other = Heartbeat { digests: [("have".to_owned(), "1".to_owned())].into(), ..Heartbeat::default() };
+    rig.peer.set_heartbeat(Heartbeat { links: vec!["c7".parse().unwrap(), "c9".parse().unwrap()], ..other });
+    assert!(links_told(&rig.tick()).is_empty(), "nor is another digest");
 }
 
 #[test]
