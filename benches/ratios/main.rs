@@ -1,10 +1,18 @@
 //! What the product reaches beside what the machine can do, measured in one run and shown as ratios.
 //!
 //! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--events 1000000]
-//! [--history ROWS] [--catch-up 100000] [--ten]`
+//! [--history ROWS] [--catch-up 100000]`
 //!
-//! With `--ten` only meshes of 2, 3, 5 and 10 centrals are measured, at 100 events/s each, and messages and bytes per event in
-//! simulated ones of up to 50; `--simulated` prints only those. With `--relay` only the way around a cut link is measured.
+//! Or one part of it alone, in place of all the rest:
+//!
+//! | | |
+//! |---|---|
+//! | `--ten [--centrals N]` | meshes of 2, 3, 5 and 10 centrals, or of N, at 100 events/s each for `--seconds`; after them what `--simulated` prints |
+//! | `--simulated` | messages and bytes per event in simulated meshes of up to 50 |
+//! | `--relay` | the way around a cut link |
+//! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
+//! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `strace` |
+//! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
 //! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
@@ -21,6 +29,7 @@
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
+mod dashboards;
 #[allow(dead_code, reason = "hello.rs is also a program of its own")]
 #[path = "../hello.rs"]
 mod hello;
@@ -28,6 +37,7 @@ mod mesh;
 mod one;
 mod outside;
 mod sizes;
+mod slow_disk;
 mod table;
 #[path = "../yardstick.rs"]
 mod yardstick;
@@ -85,11 +95,25 @@ fn main() {
         mesh::relay(&plan, &mut table);
         return table.print();
     }
+    if asked("--wiped") {
+        mesh::wiped(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--slow-disk") {
+        slow_disk::measure(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--dashboards") {
+        dashboards::measure(&plan, &mut table);
+        return table.print();
+    }
     if asked("--ten") {
+        match value("--centrals", 0) {
+            0 => sizes::measure(&sizes::SIZES, &plan, &mut table),
+            centrals => sizes::measure(&[usize::try_from(centrals).expect("a number")], &plan, &mut table),
+        }
         sizes::simulate();
-        sizes::measure(&plan, &mut table);
-        table.print();
-        return;
+        return table.print();
     }
     let yardsticks = one::measure(&plan, &mut table);
     mesh::measure(&plan, &yardsticks, &mut table);

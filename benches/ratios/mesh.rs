@@ -66,6 +66,30 @@ pub fn measure(plan: &Plan, yardsticks: &Yardsticks, table: &mut Table) {
     cut_links(plan, table);
 }
 
+/// A central that lost its directory comes back to two that hold everything: from its start until it holds all of it again.
+pub fn wiped(plan: &Plan, table: &mut Table) {
+    let mut mesh = Mesh::without_proxies(3);
+    mesh.start_all();
+    let events = miss(plan.catch_up, &mesh);
+    wait_until_3_has_all(&mesh);
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let g = Yardsticks::of_the_disk().g(CATCH_UP_BATCH);
+        let central = &mut mesh.centrals[2];
+        assert_eq!(central.terminate().0.code(), Some(0));
+        std::fs::remove_dir_all(central.data_directory()).expect("its directory");
+        let start = Instant::now();
+        central.start();
+        wait_until_3_has_all(&mesh);
+        rounds.push((events as f64 / start.elapsed().as_secs_f64(), g));
+    }
+    mesh.wait_equal(3 * DEADLINE);
+    rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    let (rate, g) = rounds[ROUNDS / 2];
+    let measured = format!("{events} events, {rate:.0}/s, G = {g:.0}/s");
+    table.line("wiped, complete again: rate / G(2000)", &measured, rate / g, Bar::AtLeast(0.3));
+}
+
 /// Two centrals whose link is cut, with a third that is linked with both: what its relaying adds.
 pub fn relay(plan: &Plan, table: &mut Table) {
     let mut mesh = Mesh::new(3);

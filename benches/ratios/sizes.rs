@@ -8,7 +8,7 @@ use crate::one::{cpu_ticks, rss_mib, url};
 use crate::outside::{bench, load_of, seconds};
 use crate::table::{Bar, Table};
 
-const SIZES: [usize; 4] = [2, 3, 5, 10];
+pub const SIZES: [usize; 4] = [2, 3, 5, 10];
 /// Events per second at each central, and the edges that make them.
 const RATE: usize = 100;
 const EDGES_EACH: usize = 2;
@@ -44,8 +44,8 @@ pub fn simulate() {
     }
 }
 
-pub fn measure(plan: &Plan, table: &mut Table) {
-    for size in SIZES {
+pub fn measure(sizes: &[usize], plan: &Plan, table: &mut Table) {
+    for &size in sizes {
         let mut mesh = Mesh::without_proxies(size);
         mesh.start_all();
         let ticks = || mesh.centrals.iter().map(|central| cpu_ticks(central.pid())).sum::<u64>();
@@ -59,15 +59,22 @@ pub fn measure(plan: &Plan, table: &mut Table) {
         let stored = load.answers() * size as f64;
         let cpu_us = (ticks() - before) as f64 * TICK_US / stored;
         mesh.wait_equal(3 * DEADLINE);
-        let largest = mesh.centrals.iter().map(|central| rss_mib(central.pid())).fold(0.0, f64::max);
-        let rate = format!("{:.0}/s in all, all equal", load.answers_per_s());
+        let mut memory: Vec<f64> = mesh.centrals.iter().map(|central| rss_mib(central.pid())).collect();
+        memory.sort_by(f64::total_cmp);
+        let (smallest, largest) = (memory[0], memory[size - 1]);
+        let rate = format!("{:.0}/s in all for {} s, all equal", load.answers_per_s(), plan.run_for.as_secs());
         table.line(
             &format!("{size} centrals: p99 of the gates, ms"),
             &rate,
             load.latency_us("p99") / 1e3,
             Bar::AtMost(50.0),
         );
-        table.line(&format!("{size} centrals: largest resident memory, MiB"), "", largest, Bar::AtMost(50.0));
+        table.line(
+            &format!("{size} centrals: largest resident memory, MiB"),
+            &format!("{smallest:.1} to {largest:.1} MiB"),
+            largest,
+            Bar::AtMost(50.0),
+        );
         println!("  processor: {cpu_us:.0} µs per event and central, probes of propagation included");
         println!("  propagation at rest: {}", report["propagation"]["latency_us"]);
     }
