@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "architecture/documents.rs"]
 mod documents;
+#[path = "architecture/modules.rs"]
+mod modules;
 #[path = "architecture/paths.rs"]
 mod paths;
 #[path = "architecture/rules.rs"]
@@ -191,4 +193,27 @@ fn a_dead_link_is_caught() {
     }
     let unmerged = "One\n<<<<<<< HEAD\nTwo\n=======\nThree\n>>>>>>> branch\n";
     assert_eq!(documents::faults(&root(), &root().join("README.md"), unmerged).len(), 1);
+}
+
+#[test]
+fn a_page_names_every_module_it_will_need() {
+    let folder = root().join("static");
+    let names = files_below(&folder, ".html");
+    let names = names.iter().filter_map(|file| file.file_stem()?.to_str()).filter(|name| *name != "layout");
+    let faults: Vec<String> = names.flat_map(|name| modules::faults(name, |file| read(&folder.join(file)))).collect();
+    assert_none(&faults);
+}
+
+#[test]
+fn a_module_that_is_not_named_is_caught_also_where_another_one_needs_it() {
+    let read = |file: &str| match file {
+        "layout.html" => r#"<link rel="modulepreload" href="/static/js/lib/a.js"> {main}"#,
+        "page.html" => r#"<link rel="modulepreload" href="/static/js/lib/idle.js" fetchpriority="low">"#,
+        "js/page.js" => r#"import { a } from "./lib/a.js"; import("./page/late.js");"#,
+        "js/lib/a.js" => r#"import { b } from "../page/b.js";"#,
+        "js/page/b.js" => r#"import { a } from "../lib/a.js";"#,
+        other => panic!("{other}"),
+    };
+    let found = modules::faults("page", |file| read(file).to_owned());
+    assert_eq!(found, ["page.html: no modulepreload of js/page/b.js", "page.html: nobody imports js/lib/idle.js"]);
 }

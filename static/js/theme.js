@@ -1,4 +1,5 @@
-// Light or dark as the device is. A plain script, so that it is in force before the first paint.
+// Light or dark as the device is, and which texts will be asked for. A plain script, so that it is in force before the first
+// paint.
 "use strict";
 
 (() => {
@@ -7,5 +8,13 @@
   dark.addEventListener("change", apply);
   apply();
   // A page in the second language is shown once its texts are there: not first in the other one.
-  if (localStorage.getItem("language") === "en") document.documentElement.classList.add("awaiting-texts");
+  const language = localStorage.getItem("language") === "en" ? "en" : "vi";
+  if (language === "en") document.documentElement.classList.add("awaiting-texts");
+  // On their way before the modules that ask for them are.
+  const { src, dataset } = document.currentScript;
+  for (const part of ["common", dataset.page]) {
+    const href = new URL(`../i18n/${language}/${part}.json`, src).href;
+    const fetchPriority = language === "en" ? "high" : "low";
+    document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href, fetchPriority }));
+  }
 })();

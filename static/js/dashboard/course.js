@@ -9,6 +9,12 @@ import { t } from "../lib/texts.js";
 const HEIGHT = 230;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+// Its style sheet is loaded here: the first paint does not wait for it.
+await new Promise((loaded) => {
+  const href = new URL("../../vendor/uplot/uPlot.min.css", import.meta.url).href;
+  document.head.append(el("link", { rel: "stylesheet", href, onload: loaded, onerror: loaded }));
+});
+
 let plot = null;
 let shown = null;
 
