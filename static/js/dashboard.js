@@ -4,7 +4,7 @@ import { drawMesh } from "./dashboard/mesh.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
-import { language, t, typeName } from "./lib/texts.js";
+import { language, reasonText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 /** Lines that fit on a screen. */
@@ -34,7 +34,7 @@ function showPeers({ peers, central }) {
     row.replaceChildren(
       el("span", { class: "name" }, id),
       stateOf(KIND_OF_STATE[peer.state], t(`common.link_${peer.state}`, { since })),
-      el("span", { class: "detail" }, peer.state === "connected" ? lagOf(peer) : peer.reason ?? ""),
+      peer.state === "connected" ? el("span", { class: "detail" }, lagOf(peer)) : el("span", { class: "detail", title: peer.reason }, reasonText(peer.reason ?? "")),
       el("span", { class: "end" }, peer.state === "connected" ? milliseconds(peer.round_trip_ms) : nextAttempt(peer)),
     );
   });

@@ -10,7 +10,7 @@ const WIDTH = 720;
 /** As tall as the centrals need that stand around. */
 const heightOf = (count) => (count <= 2 ? 180 : count <= 5 ? 300 : 400);
 const BOX = { width: 132, height: 44 };
-const LONGEST_NAME = 15;
+const LONGEST_NAME = 14;
 
 const short = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 

@@ -89,6 +89,9 @@ export function siteTime(text) {
   return `${d}/${m}/${y}` === today ? time.slice(0, 5) : `${d}/${m}/${y} ${time.slice(0, 5)}`;
 }
 
+/** A day as the server writes it, `2026-11-22`. */
+export const calendarDay = (text) => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? text.split("-").reverse().join("/") : text);
+
 /** How long a stay was, as the server writes it (`1 giờ 31 phút`), in the language of the page. */
 export function stayText(text) {
   const [hours, minutes] = (text.match(/\d+/g) ?? []).map(Number);

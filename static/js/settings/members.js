@@ -91,9 +91,9 @@ function trustOf(id, { fingerprint, unconfirmed, expelled, certificate_refused: 
   }
   if (!fingerprint) return [...lines, stateOf("quiet", t("settings.never_met"))];
   lines.push(stateOf(unconfirmed ? "wait" : "good", t(unconfirmed ? "settings.unconfirmed" : "settings.confirmed")));
-  if (unconfirmed) lines.push(button(t("settings.compare"), () => confirm(id, fingerprint)));
-  lines.push(button(t("settings.expel"), () => expel(id), "outline-danger"));
-  return lines;
+  const buttons = [button(t("settings.expel"), () => expel(id), "outline-danger")];
+  if (unconfirmed) buttons.unshift(button(t("settings.compare"), () => confirm(id, fingerprint)));
+  return [...lines, el("div", { class: "buttons" }, ...buttons)];
 }
 
 async function confirm(id, fingerprint) {

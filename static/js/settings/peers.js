@@ -6,7 +6,7 @@ import { centralNow, state } from "../lib/feed.js";
 import { ago, duration, milliseconds, number } from "../lib/format.js";
 import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
-import { t } from "../lib/texts.js";
+import { reasonText, t } from "../lib/texts.js";
 import { showTrust } from "./members.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "bad" };
@@ -70,7 +70,7 @@ function showLive(row, draft, peer) {
     return;
   }
   const since = duration(centralNow() - live.since_ms);
-  const detail = live.state === "connected" ? [] : [live.reason, nextAttempt(live)].filter(Boolean);
+  const detail = live.state === "connected" ? [] : [reasonText(live.reason ?? ""), nextAttempt(live)].filter(Boolean);
   how.replaceChildren(stateOf(KINDS[live.state], t(`common.link_${live.state}`, { since })), ...detail.map((text) => el("div", { class: "reason" }, text)));
   showTrust(trust, saved.id, live, state.central?.p2p_mode);
   sync.replaceChildren(...syncLines(live).map((text) => el("div", {}, text)));

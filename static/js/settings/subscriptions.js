@@ -4,7 +4,7 @@
 import { get, put as save } from "../lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { watch } from "../lib/feed.js";
-import { number } from "../lib/format.js";
+import { calendarDay, number } from "../lib/format.js";
 import { markProblems, pictureButton, unmark } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
@@ -53,7 +53,7 @@ function render() {
     const cell = (head, ...content) => el("td", { "data-head": t(head) }, content);
     row.replaceChildren(
       cell("settings.plate", el("span", { class: "plate" }, one.plate_number)), cell("settings.owner", one.owner_name, one.phone ? el("div", { class: "quiet" }, one.phone) : null),
-      cell("settings.kind", t(`settings.kind_${one.type || "none"}`)), cell("settings.period", `${one.start_date || "…"} – ${one.end_date || "…"}`),
+      cell("settings.kind", t(`settings.kind_${one.type || "none"}`)), cell("settings.period", `${calendarDay(one.start_date) || "…"} – ${calendarDay(one.end_date) || "…"}`),
       cell("settings.status", stateOf(active ? "good" : "quiet", active ? t("settings.status_active") : t("settings.status_inactive"))),
       el("td", { class: "actions" }, el("div", { class: "buttons" },
         pictureButton(icon("pencil"), t("settings.edit_subscription", { plate: one.plate_number }), () => edit(one)),
