@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
@@ -63,28 +63,27 @@ fn watching(central: &Central) -> usize {
 #[derive(Deserialize)]
 struct Numbered {
     number: Option<u64>,
+    /// The central's clock as it said this: unlike ours, not late where this machine is busy.
+    now_ms: Option<i64>,
 }
 
 /// What one dashboard was told.
 #[derive(Clone, Copy, Default)]
 struct Heard {
     messages: u64,
-    first_and_last: Option<(Instant, Instant)>,
+    first_and_last_ms: Option<(i64, i64)>,
 }
 
 impl Heard {
-    fn add(&mut self, messages: u64) {
-        if messages > 0 {
-            let now = Instant::now();
-            self.messages += messages;
-            self.first_and_last = Some((self.first_and_last.map_or(now, |(first, _)| first), now));
-        }
+    fn add(&mut self, said_ms: i64) {
+        self.messages += 1;
+        self.first_and_last_ms = Some((self.first_and_last_ms.map_or(said_ms, |(first_ms, _)| first_ms), said_ms));
     }
 
     /// Between the first and the last.
     fn per_s(&self) -> f64 {
-        let (first, last) = self.first_and_last.expect("each dashboard was told what happened");
-        (self.messages - 1) as f64 / last.duration_since(first).as_secs_f64().max(f64::EPSILON)
+        let (first_ms, last_ms) = self.first_and_last_ms.expect("each dashboard was told what happened");
+        (self.messages - 1) as f64 * 1e3 / (last_ms - first_ms).max(1) as f64
     }
 }
 
@@ -100,7 +99,11 @@ impl Audience {
         let address = format!("{}:{API_PORT}", central.ip);
         let mut sockets: Vec<_> = (0..DASHBOARDS).map(|_| dial(&address)).collect();
         for socket in &mut sockets {
-            eventually("a snapshot", DEADLINE, || hear(socket) > 0);
+            eventually("a snapshot", DEADLINE, || {
+                let mut snapshot = Heard::default();
+                hear(socket, &mut snapshot);
+                snapshot.messages > 0
+            });
         }
         assert_eq!(watching(central), DASHBOARDS);
         let stop = Arc::new(AtomicBool::new(false));
@@ -130,27 +133,26 @@ fn read(mut sockets: Vec<WebSocket<TcpStream>>, stop: &AtomicBool) -> Vec<Heard>
         poll(&mut waiting, Some(&LOOK)).expect("a poll");
         let ready: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
         for ((socket, heard), _) in sockets.iter_mut().zip(&mut heard).zip(ready).filter(|(_, ready)| *ready) {
-            heard.add(hear(socket));
+            hear(socket, heard);
         }
     }
     heard
 }
 
-/// Reads and acknowledges what has come; how many messages it was. Those that only say the feed is alive have no number.
-fn hear(socket: &mut WebSocket<TcpStream>) -> u64 {
-    let mut messages = 0;
+/// Reads and acknowledges what has come. That the feed is alive is said after 5 s without a change: not at this rate.
+fn hear(socket: &mut WebSocket<TcpStream>, heard: &mut Heard) {
     loop {
         match socket.read() {
             Ok(Message::Text(text)) => {
-                let Numbered { number } = serde_json::from_str(&text).expect("a message");
+                let Numbered { number, now_ms } = serde_json::from_str(&text).expect("a message");
                 if let Some(number) = number {
-                    messages += 1;
+                    heard.add(now_ms.expect("when it was said"));
                     let ack = format!(r#"{{"type":"ack","number":{number}}}"#);
                     socket.send(Message::text(ack)).expect("an open socket");
                 }
             }
             Ok(_) => {}
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return messages,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return,
             Err(error) => panic!("a dashboard was left: {error}"),
         }
     }
