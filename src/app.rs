@@ -11,6 +11,7 @@ use actix::{Addr, Arbiter};
 use log::{error, info, warn};
 use tokio::sync::mpsc;
 
+use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Flush, WriterView};
@@ -151,10 +152,12 @@ impl App {
             DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, view)
         })
         .await?;
-        let door = Arc::new(Doorkeeper::open(&data_dir, clock));
+        let to_writer = writer.clone();
+        let audit = Arc::new(AuditDesk::new(move |decide| to_writer.do_send(decide), clock));
+        let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         let readers = Readers::start(data_dir, &around);
 
-        let kept = Keepsake::new(config_file, config);
+        let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         register_faults(&faults, &writer, &readers, &keeper);
@@ -167,6 +170,7 @@ impl App {
             keeper: keeper.clone(),
             writer: writer.clone(),
             readers: readers.clone(),
+            audit: audit.clone(),
             clock,
             credentials: credentials.clone(),
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
@@ -218,6 +222,7 @@ impl App {
             rates: Rates::new(view.borrow().tuning.max_requests_per_second),
             connections: Arc::new(Connections::new(MAX_API_CONNECTIONS)),
             door: door.clone(),
+            audit: audit.clone(),
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
@@ -227,6 +232,7 @@ impl App {
         });
         supervise::spawn(follow_tuning(view.clone(), in_flight));
         supervise::spawn(keep_house(shared.clone()));
+        supervise::spawn(async move { audit.keep().await });
         let free = move || crate::store::free_bytes(directory.path());
         let low_view = view.clone();
         let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
@@ -313,7 +319,11 @@ impl App {
         // Its last handles: the links' sockets are closed by now.
         drop(self.mesh);
         self.shared.door.save_uses();
-        match tokio::time::timeout(FLUSH_TIMEOUT, self.shared.writer.send(Flush)).await {
+        let flushed = async {
+            self.shared.audit.finish().await;
+            self.shared.writer.send(Flush).await
+        };
+        match tokio::time::timeout(FLUSH_TIMEOUT, flushed).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(reason))) => {
                 warn!(event = "flush_failed", reason = reason.as_str(); "the database was not closed in order; nothing is lost");

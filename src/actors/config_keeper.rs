@@ -2,7 +2,7 @@
 //!
 //! 1. The change is merged over what is in force and checked whole; every wrong field is named.
 //! 2. Those concerned are asked whether they could live with it (can that port be bound?) and prepare.
-//! 3. It is written to the file in one step.
+//! 3. It is told in the audit, then written to the file in one step.
 //! 4. It is published; those concerned apply it at once, and only then the answer is given.
 //!
 //! A failure at 1 to 3 leaves everything as it was. One change at a time.
@@ -17,12 +17,14 @@ use log::{error, info, warn};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::audit_desk::AuditDesk;
 use super::supervise::{InjectPanic, injected_panic};
 use crate::config::diff::{ChangeKind, Changes, diff};
 use crate::config::file;
 use crate::config::merge::merge;
 use crate::config::model::{Config, RefusedCentral};
 use crate::config::read::MAX_REFUSED;
+use crate::domain::audit::{self, Act};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
@@ -90,6 +92,8 @@ pub enum Edit {
 pub struct ChangeConfig {
     pub edit: Edit,
     pub version: Option<String>,
+    /// Who changes what, for the audit.
+    pub act: Act,
 }
 
 /// Saved and in force.
@@ -117,19 +121,20 @@ pub enum SaveRefused {
 }
 
 /// What a new keeper is built from after a panic. The settings in force and the participants outlive it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Keepsake {
     file: PathBuf,
     current: Arc<watch::Sender<Arc<Config>>>,
     participants: Arc<std::sync::Mutex<Vec<Participant>>>,
+    audit: Arc<AuditDesk>,
 }
 
 impl Keepsake {
     /// `file`: where saves go.
     #[must_use]
-    pub fn new(file: PathBuf, config: Config) -> Self {
+    pub fn new(file: PathBuf, config: Config, audit: Arc<AuditDesk>) -> Self {
         let (current, _) = watch::channel(Arc::new(config));
-        Self { file, current: Arc::new(current), participants: Arc::default() }
+        Self { file, current: Arc::new(current), participants: Arc::default(), audit }
     }
 
     #[must_use]
@@ -174,9 +179,16 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
     }
     let participants = kept.participants();
     verify(&participants, &new).await?;
+    let (was, is) = audit::changes(&old.to_json(), &new.to_json());
+    if kept.audit.write(request.act.clone().done(kept.audit.now_ms(), was, is)).await.is_err() {
+        abandon(&participants);
+        return Err(SaveRefused::NotSaved);
+    }
     if let Err(error) = file::save(&kept.file, &new) {
         error!(event = "config_not_saved", reason = error.to_string(); "the settings cannot be saved: nothing was changed");
         abandon(&participants);
+        // Else the entry above would be believed. If this one cannot be written either, it waits.
+        kept.audit.note_refusal(request.act, "not_saved");
         return Err(SaveRefused::NotSaved);
     }
     kept.current.send_replace(new.clone());

@@ -11,12 +11,15 @@ use std::time::Instant;
 
 use log::{error, warn};
 
+use super::audit_desk::AuditDesk;
 use super::in_flight::{InFlight, Permit};
+use crate::access::account_changes::{AccountChange, told};
 use crate::access::accounts::{Accounts, Person, Token, Unchanged, check_password};
 use crate::access::sessions::{SessionId, Sessions};
 use crate::access::throttle::{Ms, Throttle};
 use crate::access::who::{Role, Who};
 use crate::config::model::Config;
+use crate::domain::audit::{self, Act, By};
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Level;
 use crate::vault::accounts_file::AccountsFile;
@@ -77,7 +80,6 @@ struct Memory {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub struct Doorkeeper {
     accounts_file: AccountsFile,
     code_file: CodeFile,
@@ -85,6 +87,7 @@ pub struct Doorkeeper {
     changing: Mutex<()>,
     memory: Mutex<Memory>,
     hashing: Arc<InFlight>,
+    audit: Arc<AuditDesk>,
     clock: Clock,
     started: Instant,
 }
@@ -92,7 +95,7 @@ pub struct Doorkeeper {
 impl Doorkeeper {
     /// Reads the accounts of a data directory. Damaged ones are put aside and said so: gates go on.
     #[must_use]
-    pub fn open(data_dir: &Path, clock: Clock) -> Self {
+    pub fn open(data_dir: &Path, audit: Arc<AuditDesk>, clock: Clock) -> Self {
         let accounts_file = AccountsFile::of(data_dir);
         let found = accounts_file.load();
         if let Some(reason) = &found.damaged {
@@ -105,6 +108,7 @@ impl Doorkeeper {
             changing: Mutex::default(),
             memory: Mutex::default(),
             hashing: InFlight::new(MAX_HASHING, Level::default()),
+            audit,
             clock,
             started: Instant::now(),
         }
@@ -170,10 +174,10 @@ impl Doorkeeper {
         self.attempt(&source, &account)?;
         let person = self.accounts().person(name).cloned();
         let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
-        match person.filter(|_| is_right) {
-            Some(person) => self.enter(person, &source, &account),
-            None => Err(Refused::WrongLogin),
-        }
+        let person = person.filter(|_| is_right).ok_or(Refused::WrongLogin)?;
+        let entered = self.enter(person, &source, &account)?;
+        self.audit.note(Act::new(audit::Kind::Login, By::new(&entered.person.name, from), ""));
+        Ok(entered)
     }
 
     /// Sets the password of an administrator, new or known, with a one-time code, and logs in. Blocks.
@@ -192,12 +196,14 @@ impl Doorkeeper {
         self.memory().throttle.succeeded(&source, CODE_ACCOUNT, self.now_ms());
         let hash = hashed("password", name, new)?;
         let now_ms = self.clock.now_ms();
-        let person = self.change(|accounts| accounts.put_administrator(name, hash, now_ms))?;
+        let by = By::new(if is_first { "code:first" } else { "code:new" }, from);
+        let person = self.change(Some(&by), |accounts| accounts.put_administrator(name, hash, now_ms))?;
         // Once there is an administrator the first code is worth nothing either.
         self.memory().first_code = None;
         self.code_file.remove().map_err(|error| failed(&error))?;
         self.memory().sessions.end_all_of(&person.name, None);
         let account = account_of(&person.name);
+        self.audit.note(Act::new(audit::Kind::Login, By::new(&person.name, from), ""));
         self.enter(person, &source, &account)
     }
 
@@ -236,7 +242,7 @@ impl Doorkeeper {
         }
         self.memory().throttle.succeeded(&source, &account, self.now_ms());
         let set = (hashed("new", name, new)?, self.clock.now_ms());
-        self.change(|accounts| accounts.change_person(name, None, Some(set)))?;
+        self.change(Some(&By::new(name, from)), |accounts| accounts.change_person(name, None, Some(set)))?;
         let kept: Option<SessionId> = session.map(secret::digest);
         self.memory().sessions.end_all_of(name, kept.as_ref());
         Ok(())
@@ -246,11 +252,11 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn add_person(&self, name: &str, role: Role, password: &str) -> Result<(), Refused> {
+    pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), Refused> {
         let _slot = self.hashing_slot()?;
         let password = hashed("password", name, password)?;
         let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms() };
-        self.change(|accounts| accounts.add_person(person))
+        self.change(Some(by), |accounts| accounts.add_person(person))
     }
 
     /// Another role or password of somebody; a new password ends the sessions. Blocks. Before and after.
@@ -259,6 +265,7 @@ impl Doorkeeper {
     /// [`Refused`].
     pub fn change_person(
         &self,
+        by: &By,
         name: &str,
         role: Option<Role>,
         password: Option<&str>,
@@ -269,7 +276,7 @@ impl Doorkeeper {
             None => None,
         };
         let before = self.accounts().person(name).cloned().ok_or(Unchanged::Unknown)?;
-        let after = self.change(|accounts| accounts.change_person(name, role, set))?;
+        let after = self.change(Some(by), |accounts| accounts.change_person(name, role, set))?;
         if password.is_some() {
             self.memory().sessions.end_all_of(&after.name, None);
         }
@@ -280,8 +287,8 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn remove_person(&self, name: &str) -> Result<Person, Refused> {
-        let removed = self.change(|accounts| accounts.remove_person(name))?;
+    pub fn remove_person(&self, by: &By, name: &str) -> Result<Person, Refused> {
+        let removed = self.change(Some(by), |accounts| accounts.remove_person(name))?;
         self.memory().sessions.end_all_of(&removed.name, None);
         Ok(removed)
     }
@@ -290,17 +297,17 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn make_token(&self, name: &str, role: Role, by: &str) -> Result<String, Refused> {
+    pub fn make_token(&self, by: &By, name: &str, role: Role) -> Result<String, Refused> {
         let made = secret::make(Kind::Token).map_err(|error| failed(&error))?;
         let token = Token {
             name: name.to_owned(),
             role,
             hash: secret::digest_text(&made),
             made_ms: self.clock.now_ms(),
-            made_by: by.to_owned(),
+            made_by: by.who.clone(),
             used_ms: None,
         };
-        self.change(|accounts| accounts.add_token(token))?;
+        self.change(Some(by), |accounts| accounts.add_token(token))?;
         Ok(made)
     }
 
@@ -308,8 +315,8 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn revoke_token(&self, name: &str) -> Result<Token, Refused> {
-        self.change(|accounts| accounts.remove_token(name))
+    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Token, Refused> {
+        self.change(Some(by), |accounts| accounts.remove_token(name))
     }
 
     /// The tokens with their last use up to now.
@@ -328,7 +335,7 @@ impl Doorkeeper {
             return;
         }
         let uses = self.memory().uses.clone();
-        let saved = self.change(|accounts| {
+        let saved = self.change(None, |accounts| {
             put_uses(&mut accounts.tokens, &uses);
             Ok(())
         });
@@ -337,13 +344,26 @@ impl Doorkeeper {
         }
     }
 
-    /// Changes the accounts on the disk, then in memory.
-    fn change<T>(&self, change: impl FnOnce(&mut Accounts) -> Result<T, Unchanged>) -> Result<T, Refused> {
+    /// Changes the accounts: told in the audit, then on the disk, then in memory. `by`: `None` for what is not for people to know.
+    fn change<T>(
+        &self,
+        by: Option<&By>,
+        change: impl FnOnce(&mut Accounts) -> Result<T, Unchanged>,
+    ) -> Result<T, Refused> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut accounts = Accounts::clone(&self.accounts());
+        let before = self.accounts();
+        let mut accounts = Accounts::clone(&before);
         let changed = change(&mut accounts)?;
+        let told = by.and_then(|by| told(&before, &accounts, by));
+        if let Some(AccountChange { act, was, is }) = told.clone() {
+            self.audit.write_blocking(act.done(self.clock.now_ms(), was, is)).map_err(|_| Refused::Failed)?;
+        }
         if let Err(error) = self.accounts_file.save(&accounts) {
             warn!(event = "accounts_not_saved", reason = error.to_string(); "people and tokens cannot be saved: nothing was changed");
+            if let Some(AccountChange { act, .. }) = told {
+                // Else the entry above would be believed. If this one cannot be written either, it waits.
+                self.audit.note_refusal(act, "not_saved");
+            }
             return Err(Refused::Failed);
         }
         *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);

@@ -17,6 +17,7 @@ use super::db_writer::{DbWriter, Decide, Outcome};
 use super::edge_report::EventReport;
 use super::in_flight::{InFlight, Permit};
 use super::supervise::{Handle, InjectPanic, injected_panic};
+use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -114,6 +115,8 @@ pub enum EdgeRequest {
     Close(CloseRequest),
     Report(EventReport),
     Detect(DetectionRequest),
+    /// With who asks, as what it changes is written down.
+    Audited(Box<EdgeRequest>, Act),
 }
 
 /// Why a gate has no answer of the ledger.
@@ -174,6 +177,7 @@ impl EdgeGateway {
             EdgeRequest::Close(close) => self.close(close).map(Job::Close),
             EdgeRequest::Report(report) => report.job(|edge_id| self.config.borrow().lane(edge_id)),
             EdgeRequest::Detect(detection) => self.detect(detection).map(Job::Detect),
+            EdgeRequest::Audited(request, act) => Ok(self.job(*request)?.audited(act)),
         }
     }
 

@@ -13,12 +13,14 @@ mod surveys;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use log::{info, warn};
 
+use super::audit_desk::AuditDesk;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_writer::{AnnounceTo, AskHeads, AskSettings, Committed, DbWriter, HeardFrom};
 use super::dial::PeerAddress;
@@ -76,6 +78,7 @@ pub struct RegistryContext {
     pub news: Door<MeshNews>,
     pub reader: RunReader,
     pub writer: Addr<DbWriter>,
+    pub audit: Arc<AuditDesk>,
     pub coordinator: Handle<SyncCoordinator>,
     /// The links to predecessors.
     pub legacy: LegacyLinks,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::Addr;
 
+use super::audit_desk::AuditDesk;
 use super::config_keeper::{ConfigKeeper, ConfigView};
 use super::db_reader::Readers;
 use super::db_writer::DbWriter;
@@ -30,6 +31,7 @@ pub struct MeshParts {
     pub keeper: Handle<ConfigKeeper>,
     pub writer: Addr<DbWriter>,
     pub readers: Readers,
+    pub audit: Arc<AuditDesk>,
     pub clock: Clock,
     /// What this central proves itself with.
     pub credentials: Credentials,
@@ -85,6 +87,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         keeper: parts.keeper.clone(),
         credentials: parts.credentials,
         clock,
+        audit: parts.audit.clone(),
     });
     let context = RegistryContext {
         around: parts.around.clone(),
@@ -101,6 +104,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         news: parts.news,
         reader: run_reader(parts.readers),
         writer: parts.writer,
+        audit: parts.audit,
         coordinator: coordinator.clone(),
         legacy,
         listening: parts.listening,

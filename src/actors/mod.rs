@@ -1,6 +1,7 @@
 //! One file, one actor: its messages, its state, its handlers.
 
 pub mod admission;
+pub mod audit_desk;
 pub mod config_keeper;
 pub mod db_reader;
 pub mod db_writer;

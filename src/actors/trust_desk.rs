@@ -7,17 +7,20 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use log::{error, info, warn};
 use serde_json::json;
 
+use super::audit_desk::AuditDesk;
 use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
 use super::mesh::MeshClock;
 use super::mesh_view::{MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
 use super::supervise::{self, Handle};
 use crate::config::host::Host;
 use crate::config::model::{Config, P2pMode};
+use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
@@ -37,6 +40,7 @@ pub struct TrustParts {
     pub keeper: Handle<ConfigKeeper>,
     pub credentials: Credentials,
     pub clock: MeshClock,
+    pub audit: Arc<AuditDesk>,
 }
 
 /// Cheap to clone; clones are the same desk.
@@ -177,7 +181,8 @@ impl TrustDesk {
         let (desk, peer, keeper) = (self.clone(), peer.clone(), self.0.parts.keeper.addr());
         supervise::spawn(async move {
             let edit = Edit::Pin(peer.clone(), shown);
-            match keeper.send(ChangeConfig { edit, version: None }).await {
+            let act = Act::new(Kind::Peer, By::new("mesh:first-contact", ""), &peer);
+            match keeper.send(ChangeConfig { edit, version: None, act }).await {
                 Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_))) => drop(desk.0.fresh.borrow_mut().remove(&peer)),
                 // It stays in force, as long as this process runs.
                 _ => {
@@ -192,6 +197,8 @@ impl TrustDesk {
         let at_ms = self.0.parts.clock.now().wall_ms;
         let refused = RefusedCertificate { fingerprint: shown, from: from.to_owned(), at_ms };
         self.0.refused.borrow_mut().insert(peer.clone(), refused);
+        let act = Act::new(Kind::Refusal, By::new("", from), format!("certificate of {peer}"));
+        self.0.parts.audit.note_refusal(act, "certificate_refused");
         let (shown, pinned) = (shown.to_string(), self.pin(peer).map(|pinned| pinned.to_string()).unwrap_or_default());
         if self.0.said.borrow_mut().is_news(peer.as_str(), from, Instant::now()) {
             error!(

@@ -1,6 +1,7 @@
 //! The parking domain: values and pure functions, no I/O, no clock, no randomness.
 
 pub mod anomaly;
+pub mod audit;
 pub mod direction;
 pub mod event;
 pub mod explain;

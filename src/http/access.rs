@@ -9,7 +9,7 @@ use actix_web::error::Error;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _};
+use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
 use super::state::Worker;
@@ -17,6 +17,7 @@ use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
 use crate::actors::doorkeeper::Shown;
 use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
+use crate::domain::audit::{Act, By, Kind};
 
 /// Another way for an edge to show its key.
 static EDGE_KEY: HeaderName = HeaderName::from_static("x-edge-key");
@@ -34,6 +35,18 @@ impl Caller {
     /// 401 or 403: the caller may not do what needs this.
     pub fn check(&self, need: Need) -> Result<(), ApiError> {
         decide(need, self.modes, &self.who, self.from.is_loopback()).map_err(ApiError::denied)
+    }
+
+    /// As the audit tells it.
+    #[must_use]
+    pub fn by(&self) -> By {
+        By::new(&self.who, self.from)
+    }
+
+    /// What it does, for the audit.
+    #[must_use]
+    pub fn act(&self, kind: Kind, what: impl ToString) -> Act {
+        Act::new(kind, self.by(), what)
     }
 
     /// With keys an edge acts only as itself.
@@ -58,11 +71,11 @@ pub async fn enforce(
     let Some(need) = need_of(needs, request.method()) else { return next.call(request).await };
     match caller_of(request.request()).check(need) {
         Ok(()) => next.call(request).await,
-        Err(refused) => Ok(request.into_response(refused.error_response())),
+        Err(refused) => Ok(request.error_response(refused)),
     }
 }
 
-fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
+pub(super) fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     needs.iter().find(|(name, _)| *name == method.as_str()).map(|(_, need)| *need)
 }

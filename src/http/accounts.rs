@@ -11,12 +11,14 @@ use super::access::{caller_of, cookie_name, from, modes, session};
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
+use super::refusals::about;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
 use crate::access::sessions::LONGEST_MS;
 use crate::access::who::{Role, Who};
 use crate::actors::doorkeeper::{Doorkeeper, Entered, Refused};
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
+use crate::domain::audit::Kind;
 
 /// The caller, and how this central is set.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,6 +101,8 @@ pub async fn login(
 ) -> Result<HttpResponse, ApiError> {
     let sent: LoginRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let from = from(&request);
+    let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
+    about(&request, known.as_deref().unwrap_or("an unknown name"));
     let entered = ask(&worker.shared, move |door| door.log_in(&sent.name, &sent.password, from)).await?;
     Ok(entered_answer(&worker, &entered))
 }
@@ -128,6 +132,10 @@ pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
     let name = cookie_name(&worker.shared.config(), worker.secured);
     if let Some(session) = session(request.headers(), &name) {
         worker.shared.door.log_out(session);
+        let caller = caller_of(&request);
+        if caller.who.person().is_some() {
+            worker.shared.audit.note(caller.act(Kind::Logout, ""));
+        }
     }
     HttpResponse::Ok().insert_header((SET_COOKIE, cookie(worker.secured, &name, "", 0))).json(Done::new())
 }
@@ -195,7 +203,8 @@ pub async fn add_person(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: PersonRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    ask(&worker.shared, move |door| door.add_person(&sent.name, sent.role, &sent.password)).await?;
+    let by = caller_of(&request).by();
+    ask(&worker.shared, move |door| door.add_person(&by, &sent.name, sent.role, &sent.password)).await?;
     Ok(HttpResponse::Created().json(Done::new()))
 }
 
@@ -214,13 +223,19 @@ pub async fn change_person(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: PersonChange = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    ask(&worker.shared, move |door| door.change_person(&name, sent.role, sent.password.as_deref())).await?;
+    let by = caller_of(&request).by();
+    ask(&worker.shared, move |door| door.change_person(&by, &name, sent.role, sent.password.as_deref())).await?;
     Ok(HttpResponse::Ok().json(Done::new()))
 }
 
 /// `DELETE /api/access/people/{name}`
-pub async fn remove_person(name: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    ask(&worker.shared, move |door| door.remove_person(&name)).await?;
+pub async fn remove_person(
+    request: HttpRequest,
+    name: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let by = caller_of(&request).by();
+    ask(&worker.shared, move |door| door.remove_person(&by, &name)).await?;
     Ok(HttpResponse::Ok().json(Done::new()))
 }
 
@@ -278,14 +293,19 @@ pub async fn make_token(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: TokenRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    let by = caller_of(&request).who.to_string();
-    let token = ask(&worker.shared, move |door| door.make_token(&sent.name, sent.role, &by)).await?;
+    let by = caller_of(&request).by();
+    let token = ask(&worker.shared, move |door| door.make_token(&by, &sent.name, sent.role)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenMade { success: true, token }))
 }
 
 /// `DELETE /api/access/tokens/{name}`
-pub async fn revoke_token(name: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    ask(&worker.shared, move |door| door.revoke_token(&name)).await?;
+pub async fn revoke_token(
+    request: HttpRequest,
+    name: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let by = caller_of(&request).by();
+    ask(&worker.shared, move |door| door.revoke_token(&by, &name)).await?;
     Ok(HttpResponse::Ok().json(Done::new()))
 }
 

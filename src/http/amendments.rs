@@ -4,10 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::body::{self, GATE_LIMIT_BYTES};
 use super::error::ApiError;
 use super::parking::decide;
 use super::state::Worker;
+use crate::domain::audit::Kind;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
@@ -68,7 +70,8 @@ pub async fn correct(
 ) -> Result<HttpResponse, ApiError> {
     let correction: CorrectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    amend(&worker, Job::Correct(job), "Đã sửa biển số").await
+    let act = caller_of(&request).act(Kind::Correction, &job.stay_id);
+    amend(&worker, Job::Correct(job).audited(act), "Đã sửa biển số").await
 }
 
 /// `DELETE /api/parking/history/{event_id}`
@@ -80,7 +83,8 @@ pub async fn void(
 ) -> Result<HttpResponse, ApiError> {
     let void: VoidRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
     let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    amend(&worker, Job::Void(job), "Đã hủy lượt gửi xe").await
+    let act = caller_of(&request).act(Kind::Void, &job.stay_id);
+    amend(&worker, Job::Void(job).audited(act), "Đã hủy lượt gửi xe").await
 }
 
 async fn amend(worker: &Worker, job: Job, message: &str) -> Result<HttpResponse, ApiError> {

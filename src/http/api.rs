@@ -9,13 +9,14 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpResponse, ResponseError, web};
+use actix_web::{App, web};
 
 use super::access;
 use super::code::Code;
 use super::error::ApiError;
 use super::limits;
 use super::listen::{self, Terms};
+use super::refusals;
 use super::routes::{self, ROUTES};
 use super::screen;
 use super::server::{Place, Role, Shows};
@@ -166,9 +167,10 @@ async fn observe(
     let route = route_of(&request);
     let refused = refusal(&request, &worker, route).await;
     let mut answer = match refused {
-        Some(error) => request.into_response(error).map_into_right_body(),
+        Some(error) => request.error_response(error).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
+    refusals::note(&answer, &worker.shared, route);
     screen::protect(answer.headers_mut());
     let metrics = &worker.shared.metrics;
     metrics.requests.get_or_create(&RouteLabels { route, code: answer.status().as_u16() }).inc();
@@ -177,15 +179,13 @@ async fn observe(
 }
 
 /// Why a request does not get to its route.
-async fn refusal(request: &ServiceRequest, worker: &Worker, route: &'static str) -> Option<HttpResponse> {
+async fn refusal(request: &ServiceRequest, worker: &Worker, route: &'static str) -> Option<ApiError> {
     let shared = &worker.shared;
     if shared.is_stopping() && route.starts_with("/api/") {
-        let mut refusal = ApiError::stopping().error_response();
-        refusal.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-        return Some(refusal);
+        return Some(ApiError::stopping());
     }
     if let Some(error) = screen::refusal(request.request(), &shared.config(), worker.secured) {
-        return Some(error.error_response());
+        return Some(error);
     }
     let caller = access::identify(request.request(), worker);
     let per_s = shared.config.borrow().tuning.max_requests_per_second;
@@ -193,7 +193,7 @@ async fn refusal(request: &ServiceRequest, worker: &Worker, route: &'static str)
     // Whoever floods waits for each answer, and has a bounded number of connections to wait on.
     tokio::time::sleep(limits::PAUSE).await;
     let message = "more requests than this address or edge is granted (tuning.max_requests_per_second)";
-    Some(ApiError::too_many(Code::TooManyRequests, message, wait_ms).error_response())
+    Some(ApiError::too_many(Code::TooManyRequests, message, wait_ms))
 }
 
 /// The pattern the request matches; `other` if none.

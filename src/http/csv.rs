@@ -2,6 +2,7 @@
 //!
 //! A text that a spreadsheet would take for a formula gets a `'` before it: plates and names come from cameras and people.
 
+use super::error::ApiError;
 use crate::store::reader::HistoryRow;
 
 /// Before the first line: "this is UTF-8".
@@ -13,6 +14,26 @@ pub struct Style {
     pub english: bool,
     /// `,`, or `;` for spreadsheets whose decimal mark is the comma.
     pub separator: char,
+}
+
+impl Style {
+    /// As asked for.
+    ///
+    /// # Errors
+    /// 400 naming the field.
+    pub fn of(lang: Option<&str>, separator: Option<&str>) -> Result<Self, ApiError> {
+        let english = match lang {
+            None | Some("" | "vi") => false,
+            Some("en") => true,
+            Some(_) => return Err(ApiError::bad_field("lang", "vi or en")),
+        };
+        let separator = match separator {
+            None | Some("" | ",") => ',',
+            Some(";") => ';',
+            Some(_) => return Err(ApiError::bad_field("separator", "',' or ';'")),
+        };
+        Ok(Self { english, separator })
+    }
 }
 
 /// The heads of the columns, Vietnamese and English.
@@ -79,10 +100,10 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
 }
 
 /// One line under way.
-struct Line(csv::Writer<Vec<u8>>);
+pub(super) struct Line(csv::Writer<Vec<u8>>);
 
 impl Line {
-    fn new(style: Style) -> Self {
+    pub(super) fn new(style: Style) -> Self {
         let mut format = csv::WriterBuilder::new();
         // Both are one byte: see [`Style`].
         format.delimiter(if style.separator == ';' { b';' } else { b',' }).terminator(csv::Terminator::CRLF);
@@ -93,7 +114,7 @@ impl Line {
         self.cell(&number.map(|number| number.to_string()).unwrap_or_default());
     }
 
-    fn text(&mut self, cell: &str) {
+    pub(super) fn text(&mut self, cell: &str) {
         let is_formula = cell.trim_start().starts_with(['=', '+', '-', '@']) || cell.starts_with(['\t', '\r', '\n']);
         if is_formula { self.cell(&format!("'{cell}")) } else { self.cell(cell) }
     }
@@ -103,7 +124,7 @@ impl Line {
         debug_assert!(written.is_ok(), "writing to memory does not fail");
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         let written = self.0.write_record(None::<&[u8]>);
         debug_assert!(written.is_ok(), "writing to memory does not fail");
         self.0.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()

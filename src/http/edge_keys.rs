@@ -1,16 +1,18 @@
 //! The keys of edges: made, renewed and revoked. `/api/access/edges/{edge_id}/key`.
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::accounts::Done;
 use super::error::ApiError;
 use super::p2p::change;
 use super::state::Worker;
 use crate::actors::config_keeper::Edit;
+use crate::domain::audit::{self, Act};
 use crate::vault::secret::{self, Kind};
 
 /// A new key.
@@ -23,20 +25,30 @@ pub(super) struct KeyMade {
 }
 
 /// `POST`: a new key in the place of an older one, in clear, this once.
-pub async fn renew(edge_id: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn renew(
+    request: HttpRequest,
+    edge_id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let act = caller_of(&request).act(audit::Kind::EdgeKey, &*edge_id);
     let key = secret::make(Kind::EdgeKey).map_err(|_| ApiError::internal())?;
-    set(&worker, &edge_id, json!(secret::digest_text(&key))).await?;
+    set(&worker, &edge_id, json!(secret::digest_text(&key)), act).await?;
     let answer = KeyMade { success: true, edge_id: edge_id.into_inner(), key };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(answer))
 }
 
 /// `DELETE`: the edge has no key any more.
-pub async fn revoke(edge_id: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    set(&worker, &edge_id, Value::Null).await?;
+pub async fn revoke(
+    request: HttpRequest,
+    edge_id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let act = caller_of(&request).act(audit::Kind::EdgeKey, &*edge_id);
+    set(&worker, &edge_id, Value::Null, act).await?;
     Ok(HttpResponse::Ok().json(Done::new()))
 }
 
-async fn set(worker: &Worker, edge_id: &str, key_hash: Value) -> Result<(), ApiError> {
+async fn set(worker: &Worker, edge_id: &str, key_hash: Value, act: Act) -> Result<(), ApiError> {
     let config = worker.shared.config();
     if !config.edges.iter().any(|edge| edge.id == edge_id) {
         return Err(ApiError::not_found(format!("no edge {edge_id} in the settings; add it there first")));
@@ -51,6 +63,6 @@ async fn set(worker: &Worker, edge_id: &str, key_hash: Value) -> Result<(), ApiE
         )
         .collect();
     // At the version just read: an edge that somebody adds meanwhile is not lost.
-    change(&worker.shared, Edit::Put(json!({ "edges": edges })), Some(config.version())).await?;
+    change(&worker.shared, Edit::Put(json!({ "edges": edges })), Some(config.version()), act).await?;
     Ok(())
 }

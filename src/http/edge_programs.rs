@@ -15,6 +15,7 @@ use crate::access::right::Need;
 use crate::actors::edge_gateway::EdgeRequest;
 use crate::actors::edge_report::{CameraId, EventReport};
 use crate::actors::edge_roster::{Edge, said};
+use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
@@ -108,7 +109,17 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         });
     }
     let changed = |event_id, repeated| Taken::Changed(Change { success: true, event_id, repeated });
-    match submit(worker, EdgeRequest::Report(report)).await? {
+    let act = report.is_change().then(|| {
+        let kind = if report.kind == "DELETE" { Kind::Void } else { Kind::Correction };
+        let stay_id = report.data.event_id.clone().or_else(|| report.event_id.clone());
+        caller.act(kind, stay_id.unwrap_or_default())
+    });
+    let request = EdgeRequest::Report(report);
+    let request = match act {
+        Some(act) => EdgeRequest::Audited(Box::new(request), act),
+        None => request,
+    };
+    match submit(worker, request).await? {
         Answer::Reported(passed) => Ok(Taken::Passed(Passage::new(*passed, &worker.zone()))),
         Answer::Amended { stay_id, .. } => Ok(changed(stay_id, false)),
         Answer::ChangedBefore { event_id } => Ok(changed(event_id, true)),

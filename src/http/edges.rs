@@ -12,6 +12,7 @@ use super::state::Worker;
 use super::view::Vehicle;
 use crate::actors::edge_gateway::{self, CloseRequest, DetectionRequest, EdgeError, EdgeRequest, OpenRequest};
 use crate::actors::status_feed::Detected;
+use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::Answer;
@@ -37,7 +38,13 @@ pub async fn open(
             _ => open.request_id = Some(key.to_owned()),
         }
     }
-    match submit(&worker, EdgeRequest::Open(open)).await? {
+    let asked = if open.force == Some(true) {
+        let act = caller_of(&request).act(Kind::ForcedOpening, &open.edge_id);
+        EdgeRequest::Audited(Box::new(EdgeRequest::Open(open)), act)
+    } else {
+        EdgeRequest::Open(open)
+    };
+    match submit(&worker, asked).await? {
         Answer::Entered { event_id, history_id, repeated } => Ok(json(&Opened::Entered(Entered {
             success: true,
             action: "ENTRY",

@@ -313,6 +313,9 @@ impl ResponseError for ApiError {
         if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             answer.insert_header((header::ALLOW, allow));
         }
+        if self.code == Code::Stopping {
+            answer.force_close();
+        }
         if self.status_code() == StatusCode::UNAUTHORIZED {
             answer.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }

@@ -102,17 +102,7 @@ impl HistoryParameters {
     }
 
     fn style(&self) -> Result<Style, ApiError> {
-        let english = match self.lang.as_deref() {
-            None | Some("" | "vi") => false,
-            Some("en") => true,
-            Some(_) => return Err(ApiError::bad_field("lang", "vi or en")),
-        };
-        let separator = match self.separator.as_deref() {
-            None | Some("" | ",") => ',',
-            Some(";") => ';',
-            Some(_) => return Err(ApiError::bad_field("separator", "',' or ';'")),
-        };
-        Ok(Style { english, separator })
+        Style::of(self.lang.as_deref(), self.separator.as_deref())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
@@ -18,6 +19,7 @@ use crate::actors::join::{self, MemberCard};
 use crate::actors::mesh_view::PendingCentral;
 use crate::config::host::Host;
 use crate::config::model::{P2pMode, RefusedCentral};
+use crate::domain::audit::Kind;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::standing::{CentralStanding, Standing};
@@ -111,6 +113,11 @@ pub async fn invite(
     }
     let invited = worker.shared.mesh.invite(i64::from(valid_min) * MIN_MS).await;
     let invited = invited.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
+    // Nobody is shown what nobody can trace.
+    let audit = &worker.shared.audit;
+    let act = caller_of(&request).act(Kind::Invitation, "");
+    let entry = act.done(audit.now_ms(), Value::Null, json!({ "until_ms": invited.until_ms }));
+    audit.write(entry).await.map_err(|_| ApiError::not_durable())?;
     let invitation = invited.invitation.to_text();
     let svg = qr::svg(&invitation);
     Ok(HttpResponse::Ok().json(InvitationMade { success: true, invitation, svg, until_ms: invited.until_ms }))
@@ -152,7 +159,7 @@ pub async fn join(
         Some(peer) => Edit::ChangePeer(peer.id.clone(), fields),
         None => Edit::AddPeer(fields),
     };
-    change(shared, edit, None).await?;
+    change(shared, edit, None, caller_of(&request).act(Kind::Join, &invitation.central)).await?;
     let own = &config.this_central.id;
     Ok(HttpResponse::Ok().json(Joined {
         success: true,
@@ -192,7 +199,8 @@ pub async fn expel(
         reason: asked.reason,
         by: asked.by,
     };
-    match decide(&worker, Job::PutStanding(standing)).await? {
+    let act = caller_of(&request).act(Kind::Expulsion, &standing.central);
+    match decide(&worker, Job::PutStanding(standing).audited(act)).await? {
         Answer::StandingSet { version } => {
             Ok(HttpResponse::Ok().json(Expelled { success: true, message: "Expelled from the mesh.", version }))
         }
@@ -210,6 +218,7 @@ pub async fn accept(
     let asked: Accept = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let shared = &worker.shared;
     let PendingCentral { fingerprint, stranger } = pending(shared, &fingerprint).await?;
+    let act = caller_of(&request).act(Kind::Pending, &stranger.central);
     let known = shared.config().peer(&stranger.central).is_some();
     let edit = if known {
         // Configured, but met first at another address than its own: only its certificate was missing.
@@ -222,15 +231,20 @@ pub async fn accept(
         let peer = json!({"id": stranger.central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint});
         Edit::AddPeer(peer)
     };
-    let saved = change(shared, edit, None).await?;
+    let saved = change(shared, edit, None, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer accepted.")))
 }
 
 /// `DELETE /api/p2p/pending/{fingerprint}`
-pub async fn refuse(fingerprint: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn refuse(
+    request: HttpRequest,
+    fingerprint: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
     let PendingCentral { fingerprint, stranger } = pending(&worker.shared, &fingerprint).await?;
+    let act = caller_of(&request).act(Kind::Pending, &stranger.central);
     let refused = RefusedCentral { id: stranger.central, fingerprint };
-    let saved = change(&worker.shared, Edit::Refuse(refused), None).await?;
+    let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer refused.")))
 }
 

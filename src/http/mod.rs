@@ -6,9 +6,10 @@
 //! | [`access`] | who may do what, enforced around every route |
 //! | [`screen`] | what is looked at before that, and the headers of every answer |
 //! | [`limits`] | how much one address or edge may take |
+//! | [`refusals`] | who was turned away, for the audit |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
-//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`health`], [`pages`] | the handlers, by area |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
@@ -21,6 +22,7 @@ pub mod access;
 pub mod accounts;
 pub mod amendments;
 pub mod api;
+pub mod audit;
 pub mod body;
 pub mod code;
 pub mod csv;
@@ -43,6 +45,7 @@ pub mod parking;
 pub mod predecessors;
 pub mod qr;
 pub mod query;
+pub mod refusals;
 pub mod routes;
 pub mod screen;
 pub mod server;

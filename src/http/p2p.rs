@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
@@ -14,6 +15,7 @@ use super::state::{Shared, Worker};
 use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused, Saved};
 use crate::config::diff::ChangeKind;
 use crate::config::model::Config;
+use crate::domain::audit::{Act, Kind};
 use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
 
@@ -65,7 +67,8 @@ pub async fn put_config(
 ) -> Result<HttpResponse, ApiError> {
     let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let version = version_of(&body)?;
-    let saved = change(&worker.shared, Edit::Put(body), version).await?;
+    let act = caller_of(&request).act(Kind::Settings, "");
+    let saved = change(&worker.shared, Edit::Put(body), version, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "P2P configuration updated successfully. Applied.")))
 }
 
@@ -77,7 +80,9 @@ pub async fn add_peer(
 ) -> Result<HttpResponse, ApiError> {
     let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let (peer, version) = peer_body(body)?;
-    let saved = change(&worker.shared, Edit::AddPeer(peer), version).await?;
+    let id = peer.get("id").and_then(Value::as_str).unwrap_or_default();
+    let act = caller_of(&request).act(Kind::Peer, id);
+    let saved = change(&worker.shared, Edit::AddPeer(peer), version, act).await?;
     Ok(HttpResponse::Created().json(SettingsSaved::new(saved, "Peer added.")))
 }
 
@@ -91,18 +96,25 @@ pub async fn put_peer(
     let id = known_shape(&id)?;
     let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let (fields, version) = peer_body(body)?;
-    let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version).await?;
+    let act = caller_of(&request).act(Kind::Peer, &id);
+    let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer changed.")))
 }
 
 /// `DELETE /api/p2p/peers/{id}`
-pub async fn delete_peer(id: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    let saved = change(&worker.shared, Edit::RemovePeer(known_shape(&id)?), None).await?;
+pub async fn delete_peer(
+    request: HttpRequest,
+    id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let id = known_shape(&id)?;
+    let act = caller_of(&request).act(Kind::Peer, &id);
+    let saved = change(&worker.shared, Edit::RemovePeer(id), None, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer removed.")))
 }
 
-pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>) -> Result<Saved, ApiError> {
-    let changed = shared.keeper.addr().send(ChangeConfig { edit, version }).await;
+pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>, act: Act) -> Result<Saved, ApiError> {
+    let changed = shared.keeper.addr().send(ChangeConfig { edit, version, act }).await;
     changed.map_err(|_| ApiError::internal())?.map_err(|refused| match refused {
         SaveRefused::Stale { current } => ApiError::stale_settings(&current),
         SaveRefused::Invalid(problems) => ApiError::bad_fields(&problems),

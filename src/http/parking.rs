@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::edge_programs::Cameras;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::actors::db_writer::{AskSettings, Decide};
+use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
 use crate::domain::subscription::{self, Subscription};
 use crate::domain::tariff::Tariff;
@@ -202,7 +204,8 @@ pub async fn put_fees(
     let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
     let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
     let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
-    match decide(&worker, Job::PutTariff(tariff)).await? {
+    let act = caller_of(&request).act(Kind::Tariff, "");
+    match decide(&worker, Job::PutTariff(tariff).audited(act)).await? {
         Answer::TariffSet { version } => {
             let message = "Đã cập nhật cấu hình phí gửi xe";
             Ok(HttpResponse::Ok().json(FeesSet { success: true, message, version }))
@@ -267,7 +270,8 @@ pub async fn put_subscriptions(
     let list = list.ok_or_else(|| ApiError::bad_field("subscriptions", "Subscriptions must be a list"))?;
     let list = subscription::list_from_json(list).map_err(|problems| ApiError::bad_fields(&problems))?;
     let count = list.len();
-    match decide(&worker, Job::PutSubscriptions(list)).await? {
+    let act = caller_of(&request).act(Kind::Subscriptions, "");
+    match decide(&worker, Job::PutSubscriptions(list).audited(act)).await? {
         Answer::SubscriptionsSet { changed } => {
             let message = format!("Đã cập nhật {count} thuê bao");
             Ok(HttpResponse::Ok().json(SubscriptionsSet { success: true, message, changed }))

@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, Resource, ResponseError, Route, guard, web};
 use super::access::enforce;
 use super::error::ApiError;
 use super::{
-    accounts, amendments, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages,
+    accounts, amendments, audit, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages,
     parking, predecessors, stories, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need::{self, Administer, Gate, Login, Look, Nothing};
@@ -76,6 +76,8 @@ pub const ROUTES: &[Row] = &[
     ("/api/access/tokens", &[("GET", Administer), ("POST", Administer)]),
     ("/api/access/tokens/{name}", &[("DELETE", Administer)]),
     ("/api/access/edges/{edge_id}/key", &[("POST", Administer), ("DELETE", Administer)]),
+    ("/api/access/audit", &[("GET", Administer)]),
+    ("/api/access/audit.csv", &[("GET", Administer)]),
 ];
 
 /// Puts every route in place.
@@ -149,6 +151,8 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/access/people/{name}" => vec![put().to(accounts::change_person), delete().to(accounts::remove_person)],
         "/api/access/tokens" => vec![get().to(accounts::tokens), post().to(accounts::make_token)],
         "/api/access/tokens/{name}" => vec![delete().to(accounts::revoke_token)],
+        "/api/access/audit" => vec![get().to(audit::audit)],
+        "/api/access/audit.csv" => vec![get().to(audit::export)],
         "/api/access/edges/{edge_id}/key" => vec![post().to(edge_keys::renew), delete().to(edge_keys::revoke)],
         _ => Vec::new(),
     }

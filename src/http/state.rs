@@ -8,6 +8,7 @@ use actix::Addr;
 use tokio::sync::Mutex;
 
 use super::limits::{Connections, Rates};
+use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, WriterView};
@@ -49,6 +50,8 @@ pub struct Shared {
     pub connections: Arc<Connections>,
     /// Who is who.
     pub door: Arc<Doorkeeper>,
+    /// The way into the audit.
+    pub audit: Arc<AuditDesk>,
     pub clock: Clock,
     pub started: Instant,
     /// Set when the central begins to stop: new work is refused.

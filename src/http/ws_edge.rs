@@ -20,6 +20,7 @@ use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::take;
 use super::error::ApiError;
+use super::refusals::note_denial;
 use super::state::Worker;
 use crate::actors::dial::close_reason;
 use crate::actors::edge_news::Note;
@@ -97,7 +98,8 @@ impl EdgeSocket {
             if worker.shared.is_stopping() {
                 return Err(ApiError::stopping());
             }
-            take(&worker, &caller, report).await
+            let taken = take(&worker, &caller, report).await;
+            taken.inspect_err(|error| note_denial(&caller, "/ws/edge", error, &worker.shared))
         });
         context.wait(taken.map(|taken, _, context| {
             let fields = match taken.map(|taken| json!(taken)) {
@@ -116,6 +118,7 @@ impl EdgeSocket {
             return end(CloseCode::Policy, "No edge_id provided", context);
         };
         if let Err(error) = self.caller.check_edge(&edge_id) {
+            note_denial(&self.caller, "/ws/edge", &error, &self.worker.shared);
             return end(CloseCode::Policy, &error.to_string(), context);
         }
         self.note_life(&edge_id);

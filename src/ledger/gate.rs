@@ -198,7 +198,7 @@ impl<S: Storage> Transaction<'_, S> {
         VehicleInfo { plate: detection.plate.clone(), plate_view, camera_type, inside, subscription_id }
     }
 
-    fn vehicle_of(&self, request: &OpenBarrier) -> VehicleInfo {
+    pub(super) fn vehicle_of(&self, request: &OpenBarrier) -> VehicleInfo {
         self.vehicle(&Detection {
             plate: request.plate.clone(),
             plate_view: request.plate_view.clone(),

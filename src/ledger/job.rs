@@ -1,5 +1,6 @@
 //! What the ledger is asked, and what it answers.
 
+use crate::domain::audit::{Act, Entry};
 use crate::domain::direction::Direction;
 use crate::domain::event::Draft;
 use crate::domain::ids::LogId;
@@ -131,6 +132,25 @@ pub enum Job {
     Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.
     Store(Run),
+    /// Another job, with who wants it: what it changes is written down in the same transaction.
+    Audited(Box<Audited>),
+    /// What happened elsewhere in the program.
+    Audit(Vec<Entry>),
+}
+
+/// A job, and who wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audited {
+    pub job: Job,
+    pub act: Act,
+}
+
+impl Job {
+    /// This job, written down as what it is if it changes anything.
+    #[must_use]
+    pub fn audited(self, act: Act) -> Self {
+        Self::Audited(Box::new(Audited { job: self, act }))
+    }
 }
 
 /// What is known of a car at a gate.
@@ -233,6 +253,8 @@ pub enum Answer {
         log: LogId,
         head: Head,
     },
+    /// The entries are in the audit.
+    Noted,
 }
 
 /// Why nothing was done. Each has a status code and a stable code in `http/error.rs`.

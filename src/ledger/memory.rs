@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::domain::audit::Entry;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
@@ -40,6 +41,7 @@ enum Undo {
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
     Summary(Summary),
+    Audit,
 }
 
 /// The tables. Public for checks after a run; changes go through [`Storage`].
@@ -51,6 +53,7 @@ pub struct MemoryStorage {
     pub loose: BTreeMap<EventRef, LooseFact>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub quarantined: BTreeMap<EventRef, String>,
+    pub audit: Vec<Entry>,
     requests: BTreeMap<RequestKey, BTreeSet<EventRef>>,
     heard: BTreeMap<[u8; 32], BTreeSet<EventRef>>,
     settings: BTreeMap<(SettingKind, String), Setting>,
@@ -78,6 +81,7 @@ impl Default for MemoryStorage {
             loose: BTreeMap::new(),
             totals: BTreeMap::new(),
             quarantined: BTreeMap::new(),
+            audit: Vec::new(),
             requests: BTreeMap::new(),
             heard: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -145,6 +149,7 @@ impl MemoryStorage {
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
                 Undo::Summary(old) => self.summary = old,
+                Undo::Audit => drop(self.audit.pop()),
             }
         }
     }
@@ -408,6 +413,12 @@ impl Storage for MemoryStorage {
     fn release(&mut self, at: &EventRef) -> Result<(), MemoryError> {
         self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
         self.quarantined.remove(at);
+        Ok(())
+    }
+
+    fn put_audit(&mut self, entry: &Entry) -> Result<(), MemoryError> {
+        self.note(Undo::Audit)?;
+        self.audit.push(entry.clone());
         Ok(())
     }
 

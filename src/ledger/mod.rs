@@ -12,6 +12,7 @@
 //! | [`report`] | what edge programs saw happen |
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
+//! | [`audited`] | what a person changed, told beside the change |
 //! | [`runs`] | what peers send |
 //! | [`heard`] | what predecessors say, and what is imported of them |
 //! | [`apply`] | what one event does to the history, the plain way |
@@ -21,6 +22,7 @@
 
 pub mod amend;
 pub mod apply;
+pub mod audited;
 pub mod component;
 pub mod digest;
 pub mod gate;

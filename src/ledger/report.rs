@@ -60,7 +60,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The stay an edge means: by our id, or by the one it reported the entry under.
-    fn stay_reported_as(&mut self, edge_id: &str, event_id: &str) -> Result<String, S::Error> {
+    pub(super) fn stay_reported_as(&mut self, edge_id: &str, event_id: &str) -> Result<String, S::Error> {
         let places = self.read()?.events_of_request(edge_id, event_id)?;
         let facts = self.facts_at(&places)?;
         let entry = facts.iter().find(|fact| matches!(fact.event.body, Body::Entry(_)));

@@ -3,6 +3,7 @@
 //! All calls between `begin` and `commit` are one transaction and see each other's effects. Every error means that the
 //! transaction is lost: the ledger calls `rollback` and answers every job of the batch with "not durable".
 
+use crate::domain::audit::Entry;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -154,6 +155,8 @@ pub trait Storage {
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
     /// Takes an event from that list: it has an effect after all.
     fn release(&mut self, at: &EventRef) -> Result<(), Self::Error>;
+    /// Adds to the end of the audit, which nothing ever changes or removes.
+    fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
     /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;

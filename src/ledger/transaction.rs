@@ -93,7 +93,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         outcome
     }
 
-    fn decide(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
+    pub(super) fn decide(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
         match job {
             Job::Open(request) => self.open(&request),
             Job::Close(request) => self.close(&request),
@@ -109,6 +109,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Void(request) => self.void(&request),
             Job::Hear(told) => self.hear(&told),
             Job::Store(run) => self.store_run(&run),
+            Job::Audited(audited) => self.audited(*audited),
+            Job::Audit(entries) => self.audit(&entries),
         }
     }
 
@@ -162,6 +164,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
             self.begun = true;
         }
         Ok(self.storage)
+    }
+
+    /// Calls up to now that may have changed the storage: equal before and after means that nothing was changed.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// The storage for writing.

@@ -57,7 +57,8 @@ impl fmt::Display for Verified {
         if report.more_findings > 0 {
             writeln!(f, "... and {} more", report.more_findings)?;
         }
-        writeln!(f, "{} events in {} logs, {} rows", report.events, report.logs, report.rows)?;
+        let Report { events, logs, rows, audited, .. } = report;
+        writeln!(f, "{events} events in {logs} logs, {rows} rows, {audited} entries of the audit")?;
         match &self.digests {
             None => writeln!(f, "the history was not compared with the events, because the file is damaged")?,
             Some(Digests { said, of_rows, of_events }) => {

@@ -16,7 +16,7 @@ use crate::domain::ids::LogId;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -183,6 +183,29 @@ INSERT INTO ledger VALUES(1, zeroblob(32), 0, 0, 0, 1);
 /// The few stays of more than 3 days by their exit, for the course of a day: an index of all of them would cost the writer time
 /// at every exit. The number is that of [`LONG_MS`].
 const V2: &str = "CREATE INDEX history_long ON history(exit_ms) WHERE exit_ms - entry_ms > 259200000;";
+
+/// The audit: docs/decisions/041-an-audit-nobody-rewrites.md. `entry` is all that is chained; three columns of it are told apart for
+/// the indices. AUTOINCREMENT remembers the last number, so that a missing end is noticed. The first trigger also refuses
+/// `INSERT OR REPLACE`, which would remove a row without a DELETE.
+const V3: &str = "
+CREATE TABLE audit(
+  id    INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms INTEGER NOT NULL,
+  kind  TEXT NOT NULL,
+  who   TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  hash  BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit(at_ms);
+CREATE INDEX audit_kind ON audit(kind, at_ms);
+CREATE INDEX audit_who ON audit(who, at_ms);
+CREATE TRIGGER audit_only_grows BEFORE INSERT ON audit WHEN NEW.id <= (SELECT max(id) FROM audit)
+BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
+CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit never changes'); END;
+CREATE TRIGGER audit_never_forgets BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit never forgets'); END;
+";
 
 /// Longer stays are in the index `history_long`.
 pub(super) const LONG_MS: i64 = 259_200_000;

@@ -3,6 +3,8 @@
 //!
 //! The directory must not be in use: the check takes its lock.
 
+mod audit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -48,6 +50,8 @@ pub enum Finding {
     Row { row_id: i64, why: String },
     /// A row of the history that names an event that is not held.
     Fact { row_id: i64, event: EventRef },
+    /// An entry of the audit that is not as it was written.
+    Audit { id: i64, why: String },
 }
 
 impl fmt::Display for Finding {
@@ -68,6 +72,7 @@ impl fmt::Display for Finding {
             Self::Fact { row_id, event } => {
                 write!(f, "history row {row_id} names event {}/{}, which is not held", event.log, event.seq)
             }
+            Self::Audit { id, why } => write!(f, "audit: entry {id} {why}"),
         }
     }
 }
@@ -78,6 +83,8 @@ pub struct Report {
     pub logs: u64,
     pub events: u64,
     pub rows: u64,
+    /// Entries of the audit.
+    pub audited: u64,
     /// The first of them, see [`Report::more_findings`].
     pub findings: Vec<Finding>,
     /// Findings beyond those told.
@@ -135,6 +142,7 @@ impl Evidence {
         }
         self.check_logs(&mut report)?;
         self.check_rows(&mut report)?;
+        audit::check(&self.connection, &mut report)?;
         Ok(report)
     }
 

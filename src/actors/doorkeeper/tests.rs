@@ -1,7 +1,22 @@
 use super::*;
+use crate::actors::db_writer::Decide;
+use crate::ledger::job::{Answer, Refusal};
 
 fn open(directory: &Path) -> Doorkeeper {
-    Doorkeeper::open(directory, Clock::machine())
+    Doorkeeper::open(directory, audit(true), Clock::machine())
+}
+
+/// An audit that can be written, or not.
+fn audit(writes: bool) -> Arc<AuditDesk> {
+    let send = move |decide: Decide| {
+        let outcome = if writes { Ok(Answer::Noted) } else { Err(Refusal::NotDurable("full".to_owned())) };
+        drop(decide.reply.send(outcome));
+    };
+    Arc::new(AuditDesk::new(send, Clock::machine()))
+}
+
+fn by() -> By {
+    By::new("An", desk())
 }
 
 fn desk() -> IpAddr {
@@ -69,16 +84,16 @@ fn who_guesses_waits_and_who_knows_the_password_meanwhile_does_not() {
 #[test]
 fn a_role_or_person_that_changes_counts_at_once() {
     let (_directory, door, _) = with_administrator();
-    door.add_person("Bình", Role::Operator, "cong truoc").unwrap();
+    door.add_person(&by(), "Bình", Role::Operator, "cong truoc").unwrap();
     let session = door.log_in("bình", "cong truoc", desk()).unwrap().session;
     let config = Config::standalone();
     assert_eq!(door.who(by_session(&session), &config).role(), Some(Role::Operator));
-    door.change_person("Bình", Some(Role::Administrator), None).unwrap();
+    door.change_person(&by(), "Bình", Some(Role::Administrator), None).unwrap();
     assert_eq!(door.who(by_session(&session), &config).role(), Some(Role::Administrator));
-    door.change_person("Bình", None, Some("cong sau 2")).unwrap();
+    door.change_person(&by(), "Bình", None, Some("cong sau 2")).unwrap();
     assert_eq!(door.who(by_session(&session), &config), Who::Nobody, "a new password ends what was");
     let session = door.log_in("bình", "cong sau 2", desk()).unwrap().session;
-    door.remove_person("bình").unwrap();
+    door.remove_person(&by(), "bình").unwrap();
     assert_eq!(door.who(by_session(&session), &config), Who::Nobody);
 }
 
@@ -99,7 +114,7 @@ fn an_own_new_password_ends_the_other_sessions() {
 #[test]
 fn tokens_work_until_revoked_and_their_last_use_is_kept() {
     let (directory, door, _) = with_administrator();
-    let token = door.make_token("backup", Role::Operator, "An").unwrap();
+    let token = door.make_token(&by(), "backup", Role::Operator).unwrap();
     assert_eq!(door.tokens()[0].used_ms, None);
     let config = Config::standalone();
     let program = Who::Token { name: "backup".into(), role: Role::Operator };
@@ -109,7 +124,7 @@ fn tokens_work_until_revoked_and_their_last_use_is_kept() {
     assert_eq!(open(directory.path()).tokens()[0].used_ms, Some(used_ms));
     let kept = std::fs::read_to_string(directory.path().join("accounts.json")).unwrap();
     assert!(!kept.contains(&token));
-    door.revoke_token("backup").unwrap();
+    door.revoke_token(&by(), "backup").unwrap();
     assert_eq!(door.who(by_secret(&token), &config), Who::Nobody);
 }
 
@@ -146,7 +161,7 @@ fn an_accounts_file_that_cannot_be_written_changes_nothing() {
     let file = directory.path().join("accounts.json");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    assert_eq!(door.add_person("Bình", Role::Operator, "cong truoc"), Err(Refused::Failed));
+    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(Refused::Failed));
     assert!(door.accounts().person("Bình").is_none());
 }
 
@@ -156,4 +171,17 @@ fn one_machine_with_many_ipv6_addresses_is_one_source() {
     assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
     assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
     assert_eq!(source("::ffff:10.0.0.1"), source("10.0.0.1"));
+}
+
+#[test]
+fn nobody_and_nothing_is_changed_that_the_audit_cannot_tell() {
+    let (directory, door, _) = with_administrator();
+    drop(door);
+    let door = Doorkeeper::open(directory.path(), audit(false), Clock::machine());
+    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(Refused::Failed));
+    assert_eq!(door.make_token(&by(), "backup", Role::Operator), Err(Refused::Failed));
+    assert_eq!(door.change_own_password("An", ("ba con voi", "bon con voi"), None, desk()), Err(Refused::Failed));
+    let again = open(directory.path());
+    assert!(again.accounts().person("Bình").is_none() && again.tokens().is_empty());
+    again.log_in("An", "ba con voi", desk()).unwrap();
 }

@@ -1,5 +1,7 @@
 //! Invitations: making one, and the guest that comes with it.
 
+use std::net::IpAddr;
+
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use log::{info, warn};
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused};
 use crate::actors::db_writer::Decide;
 use crate::actors::mesh_view::{Invite, Invited};
 use crate::config::model::{Config, PeerCentral};
+use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
@@ -25,6 +28,8 @@ pub struct Guest {
     pub ip: String,
     pub p2p_port: u16,
     pub shown: Fingerprint,
+    /// Where it came from.
+    pub from: IpAddr,
 }
 
 /// It is a peer now, here and at every other member.
@@ -80,10 +85,12 @@ impl Handler<Guest> for MeshRegistry {
 
     fn handle(&mut self, guest: Guest, _: &mut Self::Context) -> Self::Result {
         let now_ms = self.context.clock.now().wall_ms;
+        let act = Act::new(Kind::Invitation, By::new("", guest.from), &guest.central);
         let until_ms = match self.admit_guest(&guest, now_ms) {
             Ok(until_ms) => until_ms,
             Err(refusal) => {
                 let (central, reason) = (guest.central.to_string(), refusal.to_string());
+                self.context.audit.note_refusal(Act { kind: Kind::Refusal, ..act }, "invitation_refused");
                 warn!(event = "invitation_refused", central = central.as_str(), reason = reason.as_str(); "a central came with an invitation and was sent away");
                 return Box::pin(std::future::ready(Err(refusal)).into_actor(self));
             }
@@ -98,7 +105,10 @@ impl Handler<Guest> for MeshRegistry {
         let (keeper, writer) = (self.context.keeper.addr(), self.context.writer.clone());
         let (code, members) = (guest.code.clone(), members(&config, &guest.central));
         let working = async move {
-            let added = keeper.send(ChangeConfig { edit, version: None }).await.map_err(|_| GuestRefused::NotSaved)?;
+            let added = keeper
+                .send(ChangeConfig { edit, version: None, act: act.clone() })
+                .await
+                .map_err(|_| GuestRefused::NotSaved)?;
             added.map_err(|refused| match refused {
                 SaveRefused::Invalid(problems) => {
                     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -115,7 +125,7 @@ impl Handler<Guest> for MeshRegistry {
                 reason: None,
                 by: None,
             };
-            let (decide, outcome) = Decide::new(Job::PutStanding(standing));
+            let (decide, outcome) = Decide::new(Job::PutStanding(standing).audited(act));
             writer.do_send(decide);
             // The others hear of it by this event; without it only they would have to be told.
             let told = matches!(outcome.await, Ok(Ok(_)));

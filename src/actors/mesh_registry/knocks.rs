@@ -10,6 +10,7 @@ use crate::actors::admission::{Admitted, Knock, LegacyKnock, admit};
 use crate::actors::config_keeper::ChangeConfig;
 use crate::actors::peer_link::Adopt;
 use crate::actors::socket::Socket;
+use crate::domain::audit::{Act, By, Kind};
 use crate::replication::handshake::HelloRefusal;
 use crate::replication::peer::output::Alarm;
 
@@ -38,7 +39,9 @@ impl Handler<Knock> for MeshRegistry {
             return Box::pin(std::future::ready(answer).into_actor(self));
         };
         let (keeper, central) = (self.context.keeper.addr(), knock.hello.central.to_string());
-        let added = async move { keeper.send(ChangeConfig { edit, version: None }).await };
+        let from = knock.remote.map(|remote| remote.ip().to_string()).unwrap_or_default();
+        let act = Act::new(Kind::Peer, By::new("mesh:admitted", from), &central);
+        let added = async move { keeper.send(ChangeConfig { edit, version: None, act }).await };
         Box::pin(added.into_actor(self).map(move |added, registry, _| {
             if matches!(added, Ok(Ok(_))) {
                 info!(event = "peer_introduced", peer = central.as_str(); "a central that another member let in is a peer from now on");

@@ -5,6 +5,7 @@ use crate::http::accounts::{
     CodeRequest, Done, LoggedIn, LoginRequest, Me, OwnPasswordRequest, People, PersonChange, PersonRequest, TokenMade,
     TokenRequest, Tokens,
 };
+use crate::http::audit::{AuditPageShown, AuditParameters};
 use crate::http::code::Code;
 use crate::http::edge_keys::KeyMade;
 
@@ -61,6 +62,14 @@ pub(super) fn operations() -> Vec<Operation> {
             delete("/api/access/edges/{edge_id}/key", "Revoke the key of an edge.")
                 .answers::<Done>("Revoked")
                 .refuses(&[Code::NotFound, Code::StaleVersion, Code::InvalidField, Code::NotSaved]),
+            get("/api/access/audit", "Who changed, came in or was turned away, newest first.")
+                .query::<AuditParameters>()
+                .answers::<AuditPageShown>("The page")
+                .refuses(&[Code::InvalidField, Code::Busy]),
+            get("/api/access/audit.csv", "All entries of the same query as a table for spreadsheets.")
+                .query::<AuditParameters>()
+                .answers_text(&["text/csv"], "The table, sent while it is read")
+                .refuses(&[Code::InvalidField, Code::Busy]),
         ];
     operations.into_iter().map(|operation| operation.tag("access")).collect()
 }

@@ -4,6 +4,7 @@
 //! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
 
 mod aside;
+mod audit;
 mod history;
 mod lot;
 mod rows;
@@ -22,6 +23,7 @@ use super::log_numbers::LogNumbers;
 use super::schema;
 
 pub use aside::{Aside, AsideKind};
+pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
 pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_PAGE_ROWS,
     WithAnomaly, normalised_search,
@@ -43,6 +45,9 @@ pub(super) fn statements() -> Vec<(&'static str, String)> {
         ("plate", history::rows_of_plate()),
         ("quarantined", AsideKind::Quarantined.sql().to_owned()),
         ("waiting", AsideKind::Waiting.sql().to_owned()),
+        ("audit", audit::ALL.to_owned()),
+        ("audit of a kind", audit::OF_KIND.to_owned()),
+        ("audit of somebody", audit::OF_WHO.to_owned()),
     ]
 }
 

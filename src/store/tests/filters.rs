@@ -164,6 +164,9 @@ fn no_page_scans_or_sorts() {
         ("plate", "SEARCH history USING INDEX history_plate"),
         ("quarantined", "SEARCH quarantine USING INTEGER PRIMARY KEY"),
         ("waiting", "SEARCH loose_fact USING INDEX loose_fact_waiting"),
+        ("audit", "SEARCH audit USING INDEX audit_at"),
+        ("audit of a kind", "SEARCH audit USING INDEX audit_kind"),
+        ("audit of somebody", "SEARCH audit USING INDEX audit_who"),
     ]
     .into();
     let mut seen = BTreeSet::new();

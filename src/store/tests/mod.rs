@@ -1,5 +1,6 @@
 //! The store on real files: what it promises the ledger, and what it does when the disk does not do what it is told.
 
+mod audit;
 mod contract;
 mod disk;
 mod filters;

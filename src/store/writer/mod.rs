@@ -4,6 +4,7 @@
 //!   on disk. After an error nothing of it is, and the connection is ready for the next `begin`.
 //! - What the writer knows by heart (log numbers, the next row number) is put back by a rollback.
 
+mod audit;
 mod facts;
 mod stays;
 mod transaction;
@@ -18,6 +19,7 @@ use super::directory::DataDir;
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
+use crate::domain::audit::Entry;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
@@ -305,6 +307,10 @@ impl Storage for Writer {
 
     fn release(&mut self, at: &EventRef) -> Result<(), StoreError> {
         self.drop_quarantined(at)
+    }
+
+    fn put_audit(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.add_audit(entry)
     }
 
     fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {

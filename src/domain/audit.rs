@@ -1,0 +1,355 @@
+//! What is written down of people and programs that change something, come in, or are turned away.
+//!
+//! An entry never holds a secret: what is changed is told by [`changes`], which shows of a hidden field only that it changed, and
+//! refusals are told by the pattern of the route. Each entry is chained to the one before it, see [`Entry::chained`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+/// The outcome of what was done; of what was refused it is the stable code of the refusal.
+pub const DONE: &str = "done";
+/// Stands for a value that is nobody's business.
+const HIDDEN_VALUE: &str = "(hidden)";
+/// Fields of the settings whose value is never told.
+const HIDDEN_FIELDS: [&str; 1] = ["key_hash"];
+/// Most bytes of JSON of each side of a change; what does not fit is counted.
+const MAX_SIDE_BYTES: usize = 8 * 1024;
+/// Where the count of what did not fit stands.
+const OMITTED: &str = "…";
+/// Longest text of who, from where and what, in characters.
+const MAX_TEXT_CHARS: usize = 200;
+
+/// The hash of an entry and of all before it.
+pub type AuditHash = [u8; 32];
+
+/// What an entry is about. Names are part of the interface and only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Login,
+    Logout,
+    /// Somebody was turned away, or a change was.
+    Refusal,
+    /// A password was set.
+    Password,
+    Person,
+    Token,
+    EdgeKey,
+    Settings,
+    Peer,
+    /// A central that waited was let in or turned away.
+    Pending,
+    Invitation,
+    /// This central joined by an invitation.
+    Join,
+    Expulsion,
+    Tariff,
+    Subscriptions,
+    Correction,
+    Void,
+    /// A barrier was opened against the state of the lot, or by hand.
+    ForcedOpening,
+    /// Entries that could not be written: `count` of them.
+    Gap,
+}
+
+impl Kind {
+    pub const ALL: [Self; 19] = [
+        Self::Login,
+        Self::Logout,
+        Self::Refusal,
+        Self::Password,
+        Self::Person,
+        Self::Token,
+        Self::EdgeKey,
+        Self::Settings,
+        Self::Peer,
+        Self::Pending,
+        Self::Invitation,
+        Self::Join,
+        Self::Expulsion,
+        Self::Tariff,
+        Self::Subscriptions,
+        Self::Correction,
+        Self::Void,
+        Self::ForcedOpening,
+        Self::Gap,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::Refusal => "refusal",
+            Self::Password => "password",
+            Self::Person => "person",
+            Self::Token => "token",
+            Self::EdgeKey => "edge_key",
+            Self::Settings => "settings",
+            Self::Peer => "peer",
+            Self::Pending => "pending",
+            Self::Invitation => "invitation",
+            Self::Join => "join",
+            Self::Expulsion => "expulsion",
+            Self::Tariff => "tariff",
+            Self::Subscriptions => "subscriptions",
+            Self::Correction => "correction",
+            Self::Void => "void",
+            Self::ForcedOpening => "forced_opening",
+            Self::Gap => "gap",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Who acts, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct By {
+    /// A name, `token:backup`, `edge:edge-1`, `code:first`, `mesh:admitted`; empty: nobody proved anything.
+    /// No person's name has a `:`.
+    pub who: String,
+    /// An address; empty: from within.
+    pub from: String,
+}
+
+impl By {
+    #[must_use]
+    pub fn new(who: impl ToString, from: impl ToString) -> Self {
+        Self { who: short(who.to_string()), from: short(from.to_string()) }
+    }
+}
+
+/// Something that is tried: all that is known before it is done or refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    pub kind: Kind,
+    pub by: By,
+    /// What it is done to: the name of a person, the id of a peer, a route.
+    pub what: String,
+}
+
+impl Act {
+    #[must_use]
+    pub fn new(kind: Kind, by: By, what: impl ToString) -> Self {
+        Self { kind, by, what: short(what.to_string()) }
+    }
+
+    /// It is done. `before` and `after`: what it changed, null where there is nothing to tell.
+    #[must_use]
+    pub fn done(self, at_ms: i64, before: Value, after: Value) -> Entry {
+        Entry { before: bounded(before), after: bounded(after), ..self.entry(at_ms, DONE) }
+    }
+
+    /// It was refused, with the stable code of the refusal.
+    #[must_use]
+    pub fn refused(self, at_ms: i64, code: &str) -> Entry {
+        self.entry(at_ms, code)
+    }
+
+    fn entry(self, at_ms: i64, outcome: &str) -> Entry {
+        let Self { kind, by: By { who, from }, what } = self;
+        let (before, after) = (Value::Null, Value::Null);
+        Entry { at_ms, kind, who, from, what, before, after, outcome: outcome.to_owned(), count: 1, since_ms: None }
+    }
+}
+
+/// One entry, as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    /// When it happened, Unix ms; of several, the last.
+    pub at_ms: i64,
+    pub kind: Kind,
+    /// A name, `token:…`, `edge:…`, `code:…`, `mesh:…`; empty: nobody proved anything.
+    pub who: String,
+    /// An address; empty: from within.
+    pub from: String,
+    pub what: String,
+    /// What it changed, as it was: by name of what is changed. Null: nothing to tell.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub before: Value,
+    /// The same, as it is since.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub after: Value,
+    /// `done`, or the code of the refusal.
+    pub outcome: String,
+    /// How many of the same kind, outcome, caller and address it stands for.
+    pub count: u64,
+    /// When the first of several happened, Unix ms; null: there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+}
+
+impl Entry {
+    /// The text that is kept and chained. All it holds can be written as JSON.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The hash of a kept text, after the entry with the hash `before`; of the first it is 32 zeros.
+    #[must_use]
+    pub fn chained(before: &AuditHash, text: &str) -> AuditHash {
+        Sha256::new().chain_update(before).chain_update(text).finalize().into()
+    }
+}
+
+/// What differs between two states of something, by the path of each field: as it was, and as it is. Both null: nothing.
+///
+/// Items of a list that have an `id` are told by it, other lists as a whole.
+#[must_use]
+pub fn changes(before: &Value, after: &Value) -> (Value, Value) {
+    let (mut was, mut is) = (Map::new(), Map::new());
+    differ("", Some(before), Some(after), &mut was, &mut is);
+    let side = |fields: Map<String, Value>| if fields.is_empty() { Value::Null } else { Value::Object(fields) };
+    (side(was), side(is))
+}
+
+fn differ(
+    path: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    was: &mut Map<String, Value>,
+    is: &mut Map<String, Value>,
+) {
+    if before == after {
+        return;
+    }
+    let (old, new) = (before.and_then(parts), after.and_then(parts));
+    if (old.is_some() || before.is_none_or(Value::is_null)) && (new.is_some() || after.is_none_or(Value::is_null)) {
+        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+        let get = |parts: &[(String, &Value)], name: &str| {
+            parts.iter().find(|(other, _)| other == name).map(|(_, value)| (*value).clone())
+        };
+        let added = new.iter().filter(|(name, _)| !old.iter().any(|(other, _)| other == name));
+        for (name, _) in old.iter().chain(added) {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            differ(&path, get(&old, name).as_ref(), get(&new, name).as_ref(), was, is);
+        }
+        return;
+    }
+    let is_hidden = HIDDEN_FIELDS.contains(&path.rsplit('.').next().unwrap_or_default());
+    for (value, side) in [(before, was), (after, is)] {
+        match value {
+            None | Some(Value::Null) => {}
+            Some(_) if is_hidden => drop(side.insert(path.to_owned(), HIDDEN_VALUE.into())),
+            Some(value) => drop(side.insert(path.to_owned(), value.clone())),
+        }
+    }
+}
+
+/// The named parts of an object, or of a list whose items have ids.
+fn parts(value: &Value) -> Option<Vec<(String, &Value)>> {
+    match value {
+        Value::Object(fields) => Some(fields.iter().map(|(name, value)| (name.clone(), value)).collect()),
+        Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| Some((item.get("id").or_else(|| item.get("fingerprint"))?.as_str()?.to_owned(), item)))
+            .collect(),
+        Value::Array(_) => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// As much of one side of a change as is kept.
+fn bounded(side: Value) -> Value {
+    let Value::Object(fields) = side else { return side };
+    let mut kept = Map::new();
+    let (mut bytes, mut omitted) = (0, 0_u64);
+    for (name, value) in fields {
+        bytes += name.len() + value.to_string().len() + 4;
+        if bytes <= MAX_SIDE_BYTES {
+            kept.insert(name, value);
+        } else {
+            omitted += 1;
+        }
+    }
+    if omitted > 0 {
+        kept.insert(OMITTED.to_owned(), omitted.into());
+    }
+    Value::Object(kept)
+}
+
+/// Without control characters, and not longer than is kept.
+fn short(text: String) -> String {
+    let is_short = text.len() <= MAX_TEXT_CHARS && !text.chars().any(char::is_control);
+    if is_short { text } else { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT_CHARS).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_name_and_is_found_by_it() {
+        for kind in Kind::ALL {
+            assert_eq!(json!(kind), json!(kind.name()));
+            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::from_name("other"), None);
+    }
+
+    #[test]
+    fn a_change_tells_what_differs_and_of_a_hidden_field_only_that_it_does() {
+        let before = json!({
+            "site": {"name": "A", "time_zone": "Asia/Ho_Chi_Minh"},
+            "edges": [{"id": "edge-1", "name": "x", "key_hash": "sha256:old"}, {"id": "edge-2"}],
+            "hosts": ["a", "b"], "gone": [{"id": "1", "n": 1}],
+        });
+        let after = json!({
+            "site": {"name": "B", "time_zone": "Asia/Ho_Chi_Minh"},
+            "edges": [{"id": "edge-2", "key_hash": "sha256:first"}, {"id": "edge-1", "name": "x", "key_hash": "sha256:new"}],
+            "hosts": ["a"], "gone": [], "new": [{"id": "2", "ip": "10.0.0.2"}],
+        });
+        let (was, is) = changes(&before, &after);
+        assert_eq!(
+            was,
+            json!({"site.name": "A", "edges.edge-1.key_hash": "(hidden)", "hosts": ["a", "b"], "gone.1.id": "1", "gone.1.n": 1})
+        );
+        assert_eq!(
+            is,
+            json!({
+                "site.name": "B", "edges.edge-1.key_hash": "(hidden)", "edges.edge-2.key_hash": "(hidden)", "hosts": ["a"],
+                "new.2.id": "2", "new.2.ip": "10.0.0.2",
+            })
+        );
+        assert_eq!(changes(&before, &before), (Value::Null, Value::Null));
+    }
+
+    #[test]
+    fn an_entry_is_bounded_whatever_was_changed() {
+        let many: Map<String, Value> =
+            (0..1_000).map(|number| (format!("name-{number:04}"), "x".repeat(100).into())).collect();
+        let act = Act::new(Kind::Settings, By::new("a\u{7}n", "x".repeat(1_000)), "ă".repeat(300));
+        let entry = act.done(1, Value::Null, Value::Object(many));
+        assert_eq!((entry.who.as_str(), entry.from.len(), entry.what.chars().count()), ("an", 200, 200));
+        let text = entry.to_text();
+        assert!(text.len() < 10_000, "{}", text.len());
+        let kept = entry.after.as_object().unwrap();
+        assert_eq!(kept["…"].as_u64().unwrap() as usize + kept.len() - 1, 1_000);
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written_and_every_byte_of_it_counts() {
+        let act = Act::new(Kind::Peer, By::new("token:backup", "10.0.0.9"), "central-2");
+        let entry = act.done(7, Value::Null, json!({"ip": "10.0.0.2"}));
+        let text = entry.to_text();
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        let hash = Entry::chained(&[0; 32], &text);
+        assert_ne!(hash, Entry::chained(&hash, &text));
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] ^= 1;
+            let changed = String::from_utf8_lossy(&changed).into_owned();
+            assert_ne!(hash, Entry::chained(&[0; 32], &changed), "{at}");
+        }
+    }
+}

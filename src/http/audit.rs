@@ -1,0 +1,205 @@
+//! The audit, for administrators: pages of it, and the whole of it for spreadsheets. `/api/access/audit`, `/api/access/audit.csv`.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::csv::{BYTE_ORDER_MARK, Line, Style};
+use super::error::ApiError;
+use super::history::cursor;
+use super::parking::{Today, answer};
+use super::query::{instant, number};
+use super::state::Shared;
+use super::state::Worker;
+use crate::domain::audit::Kind;
+use crate::domain::time::SiteZone;
+use crate::store::reader::{AuditQuery, AuditRow};
+
+/// Entries of a page: if nothing is said, and at most.
+const PAGE_ENTRIES: i64 = 100;
+const MAX_PAGE_ENTRIES: i64 = 1_000;
+/// Longest name that is asked for, in characters: as long as one is kept.
+const MAX_WHO_CHARS: usize = 200;
+
+/// The query of `GET /api/access/audit`, as sent. All that are given must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct AuditParameters {
+    /// Entries, at most. Absent: 100.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The name of a kind.
+    #[param(
+        pattern = "^(login|logout|refusal|password|person|token|edge_key|settings|peer|pending|invitation|join|expulsion|tariff|subscriptions|correction|void|forced_opening|gap)?$"
+    )]
+    kind: Option<String>,
+    /// Who, as it is in the entry: a name, `token:backup`, `edge:edge-1`.
+    #[param(max_length = 200)]
+    who: Option<String>,
+    /// At or after: `2026-11-22`, `2026-11-22 07:30`, `2026-11-22 07:30:00` on the site's clock, or Unix ms.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
+    from: Option<String>,
+    /// Before; a date alone includes that day.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
+    to: Option<String>,
+    /// `next_cursor` of the page before.
+    #[param(pattern = "^([0-9]{1,14}\\.[0-9]{1,14})?$")]
+    cursor: Option<String>,
+    /// Of an export: the language of the heads.
+    #[param(pattern = "^(vi|en)?$")]
+    lang: Option<String>,
+    /// Of an export.
+    #[param(pattern = "^[,;]?$")]
+    separator: Option<String>,
+}
+
+impl AuditParameters {
+    fn query(self, zone: &SiteZone) -> Result<AuditQuery, ApiError> {
+        let limit = number("limit", self.limit.as_deref(), PAGE_ENTRIES)?;
+        if !(1..=MAX_PAGE_ENTRIES).contains(&limit) {
+            return Err(ApiError::bad_field("limit", format!("between 1 and {MAX_PAGE_ENTRIES}")));
+        }
+        let who = self.who.filter(|who| !who.is_empty());
+        if who.as_ref().is_some_and(|who| who.chars().count() > MAX_WHO_CHARS) {
+            return Err(ApiError::bad_field("who", format!("at most {MAX_WHO_CHARS} characters")));
+        }
+        Ok(AuditQuery {
+            limit: usize::try_from(limit).unwrap_or_default(),
+            kind: kind(self.kind.as_deref())?,
+            who,
+            since_ms: instant("from", self.from.as_deref(), zone, false)?,
+            before_ms: instant("to", self.to.as_deref(), zone, true)?,
+            cursor: cursor(self.cursor.as_deref())?,
+        })
+    }
+}
+
+fn kind(text: Option<&str>) -> Result<Option<Kind>, ApiError> {
+    match text.unwrap_or_default() {
+        "" => Ok(None),
+        name => Kind::from_name(name).map(Some).ok_or_else(|| {
+            let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            ApiError::bad_field("kind", names.join(", "))
+        }),
+    }
+}
+
+/// A page of the audit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AuditPageShown {
+    success: bool,
+    /// Newest first: perhaps fewer than `limit`, even where there are more.
+    entries: Vec<AuditRow>,
+    /// `cursor` of the next page; null: this is the last one.
+    next_cursor: Option<String>,
+}
+
+/// `GET /api/access/audit`
+pub async fn audit(
+    parameters: web::Query<AuditParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let query = parameters.into_inner().query(&worker.zone())?;
+    answer(&worker.shared, move |reader| {
+        let page = reader.audit(&query)?;
+        let next_cursor = page.next.map(|next| next.to_string());
+        Ok(AuditPageShown { success: true, entries: page.rows, next_cursor })
+    })
+    .await
+}
+
+/// `GET /api/access/audit.csv`: all entries of the query. Read and sent a page at a time, as fast as they are taken.
+pub async fn export(
+    parameters: web::Query<AuditParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let shared = worker.shared.clone();
+    let parameters = parameters.into_inner();
+    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
+    let mut query = parameters.query(&shared.zone())?;
+    query.limit = usize::try_from(MAX_PAGE_ENTRIES).unwrap_or_default();
+    let name = format!("parkmesh-audit-{}-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
+    // The first page is read before anything is sent, so that a database that cannot be read is a 503 and not half a table.
+    let first = page(&shared, query, style, BYTE_ORDER_MARK.to_owned() + &head(style)).await?;
+    let rest = stream::try_unfold((shared, Some(first)), move |(shared, ahead)| async move {
+        let Some((text, next)) = ahead else { return Ok::<_, actix_web::Error>(None) };
+        let ahead = match next {
+            Some(query) => Some(page(&shared, query, style, String::new()).await?),
+            None => None,
+        };
+        Ok(Some((Bytes::from(text), (shared, ahead))))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(Box::pin(rest)))
+}
+
+/// The lines of one page after `text`, and the query for the next one.
+async fn page(
+    shared: &Arc<Shared>,
+    query: AuditQuery,
+    style: Style,
+    mut text: String,
+) -> Result<(String, Option<AuditQuery>), ApiError> {
+    let zone = shared.zone();
+    let read = shared.readers.ask(move |reader| {
+        let page = reader.audit(&query)?;
+        for row in &page.rows {
+            text.push_str(&line(row, &zone, style));
+        }
+        Ok((text, page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))
+    });
+    read.await.map_err(ApiError::from)
+}
+
+/// The heads of the columns, Vietnamese and English.
+const HEADS: [(&str, &str); 11] = [
+    ("Lúc", "Time"),
+    ("Việc", "Kind"),
+    ("Ai", "Who"),
+    ("Từ địa chỉ", "From"),
+    ("Đối tượng", "What"),
+    ("Kết quả", "Outcome"),
+    ("Trước", "Before"),
+    ("Sau", "After"),
+    ("Số lần", "Count"),
+    ("Từ lúc", "Since"),
+    ("Số", "Number"),
+];
+
+fn head(style: Style) -> String {
+    let mut line = Line::new(style);
+    for (vi, en) in HEADS {
+        line.text(if style.english { en } else { vi });
+    }
+    line.end()
+}
+
+fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
+    let entry = &row.entry;
+    let mut line = Line::new(style);
+    line.text(&zone.local_text(entry.at_ms));
+    line.text(entry.kind.name());
+    line.text(&entry.who);
+    line.text(&entry.from);
+    line.text(&entry.what);
+    line.text(&entry.outcome);
+    line.text(&side(&entry.before));
+    line.text(&side(&entry.after));
+    line.text(&entry.count.to_string());
+    line.text(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
+    line.text(&row.id.to_string());
+    line.end()
+}
+
+fn side(side: &Value) -> String {
+    if side.is_null() { String::new() } else { side.to_string() }
+}
