@@ -31,8 +31,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const MIN_COMPRESSED_BYTES: usize = 1_000;
 
 /// Path and name of every page.
-pub const PAGES: [(&str, &str); 5] =
-    [("/", "dashboard"), ("/gate", "gate"), ("/history", "history"), ("/settings", "settings"), ("/login", "login")];
+pub const PAGES: [(&str, &str); 6] = [
+    ("/", "dashboard"),
+    ("/gate", "gate"),
+    ("/history", "history"),
+    ("/settings", "settings"),
+    ("/login", "login"),
+    ("/audit", "audit"),
+];
 
 #[derive(RustEmbed)]
 #[folder = "static/"]

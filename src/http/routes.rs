@@ -29,6 +29,7 @@ pub const ROUTES: &[Row] = &[
     ("/history", &[("GET", Nothing)]),
     ("/settings", &[("GET", Nothing)]),
     ("/login", &[("GET", Nothing)]),
+    ("/audit", &[("GET", Nothing)]),
     ("/static/{path:.*}", &[("GET", Nothing)]),
     ("/docs/{path:.*}", &[("GET", Nothing)]),
     ("/openapi.json", &[("GET", Nothing)]),
@@ -102,7 +103,7 @@ fn get() -> Route {
 
 fn handlers(path: &str) -> Vec<Route> {
     match path {
-        "/" | "/gate" | "/history" | "/settings" | "/login" => vec![get().to(pages::page)],
+        "/" | "/gate" | "/history" | "/settings" | "/login" | "/audit" => vec![get().to(pages::page)],
         "/static/{path:.*}" => vec![get().to(pages::asset)],
         "/docs/{path:.*}" => vec![get().to(pages::document)],
         "/openapi.json" => vec![get().to(openapi::openapi)],

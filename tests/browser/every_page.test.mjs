@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
-const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-tariff", "/settings#tariff"], ["settings-subscriptions", "/settings#subscriptions"]];
+const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-tariff", "/settings#tariff"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
 const LANGUAGES = ["vi", "en"];
 const MOST_BYTES = 400_000;
@@ -24,6 +24,10 @@ async function site() {
   await running[0].leave("edge-2", "29A00345");
   await running[0].call("POST", "/api/edge/detection", { edge_id: "edge-1", plate_id: "51F12345", camera_type: "car" });
   await running[0].call("PUT", "/api/subscriptions", { subscriptions: [{ id: "1", plate_number: "29A-123.45", owner_name: "Công ty TNHH Dịch vụ và Thương mại Hoàng Long", type: "company", status: "active", start_date: "2026-01-01", end_date: "2027-12-31", phone: "0901 234 567", note: "" }] });
+  // Something of every shape for the audit: changed fields, a refusal, a forced opening.
+  await running[0].call("PUT", "/api/p2p/config", { tuning: { mask_plates: true }, site: { name: "Bãi xe Trung tâm thương mại Nguyễn Huệ – tầng hầm B1, B2" } });
+  await running[0].call("PUT", "/api/p2p/config", { site: { name: "x\u0007" } });
+  await running[0].call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: "30A99999", direction: "EXIT", force: true, fee: 20000 });
   return centrals;
 }
 

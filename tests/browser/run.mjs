@@ -7,5 +7,6 @@ await import("./settings.test.mjs");
 await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");
 await import("./history.test.mjs");
+await import("./audit.test.mjs");
 await import("./every_page.test.mjs");
 await runAll();

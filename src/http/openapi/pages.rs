@@ -13,6 +13,7 @@ pub(super) fn operations() -> Vec<Operation> {
         page("/history", "Lịch sử: the history."),
         page("/settings", "Cài đặt P2P: the settings."),
         page("/login", "Đăng nhập: logging in, the first password, the own password."),
+        page("/audit", "Nhật ký thao tác: who changed what, for administrators."),
         get("/static/{path}", "What the pages load, compressed and with an `ETag`.")
             .answers_text(
                 &[

@@ -1,0 +1,141 @@
+// Nhật ký thao tác: who changed what, from where, as it was and as it is since; by kind, person and time, page by page.
+
+import { get, query } from "./lib/api.js";
+import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
+import { moment_full, number } from "./lib/format.js";
+import { hasText, language, t } from "./lib/texts.js";
+import { start } from "./shell.js";
+
+const ROWS = 50;
+const FIELDS = ["kind", "who", "from", "to"];
+const KINDS = [
+  "login", "logout", "refusal", "settings", "peer", "pending", "invitation", "join", "expulsion", "person", "password", "token", "edge_key",
+  "tariff", "subscriptions", "correction", "void", "forced_opening", "gap",
+];
+
+/** The cursors of the pages up to this one; the first page has none. */
+let cursors = [""];
+let next = null;
+/** The newest question; answers to older ones are dropped. */
+let asked = 0;
+
+const conditions = () => Object.fromEntries(FIELDS.map((name) => [name, at(name).value.trim()]));
+
+/** The filters changed: from the first page on. */
+function search() {
+  cursors = [""];
+  history.replaceState(null, "", query(location.pathname, conditions()));
+  load();
+}
+
+async function load() {
+  const question = ++asked;
+  put("said", t("audit.loading"));
+  at("export").href = query("/api/access/audit.csv", { ...conditions(), lang: language });
+  try {
+    const page = await get(query("/api/access/audit", { ...conditions(), limit: ROWS, cursor: cursors.at(-1) }));
+    if (question !== asked) return;
+    show(page.entries, page.next_cursor);
+    put("said", "");
+  } catch (error) {
+    if (question !== asked) return;
+    show([], null);
+    at("nothing").hidden = true;
+    put("said", error.code === "login_required" ? t("audit.login_needed") : error.text ?? String(error));
+    if (error.code === "login_required") at("said").append(" ", el("a", { href: "/login?back=/audit" }, t("common.login")));
+  }
+}
+
+function show(entries, cursor) {
+  next = cursor;
+  const first = cursors.length === 1;
+  at("nothing").hidden = entries.length > 0;
+  put("nothing", t("audit.nothing"));
+  at("table").hidden = entries.length === 0;
+  at("paging").hidden = first && !cursor;
+  at("newest").disabled = first;
+  at("newer").disabled = first;
+  at("older").disabled = !cursor;
+  const known = new Set([...at("names").children].map((option) => option.value));
+  const names = new Set(entries.map((entry) => entry.who).filter((who) => who && !known.has(who)));
+  at("names").append(...[...names].map((who) => el("option", { value: who })));
+  keyed(at("rows"), entries, (entry) => entry.id, makeRow, () => {});
+}
+
+function makeRow(entry) {
+  const isDone = entry.outcome === "done";
+  return el(
+    "tr", {},
+    el("th", { scope: "row" }, el("time", {}, moment_full(entry.at_ms)), entry.since_ms ? el("small", {}, t("audit.since", { time: moment_full(entry.since_ms) })) : null),
+    el("td", { class: "kind" }, isDone ? t(`audit.kind_${entry.kind}`) : stateOf("bad", t(`audit.kind_${entry.kind}`)), entry.count > 1 ? el("small", {}, t("audit.times", { n: number(entry.count) })) : null),
+    el("td", { class: "by" }, by(entry.who), entry.from ? el("small", {}, entry.from) : null),
+    el("td", { class: "what" }, el("span", {}, entry.what), isDone ? null : el("small", { class: "code" }, outcome(entry.outcome)), changes(entry)),
+  );
+}
+
+/** A refusal in words, with its code. */
+function outcome(code) {
+  const key = `common.error_${code}`;
+  return hasText(key) ? `${t(key)} (${code})` : code;
+}
+
+function by(who) {
+  if (who === "") return t("audit.nobody");
+  const [kind, name] = who.split(":");
+  if (name === undefined) return who;
+  const key = `audit.who_${kind}`;
+  return hasText(key) ? t(key, { name }) : who;
+}
+
+/** What differs, field by field. */
+function changes({ before, after }) {
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  if (names.length === 0) return null;
+  return el("dl", {}, names.flatMap((name) => [
+    el("dt", {}, name),
+    el("dd", {}, value("del", name, before?.[name]), name in (before ?? {}) && name in (after ?? {}) ? " → " : null, value("ins", name, after?.[name])),
+  ]));
+}
+
+function value(tag, name, said) {
+  if (said === undefined) return null;
+  const text = name.endsWith("_ms") && Number.isFinite(said) ? moment_full(said) : typeof said === "string" ? said : JSON.stringify(said);
+  return el(tag, {}, text);
+}
+
+function listen() {
+  at("filters").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
+  for (const name of FIELDS) at(name).addEventListener("change", search);
+  at("clear").addEventListener("click", () => {
+    for (const name of FIELDS) at(name).value = "";
+    search();
+    at("kind").focus();
+  });
+  const turn = () => {
+    load();
+    at("main").scrollIntoView();
+  };
+  at("older").addEventListener("click", () => {
+    if (next) cursors.push(next);
+    turn();
+  });
+  at("newer").addEventListener("click", () => {
+    cursors.pop();
+    turn();
+  });
+  at("newest").addEventListener("click", () => {
+    cursors = [""];
+    turn();
+  });
+  document.addEventListener("logged-in", load);
+}
+
+await start("audit");
+at("kind").append(...KINDS.map((kind) => el("option", { value: kind }, t(`audit.kind_${kind}`))));
+const given = new URLSearchParams(location.search);
+for (const name of FIELDS) at(name).value = given.get(name) ?? "";
+listen();
+load();

@@ -1,0 +1,67 @@
+// Nhật ký thao tác: an administrator sees who did what, finds it by kind and person, and takes it away as a table.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Central, equal, eventually, live, ok, openPage, root, says, settled, test, textOf } from "./harness.mjs";
+
+const PASSWORD = "ba con voi";
+
+test("an administrator sees on the audit page who did what and others see nothing", async () => {
+  const central = new Central("central-1", { security: { admin: "password" } });
+  await central.start();
+  const code = central.log().match(/code=(\S+)/)[1];
+  const page = await openPage(`${central.url}/audit`, { expected: /401/ });
+  await live(page);
+  await says(page, "#said", "Chỉ người quản trị xem được.");
+  ok(await page.locator("#table").isHidden(), "nobody sees an entry");
+  equal(await page.locator("#said a").getAttribute("href"), "/login?back=/audit");
+
+  await page.goto(`${central.url}/login?back=/audit`);
+  await page.fill("#code-field", code);
+  await page.fill("#code-password", PASSWORD);
+  await page.fill("#code-again", PASSWORD);
+  await page.click("#code-form [type=submit]");
+  await page.waitForURL((url) => url.pathname === "/audit");
+  await says(page, "#rows", "người có mã dùng một lần");
+  await eventually("the refusal of before is there", async () => {
+    await page.reload();
+    await page.waitForSelector("#rows tr");
+    return (await textOf(page, "#rows")).includes("Bị từ chối");
+  });
+
+  const asAdministrator = (method, path, body) => page.evaluate(async ([method, path, body]) => {
+    const answer = await fetch(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    return answer.status;
+  }, [method, path, body]);
+  equal(await asAdministrator("PUT", "/api/p2p/config", { site: { name: "Bãi xe Nguyễn Huệ" } }), 200);
+  equal(await asAdministrator("PUT", "/api/p2p/config", { site: { name: "Bãi xe Lê Lợi" }, edges: [{ id: "edge-1", name: "Cổng A" }] }), 200);
+  for (let number = 0; number < 60; number += 1) {
+    equal(await asAdministrator("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 1000 + number } }), 200);
+  }
+  await page.reload();
+  await page.selectOption("#kind", "settings");
+  await eventually("only settings", async () => await page.locator("#rows tr").count() === 2);
+  await says(page, "#rows tr:first-child .what", "Bãi xe Nguyễn Huệ → Bãi xe Lê Lợi");
+  await says(page, "#rows tr:first-child .by", "admin");
+  ok(page.url().includes("kind=settings"), "what is looked for stands in the address");
+  mkdirSync(join(root, "target/screenshots"), { recursive: true });
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/audit-settings.png"), fullPage: true });
+
+  await page.selectOption("#kind", "tariff");
+  await eventually("a full page of the tariff", async () => await page.locator("#rows tr").count() === 50);
+  await page.click("#older");
+  await eventually("the rest", async () => await page.locator("#rows tr").count() === 10);
+  await page.click("#newest");
+  await page.fill("#who", "nobody");
+  await page.locator("#who").blur();
+  await says(page, "#nothing", "Không có mục nào.");
+  await page.click("#clear");
+  await eventually("all again", async () => await page.locator("#rows tr").count() === 50);
+  const [table] = await Promise.all([page.waitForEvent("download"), page.click("#export")]);
+  ok(table.suggestedFilename().startsWith("parkmesh-audit-central-1-"), table.suggestedFilename());
+  await page.goto(`${central.url}/login`);
+  await page.click("#access a[href='/audit']");
+  await page.waitForURL((url) => url.pathname === "/audit");
+  await page.done();
+});
