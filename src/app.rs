@@ -1,5 +1,7 @@
 //! The composition root: starts everything in order and stops it in reverse.
 
+mod first_code;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,6 +13,7 @@ use actix::{Addr, Arbiter};
 use log::{error, info, warn};
 use tokio::sync::mpsc;
 
+use self::first_code::{offer_first_code, offer_first_code_later};
 use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::Readers;
@@ -26,7 +29,6 @@ use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
-use crate::config::model::{AdminMode, Config};
 use crate::domain::problem::FieldProblem;
 use crate::http::api;
 use crate::http::limits::{self, Connections, MAX_API_CONNECTIONS, Rates};
@@ -404,29 +406,6 @@ async fn keep_house(shared: Arc<Shared>) {
         let door = shared.door.clone();
         // A failure is logged there.
         drop(actix_web::web::block(move || door.save_uses()).await);
-    }
-}
-
-/// Makes and logs the code that sets the first administrator's password, where one is needed and there is none.
-fn offer_first_code(door: &Doorkeeper, config: &Config) -> Option<String> {
-    if config.security.admin != AdminMode::Password {
-        return None;
-    }
-    let code = door.make_first_code()?;
-    warn!(
-        event = "first_code", code = code.as_str();
-        "nobody administers this central yet: type this code on its page /login to set a password"
-    );
-    Some(code)
-}
-
-/// When passwords are switched on while this runs, a code is needed then.
-async fn offer_first_code_later(door: Arc<Doorkeeper>, mut config: ConfigView, mut offered: bool) {
-    while config.changed().await.is_ok() {
-        if !offered {
-            let config = config.borrow_and_update().clone();
-            offered = offer_first_code(&door, &config).is_some();
-        }
     }
 }
 

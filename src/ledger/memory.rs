@@ -3,6 +3,8 @@
 //! Every change records its inverse, so that a transaction can be rolled back, and the last commits can be taken back
 //! one by one as a power cut on a lying disk would.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::audit::Entry;
@@ -12,20 +14,12 @@ use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
+pub use self::error::MemoryError;
 use super::state::{TotalChange, TotalKey};
 use super::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
 
 /// Commits that can still be taken back.
 const KEPT_COMMITS: usize = 16;
-
-/// What the storage was told to fail with, or a rule broken by its caller.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MemoryError {
-    #[error("no space left (injected)")]
-    Injected,
-    #[error("broken rule: {0}")]
-    BrokenRule(&'static str),
-}
 
 type RequestKey = (String, String);
 
