@@ -10,15 +10,13 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::central::API_PORT;
 use common::https::{Secured, fingerprint_in};
 use common::{Central, DEADLINE, Https, eventually};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 /// Where the flood comes from, and where the well-behaved edge stands.
 const FLOODER: [u8; 4] = [127, 99, 1, 1];
@@ -31,12 +29,7 @@ const ROUNDS: usize = 3;
 
 /// A connection from a loopback address of one's own choice.
 fn connect_from(source: [u8; 4], central: &Central) -> std::io::Result<TcpStream> {
-    let fd: OwnedFd = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    bind(&fd, &SocketAddr::new(IpAddr::from(source), 0))?;
-    connect(&fd, &format!("{}:{API_PORT}", central.ip).parse::<SocketAddr>().unwrap())?;
-    let stream = TcpStream::from(fd);
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    Ok(stream)
+    common::net::connect_from(source.into(), format!("{}:{API_PORT}", central.ip).parse().unwrap())
 }
 
 /// A request over a connection that stays; its status.

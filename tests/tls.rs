@@ -250,6 +250,38 @@ fn who_holds_sockets_open_keeps_nobody_out() {
     }
 }
 
+/// One address has so many connections at the port for centrals, whatever it says on them.
+#[test]
+fn one_address_leaves_room_for_others_at_the_port_for_centrals() {
+    let mut mesh = secured_mesh(2);
+    mesh.centrals[0].start();
+    let from = "127.98.1.1".parse().unwrap();
+    let address = format!("{}:{P2P_PORT}", mesh.centrals[0].ip).parse().unwrap();
+    let held: Vec<TcpStream> = (0..100).map(|_| common::net::connect_from(from, address).unwrap()).collect();
+    let is_over = |stream: &&TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        !matches!((&**stream).read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    };
+    // Long before the time of a handshake is over.
+    eventually("what is too many is ended", Duration::from_secs(2), || held.iter().filter(is_over).count() >= 68);
+    mesh.centrals[1].start();
+    mesh.wait_linked(DEADLINE);
+}
+
+/// Whoever was not let in has little of our memory: what he says is cut off, whatever length it claims to have.
+#[test]
+fn a_stranger_says_no_more_than_a_hello() {
+    let central = Central::standalone("central-1");
+    let address = format!("{}:{P2P_PORT}", central.ip);
+    let mut stranger = Ws::dial(&address, "/", Some(SUBPROTOCOL)).unwrap();
+    // A frame of half the size a central's may have.
+    drop(stranger.say_text(&"x".repeat(512 * 1024)));
+    assert_eq!(stranger.until_ended(DEADLINE), [""; 0], "it is not read, so there is nothing to answer");
+    let mut stranger = Ws::dial(&address, "/", Some(SUBPROTOCOL)).unwrap();
+    stranger.say_text(&"x".repeat(4 * 1024)).unwrap();
+    assert!(stranger.until_ended(DEADLINE)[0].contains("HELLO was expected"), "that much is read");
+}
+
 /// A client that checks nothing and shows nothing.
 mod rustls_client {
     use std::sync::Arc;
@@ -442,7 +474,8 @@ fn who_is_expelled_is_refused_by_all_also_by_those_that_hear_of_it_later() {
     mesh.centrals[0].http.post("/api/p2p/peers/central-3/expel", &reason).ok().field("version");
     let is_out = |central: &Central| {
         let shown = peer(central, "central-3");
-        shown["expelled"] == true && shown["connected"] == false
+        let why = json!({"reason": "máy bị lấy cắp", "by": "Lan"});
+        shown["expelled"] == true && shown["connected"] == false && shown["expulsion"] == why
     };
     eventually("its link ends", DEADLINE, || is_out(&mesh.centrals[0]));
     mesh.centrals[2].http.enter("edge-6", "66A66666");

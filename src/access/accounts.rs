@@ -1,10 +1,12 @@
 //! People and tokens, and what may be changed of them. Of every secret only a hash is here.
 //!
-//! There is always an administrator once there was one: the last one can be neither removed nor made an operator.
+//! - There is always an administrator once there was one: the last one can be neither removed nor made an operator.
+//! - A token is good as long as who made it could make it: he has seen it, so it ends when he is removed; that of an administrator
+//!   also when he is made an operator; and with it what was made with it.
 
 use serde::{Deserialize, Serialize};
 
-use super::who::Role;
+use super::who::{Role, Who};
 use crate::domain::problem::FieldProblem;
 
 /// Most people and most tokens of one central. A site has some ten.
@@ -110,7 +112,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Another role, another password, or both; returns the person as it is now.
+    /// Another role, another password, or both; returns the person as it is now. Of who administers no more the tokens that do end.
     ///
     /// # Errors
     /// [`Unchanged`].
@@ -128,18 +130,38 @@ impl Accounts {
         if let Some(slot) = self.people.iter_mut().find(|person| person.name == before.name) {
             slot.clone_from(&after);
         }
+        if before.role == Role::Administrator && after.role != before.role {
+            self.end_tokens_of(&before, |token| token.role == Role::Administrator);
+        }
         Ok(after)
     }
 
-    /// Removes a person; returns the name as it was written.
+    /// Removes a person, and the tokens that person made; returns both as they were.
     ///
     /// # Errors
     /// [`Unchanged`].
-    pub fn remove_person(&mut self, name: &str) -> Result<Person, Unchanged> {
+    pub fn remove_person(&mut self, name: &str) -> Result<(Person, Vec<Token>), Unchanged> {
         let before = self.person(name).ok_or(Unchanged::Unknown)?.clone();
         self.keep_an_administrator(&before, false)?;
         self.people.retain(|person| person.name != before.name);
-        Ok(before)
+        let ended = self.end_tokens_of(&before, |_| true);
+        Ok((before, ended))
+    }
+
+    /// Takes away those of the tokens a person made that `ends` names, and what was made with these.
+    fn end_tokens_of(&mut self, person: &Person, ends: impl Fn(&Token) -> bool) -> Vec<Token> {
+        let mut ended: Vec<Token> = Vec::new();
+        let mut makers = vec![Who::Person { name: person.name.clone(), role: person.role }.to_string()];
+        while let Some(maker) = makers.pop() {
+            let (gone, stay) = std::mem::take(&mut self.tokens)
+                .into_iter()
+                .partition(|token: &Token| is_same(&token.made_by, &maker) && ends(token));
+            self.tokens = stay;
+            makers
+                .extend(gone.iter().map(|token| Who::Token { name: token.name.clone(), role: token.role }.to_string()));
+            ended.extend(gone);
+        }
+        ended
     }
 
     fn keep_an_administrator(&self, before: &Person, stays: bool) -> Result<(), Unchanged> {
@@ -308,6 +330,45 @@ mod tests {
         accounts.remove_token("BACKUP").unwrap();
         assert_eq!(accounts.token("aa"), None);
         assert_eq!(accounts.remove_token("backup"), Err(Unchanged::Unknown));
+    }
+
+    #[test]
+    fn a_token_ends_with_who_made_it_and_so_does_what_was_made_with_it() {
+        let token = |name: &str, role, made_by: &str| Token {
+            name: name.to_owned(),
+            role,
+            hash: name.to_owned(),
+            made_ms: 1,
+            made_by: made_by.to_owned(),
+            used_ms: None,
+        };
+        let with_tokens = || {
+            let mut accounts = accounts();
+            accounts.change_person("Bình", Some(Role::Administrator), None).unwrap();
+            for made in [
+                token("backup", Role::Administrator, "Bình"),
+                token("watch", Role::Operator, "Bình"),
+                token("of-backup", Role::Administrator, "token:backup"),
+                token("of-watch", Role::Operator, "token:watch"),
+                token("others", Role::Administrator, "An"),
+                token("from-here", Role::Operator, ""),
+            ] {
+                accounts.add_token(made).unwrap();
+            }
+            accounts
+        };
+        let left = |accounts: &Accounts| accounts.tokens.iter().map(|token| token.name.clone()).collect::<Vec<_>>();
+
+        let mut accounts = with_tokens();
+        let (_, ended) = accounts.remove_person("bình").unwrap();
+        assert_eq!(ended.len(), 4);
+        assert_eq!(left(&accounts), ["others", "from-here"]);
+
+        let mut accounts = with_tokens();
+        accounts.change_person("Bình", None, Some(("other".to_owned(), 5))).unwrap();
+        assert_eq!(left(&accounts).len(), 6, "another password ends none");
+        accounts.change_person("Bình", Some(Role::Operator), None).unwrap();
+        assert_eq!(left(&accounts), ["watch", "of-watch", "others", "from-here"]);
     }
 
     #[test]

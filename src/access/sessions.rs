@@ -53,6 +53,12 @@ impl Sessions {
         Some(&session.person)
     }
 
+    /// Whose session that is, if it goes on. Asking is no use of it.
+    #[must_use]
+    pub fn whose(&self, id: &SessionId, now_ms: Ms) -> Option<&str> {
+        self.0.get(id).filter(|session| !session.is_over(now_ms)).map(|session| session.person.as_str())
+    }
+
     /// Logged out.
     pub fn end(&mut self, id: &SessionId) {
         self.0.remove(id);
@@ -80,6 +86,8 @@ mod tests {
         }
         assert_eq!(sessions.use_now(&[1; 32], LONGEST_MS), None, "however much it is used");
         sessions.begin([3; 32], "an", LONGEST_MS);
+        assert_eq!(sessions.whose(&[3; 32], LONGEST_MS + IDLE_MS - 1), Some("an"), "which is no use of it");
+        assert_eq!(sessions.whose(&[3; 32], LONGEST_MS + IDLE_MS), None);
         assert_eq!(sessions.use_now(&[3; 32], LONGEST_MS + IDLE_MS), None);
         assert_eq!(sessions.use_now(&[3; 32], LONGEST_MS + 1), None, "over is over");
     }

@@ -41,6 +41,31 @@ pub struct Shown<'r> {
     pub secret: Option<&'r str>,
 }
 
+/// What a caller showed, without what could be shown again: for a socket, which stays open longer than an answer takes.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    Nothing,
+    Session(SessionId),
+    /// `of_edge`: it is the key of one, else a token.
+    Secret {
+        hash: String,
+        of_edge: bool,
+    },
+}
+
+impl Shown<'_> {
+    #[must_use]
+    pub fn proof(self) -> Proof {
+        match (self.secret, self.session) {
+            (Some(shown), _) => {
+                Proof::Secret { hash: secret::digest_text(shown), of_edge: shown.starts_with(Kind::EdgeKey.prefix()) }
+            }
+            (None, Some(session)) => Proof::Session(secret::digest(session)),
+            (None, None) => Proof::Nothing,
+        }
+    }
+}
+
 /// Somebody logged in.
 #[derive(Debug, Clone)]
 pub struct Entered {
@@ -145,23 +170,46 @@ impl Doorkeeper {
         let Some(session) = shown.session else { return Who::Nobody };
         let id = secret::digest(session);
         let now_ms = self.now_ms();
-        let Some(name) = self.memory().sessions.use_now(&id, now_ms).map(str::to_owned) else { return Who::Nobody };
-        match self.accounts().person(&name) {
-            Some(person) => Who::Person { name: person.name.clone(), role: person.role },
-            None => Who::Nobody,
-        }
+        let name = self.memory().sessions.use_now(&id, now_ms).map(str::to_owned);
+        name.map(|name| self.named(&name)).unwrap_or_default()
+    }
+
+    fn named(&self, name: &str) -> Who {
+        let accounts = self.accounts();
+        let who = accounts.person(name).map(|person| Who::Person { name: person.name.clone(), role: person.role });
+        who.unwrap_or_default()
     }
 
     fn who_with_secret(&self, shown: &str, config: &Config) -> Option<Who> {
         let hash = secret::digest_text(shown);
-        if shown.starts_with(Kind::EdgeKey.prefix()) {
-            let edge = config.edges.iter().find(|edge| edge.key_hash.as_deref() == Some(hash.as_str()))?;
+        let who = self.who_with_hash(&hash, shown.starts_with(Kind::EdgeKey.prefix()), config)?;
+        if matches!(who, Who::Token { .. }) {
+            self.memory().uses.insert(hash, self.clock.now_ms());
+        }
+        Some(who)
+    }
+
+    fn who_with_hash(&self, hash: &str, of_edge: bool, config: &Config) -> Option<Who> {
+        if of_edge {
+            let edge = config.edges.iter().find(|edge| edge.key_hash.as_deref() == Some(hash))?;
             return Some(Who::Edge(edge.id.clone()));
         }
         let accounts = self.accounts();
-        let token = accounts.token(&hash)?;
-        self.memory().uses.insert(hash, self.clock.now_ms());
+        let token = accounts.token(hash)?;
         Some(Who::Token { name: token.name.clone(), role: token.role })
+    }
+
+    /// Whom it still proves the caller to be. Asking is no use of a session or token.
+    #[must_use]
+    pub fn who_still(&self, proof: &Proof, config: &Config) -> Who {
+        match proof {
+            Proof::Nothing => Who::Nobody,
+            Proof::Secret { hash, of_edge } => self.who_with_hash(hash, *of_edge, config).unwrap_or_default(),
+            Proof::Session(id) => {
+                let name = self.memory().sessions.whose(id, self.now_ms()).map(str::to_owned);
+                name.map(|name| self.named(&name)).unwrap_or_default()
+            }
+        }
     }
 
     /// Logs a person in. Blocks.
@@ -283,13 +331,13 @@ impl Doorkeeper {
         Ok((before, after))
     }
 
-    /// Removes a person, whose sessions end. Blocks.
+    /// Removes a person, whose sessions and tokens end. Blocks.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn remove_person(&self, by: &By, name: &str) -> Result<Person, Refused> {
+    pub fn remove_person(&self, by: &By, name: &str) -> Result<(Person, Vec<Token>), Refused> {
         let removed = self.change(Some(by), |accounts| accounts.remove_person(name))?;
-        self.memory().sessions.end_all_of(&removed.name, None);
+        self.memory().sessions.end_all_of(&removed.0.name, None);
         Ok(removed)
     }
 

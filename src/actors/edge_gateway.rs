@@ -81,6 +81,9 @@ pub struct CloseRequest {
     pub event_id: Option<String>,
     /// Read for its type only.
     pub action: Option<String>,
+    /// Not theirs to say: an edge with a key closes behind its own cars alone.
+    #[serde(skip)]
+    pub only_own: bool,
 }
 
 /// `POST /api/edge/detection` as sent. Keys that are not here are ignored.
@@ -213,7 +216,7 @@ impl EdgeGateway {
         if plate.is_none() && event_id.is_none() {
             return Err(wrong("event_id", "say which entry: event_id or plate_id"));
         }
-        Ok(CloseBarrier { edge_id: request.edge_id, plate, event_id })
+        Ok(CloseBarrier { edge_id: request.edge_id, plate, event_id, only_own: request.only_own })
     }
 
     fn detect(&self, request: DetectionRequest) -> Result<Detection, Refusal> {

@@ -123,9 +123,17 @@ pub struct PeerTrust {
     /// No person has compared it yet.
     pub unconfirmed: bool,
     /// The mesh has thrown it out.
-    pub expelled: bool,
+    pub expelled: Option<Expulsion>,
     /// Another certificate was shown in its name within the last hour.
     pub refused: Option<RefusedCertificate>,
+}
+
+/// That a person threw a central out of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Expulsion {
+    pub reason: Option<String>,
+    /// Who did it.
+    pub by: Option<String>,
 }
 
 /// A certificate that is not the one pinned for a peer.

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::audit_desk::AuditDesk;
 use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
 use super::mesh::MeshClock;
-use super::mesh_view::{MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
+use super::mesh_view::{Expulsion, MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
 use super::supervise::{self, Handle};
 use crate::config::host::Host;
 use crate::config::model::{Config, P2pMode};
@@ -115,6 +115,12 @@ impl TrustDesk {
 
     fn is_expelled(&self, fingerprint: Fingerprint) -> bool {
         self.standing(fingerprint) == Some(Standing::Expelled)
+    }
+
+    fn expulsion(&self, fingerprint: Fingerprint) -> Option<Expulsion> {
+        let standings = self.0.standings.borrow();
+        let decided = standings.get(&fingerprint).filter(|decided| decided.standing == Standing::Expelled)?;
+        Some(Expulsion { reason: decided.reason.clone(), by: decided.by.clone() })
     }
 
     fn standing(&self, fingerprint: Fingerprint) -> Option<Standing> {
@@ -265,7 +271,7 @@ impl TrustDesk {
             let known = config.peer(&peer.id);
             peer.trust = PeerTrust {
                 fingerprint: self.pin(&peer.id),
-                expelled: self.pin(&peer.id).is_some_and(|pin| self.is_expelled(pin)),
+                expelled: self.pin(&peer.id).and_then(|pin| self.expulsion(pin)),
                 unconfirmed: known.is_some_and(|known| known.unconfirmed || known.fingerprint.is_none()),
                 refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
             };

@@ -12,10 +12,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
-use super::state::Worker;
+use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
-use crate::actors::doorkeeper::Shown;
+use crate::actors::doorkeeper::{Proof, Shown};
 use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
 use crate::domain::audit::{Act, By, Kind};
 
@@ -49,12 +49,40 @@ impl Caller {
         Act::new(kind, self.by(), what)
     }
 
+    /// It is an edge, and keys are in force.
+    #[must_use]
+    pub fn is_only_itself(&self) -> bool {
+        self.modes.edge_keys && matches!(self.who, Who::Edge(_))
+    }
+
     /// With keys an edge acts only as itself.
     ///
     /// # Errors
     /// 403 `other_edge`.
     pub fn check_edge(&self, edge_id: &str) -> Result<(), ApiError> {
         if may_speak_as(self.modes, &self.who, edge_id) { Ok(()) } else { Err(ApiError::other_edge(edge_id)) }
+    }
+}
+
+/// What a socket was let in with, to be looked at again as long as it is open: sessions, tokens, keys and modes end meanwhile.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    proof: Proof,
+    from: IpAddr,
+}
+
+impl Pass {
+    #[must_use]
+    pub fn of(request: &HttpRequest, worker: &Worker) -> Self {
+        let cookie = cookie_name(&worker.shared.config.borrow(), worker.secured);
+        Self { proof: shown(request.headers(), &cookie).proof(), from: from(request) }
+    }
+
+    /// Who that is now.
+    #[must_use]
+    pub fn caller(&self, shared: &Shared) -> Caller {
+        let config = shared.config.borrow();
+        Caller { who: shared.door.who_still(&self.proof, &config), modes: modes(&config), from: self.from }
     }
 }
 

@@ -235,8 +235,17 @@ pub async fn remove_person(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let by = caller_of(&request).by();
-    ask(&worker.shared, move |door| door.remove_person(&by, &name)).await?;
-    Ok(HttpResponse::Ok().json(Done::new()))
+    let (_, ended) = ask(&worker.shared, move |door| door.remove_person(&by, &name)).await?;
+    let tokens_ended = ended.into_iter().map(|token| token.name).collect();
+    Ok(HttpResponse::Ok().json(PersonRemoved { success: true, tokens_ended }))
+}
+
+/// Somebody is gone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PersonRemoved {
+    success: bool,
+    /// The names of the tokens that person had made, and of those made with them: they are good no more.
+    tokens_ended: Vec<String>,
 }
 
 /// The tokens of programs.

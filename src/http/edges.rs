@@ -70,8 +70,10 @@ pub async fn close(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let close: CloseRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    caller_of(&request).check_edge(&close.edge_id)?;
+    let mut close: CloseRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let caller = caller_of(&request);
+    caller.check_edge(&close.edge_id)?;
+    close.only_own = caller.is_only_itself();
     match submit(&worker, EdgeRequest::Close(close)).await? {
         Answer::Closed { confirmed, event_id } => {
             Ok(json(&Closed { success: true, message: "Barrier closed", confirmed, event_id: event_id.as_deref() }))

@@ -251,6 +251,7 @@ impl ApiError {
             Refusal::UnknownStay(_) => Self::not_found(message),
             Refusal::Unchanged => Self::new(Code::Unchanged, message),
             Refusal::AlreadyVoid => Self::new(Code::AlreadyVoid, message),
+            Refusal::OtherEdge { .. } => Self::new(Code::OtherEdge, message),
             Refusal::Invalid(_) => Self::new(Code::Invalid, message),
             Refusal::Field { field, problem } => Self::bad_field(field, problem),
             // The writer has logged why.
@@ -344,6 +345,7 @@ mod tests {
             (Refusal::UnknownStay("x".into()), 404, "not_found"),
             (Refusal::Unchanged, 409, "unchanged"),
             (Refusal::AlreadyVoid, 409, "already_void"),
+            (Refusal::OtherEdge { central: "c".into(), edge_id: "e".into() }, 403, "other_edge"),
             (Refusal::Invalid("x".into()), 400, "invalid"),
             (Refusal::Field { field: "plate_id", problem: "x".into() }, 400, "invalid_field"),
             (Refusal::NotDurable("secret path".into()), 503, "not_durable"),

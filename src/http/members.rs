@@ -182,6 +182,8 @@ pub async fn expel(
             return Err(ApiError::bad_fields(&[FieldProblem::bad_text(field, max_chars)]));
         }
     }
+    // Who is logged in need not say so.
+    let by = Some(caller_of(&request).who.to_string()).filter(|who| !who.is_empty());
     let id = known_shape(&id)?;
     let mesh = ask_mesh(&worker.shared).await.ok_or_else(ApiError::internal)?;
     let unknown = || ApiError::not_found(format!("no peer {id} in the settings"));
@@ -197,7 +199,7 @@ pub async fn expel(
         ip: None,
         p2p_port: None,
         reason: asked.reason,
-        by: asked.by,
+        by: asked.by.or(by),
     };
     let act = caller_of(&request).act(Kind::Expulsion, &standing.central);
     match decide(&worker, Job::PutStanding(standing).audited(act)).await? {

@@ -17,7 +17,9 @@ use super::error::ApiError;
 use super::p2p::known_shape;
 use super::query::flag;
 use super::state::{Shared, Worker};
-use crate::actors::mesh_view::{LinkTestStep, LogStatus, MeshStatus, PeerStatus, PendingCentral, RefusedCertificate};
+use crate::actors::mesh_view::{
+    Expulsion, LinkTestStep, LogStatus, MeshStatus, PeerStatus, PendingCentral, RefusedCertificate,
+};
 use crate::config::model::P2pMode;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
@@ -103,6 +105,8 @@ struct PeerShown {
     unconfirmed: bool,
     /// A person expelled it from the mesh, here or elsewhere.
     expelled: bool,
+    /// Why and by whom it was; null: it was not.
+    expulsion: Option<Expulsion>,
     /// Another certificate was shown in its name within the last hour, and refused.
     certificate_refused: Option<RefusedCertificate>,
 }
@@ -334,7 +338,8 @@ impl PeerShown {
             it_lacks_events: peer.it_lacks_events,
             fingerprint: peer.trust.fingerprint,
             unconfirmed: peer.trust.unconfirmed,
-            expelled: peer.trust.expelled,
+            expelled: peer.trust.expelled.is_some(),
+            expulsion: peer.trust.expelled.clone(),
             certificate_refused: peer.trust.refused.clone(),
         }
     }

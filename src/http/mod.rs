@@ -14,7 +14,7 @@
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`predecessors`] | what old centrals ask before they link |
-//! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
+//! | [`p2p_server`], [`ws_peer`], [`first_words`], [`guests`] | the port other centrals dial, their sockets, what a stranger may say, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`listen`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
@@ -30,6 +30,7 @@ pub mod edge_keys;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
+pub mod first_words;
 pub mod guests;
 pub mod health;
 pub mod history;

@@ -15,13 +15,14 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::access::{Caller, caller_of};
+use super::access::{Caller, Pass};
 use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::take;
 use super::error::ApiError;
 use super::refusals::note_denial;
 use super::state::Worker;
+use crate::access::right::Need;
 use crate::actors::dial::close_reason;
 use crate::actors::edge_news::Note;
 use crate::actors::edge_report::{CameraId, EventReport};
@@ -48,16 +49,16 @@ pub async fn upgrade(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
-    let caller = Caller::clone(&caller_of(&request));
-    let socket = EdgeSocket { worker, caller, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
+    let pass = Pass::of(&request, &worker);
+    let socket = EdgeSocket { worker, pass, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
 struct EdgeSocket {
     worker: web::Data<Worker>,
-    /// Who opened it; with keys it speaks for its own edge alone.
-    caller: Caller,
+    /// Who opened it; with keys it speaks for its own edge alone, and as long as the key is good.
+    pass: Pass,
     /// What the edge called itself; `None` until it did.
     edge_id: Option<String>,
     opened: Instant,
@@ -73,6 +74,10 @@ type Carrying = WebsocketContext<EdgeSocket>;
 
 impl EdgeSocket {
     fn text(&mut self, text: &str, context: &mut Carrying) {
+        let caller = self.caller();
+        if let Err(refused) = caller.check(Need::Gate) {
+            return end(CloseCode::Policy, &refused.to_string(), context);
+        }
         let said: Value = match serde_json::from_str(text) {
             Ok(said) => said,
             Err(error) => {
@@ -93,7 +98,7 @@ impl EdgeSocket {
                 return answer(error.body(), its_id, context);
             }
         };
-        let (worker, caller) = (self.worker.clone(), self.caller.clone());
+        let (worker, caller) = (self.worker.clone(), caller);
         let taken = wrap_future::<_, Self>(async move {
             if worker.shared.is_stopping() {
                 return Err(ApiError::stopping());
@@ -117,8 +122,9 @@ impl EdgeSocket {
         let Some(Ok(edge_id)) = named.map(|id| id.checked()) else {
             return end(CloseCode::Policy, "No edge_id provided", context);
         };
-        if let Err(error) = self.caller.check_edge(&edge_id) {
-            note_denial(&self.caller, "/ws/edge", &error, &self.worker.shared);
+        let caller = self.caller();
+        if let Err(error) = caller.check_edge(&edge_id) {
+            note_denial(&caller, "/ws/edge", &error, &self.worker.shared);
             return end(CloseCode::Policy, &error.to_string(), context);
         }
         self.note_life(&edge_id);
@@ -158,6 +164,11 @@ impl EdgeSocket {
         }));
     }
 
+    /// Who it is now.
+    fn caller(&self) -> Caller {
+        self.pass.caller(&self.worker.shared)
+    }
+
     fn note_life(&self, edge_id: &str) {
         self.worker.shared.roster.heard(edge_id, self.worker.shared.clock.now_ms(), |_| {});
     }
@@ -165,6 +176,8 @@ impl EdgeSocket {
     fn look(&mut self, context: &mut Carrying) {
         if self.worker.shared.is_stopping() {
             end(CloseCode::Away, "this central is stopping", context);
+        } else if let Err(refused) = self.caller().check(Need::Gate) {
+            end(CloseCode::Policy, &refused.to_string(), context);
         } else if self.heard.elapsed() > SILENCE {
             end(CloseCode::Away, "nothing was heard for a minute", context);
         } else if self.edge_id.is_none() && self.opened.elapsed() > HELLO_TIMEOUT {

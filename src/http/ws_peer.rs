@@ -17,6 +17,7 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
 use super::error::ApiError;
+use super::first_words::{FirstWords, Patience};
 use crate::actors::admission::{Admitted, Knock, LegacyKnock};
 use crate::actors::dial::{close_reason, closed_by_peer, lost};
 use crate::actors::mesh_registry::MeshRegistry;
@@ -30,6 +31,10 @@ use crate::wire::legacy::hear::{self, Said};
 use crate::wire::legacy::{Dialect, MAX_LEGACY_FRAME_BYTES};
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
+/// Most that a socket may say before it is let in, frames and pings together. A HELLO has some 400 bytes; what predecessors say
+/// first is longer.
+const MAX_HELLO_BYTES: usize = 8 * 1024;
+const MAX_LEGACY_HELLO_BYTES: usize = 64 * 1024;
 /// A socket that has not introduced itself after this long is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,10 +62,15 @@ pub async fn upgrade(
     let offers_ours = request.headers().get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|offered| {
         offered.to_str().is_ok_and(|list| list.split(',').any(|name| name.trim() == SUBPROTOCOL))
     });
-    let max_bytes = if offers_ours { MAX_FRAME_BYTES } else { MAX_LEGACY_FRAME_BYTES };
+    let (max_bytes, patience) = if offers_ours {
+        (MAX_FRAME_BYTES, Patience::new(MAX_HELLO_BYTES))
+    } else {
+        (MAX_LEGACY_FRAME_BYTES, Patience::new(MAX_LEGACY_HELLO_BYTES))
+    };
+    let payload = FirstWords::of(payload, patience.clone());
     let entrance = entrance.get_ref().clone();
     let may_be_legacy = !offers_ours && shown.is_none();
-    let pump = PeerPump { entrance, remote, shown, may_be_legacy, stage: Stage::Silent };
+    let pump = PeerPump { entrance, remote, shown, may_be_legacy, patience, stage: Stage::Silent };
     let upgraded =
         WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
@@ -80,6 +90,8 @@ struct PeerPump {
     /// The certificate shown on it, if it is with TLS.
     shown: Option<Fingerprint>,
     may_be_legacy: bool,
+    /// With what it says before it is let in.
+    patience: Patience,
     stage: Stage,
 }
 
@@ -104,7 +116,7 @@ impl PeerPump {
         let knock = Knock { hello, remote: self.remote, shown: self.shown, pump: context.address().recipient() };
         let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
         context.wait(answer.map(|answer, pump, context| match answer {
-            Ok(Ok(admitted)) => pump.stage = Stage::Admitted(admitted),
+            Ok(Ok(admitted)) => pump.let_in(admitted),
             Ok(Err(refusal)) => pump.refuse(&refusal, context),
             // The registry is being built anew; the peer tries again shortly.
             Err(_) => end(CloseCode::Again, "try again", context),
@@ -125,7 +137,7 @@ impl PeerPump {
         let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
         context.wait(answer.map(move |answer, pump, context| match answer {
             Ok(Ok(admitted)) => {
-                pump.stage = Stage::Admitted(admitted);
+                pump.let_in(admitted);
                 if is_statement {
                     pump.hand_over(SocketEvent::Text(first), context);
                 }
@@ -133,6 +145,11 @@ impl PeerPump {
             Ok(Err(refusal)) => pump.refuse(&refusal, context),
             Err(_) => end(CloseCode::Again, "try again", context),
         }));
+    }
+
+    fn let_in(&mut self, admitted: Admitted) {
+        self.patience.let_in();
+        self.stage = Stage::Admitted(admitted);
     }
 
     fn refuse(&self, refusal: &HelloRefusal, context: &mut Pumping) {

@@ -16,8 +16,10 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
+use super::access::Pass;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::in_flight::Permit;
 use crate::actors::status_feed::{Next, Seen, Update};
 
@@ -52,6 +54,7 @@ pub async fn status(
     let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
     let now = Instant::now();
     let socket = StatusSocket {
+        pass: Pass::of(&request, &worker),
         shared: worker.shared.clone(),
         seen,
         unread: None,
@@ -66,6 +69,8 @@ pub async fn status(
 }
 
 struct StatusSocket {
+    /// Who looks; when that may be no more, it is over.
+    pass: Pass,
     shared: Arc<Shared>,
     /// What the dashboard said it has read.
     seen: Option<Seen>,
@@ -114,6 +119,9 @@ impl StatusSocket {
     fn look(&mut self, context: &mut Talking) {
         if self.shared.is_stopping() {
             return end(CloseCode::Away, "this central is stopping", context);
+        }
+        if let Err(refused) = self.pass.caller(&self.shared).check(Need::Look) {
+            return end(CloseCode::Policy, &refused.to_string(), context);
         }
         if self.heard.elapsed() > SILENCE_LIMIT {
             return end(CloseCode::Away, "nothing was heard", context);

@@ -300,7 +300,8 @@ mod tests {
                 fee: None,
             })
         };
-        let close = CloseBarrier { edge_id: "edge-1".into(), plate: Some(plate.clone()), event_id: None };
+        let close =
+            CloseBarrier { edge_id: "edge-1".into(), plate: Some(plate.clone()), event_id: None, only_own: false };
         let jobs = vec![pass(Direction::Entry), Job::Close(close), pass(Direction::Exit)];
         let done = ledger.process(jobs, Now { wall_ms: 1_733_140_800_000, skew_ms: None }, Epoch(1));
         assert!(matches!(

@@ -145,6 +145,11 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(row) = self.pending_entry(request)? else {
             return Ok(Answer::Closed { confirmed: false, event_id: request.event_id.clone() });
         };
+        let is_own = row.edge_id == request.edge_id && row.source_central == self.context.central.as_str();
+        if request.only_own && !is_own {
+            let (central, edge_id) = (row.source_central, row.edge_id);
+            return Err(Stop::Refused(Refusal::OtherEdge { central, edge_id }));
+        }
         let hlc = self.next_hlc(&row.plate_id, Some(row.last_hlc))?;
         let confirmed = Confirmed {
             plate_id: Some(row.plate_id),

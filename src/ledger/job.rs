@@ -38,6 +38,8 @@ pub struct CloseBarrier {
     pub edge_id: String,
     pub plate: Option<PlateId>,
     pub event_id: Option<String>,
+    /// Only an entry that came in at this edge, of this central: it proved to be it, and acts only as itself.
+    pub only_own: bool,
 }
 
 /// An edge program saw a car pass: a fact, taken whatever the state of the lot.
@@ -280,6 +282,9 @@ pub enum Refusal {
     Unchanged,
     #[error("the stay was removed before; a removal is final")]
     AlreadyVoid,
+    /// Another edge let that car in; this one may act only as itself.
+    #[error("that entry was made at edge {edge_id} of {central}: an edge with a key closes behind its own cars alone")]
+    OtherEdge { central: String, edge_id: String },
     #[error("{0}")]
     Invalid(String),
     /// A field of the request is wrong; found before anything is decided.

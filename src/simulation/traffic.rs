@@ -71,7 +71,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         17..=24 => Job::Open(exit),
         25..=27 => Job::Open(OpenBarrier { force: true, ..entry }),
         28..=31 => Job::Open(OpenBarrier { force: true, fee, ..exit }),
-        32..=36 => Job::Close(CloseBarrier { edge_id, plate: Some(plate), event_id: None }),
+        32..=36 => Job::Close(CloseBarrier { edge_id, plate: Some(plate), event_id: None, only_own: false }),
         37 => Job::PutTariff(tariff(&mut dice)),
         _ => Job::PutSubscriptions(subscriptions(2 * oldest_pair, &mut dice)),
     };

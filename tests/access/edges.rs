@@ -51,6 +51,21 @@ fn an_edge_acts_only_as_itself_and_a_renewed_or_revoked_key_ends_at_once() {
 }
 
 #[test]
+fn an_edge_closes_behind_its_own_cars_alone() {
+    let (central, an, [one, two]) = with_keys();
+    let [one, two] = [one, two].map(|key| central.http.with("X-Edge-Key", key));
+    let close = |by: &Http, edge: &str, stay: &str| {
+        by.post("/api/edge/barrier/close", &json!({"edge_id": edge, "event_id": stay}))
+    };
+    let stay = one.enter("edge-1", "29A12345");
+    assert_eq!(close(&two, "edge-2", &stay).refused(403).field("code"), "other_edge");
+    assert!(close(&one, "edge-1", &stay).ok().flag("confirmed"));
+    // Who is logged in names the gate he means.
+    let stay = one.enter("edge-1", "30A12345");
+    assert!(close(&an, "edge-2", &stay).ok().flag("confirmed"));
+}
+
+#[test]
 fn a_person_who_is_logged_in_works_at_any_gate_and_changes_nothing() {
     let (central, an, _) = with_keys();
     an.post("/api/access/people", &json!({"name": "Bình", "role": "operator", "password": PASSWORD})).ok();
@@ -63,7 +78,7 @@ fn a_person_who_is_logged_in_works_at_any_gate_and_changes_nothing() {
 
 #[test]
 fn a_socket_of_an_edge_is_opened_with_its_key_and_speaks_for_that_edge() {
-    let (central, _, [one, _]) = with_keys();
+    let (central, an, [one, _]) = with_keys();
     let address = format!("{}:{API_PORT}", central.ip);
     assert!(Ws::dial(&address, "/ws/edge", None).is_err(), "no key, no socket");
     let dial = || Ws::dial_with(&address, "/ws/edge", Some(("X-Edge-Key", &one))).unwrap();
@@ -78,4 +93,7 @@ fn a_socket_of_an_edge_is_opened_with_its_key_and_speaks_for_that_edge() {
     assert_eq!(own.hear_json(DEADLINE, |said| said["type"] == "answer")["code"], "other_edge");
     own.say(&report("edge-1")).unwrap();
     assert_eq!(own.hear_json(DEADLINE, |said| said["type"] == "answer")["success"], true);
+    // With the key ends what was opened with it.
+    an.delete("/api/access/edges/edge-1/key").ok();
+    own.until_ended(DEADLINE);
 }

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use super::common::Central;
+use super::common::central::API_PORT;
+use super::common::ws::Ws;
+use super::common::{Central, DEADLINE, Http};
 use super::{PASSWORD, administrator, cookie, first_code, log_in};
 use serde_json::json;
 
@@ -49,6 +51,70 @@ fn a_session_is_in_a_cookie_no_script_reads_and_ends_with_logging_out() {
     second.put("/api/p2p/config", &json!({})).refused(401);
     an.put("/api/p2p/config", &json!({})).ok();
     assert_eq!(an.get("/api/access").ok().field("name"), "an");
+}
+
+#[test]
+fn a_token_ends_with_the_person_who_made_it() {
+    let central = with_passwords();
+    let an = administrator(&central);
+    an.post("/api/access/people", &json!({"name": "Bình", "role": "administrator", "password": PASSWORD})).ok();
+    let binh = log_in(&central, "bình", PASSWORD);
+    let token = |by: &Http, name: &str| {
+        let made = by.post("/api/access/tokens", &json!({"name": name, "role": "administrator"})).ok();
+        central.http.with("Authorization", format!("Bearer {}", made.field("token")))
+    };
+    let (own, others) = (token(&binh, "backup"), token(&an, "watch"));
+    let made_with_it = token(&own, "chain");
+    let settings = json!({"site": {"name": "B"}});
+    for caller in [&own, &others, &made_with_it] {
+        caller.put("/api/p2p/config", &settings).ok();
+    }
+    let removed = an.delete("/api/access/people/B%C3%ACnh").ok();
+    assert_eq!(removed.body["tokens_ended"], json!(["backup", "chain"]));
+    own.put("/api/p2p/config", &settings).refused(401);
+    made_with_it.put("/api/p2p/config", &settings).refused(401);
+    others.put("/api/p2p/config", &settings).ok();
+}
+
+#[test]
+fn a_socket_of_the_feed_ends_with_what_it_was_opened_with() {
+    let mut central = Central::new("central-1");
+    central.config["security"] = json!({"admin": "password", "reads": "login"});
+    central.start();
+    let an = administrator(&central);
+    for name in ["logs-out", "is-removed", "stays"] {
+        an.post("/api/access/people", &json!({"name": name, "role": "operator", "password": PASSWORD})).ok();
+    }
+    let address = format!("{}:{API_PORT}", central.ip);
+    let open = |header: (&'static str, &str)| {
+        let mut socket = Ws::dial_with(&address, "/ws/status", Some(header)).unwrap();
+        let first = socket.hear_json(DEADLINE, |said| said["type"] == "snapshot");
+        socket.say(&json!({"type": "ack", "number": first["number"]})).unwrap();
+        socket
+    };
+    let session = |name: &str| {
+        let login = json!({"name": name, "password": PASSWORD});
+        cookie(&central.http.post("/api/access/login", &login).ok())
+    };
+    let [leaving, removed, staying] = ["logs-out", "is-removed", "stays"].map(session);
+    let made = an.post("/api/access/tokens", &json!({"name": "watch", "role": "operator"})).ok();
+    let bearer = format!("Bearer {}", made.field("token"));
+    assert!(Ws::dial(&address, "/ws/status", None).is_err(), "nobody looks without a login");
+    let mut sockets = [open(("Cookie", &leaving)), open(("Cookie", &removed)), open(("Authorization", &bearer))];
+    let mut stays = open(("Cookie", &staying));
+
+    central.http.with("Cookie", &leaving).post("/api/access/logout", &json!({})).ok();
+    an.delete("/api/access/people/is-removed").ok();
+    an.delete("/api/access/tokens/watch").ok();
+    for socket in &mut sockets {
+        socket.until_ended(DEADLINE);
+    }
+    // The other one goes on; and who looked while everybody could is let go when that ends.
+    an.put("/api/p2p/config", &json!({"security": {"reads": "open"}})).ok();
+    stays.hear_json(DEADLINE, |said| said["type"] != "snapshot");
+    let mut nobody = Ws::dial(&address, "/ws/status", None).unwrap();
+    an.put("/api/p2p/config", &json!({"security": {"reads": "login"}})).ok();
+    nobody.until_ended(DEADLINE);
 }
 
 #[test]

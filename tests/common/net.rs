@@ -1,8 +1,10 @@
 //! Addresses that nobody else uses, and links that can be cut.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use parkmesh::tools::proxy::{LinkState, Proxy};
 
@@ -15,6 +17,17 @@ pub fn own_address() -> String {
     assert!(count < u8::MAX, "a test program has at most 253 centrals");
     let process = std::process::id();
     format!("127.{}.{}.{count}", 64 + (process >> 8) % 128, process % 256)
+}
+
+/// A connection from an address of one's own choice.
+pub fn connect_from(source: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let fd: OwnedFd = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&fd, &SocketAddr::new(source, 0))?;
+    connect(&fd, &to)?;
+    let stream = TcpStream::from(fd);
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(stream)
 }
 
 /// A proxy in front of a central's P2P port, carried by a thread of its own.

@@ -1,7 +1,7 @@
 //! The barrier closes behind the car.
 
 use parkmesh::domain::row::StayStatus;
-use parkmesh::ledger::job::{Answer, CloseBarrier, Job};
+use parkmesh::ledger::job::{Answer, CloseBarrier, Job, Refusal};
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::*;
@@ -40,7 +40,7 @@ fn closing_confirms_nothing_where_nothing_is_pending() {
         ("a stay nobody knows", close_stay("edge-1", "S9"), Some("S9")),
         (
             "nothing is named",
-            Job::Close(CloseBarrier { edge_id: "edge-1".to_owned(), plate: None, event_id: None }),
+            Job::Close(CloseBarrier { edge_id: "edge-1".to_owned(), plate: None, event_id: None, only_own: false }),
             None,
         ),
     ] {
@@ -51,6 +51,24 @@ fn closing_confirms_nothing_where_nothing_is_pending() {
     assert_eq!(central.ask(close_stay("edge-1", &stay)), Ok(nothing(Some(&stay))), "after the exit");
     assert_eq!(central.ledger.events(), events + 1);
     assert_eq!(central.row(&stay).confirmed_ms, None);
+}
+
+#[test]
+fn an_edge_that_is_only_itself_confirms_its_own_entries_alone() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let stay = first.enters(entry("edge-1", P));
+    second.hear(&mut first);
+    let only_own = |edge: &str| {
+        Job::Close(CloseBarrier { edge_id: edge.to_owned(), plate: None, event_id: Some(stay.clone()), only_own: true })
+    };
+    // Edges of two centrals may have one name.
+    for (central, edge) in [(&mut first, "edge-2"), (&mut second, "edge-1")] {
+        let refused = central.ask(only_own(edge)).unwrap_err();
+        assert!(matches!(&refused, Refusal::OtherEdge { edge_id, .. } if edge_id == "edge-1"), "{refused}");
+        assert_eq!(central.row(&stay).confirmed_ms, None);
+    }
+    let confirmed = Answer::Closed { confirmed: true, event_id: Some(stay.clone()) };
+    assert_eq!(first.ask(only_own("edge-1")), Ok(confirmed));
 }
 
 #[test]

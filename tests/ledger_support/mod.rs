@@ -73,11 +73,21 @@ pub fn requested(id: &str, request: OpenBarrier) -> OpenBarrier {
 }
 
 pub fn close(edge: &str, plate_text: &str) -> Job {
-    Job::Close(CloseBarrier { edge_id: edge.to_owned(), plate: Some(plate(plate_text)), event_id: None })
+    Job::Close(CloseBarrier {
+        edge_id: edge.to_owned(),
+        plate: Some(plate(plate_text)),
+        event_id: None,
+        only_own: false,
+    })
 }
 
 pub fn close_stay(edge: &str, stay_id: &str) -> Job {
-    Job::Close(CloseBarrier { edge_id: edge.to_owned(), plate: None, event_id: Some(stay_id.to_owned()) })
+    Job::Close(CloseBarrier {
+        edge_id: edge.to_owned(),
+        plate: None,
+        event_id: Some(stay_id.to_owned()),
+        only_own: false,
+    })
 }
 
 /// A correction to another plate, the view made by us.

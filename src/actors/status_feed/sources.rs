@@ -150,7 +150,8 @@ pub fn peer_json(peer: &PeerStatus) -> Value {
         "next_attempt_ms": peer.next_attempt_ms, "last_heard_ms": peer.last_heard_ms, "round_trip_ms": peer.round_trip_ms,
         "clock_offset_ms": peer.clock_offset_ms, "unacked_bytes": peer.unacked_bytes,
         "we_lack_events": peer.we_lack_events, "it_lacks_events": peer.it_lacks_events, "says": peer.says,
-        "fingerprint": peer.trust.fingerprint, "unconfirmed": peer.trust.unconfirmed, "expelled": peer.trust.expelled,
+        "fingerprint": peer.trust.fingerprint, "unconfirmed": peer.trust.unconfirmed, "expelled": peer.trust.expelled.is_some(),
+        "expulsion": peer.trust.expelled,
         "certificate_refused": peer.trust.refused,
     })
 }

@@ -2,8 +2,8 @@
 
 use super::operation::{Operation, delete, get, post, put};
 use crate::http::accounts::{
-    CodeRequest, Done, LoggedIn, LoginRequest, Me, OwnPasswordRequest, People, PersonChange, PersonRequest, TokenMade,
-    TokenRequest, Tokens,
+    CodeRequest, Done, LoggedIn, LoginRequest, Me, OwnPasswordRequest, People, PersonChange, PersonRemoved,
+    PersonRequest, TokenMade, TokenRequest, Tokens,
 };
 use crate::http::audit::{AuditPageShown, AuditParameters};
 use crate::http::code::Code;
@@ -43,11 +43,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 .answers::<Done>("Changed")
                 .refuses(OF_A_GUESS)
                 .refuses(&[Code::NotFound, Code::LastAdministrator, Code::NotSaved]),
-            delete("/api/access/people/{name}", "Remove a person.").answers::<Done>("Removed").refuses(&[
-                Code::NotFound,
-                Code::LastAdministrator,
-                Code::NotSaved,
-            ]),
+            delete("/api/access/people/{name}", "Remove a person, and the tokens that person made.")
+                .answers::<PersonRemoved>("Removed")
+                .refuses(&[Code::NotFound, Code::LastAdministrator, Code::NotSaved]),
             get("/api/access/tokens", "The tokens of programs.").answers::<Tokens>("All of them, without the tokens"),
             post("/api/access/tokens", "Make a token.")
                 .body::<TokenRequest>()

@@ -87,6 +87,68 @@ fn every_text_in_the_html_is_the_vietnamese_one_and_none_is_hard_coded() {
     assert!(seen > 15);
 }
 
+/// The sentences centrals say to each other when something comes to nothing, with values.
+fn reasons() -> Vec<String> {
+    use crate::actors::dial::DialError;
+    use crate::actors::mesh_registry::guests::GuestRefused;
+    use crate::domain::fingerprint::Fingerprint;
+    use crate::domain::ids::CentralId;
+    use crate::replication::handshake::{HelloRefusal, VERSIONS};
+    use crate::trust::invitation::{BadInvitation, CodeRefused};
+    use crate::trust::judge::Distrust;
+
+    let id = |id: &str| CentralId::new(id).unwrap();
+    let (a, b, shown) = (id("central-1"), id("central-2"), Fingerprint::of_certificate(b"x"));
+    let distrust = [
+        Distrust::Changed { claimed: a.clone(), pinned: shown },
+        Distrust::Refused(a.clone()),
+        Distrust::Expelled(a.clone()),
+        Distrust::OfAnother { claimed: a.clone(), owner: b.clone() },
+        Distrust::Elsewhere(a.clone()),
+        Distrust::Unknown(a.clone()),
+    ];
+    let hello = [
+        HelloRefusal::Version { theirs: VERSIONS },
+        HelloRefusal::Identity { expected: a.clone(), found: b },
+        HelloRefusal::NotConfigured(a.clone()),
+        HelloRefusal::SelfConnection,
+        HelloRefusal::DuplicateCentralId(a.clone()),
+        HelloRefusal::HelloExpected,
+        HelloRefusal::CertificateExpected,
+    ];
+    let dial = [DialError::TimedOut(2_000), DialError::OtherCertificate(shown), DialError::NotOurs];
+    let invitation = [BadInvitation::Form, BadInvitation::Part];
+    let code = [CodeRefused::Unknown, CodeRefused::Expired];
+    let mut said: Vec<String> = distrust.iter().map(ToString::to_string).collect();
+    said.extend(hello.iter().map(ToString::to_string));
+    said.extend(hello.iter().map(|refusal| format!("the peer refused: {refusal}")));
+    said.extend(dial.iter().map(ToString::to_string));
+    said.extend(invitation.iter().map(ToString::to_string));
+    said.extend(code.iter().map(ToString::to_string));
+    said.push(GuestRefused::NotSaved.to_string());
+    said
+}
+
+/// Whether `said` is `template` with its blanks filled.
+fn fits(template: &str, said: &str) -> bool {
+    let (fixed, rest) = template.split_once('{').unwrap_or((template, ""));
+    let Some(said) = said.strip_prefix(fixed) else { return false };
+    let Some((_, rest)) = rest.split_once('}') else { return said.is_empty() };
+    (1..=said.len()).any(|at| said.is_char_boundary(at) && fits(rest, &said[at..]))
+}
+
+#[test]
+fn what_centrals_refuse_each_other_for_has_its_vietnamese() {
+    let table: BTreeMap<String, String> = serde_json::from_str(&text("i18n/reasons.json")).unwrap();
+    let blanks = |text: &str| between(text, "{", '}').map(str::to_owned).collect::<BTreeSet<_>>();
+    for (said, vietnamese) in &table {
+        assert!(blanks(vietnamese).is_subset(&blanks(said)), "{said}: a blank that is not there");
+    }
+    for said in reasons() {
+        assert!(table.keys().any(|template| fits(template, &said)), "no Vietnamese for: {said}");
+    }
+}
+
 /// String literals of a module, without those inside `${…}`.
 fn literals(content: &str) -> Vec<String> {
     let mut found = Vec::new();
