@@ -7,21 +7,25 @@ import { centralNow, state, watch } from "./lib/feed.js";
 import { duration, number } from "./lib/format.js";
 import { mark, markProblems, show, unmark, valueOf } from "./lib/forms.js";
 import { toast } from "./lib/notices.js";
+import { loadReasons } from "./lib/reasons.js";
 import { problemText, t } from "./lib/texts.js";
 import { Draft } from "./settings/draft.js";
 import { addEdge, edgeInput, showEdges } from "./settings/edges.js";
 import { showIdentity, startMembers } from "./settings/members.js";
+import { makeModes, showModes } from "./settings/modes.js";
 import { pathName } from "./settings/names.js";
 import { addPeer, peerInput, showPeers } from "./settings/peers.js";
 import { startSubscriptions } from "./settings/subscriptions.js";
 import { startTariff, tariffIsDirty } from "./settings/tariff.js";
 import { start } from "./shell.js";
 
-const PARTS = ["p2p", "site", "tariff", "subscriptions"];
+const PARTS = ["p2p", "site", "security", "tariff", "subscriptions"];
 
 /** What everyone here works on; `current` is replaced when the settings are read anew. */
 const draft = {
   current: null,
+  /** The ids of the gates that have a key. */
+  withKeys: new Set(),
   get mine() { return this.current.mine; },
   get base() { return this.current.base; },
 };
@@ -31,8 +35,9 @@ let theirs = null;
 
 async function load() {
   try {
-    const { config, version } = await get("/api/p2p/config");
+    const { config, version, edges_with_keys } = await get("/api/p2p/config");
     draft.current = new Draft(config, version);
+    draft.withKeys = new Set(edges_with_keys);
     theirs = null;
     at("loading").hidden = true;
     unmark(at("main"));
@@ -65,7 +70,8 @@ function showDraft() {
     show(input, draft.mine[object][field]);
   }
   showPeers(draft, showDraft);
-  showEdges(draft, showDraft);
+  showEdges(draft, showDraft, othersSaved);
+  showModes(draft);
   const changes = draft.current.changes.length;
   at("savebar").hidden = changes === 0;
   put("unsaved", t("settings.unsaved", { n: changes }));
@@ -88,7 +94,11 @@ async function othersSaved() {
   if (theirs?.version === state.central.config_version) return;
   if (!draft.current.isDirty) return load();
   try {
-    theirs = await get("/api/p2p/config");
+    const saved = await get("/api/p2p/config");
+    draft.withKeys = new Set(saved.edges_with_keys);
+    // What does not touch what is being changed here, as the key of a gate, needs no decision.
+    if (draft.current.conflicts(saved.config).length === 0) draft.current.rebase(saved.config, saved.version);
+    else theirs = saved;
     showDraft();
   } catch {
     // The next news of the feed brings us here again.
@@ -109,7 +119,7 @@ async function saveDraft() {
     const applied = saved.applied.map((what) => t(`settings.applied_${what}`)).join(", ");
     toast("good", `${t("settings.saved")}${applied ? ` (${applied})` : ""}`);
     for (const warning of saved.warnings) toast("wait", `${fieldName(warning.field)}: ${problemText(warning)}`);
-    if (saved.applied.includes("api_listener")) sayNewAddress(saved.config.this_central);
+    if (saved.applied.includes("api_listener")) sayNewAddress(saved.config);
   } catch (error) {
     if (error.code === "stale_version") {
       theirs = await get("/api/p2p/config").catch(() => null);
@@ -145,9 +155,9 @@ function inputOf(field) {
 }
 
 /** The page itself is at the old address. */
-function sayNewAddress({ ip, api_port }) {
+function sayNewAddress({ this_central: { ip, api_port }, security }) {
   const host = ip.includes(":") ? `[${ip}]` : ip;
-  toast("wait", t("settings.moved", { address: `${location.protocol}//${host}:${api_port}/settings` }));
+  toast("wait", t("settings.moved", { address: `${security.api}://${host}:${api_port}/settings` }));
 }
 
 function showNetwork({ central, peers }) {
@@ -211,7 +221,8 @@ function bind() {
   });
 }
 
-await start("settings");
+await Promise.all([start("settings"), loadReasons()]);
+makeModes();
 bind();
 await load();
 startMembers();

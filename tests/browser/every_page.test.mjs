@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
-const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-tariff", "/settings#tariff"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"]];
+const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
 const LANGUAGES = ["vi", "en"];
 const MOST_BYTES = 400_000;

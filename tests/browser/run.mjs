@@ -4,6 +4,7 @@
 import { runAll } from "./harness.mjs";
 
 await import("./settings.test.mjs");
+await import("./login.test.mjs");
 await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");
 await import("./history.test.mjs");

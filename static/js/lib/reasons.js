@@ -1,7 +1,7 @@
 // Why something came to nothing between centrals. They say it to each other in English; here it is in the language of the reader.
 // What they say, with blanks, and its Vietnamese: static/i18n/reasons.json. Files are tried from the top.
 
-import { language } from "./texts.js";
+import { language, reasonText as commonReason } from "./texts.js";
 
 const PLAIN = /[.*+?^$()|[\]\\/]/g;
 
@@ -18,7 +18,7 @@ export async function loadReasons() {
   });
 }
 
-/** In the language of the reader; what nobody foresaw as it was said. */
+/** In the language of the reader; what nobody foresaw as it was said. What every page may have to say is in `texts.js`. */
 export function reasonText(said) {
   for (const { pattern, text } of known) {
     const found = pattern.exec(said);
@@ -26,5 +26,5 @@ export function reasonText(said) {
       return text.replaceAll(/\{(\w+)\}/g, (_, name) => (name === "reason" ? reasonText(found.groups.reason) : found.groups[name]));
     }
   }
-  return said;
+  return commonReason(said);
 }

@@ -5,6 +5,7 @@ import { at, el, keyed } from "../lib/dom.js";
 import { moment } from "../lib/format.js";
 import { plain } from "../lib/login.js";
 import { confirmed, toast } from "../lib/notices.js";
+import { keyButtons, keyState, showOnce } from "../lib/secrets.js";
 import { t } from "../lib/texts.js";
 import { markProblems, unmark } from "../lib/forms.js";
 
@@ -51,13 +52,13 @@ async function load(own) {
     cell("login.name", one.name), cell("login.role", t(`common.role_${one.role}`)), cell("login.set", moment(one.set_ms)),
     actions(
       button(t("login.other_password"), () => newPassword(one)),
-      one.name === own ? null : button(t("login.remove"), () => drop(t("login.remove_person", { name: one.name }), `/api/access/people/${path(one.name)}`), true),
+      one.name === own ? null : button(t("login.remove"), () => removePerson(one), true),
     ),
   ]);
   at("no-tokens").hidden = tokens.length > 0;
   at("tokens-table").hidden = tokens.length === 0;
   rows("tokens", tokens, (one) => one.name, (one) => [
-    cell("login.name", one.name), cell("login.role", t(`common.role_${one.role}`)),
+    cell("login.name", one.name), cell("login.role", t(`common.role_${one.role}`)), cell("login.made_by", one.made_by || "–"),
     cell("login.used", one.used_ms ? moment(one.used_ms) : t("login.never")),
     actions(button(t("login.revoke"), () => drop(t("login.revoke_token", { name: one.name }), `/api/access/tokens/${path(one.name)}`), true)),
   ]);
@@ -65,13 +66,9 @@ async function load(own) {
   at("edge-keys-table").hidden = config.edges.length === 0;
   rows("edge-keys", config.edges, (edge) => edge.id, (edge) => {
     const has = keyed_edges.includes(edge.id);
-    const address = `/api/access/edges/${path(edge.id)}/key`;
     return [
-      cell("login.edge", edge.name ? `${edge.name} (${edge.id})` : edge.id), cell("login.key", t(has ? "login.has_key" : "login.no_key")),
-      actions(
-        button(t(has ? "login.renew" : "login.make"), () => makeKey(edge, has, address)),
-        has ? button(t("login.revoke"), () => drop(t("login.revoke_key", { edge: edge.id }), address), true) : null,
-      ),
+      cell("login.edge", edge.name ? `${edge.name} (${edge.id})` : edge.id), cell("login.key", keyState(has)),
+      actions(...keyButtons(edge, has, changed)),
     ];
   });
 }
@@ -94,13 +91,18 @@ async function attempt(work) {
   }
 }
 
-async function drop(title, address) {
-  if (await confirmed({ title, text: t("login.at_once"), yes: t("login.yes_remove"), danger: true })) await attempt(() => remove(address));
+/** With the person go the tokens that person made: which, is said afterwards. */
+async function removePerson({ name }) {
+  const title = t("login.remove_person", { name });
+  if (!await confirmed({ title, text: t("login.tokens_end_too", { name }), yes: t("login.yes_remove"), danger: true })) return;
+  await attempt(async () => {
+    const { tokens_ended: ended } = await remove(`/api/access/people/${path(name)}`);
+    if (ended.length > 0) toast("wait", t("login.tokens_ended", { tokens: ended.join(", ") }));
+  });
 }
 
-async function makeKey(edge, has, address) {
-  if (has && !await confirmed({ title: t("login.renew_key", { edge: edge.id }), text: t("login.renew_text"), yes: t("login.renew"), danger: true })) return;
-  await attempt(async () => showOnce(t("login.key_made", { edge: edge.id }), (await post(address)).key));
+async function drop(title, address) {
+  if (await confirmed({ title, text: t("common.at_once"), yes: t("login.yes_remove"), danger: true })) await attempt(() => remove(address));
 }
 
 /** Asks for another password of somebody, who is logged out by it. */
@@ -108,11 +110,6 @@ function newPassword(person) {
   const input = el("input", { class: "form-control", type: "password", id: "other-password", autocomplete: "new-password" });
   dialog(t("login.password_of", { name: person.name }), el("div", {}, el("label", { class: "form-label", for: "other-password" }, t("login.new_password")), input), t("login.other_password"), () =>
     attempt(() => save(`/api/access/people/${path(person.name)}`, { password: plain(input.value) })));
-}
-
-/** Shows a secret this once. */
-function showOnce(title, secret) {
-  return dialog(title, el("div", {}, el("p", {}, t("login.shown_once")), el("code", { class: "secret", tabindex: "0" }, secret)), t("login.noted"), () => {});
 }
 
 function dialog(title, content, yes, done) {

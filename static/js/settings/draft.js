@@ -4,7 +4,7 @@
 // lists are named by their id, so that two people who edit different peers do not get in each other's way.
 
 const LISTS = ["peer_centrals", "edges"];
-const OBJECTS = { this_central: ["id", "ip", "p2p_port", "api_port"], site: ["name", "time_zone"] };
+const OBJECTS = { this_central: ["id", "ip", "p2p_port", "api_port"], site: ["name", "time_zone"], security: ["p2p", "admin", "edges", "reads", "api", "api_certificate_file", "api_key_file"] };
 const MEMBER_FIELDS = { peer_centrals: ["id", "ip", "p2p_port"], edges: ["id", "name", "direction"] };
 
 const copy = (value) => structuredClone(value);
@@ -86,13 +86,14 @@ export class Draft {
   /** The body of the save. */
   toJson() {
     const lists = Object.fromEntries(LISTS.map((list) => [list, this.mine[list].map(({ key, ...member }) => member)]));
-    return { this_central: this.mine.this_central, site: this.mine.site, ...lists, version: this.version };
+    const objects = Object.entries(OBJECTS).map(([object, fields]) => [object, Object.fromEntries(fields.map((field) => [field, this.mine[object][field]]))]);
+    return { ...Object.fromEntries(objects), ...lists, version: this.version };
   }
 }
 
 /** Members keep the id they were read with as their key, so that a changed id is a change and not another member. */
 function withKeys(config) {
-  const result = copy({ this_central: config.this_central, site: config.site, peer_centrals: config.peer_centrals, edges: config.edges });
+  const result = copy({ this_central: config.this_central, site: config.site, security: config.security, peer_centrals: config.peer_centrals, edges: config.edges });
   for (const list of LISTS) {
     for (const member of result[list]) member.key ??= member.id;
   }

@@ -2,18 +2,30 @@
 
 import { at, el, icon, keyed } from "../lib/dom.js";
 import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
+import { keyButtons, keyState } from "../lib/secrets.js";
 import { t } from "../lib/texts.js";
 
 let newKeys = 0;
 
-/** The table as the draft has it. `changed()` is called after each change of the draft. */
-export function showEdges(draft, changed) {
+/** The table as the draft has it. `changed()` is called after each change of the draft, `renewed()` after one of a key. */
+export function showEdges(draft, changed, renewed) {
   const { edges } = draft.mine;
   at("no-edges").hidden = edges.length > 0;
   at("edges-table").hidden = edges.length === 0;
   keyed(at("edges"), edges, (edge) => edge.key, (edge) => makeRow(draft, edge.key, changed), (row, edge) => {
     row.querySelectorAll("[data-field]").forEach((input) => show(input, edge[input.dataset.field]));
+    showKey(row.querySelector(".key"), draft.base.edges.find((saved) => saved.key === edge.key), draft.withKeys, renewed);
   });
+}
+
+/** Whether the gate, as it is saved, has a key. Drawn anew only when it changed, so that a button keeps the focus. */
+function showKey(place, saved, withKeys, renewed) {
+  const has = saved !== undefined && withKeys.has(saved.id);
+  const known = JSON.stringify([saved?.id, has]);
+  if (place.dataset.shown === known) return;
+  place.dataset.shown = known;
+  if (saved) place.replaceChildren(keyState(has), el("div", { class: "buttons" }, keyButtons(saved, has, renewed)));
+  else place.replaceChildren(el("span", { class: "quiet" }, t("settings.key_after_saving")));
 }
 
 function makeRow(draft, key, changed) {
@@ -38,7 +50,7 @@ function makeRow(draft, key, changed) {
   return el(
     "tr", {},
     inputCell(t("settings.edge_id"), box("id")), inputCell(t("settings.edge_name"), box("name")),
-    inputCell(t("settings.lane"), lane), el("td", { class: "actions" }, drop),
+    inputCell(t("settings.lane"), lane), el("td", { class: "key", "data-head": t("settings.edge_key") }), el("td", { class: "actions" }, drop),
   );
 }
 

@@ -4,7 +4,9 @@ import { get, post, put as save, remove } from "../lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "../lib/dom.js";
 import { centralNow } from "../lib/feed.js";
 import { ago, moment, number } from "../lib/format.js";
+import { mark } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
+import { reasonText } from "../lib/reasons.js";
 import { t } from "../lib/texts.js";
 
 const INVITATION_MIN = 60;
@@ -19,7 +21,7 @@ async function attempt(work, done) {
     if (done) toast("good", done);
     return true;
   } catch (error) {
-    toast("bad", error.text);
+    toast("bad", reasonText(error.text));
     return false;
   }
 }
@@ -75,15 +77,15 @@ async function refuse({ central, fingerprint }) {
 
 /** How a peer is known, in its row. Drawn anew only when it changed, so that a button keeps the focus. */
 export function showTrust(place, id, live, mode) {
-  const { fingerprint, unconfirmed, expelled, certificate_refused: refused } = live;
-  const known = JSON.stringify([id, fingerprint, unconfirmed, expelled, refused?.fingerprint, mode]);
+  const { fingerprint, unconfirmed, expulsion, certificate_refused: refused } = live;
+  const known = JSON.stringify([id, fingerprint, unconfirmed, expulsion, refused?.fingerprint, mode]);
   if (place.dataset.shown === known) return;
   place.dataset.shown = known;
   place.replaceChildren(...(mode === "open" ? [] : trustOf(id, live)));
 }
 
-function trustOf(id, { fingerprint, unconfirmed, expelled, certificate_refused: refused }) {
-  if (expelled) return [stateOf("bad", t("settings.expelled"))];
+function trustOf(id, { fingerprint, unconfirmed, expulsion, certificate_refused: refused }) {
+  if (expulsion) return expulsionLines(expulsion);
   const lines = [];
   if (refused) {
     lines.push(stateOf("bad", t("settings.certificate_refused", { from: refused.from, time: moment(refused.at_ms) })));
@@ -109,9 +111,33 @@ async function takeCertificate(id, fingerprint) {
 const pin = (id, fingerprint, done) =>
   attempt(() => save(`/api/p2p/peers/${encodeURIComponent(id)}`, { fingerprint, unconfirmed: false }), done);
 
-async function expel(id) {
-  if (!await confirmed({ title: t("settings.expel_question", { id }), text: t("settings.expel_text"), yes: t("settings.expel"), danger: true })) return;
-  await attempt(() => post(`/api/p2p/peers/${encodeURIComponent(id)}/expel`), t("settings.expelled_now", { id }));
+/** Why, and who did it, where that was said. */
+function expulsionLines({ reason, by }) {
+  const lines = [stateOf("bad", t("settings.expelled"))];
+  if (reason) lines.push(el("div", { class: "reason" }, t("settings.expelled_because", { reason })));
+  if (by) lines.push(el("div", { class: "reason" }, t("settings.expelled_by", { by })));
+  return lines;
+}
+
+/** It concerns the whole mesh, and those who look at it later want to know why. */
+function expel(id) {
+  const reason = el("input", { class: "form-control", id: "expel-reason", maxlength: 500, autocomplete: "off" });
+  const label = el("label", { class: "form-label", for: "expel-reason" }, t("settings.expel_reason"));
+  const { dialog, answers } = openWindow(t("settings.expel_question", { id }), el("p", {}, t("settings.expel_text")), el("div", {}, label, reason));
+  const go = button(t("settings.expel"), async () => {
+    const said = reason.value.trim();
+    if (said === "") {
+      mark(reason, t("settings.expel_reason_missing"));
+      reason.focus();
+      return;
+    }
+    go.disabled = true;
+    const done = await attempt(() => post(`/api/p2p/peers/${encodeURIComponent(id)}/expel`, { reason: said }), t("settings.expelled_now", { id }));
+    go.disabled = false;
+    if (done) dialog.close();
+  }, "danger");
+  answers.append(go);
+  reason.focus();
 }
 
 async function invite() {

@@ -6,7 +6,8 @@ import { centralNow, state } from "../lib/feed.js";
 import { ago, duration, milliseconds, number } from "../lib/format.js";
 import { inputCell, pictureButton, show, valueOf } from "../lib/forms.js";
 import { confirmed, toast } from "../lib/notices.js";
-import { reasonText, t } from "../lib/texts.js";
+import { reasonText } from "../lib/reasons.js";
+import { t } from "../lib/texts.js";
 import { showTrust } from "./members.js";
 
 const KINDS = { connected: "good", connecting: "wait", disconnected: "bad" };
@@ -70,7 +71,7 @@ function showLive(row, draft, peer) {
     return;
   }
   const since = duration(centralNow() - live.since_ms);
-  const detail = live.state === "connected" ? [] : [reasonText(live.reason ?? ""), nextAttempt(live)].filter(Boolean);
+  const detail = live.state === "connected" ? [] : [live.reason && reasonText(live.reason), nextAttempt(live)].filter(Boolean);
   how.replaceChildren(stateOf(KINDS[live.state], t(`common.link_${live.state}`, { since })), ...detail.map((text) => el("div", { class: "reason" }, text)));
   showTrust(trust, saved.id, live, state.central?.p2p_mode);
   sync.replaceChildren(...syncLines(live).map((text) => el("div", {}, text)));
@@ -144,7 +145,7 @@ async function testPeer(id, row) {
     const steps = error.body?.steps ?? made;
     showSteps(result, steps);
     const failed = steps.find((step) => !step.ok);
-    const reason = failed ? `${t(`settings.step_${failed.step}`)}: ${failed.detail}` : error.text;
+    const reason = failed ? `${t(`settings.step_${failed.step}`)}: ${reasonText(failed.detail)}` : error.text;
     toast("bad", t("settings.test_bad", { id, reason }));
   }
   button.disabled = false;
@@ -157,7 +158,7 @@ function showSteps(result, steps, running = false) {
     const now = running && index === steps.length && steps.every(({ ok }) => ok);
     const kind = step ? (step.ok ? "good" : "bad") : now ? "wait" : "quiet";
     const missing = running ? (now ? t("settings.step_runs") : "") : t("settings.step_not_reached");
-    const text = step ? (step.ok ? milliseconds(step.took_ms) : step.detail) : missing;
+    const text = step ? (step.ok ? milliseconds(step.took_ms) : reasonText(step.detail)) : missing;
     return el("li", {}, stateOf(kind, t(`settings.step_${name}`)), " ", el("span", { class: "quiet" }, text));
   });
   const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close"), onclick: () => result.replaceChildren() });
