@@ -25,11 +25,24 @@ pub fn told(before: &Accounts, after: &Accounts, by: &By) -> Option<AccountChang
     if let Some(first) = paths.first() {
         let only_password = paths.iter().all(|path| path.ends_with(".password_set_ms"));
         let kind = if only_password { Kind::Password } else { Kind::Person };
-        return Some(AccountChange { act: Act::new(kind, by.clone(), name_of(first)), was, is });
+        let act = Act::new(kind, by.clone(), name_of(first));
+        let (tokens_were, tokens_are) = changes(&tokens(before), &tokens(after));
+        return Some(AccountChange { act, was: with_tokens(was, tokens_were), is: with_tokens(is, tokens_are) });
     }
     let (was, is) = changes(&tokens(before), &tokens(after));
     let name = self::paths(&was, &is).first().map(|path| name_of(path))?;
     Some(AccountChange { act: Act::new(Kind::Token, by.clone(), name), was, is })
+}
+
+/// With the tokens that ended with a person, told apart from the people.
+fn with_tokens(people: Value, tokens: Value) -> Value {
+    match (people, tokens) {
+        (Value::Object(mut people), Value::Object(tokens)) => {
+            people.extend(tokens.into_iter().map(|(path, value)| (format!("token:{path}"), value)));
+            Value::Object(people)
+        }
+        (people, _) => people,
+    }
 }
 
 fn paths(was: &Value, is: &Value) -> Vec<String> {

@@ -3,6 +3,8 @@
 //! No actor: whom a request comes from is asked on every worker and answered from memory; everything else hashes and writes
 //! files, which blocks, and is called from the pool of blocking threads. Changes of accounts wait for each other.
 
+mod proof;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,6 +13,7 @@ use std::time::Instant;
 
 use log::{error, warn};
 
+pub use self::proof::{Proof, Shown};
 use super::audit_desk::AuditDesk;
 use super::in_flight::{InFlight, Permit};
 use crate::access::account_changes::{AccountChange, told};
@@ -31,40 +34,6 @@ use crate::vault::secret::{self, Kind};
 const MAX_HASHING: usize = 2;
 /// What guesses at a code count against, whatever name they give.
 const CODE_ACCOUNT: &str = "\u{0}code";
-
-/// What a caller shows to prove who it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Shown<'r> {
-    /// Of the cookie.
-    pub session: Option<&'r str>,
-    /// From the header `Authorization` or `X-Edge-Key`: a token or the key of an edge.
-    pub secret: Option<&'r str>,
-}
-
-/// What a caller showed, without what could be shown again: for a socket, which stays open longer than an answer takes.
-#[derive(Debug, Clone)]
-pub enum Proof {
-    Nothing,
-    Session(SessionId),
-    /// `of_edge`: it is the key of one, else a token.
-    Secret {
-        hash: String,
-        of_edge: bool,
-    },
-}
-
-impl Shown<'_> {
-    #[must_use]
-    pub fn proof(self) -> Proof {
-        match (self.secret, self.session) {
-            (Some(shown), _) => {
-                Proof::Secret { hash: secret::digest_text(shown), of_edge: shown.starts_with(Kind::EdgeKey.prefix()) }
-            }
-            (None, Some(session)) => Proof::Session(secret::digest(session)),
-            (None, None) => Proof::Nothing,
-        }
-    }
-}
 
 /// Somebody logged in.
 #[derive(Debug, Clone)]
