@@ -166,7 +166,7 @@ mod tests {
     fn another_setting_counts_at_once_and_silent_addresses_are_forgotten() {
         let rates = Rates::new(1);
         let from = address("10.0.0.1");
-        while rates.count(1, from, &Who::Nobody).is_ok() {}
+        assert!((0..10).any(|_| rates.count(1, from, &Who::Nobody).is_err()));
         assert!(rates.count(1_000, from, &Who::Nobody).is_ok());
         for last in 0..=255 {
             rates.count(1_000_000, IpAddr::from([10, 0, 1, last]), &Who::Nobody).unwrap();
