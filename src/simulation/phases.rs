@@ -101,7 +101,7 @@ impl World<'_> {
     fn last_traffic(&mut self) -> Result<(), String> {
         let until_ms = self.now_ms + self.random.below(LAST_TRAFFIC_MS);
         let slow = usize::try_from(self.random.below(self.members() as u64)).unwrap_or(0);
-        if let Some(central) = self.centrals.get_mut(slow) {
+        if let Some(central) = self.centrals.get_mut(slow).filter(|_| self.options.fault_every_ms > 0) {
             central.slow_until_ms = until_ms;
         }
         self.run_until(until_ms)?;
