@@ -1,21 +1,15 @@
 //! The audit, for administrators: pages of it, and the whole of it for spreadsheets. `/api/access/audit`, `/api/access/audit.csv`.
 
-use std::sync::Arc;
-
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
-use bytes::Bytes;
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::csv::{BYTE_ORDER_MARK, Line, Style};
+use super::csv::{self, Line, Style};
 use super::error::ApiError;
 use super::history::cursor;
 use super::parking::{Today, answer};
 use super::query::{instant, number};
-use super::state::Shared;
 use super::state::Worker;
 use crate::domain::audit::Kind;
 use crate::domain::time::SiteZone;
@@ -126,38 +120,13 @@ pub async fn export(
     let mut query = parameters.query(&shared.zone())?;
     query.limit = usize::try_from(MAX_PAGE_ENTRIES).unwrap_or_default();
     let name = format!("parkmesh-audit-{}-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
-    // The first page is read before anything is sent, so that a database that cannot be read is a 503 and not half a table.
-    let first = page(&shared, query, style, BYTE_ORDER_MARK.to_owned() + &head(style)).await?;
-    let rest = stream::try_unfold((shared, Some(first)), move |(shared, ahead)| async move {
-        let Some((text, next)) = ahead else { return Ok::<_, actix_web::Error>(None) };
-        let ahead = match next {
-            Some(query) => Some(page(&shared, query, style, String::new()).await?),
-            None => None,
-        };
-        Ok(Some((Bytes::from(text), (shared, ahead))))
-    });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(Box::pin(rest)))
-}
-
-/// The lines of one page after `text`, and the query for the next one.
-async fn page(
-    shared: &Arc<Shared>,
-    query: AuditQuery,
-    style: Style,
-    mut text: String,
-) -> Result<(String, Option<AuditQuery>), ApiError> {
     let zone = shared.zone();
-    let read = shared.readers.ask(move |reader| {
+    super::export::export(shared, &name, head(style), query, move |reader, query| {
         let page = reader.audit(&query)?;
-        for row in &page.rows {
-            text.push_str(&line(row, &zone, style));
-        }
-        Ok((text, page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))
-    });
-    read.await.map_err(ApiError::from)
+        let lines = page.rows.iter().map(|row| line(row, &zone, style)).collect();
+        Ok((lines, page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))
+    })
+    .await
 }
 
 /// The heads of the columns, Vietnamese and English.
@@ -176,11 +145,7 @@ const HEADS: [(&str, &str); 11] = [
 ];
 
 fn head(style: Style) -> String {
-    let mut line = Line::new(style);
-    for (vi, en) in HEADS {
-        line.text(if style.english { en } else { vi });
-    }
-    line.end()
+    csv::heads(&HEADS, style)
 }
 
 fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {

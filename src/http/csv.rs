@@ -56,11 +56,17 @@ const HEADS: [(&str, &str); 16] = [
     ("Mã lượt", "Stay id"),
 ];
 
-/// The line of heads.
+/// The line of the history's heads.
 #[must_use]
 pub fn head(style: Style) -> String {
+    heads(&HEADS, style)
+}
+
+/// A line of heads, each Vietnamese and English.
+#[must_use]
+pub fn heads(heads: &[(&str, &str)], style: Style) -> String {
     let mut line = Line::new(style);
-    for (vi, en) in HEADS {
+    for (vi, en) in heads {
         line.text(if style.english { en } else { vi });
     }
     line.end()

@@ -1,11 +1,6 @@
 //! The history: pages of it, and the whole of it for spreadsheets.
 
-use std::sync::Arc;
-
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
-use bytes::Bytes;
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,7 +8,7 @@ use super::csv::{self, Style};
 use super::error::ApiError;
 use super::parking::{Stats, Today, answer};
 use super::query::{flag, instant, number};
-use super::state::{Shared, Worker};
+use super::state::Worker;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
@@ -192,36 +187,11 @@ pub async fn export(
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
     let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
-    // The first page is read before anything is sent, so that a database that cannot be read is a 503 and not half a table.
-    let first = page(&shared, query, style, csv::BYTE_ORDER_MARK.to_owned() + &csv::head(style)).await?;
-    let rest = stream::try_unfold((shared, Some(first)), move |(shared, ahead)| async move {
-        let Some((text, next)) = ahead else { return Ok::<_, actix_web::Error>(None) };
-        let ahead = match next {
-            Some(query) => Some(page(&shared, query, style, String::new()).await?),
-            None => None,
-        };
-        Ok(Some((Bytes::from(text), (shared, ahead))))
-    });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(Box::pin(rest)))
-}
-
-/// The lines of one page after `text`, and the query for the next one.
-async fn page(
-    shared: &Arc<Shared>,
-    query: HistoryQuery,
-    style: Style,
-    mut text: String,
-) -> Result<(String, Option<HistoryQuery>), ApiError> {
-    let read = shared.readers.ask(move |reader| {
+    super::export::export(shared, &name, csv::head(style), query, move |reader, query| {
         let page = reader.history(&query)?;
-        for row in &page.rows {
-            text.push_str(&csv::line(row, style));
-        }
+        let lines = page.rows.iter().map(|row| csv::line(row, style)).collect();
         // The offset is over with the first page.
-        Ok((text, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
-    });
-    read.await.map_err(ApiError::from)
+        Ok((lines, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
+    })
+    .await
 }

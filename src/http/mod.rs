@@ -10,7 +10,7 @@
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
+//! | [`body`], [`query`], [`view`], [`csv`], [`export`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`predecessors`] | what old centrals ask before they link |
@@ -30,6 +30,7 @@ pub mod edge_keys;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
+pub mod export;
 pub mod first_words;
 pub mod guests;
 pub mod health;
