@@ -131,18 +131,17 @@ fn made_anew(
         _ => Ok(()),
     };
     cleared(fs::remove_dir_all(&scratch))?;
-    let digest = replay_into(&scratch, data_dir, site, progress).and_then(|digest| {
-        let mut made = Evidence::open(&DataDir::open(&scratch)?)?;
-        Evidence::open(directory)?.compare(&mut made, report)?;
+    let digest = DataDir::open(&scratch).and_then(|made| {
+        let digest = replay_into(&made, data_dir, site, progress)?;
+        Evidence::open(directory)?.compare(&mut Evidence::open(&made)?, report)?;
         Ok(digest)
     });
     cleared(fs::remove_dir_all(&scratch))?;
     digest
 }
 
-fn replay_into(scratch: &Path, data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<String, StoreError> {
-    let directory = DataDir::open(scratch)?;
-    let mut ledger = Ledger::open(Writer::open(&directory, site.zone.clone())?, site.context())?;
+fn replay_into(scratch: &DataDir, data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<String, StoreError> {
+    let mut ledger = Ledger::open(Writer::open(scratch, site.zone.clone())?, site.context())?;
     let mut events = Merged::open(data_dir)?;
     let (mut done, total) = (0, events.total);
     loop {

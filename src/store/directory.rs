@@ -2,6 +2,9 @@
 //!
 //! The lock is on a file of its own, `DIR/lock`, held open as long as the [`DataDir`] lives; the operating system releases it
 //! when the process ends, however it ends. A lock on `central.db` itself would be dropped by SQLite's own.
+//!
+//! It belongs to the opened file, which a child that this process is just starting shares until it becomes its program: so
+//! closing it would not yet release it, and it is released in so many words.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -24,9 +27,16 @@ pub struct DataDir {
 /// The files held open as long as anybody has the directory.
 #[derive(Debug)]
 struct Held {
-    _lock: File,
+    lock: File,
     /// For syncing only. Never closed earlier: closing it would drop SQLite's own locks on the file.
     database: OnceLock<File>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Where that cannot be, it goes with the last of those who hold the file.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl DataDir {
@@ -48,9 +58,7 @@ impl DataDir {
             .open(&lock_path)
             .map_err(|source| StoreError::Directory { path: lock_path.clone(), source })?;
         match lock.try_lock() {
-            Ok(()) => {
-                Ok(Self { path: path.to_owned(), held: Arc::new(Held { _lock: lock, database: OnceLock::new() }) })
-            }
+            Ok(()) => Ok(Self { path: path.to_owned(), held: Arc::new(Held { lock, database: OnceLock::new() }) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(StoreError::Directory { path: lock_path, source }),
         }
@@ -115,6 +123,17 @@ mod tests {
         assert!(matches!(DataDir::open(&path), Err(StoreError::Locked(_))));
         drop(clone);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    /// As a child that has been forked and has not become its program yet, which holds the same opened files.
+    #[test]
+    fn who_shares_the_opened_file_does_not_keep_the_lock() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = DataDir::open(parent.path()).unwrap();
+        let shared = first.held.lock.try_clone().unwrap();
+        drop(first);
+        assert!(DataDir::open(parent.path()).is_ok());
+        drop(shared);
     }
 
     #[test]
