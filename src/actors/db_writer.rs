@@ -6,7 +6,6 @@
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,11 +19,14 @@ use log::{error, info};
 
 mod messages;
 mod notes;
+mod queue;
 
 pub use self::messages::{
     AnnounceTo, AskHeads, AskSettings, Committed, Decide, DecideAll, Flush, Heads, HeardFrom, HeldSettings, Outcome,
     Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
+pub use self::queue::MAX_BATCH_EVENTS;
+use self::queue::Queue;
 
 use super::config_keeper::ConfigChanged;
 use super::supervise::{InjectPanic, injected_panic};
@@ -35,9 +37,7 @@ use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::replication::log::Run;
 
-/// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
-pub const MAX_BATCH_EVENTS: usize = 1000;
-/// How long the writer stays awake after a commit.
+/// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
 const LINGER: Duration = Duration::from_micros(300);
 /// A failing disk is logged at once and then this often.
 const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
@@ -121,11 +121,9 @@ pub struct DbWriter {
     clock: Clock,
     metrics: Arc<Metrics>,
     view: Arc<WriterView>,
-    /// From gates: at most as many as there are permits.
-    gates: VecDeque<Decide>,
-    /// From links: bounded by what each link leaves unacknowledged.
-    runs: VecDeque<Decide>,
+    queue: Queue,
     commit_due: bool,
+    runs_wait: bool,
     lingering: bool,
     awake_until: Instant,
     closed: bool,
@@ -143,9 +141,9 @@ impl DbWriter {
             clock,
             metrics,
             view,
-            gates: VecDeque::new(),
-            runs: VecDeque::new(),
+            queue: Queue::new(),
             commit_due: false,
+            runs_wait: false,
             lingering: false,
             awake_until: Instant::now(),
             closed: false,
@@ -161,10 +159,7 @@ impl DbWriter {
             drop(decide.reply.send(Err(Refusal::NotDurable("this central is stopping".into()))));
             return;
         }
-        match decide.job {
-            Job::Store(_) => self.runs.push_back(decide),
-            _ => self.gates.push_back(decide),
-        }
+        self.queue.push(decide);
         self.schedule(context);
     }
 
@@ -174,13 +169,28 @@ impl DbWriter {
             self.commit_due = true;
             context.spawn(wrap_future::<_, Self>(std::future::ready(())).map(|(), writer, context| {
                 writer.commit_due = false;
+                if let Some(pause) = writer.queue.pause() {
+                    return writer.let_runs_wait(pause, context);
+                }
+                let asked_soon = writer.queue.has_gates() && writer.queue.was_busy_within(LINGER);
                 writer.commit();
-                if writer.queued() > 0 {
+                if writer.queue.len() > 0 {
                     writer.schedule(context);
-                } else {
+                } else if asked_soon {
                     writer.linger(context);
                 }
             }));
+        }
+    }
+
+    fn let_runs_wait(&mut self, pause: Duration, context: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.runs_wait, true) {
+            context.run_later(pause, |writer, context| {
+                writer.runs_wait = false;
+                if writer.queue.len() > 0 {
+                    writer.schedule(context);
+                }
+            });
         }
     }
 
@@ -194,33 +204,12 @@ impl DbWriter {
         context.spawn(Linger);
     }
 
-    fn queued(&self) -> usize {
-        self.gates.len() + self.runs.len()
-    }
-
-    /// Gates first, then runs while there is room; one run always, so that no flood at the gates starves the links.
-    fn next_batch(&mut self) -> Vec<Decide> {
-        let mut events = self.gates.len().min(MAX_BATCH_EVENTS);
-        let mut batch: Vec<Decide> = self.gates.drain(..events).collect();
-        let mut first = true;
-        while let Some(decide) = self.runs.front() {
-            let weight = if let Job::Store(run) = &decide.job { run.events.len() } else { 1 };
-            if !first && events + weight > MAX_BATCH_EVENTS {
-                break;
-            }
-            first = false;
-            events += weight;
-            batch.extend(self.runs.pop_front());
-        }
-        batch
-    }
-
     fn commit(&mut self) {
-        let batch = self.next_batch();
+        let batch = self.queue.next_batch();
         if batch.is_empty() {
             return;
         }
-        self.metrics.writer_queue.set(i64::try_from(self.queued() + batch.len()).unwrap_or(i64::MAX));
+        self.metrics.writer_queue.set(i64::try_from(self.queue.len() + batch.len()).unwrap_or(i64::MAX));
         let mut jobs = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         let mut from_peers = Vec::new();
@@ -240,6 +229,7 @@ impl DbWriter {
         let started = Instant::now();
         let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
         let took = started.elapsed();
+        self.queue.batch_over();
         // Before the answers: who has one finds its figures published.
         self.record(&decided, &from_peers, took);
         // Who stopped waiting is not told; the permit goes back when its pair is dropped.
@@ -252,7 +242,7 @@ impl DbWriter {
             listener.do_send(Committed { runs: decided.committed.into(), own_log: decided.own_log });
         }
         self.make_room();
-        self.metrics.writer_queue.set(i64::try_from(self.queued()).unwrap_or(i64::MAX));
+        self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         // Lets whom the answers woke run first where cores are few: they bring the next requests, and the next transaction
         // is larger for it. Costs nothing where nobody waits for this core.
         std::thread::yield_now();
@@ -371,7 +361,7 @@ impl Handler<ConfigChanged> for DbWriter {
     fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
         if changed.changes.own_id || changed.changes.time_zone {
             // What is queued was asked of the central as it was.
-            while self.queued() > 0 {
+            while self.queue.len() > 0 {
                 self.commit();
             }
             self.core.reconfigure(&changed.new.this_central.id, &changed.new.site.time_zone);
@@ -424,7 +414,7 @@ impl Handler<Flush> for DbWriter {
         if self.closed {
             return Ok(());
         }
-        while self.queued() > 0 {
+        while self.queue.len() > 0 {
             self.commit();
         }
         self.closed = true;

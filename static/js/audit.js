@@ -3,6 +3,7 @@
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { moment_full, number } from "./lib/format.js";
+import { paging } from "./lib/paging.js";
 import { hasText, language, t } from "./lib/texts.js";
 import { start } from "./shell.js";
 
@@ -13,9 +14,6 @@ const KINDS = [
   "tariff", "subscriptions", "correction", "void", "forced_opening", "gap",
 ];
 
-/** The cursors of the pages up to this one; the first page has none. */
-let cursors = [""];
-let next = null;
 /** The newest question; answers to older ones are dropped. */
 let asked = 0;
 
@@ -23,7 +21,7 @@ const conditions = () => Object.fromEntries(FIELDS.map((name) => [name, at(name)
 
 /** The filters changed: from the first page on. */
 function search() {
-  cursors = [""];
+  pages.restart();
   history.replaceState(null, "", query(location.pathname, conditions()));
   load();
 }
@@ -33,7 +31,7 @@ async function load() {
   put("said", t("audit.loading"));
   at("export").href = query("/api/access/audit.csv", { ...conditions(), lang: language });
   try {
-    const page = await get(query("/api/access/audit", { ...conditions(), limit: ROWS, cursor: cursors.at(-1) }));
+    const page = await get(query("/api/access/audit", { ...conditions(), limit: ROWS, cursor: pages.cursor() }));
     if (question !== asked) return;
     show(page.entries, page.next_cursor);
     put("said", "");
@@ -47,15 +45,10 @@ async function load() {
 }
 
 function show(entries, cursor) {
-  next = cursor;
-  const first = cursors.length === 1;
   at("nothing").hidden = entries.length > 0;
   put("nothing", t("audit.nothing"));
   at("table").hidden = entries.length === 0;
-  at("paging").hidden = first && !cursor;
-  at("newest").disabled = first;
-  at("newer").disabled = first;
-  at("older").disabled = !cursor;
+  pages.showNext(cursor);
   const known = new Set([...at("names").children].map((option) => option.value));
   const names = new Set(entries.map((entry) => entry.who).filter((who) => who && !known.has(who)));
   at("names").append(...[...names].map((who) => el("option", { value: who })));
@@ -114,26 +107,11 @@ function listen() {
     search();
     at("kind").focus();
   });
-  const turn = () => {
-    load();
-    at("main").scrollIntoView();
-  };
-  at("older").addEventListener("click", () => {
-    if (next) cursors.push(next);
-    turn();
-  });
-  at("newer").addEventListener("click", () => {
-    cursors.pop();
-    turn();
-  });
-  at("newest").addEventListener("click", () => {
-    cursors = [""];
-    turn();
-  });
   document.addEventListener("logged-in", load);
 }
 
 await start("audit");
+const pages = paging(load);
 at("kind").append(...KINDS.map((kind) => el("option", { value: kind }, t(`audit.kind_${kind}`))));
 const given = new URLSearchParams(location.search);
 for (const name of FIELDS) at(name).value = given.get(name) ?? "";

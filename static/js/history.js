@@ -7,6 +7,7 @@ import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { watch } from "./lib/feed.js";
 import { day, duration, moment, money, number } from "./lib/format.js";
+import { paging } from "./lib/paging.js";
 import { language, t } from "./lib/texts.js";
 import { startStory, tell } from "./history/story.js";
 import { kindOf, vehicle } from "./history/words.js";
@@ -32,11 +33,9 @@ const SAID = { LEFT_UNSEEN: "left_unseen", SUPERSEDED: "double_entry" };
 const FIELDS = ["search", "from", "to", "gate", "anomaly"];
 const MORE = ["from", "to", "gate", "anomaly"];
 
-/** The filters as they stand, and the cursors of the pages up to this one; the first page has none. */
+/** The filters as they stand. */
 let filters = {};
 let view = "";
-let cursors = [""];
-let next = null;
 /** The newest question; answers to older ones are dropped. */
 let asked = 0;
 
@@ -77,7 +76,7 @@ function addGates(gates) {
 /** The filters changed: from the first page on. */
 function search() {
   for (const name of FIELDS) filters[name] = at(name).value.trim();
-  cursors = [""];
+  pages.restart();
   writeAddress();
   showFilters();
   load();
@@ -98,7 +97,7 @@ const isFiltered = () => view !== "" || FIELDS.some((name) => filters[name]);
 async function load({ quietly = false } = {}) {
   const question = ++asked;
   if (!quietly) put("said", t("history.loading"));
-  let cursor = cursors.at(-1);
+  let cursor = pages.cursor();
   const rows = [];
   try {
     do {
@@ -120,18 +119,13 @@ async function load({ quietly = false } = {}) {
 }
 
 function show(rows, cursor) {
-  next = cursor;
-  const first = cursors.length === 1;
   const none = rows.length === 0 && !cursor;
   at("nothing").hidden = !none;
   if (none) {
-    put("nothing", t(first ? (isFiltered() ? "history.nothing_found" : "history.nothing") : "history.nothing_more"));
+    put("nothing", t(pages.isFirst() ? (isFiltered() ? "history.nothing_found" : "history.nothing") : "history.nothing_more"));
   }
   at("table").hidden = rows.length === 0;
-  at("paging").hidden = first && !cursor;
-  at("newest").disabled = first;
-  at("newer").disabled = first;
-  at("older").disabled = !cursor;
+  pages.showNext(cursor);
   keyed(at("rows"), rows, (row) => row.event_id, makeRow, showRow);
 }
 
@@ -191,22 +185,6 @@ function listen() {
     search();
     at("search").focus();
   });
-  const turn = () => {
-    load();
-    at("main").scrollIntoView();
-  };
-  at("older").addEventListener("click", () => {
-    if (next) cursors.push(next);
-    turn();
-  });
-  at("newer").addEventListener("click", () => {
-    cursors.pop();
-    turn();
-  });
-  at("newest").addEventListener("click", () => {
-    cursors = [""];
-    turn();
-  });
 }
 
 /** News is shown on the page it belongs to, not more often than people read. */
@@ -226,6 +204,7 @@ function stayFresh() {
 }
 
 await start("history");
+const pages = paging(load);
 readAddress();
 showFilters();
 listen();

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
+use super::queue::{MANY_EVENTS, RUNS_PAUSE};
 use super::*;
 use crate::domain::plate::PlateId;
 use crate::ledger::job::{Answer, Detection};
@@ -66,12 +67,22 @@ impl Core for Fake {
     }
 }
 
-fn writer(fail: bool) -> (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>) {
+const LONG: Duration = Duration::from_hours(1);
+
+type Started = (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>);
+
+fn writer(fail: bool) -> Started {
+    writer_with_pause(RUNS_PAUSE, fail)
+}
+
+fn writer_with_pause(runs_pause: Duration, fail: bool) -> Started {
     let (batches, sizes) = mpsc::channel();
     let health = Arc::new(WriterView::default());
     let metrics = Metrics::new();
     let core = Box::new(Fake { batches, fail });
-    (DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone()).start(), sizes, health, metrics)
+    let mut writer = DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone());
+    writer.queue.runs_pause = runs_pause;
+    (writer.start(), sizes, health, metrics)
 }
 
 fn gate_job() -> Job {
@@ -115,6 +126,37 @@ async fn a_transaction_is_bounded_and_serves_gates_before_long_runs_but_always_o
     assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [1001, 101, 1]);
     let text = metrics.render().unwrap();
     assert!(text.contains(r#"parkmesh_events_total{origin="peer"} 1800"#), "{text}");
+}
+
+#[actix::test]
+async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
+    let (writer, sizes, ..) = writer_with_pause(LONG, false);
+    send(&writer, run_job(1)).await.unwrap().unwrap();
+    let waiting = [send(&writer, run_job(1)), send(&writer, run_job(2))];
+    // What was sent before is collected, and what is due was committed.
+    for _ in 0..2 {
+        writer.send(AskHeads).await.unwrap();
+    }
+    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [1]);
+    send(&writer, gate_job()).await.unwrap().unwrap();
+    for outcome in waiting {
+        outcome.await.unwrap().unwrap();
+    }
+    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [3]);
+}
+
+#[actix::test]
+async fn much_from_peers_does_not_wait_and_a_little_not_for_ever() {
+    let (patient, sizes, ..) = writer_with_pause(LONG, false);
+    for _ in 0..3 {
+        send(&patient, run_job(MANY_EVENTS)).await.unwrap().unwrap();
+    }
+    assert_eq!(sizes.try_iter().count(), 3);
+    let (writer, sizes, ..) = writer(false);
+    for _ in 0..3 {
+        send(&writer, run_job(1)).await.unwrap().unwrap();
+    }
+    assert_eq!(sizes.try_iter().count(), 3);
 }
 
 #[actix::test]

@@ -219,6 +219,7 @@ impl Link {
         }
         self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
         self.serving.tick(now, held, out);
+        self.following.tick(now, self.socket, out);
         self.announcing.tick(now, held, self.socket, out);
     }
 
@@ -236,7 +237,8 @@ impl Link {
 
     pub(super) fn next_wakeup_ms(&self) -> Option<u64> {
         let signs_ms = self.next_ping_ms.min(self.next_heartbeat_ms).min(self.dead_at_ms());
-        earlier(earlier(Some(signs_ms), self.serving.next_wakeup_ms()), self.announcing.next_wakeup_ms())
+        let words_ms = earlier(self.following.next_wakeup_ms(), self.announcing.next_wakeup_ms());
+        earlier(earlier(Some(signs_ms), self.serving.next_wakeup_ms()), words_ms)
     }
 
     /// Tells the peer what is wrong, once per cause.

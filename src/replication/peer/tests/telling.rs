@@ -152,3 +152,29 @@ fn a_new_coordinator_is_told_all_there_is() {
     let link = SocketId(1);
     assert_eq!(reports(&outputs), [PeerReport::LinkUp { link }, PeerReport::Has { link, log: log(A), head: more }]);
 }
+
+#[test]
+fn acknowledgements_are_held_together_unless_many_events_wait() {
+    let mut rig = Rig::linked_holding(&[(A, 3), (B, 1)]);
+    rig.command(PeerCommand::Follow { log: log(A), from: rig.head(A, 3) });
+    rig.command(PeerCommand::Follow { log: log(B), from: rig.head(B, 1) });
+    rig.take();
+    let acknowledge = |rig: &mut Rig, epoch, to| {
+        rig.commit(epoch, to);
+        rig.command(PeerCommand::Acknowledge { log: log(epoch), head: rig.head(epoch, to) });
+        frames(&rig.take(), 1)
+    };
+    let ack = |rig: &Rig, sub, epoch, to| Frame::SyncAck { sub, head: rig.head(epoch, to) };
+    assert_eq!(acknowledge(&mut rig, A, 4), [ack(&rig, 1, A, 4)]);
+    assert_eq!(acknowledge(&mut rig, A, 5), []);
+    rig.wait(10);
+    assert_eq!(acknowledge(&mut rig, A, 6), []);
+    assert_eq!(acknowledge(&mut rig, B, 2), []);
+    assert_eq!(frames(&rig.pass(39), 1), []);
+    assert_eq!(frames(&rig.pass(1), 1), [ack(&rig, 1, A, 6), ack(&rig, 2, B, 2)], "the last state of each");
+    assert_eq!(acknowledge(&mut rig, A, 7), []);
+    assert_eq!(acknowledge(&mut rig, A, 38), [ack(&rig, 1, A, 38)], "somebody catches up");
+    assert_eq!(acknowledge(&mut rig, B, 3), []);
+    rig.command(PeerCommand::Unfollow { log: log(B) });
+    assert_eq!(frames(&rig.take(), 1)[..2], [ack(&rig, 2, B, 3), Frame::SyncStop { sub: 2 }], "what waits is not lost");
+}

@@ -1,0 +1,86 @@
+//! What waits for the writer, and which of it the next transaction takes.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Decide;
+use crate::ledger::job::Job;
+
+/// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
+pub const MAX_BATCH_EVENTS: usize = 1000;
+/// How long after a transaction a little that came from peers waits for company, if no gate takes it along earlier: ten centrals
+/// with a hundred events a second each would else sync a thousand times a second, each.
+pub(super) const RUNS_PAUSE: Duration = Duration::from_millis(5);
+/// From so many events on, runs do not wait: somebody catches up.
+pub(super) const MANY_EVENTS: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// From gates: at most as many as there are permits.
+    gates: VecDeque<Decide>,
+    /// From links: bounded by what each link leaves unacknowledged.
+    runs: VecDeque<Decide>,
+    pub(super) runs_pause: Duration,
+    /// When the last batch was over.
+    last_batch: Option<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self { gates: VecDeque::new(), runs: VecDeque::new(), runs_pause: RUNS_PAUSE, last_batch: None }
+    }
+
+    pub(super) fn push(&mut self, decide: Decide) {
+        match decide.job {
+            Job::Store(_) => self.runs.push_back(decide),
+            _ => self.gates.push_back(decide),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.gates.len() + self.runs.len()
+    }
+
+    pub(super) fn has_gates(&self) -> bool {
+        !self.gates.is_empty()
+    }
+
+    /// The last batch was over less than `time` ago.
+    pub(super) fn was_busy_within(&self, time: Duration) -> bool {
+        self.last_batch.is_some_and(|over| over.elapsed() < time)
+    }
+
+    /// How long what is queued still waits for company; gates and much from peers do not.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let events = || self.runs.iter().map(events_of).sum::<usize>();
+        if self.has_gates() || events() >= MANY_EVENTS {
+            return None;
+        }
+        self.runs_pause.checked_sub(self.last_batch?.elapsed()).filter(|rest| !rest.is_zero())
+    }
+
+    /// Gates first, then runs while there is room; one run always, so that no flood at the gates starves the links.
+    pub(super) fn next_batch(&mut self) -> Vec<Decide> {
+        let mut events = self.gates.len().min(MAX_BATCH_EVENTS);
+        let mut batch: Vec<Decide> = self.gates.drain(..events).collect();
+        let mut first = true;
+        while let Some(decide) = self.runs.front() {
+            let weight = events_of(decide);
+            if !first && events + weight > MAX_BATCH_EVENTS {
+                break;
+            }
+            first = false;
+            events += weight;
+            batch.extend(self.runs.pop_front());
+        }
+        batch
+    }
+
+    pub(super) fn batch_over(&mut self) {
+        self.last_batch = Some(Instant::now());
+    }
+}
+
+fn events_of(decide: &Decide) -> usize {
+    if let Job::Store(run) = &decide.job { run.events.len() } else { 1 }
+}
