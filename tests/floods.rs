@@ -170,6 +170,7 @@ fn hold_half_open<S: Read + Write>(central: &Central, said: &[u8], connect: impl
     };
     let ended = || held.iter().filter(|stream| is_over(stream)).count();
     eventually("what is too many is ended", DEADLINE, || ended() >= HALF_OPEN - 256);
+    assert!(!is_over(&held[0]), "for their number, not for their age");
     // Meanwhile edges elsewhere are served, over a new connection each, however eagerly the address comes again.
     for number in 0..20 {
         held.retain(|stream| !is_over(stream));

@@ -73,6 +73,11 @@ fn a_person_who_is_logged_in_works_at_any_gate_and_changes_nothing() {
     let stay = binh.enter("edge-2", "29A12345");
     assert_eq!(binh.void(&stay, &json!({"reason": "x"})).refused(403).field("code"), "forbidden");
     assert_eq!(binh.put("/api/parking/fees", &json!({"fees": {}})).refused(403).field("code"), "forbidden");
+    for kind in ["UPDATE", "DELETE"] {
+        let data = json!({"event_id": stay, "plate_text": "30A99999"});
+        let report = json!({"type": kind, "camera_id": "edge-2", "data": data});
+        assert_eq!(binh.post("/api/edge/event", &report).refused(403).field("code"), "forbidden");
+    }
     an.void(&stay, &json!({"reason": "nhầm"})).ok();
 }
 
