@@ -327,6 +327,7 @@ fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Res
     for (path, kind) in files {
         let name = path.display();
         let mut refusals = |what: &str, reason: &str| println!("{name}: {what} was not taken: {reason}");
+        importer.note(path, None)?;
         let outcome = match kind {
             Kind::Database => importer.database(path, &mut refusals, &mut progress()),
             Kind::Tariff(fees) => importer.tariff(fees, &mut refusals),
@@ -334,7 +335,8 @@ fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Res
             Kind::Config(_) => continue,
         };
         match outcome {
-            Ok(Outcome { taken, known, refused, events }) => {
+            Ok(outcome @ Outcome { taken, known, refused, events }) => {
+                importer.note(path, Some(outcome))?;
                 println!("{name}: {taken} taken ({events} events), {known} held already, {refused} not taken");
                 all_taken &= refused == 0;
             }

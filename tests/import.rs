@@ -89,6 +89,13 @@ fn a_history_of_the_first_revision_is_taken_over_and_twice_is_once() {
     assert!(!central.directory().join("old.db-journal").exists());
     verify(&central);
     central.start();
+    let audit = central.http.get("/api/access/audit?kind=import").ok().body;
+    let came: Vec<&Value> = audit["entries"].as_array().unwrap().iter().map(|entry| &entry["after"]).collect();
+    // Newest first; each import is told when it begins and when it is over.
+    let counts =
+        |taken: u64, known: u64, events: u64| json!({"taken": taken, "known": known, "refused": 0, "events": events});
+    assert_eq!(came, [&counts(0, 4, 0), &Value::Null, &counts(4, 0, 7), &Value::Null], "{audit}");
+    assert_eq!(audit["entries"][0]["who"], "command:import");
     let row = |plate: &str| central.http.rows_of(plate).remove(0);
     let inside = row("29A10000");
     assert_eq!((&inside["status"], &inside["entry_time"]), (&json!("IN"), &json!("2025-12-01 07:30:05")), "{inside}");

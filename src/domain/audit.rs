@@ -51,12 +51,14 @@ pub enum Kind {
     Void,
     /// A barrier was opened against the state of the lot, or by hand.
     ForcedOpening,
+    /// A file of the old program is taken over; a second entry says what came of it.
+    Import,
     /// Entries that could not be written: `count` of them.
     Gap,
 }
 
 impl Kind {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Login,
         Self::Logout,
         Self::Refusal,
@@ -75,6 +77,7 @@ impl Kind {
         Self::Correction,
         Self::Void,
         Self::ForcedOpening,
+        Self::Import,
         Self::Gap,
     ];
 
@@ -99,6 +102,7 @@ impl Kind {
             Self::Correction => "correction",
             Self::Void => "void",
             Self::ForcedOpening => "forced_opening",
+            Self::Import => "import",
             Self::Gap => "gap",
         }
     }
@@ -112,7 +116,7 @@ impl Kind {
 /// Who acts, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct By {
-    /// A name, `token:backup`, `edge:edge-1`, `code:first`, `mesh:admitted`; empty: nobody proved anything.
+    /// A name, `token:backup`, `edge:edge-1`, `code:first`, `mesh:admitted`, `command:import`; empty: nobody proved anything.
     /// No person's name has a `:`.
     pub who: String,
     /// An address; empty: from within.
@@ -166,7 +170,7 @@ pub struct Entry {
     /// When it happened, Unix ms; of several, the last.
     pub at_ms: i64,
     pub kind: Kind,
-    /// A name, `token:…`, `edge:…`, `code:…`, `mesh:…`; empty: nobody proved anything.
+    /// A name, `token:…`, `edge:…`, `code:…`, `mesh:…`, `command:…`; empty: nobody proved anything.
     pub who: String,
     /// An address; empty: from within.
     pub from: String,

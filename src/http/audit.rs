@@ -31,7 +31,7 @@ pub struct AuditParameters {
     limit: Option<String>,
     /// The name of a kind.
     #[param(
-        pattern = "^(login|logout|refusal|password|person|token|edge_key|settings|peer|pending|invitation|join|expulsion|tariff|subscriptions|correction|void|forced_opening|gap)?$"
+        pattern = "^(login|logout|refusal|password|person|token|edge_key|settings|peer|pending|invitation|join|expulsion|tariff|subscriptions|correction|void|forced_opening|import|gap)?$"
     )]
     kind: Option<String>,
     /// Who, as it is in the entry: a name, `token:backup`, `edge:edge-1`.

@@ -11,7 +11,7 @@ const ROWS = 50;
 const FIELDS = ["kind", "who", "from", "to"];
 const KINDS = [
   "login", "logout", "refusal", "settings", "peer", "pending", "invitation", "join", "expulsion", "person", "password", "token", "edge_key",
-  "tariff", "subscriptions", "correction", "void", "forced_opening", "gap",
+  "tariff", "subscriptions", "correction", "void", "forced_opening", "import", "gap",
 ];
 
 /** The newest question; answers to older ones are dropped. */

@@ -10,9 +10,10 @@ mod settings;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Progress, Site};
+use crate::domain::audit::{self, Act, By};
 use crate::domain::ids::Epoch;
 use crate::ledger::Ledger;
 use crate::ledger::job::{Answer, Hearing, Job};
@@ -164,6 +165,17 @@ impl Importer {
     /// [`ImportError`]
     pub fn subscriptions(&mut self, list: &[Value], refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
         settings::subscriptions(self, list, refusals)
+    }
+
+    /// Writes into the audit that the file is taken over now, or what came of it.
+    ///
+    /// # Errors
+    /// [`ImportError::NotDurable`]
+    pub fn note(&mut self, path: &Path, came: Option<Outcome>) -> Result<(), ImportError> {
+        let act = Act::new(audit::Kind::Import, By::new("command:import", ""), path.display());
+        let counts = |Outcome { taken, known, refused, events }| json!({ "taken": taken, "known": known, "refused": refused, "events": events });
+        let entry = act.done(self.now_ms, Value::Null, came.map_or(Value::Null, counts));
+        self.decide(Job::Audit(vec![entry])).map(drop)
     }
 
     /// Writes everything back and closes the database.
