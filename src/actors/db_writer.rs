@@ -1,7 +1,8 @@
 //! The one writer of a central: it owns the ledger, and alone decides and commits.
 //!
-//! - **Group commit.** Handlers only collect jobs; the commit runs once the mailbox is drained, without a timer. One
-//!   transaction takes what is queued, at most [`MAX_BATCH_EVENTS`] events.
+//! - **Group commit.** Handlers only collect jobs; the commit runs once the mailbox is drained, without a timer for gates. One
+//!   transaction takes what is queued, at most [`MAX_BATCH_EVENTS`] events. A little that came from peers alone waits
+//!   some ms for company: docs/decisions/023.
 //! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
