@@ -30,6 +30,8 @@ pub(super) struct Truth {
     logs: BTreeMap<LogId, Log>,
     /// Subscriptions asked for, by the asking socket.
     subs: BTreeMap<(SocketId, u64), LogId>,
+    /// Subscriptions refused, by the refusing socket.
+    refused: BTreeSet<(SocketId, u64)>,
     /// Codes of ERROR frames that something simulated gives reason for.
     pub(super) errors: BTreeSet<&'static str>,
     /// Events that were acknowledged and were on no disk any more but one that forgot them.
@@ -129,6 +131,9 @@ impl Truth {
             Frame::SyncRequest(request) => {
                 self.subs.insert((socket, request.sub), request.log.clone());
             }
+            Frame::SyncRefused(refused) => {
+                self.refused.insert((socket, refused.sub));
+            }
             Frame::SyncAck { sub, head } => {
                 let Some(log) = self.subs.get(&(socket, *sub)) else {
                     return Err(format!("acknowledged subscription {sub}, which was never asked for"));
@@ -156,10 +161,10 @@ impl Truth {
         Ok(())
     }
 
-    /// The subscriptions a socket asked for.
-    pub(super) fn asked_by(&self, socket: SocketId) -> impl Iterator<Item = (u64, &LogId)> {
-        let subs = self.subs.range((socket, 0)..=(socket, u64::MAX));
-        subs.map(|((_, sub), log)| (*sub, log))
+    /// The subscriptions a socket asked for, and the one at the other end did not refuse.
+    pub(super) fn asked_by(&self, socket: SocketId, of: SocketId) -> impl Iterator<Item = (u64, &LogId)> {
+        let subs = self.subs.range((socket, 0)..=(socket, u64::MAX)).map(|((_, sub), log)| (*sub, log));
+        subs.filter(move |(sub, _)| !self.refused.contains(&(of, *sub)))
     }
 
     /// A disk forgot something: what no disk holds any more cannot be asked for.

@@ -167,8 +167,10 @@ impl World<'_> {
         let only_current = self.random.below(4) > 0;
         let current: Vec<LogId> = self.centrals.iter().filter_map(|central| central.disk.own_log()).collect();
         let have = self.centrals.get(mouth.hearer)?.disk.heads();
-        let ear = self.network.connections.get(mouth.connection)?.ends.get(1 - mouth.end)?.socket;
-        let asked = self.truth.asked_by(ear).filter(|(_, log)| !only_current || current.contains(log));
+        let ends = &self.network.connections.get(mouth.connection)?.ends;
+        let (ear, lips) = (ends.get(1 - mouth.end)?.socket, ends.get(mouth.end)?.socket);
+        // Who sends after a refusal is told that nobody asked, and that is no news.
+        let asked = self.truth.asked_by(ear, lips).filter(|(_, log)| !only_current || current.contains(log));
         let logs: Vec<(u64, LogId, Head)> =
             asked.filter_map(|(sub, log)| Some((sub, log.clone(), have.head(log)?))).collect();
         logs.get(usize::try_from(turn % logs.len().max(1) as u64).ok()?).cloned()
