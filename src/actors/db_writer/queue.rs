@@ -8,9 +8,11 @@ use crate::ledger::job::Job;
 
 /// Most events one transaction takes: some ms of writing, so that who comes next does not wait long.
 pub const MAX_BATCH_EVENTS: usize = 1000;
-/// How long after a transaction a little that came from peers waits for company, if no gate takes it along earlier: ten centrals
-/// with a hundred events a second each would else sync a thousand times a second, each.
-pub(super) const RUNS_PAUSE: Duration = Duration::from_millis(5);
+/// How often, in the long run, a transaction is begun for a little that came from peers alone: ten centrals with a hundred events a
+/// second each would else sync a thousand times a second, each. What waits for that is taken along by a gate.
+pub(super) const RUNS_PERIOD: Duration = Duration::from_millis(5);
+/// So many of them may follow each other at once: nothing waits where little happens.
+pub(super) const RUNS_BURST: u32 = 10;
 /// From so many events on, runs do not wait: somebody catches up.
 pub(super) const MANY_EVENTS: usize = 64;
 
@@ -20,14 +22,17 @@ pub(super) struct Queue {
     gates: VecDeque<Decide>,
     /// From links: bounded by what each link leaves unacknowledged.
     runs: VecDeque<Decide>,
-    pub(super) runs_pause: Duration,
+    pub(super) runs_period: Duration,
+    /// Until then transactions for runs alone are paid for, one with each period.
+    runs_paid: Instant,
     /// When the last batch was over.
     last_batch: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { gates: VecDeque::new(), runs: VecDeque::new(), runs_pause: RUNS_PAUSE, last_batch: None }
+        let (gates, runs) = (VecDeque::new(), VecDeque::new());
+        Self { gates, runs, runs_period: RUNS_PERIOD, runs_paid: Instant::now(), last_batch: None }
     }
 
     pub(super) fn push(&mut self, decide: Decide) {
@@ -56,11 +61,15 @@ impl Queue {
         if self.has_gates() || events() >= MANY_EVENTS {
             return None;
         }
-        self.runs_pause.checked_sub(self.last_batch?.elapsed()).filter(|rest| !rest.is_zero())
+        let ahead = self.runs_paid.saturating_duration_since(Instant::now());
+        ahead.checked_sub(self.runs_period * (RUNS_BURST - 1)).filter(|rest| !rest.is_zero())
     }
 
     /// Gates first, then runs while there is room; one run always, so that no flood at the gates starves the links.
     pub(super) fn next_batch(&mut self) -> Vec<Decide> {
+        if self.gates.is_empty() {
+            self.runs_paid = self.runs_paid.max(Instant::now()) + self.runs_period;
+        }
         let mut events = self.gates.len().min(MAX_BATCH_EVENTS);
         let mut batch: Vec<Decide> = self.gates.drain(..events).collect();
         let mut first = true;

@@ -2,7 +2,7 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::queue::{MANY_EVENTS, RUNS_PAUSE};
+use super::queue::{MANY_EVENTS, RUNS_BURST, RUNS_PERIOD};
 use super::*;
 use crate::domain::plate::PlateId;
 use crate::ledger::job::{Answer, Detection};
@@ -72,16 +72,16 @@ const LONG: Duration = Duration::from_hours(1);
 type Started = (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>);
 
 fn writer(fail: bool) -> Started {
-    writer_with_pause(RUNS_PAUSE, fail)
+    writer_with_runs_every(RUNS_PERIOD, fail)
 }
 
-fn writer_with_pause(runs_pause: Duration, fail: bool) -> Started {
+fn writer_with_runs_every(runs_period: Duration, fail: bool) -> Started {
     let (batches, sizes) = mpsc::channel();
     let health = Arc::new(WriterView::default());
     let metrics = Metrics::new();
     let core = Box::new(Fake { batches, fail });
     let mut writer = DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone());
-    writer.queue.runs_pause = runs_pause;
+    writer.queue.runs_period = runs_period;
     (writer.start(), sizes, health, metrics)
 }
 
@@ -130,14 +130,17 @@ async fn a_transaction_is_bounded_and_serves_gates_before_long_runs_but_always_o
 
 #[actix::test]
 async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
-    let (writer, sizes, ..) = writer_with_pause(LONG, false);
-    send(&writer, run_job(1)).await.unwrap().unwrap();
+    let (writer, sizes, ..) = writer_with_runs_every(LONG, false);
+    for _ in 0..RUNS_BURST {
+        send(&writer, run_job(1)).await.unwrap().unwrap();
+    }
+    assert_eq!(sizes.try_iter().count(), 10);
     let waiting = [send(&writer, run_job(1)), send(&writer, run_job(2))];
     // What was sent before is collected, and what is due was committed.
     for _ in 0..2 {
         writer.send(AskHeads).await.unwrap();
     }
-    assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(sizes.try_iter().count(), 0);
     send(&writer, gate_job()).await.unwrap().unwrap();
     for outcome in waiting {
         outcome.await.unwrap().unwrap();
@@ -147,16 +150,16 @@ async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
 
 #[actix::test]
 async fn much_from_peers_does_not_wait_and_a_little_not_for_ever() {
-    let (patient, sizes, ..) = writer_with_pause(LONG, false);
-    for _ in 0..3 {
+    let (patient, sizes, ..) = writer_with_runs_every(LONG, false);
+    for _ in 0..2 * RUNS_BURST {
         send(&patient, run_job(MANY_EVENTS)).await.unwrap().unwrap();
     }
-    assert_eq!(sizes.try_iter().count(), 3);
+    assert_eq!(sizes.try_iter().count(), 20);
     let (writer, sizes, ..) = writer(false);
-    for _ in 0..3 {
+    for _ in 0..2 * RUNS_BURST {
         send(&writer, run_job(1)).await.unwrap().unwrap();
     }
-    assert_eq!(sizes.try_iter().count(), 3);
+    assert_eq!(sizes.try_iter().count(), 20);
 }
 
 #[actix::test]
