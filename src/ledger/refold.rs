@@ -50,14 +50,14 @@ impl<S: Storage> Transaction<'_, S> {
             before.rows,
             component.rows,
         );
-        let facts = self.with_copies(&mut component, new)?;
+        let (facts, moved) = self.with_copies(&mut component, new)?;
         let after = resolve(&facts);
 
         self.write_rows(&component, &before, &after)?;
         self.write_loose_facts(&component, &facts, &before, &after)?;
         self.change_sums(&before, -1);
         self.change_sums(&after, 1);
-        self.write_quarantine(&facts, &before, &after)
+        self.write_quarantine(&facts, &moved, &before, &after)
     }
 
     /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
@@ -75,9 +75,14 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The held facts and the new ones, each once: of copies of what a predecessor said the lowest. What a lower copy
-    /// replaces is taken off the lists by its place.
-    fn with_copies(&mut self, component: &mut Component, new: Vec<Fact>) -> Result<Vec<Fact>, S::Error> {
+    /// replaces is taken off the lists by its place; also returns what has moved like this.
+    fn with_copies(
+        &mut self,
+        component: &mut Component,
+        new: Vec<Fact>,
+    ) -> Result<(Vec<Fact>, HashSet<FactId>), S::Error> {
         let mut facts = component.facts.clone();
+        let mut moved = HashSet::new();
         for fact in new {
             if let FactId::Heard(digest) = &fact.id {
                 let at = place(&fact.event);
@@ -92,6 +97,7 @@ impl<S: Storage> Transaction<'_, S> {
                         self.staged.loose_facts = self.staged.loose_facts.saturating_sub(1);
                     }
                     self.write()?.release(&replaced)?;
+                    moved.insert(fact.id.clone());
                     facts.insert(fact.id.clone(), fact);
                 }
                 None => {
@@ -99,7 +105,7 @@ impl<S: Storage> Transaction<'_, S> {
                 }
             }
         }
-        Ok(facts.into_values().collect())
+        Ok((facts.into_values().collect(), moved))
     }
 
     /// The loose facts under a link.
@@ -169,17 +175,24 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(())
     }
 
-    /// Keeps the list of facts that were skipped, and why.
-    fn write_quarantine(&mut self, facts: &[Fact], before: &Resolution, after: &Resolution) -> Result<(), S::Error> {
+    /// Keeps the list of facts that were skipped, and why. Those that `moved` are on it no more.
+    fn write_quarantine(
+        &mut self,
+        facts: &[Fact],
+        moved: &HashSet<FactId>,
+        before: &Resolution,
+        after: &Resolution,
+    ) -> Result<(), S::Error> {
         let reason_in = |resolution: &Resolution, id: &FactId| {
             resolution.quarantined.iter().find(|(skipped, _)| skipped == id).map(|(_, reason)| reason.clone())
         };
-        if before.quarantined == after.quarantined {
+        if moved.is_empty() && before.quarantined == after.quarantined {
             return Ok(());
         }
         for fact in facts {
             let at = place(&fact.event);
-            match (reason_in(before, &fact.id), reason_in(after, &fact.id)) {
+            let listed = if moved.contains(&fact.id) { None } else { reason_in(before, &fact.id) };
+            match (listed, reason_in(after, &fact.id)) {
                 (old, Some(new)) if old.as_ref() != Some(&new) => self.write()?.quarantine(&at, &new)?,
                 (Some(_), None) => self.write()?.release(&at)?,
                 _ => {}
