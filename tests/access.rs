@@ -18,7 +18,7 @@ mod login;
 #[path = "faults/netns.rs"]
 mod netns;
 
-use common::{Central, Http, Reply, skip};
+use common::{Central, Http, skip};
 use parkmesh::access::right::Need;
 use parkmesh::http::routes::ROUTES;
 use serde_json::{Value, json};
@@ -40,21 +40,15 @@ fn first_code(central: &Central) -> String {
     code.split_whitespace().next().unwrap().to_owned()
 }
 
-/// The cookie that came with an answer, as a browser sends it back.
-fn cookie(reply: &Reply) -> String {
-    let set = reply.headers.get("set-cookie").expect("a cookie").to_str().unwrap();
-    set.split(';').next().unwrap().to_owned()
-}
-
 /// A caller that is logged in as `an`, who administers from the first code on.
 fn administrator(central: &Central) -> Http {
     let body = json!({"code": first_code(central), "name": "an", "password": PASSWORD});
-    central.http.with("Cookie", cookie(&central.http.post("/api/access/code", &body).ok()))
+    central.http.with("Cookie", central.http.post("/api/access/code", &body).ok().cookie())
 }
 
 fn log_in(central: &Central, name: &str, password: &str) -> Http {
     let reply = central.http.post("/api/access/login", &json!({"name": name, "password": password})).ok();
-    central.http.with("Cookie", cookie(&reply))
+    central.http.with("Cookie", reply.cookie())
 }
 
 /// Everybody there is, by name.

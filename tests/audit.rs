@@ -11,15 +11,10 @@
 mod common;
 
 use common::central::P2P_PORT;
-use common::{Central, DEADLINE, Http, Reply, eventually, eventually_some};
+use common::{Central, DEADLINE, Http, eventually, eventually_some};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "ba con voi";
-
-fn cookie(reply: &Reply) -> String {
-    let set = reply.headers.get("set-cookie").expect("a cookie").to_str().unwrap();
-    set.split(';').next().unwrap().to_owned()
-}
 
 /// A central with passwords that speaks TLS, and `an`, who administers it.
 fn with_administrator() -> (Central, Http) {
@@ -29,7 +24,7 @@ fn with_administrator() -> (Central, Http) {
     let log = central.log();
     let code = log.split("code=").nth(1).unwrap().split_whitespace().next().unwrap();
     let reply = central.http.post("/api/access/code", &json!({"code": code, "name": "an", "password": PASSWORD})).ok();
-    let an = central.http.with("Cookie", cookie(&reply));
+    let an = central.http.with("Cookie", reply.cookie());
     (central, an)
 }
 
@@ -160,7 +155,7 @@ fn who_comes_in_goes_out_and_is_turned_away_is_told_without_what_he_typed() {
     let log_in = |name: &str, password: &str| {
         central.http.post("/api/access/login", &json!({"name": name, "password": password}))
     };
-    let binh = central.http.with("Cookie", cookie(&log_in("BINH", PASSWORD).ok()));
+    let binh = central.http.with("Cookie", log_in("BINH", PASSWORD).ok().cookie());
     log_in("an", "wrong-password-1").refused(401);
     log_in("a-typed-password", "x").refused(401);
     binh.put("/api/parking/fees", &json!({"fees": {}})).refused(403);
@@ -244,7 +239,7 @@ fn it_outlives_a_restart_and_a_power_cut_and_is_checked() {
     central.start();
     let log_in = |central: &Central| {
         let reply = central.http.post("/api/access/login", &json!({"name": "an", "password": PASSWORD})).ok();
-        central.http.with("Cookie", cookie(&reply))
+        central.http.with("Cookie", reply.cookie())
     };
     let an = log_in(&central);
     assert_eq!(audit(&an, "kind=refusal")[0]["outcome"], "wrong_login", "a clean stop loses nothing");
@@ -288,7 +283,7 @@ fn a_flood_of_refusals_is_counted_and_not_written_one_by_one() {
     central.terminate();
     central.start();
     let reply = central.http.post("/api/access/login", &json!({"name": "an", "password": PASSWORD})).ok();
-    let an = central.http.with("Cookie", cookie(&reply));
+    let an = central.http.with("Cookie", reply.cookie());
     let refusals = audit(&an, "kind=refusal");
     assert!(refusals.len() <= 6, "{refusals:?}");
     assert_eq!(told(&refusals), REFUSED, "each is counted: {refusals:?}");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use common::central::API_PORT;
 use common::dashboard::Dashboard;
-use common::{Central, DEADLINE, Http, Reply, eventually};
+use common::{Central, DEADLINE, Http, eventually};
 use parkmesh::http::routes::ROUTES;
 use serde_json::{Value, json};
 
@@ -98,20 +98,16 @@ fn come_in(central: &Central) -> Typed {
     let mut secrets = BTreeMap::new();
     let log = central.log();
     let code = log.split("code=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    let cookie_of = |reply: &Reply| {
-        let set = reply.headers["set-cookie"].to_str().unwrap();
-        set.split(';').next().unwrap().to_owned()
-    };
     let call = |path: &str, body: &Value| central.http.post(path, body);
     call("/api/access/code", &json!({"code": "0000-0000-0000", "name": "an", "password": PASSWORDS[0]})).refused(401);
     let entered = call("/api/access/code", &json!({"code": code, "name": "an", "password": PASSWORDS[0]})).ok();
     secrets.insert("the first code".to_owned(), code);
-    let session = cookie_of(&entered);
+    let session = entered.cookie();
     secrets.insert("a session".to_owned(), session.split_once('=').unwrap().1.to_owned());
     let an = central.http.with("Cookie", session);
     an.post("/api/access/people", &json!({"name": "binh", "role": "operator", "password": PASSWORDS[1]})).ok();
     let binh = call("/api/access/login", &json!({"name": "binh", "password": PASSWORDS[1]})).ok();
-    secrets.insert("another session".to_owned(), cookie_of(&binh).split_once('=').unwrap().1.to_owned());
+    secrets.insert("another session".to_owned(), binh.cookie().split_once('=').unwrap().1.to_owned());
     // A wrong password, and one in the field of the name.
     call("/api/access/login", &json!({"name": "binh", "password": PASSWORDS[2]})).refused(401);
     call("/api/access/login", &json!({"name": PASSWORDS[1], "password": "x"})).refused(401);

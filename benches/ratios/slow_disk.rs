@@ -1,9 +1,11 @@
 //! A disk whose syncs take 5 ms more: how near the rate is to one commit of all edges after the other.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
 use crate::Plan;
-use crate::common::{Central, slow_disk};
+use crate::common::Central;
 use crate::one::url;
 use crate::outside::{bench, load_of, seconds};
 use crate::table::{Bar, Table};
@@ -22,8 +24,10 @@ struct Commits {
 }
 
 pub fn measure(plan: &Plan, table: &mut Table) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let library = slow_syncs(directory.path());
     let mut central = Central::new("central-1");
-    slow_disk::from_the_start(&mut central, SYNC_US).expect("strace, which this part needs");
+    central.env("LD_PRELOAD", library).env("SYNC_DELAY_US", SYNC_US.to_string());
     central.start();
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
@@ -46,6 +50,15 @@ pub fn measure(plan: &Plan, table: &mut Table) {
     let possible = f64::from(EDGES) / commit_s;
     let measured = format!("{rate:.0}/s, 256 / {:.2} ms = {possible:.0}/s", commit_s * 1e3);
     table.line("256 edges, 5 ms a sync: rate / (256 / commit)", &measured, rate / possible, Bar::AtLeast(0.8));
+}
+
+/// Compiles what delays the syncs; its path.
+fn slow_syncs(directory: &Path) -> String {
+    let library = directory.join("slow_syncs.so").to_str().expect("a path of letters").to_owned();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ratios/slow_syncs.c");
+    let compiled = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o", &library, source, "-ldl"]).status();
+    assert!(compiled.expect("a C compiler, which Rust needs too").success(), "{source} does not compile");
+    library
 }
 
 /// Every metric without labels, and the buckets.

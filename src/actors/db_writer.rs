@@ -27,7 +27,7 @@ pub use self::messages::{
     Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
 pub use self::queue::MAX_BATCH_EVENTS;
-use self::queue::Queue;
+use self::queue::{Queue, RUNS_PERIOD};
 
 use super::config_keeper::ConfigChanged;
 use super::supervise::{InjectPanic, injected_panic};
@@ -142,7 +142,7 @@ impl DbWriter {
             clock,
             metrics,
             view,
-            queue: Queue::new(),
+            queue: Queue::new(RUNS_PERIOD),
             commit_due: false,
             runs_wait: false,
             lingering: false,

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::common::central::API_PORT;
 use super::common::ws::Ws;
 use super::common::{Central, DEADLINE, Http};
-use super::{PASSWORD, administrator, cookie, first_code, log_in};
+use super::{PASSWORD, administrator, first_code, log_in};
 use serde_json::json;
 
 fn with_passwords() -> Central {
@@ -46,7 +46,7 @@ fn a_session_is_in_a_cookie_no_script_reads_and_ends_with_logging_out() {
     for part in ["parkmesh-central-1=", "HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
         assert!(set.contains(part), "{part} in {set}");
     }
-    let second = central.http.with("Cookie", cookie(&reply));
+    let second = central.http.with("Cookie", reply.cookie());
     second.post("/api/access/logout", &json!({})).ok();
     second.put("/api/p2p/config", &json!({})).refused(401);
     an.put("/api/p2p/config", &json!({})).ok();
@@ -94,7 +94,7 @@ fn a_socket_of_the_feed_ends_with_what_it_was_opened_with() {
     };
     let session = |name: &str| {
         let login = json!({"name": name, "password": PASSWORD});
-        cookie(&central.http.post("/api/access/login", &login).ok())
+        central.http.post("/api/access/login", &login).ok().cookie()
     };
     let [leaving, removed, staying] = ["logs-out", "is-removed", "stays"].map(session);
     let made = an.post("/api/access/tokens", &json!({"name": "watch", "role": "operator"})).ok();
@@ -141,7 +141,7 @@ fn what_proves_who_somebody_is_lies_nowhere_in_clear() {
     let token = an.post("/api/access/tokens", &json!({"name": "backup", "role": "operator"})).ok();
     an.put("/api/p2p/config", &json!({"edges": [{"id": "edge-1"}]})).ok();
     let key = an.post("/api/access/edges/edge-1/key", &json!({})).ok();
-    let session = cookie(&central.http.post("/api/access/login", &json!({"name": "an", "password": PASSWORD})).ok());
+    let session = central.http.post("/api/access/login", &json!({"name": "an", "password": PASSWORD})).ok().cookie();
     let session = session.split('=').nth(1).unwrap();
     let shown =
         [an.get("/api/p2p/config"), an.get("/api/access/tokens"), an.get("/api/access/people"), an.get("/metrics")];

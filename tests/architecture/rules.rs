@@ -128,7 +128,7 @@ const IMPURE: &[&str] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("argon2", &["vault"]),
-    ("governor", &["http"]),
+    ("governor", &["actors", "http"]),
     ("clap", &["main", "ops", "tools"]),
     ("actix", &["actors", "http", "app", "main"]),
     ("actix_web", &["actors", "http", "app", "tools"]),

@@ -27,6 +27,13 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
+    /// The cookie that came with it, as a browser sends it back.
+    #[track_caller]
+    pub fn cookie(&self) -> String {
+        let set = self.headers.get("set-cookie").expect("a cookie").to_str().unwrap();
+        set.split(';').next().unwrap().to_owned()
+    }
+
     /// A text field of the body, `""` if it is not there.
     pub fn field(&self, name: &str) -> &str {
         self.body.get(name).and_then(Value::as_str).unwrap_or_default()

@@ -2,8 +2,6 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::Central;
-
 /// What is traced, and what is done to it: each sync ends so many µs later.
 fn arguments(us: u32) -> [String; 7] {
     let delay = format!("inject=fdatasync,fsync:delay_exit={us}");
@@ -27,17 +25,6 @@ impl Drop for SlowSyncs {
         let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
     }
-}
-
-/// Lets the syncs of a central that is not started yet take longer, and stops it at no other call: for measuring.
-pub fn from_the_start(central: &mut Central, us: u32) -> Result<(), String> {
-    is_there()?;
-    let arguments = arguments(us);
-    // The tracer is the grandchild, so that the child is the central.
-    let mut runner = vec!["strace", "-D", "--seccomp-bpf"];
-    runner.extend(arguments.iter().map(String::as_str));
-    central.run_by(&runner);
-    Ok(())
 }
 
 fn is_there() -> Result<(), String> {

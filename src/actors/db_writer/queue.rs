@@ -1,7 +1,11 @@
 //! What waits for the writer, and which of it the next transaction takes.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::Decide;
 use crate::ledger::job::Job;
@@ -12,7 +16,7 @@ pub const MAX_BATCH_EVENTS: usize = 1000;
 /// second each would else sync a thousand times a second, each. What waits for that is taken along by a gate.
 pub(super) const RUNS_PERIOD: Duration = Duration::from_millis(5);
 /// So many of them may follow each other at once: nothing waits where little happens.
-pub(super) const RUNS_BURST: u32 = 10;
+pub(super) const RUNS_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// From so many events on, runs do not wait: somebody catches up.
 pub(super) const MANY_EVENTS: usize = 64;
 
@@ -22,17 +26,17 @@ pub(super) struct Queue {
     gates: VecDeque<Decide>,
     /// From links: bounded by what each link leaves unacknowledged.
     runs: VecDeque<Decide>,
-    pub(super) runs_period: Duration,
-    /// Until then transactions for runs alone are paid for, one with each period.
-    runs_paid: Instant,
+    /// Of the transactions for a little that came from peers alone.
+    rate: DefaultDirectRateLimiter,
     /// When the last batch was over.
     last_batch: Option<Instant>,
 }
 
 impl Queue {
-    pub(super) fn new() -> Self {
-        let (gates, runs) = (VecDeque::new(), VecDeque::new());
-        Self { gates, runs, runs_period: RUNS_PERIOD, runs_paid: Instant::now(), last_batch: None }
+    /// `runs_period`: [`RUNS_PERIOD`], or another one in tests; not 0.
+    pub(super) fn new(runs_period: Duration) -> Self {
+        let quota = Quota::with_period(runs_period).unwrap_or(Quota::per_second(RUNS_BURST)).allow_burst(RUNS_BURST);
+        Self { gates: VecDeque::new(), runs: VecDeque::new(), rate: RateLimiter::direct(quota), last_batch: None }
     }
 
     pub(super) fn push(&mut self, decide: Decide) {
@@ -55,21 +59,18 @@ impl Queue {
         self.last_batch.is_some_and(|over| over.elapsed() < time)
     }
 
-    /// How long what is queued still waits for company; gates and much from peers do not.
+    /// How long what is queued still waits for company; `None`: it is taken now, and counts as one of those that are bounded if it
+    /// is a little from peers alone. Gates, and much from peers, do not wait.
     pub(super) fn pause(&self) -> Option<Duration> {
         let events = || self.runs.iter().map(events_of).sum::<usize>();
         if self.has_gates() || events() >= MANY_EVENTS {
             return None;
         }
-        let ahead = self.runs_paid.saturating_duration_since(Instant::now());
-        ahead.checked_sub(self.runs_period * (RUNS_BURST - 1)).filter(|rest| !rest.is_zero())
+        self.rate.check().err().map(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
     /// Gates first, then runs while there is room; one run always, so that no flood at the gates starves the links.
     pub(super) fn next_batch(&mut self) -> Vec<Decide> {
-        if self.gates.is_empty() {
-            self.runs_paid = self.runs_paid.max(Instant::now()) + self.runs_period;
-        }
         let mut events = self.gates.len().min(MAX_BATCH_EVENTS);
         let mut batch: Vec<Decide> = self.gates.drain(..events).collect();
         let mut first = true;
