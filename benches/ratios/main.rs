@@ -1,7 +1,7 @@
 //! What the product reaches beside what the machine can do, measured in one run and shown as ratios.
 //!
 //! `cargo bench --bench ratios -- --run [--seconds 10] [--inside 100000] [--events 1000000]
-//! [--history ROWS] [--catch-up 100000]`
+//! [--catch-up 100000]`
 //!
 //! Or one part of it alone, in place of all the rest:
 //!
@@ -11,7 +11,8 @@
 //! | `--simulated` | messages and bytes per event in simulated meshes of up to 50 |
 //! | `--relay` | the way around a cut link |
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
-//! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `strace` |
+//! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
+//! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
@@ -33,6 +34,7 @@ mod dashboards;
 #[allow(dead_code, reason = "hello.rs is also a program of its own")]
 #[path = "../hello.rs"]
 mod hello;
+mod history;
 mod mesh;
 mod one;
 mod outside;
@@ -55,7 +57,7 @@ pub struct Plan {
     pub inside: u64,
     /// Events after which memory is looked at.
     pub events: u64,
-    /// Rows of history for the third; 0: left out, since making them takes minutes.
+    /// Rows of a long history.
     pub history_rows: u64,
     /// Events missed by a central that was away.
     pub catch_up: u64,
@@ -83,7 +85,7 @@ fn main() {
         run_for: Duration::from_secs(value("--seconds", 10)),
         inside: value("--inside", 100_000),
         events: value("--events", 1_000_000),
-        history_rows: value("--history", 0),
+        history_rows: value("--rows", 5_000_000),
         catch_up: value("--catch-up", 100_000),
     };
     let mut table = Table::default();
@@ -101,6 +103,10 @@ fn main() {
     }
     if asked("--slow-disk") {
         slow_disk::measure(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--long-history") {
+        history::measure(&plan, &mut table);
         return table.print();
     }
     if asked("--dashboards") {

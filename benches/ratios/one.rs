@@ -1,8 +1,8 @@
-//! Single centrals: rate, tail, single calls, cars inside, history, memory, idle CPU, start.
+//! Single centrals: rate, tail, single calls, cars inside, memory, idle CPU.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Plan;
 use crate::common::Central;
@@ -18,10 +18,10 @@ const IDLE: Duration = Duration::from_secs(10);
 /// A yardstick and what is held against it are measured in turns, so many times; the median of the ratios counts.
 const ROUNDS: usize = 3;
 
-/// One central that is asked, and beside it one that has many cars inside and later a long history.
+/// One central that is asked, and beside it one that has many cars inside.
 pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
     let mut empty = Central::new("central-1");
-    let start_empty = started(&mut empty);
+    empty.start();
     table.line("resident memory idle, MiB", "", rss_mib(empty.pid()), Bar::AtMost(20.0));
     idle_cpu(&empty, table);
 
@@ -61,9 +61,6 @@ pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
         rss_mib(full.pid()),
         Bar::AtMost(60.0),
     );
-    if plan.history_rows > 0 {
-        long_history(plan, events, &mut full, &empty, start_empty, table);
-    }
     rounds.into_iter().next_back().expect("a round").yardsticks
 }
 
@@ -92,7 +89,7 @@ fn middle(rounds: &[Round], ratio: impl Fn(&Round) -> f64) -> &Round {
 }
 
 /// The medians of the rates of two centrals driven in turns.
-fn in_turns(first: &Central, second: &Central, plan: &Plan) -> (f64, f64) {
+pub fn in_turns(first: &Central, second: &Central, plan: &Plan) -> (f64, f64) {
     let mut rates = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         rates.0.push(drive(first, &[], plan).answers_per_s());
@@ -105,29 +102,7 @@ fn in_turns(first: &Central, second: &Central, plan: &Plan) -> (f64, f64) {
     (median(rates.0), median(rates.1))
 }
 
-fn long_history(
-    plan: &Plan,
-    mut events: f64,
-    long: &mut Central,
-    empty: &Central,
-    start_empty: Duration,
-    table: &mut Table,
-) {
-    while events / 2.0 < plan.history_rows as f64 {
-        events += drive(long, &[], plan).answers();
-        println!("  {:.2} M rows", events / 2e6);
-    }
-    let (with, without) = in_turns(long, empty, plan);
-    let measured = format!("{with:.0} / {without:.0} per s, {:.1} M rows", events / 2e6);
-    table.line("rate with a long history / without", &measured, with / without, Bar::AtLeast(0.8));
-    long.terminate();
-    let start_long = started(long);
-    let measured = format!("{} ms, empty {} ms", start_long.as_millis(), start_empty.as_millis());
-    let ratio = start_long.as_secs_f64() / start_empty.as_secs_f64();
-    table.line("start with a long history / empty", &measured, ratio, Bar::AtMost(1.5));
-}
-
-fn drive(central: &Central, more: &[&str], plan: &Plan) -> Load {
+pub fn drive(central: &Central, more: &[&str], plan: &Plan) -> Load {
     let (url, run_for, edges) = (url(central), seconds(plan.run_for), EDGES.to_string());
     let mut arguments = vec!["--url", url.as_str(), "--for", &run_for];
     if !more.contains(&"--edges") {
@@ -139,13 +114,6 @@ fn drive(central: &Central, more: &[&str], plan: &Plan) -> Load {
 
 pub fn url(central: &Central) -> String {
     format!("http://{}:{}", central.ip, crate::common::central::API_PORT)
-}
-
-/// Starts it; how long until it could commit.
-fn started(central: &mut Central) -> Duration {
-    let start = Instant::now();
-    central.start();
-    start.elapsed()
 }
 
 /// Notes the largest size of the write-ahead log while `work` runs.

@@ -32,7 +32,7 @@ use transaction::Transaction;
 
 /// Page cache of the writer, in KiB. Holds the hot pages of every index, and the pages of the largest batch without
 /// spilling them into the log before the commit.
-const CACHE_KIB: i64 = 16 * 1024;
+const CACHE_KIB: i64 = 8 * 1024;
 /// How long a transaction waits for a lock another program holds on the file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a probe writes besides two pages of its own: as much as an event that splits pages of several indices, so that a disk
