@@ -20,14 +20,16 @@ use super::error::StoreError;
 pub const MAX_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// A page in the log: 4096 bytes and their header.
 const FRAME_BYTES: u64 = 4096 + 24;
-/// The thread begins to copy when so many pages wait (28 MiB): the rarer, the more pages are copied once that were written
-/// many times.
-const PASS_PAGES: u32 = 7_000;
+/// The thread begins to copy when so many pages wait (35 MiB): the rarer, the more pages are copied once that were written
+/// many times, and the rarer the writer waits for the sync at the end.
+const PASS_PAGES: u32 = 9_000;
 /// The writer copies what is left itself if it is at most so many pages: some 2 ms.
 const REST_PAGES: u32 = 150;
-/// At so many pages (39 MiB) the writer waits for the thread no longer. From there to the bound there is room for the
-/// largest transaction, 2,000 events with three scattered pages each.
-const FORCED_PAGES: u32 = 10_000;
+/// The thread syncs at most so often before the writer has its turn.
+const MAX_SYNCS: u32 = 3;
+/// At so many pages (41 MiB) the writer waits for the thread no longer. From there to the bound there is room for the
+/// largest transaction: 1,000 events from gates, and a run from a peer.
+const FORCED_PAGES: u32 = 10_500;
 /// Where a reader keeps the log from starting over, it is tried again after so many more pages.
 const RETRY_PAGES: u32 = 500;
 /// A forced copy waits for readers, and for the thread's pass to end: shortly at first ...
@@ -38,6 +40,10 @@ const URGENT_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_PASS: Duration = Duration::from_secs(30);
 /// ... and beyond the bound for readers not at all: another program is reading, and gates go on.
 const MAX_PAGES: u32 = 16_288;
+/// How far the thread stands behind others that want a core, from 0 to 19. It must get some of one all the same: the log
+/// grows meanwhile.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 /// A failing thread tries again after this.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Page cache of the thread's connection, in KiB: it only copies.
@@ -234,12 +240,21 @@ fn note_failure(progress: &mut Progress, result: &Result<Option<u32>, rusqlite::
     progress.failing = result.is_err();
 }
 
-/// The thread: passes until little is left, syncs what it copied, passes once more, then sleeps until the writer asks.
+/// Lets gates go first where cores are few: on Linux a thread has a niceness of its own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        log::debug!(event = "checkpoint_priority", error:% = error; "the checkpoint runs as urgently as all else");
+    }
+}
+
+/// The thread: passes until little is left, syncs what it copied, passes once more, then sleeps until the log is long again.
 ///
 /// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
-/// sync finds little to do, the thread does it before.
+/// sync finds little to do, the thread does it before, and again for what it copied meanwhile if that was not little.
 fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
-    let mut synced = false;
+    give_way();
+    let (mut unsynced, mut syncs) = (0, 0);
     loop {
         let life = {
             let mut progress = shared.progress();
@@ -258,13 +273,15 @@ fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
             Ok(Some(copied)) if progress.life == life => {
                 let before = progress.copied;
                 progress.copied = copied.min(progress.written).max(before);
+                unsynced += progress.copied - before;
                 let rest = progress.written.saturating_sub(progress.copied);
                 // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
                 progress.passing = rest > REST_PAGES && progress.copied > before && !progress.writer_waits;
-                if !progress.passing && !synced && !progress.writer_waits && !progress.stop {
+                let worth_it = unsynced > REST_PAGES && syncs < MAX_SYNCS;
+                if !progress.passing && worth_it && !progress.writer_waits && !progress.stop {
                     progress.passing = true;
                     drop(progress);
-                    synced = true;
+                    (unsynced, syncs) = (0, syncs + 1);
                     // The writer's own sync comes after it, and tells of whatever is wrong with the disk.
                     drop(directory.sync_database());
                     continue;
@@ -280,7 +297,7 @@ fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
             }
         }
         if !progress.passing {
-            synced = false;
+            (unsynced, syncs) = (0, 0);
             shared.rested.notify_all();
         }
     }
