@@ -1,6 +1,6 @@
 /* Preloaded into a central: every sync ends SYNC_DELAY_US later, as on a disk that takes so long.
 
-   Not by strace, as the tests of faults do: its filter made everything in the process slower here, by half and more. */
+   Not by strace, as the tests of faults do: under it a central answered a quarter to a third less here. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -30,8 +30,8 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 use stays::NewestOfPlate;
 use transaction::Transaction;
 
-/// Page cache of the writer, in KiB. Holds the hot pages of every index, and the pages of the largest batch without
-/// spilling them into the log before the commit.
+/// Page cache of the writer, in KiB. Holds the hot pages of every index. A transaction that changes more pages than it has
+/// room for writes some of them into the log before its commit, which only makes the log longer.
 const CACHE_KIB: i64 = 8 * 1024;
 /// How long a transaction waits for a lock another program holds on the file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
