@@ -2,7 +2,8 @@
 //!
 //! `G(b)`: events per second in groups of `b` per synced transaction, half of them entries (an event and a row of the
 //! history), half exits (an event and a change of a row), with the indices of the history, in the best way known: prepared
-//! statements, WAL, synchronous=FULL, rare checkpoints. `F1`: one synced commit of one small row.
+//! statements, WAL, synchronous=FULL, rare checkpoints. `F1`: one synced commit of one row of a history with three indices
+//! and no event beside it. `S1`: the least there is, one synced commit of one small row without an index.
 //!
 //! A figure is a line `yardstick <name> <group> <value> <unit>`, which `ratios` reads. Run it right beside what it is compared with: `cargo bench --bench yardstick [-- <seconds per figure>]`.
 
@@ -40,7 +41,31 @@ struct Traffic {
     connection: Connection,
     events: i64,
     cars: i64,
-    random: u64,
+    random: Random,
+}
+
+/// The same numbers in every run (xorshift).
+struct Random(u64);
+
+impl Default for Random {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn plate(&mut self) -> String {
+        let random = self.next();
+        let letter = char::from(b'A' + u8::try_from(random % 26).unwrap_or(0));
+        format!("{}{letter}{:05}", 10 + random / 26 % 90, random / 4096 % 100_000)
+    }
 }
 
 impl Traffic {
@@ -52,15 +77,7 @@ impl Traffic {
         connection.pragma_update(None, "cache_size", -16 * 1024)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(TABLES)?;
-        Ok(Self { connection, events: 0, cars: 0, random: 0x9e37_79b9_7f4a_7c15 })
-    }
-
-    fn plate(&mut self) -> String {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let letter = char::from(b'A' + u8::try_from(self.random % 26).unwrap_or(0));
-        format!("{}{letter}{:05}", 10 + self.random / 26 % 90, self.random / 4096 % 100_000)
+        Ok(Self { connection, events: 0, cars: 0, random: Random::default() })
     }
 
     fn group(&mut self, size: usize) -> Outcome<()> {
@@ -89,7 +106,7 @@ impl Traffic {
 
     fn entry(&mut self) -> Outcome<()> {
         let now_ms = 1_733_140_800_000 + self.events;
-        let plate = self.plate();
+        let plate = self.random.plate();
         let event_id = format!("central-1_{now_ms}_{plate}");
         let data = format!(
             r#"{{"plate_id":"{plate}","plate_view":"{plate}","edge_id":"edge-12","camera_type":"car","direction":"ENTRY","entry_time":"2024-12-02 19:00:00","confidence":0.95}}"#
@@ -178,22 +195,55 @@ fn measure_g(group: usize, lasting: Duration) -> Outcome<()> {
     Ok(())
 }
 
-fn measure_f1() -> Outcome<()> {
+/// The median of so many commits, each of one row, µs.
+fn median_commit_us(tables: &str, mut commit: impl FnMut(&Connection, i64) -> rusqlite::Result<usize>) -> Outcome<f64> {
     let directory = tempfile::tempdir()?;
-    let connection = Connection::open(directory.path().join("f1.db"))?;
+    let connection = Connection::open(directory.path().join("one.db"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch("CREATE TABLE one(id INTEGER PRIMARY KEY, bytes TEXT NOT NULL)")?;
-    let bytes = "x".repeat(400);
+    connection.execute_batch(tables)?;
     let mut times = Vec::new();
-    for _ in 0..3_000 {
+    for row in 0..3_000 {
         let start = Instant::now();
-        connection.prepare_cached("INSERT INTO one(bytes) VALUES(?1)")?.execute([&bytes])?;
+        commit(&connection, row)?;
         times.push(start.elapsed());
     }
     times.sort_unstable();
-    let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    println!("yardstick F1 1 {:.0} us", median.as_secs_f64() * 1e6);
+    Ok(times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e6)
+}
+
+/// A history's row as short as it can be, with the three indices none can do without: which event it is, whose it is in
+/// order, and the visits of a car.
+const ROW: &str = "
+CREATE TABLE history(
+  id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, origin TEXT NOT NULL, origin_seq INTEGER NOT NULL,
+  plate TEXT NOT NULL, plate_view TEXT NOT NULL, ts INTEGER NOT NULL, edge_id TEXT NOT NULL, camera_type TEXT NOT NULL,
+  direction TEXT NOT NULL, confidence REAL NOT NULL, status TEXT NOT NULL, fee INTEGER NOT NULL, entry_time TEXT NOT NULL,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_origin ON history(origin, origin_seq);
+CREATE INDEX history_plate ON history(plate, ts);
+";
+
+fn measure_f1() -> Outcome<()> {
+    let mut random = Random::default();
+    let f1_us = median_commit_us(ROW, |connection, row| {
+        let plate = random.plate();
+        let event_id = format!("{:016x}{:016x}", random.next(), random.next());
+        connection
+            .prepare_cached(
+                "INSERT INTO history(event_id, origin, origin_seq, plate, plate_view, ts, edge_id, camera_type, direction, \
+                 confidence, status, fee, entry_time, created_at, updated_at) \
+                 VALUES(?1, 'central-1', ?2, ?3, ?3, ?4, 'edge-12', 'car', 'ENTRY', 0.95, 'IN', 0, ?5, ?6, ?6)",
+            )?
+            .execute(params![event_id, row, plate, 1_733_140_800_000 + row, LOCAL, UTC])
+    })?;
+    println!("yardstick F1 1 {f1_us:.0} us");
+    let bytes = "x".repeat(400);
+    let s1_us = median_commit_us("CREATE TABLE one(id INTEGER PRIMARY KEY, bytes TEXT NOT NULL)", |connection, _| {
+        connection.prepare_cached("INSERT INTO one(bytes) VALUES(?1)")?.execute([&bytes])
+    })?;
+    println!("yardstick S1 1 {s1_us:.0} us");
     Ok(())
 }
 

@@ -76,8 +76,10 @@ pub fn seconds(duration: Duration) -> String {
 pub struct Yardsticks {
     /// Rows per second by rows per commit.
     pub g: BTreeMap<u32, f64>,
-    /// One synced commit of one row, µs.
+    /// One synced commit of one row of a history, µs.
     pub f1_us: f64,
+    /// One synced commit of one small row without an index, µs.
+    pub s1_us: f64,
     /// H(64), answers per second.
     pub hello_per_s: f64,
     /// One POST that does nothing, one at a time, µs.
@@ -103,6 +105,7 @@ impl Yardsticks {
         let mut yardsticks = Self {
             g: BTreeMap::new(),
             f1_us: f64::NAN,
+            s1_us: f64::NAN,
             hello_per_s: f64::NAN,
             hello_idle_us: f64::NAN,
             cores: std::thread::available_parallelism().map_or(1, usize::from) as f64,
@@ -111,7 +114,7 @@ impl Yardsticks {
         yardsticks
     }
 
-    /// Runs `yardstick.rs` as a process of its own; it says `G(32) = 41234 events/s …` and `F1 = 0.150 ms`.
+    /// Runs `yardstick.rs` as a process of its own; its lines are described there.
     fn measure_disk(&mut self) {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         let output =
@@ -123,6 +126,7 @@ impl Yardsticks {
             let ["yardstick", name, batch, value, _unit] = words.as_slice() else { continue };
             match (*name, batch.parse(), value.parse::<f64>()) {
                 ("F1", _, Ok(us)) => self.f1_us = us,
+                ("S1", _, Ok(us)) => self.s1_us = us,
                 ("G", Ok(batch), Ok(events_per_s)) => drop(self.g.insert(batch, events_per_s)),
                 _ => {}
             }
@@ -149,7 +153,7 @@ impl Yardsticks {
         for (batch, rows) in &self.g {
             println!("G({batch}) = {rows:.0} rows/s");
         }
-        println!("F1 = {:.0} µs, idle POST = {:.0} µs", self.f1_us, self.hello_idle_us);
+        println!("F1 = {:.0} µs, S1 = {:.0} µs, idle POST = {:.0} µs", self.f1_us, self.s1_us, self.hello_idle_us);
         println!(
             "H({EDGES}) = {:.0}/s, L({EDGES}) = {:.0}/s on {} cores\n",
             self.hello_per_s,

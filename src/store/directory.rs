@@ -9,7 +9,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::StoreError;
 
@@ -29,7 +29,7 @@ pub struct DataDir {
 struct Held {
     lock: File,
     /// For syncing only. Never closed earlier: closing it would drop SQLite's own locks on the file.
-    database: OnceLock<File>,
+    database: Mutex<Option<File>>,
 }
 
 impl Drop for Held {
@@ -58,7 +58,7 @@ impl DataDir {
             .open(&lock_path)
             .map_err(|source| StoreError::Directory { path: lock_path.clone(), source })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), held: Arc::new(Held { lock, database: OnceLock::new() }) }),
+            Ok(()) => Ok(Self { path: path.to_owned(), held: Arc::new(Held { lock, database: Mutex::new(None) }) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(StoreError::Directory { path: lock_path, source }),
         }
@@ -80,11 +80,13 @@ impl DataDir {
     /// # Errors
     /// What the disk says, or the opening of the file.
     pub fn sync_database(&self) -> io::Result<()> {
-        if let Some(database) = self.held.database.get() {
-            return database.sync_data();
-        }
-        let opened = File::open(self.database())?;
-        self.held.database.get_or_init(|| opened).sync_data()
+        // Locked, so that no two are opened of which one would be closed.
+        let mut database = self.held.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = match database.take() {
+            Some(opened) => opened,
+            None => File::open(self.database())?,
+        };
+        database.insert(opened).sync_data()
     }
 
     /// Makes the names of files made in the directory survive a power cut.

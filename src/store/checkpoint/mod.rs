@@ -7,6 +7,8 @@
 //!
 //! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
+mod thread;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,8 +27,6 @@ const FRAME_BYTES: u64 = 4096 + 24;
 const PASS_PAGES: u32 = 9_000;
 /// The writer copies what is left itself if it is at most so many pages: some 2 ms.
 const REST_PAGES: u32 = 150;
-/// The thread syncs at most so often before the writer has its turn.
-const MAX_SYNCS: u32 = 3;
 /// At so many pages (41 MiB) the writer waits for the thread no longer. From there to the bound there is room for 1,000 events
 /// from gates and a run from a peer: a central that caught up on 300,000 events while gates asked it reached 43 MiB.
 const FORCED_PAGES: u32 = 10_500;
@@ -40,12 +40,6 @@ const URGENT_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_PASS: Duration = Duration::from_secs(30);
 /// ... and beyond the bound for readers not at all: another program is reading, and gates go on.
 const MAX_PAGES: u32 = 16_288;
-/// How far the thread stands behind others that want a core, from 0 to 19. It must get some of one all the same: the log
-/// grows meanwhile.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-/// A failing thread tries again after this.
-const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Page cache of the thread's connection, in KiB: it only copies.
 const CACHE_KIB: i64 = 64;
 
@@ -123,7 +117,7 @@ impl Checkpointer {
         let directory = directory.clone();
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || run(&connection, &directory, &of_thread))
+            .spawn(move || thread::run(&connection, &directory, &of_thread))
             .map_err(|source| StoreError::Directory { path, source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -238,67 +232,4 @@ fn note_failure(progress: &mut Progress, result: &Result<Option<u32>, rusqlite::
         _ => {}
     }
     progress.failing = result.is_err();
-}
-
-/// Lets gates go first where cores are few: on Linux a thread has a niceness of its own.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        log::debug!(event = "checkpoint_priority", error:% = error; "the checkpoint runs as urgently as all else");
-    }
-}
-
-/// The thread: passes until little is left, syncs what it copied, passes once more, then sleeps until the log is long again.
-///
-/// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
-/// sync finds little to do, the thread does it before, and again for what it copied meanwhile if that was not little.
-fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
-    give_way();
-    let (mut unsynced, mut syncs) = (0, 0);
-    loop {
-        let life = {
-            let mut progress = shared.progress();
-            while !progress.passing && !progress.stop {
-                progress = shared.wake.wait(progress).unwrap_or_else(PoisonError::into_inner);
-            }
-            if progress.stop {
-                return;
-            }
-            progress.life
-        };
-        let result = checkpoint(connection, "PASSIVE");
-        let mut progress = shared.progress();
-        note_failure(&mut progress, &result);
-        match result {
-            Ok(Some(copied)) if progress.life == life => {
-                let before = progress.copied;
-                progress.copied = copied.min(progress.written).max(before);
-                unsynced += progress.copied - before;
-                let rest = progress.written.saturating_sub(progress.copied);
-                // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
-                progress.passing = rest > REST_PAGES && progress.copied > before && !progress.writer_waits;
-                let worth_it = unsynced > REST_PAGES && syncs < MAX_SYNCS;
-                if !progress.passing && worth_it && !progress.writer_waits && !progress.stop {
-                    progress.passing = true;
-                    drop(progress);
-                    (unsynced, syncs) = (0, syncs + 1);
-                    // The writer's own sync comes after it, and tells of whatever is wrong with the disk.
-                    drop(directory.sync_database());
-                    continue;
-                }
-            }
-            Ok(_) => progress.passing = false,
-            Err(_) => {
-                shared.rested.notify_all();
-                let (mut after, _) =
-                    shared.wake.wait_timeout(progress, FAILURE_PAUSE).unwrap_or_else(PoisonError::into_inner);
-                after.passing = false;
-                continue;
-            }
-        }
-        if !progress.passing {
-            (unsynced, syncs) = (0, 0);
-            shared.rested.notify_all();
-        }
-    }
 }
