@@ -20,13 +20,12 @@ const ROUNDS: usize = 3;
 
 /// One central that is asked, and beside it one that has many cars inside.
 pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
-    let mut empty = Central::new("central-1");
-    empty.start();
+    let empty = started("central-1");
     table.line("resident memory idle, MiB", "", rss_mib(empty.pid()), Bar::AtMost(20.0));
     idle_cpu(&empty, table);
 
     let wal_bytes = AtomicU64::new(0);
-    let rounds: Vec<Round> = (0..ROUNDS).map(|_| Round::run(&empty, &wal_bytes, plan)).collect();
+    let rounds: Vec<Round> = (0..ROUNDS).map(|_| Round::run(&wal_bytes, plan)).collect();
     let one = middle(&rounds, |round| round.one.latency_us("p50") / round.yardsticks.alone_us());
     let measured =
         format!("p50 {:.0} µs, F1 + idle POST {:.0} µs", one.one.latency_us("p50"), one.yardsticks.alone_us());
@@ -45,8 +44,7 @@ pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
     let wal = wal_bytes.load(Ordering::Relaxed) as f64 / MIB;
     table.line("largest WAL / 64 MiB", &format!("{wal:.0} MiB"), wal / WAL_MIB, Bar::AtMost(1.0));
 
-    let mut full = Central::new("central-2");
-    full.start();
+    let full = started("central-2");
     let filled = drive(&full, &["--fill", &plan.inside.to_string()], plan);
     let (with, without) = in_turns(&full, &empty, plan);
     let measured = format!("{with:.0} / {without:.0} per s, {} inside", plan.inside);
@@ -64,6 +62,12 @@ pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
     rounds.into_iter().next_back().expect("a round").yardsticks
 }
 
+fn started(id: &str) -> Central {
+    let mut central = Central::new(id);
+    central.start();
+    central
+}
+
 /// The yardsticks, and at once what is held against them.
 struct Round {
     yardsticks: Yardsticks,
@@ -72,11 +76,13 @@ struct Round {
 }
 
 impl Round {
-    fn run(central: &Central, wal_bytes: &AtomicU64, plan: &Plan) -> Self {
+    /// With a new central, as the yardsticks have new databases.
+    fn run(wal_bytes: &AtomicU64, plan: &Plan) -> Self {
         let yardsticks = Yardsticks::measure(plan);
         yardsticks.print();
-        let one = drive(central, &["--edges", "1"], plan);
-        let many = watching_wal(central, wal_bytes, || drive(central, &[], plan));
+        let central = started("central-3");
+        let one = drive(&central, &["--edges", "1"], plan);
+        let many = watching_wal(&central, wal_bytes, || drive(&central, &[], plan));
         Self { yardsticks, one, many }
     }
 }

@@ -19,6 +19,8 @@ use super::time::{MAX_MS, MIN_MS};
 
 /// Largest event, checked before authoring, in bytes.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
+/// Room for what gates say.
+const USUAL_EVENT_BYTES: usize = 512;
 
 /// Why the bytes are not an event. Such an event is stored and forwarded, but has no effect (it is quarantined).
 #[derive(Debug, thiserror::Error)]
@@ -373,7 +375,9 @@ impl Draft {
             skew_ms: self.skew_ms,
             heard_from: at.heard_from,
         };
-        serde_json::to_string(&envelope).map_err(malformed)
+        let mut json = Vec::with_capacity(USUAL_EVENT_BYTES);
+        serde_json::to_writer(&mut json, &envelope).map_err(malformed)?;
+        String::from_utf8(json).map_err(|error| Malformed(error.to_string()))
     }
 }
 

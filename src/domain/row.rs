@@ -1,6 +1,8 @@
 //! A row of the history: what `resolve` makes of the facts about one stay.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::io::Write as _;
 
 use sha2::{Digest, Sha256};
 
@@ -98,7 +100,7 @@ impl StayRow {
     /// `sync_status` and the times of local writing are not part of a row.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        let mut hasher = RowHasher(Sha256::new());
+        let mut hasher = RowHasher(Vec::with_capacity(HASHED_BYTES));
         hasher.text(&self.stay_id);
         hasher.text(&self.source_central);
         hasher.text(&self.edge_id);
@@ -113,7 +115,7 @@ impl StayRow {
             None => hasher.number(0),
             Some(exit) => {
                 hasher.number(1);
-                hasher.text(&exit.fact.to_string());
+                hasher.shown(&exit.fact);
                 hasher.text(&exit.central);
                 hasher.text(&exit.edge_id);
                 hasher.number(exit.exit_ms);
@@ -133,10 +135,16 @@ impl StayRow {
         for anomaly in &self.anomalies {
             hasher.text(anomaly.name());
         }
-        hasher.text(&self.entry_fact.to_string());
-        hasher.optional_text(self.confirm_fact.as_ref().map(ToString::to_string).as_deref());
+        hasher.shown(&self.entry_fact);
+        match &self.confirm_fact {
+            None => hasher.optional_text(None),
+            Some(fact) => {
+                hasher.number(1);
+                hasher.shown(fact);
+            }
+        }
         hasher.number(self.last_hlc.ms());
-        hasher.0.finalize().into()
+        Sha256::digest(&hasher.0).into()
     }
 }
 
@@ -145,17 +153,32 @@ fn float_bits(value: f64) -> i64 {
     i64::from_ne_bytes(value.to_bits().to_ne_bytes())
 }
 
-/// Feeds fields to the hash with their length, so that no two field lists share one byte stream.
-struct RowHasher(Sha256);
+/// More than most rows come to.
+const HASHED_BYTES: usize = 1024;
+
+/// What is hashed: each field with its length, so that no two field lists share one byte stream.
+struct RowHasher(Vec<u8>);
 
 impl RowHasher {
     fn text(&mut self, text: &str) {
         self.number(i64::try_from(text.len()).unwrap_or(i64::MAX));
-        self.0.update(text.as_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// As [`Self::text`] of what it is shown as, without a string of it.
+    fn shown(&mut self, value: &impl fmt::Display) {
+        let at = self.0.len();
+        self.number(0);
+        // Writing to a vector cannot fail.
+        let _ = write!(self.0, "{value}");
+        let length = self.0.len() - at - size_of::<i64>();
+        if let Some(place) = self.0.get_mut(at..at + size_of::<i64>()) {
+            place.copy_from_slice(&i64::try_from(length).unwrap_or(i64::MAX).to_le_bytes());
+        }
     }
 
     fn number(&mut self, number: i64) {
-        self.0.update(number.to_le_bytes());
+        self.0.extend_from_slice(&number.to_le_bytes());
     }
 
     fn optional_text(&mut self, text: Option<&str>) {
@@ -166,5 +189,61 @@ impl RowHasher {
     fn optional_number(&mut self, number: Option<i64>) {
         self.number(i64::from(number.is_some()));
         self.number(number.unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{CentralId, Epoch, LogId};
+
+    /// The digest of a history is kept in its file: an update of the program must not change what a row hashes to.
+    #[test]
+    fn a_row_hashes_to_what_it_always_did() {
+        let fact = |seq| {
+            let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(0x0f86_d081_884c_7d65) };
+            FactId::Authored { log, seq }
+        };
+        let mut row = StayRow {
+            stay_id: "central-1_1733140800000_29A12345".into(),
+            source_central: "central-1".into(),
+            edge_id: "edge-1".into(),
+            plate_id: PlateId::parse("29A12345").unwrap(),
+            plate_view: "29A-123.45".into(),
+            camera_type: "car".into(),
+            entry_ms: 1_733_140_800_000,
+            entry_confidence: Some(0.97),
+            entry_manual: false,
+            confirmed_ms: None,
+            exit: None,
+            status: StayStatus::In,
+            superseded_by: None,
+            collected: Vnd(0),
+            anomalies: BTreeSet::new(),
+            entry_fact: fact(5),
+            confirm_fact: None,
+            last_hlc: Hlc::new(1_733_140_800_000).unwrap(),
+        };
+        let hex = |row: &StayRow| row.hash().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&row), "d1ac59252273e09559a6bee80ce5b5643a4dce2a6b9513815e375f1d794453f0");
+        row.confirmed_ms = Some(1_733_140_809_000);
+        row.confirm_fact = Some(fact(6));
+        row.status = StayStatus::Out;
+        row.collected = Vnd(25_000);
+        row.anomalies = BTreeSet::from([Anomaly::ClockSkew]);
+        row.exit = Some(ExitPart {
+            fact: FactId::Heard([0xab; 32]),
+            central: "central-2".into(),
+            edge_id: "edge-9".into(),
+            exit_ms: 1_733_150_000_000,
+            fee: Vnd(25_000),
+            duration: "2 giờ 33 phút".into(),
+            confidence: None,
+            manual: true,
+            entry_unknown: false,
+            tariff_version: Some("v1".into()),
+            subscription_id: None,
+        });
+        assert_eq!(hex(&row), "5678a1e4c46b83eef4f365a7311c7d43cbc764a02755da93de2d53b97d514508");
     }
 }

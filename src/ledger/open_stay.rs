@@ -177,7 +177,7 @@ impl OpenStay {
 
 /// `{central}_{unix ms}_{plate}`: what a stay is called by the central its car came in at.
 pub(super) fn usual_stay_id(central: &str, stamp_ms: i64, plate: &PlateId) -> String {
-    format!("{central}_{stamp_ms}_{plate}")
+    [central, "_", &stamp_ms.to_string(), "_", plate.as_str()].concat()
 }
 
 #[cfg(test)]

@@ -321,7 +321,7 @@ impl Writer {
 }
 
 fn camera_name(central: &str, edge_id: &str) -> String {
-    format!("{central}/{edge_id}")
+    [central, "/", edge_id].concat()
 }
 
 fn select_stays(filter: &str) -> String {
