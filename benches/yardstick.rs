@@ -5,7 +5,7 @@
 //! statements, WAL, synchronous=FULL, rare checkpoints. `F1`: one synced commit of one row of a history with three indices
 //! and no event beside it. `S1`: the least there is, one synced commit of one small row without an index.
 //!
-//! A figure is a line `yardstick <name> <group> <value> <unit>`, which `ratios` reads. Run it right beside what it is compared with: `cargo bench --bench yardstick [-- <seconds per figure>]`.
+//! A figure is a line `yardstick <name> <group> <value> <unit>`, which `ratios` reads. Run it right beside what it is compared with: `cargo bench --bench yardstick [-- <seconds per figure> [<b> ...]]`.
 
 use std::time::{Duration, Instant};
 
@@ -250,10 +250,13 @@ fn measure_f1() -> Outcome<()> {
 /// Also run by `ratios`, as a process of its own.
 pub fn main() -> Outcome<()> {
     // cargo passes --bench along.
-    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let (seconds, groups) = numbers.split_first().map_or((3, GROUPS.as_slice()), |(seconds, groups)| {
+        (*seconds, if groups.is_empty() { GROUPS.as_slice() } else { groups })
+    });
     measure_f1()?;
-    for group in GROUPS {
-        measure_g(group, Duration::from_secs(seconds))?;
+    for group in groups {
+        measure_g(*group, Duration::from_secs(seconds as u64))?;
     }
     Ok(())
 }

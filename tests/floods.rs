@@ -11,124 +11,25 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
-use common::central::API_PORT;
+use common::flood::{EDGE, FLOODER, Flood, call, connect_from, entry, let_in};
 use common::https::{Secured, fingerprint_in};
 use common::{Central, DEADLINE, Https, eventually};
 
-/// Where the flood comes from, and where the well-behaved edge stands.
-const FLOODER: [u8; 4] = [127, 99, 1, 1];
-const EDGE: [u8; 4] = [127, 99, 2, 2];
 const HALF_OPEN: usize = 1_000;
-/// Cars that pass while nothing else happens, and as many during the flood, in turns. What else the machine does can only make a
-/// round slower: the best of each kind are held against each other, after more rounds where these do not suffice.
-const CARS: usize = 100;
-const ROUNDS: usize = 3;
-const MOST_ROUNDS: usize = 10;
+const CARS: usize = 200;
 
-/// A connection from a loopback address of one's own choice.
-fn connect_from(source: [u8; 4], central: &Central) -> std::io::Result<TcpStream> {
-    common::net::connect_from(source.into(), format!("{}:{API_PORT}", central.ip).parse().unwrap())
-}
-
-/// A request over a connection that stays; its status.
-fn call(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<u16> {
-    stream.write_all(request.as_bytes())?;
-    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        let count = stream.read(&mut buffer)?;
-        if count == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        read.extend_from_slice(&buffer[..count]);
-        let text = String::from_utf8_lossy(&read);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length =
-            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        if body.len() >= length.unwrap_or(0usize) {
-            return Ok(head.split(' ').nth(1).unwrap().parse().unwrap());
-        }
-    }
-}
-
-/// Says that something is over when it is dropped.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn entry(central: &Central, number: usize) -> String {
-    let body = format!("{{\"edge_id\":\"edge-1\",\"plate_id\":\"29A{number:05}\",\"direction\":\"ENTRY\"}}");
-    let (host, length) = (&central.ip, body.len());
-    format!(
-        "POST /api/edge/barrier/open HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-/// Lets cars in, one after the other, over one connection; the 99th percentile of the times.
-fn p99_of_cars(central: &Central, first: usize) -> Duration {
-    let mut stream = connect_from(EDGE, central).unwrap();
-    let mut times: Vec<Duration> = (first..first + CARS)
-        .map(|number| {
-            // A busy gate, not another flood.
-            std::thread::sleep(Duration::from_millis(10));
-            let start = Instant::now();
-            assert_eq!(call(&mut stream, &entry(central, number)).unwrap(), 200);
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[CARS * 99 / 100 - 1]
-}
-
+/// How long they take is measured by `cargo bench --bench ratios -- --run --flood`.
 #[test]
 fn a_flood_from_one_address_leaves_the_edges_of_others_alone() {
     let central = Central::standalone("central-1");
-    let (answered, turned_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let flooded = |first: usize| {
-        let over = AtomicBool::new(false);
-        let before = turned_away.load(Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            for _ in 0..32 {
-                scope.spawn(|| {
-                    let request = format!("GET /api/stats HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
-                    while !over.load(Ordering::Relaxed) {
-                        let Ok(mut stream) = connect_from(FLOODER, &central) else { continue };
-                        while let Ok(status) = call(&mut stream, &request) {
-                            match status {
-                                429 => turned_away.fetch_add(1, Ordering::Relaxed),
-                                _ => answered.fetch_add(1, Ordering::Relaxed),
-                            };
-                            if over.load(Ordering::Relaxed) {
-                                break;
-                            }
-                        }
-                    }
-                });
-            }
-            // Also where what is waited for does not come: the flood would go on for ever.
-            let _ends = Ends(&over);
-            eventually("the flood is turned away", DEADLINE, || turned_away.load(Ordering::Relaxed) > before + 32);
-            p99_of_cars(&central, first)
-        })
-    };
-    let (mut quiet, mut during) = (Duration::MAX, Duration::MAX);
-    for round in 0..MOST_ROUNDS {
-        let first = 2 * round * CARS;
-        quiet = quiet.min(p99_of_cars(&central, first));
-        during = during.min(flooded(first + CARS));
-        println!("best p99 quiet {quiet:?}, during the flood {during:?}");
-        if round + 1 >= ROUNDS && during < quiet * 2 {
-            break;
-        }
-    }
-    println!("{answered:?} answered, {turned_away:?} turned away");
-    assert!(during < quiet * 2, "p99 quiet {quiet:?}, during the flood {during:?}");
+    let flood = Flood::default();
+    // Each is answered 200.
+    flood.during(&central, || let_in(&central, 0..CARS));
+    let (answered, turned_away) = (flood.answered.load(Ordering::Relaxed), flood.turned_away.load(Ordering::Relaxed));
+    println!("{answered} answered, {turned_away} turned away");
+    assert!(answered > 0, "the address may ask as much as others");
 }
 
 #[test]

@@ -13,10 +13,12 @@
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
 //! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
+//! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
-//! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)).
+//! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)), b: events in
+//!   a transaction, as seen under that load.
 //!
 //! All figures are of this machine in this run; only the ratios mean something elsewhere. A bar that is missed is marked and
 //! does not fail the run: the machine may be busy.
@@ -28,9 +30,11 @@
     reason = "a measurement that cannot be made ends by panicking"
 )]
 
+mod commits;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod dashboards;
+mod flood;
 #[allow(dead_code, reason = "hello.rs is also a program of its own")]
 #[path = "../hello.rs"]
 mod hello;
@@ -107,6 +111,10 @@ fn main() {
     }
     if asked("--long-history") {
         history::measure(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--flood") {
+        flood::measure(&mut table);
         return table.print();
     }
     if asked("--dashboards") {

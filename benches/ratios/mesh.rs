@@ -9,13 +9,12 @@ use parkmesh::tools::proxy::LinkState;
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh, eventually};
 use crate::one::{rss_mib, url};
-use crate::outside::{EDGES, Load, Yardsticks, bench, bench_command, load_of, seconds};
+use crate::outside::{CATCH_UP_BATCH, EDGES, Load, Yardsticks, bench, bench_command, load_of, seconds};
 use crate::table::{Bar, Table};
 
 /// How long a catch-up may take at all.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
 /// Rows of one commit while catching up.
-const CATCH_UP_BATCH: u32 = 2_000;
 /// The second, shorter absence.
 const FEW_MISSED: u64 = 1_000;
 
@@ -74,7 +73,7 @@ pub fn wiped(plan: &Plan, table: &mut Table) {
     wait_until_3_has_all(&mesh);
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let g = Yardsticks::of_the_disk().g(CATCH_UP_BATCH);
+        let g = Yardsticks::of_the_disk(CATCH_UP_BATCH).g(CATCH_UP_BATCH);
         let central = &mut mesh.centrals[2];
         assert_eq!(central.terminate().0.code(), Some(0));
         std::fs::remove_dir_all(central.data_directory()).expect("its directory");

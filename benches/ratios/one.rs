@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::Plan;
+use crate::commits::{Commits, metrics};
 use crate::common::Central;
 use crate::outside::{EDGES, Load, Yardsticks, bench, load_of, seconds};
 use crate::table::{Bar, Table};
@@ -46,6 +47,11 @@ pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
 
     let full = started("central-2");
     let filled = drive(&full, &["--fill", &plan.inside.to_string()], plan);
+    // Both have a history; what differs is who is inside.
+    let mut driven = 0.0;
+    while driven < plan.inside as f64 + filled.answers() {
+        driven += drive(&empty, &[], plan).answers();
+    }
     let (with, without) = in_turns(&full, &empty, plan);
     let measured = format!("{with:.0} / {without:.0} per s, {} inside", plan.inside);
     table.line("rate with cars inside / without", &measured, with / without, Bar::AtLeast(0.95));
@@ -78,11 +84,14 @@ struct Round {
 impl Round {
     /// With a new central, as the yardsticks have new databases.
     fn run(wal_bytes: &AtomicU64, plan: &Plan) -> Self {
-        let yardsticks = Yardsticks::measure(plan);
-        yardsticks.print();
         let central = started("central-3");
         let one = drive(&central, &["--edges", "1"], plan);
+        let before = metrics(&central);
         let many = watching_wal(&central, wal_bytes, || drive(&central, &[], plan));
+        let commits = Commits::between(&before, &metrics(&central));
+        drop(central);
+        let yardsticks = Yardsticks::measure(plan, commits.events_each.round() as u32);
+        yardsticks.print();
         Self { yardsticks, one, many }
     }
 }

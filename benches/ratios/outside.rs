@@ -13,8 +13,8 @@ use crate::common::{DEADLINE, eventually};
 
 /// Edges of the loaded case.
 pub const EDGES: u32 = 64;
-/// Rows in one commit under that load: half of the edges wait while the other half is being written.
-const BATCH: u32 = EDGES / 2;
+/// Events in a transaction of somebody who catches up.
+pub const CATCH_UP_BATCH: u32 = 2_000;
 
 /// How long each G(b) is measured in a round.
 const YARDSTICK_SECONDS: &str = "2";
@@ -74,6 +74,8 @@ pub fn seconds(duration: Duration) -> String {
 /// What the machine can do.
 #[derive(Debug)]
 pub struct Yardsticks {
+    /// Events in a transaction of what is held against them.
+    batch: u32,
     /// Rows per second by rows per commit.
     pub g: BTreeMap<u32, f64>,
     /// One synced commit of one row of a history, µs.
@@ -89,8 +91,9 @@ pub struct Yardsticks {
 }
 
 impl Yardsticks {
-    pub fn measure(plan: &Plan) -> Self {
-        let mut yardsticks = Self::of_the_disk();
+    /// `batch`: events in a transaction, as seen in what is held against them.
+    pub fn measure(plan: &Plan, batch: u32) -> Self {
+        let mut yardsticks = Self::of_the_disk(batch);
         let server = Hello::start();
         let run_for = seconds(plan.run_for);
         let hello =
@@ -101,8 +104,9 @@ impl Yardsticks {
     }
 
     /// Those of the disk alone.
-    pub fn of_the_disk() -> Self {
+    pub fn of_the_disk(batch: u32) -> Self {
         let mut yardsticks = Self {
+            batch,
             g: BTreeMap::new(),
             f1_us: f64::NAN,
             s1_us: f64::NAN,
@@ -117,8 +121,9 @@ impl Yardsticks {
     /// Runs `yardstick.rs` as a process of its own; its lines are described there.
     fn measure_disk(&mut self) {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        let output =
-            command.args(["--yardstick", YARDSTICK_SECONDS]).stderr(Stdio::inherit()).output().expect("it runs");
+        command.args(["--yardstick", YARDSTICK_SECONDS]);
+        command.args([1, self.batch, CATCH_UP_BATCH].map(|group| group.to_string()));
+        let output = command.stderr(Stdio::inherit()).output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // `yardstick <name> <events per transaction> <value> <unit>`
         for line in text.lines() {
@@ -146,7 +151,7 @@ impl Yardsticks {
 
     /// L(64): answers per second if HTTP and the disk cost what they cost alone, and nothing else did.
     pub fn limit(&self) -> f64 {
-        self.cores / (self.cores / self.hello_per_s + 1.0 / self.g(BATCH))
+        self.cores / (self.cores / self.hello_per_s + 1.0 / self.g(self.batch))
     }
 
     pub fn print(&self) {

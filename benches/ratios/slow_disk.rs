@@ -1,10 +1,10 @@
 //! A disk whose syncs take 5 ms more: how near the rate is to one commit of all edges after the other.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use crate::Plan;
+use crate::commits::{Commits, metrics};
 use crate::common::Central;
 use crate::one::url;
 use crate::outside::{bench, load_of, seconds};
@@ -13,15 +13,6 @@ use crate::table::{Bar, Table};
 const EDGES: u32 = 256;
 const SYNC_US: u32 = 5_000;
 const ROUNDS: usize = 3;
-
-/// What happened between two looks at the metrics.
-struct Commits {
-    /// Of all transactions, s, and how many those were.
-    mean_s: f64,
-    /// Within the bucket of the histogram that has the middle one: `more than` and `at most`, s.
-    median_s: (f64, f64),
-    events_each: f64,
-}
 
 pub fn measure(plan: &Plan, table: &mut Table) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -59,36 +50,4 @@ fn slow_syncs(directory: &Path) -> String {
     let compiled = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o", &library, source, "-ldl"]).status();
     assert!(compiled.expect("a C compiler, which Rust needs too").success(), "{source} does not compile");
     library
-}
-
-/// Every metric without labels, and the buckets.
-fn metrics(central: &Central) -> BTreeMap<String, f64> {
-    let text = central.http.get("/metrics").text;
-    let line = |line: &str| {
-        let (name, value) = line.rsplit_once(' ')?;
-        Some((name.to_owned(), value.parse().ok()?))
-    };
-    text.lines().filter(|text| !text.starts_with('#')).filter_map(line).collect()
-}
-
-impl Commits {
-    fn between(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Self {
-        let grown = |name: &str| after[name] - before.get(name).copied().unwrap_or(0.0);
-        let count = grown("parkmesh_commit_seconds_count");
-        let mut buckets: Vec<(f64, f64)> = after
-            .keys()
-            .filter_map(|name| {
-                let bound = name.strip_prefix("parkmesh_commit_seconds_bucket{le=\"")?.strip_suffix("\"}")?;
-                let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? };
-                Some((bound, grown(name)))
-            })
-            .collect();
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let middle = buckets.iter().position(|(_, commits)| *commits >= count / 2.0).expect("a bucket");
-        Self {
-            mean_s: grown("parkmesh_commit_seconds_sum") / count,
-            median_s: (middle.checked_sub(1).map_or(0.0, |below| buckets[below].0), buckets[middle].0),
-            events_each: grown("parkmesh_commit_events_sum") / count,
-        }
-    }
 }

@@ -17,6 +17,7 @@
 
 pub mod central;
 pub mod dashboard;
+pub mod flood;
 pub mod http;
 pub mod https;
 pub mod load;
