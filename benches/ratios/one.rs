@@ -18,6 +18,8 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// A yardstick and what is held against it are measured in turns, so many times; the median of the ratios counts.
 const ROUNDS: usize = 3;
+/// Two centrals are driven in turns, so many times each; the medians count.
+const TURNS: usize = 5;
 
 /// One central that is asked, and beside it one that has many cars inside.
 pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
@@ -106,7 +108,7 @@ fn middle(rounds: &[Round], ratio: impl Fn(&Round) -> f64) -> &Round {
 /// The medians of the rates of two centrals driven in turns.
 pub fn in_turns(first: &Central, second: &Central, plan: &Plan) -> (f64, f64) {
     let mut rates = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..TURNS {
         rates.0.push(drive(first, &[], plan).answers_per_s());
         rates.1.push(drive(second, &[], plan).answers_per_s());
     }
