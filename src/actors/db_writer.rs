@@ -48,6 +48,8 @@ const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
 pub struct Decided {
     pub outcomes: Vec<Outcome>,
     pub committed: Vec<Run>,
+    /// A transaction was committed: the logs grew, or the audit alone.
+    pub durable: bool,
     /// The log this process writes, once it has one.
     pub own_log: Option<LogId>,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
@@ -260,6 +262,9 @@ impl DbWriter {
             self.failed(reason);
             return;
         }
+        if decided.durable {
+            self.succeeded();
+        }
         if decided.committed.is_empty() {
             return;
         }
@@ -272,7 +277,6 @@ impl DbWriter {
         self.metrics.commits.inc();
         self.metrics.commit_events.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
         self.metrics.commit_seconds.observe(took.as_secs_f64());
-        self.succeeded();
     }
 
     fn failed(&mut self, reason: &str) {

@@ -30,6 +30,7 @@ impl Core for LedgerCore {
             return Decided {
                 outcomes: Vec::new(),
                 committed: Vec::new(),
+                durable: false,
                 own_log: None,
                 failure: Some(CLOSED.into()),
                 cars_inside: 0,
@@ -39,6 +40,7 @@ impl Core for LedgerCore {
         Decided {
             outcomes: processed.outcomes,
             committed: processed.committed,
+            durable: processed.durable,
             own_log: ledger.own_log().cloned(),
             failure: processed.failure,
             cars_inside: ledger.inside().len() as u64,

@@ -68,8 +68,10 @@ pub struct Context {
 #[derive(Debug)]
 pub struct Processed {
     pub outcomes: Vec<Result<Answer, Refusal>>,
-    /// What every log grew by, own events and stored runs alike. Empty if nothing was committed.
+    /// What every log grew by, own events and stored runs alike.
     pub committed: Vec<Run>,
+    /// A transaction was committed: the logs grew, or the audit alone.
+    pub durable: bool,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`]. For the log, not for clients.
     pub failure: Option<String>,
 }
@@ -115,11 +117,11 @@ impl<S: Storage> Ledger<S> {
             }
         }
         match transaction.finish() {
-            Ok(None) => Processed { outcomes, committed: Vec::new(), failure: None },
+            Ok(None) => Processed { outcomes, committed: Vec::new(), durable: false, failure: None },
             Ok(Some(mut staged)) => {
                 let committed = std::mem::take(&mut staged.runs);
                 self.state.absorb(staged);
-                Processed { outcomes, committed, failure: None }
+                Processed { outcomes, committed, durable: true, failure: None }
             }
             Err(error) => not_durable(count, &error),
         }
@@ -251,5 +253,5 @@ impl<S: Storage> Ledger<S> {
 fn not_durable(count: usize, error: &impl std::error::Error) -> Processed {
     let reason = error.to_string();
     let outcomes = (0..count).map(|_| Err(Refusal::NotDurable(reason.clone()))).collect();
-    Processed { outcomes, committed: Vec::new(), failure: Some(reason) }
+    Processed { outcomes, committed: Vec::new(), durable: false, failure: Some(reason) }
 }

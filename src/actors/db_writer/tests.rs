@@ -11,8 +11,12 @@ use crate::replication::log::ChainHash;
 /// Answers like a ledger would and tells how many jobs each transaction had.
 struct Fake {
     batches: mpsc::Sender<usize>,
-    fail: bool,
+    /// So many transactions fail.
+    fail: u32,
 }
+
+/// The disk never recovers.
+const ALWAYS: u32 = u32::MAX;
 
 impl Core for Fake {
     fn heads(&self) -> Heads {
@@ -23,25 +27,33 @@ impl Core for Fake {
 
     fn process(&mut self, jobs: Vec<Job>, _: i64, _: Option<i64>, _: Epoch) -> Decided {
         let _ = self.batches.send(jobs.len());
+        let fails = self.fail > 0;
+        self.fail = self.fail.saturating_sub(1);
+        let mut durable = false;
         let mut committed = Vec::new();
         let mut outcomes = Vec::new();
         for job in jobs {
             outcomes.push(match job {
-                _ if self.fail => Err(Refusal::NotDurable("disk full".into())),
+                _ if fails => Err(Refusal::NotDurable("disk full".into())),
                 Job::Store(run) => {
                     let answer = Answer::Stored { log: run.log.clone(), head: run.head() };
                     committed.push(run);
+                    durable = true;
                     Ok(answer)
+                }
+                Job::Audit(_) => {
+                    durable = true;
+                    Ok(Answer::Noted)
                 }
                 _ => Ok(Answer::Closed { confirmed: true, event_id: None }),
             });
         }
-        let failure = self.fail.then(|| "disk full".to_owned());
-        Decided { outcomes, committed, own_log: None, failure, cars_inside: 3 }
+        let failure = fails.then(|| "disk full".to_owned());
+        Decided { outcomes, committed, durable, own_log: None, failure, cars_inside: 3 }
     }
 
     fn probe(&mut self) -> Result<(), String> {
-        if self.fail { Err("disk full".into()) } else { Ok(()) }
+        if self.fail > 0 { Err("disk full".into()) } else { Ok(()) }
     }
 
     fn make_room(&mut self) -> u64 {
@@ -71,11 +83,11 @@ const LONG: Duration = Duration::from_hours(1);
 
 type Started = (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>);
 
-fn writer(fail: bool) -> Started {
+fn writer(fail: u32) -> Started {
     writer_with_runs_every(RUNS_PERIOD, fail)
 }
 
-fn writer_with_runs_every(runs_period: Duration, fail: bool) -> Started {
+fn writer_with_runs_every(runs_period: Duration, fail: u32) -> Started {
     let (batches, sizes) = mpsc::channel();
     let health = Arc::new(WriterView::default());
     let metrics = Metrics::new();
@@ -104,7 +116,7 @@ fn send(writer: &actix::Addr<DbWriter>, job: Job) -> oneshot::Receiver<Outcome> 
 
 #[actix::test]
 async fn what_is_queued_shares_one_transaction() {
-    let (writer, sizes, _, metrics) = writer(false);
+    let (writer, sizes, _, metrics) = writer(0);
     let outcomes: Vec<_> = (0..40).map(|_| send(&writer, gate_job())).collect();
     for outcome in outcomes {
         outcome.await.unwrap().unwrap();
@@ -116,7 +128,7 @@ async fn what_is_queued_shares_one_transaction() {
 
 #[actix::test]
 async fn a_transaction_is_bounded_and_serves_gates_before_long_runs_but_always_one_run() {
-    let (writer, sizes, _, metrics) = writer(false);
+    let (writer, sizes, _, metrics) = writer(0);
     let mut outcomes: Vec<_> = (0..3).map(|_| send(&writer, run_job(600))).collect();
     outcomes.extend((0..1100).map(|_| send(&writer, gate_job())));
     for outcome in outcomes {
@@ -130,7 +142,7 @@ async fn a_transaction_is_bounded_and_serves_gates_before_long_runs_but_always_o
 
 #[actix::test]
 async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
-    let (writer, sizes, ..) = writer_with_runs_every(LONG, false);
+    let (writer, sizes, ..) = writer_with_runs_every(LONG, 0);
     for _ in 0..RUNS_BURST.get() {
         send(&writer, run_job(1)).await.unwrap().unwrap();
     }
@@ -150,7 +162,7 @@ async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
 
 #[actix::test]
 async fn much_from_peers_does_not_wait_and_a_little_not_for_ever() {
-    let (patient, sizes, ..) = writer_with_runs_every(LONG, false);
+    let (patient, sizes, ..) = writer_with_runs_every(LONG, 0);
     for _ in 0..2 * RUNS_BURST.get() {
         send(&patient, run_job(MANY_EVENTS)).await.unwrap().unwrap();
     }
@@ -158,7 +170,7 @@ async fn much_from_peers_does_not_wait_and_a_little_not_for_ever() {
     let after = tokio::time::timeout(Duration::from_secs(10), send(&patient, run_job(1)));
     after.await.expect("it does not wait").unwrap().unwrap();
     assert_eq!(sizes.try_iter().count(), 21);
-    let (writer, sizes, ..) = writer(false);
+    let (writer, sizes, ..) = writer(0);
     for _ in 0..2 * RUNS_BURST.get() {
         send(&writer, run_job(1)).await.unwrap().unwrap();
     }
@@ -167,7 +179,7 @@ async fn much_from_peers_does_not_wait_and_a_little_not_for_ever() {
 
 #[actix::test]
 async fn a_failed_commit_is_answered_to_all_its_jobs_and_seen_from_outside() {
-    let (writer, _sizes, health, metrics) = writer(true);
+    let (writer, _sizes, health, metrics) = writer(ALWAYS);
     let outcomes: Vec<_> = (0..3).map(|_| send(&writer, gate_job())).collect();
     for outcome in outcomes {
         assert_eq!(outcome.await.unwrap(), Err(Refusal::NotDurable("disk full".into())));
@@ -175,6 +187,21 @@ async fn a_failed_commit_is_answered_to_all_its_jobs_and_seen_from_outside() {
     assert_eq!(health.failure().as_deref(), Some("disk full"));
     assert_eq!(metrics.commits_failed.get(), 1);
     assert_eq!(writer.send(Probe).await.unwrap(), Err("disk full".into()));
+}
+
+#[actix::test]
+async fn a_disk_that_takes_the_audit_again_is_said_to_work() {
+    let (writer, _sizes, health, _) = writer(2);
+    let audit = || Job::Audit(Vec::new());
+    for job in [gate_job(), audit()] {
+        assert!(send(&writer, job).await.unwrap().is_err());
+        assert_eq!(health.failure().as_deref(), Some("disk full"));
+    }
+    // Nothing was written, so nothing is known.
+    send(&writer, gate_job()).await.unwrap().unwrap();
+    assert_eq!(health.failure().as_deref(), Some("disk full"));
+    assert_eq!(send(&writer, audit()).await.unwrap(), Ok(Answer::Noted));
+    assert_eq!(health.failure(), None);
 }
 
 #[actix::test]
@@ -189,7 +216,7 @@ async fn commits_are_announced_after_their_answers() {
             self.0.send(committed.runs.len()).unwrap();
         }
     }
-    let (writer, ..) = writer(false);
+    let (writer, ..) = writer(0);
     let (heard, announcements) = mpsc::channel();
     let listener = Listener(heard).start();
     writer.send(AnnounceTo(listener.clone().recipient())).await.unwrap();
@@ -203,7 +230,7 @@ async fn commits_are_announced_after_their_answers() {
 
 #[actix::test]
 async fn a_flush_commits_what_is_queued_and_then_nothing_is_taken() {
-    let (writer, sizes, ..) = writer(false);
+    let (writer, sizes, ..) = writer(0);
     let queued = send(&writer, gate_job());
     assert_eq!(writer.send(Flush).await.unwrap(), Ok(()));
     queued.await.unwrap().unwrap();
@@ -213,7 +240,7 @@ async fn a_flush_commits_what_is_queued_and_then_nothing_is_taken() {
 
 #[actix::test]
 async fn who_waits_for_a_writer_that_panics_is_not_left_waiting() {
-    let (writer, ..) = writer(false);
+    let (writer, ..) = writer(0);
     writer.do_send(InjectPanic);
     assert!(send(&writer, gate_job()).await.is_err());
 }
