@@ -45,21 +45,25 @@ async fn hello(call: web::Json<Call>) -> HttpResponse {
     })
 }
 
-/// Serves until killed.
-pub fn serve(address: SocketAddr) -> std::io::Result<()> {
+/// Serves until killed; does `work` before each answer.
+pub fn serve(address: SocketAddr, work: impl Fn() + Clone + Send + 'static) -> std::io::Result<()> {
     actix_web::rt::System::new().block_on(async move {
-        HttpServer::new(|| App::new().default_service(web::post().to(hello)))
-            .workers(WORKERS)
-            .bind(address)?
-            .run()
-            .await
+        let app = move || {
+            let work = work.clone();
+            let answer = move |call| {
+                work();
+                hello(call)
+            };
+            App::new().default_service(web::post().to(answer))
+        };
+        HttpServer::new(app).workers(WORKERS).bind(address)?.run().await
     })
 }
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().position(|argument| argument == "--serve").and_then(|at| arguments.get(at + 1)) {
-        Some(address) => serve(address.parse().map_err(std::io::Error::other)?),
+        Some(address) => serve(address.parse().map_err(std::io::Error::other)?, || ()),
         None => {
             println!("hello: a yardstick server; run it with --serve 127.0.0.1:8099");
             Ok(())

@@ -195,21 +195,24 @@ fn measure_g(group: usize, lasting: Duration) -> Outcome<()> {
     Ok(())
 }
 
-/// The median of so many commits, each of one row, µs.
-fn median_commit_us(tables: &str, mut commit: impl FnMut(&Connection, i64) -> rusqlite::Result<usize>) -> Outcome<f64> {
-    let directory = tempfile::tempdir()?;
-    let connection = Connection::open(directory.path().join("one.db"))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(tables)?;
+/// The median of so many commits, µs.
+fn median_us(mut commit: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
     let mut times = Vec::new();
-    for row in 0..3_000 {
+    for _ in 0..3_000 {
         let start = Instant::now();
-        commit(&connection, row)?;
+        commit()?;
         times.push(start.elapsed());
     }
     times.sort_unstable();
     Ok(times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e6)
+}
+
+fn open_synced(directory: &std::path::Path, tables: &str) -> Outcome<Connection> {
+    let connection = Connection::open(directory.join("one.db"))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(tables)?;
+    Ok(connection)
 }
 
 /// A history's row as short as it can be, with the three indices none can do without: which event it is, whose it is in
@@ -225,23 +228,46 @@ CREATE INDEX history_origin ON history(origin, origin_seq);
 CREATE INDEX history_plate ON history(plate, ts);
 ";
 
-fn measure_f1() -> Outcome<()> {
-    let mut random = Random::default();
-    let f1_us = median_commit_us(ROW, |connection, row| {
-        let plate = random.plate();
-        let event_id = format!("{:016x}{:016x}", random.next(), random.next());
-        connection
+/// Commits one row after the other: F1.
+pub struct OneByOne {
+    connection: Connection,
+    rows: i64,
+    random: Random,
+    _directory: tempfile::TempDir,
+}
+
+impl OneByOne {
+    pub fn open() -> Outcome<Self> {
+        let directory = tempfile::tempdir()?;
+        let connection = open_synced(directory.path(), ROW)?;
+        Ok(Self { connection, rows: 0, random: Random::default(), _directory: directory })
+    }
+
+    pub fn commit(&mut self) -> Outcome<()> {
+        self.rows += 1;
+        let plate = self.random.plate();
+        let event_id = format!("{:016x}{:016x}", self.random.next(), self.random.next());
+        self.connection
             .prepare_cached(
                 "INSERT INTO history(event_id, origin, origin_seq, plate, plate_view, ts, edge_id, camera_type, direction, \
                  confidence, status, fee, entry_time, created_at, updated_at) \
                  VALUES(?1, 'central-1', ?2, ?3, ?3, ?4, 'edge-12', 'car', 'ENTRY', 0.95, 'IN', 0, ?5, ?6, ?6)",
             )?
-            .execute(params![event_id, row, plate, 1_733_140_800_000 + row, LOCAL, UTC])
-    })?;
+            .execute(params![event_id, self.rows, plate, 1_733_140_800_000 + self.rows, LOCAL, UTC])?;
+        Ok(())
+    }
+}
+
+fn measure_f1() -> Outcome<()> {
+    let mut one_by_one = OneByOne::open()?;
+    let f1_us = median_us(|| one_by_one.commit())?;
     println!("yardstick F1 1 {f1_us:.0} us");
+    let directory = tempfile::tempdir()?;
+    let connection = open_synced(directory.path(), "CREATE TABLE one(id INTEGER PRIMARY KEY, bytes TEXT NOT NULL)")?;
     let bytes = "x".repeat(400);
-    let s1_us = median_commit_us("CREATE TABLE one(id INTEGER PRIMARY KEY, bytes TEXT NOT NULL)", |connection, _| {
-        connection.prepare_cached("INSERT INTO one(bytes) VALUES(?1)")?.execute([&bytes])
+    let s1_us = median_us(|| {
+        connection.prepare_cached("INSERT INTO one(bytes) VALUES(?1)")?.execute([&bytes])?;
+        Ok(())
     })?;
     println!("yardstick S1 1 {s1_us:.0} us");
     Ok(())

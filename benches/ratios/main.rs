@@ -48,6 +48,7 @@ mod table;
 #[path = "../yardstick.rs"]
 mod yardstick;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use table::Table;
@@ -73,9 +74,17 @@ fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
     };
-    if let Some(at) = arguments.iter().position(|argument| argument == "--serve-hello") {
-        hello::serve(arguments[at + 1].parse().expect("an address")).expect("it serves");
-        return;
+    let address_after = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        Some(arguments[at + 1].parse().expect("an address"))
+    };
+    if let Some(address) = address_after("--serve-hello") {
+        return hello::serve(address, || ()).expect("it serves");
+    }
+    if let Some(address) = address_after("--serve-commits") {
+        let rows = Arc::new(Mutex::new(yardstick::OneByOne::open().expect("a database")));
+        let commit = move || rows.lock().expect("nobody panicked").commit().expect("a commit");
+        return hello::serve(address, commit).expect("it serves");
     }
     if arguments.iter().any(|argument| argument == "--yardstick") {
         yardstick::main().expect("the yardsticks");

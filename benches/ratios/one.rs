@@ -38,6 +38,11 @@ pub fn measure(plan: &Plan, table: &mut Table) -> Yardsticks {
         one.one.latency_us("p50") / one.yardsticks.alone_us(),
         Bar::AtMost(1.3),
     );
+    // The same two in one program: a core that sleeps between requests is slower to wake than one that commits without pause.
+    let one = middle(&rounds, |round| round.one.latency_us("p50") / round.yardsticks.committing_idle_us);
+    let (median, committing) = (one.one.latency_us("p50"), one.yardsticks.committing_idle_us);
+    let measured = format!("p50 {median:.0} µs, {committing:.0} µs");
+    table.line("one edge: median / POST with F1's commit in it", &measured, median / committing, Bar::AtMost(1.3));
     let many = middle(&rounds, |round| round.many.answers_per_s() / round.yardsticks.limit());
     let (rate, limit) = (many.many.answers_per_s(), many.yardsticks.limit());
     table.line("64 edges: rate / L", &format!("{rate:.0}/s, L = {limit:.0}/s"), rate / limit, Bar::AtLeast(0.6));

@@ -86,6 +86,8 @@ pub struct Yardsticks {
     pub hello_per_s: f64,
     /// One POST that does nothing, one at a time, µs.
     pub hello_idle_us: f64,
+    /// One POST that commits the row of F1 before it is answered, one at a time, µs.
+    pub committing_idle_us: f64,
     /// Cores of this machine.
     pub cores: f64,
 }
@@ -94,12 +96,15 @@ impl Yardsticks {
     /// `batch`: events in a transaction, as seen in what is held against them.
     pub fn measure(plan: &Plan, batch: u32) -> Self {
         let mut yardsticks = Self::of_the_disk(batch);
-        let server = Hello::start();
         let run_for = seconds(plan.run_for);
-        let hello =
-            |edges: &str| load_of(&bench(&["--hello", &server.url, "--edges", edges, "--for", &run_for])).clean();
-        yardsticks.hello_per_s = hello(&EDGES.to_string()).answers_per_s();
-        yardsticks.hello_idle_us = hello("1").latency_us("p50");
+        let load = |server: &Hello, edges: &str| {
+            load_of(&bench(&["--hello", &server.url, "--edges", edges, "--for", &run_for])).clean()
+        };
+        let hello = Hello::start("--serve-hello");
+        yardsticks.hello_per_s = load(&hello, &EDGES.to_string()).answers_per_s();
+        yardsticks.hello_idle_us = load(&hello, "1").latency_us("p50");
+        drop(hello);
+        yardsticks.committing_idle_us = load(&Hello::start("--serve-commits"), "1").latency_us("p50");
         yardsticks
     }
 
@@ -112,6 +117,7 @@ impl Yardsticks {
             s1_us: f64::NAN,
             hello_per_s: f64::NAN,
             hello_idle_us: f64::NAN,
+            committing_idle_us: f64::NAN,
             cores: std::thread::available_parallelism().map_or(1, usize::from) as f64,
         };
         yardsticks.measure_disk();
@@ -158,7 +164,10 @@ impl Yardsticks {
         for (batch, rows) in &self.g {
             println!("G({batch}) = {rows:.0} rows/s");
         }
-        println!("F1 = {:.0} µs, S1 = {:.0} µs, idle POST = {:.0} µs", self.f1_us, self.s1_us, self.hello_idle_us);
+        println!(
+            "F1 = {:.0} µs, S1 = {:.0} µs, idle POST = {:.0} µs, the same with F1's commit in it = {:.0} µs",
+            self.f1_us, self.s1_us, self.hello_idle_us, self.committing_idle_us
+        );
         println!(
             "H({EDGES}) = {:.0}/s, L({EDGES}) = {:.0}/s on {} cores\n",
             self.hello_per_s,
@@ -175,10 +184,11 @@ struct Hello {
 }
 
 impl Hello {
-    fn start() -> Self {
+    /// `how`: `--serve-hello` or `--serve-commits`.
+    fn start(how: &str) -> Self {
         let address = format!("{}:28001", own_address());
         let child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--serve-hello", &address])
+            .args([how, &address])
             .spawn()
             .expect("it starts");
         let server = Self { url: format!("http://{address}/"), child };
