@@ -16,7 +16,8 @@
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
-//! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row (from `yardstick`).
+//! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row of a history, S1: of the
+//!   smallest row there is (all from `yardstick`).
 //! - H(c): an HTTP POST that does nothing, c callers (from `hello.rs`); L(c) = cores / (cores/H(c) + 1/G(b)), b: events in
 //!   a transaction, as seen under that load.
 //!

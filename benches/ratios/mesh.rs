@@ -14,7 +14,6 @@ use crate::table::{Bar, Table};
 
 /// How long a catch-up may take at all.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
-/// Rows of one commit while catching up.
 /// The second, shorter absence.
 const FEW_MISSED: u64 = 1_000;
 

@@ -193,6 +193,34 @@ impl RowHasher {
 }
 
 #[cfg(test)]
+impl StayRow {
+    /// For tests: a car that came in at central-1 with nothing special about it, and is inside.
+    pub(crate) fn entered(entry_fact: FactId, entry_ms: i64, plate: &str) -> Self {
+        let plate_id = PlateId::parse(plate).unwrap();
+        Self {
+            stay_id: format!("central-1_{entry_ms}_{plate}"),
+            source_central: "central-1".into(),
+            edge_id: "edge-1".into(),
+            plate_view: super::plate::view(&plate_id),
+            plate_id,
+            camera_type: "car".into(),
+            entry_ms,
+            entry_confidence: Some(0.95),
+            entry_manual: false,
+            confirmed_ms: None,
+            exit: None,
+            status: StayStatus::In,
+            superseded_by: None,
+            collected: Vnd(0),
+            anomalies: BTreeSet::new(),
+            entry_fact,
+            confirm_fact: None,
+            last_hlc: Hlc::new(entry_ms).unwrap(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ids::{CentralId, Epoch, LogId};
@@ -204,26 +232,8 @@ mod tests {
             let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(0x0f86_d081_884c_7d65) };
             FactId::Authored { log, seq }
         };
-        let mut row = StayRow {
-            stay_id: "central-1_1733140800000_29A12345".into(),
-            source_central: "central-1".into(),
-            edge_id: "edge-1".into(),
-            plate_id: PlateId::parse("29A12345").unwrap(),
-            plate_view: "29A-123.45".into(),
-            camera_type: "car".into(),
-            entry_ms: 1_733_140_800_000,
-            entry_confidence: Some(0.97),
-            entry_manual: false,
-            confirmed_ms: None,
-            exit: None,
-            status: StayStatus::In,
-            superseded_by: None,
-            collected: Vnd(0),
-            anomalies: BTreeSet::new(),
-            entry_fact: fact(5),
-            confirm_fact: None,
-            last_hlc: Hlc::new(1_733_140_800_000).unwrap(),
-        };
+        let mut row =
+            StayRow { entry_confidence: Some(0.97), ..StayRow::entered(fact(5), 1_733_140_800_000, "29A12345") };
         let hex = |row: &StayRow| row.hash().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(hex(&row), "d1ac59252273e09559a6bee80ce5b5643a4dce2a6b9513815e375f1d794453f0");
         row.confirmed_ms = Some(1_733_140_809_000);

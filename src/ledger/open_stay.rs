@@ -188,26 +188,7 @@ mod tests {
 
     fn entered() -> StayRow {
         let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(7) };
-        StayRow {
-            stay_id: "central-1_1733140800000_29A12345".into(),
-            source_central: "central-1".into(),
-            edge_id: "edge-1".into(),
-            plate_id: PlateId::parse("29A12345").unwrap(),
-            plate_view: "29A-123.45".into(),
-            camera_type: "car".into(),
-            entry_ms: 1_733_140_800_000,
-            entry_confidence: Some(0.97),
-            entry_manual: false,
-            confirmed_ms: None,
-            exit: None,
-            status: StayStatus::In,
-            superseded_by: None,
-            collected: Vnd(0),
-            anomalies: BTreeSet::new(),
-            entry_fact: FactId::Authored { log, seq: 5 },
-            confirm_fact: None,
-            last_hlc: Hlc::new(1_733_140_800_000).unwrap(),
-        }
+        StayRow::entered(FactId::Authored { log, seq: 5 }, 1_733_140_800_000, "29A12345")
     }
 
     fn confirmed(confirm_epoch: u64) -> StayRow {

@@ -9,8 +9,6 @@ mod runs;
 mod wal;
 mod whole;
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -101,26 +99,8 @@ fn append(writer: &mut Writer, log: &LogId, head: Head, bytes: &str) -> Head {
 
 /// A car that came in at `entry_ms` and is inside.
 fn car(plate_text: &str, entry_ms: i64) -> StayRow {
-    StayRow {
-        stay_id: format!("central-1_{entry_ms}_{plate_text}"),
-        source_central: "central-1".into(),
-        edge_id: "edge-1".into(),
-        plate_id: plate(plate_text),
-        plate_view: plate_text.into(),
-        camera_type: "car".into(),
-        entry_ms,
-        entry_confidence: Some(0.95),
-        entry_manual: false,
-        confirmed_ms: None,
-        exit: None,
-        status: StayStatus::In,
-        superseded_by: None,
-        collected: Vnd(0),
-        anomalies: BTreeSet::new(),
-        entry_fact: FactId::Authored { log: log(1), seq: 1 },
-        confirm_fact: None,
-        last_hlc: Hlc::new(entry_ms).unwrap(),
-    }
+    let entry_fact = FactId::Authored { log: log(1), seq: 1 };
+    StayRow { plate_view: plate_text.into(), ..StayRow::entered(entry_fact, entry_ms, plate_text) }
 }
 
 fn left(mut row: StayRow, exit_ms: i64) -> StayRow {
