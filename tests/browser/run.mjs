@@ -3,6 +3,7 @@
 
 import { runAll } from "./harness.mjs";
 
+await import("./units.test.mjs");
 await import("./settings.test.mjs");
 await import("./login.test.mjs");
 await import("./dashboard.test.mjs");

@@ -202,6 +202,45 @@ test("the tariff is previewed by the rule of the server and saved for the site",
   await page.done();
 });
 
+test("amounts of the tariff are written as people write them and slips are asked about", async () => {
+  const central = await new Central("central-1").start();
+  const fees = async () => (await central.call("GET", "/api/parking/fees")).fees;
+  const page = await openPage(`${central.url}/settings#tariff`, { expected: /400/ });
+  await page.waitForSelector("#rate--fee_per_hour");
+  equal(await page.inputValue("#rate--fee_per_hour"), "25.000", "shown as people write it");
+  await page.fill("#rate--fee_per_hour", "20.000");
+  await says(page, "#preview-fee", "60.000 đ");
+  await page.click("#save-tariff");
+  await says(page, "#toasts", "Đã cập nhật cấu hình phí gửi xe");
+  equal((await fees()).fee_per_hour, 20000);
+  await page.fill("#rate--fee_overnight", "30 nghìn");
+  await page.locator("#rate--fee_overnight").blur();
+  equal(await page.inputValue("#rate--fee_overnight"), "30.000");
+  // What nobody meant: asked, and nothing is saved where the answer is no.
+  await page.fill("#rate--fee_overnight", "0");
+  for (const [typed, shown] of [["25", "20.000 đ → 25 đ"], ["3.000", "20.000 đ → 3.000 đ"]]) {
+    await page.fill("#rate--fee_per_hour", typed);
+    await page.click("#save-tariff");
+    await says(page, "dialog", shown);
+    await page.click("dialog .btn-outline-secondary");
+    equal((await fees()).fee_per_hour, 20000, `after "${typed}"`);
+  }
+  await page.click("#save-tariff");
+  await page.click("dialog .btn-danger");
+  await eventually("saved after a yes", async () => (await fees()).fee_per_hour === 3000);
+  await page.fill("#rate--fee_per_hour", "25.00");
+  await page.click("#save-tariff");
+  await says(page, "#rate--fee_per_hour-problem", "ví dụ 25.000");
+  // A type is named as people name it.
+  await page.fill("#rate--fee_per_hour", "3.000");
+  await page.fill("#new-type", "xe máy");
+  await page.click("#add-type");
+  await page.fill("#rate-moto-fee_per_hour", "2,000");
+  await page.click("#save-tariff");
+  await eventually("a price for motorbikes", async () => (await fees()).types?.moto?.fee_per_hour === 2000);
+  await page.done();
+});
+
 test("a subscription is added, corrected at its field, and removed", async () => {
   const central = await new Central("central-1").start();
   const page = await openPage(`${central.url}/settings#subscriptions`, { expected: /400/ });

@@ -3,15 +3,20 @@
 import { get, post, put as save } from "../lib/api.js";
 import { at, el, icon, put } from "../lib/dom.js";
 import { centralNow, state, watch } from "../lib/feed.js";
-import { day, duration, money } from "../lib/format.js";
-import { markProblems, pictureButton, unmark } from "../lib/forms.js";
+import { day, duration, money, number } from "../lib/format.js";
+import { mark, markProblems, pictureButton, unmark } from "../lib/forms.js";
+import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { t, typeName } from "../lib/texts.js";
 
 const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
-const UNITS = { fee_base: "settings.unit_hours", fee_per_hour: "settings.unit_vnd", fee_daily_max: "settings.unit_vnd", fee_overnight: "settings.unit_vnd" };
+/** The one that is no amount. */
+const HOURS = "fee_base";
 const PREVIEW_PAUSE_MS = 150;
+/** What may have a price of its own at most sites; others by the name the gates give. */
+const KNOWN_TYPES = ["car", "moto", "bike", "truck"];
 
+/** As the fields show it. */
 let saved = null;
 let version = null;
 let timer = 0;
@@ -23,6 +28,7 @@ export async function startTariff() {
   at("tariff-form").addEventListener("submit", (event) => { event.preventDefault(); saveTariff(); });
   at("undo-tariff").addEventListener("click", () => render(saved));
   at("add-type").addEventListener("click", addType);
+  at("types").replaceChildren(...KNOWN_TYPES.map((type) => el("option", { value: typeName(type) })));
   for (const name of ["preview-entry", "preview-exit", "preview-days", "preview-type"]) at(name).addEventListener("input", preview);
   await load();
   watch(["central"], othersSaved);
@@ -58,9 +64,12 @@ function rate(type, fees) {
   const title = type === "" ? t("settings.rate_base") : typeName(type) === type ? type : `${typeName(type)} (${type})`;
   const inputs = FIELDS.map((field) => {
     const id = `rate-${type}-${field}`;
-    const input = el("input", { class: "form-control", id, "data-field": field, inputmode: "decimal", autocomplete: "off", value: fees[field] ?? 0 });
+    const isHours = field === HOURS;
+    const value = isHours ? fees[field] ?? 0 : number(fees[field] ?? 0);
+    const input = el("input", { class: "form-control", id, "data-field": field, inputmode: "decimal", autocomplete: "off", value });
+    if (!isHours) moneyInput(input, number);
     input.addEventListener("input", changed);
-    return el("div", {}, el("label", { class: "form-label", for: id }, t(`settings.rate_${field}`)), el("div", { class: "input-group" }, input, el("span", { class: "input-group-text" }, t(UNITS[field]))));
+    return el("div", {}, el("label", { class: "form-label", for: id }, t(`settings.rate_${field}`)), el("div", { class: "input-group" }, input, el("span", { class: "input-group-text" }, t(isHours ? "settings.unit_hours" : "settings.unit_vnd"))));
   });
   const drop = type === "" ? null : pictureButton(icon("trash"), t("settings.remove_type", { type }), (event) => { event.target.closest("fieldset").remove(); changed(); }, "outline-danger");
   return el("fieldset", { class: "panel-body rate", "data-type": type }, el("legend", {}, title, " ", drop), el("div", { class: "fields" }, inputs));
@@ -72,14 +81,16 @@ function read() {
   for (const set of at("rates").querySelectorAll("fieldset")) {
     const fees = {};
     for (const input of set.querySelectorAll("[data-field]")) {
-      const text = input.value.trim().replace(",", ".");
-      fees[input.dataset.field] = text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+      fees[input.dataset.field] = (input.dataset.field === HOURS ? readHours : readMoney)(input.value) ?? input.value.trim();
     }
     if (set.dataset.type === "") Object.assign(result, fees);
     else (result.types ??= {})[set.dataset.type] = fees;
   }
   return result;
 }
+
+/** `0,5` or `0.5`. */
+const readHours = (text) => (/^\d+(?:[.,]\d{1,2})?$/.test(text.trim()) ? Number(text.trim().replace(",", ".")) : null);
 
 function changed() {
   at("save-tariff").disabled = at("undo-tariff").disabled = !isDirty();
@@ -92,7 +103,9 @@ function changed() {
 }
 
 function addType() {
-  const type = at("new-type").value.trim();
+  const said = at("new-type").value.trim();
+  // People name types as they are shown; the gates name them otherwise.
+  const type = KNOWN_TYPES.find((known) => typeName(known).toLowerCase() === said.toLowerCase()) ?? said;
   if (type === "" || [...at("rates").querySelectorAll("fieldset")].some((set) => set.dataset.type === type)) return at("new-type").focus();
   const base = read();
   at("rates").append(rate(type, base));
@@ -134,8 +147,33 @@ function inputOf(field) {
   return document.getElementById(`rate-${type}-${name}`);
 }
 
+/** Slips of a zero or a thousand, each as a sentence: `[["Ô tô: Phí mỗi giờ: 25.000 đ → 3 đ", …]]`. */
+function slips(fees) {
+  const found = [];
+  for (const type of ["", ...Object.keys(fees.types ?? {})]) {
+    const now = type === "" ? fees : fees.types[type];
+    const before = type === "" ? saved : saved.types?.[type];
+    for (const field of FIELDS.filter((field) => field !== HOURS && doubtful(now[field], before?.[field] ?? null))) {
+      const values = { type: type === "" ? t("settings.rate_base") : typeName(type), field: t(`settings.rate_${field}`), before: before ? money(before[field]) : "–", after: money(now[field]) };
+      found.push(t("settings.slip", values));
+    }
+  }
+  return found;
+}
+
+/** Marks what is no amount, in words that say how one is written. */
+function markAmounts() {
+  const wrong = [...at("rates").querySelectorAll("[data-field]")].filter((input) => input.dataset.field !== HOURS && readMoney(input.value) === null);
+  for (const input of wrong) mark(input, t("common.no_amount"));
+  wrong[0]?.focus();
+  return wrong.length > 0;
+}
+
 async function saveTariff() {
   unmark(at("tariff-form"));
+  if (markAmounts()) return;
+  const doubts = slips(read());
+  if (doubts.length > 0 && !await confirmed({ title: t("settings.slips"), text: doubts.join("\n"), yes: t("settings.slips_yes"), danger: true })) return;
   const held = await get("/api/parking/fees").catch(() => null);
   if (held && held.version !== version) {
     const overwrite = { title: t("settings.tariff_changed"), text: t("settings.tariff_overwrite"), yes: t("settings.save_tariff"), danger: true };

@@ -1,0 +1,36 @@
+// What needs no browser: the pure modules of the pages.
+
+import { doubtful, readMoney } from "../../static/js/lib/money.js";
+import { equal, test } from "./harness.mjs";
+
+test("amounts are read as people write them and never a thousand times too small", () => {
+  const read = {
+    25000: ["25000", "25.000", "25,000", "25 000", "25\u00a0000", "25'000", " 25.000 đ", "25.000đ", "25,000 VND", "25 nghìn", "25 ngàn", "25k", "25K", "25 nghìn đồng", "２５０００", "25.000 vnđ", "0025000"],
+    3000: ["3.000", "3,000", "3 000", "3k", "3 nghin"],
+    1500000: ["1.500.000", "1,500,000", "1,5 triệu", "1.5tr", "1500k", "1.500 nghìn", "1 500 000"],
+    0: ["0", "0 đ"],
+    2500: ["2,5k", "2.5 nghìn"],
+    3: ["3"],
+  };
+  for (const [wanted, texts] of Object.entries(read)) {
+    for (const text of texts) equal(readMoney(text), Number(wanted), text);
+  }
+  const refused = ["", " ", "đ", "k", "abc", "-5000", "25.00", "25,5", "2.50", "25.000.00", "25.000,00", "25.0000", "1.500,000", "1,5,0", "25 00", "1e5", "0x10", "25 nghìn triệu k", "2,555 5k", "99999999999999999999", "٢٥"];
+  for (const text of refused) equal(readMoney(text), null, text);
+});
+
+test("what is typed as it is shown is read as it was", () => {
+  for (const locale of ["vi-VN", "en-GB"]) {
+    const format = new Intl.NumberFormat(locale);
+    for (let vnd = 1; vnd < 2e9; vnd = Math.ceil(vnd * 1.37)) equal(readMoney(format.format(vnd)), vnd, `${locale} ${vnd}`);
+  }
+});
+
+test("an amount below 500 and a change of more than half are asked about", () => {
+  const table = [
+    [3, null, "small"], [499, null, "small"], [500, null, null], [0, null, null], [25000, null, null],
+    [3, 25000, "small"], [12499, 25000, "change"], [12500, 25000, null], [37500, 25000, null], [37501, 25000, "change"],
+    [0, 25000, "change"], [25000, 0, "change"], [0, 0, null], [25000, 25000, null],
+  ];
+  for (const [vnd, before, wanted] of table) equal(doubtful(vnd, before), wanted, `${before} -> ${vnd}`);
+});
