@@ -2,6 +2,8 @@
 //!
 //! To teach the form of a new kind of plate, add a line to [`FORMS`] (and to [`SHOWN_SERIES`] if it has a Đ).
 
+pub mod likeness;
+
 use std::fmt;
 use std::sync::Arc;
 

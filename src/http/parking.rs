@@ -4,16 +4,18 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::edge_programs::Cameras;
 use super::error::ApiError;
+use super::query::number;
 use super::state::{Shared, Worker};
 use crate::actors::db_writer::{AskSettings, Decide};
 use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
+use crate::domain::plate::PlateId;
 use crate::domain::subscription::{self, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::duration_text;
@@ -21,6 +23,10 @@ use crate::ledger::job::{Answer, Job};
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
 use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
+
+/// Cars that are offered as near a plate: as many as a person looks through.
+const USUAL_NEAR: i64 = 6;
+const MOST_NEAR: usize = 20;
 
 /// Today at this central's site.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -38,6 +44,25 @@ pub(super) struct State {
     /// Newest first, at most 10,000.
     vehicles_in_parking: Vec<HistoryRow>,
     stats: Stats,
+}
+
+/// The query of `GET /api/parking/near`, as sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NearParameters {
+    /// As read; 6 to 12 letters and digits.
+    #[param(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
+    plate: String,
+    /// At most so many; absent: 6.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 20)]
+    limit: Option<String>,
+}
+
+/// Cars inside that may be meant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Near {
+    success: bool,
+    near: Vec<HistoryRow>,
 }
 
 /// The figures of today, as answered.
@@ -151,6 +176,15 @@ pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> 
         Ok(State { success: true, vehicles_in_parking, stats: today.stats(reader)? })
     })
     .await
+}
+
+/// `GET /api/parking/near`
+pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let plate = PlateId::parse(&parameters.plate).map_err(|why| ApiError::bad_field("plate", why.to_string()))?;
+    let limit = number("limit", parameters.limit.as_deref(), USUAL_NEAR)?;
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=MOST_NEAR).contains(limit));
+    let limit = limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {MOST_NEAR}")))?;
+    answer(&worker.shared, move |reader| Ok(Near { success: true, near: reader.near(&plate, limit)? })).await
 }
 
 /// `GET /api/stats`

@@ -1,33 +1,48 @@
-// Cổng: the console of a person at a gate. One car at a time, one big button.
+// Cổng: the console of a person at a gate. One car in hand at a time, one big button.
 //
-// A press is sent once: the button rests while it is under way, and a press whose answer never came is repeated with the same
-// request id, which the central answers as it answered the first.
+// - A car in hand stays until the person is done with it: no read takes its place, whatever the camera sees.
+// - Whatever changes what a button means makes all buttons rest for a second (gate/rest.js).
+// - A press is sent once, and a press whose answer never came is repeated with the same request id, which the central answers
+//   as it answered the first.
 
-import { get, post } from "./lib/api.js";
 import { askForce } from "./gate/force.js";
-import { showMissing } from "./gate/missing.js";
-import { at, el, keyed, put } from "./lib/dom.js";
+import { missing, showMissing } from "./gate/missing.js";
+import { near, plateKey, typeByPlate } from "./gate/plates.js";
+import { showMatches, showNear } from "./gate/near.js";
+import { Queue } from "./gate/queue.js";
+import { restWhenChanged } from "./gate/rest.js";
+import { play, soundIsOn, turnSound } from "./gate/sound.js";
+import { verdict } from "./gate/verdict.js";
+import { get, post } from "./lib/api.js";
+import { at, el, icon, keyed, put } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { ago, moment, money, siteTime, stayText } from "./lib/format.js";
+import { ago, moment, money, number, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
-import { t, typeName } from "./lib/texts.js";
+import { hasText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 const LOOK_AGAIN_MS = 15_000;
-/** A finger that hits twice hits within this time. */
-const REST_MS = 800;
+/** What was read longer ago is not taken in hand by itself. */
+const FRESH_MS = 60_000;
 const RECENT = 6;
+/** Below this the person should look at the plate. */
+const SURE = 0.8;
+const USUAL_TYPES = ["car", "moto", "bike", "truck"];
 
-/** The car at hand: `{plate, view, type, info, request, pressed, done}`. `pressed`: the direction of a press that is not settled;
- * `done`: what the barrier was opened for. */
+/** The car in hand: `{plate, view, type, typeFrom, read, info, request, pressed, done, refused, promised}`. `read`: of the queue,
+ * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:
+ * the code of a refusal; `promised`: the fee that stood in the button. */
 let car = null;
 let busy = false;
-let types = [];
-/** The detection that was taken up last. */
-let takenMs = 0;
+let editing = false;
+let queue = new Queue();
+let fees = { types: {} };
 
 const gate = () => at("gate").value;
-const lane = () => state.gates[`${state.central?.id}/${gate()}`]?.lane ?? null;
+const member = () => state.gates[`${state.central?.id}/${gate()}`];
+const gateName = (address) => state.gates[address]?.name || address;
+/** The lane as the settings say, else as the person chose for this device; null: both ways. */
+const lane = () => member()?.lane ?? (localStorage.getItem(`lane-${gate()}`) || null);
 
 /** 128 random bits, also where the page is not served over TLS. */
 const requestId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -42,133 +57,209 @@ function showGates({ gates, central }) {
     put(option, name ? `${name} (${id})` : id);
   });
   if (wanted && gate() !== wanted) at("gate").value = wanted;
-  put("lane", lane() ? t(`gate.lane_${lane()}`) : t("gate.lane_both"));
-  showSeen();
+  showLane();
+  hear();
 }
 
-/** What the camera of this gate read; the newest is taken up if no other car is being dealt with. */
-function showSeen() {
-  const seen = (state.gates[`${state.central.id}/${gate()}`]?.seen ?? []).toReversed();
-  at("nothing-seen").hidden = seen.length > 0;
-  keyed(at("seen"), seen, (one) => `${one.at_ms}-${one.plate_id}`, (one) => {
-    const button = el("button", { type: "button", class: "btn btn-outline-secondary" }, el("span", { class: "plate" }, one.plate_view), el("small", {}));
-    button.addEventListener("click", () => take(one));
+function showLane() {
+  const fixed = member()?.lane ?? null;
+  put("lane", fixed ? t(`gate.lane_${fixed}`) : "");
+  at("swap").hidden = fixed !== null;
+  for (const button of at("swap").children) {
+    const chosen = button.dataset.lane === (lane() ?? "");
+    button.setAttribute("aria-pressed", String(chosen));
+    button.classList.toggle("active", chosen);
+  }
+  put("idle-lane", gateName(`${state.central.id}/${gate()}`));
+  if (state.lot) put("idle-lot", t("gate.lot", { n: number(state.lot.inside) }));
+}
+
+/** What the camera read, and what was done at this gate already, here or on another screen. */
+function hear() {
+  for (const line of state.events) {
+    if (line.central === state.central.id && line.edge === gate() && ["entry", "exit"].includes(line.kind)) queue.settle(line.plate_id, line.at_ms);
+  }
+  queue.hear(member()?.seen ?? []);
+  const [first] = queue.waiting(centralNow());
+  const idle = car === null && !busy && at("plate").value.trim() === "";
+  if (first && idle && centralNow() - first.lastMs < FRESH_MS) take(first);
+  else render();
+}
+
+function showQueue() {
+  const waiting = queue.waiting(centralNow());
+  at("nothing-seen").hidden = waiting.length > 0;
+  keyed(at("seen"), waiting, (read) => `${read.plate}-${read.firstMs}`, () => {
+    const button = el("button", { type: "button", class: "btn btn-outline-secondary" }, el("span", { class: "plate" }), el("small", {}));
     return el("li", {}, button);
-  }, (item, one) => put(item.querySelector("small"), ago(one.at_ms, centralNow())));
-  const newest = seen[0];
-  if (newest && newest.at_ms > takenMs && (car === null || car.done) && !busy && at("plate").value.trim() === "" && centralNow() - newest.at_ms < 60_000) take(newest);
+  }, (item, read) => {
+    const button = item.firstElementChild;
+    button.onclick = () => take(read);
+    put(item.querySelector(".plate"), read.view);
+    const isCurrent = car?.read?.plate === read.plate;
+    if (isCurrent) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+    const like = !isCurrent && car && near(read.plate, plateKey(car.plate));
+    put(item.querySelector("small"), t(isCurrent ? "gate.current" : like ? "gate.alike" : "gate.read_ago", { age: ago(read.lastMs, centralNow()) }));
+  });
+  at("unskip").hidden = !queue.skipped;
+  if (queue.skipped) put("unskip", t("gate.unskip", { plate: queue.skipped.view }));
 }
 
-function take(one) {
-  takenMs = Math.max(takenMs, one.at_ms);
-  lookUp(one.plate_id, one.plate_view, one.camera_type);
+function take(read) {
+  play("car");
+  lookUp({ plate: read.plate, view: read.view, type: read.type, read });
 }
 
-/** Asks what is known of this car. */
-async function lookUp(plate, view, type) {
-  const asked = { plate, view, type: type ?? "", info: null, request: requestId(), pressed: null, done: null };
+/** Takes a car in hand and asks what is known of it. */
+function lookUp({ plate, view = null, type = "", read = null }) {
+  const guessed = type === "" ? typeByPlate(plate) : null;
+  const asked = {
+    plate, view, read, type: type || guessed || "car", typeFrom: type ? "camera" : guessed ? "plate" : "none",
+    info: null, request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
+  };
   car = asked;
+  editing = false;
   at("plate").value = "";
+  showMatches("");
   render();
-  await refresh(asked);
+  return refresh(asked);
 }
 
 async function refresh(asked) {
   try {
     const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, lookup: true };
     const { vehicle_info } = await post("/api/edge/detection", body);
-    if (car !== asked) return;
+    if (car !== asked || busy || asked.done) return;
+    const isNew = asked.info === null;
     asked.info = vehicle_info;
     asked.view = vehicle_info.plate_view;
     asked.problem = null;
+    if (isNew && judged().tone === "bad") play("bad");
   } catch (error) {
     if (car !== asked) return;
-    asked.problem = error.code === "invalid_field" ? t("gate.no_plate") : error.text;
+    const [field] = (error.problems ?? []).map((problem) => problem.field);
+    asked.problem = field === "edge_id" ? t("gate.bad_gate") : error.code === "invalid_field" ? t("gate.no_plate") : error.text;
   }
   render();
 }
 
 /** What the press would be: what it was, if its answer was lost; else as the lane says; else by whether the car is inside. */
 const direction = () => car.pressed ?? lane() ?? (car.info?.already_inside ? "EXIT" : "ENTRY");
+const judged = () => verdict({ ...car, direction: direction() });
+
+let restIf = () => {};
 
 function render() {
+  at("idle").hidden = car !== null;
+  at("seen-car").hidden = car === null;
   at("car").hidden = car === null;
-  at("open").hidden = car === null || car.info === null || car.done !== null;
-  at("after").hidden = car === null || car.done === null;
-  if (car === null) return;
+  if (car) showCar();
+  showQueue();
+  const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
+  const [first] = queue.waiting(centralNow());
+  restIf([car?.request ?? "", ...shown, first?.plate ?? ""].join("\n"));
+}
+
+function showCar() {
   const { info, done } = car;
-  put("car-plate", car.view ?? car.plate);
-  at("problem").hidden = !car.problem;
-  put("problem", car.problem ?? "");
-  at("types-set").hidden = info === null || info.already_inside || done !== null || types.length < 2;
-  showTypes();
-  const where = at("car-state");
+  const { tone, says, code } = judged();
+  at("car").dataset.tone = tone;
+  showPlate();
+  const values = { fee: money(info?.fee), time: info?.entry_time ? siteTime(info.entry_time) : "", from: gateName(info?.entry_from ?? ""), subscription: info?.subscription ?? "" };
+  put("car-state", car.problem && !info ? "" : t(`gate.says_${says}`, values));
+  put("amount", done ? (done.action === "EXIT" ? money(done.fee) : "") : says === "owes" ? values.fee : "");
+  put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : "");
+  facts(done || !info?.already_inside ? [] : [[t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), values.time], [t("gate.entry_from"), values.from]]);
+  const problem = done?.repeated ? t("gate.repeated") : done && car.promised !== null && done.fee !== car.promised ? t("gate.other_fee", { promised: money(car.promised), fee: money(done.fee) }) : car.problem;
+  at("problem").hidden = !problem;
+  put("problem", problem ?? "");
+  showOldData(says);
+  showNear(says === "not_inside" ? car : null, lookUpOf);
+  showTypes(tone);
+
+  const may = info !== null && !done && tone !== "bad";
+  const entering = direction() === "ENTRY";
+  at("open").hidden = !may;
+  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 ? "gate.open_paid" : "gate.open_exit", values));
+  at("force").hidden = tone !== "bad" || !canForce(code);
+  at("skip").hidden = done !== null || busy;
+  at("close").hidden = done?.action !== "ENTRY";
+  at("next").hidden = done === null;
   if (done) {
-    where.className = "where good";
-    put(where, t(done.action === "ENTRY" ? "gate.opened_entry" : "gate.opened_exit"));
-    facts(done.action === "EXIT" ? [[t("gate.fee"), money(done.fee), "fee"], [t("gate.duration"), stayText(done.duration)]] : []);
-    if (done.repeated) put("problem", t("gate.repeated"));
-    at("problem").hidden = !done.repeated;
-    at("close").hidden = done.action !== "ENTRY";
-    return;
+    const next = queue.waiting(centralNow()).find((read) => read.plate !== car.read?.plate);
+    put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
+    at("next").classList.toggle("open", done.action === "EXIT");
   }
-  if (info === null) {
-    where.className = "where quiet";
-    put(where, car.problem ? "" : t("gate.asking"));
-    return facts([]);
-  }
-  where.className = `where ${info.already_inside ? "good" : "quiet"}`;
-  put(where, t(info.already_inside ? "gate.inside" : "gate.not_inside"));
-  const subscription = info.subscription ? [[t("gate.subscription"), info.subscription]] : [];
-  facts(info.already_inside
-    ? [[t("gate.fee"), money(info.fee), "fee"], [t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), siteTime(info.entry_time)], [t("gate.entry_from"), info.entry_from], ...subscription]
-    : subscription);
-  const button = at("open");
-  button.className = `btn open ${direction() === "EXIT" ? "btn-warning" : "btn-primary"}`;
-  put(button, busy ? t("gate.opening") : direction() === "EXIT" ? t("gate.open_exit") : t("gate.open_entry"));
-  button.disabled = busy;
+}
+
+function showPlate() {
+  at("car-plate").hidden = editing;
+  at("edit").hidden = !editing;
+  put("car-plate", car.view ?? car.plate);
+  at("car-plate").disabled = car.done !== null || busy;
+  const { read } = car;
+  const unsure = read?.confidence !== null && read?.confidence !== undefined && read.confidence < SURE;
+  at("read").className = `read${unsure && !car.done ? " wait" : ""}`;
+  const confidence = read?.confidence ? number(Math.round(read.confidence * 100)) : "";
+  put("read", car.done ? "" : read === null ? t("gate.typed") : t(unsure ? "gate.read_unsure" : "gate.read_at", { age: ago(read.lastMs, centralNow()), confidence }));
+}
+
+/** A decision on old data is said to be one, where the data decides it. */
+function showOldData(says) {
+  const found = ["not_inside", "new"].includes(says) ? missing(state) : [];
+  at("old-data").hidden = found.length === 0;
+  put("old-data", found.length > 0 ? t("gate.old_data", { what: found.map(([, text]) => text).join("; ") }) : "");
 }
 
 function facts(rows) {
-  at("facts").replaceChildren(...rows.map(([name, value, kind]) => el("div", { class: kind }, el("dt", {}, name), el("dd", {}, value))));
+  at("facts").replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-function showTypes() {
-  at("types").replaceChildren(...types.map((type) => {
-    const button = el("button", { type: "button", class: `btn btn-outline-secondary${car.type === type ? " active" : ""}`, "aria-pressed": String(car.type === type) }, typeName(type));
-    button.addEventListener("click", () => { car.type = type; render(); });
-    return button;
-  }));
+/** The type picks the price: shown with where it is from, and what it costs. */
+function showTypes(tone) {
+  const shown = car.info !== null && !car.info.already_inside && !car.done && (tone === "good" || direction() === "ENTRY");
+  at("types-set").hidden = !shown;
+  if (!shown) return;
+  put("types-legend", t(`gate.type_from_${car.typeFrom}`));
+  const types = [...new Set([...USUAL_TYPES, ...Object.keys(fees.types ?? {}), car.type])];
+  keyed(at("types"), types, (type) => type, () => el("button", { type: "button", class: "btn btn-outline-secondary" }, el("span"), el("small")), (button, type) => {
+    const rate = fees.types?.[type] ?? fees;
+    put(button.firstElementChild, typeName(type));
+    put(button.lastElementChild, Number.isFinite(rate.fee_per_hour) ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "");
+    button.classList.toggle("active", car.type === type);
+    button.setAttribute("aria-pressed", String(car.type === type));
+    button.onclick = () => { car.type = type; car.typeFrom = "person"; render(); };
+  });
 }
 
-/** Opens. `more`: `force` and a fee, after the person said so. */
+/** Opens. `more`: `force`, its reason and a fee, after the person said so. */
 async function open(more = {}) {
-  if (busy) return;
+  if (busy || !car?.info || car.done) return;
   busy = true;
   const asked = car;
-  render();
   asked.pressed = direction();
+  asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
+  render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, direction: asked.pressed, request_id: asked.request, ...more };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
+    asked.problem = null;
   } catch (error) {
     refused = error;
   }
   busy = false;
-  rest();
+  if (asked.done) {
+    queue.settle(plateKey(asked.plate), centralNow());
+    if (asked.read) queue.settle(asked.read.plate, centralNow());
+  }
   if (car !== asked) return render();
-  if (refused) await explain(asked, refused, body.direction);
+  if (refused) explain(asked, refused);
   render();
 }
 
-/** The button that now stands where the finger was. */
-function rest() {
-  for (const id of ["open", "close"]) at(id).inert = true;
-  setTimeout(() => { for (const id of ["open", "close"]) at(id).inert = false; }, REST_MS);
-}
-
-async function explain(asked, error, direction) {
+function explain(asked, error) {
   if (error.status !== 409) {
     // It may have happened: the same request id finds out.
     asked.problem = error.status === 0 || error.status === 503 ? t("gate.press_again", { reason: error.text }) : error.text;
@@ -178,29 +269,66 @@ async function explain(asked, error, direction) {
   asked.request = requestId();
   asked.pressed = null;
   if (error.body.vehicle_info) asked.info = error.body.vehicle_info;
-  const force = await askForce(error, direction, asked.info);
-  if (force) await open({ force: true, direction, ...force });
-  else refresh(asked);
+  asked.refused = hasText(`gate.says_${error.code}`) && error.code === "long_stay" ? error.code : null;
+  asked.problem = judged().tone === "bad" ? null : hasText(`gate.why_${error.code}`) ? t(`gate.why_${error.code}`) : error.text;
+  play("bad");
+}
+
+const canForce = (code) => ["already_inside", "not_inside", "long_stay"].includes(code);
+
+/** Opening against what is known: asked for with its reason, and not sent if what was wrong no longer is. */
+async function forced() {
+  const asked = car;
+  const { code } = judged();
+  const answer = await askForce(code, direction(), asked.info);
+  if (!answer || car !== asked) return;
+  await refresh(asked);
+  if (car !== asked || judged().code !== code) return toast("wait", t("gate.changed_meanwhile"));
+  await open({ force: true, ...answer });
 }
 
 async function close() {
-  const { done } = car;
-  at("close").disabled = true;
+  const asked = car;
+  if (!asked?.done || busy) return;
+  busy = true;
   try {
-    const { confirmed } = await post("/api/edge/barrier/close", { edge_id: gate(), event_id: done.event_id });
+    const { confirmed } = await post("/api/edge/barrier/close", { edge_id: gate(), event_id: asked.done.event_id });
     toast(confirmed ? "good" : "wait", t(confirmed ? "gate.closed" : "gate.closed_before"));
-    finish();
+    busy = false;
+    if (car === asked) finish();
   } catch (error) {
+    busy = false;
     toast("bad", error.text);
   }
-  at("close").disabled = false;
 }
 
+/** The person is done with this car: now the next may come. */
 function finish() {
   car = null;
+  editing = false;
+  if (matchMedia("(pointer: fine)").matches) at("plate").focus();
+  hear();
+}
+
+function skip() {
+  const { read } = car;
+  if (read) queue.skip(read.plate, centralNow());
+  finish();
+}
+
+function edit() {
+  editing = true;
+  at("edit-plate").value = car.view ?? car.plate;
   render();
-  at("plate").focus();
-  showSeen();
+  at("edit-plate").focus();
+  at("edit-plate").select();
+}
+
+/** Another plate for the car in hand: what the camera read stays with it. */
+function lookUpOf(plate, view = null) {
+  const { read } = car;
+  // A type the camera told belongs to the car, not to its plate.
+  lookUp({ plate, view, type: read?.type ?? "", read });
 }
 
 function showRecent({ events, central }) {
@@ -214,34 +342,64 @@ function showRecent({ events, central }) {
   });
 }
 
-async function loadTypes() {
-  const answer = await get("/api/parking/fees").catch(() => null);
-  types = [...new Set(["car", ...Object.keys(answer?.fees.types ?? {})])];
+function showSound() {
+  at("sound").replaceChildren(soundIsOn() ? icon("volume-up") : icon("volume-mute"));
+  at("sound").setAttribute("aria-pressed", String(soundIsOn()));
+}
+
+/** Another gate: its own queue and lane. */
+function changeGate() {
+  localStorage.setItem("gate", gate());
+  queue = new Queue();
+  car = null;
+  showGates(state);
+  showRecent(state);
 }
 
 await start("gate");
+restIf = restWhenChanged(at("console"), ".pick, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("plate").value.trim();
-  if (plate) lookUp(plate, null, "car");
+  if (plate && !busy) lookUp({ plate });
 });
-at("gate").addEventListener("change", () => {
-  localStorage.setItem("gate", gate());
-  finish();
-  showGates(state);
-  showRecent(state);
+at("plate").addEventListener("input", () => showMatches(lane() === "ENTRY" ? "" : at("plate").value, (plate, view) => lookUp({ plate, view })));
+at("edit").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const plate = at("edit-plate").value.trim();
+  if (plate) lookUpOf(plate);
 });
+at("edit-cancel").addEventListener("click", () => { editing = false; render(); });
+at("car-plate").addEventListener("click", edit);
+at("gate").addEventListener("change", changeGate);
+for (const button of at("swap").children) {
+  button.addEventListener("click", () => {
+    localStorage.setItem(`lane-${gate()}`, button.dataset.lane);
+    showLane();
+    render();
+  });
+}
+at("sound").addEventListener("click", () => { turnSound(!soundIsOn()); showSound(); });
 at("open").addEventListener("click", () => open());
+at("force").addEventListener("click", forced);
 at("close").addEventListener("click", close);
 at("next").addEventListener("click", finish);
-loadTypes();
-watch(["gates", "central"], showGates);
+at("skip").addEventListener("click", skip);
+at("unskip").addEventListener("click", () => {
+  const read = queue.unskip();
+  if (car === null && read) take(read);
+  else render();
+});
+showSound();
+get("/api/parking/fees").then((answer) => { fees = answer.fees; }, () => {});
+watch(["gates", "central", "events", "lot"], showGates);
 watch(["events", "gates", "central"], showRecent);
 watch(["peers", "freshness"], showMissing);
+// Without a mouse a focused field would bring up the keyboard; from here it is the second tab.
+if (document.activeElement === document.body) at(matchMedia("(pointer: fine)").matches ? "plate" : "main").focus({ preventScroll: true });
 setInterval(() => {
-  if (car && car.info && !car.done && !busy) refresh(car);
-  if (state.number !== null) {
-    showMissing(state);
-    showSeen();
-  }
+  if (state.number === null) return;
+  if (car?.info && !car.done && !busy && !editing) refresh(car);
+  showMissing(state);
+  hear();
 }, LOOK_AGAIN_MS);

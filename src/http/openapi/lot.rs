@@ -5,8 +5,8 @@ use crate::http::amendments::{Amended, CorrectionRequest, VoidRequest};
 use crate::http::code::Code;
 use crate::http::history::{HistoryPage, HistoryParameters};
 use crate::http::parking::{
-    Fees, FeesRequest, FeesSet, Figures, Preview, PreviewRequest, State, StatusAnswer, Subscriptions,
-    SubscriptionsRequest, SubscriptionsSet,
+    Fees, FeesRequest, FeesSet, Figures, Near, NearParameters, Preview, PreviewRequest, State, StatusAnswer,
+    Subscriptions, SubscriptionsRequest, SubscriptionsSet,
 };
 use crate::http::stories::{AnomalyParameters, EventsAside, OddStays, StoryAnswer};
 
@@ -43,6 +43,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers_either::<OddStays, EventsAside>("Stays; with `kind` `quarantined` or `waiting`, events")
             .refuses(&[Code::InvalidField, Code::Busy]),
         get("/api/parking/state", "The cars inside.").answers::<State>("The cars").refuses(&[Code::Busy]),
+        get("/api/parking/near", "The cars inside whose plates read almost like one.")
+            .query::<NearParameters>()
+            .answers::<Near>("The cars, the nearest first")
+            .refuses(&[Code::InvalidField, Code::Busy]),
         get("/api/stats", "The figures of today.").answers::<Figures>("The figures").refuses(&[Code::Busy]),
         get("/api/status", "This central and its lot.").answers::<StatusAnswer>("The state").refuses(&[Code::Busy]),
         get("/api/parking/fees", "The tariff in force here.")

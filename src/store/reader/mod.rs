@@ -7,6 +7,7 @@ mod aside;
 mod audit;
 mod history;
 mod lot;
+mod near;
 mod rows;
 mod runs;
 mod story;

@@ -250,3 +250,21 @@ fn the_cars_inside_are_counted_by_type() {
     let counts: Vec<_> = counts.iter().map(|count| (count.camera_type.as_str(), count.cars)).collect();
     assert_eq!(counts, [("moto", 2), ("", 1), ("car", 1)]);
 }
+
+#[test]
+fn the_cars_inside_that_read_almost_alike_are_found_the_nearest_and_newest_first() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        for (second, plate) in [(1, "29A12345"), (2, "29A12344"), (3, "29A1234B"), (4, "51F97022"), (5, "29A12399")] {
+            writer.insert_stay(&car(plate, 1_000 * second), true, 1).unwrap();
+        }
+        writer.insert_stay(&left(car("29A12348", 6_000), 7_000), true, 1).unwrap();
+    });
+    let near = |limit| -> Vec<String> {
+        let rows = disk.reader().near(&PlateId::parse("29A-123.48").unwrap(), limit).unwrap();
+        rows.into_iter().map(|row| row.plate_id).collect()
+    };
+    // B is taken for 8; the one that has left is not inside.
+    assert_eq!(near(20), ["29A1234B", "29A12344", "29A12345", "29A12399"]);
+    assert_eq!(near(2), ["29A1234B", "29A12344"]);
+}

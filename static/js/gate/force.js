@@ -1,38 +1,69 @@
-// What a refusal means, and opening all the same: the person is told what that does before it is done.
+// Opening against what is known: what it means is told, why is asked, and at an exit what was taken; nothing is filled in before.
 
-import { el } from "../lib/dom.js";
-import { money } from "../lib/format.js";
+import { el, put } from "../lib/dom.js";
+import { money, number, siteTime } from "../lib/format.js";
+import { mark } from "../lib/forms.js";
+import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { t } from "../lib/texts.js";
 
-/** What can be forced. A double press and a request id used twice cannot: waiting is right there. */
-const FORCED = ["already_inside", "not_inside", "long_stay"];
+/** Why a person opens all the same; the text of the last is typed. */
+const REASONS = {
+  already_inside: ["left_unseen", "misread_inside", "staff", "other"],
+  not_inside: ["entry_unseen", "misread_entry", "staff", "other"],
+  long_stay: ["agreed", "staff", "other"],
+};
 
-/** Shows why it was refused. `{}` or `{fee}`: open all the same; null: do not. */
-export function askForce(error, direction, info) {
+/** `{reason}` or `{reason, fee}`: open all the same; null: do not. `code`: what is forced. */
+export function askForce(code, direction, info) {
   return new Promise((resolve) => {
-    const can = FORCED.includes(error.code);
-    const takesFee = can && direction === "EXIT";
-    const fee = el("input", { class: "form-control form-control-lg", id: "forced-fee", inputmode: "numeric", autocomplete: "off", value: info?.fee ?? 0 });
-    const no = el("button", { type: "button", class: "btn btn-outline-secondary btn-lg" }, t(can ? "common.cancel" : "common.close"));
-    const yes = el("button", { type: "button", class: "btn btn-danger btn-lg" }, t("gate.force"));
-    const dialog = el(
-      "dialog", { class: "question", "aria-labelledby": "refused-title" },
-      el("h2", { class: "h4", id: "refused-title" }, t(`gate.refused_${error.code}`)),
-      el("p", {}, t(`gate.why_${error.code}`, { time: info?.entry_time ?? "", from: info?.entry_from ?? "" })),
-      can ? el("p", { class: "notice wait" }, t(`gate.force_${error.code}`)) : null,
+    const takesFee = direction === "EXIT";
+    const choices = REASONS[code].map((reason) => el(
+      "label", {}, el("input", { type: "radio", name: "force-reason", value: reason }), el("span", {}, t(`gate.reason_${reason}`)),
+    ));
+    const other = el("input", { class: "form-control", id: "force-other", autocomplete: "off", maxlength: 200, "aria-label": t("gate.reason_other"), hidden: true });
+    const fee = moneyInput(el("input", { class: "form-control form-control-lg", id: "forced-fee", autocomplete: "off" }), number);
+    const doubt = el("p", { class: "notice wait", id: "fee-doubt", hidden: true });
+    const problem = el("p", { class: "notice bad", id: "reason-missing", role: "alert", hidden: true }, t("gate.reason_missing"));
+    const no = el("button", { type: "button", class: "btn btn-outline-secondary btn-lg" }, t("common.back"));
+    const yes = el("button", { type: "submit", class: "btn btn-danger btn-lg" }, t("gate.force"));
+    const form = el(
+      "form", { novalidate: true },
+      el("h2", { class: "h4", id: "refused-title" }, t(`gate.says_${code}`, { time: info.entry_time ? siteTime(info.entry_time) : "" })),
+      el("p", {}, t(`gate.force_${code}`)),
+      el("fieldset", { class: "reasons" }, el("legend", { class: "h6" }, t("gate.reason")), choices, other), problem,
       takesFee ? el("div", {}, el("label", { class: "form-label", for: "forced-fee" }, t("gate.forced_fee")), fee) : null,
-      takesFee && info?.fee ? el("p", { class: "form-text" }, t("gate.due", { fee: money(info.fee) })) : null,
-      el("div", { class: "answers" }, no, can ? yes : null),
+      takesFee && info.fee ? el("p", { class: "form-text" }, t("gate.due", { fee: money(info.fee) })) : null,
+      doubt, el("div", { class: "answers" }, no, yes),
     );
+    const dialog = el("dialog", { class: "question", "aria-labelledby": "refused-title" }, form);
     let answer = null;
+    let sure = null;
+    const chosen = () => form.querySelector("[name=force-reason]:checked")?.value ?? null;
+    form.addEventListener("change", () => {
+      other.hidden = chosen() !== "other";
+      problem.hidden = true;
+    });
     no.addEventListener("click", () => dialog.close());
-    yes.addEventListener("click", () => {
-      const amount = Number(fee.value.replace(/[.\s,]/g, ""));
-      if (takesFee && !(Number.isInteger(amount) && amount >= 0)) {
-        fee.classList.add("is-invalid");
-        return fee.focus();
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const reason = chosen() === "other" ? other.value.trim() : chosen() && t(`gate.reason_${chosen()}`);
+      problem.hidden = Boolean(reason);
+      if (!reason) return (chosen() === "other" ? other : choices[0].firstElementChild).focus();
+      if (!takesFee) {
+        answer = { reason };
+        return dialog.close();
       }
-      answer = takesFee ? { fee: amount } : {};
+      const amount = readMoney(fee.value);
+      mark(fee, amount === null ? t("common.no_amount") : null);
+      if (amount === null) return fee.focus();
+      // Said once: whoever presses again means it.
+      if (doubtful(amount, info.fee ?? null) && sure !== amount) {
+        sure = amount;
+        doubt.hidden = false;
+        put(doubt, t("gate.fee_doubt", { fee: money(amount) }));
+        return;
+      }
+      answer = { reason, fee: amount };
       dialog.close();
     });
     dialog.addEventListener("close", () => { dialog.remove(); resolve(answer); });
