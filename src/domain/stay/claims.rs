@@ -24,6 +24,8 @@ pub(super) struct Claim<'a> {
     pub(super) index: usize,
     pub(super) fact: &'a Fact,
     pub(super) stay_id: String,
+    /// An exit that names a stay nobody knows, told with the plate it let out: see [`Claims::add_exits_by_plate`].
+    pub(super) by_plate: bool,
     /// A void removed the fact.
     pub(super) void: bool,
     /// The effective plate; `None`: none is stated.
@@ -128,6 +130,32 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// Makes claims of what predecessors said of exits by plate: each means the stay of its plate that is open at its place, and
+    /// is a row of its own where none is. The id of one that repeats another exit is an alias of what that one means.
+    pub(super) fn add_exits_by_plate(&mut self, exits: &[&'a Fact], repeats: &Repeats<'a>) {
+        for &fact in exits.iter().filter(|fact| !repeats.contains(&fact.id)) {
+            let Some(id) = fact.event.event_id.as_deref() else { continue };
+            let index = if id.contains(UNIQUE_MARK) || self.names.contains_key(id) {
+                self.push_unique(fact, id)
+            } else {
+                let index = self.push(fact, id.to_owned());
+                self.names.insert(Cow::Borrowed(id), index);
+                index
+            };
+            if let Some(claim) = self.claims.get_mut(index) {
+                claim.by_plate = true;
+            }
+        }
+        for &fact in exits {
+            let Some((id, first)) = fact.event.event_id.as_deref().zip(repeats.first_of(&fact.id)) else { continue };
+            let made = self.by_fact.get(&first.id).copied();
+            let named = || first.event.exit_stay().and_then(|stay| self.names.get(stay)).copied();
+            if let Some(index) = made.or_else(named) {
+                self.names.entry(Cow::Borrowed(id)).or_insert(index);
+            }
+        }
+    }
+
     /// Notes which claims are void, and makes a claim of every exit whose entry is: it acts as one that names no stay.
     pub(super) fn set_void(&mut self, facts: &[&'a Fact], repeats: &Repeats<'a>, void: &HashSet<&'a FactId>) {
         for claim in &mut self.claims {
@@ -135,7 +163,7 @@ impl<'a> Claims<'a> {
         }
         let mut exits: Vec<(&'a str, &'a Fact)> =
             facts.iter().filter_map(|fact| Some((fact.event.exit_stay()?, *fact))).collect();
-        exits.retain(|(_, fact)| !repeats.contains(&fact.id));
+        exits.retain(|(_, fact)| !repeats.contains(&fact.id) && !self.by_fact.contains_key(&fact.id));
         // An exit can name the row of another exit whose entry is void, so go on while ids appear.
         loop {
             let before = self.claims.len();
@@ -214,6 +242,7 @@ impl<'a> Claims<'a> {
             index,
             fact,
             stay_id,
+            by_plate: false,
             void: false,
             plate: None,
             void_entry: None,

@@ -82,13 +82,17 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
             }
             Ok(Change { rows: vec![(stay, row)], alias: None, open: lot.open.filter(|open| *open != stay) })
         }
-        Deed::LeaveUnknown => {
+        Deed::LeaveUnknown | Deed::LeaveByPlate => {
             let index = act.claim.index;
             let Some((open, open_row)) = lot.open_row() else {
                 return Ok(Change { rows: vec![(index, act.claim.row()?)], alias: None, open: None });
             };
             let mut row = open_row.clone();
-            if !row.close_unknown(act.fact) {
+            let closed = match act.deed {
+                Deed::LeaveByPlate => row.close(act.fact),
+                _ => row.close_unknown(act.fact),
+            };
+            if !closed {
                 return Err("it is no exit".to_owned());
             }
             Ok(Change { rows: vec![(open, row)], alias: Some((index, open)), open: None })

@@ -133,8 +133,9 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
             Outcome::Closed { stay, entry_unknown: false }
         }
         Deed::Leave => Outcome::ClosedAgain { stay },
+        Deed::LeaveByPlate if change.alias.is_some() => Outcome::Closed { stay, entry_unknown: false },
         Deed::LeaveUnknown if change.alias.is_some() => Outcome::Closed { stay, entry_unknown: true },
-        Deed::LeaveUnknown => Outcome::LeftAlone { stay },
+        Deed::LeaveUnknown | Deed::LeaveByPlate => Outcome::LeftAlone { stay },
     })
 }
 

@@ -31,6 +31,8 @@ pub(super) enum Deed<'p, 'a> {
     Leave,
     /// The car left, and the gate knew no entry (or a void one).
     LeaveUnknown,
+    /// The car with this plate left by a gate that knew its entry and did not name it.
+    LeaveByPlate,
 }
 
 /// One step of the fold.
@@ -58,11 +60,20 @@ impl<'a> Prepared<'a> {
         let facts = distinct(facts);
         let mut repeats = Repeats::of(&facts);
         let mut claims = Claims::of(&facts, &repeats);
-        let exits = facts.iter().filter_map(|fact| {
+        let (by_plate, exits): (Vec<&Fact>, Vec<&Fact>) =
+            facts.iter().filter(|fact| fact.event.exit_stay().is_some()).partition(|fact| is_by_plate(fact, &claims));
+        let named = exits.iter().filter_map(|fact| {
             let stay = fact.event.exit_stay()?;
             Some((claims.named(stay).map_or(Named::Unknown(stay), |claim| Named::Known(claim.index)), *fact))
         });
-        repeats.add_exit_copies(exits.collect());
+        repeats.add_exit_copies(named.collect());
+        let plates = exits.iter().flat_map(|fact| {
+            let entry = fact.event.exit_stay().and_then(|stay| claims.named(stay)).map(|claim| claim.fact);
+            let told = [fact.event.recorded_plate(), entry.and_then(|entry| entry.event.recorded_plate())];
+            told.into_iter().flatten().map(|plate| (plate, *fact))
+        });
+        repeats.add_exits_by_plate(plates.collect(), &by_plate);
+        claims.add_exits_by_plate(&by_plate, &repeats);
         let void = removed(&facts, &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
@@ -106,6 +117,7 @@ impl<'a> Prepared<'a> {
                 Body::Entry(entry) => {
                     Deed::Enter { replaces: entry.replaces.as_deref().and_then(|id| self.claims.named(id)) }
                 }
+                _ if claim.by_plate => Deed::LeaveByPlate,
                 _ => Deed::LeaveUnknown,
             };
             return Finding::Act(Act { key: FoldKey::of(fact), fact, claim, deed });
@@ -127,6 +139,13 @@ impl<'a> Prepared<'a> {
             (Some(claim), Some(deed)) => Finding::Act(Act { key: FoldKey::after(claim.fact, fact), fact, claim, deed }),
         }
     }
+}
+
+/// Whether a predecessor told an exit by plate: the second revision gives it an id of its own, which is no stay's.
+fn is_by_plate(fact: &Fact, claims: &Claims<'_>) -> bool {
+    let Body::Exit(exit) = &fact.event.body else { return false };
+    let names_none = || fact.event.exit_stay().is_some_and(|stay| claims.named(stay).is_none());
+    fact.is_heard() && exit.stay.is_none() && exit.plate_id.is_some() && names_none()
 }
 
 /// What stage 1 makes of one fact that is no repeat.

@@ -7,6 +7,7 @@ use std::hash::Hash;
 
 use super::super::event::Body;
 use super::super::ids::FactId;
+use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::fact::Fact;
 use super::request::{REQUEST_WINDOW_MS, RequestKey};
@@ -79,11 +80,33 @@ impl<'a> Repeats<'a> {
 
     /// Exits of one stay in one second with one fee, told by predecessors, are one exit. Each comes with the stay it names.
     pub(super) fn add_exit_copies<S: Copy + Eq + Hash>(&mut self, exits: Vec<(S, &'a Fact)>) {
-        let keyed = exits.into_iter().filter_map(|(stay, fact)| match &fact.event.body {
-            Body::Exit(exit) => Some(((stay, fact.event.timestamp_ms.div_euclid(1_000), exit.fee), fact)),
-            _ => None,
-        });
+        let keyed = exits.into_iter().filter_map(|(stay, fact)| Some(((stay, second_and_fee(fact)?), fact)));
         self.add_copies(keyed.collect());
+    }
+
+    /// An exit told by plate repeats the exit of a stay with that plate in the same second with the same fee; else the first
+    /// told by plate so, or under the same id. `named`: the exits that name a stay, by the plates it goes by. Both in order.
+    pub(super) fn add_exits_by_plate(&mut self, named: Vec<(&'a PlateId, &'a Fact)>, by_plate: &[&'a Fact]) {
+        if by_plate.is_empty() {
+            return;
+        }
+        let mut originals: HashMap<(&PlateId, i64, Vnd), &'a Fact> = HashMap::new();
+        let mut by_id: HashMap<(&PlateId, Option<&str>), &'a Fact> = HashMap::new();
+        for (plate, fact) in named.into_iter().filter(|(_, fact)| !self.contains(&fact.id)) {
+            if let Some((second, fee)) = second_and_fee(fact) {
+                originals.entry((plate, second, fee)).or_insert(fact);
+            }
+        }
+        for &fact in by_plate.iter().filter(|fact| !self.contains(&fact.id)).collect::<Vec<_>>() {
+            let Some((plate, (second, fee))) = fact.event.recorded_plate().zip(second_and_fee(fact)) else { continue };
+            let original = *originals.entry((plate, second, fee)).or_insert(fact);
+            let same_id = *by_id.entry((plate, fact.event.event_id.as_deref())).or_insert(original);
+            let original = if original.id == fact.id { same_id } else { original };
+            let original = self.0.get(&original.id).copied().unwrap_or(original);
+            if original.id != fact.id {
+                self.0.insert(&fact.id, original);
+            }
+        }
     }
 
     /// Of facts with one key, in order, those heard from predecessors repeat the first authored one; without an authored one,
@@ -105,5 +128,13 @@ impl<'a> Repeats<'a> {
                 _ => {}
             }
         }
+    }
+}
+
+/// When an exit happened, to the second as predecessors tell it, and what it took.
+fn second_and_fee(fact: &Fact) -> Option<(i64, Vnd)> {
+    match &fact.event.body {
+        Body::Exit(exit) => Some((fact.event.timestamp_ms.div_euclid(1_000), exit.fee)),
+        _ => None,
     }
 }

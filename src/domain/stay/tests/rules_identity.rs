@@ -241,3 +241,72 @@ fn an_event_without_a_stay_id_is_quarantined_and_its_money_counts() {
     let outcome = everywhere(std::slice::from_ref(&strange));
     assert_eq!((outcome.rows.len(), outcome.revenue(), outcome.quarantined.len()), (0, 5, 1));
 }
+
+/// As the second revision tells an exit: under an id of the exit's own, with the plate.
+fn exit_by_plate(hlc: i64, own_id: &str, plate_text: &str, fee: i64) -> crate::domain::stay::Fact {
+    let digest = u8::try_from(hlc % 251).unwrap();
+    exit("x", hlc, own_id, fee)
+        .change_exit(|exit| {
+            exit.stay = None;
+            exit.plate_id = Some(plate(plate_text));
+        })
+        .heard(digest)
+}
+
+#[test]
+fn an_exit_told_by_plate_is_of_the_stay_of_that_plate_that_is_open_then() {
+    let facts = [
+        entry("a", 100, "S1", P),
+        exit_by_plate(20_000, "X1", P, 5),
+        entry("a", 30_000, "S2", P),
+        entry("b", 100, "S3", Q),
+    ];
+    let outcome = everywhere(&facts);
+    assert_eq!(outcome.statuses(), [("S1", Out), ("S2", In), ("S3", In)]);
+    assert_eq!((outcome.row("S1").collected, outcome.revenue()), (Vnd(5), 5));
+    assert!(outcome.row("S1").anomalies.is_empty() && outcome.waiting.is_empty());
+}
+
+#[test]
+fn an_exit_told_by_plate_goes_by_the_plate_as_corrected() {
+    let facts = [entry("a", 100, "S1", P), correction("a", 200, "S1", Q), exit_by_plate(20_000, "X1", Q, 5)];
+    assert_eq!(everywhere(&facts).statuses(), [("S1", Out)]);
+}
+
+#[test]
+fn an_exit_told_by_plate_whose_entry_nobody_told_is_a_row_of_its_own_until_somebody_does() {
+    let left = exit_by_plate(20_000, "X1", P, 5);
+    let outcome = everywhere(std::slice::from_ref(&left));
+    assert_eq!((outcome.statuses(), outcome.revenue()), (vec![("X1", Out)], 5));
+    assert!(outcome.waiting.is_empty());
+    let outcome = everywhere(&[left, entry("a", 100, "S1", P).heard(9)]);
+    assert_eq!((outcome.statuses(), outcome.revenue()), (vec![("S1", Out)], 5));
+}
+
+#[test]
+fn an_exit_told_by_plate_and_by_a_row_is_one_exit() {
+    let (live, row) = (exit_by_plate(20_000, "X1", P, 5), exit("a", 20_000, "S1", 5).heard(77));
+    let begun = entry("a", 100, "S1", P).heard(9);
+    for facts in [
+        vec![begun.clone(), live.clone(), row.clone()],
+        // The row's plate was corrected there meanwhile.
+        vec![begun.clone(), live.clone(), row.clone().change_exit(|exit| exit.plate_id = Some(plate(Q)))],
+        // Told twice, and again under the same id a second later.
+        vec![begun.clone(), live.clone(), row.clone(), exit_by_plate(21_000, "X1", P, 5)],
+        // A later visit is not ended by it.
+        vec![begun.clone(), live.clone(), row.clone(), entry("a", 20_500, "S2", P)],
+    ] {
+        let outcome = everywhere(&facts);
+        let first = outcome.row("S1");
+        assert_eq!((first.status, first.collected, outcome.revenue()), (Out, Vnd(5), 5), "{facts:#?}");
+        assert!(first.anomalies.is_empty() && outcome.waiting.is_empty(), "{first:?}");
+        assert!(outcome.rows.iter().all(|row| row.stay_id == "S1" || row.status == In), "{:?}", outcome.rows);
+    }
+}
+
+#[test]
+fn our_own_exit_that_names_an_unknown_stay_waits_for_its_entry() {
+    let ours = exit("a", 20_000, "S9", 5).change_exit(|exit| exit.stay = None);
+    let outcome = everywhere(&[entry("a", 100, "S1", P), ours]);
+    assert_eq!((outcome.statuses(), outcome.waiting.len()), (vec![("S1", In)], 1));
+}
