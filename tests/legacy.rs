@@ -47,6 +47,21 @@ fn address(ours: &Central, v2: bool) -> String {
     format!("{}:{}", ours.ip, if v2 { API_PORT } else { P2P_PORT })
 }
 
+/// One of ours in the place of an old one that was stopped, with its id and address.
+fn stand_in(ours: &Central, old: &OldCentral) -> Central {
+    let mut replaced = Central::new("central-2");
+    // Where the settings look for it; both ports on the address the settings have.
+    replaced.config["this_central"] =
+        json!({"id": "central-2", "ip": "127.0.0.1", "p2p_port": old.port, "api_port": old.port + 1});
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+    replaced.config["peer_centrals"] =
+        json!([{"id": "central-1", "ip": ours.ip, "p2p_port": P2P_PORT, "legacy": true}]);
+    replaced.spawn();
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+    replaced.wait_ready();
+    replaced
+}
+
 fn wait_linked(ours: &Central, old: &OldCentral) {
     eventually_ok(PATIENCE, || {
         let status = ours.http.p2p_status();
@@ -112,6 +127,95 @@ fn ours_and_the_first_revision_tell_each_other_everything_once() {
 #[test]
 fn ours_and_the_second_revision_tell_each_other_everything_once() {
     tell_each_other(true);
+}
+
+/// The first revision tells nobody of an exit that its edge program reports: it is asked.
+#[test]
+fn an_exit_that_the_first_revision_tells_nobody_is_asked_for() {
+    let (ours, old) = pair(false);
+    ours.http.enter("edge-1", "29A10000");
+    old.enter("30E20000");
+    assert_eq!(wait_same(&ours, &old), 2);
+    old.leave_unsaid("29A10000", 75_000);
+    old.leave_unsaid("30E20000", 5_000);
+    assert_eq!(wait_same(&ours, &old), 2);
+    assert_eq!(ours.http.stats()["revenue_today"], 80_000);
+}
+
+/// Its link is built anew like any other actor, and knows what it was told before.
+#[test]
+fn a_link_that_panics_is_built_anew_and_loses_nothing() {
+    for v2 in [false, true] {
+        let mut ours = Central::new("central-1");
+        ours.env("PARKMESH_TEST_FAULTS", "1");
+        let mut old = OldCentral::new("central-2", v2);
+        know(&mut ours, &old, v2);
+        ours.start();
+        old.start(&address(&ours, v2));
+        wait_linked(&ours, &old);
+        ours.http.enter("edge-1", "29A10000");
+        old.enter("30E20000");
+        wait_same(&ours, &old);
+        ours.http.post("/api/test/panic?actor=legacy_link:central-2", &json!({})).ok();
+        eventually("it is built anew", DEADLINE, || ours.log().contains("actor_restarted"));
+        ours.http.leave("edge-2", "30E20000");
+        old.leave("29A10000", 75_000);
+        assert_eq!(wait_same(&ours, &old), 2);
+    }
+}
+
+/// An old machine whose clock is left on UTC: nothing is taken seven hours wrong, and all of it once the settings say so.
+#[test]
+fn a_predecessor_on_utc_is_not_heard_until_the_settings_say_so() {
+    for v2 in [false, true] {
+        let mut ours = Central::new("central-1");
+        let mut old = OldCentral::new("central-2", v2);
+        old.on_utc();
+        know(&mut ours, &old, v2);
+        ours.start();
+        old.enter("30E20000");
+        old.start(&address(&ours, v2));
+        let reason = || ours.http.p2p_status()["peers"][0]["reason"].clone();
+        eventually("its clock is seen", PATIENCE, || reason() == "legacy-clock");
+        assert_eq!(ours.http.whole_history().len(), 0);
+        assert!(ours.log().contains("-7 h off"), "{}", ours.log());
+        let mut settings = ours.http.get("/api/p2p/config").ok().body["config"].clone();
+        settings["peer_centrals"][0]["time_zone"] = json!("UTC");
+        ours.http.put("/api/p2p/config", &settings).ok();
+        ours.http.enter("edge-1", "29A10000");
+        assert_eq!(wait_same(&ours, &old), 2);
+        let entered = ours.http.rows_of("30E20000")[0]["entry_time"].as_str().unwrap().to_owned();
+        let ours_entered = ours.http.rows_of("29A10000")[0]["entry_time"].as_str().unwrap().to_owned();
+        assert_eq!(entered[..13], ours_entered[..13], "of the same hour");
+    }
+}
+
+/// The old program is started again where one of ours had stood, and the others need not be.
+#[test]
+fn what_happened_while_one_of_ours_stood_in_its_place_is_told_to_the_old_one_that_comes_back() {
+    let (mut ours, mut old) = pair(false);
+    old.enter("30E20000");
+    wait_same(&ours, &old);
+    old.stop();
+    let mut replaced = stand_in(&ours, &old);
+    eventually("they are linked", PATIENCE, || {
+        let peer = ours.http.p2p_status()["peers"][0].clone();
+        peer["connected"] == true && peer["reason"].is_null()
+    });
+    replaced.http.enter("edge-1", "31F30000");
+    eventually("it is heard", DEADLINE, || ours.http.rows_of("31F30000").len() == 1);
+    replaced.http.leave("edge-1", "30E20000");
+    eventually("it is heard", DEADLINE, || ours.http.rows_of("30E20000")[0]["status"] == "OUT");
+    replaced.terminate();
+    old.restart();
+    // Not at once: one of ours may only have been restarted.
+    eventually_ok(Duration::from_secs(90), || match (old.row("31F30000"), old.row("30E20000")) {
+        (Some(entered), Some(left)) if entered.source == "central-2" && left.status == "OUT" => Ok(()),
+        rows => Err(format!("{rows:?} {}", ours.http.p2p_status()["peers"][0])),
+    });
+    old.leave("31F30000", 5_000);
+    assert_eq!(wait_same(&ours, &old), 2);
+    ours.terminate();
 }
 
 /// Ours speak TLS with each other; a predecessor cannot, and has a door of its own.
@@ -260,16 +364,7 @@ fn a_replaced_central_is_one_of_ours_from_its_first_word() {
     old.enter("30E20000");
     wait_same(&ours, &old);
     old.stop();
-    let mut replaced = Central::new("central-2");
-    // Where the settings look for it; both ports on the address the settings have.
-    replaced.config["this_central"] =
-        json!({"id": "central-2", "ip": "127.0.0.1", "p2p_port": old.port, "api_port": old.port + 1});
-    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
-    replaced.config["peer_centrals"] =
-        json!([{"id": "central-1", "ip": ours.ip, "p2p_port": P2P_PORT, "legacy": true}]);
-    replaced.spawn();
-    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
-    replaced.wait_ready();
+    let replaced = stand_in(&ours, &old);
     eventually_ok(PATIENCE, || {
         let (a, b) = (ours.http.p2p_status(), replaced.http.p2p_status());
         if a["digest"] == b["digest"] && a["events"] == b["events"] { Ok(()) } else { Err(format!("{a} {b}")) }

@@ -1,7 +1,8 @@
 //! The link to one predecessor: dials it, takes what it dials, and carries between it and the pure [`LegacyPeer`].
 //!
 //! A peer that is configured `"legacy": true` is one only if it shows to be: v1 does not know HELLO, v2 answers a `peer_id`. Who
-//! says HELLO, or agrees on our subprotocol, is one of ours: from then on this link does nothing.
+//! says HELLO, or agrees on our subprotocol, is one of ours: this link does nothing until that one has been away for a while,
+//! for the old program may have been started again in its place.
 
 mod hearing;
 mod telling;
@@ -40,11 +41,25 @@ const DIAL_TIMEOUT_MS: u64 = 2_000;
 /// A socket that has not shown within this what it is, is given up.
 const PROOF_MS: u64 = 5_000;
 const PING_MS: u64 = 5_000;
+/// So long after one of ours was last there it may be a predecessor again, in ms.
+const OURS_MS: u64 = 30_000;
+/// What could not be read from the disk is read again after this.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Predecessors are given more time than ours: they stand still while they merge.
 const SILENCE_MS: u64 = 45_000;
 
-/// What the rest of the program sees of the link: the dialect and since when (monotonic ms); `None`: it does not stand.
-pub type Standing = Rc<Cell<Option<(Dialect, u64)>>>;
+/// What the rest of the program sees of the link; `None`: it does not stand.
+pub type Standing = Rc<Cell<Option<Linked>>>;
+
+/// A link that stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked {
+    pub dialect: Dialect,
+    /// Monotonic ms.
+    pub since_ms: u64,
+    /// Its clock shows another zone than the settings say: nothing is taken or told.
+    pub another_clock: bool,
+}
 
 /// It dialled us and showed to be a predecessor.
 #[derive(Debug, Message)]
@@ -60,10 +75,10 @@ pub struct AdoptLegacy {
 #[rtype(result = "()")]
 pub struct Relay(pub bool);
 
-/// The peer said HELLO: it is one of ours.
+/// The peer said HELLO, or is linked as one of ours.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct NeverLegacy;
+pub struct OneOfOurs;
 
 /// Close everything, for good.
 #[derive(Debug, Clone, Copy, Message)]
@@ -95,8 +110,8 @@ struct Dialled {
 
 pub struct LegacyLink {
     around: LegacyContext,
-    /// It said HELLO once.
-    ours: bool,
+    /// Until when it counts as one of ours, for it said HELLO.
+    ours_until_ms: u64,
     /// What it was surely told; `None` until it was read from the disk.
     told: Option<Vec<(LogId, u64)>>,
     peer: Option<LegacyPeer>,
@@ -122,7 +137,7 @@ impl LegacyLink {
         around.standing.set(None);
         Self {
             around,
-            ours: false,
+            ours_until_ms: 0,
             told: None,
             peer: None,
             kept: None,
@@ -152,10 +167,10 @@ impl LegacyLink {
     }
 
     fn look(&mut self, context: &mut Context<Self>) {
-        if self.ours || self.told.is_none() {
+        let now_ms = self.now_ms();
+        if self.is_one_of_ours() || self.told.is_none() {
             return;
         }
-        let now_ms = self.now_ms();
         if self.dialled.is_none() && !self.dialling && now_ms >= self.next_dial_ms {
             self.dial(context);
         }
@@ -234,13 +249,31 @@ impl LegacyLink {
         self.try_other();
     }
 
+    fn is_one_of_ours(&self) -> bool {
+        self.now_ms() < self.ours_until_ms
+    }
+
     fn is_ours(&mut self) {
-        self.ours = true;
+        self.ours_until_ms = self.ours_until_ms.max(self.now_ms().saturating_add(OURS_MS));
         self.dialled = None;
         self.accepted = None;
         if self.peer.is_some() {
             self.down("it is one of ours now");
         }
+    }
+
+    /// Nothing is dialled before it is known what was told.
+    fn read_told(&self, context: &mut Context<Self>) {
+        let (readers, peer) = (self.around.readers.clone(), self.around.config.id.to_string());
+        let reading = async move { readers.ask(move |reader| reader.told(&peer)).await };
+        context.spawn(wrap_future::<_, Self>(reading).map(|told, link, context| match told {
+            Ok(told) => link.told = Some(told),
+            Err(error) => {
+                let reason = error.to_string();
+                warn!(event = "legacy_waits", peer = link.name().as_str(), reason = reason.as_str(); "the link to a predecessor waits until the disk can be read");
+                context.run_later(READ_AGAIN, |link, context| link.read_told(context));
+            }
+        }));
     }
 
     fn ask(&mut self, context: &mut Context<Self>) {
@@ -255,14 +288,14 @@ impl LegacyLink {
         if self.peer.is_some() {
             return;
         }
-        let (own, config) = (self.around.identity.central.clone(), &self.around.config);
+        let own = self.around.identity.central.clone();
         let told = self.told.clone().unwrap_or_default();
         let kept = self.kept.take();
-        let mut peer = LegacyPeer::new(own, config.id.clone(), self.around.zone.clone(), dialect, told, kept, now_ms);
+        let mut peer = LegacyPeer::new(own, self.around.zone.clone(), dialect, told, kept, now_ms);
         peer.set_relays(self.relays);
         self.peer = Some(peer);
         self.next_dialect = dialect;
-        self.around.standing.set(Some((dialect, now_ms)));
+        self.around.standing.set(Some(Linked { dialect, since_ms: now_ms, another_clock: false }));
         info!(event = "legacy_connected", peer = self.name().as_str(), dialect = dialect.name(); "a predecessor is linked");
     }
 
@@ -301,6 +334,8 @@ impl LegacyLink {
         let wall_ms = self.wall_ms();
         if let Some(peer) = &mut self.peer {
             let outputs = peer.heard(text, wall_ms);
+            let another_clock = peer.has_another_clock();
+            self.around.standing.set(self.around.standing.get().map(|linked| Linked { another_clock, ..linked }));
             self.perform(outputs, context);
         }
     }
@@ -340,13 +375,7 @@ impl Actor for LegacyLink {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let (readers, peer) = (self.around.readers.clone(), self.around.config.id.to_string());
-        let reading = async move { readers.ask(move |reader| reader.told(&peer)).await };
-        context.wait(wrap_future::<_, Self>(reading).map(|told, link, context| match told {
-            Ok(told) => link.told = Some(told),
-            // Built anew it tries again.
-            Err(_) => context.stop(),
-        }));
+        self.read_told(context);
         context.run_interval(LOOK_PERIOD, Self::look);
     }
 }
@@ -395,7 +424,7 @@ impl Handler<AdoptLegacy> for LegacyLink {
     type Result = ();
 
     fn handle(&mut self, adopt: AdoptLegacy, context: &mut Self::Context) {
-        if !self.ours {
+        if !self.is_one_of_ours() {
             self.accepted = Some((adopt.number, adopt.socket));
             self.up(adopt.dialect);
             self.ask(context);
@@ -414,10 +443,10 @@ impl Handler<Relay> for LegacyLink {
     }
 }
 
-impl Handler<NeverLegacy> for LegacyLink {
+impl Handler<OneOfOurs> for LegacyLink {
     type Result = ();
 
-    fn handle(&mut self, _: NeverLegacy, _: &mut Self::Context) {
+    fn handle(&mut self, _: OneOfOurs, _: &mut Self::Context) {
         self.is_ours();
     }
 }
@@ -426,7 +455,7 @@ impl Handler<LeaveLegacy> for LegacyLink {
     type Result = ();
 
     fn handle(&mut self, _: LeaveLegacy, context: &mut Self::Context) {
-        self.ours = true;
+        self.ours_until_ms = u64::MAX;
         self.dialled = None;
         self.accepted = None;
         self.around.standing.set(None);

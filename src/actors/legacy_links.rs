@@ -9,16 +9,19 @@ use actix::Addr;
 use super::admission::{Admitted, LegacyKnock, admit_legacy, is_linked_as_legacy};
 use super::db_reader::Readers;
 use super::db_writer::DbWriter;
-use super::legacy_link::{AdoptLegacy, LeaveLegacy, LegacyContext, LegacyLink, NeverLegacy, Relay, Standing};
+use super::legacy_link::{AdoptLegacy, LeaveLegacy, LegacyContext, LegacyLink, Linked, OneOfOurs, Relay, Standing};
 use super::mesh::{MeshClock, SharedHave, SocketNumbers};
 use super::mesh_view::MeshStatus;
 use super::socket::Socket;
-use super::supervise::{self, Handle, Surroundings};
+use super::supervise::{self, Faults, Handle, Surroundings};
 use crate::config::model::{Config, PeerCentral};
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::replication::handshake::{HelloRefusal, Identity};
 use crate::replication::peer::status::{LinkState, PeerStatus};
+
+/// The reason in the status of a predecessor whose clock shows another zone than the settings say.
+const ANOTHER_CLOCK: &str = "legacy-clock";
 
 /// What the links are built on.
 #[derive(Clone)]
@@ -30,6 +33,8 @@ pub struct LegacyParts {
     pub numbers: SocketNumbers,
     pub writer: Addr<DbWriter>,
     pub readers: Readers,
+    /// Where the links are registered for tests of supervision.
+    pub faults: Option<Faults>,
 }
 
 struct Part {
@@ -73,7 +78,7 @@ impl LegacyLinks {
     }
 
     fn link_to(&self, peer: &PeerCentral, zone: SiteZone) -> Part {
-        let LegacyParts { around, identity, have, clock, numbers, writer, readers } = self.parts.clone();
+        let LegacyParts { around, identity, have, clock, numbers, writer, readers, faults } = self.parts.clone();
         let standing: Standing = Rc::new(Cell::new(None));
         let context = LegacyContext {
             identity: identity.borrow().clone(),
@@ -87,7 +92,10 @@ impl LegacyLinks {
             standing: standing.clone(),
         };
         let name = format!("legacy_link:{}", peer.id);
-        let handle = supervise::start(&around, name, move || LegacyLink::new(context.clone()));
+        let handle = supervise::start(&around, name.clone(), move || LegacyLink::new(context.clone()));
+        if let Some(faults) = faults {
+            faults.register(name, handle.clone());
+        }
         Part { config: peer.clone(), zone, handle, standing }
     }
 
@@ -108,7 +116,7 @@ impl LegacyLinks {
     /// This peer said HELLO.
     pub fn is_ours(&self, peer: &CentralId) {
         if let Some(part) = self.links.borrow().get(peer) {
-            part.handle.addr().do_send(NeverLegacy);
+            part.handle.addr().do_send(OneOfOurs);
         }
     }
 
@@ -119,11 +127,14 @@ impl LegacyLinks {
         links.iter().filter(|(_, part)| part.standing.get().is_some()).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Settles who tells each predecessor what other centrals wrote: of those that say they are linked with it the one with
-    /// the smallest id.
+    /// Settles who is one of ours now, and who tells each predecessor what other centrals wrote: of those that say they are linked
+    /// with it the one with the smallest id.
     pub fn settle_relays(&self, statuses: &[Option<PeerStatus>]) {
         let own = self.parts.identity.borrow().central.clone();
         for (id, part) in &*self.links.borrow() {
+            if statuses.iter().flatten().any(|status| status.peer == *id && status.state == LinkState::Connected) {
+                part.handle.addr().do_send(OneOfOurs);
+            }
             let links_it = |status: &&PeerStatus| status.state == LinkState::Connected && status.links.contains(id);
             let others = statuses.iter().flatten().filter(links_it);
             let smaller = others.into_iter().any(|status| status.peer < own);
@@ -136,11 +147,11 @@ impl LegacyLinks {
         let links = self.links.borrow();
         for peer in &mut status.peers {
             let standing = links.get(&peer.id).and_then(|part| part.standing.get());
-            if let Some((dialect, since_ms)) = standing {
+            if let Some(Linked { dialect, since_ms, another_clock }) = standing {
                 peer.connected = true;
                 "connected".clone_into(&mut peer.state);
                 peer.since_ms = self.parts.clock.wall_of(since_ms);
-                peer.reason = Some(dialect.name().to_owned());
+                peer.reason = Some(if another_clock { ANOTHER_CLOCK } else { dialect.name() }.to_owned());
                 peer.next_attempt_ms = None;
             }
         }

@@ -81,6 +81,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         numbers: numbers.clone(),
         writer: parts.writer.clone(),
         readers: parts.readers.clone(),
+        faults: parts.faults.clone(),
     });
     let trust = TrustDesk::new(TrustParts {
         config: parts.config.clone(),

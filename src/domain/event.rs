@@ -260,6 +260,15 @@ impl Event {
         }
     }
 
+    /// Whether the plate of an entry is another than the one its id ends with: ids were made of the plate that was read at the
+    /// gate, and a predecessor that edits a row keeps its id.
+    #[must_use]
+    pub fn has_edited_plate(&self) -> bool {
+        let read = self.event_id.as_deref().and_then(|id| id.rsplit('_').next());
+        let read = read.and_then(|text| PlateId::parse(text).ok());
+        matches!((&self.body, read), (Body::Entry(entry), Some(read)) if entry.plate_id != read)
+    }
+
     /// The plate as recorded in the event, where it states one.
     #[must_use]
     pub fn recorded_plate(&self) -> Option<&PlateId> {

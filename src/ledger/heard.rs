@@ -1,7 +1,8 @@
 //! What predecessors say becomes events of our own log, each once: what is held already, from whomever, is not written again.
 
-use crate::domain::event::{Body, Event};
+use crate::domain::event::{Body, Correction, Draft, Event};
 use crate::domain::ids::FactId;
+use crate::domain::row::StayStatus;
 use crate::domain::stay::Fact;
 
 use super::component;
@@ -27,11 +28,39 @@ impl<S: Storage> Transaction<'_, S> {
             Err(error) => return Ok(Hearing::Refused(error.to_string())),
         };
         let (event, bytes) = event;
+        if let Some(edit) = self.edit_of_held(&event)? {
+            let draft = Draft { body: Body::Correction(edit), ..told.draft.clone() };
+            return self.hear_one(&Told { draft, ..told.clone() });
+        }
         if self.is_held(&event)? {
             return Ok(Hearing::Known);
         }
         self.append_own(bytes.into(), event)?;
         Ok(Hearing::New)
+    }
+
+    /// What a person edited at a predecessor, told as an entry that is held with the plate that was read: the right plate. `None`:
+    /// it is no such entry, or was corrected here.
+    fn edit_of_held(&mut self, event: &Event) -> Result<Option<Correction>, S::Error> {
+        let (Body::Entry(entry), Some(stay_id)) = (&event.body, event.event_id.as_deref()) else { return Ok(None) };
+        if !event.has_edited_plate() {
+            return Ok(None);
+        }
+        let Some(stored) = self.read()?.stay(stay_id)? else { return Ok(None) };
+        let held = component::fact_of(self.read()?, &stored.row.entry_fact)?;
+        let is_it = held.is_some_and(|held| {
+            is_entry_of_one_place(&held.event, event) && held.event.recorded_plate() == Some(&stored.row.plate_id)
+        });
+        let edited = is_it && stored.row.plate_id != entry.plate_id && stored.row.status != StayStatus::Void;
+        Ok(edited.then(|| {
+            let from = event.heard_from.clone().unwrap_or_default();
+            Correction {
+                plate_id: Some(entry.plate_id.clone()),
+                plate_view: Some(entry.plate_view.clone()).filter(|view| entry.plate_id.is_written(view)),
+                reason: format!("sửa ở / changed at {from}"),
+                by: Some(from),
+            }
+        }))
     }
 
     /// Whether the history would not change by it: the same was heard before, or it is an echo of what is held.
@@ -49,10 +78,8 @@ impl<S: Storage> Transaction<'_, S> {
                 let recorded = component::fact_of(self.read()?, &stored.row.entry_fact)?;
                 // The same entry, also where its plate was edited afterwards.
                 let is_it = |fact: &Fact| {
-                    let is_entry = matches!(fact.event.body, Body::Entry(_));
-                    let same_place = fact.event.source_central == event.source_central
-                        && same_second(fact.event.timestamp_ms, event.timestamp_ms);
-                    is_entry && (fact.event.recorded_plate() == Some(&entry.plate_id) || same_place)
+                    let same_plate = fact.event.recorded_plate() == Some(&entry.plate_id);
+                    matches!(fact.event.body, Body::Entry(_)) && same_plate || is_entry_of_one_place(&fact.event, event)
                 };
                 Ok(recorded.is_some_and(|fact| is_it(&fact)))
             }
@@ -63,10 +90,17 @@ impl<S: Storage> Transaction<'_, S> {
                 .is_some_and(|held| held.fee == exit.fee && same_second(held.exit_ms, event.timestamp_ms))),
             Body::Correction(correction) => Ok(correction.plate_id.as_ref() == Some(&stored.row.plate_id)
                 && correction.plate_view.as_deref() == Some(stored.row.plate_view.as_str())),
-            Body::Void(_) => Ok(stored.row.status == crate::domain::row::StayStatus::Void),
+            Body::Void(_) => Ok(stored.row.status == StayStatus::Void),
             _ => Ok(false),
         }
     }
+}
+
+/// The same entry, also where its plate was edited afterwards.
+fn is_entry_of_one_place(held: &Event, told: &Event) -> bool {
+    matches!(held.body, Body::Entry(_))
+        && held.source_central == told.source_central
+        && same_second(held.timestamp_ms, told.timestamp_ms)
 }
 
 /// Predecessors tell whole seconds.

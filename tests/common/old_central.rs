@@ -37,6 +37,13 @@ struct State {
     /// Frames it did not understand.
     errors: Vec<String>,
     hellos: usize,
+    on_utc: bool,
+}
+
+impl State {
+    fn local(&self, ms: i64) -> String {
+        if self.on_utc { utc(ms) } else { local(ms) }
+    }
 }
 
 /// One old central.
@@ -84,6 +91,11 @@ impl OldCentral {
             peer: None,
             listener: Some(listener),
         }
+    }
+
+    /// Its machine's clock shows UTC.
+    pub fn on_utc(&mut self) {
+        self.state.lock().unwrap().on_utc = true;
     }
 
     /// Runs, dialling `peer` (`ip:port`).
@@ -143,34 +155,47 @@ impl OldCentral {
         let at_ms = now_ms();
         let event_id = format!("{}_{at_ms}_{plate}", self.id);
         let mut state = self.state.lock().unwrap();
-        insert(&mut state, &event_id, plate, &self.id, &local(at_ms));
+        let entered = state.local(at_ms);
+        insert(&mut state, &event_id, plate, &self.id, &entered);
         let edge: Value = if self.v2 { json!(1) } else { json!("edge-1") };
         state.to_say.push(json!({
             "type": "VEHICLE_ENTRY_PENDING", "source_central": self.id, "timestamp": at_ms, "event_id": event_id,
             "data": {"plate_id": plate, "plate_view": plate, "edge_id": edge, "camera_type": if self.v2 { "ENTRY" } else { "unknown" },
-                     "direction": "ENTRY", "entry_time": local(at_ms)},
+                     "direction": "ENTRY", "entry_time": entered},
         }));
         event_id
     }
 
     /// A car that is inside leaves at its gate.
     pub fn leave(&self, plate: &str, fee: i64) {
+        let frame = self.let_out(plate, fee);
+        self.say(frame);
+    }
+
+    /// v1: a car leaves, as its edge program reports. It tells nobody.
+    pub fn leave_unsaid(&self, plate: &str, fee: i64) {
+        self.let_out(plate, fee);
+    }
+
+    fn let_out(&self, plate: &str, fee: i64) -> Value {
         // It tells whole seconds; in that of its entry no car leaves.
         let at_ms = now_ms() + 1_000;
         let mut state = self.state.lock().unwrap();
+        let exited = state.local(at_ms);
         let row =
             state.rows.iter_mut().rev().find(|row| row.plate == plate && row.status == "IN").expect("a car inside");
         row.status = "OUT".to_owned();
         row.fee = fee;
-        row.exited = Some(local(at_ms));
+        row.exited = Some(exited.clone());
         row.exit_camera = Some(format!("{}/edge-8", self.id));
         row.exit_source = "edge_manual";
-        let event_id = row.event_id.clone();
-        let mut data = json!({"exit_central": self.id, "exit_edge": "edge-8", "exit_time": local(at_ms), "fee": fee, "duration": "0 giờ 0 phút"});
+        // The second revision says an id of the exit's own.
+        let event_id = if self.v2 { format!("edge-8_{at_ms}_{plate}") } else { row.event_id.clone() };
+        let mut data = json!({"exit_central": self.id, "exit_edge": "edge-8", "exit_time": exited, "fee": fee, "duration": "0 giờ 0 phút"});
         if self.v2 {
             data["plate_id"] = json!(plate);
         }
-        state.to_say.push(json!({"type": "VEHICLE_EXIT", "source_central": self.id, "timestamp": at_ms, "event_id": event_id, "data": data}));
+        json!({"type": "VEHICLE_EXIT", "source_central": self.id, "timestamp": at_ms, "event_id": event_id, "data": data})
     }
 
     /// It says this as it is.
@@ -331,7 +356,7 @@ impl Play {
             }
             "SYNC_REQUEST" => {
                 // The text of the ms in local time against the time of writing in UTC.
-                let since = local(data["since_timestamp"].as_i64().expect("a number"));
+                let since = state.local(data["since_timestamp"].as_i64().expect("a number"));
                 let rows = state.rows.iter().filter(|row| utc(row.created_ms) >= since).take(5_000);
                 let events: Vec<Value> = rows.map(|row| row_json(row, &self.id)).collect();
                 Some(

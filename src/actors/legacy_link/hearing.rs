@@ -20,7 +20,7 @@ impl LegacyLink {
     /// Writes down what it said. It says it only once, so this is tried until it is durable.
     pub(super) fn hear(&self, statements: Vec<Statement>, context: &mut Context<Self>) {
         let from = self.around.config.id.to_string();
-        let told = statements.iter().cloned().map(|Statement { draft, source_central }| Told {
+        let told = statements.iter().cloned().map(|Statement { draft, source_central, .. }| Told {
             draft,
             source_central,
             from: from.clone(),

@@ -40,9 +40,12 @@ impl<'a> Repeats<'a> {
 
     /// The fact that counts for this one: the first if it is a repeat, else `None`.
     pub(super) fn first_of(&self, fact: &FactId) -> Option<&'a Fact> {
-        let first = *self.0.get(fact)?;
-        // A request's first can itself turn out to be a copy, which is never a repeat again.
-        Some(self.0.get(&first.id).copied().unwrap_or(first))
+        let mut first = *self.0.get(fact)?;
+        // A request's first can itself turn out to be a copy, and that one a copy of an entry whose plate was edited.
+        while let Some(next) = self.0.get(&first.id) {
+            first = next;
+        }
+        Some(first)
     }
 
     pub(super) fn sorted(&self) -> Vec<(FactId, FactId)> {
@@ -76,6 +79,30 @@ impl<'a> Repeats<'a> {
         });
         let copies: Vec<((Option<&str>, &PlateId), &Fact)> = entries.collect();
         self.add_copies(copies);
+        self.add_edited_entries(facts);
+    }
+
+    /// Entries with one event id, of one place and one second, told by predecessors with different plates, are one entry whose
+    /// plate a person edited at one of them. An id ends with the plate that was read at the gate, so that the edited one is the one
+    /// it does not end with; of several the first counts.
+    fn add_edited_entries(&mut self, facts: &[&'a Fact]) {
+        let mut originals: HashMap<(Option<&str>, &str, i64), (bool, &'a Fact)> = HashMap::new();
+        let mut copies = Vec::new();
+        for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)) {
+            let (Body::Entry(_), event) = (&fact.event.body, &*fact.event) else { continue };
+            let key = (event.event_id.as_deref(), event.source_central.as_str(), event.timestamp_ms.div_euclid(1_000));
+            let counts = !fact.is_heard() || event.has_edited_plate();
+            let original = originals.entry(key).or_insert((counts, fact));
+            if (counts && !original.0) || (original.1.is_heard() && !fact.is_heard()) {
+                *original = (counts, fact);
+            }
+            copies.push((key, fact));
+        }
+        for (key, fact) in copies.into_iter().filter(|(_, fact)| fact.is_heard()) {
+            if let Some((_, original)) = originals.get(&key).filter(|(_, original)| original.id != fact.id) {
+                self.0.insert(&fact.id, original);
+            }
+        }
     }
 
     /// Exits of one stay in one second with one fee, told by predecessors, are one exit. Each comes with the stay it names.
@@ -102,7 +129,6 @@ impl<'a> Repeats<'a> {
             let original = *originals.entry((plate, second, fee)).or_insert(fact);
             let same_id = *by_id.entry((plate, fact.event.event_id.as_deref())).or_insert(original);
             let original = if original.id == fact.id { same_id } else { original };
-            let original = self.0.get(&original.id).copied().unwrap_or(original);
             if original.id != fact.id {
                 self.0.insert(&fact.id, original);
             }

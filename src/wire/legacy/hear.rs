@@ -1,8 +1,11 @@
 //! What a predecessor says, as statements: an entry or exit with the id, the place and the time it claims.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::clock::clock_gap_min;
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
@@ -19,6 +22,35 @@ pub struct Statement {
     pub draft: Draft,
     /// Where it happened, as said.
     pub source_central: String,
+    /// How far the clock that wrote its time is off the zone it was read in; `None`: it is that zone's, or cannot be told.
+    pub clock_gap_min: Option<i64>,
+}
+
+impl Statement {
+    /// The plate it states.
+    #[must_use]
+    pub fn recorded_plate(&self) -> Option<&PlateId> {
+        match &self.draft.body {
+            Body::Entry(entry) => Some(&entry.plate_id),
+            Body::Exit(exit) => exit.plate_id.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The plate of an entry, and how it is shown.
+    #[must_use]
+    pub fn plate_and_view(&self) -> Option<(PlateId, String)> {
+        match &self.draft.body {
+            Body::Entry(entry) => Some((entry.plate_id.clone(), entry.plate_view.clone())),
+            _ => None,
+        }
+    }
+
+    /// It was said at this instant of its sender's clock, a moment after it happened.
+    fn said_at(mut self, at_ms: i64) -> Self {
+        self.clock_gap_min = clock_gap_min(self.draft.timestamp_ms, at_ms).filter(|gap| *gap != 0);
+        self
+    }
 }
 
 /// One row of an answer to a SYNC_REQUEST.
@@ -30,6 +62,11 @@ pub struct Row {
     /// When the sender wrote it, in UTC: what the next page is asked by.
     pub created_at: Option<String>,
     pub is_inside: bool,
+    /// Of a row the sender wrote itself: how far the clock that wrote its times is off the zone they were read in, 0: not at
+    /// all. `None`: that cannot be told.
+    pub clock_gap_min: Option<i64>,
+    /// Of all it says: two rows with one number and one print say the same.
+    pub print: u64,
     /// The entry, and the exit if there was one; or why it says nothing.
     pub statements: Result<Vec<Statement>, String>,
 }
@@ -101,9 +138,13 @@ pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Said), Strin
             Said::SyncResponse(rows.iter().map(|fields| row(fields, from, zone)).collect())
         }
         "VEHICLE_ENTRY_PENDING" => {
-            Said::Passed(entry(frame.event_id.as_deref(), source.as_deref(), data, zone).map(Box::new))
+            let entry = entry(frame.event_id.as_deref(), source.as_deref(), data, zone);
+            Said::Passed(entry.map(|entry| Box::new(entry.said_at(at_ms))))
         }
-        "VEHICLE_EXIT" => Said::Passed(exit(frame.event_id.as_deref(), source.as_deref(), data, zone).map(Box::new)),
+        "VEHICLE_EXIT" => {
+            let exit = exit_message(frame.event_id.as_deref(), source.as_deref(), data, zone);
+            Said::Passed(exit.map(|exit| Box::new(exit.said_at(at_ms))))
+        }
         "HISTORY_UPDATE" | "HISTORY_DELETE" => {
             let row_id = data.get("history_id").and_then(Value::as_i64).ok_or("it names no row")?;
             if kind == "HISTORY_DELETE" {
@@ -136,6 +177,22 @@ fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &Site
         entry_time: entry_time.clone(),
     };
     statement(event_id, source, &entry_time, Body::Entry(body), zone)
+}
+
+/// The second revision gives an exit an id of its own and the plate; [`crate::domain::stay`] finds the stay.
+fn exit_message(
+    event_id: Option<&str>,
+    source: Option<&str>,
+    data: &Value,
+    zone: &SiteZone,
+) -> Result<Statement, String> {
+    let mut statement = exit(event_id, source, data, zone)?;
+    // It tells whole seconds, and came after whatever happened to that car in the same second.
+    if statement.recorded_plate().is_some() {
+        let end_of_second = statement.draft.timestamp_ms.saturating_add(999);
+        statement.draft.hlc = Hlc::new(end_of_second).map_err(|error| error.to_string())?;
+    }
+    Ok(statement)
 }
 
 fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZone) -> Result<Statement, String> {
@@ -183,6 +240,8 @@ fn row(fields: &Value, from: &str, zone: &SiteZone) -> Row {
         row_id: fields.get("id").and_then(Value::as_i64),
         created_at: field(fields, "created_at"),
         is_inside: exit_time.is_none(),
+        clock_gap_min: clock_gap_of(fields, zone),
+        print: print_of(fields),
         statements: statements(),
         event_id,
     }
@@ -203,6 +262,20 @@ fn exit_fields(fields: &Value, from: &str) -> Value {
     })
 }
 
+/// Written by the sender itself when the car came in: the entry in its local time, and when it was written in UTC.
+fn clock_gap_of(fields: &Value, zone: &SiteZone) -> Option<i64> {
+    let heard = field(fields, "entry_source").is_some_and(|source| source.contains("sync"));
+    let at = |name: &str, zone: &SiteZone| zone.parse_local_text(&field(fields, name)?).ok();
+    let written_ms = at("created_at", &SiteZone::named("UTC").ok()?)?;
+    clock_gap_min(at("entry_time", zone)?, written_ms).filter(|_| !heard)
+}
+
+fn print_of(fields: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    fields.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
 fn statement(
     event_id: Option<&str>,
     source: Option<&str>,
@@ -218,7 +291,7 @@ fn statement(
     let at_ms = zone.parse_local_text(&seconds).map_err(|_| format!("{local_time:?} is no time"))?;
     let hlc = Hlc::new(at_ms).map_err(|_| format!("{local_time:?} is before 1970"))?;
     let draft = Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body };
-    Ok(Statement { draft, source_central: source.unwrap_or_default().to_owned() })
+    Ok(Statement { draft, source_central: source.unwrap_or_default().to_owned(), clock_gap_min: None })
 }
 
 fn plate_of(data: &Value) -> Result<PlateId, String> {

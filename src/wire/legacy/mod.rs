@@ -10,6 +10,7 @@
 //! A predecessor knows no acknowledgement and no place in a log: [`hear`] makes statements of what it says, [`tell`] frames
 //! of what it should know.
 
+pub mod clock;
 pub mod hear;
 pub mod tell;
 #[cfg(test)]

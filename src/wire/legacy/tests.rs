@@ -50,6 +50,15 @@ fn entries_and_exits_of_both_are_read_with_the_time_they_claim() {
     }
 }
 
+/// The second revision gives an exit an id of its own.
+#[test]
+fn an_exit_by_plate_is_the_last_that_happened_in_its_second() {
+    let exit = passed(V2, 7);
+    assert_eq!(exit.draft.event_id.as_deref(), Some("edge-2_1733146260000_29A12345"));
+    assert_eq!(event_of(&exit).recorded_plate().map(|plate| plate.as_str()), Some("29A12345"));
+    assert_eq!(exit.draft.hlc.ms(), exit.draft.timestamp_ms + 999);
+}
+
 #[test]
 fn a_row_says_what_the_messages_about_it_said() {
     let Said::SyncResponse(rows) = said(V1, 4) else { panic!("an answer") };

@@ -310,3 +310,24 @@ fn our_own_exit_that_names_an_unknown_stay_waits_for_its_entry() {
     let outcome = everywhere(&[entry("a", 100, "S1", P), ours]);
     assert_eq!((outcome.statuses(), outcome.waiting.len()), (vec![("S1", In)], 1));
 }
+
+#[test]
+fn an_entry_whose_plate_was_edited_at_one_of_two_predecessors_is_one_entry_with_the_plate_as_edited() {
+    const ID: &str = "a_1000_29A12345";
+    let told = |central: &str, digest: u8, plate_text: &str| {
+        entry(central, 1_000, ID, plate_text).change(|event| event.source_central = "a".to_owned()).heard(digest)
+    };
+    let (read, edited) = (told("a", 1, P), told("b", 2, Q));
+    for facts in [vec![read.clone(), edited.clone()], vec![told("a", 3, Q), told("b", 4, P)]] {
+        let outcome = everywhere(&[facts, vec![exit("b", 9_000, ID, 5).heard(9)]].concat());
+        assert_eq!(outcome.statuses(), [(ID, Out)]);
+        assert_eq!((outcome.row(ID).plate_id.as_str(), outcome.revenue()), (Q, 5));
+    }
+    // Ours counts against what a predecessor makes of it.
+    let ours = entry("a", 1_200, ID, P);
+    let outcome = everywhere(&[ours, told("b", 5, Q)]);
+    assert_eq!((outcome.statuses(), outcome.row(ID).plate_id.as_str()), (vec![(ID, In)], P));
+    // Another place or second is another entry.
+    let later = told("b", 6, Q).change(|event| event.timestamp_ms = 3_000);
+    assert_eq!(everywhere(&[read, later]).rows.len(), 2);
+}
