@@ -15,10 +15,10 @@ const NOW_MS: i64 = 1_733_140_800_000;
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let dialect = if text.len() % 2 == 0 { Dialect::V1 } else { Dialect::V2 };
-    let [own, peer] = ["central-1", "central-2"].map(|id| CentralId::new(id).expect("an id"));
+    let own = CentralId::new("central-1").expect("an id");
     let context = Context { central: own.clone(), zone: SiteZone::default() };
     let mut ledger = Ledger::open(MemoryStorage::default(), context).expect("an empty ledger");
-    let mut link = LegacyPeer::new(own, peer, SiteZone::default(), dialect, Vec::new(), None, 0);
+    let mut link = LegacyPeer::new(own, SiteZone::default(), dialect, Vec::new(), None, 0);
     let mut events = Vec::new();
     for _ in 0..2 {
         for line in text.lines() {
@@ -29,8 +29,9 @@ pub fn run(input: &[u8]) {
         events.push(ledger.events());
         ledger.reopen().expect("what was committed can be read");
     }
-    // A change of a stay is an event each time it is told; entries and exits are not.
-    if !text.contains("HISTORY_") {
+    // A change of a stay is an event each time it is told, by a frame or by a row that differs; entries and exits are not.
+    let rows = text.matches("SYNC_RESPONSE").count();
+    if !text.contains("HISTORY_") && rows < 2 {
         assert_eq!(events[0], events[1], "said twice, written twice: {text}");
     }
 }
