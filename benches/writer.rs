@@ -10,7 +10,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::{ExitPart, StayRow, StayStatus};
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::storage::{DayTotal, EventRef, Storage, Summary};
+use parkmesh::ledger::storage::{EventRef, QuarterTotal, Storage, Summary};
 use parkmesh::replication::log::{ChainHash, EventBytes, Head};
 use parkmesh::store::{DataDir, StoreError, Writer};
 
@@ -142,8 +142,8 @@ fn write(writer: &mut Writer, log: &LogId, first_seq: u64, steps: &[Step]) -> Re
         seq += 1;
     }
     for edge in 0..EDGES.min(steps.len() as u64) {
-        writer.add_total(&DayTotal {
-            day: "2024-12-02".into(),
+        writer.add_total(&QuarterTotal {
+            quarter: 1_925_712,
             central: "central-1".into(),
             edge_id: format!("edge-{edge}"),
             entries: 1,

@@ -39,6 +39,26 @@ fn a_corrected_plate_leaves_as_itself_and_outlives_a_kill() {
 }
 
 #[test]
+fn no_day_takes_in_less_than_nothing_when_the_site_moves_to_another_zone() {
+    let central = Central::standalone("central-1");
+    let zone = |name: &str| central.http.put("/api/p2p/config", &json!({"site": {"time_zone": name}})).ok();
+    let figures = || ["entries_today", "exits_today", "revenue_today"].map(|name| central.http.stats()[name].clone());
+    // Somewhere between these two it is another day, whenever this runs.
+    for (from, to) in [("Pacific/Midway", "Pacific/Kiritimati"), ("Pacific/Kiritimati", "Pacific/Midway")] {
+        zone(from);
+        let event_id = central.http.enter("edge-1", "29A12345");
+        let exit =
+            json!({"edge_id": "edge-2", "plate_id": "29A12345", "direction": "EXIT", "force": true, "fee": 50_000});
+        central.http.open(&exit).ok();
+        assert_eq!(figures(), [json!(1), json!(1), json!(50_000)]);
+        zone(to);
+        assert_eq!(figures(), [json!(1), json!(1), json!(50_000)], "it was a moment ago, so it was today");
+        central.http.void(&event_id, &json!({"reason": "x"})).ok();
+        assert_eq!(figures(), [json!(0), json!(0), json!(0)]);
+    }
+}
+
+#[test]
 fn a_removed_stay_is_kept_as_void_and_its_money_is_gone() {
     let central = Central::standalone("central-1");
     let event_id = central.http.enter("edge-1", "29A12345");

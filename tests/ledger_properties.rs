@@ -17,6 +17,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::stay::{Fact, REQUEST_WINDOW_MS};
 use parkmesh::domain::tariff::Tariff;
+use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::digest::Digest;
 use parkmesh::ledger::job::{Answer, Hearing, Job, OpenBarrier, Refusal, Told};
 use parkmesh::replication::log::{Head, Run};
@@ -24,6 +25,7 @@ use proptest::prelude::*;
 
 const CENTRALS: usize = 3;
 const SCRIBES: usize = 2;
+const ZONES: [&str; 3] = ["Asia/Ho_Chi_Minh", "America/Los_Angeles", "Asia/Kathmandu"];
 const PLATES: [&str; 3] = ["29A12345", "30B54321", "31C11111"];
 
 #[derive(Debug, Clone)]
@@ -70,6 +72,11 @@ enum Action {
     },
     Restart {
         at: usize,
+    },
+    /// A site moves to another time zone.
+    Move {
+        at: usize,
+        zone: &'static str,
     },
 }
 
@@ -201,7 +208,8 @@ fn action(spoken: bool) -> impl Strategy<Value = Action> {
             .prop_map(|ms| Action::Wait { ms }),
         1 => (at.clone(), 0..6_u32, any::<bool>())
             .prop_map(|(at, after, on_commit)| Action::FailingWrite { at, after, on_commit }),
-        1 => at.prop_map(|at| Action::Restart { at }),
+        1 => at.clone().prop_map(|at| Action::Restart { at }),
+        1 => (at, prop::sample::select(ZONES.to_vec())).prop_map(|(at, zone)| Action::Move { at, zone }),
     ]
 }
 
@@ -369,6 +377,7 @@ impl Site {
                 storage.fail_next_commit = on_commit;
                 storage.writes_until_failure = (!on_commit).then_some(after);
             }
+            Action::Move { at, zone } => self.centrals[at].ledger.set_zone(SiteZone::named(zone).unwrap()),
             Action::Restart { at } => {
                 let central = self.centrals.remove(at);
                 self.centrals.insert(at, central.restart());

@@ -149,7 +149,7 @@ fn whatever_else_is_changed_is_noticed() {
         "DELETE FROM history WHERE status = 'OUT' AND id = (SELECT min(id) FROM history WHERE status = 'OUT')"
             .to_owned(),
         // What is summed and set.
-        "UPDATE day_total SET revenue = revenue + 1000".to_owned(),
+        "UPDATE quarter_total SET revenue = revenue + 1000".to_owned(),
         "UPDATE setting SET value = replace(value, '30000', '10000')".to_owned(),
         "UPDATE ledger SET digest = randomblob(32)".to_owned(),
     ];

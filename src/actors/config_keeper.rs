@@ -304,18 +304,18 @@ pub fn foreign_ip(config: &Config) -> Option<FieldProblem> {
     })
 }
 
-/// Sums of days and texts of times were written in the zone of their time, and are made anew only from the events.
+/// Texts of times were written in the zone of their time, and are made anew only from the events.
 fn old_days_stay(old: &Config, new: &Config) -> FieldProblem {
     let (old, new) = (old.site.time_zone.name(), new.site.time_zone.name());
     FieldProblem::new(
         "site.time_zone",
         "past_days_stay",
         format!(
-            "từ bây giờ tính theo {new}; doanh thu từng ngày và giờ ghi trước đây vẫn theo {old} cho tới khi dừng central và chạy \
-             `parkmesh rebuild`"
+            "từ bây giờ tính theo {new}, kể cả doanh thu từng ngày; giờ đã ghi dạng chữ trước đây vẫn theo {old} cho tới khi dừng \
+             central và chạy `parkmesh rebuild`"
         ),
         format!(
-            "applies from now on; the sums of earlier days and the times written before stay in {old} until this central is \
+            "applies from now on, to the sums of days too; the texts of times written before stay in {old} until this central is \
              stopped and `parkmesh rebuild` has made them anew in {new}"
         ),
     )

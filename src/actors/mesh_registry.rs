@@ -367,7 +367,7 @@ impl Handler<AskMesh> for MeshRegistry {
             let heads = writer.send(AskHeads).await.ok();
             let statuses = super::mesh_survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
-            super::mesh_survey::show(&metrics, &statuses);
+            super::mesh_survey::show(&metrics, &links, &statuses);
             super::mesh_survey::show_logs(&metrics, &logs);
             let mut status = super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock);
             legacy.show(&mut status);

@@ -19,7 +19,7 @@ use crate::replication::peer::status::{LinkState, PeerStatus as CorePeerStatus};
 pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
 
-type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
+pub type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
 
 /// The status of every link, in the order of `links`; `None` of one that is just being built anew.
 pub async fn ask_all(links: &[Configured]) -> Vec<Option<CorePeerStatus>> {
@@ -55,21 +55,24 @@ pub fn have_digest(have: &Have) -> String {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub fn show(metrics: &Metrics, statuses: &[Option<CorePeerStatus>]) {
-    for status in statuses.iter().flatten() {
-        let label = PeerLabel { peer: status.peer.to_string() };
-        metrics.links.get_or_create(&label).set(i64::from(status.state == LinkState::Connected));
-        let unacked = i64::try_from(status.unacked_bytes).unwrap_or(i64::MAX);
-        metrics.link_unacked_bytes.get_or_create(&label).set(unacked);
-    }
+/// Of the configured peers and no others; one whose link is just being built anew is not linked.
+pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeerStatus>]) {
+    let of_each = |level: fn(&CorePeerStatus) -> i64| {
+        let levels = links
+            .iter()
+            .zip(statuses)
+            .map(move |((id, _, _), status)| (PeerLabel { peer: id.to_string() }, status.as_ref().map_or(0, level)));
+        levels.collect::<Vec<_>>()
+    };
+    metrics.links.show(of_each(|status| i64::from(status.state == LinkState::Connected)));
+    metrics.link_unacked_bytes.show(of_each(|status| i64::try_from(status.unacked_bytes).unwrap_or(i64::MAX)));
 }
 
 pub fn show_logs(metrics: &Metrics, logs: &[CoreLogStatus]) {
-    metrics.log_lag.clear();
-    for log in logs {
+    metrics.log_lag.show(logs.iter().map(|log| {
         let lag = i64::try_from(log.announced.saturating_sub(log.held)).unwrap_or(i64::MAX);
-        metrics.log_lag.get_or_create(&LogLabel { log: log.log.to_string() }).set(lag);
-    }
+        (LogLabel { log: log.log.to_string() }, lag)
+    }));
 }
 
 /// Everything, as it is shown outside.

@@ -3,6 +3,8 @@
 //! An entry never holds a secret: what is changed is told by [`changes`], which shows of a hidden field only that it changed, and
 //! refusals are told by the pattern of the route. Each entry is chained to the one before it, see [`Entry::chained`].
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -228,13 +230,11 @@ fn differ(
     let (old, new) = (before.and_then(parts), after.and_then(parts));
     if (old.is_some() || before.is_none_or(Value::is_null)) && (new.is_some() || after.is_none_or(Value::is_null)) {
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-        let get = |parts: &[(String, &Value)], name: &str| {
-            parts.iter().find(|(other, _)| other == name).map(|(_, value)| (*value).clone())
-        };
-        let added = new.iter().filter(|(name, _)| !old.iter().any(|(other, _)| other == name));
+        let (by_old, by_new) = (by_name(&old), by_name(&new));
+        let added = new.iter().filter(|(name, _)| !by_old.contains_key(name.as_str()));
         for (name, _) in old.iter().chain(added) {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            differ(&path, get(&old, name).as_ref(), get(&new, name).as_ref(), was, is);
+            differ(&path, by_old.get(name.as_str()).copied(), by_new.get(name.as_str()).copied(), was, is);
         }
         return;
     }
@@ -246,6 +246,11 @@ fn differ(
             Some(value) => drop(side.insert(path.to_owned(), value.clone())),
         }
     }
+}
+
+/// The parts by their names; of several with one name the first.
+fn by_name<'p>(parts: &'p [(String, &'p Value)]) -> HashMap<&'p str, &'p Value> {
+    parts.iter().rev().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 /// The named parts of an object, or of a list whose items have ids.
@@ -326,6 +331,15 @@ mod tests {
             })
         );
         assert_eq!(changes(&before, &before), (Value::Null, Value::Null));
+    }
+
+    #[test]
+    fn of_parts_with_one_name_the_first_counts() {
+        let before = json!([{"id": "a", "n": 1}, {"id": "b", "n": 1}, {"id": "a", "n": 2}]);
+        let after = json!([{"id": "c", "n": 1}, {"id": "a", "n": 3}, {"id": "c", "n": 2}]);
+        let (was, is) = changes(&before, &after);
+        assert_eq!(was, json!({"a.n": 1, "b.id": "b", "b.n": 1}));
+        assert_eq!(is, json!({"a.n": 3, "c.id": "c", "c.n": 1}));
     }
 
     #[test]

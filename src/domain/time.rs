@@ -21,12 +21,21 @@ pub const MIN_MS: i64 = -62_135_510_400_000;
 /// Last instant that is shown as it is: 9999-12-30 00:00:00 UTC. A text of any time has four digits of year.
 pub const MAX_MS: i64 = 253_402_128_000_000;
 
+/// Sums are kept by quarters of an hour: every zone's days of today begin and end with one, so no sum depends on a zone.
+pub const QUARTER_MS: i64 = 15 * 60 * 1_000;
+
 const MS_PER_SECOND: i64 = 1_000;
 const MS_PER_MINUTE: i64 = 60_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Changes of offset are tabled up to 2100-01-01 UTC; later times keep the offset of that moment. Zones without
 /// daylight saving time are exact for ever.
 const TABLE_END_S: i64 = 4_102_444_800;
+
+/// The number of the quarter of an hour since 1970 that `unix_ms` is in.
+#[must_use]
+pub fn quarter(unix_ms: i64) -> i64 {
+    unix_ms.div_euclid(QUARTER_MS)
+}
 
 /// The zone is not in the IANA database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +134,13 @@ impl SiteZone {
         let spans = self.0.spans.iter().take(upto);
         let first = spans.rev().find(|span| span.day_before < day);
         first.map_or(unix_ms, |span| (day * SECONDS_PER_DAY - span.offset_s).max(span.from_s) * MS_PER_SECOND)
+    }
+
+    /// The site's day that `unix_ms` is in: its first instant and that of the next day, Unix ms. A day may have an hour more or less.
+    #[must_use]
+    pub fn day_bounds_ms(&self, unix_ms: i64) -> (i64, i64) {
+        let start_ms = self.day_start_ms(unix_ms);
+        (start_ms, self.day_start_ms(start_ms.saturating_add(36 * 3_600_000)))
     }
 
     /// How often the site's calendar turned a page after `from_ms` and up to `to_ms`; 0 if `to_ms` is not later.

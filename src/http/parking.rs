@@ -330,6 +330,8 @@ pub(super) struct Today {
     day: String,
     /// Unix ms.
     pub(super) start_ms: i64,
+    /// Of the next day.
+    end_ms: i64,
     cars_inside: u64,
 }
 
@@ -337,11 +339,8 @@ impl Today {
     pub(super) fn of(shared: &Shared) -> Self {
         let zone = shared.zone();
         let now_ms = shared.clock.now_ms();
-        Self {
-            day: zone.day(now_ms),
-            start_ms: zone.day_start_ms(now_ms),
-            cars_inside: shared.writer_view.cars_inside(),
-        }
+        let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
+        Self { day: zone.day(now_ms), start_ms, end_ms, cars_inside: shared.writer_view.cars_inside() }
     }
 
     /// `YYYY-MM-DD`.
@@ -350,7 +349,7 @@ impl Today {
     }
 
     pub(super) fn stats(&self, reader: &mut Reader) -> Result<Stats, StoreError> {
-        let day = reader.stats(&self.day)?;
+        let day = reader.stats(self.start_ms, self.end_ms)?;
         Ok(Stats {
             vehicles_in_parking: self.cars_inside,
             entries_today: day.entries,

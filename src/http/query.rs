@@ -47,8 +47,7 @@ pub fn instant(field: &str, text: Option<&str>, zone: &SiteZone, end: bool) -> R
     let found = found.filter(|ms| (MIN_MS..=MAX_MS).contains(ms));
     let ms =
         found.ok_or_else(|| ApiError::bad_field(field, "a date YYYY-MM-DD, with or without HH:MM:SS, or Unix ms"))?;
-    // 36 hours after its start no day is over twice, however long it is.
-    Ok(Some(if end && is_date { zone.day_start_ms(ms + 36 * 3_600_000) } else { ms }))
+    Ok(Some(if end && is_date { zone.day_bounds_ms(ms).1 } else { ms }))
 }
 
 #[cfg(test)]

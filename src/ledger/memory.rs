@@ -16,7 +16,7 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 
 pub use self::error::MemoryError;
 use super::state::{TotalChange, TotalKey};
-use super::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
+use super::storage::{EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary};
 
 /// Commits that can still be taken back.
 const KEPT_COMMITS: usize = 16;
@@ -378,8 +378,8 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn add_total(&mut self, change: &DayTotal) -> Result<(), MemoryError> {
-        let key = (change.day.clone(), change.central.clone(), change.edge_id.clone());
+    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), MemoryError> {
+        let key = (change.quarter, change.central.clone(), change.edge_id.clone());
         self.note(Undo::Total(key.clone(), self.totals.get(&key).copied()))?;
         let sum = self.totals.entry(key.clone()).or_default();
         sum.entries += change.entries;

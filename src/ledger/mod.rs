@@ -228,8 +228,7 @@ impl<S: Storage> Ledger<S> {
         }
     }
 
-    /// The site moved to another time zone: places written from now on are in it. The sums of days stay those of the old zone
-    /// until the projection is rebuilt.
+    /// The site moved to another time zone: places written from now on are in it.
     pub fn set_zone(&mut self, zone: SiteZone) {
         self.context.zone = zone;
     }

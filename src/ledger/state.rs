@@ -73,8 +73,8 @@ impl State {
     }
 }
 
-/// The sums of one site day at one gate: (day, central, edge).
-pub type TotalKey = (String, String, String);
+/// The sums of a quarter of an hour at one gate: (quarter since 1970, central, edge).
+pub type TotalKey = (i64, String, String);
 
 /// Entries, exits and revenue to add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

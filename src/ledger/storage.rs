@@ -43,10 +43,11 @@ pub struct LooseFact {
     pub waiting: bool,
 }
 
-/// One change of the sums of a site day (`YYYY-MM-DD`) at one gate. Signed: a refold takes back what it changes.
+/// One change of the sums of a quarter of an hour ([`crate::domain::time::quarter`]) at one gate. Signed: a refold takes back
+/// what it changes, and finds it whatever the site's zone is meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DayTotal {
-    pub day: String,
+pub struct QuarterTotal {
+    pub quarter: i64,
     pub central: String,
     pub edge_id: String,
     pub entries: i64,
@@ -149,7 +150,7 @@ pub trait Storage {
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
     /// Remembers where a fact lies that was heard from a predecessor.
     fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), Self::Error>;
-    fn add_total(&mut self, change: &DayTotal) -> Result<(), Self::Error>;
+    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;

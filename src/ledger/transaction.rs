@@ -5,7 +5,7 @@ use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, Link};
-use crate::domain::time::MAX_MS;
+use crate::domain::time::{MAX_MS, quarter};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use super::Context;
@@ -14,7 +14,7 @@ use super::job::{Answer, Job, Refusal};
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
 use super::state::{Staged, State, TotalChange};
-use super::storage::{DayTotal, EventRef, Storage};
+use super::storage::{EventRef, QuarterTotal, Storage};
 
 /// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
 ///
@@ -141,12 +141,12 @@ impl<'a, S: Storage> Transaction<'a, S> {
         for (log, head) in &self.staged.heads {
             self.storage.set_head(log, *head)?;
         }
-        for ((day, central, edge_id), change) in &self.staged.totals {
+        for ((quarter, central, edge_id), change) in &self.staged.totals {
             if *change == TotalChange::default() {
                 continue;
             }
-            self.storage.add_total(&DayTotal {
-                day: day.clone(),
+            self.storage.add_total(&QuarterTotal {
+                quarter: *quarter,
                 central: central.clone(),
                 edge_id: edge_id.clone(),
                 entries: change.entries,
@@ -302,9 +302,9 @@ impl<'a, S: Storage> Transaction<'a, S> {
         row.source_central == self.context.central.as_str()
     }
 
-    /// Counts on the site day of `at_ms` at a gate.
+    /// Counts in the quarter of an hour of `at_ms` at a gate.
     pub(super) fn count(&mut self, at_ms: i64, central: &str, edge_id: &str, change: TotalChange) {
-        let key = (self.context.zone.day(at_ms), central.to_owned(), edge_id.to_owned());
+        let key = (quarter(at_ms), central.to_owned(), edge_id.to_owned());
         let sum = self.staged.totals.entry(key).or_default();
         sum.entries += change.entries;
         sum.exits += change.exits;

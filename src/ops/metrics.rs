@@ -1,8 +1,10 @@
 //! Every number a central can be asked for at `/metrics` (OpenMetrics text). One struct, handed to whoever counts.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::Hash;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -43,6 +45,35 @@ pub struct LogLabel {
     pub log: String,
 }
 
+/// One level for each of several things that come and go.
+#[derive(Debug)]
+pub struct Levels<L> {
+    series: Family<L, Level>,
+    shown: Mutex<HashSet<L>>,
+}
+
+impl<L: Clone + Hash + Eq> Levels<L> {
+    /// Shows these and no other: what has gone is gone from the next scrape on, and none is missing from one meanwhile.
+    pub fn show(&self, levels: impl IntoIterator<Item = (L, i64)>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = std::mem::take(&mut *shown);
+        for (label, level) in levels {
+            self.series.get_or_create(&label).set(level);
+            gone.remove(&label);
+            shown.insert(label);
+        }
+        for label in gone {
+            self.series.remove(&label);
+        }
+    }
+}
+
+impl<L: Clone + Hash + Eq> Default for Levels<L> {
+    fn default() -> Self {
+        Self { series: Family::default(), shown: Mutex::default() }
+    }
+}
+
 /// The registry and a handle on every metric in it. Cheap to count on: atomics, no lock but in the families.
 pub struct Metrics {
     registry: Registry,
@@ -65,11 +96,11 @@ pub struct Metrics {
     pub request_seconds: Histogram,
     pub restarts: Family<ActorLabel, Counter>,
     /// 1: linked, 0: not, per configured peer.
-    pub links: Family<PeerLabel, Level>,
+    pub links: Levels<PeerLabel>,
     /// Unacknowledged bytes sent to a peer.
-    pub link_unacked_bytes: Family<PeerLabel, Level>,
+    pub link_unacked_bytes: Levels<PeerLabel>,
     /// Events known to exist elsewhere and not held here, per log.
-    pub log_lag: Family<LogLabel, Level>,
+    pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
     /// Dashboards that look at the status feed.
     pub dashboards: Level,
@@ -97,9 +128,9 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: seconds(),
             restarts: Family::default(),
-            links: Family::default(),
-            link_unacked_bytes: Family::default(),
-            log_lag: Family::default(),
+            links: Levels::default(),
+            link_unacked_bytes: Levels::default(),
+            log_lag: Levels::default(),
             cars_inside: Level::default(),
             dashboards: Level::default(),
             wal_bytes: Level::default(),
@@ -134,15 +165,16 @@ impl Metrics {
         let text = "Time of an HTTP request in the server";
         registry.register_with_unit("request", text, seconds, self.request_seconds.clone());
         registry.register("restarts", "Actors built anew after they failed", self.restarts.clone());
-        registry.register("link", "1 if the peer is linked", self.links.clone());
+        registry.register("link", "1 if the peer is linked", self.links.series.clone());
         let text = "Bytes sent to a peer and not acknowledged yet";
-        registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.clone());
+        registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.series.clone());
         registry.register(
             "log_lag_events",
             "Events announced by others and not held here, by log",
-            self.log_lag.clone(),
+            self.log_lag.series.clone(),
         );
         registry.register("dashboards", "Dashboards that look at the status feed", self.dashboards.clone());
+        registry.register_with_unit("wal", "Size of the write-ahead log", Unit::Bytes, self.wal_bytes.clone());
         registry.register("cars_inside", "Stays open now", self.cars_inside.clone());
         registry.register_with_unit(
             "disk_free",
@@ -176,6 +208,51 @@ impl fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_is_shown_and_nothing_else() {
+        let metrics = Metrics::new();
+        let peer = |peer: &str| PeerLabel { peer: peer.to_owned() };
+        let shows = |expected: &[&str]| {
+            let text = metrics.render().unwrap();
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("parkmesh_link{")).collect();
+            let mut lines = lines;
+            lines.sort_unstable();
+            assert_eq!(lines, expected, "{text}");
+        };
+        metrics.links.show([(peer("a"), 1), (peer("b"), 0)]);
+        shows(&["parkmesh_link{peer=\"a\"} 1", "parkmesh_link{peer=\"b\"} 0"]);
+        metrics.links.show([(peer("b"), 1), (peer("c"), 0)]);
+        shows(&["parkmesh_link{peer=\"b\"} 1", "parkmesh_link{peer=\"c\"} 0"]);
+        metrics.links.show([]);
+        shows(&[]);
+    }
+
+    /// The table of docs/http-api.md and the registry name the same metrics.
+    #[test]
+    fn the_documented_metrics_are_those_there_are() {
+        let documented = include_str!("../../docs/http-api.md");
+        let section = documented.split("### GET /metrics").nth(1).unwrap().split("###").next().unwrap();
+        let names = section.lines().filter(|line| line.starts_with("| `")).flat_map(|line| {
+            line.split('|').nth(1).unwrap().split('`').skip(1).step_by(2).map(|name| name.split('{').next().unwrap())
+        });
+        let documented: std::collections::BTreeSet<String> = names.map(ToOwned::to_owned).collect();
+        let metrics = Metrics::new();
+        // Of what comes with labels nothing is told before the first.
+        metrics.events.get_or_create(&OriginLabel { origin: "own" }).inc();
+        metrics.requests.get_or_create(&RouteLabels { route: "/healthz", code: 200 }).inc();
+        metrics.restarted("peer_link");
+        metrics.links.show([(PeerLabel { peer: "a".into() }, 1)]);
+        metrics.link_unacked_bytes.show([(PeerLabel { peer: "a".into() }, 1)]);
+        metrics.log_lag.show([(LogLabel { log: "a".into() }, 1)]);
+        let text = metrics.render().unwrap();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE parkmesh_"));
+        let registered = types.map(|line| match line.split_once(' ').unwrap() {
+            (name, "counter") => format!("{name}_total"),
+            (name, _) => name.to_owned(),
+        });
+        assert_eq!(documented, registered.collect());
+    }
 
     #[test]
     fn the_text_names_what_was_counted() {

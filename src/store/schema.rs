@@ -16,7 +16,7 @@ use crate::domain::ids::LogId;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -181,7 +181,7 @@ INSERT INTO ledger VALUES(1, zeroblob(32), 0, 0, 0, 1);
 ";
 
 /// The few stays of more than 3 days by their exit, for the course of a day: an index of all of them would cost the writer time
-/// at every exit. The number is that of [`LONG_MS`].
+/// at every exit.
 const V2: &str = "CREATE INDEX history_long ON history(exit_ms) WHERE exit_ms - entry_ms > 259200000;";
 
 /// The audit: docs/decisions/041-an-audit-nobody-rewrites.md. `entry` is all that is chained; three columns of it are told apart for
@@ -207,8 +207,34 @@ CREATE TRIGGER audit_never_forgets BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit never forgets'); END;
 ";
 
-/// Longer stays are in the index `history_long`.
-pub(super) const LONG_MS: i64 = 259_200_000;
+/// Sums by quarters of an hour instead of by days of the zone that was in force when something was counted: what is taken back is
+/// found in any zone, and the course of a day is made of the same sums as its figures. They are made of the rows, which know the
+/// last exit of a stay alone; what the others came to stands at 1970, so that the sums of a gate stay whole. A rebuild is exact.
+const V4: &str = "
+CREATE TABLE quarter_total(
+  quarter INTEGER NOT NULL,
+  central TEXT NOT NULL,
+  edge_id TEXT NOT NULL,
+  entries INTEGER NOT NULL,
+  exits   INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  PRIMARY KEY(quarter, central, edge_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO quarter_total
+  SELECT quarter, central, edge_id, sum(entries), sum(exits), sum(revenue) FROM (
+    SELECT entry_ms / 900000 AS quarter, source_central AS central, edge_id, 1 AS entries, 0 AS exits, 0 AS revenue
+      FROM history WHERE status IN ('IN', 'OUT', 'LEFT_UNSEEN') AND (exit_event IS NULL OR exit_event <> entry_event)
+    UNION ALL SELECT exit_ms / 900000, exit_central, exit_edge, 0, 1, collected
+      FROM history WHERE exit_ms IS NOT NULL AND exit_central IS NOT NULL AND exit_edge IS NOT NULL AND status <> 'VOID')
+  GROUP BY 1, 2, 3;
+INSERT INTO quarter_total
+  SELECT 0, central, edge_id, sum(entries), sum(exits), sum(revenue) FROM (
+    SELECT central, edge_id, entries, exits, revenue FROM day_total
+    UNION ALL SELECT central, edge_id, -entries, -exits, -revenue FROM quarter_total)
+  GROUP BY 2, 3 HAVING sum(entries) <> 0 OR sum(exits) <> 0 OR sum(revenue) <> 0;
+DROP TABLE day_total;
+DROP INDEX history_long;
+";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]
@@ -360,6 +386,47 @@ mod tests {
         assert_eq!(version(&connection), 2);
         let backup = Connection::open(directory.path().join("central.db.v1.bak")).unwrap();
         assert_eq!(version(&backup), 1);
+    }
+
+    #[test]
+    fn sums_of_days_become_sums_of_quarters_of_an_hour_and_none_is_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate_with(&mut connection, &path, &[V1, V2, V3]).unwrap();
+        let stay = |id: i64, status: &str, entry_ms: i64, exit: &str, collected: i64| {
+            format!(
+                "INSERT INTO history(id, plate_id, plate_view, entry_time, exit_ms, exit_central, exit_edge, exit_event, status, \
+                 created_at, updated_at, event_id, source_central, edge_id, camera_type, entry_ms, entry_manual, collected, \
+                 entry_event, last_hlc, plate_hlc, committed_ms) \
+                 VALUES({id}, 'P', 'P', '', {exit}, '{status}', '', '', 's{id}', 'c', 'in', '', {entry_ms}, 0, {collected}, \
+                 {id}, 0, 0, 0);"
+            )
+        };
+        let quarter = 900_000;
+        connection
+            .execute_batch(
+                &[
+                    stay(1, "IN", quarter, "NULL, NULL, NULL, NULL", 0),
+                    // Paid twice.
+                    stay(2, "OUT", 2 * quarter - 1, &format!("{}, 'c', 'out', 9", 3 * quarter), 50_000),
+                    stay(3, "SUPERSEDED", quarter, "NULL, NULL, NULL, NULL", 0),
+                    // An exit alone: its entry event is its exit event.
+                    stay(4, "OUT", 3 * quarter, &format!("{}, 'c', 'out', 4", 3 * quarter), 7_000),
+                    stay(5, "VOID", quarter, "NULL, NULL, NULL, NULL", 0),
+                    "INSERT INTO day_total VALUES('1970-01-01', 'c', 'in', 2, 0, 0), ('1970-01-01', 'c', 'out', 0, 3, 57000)".into(),
+                ]
+                .concat(),
+            )
+            .unwrap();
+        migrate(&mut connection, &path).unwrap();
+        let mut statement = connection.prepare("SELECT * FROM quarter_total ORDER BY 1, 3").unwrap();
+        let sums = statement
+            .query_map((), |row| Ok((row.get(0)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))
+            .unwrap()
+            .collect::<Result<Vec<(i64, String, i64, i64, i64)>, _>>()
+            .unwrap();
+        assert_eq!(sums, [(0, "out".into(), 0, 1, 0), (1, "in".into(), 2, 0, 0), (3, "out".into(), 0, 2, 57_000)]);
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Evidence {
     /// Entries, exits and revenue of each gate over all days; gates of which nothing is left are left out.
     fn sums(&self) -> Result<BTreeMap<(String, String), [i64; 3]>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue) FROM day_total GROUP BY central, edge_id",
+            "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue) FROM quarter_total GROUP BY central, edge_id",
         )?;
         let read = |row: &rusqlite::Row<'_>| {
             Ok(((row.get(0)?, row.get(1)?), [row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?]))

@@ -6,6 +6,7 @@ use parkmesh::domain::event::Event;
 use parkmesh::domain::ids::FactId;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::{Resolution, resolve};
+use parkmesh::domain::time::quarter;
 use parkmesh::ledger::state::{TotalChange, TotalKey};
 use parkmesh::ledger::storage::EventRef;
 use parkmesh::replication::log::{ChainHash, Head};
@@ -33,19 +34,18 @@ fn check_memory(central: &mut Central, rows: &[StayRow]) {
     assert_eq!(central.ledger.events(), held);
 }
 
-/// The sums of every day and gate are those of the rows that came in and of the takings.
+/// The sums of every quarter of an hour and gate are those of the rows that came in and of the takings.
 fn check_sums(central: &mut Central, resolution: &Resolution) {
-    let zone = central.ledger.context().zone.clone();
     let mut sums: BTreeMap<TotalKey, TotalChange> = BTreeMap::new();
     for row in &resolution.rows {
         let came_in = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
         if came_in && !row.is_exit_alone() {
-            let key = (zone.day(row.entry_ms), row.source_central.clone(), row.edge_id.clone());
+            let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone());
             sums.entry(key).or_default().entries += 1;
         }
     }
     for taking in &resolution.takings {
-        let key = (zone.day(taking.exit_ms), taking.central.clone(), taking.edge_id.clone());
+        let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone());
         let sum = sums.entry(key).or_default();
         sum.exits += 1;
         sum.revenue_vnd += taking.fee.0;

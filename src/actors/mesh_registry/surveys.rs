@@ -44,11 +44,11 @@ impl MeshRegistry {
         let writer = self.context.writer.clone();
         let survey = async move {
             let heads = writer.send(AskHeads).await.ok();
-            (mesh_survey::ask_all(&links).await, heads)
+            let statuses = mesh_survey::ask_all(&links).await;
+            (links, statuses, heads)
         };
-        context.spawn(survey.into_actor(self).map(|(statuses, heads), registry, context| {
-            let metrics = &registry.context.around.metrics;
-            mesh_survey::show(metrics, &statuses);
+        context.spawn(survey.into_actor(self).map(|(links, statuses, heads), registry, context| {
+            mesh_survey::show(&registry.context.around.metrics, &links, &statuses);
             registry.context.writer.do_send(SkewMeasured(mesh_survey::median_offset_ms(&statuses)));
             registry.context.legacy.settle_relays(&statuses);
             if let Some(heads) = heads {

@@ -13,8 +13,6 @@ use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader
 
 /// The course of a day is shown in steps of half an hour.
 const COURSE_STEP_MS: i64 = 30 * 60 * 1000;
-/// A day may have an hour more.
-const LONGEST_DAY_MS: i64 = 25 * 60 * 60 * 1000;
 /// Rows the first lines are made of.
 const FIRST_ROWS: i64 = 60;
 /// Anomalies of this long are shown, and at most so many.
@@ -65,11 +63,9 @@ pub async fn gather(around: FeedContext, due: Due) -> Gathered {
 fn read(reader: &mut Reader, zone: &SiteZone, now_ms: i64, due: Due) -> Result<Gathered, StoreError> {
     let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
     let own = newest.rows.first().filter(|row| row.sync_status == "LOCAL");
-    let start_ms = zone.day_start_ms(now_ms);
-    // The start of the next day, also where a day has 23 or 25 hours.
-    let end_ms = zone.day_start_ms(start_ms.saturating_add(LONGEST_DAY_MS));
+    let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
     Ok(Gathered {
-        day: Some(reader.stats(&zone.day(now_ms))?),
+        day: Some(reader.stats(start_ms, end_ms)?),
         types: due.types.then(|| reader.inside_by_type()).transpose()?,
         anomalies: due.types.then(|| anomalies(reader, zone, now_ms)).transpose()?,
         course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,

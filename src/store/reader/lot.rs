@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Reader;
+use crate::domain::time::{QUARTER_MS, quarter};
 use crate::store::error::StoreError;
-use crate::store::schema::LONG_MS;
 
 /// Cars inside of one vehicle type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,38 +42,25 @@ impl Reader {
         Ok(counts)
     }
 
-    /// Entries, exits and revenue from `start_ms` until before `end_ms`, per `step_ms` (above 0).
+    /// Entries, exits and revenue from `start_ms` until before `end_ms`, per `step_ms`; all begin a quarter of an hour each. Made of the
+    /// sums that [`Reader::stats`] adds up.
     ///
     /// # Errors
     /// Whatever the disk says.
     pub fn day_course(&mut self, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<DayCourse, StoreError> {
-        let step_ms = step_ms.max(1);
+        let step_ms = step_ms.max(QUARTER_MS);
         let steps = usize::try_from((end_ms - start_ms + step_ms - 1) / step_ms).unwrap_or(0);
         let mut course =
             DayCourse { start_ms, step_ms, entries: vec![0; steps], exits: vec![0; steps], revenue: vec![0; steps] };
-        let entries = "SELECT (entry_ms - ?1) / ?3, count(*), 0 FROM history INDEXED BY history_entry \
-                       WHERE entry_ms >= ?1 AND entry_ms < ?2 AND ?4 IS NOT NULL AND status <> 'VOID' \
-                       AND (exit_event IS NULL OR exit_event <> entry_event) GROUP BY 1";
-        // There is no index by exit. Who leaves today came in at most so long before, or is one of the few long stays.
-        let exits = format!(
-            "SELECT (exit_ms - ?1) / ?3, count(*), sum(collected) FROM (\
-             SELECT exit_ms, collected, status FROM history INDEXED BY history_entry \
-             WHERE entry_ms >= ?4 AND exit_ms >= ?1 AND exit_ms < ?2 AND NOT exit_ms - entry_ms > {LONG_MS} \
-             UNION ALL SELECT exit_ms, collected, status FROM history INDEXED BY history_long \
-             WHERE exit_ms - entry_ms > {LONG_MS} AND exit_ms >= ?1 AND exit_ms < ?2) \
-             WHERE status <> 'VOID' GROUP BY 1"
-        );
-        for (sql, is_exit) in [(entries, false), (exits.as_str(), true)] {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((start_ms, end_ms, step_ms, start_ms.saturating_sub(LONG_MS)))?;
-            while let Some(row) = rows.next()? {
-                let Ok(step) = usize::try_from(row.get::<_, i64>(0)?) else { continue };
-                let counts = if is_exit { &mut course.exits } else { &mut course.entries };
-                if let Some(count) = counts.get_mut(step) {
-                    *count = row.get(1)?;
-                }
-                if let Some(revenue) = course.revenue.get_mut(step).filter(|_| is_exit) {
-                    *revenue = row.get(2)?;
+        let sql = "SELECT (quarter - ?1) / ?3, sum(entries), sum(exits), sum(revenue) FROM quarter_total \
+                   WHERE quarter >= ?1 AND quarter < ?2 GROUP BY 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query((quarter(start_ms), quarter(end_ms), quarter(step_ms)))?;
+        while let Some(row) = rows.next()? {
+            let Ok(step) = usize::try_from(row.get::<_, i64>(0)?) else { continue };
+            for (column, sums) in [(1, &mut course.entries), (2, &mut course.exits), (3, &mut course.revenue)] {
+                if let Some(sum) = sums.get_mut(step) {
+                    *sum = row.get(column)?;
                 }
             }
         }

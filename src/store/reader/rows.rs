@@ -8,6 +8,7 @@ use super::Reader;
 use super::history::HistoryCursor;
 use crate::domain::ids::LogId;
 use crate::domain::plate::PlateId;
+use crate::domain::time::quarter;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::read_confidence;
 
@@ -217,16 +218,16 @@ impl Reader {
         Ok(told)
     }
 
-    /// The sums of a site day, `YYYY-MM-DD`. A day without traffic is all zeros.
+    /// The sums from `start_ms` until before `end_ms`, which begin a quarter of an hour each. A time without traffic is all zeros.
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn stats(&mut self, day: &str) -> Result<DayStats, StoreError> {
-        let sql =
-            "SELECT central, edge_id, entries, exits, revenue FROM day_total WHERE day = ?1 ORDER BY central, edge_id";
+    pub fn stats(&mut self, start_ms: i64, end_ms: i64) -> Result<DayStats, StoreError> {
+        let sql = "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue) FROM quarter_total \
+                   WHERE quarter >= ?1 AND quarter < ?2 GROUP BY central, edge_id ORDER BY central, edge_id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let gates = statement
-            .query_map([day], |row| {
+            .query_map((quarter(start_ms), quarter(end_ms)), |row| {
                 Ok(GateStats {
                     central: row.get(0)?,
                     edge_id: row.get(1)?,

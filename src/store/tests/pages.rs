@@ -1,7 +1,8 @@
 //! Pages of the history as the HTTP API asks for them.
 
 use super::*;
-use crate::ledger::storage::DayTotal;
+use crate::domain::time::quarter;
+use crate::ledger::storage::QuarterTotal;
 use crate::store::reader::{HistoryCursor, HistoryPage, HistoryQuery};
 
 /// 40 cars, one a second; every fourth has left, every tenth was superseded, and five came before all others but late.
@@ -178,61 +179,66 @@ fn rows_have_the_documented_names() {
     assert_eq!(disk.reader().stay("nobody's").unwrap(), None);
 }
 
-#[test]
-fn sums_of_a_day_add_up_gate_by_gate() {
+/// Sums at these gates: (Unix ms, edge, entries, exits, revenue).
+fn summed(sums: &[(i64, &str, i64, i64, i64)]) -> Disk {
     let mut disk = Disk::new();
-    let change = |day: &str, edge: &str, entries, exits, revenue| DayTotal {
-        day: day.into(),
-        central: "central-1".into(),
-        edge_id: edge.into(),
-        entries,
-        exits,
-        revenue: Vnd(revenue),
-    };
     disk.write(|writer| {
-        writer.add_total(&change("2024-12-02", "edge-1", 1, 0, 0)).unwrap();
-        writer.add_total(&change("2024-12-02", "edge-2", 0, 1, 25_000)).unwrap();
-        writer.add_total(&change("2024-12-03", "edge-2", 9, 9, 9)).unwrap();
+        for (at_ms, edge, entries, exits, revenue) in sums.iter().copied() {
+            let (central, edge_id) = ("central-1".to_owned(), edge.to_owned());
+            let quarter = quarter(at_ms);
+            writer
+                .add_total(&QuarterTotal { quarter, central, edge_id, entries, exits, revenue: Vnd(revenue) })
+                .unwrap();
+        }
     });
-    disk.write(|writer| writer.add_total(&change("2024-12-02", "edge-2", 2, 1, -5_000)).unwrap());
-    let stats = disk.reader().stats("2024-12-02").unwrap();
-    assert_eq!((stats.entries, stats.exits, stats.revenue), (3, 2, 20_000));
-    assert_eq!(stats.gates.len(), 2);
-    assert_eq!(disk.reader().stats("2025-01-01").unwrap().revenue, 0);
+    disk
 }
 
 #[test]
-fn the_course_of_a_day_counts_each_entry_and_exit_in_its_step() {
-    let mut disk = Disk::new();
-    let (day_ms, hour_ms) = (86_400_000, 3_600_000);
-    disk.write(|writer| {
-        let mut add = |plate: &str, entry_ms: i64, exit_ms: Option<i64>, status: Option<StayStatus>| {
-            let row = car(plate, entry_ms);
-            let mut row = exit_ms.map_or(row.clone(), |exit_ms| left(row, exit_ms));
-            if let Some(status) = status {
-                row.status = status;
-            }
-            writer.insert_stay(&row, true, 1).unwrap();
-        };
-        let start = 10 * day_ms;
-        // The last ms of the day before, the first of the day, the first of the day after.
-        add("29A00001", start - 1, Some(start), None);
-        add("29A00002", start, Some(start + day_ms), None);
-        add("29A00003", start + day_ms, None, None);
-        add("29A00004", start + hour_ms - 1, Some(start + hour_ms), None);
-        add("29A00005", start + hour_ms, None, Some(StayStatus::Void));
-        // Three days to the millisecond, one more, and four days.
-        add("29A00006", start - 3 * day_ms + hour_ms, Some(start + hour_ms), None);
-        add("29A00007", start - 3 * day_ms + hour_ms - 1, Some(start + hour_ms), None);
-        add("29A00008", start - 4 * day_ms, Some(start + 2 * hour_ms), None);
-    });
-    let course = disk.reader().day_course(10 * day_ms, 11 * day_ms, hour_ms).unwrap();
-    assert_eq!((course.start_ms, course.step_ms, course.entries.len()), (10 * day_ms, hour_ms, 24));
-    assert_eq!((course.entries[..3].to_vec(), course.entries.iter().sum::<i64>()), (vec![2, 0, 0], 2));
-    assert_eq!((course.exits[..3].to_vec(), course.exits.iter().sum::<i64>()), (vec![1, 3, 1], 5));
-    assert!(course.revenue[0] > 0 && course.revenue[1] > 0 && course.revenue[3..].iter().all(|vnd| *vnd == 0));
-    // A day with an hour more has one step more.
-    assert_eq!(disk.reader().day_course(0, 25 * hour_ms, hour_ms).unwrap().entries.len(), 25);
+fn sums_of_a_day_add_up_gate_by_gate() {
+    let day_ms = 86_400_000;
+    let disk = summed(&[
+        (day_ms, "edge-1", 1, 0, 0),
+        (day_ms + 1, "edge-2", 0, 1, 25_000),
+        (2 * day_ms - 1, "edge-2", 2, 1, -5_000),
+        (day_ms - 1, "edge-2", 9, 9, 9),
+        (2 * day_ms, "edge-2", 9, 9, 9),
+    ]);
+    let stats = disk.reader().stats(day_ms, 2 * day_ms).unwrap();
+    assert_eq!((stats.entries, stats.exits, stats.revenue), (3, 2, 20_000));
+    assert_eq!(stats.gates.len(), 2);
+    assert_eq!(disk.reader().stats(5 * day_ms, 6 * day_ms).unwrap().revenue, 0);
+}
+
+#[test]
+fn the_course_of_a_day_adds_up_to_its_figures_in_every_zone() {
+    // Daylight saving time ends in New York on 2024-11-03, and begins on 2024-03-10; Kathmandu is 5:45 ahead.
+    for (zone, at_ms, steps) in [
+        ("Asia/Ho_Chi_Minh", 1_730_620_800_000, 48),
+        ("Asia/Kathmandu", 1_730_620_800_000, 48),
+        ("America/New_York", 1_730_620_800_000, 50),
+        ("America/New_York", 1_710_090_000_000, 46),
+    ] {
+        let zone = SiteZone::named(zone).unwrap();
+        let (start_ms, end_ms) = zone.day_bounds_ms(at_ms);
+        let disk = summed(&[
+            (start_ms - 1, "edge-1", 100, 100, 100),
+            (start_ms, "edge-1", 1, 0, 0),
+            (start_ms + 1_800_000, "edge-2", 2, 1, 5_000),
+            (start_ms + 3_599_999, "edge-1", 1, 2, 7_000),
+            (end_ms - 1, "edge-2", 4, 1, 9_000),
+            (end_ms, "edge-1", 100, 100, 100),
+        ]);
+        let course = disk.reader().day_course(start_ms, end_ms, 1_800_000).unwrap();
+        assert_eq!((course.entries.len(), course.start_ms), (steps, start_ms), "{}", zone.name());
+        assert_eq!((course.entries[..3].to_vec(), course.entries[steps - 1]), (vec![1, 3, 0], 4), "{}", zone.name());
+        let day = disk.reader().stats(start_ms, end_ms).unwrap();
+        let sum = |counts: &[i64]| counts.iter().sum::<i64>();
+        assert_eq!(
+            (sum(&course.entries), sum(&course.exits), sum(&course.revenue)),
+            (day.entries, day.exits, day.revenue)
+        );
+    }
 }
 
 #[test]

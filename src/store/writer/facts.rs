@@ -6,7 +6,7 @@ use super::Writer;
 use super::transaction::setting_name;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{DayTotal, EventRef, LooseFact, REQUEST_MEMORY_MS, Setting, Summary};
+use crate::ledger::storage::{EventRef, LooseFact, QuarterTotal, REQUEST_MEMORY_MS, Setting, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
@@ -207,15 +207,15 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn write_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {
-        let DayTotal { day, central, edge_id, entries, exits, revenue } = change;
+    pub(super) fn write_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
+        let QuarterTotal { quarter, central, edge_id, entries, exits, revenue } = change;
         self.connection
             .prepare_cached(
-                "INSERT INTO day_total VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
+                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
                  entries = entries + excluded.entries, exits = exits + excluded.exits, \
                  revenue = revenue + excluded.revenue",
             )?
-            .execute((day, central, edge_id, entries, exits, revenue.0))?;
+            .execute((quarter, central, edge_id, entries, exits, revenue.0))?;
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl Writer {
         self.open_rows.forget_before(self.next_history_id);
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM heard; DELETE FROM day_total; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM setting; DELETE FROM quarantine; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
         Ok(())

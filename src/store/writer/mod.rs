@@ -24,7 +24,7 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::time::{SiteZone, UnknownZone};
-use crate::ledger::storage::{DayTotal, EventRef, Loaded, LooseFact, Setting, Storage, StoredStay, Summary};
+use crate::ledger::storage::{EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use stays::NewestOfPlate;
@@ -293,7 +293,7 @@ impl Storage for Writer {
         self.add_heard(fact, at)
     }
 
-    fn add_total(&mut self, change: &DayTotal) -> Result<(), StoreError> {
+    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
         self.write_total(change)
     }
 
