@@ -74,12 +74,14 @@ fn an_echo_of_our_own_event_is_not_written_down() {
 }
 
 #[test]
-fn an_exit_heard_before_its_entry_waits_for_it() {
+fn an_exit_heard_before_its_entry_is_a_row_of_its_own_until_that_comes() {
     let mut central = Central::new(0);
     hear(&mut central, vec![say::exit(START_MS + HOUR_MS, STAY, P, 25_000)]);
-    assert!(central.rows().is_empty());
+    assert_eq!(central.rows().len(), 1);
+    assert_eq!(central.row(STAY).entry_ms, START_MS + HOUR_MS);
     hear(&mut central, vec![say::entry(START_MS, STAY, P)]);
-    assert_eq!(central.row(STAY).status, StayStatus::Out);
+    assert_eq!(central.rows().len(), 1);
+    assert_eq!((central.row(STAY).status, central.row(STAY).entry_ms), (StayStatus::Out, START_MS));
 }
 
 #[test]
