@@ -10,9 +10,10 @@ use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
 use parkmesh::config::file::{LoadError, Loaded};
-use parkmesh::config::model::{Config, LogFormat as ConfiguredFormat};
+use parkmesh::config::model::{Config, DEFAULT_P2P_PORT, LogFormat as ConfiguredFormat};
 use parkmesh::config::{self, file};
 use parkmesh::domain::ids::Epoch;
+use parkmesh::domain::time::SiteZone;
 use parkmesh::maintenance::import::{self, ImportError, Importer, Kind, Outcome};
 use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::ops::clock::Clock;
@@ -97,6 +98,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ImportArgs {
+    /// The zone that the clock of the old machine shows, if not the site's: UTC, Asia/Bangkok
+    #[arg(long, value_name = "ZONE", value_parser = SiteZone::named)]
+    time_zone: Option<SiteZone>,
     /// Files of the old program
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -147,10 +151,7 @@ fn main() -> ExitCode {
             let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
             maintain(Cli { config: Some(config), ..cli }, make_anew)
         }
-        Some(Command::Import(ref args)) => {
-            let files = args.files.clone();
-            import(&cli, &files)
-        }
+        Some(Command::Import(ref args)) => import(&cli, args),
         Some(Command::NewCode) => new_code(&cli),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
@@ -260,7 +261,7 @@ fn new_code(cli: &Cli) -> ExitCode {
 }
 
 /// Takes over files of the old program, its settings first: they say whose the others are.
-fn import(cli: &Cli, files: &[PathBuf]) -> ExitCode {
+fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> ExitCode {
     log_format::install(cli.log_format.unwrap_or_default());
     let mut all_taken = true;
     let mut found = Vec::new();
@@ -280,7 +281,7 @@ fn import(cli: &Cli, files: &[PathBuf]) -> ExitCode {
     };
     let site = Site { central: config.this_central.id, zone: config.site.time_zone };
     let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    match import_files(&data_dir, &site, &found) {
+    match import_files(&data_dir, &site, time_zone.as_ref(), &found) {
         Ok(all) if all && all_taken => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(EXIT_INCOMPLETE),
         Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
@@ -306,6 +307,16 @@ fn import_settings(target: Option<&Path>, path: &Path, json: &serde_json::Value)
     };
     // Its peers are what it was. One that is replaced says so itself, whatever stands here.
     config.peer_centrals.iter_mut().for_each(|peer| peer.legacy = true);
+    let door = config.security.legacy_port;
+    for peer in config.peer_centrals.iter_mut().filter(|peer| peer.p2p_port == door || peer.api_port == Some(door)) {
+        println!(
+            "{}: {}: port {door}, the door for old centrals, is not its own; taken as {DEFAULT_P2P_PORT}",
+            path.display(),
+            peer.id
+        );
+        peer.p2p_port = DEFAULT_P2P_PORT;
+        peer.api_port = peer.api_port.filter(|port| *port != door);
+    }
     match file::save(target, &config) {
         Ok(_) => {
             let (id, peers) = (&config.this_central.id, config.peer_centrals.len());
@@ -317,7 +328,12 @@ fn import_settings(target: Option<&Path>, path: &Path, json: &serde_json::Value)
 }
 
 /// Whether everything in the files was taken over or held already.
-fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Result<bool, ImportError> {
+fn import_files(
+    data_dir: &Path,
+    site: &Site,
+    zone: Option<&SiteZone>,
+    files: &[(&PathBuf, Kind)],
+) -> Result<bool, ImportError> {
     if files.is_empty() {
         return Ok(true);
     }
@@ -329,7 +345,7 @@ fn import_files(data_dir: &Path, site: &Site, files: &[(&PathBuf, Kind)]) -> Res
         let mut refusals = |what: &str, reason: &str| println!("{name}: {what} was not taken: {reason}");
         importer.note(path, None)?;
         let outcome = match kind {
-            Kind::Database => importer.database(path, &mut refusals, &mut progress()),
+            Kind::Database => importer.database(path, zone, &mut refusals, &mut progress()),
             Kind::Tariff(fees) => importer.tariff(fees, &mut refusals),
             Kind::Subscriptions(list) => importer.subscriptions(list, &mut refusals),
             Kind::Config(_) => continue,

@@ -280,6 +280,178 @@ fn databases_of_two_centrals_that_heard_of_each_other_are_one_history() {
     }
 }
 
+const CHANGES: &str = "CREATE TABLE history_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, history_id INTEGER, change_type TEXT, \
+    old_plate_id TEXT, old_plate_view TEXT, new_plate_id TEXT, new_plate_view TEXT, old_data TEXT, new_data TEXT, \
+    changed_at TEXT DEFAULT CURRENT_TIMESTAMP, changed_by TEXT DEFAULT 'system');";
+
+/// The first revision tells nobody of what people edit or remove: its neighbours' databases have it as it was.
+#[test]
+fn what_was_edited_or_removed_at_one_old_central_is_one_visit_and_stays_removed() {
+    for turned in [false, true] {
+        let mut mesh = Mesh::new(2);
+        let edited = MIGRATED_ROWS.replace("('29A10000', '29A-100.00'", "('29A10009', '29A-100.09'");
+        let removed = "DELETE FROM history WHERE id = 3; INSERT INTO history_changes(history_id, change_type, old_data) \
+            VALUES (3, 'DELETE', '{\"id\": 3, \"plate_id\": \"30E30000\", \"plate_view\": \"30E-300.00\", \"entry_time\": \
+            \"2025-12-01 08:10:00\", \"status\": \"OUT\", \"exit_time\": \"2025-12-01 08:20:00\", \"fee\": 0, \"event_id\": \
+            \"central-2_1764551400000_30E30000\", \"source_central\": \"central-2\", \"edge_id\": \"edge-3\"}');";
+        let mut databases = vec![[edited, removed.to_owned()].concat(), MIGRATED_ROWS.to_owned()];
+        if turned {
+            databases.reverse();
+        }
+        for (central, rows) in mesh.centrals.iter().zip(databases) {
+            central.write_config();
+            let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION, CHANGES], &rows);
+            let result = import(central, &[&old]);
+            assert_eq!(result.code, 0, "{}", result.said);
+            let again = import(central, &[&old]);
+            assert!(again.said.contains("0 taken (0 events)"), "{}", again.said);
+        }
+        mesh.start_all();
+        let history = mesh.wait_equal(DEADLINE);
+        let mut rows: Vec<(&str, &str)> =
+            history.rows().map(|row| (row["plate_id"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [("29A10009", "IN"), ("29A20000", "OUT"), ("30E30000", "VOID"), ("30E40000", "OUT")]);
+        for central in &mut mesh.centrals {
+            central.terminate();
+            verify(central);
+        }
+    }
+}
+
+/// A newer copy of the same database, in which a plate was edited meanwhile.
+#[test]
+fn a_plate_that_was_edited_since_the_first_import_is_corrected_by_the_second() {
+    let central = central("central-1");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION, CHANGES], MIGRATED_ROWS);
+    // One without an id gets the same one again.
+    let database = Connection::open(&old).unwrap();
+    database
+        .execute_batch("INSERT INTO history(plate_id, plate_view, entry_time, status) VALUES ('31F50000', '', '2025-12-01 11:00:00', 'IN');")
+        .unwrap();
+    assert_eq!(import(&central, &[&old]).code, 0);
+    database
+        .execute_batch(
+            "UPDATE history SET plate_id = '29A10009', plate_view = '29A-100.09' WHERE id = 1; \
+             UPDATE history SET plate_id = '31F50009' WHERE id = 5; INSERT INTO history_changes(history_id, change_type, \
+             old_plate_id, new_plate_id) VALUES (1, 'UPDATE', '29A10000', '29A10009'), (5, 'UPDATE', '31F50000', '31F50009');",
+        )
+        .unwrap();
+    let again = import(&central, &[&old]);
+    assert!(again.said.contains("2 taken (2 events), 3 held already, 0 not taken"), "{}", again.said);
+    assert!(import(&central, &[&old]).said.contains("0 taken (0 events), 5 held already"));
+    let held = Connection::open(central.database()).unwrap();
+    let inside: Vec<String> = held
+        .prepare("SELECT plate_id FROM history WHERE status = 'IN' ORDER BY 1")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(inside, ["29A10009", "31F50009"]);
+}
+
+#[test]
+fn the_clock_of_the_old_machine_is_checked_and_can_be_said() {
+    let central = central("central-1");
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, created_at, entry_source, status) VALUES \
+        ('29A10000', '', '2025-12-01 07:30:05', '2025-12-01 07:30:05', 'edge_manual', 'IN'), \
+        ('29A20000', '', '2025-12-01 08:30:05', '2025-12-01 08:30:06', 'edge_manual', 'IN'), \
+        ('29A30000', '', '2025-12-01 15:30:05', '2025-12-01 08:30:06', 'p2p_sync', 'IN');";
+    let old = old_database(&central.directory().join("old.db"), &[V1], rows);
+    let refused = import(&central, &[&old]);
+    assert_eq!(refused.code, EXIT_INCOMPLETE);
+    assert!(refused.said.contains("-7 h off") && refused.said.contains("--time-zone"), "{}", refused.said);
+    let wrong = import(&central, &[Path::new("--time-zone=Asia/Tokyo"), &old]);
+    assert!(wrong.code == EXIT_INCOMPLETE && wrong.said.contains("-9 h off"), "{}", wrong.said);
+    assert_eq!(import(&central, &[Path::new("--time-zone=Mars"), &old]).code, 64);
+    let result = import(&central, &[Path::new("--time-zone=UTC"), &old]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    let held = Connection::open(central.database()).unwrap();
+    let entered: String =
+        held.query_row("SELECT entry_time FROM history WHERE plate_id = '29A10000'", [], |row| row.get(0)).unwrap();
+    assert_eq!(entered, "2025-12-01 14:30:05");
+    // A clock that is the site's.
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, created_at, entry_source, status) VALUES \
+        ('29A40000', '', '2025-12-01 15:30:05', '2025-12-01 08:30:05', 'edge_manual', 'IN');";
+    let right = old_database(&central.directory().join("right.db"), &[V1], rows);
+    assert_eq!(import(&central, &[&right]).code, 0);
+}
+
+/// The old program was killed in a transaction.
+#[test]
+fn a_database_with_its_journal_beside_it_is_played_back_and_left_as_it_is() {
+    let central = central("central-1");
+    let running = old_database(&central.directory().join("running.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    let database = Connection::open(&running).unwrap();
+    database
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO history(plate_id, \
+             plate_view, entry_time, status) SELECT '51F' || (10000 + i), '', '2025-12-02 08:00:00', 'IN' FROM n; \
+             PRAGMA cache_size = 5; BEGIN; UPDATE history SET plate_id = '?', fee = -1;",
+        )
+        .unwrap();
+    let old = central.directory().join("killed.db");
+    for ending in ["", "-journal"] {
+        let name = |path: &Path| format!("{}{ending}", path.display());
+        fs::copy(name(&running), name(&old)).unwrap();
+    }
+    let before = fs::read(&old).unwrap();
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    assert!(result.said.contains("2004 taken"), "{}", result.said);
+    assert_eq!(fs::read(&old).unwrap(), before);
+}
+
+#[test]
+fn of_a_damaged_database_what_can_be_read_is_taken_and_the_rest_is_said() {
+    let central = central("central-1");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    Connection::open(&old)
+        .unwrap()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO history(plate_id, \
+             plate_view, entry_time, status) SELECT '51F' || (10000 + i), '', '2025-12-02 08:00:00', 'IN' FROM n; VACUUM;",
+        )
+        .unwrap();
+    let mut bytes = fs::read(&old).unwrap();
+    let pages = bytes.len() / 4096;
+    bytes[pages / 2 * 4096..(pages / 2 + 1) * 4096].fill(0xff);
+    fs::write(&old, bytes).unwrap();
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+    assert!(result.said.contains("that part of the file is damaged"), "{}", result.said);
+    let taken = result.said.lines().find_map(|line| line.split(": ").last()?.strip_suffix(" not taken"));
+    let taken: u64 = taken.and_then(|line| line.split(' ').next()).unwrap().parse().unwrap();
+    assert!((1_800..2_004).contains(&taken), "{}", result.said);
+    verify(&central);
+}
+
+#[test]
+fn a_row_of_the_future_is_not_taken_for_every_clock_would_follow_it() {
+    let central = central("central-1");
+    let rows = MIGRATED_ROWS.replace("2025-12-01 10:15:00", "2131-12-01 10:15:00");
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], &rows);
+    let result = import(&central, &[&old]);
+    assert!(result.said.contains("row 4 was not taken: its time lies in the future"), "{}", result.said);
+    assert!(result.said.contains("3 taken"), "{}", result.said);
+}
+
+#[test]
+fn what_is_no_file_and_what_is_not_kept_is_said_at_once() {
+    let central = central("central-1");
+    let staff = json!([{"id": 1, "name": "An", "position": "Bảo vệ", "phone": "", "shift": "Sáng", "status": "on"}]);
+    let (list, object) = (central.directory().join("staff.json"), central.directory().join("staff2.json"));
+    fs::write(&list, staff.to_string()).unwrap();
+    fs::write(&object, json!({"staff": staff}).to_string()).unwrap();
+    let pipe = central.directory().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let result = import(&central, &[&list, &object, Path::new("/dev/zero"), &pipe]);
+    assert_eq!(result.code, EXIT_INCOMPLETE);
+    assert_eq!(result.said.matches("who is on duty").count(), 2, "{}", result.said);
+    assert_eq!(result.said.matches("a device or a pipe").count(), 2, "{}", result.said);
+}
+
 #[test]
 fn tariff_and_subscriptions_are_taken_unless_somebody_set_them() {
     let mut mesh = Mesh::new(2);
@@ -337,7 +509,10 @@ fn old_settings_are_taken_if_there_are_none_and_say_whose_the_database_is() {
     let old_settings = central.directory().join("old_config.json");
     let ip = &central.ip;
     let settings = json!({"this_central": {"id": "central-7", "ip": ip, "p2p_port": 29_000, "api_port": 28_000},
-                          "peer_centrals": [{"id": "central-2", "ip": "192.168.1.102", "p2p_port": 9000}]});
+                          "peer_centrals": [{"id": "central-2", "ip": "192.168.1.102", "p2p_port": 9000},
+                                            // Replaced already: the door for the old ones stood here.
+                                            {"id": "central-3", "ip": "192.168.1.103", "p2p_port": 9001},
+                                            {"id": "central-4", "ip": "192.168.1.104", "api_port": 9001}]});
     fs::write(&old_settings, settings.to_string()).unwrap();
     let rows = "INSERT INTO history(plate_id, plate_view, entry_time, status) VALUES ('29A10000', '', '2025-12-01 07:30:05', 'IN');";
     let old = old_database(&central.directory().join("old.db"), &[V1], rows);
@@ -348,6 +523,11 @@ fn old_settings_are_taken_if_there_are_none_and_say_whose_the_database_is() {
         (&saved["this_central"]["id"], &saved["peer_centrals"][0]["legacy"]),
         (&json!("central-7"), &json!(true))
     );
+    for peer in [1, 2] {
+        let peer = &saved["peer_centrals"][peer];
+        assert!(peer["p2p_port"] != 9001 && peer["api_port"] != 9001, "{peer}");
+    }
+    assert_eq!(result.said.matches("the door for old centrals").count(), 2, "{}", result.said);
     let database = Connection::open(central.database()).unwrap();
     let id: String = database.query_row("SELECT event_id FROM history", [], |row| row.get(0)).unwrap();
     assert!(id.starts_with("central-7_"), "{id}");

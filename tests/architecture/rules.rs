@@ -18,7 +18,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("vault", &["domain", "access"]),
     ("store", &["domain", "replication", "ledger"]),
-    ("maintenance", &["domain", "replication", "ledger", "store"]),
+    ("maintenance", &["domain", "wire", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
     ("tls", &["domain"]),
     (

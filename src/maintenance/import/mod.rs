@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use super::{Progress, Site};
 use crate::domain::audit::{self, Act, By};
 use crate::domain::ids::Epoch;
+use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
-use crate::ledger::job::{Answer, Hearing, Job};
+use crate::ledger::job::{Answer, Hearing, Job, Refusal};
 use crate::ledger::transaction::Now;
 use crate::store::predecessor::{ForeignError, Predecessor};
 use crate::store::writer::Writer;
@@ -67,6 +68,9 @@ pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
     if size.is_dir() {
         return Err(refused("this is a directory; name the files in it".to_owned()));
     }
+    if !size.is_file() {
+        return Err(refused("this is no file but a device or a pipe; copy what it gives into a file".to_owned()));
+    }
     let mut head = [0_u8; 16];
     let read = fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
     read.map_err(|error| refused(error.to_string()))?;
@@ -81,6 +85,11 @@ pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
     // The old program's editors on Windows put a mark in front.
     let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
     let json: Value = serde_json::from_slice(text).map_err(|error| refused(format!("{unknown}: {error}")))?;
+    if is_staff(&json) {
+        return Err(refused(
+            "this is the list of who is on duty (staff.json), which this program does not keep".to_owned(),
+        ));
+    }
     match json {
         Value::Array(list) => Ok(Kind::Subscriptions(list)),
         Value::Object(mut fields) => {
@@ -98,6 +107,15 @@ pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
         }
         _ => Err(refused(unknown.to_owned())),
     }
+}
+
+/// Whether it is the old program's `staff.json`: people, with a position or a shift, and no plates.
+fn is_staff(json: &Value) -> bool {
+    let list = json.get("staff").unwrap_or(json);
+    let is_person = |item: &Value| {
+        (item.get("position").is_some() || item.get("shift").is_some()) && item.get("plate_number").is_none()
+    };
+    list.as_array().is_some_and(|list| json.get("staff").is_some() || list.first().is_some_and(is_person))
 }
 
 /// What came of a file.
@@ -137,18 +155,19 @@ impl Importer {
         Ok(Self { ledger, site: site.clone(), now_ms, epoch })
     }
 
-    /// Takes over the history of an old database.
+    /// Takes over the history of an old database. `zone`: what its machine's clock shows, if not the site's.
     ///
     /// # Errors
     /// [`ImportError`]
     pub fn database(
         &mut self,
         path: &Path,
+        zone: Option<&SiteZone>,
         refusals: Refusals<'_>,
         progress: Progress<'_>,
     ) -> Result<Outcome, ImportError> {
         let old = Predecessor::open(path)?;
-        rows::import(self, &old, path, refusals, progress)
+        rows::import(self, &old, path, zone, refusals, progress)
     }
 
     /// Takes over a tariff, unless one was set.
@@ -187,12 +206,16 @@ impl Importer {
     }
 
     fn decide(&mut self, job: Job) -> Result<Answer, ImportError> {
+        self.decide_or_refuse(job)?.map_err(|refusal| ImportError::NotDurable(refusal.to_string()))
+    }
+
+    fn decide_or_refuse(&mut self, job: Job) -> Result<Result<Answer, Refusal>, ImportError> {
         let now = Now { wall_ms: self.now_ms, skew_ms: None };
         let mut done = self.ledger.process(vec![job], now, self.epoch);
         self.ledger.storage_mut().make_room();
         match done.outcomes.pop() {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(refusal)) => Err(ImportError::NotDurable(refusal.to_string())),
+            Some(Err(Refusal::NotDurable(reason))) => Err(ImportError::NotDurable(reason)),
+            Some(outcome) => Ok(outcome),
             None => Err(ImportError::NotDurable(done.failure.unwrap_or_default())),
         }
     }

@@ -10,15 +10,18 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId, check_view};
 use crate::domain::time::SiteZone;
-use crate::ledger::job::{Hearing, Told};
+use crate::ledger::job::{Hearing, Job, Refusal, Told, VoidStay};
 use crate::maintenance::{Progress, Site};
-use crate::store::predecessor::{ForeignRow, Predecessor};
+use crate::store::predecessor::{ForeignError, ForeignRow, Predecessor, Removed};
+use crate::wire::legacy::clock::{another_clock, clock_gap_min, hours_text};
 
 /// What is said in one transaction.
 const BATCH: usize = 1_000;
 /// Longest name of an edge and longest event id taken over, in characters.
 const MAX_NAME_CHARS: usize = 100;
 const MAX_EVENT_ID_CHARS: usize = 200;
+/// A time later than this after now is none, in ms.
+const MAX_AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When the exit of a row happened.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,12 +42,16 @@ pub(super) fn import(
     importer: &mut Importer,
     old: &Predecessor,
     path: &Path,
+    zone: Option<&SiteZone>,
     refusals: Refusals<'_>,
     progress: Progress<'_>,
 ) -> Result<Outcome, ImportError> {
+    let zone = zone.cloned().unwrap_or_else(|| importer.site.zone.clone());
+    check_clock(old, path, &zone)?;
     let total = old.count()?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let site = importer.site.clone();
+    let site = Site { zone, ..importer.site.clone() };
+    let latest_ms = importer.now_ms.saturating_add(MAX_AHEAD_MS);
     let mut importing = Importing {
         importer,
         from: format!("import:{file}"),
@@ -56,20 +63,33 @@ pub(super) fn import(
     };
     let mut ids = NewIds::default();
     let mut done = 0;
-    old.each_row::<ImportError>(|row| {
-        done += 1;
-        match said(&row, &site, &mut ids) {
-            Ok((entry, exit)) => importing.take(row.id, entry, exit, refusals)?,
-            Err(reason) => {
-                importing.outcome.refused += 1;
-                refusals(&name_of(&row), &reason);
+    let mut lost = Vec::new();
+    let taken = old.each_row::<ImportError>(
+        |row| {
+            done += 1;
+            match said(&row, &site, &mut ids).and_then(|said| not_of_the_future(said, latest_ms)) {
+                Ok((entry, exit)) => importing.take(row.id, entry, exit, refusals)?,
+                Err(reason) => {
+                    importing.outcome.refused += 1;
+                    refusals(&name_of(&row), &reason);
+                }
             }
-        }
-        progress(done, total);
-        Ok(())
-    })?;
+            progress(done, total.max(done));
+            Ok(())
+        },
+        &mut |rows| lost.push(rows.clone()),
+    );
+    taken?;
     importing.take_exits_before(i64::MAX, refusals)?;
     importing.flush(refusals)?;
+    for rows in lost {
+        importing.outcome.refused += 1;
+        let before = rows.before.map_or_else(|| "the end".to_owned(), |row| format!("row {row}"));
+        refusals(&format!("what lies between row {} and {before}", rows.after), "that part of the file is damaged");
+    }
+    for removed in old.removed()? {
+        importing.remove(&removed, &site, refusals)?;
+    }
     Ok(importing.outcome)
 }
 
@@ -85,6 +105,30 @@ struct Importing<'a> {
 }
 
 impl Importing<'_> {
+    /// What a person removed there is written down and removed again, so that it stays removed where another central tells it.
+    fn remove(&mut self, removed: &Removed, site: &Site, refusals: Refusals<'_>) -> Result<(), ImportError> {
+        let Some(stay_id) = removed.row.event_id.clone() else { return Ok(()) };
+        let Ok((entry, exit)) = said(&removed.row, site, &mut NewIds::default()) else { return Ok(()) };
+        let row = removed.row.id;
+        let told = [Some(entry), exit].into_iter().flatten();
+        let told = told.map(|(draft, source_central)| Told { draft, source_central, from: self.from.clone() });
+        let heard = self.importer.hear(told.collect())?;
+        let reason = format!("đã xóa ở chương trình cũ / removed in the old program, {} UTC", removed.at);
+        let void = VoidStay { stay_id, reason, by: Some(self.from.clone()) };
+        match self.importer.decide_or_refuse(Job::Void(void))? {
+            Ok(_) => {
+                self.outcome.taken += 1;
+                self.outcome.events += 1 + heard.iter().filter(|hearing| **hearing == Hearing::New).count() as u64;
+            }
+            Err(Refusal::AlreadyVoid) => self.outcome.known += 1,
+            Err(refusal) => {
+                self.outcome.refused += 1;
+                refusals(&format!("the removal of row {row}"), &refusal.to_string());
+            }
+        }
+        Ok(())
+    }
+
     fn take(
         &mut self,
         row: i64,
@@ -191,7 +235,11 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
     let event_id = match &row.event_id {
         Some(id) if id.chars().count() > MAX_EVENT_ID_CHARS => return Err("its event id is too long".to_owned()),
         Some(id) => id.clone(),
-        None => ids.next(&source_central, entry_ms, &plate),
+        // Under the id it had before its plate was edited.
+        None => {
+            let read = row.plate_read.as_deref().and_then(|text| PlateId::parse(text).ok());
+            ids.next(&source_central, entry_ms, read.as_ref().unwrap_or(&plate))
+        }
     };
     let plate_view = row.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
     let entry = Entry {
@@ -268,6 +316,31 @@ fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> R
 fn draft(at_ms: i64, event_id: &str, body: Body) -> Result<Draft, String> {
     let hlc = Hlc::new(at_ms).map_err(|_| "its time is before 1970".to_owned())?;
     Ok(Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body })
+}
+
+/// A time far ahead would be the newest there is for years: every event after it would be dated after it.
+fn not_of_the_future((entry, exit): (Said, Option<Said>), latest_ms: i64) -> Result<(Said, Option<Said>), String> {
+    let is_ahead = |(draft, _): &Said| draft.timestamp_ms > latest_ms;
+    if is_ahead(&entry) || exit.as_ref().is_some_and(is_ahead) {
+        return Err("its time lies in the future".to_owned());
+    }
+    Ok((entry, exit))
+}
+
+/// Refuses a database whose times were written by the clock of another zone.
+fn check_clock(old: &Predecessor, path: &Path, zone: &SiteZone) -> Result<(), ForeignError> {
+    let Ok(utc) = SiteZone::named("UTC") else { return Ok(()) };
+    let times = old.clock()?;
+    let gaps =
+        times.iter().filter_map(|(entry, written)| clock_gap_min(local_ms(zone, entry)?, local_ms(&utc, written)?));
+    match another_clock(gaps) {
+        Some(Some(gap_min)) => Err(ForeignError::AnotherClock {
+            path: path.to_owned(),
+            off: hours_text(gap_min),
+            zone: zone.name().to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, also with a `T` and a fraction, as Python writes it.
