@@ -268,7 +268,7 @@ impl Predecessor {
                 Ok(None) => return Ok(rows),
                 Err(error) if is_damage(&error) => {
                     // The first step that reaches the other side, then the smallest that does.
-                    let steps = (0..u32::try_from(MAX_ID.ilog2()).unwrap_or(0)).map(|power| 1_i64 << power);
+                    let steps = (0..MAX_ID.ilog2()).map(|power| 1_i64 << power);
                     let Some(far) = steps.clone().find(|step| next(after + step).is_ok()) else {
                         lost(&Lost { after, before: None });
                         return Ok(rows);
