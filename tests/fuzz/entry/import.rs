@@ -90,7 +90,7 @@ fn import(data: &Path, site: &Site, file: &Path, kind: &Kind, epoch: Epoch) -> R
     let mut importer = Importer::open(data, site, NOW_MS, epoch)?;
     let mut refused = |_: &str, why: &str| assert!(!why.is_empty(), "a refusal says why");
     let outcome = match kind {
-        Kind::Database => importer.database(file, &mut refused, &mut |_, _| {}),
+        Kind::Database => importer.database(file, None, &mut refused, &mut |_, _| {}),
         Kind::Tariff(fees) => importer.tariff(fees, &mut refused),
         Kind::Subscriptions(list) => importer.subscriptions(list, &mut refused),
         Kind::Config(_) => Ok(Outcome::default()),
