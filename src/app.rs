@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use actix::{Addr, Arbiter};
 use log::{error, info, warn};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::first_code::{offer_first_code, offer_first_code_later};
 use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
-use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::{DbWriter, Flush, WriterView};
+use crate::actors::db_reader::{Readers, Serves};
+use crate::actors::db_writer::{DbWriter, Flush, Held};
 use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
@@ -140,8 +140,7 @@ impl App {
         let (fatal, fatals) = mpsc::unbounded_channel();
         let around = Surroundings { metrics: metrics.clone(), fatal };
         let faults = Faults::default();
-        let writer_view = Arc::new(WriterView::default());
-        writer_view.set_cars_inside(ledger.inside().len() as u64);
+        let (publish, held) = watch::channel(Arc::new(Held::of(&ledger)));
         metrics.cars_inside.set(i64::try_from(ledger.inside().len()).unwrap_or(i64::MAX));
         info!(
             event = "ledger_open", events = ledger.events(), cars_inside = ledger.inside().len(),
@@ -149,15 +148,16 @@ impl App {
         );
 
         let writer_thread = Arbiter::new();
-        let (view, counted) = (writer_view.clone(), metrics.clone());
+        let counted = metrics.clone();
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
-            DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, view)
+            DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, publish)
         })
         .await?;
         let to_writer = writer.clone();
         let audit = Arc::new(AuditDesk::new(move |decide| to_writer.do_send(decide), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
-        let readers = Readers::start(data_dir, &around);
+        let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
+        let readers = Readers::start(Serves::Pages, data_dir, &around);
 
         let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
@@ -171,7 +171,8 @@ impl App {
             config: view.clone(),
             keeper: keeper.clone(),
             writer: writer.clone(),
-            readers: readers.clone(),
+            held: held.clone(),
+            readers: link_readers,
             audit: audit.clone(),
             clock,
             credentials: credentials.clone(),
@@ -188,7 +189,7 @@ impl App {
             keeper: keeper.clone(),
             mesh: mesh.door(),
             readers: readers.clone(),
-            writer_view: writer_view.clone(),
+            held: held.clone(),
             clock,
             started_ms: clock.now_ms(),
             broken_config: broken_config.clone(),
@@ -211,7 +212,7 @@ impl App {
             config: view.clone(),
             keeper: keeper.clone(),
             writer: writer.clone(),
-            writer_view,
+            held,
             readers,
             mesh: mesh.door(),
             feed: feed.clone(),
@@ -230,6 +231,7 @@ impl App {
             stopping: AtomicBool::new(false),
             broken_config,
             faults: test_faults.then_some(faults),
+            subscriptions: tokio::sync::Mutex::default(),
             last_probe: tokio::sync::Mutex::new(None),
         });
         supervise::spawn(follow_tuning(view.clone(), in_flight));

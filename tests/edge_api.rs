@@ -235,6 +235,9 @@ fn wrong_calls_are_refused_with_the_reason_and_change_nothing() {
     central.http.get("/api/edge/barrier").refused(404);
     central.http.get("/api/parking/history?limit=x").refused(400);
     central.http.get("/api/parking/history?offset=-1").refused(400);
+    central.http.get("/api/parking/history?offset=100000").ok();
+    let far = central.http.get("/api/parking/history?offset=100001").refused(400);
+    assert!(far.field("field") == "offset" && far.field("error").contains("cursor"), "{}", far.text);
     for (path, body) in [("/api/edge/detection", json!({"edge_id": "e"})), ("/api/edge/barrier/close", json!({}))] {
         central.http.post(path, &body).refused(400);
     }

@@ -1,4 +1,5 @@
-//! Reading the database beside the writer: two threads with a read-only connection each.
+//! Reading the database beside the writer: two threads with a read-only connection each. Pages and links have their own, so that a
+//! peer that catches up waits behind no page.
 //!
 //! Their queue knows no bound, so one stands in front ([`Readers`]). A read that fails or panics costs its caller an
 //! error and the thread its connection: the actor is built anew with a fresh one.
@@ -17,10 +18,22 @@ use crate::replication::log::Run;
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;
 
-/// One thread may walk a long page while the other serves links.
+/// One thread may walk a long page while the other answers short questions.
 const THREADS: usize = 2;
 /// Questions waiting or being answered; more would only wait for each other.
 const MAX_WAITING: usize = 256;
+
+/// Pages give way to gates where cores are few: their threads have a tenth of the weight of others.
+const PAGES_NICENESS: i32 = 10;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// People and programs that look: anybody, as often as he likes.
+    Pages,
+    /// Peers and predecessors that catch up.
+    Links,
+}
 
 /// Why there is no answer. The cause is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,11 +66,12 @@ pub struct Readers {
 impl Readers {
     /// Starts the threads. They open the database of `data_dir` at their first question.
     #[must_use]
-    pub fn start(data_dir: PathBuf, around: &Surroundings) -> Self {
+    pub fn start(serves: Serves, data_dir: PathBuf, around: &Surroundings) -> Self {
         let waiting = InFlight::new(MAX_WAITING, around.metrics.reader_queue.clone());
         let around = around.clone();
         let restarts = Arc::new(Mutex::new(Restarts::default()));
         let pool = SyncArbiter::start(THREADS, move || DbReader {
+            serves,
             data_dir: data_dir.clone(),
             reader: None,
             around: around.clone(),
@@ -94,6 +108,7 @@ impl Readers {
 }
 
 pub struct DbReader {
+    serves: Serves,
     data_dir: PathBuf,
     reader: Option<Reader>,
     around: Surroundings,
@@ -130,6 +145,13 @@ impl DbReader {
 
 impl Actor for DbReader {
     type Context = SyncContext<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        if self.serves == Serves::Pages {
+            // Of this thread alone. Where it is refused, pages only compete with gates for the cores.
+            let _refused = rustix::process::setpriority_process(None, PAGES_NICENESS);
+        }
+    }
 }
 
 impl<T: Send + 'static> Handler<Ask<T>> for DbReader {

@@ -7,8 +7,7 @@
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use std::pin::Pin;
@@ -17,14 +16,15 @@ use std::task::{self, Poll};
 use actix::fut::{ActorFuture, ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient};
 use log::{error, info};
+use tokio::sync::watch;
 
 mod messages;
 mod notes;
 mod queue;
 
 pub use self::messages::{
-    AnnounceTo, AskHeads, AskSettings, Committed, Decide, DecideAll, Flush, Heads, HeardFrom, HeldSettings, Outcome,
-    Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
+    AnnounceTo, Committed, Decide, DecideAll, Flush, HeardFrom, Outcome, Probe, SkewMeasured, StartNewEpoch,
+    ToldPredecessor,
 };
 pub use self::queue::MAX_BATCH_EVENTS;
 use self::queue::{Queue, RUNS_PERIOD};
@@ -33,10 +33,12 @@ use super::config_keeper::ConfigChanged;
 use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::time::SiteZone;
+use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Refusal};
+use crate::ledger::settings::Settings;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
-use crate::replication::log::Run;
+use crate::replication::log::{Head, Run};
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
 const LINGER: Duration = Duration::from_micros(300);
@@ -50,11 +52,8 @@ pub struct Decided {
     pub committed: Vec<Run>,
     /// A transaction was committed: the logs grew, or the audit alone.
     pub durable: bool,
-    /// The log this process writes, once it has one.
-    pub own_log: Option<LogId>,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
     pub failure: Option<String>,
-    pub cars_inside: u64,
 }
 
 /// What the writer drives: the ledger over its disk. Tests put one that fails here.
@@ -78,8 +77,10 @@ pub trait Core: Send {
     /// # Errors
     /// Why nothing can be committed now.
     fn probe(&mut self) -> Result<(), String>;
-    fn settings(&self) -> HeldSettings;
-    fn heads(&self) -> Heads;
+    /// What is durable, but for why the last commit failed; `None`: it is closed.
+    fn held(&self) -> Option<Held>;
+    /// How far every log is held.
+    fn heads(&self) -> Vec<(LogId, Head)>;
     /// Never continues the current own log.
     fn start_new_epoch(&mut self);
     /// The own id or the site's zone changed: events authored from now on carry them.
@@ -91,39 +92,31 @@ pub trait Core: Send {
     fn close(&mut self) -> Result<(), String>;
 }
 
-/// What the last commit left behind, readable from any thread.
-#[derive(Debug, Default)]
-pub struct WriterView {
-    failing: Mutex<Option<String>>,
-    cars_inside: AtomicU64,
-}
-
-impl WriterView {
+/// What is durable now, as the writer publishes it after each commit: nobody asks it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// Tariff, subscriptions, the standing of centrals.
+    pub settings: Arc<Settings>,
+    /// The log this process writes, once it has one.
+    pub own_log: Option<LogId>,
+    /// Of the history.
+    pub digest: Digest,
+    /// Events held, of all logs.
+    pub events: u64,
+    pub cars_inside: u64,
     /// Why the last commit failed; `None`: it did not.
-    #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    #[must_use]
-    pub fn cars_inside(&self) -> u64 {
-        self.cars_inside.load(Ordering::Relaxed)
-    }
-
-    pub fn set_cars_inside(&self, cars: u64) {
-        self.cars_inside.store(cars, Ordering::Relaxed);
-    }
-
-    fn set_failure(&self, failure: Option<&str>) {
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(str::to_owned);
-    }
+    pub failure: Option<Arc<str>>,
 }
+
+/// Where it is published, and seen from any thread.
+pub type HeldSender = watch::Sender<Arc<Held>>;
+pub type HeldView = watch::Receiver<Arc<Held>>;
 
 pub struct DbWriter {
     core: Box<dyn Core>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    view: Arc<WriterView>,
+    view: HeldSender,
     queue: Queue,
     commit_due: bool,
     runs_wait: bool,
@@ -138,7 +131,7 @@ pub struct DbWriter {
 
 impl DbWriter {
     #[must_use]
-    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, view: Arc<WriterView>) -> Self {
+    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, view: HeldSender) -> Self {
         Self {
             core,
             clock,
@@ -242,7 +235,8 @@ impl DbWriter {
         if let Some(listener) = &self.listener
             && !decided.committed.is_empty()
         {
-            listener.do_send(Committed { runs: decided.committed.into(), own_log: decided.own_log });
+            let own_log = self.view.borrow().own_log.clone();
+            listener.do_send(Committed { runs: decided.committed.into(), own_log });
         }
         self.make_room();
         self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
@@ -256,14 +250,13 @@ impl DbWriter {
     }
 
     fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration) {
-        self.metrics.cars_inside.set(i64::try_from(decided.cars_inside).unwrap_or(i64::MAX));
-        self.view.set_cars_inside(decided.cars_inside);
         if let Some(reason) = &decided.failure {
             self.failed(reason);
             return;
         }
         if decided.durable {
             self.succeeded();
+            self.publish();
         }
         if decided.committed.is_empty() {
             return;
@@ -279,10 +272,23 @@ impl DbWriter {
         self.metrics.commit_seconds.observe(took.as_secs_f64());
     }
 
+    /// Shows what is durable now.
+    fn publish(&self) {
+        let Some(held) = self.core.held() else { return };
+        self.metrics.cars_inside.set(i64::try_from(held.cars_inside).unwrap_or(i64::MAX));
+        let failure = self.view.borrow().failure.clone();
+        self.view.send_replace(Arc::new(Held { failure, ..held }));
+    }
+
+    fn show_failure(&self, failure: Option<&str>) {
+        let held = Held::clone(&self.view.borrow());
+        self.view.send_replace(Arc::new(Held { failure: failure.map(Into::into), ..held }));
+    }
+
     fn failed(&mut self, reason: &str) {
         let now = Instant::now();
         self.metrics.commits_failed.inc();
-        self.view.set_failure(Some(reason));
+        self.show_failure(Some(reason));
         self.failing_since.get_or_insert(now);
         if self.failure_logged.is_none_or(|logged| now.duration_since(logged) >= FAILURE_LOG_PERIOD) {
             self.failure_logged = Some(now);
@@ -292,7 +298,7 @@ impl DbWriter {
 
     fn succeeded(&mut self) {
         if let Some(since) = self.failing_since.take() {
-            self.view.set_failure(None);
+            self.show_failure(None);
             self.failure_logged = None;
             let failed_s = since.elapsed().as_secs();
             info!(event = "commit_recovered", failed_s = failed_s; "commits succeed again");
@@ -345,10 +351,11 @@ impl Handler<DecideAll> for DbWriter {
 }
 
 impl Handler<AnnounceTo> for DbWriter {
-    type Result = ();
+    type Result = MessageResult<AnnounceTo>;
 
-    fn handle(&mut self, to: AnnounceTo, _: &mut Self::Context) {
+    fn handle(&mut self, to: AnnounceTo, _: &mut Self::Context) -> Self::Result {
         self.listener = Some(to.0);
+        MessageResult(self.core.heads())
     }
 }
 
@@ -370,15 +377,8 @@ impl Handler<ConfigChanged> for DbWriter {
                 self.commit();
             }
             self.core.reconfigure(&changed.new.this_central.id, &changed.new.site.time_zone);
+            self.publish();
         }
-    }
-}
-
-impl Handler<AskHeads> for DbWriter {
-    type Result = MessageResult<AskHeads>;
-
-    fn handle(&mut self, _: AskHeads, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.core.heads())
     }
 }
 
@@ -387,14 +387,7 @@ impl Handler<StartNewEpoch> for DbWriter {
 
     fn handle(&mut self, _: StartNewEpoch, _: &mut Self::Context) {
         self.core.start_new_epoch();
-    }
-}
-
-impl Handler<AskSettings> for DbWriter {
-    type Result = MessageResult<AskSettings>;
-
-    fn handle(&mut self, _: AskSettings, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.core.settings())
+        self.publish();
     }
 }
 

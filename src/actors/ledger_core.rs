@@ -5,9 +5,10 @@ use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::Job;
 use crate::ledger::transaction::Now;
+use crate::replication::log::Head;
 use crate::store::writer::Writer;
 
-use super::db_writer::{Core, Decided, Heads, HeldSettings};
+use super::db_writer::{Core, Decided, Held};
 
 /// The real [`Core`]. `None` once closed.
 pub struct LedgerCore {
@@ -24,6 +25,21 @@ impl LedgerCore {
     }
 }
 
+impl Held {
+    /// What a ledger holds.
+    #[must_use]
+    pub fn of(ledger: &Ledger<Writer>) -> Self {
+        Self {
+            settings: ledger.settings().clone(),
+            own_log: ledger.own_log().cloned(),
+            digest: ledger.digest(),
+            events: ledger.events(),
+            cars_inside: ledger.inside().len() as u64,
+            failure: None,
+        }
+    }
+}
+
 impl Core for LedgerCore {
     fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided {
         let Some(ledger) = &mut self.ledger else {
@@ -31,9 +47,7 @@ impl Core for LedgerCore {
                 outcomes: Vec::new(),
                 committed: Vec::new(),
                 durable: false,
-                own_log: None,
                 failure: Some(CLOSED.into()),
-                cars_inside: 0,
             };
         };
         let processed = ledger.process(jobs, Now { wall_ms, skew_ms }, fresh_epoch);
@@ -41,9 +55,7 @@ impl Core for LedgerCore {
             outcomes: processed.outcomes,
             committed: processed.committed,
             durable: processed.durable,
-            own_log: ledger.own_log().cloned(),
             failure: processed.failure,
-            cars_inside: ledger.inside().len() as u64,
         }
     }
 
@@ -70,19 +82,13 @@ impl Core for LedgerCore {
         ledger.storage_mut().probe().map_err(|error| error.to_string())
     }
 
-    fn settings(&self) -> HeldSettings {
-        self.ledger.as_ref().map(|ledger| HeldSettings::of(ledger.settings())).unwrap_or_default()
+    fn held(&self) -> Option<Held> {
+        self.ledger.as_ref().map(Held::of)
     }
 
-    fn heads(&self) -> Heads {
-        let Some(ledger) = &self.ledger else { return Heads::default() };
-        Heads {
-            heads: ledger.heads().map(|(log, head)| (log.clone(), *head)).collect(),
-            own_log: ledger.own_log().cloned(),
-            digest: ledger.digest().to_string(),
-            events: ledger.events(),
-            tariff_version: ledger.settings().tariff().1,
-        }
+    fn heads(&self) -> Vec<(LogId, Head)> {
+        let ledger = self.ledger.iter();
+        ledger.flat_map(|ledger| ledger.heads().map(|(log, head)| (log.clone(), *head))).collect()
     }
 
     fn start_new_epoch(&mut self) {

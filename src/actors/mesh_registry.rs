@@ -22,7 +22,7 @@ use log::{info, warn};
 
 use super::audit_desk::AuditDesk;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
-use super::db_writer::{AnnounceTo, AskHeads, AskSettings, Committed, DbWriter, HeardFrom};
+use super::db_writer::{AnnounceTo, Committed, DbWriter, HeardFrom, HeldView};
 use super::dial::PeerAddress;
 use super::legacy_links::LegacyLinks;
 use super::link_test;
@@ -78,6 +78,8 @@ pub struct RegistryContext {
     pub news: Door<MeshNews>,
     pub reader: RunReader,
     pub writer: Addr<DbWriter>,
+    /// What is durable now.
+    pub held: HeldView,
     pub audit: Arc<AuditDesk>,
     pub coordinator: Handle<SyncCoordinator>,
     /// The links to predecessors.
@@ -211,36 +213,32 @@ impl MeshRegistry {
 
     /// Hears from the writer from now on, and what was committed until now.
     fn connect_writer(&self, context: &mut Context<Self>) {
-        self.context.writer.do_send(AnnounceTo(context.address().recipient()));
-        let heads = self.context.writer.send(AskHeads);
+        let heads = self.context.writer.send(AnnounceTo(context.address().recipient()));
         context.wait(wrap_future::<_, Self>(heads).map(|heads, registry, _| {
             if let Ok(heads) = heads {
-                registry.advance(heads.heads, heads.own_log);
-                registry.follow_config();
+                let own_log = registry.context.held.borrow().own_log.clone();
+                registry.advance(heads, own_log);
+                registry.hear_decisions();
             }
         }));
-        self.hear_decisions(context);
     }
 
-    /// Asks which centrals were let in and thrown out. Whoever is thrown out loses its link at once.
-    fn hear_decisions(&self, context: &mut Context<Self>) {
-        let asked = self.context.writer.send(AskSettings);
-        context.wait(wrap_future::<_, Self>(asked).map(|held, registry, _| {
-            let Ok(held) = held else { return };
-            let trust = &registry.context.trust;
-            let expelled = trust.hear_decisions(held.centrals);
-            let mut links = registry.context.links.borrow_mut();
-            links.retain(|id, link| {
-                let stays = trust.is_open() || trust.pin(id).is_none_or(|pin| !expelled.contains(&pin));
-                if !stays {
-                    warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh: it is not linked any more");
-                    link.handle.addr().do_send(Leave);
-                }
-                stays
-            });
-            drop(links);
-            registry.follow_config();
-        }));
+    /// Looks which centrals were let in and thrown out. Whoever is thrown out loses its link at once.
+    fn hear_decisions(&self) {
+        let decided = self.context.held.borrow().settings.centrals().cloned().collect();
+        let trust = &self.context.trust;
+        let expelled = trust.hear_decisions(decided);
+        let mut links = self.context.links.borrow_mut();
+        links.retain(|id, link| {
+            let stays = trust.is_open() || trust.pin(id).is_none_or(|pin| !expelled.contains(&pin));
+            if !stays {
+                warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh: it is not linked any more");
+                link.handle.addr().do_send(Leave);
+            }
+            stays
+        });
+        drop(links);
+        self.follow_config();
     }
 
     fn advance(&self, heads: Vec<(LogId, Head)>, own_log: Option<LogId>) {
@@ -284,11 +282,11 @@ impl Actor for MeshRegistry {
 impl Handler<Committed> for MeshRegistry {
     type Result = ();
 
-    fn handle(&mut self, committed: Committed, context: &mut Self::Context) {
+    fn handle(&mut self, committed: Committed, _: &mut Self::Context) {
         let mut events = committed.runs.iter().flat_map(|run| &run.events);
         // Whatever else it stands in, it only makes us look.
         if events.any(|event| event.contains(type_name::CENTRAL)) {
-            self.hear_decisions(context);
+            self.hear_decisions();
         }
         let heads = committed.runs.iter().map(|run| (run.log.clone(), run.head())).collect();
         self.advance(heads, committed.own_log);
@@ -361,15 +359,15 @@ impl Handler<AskMesh> for MeshRegistry {
         let listening = (self.context.listening)();
         let coordinator = self.context.coordinator.addr();
         let metrics = self.context.around.metrics.clone();
-        let writer = self.context.writer.clone();
+        let held = self.context.held.clone();
         let (legacy, trust) = (self.context.legacy.clone(), self.context.trust.clone());
         Box::pin(async move {
-            let heads = writer.send(AskHeads).await.ok();
+            let held = held.borrow().clone();
             let statuses = super::mesh_survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
             super::mesh_survey::show(&metrics, &links, &statuses);
             super::mesh_survey::show_logs(&metrics, &logs);
-            let mut status = super::mesh_survey::mesh_status(listening, heads, &links, &statuses, &logs, clock);
+            let mut status = super::mesh_survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
             legacy.show(&mut status);
             trust.show(&mut status);
             status

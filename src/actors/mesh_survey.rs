@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-use super::db_writer::Heads;
+use super::db_writer::Held;
 use super::mesh::MeshClock;
 use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, PeerSays, PeerStatus, PeerTrust};
 use super::peer_link::{AskLink, PeerLink};
@@ -79,7 +79,7 @@ pub fn show_logs(metrics: &Metrics, logs: &[CoreLogStatus]) {
 #[must_use]
 pub fn mesh_status(
     listening: Result<Option<String>, String>,
-    heads: Option<Heads>,
+    held: &Held,
     links: &[Configured],
     statuses: &[Option<CorePeerStatus>],
     logs: &[CoreLogStatus],
@@ -95,9 +95,9 @@ pub fn mesh_status(
         listen_error,
         messages_sent: counters().map(|counters| counters.frames_sent).sum(),
         messages_received: counters().map(|counters| counters.frames_received).sum(),
-        events: heads.as_ref().map_or(0, |heads| heads.events),
-        tariff_version: heads.as_ref().map_or_else(String::new, tariff_name),
-        digest: heads.map(|heads| heads.digest),
+        events: held.events,
+        tariff_version: tariff_name(held),
+        digest: Some(held.digest.to_string()),
         pending: Vec::new(),
         fingerprint: None,
         peers: links
@@ -145,8 +145,8 @@ fn peer_status(
 
 /// The tariff in force, as centrals name it to each other.
 #[must_use]
-pub fn tariff_name(heads: &Heads) -> String {
-    heads.tariff_version.clone().unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
+pub fn tariff_name(held: &Held) -> String {
+    held.settings.tariff().1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
 }
 
 fn state_name(status: Option<&CorePeerStatus>) -> &'static str {

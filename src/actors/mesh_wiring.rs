@@ -9,7 +9,7 @@ use actix::Addr;
 use super::audit_desk::AuditDesk;
 use super::config_keeper::{ConfigKeeper, ConfigView};
 use super::db_reader::Readers;
-use super::db_writer::DbWriter;
+use super::db_writer::{DbWriter, HeldView};
 use super::legacy_links::{LegacyLinks, LegacyParts};
 use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
@@ -30,6 +30,8 @@ pub struct MeshParts {
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
     pub writer: Addr<DbWriter>,
+    /// What is durable now.
+    pub held: HeldView,
     pub readers: Readers,
     pub audit: Arc<AuditDesk>,
     pub clock: Clock,
@@ -69,6 +71,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         alarms: alarms.clone(),
         started: RegistryContext::coordinator_started(&links),
         writer: parts.writer.clone(),
+        held: parts.held.clone(),
     };
     let coordinator =
         supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));
@@ -105,6 +108,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         news: parts.news,
         reader: run_reader(parts.readers),
         writer: parts.writer,
+        held: parts.held,
         audit: parts.audit,
         coordinator: coordinator.clone(),
         legacy,

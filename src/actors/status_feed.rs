@@ -26,7 +26,7 @@ use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pen
 use self::unread::Unread;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
-use super::db_writer::WriterView;
+use super::db_writer::HeldView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::config::model::AdminMode;
@@ -55,7 +55,8 @@ pub struct FeedContext {
     pub keeper: Handle<ConfigKeeper>,
     pub mesh: MeshDoor,
     pub readers: Readers,
-    pub writer_view: Arc<WriterView>,
+    /// What is durable now.
+    pub held: HeldView,
     pub clock: Clock,
     /// When the process started, Unix ms.
     pub started_ms: i64,
@@ -238,7 +239,7 @@ impl StatusFeed {
         let central = json!({
             "id": config.this_central.id, "site": config.site.name, "time_zone": config.site.time_zone.name(),
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
-            "can_commit": self.around.writer_view.failure().is_none(),
+            "can_commit": self.around.held.borrow().failure.is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
             "broken_config": self.around.broken_config, "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
@@ -248,7 +249,7 @@ impl StatusFeed {
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
         });
         let lot = json!({
-            "day": config.site.time_zone.day(now_ms), "inside": self.around.writer_view.cars_inside(), "inside_by_type": self.types,
+            "day": config.site.time_zone.day(now_ms), "inside": self.around.held.borrow().cars_inside, "inside_by_type": self.types,
             "entries": self.day.entries, "exits": self.day.exits, "revenue": self.day.revenue,
         });
         self.board.set("central", central);

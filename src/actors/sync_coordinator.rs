@@ -6,7 +6,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::warn;
 
-use super::db_writer::{AskHeads, DbWriter, Decide, Outcome, StartNewEpoch};
+use super::db_writer::{DbWriter, Decide, HeldView, Outcome, StartNewEpoch};
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
 use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::LogId;
@@ -37,6 +37,8 @@ pub struct CoordinatorContext {
     /// Told at each start: every link reports what it knows again.
     pub started: Door<()>,
     pub writer: Addr<DbWriter>,
+    /// What is durable now.
+    pub held: HeldView,
 }
 
 pub struct SyncCoordinator {
@@ -134,15 +136,10 @@ impl Actor for SyncCoordinator {
     type Context = Context<Self>;
 
     /// One that takes another's place has to know which log is our own before any link says who holds how much of it.
-    fn started(&mut self, context: &mut Self::Context) {
-        let heads = self.around.writer.send(AskHeads);
-        context.wait(wrap_future::<_, Self>(heads).map(|heads, coordinator, _| {
-            // A closed mailbox: the writer failed, and the process is closing.
-            if let Ok(heads) = heads {
-                coordinator.set_own_log(heads.own_log);
-            }
-            coordinator.around.started.send(());
-        }));
+    fn started(&mut self, _: &mut Self::Context) {
+        let own_log = self.around.held.borrow().own_log.clone();
+        self.set_own_log(own_log);
+        self.around.started.send(());
     }
 }
 

@@ -64,7 +64,8 @@ codes! {
     RequestIdReused = 409 "request_id_reused", "this request id belongs to another request";
     Unchanged = 409 "unchanged", "the correction says what is already so";
     AlreadyVoid = 409 "already_void", "the stay was removed before";
-    StaleVersion = 409 "stale_version", "the settings changed since they were read";
+    StaleVersion = 409 "stale_version", "the settings, the tariff or the list changed since they were read";
+    StaleList = 409 "stale_list", "the list would remove subscriptions that were added or changed a moment ago, or restores some that are there again";
     AlreadyExists = 409 "already_exists", "the peer, person or token is there already";
     InvitationRefused = 409 "invitation_refused", "the invitation cannot be used: the sentence says why";
     NeverMet = 409 "never_met", "the peer has not shown a certificate yet, so there is nothing to expel";

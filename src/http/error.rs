@@ -250,6 +250,7 @@ impl ApiError {
             Refusal::RequestIdReused => Self::new(Code::RequestIdReused, message),
             Refusal::UnknownStay(_) => Self::not_found(message),
             Refusal::Unchanged => Self::new(Code::Unchanged, message),
+            Refusal::StaleVersion => Self::new(Code::StaleVersion, message),
             Refusal::AlreadyVoid => Self::new(Code::AlreadyVoid, message),
             Refusal::OtherEdge { .. } => Self::new(Code::OtherEdge, message),
             Refusal::Invalid(_) => Self::new(Code::Invalid, message),

@@ -42,7 +42,8 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     if can_commit(&worker.shared).await {
         Ok(HttpResponse::Ok().json(Health { success: true, status: "ready" }))
     } else {
-        let reason = worker.shared.writer_view.failure().unwrap_or_else(|| NO_ANSWER.to_owned());
+        let failure = worker.shared.held().failure.clone();
+        let reason = failure.map_or_else(|| NO_ANSWER.to_owned(), |failure| failure.to_string());
         Err(ApiError::not_durable().with("reason", reason.into()))
     }
 }
@@ -52,7 +53,7 @@ async fn can_commit(shared: &Arc<Shared>) -> bool {
     if let Some((at, ready)) = *last
         && at.elapsed() < PROBE_PERIOD
     {
-        return ready && shared.writer_view.failure().is_none();
+        return ready && shared.held().failure.is_none();
     }
     let probed = tokio::time::timeout(PROBE_TIMEOUT, shared.writer.send(Probe)).await;
     let ready = matches!(probed, Ok(Ok(Ok(()))));

@@ -12,7 +12,7 @@ use super::state::Worker;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
-use crate::store::reader::{Gate, HistoryQuery, HistoryRow, WithAnomaly};
+use crate::store::reader::{Gate, HistoryQuery, HistoryRow, MAX_OFFSET, WithAnomaly};
 
 /// Longest search text, in characters: a plate has 12.
 const MAX_SEARCH_CHARS: usize = 32;
@@ -29,8 +29,8 @@ pub struct HistoryParameters {
     /// Rows, at most; -1: as many as one page holds, 10,000. Absent: 100.
     #[param(value_type = Option<i64>, minimum = -1)]
     limit: Option<String>,
-    /// Rows to skip; slow where it is large. `cursor` is not.
-    #[param(value_type = Option<i64>, minimum = 0)]
+    /// Rows to skip; further on there is `cursor`.
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 100_000)]
     offset: Option<String>,
     /// Entries of the site's day.
     #[param(value_type = Option<bool>)]
@@ -79,6 +79,12 @@ impl HistoryParameters {
         }
         let offset = number("offset", self.offset.as_deref(), 0)?;
         let offset = u64::try_from(offset).map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
+        if offset > MAX_OFFSET {
+            let problem = format!(
+                "at most {MAX_OFFSET}; to go further, send next_cursor of the page before as cursor, or from and to"
+            );
+            return Err(ApiError::bad_field("offset", problem));
+        }
         let today = flag("today_only", self.today_only.as_deref())?.then_some(today_ms);
         let from = instant("from", self.from.as_deref(), zone, false)?;
         Ok(HistoryQuery {

@@ -53,6 +53,7 @@ pub mod screen;
 pub mod server;
 pub mod state;
 pub mod stories;
+pub mod subscriptions;
 pub mod view;
 pub mod ws_edge;
 pub mod ws_peer;

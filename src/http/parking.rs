@@ -1,25 +1,26 @@
-//! What people ask about the lot: cars inside, figures; tariff and subscriptions.
+//! What people ask about the lot: cars inside, figures; the tariff.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::code::Code;
 use super::edge_programs::Cameras;
 use super::error::ApiError;
 use super::query::number;
 use super::state::{Shared, Worker};
-use crate::actors::db_writer::{AskSettings, Decide};
-use crate::domain::audit::Kind;
+use crate::actors::db_writer::{Decide, Outcome};
+use crate::domain::audit::{Kind, changes};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
-use crate::domain::subscription::{self, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::duration_text;
-use crate::ledger::job::{Answer, Job};
+use crate::ledger::job::{Answer, Job, Refusal};
+use crate::ledger::storage::SettingKind;
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
 use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
@@ -120,6 +121,16 @@ pub(super) struct Fees {
 pub(super) struct FeesRequest {
     #[schema(required, nullable = false, value_type = Tariff)]
     fees: Option<Value>,
+    /// As GET gave it with the tariff that was changed, null included: refused if somebody else saved meanwhile. Absent: saved in
+    /// any case.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    version: Option<Option<String>>,
+}
+
+/// A field that is there, with null told apart from absent.
+fn present<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// The tariff is in force here.
@@ -140,31 +151,6 @@ pub(super) struct Preview {
     /// `2 giờ 31 phút`
     duration: String,
     duration_ms: i64,
-}
-
-/// The subscriptions in force here.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Subscriptions {
-    success: bool,
-    subscriptions: Vec<Subscription>,
-    #[schema(pattern = "^event$")]
-    source: &'static str,
-}
-
-/// All subscriptions there shall be.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct SubscriptionsRequest {
-    #[schema(required, nullable = false, value_type = Vec<Subscription>)]
-    subscriptions: Option<Value>,
-}
-
-/// The subscriptions are in force here.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SubscriptionsSet {
-    success: bool,
-    message: String,
-    /// How many differ from before; each is an event.
-    changed: usize,
 }
 
 /// `GET /api/parking/state`
@@ -207,7 +193,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: shared.started.elapsed().as_secs(),
         time: config.site.time_zone.local_text(clock.now_ms()),
-        can_commit: shared.writer_view.failure().is_none(),
+        can_commit: shared.held().failure.is_none(),
         clock_behind: false,
         broken_config: shared.broken_config.clone(),
         open: config.open_to_network(),
@@ -222,10 +208,10 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
 
 /// `GET /api/parking/fees`
 pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
-    let source = if held.tariff_version.is_some() { "event" } else { "default" };
-    let version = held.tariff_version;
-    Ok(HttpResponse::Ok().json(Fees { success: true, fees: held.tariff, source, version }))
+    let held = worker.shared.held();
+    let (tariff, version) = held.settings.tariff();
+    let source = if version.is_some() { "event" } else { "default" };
+    Ok(HttpResponse::Ok().json(Fees { success: true, fees: tariff.into_owned(), source, version }))
 }
 
 /// `PUT /api/parking/fees`
@@ -239,12 +225,26 @@ pub async fn put_fees(
     let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
     let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
     let act = caller_of(&request).act(Kind::Tariff, "");
-    match decide(&worker, Job::PutTariff(tariff).audited(act)).await? {
-        Answer::TariffSet { version } => {
+    let job = Job::PutTariff(tariff.clone()).audited(act);
+    let job = match sent.version {
+        Some(version) => job.if_version(SettingKind::Tariff, version),
+        None => job,
+    };
+    match decide_or_refuse(&worker, job).await? {
+        Ok(Answer::TariffSet { version }) => {
             let message = "Đã cập nhật cấu hình phí gửi xe";
             Ok(HttpResponse::Ok().json(FeesSet { success: true, message, version }))
         }
-        _ => Err(ApiError::internal()),
+        Err(Refusal::StaleVersion) => {
+            let settings = worker.shared.held().settings.clone();
+            let (held, version) = settings.tariff();
+            let (sent, held) = changes(&json!(tariff), &json!(*held));
+            let message = "the tariff has changed since it was read; read it again, and put your changes on it";
+            let refused = ApiError::new(Code::StaleVersion, message).with("version", version.into());
+            Err(refused.with("difference", json!({ "sent": sent, "held": held })))
+        }
+        Err(refusal) => Err(ApiError::refused(refusal, &worker.zone())),
+        Ok(_) => Err(ApiError::internal()),
     }
 }
 
@@ -286,42 +286,16 @@ pub async fn preview_fee(
     Ok(HttpResponse::Ok().json(Preview { success: true, fee, duration, duration_ms }))
 }
 
-/// `GET /api/subscriptions`
-pub async fn subscriptions(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    let held = worker.shared.writer.send(AskSettings).await.map_err(|_| ApiError::not_durable())?;
-    let subscriptions = held.subscriptions;
-    Ok(HttpResponse::Ok().json(Subscriptions { success: true, subscriptions, source: "event" }))
-}
-
-/// `PUT /api/subscriptions`
-pub async fn put_subscriptions(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: SubscriptionsRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
-    let list = sent.subscriptions.as_ref().filter(|list| list.is_array());
-    let list = list.ok_or_else(|| ApiError::bad_field("subscriptions", "Subscriptions must be a list"))?;
-    let list = subscription::list_from_json(list).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let count = list.len();
-    let act = caller_of(&request).act(Kind::Subscriptions, "");
-    match decide(&worker, Job::PutSubscriptions(list).audited(act)).await? {
-        Answer::SubscriptionsSet { changed } => {
-            let message = format!("Đã cập nhật {count} thuê bao");
-            Ok(HttpResponse::Ok().json(SubscriptionsSet { success: true, message, changed }))
-        }
-        _ => Err(ApiError::internal()),
-    }
-}
-
 /// Has the writer decide a job and waits until it is committed.
 pub(super) async fn decide(worker: &Worker, job: Job) -> Result<Answer, ApiError> {
+    decide_or_refuse(worker, job).await?.map_err(|refusal| ApiError::refused(refusal, &worker.zone()))
+}
+
+/// As [`decide`], for who has something to say to a refusal.
+pub(super) async fn decide_or_refuse(worker: &Worker, job: Job) -> Result<Outcome, ApiError> {
     let (decide, outcome) = Decide::new(job);
     worker.shared.writer.do_send(decide);
-    match outcome.await {
-        Ok(outcome) => outcome.map_err(|refusal| ApiError::refused(refusal, &worker.zone())),
-        Err(_closed) => Err(ApiError::unknown_outcome()),
-    }
+    outcome.await.map_err(|_closed| ApiError::unknown_outcome())
 }
 
 /// The site's day, and how many cars are inside now.
@@ -340,7 +314,7 @@ impl Today {
         let zone = shared.zone();
         let now_ms = shared.clock.now_ms();
         let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
-        Self { day: zone.day(now_ms), start_ms, end_ms, cars_inside: shared.writer_view.cars_inside() }
+        Self { day: zone.day(now_ms), start_ms, end_ms, cars_inside: shared.held().cars_inside }
     }
 
     /// `YYYY-MM-DD`.

@@ -10,7 +10,7 @@ use super::access::enforce;
 use super::error::ApiError;
 use super::{
     accounts, amendments, audit, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages,
-    parking, predecessors, stories, ws_edge, ws_peer, ws_status,
+    parking, predecessors, stories, subscriptions, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need::{self, Administer, Gate, Login, Look, Nothing};
 
@@ -53,6 +53,7 @@ pub const ROUTES: &[Row] = &[
     ("/api/parking/fees", &[("GET", Look), ("PUT", Administer)]),
     ("/api/parking/fees/preview", &[("POST", Look)]),
     ("/api/subscriptions", &[("GET", Look), ("PUT", Administer)]),
+    ("/api/subscriptions/restore", &[("POST", Administer)]),
     ("/api/stats", &[("GET", Look)]),
     ("/api/status", &[("GET", Look)]),
     ("/api/p2p/config", &[("GET", Look), ("PUT", Administer)]),
@@ -130,7 +131,10 @@ fn handlers(path: &str) -> Vec<Route> {
         "/api/parking/near" => vec![get().to(parking::near)],
         "/api/parking/fees" => vec![get().to(parking::fees), put().to(parking::put_fees)],
         "/api/parking/fees/preview" => vec![post().to(parking::preview_fee)],
-        "/api/subscriptions" => vec![get().to(parking::subscriptions), put().to(parking::put_subscriptions)],
+        "/api/subscriptions" => {
+            vec![get().to(subscriptions::subscriptions), put().to(subscriptions::put_subscriptions)]
+        }
+        "/api/subscriptions/restore" => vec![post().to(subscriptions::restore)],
         "/api/stats" => vec![get().to(parking::stats)],
         "/api/status" => vec![get().to(parking::status)],
         "/api/p2p/config" => vec![get().to(p2p::config), put().to(p2p::put_config)],

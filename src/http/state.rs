@@ -8,10 +8,11 @@ use actix::Addr;
 use tokio::sync::Mutex;
 
 use super::limits::{Connections, Rates};
+use super::subscriptions::Written;
 use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::{DbWriter, WriterView};
+use crate::actors::db_writer::{DbWriter, Held, HeldView};
 use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::edge_news::EdgeNews;
@@ -32,7 +33,8 @@ pub struct Shared {
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
     pub writer: Addr<DbWriter>,
-    pub writer_view: Arc<WriterView>,
+    /// What is durable now.
+    pub held: HeldView,
     pub readers: Readers,
     pub mesh: MeshDoor,
     pub feed: Handle<StatusFeed>,
@@ -60,6 +62,8 @@ pub struct Shared {
     pub broken_config: Option<String>,
     /// Only when started for tests of supervision.
     pub faults: Option<Faults>,
+    /// The list of subscriptions as it was last sent.
+    pub subscriptions: Written,
     /// When a commit was last tried for `/readyz`, and what came of it.
     pub last_probe: Mutex<Option<(Instant, bool)>>,
 }
@@ -73,6 +77,12 @@ impl Shared {
     #[must_use]
     pub fn zone(&self) -> SiteZone {
         self.config.borrow().site.time_zone.clone()
+    }
+
+    /// What is durable now.
+    #[must_use]
+    pub fn held(&self) -> Arc<Held> {
+        self.held.borrow().clone()
     }
 
     #[must_use]

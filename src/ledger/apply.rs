@@ -238,7 +238,9 @@ impl<S: Storage> Transaction<'_, S> {
         match &event.body {
             Body::Tariff(update) => self.settings_mut().set_tariff(set_by, update.tariff.clone()),
             Body::Subscription(update) => {
-                self.settings_mut().set_subscription(set_by, update.id.clone(), update.subscription.clone());
+                let known_ms = self.now.wall_ms;
+                let (id, value) = (update.id.clone(), update.subscription.clone());
+                self.settings_mut().set_subscription(set_by, id, value, known_ms);
             }
             Body::Central(standing) => self.settings_mut().set_standing(set_by, standing.clone()),
             _ => {}

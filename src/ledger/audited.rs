@@ -15,7 +15,8 @@ use super::transaction::{Stop, Transaction};
 /// What a job changes.
 enum Subject {
     Tariff,
-    Subscriptions,
+    /// Those with these ids.
+    Subscriptions(Vec<String>),
     /// Of the certificate with this fingerprint.
     Standing(String),
     /// And the reason that was given, and by whom.
@@ -57,7 +58,9 @@ impl<S: Storage> Transaction<'_, S> {
     fn subject(&mut self, job: &Job) -> Result<Subject, S::Error> {
         Ok(match job {
             Job::PutTariff(_) => Subject::Tariff,
-            Job::PutSubscriptions(_) => Subject::Subscriptions,
+            Job::ChangeSubscriptions(changes) => {
+                Subject::Subscriptions(changes.iter().map(|(id, _)| id.clone()).collect())
+            }
             Job::PutStanding(standing) => Subject::Standing(standing.fingerprint.to_string()),
             Job::Correct(request) => Subject::Stay(request.stay_id.clone(), said(&request.reason, &request.by)),
             Job::Void(request) => Subject::Stay(request.stay_id.clone(), said(&request.reason, &request.by)),
@@ -74,9 +77,9 @@ impl<S: Storage> Transaction<'_, S> {
     fn picture(&mut self, subject: &Subject) -> Result<Value, S::Error> {
         Ok(match subject {
             Subject::Tariff => json!(*self.settings().tariff().0),
-            Subject::Subscriptions => {
-                let held: BTreeMap<_, _> = self.settings().subscriptions().map(|held| (&held.id, held)).collect();
-                json!(held)
+            Subject::Subscriptions(ids) => {
+                let held = ids.iter().filter_map(|id| Some((id, self.settings().subscription(id)?)));
+                json!(held.collect::<BTreeMap<_, _>>())
             }
             Subject::Standing(fingerprint) => json!(self.settings().standing(fingerprint).map(|(held, _)| held)),
             Subject::Stay(stay_id, _) => match self.read()?.stay(stay_id)? {

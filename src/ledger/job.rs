@@ -11,7 +11,8 @@ use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::replication::log::{Head, Run};
 
-use super::storage::StoredStay;
+use super::settings::SubscriptionChange;
+use super::storage::{SettingKind, StoredStay};
 
 /// A person or a machine at a gate asks for the barrier to open.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +125,10 @@ pub enum Job {
     PutStanding(CentralStanding),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
+    /// Changes these and no others: one event per id that differs from what is held.
+    ChangeSubscriptions(Vec<SubscriptionChange>),
+    /// Only if what it changes was not changed since it was read.
+    IfVersion(Box<IfVersion>),
     /// Takes over a tariff that was found in a file; counts only as long as nobody has set one.
     ImportTariff(Tariff),
     /// As for the tariff, for each subscription by its id.
@@ -147,7 +152,23 @@ pub struct Audited {
     pub act: Act,
 }
 
+/// A job, and the version it was read at of what it changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IfVersion {
+    /// What it changes: the tariff or the subscriptions.
+    pub of: SettingKind,
+    /// `None`: the built-in tariff.
+    pub version: Option<String>,
+    pub job: Job,
+}
+
 impl Job {
+    /// This job, if what it changes has this version still.
+    #[must_use]
+    pub fn if_version(self, of: SettingKind, version: Option<String>) -> Self {
+        Self::IfVersion(Box::new(IfVersion { of, version, job: self }))
+    }
+
     /// This job, written down as what it is if it changes anything.
     #[must_use]
     pub fn audited(self, act: Act) -> Self {
@@ -235,6 +256,8 @@ pub enum Answer {
     },
     SubscriptionsSet {
         changed: usize,
+        /// Of the list as it is since.
+        version: String,
     },
     /// The version (fact id) of the decision now in force.
     StandingSet {
@@ -285,6 +308,9 @@ pub enum Refusal {
     /// Another edge let that car in; this one may act only as itself.
     #[error("that entry was made at edge {edge_id} of {central}: an edge with a key closes behind its own cars alone")]
     OtherEdge { central: String, edge_id: String },
+    /// What was read is not what is held any more.
+    #[error("it has changed since it was read; read it again")]
+    StaleVersion,
     #[error("{0}")]
     Invalid(String),
     /// A field of the request is wrong; found before anything is decided.

@@ -40,6 +40,8 @@ pub mod state;
 pub mod storage;
 pub mod transaction;
 
+use std::sync::Arc;
+
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
@@ -196,7 +198,7 @@ impl<S: Storage> Ledger<S> {
     }
 
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &Arc<Settings> {
         &self.state.settings
     }
 

@@ -1,6 +1,6 @@
 //! Changing the settings that are replicated: tariff, subscriptions, the standing of centrals.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::domain::event::{Body, Draft, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::Hlc;
@@ -8,8 +8,8 @@ use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
-use super::job::{Answer, Refusal};
-use super::settings::SITE_TARIFF;
+use super::job::{Answer, IfVersion, Refusal};
+use super::settings::{SITE_TARIFF, SubscriptionChange};
 use super::storage::{SettingKind, Storage};
 use super::transaction::{Stop, Transaction};
 
@@ -37,27 +37,46 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::StandingSet { version: fact.id.to_string() })
     }
 
-    /// One event per id that differs from the list held, removals included. All of them, or none if one is refused.
+    /// Makes this list of what is held, whatever that is.
     pub(super) fn put_subscriptions(&mut self, list: Vec<Subscription>) -> Result<Answer, Stop<S::Error>> {
-        let mut wanted = BTreeMap::new();
-        for subscription in list {
-            if let Some(twice) = wanted.insert(subscription.id.clone(), subscription) {
-                let reason = format!("subscription id {:?} stands in the list twice", twice.id);
-                return Err(Stop::Refused(Refusal::Invalid(reason)));
-            }
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = list.iter().find(|subscription| !ids.insert(subscription.id.as_str())) {
+            let reason = format!("subscription id {:?} stands in the list twice", twice.id);
+            return Err(Stop::Refused(Refusal::Invalid(reason)));
         }
-        let held: BTreeSet<String> = self.settings().subscriptions().map(|held| held.id.clone()).collect();
-        let removed = held.into_iter().filter(|id| !wanted.contains_key(id)).map(|id| (id, None)).collect::<Vec<_>>();
-        let changes = removed.into_iter().chain(wanted.into_iter().map(|(id, value)| (id, Some(value))));
-        let changes = changes.filter(|(id, value)| self.settings().subscription(id) != value.as_ref());
-        let draft = |(id, subscription): (String, Option<Subscription>)| {
+        let changes = self.settings().difference(&list).changes();
+        self.change_subscriptions(changes)
+    }
+
+    /// One event per id that differs from what is held. All of them, or none if one is refused.
+    pub(super) fn change_subscriptions(&mut self, changes: Vec<SubscriptionChange>) -> Result<Answer, Stop<S::Error>> {
+        let changes = changes.into_iter().filter(|(id, value)| self.settings().subscription(id) != value.as_ref());
+        let draft = |(id, subscription): SubscriptionChange| {
             let body = Body::Subscription(SubscriptionUpdate { id: id.clone(), subscription });
             self.setting_draft(SettingKind::Subscription, &id, body)
         };
         let drafts: Vec<Draft> = changes.map(draft).collect();
         let changed = drafts.len();
         self.author_all(drafts)?;
-        Ok(Answer::SubscriptionsSet { changed })
+        Ok(self.subscriptions_set(changed))
+    }
+
+    fn subscriptions_set(&self, changed: usize) -> Answer {
+        Answer::SubscriptionsSet { changed, version: self.settings().subscriptions_version() }
+    }
+
+    /// Does it if what it changes still has the version it was read at.
+    pub(super) fn if_version(&mut self, guarded: IfVersion) -> Result<Answer, Stop<S::Error>> {
+        let settings = self.settings();
+        let held = match guarded.of {
+            SettingKind::Tariff => settings.tariff().1,
+            SettingKind::Subscription => Some(settings.subscriptions_version()),
+            SettingKind::Central => None,
+        };
+        if held != guarded.version {
+            return Err(Stop::Refused(Refusal::StaleVersion));
+        }
+        self.decide(guarded.job)
     }
 
     /// With the lowest clock there is, so that whatever a person has set anywhere counts against it.
@@ -79,7 +98,7 @@ impl<S: Storage> Transaction<'_, S> {
             .collect();
         let changed = drafts.len();
         self.author_all(drafts)?;
-        Ok(Answer::SubscriptionsSet { changed })
+        Ok(self.subscriptions_set(changed))
     }
 
     fn setting_draft(&self, kind: SettingKind, id: &str, body: Body) -> Draft {

@@ -1,6 +1,10 @@
 //! Tariff, subscriptions and the standing of centrals as held: of all events about one id the one with the latest (clock, fact id) counts.
+//!
+//! What saving a whole list of subscriptions comes to is worked out here ([`Settings::difference`]), from any copy of the settings and
+//! so not in the writer's time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,10 +14,13 @@ use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
+use super::digest::Digest;
 use super::storage::{EventRef, Setting, SettingKind};
 
 /// The one tariff there is. Its id leaves room for more.
 pub const SITE_TARIFF: &str = "site";
+/// Hex digits of the version of the list of subscriptions.
+const SUBSCRIPTIONS_VERSION_CHARS: usize = 32;
 
 /// The clock and place of the event that set a value: later ones win.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,14 +40,42 @@ impl SetBy {
 #[derive(Debug, Clone, PartialEq)]
 struct HeldSubscription {
     set_by: SetBy,
+    /// When it became known here, Unix ms; after a start, when it was set.
+    known_ms: i64,
     /// `None`: removed.
-    value: Option<Subscription>,
+    value: Option<Arc<Subscription>>,
+}
+
+/// What a whole list of subscriptions has other than is held.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListDifference {
+    /// In the list and not held.
+    pub added: Vec<Arc<Subscription>>,
+    /// In the list, and held as something else.
+    pub changed: Vec<Arc<Subscription>>,
+    /// Held and not in the list.
+    pub removed: Vec<Arc<Subscription>>,
+}
+
+/// A change of one subscription: its id, and what it is from then on; `None`: removed.
+pub type SubscriptionChange = (String, Option<Subscription>);
+
+impl ListDifference {
+    /// The changes that make the list of what is held.
+    #[must_use]
+    pub fn changes(&self) -> Vec<SubscriptionChange> {
+        let removed = self.removed.iter().map(|held| (held.id.clone(), None));
+        let set = self.added.iter().chain(&self.changed).map(|new| (new.id.clone(), Some(Subscription::clone(new))));
+        removed.chain(set).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     tariff: Option<(SetBy, Tariff)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
+    /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
+    subscriptions_digest: Digest,
     /// By fingerprint, as text.
     centrals: BTreeMap<String, (SetBy, CentralStanding)>,
     /// The ids of the subscriptions of a plate.
@@ -62,7 +97,8 @@ impl Settings {
                 }
                 SettingKind::Subscription => {
                     let value = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
-                    settings.set_subscription(set_by, id, value);
+                    let known_ms = set_by.hlc.ms();
+                    settings.set_subscription(set_by, id, value, known_ms);
                 }
                 SettingKind::Central => {
                     if let Some(standing) = value.as_deref().and_then(|json| serde_json::from_str(json).ok()) {
@@ -85,7 +121,7 @@ impl Settings {
 
     /// The list as it stands, by id.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions.values().filter_map(|held| held.value.as_ref())
+        self.subscriptions.values().filter_map(|held| held.value.as_deref())
     }
 
     /// Every central whose standing was decided, the latest decision each.
@@ -106,7 +142,42 @@ impl Settings {
 
     #[must_use]
     pub fn subscription(&self, id: &str) -> Option<&Subscription> {
-        self.subscriptions.get(id).and_then(|held| held.value.as_ref())
+        self.subscriptions.get(id).and_then(|held| held.value.as_deref())
+    }
+
+    /// The version of the list: equal at two centrals that heard the same of it, and other after every change.
+    #[must_use]
+    pub fn subscriptions_version(&self) -> String {
+        let mut digest = self.subscriptions_digest.to_string();
+        digest.truncate(SUBSCRIPTIONS_VERSION_CHARS);
+        digest
+    }
+
+    /// What `list`, in which no id stands twice, has other than is held.
+    #[must_use]
+    pub fn difference(&self, list: &[Subscription]) -> ListDifference {
+        let mut difference = ListDifference::default();
+        for wanted in list {
+            match self.subscription(&wanted.id) {
+                None => difference.added.push(Arc::new(wanted.clone())),
+                Some(held) if held != wanted => difference.changed.push(Arc::new(wanted.clone())),
+                Some(_) => {}
+            }
+        }
+        let wanted: HashSet<&str> = list.iter().map(|wanted| wanted.id.as_str()).collect();
+        let held = self.subscriptions.values().filter_map(|held| held.value.as_ref());
+        difference.removed.extend(held.filter(|held| !wanted.contains(held.id.as_str())).cloned());
+        difference
+    }
+
+    /// Whether somebody set what is held of this subscription at or after `since_ms` (Unix ms), or it became known here since then.
+    /// What was taken from a file is nobody's.
+    #[must_use]
+    pub fn is_set_since(&self, id: &str, since_ms: i64) -> bool {
+        let is_set_since = |held: &HeldSubscription| {
+            held.set_by.hlc != Hlc::default() && held.known_ms.max(held.set_by.hlc.ms()) >= since_ms
+        };
+        self.subscriptions.get(id).is_some_and(is_set_since)
     }
 
     /// Whether anything was ever said of this id, a removal included.
@@ -173,10 +244,18 @@ impl Settings {
         self.centrals.insert(standing.fingerprint.to_string(), (set_by, standing));
     }
 
-    pub fn set_subscription(&mut self, set_by: SetBy, id: String, value: Option<Subscription>) {
-        let plate_of = |value: &Option<Subscription>| PlateId::parse(&value.as_ref()?.plate_number).ok();
+    /// `known_ms`: now, Unix ms.
+    pub fn set_subscription(&mut self, set_by: SetBy, id: String, value: Option<Subscription>, known_ms: i64) {
+        let plate_of = |value: &Option<Arc<Subscription>>| PlateId::parse(&value.as_ref()?.plate_number).ok();
+        let value = value.map(Arc::new);
         let new_plate = plate_of(&value);
-        let old = self.subscriptions.insert(id.clone(), HeldSubscription { set_by, value });
+        if let Some(held) = self.stored(SettingKind::Subscription, &id) {
+            self.subscriptions_digest.subtract(setting_hash(&held));
+        }
+        let old = self.subscriptions.insert(id.clone(), HeldSubscription { set_by, known_ms, value });
+        if let Some(held) = self.stored(SettingKind::Subscription, &id) {
+            self.subscriptions_digest.add(setting_hash(&held));
+        }
         if let Some(plate) = old.and_then(|old| plate_of(&old.value))
             && let Some(ids) = self.by_plate.get_mut(&plate)
         {
@@ -207,4 +286,48 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     }
     hasher.update(setting.hlc.ms().to_le_bytes());
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::domain::ids::{CentralId, Epoch, LogId};
+
+    use super::*;
+
+    fn subscription(id: u8, note: u8) -> Subscription {
+        let json = serde_json::json!({"id": format!("s{id:02}"), "plate_number": "29A12345", "note": note.to_string()});
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn list() -> impl Strategy<Value = Vec<Subscription>> {
+        proptest::collection::btree_map(0..12_u8, 0..3_u8, 0..10)
+            .prop_map(|list| list.into_iter().map(|(id, note)| subscription(id, note)).collect())
+    }
+
+    proptest! {
+        /// The changes make the sent list of the held one, each is a change, and there is none where both are equal.
+        #[test]
+        fn a_difference_makes_the_one_list_of_the_other(held in list(), sent in list()) {
+            let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(1) };
+            let mut settings = Settings::default();
+            let mut seq = 0;
+            let mut set = |settings: &mut Settings, id: String, value: Option<Subscription>| {
+                seq += 1;
+                let set_by = SetBy { hlc: Hlc::new(i64::try_from(seq).unwrap()).unwrap(), at: EventRef { log: log.clone(), seq } };
+                settings.set_subscription(set_by, id, value, 0);
+            };
+            for one in &held {
+                set(&mut settings, one.id.clone(), Some(one.clone()));
+            }
+            let difference = settings.difference(&sent);
+            prop_assert_eq!(difference.changes().is_empty(), held == sent);
+            for (id, value) in difference.changes() {
+                prop_assert_ne!(settings.subscription(&id), value.as_ref());
+                set(&mut settings, id, value);
+            }
+            prop_assert_eq!(settings.subscriptions().cloned().collect::<Vec<_>>(), sent);
+        }
+    }
 }

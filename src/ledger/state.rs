@@ -5,6 +5,7 @@
 //! ahead of the disk.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
@@ -21,7 +22,8 @@ pub struct State {
     pub heads: HashMap<LogId, Head>,
     /// Boxed, so that the table grows by little when it grows.
     pub inside: HashMap<PlateId, Box<OpenStay>>,
-    pub settings: Settings,
+    /// Shared with whoever reads them beside the writer.
+    pub settings: Arc<Settings>,
     pub digest: Digest,
     pub max_hlc: Hlc,
     pub events: u64,
@@ -44,7 +46,7 @@ impl State {
         Self {
             heads: heads.into_iter().collect(),
             inside,
-            settings: Settings::of_stored(settings),
+            settings: Arc::new(Settings::of_stored(settings)),
             digest: Digest::from_bytes(summary.digest),
             max_hlc: summary.max_hlc,
             events: summary.events,
@@ -89,7 +91,7 @@ pub struct TotalChange {
 pub struct Staged {
     pub heads: HashMap<LogId, Head>,
     pub inside: HashMap<PlateId, Option<Box<OpenStay>>>,
-    pub settings: Option<Settings>,
+    pub settings: Option<Arc<Settings>>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
     /// The runs appended, one per log, in order of first append.
     pub runs: Vec<Run>,

@@ -1,5 +1,7 @@
 //! One transaction: reads through the overlay, writes to the storage and the overlay, never to the state.
 
+use std::sync::Arc;
+
 use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
@@ -103,6 +105,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::PutTariff(tariff) => self.put_tariff(tariff),
             Job::PutStanding(standing) => self.put_standing(standing),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
+            Job::ChangeSubscriptions(changes) => self.change_subscriptions(changes),
+            Job::IfVersion(guarded) => self.if_version(*guarded),
             Job::ImportTariff(tariff) => self.import_tariff(tariff),
             Job::ImportSubscriptions(list) => self.import_subscriptions(list),
             Job::Correct(request) => self.correct(&request),
@@ -189,7 +193,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     pub(super) fn settings_mut(&mut self) -> &mut Settings {
-        self.staged.settings.get_or_insert_with(|| self.state.settings.clone())
+        Arc::make_mut(self.staged.settings.get_or_insert_with(|| self.state.settings.clone()))
     }
 
     pub(super) fn head(&self, log: &LogId) -> Head {

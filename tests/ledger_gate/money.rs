@@ -5,6 +5,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::subscription::Subscription;
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::ledger::job::{Answer, Job, OpenBarrier, Refusal};
+use parkmesh::ledger::storage::SettingKind;
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::*;
@@ -21,6 +22,69 @@ pub fn subscription(id: &str, plate_text: &str, end_date: &str) -> Subscription 
         phone: String::new(),
         note: String::new(),
     }
+}
+
+/// How many changed.
+fn put_subscriptions(central: &mut Central, list: Vec<Subscription>) -> usize {
+    match central.ask(Job::PutSubscriptions(list)) {
+        Ok(Answer::SubscriptionsSet { changed, version }) => {
+            assert_eq!(version, central.ledger.settings().subscriptions_version());
+            changed
+        }
+        other => panic!("not set: {other:?}"),
+    }
+}
+
+#[test]
+fn the_version_of_the_list_is_equal_where_the_same_is_held_and_other_after_a_change() {
+    let (mut a, mut b) = (Central::new(0), Central::new(1));
+    let version = |central: &Central| central.ledger.settings().subscriptions_version();
+    let mut seen = vec![version(&a)];
+    for (first, second) in [("s1", "s2"), ("s1", "s3"), ("s2", "s1")] {
+        put_subscriptions(&mut a, vec![subscription(first, P, "2030-01-01"), subscription("s9", Q, "")]);
+        put_subscriptions(&mut b, vec![subscription(second, Q, "2030-01-01")]);
+        assert_ne!(version(&a), version(&b));
+        a.wait(1);
+        b.wait(2);
+        a.hear(&mut b);
+        b.hear(&mut a);
+        assert_eq!(version(&a), version(&b));
+        assert!(!seen.contains(&version(&a)), "{seen:?}");
+        seen.push(version(&a));
+        a = a.restart();
+        assert_eq!(version(&a), version(&b), "as it is read again");
+    }
+}
+
+#[test]
+fn a_change_for_a_version_that_is_not_held_any_more_is_refused() {
+    let mut central = Central::new(0);
+    let list = |id: &str| Job::ChangeSubscriptions(vec![(id.to_owned(), Some(subscription(id, P, "")))]);
+    let version = Some(central.ledger.settings().subscriptions_version());
+    let guarded = |job: Job| job.if_version(SettingKind::Subscription, version.clone());
+    central.ask(guarded(list("s1"))).unwrap();
+    assert_eq!(central.ask(guarded(list("s2"))), Err(Refusal::StaleVersion));
+    assert_eq!(central.ledger.settings().subscriptions().count(), 1);
+    let tariff = |version: Option<&str>| {
+        Job::PutTariff(tariff_of(7_000)).if_version(SettingKind::Tariff, version.map(ToOwned::to_owned))
+    };
+    assert_eq!(central.ask(tariff(Some("central-1/1"))), Err(Refusal::StaleVersion));
+    central.ask(tariff(None)).unwrap();
+    assert_eq!(central.ask(tariff(None)), Err(Refusal::StaleVersion));
+}
+
+#[test]
+fn what_somebody_set_is_new_for_a_while_and_what_comes_late_is_new_where_it_comes() {
+    let (mut a, mut b) = (Central::new(0), Central::new(1));
+    put_subscriptions(&mut a, vec![subscription("s1", P, "")]);
+    a.ask(Job::ImportSubscriptions(vec![subscription("s2", Q, "")])).unwrap();
+    let set_ms = a.wall_ms();
+    let is_new = |central: &Central, id: &str, since_ms: i64| central.ledger.settings().is_set_since(id, since_ms);
+    assert!(is_new(&a, "s1", set_ms) && !is_new(&a, "s1", set_ms + 1));
+    assert!(!is_new(&a, "s2", 0), "a file is nobody's work");
+    b.wait(HOUR_MS);
+    b.hear(&mut a);
+    assert!(is_new(&b, "s1", set_ms + 1) && !is_new(&b, "s1", b.wall_ms() + 1));
 }
 
 fn tariff_of(fee_per_hour: i64) -> Tariff {
@@ -41,7 +105,7 @@ fn a_subscription_is_free_on_its_last_day_and_not_after_it() {
     for (days, fee) in [(0, 0), (1, 25_000)] {
         let mut central = Central::new(0);
         let list = vec![subscription("s1", "29A-123.45", "2024-12-02"), subscription("s2", Q, "2030-01-01")];
-        assert_eq!(central.ask(Job::PutSubscriptions(list)), Ok(Answer::SubscriptionsSet { changed: 2 }));
+        assert_eq!(put_subscriptions(&mut central, list), 2);
         // 23:59 is still that day.
         central.wait(4 * HOUR_MS + 59 * MINUTE_MS + days * MINUTE_MS - HOUR_MS);
         central.enters(entry("edge-1", P));
@@ -58,11 +122,11 @@ fn a_list_replaces_the_one_held() {
     let long = "2030-01-01";
     let both = vec![subscription("s1", P, long), subscription("s2", Q, long)];
     central.ask(Job::PutSubscriptions(both.clone())).unwrap();
-    assert_eq!(central.ask(Job::PutSubscriptions(both)), Ok(Answer::SubscriptionsSet { changed: 0 }));
+    assert_eq!(put_subscriptions(&mut central, both), 0);
     assert_eq!(central.ledger.events(), 2);
     // s1 is for the other plate now, s2 is gone, s3 is new.
     let next = vec![subscription("s1", Q, long), subscription("s3", "31C11111", long)];
-    assert_eq!(central.ask(Job::PutSubscriptions(next.clone())), Ok(Answer::SubscriptionsSet { changed: 3 }));
+    assert_eq!(put_subscriptions(&mut central, next.clone()), 3);
     let mut central = central.restart();
     assert_eq!(central.ledger.settings().subscriptions().cloned().collect::<Vec<_>>(), next);
     for (plate_text, fee) in [(P, 25_000), (Q, 0), ("31C11111", 0)] {
@@ -70,7 +134,7 @@ fn a_list_replaces_the_one_held() {
         central.wait(HOUR_MS);
         assert_eq!(central.exits(exit("edge-1", plate_text)).1, fee, "{plate_text}");
     }
-    assert_eq!(central.ask(Job::PutSubscriptions(Vec::new())), Ok(Answer::SubscriptionsSet { changed: 2 }));
+    assert_eq!(put_subscriptions(&mut central, Vec::new()), 2);
     assert!(central.ledger.settings().has_no_subscriptions());
 }
 

@@ -7,11 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::in_flight::Permit;
 use crate::domain::ids::{CentralId, LogId};
-use crate::domain::standing::CentralStanding;
-use crate::domain::subscription::Subscription;
-use crate::domain::tariff::Tariff;
 use crate::ledger::job::{Answer, Job, Refusal};
-use crate::ledger::settings::Settings;
 use crate::replication::log::{Head, Run};
 
 /// What one job came to.
@@ -52,32 +48,14 @@ pub struct Committed {
     pub own_log: Option<LogId>,
 }
 
-/// What is held durably now. Asked after [`AnnounceTo`], nothing is missed in between.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Heads")]
-pub struct AskHeads;
-
-/// How far every log is held.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Heads {
-    pub heads: Vec<(LogId, Head)>,
-    pub own_log: Option<LogId>,
-    /// The digest of the history made of them, 64 hex digits.
-    pub digest: String,
-    /// The number of events held, of all logs.
-    pub events: u64,
-    /// The fact id of the event that set the tariff in force; `None`: the built-in one.
-    pub tariff_version: Option<String>,
-}
-
 /// The own log is not ours alone any more: the next own event starts a new one.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct StartNewEpoch;
 
-/// Who hears of commits from now on.
+/// Who hears of commits from now on. Answers how far every log is held by then: nothing is missed in between.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Vec<(LogId, Head)>")]
 pub struct AnnounceTo(pub Recipient<Committed>);
 
 /// The median clock offset to the peers, stamped into events from now on; `None`: unknown.
@@ -107,28 +85,3 @@ pub struct Probe;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), String>")]
 pub struct Flush;
-
-/// The tariff, the subscriptions and the standing of centrals as held.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "HeldSettings")]
-pub struct AskSettings;
-
-/// What is in force here of what is set for the whole site.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct HeldSettings {
-    pub tariff: Tariff,
-    /// The fact id of the event that set it; `None`: the built-in one.
-    pub tariff_version: Option<String>,
-    pub subscriptions: Vec<Subscription>,
-    pub centrals: Vec<CentralStanding>,
-}
-
-impl HeldSettings {
-    #[must_use]
-    pub fn of(settings: &Settings) -> Self {
-        let (tariff, tariff_version) = settings.tariff();
-        let subscriptions = settings.subscriptions().cloned().collect();
-        let centrals = settings.centrals().cloned().collect();
-        Self { tariff: tariff.into_owned(), tariff_version, subscriptions, centrals }
-    }
-}

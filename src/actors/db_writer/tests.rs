@@ -19,8 +19,8 @@ struct Fake {
 const ALWAYS: u32 = u32::MAX;
 
 impl Core for Fake {
-    fn heads(&self) -> Heads {
-        Heads::default()
+    fn heads(&self) -> Vec<(LogId, Head)> {
+        Vec::new()
     }
 
     fn start_new_epoch(&mut self) {}
@@ -49,7 +49,7 @@ impl Core for Fake {
             });
         }
         let failure = fails.then(|| "disk full".to_owned());
-        Decided { outcomes, committed, durable, own_log: None, failure, cars_inside: 3 }
+        Decided { outcomes, committed, durable, failure }
     }
 
     fn probe(&mut self) -> Result<(), String> {
@@ -68,8 +68,8 @@ impl Core for Fake {
         Ok(())
     }
 
-    fn settings(&self) -> HeldSettings {
-        HeldSettings::default()
+    fn held(&self) -> Option<Held> {
+        Some(Held { cars_inside: 3, ..Held::default() })
     }
 
     fn reconfigure(&mut self, _: &CentralId, _: &SiteZone) {}
@@ -81,7 +81,7 @@ impl Core for Fake {
 
 const LONG: Duration = Duration::from_hours(1);
 
-type Started = (actix::Addr<DbWriter>, mpsc::Receiver<usize>, Arc<WriterView>, Arc<Metrics>);
+type Started = (actix::Addr<DbWriter>, mpsc::Receiver<usize>, HeldView, Arc<Metrics>);
 
 fn writer(fail: u32) -> Started {
     writer_with_runs_every(RUNS_PERIOD, fail)
@@ -89,10 +89,10 @@ fn writer(fail: u32) -> Started {
 
 fn writer_with_runs_every(runs_period: Duration, fail: u32) -> Started {
     let (batches, sizes) = mpsc::channel();
-    let health = Arc::new(WriterView::default());
+    let (view, health) = watch::channel(Arc::default());
     let metrics = Metrics::new();
     let core = Box::new(Fake { batches, fail });
-    let mut writer = DbWriter::new(core, Clock::machine(), metrics.clone(), health.clone());
+    let mut writer = DbWriter::new(core, Clock::machine(), metrics.clone(), view);
     writer.queue = Queue::new(runs_period);
     (writer.start(), sizes, health, metrics)
 }
@@ -122,7 +122,6 @@ async fn what_is_queued_shares_one_transaction() {
         outcome.await.unwrap().unwrap();
     }
     assert_eq!(sizes.try_iter().collect::<Vec<_>>(), [40]);
-    assert_eq!(metrics.cars_inside.get(), 3);
     assert_eq!(metrics.writer_queue.get(), 0);
 }
 
@@ -150,7 +149,7 @@ async fn a_little_from_peers_waits_for_company_and_goes_with_a_gate() {
     let waiting = [send(&writer, run_job(1)), send(&writer, run_job(2))];
     // What was sent before is collected, and what is due was committed.
     for _ in 0..2 {
-        writer.send(AskHeads).await.unwrap();
+        writer.send(SkewMeasured(None)).await.unwrap();
     }
     assert_eq!(sizes.try_iter().count(), 0);
     send(&writer, gate_job()).await.unwrap().unwrap();
@@ -184,7 +183,7 @@ async fn a_failed_commit_is_answered_to_all_its_jobs_and_seen_from_outside() {
     for outcome in outcomes {
         assert_eq!(outcome.await.unwrap(), Err(Refusal::NotDurable("disk full".into())));
     }
-    assert_eq!(health.failure().as_deref(), Some("disk full"));
+    assert_eq!(health.borrow().failure.as_deref(), Some("disk full"));
     assert_eq!(metrics.commits_failed.get(), 1);
     assert_eq!(writer.send(Probe).await.unwrap(), Err("disk full".into()));
 }
@@ -195,13 +194,13 @@ async fn a_disk_that_takes_the_audit_again_is_said_to_work() {
     let audit = || Job::Audit(Vec::new());
     for job in [gate_job(), audit()] {
         assert!(send(&writer, job).await.unwrap().is_err());
-        assert_eq!(health.failure().as_deref(), Some("disk full"));
+        assert_eq!(health.borrow().failure.as_deref(), Some("disk full"));
     }
     // Nothing was written, so nothing is known.
     send(&writer, gate_job()).await.unwrap().unwrap();
-    assert_eq!(health.failure().as_deref(), Some("disk full"));
+    assert_eq!(health.borrow().failure.as_deref(), Some("disk full"));
     assert_eq!(send(&writer, audit()).await.unwrap(), Ok(Answer::Noted));
-    assert_eq!(health.failure(), None);
+    assert_eq!(health.borrow().failure, None);
 }
 
 #[actix::test]

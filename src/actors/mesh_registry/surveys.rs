@@ -8,7 +8,7 @@ use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
 
 use super::MeshRegistry;
-use crate::actors::db_writer::{AskHeads, Heads, SkewMeasured};
+use crate::actors::db_writer::{Held, SkewMeasured};
 use crate::actors::mesh_survey;
 use crate::actors::peer_link::Say;
 use crate::domain::ids::CentralId;
@@ -41,30 +41,27 @@ impl MeshRegistry {
     /// Compares the clocks and lets the links know what to say in their HEARTBEATs; then does the rest.
     fn survey(&self, context: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
         let links = self.handles();
-        let writer = self.context.writer.clone();
         let survey = async move {
-            let heads = writer.send(AskHeads).await.ok();
             let statuses = mesh_survey::ask_all(&links).await;
-            (links, statuses, heads)
+            (links, statuses)
         };
-        context.spawn(survey.into_actor(self).map(|(links, statuses, heads), registry, context| {
+        context.spawn(survey.into_actor(self).map(|(links, statuses), registry, context| {
             mesh_survey::show(&registry.context.around.metrics, &links, &statuses);
             registry.context.writer.do_send(SkewMeasured(mesh_survey::median_offset_ms(&statuses)));
             registry.context.legacy.settle_relays(&statuses);
-            if let Some(heads) = heads {
-                let mut linked = mesh_survey::linked(&statuses);
-                linked.extend(registry.context.legacy.linked());
-                registry.say(&linked, &heads);
-            }
+            let mut linked = mesh_survey::linked(&statuses);
+            linked.extend(registry.context.legacy.linked());
+            let held = registry.context.held.borrow().clone();
+            registry.say(&linked, &held);
             then(registry, context);
         }));
     }
 
-    fn say(&self, linked: &[CentralId], heads: &Heads) {
+    fn say(&self, linked: &[CentralId], held: &Held) {
         let mut digests = BTreeMap::new();
-        digests.insert("history".to_owned(), heads.digest.clone());
+        digests.insert("history".to_owned(), held.digest.to_string());
         digests.insert("have".to_owned(), mesh_survey::have_digest(&self.context.have.borrow()));
-        digests.insert(mesh_survey::TARIFF.to_owned(), mesh_survey::tariff_name(heads));
+        digests.insert(mesh_survey::TARIFF.to_owned(), mesh_survey::tariff_name(held));
         let zone = self.context.config.borrow().site.time_zone.name().to_owned();
         digests.insert(mesh_survey::TIME_ZONE.to_owned(), zone);
         let wall_ms = self.context.clock.now().wall_ms;

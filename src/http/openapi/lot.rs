@@ -6,9 +6,9 @@ use crate::http::code::Code;
 use crate::http::history::{HistoryPage, HistoryParameters};
 use crate::http::parking::{
     Fees, FeesRequest, FeesSet, Figures, Near, NearParameters, Preview, PreviewRequest, State, StatusAnswer,
-    Subscriptions, SubscriptionsRequest, SubscriptionsSet,
 };
 use crate::http::stories::{AnomalyParameters, EventsAside, OddStays, StoryAnswer};
+use crate::http::subscriptions::{RestoreRequest, Subscriptions, SubscriptionsRequest, SubscriptionsSet};
 
 /// What people change is decided by the writer.
 const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::NotDurable];
@@ -49,24 +49,27 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[Code::InvalidField, Code::Busy]),
         get("/api/stats", "The figures of today.").answers::<Figures>("The figures").refuses(&[Code::Busy]),
         get("/api/status", "This central and its lot.").answers::<StatusAnswer>("The state").refuses(&[Code::Busy]),
-        get("/api/parking/fees", "The tariff in force here.")
-            .answers::<Fees>("The tariff")
-            .refuses(&[Code::NotDurable]),
+        get("/api/parking/fees", "The tariff in force here.").answers::<Fees>("The tariff"),
         put("/api/parking/fees", "Put a tariff in force, at every central.")
             .body::<FeesRequest>()
             .answers::<FeesSet>("It is in force here")
-            .refuses(DECIDED),
+            .refuses(DECIDED)
+            .refuses(&[Code::StaleVersion]),
         post("/api/parking/fees/preview", "What a stay would cost by a tariff that need not be saved.")
             .body::<PreviewRequest>()
             .answers::<Preview>("The fee")
             .refuses(&[Code::InvalidField]),
-        get("/api/subscriptions", "The subscriptions in force here.")
-            .answers::<Subscriptions>("All of them")
-            .refuses(&[Code::NotDurable]),
+        get("/api/subscriptions", "The subscriptions in force here.").answers::<Subscriptions>("All of them"),
         put("/api/subscriptions", "Replace the list of subscriptions, at every central.")
             .body::<SubscriptionsRequest>()
             .answers::<SubscriptionsSet>("They are in force here")
-            .refuses(DECIDED),
+            .refuses(DECIDED)
+            .refuses(&[Code::StaleVersion, Code::StaleList, Code::Busy]),
+        post("/api/subscriptions/restore", "Bring subscriptions back that a PUT removed.")
+            .body::<RestoreRequest>()
+            .answers::<SubscriptionsSet>("They are in force here again")
+            .refuses(DECIDED)
+            .refuses(&[Code::StaleList, Code::Busy]),
     ];
     operations.into_iter().map(|operation| operation.tag("lot")).collect()
 }

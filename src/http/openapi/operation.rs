@@ -228,6 +228,7 @@ enum More {
     Problems,
     Steps,
     Text,
+    Any,
 }
 
 fn more(code: Code) -> &'static [(&'static str, More)] {
@@ -236,7 +237,8 @@ fn more(code: Code) -> &'static [(&'static str, More)] {
         Code::AlreadyInside | Code::NotInside | Code::JustEntered | Code::LongStay => {
             &[("vehicle_info", More::Vehicle)]
         }
-        Code::StaleVersion => &[("version", More::Text)],
+        Code::StaleVersion => &[("version", More::Any), ("difference", More::Any)],
+        Code::StaleList => &[("version", More::Any), ("would_remove", More::Any), ("difference", More::Any)],
         Code::PeerUnreachable => &[("steps", More::Steps)],
         Code::NotDurable => &[("reason", More::Text)],
         _ => &[],
@@ -259,6 +261,7 @@ fn refusal(codes: &[Code]) -> Response {
             More::Problems => Ref::from_schema_name(FieldProblem::name()).to_array_builder().into(),
             More::Steps => Ref::from_schema_name(LinkTestStep::name()).to_array_builder().into(),
             More::Text => ObjectBuilder::new().schema_type(Type::String).into(),
+            More::Any => ObjectBuilder::new().schema_type(SchemaType::AnyValue).into(),
         };
         body = body.property(*name, schema);
     }

@@ -74,7 +74,7 @@ pub(super) fn subscriptions(
             }
         }
     }
-    if let Answer::SubscriptionsSet { changed } = importer.decide(Job::ImportSubscriptions(wanted))? {
+    if let Answer::SubscriptionsSet { changed, .. } = importer.decide(Job::ImportSubscriptions(wanted))? {
         outcome.taken = changed as u64;
         outcome.events = changed as u64;
     }

@@ -20,6 +20,8 @@ use crate::store::error::StoreError;
 pub const DEFAULT_PAGE_ROWS: i64 = 100;
 /// Most rows of one page, also for limit -1: some 10 MB of JSON. Beyond it, go on with the cursor.
 pub const MAX_PAGE_ROWS: i64 = 10_000;
+/// Most rows that are skipped: they are walked through. Further on there is the cursor.
+pub const MAX_OFFSET: u64 = 100_000;
 /// Rows looked at in vain before a page ends short.
 pub const MAX_MISSES: usize = 20_000;
 /// A search that meets at most so many plates, and so many rows of them, goes to their rows; one that meets more walks the

@@ -26,8 +26,8 @@ use super::schema;
 pub use aside::{Aside, AsideKind};
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
 pub use history::{
-    CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_PAGE_ROWS,
-    WithAnomaly, normalised_search,
+    CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_OFFSET,
+    MAX_PAGE_ROWS, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
 pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
@@ -40,6 +40,7 @@ pub(super) fn statements() -> Vec<(&'static str, String)> {
     let lane = |lane: &str| format!("SELECT {} {lane}", rows::HISTORY_COLUMNS);
     vec![
         ("all", lane(walk::ALL)),
+        ("skip", walk::SKIP.to_owned()),
         ("status", lane(walk::OF_STATUS)),
         ("anomalies", lane(walk::OF_ANOMALIES)),
         ("next anomalies", walk::NEXT_ANOMALIES.to_owned()),

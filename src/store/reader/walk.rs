@@ -36,7 +36,7 @@ impl Range {
 }
 
 /// Which rows are asked for, apart from their place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Filter {
     /// A part of the plate; empty: any.
     plate_part: String,
@@ -114,6 +114,9 @@ macro_rules! in_range {
 
 /// Statements that select [`HISTORY_COLUMNS`]. `?1` is the status or the set of anomalies.
 pub(super) const ALL: &str = concat!("FROM history WHERE ?1 IS NULL AND ", in_range!());
+/// The place `?1` rows further on, found along the index alone.
+pub(super) const SKIP: &str = "SELECT entry_ms, id FROM history WHERE (entry_ms, id) < (?2, ?3) AND entry_ms >= ?4 \
+     ORDER BY entry_ms DESC, id DESC LIMIT 1 OFFSET ?1 - 1";
 /// `status <> 'OUT'` lets SQLite take the index of the few rows that are not out.
 pub(super) const OF_STATUS: &str = concat!("FROM history WHERE status = ?1 AND status <> 'OUT' AND ", in_range!());
 pub(super) const OF_ANOMALIES: &str = concat!("FROM history WHERE anomalies = ?1 AND ", in_range!());
@@ -122,12 +125,21 @@ pub(super) const NEXT_ANOMALIES: &str = "SELECT min(anomalies) FROM history WHER
 
 /// A walk along one or more indices, merged.
 pub(super) struct Walk<'c> {
+    connection: &'c Connection,
     lanes: Vec<(CachedStatement<'c>, Option<String>)>,
     range: Range,
 }
 
-/// The next row of a lane: where it is, and the row itself if it is asked for.
-type Ahead = Option<(HistoryCursor, Option<Box<HistoryRow>>)>;
+/// The next row of a lane: where it is, and what it is.
+type Ahead = Option<(HistoryCursor, Found)>;
+
+enum Found {
+    Row(Box<HistoryRow>),
+    /// Asked for, and before those that are shown.
+    Skipped,
+    /// Not asked for.
+    Miss,
+}
 
 impl<'c> Walk<'c> {
     /// Chooses the index that leaves the fewest rows to look at in vain.
@@ -143,48 +155,72 @@ impl<'c> Walk<'c> {
             (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()))),
             (None, None) => lanes.push((prepare(ALL)?, None)),
         }
-        Ok(Self { lanes, range: *range })
+        Ok(Self { connection, lanes, range: *range })
+    }
+
+    /// The place of the last of `offset` rows, which are all asked for; `None`: there are not so many.
+    fn skipped(&self, offset: u64) -> Result<Option<HistoryCursor>, StoreError> {
+        let Range { behind, since_ms } = self.range;
+        let mut statement = self.connection.prepare_cached(SKIP)?;
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let mut rows = statement.query((offset, behind.entry_ms, behind.id, since_ms))?;
+        Ok(match rows.next()? {
+            Some(row) => Some(HistoryCursor { entry_ms: row.get(0)?, id: row.get(1)? }),
+            None => None,
+        })
     }
 
     /// The rows asked for, after `offset` of them, at most `limit`.
     pub(super) fn page(&mut self, filter: &Filter, offset: u64, limit: usize) -> Result<HistoryPage, StoreError> {
-        let Range { behind, since_ms } = self.range;
+        let Range { mut behind, since_ms } = self.range;
+        let (mut to_skip, mut misses) = (offset, 0);
+        let mut page = HistoryPage { rows: Vec::new(), next: None };
+        let takes_all = *filter == Filter::default() && matches!(self.lanes.as_slice(), [(_, None)]);
+        if takes_all && to_skip > 0 {
+            let Some(place) = self.skipped(to_skip)? else { return Ok(page) };
+            (behind, to_skip) = (place, 0);
+        }
+        // Of one lane the row ahead is the next one; of several it may be taken much later.
+        let is_one = self.lanes.len() == 1;
         let mut lanes = Vec::with_capacity(self.lanes.len());
         for (statement, key) in &mut self.lanes {
             let mut rows = statement.query((key.as_deref(), behind.entry_ms, behind.id, since_ms))?;
-            let ahead = next(&mut rows, filter)?;
+            let ahead = next(&mut rows, filter, is_one && to_skip > 0)?;
             lanes.push((rows, ahead));
         }
-        let mut page = HistoryPage { rows: Vec::new(), next: None };
-        let (mut to_skip, mut misses) = (offset, 0);
         let mut last = None;
         while let Some((rows, ahead)) =
             lanes.iter_mut().max_by_key(|(_, ahead)| ahead.as_ref().map(|(place, _)| *place))
         {
             let Some((place, found)) = ahead.take() else { break };
             match found {
-                Some(_) if to_skip > 0 => to_skip -= 1,
-                Some(_) if page.rows.len() == limit => {
+                Found::Skipped => to_skip = to_skip.saturating_sub(1),
+                Found::Row(_) if to_skip > 0 => to_skip -= 1,
+                Found::Row(_) if page.rows.len() == limit => {
                     page.next = last;
                     break;
                 }
-                Some(row) => page.rows.push(*row),
-                None if misses == MAX_MISSES => {
+                Found::Row(row) => page.rows.push(*row),
+                Found::Miss if misses == MAX_MISSES => {
                     page.next = last;
                     break;
                 }
-                None => misses += 1,
+                Found::Miss => misses += 1,
             }
             last = Some(place);
-            *ahead = next(rows, filter)?;
+            *ahead = next(rows, filter, is_one && to_skip > 0)?;
         }
         Ok(page)
     }
 }
 
-fn next(rows: &mut Rows<'_>, filter: &Filter) -> Result<Ahead, StoreError> {
+fn next(rows: &mut Rows<'_>, filter: &Filter, skips: bool) -> Result<Ahead, StoreError> {
     let Some(row) = rows.next()? else { return Ok(None) };
-    let found = if filter.takes(row)? { Some(Box::new(HistoryRow::read(row)?)) } else { None };
+    let found = match filter.takes(row)? {
+        true if skips => Found::Skipped,
+        true => Found::Row(Box::new(HistoryRow::read(row)?)),
+        false => Found::Miss,
+    };
     Ok(Some((HistoryRow::place(row)?, found)))
 }
 

@@ -158,6 +158,7 @@ fn no_page_scans_or_sorts() {
     let disk = lot();
     let expected: BTreeSet<(&str, &str)> = [
         ("all", "SEARCH history USING INDEX history_entry"),
+        ("skip", "SEARCH history USING COVERING INDEX history_entry"),
         ("status", "SEARCH history USING INDEX history_not_out"),
         ("anomalies", "SEARCH history USING INDEX history_anomaly"),
         ("next anomalies", "SEARCH history USING COVERING INDEX history_anomaly"),

@@ -43,6 +43,28 @@ fn the_newest_entries_come_first_whenever_they_arrived() {
 }
 
 #[test]
+fn an_offset_skips_what_the_page_without_it_begins_with_under_every_filter() {
+    let disk = lot();
+    for query in [
+        HistoryQuery::default(),
+        HistoryQuery { entered_since_ms: Some(12_000), entered_before_ms: Some(45_000), ..HistoryQuery::default() },
+        HistoryQuery { cursor: Some(HistoryCursor { entry_ms: 40_000, id: 1 }), ..HistoryQuery::default() },
+        HistoryQuery { status: Some(StayStatus::Out), ..HistoryQuery::default() },
+        HistoryQuery { in_parking_only: true, ..HistoryQuery::default() },
+        HistoryQuery { search: "29a-000".into(), ..HistoryQuery::default() },
+    ] {
+        let whole = all(&disk, &query);
+        for offset in 0..=whole.len() + 1 {
+            let page = HistoryQuery { offset: offset as u64, limit: 2, ..query.clone() };
+            let page = disk.reader().history(&page).unwrap();
+            let left = whole.get(offset..).unwrap_or_default();
+            assert_eq!(times(&page), left[..left.len().min(2)], "{offset} of {query:?}");
+            assert_eq!(page.next.is_some(), left.len() > 2, "{offset} of {query:?}");
+        }
+    }
+}
+
+#[test]
 fn the_cursor_goes_through_every_row_once_under_every_filter() {
     let disk = lot();
     let queries = [

@@ -10,10 +10,11 @@ const MOST = 4;
 
 const ICONS = { good: () => icon("check-circle"), bad: () => icon("x-octagon"), wait: () => icon("info-circle") };
 
-/** A short message: `kind` is `good`, `bad` or `wait`. */
-export function toast(kind, text) {
+/** A short message: `kind` is `good`, `bad` or `wait`. `action`: `{text, run}` of a button in it. */
+export function toast(kind, text, action = null) {
   const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close") });
-  const element = el("div", { class: `message ${kind}` }, ICONS[kind](), el("span", {}, text), close);
+  const button = action && el("button", { type: "button", class: "btn btn-outline-secondary btn-sm" }, action.text);
+  const element = el("div", { class: `message ${kind}` }, ICONS[kind](), el("span", {}, text), button, close);
   const list = at("toasts");
   let timer;
   const leave = () => { clearTimeout(timer); element.remove(); };
@@ -21,6 +22,7 @@ export function toast(kind, text) {
     timer = setTimeout(leave, SHORTEST_MS[kind] + text.length * READING_MS_PER_CHARACTER);
   };
   close.addEventListener("click", leave);
+  button?.addEventListener("click", () => { leave(); action.run(); });
   element.addEventListener("pointerenter", () => clearTimeout(timer));
   element.addEventListener("pointerleave", wait);
   list.append(element);

@@ -1,7 +1,7 @@
 // Thuê bao: plates that pay by the month. The list is the site's; a change is put on the list as it stands now, so that two
-// people who add at the same time both succeed.
+// people who add at the same time both succeed. Of two who change the same entry the second is told, and changes nothing.
 
-import { get, put as save } from "../lib/api.js";
+import { get, post, put as save } from "../lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { watch } from "../lib/feed.js";
 import { calendarDay, number } from "../lib/format.js";
@@ -14,6 +14,8 @@ const FIELDS = ["plate_number", "owner_name", "type", "status", "start_date", "e
 
 let all = [];
 let known = "";
+/** The list may change so often between reading and saving. */
+const MOST_TRIES = 5;
 
 export async function startSubscriptions() {
   at("add-subscription").addEventListener("click", () => edit({ type: "monthly", status: "active" }));
@@ -62,25 +64,41 @@ function render() {
   });
 }
 
-/** Applies a change to the list as it stands now and saves it; the error, if it was refused. */
-async function change(apply) {
-  try {
-    const now = (await get("/api/subscriptions")).subscriptions;
-    const list = apply(now);
-    await save("/api/subscriptions", { subscriptions: list });
-    await load();
-    return null;
-  } catch (error) {
-    return error;
+/** Applies a change of `one`, as it was shown, to the list as it stands now and saves it: `{error}` if it was refused, else `{removed}`. */
+async function change(one, apply) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { subscriptions, version } = await get("/api/subscriptions");
+      const now = subscriptions.find((other) => other.id === one.id);
+      if (one.id && JSON.stringify(now) !== JSON.stringify(one)) {
+        await load();
+        return { error: { text: t("settings.subscription_changed"), problems: [] } };
+      }
+      const { removed } = await save("/api/subscriptions", { subscriptions: apply(subscriptions), version });
+      await load();
+      return { removed };
+    } catch (error) {
+      if (error.code !== "stale_version" || attempt === MOST_TRIES) return { error };
+    }
   }
+}
+
+async function restore(removed) {
+  try {
+    await post("/api/subscriptions/restore", { subscriptions: removed });
+    toast("good", t("settings.subscription_restored"));
+  } catch (error) {
+    toast("bad", error.text);
+  }
+  await load();
 }
 
 async function drop(one) {
   const question = { title: t("settings.remove_subscription", { plate: one.plate_number }), text: t("settings.remove_subscription_text"), yes: t("settings.remove"), danger: true };
   if (!await confirmed(question)) return;
-  const error = await change((list) => list.filter((other) => other.id !== one.id));
+  const { error, removed } = await change(one, (list) => list.filter((other) => other.id !== one.id));
   if (error) toast("bad", error.text);
-  else toast("good", t("settings.subscription_removed"));
+  else toast("good", t("settings.subscription_removed"), { text: t("settings.restore"), run: () => restore(removed) });
 }
 
 function edit(one) {
@@ -101,7 +119,7 @@ function edit(one) {
     // The plate names a new one: twice the same plate is a slip, and the server says so.
     const entry = { ...one, ...given, id: one.id ?? `tb-${Date.now().toString(36)}` };
     let index = 0;
-    const error = await change((list) => {
+    const { error = null } = await change(one, (list) => {
       const at = list.findIndex((other) => other.id === entry.id);
       index = at < 0 ? list.length : at;
       return at < 0 ? [...list, entry] : list.with(at, entry);

@@ -174,16 +174,22 @@ async function saveTariff() {
   if (markAmounts()) return;
   const doubts = slips(read());
   if (doubts.length > 0 && !await confirmed({ title: t("settings.slips"), text: doubts.join("\n"), yes: t("settings.slips_yes"), danger: true })) return;
-  const held = await get("/api/parking/fees").catch(() => null);
-  if (held && held.version !== version) {
-    const overwrite = { title: t("settings.tariff_changed"), text: t("settings.tariff_overwrite"), yes: t("settings.save_tariff"), danger: true };
-    if (!await confirmed(overwrite)) return load();
-  }
+  await sendTariff();
+}
+
+/** Saves what is typed over the tariff that was read; over another one only after asking. */
+async function sendTariff() {
   try {
-    await save("/api/parking/fees", { fees: read() });
+    await save("/api/parking/fees", { fees: read(), version });
     toast("good", t("settings.tariff_saved"));
     await load();
   } catch (error) {
+    if (error.code === "stale_version") {
+      const overwrite = { title: t("settings.tariff_changed"), text: t("settings.tariff_overwrite"), yes: t("settings.save_tariff"), danger: true };
+      if (!await confirmed(overwrite)) return load();
+      version = error.body.version;
+      return sendTariff();
+    }
     const rest = markProblems(error.problems ?? [], inputOf);
     toast("bad", `${t("settings.tariff_failed")}${rest.length > 0 || error.problems?.length === 0 ? `: ${rest.join("; ") || error.text}` : ""}`);
   }
