@@ -40,6 +40,7 @@ use crate::ledger::{Context, Ledger};
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
+use crate::ops::offences::Offences;
 use crate::ops::{disk, log_format, open_files, signals};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
@@ -207,6 +208,7 @@ impl App {
         });
         faults.register("status_feed", feed.clone());
 
+        let offences = Offences::new(metrics.clone());
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
         let shared = Arc::new(Shared {
             config: view.clone(),
@@ -224,6 +226,7 @@ impl App {
             credentials: credentials.clone(),
             rates: Rates::new(view.borrow().tuning.max_requests_per_second),
             connections: Arc::new(Connections::new(MAX_API_CONNECTIONS)),
+            offences: offences.clone(),
             door: door.clone(),
             audit: audit.clone(),
             clock,
@@ -246,6 +249,7 @@ impl App {
         let entrance = PeerEntrance {
             registry: mesh.registry.clone(),
             encoder: frame_encoder(view.clone(), clock),
+            offences,
             is_legacy_port: false,
         };
         let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
@@ -405,6 +409,7 @@ async fn keep_house(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(limits::SWEEP_PERIOD).await;
         shared.rates.sweep();
+        shared.offences.sweep();
         let door = shared.door.clone();
         // A failure is logged there.
         drop(actix_web::web::block(move || door.save_uses()).await);

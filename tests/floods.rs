@@ -12,9 +12,11 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use common::flood::{EDGE, FLOODER, Flood, call, connect_from, entry, let_in};
 use common::https::{Secured, fingerprint_in};
+use common::ws_flood::{self, ALL};
 use common::{Central, DEADLINE, Https, eventually};
 
 const HALF_OPEN: usize = 1_000;
@@ -54,14 +56,74 @@ fn a_thousand_half_open_handshakes_of_one_address_take_no_gate_away() {
     hold_half_open(&central, &[0x16, 0x03, 0x01, 0x02, 0x00], connect);
 }
 
+/// How much memory all floods of one kind of socket may take together.
+const MOST_GROWN_KIB: usize = 64 * 1024;
+
+/// A central with a peer that links by its HELLO; the flood comes from the peer's address.
+fn central_with_a_peer() -> Central {
+    let mut central = Central::new("central-1");
+    central.add_peer("central-2", "127.99.1.1", 1);
+    central.start();
+    central
+}
+
+#[test]
+fn frames_without_end_on_any_socket_take_no_memory_and_no_gate_away() {
+    let central = central_with_a_peer();
+    let_in(&central, 0..20);
+    for (number, socket) in ws_flood::sockets().into_iter().enumerate() {
+        let before_kib = central.memory_kib();
+        let (most_kib, (took, came)) = ws_flood::most_memory_kib(&central, || {
+            let cars = || ws_flood::let_in_for(&central, (number + 1) * 1_000, Duration::from_millis(1_500));
+            ws_flood::during(&central, &socket, &ALL, FLOODER, 20, cars)
+        });
+        let grown_kib = most_kib.saturating_sub(before_kib);
+        println!("{}: {came:?}, {grown_kib} KiB, {} cars", socket.name, took.len());
+        assert!(came.sockets.load(Ordering::Relaxed) > 0, "{}: nobody was let in", socket.name);
+        assert!(grown_kib < MOST_GROWN_KIB, "{}: {grown_kib} KiB", socket.name);
+    }
+    // Each was told, and not each by a line of its own.
+    let told = central.log().lines().filter(|line| line.contains("event=input_refused")).count();
+    assert!((1..40).contains(&told), "{told} lines");
+    let counted = central.http.get("/metrics").text;
+    assert!(counted.contains("parkmesh_input_refused_total{kind=\"too_many_frames\"}"), "{counted}");
+}
+
+/// `cargo test --release --test floods -- --ignored --nocapture`: the same for a minute each, with one connection and with a
+/// hundred; prints what docs/testing.md tells. Nothing else should run meanwhile.
+#[test]
+#[ignore = "takes over an hour"]
+fn frames_without_end_for_a_minute_each() {
+    let time = std::env::var("PARKMESH_FLOOD_S").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let time = Duration::from_secs(time);
+    for socket in ws_flood::sockets() {
+        for connections in [1, 100] {
+            let central = central_with_a_peer();
+            let quiet = ws_flood::p99(ws_flood::let_in_for(&central, 0, time / 4));
+            let before_kib = central.memory_kib();
+            for sent in ALL {
+                let (most_kib, (took, came)) = ws_flood::most_memory_kib(&central, || {
+                    let cars = || ws_flood::let_in_for(&central, 10_000 * (1 + sent as usize), time);
+                    ws_flood::during(&central, &socket, &[sent], FLOODER, connections, cars)
+                });
+                let (grown_kib, busy) = (most_kib.saturating_sub(before_kib), ws_flood::p99(took));
+                let (sockets, bytes) = (came.sockets.load(Ordering::Relaxed), came.bytes.load(Ordering::Relaxed));
+                println!(
+                    "{}, {connections} x {sent:?}: {sockets} sockets, {} MB sent, {grown_kib} KiB, p99 {quiet:?} -> {busy:?} ({:.2})",
+                    socket.name,
+                    bytes / 1_000_000,
+                    busy.as_secs_f64() / quiet.as_secs_f64()
+                );
+                assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
+            }
+            eventually("the memory comes back", DEADLINE, || central.memory_kib() < before_kib + MOST_GROWN_KIB / 2);
+        }
+    }
+}
+
 /// One address holds sockets on which `said` was the last word; edges elsewhere call over connections of their own.
 fn hold_half_open<S: Read + Write>(central: &Central, said: &[u8], connect: impl Fn([u8; 4]) -> std::io::Result<S>) {
-    let memory_kib = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", central.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
-    };
-    let before_kib = memory_kib();
+    let before_kib = central.memory_kib();
     let hold = || {
         let mut stream = connect_from(FLOODER, central).unwrap();
         let _ = stream.write_all(said);
@@ -82,7 +144,7 @@ fn hold_half_open<S: Read + Write>(central: &Central, said: &[u8], connect: impl
         let mut stream = connect(EDGE).unwrap();
         assert_eq!(call(&mut stream, &entry(central, number)).unwrap(), 200);
     }
-    let grown_kib = memory_kib().saturating_sub(before_kib);
+    let grown_kib = central.memory_kib().saturating_sub(before_kib);
     assert!(grown_kib < 32 * 1024, "{grown_kib} KiB");
     // What does not come is not waited for, and the address is let in again.
     drop(held);

@@ -68,6 +68,7 @@ mod tests {
             role: Role::Administrator,
             password: password.to_owned(),
             set_ms,
+            made_by: None,
         };
         before.add_person(person("An Đ. 2", "$argon2id$one", 1)).unwrap();
         let by = By::new("An", "10.0.0.1");

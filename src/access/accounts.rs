@@ -2,7 +2,9 @@
 //!
 //! - There is always an administrator once there was one: the last one can be neither removed nor made an operator.
 //! - A token is good as long as who made it could make it: he has seen it, so it ends when he is removed; that of an administrator
-//!   also when he is made an operator; and with it what was made with it.
+//!   also when he is made an operator; and with it what was made with it. A token that is revoked takes those made with it along.
+//! - People stay, whoever added them: they may have worked for years. Who added them is remembered, and whoever revokes a token is
+//!   told which people were added with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,9 @@ pub struct Person {
     pub password: String,
     /// When the password was last set, Unix ms.
     pub set_ms: i64,
+    /// The person or token that added this one; `None`: a one-time code, or a version that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 /// What a program shows instead of a password.
@@ -78,6 +83,15 @@ pub enum Unchanged {
     Unknown,
     /// Nobody could administer this central afterwards.
     LastAdministrator,
+}
+
+/// What a revoked token took along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// Itself first.
+    pub tokens: Vec<String>,
+    /// Who was added with one of these. They are still there.
+    pub people: Vec<String>,
 }
 
 impl Accounts {
@@ -131,6 +145,7 @@ impl Accounts {
             slot.clone_from(&after);
         }
         if before.role == Role::Administrator && after.role != before.role {
+            let before = Who::Person { name: before.name, role: before.role };
             self.end_tokens_of(&before, |token| token.role == Role::Administrator);
         }
         Ok(after)
@@ -144,14 +159,14 @@ impl Accounts {
         let before = self.person(name).ok_or(Unchanged::Unknown)?.clone();
         self.keep_an_administrator(&before, false)?;
         self.people.retain(|person| person.name != before.name);
-        let ended = self.end_tokens_of(&before, |_| true);
+        let ended = self.end_tokens_of(&Who::Person { name: before.name.clone(), role: before.role }, |_| true);
         Ok((before, ended))
     }
 
-    /// Takes away those of the tokens a person made that `ends` names, and what was made with these.
-    fn end_tokens_of(&mut self, person: &Person, ends: impl Fn(&Token) -> bool) -> Vec<Token> {
+    /// Takes away those of the tokens somebody made that `ends` names, and what was made with these.
+    fn end_tokens_of(&mut self, maker: &Who, ends: impl Fn(&Token) -> bool) -> Vec<Token> {
         let mut ended: Vec<Token> = Vec::new();
-        let mut makers = vec![Who::Person { name: person.name.clone(), role: person.role }.to_string()];
+        let mut makers = vec![maker.to_string()];
         while let Some(maker) = makers.pop() {
             let (gone, stay) = std::mem::take(&mut self.tokens)
                 .into_iter()
@@ -178,7 +193,8 @@ impl Accounts {
         if self.person(name).is_some() {
             return self.change_person(name, Some(Role::Administrator), Some((password, set_ms)));
         }
-        let person = Person { name: checked_name("name", name)?, role: Role::Administrator, password, set_ms };
+        let role = Role::Administrator;
+        let person = Person { name: checked_name("name", name)?, role, password, set_ms, made_by: None };
         self.add_person(person.clone())?;
         Ok(person)
     }
@@ -197,13 +213,30 @@ impl Accounts {
         Ok(())
     }
 
-    /// Revokes a token.
+    /// Revokes a token and those made with it; the names of all of them, and of the people who were added with them.
     ///
     /// # Errors
     /// [`Unchanged::Unknown`].
-    pub fn remove_token(&mut self, name: &str) -> Result<Token, Unchanged> {
+    pub fn remove_token(&mut self, name: &str) -> Result<Revoked, Unchanged> {
         let at = self.tokens.iter().position(|token| is_same(&token.name, name)).ok_or(Unchanged::Unknown)?;
-        Ok(self.tokens.remove(at))
+        let mut ended = vec![self.tokens.remove(at)];
+        let who = |token: &Token| Who::Token { name: token.name.clone(), role: token.role };
+        if let Some(revoked) = ended.first().map(who) {
+            ended.extend(self.end_tokens_of(&revoked, |_| true));
+        }
+        let makers: Vec<String> = ended.iter().map(|token| who(token).to_string()).collect();
+        let was_added = |person: &&Person| {
+            person.made_by.as_ref().is_some_and(|made_by| makers.iter().any(|maker| is_same(maker, made_by)))
+        };
+        let people = self.people.iter().filter(was_added).map(|person| person.name.clone()).collect();
+        Ok(Revoked { tokens: ended.into_iter().map(|token| token.name).collect(), people })
+    }
+
+    /// The names of the tokens this person made.
+    #[must_use]
+    pub fn tokens_of(&self, person: &str) -> Vec<String> {
+        let made = self.tokens.iter().filter(|token| is_same(&token.made_by, person));
+        made.map(|token| token.name.clone()).collect()
     }
 }
 
@@ -211,16 +244,18 @@ fn is_same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// A name as it is kept: people type it, and it stands in logs and in the audit.
+/// A name as it is kept, of people and tokens: people type it, it stands in logs and in the audit, and in the path of its own
+/// address, where `.` and `..` mean something else.
 fn checked_name(field: &str, name: &str) -> Result<String, Unchanged> {
     let name = name.trim();
     let is_good = |c: char| c.is_alphanumeric() || " .-_@".contains(c);
-    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(is_good) {
+    let begins_well = name.starts_with(char::is_alphanumeric);
+    if !begins_well || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(is_good) {
         return Err(Unchanged::Field(FieldProblem::new(
             field,
             "bad_name",
-            format!("gồm 1 đến {MAX_NAME_CHARS} chữ, số, dấu cách và . - _ @"),
-            format!("1 to {MAX_NAME_CHARS} letters, digits, blanks and . - _ @"),
+            format!("gồm 1 đến {MAX_NAME_CHARS} chữ, số, dấu cách và . - _ @, bắt đầu bằng chữ hoặc số"),
+            format!("1 to {MAX_NAME_CHARS} letters, digits, blanks and . - _ @, beginning with a letter or digit"),
         )));
     }
     Ok(name.to_owned())
@@ -266,7 +301,7 @@ mod tests {
     use super::*;
 
     fn person(name: &str, role: Role) -> Person {
-        Person { name: name.to_owned(), role, password: "hash".to_owned(), set_ms: 1 }
+        Person { name: name.to_owned(), role, password: "hash".to_owned(), set_ms: 1, made_by: None }
     }
 
     fn accounts() -> Accounts {
@@ -292,7 +327,7 @@ mod tests {
     fn names_are_told_apart_without_letter_case_and_have_a_shape() {
         let mut accounts = accounts();
         assert_eq!(accounts.add_person(person(" BÌNH ", Role::Operator)), Err(Unchanged::Exists));
-        for wrong in ["", "  ", "a\nb", "<b>", &"x".repeat(41)] {
+        for wrong in ["", "  ", "a\nb", "<b>", ".", "..", "...", "./a", "-", "-rf", "@", "_", &"x".repeat(41)] {
             let refused = accounts.add_person(person(wrong, Role::Operator));
             assert!(matches!(refused, Err(Unchanged::Field(_))), "{wrong:?}");
         }
@@ -327,7 +362,7 @@ mod tests {
         accounts.add_token(token.clone()).unwrap();
         assert_eq!(accounts.add_token(Token { name: "Backup".to_owned(), ..token.clone() }), Err(Unchanged::Exists));
         assert_eq!(accounts.token("aa"), Some(&token));
-        accounts.remove_token("BACKUP").unwrap();
+        assert_eq!(accounts.remove_token("BACKUP").unwrap().tokens, ["backup"]);
         assert_eq!(accounts.token("aa"), None);
         assert_eq!(accounts.remove_token("backup"), Err(Unchanged::Unknown));
     }
@@ -369,6 +404,32 @@ mod tests {
         assert_eq!(left(&accounts).len(), 6, "another password ends none");
         accounts.change_person("Bình", Some(Role::Operator), None).unwrap();
         assert_eq!(left(&accounts), ["watch", "of-watch", "others", "from-here"]);
+    }
+
+    #[test]
+    fn a_revoked_token_takes_along_what_was_made_with_it_and_names_who_was_added_with_it() {
+        let token = |name: &str, made_by: &str| Token {
+            name: name.to_owned(),
+            role: Role::Administrator,
+            hash: name.to_owned(),
+            made_ms: 1,
+            made_by: made_by.to_owned(),
+            used_ms: None,
+        };
+        let mut accounts = accounts();
+        for made in [token("stolen", "An"), token("deeper", "token:stolen"), token("others", "An")] {
+            accounts.add_token(made).unwrap();
+        }
+        for (name, made_by) in [("Kẻ gian", Some("token:deeper")), ("Chi", Some("token:others")), ("Em", Some("An"))]
+        {
+            let made_by = made_by.map(str::to_owned);
+            accounts.add_person(Person { made_by, ..person(name, Role::Administrator) }).unwrap();
+        }
+        let revoked = accounts.remove_token("stolen").unwrap();
+        assert_eq!(revoked.tokens, ["stolen", "deeper"]);
+        assert_eq!(revoked.people, ["Kẻ gian"]);
+        assert_eq!(accounts.tokens_of("an"), ["others"]);
+        assert!(accounts.person("Kẻ gian").is_some(), "whoever revokes it decides that");
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! How long somebody who guesses has to wait.
 //!
 //! Failures are counted per source (where it comes from) and per account (what it tries to be). Some are free, then each
-//! doubles the wait. A source from which an account was lately entered is not slowed by what others do to that account:
-//! who guesses from elsewhere cannot keep its owner out.
+//! doubles the wait. Where an account was lately entered from this source, what others did counts against neither: failures at
+//! this account from this source are counted apart. So whoever guesses, elsewhere or behind the same address, at other names,
+//! keeps nobody out who is known here. A browser that shows what it was given at the last login (a *device*) is a source of its
+//! own: not even guesses at its owner's name from the same address slow it.
 //!
-//! An attempt counts as a failure from its start, so that many at once count as many; a success takes that back.
+//! A one-time code is no account: its 60 bits are not guessed, and one account for all of them would let anybody keep its owner
+//! from it.
+//!
+//! An attempt counts as a failure from its start, so that many at once count as many; a success takes that back, and so does
+//! an attempt that came to no decision.
 
 use std::collections::HashMap;
 
@@ -28,6 +34,8 @@ const MAX_KEYS: usize = 10_000;
 enum Key {
     Source(String),
     Account(String),
+    /// An account that was lately entered from this source.
+    Known(String, String),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,11 +64,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// An attempt of this source to be this account: it may be made now, and counts as a failure until [`Throttle::succeeded`].
+    /// An attempt of this source to be this account (`None`: to use a code): it may be made now, and counts as a failure until
+    /// [`Throttle::succeeded`] or [`Throttle::undecided`].
     ///
     /// # Errors
     /// How many ms to wait.
-    pub fn attempt(&mut self, source: &str, account: &str, now_ms: Ms) -> Result<(), Ms> {
+    pub fn attempt(&mut self, source: &str, account: Option<&str>, now_ms: Ms) -> Result<(), Ms> {
         self.forget(now_ms);
         let keys = self.keys(source, account, now_ms);
         let free_at_ms = keys.iter().filter_map(|key| self.failures.get(key)).map(|f| f.free_at_ms()).max();
@@ -76,23 +85,45 @@ impl Throttle {
     }
 
     /// The attempt was right.
-    pub fn succeeded(&mut self, source: &str, account: &str, now_ms: Ms) {
+    pub fn succeeded(&mut self, source: &str, account: Option<&str>, now_ms: Ms) {
         // The source stays answerable for other accounts it failed at: only this attempt is taken back.
         for key in self.keys(source, account, now_ms) {
-            match self.failures.get_mut(&key) {
-                Some(failures) if matches!(key, Key::Source(_)) && failures.count > 1 => failures.count -= 1,
-                _ => drop(self.failures.remove(&key)),
+            match key {
+                Key::Source(_) => self.take_back(&key),
+                Key::Account(_) | Key::Known(..) => drop(self.failures.remove(&key)),
             }
         }
+        if let Some(account) = account {
+            self.is_known(source, account, now_ms);
+        }
+    }
+
+    /// The account was entered from this source, however that was proved.
+    pub fn is_known(&mut self, source: &str, account: &str, now_ms: Ms) {
         self.entered.insert((source.to_owned(), account.to_owned()), now_ms);
     }
 
+    /// Whether the attempt was right could not be found out.
+    pub fn undecided(&mut self, source: &str, account: Option<&str>, now_ms: Ms) {
+        self.keys(source, account, now_ms).iter().for_each(|key| self.take_back(key));
+    }
+
+    fn take_back(&mut self, key: &Key) {
+        match self.failures.get_mut(key) {
+            Some(failures) if failures.count > 1 => failures.count -= 1,
+            _ => drop(self.failures.remove(key)),
+        }
+    }
+
     /// What an attempt counts against.
-    fn keys(&self, source: &str, account: &str, now_ms: Ms) -> Vec<Key> {
-        let entered = self.entered.get(&(source.to_owned(), account.to_owned()));
-        let is_known = entered.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < TRUST_MS);
-        let account = (!is_known).then(|| Key::Account(account.to_owned()));
-        [Some(Key::Source(source.to_owned())), account].into_iter().flatten().collect()
+    fn keys(&self, source: &str, account: Option<&str>, now_ms: Ms) -> Vec<Key> {
+        let Some(account) = account else { return vec![Key::Source(source.to_owned())] };
+        let (source, account) = (source.to_owned(), account.to_owned());
+        let entered = self.entered.get(&(source.clone(), account.clone()));
+        if entered.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < TRUST_MS) {
+            return vec![Key::Known(source, account)];
+        }
+        vec![Key::Source(source), Key::Account(account)]
     }
 
     fn forget(&mut self, now_ms: Ms) {
@@ -118,6 +149,7 @@ mod tests {
     fn waits(throttle: &mut Throttle, source: &str, account: &str, count: usize, now_ms: &mut Ms) -> Vec<Ms> {
         let mut waits = Vec::new();
         for _ in 0..count {
+            let account = Some(account);
             let wait_ms = match throttle.attempt(source, account, *now_ms) {
                 Ok(()) => 0,
                 Err(wait_ms) => {
@@ -143,7 +175,7 @@ mod tests {
     #[test]
     fn many_attempts_at_once_count_as_many() {
         let mut throttle = Throttle::default();
-        let begun = (0..100).filter(|_| throttle.attempt("10.0.0.1", "an", 5).is_ok()).count();
+        let begun = (0..100).filter(|_| throttle.attempt("10.0.0.1", Some("an"), 5).is_ok()).count();
         assert_eq!(begun, 5);
     }
 
@@ -151,49 +183,86 @@ mod tests {
     fn a_source_is_slowed_whatever_it_tries_to_be_and_an_account_wherever_it_is_tried_from() {
         let mut throttle = Throttle::default();
         for account in ["a", "b", "c", "d", "e"] {
-            throttle.attempt("10.0.0.1", account, 0).unwrap();
+            throttle.attempt("10.0.0.1", Some(account), 0).unwrap();
         }
-        assert!(throttle.attempt("10.0.0.1", "f", 0).is_err());
-        assert!(throttle.attempt("10.0.0.2", "f", 0).is_ok());
+        assert!(throttle.attempt("10.0.0.1", Some("f"), 0).is_err());
+        assert!(throttle.attempt("10.0.0.2", Some("f"), 0).is_ok());
         for source in ["1", "2", "3", "4"] {
-            throttle.attempt(source, "f", 0).unwrap();
+            throttle.attempt(source, Some("f"), 0).unwrap();
         }
-        assert!(throttle.attempt("5", "f", 0).is_err());
+        assert!(throttle.attempt("5", Some("f"), 0).is_err());
     }
 
     #[test]
     fn who_guesses_from_elsewhere_does_not_keep_the_owner_out() {
         let mut throttle = Throttle::default();
-        throttle.attempt("desk", "an", 0).unwrap();
-        throttle.succeeded("desk", "an", 0);
+        throttle.attempt("desk", Some("an"), 0).unwrap();
+        throttle.succeeded("desk", Some("an"), 0);
         let mut now_ms = 10;
         waits(&mut throttle, "10.9.9.9", "an", 30, &mut now_ms);
-        assert!(throttle.attempt("10.9.9.8", "an", now_ms).is_err(), "the account is slowed elsewhere");
-        assert_eq!(throttle.attempt("desk", "an", now_ms), Ok(()));
+        assert!(throttle.attempt("10.9.9.8", Some("an"), now_ms).is_err(), "the account is slowed elsewhere");
+        assert_eq!(throttle.attempt("desk", Some("an"), now_ms), Ok(()));
+    }
+
+    #[test]
+    fn who_guesses_behind_the_same_address_keeps_nobody_out_who_is_known_there() {
+        let mut throttle = Throttle::default();
+        throttle.attempt("proxy", Some("an"), 0).unwrap();
+        throttle.succeeded("proxy", Some("an"), 0);
+        let mut now_ms = 10;
+        waits(&mut throttle, "proxy", "binh", 30, &mut now_ms);
+        assert!(throttle.attempt("proxy", Some("chi"), now_ms).is_err(), "the address is slowed");
+        assert_eq!(throttle.attempt("proxy", Some("an"), now_ms), Ok(()));
+        throttle.succeeded("proxy", Some("an"), now_ms);
+        // At the known account itself too, guesses are slowed.
+        let waits = waits(&mut throttle, "proxy", "an", 6, &mut now_ms);
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1_000]);
+        assert_eq!(throttle.attempt("elsewhere", Some("an"), now_ms), Ok(()), "and nobody elsewhere by these");
+    }
+
+    #[test]
+    fn guesses_at_the_code_from_elsewhere_keep_nobody_from_it() {
+        let mut throttle = Throttle::default();
+        for source in 0..1_000 {
+            assert_eq!(throttle.attempt(&source.to_string(), None, 0), Ok(()), "{source}");
+        }
+        let here = (0..10).filter(|_| throttle.attempt("here", None, 0).is_ok()).count();
+        assert_eq!(here, 5, "of one source a few are free");
+    }
+
+    #[test]
+    fn what_was_not_decided_counts_as_nothing() {
+        let mut throttle = Throttle::default();
+        for _ in 0..100 {
+            throttle.attempt("desk", Some("an"), 0).unwrap();
+            throttle.undecided("desk", Some("an"), 0);
+        }
+        assert!(throttle.failures.is_empty());
+        assert!(throttle.entered.is_empty(), "and makes nobody known");
     }
 
     #[test]
     fn a_success_takes_its_own_attempt_back_and_no_other() {
         let mut throttle = Throttle::default();
         for _ in 0..200 {
-            throttle.attempt("desk", "an", 0).unwrap();
-            throttle.succeeded("desk", "an", 0);
+            throttle.attempt("desk", Some("an"), 0).unwrap();
+            throttle.succeeded("desk", Some("an"), 0);
         }
         // One account of one's own is no licence to guess at others.
         for account in ["a", "b", "c", "d", "e"] {
-            throttle.attempt("desk", account, 0).unwrap();
+            throttle.attempt("desk", Some(account), 0).unwrap();
         }
-        assert!(throttle.attempt("desk", "an", 0).is_err());
+        assert!(throttle.attempt("desk", Some("f"), 0).is_err());
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten_in_time() {
         let mut throttle = Throttle::default();
         for source in 0..MAX_KEYS as u64 + 500 {
-            throttle.attempt(&source.to_string(), &source.to_string(), source).unwrap();
+            throttle.attempt(&source.to_string(), Some(&source.to_string()), source).unwrap();
         }
         assert!(throttle.failures.len() <= MAX_KEYS, "{}", throttle.failures.len());
-        throttle.attempt("x", "x", 4 * FORGET_MS).unwrap();
+        throttle.attempt("x", Some("x"), 4 * FORGET_MS).unwrap();
         assert_eq!(throttle.failures.len(), 2);
     }
 }

@@ -1,6 +1,7 @@
 //! Dialling a peer: resolve, connect, upgrade, and a task that carries frames until either side ends.
 
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix::Recipient;
@@ -15,6 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::intake::{BoundedCodec, Meter, Rate, Verdict};
 use super::socket::{FromSocket, Socket, SocketEvent, ToSocket, ping_number};
 use crate::domain::fingerprint::Fingerprint;
 use crate::replication::peer::output::SocketId;
@@ -22,6 +24,10 @@ use crate::tls::peers::Client;
 use crate::wire::legacy::MAX_LEGACY_FRAME_BYTES;
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
+/// How long what was written may stay untaken.
+const UNREAD_TIMEOUT_MS: u32 = 60_000;
+/// What a peer may say a second. Data comes as fast as events are committed; pings are sent every 5 s.
+pub const PEER_RATE: Rate = Rate { data_per_s: 5_000, control_per_s: 50 };
 /// Longest text of a close frame, in characters: 123 bytes are allowed, and one may take four.
 const MAX_CLOSE_CHARS: usize = 30;
 
@@ -62,7 +68,7 @@ pub enum DialError {
 }
 
 /// A dialled socket that nobody has spoken on yet.
-pub type Upgraded = actix_codec::Framed<awc::BoxedSocket, ws::Codec>;
+pub type Upgraded = actix_codec::Framed<awc::BoxedSocket, BoundedCodec>;
 
 /// Connects and upgrades, with TLS unless `secured` is `None`. Must run on the thread that will use the socket.
 ///
@@ -130,6 +136,7 @@ async fn connect(
     let (response, socket) =
         answered.map_err(|_| DialError::TimedOut(timeout_ms))?.map_err(|error| DialError::Failed(in_words(&error)))?;
     let protocol = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
+    let socket = socket.into_map_codec(|codec| BoundedCodec::new(codec, max_frame_bytes));
     Ok((socket, protocol.is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes())))
 }
 
@@ -166,8 +173,16 @@ fn without_delay() -> impl actix_service::Service<
     connector.map(|connection: Connection<Uri, TcpStream>| {
         // Without it the link works, only slower.
         drop(connection.io_ref().set_nodelay(true));
+        give_up_unread(connection.io_ref());
         connection
     })
+}
+
+/// Makes the kernel end a connection whose other side has not taken what was written for a minute: it is dead, or does not read.
+/// Whoever waits for room to write is told so, and nothing of it stays in memory.
+pub fn give_up_unread(socket: &TcpStream) {
+    // A socket that has ended already needs none.
+    let _ended = rustix::net::sockopt::set_tcp_user_timeout(socket, UNREAD_TIMEOUT_MS);
 }
 
 /// Starts the task that carries frames, and returns the writing end.
@@ -177,14 +192,26 @@ fn without_delay() -> impl actix_service::Service<
 pub fn carry(mut upgraded: Upgraded, socket: SocketId, to: Recipient<FromSocket>) -> Socket {
     let (writer, mut to_write) = mpsc::unbounded_channel();
     super::supervise::spawn(async move {
+        let meter = Meter::new(PEER_RATE);
+        let mut slowed = pin!(tokio::time::sleep(Duration::ZERO));
         let ended = loop {
             let step = tokio::select! {
                 command = to_write.recv() => write(&mut upgraded, command).await,
-                frame = upgraded.next() => match read(&mut upgraded, frame).await {
-                    Ok(Some(event)) => hand_over(&to, FromSocket { socket, event }).await,
-                    Ok(None) => Ok(()),
-                    Err(ended) => Err(ended),
-                },
+                frame = async { slowed.as_mut().await; upgraded.next().await } => {
+                    let is_control = matches!(frame, Some(Ok(Frame::Ping(_) | Frame::Pong(_))));
+                    match (meter.judge(is_control), read(&mut upgraded, frame).await) {
+                        (Verdict::End, Ok(_)) => Err("it sends too many frames a second".to_owned()),
+                        (verdict, read) => {
+                            let pause = if let Verdict::Later(pause) = verdict { pause } else { Duration::ZERO };
+                            slowed.set(tokio::time::sleep(pause));
+                            match read {
+                                Ok(Some(event)) => hand_over(&to, FromSocket { socket, event }).await,
+                                Ok(None) => Ok(()),
+                                Err(ended) => Err(ended),
+                            }
+                        }
+                    }
+                }
             };
             if let Err(ended) = step {
                 break ended;

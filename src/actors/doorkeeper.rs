@@ -4,6 +4,7 @@
 //! files, which blocks, and is called from the pool of blocking threads. Changes of accounts wait for each other.
 
 mod proof;
+mod turns;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,17 +15,16 @@ use std::time::Instant;
 use log::{error, warn};
 
 pub use self::proof::{Proof, Shown};
+use self::turns::{Turn, Turns};
 use super::audit_desk::AuditDesk;
-use super::in_flight::{InFlight, Permit};
 use crate::access::account_changes::{AccountChange, told};
-use crate::access::accounts::{Accounts, Person, Token, Unchanged, check_password};
+use crate::access::accounts::{Accounts, Person, Revoked, Token, Unchanged, check_password};
 use crate::access::sessions::{SessionId, Sessions};
 use crate::access::throttle::{Ms, Throttle};
 use crate::access::who::{Role, Who};
 use crate::config::model::Config;
 use crate::domain::audit::{self, Act, By};
 use crate::ops::clock::Clock;
-use crate::ops::metrics::Level;
 use crate::vault::accounts_file::AccountsFile;
 use crate::vault::code_file::CodeFile;
 use crate::vault::password;
@@ -32,8 +32,11 @@ use crate::vault::secret::{self, Kind};
 
 /// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
 const MAX_HASHING: usize = 2;
-/// What guesses at a code count against, whatever name they give.
-const CODE_ACCOUNT: &str = "\u{0}code";
+/// How many wait for their turn, some 50 ms each; a whole shift logs in at once.
+const MAX_WAITING: usize = 40;
+/// Browsers that are known by what they were given at a login. Beyond it all are forgotten, which costs them no more than a
+/// wait while somebody guesses.
+const MAX_DEVICES: usize = 10_000;
 
 /// Somebody logged in.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub struct Entered {
     pub person: Person,
     /// For the cookie.
     pub session: String,
+    /// For the cookie by which the browser is known at the next login.
+    pub device: String,
 }
 
 /// Why something was not done.
@@ -48,7 +53,7 @@ pub struct Entered {
 pub enum Refused {
     /// Too many failures before; how long to wait, in ms.
     Wait(Ms),
-    /// Others log in right now.
+    /// Many others log in right now.
     Busy,
     WrongLogin,
     WrongCode,
@@ -71,6 +76,8 @@ struct Memory {
     first_code: Option<[u8; 32]>,
     /// When tokens were used since that was last saved, Unix ms, by their hash.
     uses: HashMap<String, i64>,
+    /// Who logged in last with a browser, by the hash of what it was given.
+    devices: HashMap<[u8; 32], String>,
 }
 
 /// See the module.
@@ -80,7 +87,7 @@ pub struct Doorkeeper {
     accounts: RwLock<Arc<Accounts>>,
     changing: Mutex<()>,
     memory: Mutex<Memory>,
-    hashing: Arc<InFlight>,
+    hashing: Turns,
     audit: Arc<AuditDesk>,
     clock: Clock,
     started: Instant,
@@ -101,7 +108,7 @@ impl Doorkeeper {
             accounts: RwLock::new(Arc::new(found.accounts)),
             changing: Mutex::default(),
             memory: Mutex::default(),
-            hashing: InFlight::new(MAX_HASHING, Level::default()),
+            hashing: Turns::new(MAX_HASHING, MAX_WAITING),
             audit,
             clock,
             started: Instant::now(),
@@ -181,18 +188,15 @@ impl Doorkeeper {
         }
     }
 
-    /// Logs a person in. Blocks.
+    /// Logs a person in. `device`: what the browser was given at an earlier login. Blocks.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn log_in(&self, name: &str, password: &str, from: IpAddr) -> Result<Entered, Refused> {
-        let (source, account) = (source_of(from), account_of(name));
-        let _slot = self.hashing_slot()?;
-        self.attempt(&source, &account)?;
-        let person = self.accounts().person(name).cloned();
-        let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
-        let person = person.filter(|_| is_right).ok_or(Refused::WrongLogin)?;
-        let entered = self.enter(person, &source, &account)?;
+    pub fn log_in(&self, name: &str, password: &str, device: Option<&str>, from: IpAddr) -> Result<Entered, Refused> {
+        let account = account_of(name);
+        let source = self.source(device, &account, from);
+        let person = self.prove(name, password, &source, &account)?;
+        let entered = self.enter(person, from)?;
         self.audit.note(Act::new(audit::Kind::Login, By::new(&entered.person.name, from), ""));
         Ok(entered)
     }
@@ -203,14 +207,14 @@ impl Doorkeeper {
     /// [`Refused`]; a wrong password does not use up the code.
     pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<Entered, Refused> {
         let source = source_of(from);
-        let _slot = self.hashing_slot()?;
-        self.attempt(&source, CODE_ACCOUNT)?;
+        let _turn = self.hashing_turn()?;
+        self.attempt(&source, None)?;
         let digest = secret::code_digest(code);
         let is_first = self.memory().first_code == Some(digest);
         if !is_first && !self.code_file.is_right(digest, self.clock.now_ms()) {
             return Err(Refused::WrongCode);
         }
-        self.memory().throttle.succeeded(&source, CODE_ACCOUNT, self.now_ms());
+        self.memory().throttle.succeeded(&source, None, self.now_ms());
         let hash = hashed("password", name, new)?;
         let now_ms = self.clock.now_ms();
         let by = By::new(if is_first { "code:first" } else { "code:new" }, from);
@@ -219,19 +223,52 @@ impl Doorkeeper {
         self.memory().first_code = None;
         self.code_file.remove().map_err(|error| failed(&error))?;
         self.memory().sessions.end_all_of(&person.name, None);
-        let account = account_of(&person.name);
         self.audit.note(Act::new(audit::Kind::Login, By::new(&person.name, from), ""));
-        self.enter(person, &source, &account)
+        self.enter(person, from)
     }
 
-    fn enter(&self, person: Person, source: &str, account: &str) -> Result<Entered, Refused> {
-        let session = secret::make(Kind::Session).map_err(|error| failed(&error))?;
-        let now_ms = self.now_ms();
+    /// The person of this name, if this is the password.
+    fn prove(&self, name: &str, password: &str, source: &str, account: &str) -> Result<Person, Refused> {
+        let _turn = self.hashing_turn()?;
+        self.attempt(source, Some(account))?;
+        let person = self.accounts().person(name).cloned();
+        let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
         let mut memory = self.memory();
-        memory.throttle.succeeded(source, account, now_ms);
+        match is_right {
+            Err(error) => {
+                memory.throttle.undecided(source, Some(account), self.now_ms());
+                Err(failed(&error))
+            }
+            Ok(false) => Err(Refused::WrongLogin),
+            Ok(true) => {
+                memory.throttle.succeeded(source, Some(account), self.now_ms());
+                person.ok_or(Refused::WrongLogin)
+            }
+        }
+    }
+
+    /// Begins a session, and makes the browser and its address known for this person.
+    fn enter(&self, person: Person, from: IpAddr) -> Result<Entered, Refused> {
+        let session = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let device = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let (now_ms, account, digest) = (self.now_ms(), account_of(&person.name), secret::digest(&device));
+        let mut memory = self.memory();
+        memory.throttle.is_known(&source_of(from), &account, now_ms);
+        memory.throttle.is_known(&device_source(&digest), &account, now_ms);
+        if memory.devices.len() >= MAX_DEVICES {
+            memory.devices.clear();
+        }
+        memory.devices.insert(digest, account);
         memory.sessions.begin(secret::digest(&session), &person.name, now_ms);
         drop(memory);
-        Ok(Entered { person, session })
+        Ok(Entered { person, session, device })
+    }
+
+    /// What failures of a login count against: the browser, if this account was entered with it before, else the address.
+    fn source(&self, device: Option<&str>, account: &str, from: IpAddr) -> String {
+        let digest = device.map(secret::digest);
+        let known = digest.filter(|digest| self.memory().devices.get(digest).is_some_and(|of| of == account));
+        known.map_or_else(|| source_of(from), |digest| device_source(&digest))
     }
 
     /// Ends a session.
@@ -239,7 +276,8 @@ impl Doorkeeper {
         self.memory().sessions.end(&secret::digest(session));
     }
 
-    /// A person changes the own password; all other sessions of that person end. Blocks.
+    /// A person changes the own password; all other sessions of that person end. Tokens stay: the names of those are returned.
+    /// Blocks.
     ///
     /// # Errors
     /// [`Refused`].
@@ -249,20 +287,18 @@ impl Doorkeeper {
         (old, new): (&str, &str),
         session: Option<&str>,
         from: IpAddr,
-    ) -> Result<(), Refused> {
-        let (source, account) = (source_of(from), account_of(name));
-        let _slot = self.hashing_slot()?;
-        self.attempt(&source, &account)?;
-        let person = self.accounts().person(name).cloned();
-        if !password::is_right(old, person.as_ref().map(|person| person.password.as_str())) {
-            return Err(Refused::WrongLogin);
-        }
-        self.memory().throttle.succeeded(&source, &account, self.now_ms());
+    ) -> Result<Vec<String>, Refused> {
+        self.prove(name, old, &source_of(from), &account_of(name))?;
+        let _turn = self.hashing_turn()?;
         let set = (hashed("new", name, new)?, self.clock.now_ms());
         self.change(Some(&By::new(name, from)), |accounts| accounts.change_person(name, None, Some(set)))?;
         let kept: Option<SessionId> = session.map(secret::digest);
-        self.memory().sessions.end_all_of(name, kept.as_ref());
-        Ok(())
+        let mut memory = self.memory();
+        memory.sessions.end_all_of(name, kept.as_ref());
+        // Whoever had the old password may have a browser that is known.
+        memory.devices.retain(|_, of| *of != account_of(name));
+        drop(memory);
+        Ok(self.accounts().tokens_of(name))
     }
 
     /// One more person. Blocks.
@@ -270,9 +306,10 @@ impl Doorkeeper {
     /// # Errors
     /// [`Refused`].
     pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), Refused> {
-        let _slot = self.hashing_slot()?;
+        let _turn = self.hashing_turn()?;
         let password = hashed("password", name, password)?;
-        let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms() };
+        let made_by = Some(by.who.clone());
+        let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms(), made_by };
         self.change(Some(by), |accounts| accounts.add_person(person))
     }
 
@@ -287,7 +324,7 @@ impl Doorkeeper {
         role: Option<Role>,
         password: Option<&str>,
     ) -> Result<(Person, Person), Refused> {
-        let _slot = self.hashing_slot()?;
+        let _turn = self.hashing_turn()?;
         let set = match password {
             Some(password) => Some((hashed("password", name, password)?, self.clock.now_ms())),
             None => None,
@@ -328,11 +365,11 @@ impl Doorkeeper {
         Ok(made)
     }
 
-    /// Revokes a token. Blocks.
+    /// Revokes a token, and those made with it. Blocks.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Token, Refused> {
+    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Revoked, Refused> {
         self.change(Some(by), |accounts| accounts.remove_token(name))
     }
 
@@ -387,11 +424,11 @@ impl Doorkeeper {
         Ok(changed)
     }
 
-    fn hashing_slot(&self) -> Result<Permit, Refused> {
-        self.hashing.enter().ok_or(Refused::Busy)
+    fn hashing_turn(&self) -> Result<Turn<'_>, Refused> {
+        self.hashing.take().ok_or(Refused::Busy)
     }
 
-    fn attempt(&self, source: &str, account: &str) -> Result<(), Refused> {
+    fn attempt(&self, source: &str, account: Option<&str>) -> Result<(), Refused> {
         self.memory().throttle.attempt(source, account, self.now_ms()).map_err(Refused::Wait)
     }
 
@@ -431,6 +468,11 @@ pub fn source_of(ip: IpAddr) -> String {
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
+}
+
+/// A browser as a source of its own.
+fn device_source(digest: &[u8; 32]) -> String {
+    format!("device {digest:02x?}")
 }
 
 fn account_of(name: &str) -> String {

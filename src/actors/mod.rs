@@ -12,6 +12,7 @@ pub mod edge_news;
 pub mod edge_report;
 pub mod edge_roster;
 pub mod in_flight;
+pub mod intake;
 pub mod join;
 pub mod ledger_core;
 pub mod legacy_link;

@@ -20,6 +20,9 @@ use crate::actors::doorkeeper::{Doorkeeper, Entered, Refused};
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
 use crate::domain::audit::Kind;
 
+/// A browser that was logged in is known for 30 days, unless the central restarts.
+const DEVICE_S: u64 = 30 * 24 * 3_600;
+
 /// The caller, and how this central is set.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
@@ -103,7 +106,9 @@ pub async fn login(
     let from = from(&request);
     let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
     about(&request, known.as_deref().unwrap_or("an unknown name"));
-    let entered = ask(&worker.shared, move |door| door.log_in(&sent.name, &sent.password, from)).await?;
+    let device = session(request.headers(), &device_cookie_name(&worker)).map(str::to_owned);
+    let log_in = move |door: &Doorkeeper| door.log_in(&sent.name, &sent.password, device.as_deref(), from);
+    let entered = ask(&worker.shared, log_in).await?;
     Ok(entered_answer(&worker, &entered))
 }
 
@@ -160,9 +165,18 @@ pub async fn put_own_password(
     };
     let kept = session(request.headers(), &cookie_name(&worker.shared.config(), worker.secured)).map(str::to_owned);
     let from = caller.from;
-    ask(&worker.shared, move |door| door.change_own_password(&name, (&sent.old, &sent.new), kept.as_deref(), from))
-        .await?;
-    Ok(HttpResponse::Ok().json(Done::new()))
+    let change =
+        move |door: &Doorkeeper| door.change_own_password(&name, (&sent.old, &sent.new), kept.as_deref(), from);
+    let tokens_kept = ask(&worker.shared, change).await?;
+    Ok(HttpResponse::Ok().json(PasswordChanged { success: true, tokens_kept }))
+}
+
+/// The password is another one, and all other sessions have ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PasswordChanged {
+    success: bool,
+    /// The names of the tokens that person made: programs use them, so they stay good until they are revoked.
+    tokens_kept: Vec<String>,
 }
 
 /// Who can log in.
@@ -179,12 +193,19 @@ struct PersonShown {
     role: Role,
     /// When the password was last set, Unix ms.
     set_ms: i64,
+    /// The person or token (`token:NAME`) that added this one; null: a one-time code, or not written down.
+    made_by: Option<String>,
 }
 
 /// `GET /api/access/people`
 pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
     let accounts = worker.shared.door.accounts();
-    let shown = |one: &accounts::Person| PersonShown { name: one.name.clone(), role: one.role, set_ms: one.set_ms };
+    let shown = |one: &accounts::Person| PersonShown {
+        name: one.name.clone(),
+        role: one.role,
+        set_ms: one.set_ms,
+        made_by: one.made_by.clone(),
+    };
     HttpResponse::Ok().json(People { success: true, people: accounts.people.iter().map(shown).collect() })
 }
 
@@ -314,8 +335,19 @@ pub async fn revoke_token(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let by = caller_of(&request).by();
-    ask(&worker.shared, move |door| door.revoke_token(&by, &name)).await?;
-    Ok(HttpResponse::Ok().json(Done::new()))
+    let revoked = ask(&worker.shared, move |door| door.revoke_token(&by, &name)).await?;
+    let answer = TokenRevoked { success: true, tokens_ended: revoked.tokens, people_added: revoked.people };
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// A token is good no more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenRevoked {
+    success: bool,
+    /// Its name, and those of the tokens made with it: these ended too.
+    tokens_ended: Vec<String>,
+    /// Who was added with one of these. They can still log in: remove whom you do not know.
+    people_added: Vec<String>,
 }
 
 /// Has the doorkeeper do what takes long, on a thread that may block.
@@ -339,8 +371,16 @@ pub(super) struct LoggedIn {
 fn entered_answer(worker: &Worker, entered: &Entered) -> HttpResponse {
     let name = cookie_name(&worker.shared.config(), worker.secured);
     let cookie = cookie(worker.secured, &name, &entered.session, LONGEST_MS / 1_000);
+    let device = self::cookie(worker.secured, &device_cookie_name(worker), &entered.device, DEVICE_S);
     let answer = LoggedIn { success: true, name: entered.person.name.clone(), role: entered.person.role };
-    HttpResponse::Ok().insert_header((SET_COOKIE, cookie)).insert_header((CACHE_CONTROL, "no-store")).json(answer)
+    let mut response = HttpResponse::Ok();
+    response.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, device));
+    response.insert_header((CACHE_CONTROL, "no-store")).json(answer)
+}
+
+/// What a browser is known by at its next login. It proves nothing: whoever shows it is only slowed by its own failures.
+fn device_cookie_name(worker: &Worker) -> String {
+    format!("{}-device", cookie_name(&worker.shared.config(), worker.secured))
 }
 
 /// No script reads it, no other site sends it, and over HTTPS it never leaves in clear.

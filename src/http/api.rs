@@ -130,7 +130,9 @@ fn serve(
     let secured = tls.is_some();
     let terms = Terms {
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
+        name: "api",
         connections: shared.connections.clone(),
+        offences: shared.offences.clone(),
         max_connections: MAX_CONNECTIONS,
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,

@@ -151,7 +151,7 @@ fn head(style: Style) -> String {
 fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
     let entry = &row.entry;
     let mut line = Line::new(style);
-    line.text(&zone.local_text(entry.at_ms));
+    line.time(&zone.local_text(entry.at_ms));
     line.text(entry.kind.name());
     line.text(&entry.who);
     line.text(&entry.from);
@@ -159,9 +159,9 @@ fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
     line.text(&entry.outcome);
     line.text(&side(&entry.before));
     line.text(&side(&entry.after));
-    line.text(&entry.count.to_string());
-    line.text(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
-    line.text(&row.id.to_string());
+    line.number(i64::try_from(entry.count).ok());
+    line.time(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
+    line.number(i64::try_from(row.id).ok());
     line.end()
 }
 

@@ -1,6 +1,10 @@
 //! The history as a table for spreadsheets: RFC 4180, UTF-8 with the mark that makes Excel read it as such.
 //!
-//! A text that a spreadsheet would take for a formula gets a `'` before it: plates and names come from cameras and people.
+//! Plates and names come from cameras and people. Where a spreadsheet would take a text for a formula, a number, a date or a truth
+//! value, it gets a `'` before it: `51E0012` is no 5.1E+13, and `01` is not 1. Also inside of a text, where the one who opens the
+//! table with another separator than it was written with would begin a cell.
+
+use std::net::IpAddr;
 
 use super::error::ApiError;
 use crate::store::reader::HistoryRow;
@@ -90,9 +94,9 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.text(&row.plate_id);
     line.text(&row.camera_type);
     line.text(&row.status);
-    line.text(&row.entry_time);
+    line.time(&row.entry_time);
     line.text(row.entry_camera_name.as_deref().unwrap_or_default());
-    line.text(row.exit_time.as_deref().unwrap_or_default());
+    line.time(row.exit_time.as_deref().unwrap_or_default());
     line.text(row.exit_camera_name.as_deref().unwrap_or_default());
     line.text(row.duration.as_deref().unwrap_or_default());
     line.number(left.then_some(row.fee));
@@ -116,13 +120,29 @@ impl Line {
         Self(format.from_writer(Vec::with_capacity(256)))
     }
 
-    fn number(&mut self, number: Option<i64>) {
+    pub(super) fn number(&mut self, number: Option<i64>) {
         self.cell(&number.map(|number| number.to_string()).unwrap_or_default());
     }
 
+    /// A time as `YYYY-MM-DD HH:MM:SS`, which spreadsheets take for what it is.
+    pub(super) fn time(&mut self, time: &str) {
+        self.cell(time);
+    }
+
     pub(super) fn text(&mut self, cell: &str) {
-        let is_formula = cell.trim_start().starts_with(['=', '+', '-', '@']) || cell.starts_with(['\t', '\r', '\n']);
-        if is_formula { self.cell(&format!("'{cell}")) } else { self.cell(cell) }
+        let mut safe = String::with_capacity(cell.len() + 1);
+        if is_read_as_value(cell) || cell.starts_with(['\t', '\r', '\n']) {
+            safe.push('\'');
+        }
+        for piece in cell.split_inclusive(SEPARATORS) {
+            if piece.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(['=', '+', '-', '@'])
+                && !safe.ends_with('\'')
+            {
+                safe.push('\'');
+            }
+            safe.push_str(piece);
+        }
+        self.cell(&safe);
     }
 
     fn cell(&mut self, cell: &str) {
@@ -135,6 +155,37 @@ impl Line {
         debug_assert!(written.is_ok(), "writing to memory does not fail");
         self.0.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
     }
+}
+
+/// What ends a cell, in one spreadsheet or another.
+const SEPARATORS: [char; 6] = [',', ';', '\t', '|', '\r', '\n'];
+/// Beginnings of the names of months, English and Vietnamese.
+const MONTHS: [&str; 13] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "thg"];
+
+/// Whether a spreadsheet makes a number, a date, a time or a truth value of this text.
+fn is_read_as_value(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    if ["true", "false", "đúng", "sai"].contains(&text.as_str()) {
+        return true;
+    }
+    if !text.contains(|c: char| c.is_ascii_digit()) || text.parse::<IpAddr>().is_ok() {
+        return false;
+    }
+    // 1.5, 1,500, 12/3, 1-2, 10:30 pm, 1 1/2, 10%, (5), 25 đ, 25 VND.
+    let is_part = |c: char| c.is_ascii_digit() || " \u{a0}.,:/-+%()'$€£¥₫đ".contains(c);
+    let bare = [" am", " pm", "am", "pm", " a", " p", "vnd", "vnđ"].iter().find_map(|end| text.strip_suffix(end));
+    if bare.unwrap_or(&text).chars().all(is_part) {
+        return true;
+    }
+    // 29e0123, 1.5e+3
+    if let Some((mantissa, exponent)) = text.split_once('e')
+        && [mantissa, exponent].iter().all(|part| !part.is_empty() && part.chars().all(is_part))
+    {
+        return true;
+    }
+    let rest: String = text.chars().filter(|c| !is_part(*c)).collect();
+    // 1-Mar, mar1, thg1.
+    MONTHS.iter().any(|month| rest.starts_with(month)) && rest.chars().count() <= "september".len()
 }
 
 #[cfg(test)]
@@ -158,15 +209,83 @@ mod tests {
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             (" =1", "' =1"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
             ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
             ("a,b", "\"a,b\""),
             ("a;b", "a;b"),
+            ("a;=1", "a;'=1"),
+            ("a; =1", "a;' =1"),
+            ("a|@x", "a|'@x"),
+            ("a,-1,+2", "\"a,'-1,'+2\""),
+            ("a\n=1", "\"a\n'=1\""),
+            ("a;\"=1", "\"a;'\"\"=1\""),
+            ("xe tải - cổng sau", "xe tải - cổng sau"),
+            ("a=1", "a=1"),
             ("a\"b", "\"a\"\"b\""),
             ("xe\nkhách", "\"xe\nkhách\""),
             ("", "\"\""),
         ] {
             assert_eq!(cell(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_take_for_a_number_or_a_date_is_a_text() {
+        for text in [
+            "51E0012",
+            "29E0123",
+            "29e00123",
+            "1E5",
+            "0123",
+            "01",
+            "7",
+            "1.5",
+            "1,5",
+            "1.000.000",
+            "1-2",
+            "12/3",
+            "2026-11-29",
+            "29/11/2026",
+            "10:30",
+            "10:30 PM",
+            "1 p",
+            "1 1/2",
+            "10%",
+            "(5)",
+            "$5",
+            "25 đ",
+            "12345678901234567890",
+            "1-Mar",
+            "MAR1",
+            "Sep-26",
+            "1 thg 3",
+            "TRUE",
+            "false",
+            " 7 ",
+        ] {
+            assert_eq!(cell(text), format!("'{text}").as_str().replace("'1,5", "\"'1,5\""), "{text:?}");
+        }
+        for text in [
+            "29A-123.45",
+            "29A12345",
+            "51F1-234.56",
+            "29-B1 123.45",
+            "29MD1-123.45",
+            "edge-1",
+            "10.0.0.1",
+            "cong-1",
+            "central-1_1733_29A12345",
+            "Cổng 2",
+            "1 giờ 31 phút",
+            "1 hour 31 min",
+            "quick_exit",
+            "",
+            "LD-1234",
+            "80NG12345",
+            "TM1234",
+            "marathon 5 vòng",
+        ] {
+            assert_eq!(cell(text), if text.is_empty() { "\"\"" } else { text }, "{text:?}");
         }
     }
 

@@ -117,7 +117,7 @@ impl ApiError {
                 let message = "too many wrong attempts; wait as long as Retry-After says, then try again";
                 Self::too_many(Code::TooManyAttempts, message, wait_ms)
             }
-            Refused::Busy => Self::too_many(Code::TooManyAttempts, "others log in right now; try again", 1_000),
+            Refused::Busy => Self::too_many(Code::TooManyAttempts, "many others log in right now; try again", 1_000),
             Refused::WrongLogin => Self::new(Code::WrongLogin, "wrong name or password"),
             Refused::WrongCode => Self::new(
                 Code::WrongCode,
@@ -131,7 +131,7 @@ impl ApiError {
             }
             Refused::Failed => Self::unavailable(
                 Code::NotSaved,
-                "people and tokens cannot be saved; nothing was changed, the log says why",
+                "people and tokens cannot be read or saved now; nothing was changed, the log says why",
             ),
         }
     }

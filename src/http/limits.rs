@@ -21,6 +21,8 @@ use crate::actors::doorkeeper::source_of;
 const BURST_S: u32 = 2;
 /// How long one request too many waits for its answer.
 pub const PAUSE: Duration = Duration::from_millis(250);
+/// The least time a text on a socket waits, if it waits.
+const MIN_PACE: Duration = Duration::from_millis(20);
 /// Connections of one address at a time, at the API port. A browser has six and its sockets, an edge one or two.
 pub const MAX_API_CONNECTIONS: usize = 256;
 /// At a port for centrals, where each has one or two.
@@ -61,6 +63,16 @@ impl Rates {
             let wait = until.wait_time_from(DefaultClock::default().now());
             u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
         })
+    }
+
+    /// Counts a text on a socket of this address; how long it waits to be read, if it does. Also from this machine: nothing is turned
+    /// away, and one program after the other is read.
+    #[must_use]
+    pub fn pace(&self, per_s: u32, from: IpAddr) -> Option<Duration> {
+        let limiter = self.limiter(per_s);
+        let until = limiter.check_key(&format!("socket {}", source_of(from))).err()?;
+        // Many sockets may wait for the same moment.
+        Some(until.wait_time_from(DefaultClock::default().now()).max(MIN_PACE))
     }
 
     /// Forgets who has been silent.

@@ -1,7 +1,8 @@
 //! A running server on a bound socket, with or without TLS.
 //!
 //! Connections are counted per address from before the first byte is read, the TLS handshake included, until they end: one too
-//! many is closed at once, so that who holds sockets open holds his own alone.
+//! many is closed at once, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
+//! after a minute by the kernel, whatever the connection waits for meanwhile.
 
 use std::any::Any;
 use std::io;
@@ -9,19 +10,23 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, KeepAlive, Request, Response, TlsAcceptorConfig};
 use actix_rt::net::TcpStream;
 use actix_server::ServerBuilder;
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
 };
-use actix_tls::accept::max_concurrent_tls_connect;
+use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::error::Error;
 
 use super::limits::Connections;
 use super::server::SHUTDOWN_TIMEOUT_S;
+use crate::actors::dial::give_up_unread;
+use crate::actors::intake::Sender;
+use crate::ops::offences::{Offence, Offences};
 use crate::tls::TlsTerms;
 
 /// Time for a TLS handshake.
@@ -36,8 +41,11 @@ const MAX_HANDSHAKES: usize = 1_024;
 #[derive(Clone)]
 pub struct Terms {
     pub workers: usize,
+    /// Of the server, in log lines.
+    pub name: &'static str,
     /// Counts them, and knows how many one address may have.
     pub connections: Arc<Connections>,
+    pub offences: Arc<Offences>,
     /// Most of them in one worker.
     pub max_connections: usize,
     /// How long one may be idle between requests.
@@ -98,30 +106,64 @@ where
     let builder = match terms.tls.clone() {
         Some(tls) => builder.listen(name, listener, move || {
             let handshake = TlsAcceptorConfig::default().handshake_timeout(HANDSHAKE_TIMEOUT);
-            counted(own.connections.clone(), http!().rustls_0_23_with_config(tls.clone(), handshake))
+            counted(&own, http!().rustls_0_23_with_config(tls.clone(), handshake), |error| match error {
+                TlsError::Service(error) => garbage(error),
+                TlsError::Tls(error) if is_mere_end(error) => None,
+                TlsError::Tls(error) => Some((Offence::TlsHandshake, error.to_string())),
+                TlsError::Timeout => Some((Offence::TlsHandshake, "not finished in time".to_owned())),
+            })
         })?,
-        None => builder.listen(name, listener, move || counted(own.connections.clone(), http!().tcp()))?,
+        None => builder.listen(name, listener, move || counted(&own, http!().tcp(), garbage))?,
     };
     Ok(builder.run())
 }
 
-/// Counts each connection as long as it is served; one too many is closed at once.
+/// What others did that ended a connection, if it was that.
+type Garbage<E> = fn(&E) -> Option<(Offence, String)>;
+
+fn garbage(error: &DispatchError) -> Option<(Offence, String)> {
+    match error {
+        DispatchError::Parse(error) => Some((Offence::Http, error.to_string())),
+        _ => None,
+    }
+}
+
+/// The other side went away, as somebody does who looks whether the port is open.
+fn is_mere_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// Counts each connection as long as it is served; one too many is closed at once. What ended it is noted where it was garbage.
 fn counted<H>(
-    connections: Arc<Connections>,
+    terms: &Terms,
     http: H,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = H::Error, InitError = H::InitError>
+    garbage: Garbage<H::Error>,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = H::Error, InitError = H::InitError> + use<H>
 where
     H: ServiceFactory<TcpStream, Config = (), Response = ()>,
     <H::Service as Service<TcpStream>>::Future: 'static,
 {
+    let (connections, offences, at) = (terms.connections.clone(), terms.offences.clone(), terms.name);
     apply_fn_factory(http, move |io: TcpStream, http: &H::Service| {
-        let counted = io.peer_addr().ok().and_then(|from| connections.enter(from.ip().to_canonical()));
+        // Without an address it is gone already.
+        let from = io.peer_addr().ok().map(|from| from.ip().to_canonical());
+        let sender = from.map(|from| Sender { offences: offences.clone(), at, from });
+        let counted = from.and_then(|from| connections.enter(from));
+        give_up_unread(&io);
+        if let (Some(sender), None) = (&sender, &counted) {
+            sender.offends(Offence::TooManyConnections, "as many as one address may have are open");
+        }
         let served = counted.map(|counted| (counted, http.call(io)));
         async move {
-            match served {
-                Some((_counted, served)) => served.await,
-                None => Ok(()),
+            let Some((_counted, served)) = served else { return Ok(()) };
+            let ended = served.await;
+            if let (Err(error), Some(sender)) = (&ended, &sender)
+                && let Some((what, reason)) = garbage(error)
+            {
+                sender.offends(what, &reason);
             }
+            ended
         }
     })
 }

@@ -12,9 +12,10 @@
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`], [`export`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
+//! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`predecessors`] | what old centrals ask before they link |
-//! | [`p2p_server`], [`ws_peer`], [`first_words`], [`guests`] | the port other centrals dial, their sockets, what a stranger may say, and guests with an invitation |
+//! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`listen`], [`api`] | sockets, workers, time limits, moving to another port while running |
 
@@ -31,7 +32,6 @@ pub mod edge_programs;
 pub mod edges;
 pub mod error;
 pub mod export;
-pub mod first_words;
 pub mod guests;
 pub mod health;
 pub mod history;
@@ -56,5 +56,6 @@ pub mod stories;
 pub mod subscriptions;
 pub mod view;
 pub mod ws_edge;
+pub mod ws_intake;
 pub mod ws_peer;
 pub mod ws_status;

@@ -11,12 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::error::Error;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 
+use super::error::ApiError;
 use super::limits::{Connections, MAX_PEER_CONNECTIONS};
 use super::listen::{self, Terms};
+use super::screen::comes_from_browser;
 use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
 use super::{guests, predecessors};
@@ -100,7 +105,9 @@ fn serve(
     let (entrance, asked) = (web::Data::new(entrance.clone()), asked.cloned());
     let terms = Terms {
         workers: WORKERS,
+        name: if entrance.is_legacy_port { "legacy" } else { "p2p" },
         connections: Arc::new(Connections::new(MAX_PEER_CONNECTIONS)),
+        offences: entrance.offences.clone(),
         max_connections: MAX_CONNECTIONS,
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,
@@ -114,6 +121,7 @@ fn serve(
     listen::serve(listener, &terms, move || {
         App::new()
             .app_data(entrance.clone())
+            .wrap(from_fn(refuse_browsers))
             .configure(|app| match &asked {
                 Some(config) => {
                     app.app_data(web::Data::new(config.clone()))
@@ -126,6 +134,17 @@ fn serve(
             })
             .default_service(web::to(ws_peer::upgrade))
     })
+}
+
+/// Pages have nothing to do here, whatever they ask for.
+async fn refuse_browsers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if comes_from_browser(request.headers()) {
+        return Ok(request.error_response(ApiError::foreign_page()).map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 /// The certificate that was shown on a socket, and whose key its other end has.

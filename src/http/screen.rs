@@ -2,7 +2,8 @@
 //!
 //! - **Host.** A page whose name leads to this address (DNS rebinding) would be this central's own to a browser. So a request
 //!   has to name an address, or a name this central is known by.
-//! - **Origin.** What changes something, and every WebSocket, is refused to pages of other sites.
+//! - **Origin.** What changes something, and every WebSocket, is refused to pages of other sites; at the ports of centrals, to all
+//!   pages.
 
 use std::net::IpAddr;
 
@@ -40,6 +41,12 @@ pub fn refusal(request: &HttpRequest, config: &Config, secured: bool) -> Option<
     let opens_socket = headers.contains_key(header::UPGRADE);
     let is_foreign = (changes || opens_socket) && comes_from_elsewhere(headers, host, secured);
     is_foreign.then(ApiError::foreign_page)
+}
+
+/// Whether the request has what browsers alone send: no page has to do with the ports of centrals.
+#[must_use]
+pub fn comes_from_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
 /// A browser says from which page a request comes; programs say nothing. A page that came in clear, which anybody may have

@@ -26,6 +26,7 @@ use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
+use crate::ops::offences::Offences;
 use crate::tls::credentials::Credentials;
 
 /// The running central, as the HTTP side sees it.
@@ -50,6 +51,8 @@ pub struct Shared {
     /// How much each address and edge asks.
     pub rates: Rates,
     pub connections: Arc<Connections>,
+    /// What others sent that could not be taken.
+    pub offences: Arc<Offences>,
     /// Who is who.
     pub door: Arc<Doorkeeper>,
     /// The way into the audit.

@@ -1,6 +1,7 @@
 //! The sockets of edge programs: they send what they would post to `/api/edge/event`, and get an answer for each.
 //!
-//! An event is answered before the next is read, so an edge that sends faster than events are committed is slowed by TCP.
+//! An event is answered before the next is read, and all sockets of an address together are read at the rate its requests are granted
+//! (`tuning.max_requests_per_second`): an edge that sends faster is slowed by TCP, and nothing it said is lost.
 //! An edge that knows nothing of answers ignores them. What happens at other gates it is told, some at a time: the next are
 //! taken when its pong says that these have arrived.
 
@@ -15,17 +16,20 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::access::{Caller, Pass};
+use super::access::{Caller, Pass, from};
 use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::take;
 use super::error::ApiError;
 use super::refusals::note_denial;
 use super::state::Worker;
+use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
 use crate::actors::dial::close_reason;
 use crate::actors::edge_news::Note;
 use crate::actors::edge_report::{CameraId, EventReport};
+use crate::actors::intake::{Meter, Rate, Sender, Verdict};
+use crate::ops::offences::Offence;
 
 /// An edge that has not said which it is after this long is let go.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +39,13 @@ const PING_PERIOD: Duration = Duration::from_secs(20);
 /// Without a word or pong for so long the edge is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Notes of other gates under way at a time.
-const MAX_NOTES: usize = 64;
+const MAX_NOTES: usize = 256;
+/// Between two lots of them: an edge answers each with a pong.
+const NOTES_PERIOD: Duration = Duration::from_millis(50);
+/// Pings and pongs an edge may send a second.
+const CONTROL_PER_S: u32 = 50;
+/// Texts in a row that cannot be read; each was answered with what is wrong.
+const MAX_UNREADABLE: u32 = 50;
 /// What a ping after notes carries.
 const NOTES_MARK: &[u8] = b"notes";
 
@@ -50,7 +60,35 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
     let pass = Pass::of(&request, &worker);
-    let socket = EdgeSocket { worker, pass, edge_id: None, heard: now, pinged: now, opened: now, notes: None };
+    let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/edge", from: from(&request) };
+    let meter = Meter::new(Rate { data_per_s: 1, control_per_s: CONTROL_PER_S });
+    let (shared, source) = (worker.shared.clone(), sender.from);
+    let payload = Intake::of(
+        payload,
+        ws_intake::Terms {
+            sender: sender.clone(),
+            max_frame_bytes: GATE_LIMIT_BYTES,
+            patience: Patience::endless(),
+            judge: Box::new(move |is_control| {
+                if is_control {
+                    return meter.judge(true);
+                }
+                let per_s = shared.config.borrow().tuning.max_requests_per_second;
+                shared.rates.pace(per_s, source).map_or(Verdict::Take, Verdict::Later)
+            }),
+        },
+    );
+    let socket = EdgeSocket {
+        worker,
+        pass,
+        sender,
+        edge_id: None,
+        heard: now,
+        pinged: now,
+        opened: now,
+        unreadable: 0,
+        notes: None,
+    };
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
@@ -59,11 +97,14 @@ struct EdgeSocket {
     worker: web::Data<Worker>,
     /// Who opened it; with keys it speaks for its own edge alone, and as long as the key is good.
     pass: Pass,
+    sender: Sender,
     /// What the edge called itself; `None` until it did.
     edge_id: Option<String>,
     opened: Instant,
     heard: Instant,
     pinged: Instant,
+    /// Texts in a row that were none of an edge program.
+    unreadable: u32,
     /// `None`: somebody waits for the next, or for the pong that says that the last have arrived.
     notes: Option<Notes>,
 }
@@ -82,7 +123,7 @@ impl EdgeSocket {
             Ok(said) => said,
             Err(error) => {
                 let error = ApiError::new(Code::InvalidJson, format!("this is not JSON: {error}"));
-                return answer(error.body(), None, context);
+                return self.answer_unreadable(error, None, context);
             }
         };
         let Some(edge_id) = self.edge_id.clone() else { return self.introduce(&said, context) };
@@ -95,9 +136,10 @@ impl EdgeSocket {
             Ok(report) => report,
             Err(error) => {
                 let error = ApiError::new(Code::InvalidBody, error.to_string());
-                return answer(error.body(), its_id, context);
+                return self.answer_unreadable(error, its_id, context);
             }
         };
+        self.unreadable = 0;
         let (worker, caller) = (self.worker.clone(), caller);
         let taken = wrap_future::<_, Self>(async move {
             if worker.shared.is_stopping() {
@@ -114,6 +156,16 @@ impl EdgeSocket {
             };
             answer(fields, its_id, context);
         }));
+    }
+
+    /// Somebody who sends one thing after the other that cannot be read is no edge program.
+    fn answer_unreadable(&mut self, error: ApiError, its_id: Option<Value>, context: &mut Carrying) {
+        answer(error.body(), its_id, context);
+        self.unreadable += 1;
+        if self.unreadable >= MAX_UNREADABLE {
+            self.sender.offends(Offence::UnreadableTexts, &error.to_string());
+            end(CloseCode::Policy, "too many texts that cannot be read", context);
+        }
     }
 
     /// The first text says who it is: `{"edge_id": 1}`.
@@ -138,6 +190,7 @@ impl EdgeSocket {
     /// Waits for what happens at other gates, and tells it.
     fn take_notes(mut notes: Notes, context: &mut Carrying) {
         let taking = async move {
+            tokio::time::sleep(NOTES_PERIOD).await;
             let mut taken = match notes.recv().await {
                 Ok(first) => vec![first],
                 Err(RecvError::Lagged(_)) => return Err("too slow: events of other gates were lost"),
@@ -236,7 +289,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
             Ok(Message::Binary(_) | Message::Continuation(_)) => {
                 end(CloseCode::Unsupported, "only whole text frames are read", context);
             }
-            Err(_) => context.stop(),
+            Err(error) => {
+                context.close(Some(ws_intake::ended(&error, &self.sender)));
+                context.stop();
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Inbound sockets of peers: a thin pump between the WebSocket and the link it belongs to.
 //!
 //! The socket speaks first: its HELLO is shown to the registry, which names the link or refuses. From then on frames are
-//! carried, nothing more; the bounds are the link's. A frame is handed over before the next is read, so that who sends
-//! faster than the link works is slowed by TCP.
+//! carried, nothing more; what may come is bounded by [`Intake`]. A frame is handed over before the next is read, so that who
+//! sends faster than the link works is slowed by TCP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,14 +17,17 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
 use super::error::ApiError;
-use super::first_words::{FirstWords, Patience};
+use super::screen::comes_from_browser;
+use super::ws_intake::{self, Intake, Patience};
 use crate::actors::admission::{Admitted, Knock, LegacyKnock};
-use crate::actors::dial::{close_reason, closed_by_peer, lost};
+use crate::actors::dial::{PEER_RATE, close_reason, closed_by_peer, lost};
+use crate::actors::intake::{Meter, Sender};
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
 use crate::actors::supervise::Handle;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::time::SiteZone;
+use crate::ops::offences::Offences;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};
 use crate::wire::legacy::hear::{self, Said};
@@ -33,8 +36,8 @@ use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
 /// Most that a socket may say before it is let in, frames and pings together. A HELLO has some 400 bytes; what predecessors say
 /// first is longer.
-const MAX_HELLO_BYTES: usize = 8 * 1024;
-const MAX_LEGACY_HELLO_BYTES: usize = 64 * 1024;
+const MAX_HELLO_BYTES: u64 = 8 * 1024;
+const MAX_LEGACY_HELLO_BYTES: u64 = 64 * 1024;
 /// A socket that has not introduced itself after this long is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,6 +49,7 @@ pub struct PeerEntrance {
     pub registry: Handle<MeshRegistry>,
     /// Writes the frames of a refusal, in our name.
     pub encoder: FrameEncoder,
+    pub offences: Arc<Offences>,
     /// Predecessors are let in here although centrals have to speak TLS.
     pub is_legacy_port: bool,
 }
@@ -56,6 +60,10 @@ pub async fn upgrade(
     payload: web::Payload,
     entrance: web::Data<PeerEntrance>,
 ) -> Result<HttpResponse, actix_web::Error> {
+    // A browser says from which page it comes, and no central is a browser: whatever page that is, it is no peer.
+    if comes_from_browser(request.headers()) {
+        return Err(ApiError::foreign_page().into());
+    }
     let remote = request.peer_addr();
     let shown = request.conn_data::<Fingerprint>().copied();
     // Ours offer the subprotocol; predecessors know none, and their answers are larger than any frame of ours.
@@ -67,10 +75,22 @@ pub async fn upgrade(
     } else {
         (MAX_LEGACY_FRAME_BYTES, Patience::new(MAX_LEGACY_HELLO_BYTES))
     };
-    let payload = FirstWords::of(payload, patience.clone());
+    let from = super::access::from(&request);
+    let at = if entrance.is_legacy_port { "legacy" } else { "p2p" };
+    let sender = Sender { offences: entrance.offences.clone(), at, from };
+    let meter = Meter::new(PEER_RATE);
+    let payload = Intake::of(
+        payload,
+        ws_intake::Terms {
+            sender: sender.clone(),
+            max_frame_bytes: max_bytes,
+            patience: patience.clone(),
+            judge: Box::new(move |is_control| meter.judge(is_control)),
+        },
+    );
     let entrance = entrance.get_ref().clone();
     let may_be_legacy = !offers_ours && shown.is_none();
-    let pump = PeerPump { entrance, remote, shown, may_be_legacy, patience, stage: Stage::Silent };
+    let pump = PeerPump { entrance, remote, sender, shown, may_be_legacy, patience, stage: Stage::Silent };
     let upgraded =
         WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
@@ -87,6 +107,7 @@ enum Stage {
 struct PeerPump {
     entrance: PeerEntrance,
     remote: Option<SocketAddr>,
+    sender: Sender,
     /// The certificate shown on it, if it is with TLS.
     shown: Option<Fingerprint>,
     may_be_legacy: bool,
@@ -227,6 +248,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for PeerPump {
             Ok(Message::Nop) => {}
             Err(error) => {
                 self.closed(lost(&error));
+                context.close(Some(ws_intake::ended(&error, &self.sender)));
                 context.stop();
             }
         }

@@ -16,11 +16,13 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
-use super::access::Pass;
+use super::access::{Pass, from};
 use super::error::ApiError;
 use super::state::{Shared, Worker};
+use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
 use crate::actors::in_flight::Permit;
+use crate::actors::intake::{Meter, Rate, Sender};
 use crate::actors::status_feed::{Next, Seen, Update};
 
 /// How often a socket is looked after.
@@ -30,6 +32,9 @@ const ALIVE_PERIOD: Duration = Duration::from_secs(5);
 const PING_PERIOD: Duration = Duration::from_secs(10);
 /// Nothing was heard for this long: it is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(40);
+/// A dashboard acknowledges what it is told, five times a second at most, and answers pings. All it says counts as control frames
+/// do: too many end the socket.
+const RATE: Rate = Rate { data_per_s: 1, control_per_s: 20 };
 /// What a dashboard says is short.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
@@ -53,8 +58,10 @@ pub async fn status(
     let parameters = parameters.into_inner();
     let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
     let now = Instant::now();
+    let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/status", from: from(&request) };
     let socket = StatusSocket {
         pass: Pass::of(&request, &worker),
+        sender: sender.clone(),
         shared: worker.shared.clone(),
         seen,
         unread: None,
@@ -64,6 +71,16 @@ pub async fn status(
         pinged: now,
         _permit: permit,
     };
+    let meter = Meter::new(RATE);
+    let payload = Intake::of(
+        payload,
+        ws_intake::Terms {
+            sender,
+            max_frame_bytes: MAX_MESSAGE_BYTES,
+            patience: Patience::endless(),
+            judge: Box::new(move |_| meter.judge(true)),
+        },
+    );
     let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(MAX_MESSAGE_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
@@ -71,6 +88,7 @@ pub async fn status(
 struct StatusSocket {
     /// Who looks; when that may be no more, it is over.
     pass: Pass,
+    sender: Sender,
     shared: Arc<Shared>,
     /// What the dashboard said it has read.
     seen: Option<Seen>,
@@ -175,7 +193,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for StatusSocket {
                 context.close(None);
                 context.stop();
             }
-            Err(_) => context.stop(),
+            Err(error) => {
+                context.close(Some(ws_intake::ended(&error, &self.sender)));
+                context.stop();
+            }
         }
     }
 

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Record};
 
-/// The libraries below us say at `info` what our own lines say better.
-const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=warn,actix_web=warn,mio=warn";
+/// The libraries below us say at `info` what our own lines say better. `actix_http` and `rustls` complain of each byte that others
+/// send wrong, without a bound: `input_refused` says that at a bounded rate.
+const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off,rustls=off,actix_web=warn,mio=warn";
 
 /// Keys whose values are, or contain, a plate.
 const PLATE_KEYS: [&str; 4] = ["plate", "plate_view", "stay", "event_id"];

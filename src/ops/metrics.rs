@@ -74,6 +74,11 @@ impl<L: Clone + Hash + Eq> Default for Levels<L> {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OffenceLabel {
+    pub kind: &'static str,
+}
+
 /// The registry and a handle on every metric in it. Cheap to count on: atomics, no lock but in the families.
 pub struct Metrics {
     registry: Registry,
@@ -95,6 +100,8 @@ pub struct Metrics {
     pub requests: Family<RouteLabels, Counter>,
     pub request_seconds: Histogram,
     pub restarts: Family<ActorLabel, Counter>,
+    /// What others sent and could not be taken, by what was wrong with it.
+    pub offences: Family<OffenceLabel, Counter>,
     /// 1: linked, 0: not, per configured peer.
     pub links: Levels<PeerLabel>,
     /// Unacknowledged bytes sent to a peer.
@@ -128,6 +135,7 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: seconds(),
             restarts: Family::default(),
+            offences: Family::default(),
             links: Levels::default(),
             link_unacked_bytes: Levels::default(),
             log_lag: Levels::default(),
@@ -165,6 +173,8 @@ impl Metrics {
         let text = "Time of an HTTP request in the server";
         registry.register_with_unit("request", text, seconds, self.request_seconds.clone());
         registry.register("restarts", "Actors built anew after they failed", self.restarts.clone());
+        let text = "What others sent that could not be taken, by what was wrong with it";
+        registry.register("input_refused", text, self.offences.clone());
         registry.register("link", "1 if the peer is linked", self.links.series.clone());
         let text = "Bytes sent to a peer and not acknowledged yet";
         registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.series.clone());

@@ -5,6 +5,7 @@ pub mod cores;
 pub mod disk;
 pub mod log_format;
 pub mod metrics;
+pub mod offences;
 pub mod open_files;
 pub mod said;
 pub mod signals;

@@ -72,7 +72,13 @@ mod tests {
         let file = AccountsFile::of(directory.path());
         assert_eq!(file.load().accounts, Accounts::default());
         let mut accounts = Accounts::default();
-        let person = Person { name: "An".into(), role: Role::Operator, password: "$argon2id$…".into(), set_ms: 7 };
+        let person = Person {
+            name: "An".into(),
+            role: Role::Operator,
+            password: "$argon2id$…".into(),
+            set_ms: 7,
+            made_by: None,
+        };
         accounts.add_person(person).unwrap();
         file.save(&accounts).unwrap();
         let found = file.load();

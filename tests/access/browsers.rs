@@ -1,6 +1,8 @@
 //! What a page of another site can make a browser do here: nothing.
 
 use super::administrator;
+use super::common::central::{API_PORT, P2P_PORT};
+use super::common::ws::Ws;
 use super::common::{Central, Http};
 use serde_json::json;
 
@@ -40,6 +42,26 @@ fn a_foreign_page_opens_no_socket() {
         let reply = lured.send("GET", path, None).unwrap();
         assert_eq!((reply.status, reply.field("code")), (403, "foreign_page"), "{path}");
     }
+}
+
+#[test]
+fn no_page_becomes_a_central() {
+    let mut central = Central::new("central-1");
+    central.add_peer("central-2", "127.0.0.1", 1);
+    // With `p2p: open` a HELLO would do.
+    central.start();
+    let address = format!("{}:{P2P_PORT}", central.ip);
+    let own = format!("http://{address}");
+    for origin in ["http://evil.example", "null", own.as_str()] {
+        let refused = Ws::dial_with(&address, "/", Some(("Origin", origin))).err().expect("it is refused");
+        assert!(refused.contains("403"), "{origin}: {refused}");
+        let reply = Http::new(own.clone()).with("Origin", origin).post("/guests", &json!({}));
+        assert_eq!((reply.status, reply.field("code")), (403, "foreign_page"), "{origin}");
+    }
+    // The pages themselves dial no central either.
+    let api = format!("{}:{API_PORT}", central.ip);
+    assert!(Ws::dial_with(&api, "/ws/p2p", Some(("Origin", &format!("http://{api}")))).is_err());
+    assert!(Ws::dial(&address, "/", Some("parkmesh.1")).is_ok(), "a central says no origin");
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub mod openapi;
 pub mod slow_disk;
 pub mod stored;
 pub mod ws;
+pub mod ws_flood;
 
 use std::time::{Duration, Instant};
 

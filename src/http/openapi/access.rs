@@ -2,8 +2,8 @@
 
 use super::operation::{Operation, delete, get, post, put};
 use crate::http::accounts::{
-    CodeRequest, Done, LoggedIn, LoginRequest, Me, OwnPasswordRequest, People, PersonChange, PersonRemoved,
-    PersonRequest, TokenMade, TokenRequest, Tokens,
+    CodeRequest, Done, LoggedIn, LoginRequest, Me, OwnPasswordRequest, PasswordChanged, People, PersonChange,
+    PersonRemoved, PersonRequest, TokenMade, TokenRequest, TokenRevoked, Tokens,
 };
 use crate::http::audit::{AuditPageShown, AuditParameters};
 use crate::http::code::Code;
@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 .refuses(&[Code::WrongCode, Code::NotSaved]),
             put("/api/access/password", "Change the own password.")
                 .body::<OwnPasswordRequest>()
-                .answers::<Done>("Changed")
+                .answers::<PasswordChanged>("Changed")
                 .refuses(OF_A_GUESS)
                 .refuses(&[Code::WrongLogin, Code::Invalid, Code::NotSaved, Code::NotFound]),
             get("/api/access/people", "Who can log in.").answers::<People>("All of them"),
@@ -51,8 +51,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 .body::<TokenRequest>()
                 .answers_with::<TokenMade>(201, "Made; this is the only time it is shown")
                 .refuses(&[Code::InvalidField, Code::AlreadyExists, Code::NotSaved]),
-            delete("/api/access/tokens/{name}", "Revoke a token.")
-                .answers::<Done>("Revoked")
+            delete("/api/access/tokens/{name}", "Revoke a token, and those made with it.")
+                .answers::<TokenRevoked>("Revoked")
                 .refuses(&[Code::NotFound, Code::NotSaved]),
             post("/api/access/edges/{edge_id}/key", "Make a key of an edge, in the place of an older one.")
                 .answers_with::<KeyMade>(201, "Made; this is the only time it is shown")

@@ -1,0 +1,170 @@
+//! What others sent that could not be taken: counted each time, and logged at a bounded rate, so that whoever sends garbage
+//! neither fills the disk nor hides the lines that matter.
+//!
+//! Of one kind from one source one line a minute is written, with how many were left out since the one before. Sources are
+//! remembered up to a bound; beyond it all others share one entry per kind.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+use super::metrics::{Metrics, OffenceLabel};
+
+/// Between two lines of one kind from one source.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Kinds and sources remembered at a time.
+const MOST: usize = 64;
+/// The source of all that came after these.
+const OTHERS: &str = "others";
+
+/// What was wrong. Its name is the label `kind` in the log and in the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Offence {
+    /// No TLS handshake came about: another version, no certificate, no TLS at all.
+    TlsHandshake,
+    /// The bytes of a request are not HTTP/1.1.
+    Http,
+    /// More connections at once than one address may have.
+    TooManyConnections,
+    /// More WebSocket frames than a second allows.
+    TooManyFrames,
+    /// A WebSocket frame that announces more bytes than it may have.
+    FrameTooLong,
+    /// Bytes that are no WebSocket frame, or one of a kind that is not spoken there.
+    MalformedFrame,
+    /// Texts that cannot be read, one after the other.
+    UnreadableTexts,
+}
+
+impl Offence {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TlsHandshake => "tls_handshake",
+            Self::Http => "http",
+            Self::TooManyConnections => "too_many_connections",
+            Self::TooManyFrames => "too_many_frames",
+            Self::FrameTooLong => "frame_too_long",
+            Self::MalformedFrame => "malformed_frame",
+            Self::UnreadableTexts => "unreadable_texts",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Silence {
+    since: Instant,
+    suppressed: u64,
+}
+
+/// The one place that counts and logs them.
+pub struct Offences {
+    metrics: Arc<Metrics>,
+    silences: Mutex<HashMap<(Offence, String), Silence>>,
+}
+
+impl fmt::Debug for Offences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Offences")
+    }
+}
+
+impl Offences {
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { metrics, silences: Mutex::default() })
+    }
+
+    /// Counts it, and logs it unless that was done within the last minute. `at`: the server or socket. `source`: the address, or
+    /// the network of an IPv6 address.
+    pub fn note(&self, what: Offence, at: &str, source: &str, reason: &str) {
+        self.metrics.offences.get_or_create(&OffenceLabel { kind: what.name() }).inc();
+        if let Some(suppressed) = self.count(what, source, Instant::now()) {
+            log_one(what, at, source, reason, suppressed);
+        }
+    }
+
+    /// Says how many lines were left out where nothing came for a minute, and forgets those sources.
+    pub fn sweep(&self) {
+        for ((what, source), suppressed) in self.over(Instant::now()) {
+            log_one(what, "", &source, "the same again", suppressed);
+        }
+    }
+
+    /// How many were left out before this one; `None`: it is left out too.
+    fn count(&self, what: Offence, source: &str, now: Instant) -> Option<u64> {
+        let mut silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = silences.contains_key(&(what, source.to_owned()));
+        let source = if known || silences.len() < MOST { source } else { OTHERS };
+        let first = Silence { since: now, suppressed: 0 };
+        match silences.get_mut(&(what, source.to_owned())) {
+            None => {
+                silences.insert((what, source.to_owned()), first);
+                Some(0)
+            }
+            Some(silence) if now.duration_since(silence.since) >= PERIOD => {
+                Some(std::mem::replace(silence, first).suppressed)
+            }
+            Some(silence) => {
+                silence.suppressed = silence.suppressed.saturating_add(1);
+                None
+            }
+        }
+    }
+
+    fn over(&self, now: Instant) -> Vec<((Offence, String), u64)> {
+        let mut silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = silences.extract_if(|_, silence| now.duration_since(silence.since) >= PERIOD);
+        over.map(|(key, silence)| (key, silence.suppressed)).filter(|(_, suppressed)| *suppressed > 0).collect()
+    }
+}
+
+fn log_one(what: Offence, at: &str, source: &str, reason: &str, suppressed: u64) {
+    warn!(
+        event = "input_refused", kind = what.name(), at = at, from = source, reason = reason, suppressed = suppressed;
+        "what came from there cannot be taken"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offences() -> Arc<Offences> {
+        Offences::new(Metrics::new())
+    }
+
+    #[test]
+    fn of_a_flood_one_line_a_minute_is_written_and_says_how_many_were_left_out() {
+        let (offences, start) = (offences(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let count = |what, source, seconds| offences.count(what, source, at(seconds));
+        assert_eq!(count(Offence::Http, "10.0.0.1", 0), Some(0));
+        for second in 0..59 {
+            assert_eq!(count(Offence::Http, "10.0.0.1", second), None);
+        }
+        assert_eq!(count(Offence::Http, "10.0.0.2", 1), Some(0), "another source");
+        assert_eq!(count(Offence::TlsHandshake, "10.0.0.1", 1), Some(0), "another kind");
+        assert_eq!(count(Offence::Http, "10.0.0.1", 60), Some(59));
+        assert_eq!(count(Offence::Http, "10.0.0.1", 61), None);
+        assert_eq!(offences.over(at(119)).len(), 0);
+        assert_eq!(offences.over(at(120)), [((Offence::Http, "10.0.0.1".to_owned()), 1)], "what was left out is told");
+        assert!(offences.silences.lock().unwrap().is_empty(), "and forgotten");
+    }
+
+    #[test]
+    fn ever_new_sources_write_a_bounded_number_of_lines_and_are_all_counted() {
+        let (offences, now) = (offences(), Instant::now());
+        let lines =
+            (0..10_000).filter(|number| offences.count(Offence::Http, &number.to_string(), now).is_some()).count();
+        assert_eq!(lines, MOST + 1);
+        for number in 0..10 {
+            offences.note(Offence::TooManyFrames, "api", &number.to_string(), "");
+        }
+        let text = offences.metrics.render().unwrap();
+        assert!(text.contains("parkmesh_input_refused_total{kind=\"too_many_frames\"} 10"), "{text}");
+    }
+}
