@@ -161,7 +161,7 @@ fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
     line.text(&side(&entry.after));
     line.number(i64::try_from(entry.count).ok());
     line.time(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
-    line.number(i64::try_from(row.id).ok());
+    line.number(Some(row.id));
     line.end()
 }
 
