@@ -252,6 +252,7 @@ mod tests {
         metrics.events.get_or_create(&OriginLabel { origin: "own" }).inc();
         metrics.requests.get_or_create(&RouteLabels { route: "/healthz", code: 200 }).inc();
         metrics.restarted("peer_link");
+        metrics.offences.get_or_create(&OffenceLabel { kind: "http" }).inc();
         metrics.links.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.link_unacked_bytes.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.log_lag.show([(LogLabel { log: "a".into() }, 1)]);
