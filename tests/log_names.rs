@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The quoted names after `event = "` and, where an event is an argument, after `fail(EXIT_…, "`.
+/// The quoted names after `event = "` and, where an event is an argument, after `fail(EXIT_…, "` or `fail(code, "`.
 fn names_in(source: &str, names: &mut BTreeSet<String>) {
     for part in source.split("event = \"").skip(1) {
         names.insert(part.split('"').next().unwrap().to_owned());
     }
-    for part in source.split(" fail(EXIT_").skip(1) {
+    let calls = [" fail(EXIT_", " fail(code,"];
+    for part in calls.iter().flat_map(|call| source.split(call).skip(1)) {
         let call = part.split(')').next().unwrap();
         if let Some(name) = call.split('"').nth(1) {
             names.insert(name.to_owned());
