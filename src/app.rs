@@ -41,7 +41,7 @@ use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
-use crate::ops::{disk, log_format, open_files, signals};
+use crate::ops::{disk, log_format, open_files, service_manager, signals};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
@@ -313,6 +313,7 @@ impl App {
             Ending::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),
         };
         info!(event = "stopping", reason = reason.as_str(); "stopping");
+        service_manager::stopping();
         let started = Instant::now();
         self.shared.stopping.store(true, Ordering::Relaxed);
         if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave()).await.is_err() {

@@ -1,16 +1,18 @@
 //! Flags, log, run, exit code.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
 use parkmesh::config::file::{LoadError, Loaded};
-use parkmesh::config::model::{Config, DEFAULT_P2P_PORT, LogFormat as ConfiguredFormat};
+use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT, LogFormat as ConfiguredFormat};
 use parkmesh::config::{self, file};
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
@@ -19,10 +21,11 @@ use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::cores::on_all_cores;
 use parkmesh::ops::log_format::{self, LogFormat};
+use parkmesh::ops::service_manager;
 use parkmesh::simulation::{self, Campaign, Seeds};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
-use parkmesh::tools::{bench, demo};
+use parkmesh::tools::{bench, demo, ready};
 use parkmesh::vault::code_file::CodeFile;
 use parkmesh::vault::secret;
 
@@ -48,7 +51,7 @@ const EXIT_CONFIG: u8 = 78;
 /// Without a command it serves. Without any argument it reads config/p2p_config.json if that is there; else it runs a
 /// standalone central-1 on 127.0.0.1. It keeps its database in ./data and prints the address of its page.
 #[derive(Debug, Parser)]
-#[command(name = "parkmesh", version, after_help = AFTER_HELP)]
+#[command(name = "parkmesh", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PARKMESH_COMMIT"), ")"), after_help = AFTER_HELP)]
 struct Cli {
     /// The settings file (default: config/p2p_config.json, if it is there)
     #[arg(long, global = true, value_name = "FILE", env = "PARKMESH_CONFIG")]
@@ -56,6 +59,9 @@ struct Cli {
     /// The directory of the database, made if it is missing (default: ./data)
     #[arg(long, global = true, value_name = "DIR", env = "PARKMESH_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// Settings to begin with: copied to --config once, where there are none yet
+    #[arg(long, value_name = "FILE", env = "PARKMESH_INITIAL_CONFIG")]
+    initial_config: Option<PathBuf>,
     /// How log lines on stderr look (default: what the settings say, else text)
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -84,6 +90,10 @@ enum Command {
     ///
     /// Type it on the page /login of this central within an hour. An earlier code is worth nothing any more.
     NewCode,
+    /// Ask the running central of these settings whether it can commit now: exit 0, or 69 and the reason
+    ///
+    /// For health checks of containers. With security.api "https" only whether it takes connections is asked.
+    Ready,
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
     /// Measure how fast running centrals answer
@@ -94,6 +104,12 @@ enum Command {
     /// the same again; as many run at a time as there are cores. Ends with what went wrong how often; a promise that was broken ends it at once, with the last steps
     /// before it.
     Simulate(SimulateArgs),
+    /// Write the man pages and the completions for shells into a directory (packages are made with it)
+    #[command(hide = true)]
+    Manual {
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -153,19 +169,43 @@ fn main() -> ExitCode {
         }
         Some(Command::Import(ref args)) => import(&cli, args),
         Some(Command::NewCode) => new_code(&cli),
+        Some(Command::Ready) => match settings(cli.config.as_deref()) {
+            Ok((loaded, _)) => {
+                let config = &loaded.config;
+                ready::run(
+                    SocketAddr::new(config.listen_ip(), config.this_central.api_port),
+                    config.security.api == ApiMode::Https,
+                )
+            }
+            Err(problem) => fail(EXIT_CONFIG, "config_refused", &problem),
+        },
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Simulate(args)) => simulate(&args),
+        Some(Command::Manual { directory }) => match write_manual(&directory) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => fail(EXIT_STORAGE, "manual_not_written", &problem),
+        },
     }
+}
+
+fn write_manual(directory: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(Cli::command(), directory)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut Cli::command(), "parkmesh", directory)?;
+    }
+    Ok(())
 }
 
 fn serve(cli: Cli) -> ExitCode {
     supervise::log_panics();
-    let (loaded, config_file) = match settings(cli.config.as_deref()) {
+    let found = begin_with(cli.initial_config.as_deref(), cli.config.as_deref());
+    let (loaded, config_file) = match found.and_then(|()| Ok(settings(cli.config.as_deref())?)) {
         Ok(found) => found,
         Err(problem) => {
             log_format::install(cli.log_format.unwrap_or_default());
-            return fail(EXIT_CONFIG, "config_refused", &problem);
+            return fail(EXIT_CONFIG, "config_refused", problem.as_ref());
         }
     };
     let configured = match loaded.config.tuning.log_format {
@@ -419,10 +459,23 @@ async fn run(options: Options) -> ExitCode {
         }
     };
     print_address(&app);
+    service_manager::ready();
+    supervise::spawn(service_manager::keep_alive());
     match app.run().await {
         Ending::Asked(_) => ExitCode::SUCCESS,
         Ending::Failed(_) => ExitCode::from(EXIT_INTERNAL),
     }
+}
+
+/// Copies the initial settings where there are none yet.
+fn begin_with(initial: Option<&Path>, asked: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let path = asked.unwrap_or(Path::new(DEFAULT_CONFIG));
+    if let Some(initial) = initial
+        && !path.try_exists()?
+    {
+        file::save(path, &file::load(initial)?.config)?;
+    }
+    Ok(())
 }
 
 /// The settings to run on, and the file that saves go to.

@@ -1,6 +1,7 @@
 //! What running a central needs besides its work: log format, metrics, clock, signals, disk space.
 
 pub mod clock;
+pub mod console;
 pub mod cores;
 pub mod disk;
 pub mod log_format;
@@ -8,4 +9,5 @@ pub mod metrics;
 pub mod offences;
 pub mod open_files;
 pub mod said;
+pub mod service_manager;
 pub mod signals;

@@ -1,4 +1,4 @@
-//! Programs that drive running centrals over HTTP from outside: `bench` and `demo`.
+//! Programs that drive running centrals over HTTP from outside: `bench`, `demo` and `ready`.
 //!
 //! They know a central by its documented HTTP API and nothing else of this crate, so what they measure and check is
 //! what an edge program gets.
@@ -11,3 +11,4 @@ pub mod demo;
 mod duration;
 mod plates;
 pub mod proxy;
+pub mod ready;
