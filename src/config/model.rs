@@ -143,6 +143,9 @@ pub struct Security {
     pub legacy_port: u16,
     /// Names, besides the obvious ones, that browsers may call this central by.
     pub host_names: Vec<String>,
+    /// Proxies in front of the API port that are believed when they say for whom they speak.
+    #[schema(value_type = Vec<String>)]
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// How centrals prove to each other who they are.
@@ -246,6 +249,7 @@ impl Default for Security {
             api_key_file: None,
             legacy_port: DEFAULT_LEGACY_PORT,
             host_names: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

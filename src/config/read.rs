@@ -27,6 +27,7 @@ pub const MAX_EDGES: usize = 1_000;
 /// Most refused centrals that are remembered.
 pub const MAX_REFUSED: usize = 100;
 const MAX_HOST_NAMES: usize = 20;
+const MAX_TRUSTED_PROXIES: usize = 20;
 /// Longest name of a site or edge, and longest id of an edge, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
 pub const MAX_EDGE_ID_CHARS: usize = 64;
@@ -221,11 +222,22 @@ fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16
     let names_certificate = fields.get("api_certificate_file").is_some_and(|path| path.as_str() != Some(""));
     let api_key_file = fields.optional("api_key_file", report, file_path).flatten();
     let host_names = fields.optional("host_names", report, host_names).unwrap_or_default();
+    let trusted_proxies = fields.optional("trusted_proxies", report, addresses).unwrap_or_default();
     let named = fields.optional("legacy_port", report, port).filter(|port| *port != default.legacy_port);
     fields.done(report);
     let legacy_port = named.unwrap_or(default.legacy_port);
-    let security =
-        Security { p2p, edges, admin, reads, api, api_certificate_file, api_key_file, legacy_port, host_names };
+    let security = Security {
+        p2p,
+        edges,
+        admin,
+        reads,
+        api,
+        api_certificate_file,
+        api_key_file,
+        legacy_port,
+        host_names,
+        trusted_proxies,
+    };
     let names_key_alone = security.api_key_file.is_some() && !names_certificate;
     (security, named, names_key_alone)
 }
@@ -401,6 +413,14 @@ fn host_names(value: &Value) -> Result<Vec<String>, Wrong> {
         return Err(("too_many", vi, en));
     }
     names.iter().map(|name| host(name).map(|name| name.to_string().to_ascii_lowercase())).collect()
+}
+
+/// Addresses of proxies.
+fn addresses(value: &Value) -> Result<Vec<IpAddr>, Wrong> {
+    let wrong = || ("wrong_type", "phải là danh sách địa chỉ IP".into(), "must be a list of IP addresses".into());
+    let list = value.as_array().filter(|list| list.len() <= MAX_TRUSTED_PROXIES).ok_or_else(wrong)?;
+    let address = |value: &Value| value.as_str()?.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+    list.iter().map(|value| address(value).ok_or_else(wrong)).collect()
 }
 
 /// The hash of an edge's key; what an older version took as text and never used is none.

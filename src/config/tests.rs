@@ -186,6 +186,7 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/security/api_certificate_file", json!(null), "security.api_certificate_file", "missing"),
         ("/security/api_key_file", json!("../baixe.key"), "security.api_key_file", "bad_path"),
         ("/security/host_names", json!("cong-sau.lan"), "security.host_names", "wrong_type"),
+        ("/security/trusted_proxies", json!(["proxy"]), "security.trusted_proxies", "wrong_type"),
         ("/security/host_names", json!(["a b"]), "security.host_names", "bad_address"),
         ("/security/host_names", json!(vec!["a"; 21]), "security.host_names", "too_many"),
         ("/edges/0/key_hash", json!("secret"), "edges[0].key_hash", "bad_hash"),

@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
+use super::forwarded;
 use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
@@ -74,8 +75,9 @@ pub struct Pass {
 impl Pass {
     #[must_use]
     pub fn of(request: &HttpRequest, worker: &Worker) -> Self {
-        let cookie = cookie_name(&worker.shared.config.borrow(), worker.secured);
-        Self { proof: shown(request.headers(), &cookie).proof(), from: from(request) }
+        let config = worker.shared.config.borrow();
+        let cookie = cookie_name(&config, worker.secured);
+        Self { proof: shown(request.headers(), &cookie).proof(), from: from(request, &config) }
     }
 
     /// Who that is now.
@@ -123,7 +125,7 @@ pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
     // Nobody asked: nobody.
     known.unwrap_or_else(|| {
         let modes = Modes { admin_password: true, edge_keys: true, reads_login: true };
-        Rc::new(Caller { who: Who::Nobody, modes, from: from(request) })
+        Rc::new(Caller { who: Who::Nobody, modes, from: forwarded::ELSEWHERE })
     })
 }
 
@@ -134,7 +136,7 @@ fn caller(request: &HttpRequest, worker: &Worker) -> Caller {
     let shown = shown(request.headers(), cookie.as_deref().unwrap_or_default());
     let shows_nothing = shown.session.is_none() && shown.secret.is_none();
     let who = if shows_nothing { Who::Nobody } else { worker.shared.door.who(shown, &config) };
-    Caller { who, modes: modes(&config), from: from(request) }
+    Caller { who, modes: modes(&config), from: from(request, &config) }
 }
 
 #[must_use]
@@ -146,10 +148,16 @@ pub fn modes(config: &Config) -> Modes {
     }
 }
 
-/// Where a request comes from. Without an address (never over TCP) it is nobody's friend.
+/// Where a request at the API port comes from, also through a proxy.
 #[must_use]
-pub fn from(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip().to_canonical())
+pub fn from(request: &HttpRequest, config: &Config) -> IpAddr {
+    forwarded::origin(sender(request), request.headers(), &config.security.trusted_proxies)
+}
+
+/// Who opened the connection. Without an address (never over TCP) it is nobody's friend.
+#[must_use]
+pub fn sender(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(forwarded::ELSEWHERE, |address| address.ip().to_canonical())
 }
 
 /// Cookies know no ports: centrals on one address are told apart by their ids. Over HTTPS the name says to browsers that nobody

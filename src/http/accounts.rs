@@ -103,7 +103,7 @@ pub async fn login(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: LoginRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    let from = from(&request);
+    let from = from(&request, &worker.shared.config.borrow());
     let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
     about(&request, known.as_deref().unwrap_or("an unknown name"));
     let device = session(request.headers(), &device_cookie_name(&worker)).map(str::to_owned);
@@ -127,7 +127,7 @@ pub async fn use_code(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: CodeRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
-    let from = from(&request);
+    let from = from(&request, &worker.shared.config.borrow());
     let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
     Ok(entered_answer(&worker, &entered))
 }

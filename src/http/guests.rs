@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::access::from;
+use super::access::sender;
 use super::body;
 use super::ws_peer::PeerEntrance;
 use crate::actors::join::{GuestCard, MemberCard, SorryCard, WelcomeCard};
@@ -23,7 +23,7 @@ pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web:
         Err(error) => return sorry(&error.to_string()),
     };
     let Ok(code) = card.code.parse() else { return sorry(&CodeRefused::Unknown.to_string()) };
-    let from = from(&request);
+    let from = sender(&request);
     let guest = Guest { code, central: card.central, ip: card.ip, p2p_port: card.p2p_port, shown, from };
     match entrance.registry.addr().send(guest).await {
         Ok(Ok(welcome)) => {

@@ -32,6 +32,7 @@ pub mod edge_programs;
 pub mod edges;
 pub mod error;
 pub mod export;
+mod forwarded;
 pub mod guests;
 pub mod health;
 pub mod history;

@@ -60,7 +60,11 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
     let pass = Pass::of(&request, &worker);
-    let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/edge", from: from(&request) };
+    let sender = Sender {
+        offences: worker.shared.offences.clone(),
+        at: "/ws/edge",
+        from: from(&request, &worker.shared.config.borrow()),
+    };
     let meter = Meter::new(Rate { data_per_s: 1, control_per_s: CONTROL_PER_S });
     let (shared, source) = (worker.shared.clone(), sender.from);
     let payload = Intake::of(

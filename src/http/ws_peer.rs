@@ -75,7 +75,7 @@ pub async fn upgrade(
     } else {
         (MAX_LEGACY_FRAME_BYTES, Patience::new(MAX_LEGACY_HELLO_BYTES))
     };
-    let from = super::access::from(&request);
+    let from = super::access::sender(&request);
     let at = if entrance.is_legacy_port { "legacy" } else { "p2p" };
     let sender = Sender { offences: entrance.offences.clone(), at, from };
     let meter = Meter::new(PEER_RATE);

@@ -58,7 +58,11 @@ pub async fn status(
     let parameters = parameters.into_inner();
     let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
     let now = Instant::now();
-    let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/status", from: from(&request) };
+    let sender = Sender {
+        offences: worker.shared.offences.clone(),
+        at: "/ws/status",
+        from: from(&request, &worker.shared.config.borrow()),
+    };
     let socket = StatusSocket {
         pass: Pass::of(&request, &worker),
         sender: sender.clone(),
