@@ -121,17 +121,22 @@ fn d27_a_row_made_by_an_edge_has_an_id_and_leaves_once() {
 fn d31_an_exit_sent_again_never_closes_the_next_visit() {
     let central = Central::standalone("central-1");
     let http = &central.http;
+    // A car needs some minutes for each.
     let [first, out, second] =
-        [("ENTRY", "e-1"), ("EXIT", "e-2"), ("ENTRY", "e-3")].map(|(kind, id)| (event(kind, "29A12345", Some(id)), id));
-    http.post(EVENT, &first.0).ok();
-    let left = http.post(EVENT, &out.0).ok();
-    let next = http.post(EVENT, &second.0).ok();
+        [("ENTRY", "e-1", 600.0), ("EXIT", "e-2", 300.0), ("ENTRY", "e-3", 0.0)].map(|(kind, id, ago_s)| {
+            let mut told = event(kind, "29A12345", Some(id));
+            told["timestamp"] = json!(told["timestamp"].as_f64().unwrap() - ago_s);
+            told
+        });
+    http.post(EVENT, &first).ok();
+    let left = http.post(EVENT, &out).ok();
+    let next = http.post(EVENT, &second).ok();
     let mut socket = socket_of(&central, 1);
     for _ in 0..3 {
-        let again = http.post(EVENT, &out.0).ok();
+        let again = http.post(EVENT, &out).ok();
         assert!(again.flag("repeated"), "{}", again.text);
         assert_eq!(again.body["event_id"], left.body["event_id"]);
-        assert_eq!(tell(&mut socket, &out.0)["repeated"], true);
+        assert_eq!(tell(&mut socket, &out)["repeated"], true);
     }
     // Also without an id: it says when it happened, and then the car was in its first visit.
     let mut late = event("EXIT", "29A12345", None);
