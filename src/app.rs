@@ -22,6 +22,7 @@ use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
+use crate::actors::known_authors::KnownAuthors;
 use crate::actors::ledger_core::LedgerCore;
 use crate::actors::mesh::Door;
 use crate::actors::mesh_view::MeshNews;
@@ -29,6 +30,8 @@ use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
+use crate::config::model::P2pMode;
+use crate::domain::authorship::Author;
 use crate::domain::problem::FieldProblem;
 use crate::http::api;
 use crate::http::limits::{self, Connections, MAX_API_CONNECTIONS, Rates};
@@ -36,6 +39,7 @@ use crate::http::p2p_server;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
+use crate::ledger::authorship::Authorship;
 use crate::ledger::{Context, Ledger};
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
@@ -130,12 +134,17 @@ impl App {
         if rebuild::is_unfinished(&data_dir) {
             return Err(StartError::HalfRebuilt);
         }
-        let credentials = identity(&data_dir)?;
+        let (credentials, key_is_new) = identity(&data_dir)?;
         let api_tls = api::secure(&api_place, &credentials).map_err(StartError::Certificate)?;
         let zone = config.site.time_zone.clone();
         let writer = Writer::open(&directory, zone.clone())?;
         let context = Context { central: config.this_central.id.clone(), zone };
-        let ledger = Ledger::open(writer, context)?;
+        let authors = {
+            let (own, is_open) = (&config.this_central.id, config.security.p2p == P2pMode::Open);
+            KnownAuthors::new(own.clone(), credentials.fingerprint(), key_is_new, is_open)
+        };
+        let mut ledger = Ledger::open(writer, context)?;
+        ledger.set_authorship(authorship(&credentials, &authors)?);
 
         let metrics = Metrics::new();
         let (fatal, fatals) = mpsc::unbounded_channel();
@@ -177,6 +186,7 @@ impl App {
             audit: audit.clone(),
             clock,
             credentials: credentials.clone(),
+            authors,
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),
@@ -349,7 +359,7 @@ impl App {
 }
 
 /// The identity in the data directory, made now if there is none.
-fn identity(data_dir: &Path) -> Result<Credentials, IdentityError> {
+fn identity(data_dir: &Path) -> Result<(Credentials, bool), IdentityError> {
     let opened = key_file::open_or_make(data_dir)?;
     let fingerprint = opened.credentials.fingerprint().to_string();
     info!(event = "identity", fingerprint = fingerprint.as_str(), new = opened.is_new; "this central is known to others by this fingerprint");
@@ -360,7 +370,15 @@ fn identity(data_dir: &Path) -> Result<Credentials, IdentityError> {
             "others on this machine could read the key of this central: tightened; if anyone may have copied it, stop, move the file away and start"
         );
     }
-    Ok(opened.credentials)
+    Ok((opened.credentials, opened.is_new))
+}
+
+/// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process.
+fn authorship(credentials: &Credentials, authors: &KnownAuthors) -> Result<Authorship, StartError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| StartError::Server(error.to_string()))?;
+    let author = Author::new(secret, Box::new(credentials.clone()));
+    Ok(Authorship::new(author, Box::new(authors.clone())))
 }
 
 /// The owner of a server, on this thread. What it holds cannot be built twice, so its panic would be fatal.

@@ -15,7 +15,7 @@ use std::task::{self, Poll};
 
 use actix::fut::{ActorFuture, ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient};
-use log::{error, info};
+use log::{error, info, warn};
 use tokio::sync::watch;
 
 mod messages;
@@ -36,8 +36,10 @@ use crate::domain::time::SiteZone;
 use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Refusal};
 use crate::ledger::settings::Settings;
+use crate::ledger::storage::EventRef;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
+use crate::ops::said::Said;
 use crate::replication::log::{Head, Run};
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
@@ -54,6 +56,8 @@ pub struct Decided {
     pub durable: bool,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
     pub failure: Option<String>,
+    /// Events that came and have no effect, with the reason.
+    pub set_aside: Vec<(EventRef, String)>,
 }
 
 /// What the writer drives: the ledger over its disk. Tests put one that fails here.
@@ -127,6 +131,7 @@ pub struct DbWriter {
     listener: Option<Recipient<Committed>>,
     failing_since: Option<Instant>,
     failure_logged: Option<Instant>,
+    said: Said,
 }
 
 impl DbWriter {
@@ -147,6 +152,7 @@ impl DbWriter {
             listener: None,
             failing_since: None,
             failure_logged: None,
+            said: Said::default(),
         }
     }
 
@@ -210,7 +216,7 @@ impl DbWriter {
         let mut waiting = Vec::with_capacity(batch.len());
         let mut from_peers = Vec::new();
         for Decide { job, reply, permit } in batch {
-            if let Job::Store(run) = &job {
+            if let Job::Store(run) | Job::StoreOfAuthor(run) = &job {
                 from_peers.push(run.log.clone());
             }
             jobs.push(job);
@@ -257,6 +263,14 @@ impl DbWriter {
         if decided.durable {
             self.succeeded();
             self.publish();
+        }
+        for (at, reason) in &decided.set_aside {
+            // One line for what a log says again and again.
+            let (log, kind) = (at.log.to_string(), reason.split(':').next().unwrap_or_default());
+            if self.said.is_news(&log, kind, Instant::now()) {
+                let (seq, reason) = (at.seq, reason.as_str());
+                warn!(event = "event_set_aside", log = log.as_str(), seq = seq, reason = reason; "an event that came has no effect here");
+            }
         }
         if decided.committed.is_empty() {
             return;

@@ -48,6 +48,7 @@ impl Core for LedgerCore {
                 committed: Vec::new(),
                 durable: false,
                 failure: Some(CLOSED.into()),
+                set_aside: Vec::new(),
             };
         };
         let processed = ledger.process(jobs, Now { wall_ms, skew_ms }, fresh_epoch);
@@ -56,6 +57,7 @@ impl Core for LedgerCore {
             committed: processed.committed,
             durable: processed.durable,
             failure: processed.failure,
+            set_aside: processed.set_aside,
         }
     }
 

@@ -308,11 +308,18 @@ impl Handler<Reported> for MeshRegistry {
 
     /// On the way to the coordinator, only to note who sends.
     fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
+        if let PeerReport::Vouches { keys } = &reported.report {
+            return self.context.trust.hear_keys(keys);
+        }
+        if matches!(reported.report, PeerReport::SignsLogs) {
+            return self.context.trust.signs_logs(&reported.peer);
+        }
         if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
             self.heard_from.insert(reported.peer.clone());
         }
         if matches!(reported.report, PeerReport::LinkUp { .. }) {
             self.said.is_over(reported.peer.as_str());
+            self.context.trust.linked();
             self.context.legacy.is_ours(&reported.peer);
         }
         if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
@@ -365,7 +372,7 @@ impl Handler<AskMesh> for MeshRegistry {
             let held = held.borrow().clone();
             let statuses = super::mesh_survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
-            super::mesh_survey::show(&metrics, &links, &statuses);
+            super::mesh_survey::show(&metrics, &links, &statuses, clock);
             super::mesh_survey::show_logs(&metrics, &logs);
             let mut status = super::mesh_survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
             legacy.show(&mut status);

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::db_writer::Held;
 use super::mesh::MeshClock;
-use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, PeerSays, PeerStatus, PeerTrust};
+use super::mesh_view::{BUILT_IN_TARIFF, LogStatus, MeshStatus, OldestUnacked, PeerSays, PeerStatus, PeerTrust};
 use super::peer_link::{AskLink, PeerLink};
 use super::supervise::Handle;
 use crate::config::model::PeerCentral;
@@ -56,16 +56,21 @@ pub fn have_digest(have: &Have) -> String {
 }
 
 /// Of the configured peers and no others; one whose link is just being built anew is not linked.
-pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeerStatus>]) {
-    let of_each = |level: fn(&CorePeerStatus) -> i64| {
+pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeerStatus>], clock: MeshClock) {
+    let now_ms = clock.now().mono_ms;
+    let of_each = |level: &dyn Fn(&CorePeerStatus) -> i64| {
         let levels = links
             .iter()
             .zip(statuses)
-            .map(move |((id, _, _), status)| (PeerLabel { peer: id.to_string() }, status.as_ref().map_or(0, level)));
+            .map(|((id, _, _), status)| (PeerLabel { peer: id.to_string() }, status.as_ref().map_or(0, level)));
         levels.collect::<Vec<_>>()
     };
-    metrics.links.show(of_each(|status| i64::from(status.state == LinkState::Connected)));
-    metrics.link_unacked_bytes.show(of_each(|status| i64::try_from(status.unacked_bytes).unwrap_or(i64::MAX)));
+    metrics.links.show(of_each(&|status| i64::from(status.state == LinkState::Connected)));
+    metrics.link_unacked_bytes.show(of_each(&|status| i64::try_from(status.unacked_bytes).unwrap_or(i64::MAX)));
+    metrics.link_unacked_age_seconds.show(of_each(&|status| {
+        let since_ms = status.oldest_unacked.as_ref().map_or(now_ms, |oldest| oldest.since_mono_ms);
+        i64::try_from(now_ms.saturating_sub(since_ms) / 1_000).unwrap_or(i64::MAX)
+    }));
 }
 
 pub fn show_logs(metrics: &Metrics, logs: &[CoreLogStatus]) {
@@ -118,7 +123,17 @@ fn peer_status(
     let from_it = logs.iter().filter(|log| log.source.as_ref() == Some(id));
     let we_lack = from_it.map(|log| log.announced.saturating_sub(log.held)).sum();
     let connected = status.is_some_and(|status| status.state == LinkState::Connected);
+    let now_ms = clock.now().mono_ms;
+    let oldest = status.and_then(|status| status.oldest_unacked.as_ref());
+    let waits_here = |log: &CoreLogStatus| log.stands_still && log.source.as_ref() == Some(id);
     PeerStatus {
+        moving: connected && !oldest.is_some_and(|oldest| oldest.is_overdue(now_ms)) && !logs.iter().any(waits_here),
+        oldest_unacked: oldest.map(|oldest| OldestUnacked {
+            log: oldest.log.clone(),
+            to: oldest.to,
+            since_ms: clock.wall_of(oldest.since_mono_ms),
+            age_ms: now_ms.saturating_sub(oldest.since_mono_ms),
+        }),
         id: id.clone(),
         ip: config.ip.to_string(),
         port: config.p2p_port,

@@ -107,12 +107,29 @@ pub struct PeerStatus {
     /// Its clock minus ours.
     pub clock_offset_ms: Option<i64>,
     pub unacked_bytes: u64,
+    /// Linked, and what is to be carried is carried: nothing waits for a minute, in neither direction.
+    pub moving: bool,
+    /// Of what it has not acknowledged, what was sent first.
+    pub oldest_unacked: Option<OldestUnacked>,
     /// Events it announced that are not held here; and the other way round. `None`: unknown.
     pub we_lack_events: Option<u64>,
     pub it_lacks_events: Option<u64>,
     /// What it said of itself in its last HEARTBEAT, at most 30 s old; `None` before the first.
     pub says: Option<PeerSays>,
     pub trust: PeerTrust,
+}
+
+/// Events that were sent to a peer and that it has not said it committed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct OldestUnacked {
+    #[schema(value_type = String)]
+    pub log: LogId,
+    /// The number of the last of them.
+    pub to: u64,
+    /// Sent then, Unix ms.
+    pub since_ms: i64,
+    /// How long ago that is.
+    pub age_ms: u64,
 }
 
 /// How a peer is known to be who it says.

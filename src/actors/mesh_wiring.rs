@@ -10,6 +10,7 @@ use super::audit_desk::AuditDesk;
 use super::config_keeper::{ConfigKeeper, ConfigView};
 use super::db_reader::Readers;
 use super::db_writer::{DbWriter, HeldView};
+use super::known_authors::KnownAuthors;
 use super::legacy_links::{LegacyLinks, LegacyParts};
 use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use super::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
@@ -37,6 +38,8 @@ pub struct MeshParts {
     pub clock: Clock,
     /// What this central proves itself with.
     pub credentials: Credentials,
+    /// Which keys stand for which centrals, as the writer sees it.
+    pub authors: KnownAuthors,
     /// 64 random bits: tells this process from its predecessor and from a clone.
     pub instance: u64,
     /// Where the P2P port is bound, or why it is not.
@@ -92,6 +95,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         credentials: parts.credentials,
         clock,
         audit: parts.audit.clone(),
+        authors: parts.authors,
     });
     let context = RegistryContext {
         around: parts.around.clone(),

@@ -14,6 +14,7 @@ pub mod edge_roster;
 pub mod in_flight;
 pub mod intake;
 pub mod join;
+pub mod known_authors;
 pub mod ledger_core;
 pub mod legacy_link;
 pub mod legacy_links;

@@ -195,6 +195,11 @@ impl PeerLink {
         let judged = self.around.trust.judge(&self.around.settings.peer, shown, Reached::Dialled);
         judged.map_err(|distrust| match distrust {
             Distrust::Changed { .. } => DialError::OtherCertificate(shown),
+            Distrust::OwnCertificate { .. } => {
+                let url = self.around.address.url(true);
+                self.around.trust.note_clone(&self.around.settings.peer, &url, &distrust);
+                DialError::Failed(distrust.to_string())
+            }
             other => DialError::Failed(other.to_string()),
         })
     }

@@ -9,8 +9,8 @@ use log::warn;
 use super::db_writer::{DbWriter, Decide, HeldView, Outcome, StartNewEpoch};
 use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
 use super::supervise::{InjectPanic, injected_panic};
-use crate::domain::ids::LogId;
-use crate::ledger::job::{Answer, Job};
+use crate::domain::ids::{CentralId, LogId};
+use crate::ledger::job::{Answer, Job, Refusal};
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::output::CoordinatorOutput;
 use crate::replication::coordinator::status::LogStatus;
@@ -60,7 +60,7 @@ impl SyncCoordinator {
                 CoordinatorOutput::ToPeer { peer, link, command } => {
                     self.around.commands.send(ToPeer { peer, link, command });
                 }
-                CoordinatorOutput::Store(run) => self.store(run, context),
+                CoordinatorOutput::Store { run, from } => self.store(run, &from, context),
                 CoordinatorOutput::StartNewEpoch { log } => {
                     let name = log.to_string();
                     warn!(event = "new_epoch", log = name.as_str(); "own log is not ours alone, a new one is started");
@@ -79,9 +79,10 @@ impl SyncCoordinator {
     }
 
     /// Bounded by what the senders may leave unacknowledged: 1 MiB a link.
-    fn store(&mut self, run: Run, context: &mut Context<Self>) {
+    fn store(&mut self, run: Run, from: &CentralId, context: &mut Context<Self>) {
         let log = run.log.clone();
-        let (decide, outcome) = Decide::new(Job::Store(run));
+        let job = if *from == log.central { Job::StoreOfAuthor(run) } else { Job::Store(run) };
+        let (decide, outcome) = Decide::new(job);
         self.around.writer.do_send(decide);
         let stored = wrap_future::<_, Self>(outcome);
         context.spawn(stored.map(move |outcome, coordinator, context| {
@@ -103,6 +104,9 @@ impl SyncCoordinator {
                 }
             }
             Ok(_) => {}
+            Err(Refusal::NotItsAuthor { reason, is_known, .. }) => {
+                self.coordinator.store_refused(now, &held, log, &reason, is_known);
+            }
             Err(refusal) => {
                 let (name, reason) = (log.to_string(), refusal.to_string());
                 warn!(event = "store_failed", log = name.as_str(), reason = reason.as_str(); "received events not stored");

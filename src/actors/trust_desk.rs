@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::audit_desk::AuditDesk;
 use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
+use super::known_authors::{Keys, KnownAuthors};
 use super::mesh::MeshClock;
 use super::mesh_view::{Expulsion, MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
 use super::supervise::{self, Handle};
@@ -41,6 +42,8 @@ pub struct TrustParts {
     pub credentials: Credentials,
     pub clock: MeshClock,
     pub audit: Arc<AuditDesk>,
+    /// Told of every key that is learned here: the writer asks it whose logs to believe.
+    pub authors: KnownAuthors,
 }
 
 /// Cheap to clone; clones are the same desk.
@@ -62,7 +65,46 @@ impl TrustDesk {
     #[must_use]
     pub fn new(parts: TrustParts) -> Self {
         let (fresh, refused, pending, standings, said) = Default::default();
-        Self(Rc::new(Desk { parts, fresh, refused, pending, standings, said }))
+        let desk = Self(Rc::new(Desk { parts, fresh, refused, pending, standings, said }));
+        desk.tell_authors();
+        desk
+    }
+
+    /// Which keys a central may begin logs with: the pinned one, and any it was ever let in or thrown out with, for what it wrote
+    /// before stays.
+    fn tell_authors(&self) {
+        let config = self.0.parts.config.borrow().clone();
+        let mut keys = Keys::new();
+        for peer in &config.peer_centrals {
+            if let Some(pin) = self.pin(&peer.id) {
+                keys.entry(peer.id.clone()).or_default().insert(pin);
+            }
+        }
+        for (fingerprint, decided) in self.0.standings.borrow().iter() {
+            keys.entry(decided.central.clone()).or_default().insert(*fingerprint);
+        }
+        self.0.parts.authors.learn(&config.this_central.id, config.security.p2p == P2pMode::Open, keys);
+    }
+
+    /// A linked peer says which keys stand for which centrals.
+    pub fn hear_keys(&self, keys: &BTreeMap<CentralId, Vec<Fingerprint>>) {
+        self.0.parts.authors.hear(keys);
+    }
+
+    /// A peer is linked.
+    pub fn linked(&self) {
+        self.0.parts.authors.linked();
+    }
+
+    /// A linked peer's logs begin with its signature: one without is not its own.
+    pub fn signs_logs(&self, peer: &CentralId) {
+        self.0.parts.authors.signs(peer);
+    }
+
+    /// What is told to peers of that.
+    #[must_use]
+    pub fn keys_to_tell(&self) -> BTreeMap<CentralId, Vec<Fingerprint>> {
+        self.0.parts.authors.to_tell()
     }
 
     /// This central's own fingerprint.
@@ -110,6 +152,8 @@ impl TrustDesk {
                 expelled.push(fingerprint);
             }
         }
+        drop(standings);
+        self.tell_authors();
         expelled
     }
 
@@ -158,6 +202,9 @@ impl TrustDesk {
     /// [`Distrust`]
     pub fn judge(&self, claimed: &CentralId, shown: Fingerprint, reached: Reached) -> Result<Believed, Distrust> {
         let config = self.0.parts.config.borrow().clone();
+        if shown == self.own() {
+            return Err(Distrust::OwnCertificate { claimed: claimed.clone(), own: config.this_central.id.clone() });
+        }
         if self.is_expelled(shown) {
             return Err(Distrust::Expelled(claimed.clone()));
         }
@@ -179,6 +226,7 @@ impl TrustDesk {
             return;
         }
         self.0.fresh.borrow_mut().insert(peer.clone(), shown);
+        self.tell_authors();
         let text = shown.to_string();
         info!(
             event = "peer_pinned", peer = peer.as_str(), fingerprint = text.as_str();
@@ -240,12 +288,25 @@ impl TrustDesk {
                     );
                 }
             }
+            Distrust::OwnCertificate { .. } => self.note_clone(&hello.central, &from.ip().to_string(), distrust),
             Distrust::OfAnother { .. } | Distrust::Refused(_) | Distrust::Expelled(_) => {}
+        }
+    }
+
+    /// Somebody has this central's own key.
+    pub fn note_clone(&self, claimed: &CentralId, from: &str, distrust: &Distrust) {
+        let reason = distrust.to_string();
+        if self.0.said.borrow_mut().is_news(claimed.as_str(), &reason, Instant::now()) {
+            error!(
+                event = "own_certificate_shown", peer = claimed.as_str(), remote = from, reason = reason.as_str();
+                "somebody shows the certificate of this central itself: refused"
+            );
         }
     }
 
     /// What a person decided meanwhile needs no showing any more.
     pub fn follow(&self, config: &Config) {
+        self.tell_authors();
         let pinned = |fingerprint: &Fingerprint| {
             config.peer_centrals.iter().any(|peer| peer.fingerprint == Some(*fingerprint))
                 || config.refused_centrals.iter().any(|refused| refused.fingerprint == *fingerprint)

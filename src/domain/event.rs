@@ -8,6 +8,7 @@ pub mod type_name;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::authorship::{Key, OpenedBy, Proof};
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
@@ -308,7 +309,7 @@ impl Draft {
     /// # Errors
     /// [`Malformed`] if they exceed [`MAX_EVENT_BYTES`] or the body is [`Body::Unknown`].
     pub fn encode(&self, log: &LogId, seq: u64) -> Result<String, Malformed> {
-        self.encode_as(log, seq, log.central.as_str(), None)
+        self.encode_as(log, seq, log.central.as_str(), None, &Proof::default())
     }
 
     /// The bytes of what `heard_from` told of an event at `source_central`.
@@ -322,11 +323,22 @@ impl Draft {
         source_central: &str,
         heard_from: &str,
     ) -> Result<String, Malformed> {
-        self.encode_as(log, seq, source_central, Some(heard_from))
+        self.encode_as(log, seq, source_central, Some(heard_from), &Proof::default())
     }
 
-    fn encode_as(&self, log: &LogId, seq: u64, source: &str, heard_from: Option<&str>) -> Result<String, Malformed> {
-        let at = Place { log, seq, source, heard_from };
+    /// As [`Draft::encode_heard`] or, if nobody told it, [`Draft::encode`], with what shows who wrote it.
+    ///
+    /// # Errors
+    /// As [`Draft::encode`].
+    pub fn encode_as(
+        &self,
+        log: &LogId,
+        seq: u64,
+        source: &str,
+        heard_from: Option<&str>,
+        proof: &Proof,
+    ) -> Result<String, Malformed> {
+        let at = Place { log, seq, source, heard_from, proof };
         let json = match &self.body {
             Body::Entry(data) => self.write(at, type_name::ENTRY, data),
             Body::Confirmed(data) => self.write(at, type_name::CONFIRMED, data),
@@ -348,8 +360,8 @@ impl Draft {
     ///
     /// # Errors
     /// As [`Draft::encode`], and if what it says makes no sense (see [`Event::parse`]).
-    pub fn author(self, log: LogId, seq: u64) -> Result<(String, Event), Malformed> {
-        let json = self.encode(&log, seq)?;
+    pub fn author(self, log: LogId, seq: u64, proof: &Proof) -> Result<(String, Event), Malformed> {
+        let json = self.encode_as(&log, seq, log.central.as_str(), None, proof)?;
         if !matches!(self.body, Body::Entry(_) | Body::Confirmed(_) | Body::Exit(_)) {
             let event = Event::parse(&json)?;
             return Ok((json, event));
@@ -383,6 +395,9 @@ impl Draft {
             hlc: self.hlc,
             skew_ms: self.skew_ms,
             heard_from: at.heard_from,
+            reveal: at.proof.reveal,
+            anchor: at.proof.anchor,
+            opened_by: at.proof.opened_by.as_ref(),
         };
         let mut json = Vec::with_capacity(USUAL_EVENT_BYTES);
         serde_json::to_writer(&mut json, &envelope).map_err(malformed)?;
@@ -414,6 +429,7 @@ struct Place<'a> {
     seq: u64,
     source: &'a str,
     heard_from: Option<&'a str>,
+    proof: &'a Proof,
 }
 
 #[derive(Serialize)]
@@ -431,6 +447,12 @@ struct EnvelopeOut<'a, T> {
     skew_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heard_from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reveal: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_by: Option<&'a OpenedBy>,
 }
 
 fn read<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Malformed> {

@@ -88,6 +88,14 @@ pub struct Hlc(i64);
 impl Hlc {
     pub const MAX_MS: i64 = 1 << 53;
 
+    /// A clock further ahead of the receiver's own than this, in ms (300 years), is not believed before its time has come. It is
+    /// so large because clocks of honest machines stand anywhere, and no smaller one would prevent anything: whoever acts on what
+    /// is believed is later than it.
+    pub const BELIEVED_AHEAD_MS: i64 = 300 * 31_557_600_000;
+
+    /// No receiver's clock counts as earlier than this, Unix ms: the start of 2026, before which none of these programs ran.
+    pub const EARLIEST_NOW_MS: i64 = 1_767_225_600_000;
+
     /// # Errors
     /// [`IdError::Hlc`] outside `0..=2^53`.
     pub fn new(ms: i64) -> Result<Self, IdError> {
@@ -99,9 +107,16 @@ impl Hlc {
         self.0
     }
 
+    /// The latest clock that is believed of others when our own shows `wall_ms`.
+    #[must_use]
+    pub fn latest_believed(wall_ms: i64) -> Hlc {
+        let ms = wall_ms.max(Self::EARLIEST_NOW_MS).saturating_add(Self::BELIEVED_AHEAD_MS);
+        Hlc(ms.clamp(0, Self::MAX_MS))
+    }
+
     /// The clock of a new fact: the wall clock, or just after the greatest clock held of its subject.
     ///
-    /// Saturates at 2^53: a subject whose clock stands there can no longer be ordered by clock, only by fact id.
+    /// Saturates at 2^53, which no fact that is believed comes near: see [`Hlc::latest_believed`].
     #[must_use]
     pub fn next(wall_ms: i64, greatest_of_subject: Option<Hlc>) -> Hlc {
         let floor_ms = greatest_of_subject.map_or(0, |held| held.0.saturating_add(1));

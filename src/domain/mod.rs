@@ -2,6 +2,7 @@
 
 pub mod anomaly;
 pub mod audit;
+pub mod authorship;
 pub mod direction;
 pub mod event;
 pub mod explain;

@@ -6,7 +6,7 @@ use super::fingerprint::Fingerprint;
 use super::ids::CentralId;
 
 /// Where a central stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// A person let it in at one central: whoever has its key is let in at all of them.

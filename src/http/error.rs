@@ -258,7 +258,7 @@ impl ApiError {
             // The writer has logged why.
             Refusal::NotDurable(_) => Self::not_durable(),
             // Answers to links, never to edges.
-            Refusal::OutOfOrder { .. } | Refusal::BrokenChain { .. } => Self::internal(),
+            Refusal::OutOfOrder { .. } | Refusal::BrokenChain { .. } | Refusal::NotItsAuthor { .. } => Self::internal(),
         }
     }
 

@@ -18,7 +18,7 @@ use super::p2p::known_shape;
 use super::query::flag;
 use super::state::{Shared, Worker};
 use crate::actors::mesh_view::{
-    Expulsion, LinkTestStep, LogStatus, MeshStatus, PeerStatus, PendingCentral, RefusedCertificate,
+    Expulsion, LinkTestStep, LogStatus, MeshStatus, OldestUnacked, PeerStatus, PendingCentral, RefusedCertificate,
 };
 use crate::config::model::P2pMode;
 use crate::domain::fingerprint::Fingerprint;
@@ -94,6 +94,11 @@ struct PeerShown {
     /// Its clock minus ours.
     clock_offset_ms: Option<i64>,
     unacked_bytes: u64,
+    /// Linked, and nothing that is to be carried waits for a minute, in neither direction. Connected, in sync, fresh and moving
+    /// are four things.
+    moving: bool,
+    /// What was sent first of all it has not acknowledged; null: it has acknowledged all.
+    oldest_unacked: Option<OldestUnacked>,
     /// Events it announced that are not held here; null: unknown.
     we_lack_events: Option<u64>,
     /// Events held here that it has not said it holds; null: unknown.
@@ -334,6 +339,8 @@ impl PeerShown {
             round_trip_ms: peer.round_trip_ms,
             clock_offset_ms: peer.clock_offset_ms,
             unacked_bytes: peer.unacked_bytes,
+            moving: peer.moving,
+            oldest_unacked: peer.oldest_unacked.clone(),
             we_lack_events: peer.we_lack_events,
             it_lacks_events: peer.it_lacks_events,
             fingerprint: peer.trust.fingerprint,

@@ -8,6 +8,7 @@ use crate::domain::event::{Body, Entry, Event};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
+use crate::domain::standing::CentralStanding;
 use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
 
 use super::component::loose_key;
@@ -224,7 +225,7 @@ impl<S: Storage> Transaction<'_, S> {
         let (kind, id) = match &event.body {
             Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
             Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
-            Body::Central(standing) => (SettingKind::Central, standing.fingerprint.to_string()),
+            Body::Central(standing) => return self.apply_standing(event, standing),
             _ => return Ok(()),
         };
         let id = id.as_str();
@@ -242,10 +243,26 @@ impl<S: Storage> Transaction<'_, S> {
                 let (id, value) = (update.id.clone(), update.subscription.clone());
                 self.settings_mut().set_subscription(set_by, id, value, known_ms);
             }
-            Body::Central(standing) => self.settings_mut().set_standing(set_by, standing.clone()),
             _ => {}
         }
         if let Some(new) = self.settings().stored(kind, id) {
+            self.staged.digest.add(setting_hash(&new));
+            self.write()?.put_setting(&new)?;
+        }
+        Ok(())
+    }
+
+    /// Each author's latest decision of a kind is kept: which of all counts is worked out from them.
+    fn apply_standing(&mut self, event: &Event, standing: &CentralStanding) -> Result<(), S::Error> {
+        let set_by = SetBy { hlc: event.hlc, at: place(event) };
+        if !self.settings().is_newer_standing(&set_by, standing) {
+            return Ok(());
+        }
+        if let Some(old) = self.settings().stored_standing(&event.log.central, standing) {
+            self.staged.digest.subtract(setting_hash(&old));
+        }
+        self.settings_mut().set_standing(set_by, standing.clone());
+        if let Some(new) = self.settings().stored_standing(&event.log.central, standing) {
             self.staged.digest.add(setting_hash(&new));
             self.write()?.put_setting(&new)?;
         }

@@ -1,7 +1,7 @@
 //! What predecessors say becomes events of our own log, each once: what is held already, from whomever, is not written again.
 
 use crate::domain::event::{Body, Correction, Draft, Event};
-use crate::domain::ids::FactId;
+use crate::domain::ids::{FactId, Hlc};
 use crate::domain::row::StayStatus;
 use crate::domain::stay::Fact;
 
@@ -20,9 +20,13 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     fn hear_one(&mut self, told: &Told) -> Result<Hearing, S::Error> {
+        if told.draft.hlc > Hlc::latest_believed(self.now.wall_ms) {
+            return Ok(Hearing::Refused("its time is centuries ahead".to_owned()));
+        }
         let log = self.own_log();
         let seq = self.head(&log).to + 1;
-        let bytes = told.draft.encode_heard(&log, seq, &told.source_central, &told.from);
+        let proof = self.authorship.proof(&log, seq);
+        let bytes = told.draft.encode_as(&log, seq, &told.source_central, Some(&told.from), &proof);
         let event = match bytes.and_then(|bytes| Ok((Event::parse(&bytes)?, bytes))) {
             Ok(parsed) => parsed,
             Err(error) => return Ok(Hearing::Refused(error.to_string())),

@@ -139,6 +139,8 @@ pub enum Job {
     Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.
     Store(Run),
+    /// As [`Job::Store`], given by that central itself.
+    StoreOfAuthor(Run),
     /// Another job, with who wants it: what it changes is written down in the same transaction.
     Audited(Box<Audited>),
     /// What happened elsewhere in the program.
@@ -322,6 +324,9 @@ pub enum Refusal {
     /// The run's hash is not its chain's, or differs from what is held at the same place.
     #[error("the run's chain hash is wrong")]
     BrokenChain { log: LogId },
+    /// The run was not written by whose log it is; `is_known`: that is certain, and not only that nobody here knows the key.
+    #[error("{log} is not taken: {reason}")]
+    NotItsAuthor { log: LogId, reason: String, is_known: bool },
     /// The transaction failed; nothing of it happened. Try again later.
     #[error("not durable now: {0}")]
     NotDurable(String),

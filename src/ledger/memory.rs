@@ -404,6 +404,11 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, MemoryError> {
+        let listed = self.quarantined.iter().filter(|(_, reason)| reason.starts_with(reason_begins));
+        Ok(listed.map(|(at, _)| at.clone()).collect())
+    }
+
     fn release(&mut self, at: &EventRef) -> Result<(), MemoryError> {
         self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
         self.quarantined.remove(at);

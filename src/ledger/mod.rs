@@ -14,6 +14,7 @@
 //! | [`amend`] | corrections and voids |
 //! | [`audited`] | what a person changed, told beside the change |
 //! | [`runs`] | what peers send |
+//! | [`authorship`] | whether who sends it may: each log is written by who began it |
 //! | [`heard`] | what predecessors say, and what is imported of them |
 //! | [`apply`] | what one event does to the history, the plain way |
 //! | [`refold`], [`component`] | the general way: fold again what hangs together |
@@ -23,6 +24,7 @@
 pub mod amend;
 pub mod apply;
 pub mod audited;
+pub mod authorship;
 pub mod component;
 pub mod digest;
 pub mod gate;
@@ -48,6 +50,7 @@ use crate::domain::time::SiteZone;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use self::apply::Steps;
+use self::authorship::Authorship;
 use self::digest::Digest;
 use self::job::{Answer, Job, Refusal};
 use self::open_stay::{OpenStay, Places};
@@ -76,6 +79,8 @@ pub struct Processed {
     pub durable: bool,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`]. For the log, not for clients.
     pub failure: Option<String>,
+    /// Events that came and have no effect, with the reason.
+    pub set_aside: Vec<(EventRef, String)>,
 }
 
 /// The writer's mind. One per data directory.
@@ -86,6 +91,7 @@ pub struct Ledger<S> {
     places: Places,
     storage: S,
     steps: Steps,
+    authorship: Authorship,
 }
 
 impl<S: Storage> Ledger<S> {
@@ -95,8 +101,14 @@ impl<S: Storage> Ledger<S> {
     /// Those of the storage.
     pub fn open(mut storage: S, context: Context) -> Result<Self, S::Error> {
         let mut places = Places::default();
-        let state = State::of_loaded(storage.load()?, &mut places);
-        Ok(Self { context, state, places, storage, steps: Steps::default() })
+        let loaded = storage.load()?;
+        let state = State::of_loaded(loaded, runs::put_off(&mut storage)?, &mut places);
+        Ok(Self { context, state, places, storage, steps: Steps::default(), authorship: Authorship::default() })
+    }
+
+    /// From now on own events show who wrote them, and those of others have to.
+    pub fn set_authorship(&mut self, authorship: Authorship) {
+        self.authorship = authorship;
     }
 
     /// Decides a batch of jobs in one transaction.
@@ -106,8 +118,12 @@ impl<S: Storage> Ledger<S> {
     pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
         let count = jobs.len();
         let mut outcomes = Vec::with_capacity(count);
-        let Self { context, state, places, storage, steps } = self;
-        let mut transaction = Transaction::new(context, state, places, storage, now, fresh_epoch, *steps);
+        let Self { context, state, places, storage, steps, authorship } = self;
+        let mut transaction = Transaction::new(context, state, places, storage, now, fresh_epoch, *steps, authorship);
+        if let Err(error) = transaction.take_due() {
+            transaction.abandon();
+            return not_durable(count, &error);
+        }
         for job in jobs {
             match transaction.run(job) {
                 Ok(answer) => outcomes.push(Ok(answer)),
@@ -119,11 +135,14 @@ impl<S: Storage> Ledger<S> {
             }
         }
         match transaction.finish() {
-            Ok(None) => Processed { outcomes, committed: Vec::new(), durable: false, failure: None },
+            Ok(None) => {
+                Processed { outcomes, committed: Vec::new(), durable: false, failure: None, set_aside: Vec::new() }
+            }
             Ok(Some(mut staged)) => {
                 let committed = std::mem::take(&mut staged.runs);
+                let set_aside = std::mem::take(&mut staged.set_aside);
                 self.state.absorb(staged);
-                Processed { outcomes, committed, durable: true, failure: None }
+                Processed { outcomes, committed, durable: true, failure: None, set_aside }
             }
             Err(error) => not_durable(count, &error),
         }
@@ -138,8 +157,8 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
     pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
-        let Self { context, state, places, storage, steps } = self;
-        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps);
+        let Self { context, state, places, storage, steps, authorship } = self;
+        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship);
         if let Err(error) = transaction.replay_all(events) {
             transaction.abandon();
             return Err(error);
@@ -178,7 +197,8 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage.
     pub fn reopen(&mut self) -> Result<(), S::Error> {
-        self.state = State::of_loaded(self.storage.load()?, &mut self.places);
+        let loaded = self.storage.load()?;
+        self.state = State::of_loaded(loaded, runs::put_off(&mut self.storage)?, &mut self.places);
         Ok(())
     }
 
@@ -254,5 +274,5 @@ impl<S: Storage> Ledger<S> {
 fn not_durable(count: usize, error: &impl std::error::Error) -> Processed {
     let reason = error.to_string();
     let outcomes = (0..count).map(|_| Err(Refusal::NotDurable(reason.clone()))).collect();
-    Processed { outcomes, committed: Vec::new(), durable: false, failure: Some(reason) }
+    Processed { outcomes, committed: Vec::new(), durable: false, failure: Some(reason), set_aside: Vec::new() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::event::{Body, Draft, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::Hlc;
-use crate::domain::standing::CentralStanding;
+use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
@@ -31,6 +31,14 @@ impl<S: Storage> Transaction<'_, S> {
             && *held == standing
         {
             return Ok(Answer::StandingSet { version });
+        }
+        let own = &self.context.central;
+        if standing.standing == Standing::Admitted && self.settings().was_expelled_as(&id, own) {
+            let reason = format!(
+                "this certificate was expelled as that of {own}, which cannot let it in again: do it at another central, \
+                 or give this one a new key"
+            );
+            return Err(Stop::Refused(Refusal::Invalid(reason)));
         }
         let draft = self.setting_draft(SettingKind::Central, &id, Body::Central(standing));
         let fact = self.author(draft)?;

@@ -1,7 +1,9 @@
 //! Storing what peers send: a run is taken only if it continues what is held.
 
+use std::collections::BTreeSet;
+
 use crate::domain::event::Event;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{Hlc, LogId};
 use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 
@@ -9,12 +11,29 @@ use super::job::{Answer, Refusal};
 use super::storage::{EventRef, Storage};
 use super::transaction::{Stop, Transaction};
 
+/// How the reason begins for which an event was put off.
+pub(crate) const CLOCK_AHEAD: &str = "its clock is too far ahead:";
+/// Most logs of one central that are taken from peers: every start of a process is one. Keeps the number of logs, and with it memory
+/// and the numbers there are for them, within bounds whoever restarts, or invents.
+pub const MAX_LOGS_OF_ONE: usize = 50_000;
+/// Most events taken up in one transaction.
+const MOST_AT_ONCE: usize = 256;
+
 impl<S: Storage> Transaction<'_, S> {
-    pub(super) fn store_run(&mut self, run: &Run) -> Result<Answer, Stop<S::Error>> {
+    /// `from_author`: the central whose log it is gives it itself.
+    pub(super) fn store_run(&mut self, run: &Run, from_author: bool) -> Result<Answer, Stop<S::Error>> {
         let log = &run.log;
         let held = self.head(log);
         if self.staged.own_log.as_ref() == Some(log) || run.after > held.to {
             return Err(Stop::Refused(Refusal::OutOfOrder { log: log.clone(), held }));
+        }
+        if run.oversized().is_some() {
+            return Err(Stop::Refused(Refusal::BrokenChain { log: log.clone() }));
+        }
+        if held.to == 0 && self.state.logs_of(&log.central) >= MAX_LOGS_OF_ONE {
+            let reason =
+                format!("{} logs of {} are held already, more than any central begins", MAX_LOGS_OF_ONE, log.central);
+            return Err(Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason, is_known: true }));
         }
         let hashes = chain(run);
         let already_held = usize::try_from(held.to - run.after).unwrap_or(usize::MAX);
@@ -26,6 +45,7 @@ impl<S: Storage> Transaction<'_, S> {
         if hashes.last() != Some(&run.hash) || hash_here.is_some_and(|hash| hash != held.hash) {
             return Err(Stop::Refused(Refusal::BrokenChain { log: log.clone() }));
         }
+        self.check_author(run, held, already_held, from_author)?;
         let numbered = (run.after + 1..).zip(run.events.iter().zip(hashes));
         let head = self.take(log, numbered.skip(already_held))?;
         Ok(Answer::Stored { log: log.clone(), head })
@@ -58,13 +78,53 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn apply_bytes(&mut self, at: &EventRef, bytes: &str) -> Result<(), S::Error> {
         let reason = match Event::parse(bytes) {
             Ok(event) if event.log == at.log && event.seq == at.seq => {
+                if event.hlc > Hlc::latest_believed(self.now.wall_ms) {
+                    return self.put_off(at, event.hlc);
+                }
                 return self.apply(&Fact { id: event.fact_id(), event: event.into() });
             }
             Ok(event) => format!("says it is {} but lies at {}/{}", event.fact_id(), at.log, at.seq),
             Err(error) => error.to_string(),
         };
-        self.write()?.quarantine(at, &reason)
+        self.set_aside(at, reason)
     }
+
+    /// An event whose clock is further ahead than any clock is believed has no effect until its time comes near. All centrals come to
+    /// the same, each when its own clock does.
+    fn put_off(&mut self, at: &EventRef, hlc: Hlc) -> Result<(), S::Error> {
+        self.staged.put_off.insert((hlc, at.clone()));
+        self.set_aside(at, format!("{CLOCK_AHEAD} {} ms", hlc.ms()))
+    }
+
+    fn set_aside(&mut self, at: &EventRef, reason: String) -> Result<(), S::Error> {
+        self.write()?.quarantine(at, &reason)?;
+        self.staged.set_aside.push((at.clone(), reason));
+        Ok(())
+    }
+
+    /// Applies events that were put off and whose time has come near.
+    pub(super) fn take_due(&mut self) -> Result<(), S::Error> {
+        let latest = Hlc::latest_believed(self.now.wall_ms);
+        let due = self.state.put_off.iter().take_while(|(hlc, _)| *hlc <= latest).take(MOST_AT_ONCE);
+        for (hlc, at) in due.cloned().collect::<Vec<_>>() {
+            self.write()?.release(&at)?;
+            if let Some(bytes) = self.read()?.event(&at)? {
+                self.apply_bytes(&at, &bytes)?;
+            }
+            self.staged.taken_up.push((hlc, at));
+        }
+        self.refold_pending()
+    }
+}
+
+/// The events that were put off, among those in quarantine.
+pub(super) fn put_off<S: Storage>(storage: &mut S) -> Result<BTreeSet<(Hlc, EventRef)>, S::Error> {
+    let mut found = BTreeSet::new();
+    for at in storage.quarantined(CLOCK_AHEAD)? {
+        let event = storage.event(&at)?.and_then(|bytes| Event::parse(&bytes).ok());
+        found.extend(event.map(|event| (event.hlc, at)));
+    }
+    Ok(found)
 }
 
 /// The chain hash after each event of the run.
@@ -74,4 +134,165 @@ fn chain(run: &Run) -> Vec<ChainHash> {
         Some(*hash)
     };
     run.events.iter().scan(run.prev, extend).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Body, Draft, TariffUpdate};
+    use crate::domain::fingerprint::Fingerprint;
+    use crate::domain::ids::{CentralId, Epoch};
+    use crate::domain::standing::{CentralStanding, Standing};
+    use crate::domain::tariff::Tariff;
+    use crate::domain::time::SiteZone;
+    use crate::ledger::job::Job;
+    use crate::ledger::memory::MemoryStorage;
+    use crate::ledger::transaction::Now;
+    use crate::ledger::{Context, Ledger};
+
+    const NOW_MS: i64 = 1_790_000_000_000;
+
+    fn ledger() -> Ledger<MemoryStorage> {
+        let context = Context { central: "c1".parse().unwrap(), zone: SiteZone::default() };
+        Ledger::open(MemoryStorage::default(), context).unwrap()
+    }
+
+    fn at(wall_ms: i64) -> Now {
+        Now { wall_ms, skew_ms: None }
+    }
+
+    fn done(ledger: &mut Ledger<MemoryStorage>, job: Job, wall_ms: i64, epoch: u64) -> Answer {
+        let mut processed = ledger.process(vec![job], at(wall_ms), Epoch(epoch));
+        processed.outcomes.remove(0).unwrap()
+    }
+
+    /// What another central wrote into a log of its own, with clocks of its choice.
+    fn run_of(central: &str, epoch: u64, bodies: Vec<(i64, Body)>) -> Run {
+        let log = LogId { central: central.parse().unwrap(), epoch: Epoch(epoch) };
+        let prev = Head::empty(&log).hash;
+        let events: Vec<EventBytes> = (1..)
+            .zip(bodies)
+            .map(|(seq, (hlc_ms, body))| {
+                let hlc = Hlc::new(hlc_ms).unwrap();
+                let draft = Draft { hlc, timestamp_ms: NOW_MS, skew_ms: None, event_id: None, body };
+                draft.encode(&log, seq).unwrap().into()
+            })
+            .collect();
+        let hash = events.iter().fold(prev, |hash, event| hash.extend(event));
+        Run { log, after: 0, prev, events, hash }
+    }
+
+    fn tariff(per_hour: i64) -> Tariff {
+        let mut tariff = Tariff::default();
+        tariff.base.fee_per_hour = crate::domain::money::Vnd(per_hour);
+        tariff
+    }
+
+    fn tariff_set(hlc_ms: i64, per_hour: i64) -> (i64, Body) {
+        (hlc_ms, Body::Tariff(TariffUpdate { tariff: tariff(per_hour) }))
+    }
+
+    fn stands(hlc_ms: i64, central: &str, standing: Standing) -> (i64, Body) {
+        let (ip, p2p_port, reason, by) = Default::default();
+        let fingerprint = Fingerprint::of_certificate(b"stolen");
+        let central = central.parse().unwrap();
+        (hlc_ms, Body::Central(CentralStanding { central, fingerprint, standing, ip, p2p_port, reason, by }))
+    }
+
+    fn standing_here(ledger: &Ledger<MemoryStorage>) -> Option<Standing> {
+        let fingerprint = Fingerprint::of_certificate(b"stolen").to_string();
+        ledger.settings().standing(&fingerprint).map(|(decided, _)| decided.standing)
+    }
+
+    #[test]
+    fn whatever_clock_a_peer_writes_a_person_here_changes_the_tariff_afterwards() {
+        let latest = Hlc::latest_believed(NOW_MS).ms();
+        for hlc_ms in [0, 1, NOW_MS, latest - 1, latest, latest + 1, Hlc::MAX_MS - 1, Hlc::MAX_MS] {
+            let mut ledger = ledger();
+            done(&mut ledger, Job::Store(run_of("c2", 2, vec![tariff_set(hlc_ms, 9_000)])), NOW_MS, 1);
+            for per_hour in [1_000, 2_000, 3_000] {
+                done(&mut ledger, Job::PutTariff(tariff(per_hour)), NOW_MS, 1);
+                assert_eq!(*ledger.settings().tariff().0, tariff(per_hour), "after a clock of {hlc_ms}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_far_ahead_has_no_effect_until_its_time_comes_near_and_then_on_all_the_same() {
+        let hlc_ms = Hlc::latest_believed(NOW_MS).ms() + 60_000;
+        let run = || run_of("c2", 2, vec![tariff_set(hlc_ms, 9_000)]);
+        let mut early = ledger();
+        let processed = early.process(vec![Job::Store(run())], at(NOW_MS), Epoch(1));
+        assert!(matches!(&processed.set_aside[..], [(_, reason)] if reason.starts_with(CLOCK_AHEAD)));
+        assert_eq!(*early.settings().tariff().0, Tariff::default());
+        // A process that starts meanwhile knows of it, too.
+        early.reopen().unwrap();
+        early.process(Vec::new(), at(NOW_MS + 59_000), Epoch(1));
+        assert_eq!(*early.settings().tariff().0, Tariff::default());
+        early.process(Vec::new(), at(NOW_MS + 61_000), Epoch(1));
+        assert_eq!(*early.settings().tariff().0, tariff(9_000));
+        assert!(early.storage().quarantined.is_empty());
+        let mut late = ledger();
+        done(&mut late, Job::Store(run()), NOW_MS + 61_000, 1);
+        assert_eq!(early.digest(), late.digest());
+    }
+
+    #[test]
+    fn nobody_who_was_expelled_lets_himself_in_again_in_whatever_order_it_is_heard() {
+        use Standing::{Admitted, Expelled};
+        let latest = Hlc::latest_believed(NOW_MS).ms();
+        let by_itself = || run_of("c9", 9, vec![stands(latest, "c9", Admitted), stands(latest, "c7", Admitted)]);
+        let expelled = || run_of("c2", 2, vec![stands(NOW_MS, "c9", Expelled)]);
+        let readmitted = || run_of("c3", 3, vec![stands(NOW_MS + 1, "c9", Admitted)]);
+        let hears = |runs: Vec<Run>| {
+            let mut ledger = ledger();
+            for run in runs {
+                done(&mut ledger, Job::Store(run), NOW_MS, 1);
+            }
+            (standing_here(&ledger), ledger.digest())
+        };
+        let out = hears(vec![by_itself(), expelled()]);
+        assert_eq!(out.0, Some(Expelled));
+        assert_eq!(out, hears(vec![expelled(), by_itself()]));
+        // A member that is none of it may, later.
+        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]].map(|order| {
+            order.map(|turn| match turn {
+                0 => by_itself(),
+                1 => expelled(),
+                _ => readmitted(),
+            })
+        });
+        let [first, others @ ..] = orders.map(|runs| hears(runs.into()));
+        assert_eq!(first.0, Some(Admitted));
+        assert!(others.iter().all(|other| *other == first));
+    }
+
+    #[test]
+    fn an_expulsion_and_a_return_decided_here_take_effect_or_are_refused() {
+        use Standing::{Admitted, Expelled};
+        let decision = |central: &str, standing| match stands(0, central, standing) {
+            (_, Body::Central(decided)) => Job::PutStanding(decided),
+            _ => unreachable!(),
+        };
+        let mut ledger = ledger();
+        let latest = Hlc::latest_believed(NOW_MS).ms();
+        for hlc_ms in [latest, Hlc::MAX_MS] {
+            let epoch = hlc_ms.unsigned_abs();
+            done(&mut ledger, Job::Store(run_of("c9", epoch, vec![stands(hlc_ms, "c9", Admitted)])), NOW_MS, 1);
+            done(&mut ledger, decision("c9", Expelled), NOW_MS, 1);
+            assert_eq!(standing_here(&ledger), Some(Expelled), "against a clock of {hlc_ms}");
+        }
+        done(&mut ledger, decision("c9", Admitted), NOW_MS, 1);
+        assert_eq!(standing_here(&ledger), Some(Admitted), "this central is not the one that was expelled");
+        done(&mut ledger, decision("c1", Expelled), NOW_MS, 1);
+        let processed = ledger.process(vec![decision("c9", Admitted)], at(NOW_MS), Epoch(1));
+        assert!(matches!(&processed.outcomes[..], [Err(Refusal::Invalid(_))]), "{:?}", processed.outcomes);
+        assert_eq!(standing_here(&ledger), Some(Expelled));
+        let own: CentralId = "c1".parse().unwrap();
+        assert_eq!(ledger.context().central, own);
+        // What was kept on the disk says the same.
+        let digest = ledger.digest();
+        ledger.reopen().unwrap();
+        assert_eq!((standing_here(&ledger), ledger.digest()), (Some(Expelled), digest));
+    }
 }

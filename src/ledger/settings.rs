@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::ids::{FactId, Hlc};
+use crate::domain::ids::{CentralId, FactId, Hlc};
 use crate::domain::plate::PlateId;
-use crate::domain::standing::CentralStanding;
+use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
@@ -70,6 +70,27 @@ impl ListDifference {
     }
 }
 
+/// What was decided about one certificate: of each author's admissions and expulsions the latest. Two centrals that hold the same
+/// events keep the same, in whatever order they came.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Decisions(BTreeMap<(CentralId, Standing), (SetBy, CentralStanding)>);
+
+impl Decisions {
+    /// The decision that counts: the latest, but for admissions by the central that was expelled under this certificate.
+    /// Nobody who was thrown out lets himself in again, whatever clock he writes.
+    fn in_force(&self) -> Option<&(SetBy, CentralStanding)> {
+        let counts = |(set_by, decided): &&(SetBy, CentralStanding)| {
+            decided.standing == Standing::Expelled || !self.was_expelled_as(&set_by.at.log.central)
+        };
+        self.0.values().filter(counts).max_by(|(one, _), (other, _)| one.cmp(other))
+    }
+
+    /// Whether the certificate was thrown out as that of `central`.
+    fn was_expelled_as(&self, central: &CentralId) -> bool {
+        self.0.values().any(|(_, decided)| decided.standing == Standing::Expelled && decided.central == *central)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     tariff: Option<(SetBy, Tariff)>,
@@ -77,7 +98,7 @@ pub struct Settings {
     /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
     subscriptions_digest: Digest,
     /// By fingerprint, as text.
-    centrals: BTreeMap<String, (SetBy, CentralStanding)>,
+    centrals: BTreeMap<String, Decisions>,
     /// The ids of the subscriptions of a plate.
     by_plate: HashMap<PlateId, BTreeSet<String>>,
 }
@@ -101,7 +122,8 @@ impl Settings {
                     settings.set_subscription(set_by, id, value, known_ms);
                 }
                 SettingKind::Central => {
-                    if let Some(standing) = value.as_deref().and_then(|json| serde_json::from_str(json).ok()) {
+                    let standing = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
+                    if let Some(standing) = standing.filter(|standing| settings.is_newer_standing(&set_by, standing)) {
                         settings.set_standing(set_by, standing);
                     }
                 }
@@ -126,13 +148,36 @@ impl Settings {
 
     /// Every central whose standing was decided, the latest decision each.
     pub fn centrals(&self) -> impl Iterator<Item = &CentralStanding> {
-        self.centrals.values().map(|(_, standing)| standing)
+        self.centrals.values().filter_map(|decisions| decisions.in_force().map(|(_, standing)| standing))
     }
 
     /// The standing held of a certificate, and the version of that decision.
     #[must_use]
     pub fn standing(&self, fingerprint: &str) -> Option<(&CentralStanding, String)> {
-        self.centrals.get(fingerprint).map(|(set_by, standing)| (standing, set_by.version()))
+        let (set_by, standing) = self.centrals.get(fingerprint)?.in_force()?;
+        Some((standing, set_by.version()))
+    }
+
+    /// Whether a certificate was expelled as that of `central`, whose admissions of it count no more.
+    #[must_use]
+    pub fn was_expelled_as(&self, fingerprint: &str, central: &CentralId) -> bool {
+        self.centrals.get(fingerprint).is_some_and(|decisions| decisions.was_expelled_as(central))
+    }
+
+    /// Whether a decision is later than what is held of the same kind by the same author.
+    #[must_use]
+    pub fn is_newer_standing(&self, set_by: &SetBy, standing: &CentralStanding) -> bool {
+        self.decision(&set_by.at.log.central, standing).is_none_or(|(held, _)| held < set_by)
+    }
+
+    fn decision(&self, author: &CentralId, like: &CentralStanding) -> Option<&(SetBy, CentralStanding)> {
+        self.centrals.get(&like.fingerprint.to_string())?.0.get(&(author.clone(), like.standing))
+    }
+
+    /// The decision of this author that is of the same kind, as stored and hashed.
+    #[must_use]
+    pub fn stored_standing(&self, author: &CentralId, like: &CentralStanding) -> Option<Setting> {
+        self.decision(author, like).map(stored_decision)
     }
 
     #[must_use]
@@ -204,11 +249,11 @@ impl Settings {
         match kind {
             SettingKind::Tariff => self.tariff.as_ref().map(|(set_by, _)| set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
-            SettingKind::Central => self.centrals.get(id).map(|(set_by, _)| set_by),
+            SettingKind::Central => self.centrals.get(id)?.0.values().map(|(set_by, _)| set_by).max(),
         }
     }
 
-    /// The setting as stored and hashed; `None` if nothing is held about the id.
+    /// A tariff or subscription as stored and hashed; `None` if nothing is held about the id.
     #[must_use]
     pub fn stored(&self, kind: SettingKind, id: &str) -> Option<Setting> {
         let set_by = self.set_by(kind, id)?.clone();
@@ -217,7 +262,7 @@ impl Settings {
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
-            SettingKind::Central => self.standing(id).and_then(|(standing, _)| serde_json::to_string(standing).ok()),
+            SettingKind::Central => return None,
         };
         Some(Setting { kind, id: id.to_owned(), hlc: set_by.hlc, at: set_by.at, value })
     }
@@ -226,7 +271,7 @@ impl Settings {
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
         let tariff = self.stored(SettingKind::Tariff, SITE_TARIFF);
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
-        let centrals = self.centrals.keys().filter_map(|id| self.stored(SettingKind::Central, id));
+        let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
         tariff.into_iter().chain(subscriptions).chain(centrals).map(|setting| setting_hash(&setting))
     }
 
@@ -241,7 +286,8 @@ impl Settings {
     }
 
     pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) {
-        self.centrals.insert(standing.fingerprint.to_string(), (set_by, standing));
+        let key = (set_by.at.log.central.clone(), standing.standing);
+        self.centrals.entry(standing.fingerprint.to_string()).or_default().0.insert(key, (set_by, standing));
     }
 
     /// `known_ms`: now, Unix ms.
@@ -270,7 +316,18 @@ impl Settings {
     }
 }
 
-/// The part of one setting in the digest.
+/// A row for each author and kind of decision; that of an older version, with the fingerprint alone, is one of them.
+fn stored_decision((set_by, standing): &(SetBy, CentralStanding)) -> Setting {
+    Setting {
+        kind: SettingKind::Central,
+        id: format!("{} {:?} {}", standing.fingerprint, standing.standing, set_by.at.log.central),
+        hlc: set_by.hlc,
+        at: set_by.at.clone(),
+        value: serde_json::to_string(standing).ok(),
+    }
+}
+
+/// The part of one setting in the digest. Of a central's standing the fingerprint is its id; the rest is in its value.
 #[must_use]
 pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let kind = match setting.kind {
@@ -280,7 +337,11 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     };
     let set_by = SetBy { hlc: setting.hlc, at: setting.at.clone() };
     let mut hasher = Sha256::new();
-    for part in [kind, &setting.id, &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
+    let id = match setting.kind {
+        SettingKind::Central => setting.id.split(' ').next().unwrap_or_default(),
+        SettingKind::Tariff | SettingKind::Subscription => &setting.id,
+    };
+    for part in [kind, id, &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part.as_bytes());
     }

@@ -4,17 +4,17 @@
 //! [`State::absorb`] is called after the commit and nowhere else. A failed commit drops the overlay, so memory is never
 //! ahead of the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::domain::ids::{Hlc, LogId};
+use crate::domain::ids::{CentralId, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
-use super::storage::{Loaded, StoredStay, Summary};
+use super::storage::{EventRef, Loaded, StoredStay, Summary};
 
 /// The committed state.
 #[derive(Debug, Default)]
@@ -30,11 +30,21 @@ pub struct State {
     pub loose_facts: u64,
     /// The log this process writes; `None` until its first own event.
     pub own_log: Option<LogId>,
+    /// Events that have no effect before their time comes near.
+    pub put_off: BTreeSet<(Hlc, EventRef)>,
+    /// How many of the logs are whose.
+    logs_of: HashMap<CentralId, usize>,
 }
 
 impl State {
+    /// How many logs of a central are held.
     #[must_use]
-    pub fn of_loaded(loaded: Loaded, places: &mut Places) -> Self {
+    pub fn logs_of(&self, central: &CentralId) -> usize {
+        self.logs_of.get(central).copied().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn of_loaded(loaded: Loaded, put_off: BTreeSet<(Hlc, EventRef)>, places: &mut Places) -> Self {
         let Loaded { heads, inside, settings, summary } = loaded;
         let inside = inside
             .into_iter()
@@ -43,6 +53,10 @@ impl State {
                 (row.plate_id, Box::new(open))
             })
             .collect();
+        let mut logs_of: HashMap<CentralId, usize> = HashMap::new();
+        for (log, _) in &heads {
+            *logs_of.entry(log.central.clone()).or_default() += 1;
+        }
         Self {
             heads: heads.into_iter().collect(),
             inside,
@@ -52,12 +66,18 @@ impl State {
             events: summary.events,
             loose_facts: summary.loose_facts,
             own_log: None,
+            put_off,
+            logs_of,
         }
     }
 
     /// Takes over what a transaction changed. To be called once its commit has returned.
     pub fn absorb(&mut self, staged: Staged) {
-        self.heads.extend(staged.heads);
+        for (log, head) in staged.heads {
+            if self.heads.insert(log.clone(), head).is_none() {
+                *self.logs_of.entry(log.central).or_default() += 1;
+            }
+        }
         for (plate, open) in staged.inside {
             match open {
                 Some(open) => self.inside.insert(plate, open),
@@ -72,6 +92,10 @@ impl State {
         self.events = staged.events;
         self.loose_facts = staged.loose_facts;
         self.own_log = staged.own_log;
+        for taken_up in &staged.taken_up {
+            self.put_off.remove(taken_up);
+        }
+        self.put_off.extend(staged.put_off);
     }
 }
 
@@ -100,6 +124,11 @@ pub struct Staged {
     pub events: u64,
     pub loose_facts: u64,
     pub own_log: Option<LogId>,
+    /// Events that have no effect yet, and those that were such and have one now.
+    pub put_off: BTreeSet<(Hlc, EventRef)>,
+    pub taken_up: Vec<(Hlc, EventRef)>,
+    /// Events that came and have no effect, with the reason.
+    pub set_aside: Vec<(EventRef, String)>,
 }
 
 impl Staged {
@@ -116,6 +145,9 @@ impl Staged {
             events: state.events,
             loose_facts: state.loose_facts,
             own_log: state.own_log.clone(),
+            put_off: BTreeSet::new(),
+            taken_up: Vec::new(),
+            set_aside: Vec::new(),
         }
     }
 

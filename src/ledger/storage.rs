@@ -154,6 +154,8 @@ pub trait Storage {
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
+    /// The events on that list whose reason begins so.
+    fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, Self::Error>;
     /// Takes an event from that list: it has an effect after all.
     fn release(&mut self, at: &EventRef) -> Result<(), Self::Error>;
     /// Adds to the end of the audit, which nothing ever changes or removes.

@@ -12,6 +12,7 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 
 use super::Context;
 use super::apply::{Steps, place};
+use super::authorship::Authorship;
 use super::job::{Answer, Job, Refusal};
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
@@ -55,12 +56,14 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) pending: Vec<Fact>,
     storage: &'a mut S,
     pub(super) steps: Steps,
+    pub(super) authorship: &'a mut Authorship,
     begun: bool,
     /// Calls that may have changed the storage.
     writes: u64,
 }
 
 impl<'a, S: Storage> Transaction<'a, S> {
+    #[expect(clippy::too_many_arguments, reason = "what a ledger is made of, each part for itself")]
     pub fn new(
         context: &'a Context,
         state: &'a State,
@@ -69,6 +72,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         now: Now,
         fresh_epoch: Epoch,
         steps: Steps,
+        authorship: &'a mut Authorship,
     ) -> Self {
         // A clock that shows no date must not stop a gate, whose event every central has to be able to read.
         let now = Now { wall_ms: now.wall_ms.clamp(0, MAX_MS), ..now };
@@ -82,6 +86,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             pending: Vec::new(),
             storage,
             steps,
+            authorship,
             begun: false,
             writes: 0,
         }
@@ -112,7 +117,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Correct(request) => self.correct(&request),
             Job::Void(request) => self.void(&request),
             Job::Hear(told) => self.hear(&told),
-            Job::Store(run) => self.store_run(&run),
+            Job::Store(run) => self.store_run(&run, false),
+            Job::StoreOfAuthor(run) => self.store_run(&run, true),
             Job::Audited(audited) => self.audited(*audited),
             Job::Audit(entries) => self.audit(&entries),
         }
@@ -222,10 +228,12 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// The bytes of the own event `ahead` places after the last, and the event as every central will read it.
-    fn encode(&self, draft: Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
+    fn encode(&mut self, draft: Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
         let log = self.own_log();
         let seq = self.head(&log).to + ahead;
-        let encoded = draft.author(log, seq).map_err(|error| Stop::Refused(Refusal::Invalid(error.to_string())))?;
+        let proof = self.authorship.proof(&log, seq);
+        let encoded =
+            draft.author(log, seq, &proof).map_err(|error| Stop::Refused(Refusal::Invalid(error.to_string())))?;
         Ok((encoded.0.into(), encoded.1))
     }
 

@@ -106,6 +106,8 @@ pub struct Metrics {
     pub links: Levels<PeerLabel>,
     /// Unacknowledged bytes sent to a peer.
     pub link_unacked_bytes: Levels<PeerLabel>,
+    /// How long the oldest of them waits.
+    pub link_unacked_age_seconds: Levels<PeerLabel>,
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
@@ -138,6 +140,7 @@ impl Metrics {
             offences: Family::default(),
             links: Levels::default(),
             link_unacked_bytes: Levels::default(),
+            link_unacked_age_seconds: Levels::default(),
             log_lag: Levels::default(),
             cars_inside: Level::default(),
             dashboards: Level::default(),
@@ -178,6 +181,9 @@ impl Metrics {
         registry.register("link", "1 if the peer is linked", self.links.series.clone());
         let text = "Bytes sent to a peer and not acknowledged yet";
         registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.series.clone());
+        let text = "How long the oldest run sent to a peer waits to be acknowledged";
+        let age = self.link_unacked_age_seconds.series.clone();
+        registry.register_with_unit("link_unacked_age", text, Unit::Seconds, age);
         registry.register(
             "log_lag_events",
             "Events announced by others and not held here, by log",
@@ -255,6 +261,7 @@ mod tests {
         metrics.offences.get_or_create(&OffenceLabel { kind: "http" }).inc();
         metrics.links.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.link_unacked_bytes.show([(PeerLabel { peer: "a".into() }, 1)]);
+        metrics.link_unacked_age_seconds.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.log_lag.show([(LogLabel { log: "a".into() }, 1)]);
         let text = metrics.render().unwrap();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE parkmesh_"));

@@ -8,6 +8,9 @@ use crate::wire::frame::{ErrorFrame, Hello, Instance, Listens, Versions, code};
 /// The versions of the protocol this build speaks.
 pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
 
+/// The capability of a central whose logs begin with its signature: one of its name that does not is not its own.
+pub const SIGNS_LOGS: &str = "signed_logs";
+
 /// Who this process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -44,7 +47,7 @@ impl Identity {
     pub fn hello(&self, wall_ms: i64) -> Hello {
         Hello {
             versions: VERSIONS,
-            capabilities: vec![compressed::CAPABILITY.to_owned()],
+            capabilities: vec![compressed::CAPABILITY.to_owned(), SIGNS_LOGS.to_owned()],
             central: self.central.clone(),
             instance: self.instance,
             wall_ms,

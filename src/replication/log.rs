@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::domain::event::MAX_EVENT_BYTES;
 use crate::domain::ids::LogId;
 
 /// The author's bytes of one event.
@@ -72,6 +73,22 @@ impl Run {
     #[must_use]
     pub fn chain_holds(&self) -> bool {
         self.events.iter().fold(self.prev, |hash, event| hash.extend(event)) == self.hash
+    }
+
+    /// The first event that is larger than an event may be: it cannot be passed on. Its number and size.
+    #[must_use]
+    pub fn oversized(&self) -> Option<(u64, usize)> {
+        let too_large = |(_, event): &(u64, &EventBytes)| event.len() > MAX_EVENT_BYTES;
+        (self.after + 1..).zip(&self.events).find(too_large).map(|(seq, event)| (seq, event.len()))
+    }
+
+    /// The events up to `to`, which lies within the run.
+    #[must_use]
+    pub fn up_to(&self, to: u64) -> Self {
+        let kept = usize::try_from(to.saturating_sub(self.after)).unwrap_or(usize::MAX);
+        let events: Vec<EventBytes> = self.events.iter().take(kept).cloned().collect();
+        let hash = events.iter().fold(self.prev, |hash, event| hash.extend(event));
+        Self { log: self.log.clone(), after: self.after, prev: self.prev, events, hash }
     }
 
     #[must_use]

@@ -25,6 +25,7 @@ pub(super) enum Mail {
     Command(usize, SocketId, PeerCommand),
     Committed(Vec<CommittedRun>, Option<LogId>),
     StoreFailed(LogId),
+    StoreRefused(LogId, String),
 }
 
 /// Where a socket leads.

@@ -58,7 +58,7 @@ impl World<'_> {
                     checked = checked.and(match outcome {
                         ReplicaOutcome::Authored(run) => self.truth.written(process, &run),
                         ReplicaOutcome::Stored(run) => self.truth.stored(&run),
-                        ReplicaOutcome::Refused(_) => Ok(()),
+                        ReplicaOutcome::Refused(_) | ReplicaOutcome::NotItsAuthor(..) => Ok(()),
                     });
                 }
                 faults::AFTER_COMMIT

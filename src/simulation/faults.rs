@@ -49,6 +49,8 @@ pub(super) enum Kind {
     Garbage,
     /// A peer sends events of a log that its author did not write, as a sound chain.
     ForgedLog,
+    /// Somebody has a central and its key in his hands, and writes what harms most.
+    BadAuthor,
     /// Somebody who is not one of the mesh, or says it is another, knocks.
     Stranger,
     /// The address of a peer leads to another central, or back.
@@ -56,7 +58,7 @@ pub(super) enum Kind {
 }
 
 /// Each with how often it is drawn, beside the others.
-const KINDS: [(Kind, u64); 20] = [
+const KINDS: [(Kind, u64); 21] = [
     (Kind::Cut, 4),
     (Kind::HalfOpen, 4),
     (Kind::OneWay, 4),
@@ -77,6 +79,7 @@ const KINDS: [(Kind, u64); 20] = [
     (Kind::Cloned, 2),
     (Kind::Garbage, 3),
     (Kind::ForgedLog, 1),
+    (Kind::BadAuthor, 6),
 ];
 
 /// A process dies with a commit under way: nothing of it happened, …
@@ -115,6 +118,7 @@ impl Kind {
             Self::Cloned => "cloned",
             Self::Garbage => "garbage",
             Self::ForgedLog => "forged_log",
+            Self::BadAuthor => "bad_author",
             Self::Stranger => "stranger",
             Self::WrongAddress => "wrong_address",
         }
@@ -122,7 +126,7 @@ impl Kind {
 
     /// Faults of the outside world; without them nobody lies and no directory is exchanged.
     fn is_natural(self) -> bool {
-        !matches!(self, Self::Wiped | Self::Restored | Self::Cloned | Self::Garbage | Self::ForgedLog)
+        !matches!(self, Self::Wiped | Self::Restored | Self::Cloned | Self::Garbage | Self::ForgedLog | Self::BadAuthor)
     }
 
     fn pick(random: &mut SplitMix64, natural_only: bool) -> Self {
@@ -172,6 +176,7 @@ impl World<'_> {
             Kind::Cloned => self.clone_central(one, until_ms),
             Kind::Garbage => self.lie(one, until_ms),
             Kind::ForgedLog => self.forge(one, until_ms),
+            Kind::BadAuthor => self.write_evil(one),
             Kind::Stranger => self.stranger_knocks(one, other),
             Kind::WrongAddress => self.misdirect(one, until_ms),
         };
@@ -188,13 +193,14 @@ impl World<'_> {
     }
 
     fn slow_disk(&mut self, central: usize, until_ms: u64) -> bool {
+        self.justified.insert("link_not_moving");
         let Some(central) = self.centrals.get_mut(central) else { return false };
         central.slow_until_ms = until_ms;
         true
     }
 
     fn failing_disk(&mut self, central: usize, until_ms: u64) -> bool {
-        self.justified.insert("read_failed");
+        self.justified.extend(["read_failed", "link_not_moving"]);
         let Some(central) = self.centrals.get_mut(central) else { return false };
         central.failing_until_ms = until_ms;
         true

@@ -1,23 +1,28 @@
 //! A replica that is a whole ledger on a disk in memory: gates are answered, histories made, and what a disk can do goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::lies::FORGED;
 use super::replica::{Meaning, Moment, Replica, ReplicaJob, ReplicaOutcome, run_of};
 use super::traffic;
+use crate::domain::authorship::{Author, OpenedBy, Opener};
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Fact, Resolution, resolve};
+use crate::domain::tariff::Tariff;
 use crate::domain::time::SiteZone;
+use crate::ledger::authorship::{Authorship, Distrusted, Judge};
 use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::memory::MemoryStorage;
+use crate::ledger::runs::CLOCK_AHEAD;
 use crate::ledger::storage::{EventRef, Storage};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Context, Ledger, Processed};
 use crate::replication::have::Have;
-use crate::replication::log::{ChainHash, Head, Run};
+use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 
 /// The real ledger of one simulated central.
 #[derive(Debug)]
@@ -31,6 +36,29 @@ struct Payload {
     n: u64,
     /// How often gates were asked before, in the whole mesh.
     asked: u64,
+    /// Whoever has this central in his hands writes what harms the others most, into its own log.
+    #[serde(default)]
+    evil: bool,
+}
+
+/// Stands for the keys of all centrals: a signature says whose it is, and nobody simulated makes one in another's name.
+struct Sealed(String);
+
+impl Opener for Sealed {
+    fn open(&self, message: &[u8]) -> Option<OpenedBy> {
+        Some(OpenedBy { certificate: self.0.clone(), signature: String::from_utf8_lossy(message).into_owned() })
+    }
+}
+
+impl Judge for Sealed {
+    fn opened(&self, log: &LogId, message: &[u8], by: &OpenedBy) -> Result<(), Distrusted> {
+        let good = by.certificate == log.central.as_str() && by.signature.as_bytes() == message;
+        if good { Ok(()) } else { Err(Distrusted::Forged("signed by another".to_owned())) }
+    }
+
+    fn unopened(&self, _: &LogId, _: bool, _: bool) -> Result<(), Distrusted> {
+        Err(Distrusted::Forged("signed by nobody".to_owned()))
+    }
 }
 
 /// What a transaction came to.
@@ -39,7 +67,16 @@ struct Decided {
     stored: Vec<Option<LogId>>,
     /// The car, if the only job was a gate's.
     asked: Option<PlateId>,
+    /// The tariff, if the last job set one.
+    tariff: Option<Tariff>,
+    /// Logs that were written just now by somebody who has this central in his hands.
+    evil: BTreeSet<LogId>,
     processed: Processed,
+}
+
+/// Who has the key of a central.
+fn author_of(central: &CentralId) -> Author {
+    Author::new([7; 32], Box::new(Sealed(central.to_string())))
 }
 
 impl LedgerReplica {
@@ -50,19 +87,36 @@ impl LedgerReplica {
 
     fn open(storage: MemoryStorage, context: Context) -> Self {
         match Ledger::open(storage, context) {
-            Ok(ledger) => Self { ledger },
+            Ok(mut ledger) => {
+                let author = author_of(&ledger.context().central);
+                ledger.set_authorship(Authorship::new(author, Box::new(Sealed(String::new()))));
+                Self { ledger }
+            }
             Err(error) => unreachable!("a storage in memory opens: {error}"),
         }
     }
 
     fn process(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Decided {
         let mut asked = Vec::new();
+        let mut evil = BTreeSet::new();
         // Per job asked: the log it stores, if it does.
         let mut stored = Vec::new();
         for job in jobs {
             match job {
                 ReplicaJob::Author(payload) => {
-                    let Ok(Payload { n, asked: before }) = serde_json::from_str(&payload) else { continue };
+                    let Ok(Payload { n, asked: before, evil: is_evil }) = serde_json::from_str(&payload) else {
+                        continue;
+                    };
+                    if is_evil {
+                        let central = self.ledger.context().central.clone();
+                        let mut thief = author_of(&central);
+                        let storage = self.ledger.storage();
+                        if let Some(run) = super::evil::log_of(n, &central, moment.wall_ms, &mut thief, storage) {
+                            evil.insert(run.log.clone());
+                            asked.push(Job::Store(run));
+                        }
+                        continue;
+                    }
                     let stays = &self.ledger.storage().stays;
                     let stay = |drawn: u64| {
                         let index = usize::try_from(drawn % (stays.len().max(1) as u64)).ok()?;
@@ -83,8 +137,12 @@ impl LedgerReplica {
             [Job::Open(open)] => Some(open.plate.clone()),
             _ => None,
         };
+        let tariff = match asked.as_slice() {
+            [.., Job::PutTariff(tariff)] => Some(tariff.clone()),
+            _ => None,
+        };
         let processed = self.ledger.process(asked, now, moment.fresh_epoch);
-        Decided { stored, asked: opened, processed }
+        Decided { stored, asked: opened, tariff, evil, processed }
     }
 
     /// Where one gate asked and nothing else happened, its car is inside or not as it was answered.
@@ -105,7 +163,8 @@ impl LedgerReplica {
     /// The facts of stays among the events held.
     fn facts(&mut self) -> Vec<Fact> {
         let storage = self.ledger.storage_mut();
-        let places: Vec<EventRef> = storage.events.keys().cloned().collect();
+        let put_off = |at: &EventRef| storage.quarantined.get(at).is_some_and(|reason| reason.starts_with(CLOCK_AHEAD));
+        let places: Vec<EventRef> = storage.events.keys().filter(|at| !put_off(at)).cloned().collect();
         let facts = places.iter().filter_map(|at| storage.fact(at).ok().flatten());
         facts.filter(|fact| fact.event.is_of_a_stay()).collect()
     }
@@ -125,7 +184,12 @@ impl LedgerReplica {
 
 impl Replica for LedgerReplica {
     fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
-        let Decided { stored, asked, processed } = self.process(moment, jobs);
+        let Decided { stored, asked, tariff, evil, processed } = self.process(moment, jobs);
+        if let (Some(tariff), Some(Ok(Answer::TariffSet { .. }))) = (&tariff, processed.outcomes.last())
+            && *self.ledger.settings().tariff().0 != *tariff
+        {
+            return Err("a tariff was set and is not in force".to_owned());
+        }
         if let Some(failure) = processed.failure {
             return Err(format!("a healthy disk failed: {failure}"));
         }
@@ -135,6 +199,9 @@ impl Replica for LedgerReplica {
             match (log, outcome) {
                 (Some(log), Err(Refusal::OutOfOrder { .. } | Refusal::BrokenChain { .. })) => {
                     outcomes.push(ReplicaOutcome::Refused(log));
+                }
+                (Some(log), Err(Refusal::NotItsAuthor { reason, .. })) => {
+                    outcomes.push(ReplicaOutcome::NotItsAuthor(log, reason.clone()));
                 }
                 // Held already: there is nothing to announce.
                 (Some(log), Ok(Answer::Stored { .. })) if !grew(&log) => outcomes.push(ReplicaOutcome::Refused(log)),
@@ -148,6 +215,7 @@ impl Replica for LedgerReplica {
         self.is_as_answered(asked.as_ref(), &processed.outcomes)?;
         let own_log = self.ledger.own_log();
         outcomes.extend(processed.committed.into_iter().map(|run| match own_log {
+            _ if evil.contains(&run.log) => ReplicaOutcome::Authored(run),
             Some(own_log) if *own_log == run.log => ReplicaOutcome::Authored(run),
             _ => ReplicaOutcome::Stored(run),
         }));
@@ -186,6 +254,10 @@ impl Replica for LedgerReplica {
     }
 
     fn meaning(&mut self) -> Result<Meaning, String> {
+        let forged = |(_, (event, _)): &(&EventRef, &(EventBytes, ChainHash))| event.contains(FORGED);
+        if let Some((at, _)) = self.ledger.storage().events.iter().find(forged) {
+            return Err(format!("{at:?} is held, which whose log it is never wrote"));
+        }
         let Resolution { rows, repeats, waiting, quarantined, .. } = resolve(&self.facts());
         if let Some((held, meant)) = self.rows().iter().zip(&rows).find(|(held, meant)| held != meant) {
             return Err(format!("the history has {held:?}, the facts give {meant:?}"));

@@ -2,12 +2,16 @@
 
 use super::central::Socket;
 use super::network::Packet;
+use super::replica::ReplicaJob;
 use super::world::{Event, World};
 use crate::domain::ids::{Epoch, LogId};
 use crate::replication::handshake::Identity;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::wire::encode::Encoder;
 use crate::wire::frame::{ErrorFrame, Frame, Instance, Refusal, SyncRefused, SyncRequest, Versions, code};
+
+/// In every event that its author did not write.
+pub(super) const FORGED: &str = "\"FORGED\"";
 
 /// One side of a connection, and who hears it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,7 @@ impl World<'_> {
     pub(super) fn lie(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
         self.justified.extend(["log_forked", "broken_run", "own_log_ahead", "duplicate_central_id", "read_failed"]);
+        self.justified.extend(["bad_frame", "oversized_event", "log_not_its_authors", "link_not_moving"]);
         // The lie may be the first that is heard on a link.
         self.truth.errors.extend([code::BAD_FRAME, code::UNASKED_RUN, code::HELLO_EXPECTED]);
         if self.random.below(4) == 0 {
@@ -39,7 +44,7 @@ impl World<'_> {
     pub(super) fn forge(&mut self, liar: usize, until_ms: u64) -> bool {
         let Some(mouth) = self.mouth(liar) else { return false };
         let Some((sub, log, head)) = self.log_to_forge(mouth) else { return false };
-        self.justified.extend(["log_forked", "own_log_ahead"]);
+        self.justified.extend(["log_forked", "own_log_ahead", "log_not_its_authors"]);
         let mut run = Run { log, after: head.to, prev: head.hash, events: Vec::new(), hash: head.hash };
         for _ in 0..=self.random.below(3) {
             let number = self.random.next_u64();
@@ -50,6 +55,37 @@ impl World<'_> {
         self.truth.forged(&run);
         let text = self.encode(liar, &Frame::SyncRun { sub, run });
         self.say(mouth, text, until_ms);
+        true
+    }
+
+    /// Somebody has a central in his hands and writes into its own log what harms most.
+    pub(super) fn write_evil(&mut self, author: usize) -> bool {
+        if self.centrals.get(author).is_none_or(|state| !state.alive) {
+            return false;
+        }
+        let (number, asked) = (self.random.next_u64(), self.asked);
+        let payload = format!(r#"{{"n":{number},"asked":{asked},"evil":true}}"#);
+        self.enqueue(author, ReplicaJob::Author(payload.into()));
+        true
+    }
+
+    /// A hearer asks for a log that a liar announced and that does not exist: it gets one, begun in another's name.
+    pub(super) fn serve_invented(&mut self, connection: usize, from_end: usize, packet: &Packet) -> bool {
+        let Packet::Text(Ok(Frame::SyncRequest(request))) = packet else { return false };
+        if !self.invented.contains(&request.log) {
+            return false;
+        }
+        let log = request.log.clone();
+        let mut run = Run { log, after: 0, prev: request.hash, events: Vec::new(), hash: request.hash };
+        for seq in 1..=1 + self.random.below(3) {
+            let event: EventBytes = format!(r#"{{"type":"FORGED","n":{seq}}}"#).into();
+            run.hash = run.hash.extend(&event);
+            run.events.push(event);
+        }
+        self.truth.forged(&run);
+        let frame = Frame::SyncRun { sub: request.sub, run };
+        self.note(|| format!("an invented log: {frame:?}"));
+        self.transmit(connection, 1 - from_end, Packet::Text(Ok(frame)));
         true
     }
 
@@ -176,8 +212,16 @@ impl World<'_> {
         logs.get(usize::try_from(turn % logs.len().max(1) as u64).ok()?).cloned()
     }
 
+    /// The number under which the hearer follows a log on some connection with the liar.
+    fn sub_of(&self, liar: usize, hearer: usize, log: &LogId) -> Option<u64> {
+        let (ears, lips) = (self.centrals.get(hearer)?, self.centrals.get(liar)?);
+        let pairs = ears.sockets.keys().flat_map(|ear| lips.sockets.keys().map(move |lip| (*ear, *lip)));
+        let mut subs = pairs.flat_map(|(ear, lip)| self.truth.asked_by(ear, lip));
+        subs.find(|(_, asked)| *asked == log).map(|(sub, _)| sub)
+    }
+
     fn lie_text(&mut self, liar: usize, hearer: usize) -> String {
-        let (turn, number, sub) = (self.random.below(13), self.random.next_u64(), 1 + self.random.below(12));
+        let (turn, number, sub) = (self.random.below(15), self.random.next_u64(), 1 + self.random.below(12));
         let wrong = ChainHash([u8::try_from(number % 256).unwrap_or(0); 32]);
         let have = self.centrals.get(hearer).map(|hearer| hearer.disk.heads()).unwrap_or_default();
         let known = have.iter().nth(usize::try_from(number).unwrap_or(0) % have.len().max(1));
@@ -195,6 +239,20 @@ impl World<'_> {
             5 => Frame::SyncRequest(SyncRequest { sub: sub + 100, log, after: head.to, hash: wrong }),
             6 => Frame::HaveLogs([(log, Head { to: head.to + 1 + number % 9, hash: wrong })].into()),
             7 => Frame::HaveLogs([(log, Head { to: head.to, hash: wrong })].into()),
+            13 => {
+                // Long ones, and of centrals that do not exist.
+                let central = super::central::central_id(if number % 2 == 0 { hearer } else { 77 });
+                let invented = LogId { central, epoch: Epoch(number) };
+                self.invented.insert(invented.clone());
+                Frame::HaveLogs([(invented, Head { to: 3, hash: wrong })].into())
+            }
+            14 => {
+                let fat: EventBytes = format!(r#"{{"type":"FORGED","pad":"{}"}}"#, "x".repeat(17_000)).into();
+                let hash = head.hash.extend(&fat);
+                let run = Run { log: log.clone(), after: head.to, prev: head.hash, events: vec![fat], hash };
+                let current = self.sub_of(liar, hearer, &log).unwrap_or(sub);
+                Frame::SyncRun { sub: current, run }
+            }
             8 => Frame::HaveLogs([(nobodys, Head { to: 1 + number % 9, hash: wrong })].into()),
             9 => Frame::SyncRun { sub, run: run(head.to, head.hash) },
             10 => Frame::SyncRun { sub, run: run(head.to + 2, wrong) },

@@ -14,6 +14,7 @@
 //! | `world`, `phases` | the event loop; what a run consists of |
 //! | `faults`, `disasters`, `lies` | what goes wrong: outside, with processes and directories, with what peers say |
 //! | `central`, `shell`, `sockets`, `network`, `topology` | the parts of the actors and of the network |
+//! | `evil` | what somebody writes who has a central in his hands |
 //! | `replica`, `ledger_replica`, `traffic` | disks, what is decided on them, what gates ask |
 //! | `checks`, `campaign` | what must hold; sums over many seeds |
 //!
@@ -23,6 +24,7 @@ mod campaign;
 mod central;
 mod checks;
 mod disasters;
+mod evil;
 mod faults;
 mod figures;
 mod ledger_replica;

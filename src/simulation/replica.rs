@@ -22,6 +22,8 @@ pub enum ReplicaOutcome {
     Stored(Run),
     /// The run did not continue what is held.
     Refused(LogId),
+    /// The run was not written by whose log it is.
+    NotItsAuthor(LogId, String),
 }
 
 /// What a replica made of its events.

@@ -111,7 +111,7 @@ impl World<'_> {
                     self.post(central, Mail::Command(index, link, command));
                 }
             }
-            CoordinatorOutput::Store(run) => {
+            CoordinatorOutput::Store { run, .. } => {
                 self.note(|| format!("c{central} stores {} after {} to {}", run.log, run.after, run.head().to));
                 self.enqueue(central, ReplicaJob::Store(run));
             }
@@ -157,6 +157,11 @@ impl World<'_> {
                     });
                 }
             }
+            Mail::StoreRefused(log, reason) => {
+                self.with_coordinator(central, |coordinator, now, have| {
+                    coordinator.store_refused(now, have, &log, &reason, true);
+                });
+            }
             Mail::StoreFailed(log) => {
                 self.with_coordinator(central, |coordinator, now, have| coordinator.store_failed(now, have, &log));
             }
@@ -179,7 +184,7 @@ impl World<'_> {
         }
     }
 
-    fn enqueue(&mut self, central: usize, job: ReplicaJob) {
+    pub(super) fn enqueue(&mut self, central: usize, job: ReplicaJob) {
         let Some(state) = self.centrals.get_mut(central) else { return };
         state.queue.push(job);
         self.start_commit(central);
@@ -246,6 +251,10 @@ impl World<'_> {
                     }
                     ReplicaOutcome::Refused(log) => {
                         mail.push(Mail::StoreFailed(log));
+                        Ok(())
+                    }
+                    ReplicaOutcome::NotItsAuthor(log, reason) => {
+                        mail.push(Mail::StoreRefused(log, reason));
                         Ok(())
                     }
                 };

@@ -116,6 +116,9 @@ impl World<'_> {
             }
             return;
         }
+        if self.serve_invented(connection, from_end, &packet) {
+            return;
+        }
         match packet {
             Packet::Text(frame) => self.text_arrives(to.central, to.socket, frame),
             Packet::Ping(payload) => self.send(to.central, to.socket, Packet::Pong(payload)),

@@ -126,6 +126,8 @@ pub(super) struct World<'a> {
     pub(super) impostors: BTreeSet<usize>,
     /// Connections, and the end that sends, whose next run arrives damaged.
     pub(super) damaging: BTreeSet<(usize, usize)>,
+    /// Logs that liars announced and that nobody wrote.
+    pub(super) invented: BTreeSet<LogId>,
     /// Alarms that something simulated gives reason for.
     pub(super) justified: BTreeSet<&'static str>,
     /// Logs that somebody was alarmed about.
@@ -168,6 +170,7 @@ impl<'a> World<'a> {
             lies: BTreeSet::new(),
             impostors: BTreeSet::new(),
             damaging: BTreeSet::new(),
+            invented: BTreeSet::new(),
             justified: BTreeSet::new(),
             alarmed: BTreeSet::new(),
             truth: Truth::default(),

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, Signer, SingleCertAndKey};
 
 use crate::domain::fingerprint::Fingerprint;
 
@@ -15,6 +16,7 @@ use crate::domain::fingerprint::Fingerprint;
 pub struct Credentials {
     fingerprint: Fingerprint,
     certified: Arc<SingleCertAndKey>,
+    certified_key: Arc<CertifiedKey>,
 }
 
 /// Why a text gives no credentials. Says nothing of what is in it.
@@ -37,12 +39,19 @@ impl Credentials {
         let fingerprint = Fingerprint::of_certificate(&certificate);
         let certified =
             CertifiedKey::from_der(vec![certificate], key, &provider()).map_err(BadCredentials::Unusable)?;
-        Ok(Self { fingerprint, certified: Arc::new(certified.into()) })
+        Ok(Self { fingerprint, certified: Arc::new(certified.clone().into()), certified_key: Arc::new(certified) })
     }
 
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The certificate (DER) and what signs with its key in one of these ways; `None`: it cannot.
+    #[must_use]
+    pub fn signer(&self, schemes: &[SignatureScheme]) -> Option<(CertificateDer<'static>, Box<dyn Signer>)> {
+        let certificate = self.certified_key.cert.first()?.clone();
+        Some((certificate, self.certified_key.key.choose_scheme(schemes)?))
     }
 
     /// What a TLS configuration shows to the other side.

@@ -45,6 +45,12 @@ pub enum Distrust {
     Refused(CentralId),
     #[error("central {0} was expelled from this mesh")]
     Expelled(CentralId),
+    /// The certificate shown is our own.
+    #[error(
+        "this certificate is {own}'s own: the address leads back to it, or {claimed} is a clone, made from a copy of its data \
+         directory; then stop {claimed}, remove its data directory and start it again"
+    )]
+    OwnCertificate { claimed: CentralId, own: CentralId },
     #[error("this certificate is that of {owner}, not of {claimed}")]
     OfAnother { claimed: CentralId, owner: CentralId },
     #[error("central {0} was met first at another address than its configured one: it waits for a person's yes here")]

@@ -24,10 +24,10 @@ pub fn compress(text: &str) -> Option<Vec<u8>> {
 /// The text again, never more than [`MAX_FRAME_BYTES`] however small what came.
 ///
 /// # Errors
-/// [`FrameError::Malformed`]: it is not zstd, or becomes larger than a frame may be.
+/// [`FrameError::UnreadableRun`], for only runs come so: it is not zstd, or becomes larger than a frame may be.
 pub fn decompress(bytes: &[u8]) -> Result<Vec<u8>, FrameError> {
     zstd::bulk::decompress(bytes, MAX_FRAME_BYTES)
-        .map_err(|error| FrameError::Malformed(format!("a compressed frame: {error}")))
+        .map_err(|error| FrameError::UnreadableRun(format!("a compressed frame: {error}")))
 }
 
 #[cfg(test)]

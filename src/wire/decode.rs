@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::MAX_FRAME_BYTES;
 use super::frame::{Bucket, BucketDigest, Frame, Refusal, SyncRefused, type_name};
+use super::{MAX_FRAME_BYTES, MAX_RUN_BYTES};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
 
@@ -20,6 +20,17 @@ pub enum FrameError {
     NotAnObject,
     #[error("malformed frame: {0}")]
     Malformed(String),
+    /// Events that cannot be taken out of the frame: what comes next of their log would have a hole before it.
+    #[error("a run that cannot be read: {0}")]
+    UnreadableRun(String),
+}
+
+impl FrameError {
+    /// Whether a run of events may be lost with it, so that the link cannot go on as if nothing was.
+    #[must_use]
+    pub fn may_lose_events(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::UnreadableRun(_))
+    }
 }
 
 #[derive(Deserialize)]
@@ -81,7 +92,9 @@ impl Frame {
             type_name::HELLO => Self::Hello(read(data)?),
             type_name::HAVE => parse_have(data)?,
             type_name::SYNC_REQUEST => Self::SyncRequest(read(data)?),
-            type_name::SYNC_RESPONSE => parse_response(data)?,
+            type_name::SYNC_RESPONSE => {
+                parse_response(data).map_err(|error| FrameError::UnreadableRun(error.to_string()))?
+            }
             type_name::SYNC_ACK => {
                 let AckData { sub, to, hash } = read(data)?;
                 Self::SyncAck { sub, head: Head { to, hash } }
@@ -113,6 +126,12 @@ fn parse_response(data: &str) -> Result<Frame, FrameError> {
     let events = events.ok_or_else(|| missing("events"))?;
     if events.is_empty() {
         return Err(FrameError::Malformed("a run has at least one event".into()));
+    }
+    let bytes: usize = events.iter().map(|event| event.get().len()).sum();
+    if events.len() > 1 && bytes > MAX_RUN_BYTES {
+        return Err(FrameError::Malformed(format!(
+            "a run of several events has at most {MAX_RUN_BYTES} bytes; this one has {bytes}"
+        )));
     }
     if after.checked_add(events.len() as u64).is_none() {
         return Err(FrameError::Malformed("a log is not that long".into()));

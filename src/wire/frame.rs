@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
 
@@ -130,6 +131,9 @@ pub struct Heartbeat {
     /// Fingerprints of what the sender made of its logs, by name.
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
+    /// Which keys stand for which centrals, as far as the sender knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<CentralId, Vec<Fingerprint>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use super::decode::FrameError;
 use super::encode::{Encoder, run_body};
 use super::frame::*;
 use super::{MAX_FRAME_BYTES, MAX_HAVE_BYTES};
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
 
@@ -63,8 +64,13 @@ fn frame() -> impl Strategy<Value = Frame> {
     let refused = (any::<u64>(), log(), refusal, head())
         .prop_map(|(sub, log, refusal, held)| Frame::SyncRefused(SyncRefused { sub, log, refusal, held }));
     let heartbeat =
-        (any::<i64>(), prop::collection::vec(central(), 0..4), prop::collection::btree_map(".*", ".*", 0..3))
-            .prop_map(|(wall_ms, links, digests)| Frame::Heartbeat(Heartbeat { wall_ms, links, digests }));
+        (any::<i64>(), prop::collection::vec(central(), 0..4), prop::collection::btree_map(".*", ".*", 0..3)).prop_map(
+            |(wall_ms, links, digests)| {
+                let key = Fingerprint::of_certificate(&wall_ms.to_be_bytes());
+                let keys = links.iter().map(|central| (central.clone(), vec![key])).collect();
+                Frame::Heartbeat(Heartbeat { wall_ms, links, digests, keys })
+            },
+        );
     prop_oneof![
         hello,
         digests.prop_map(Frame::HaveDigests),

@@ -22,18 +22,19 @@ function showLot({ lot }) {
 
 function showPeers({ peers, central }) {
   const all = Object.entries(peers).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
-  const linked = all.filter(([, peer]) => peer.state === "connected").length;
+  const linked = all.filter(([, peer]) => peer.state === "connected" && peer.moving).length;
   at("alone").hidden = all.length > 0;
   at("picture").hidden = all.length === 0;
   const kind = linked === all.length ? "good" : linked === 0 ? "bad" : "wait";
   at("linked").replaceChildren(...(all.length === 0 ? [] : [stateOf(kind, t("dashboard.linked", { n: linked, all: all.length }))]));
   drawMesh(at("picture"), central.id, all);
   keyed(at("peers"), all, ([id]) => id, () => el("li"), (row, [id, peer]) => {
-    row.className = peer.state === "connected" ? "fine" : "";
+    const stuck = peer.state === "connected" && !peer.moving;
+    row.className = peer.state === "connected" && !stuck ? "fine" : "";
     const since = duration(centralNow() - peer.since_ms);
     row.replaceChildren(
       el("span", { class: "name" }, id),
-      stateOf(KIND_OF_STATE[peer.state], t(`common.link_${peer.state}`, { since })),
+      stuck ? stateOf("bad", t("common.link_not_moving")) : stateOf(KIND_OF_STATE[peer.state], t(`common.link_${peer.state}`, { since })),
       peer.state === "connected" ? el("span", { class: "detail" }, lagOf(peer)) : el("span", { class: "detail", title: peer.reason }, reasonText(peer.reason ?? "")),
       el("span", { class: "end" }, peer.state === "connected" ? milliseconds(peer.round_trip_ms) : nextAttempt(peer)),
     );

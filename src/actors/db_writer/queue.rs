@@ -41,7 +41,7 @@ impl Queue {
 
     pub(super) fn push(&mut self, decide: Decide) {
         match decide.job {
-            Job::Store(_) => self.runs.push_back(decide),
+            Job::Store(_) | Job::StoreOfAuthor(_) => self.runs.push_back(decide),
             _ => self.gates.push_back(decide),
         }
     }
@@ -92,5 +92,5 @@ impl Queue {
 }
 
 fn events_of(decide: &Decide) -> usize {
-    if let Job::Store(run) = &decide.job { run.events.len() } else { 1 }
+    if let Job::Store(run) | Job::StoreOfAuthor(run) = &decide.job { run.events.len() } else { 1 }
 }

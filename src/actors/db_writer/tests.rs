@@ -49,7 +49,7 @@ impl Core for Fake {
             });
         }
         let failure = fails.then(|| "disk full".to_owned());
-        Decided { outcomes, committed, durable, failure }
+        Decided { outcomes, committed, durable, failure, set_aside: Vec::new() }
     }
 
     fn probe(&mut self) -> Result<(), String> {

@@ -46,7 +46,8 @@ impl MeshRegistry {
             (links, statuses)
         };
         context.spawn(survey.into_actor(self).map(|(links, statuses), registry, context| {
-            mesh_survey::show(&registry.context.around.metrics, &links, &statuses);
+            let metrics = &registry.context.around.metrics;
+            mesh_survey::show(metrics, &links, &statuses, registry.context.clock);
             registry.context.writer.do_send(SkewMeasured(mesh_survey::median_offset_ms(&statuses)));
             registry.context.legacy.settle_relays(&statuses);
             let mut linked = mesh_survey::linked(&statuses);
@@ -65,8 +66,14 @@ impl MeshRegistry {
         let zone = self.context.config.borrow().site.time_zone.name().to_owned();
         digests.insert(mesh_survey::TIME_ZONE.to_owned(), zone);
         let wall_ms = self.context.clock.now().wall_ms;
+        let keys = self.context.trust.keys_to_tell();
         for (_, _, link) in self.handles() {
-            link.addr().do_send(Say(Heartbeat { wall_ms, links: linked.to_vec(), digests: digests.clone() }));
+            link.addr().do_send(Say(Heartbeat {
+                wall_ms,
+                links: linked.to_vec(),
+                digests: digests.clone(),
+                keys: keys.clone(),
+            }));
         }
     }
 }

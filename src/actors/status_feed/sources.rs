@@ -139,9 +139,16 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
     lines
 }
 
+/// Dashboards are told of what a peer has not acknowledged for so long.
+const SHOWN_UNACKED_MS: u64 = 5_000;
+
 /// A peer as its member of section `peers`.
 pub fn peer_json(peer: &PeerStatus) -> Value {
+    // What is acknowledged in a moment is no news.
+    let oldest = peer.oldest_unacked.as_ref().filter(|oldest| oldest.age_ms >= SHOWN_UNACKED_MS);
+    let oldest = oldest.map(|oldest| json!({"log": oldest.log, "to": oldest.to, "since_ms": oldest.since_ms}));
     json!({
+        "moving": peer.moving, "oldest_unacked": oldest,
         "ip": peer.ip, "port": peer.port, "state": peer.state, "since_ms": peer.since_ms, "reason": peer.reason,
         "next_attempt_ms": peer.next_attempt_ms, "last_heard_ms": peer.last_heard_ms, "round_trip_ms": peer.round_trip_ms,
         "clock_offset_ms": peer.clock_offset_ms, "unacked_bytes": peer.unacked_bytes,

@@ -36,7 +36,8 @@ impl Coordinator {
                 }
                 self.counters.runs_taken += 1;
                 self.counters.events_taken += run.events.len() as u64;
-                self.outputs.push(CoordinatorOutput::Store(run));
+                state.queued_from = Some(peer.clone());
+                self.outputs.push(CoordinatorOutput::Store { run, from: peer.clone() });
             }
             Continuity::Duplicate => {
                 self.counters.duplicates += 1;

@@ -8,6 +8,7 @@ use crate::replication::backoff::{Backoff, BackoffRange};
 use crate::replication::log::Head;
 use crate::replication::peer::earlier;
 use crate::replication::peer::output::SocketId;
+use crate::replication::peer::status::STANDSTILL_MS;
 use crate::replication::source::{self, Candidate};
 
 /// A source that another peer has overtaken for this long, in ms, is left.
@@ -63,12 +64,16 @@ pub(super) struct LogState {
     pub(super) source: Option<Source>,
     /// The end of what was handed to the writer and is not committed yet, and since when something waits.
     pub(super) queued: Option<(Head, u64)>,
+    /// Who sent the last of it.
+    pub(super) queued_from: Option<CentralId>,
     failures: Backoff,
     retry_at_ms: Option<u64>,
     avoided: BTreeMap<CentralId, Avoided>,
     /// Peers whose chain of this log differs from ours.
     pub(super) forked: BTreeSet<CentralId>,
     pub(super) wait: Option<Wait>,
+    /// Nothing came or was committed for too long, and somebody was told.
+    pub(super) stands_still: bool,
 }
 
 /// What to do about a log that has no source.
@@ -86,11 +91,13 @@ impl Default for LogState {
             offers: BTreeMap::new(),
             source: None,
             queued: None,
+            queued_from: None,
             failures: Backoff::new(BackoffRange::COMMIT),
             retry_at_ms: None,
             avoided: BTreeMap::new(),
             forked: BTreeSet::new(),
             wait: None,
+            stands_still: false,
         }
     }
 }
@@ -183,6 +190,16 @@ impl LogState {
         Some(overtaken_ms.max(source.since_ms + STALL_MS))
     }
 
+    /// When it is an alarm that what came is not committed, or that nothing comes of what the source announced.
+    pub(super) fn standstill_at_ms(&self, received: u64) -> Option<u64> {
+        let since_ms = match (self.queued, &self.source) {
+            (Some((_, since_ms)), _) => since_ms,
+            (None, Some(source)) if self.is_catching_up(received) => source.last_event_ms,
+            _ => return None,
+        };
+        Some(since_ms + STANDSTILL_MS)
+    }
+
     /// When the source is given up because nothing happens in the log.
     pub(super) fn idle_at_ms(&self, received: u64) -> Option<u64> {
         let source = self.source.as_ref()?;
@@ -257,6 +274,11 @@ impl LogState {
         self.wait = reason.map(|reason| Wait { reason, since_mono_ms });
     }
 
+    /// Nobody offers it, nobody gives it, nothing of it is on its way to the disk.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.offers.is_empty() && self.source.is_none() && self.queued.is_none()
+    }
+
     /// Whether nothing about the log needs to be remembered.
     pub(super) fn is_idle(&self) -> bool {
         self.offers.is_empty()
@@ -269,6 +291,7 @@ impl LogState {
     /// When the source may have to be left, if nothing happens before.
     pub(super) fn next_check_ms(&self, now_ms: u64, log: &LogId, received: u64) -> Option<u64> {
         let left_ms = earlier(self.stalls_at_ms(received), self.overtaken_at_ms(now_ms, log, received));
-        earlier(left_ms, self.idle_at_ms(received))
+        let told_ms = self.standstill_at_ms(received).filter(|_| !self.stands_still);
+        earlier(earlier(left_ms, told_ms), self.idle_at_ms(received))
     }
 }

@@ -111,6 +111,13 @@ impl Coordinator {
             PeerReport::Forked { link, log, seq } if self.is_current(peer, link) => {
                 self.forked(now, held, peer, &log, seq);
             }
+            PeerReport::Unfit { link, log } if self.is_current(peer, link) => {
+                let from_there = |state: &LogState| state.source.as_ref().is_some_and(|source| source.peer == *peer);
+                if self.logs.get(&log).is_some_and(from_there) {
+                    self.leave_source(now, &log);
+                    self.settle(now, held, &log);
+                }
+            }
             // Of a link that is over.
             _ => {}
         }
@@ -143,6 +150,25 @@ impl Coordinator {
             self.settle(now, held, log);
             self.fill_links(now, held);
         }
+    }
+
+    /// A run was not written by whose log it is, `is_certain` or as far as is known now. What was queued of the log is dropped, and
+    /// it is not taken from there again: as from who holds another chain, or as from a source that disappointed.
+    pub fn store_refused(&mut self, now: Now, held: &Have, log: &LogId, reason: &str, is_certain: bool) {
+        let Some(state) = self.logs.get_mut(log) else { return };
+        state.queued = None;
+        let Some(peer) = state.queued_from.take() else { return };
+        if is_certain {
+            state.forked.insert(peer.clone());
+            self.counters.forks += 1;
+        } else {
+            state.avoid(now.mono_ms, &peer);
+        }
+        let alarm = Alarm::NotItsAuthor { log: log.clone(), peer, reason: reason.to_owned() };
+        self.outputs.push(CoordinatorOutput::Alarm(alarm));
+        self.unfollow(log);
+        self.settle(now, held, log);
+        self.fill_links(now, held);
     }
 
     /// Call when [`Coordinator::next_wakeup_ms`] is due; harmless at any time.
@@ -181,6 +207,7 @@ impl Coordinator {
                 announced: state.announced(),
                 source: state.source.as_ref().map(|source| source.peer.clone()),
                 waits: state.wait.clone(),
+                stands_still: state.stands_still,
             }
         };
         self.logs.iter().map(status).collect()
@@ -208,6 +235,14 @@ impl Coordinator {
             }
         }
         for log in affected {
+            // What nobody offers any more and of which nothing is held need not be remembered, not even who disappointed us.
+            if held.to(&log) == 0 && self.logs.get(&log).is_some_and(LogState::is_nowhere) {
+                self.logs.remove(&log);
+                for link in self.links.values_mut() {
+                    link.waiting.remove(&log);
+                }
+                continue;
+            }
             self.settle(now, held, &log);
         }
     }

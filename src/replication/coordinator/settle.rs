@@ -9,7 +9,7 @@ use crate::replication::have::Have;
 use crate::replication::log::Head;
 use crate::replication::now::Now;
 use crate::replication::peer::earlier;
-use crate::replication::peer::output::PeerCommand;
+use crate::replication::peer::output::{Alarm, PeerCommand};
 
 impl Coordinator {
     /// Compares what is wanted of a log with what is under way, and changes the difference.
@@ -28,6 +28,13 @@ impl Coordinator {
             state.set_wait(now.mono_ms, Some(WaitReason::Commit));
         } else if source.is_some() {
             state.set_wait(now.mono_ms, catching_up.then_some(WaitReason::Source));
+        }
+        let overdue = state.standstill_at_ms(received).is_some_and(|at_ms| at_ms <= now.mono_ms);
+        let told = std::mem::replace(&mut state.stands_still, overdue);
+        if let (true, false, Some(peer)) = (overdue, told, &source) {
+            let waits_for = if state.queued.is_some() { "its commit here" } else { "events from there" };
+            let alarm = Alarm::NotArriving { log: log.clone(), peer: peer.clone(), waits_for };
+            self.outputs.push(CoordinatorOutput::Alarm(alarm));
         }
         // What is due now has been seen to, or put off.
         let check_at_ms = state.next_check_ms(now.mono_ms, log, received).filter(|at_ms| *at_ms > now.mono_ms);

@@ -16,6 +16,8 @@ pub struct LogStatus {
     pub announced: u64,
     pub source: Option<CentralId>,
     pub waits: Option<Wait>,
+    /// It waits for events or for a commit, and nothing of either came for a minute.
+    pub stands_still: bool,
 }
 
 /// What a log waits for, and since when on the monotonic clock.

@@ -6,8 +6,9 @@ use super::announcing::Announcing;
 use super::contest::Dialler;
 use super::following::{Following, Standing};
 use super::out::{Out, earlier};
-use super::output::{PeerCommand, PeerReport, SocketId};
+use super::output::{Alarm, PeerCommand, PeerReport, SocketId};
 use super::serving::{Acked, Serving};
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
 use crate::replication::have::{Have, bucket_of};
@@ -30,6 +31,14 @@ pub const HEARTBEATS_APART_MS: u64 = 1_000;
 /// A link that lived this long, in ms, was a success: the back-off starts anew.
 pub const PROVEN_AFTER_MS: u64 = 30_000;
 
+/// Most logs a peer may announce that are not held here: 4 times those of the restless central that [`MAX_LOGS_OF_ONE`] allows.
+///
+/// [`MAX_LOGS_OF_ONE`]: crate::ledger::runs::MAX_LOGS_OF_ONE
+pub const MAX_UNKNOWN_LOGS: usize = 200_000;
+
+/// So many of them are asked for at a time, and so many more of the peer's own: each costs some KiB while it is wanted.
+pub const MAX_WANTED_LOGS: usize = 2_048;
+
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) socket: SocketId,
@@ -41,6 +50,10 @@ pub(super) struct Link {
     told: Option<Have>,
     /// What the peer said it holds, durably.
     pub(super) theirs: Have,
+    /// Logs of which nothing is held here: those the coordinator was told of, by others and by the peer itself.
+    wanted: [BTreeSet<LogId>; 2],
+    /// It was not told of all of either.
+    held_back: [bool; 2],
     pub(super) serving: Serving,
     pub(super) following: Following,
     announcing: Announcing,
@@ -50,6 +63,7 @@ pub(super) struct Link {
     next_heartbeat_ms: u64,
     /// When the last HEARTBEAT was sent, and the links it told of.
     last_heartbeat: Option<(u64, BTreeSet<CentralId>)>,
+    told_keys: BTreeMap<CentralId, Vec<Fingerprint>>,
     pub(super) round_trip_ms: Option<u64>,
     pub(super) clock_offset_ms: Option<i64>,
     pub(super) their_heartbeat: Heartbeat,
@@ -78,6 +92,8 @@ impl Link {
             last_heard_ms: now.mono_ms,
             told: Some(held.clone()),
             theirs: Have::default(),
+            wanted: Default::default(),
+            held_back: [false; 2],
             serving: Serving::new(peer.clone(), socket),
             following: Following::default(),
             announcing: Announcing::default(),
@@ -85,6 +101,7 @@ impl Link {
             next_ping_ms: now.mono_ms,
             next_heartbeat_ms: now.mono_ms,
             last_heartbeat: None,
+            told_keys: BTreeMap::new(),
             round_trip_ms: None,
             clock_offset_ms: None,
             their_heartbeat: Heartbeat::default(),
@@ -94,7 +111,10 @@ impl Link {
     }
 
     /// A frame other than HELLO came.
-    pub(super) fn frame(&mut self, now: Now, held: &Have, frame: Frame, out: &mut Out) {
+    ///
+    /// # Errors
+    /// Why the link has to end for it.
+    pub(super) fn frame(&mut self, now: Now, held: &Have, frame: Frame, out: &mut Out) -> Result<(), String> {
         match frame {
             Frame::HaveDigests(theirs) => {
                 // Both sides compare what both sent, so that both find the same buckets different; what advanced since
@@ -116,6 +136,7 @@ impl Link {
                 for (log, head) in heads {
                     self.they_hold(held, &log, head, out);
                 }
+                return self.count_unknown(held, out);
             }
             Frame::SyncRequest(request) => self.serving.request(now, held, request, out),
             Frame::SyncRun { sub, run } => {
@@ -123,7 +144,15 @@ impl Link {
                 if standing == Standing::Never {
                     out.counters.unasked_runs += 1;
                     let what = format!("events of {} came that nobody here asked for", run.log);
-                    return self.error(now, code::UNASKED_RUN, what, out);
+                    self.error(now, code::UNASKED_RUN, what, out);
+                    return Ok(());
+                }
+                if let Some((seq, bytes)) = run.oversized() {
+                    out.report(PeerReport::Unfit { link: self.socket, log: run.log.clone() });
+                    let alarm = Alarm::OversizedEvent { log: run.log, seq, bytes, peer: self.serving.peer().clone() };
+                    let reason = alarm.to_string();
+                    out.alarm(alarm);
+                    return Err(reason);
                 }
                 out.counters.events_received += run.events.len() as u64;
                 let current = standing == Standing::Current;
@@ -157,12 +186,16 @@ impl Link {
                 let under_way_ms = self.round_trip_ms.unwrap_or(0) / 2;
                 let sent_at_ms = now.wall_ms.saturating_sub(i64::try_from(under_way_ms).unwrap_or(0));
                 self.clock_offset_ms = Some(heartbeat.wall_ms.saturating_sub(sent_at_ms));
+                if !heartbeat.keys.is_empty() && heartbeat.keys != self.their_heartbeat.keys {
+                    out.report(PeerReport::Vouches { keys: heartbeat.keys.clone() });
+                }
                 self.their_heartbeat = heartbeat;
             }
             Frame::Unknown { .. } => out.counters.unknown_frames += 1,
             // A second HELLO says nothing new; what an ERROR says is kept by the peer.
             Frame::Hello(_) | Frame::Error(_) => {}
         }
+        Ok(())
     }
 
     pub(super) fn pong(&mut self, now: Now, payload: u64) {
@@ -182,6 +215,24 @@ impl Link {
             .map(|committed| committed.run().log.clone())
             .collect();
         self.serving.committed(now, held, runs, out);
+        for committed in runs {
+            let log = &committed.run().log;
+            for wanted in &mut self.wanted {
+                wanted.remove(log);
+            }
+        }
+        let has_room =
+            |(wanted, held_back): (&BTreeSet<LogId>, &bool)| *held_back && wanted.len() < MAX_WANTED_LOGS / 2;
+        if self.wanted.iter().zip(&self.held_back).any(has_room) {
+            let unasked = |(log, _): &(&LogId, Head)| {
+                held.to(log) == 0 && self.wanted.iter().all(|wanted| !wanted.contains(*log))
+            };
+            let more: Vec<_> = self.theirs.iter().filter(unasked).map(|(log, head)| (log.clone(), head)).collect();
+            self.held_back = [false; 2];
+            for (log, head) in more {
+                self.report_if_news(held, &log, head, out);
+            }
+        }
         if !unheard.is_empty() {
             self.announcing.announce(now, held, self.socket, &unheard, out);
         }
@@ -215,6 +266,7 @@ impl Link {
             let heartbeat = Heartbeat { wall_ms: now.wall_ms, ..about.clone() };
             out.send(now, self.socket, &Frame::Heartbeat(heartbeat));
             self.next_heartbeat_ms = now.mono_ms + HEARTBEAT_EVERY_MS;
+            self.told_keys = about.keys.clone();
             self.last_heartbeat = Some((now.mono_ms, about.links.iter().cloned().collect()));
         }
         self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
@@ -226,7 +278,7 @@ impl Link {
     /// What is to be told changed: links that came or went are worth a HEARTBEAT of their own.
     pub(super) fn beat_if_news(&mut self, about: &Heartbeat) {
         let Some((sent_ms, told)) = &self.last_heartbeat else { return };
-        if *told != about.links.iter().cloned().collect() {
+        if *told != about.links.iter().cloned().collect() || self.told_keys != about.keys {
             self.next_heartbeat_ms = self.next_heartbeat_ms.min(sent_ms + HEARTBEATS_APART_MS);
         }
     }
@@ -252,9 +304,27 @@ impl Link {
     pub(super) fn introduce(&mut self, now: Now, held: &Have, out: &mut Out) {
         self.following.unfollow_all(now, self.socket, out);
         out.report(PeerReport::LinkUp { link: self.socket });
-        for (log, head) in self.theirs.iter() {
-            report_if_news(self.socket, held, log, head, out);
+        (self.wanted, self.held_back) = Default::default();
+        let theirs: Vec<_> = self.theirs.iter().map(|(log, head)| (log.clone(), head)).collect();
+        for (log, head) in theirs {
+            self.report_if_news(held, &log, head, out);
         }
+    }
+
+    /// Ends the link of a peer that announces logs without end.
+    fn count_unknown(&self, held: &Have, out: &mut Out) -> Result<(), String> {
+        // Whatever is held of theirs is not unknown: only where there may be too many they are counted.
+        if self.theirs.len() <= MAX_UNKNOWN_LOGS {
+            return Ok(());
+        }
+        let unknown = self.theirs.iter().filter(|(log, _)| held.to(log) == 0).count();
+        if unknown <= MAX_UNKNOWN_LOGS {
+            return Ok(());
+        }
+        let alarm = Alarm::TooManyLogs { peer: self.serving.peer().clone() };
+        let reason = alarm.to_string();
+        out.alarm(alarm);
+        Err(reason)
     }
 
     /// Events held here and not known to be held by the peer.
@@ -269,14 +339,23 @@ impl Link {
 
     fn they_hold(&mut self, held: &Have, log: &LogId, head: Head, out: &mut Out) {
         self.theirs.set(log, head);
-        report_if_news(self.socket, held, log, head, out);
+        self.report_if_news(held, log, head, out);
     }
-}
 
-/// The coordinator needs to hear of what is not held here, and of a chain that differs.
-fn report_if_news(link: SocketId, held: &Have, log: &LogId, head: Head, out: &mut Out) {
-    let ours = held.head_or_empty(log);
-    if head.to > ours.to || (head.to == ours.to && head.hash != ours.hash) {
-        out.report(PeerReport::Has { link, log: log.clone(), head });
+    /// The coordinator needs to hear of what is not held here, and of a chain that differs.
+    fn report_if_news(&mut self, held: &Have, log: &LogId, head: Head, out: &mut Out) {
+        let ours = held.head_or_empty(log);
+        if ours.to == 0 && head.to > 0 {
+            let of_itself = usize::from(log.central == *self.serving.peer());
+            let Some(wanted) = self.wanted.get_mut(of_itself) else { return };
+            if wanted.len() >= MAX_WANTED_LOGS && !wanted.contains(log) {
+                self.held_back = [self.held_back[0] || of_itself == 0, self.held_back[1] || of_itself == 1];
+                return;
+            }
+            wanted.insert(log.clone());
+        }
+        if head.to > ours.to || (head.to == ours.to && head.hash != ours.hash) {
+            out.report(PeerReport::Has { link: self.socket, log: log.clone(), head });
+        }
     }
 }

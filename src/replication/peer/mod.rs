@@ -45,6 +45,8 @@ pub mod close_code {
     pub const REFUSED: u16 = 4001;
     /// Nothing was heard for too long.
     pub const SILENT: u16 = 4002;
+    /// Something came that cannot be read, or that nobody could pass on.
+    pub const UNFIT: u16 = 4003;
 }
 
 /// What does not change while a [`Peer`] lives.
@@ -319,6 +321,7 @@ impl Peer {
             clock_offset_ms: link.and_then(|link| link.clock_offset_ms),
             lag: link.map(|link| link.lag(held)).unwrap_or_default(),
             unacked_bytes: link.map_or(0, |link| link.serving.unacked_bytes()),
+            oldest_unacked: link.and_then(|link| link.serving.oldest_unacked()),
             serving: link.map_or(0, |link| link.serving.len()),
             following: link.map_or(0, |link| link.following.len()),
             links: link.map(|link| link.their_heartbeat.links.clone()).unwrap_or_default(),
@@ -343,17 +346,33 @@ impl Peer {
                 }
             }
             Ok(frame) => {
-                link.frame(now, held, frame, &mut self.out);
+                if let Err(reason) = link.frame(now, held, frame, &mut self.out) {
+                    return self.end_unfit(now, held, &reason);
+                }
                 if link.proven {
                     self.dialling.succeeded();
                 }
             }
             Err(error) => {
                 self.out.counters.bad_frames += 1;
-                self.last_error = Some(error.to_string());
-                link.error(now, code::BAD_FRAME, error.to_string(), &mut self.out);
+                let reason = error.to_string();
+                if error.may_lose_events() {
+                    self.out.alarm(Alarm::BadFrame { peer: self.settings.peer.clone(), reason: reason.clone() });
+                    return self.end_unfit(now, held, &reason);
+                }
+                link.error(now, code::BAD_FRAME, reason.clone(), &mut self.out);
+                self.last_error = Some(reason);
             }
         }
+    }
+
+    /// Ends the link of a peer that said what is not to be heard, tells it why, and waits the longest before the next dial. What
+    /// others say arrives meanwhile.
+    fn end_unfit(&mut self, now: Now, held: &Have, reason: &str) {
+        let Some(link) = &mut self.link else { return };
+        link.error(now, code::BAD_FRAME, reason.to_owned(), &mut self.out);
+        self.out.close(link.socket, close_code::UNFIT, "what came cannot be read or passed on");
+        self.end_link(now, held, reason, true);
     }
 
     fn received_on_opening(&mut self, now: Now, held: &Have, socket: SocketId, frame: Result<Frame, FrameError>) {

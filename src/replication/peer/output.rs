@@ -1,7 +1,9 @@
 //! What a [`super::Peer`] wants done, and what it tells the coordinator.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
 use crate::replication::log::{Head, Run};
@@ -88,6 +90,17 @@ pub enum PeerReport {
         log: LogId,
         seq: u64,
     },
+    /// The peer's logs begin with its signature.
+    SignsLogs,
+    /// The peer says which keys stand for which centrals.
+    Vouches {
+        keys: BTreeMap<CentralId, Vec<Fingerprint>>,
+    },
+    /// The peer sent events of this log that nobody could pass on. The link ends for it.
+    Unfit {
+        link: SocketId,
+        log: LogId,
+    },
 }
 
 /// What the coordinator wants of a peer.
@@ -121,6 +134,20 @@ pub enum Alarm {
     OwnLogAhead { log: LogId, ours: u64, theirs: u64, peer: CentralId },
     /// Reading our own log for a peer failed.
     ReadFailed { log: LogId, peer: CentralId, reason: String },
+    /// A peer gave events of a log that was not written by whose name it has. Nothing of them was taken.
+    NotItsAuthor { log: LogId, peer: CentralId, reason: String },
+    /// A peer announced more logs nobody here has heard of than any mesh has. Its link was ended.
+    TooManyLogs { peer: CentralId },
+    /// A peer said what cannot be read. Its link was ended.
+    BadFrame { peer: CentralId, reason: String },
+    /// A peer sent an event that is larger than an event may be. Its link was ended; nothing of the run was taken.
+    OversizedEvent { log: LogId, seq: u64, bytes: usize, peer: CentralId },
+    /// An event held here is larger than an event may be, from a time before that was checked: the log ends before it for others.
+    CannotPassOn { log: LogId, seq: u64, bytes: usize, peer: CentralId },
+    /// The link stands, and for a minute the peer has acknowledged nothing of what was sent of this log up to there.
+    NotMoving { log: LogId, to: u64, peer: CentralId },
+    /// The link stands, and for a minute nothing of this log, which the peer announced, came or was committed here.
+    NotArriving { log: LogId, peer: CentralId, waits_for: &'static str },
 }
 
 impl Alarm {
@@ -132,7 +159,14 @@ impl Alarm {
             Self::Fork { peer, .. }
             | Self::BrokenRun { peer, .. }
             | Self::OwnLogAhead { peer, .. }
-            | Self::ReadFailed { peer, .. } => peer,
+            | Self::ReadFailed { peer, .. }
+            | Self::NotItsAuthor { peer, .. }
+            | Self::TooManyLogs { peer }
+            | Self::BadFrame { peer, .. }
+            | Self::OversizedEvent { peer, .. }
+            | Self::CannotPassOn { peer, .. }
+            | Self::NotMoving { peer, .. }
+            | Self::NotArriving { peer, .. } => peer,
         }
     }
 
@@ -145,6 +179,12 @@ impl Alarm {
             Self::BrokenRun { .. } => "broken_run",
             Self::OwnLogAhead { .. } => "own_log_ahead",
             Self::ReadFailed { .. } => "read_failed",
+            Self::NotItsAuthor { .. } => "log_not_its_authors",
+            Self::TooManyLogs { .. } => "too_many_logs",
+            Self::BadFrame { .. } => "bad_frame",
+            Self::OversizedEvent { .. } => "oversized_event",
+            Self::CannotPassOn { .. } => "cannot_pass_on",
+            Self::NotMoving { .. } | Self::NotArriving { .. } => "link_not_moving",
         }
     }
 }
@@ -159,6 +199,25 @@ impl fmt::Display for Alarm {
                 write!(f, "{peer} holds {theirs} events of our log {log}, of which {ours} are here")
             }
             Self::ReadFailed { log, peer, reason } => write!(f, "reading {log} for {peer} failed: {reason}"),
+            Self::NotItsAuthor { log, peer, reason } => {
+                write!(f, "{peer} gave events of {log} that are not taken: {reason}")
+            }
+            Self::TooManyLogs { peer } => write!(f, "{peer} announced more unknown logs than any mesh has"),
+            Self::BadFrame { peer, reason } => write!(f, "{peer} sent what cannot be read: {reason}"),
+            Self::OversizedEvent { log, seq, bytes, peer } => {
+                write!(f, "{peer} sent event {seq} of {log} with {bytes} bytes, more than an event may have")
+            }
+            Self::CannotPassOn { log, seq, bytes, peer } => write!(
+                f,
+                "event {seq} of {log} is held here with {bytes} bytes, more than an event may have: {peer} gets the log up to \
+                 the one before it"
+            ),
+            Self::NotMoving { log, to, peer } => {
+                write!(f, "{peer} is linked and has acknowledged nothing of {log} up to {to} for a minute")
+            }
+            Self::NotArriving { log, peer, waits_for } => {
+                write!(f, "{peer} is linked and announced more of {log}, which waits for {waits_for} for a minute")
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::contest::{Challenger, Contest, Dialler, Probed, Verdict};
 use super::link::Link;
 use super::output::{Alarm, PeerReport, SocketId};
 use super::{Peer, close_code};
-use crate::replication::handshake::{HelloRefusal, is_refusal};
+use crate::replication::handshake::{HelloRefusal, SIGNS_LOGS, is_refusal};
 use crate::replication::have::Have;
 use crate::replication::now::Now;
 use crate::wire::compressed;
@@ -74,6 +74,9 @@ impl Peer {
         self.dialling.rest();
         self.out.counters.links_up += 1;
         self.last_heard_ms = Some(now.mono_ms);
+        if hello.capabilities.iter().any(|name| name == SIGNS_LOGS) {
+            self.out.report(PeerReport::SignsLogs);
+        }
         let mut link = Link::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
         link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
         link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
@@ -85,11 +88,16 @@ impl Peer {
 
     /// The link ended: the challenger takes its place if there is one, else the peer is dialled again.
     pub(super) fn link_ended(&mut self, now: Now, held: &Have, reason: &str) {
+        self.end_link(now, held, reason, false);
+    }
+
+    /// As [`Peer::link_ended`]; `refused`: by us, and trying again soon is pointless.
+    pub(super) fn end_link(&mut self, now: Now, held: &Have, reason: &str, refused: bool) {
         let Some(link) = self.link.take() else { return };
         self.out.report(PeerReport::LinkDown { link: link.socket, reason: reason.to_owned() });
         match self.contest.take() {
             Some(contest) => self.adopt(now, held, contest.challenger),
-            None => self.failed(now, reason, false),
+            None => self.failed(now, reason, refused),
         }
     }
 

@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use super::out::{Out, earlier};
 use super::output::{Alarm, PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
+use super::status::Unacked;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
 use crate::replication::have::Have;
@@ -77,6 +78,8 @@ pub(super) struct Serving {
     reads: usize,
     window: Window,
     compare_at_ms: u64,
+    /// Nothing was acknowledged for [`STANDSTILL_MS`], and somebody was told.
+    stands_still: bool,
     /// The peer said that it can read compressed frames.
     pub(super) reads_compressed: bool,
 }
@@ -93,6 +96,7 @@ impl Serving {
             reads: 0,
             window: Window::default(),
             compare_at_ms: 0,
+            stands_still: false,
             reads_compressed: false,
         }
     }
@@ -220,8 +224,18 @@ impl Serving {
                     self.window.unreserve(reading.reserved_bytes);
                 }
             }
+            self.notice_standstill(now, out);
         }
         self.read_on(now, held, out);
+    }
+
+    /// Whatever the cause, a link that stands and carries nothing is an alarm, once each time it stops.
+    fn notice_standstill(&mut self, now: Now, out: &mut Out) {
+        let stuck = self.oldest_unacked().filter(|oldest| oldest.is_overdue(now.mono_ms));
+        let before = std::mem::replace(&mut self.stands_still, stuck.is_some());
+        if let (Some(Unacked { log, to, .. }), false) = (stuck, before) {
+            out.alarm(Alarm::NotMoving { log, to, peer: self.peer.clone() });
+        }
     }
 
     pub(super) fn next_wakeup_ms(&self) -> Option<u64> {
@@ -233,6 +247,17 @@ impl Serving {
     /// Whether the peer follows the log here and will be sent events up to `to`.
     pub(super) fn lacks(&self, log: &LogId, to: u64) -> bool {
         self.by_log.get(log).and_then(|sub| self.cursors.get(sub)).is_some_and(|cursor| cursor.next.to < to)
+    }
+
+    pub(super) fn peer(&self) -> &CentralId {
+        &self.peer
+    }
+
+    /// What was sent first of all that is not acknowledged.
+    pub(super) fn oldest_unacked(&self) -> Option<Unacked> {
+        let first = |cursor: &Cursor| cursor.in_flight.front().map(|run| (run.sent_ms, run.to, cursor.log.clone()));
+        let (since_mono_ms, to, log) = self.cursors.values().filter_map(first).min()?;
+        Some(Unacked { log, to, since_mono_ms })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -280,6 +305,16 @@ impl Serving {
         let Some(cursor) = self.cursors.get_mut(&sub) else { return };
         let run = committed.run();
         debug_assert_eq!(run.after, cursor.next.to, "a cursor sends what continues it");
+        if let Some((seq, bytes)) = run.oversized() {
+            if seq > run.after + 1 {
+                let fit = CommittedRun::new(run.up_to(seq - 1));
+                self.behind.insert(sub);
+                return self.send(now, held, sub, &fit, out);
+            }
+            let (log, peer, before) = (run.log.clone(), self.peer.clone(), cursor.next);
+            out.alarm(Alarm::CannotPassOn { log: log.clone(), seq, bytes, peer });
+            return self.refuse_at(now, before, sub, log, Refusal::NotHeld, out);
+        }
         if run.prev != cursor.next.hash {
             let log = run.log.clone();
             out.report(PeerReport::Forked { link: self.socket, log: log.clone(), seq: run.after });
@@ -298,8 +333,13 @@ impl Serving {
     }
 
     fn refuse(&mut self, now: Now, held: &Have, sub: u64, log: LogId, refusal: Refusal, out: &mut Out) {
+        self.refuse_at(now, held.head_or_empty(&log), sub, log, refusal, out);
+    }
+
+    /// Says that the log is held, for this peer, up to `held`.
+    fn refuse_at(&mut self, now: Now, held: Head, sub: u64, log: LogId, refusal: Refusal, out: &mut Out) {
         self.remove(sub);
-        let refused = SyncRefused { sub, refusal, held: held.head_or_empty(&log), log };
+        let refused = SyncRefused { sub, refusal, held, log };
         out.send(now, self.socket, &Frame::SyncRefused(refused));
     }
 

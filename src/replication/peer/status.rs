@@ -15,6 +15,26 @@ pub enum LinkState {
     Disconnected,
 }
 
+/// A link that carries nothing for this long, in ms, is an alarm, whatever the cause.
+pub const STANDSTILL_MS: u64 = 60_000;
+
+/// A run that was sent and that the peer has not said it committed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unacked {
+    pub log: LogId,
+    /// The number of its last event.
+    pub to: u64,
+    pub since_mono_ms: u64,
+}
+
+impl Unacked {
+    /// Whether it waits longer than a link that moves lets anything wait.
+    #[must_use]
+    pub fn is_overdue(&self, mono_ms: u64) -> bool {
+        self.since_mono_ms + STANDSTILL_MS <= mono_ms
+    }
+}
+
 /// A snapshot of one peer. Times are on the shell's monotonic clock (`_mono_ms`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PeerStatus {
@@ -38,6 +58,8 @@ pub struct PeerStatus {
     pub lag: BTreeMap<LogId, u64>,
     /// Events bytes sent and not acknowledged.
     pub unacked_bytes: usize,
+    /// Of what that is, what was sent first.
+    pub oldest_unacked: Option<Unacked>,
     /// Logs the peer takes from us, and those we take from it.
     pub serving: usize,
     pub following: usize,

@@ -244,6 +244,13 @@ impl Writer {
         Ok(())
     }
 
+    pub(super) fn find_quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, StoreError> {
+        let sql = "SELECT event FROM quarantine WHERE substr(reason, 1, length(?1)) = ?1 ORDER BY event";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([reason_begins], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(|row| self.logs.place(&self.connection, row)).collect()
+    }
+
     pub(super) fn drop_quarantined(&mut self, at: &EventRef) -> Result<(), StoreError> {
         let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(()) };
         self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;

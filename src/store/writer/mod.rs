@@ -156,6 +156,9 @@ impl Writer {
     /// # Errors
     /// Why nothing can be committed now.
     pub fn probe(&mut self) -> Result<(), StoreError> {
+        if schema::event_row(self.next_log, 1).is_none() {
+            return Err(StoreError::Value("there is no number left for another log".into()));
+        }
         self.checkpointer.keep_bound(&self.connection);
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // No event has this place. The pages of the row become free ones, which the next probe or event takes; without a
@@ -303,6 +306,10 @@ impl Storage for Writer {
 
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
         self.add_quarantined(at, reason)
+    }
+
+    fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, StoreError> {
+        self.find_quarantined(reason_begins)
     }
 
     fn release(&mut self, at: &EventRef) -> Result<(), StoreError> {

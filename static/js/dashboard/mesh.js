@@ -32,7 +32,7 @@ export function drawMesh(parent, own, peers) {
   const around = places(peers.length, height);
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": summary(own, peers) });
   drawing.append(...linksOfOthers(peers, around), ...peers.map(([, peer], index) => ownLink(middle, around[index], peer)));
-  peers.forEach(([id, peer], index) => drawing.append(box(around[index], id, peer.state, below(peer))));
+  peers.forEach(([id, peer], index) => drawing.append(box(around[index], id, stateShown(peer), below(peer))));
   drawing.append(box(middle, own, "own", t("dashboard.this_central")));
   peers.forEach(([, peer], index) => {
     const label = lag(peer);
@@ -49,7 +49,10 @@ function summary(own, peers) {
 
 const line = (from, to, kind) => svg("line", { x1: from.x, y1: from.y, x2: to.x, y2: to.y, class: `link ${kind}` });
 
-const ownLink = (from, to, peer) => line(from, to, peer.state);
+/** A link that carries nothing is drawn as one that is not there. */
+const stateShown = (peer) => (peer.state === "connected" && !peer.moving ? "disconnected" : peer.state);
+
+const ownLink = (from, to, peer) => line(from, to, stateShown(peer));
 
 /** Linked, if one of the two said so within the last half minute. */
 function linksOfOthers(peers, around) {

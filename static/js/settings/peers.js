@@ -72,21 +72,28 @@ function showLive(row, draft, peer) {
   }
   const since = duration(centralNow() - live.since_ms);
   const detail = live.state === "connected" ? [] : [live.reason && reasonText(live.reason), nextAttempt(live)].filter(Boolean);
-  how.replaceChildren(stateOf(KINDS[live.state], t(`common.link_${live.state}`, { since })), ...detail.map((text) => el("div", { class: "reason" }, text)));
+  how.replaceChildren(stateOf(live.state === "connected" && !live.moving ? "bad" : KINDS[live.state], linkText(live, since)), ...detail.map((text) => el("div", { class: "reason" }, text)));
   showTrust(trust, saved.id, live, state.central?.p2p_mode);
   sync.replaceChildren(...syncLines(live).map((text) => el("div", {}, text)));
 }
 
+/** Linked and moving are two things. */
+const linkText = (live, since) => (live.state === "connected" && !live.moving ? t("common.link_not_moving") : t(`common.link_${live.state}`, { since }));
+
 const nextAttempt = (live) =>
   live.next_attempt_ms > centralNow() ? t("settings.next_attempt", { age: duration(live.next_attempt_ms - centralNow()) }) : null;
 
-/** Connected, in sync and fresh are three things: each is said. */
+/** Connected, in sync, fresh and moving are four things: each is said. */
 function syncLines(live) {
   const lines = [live.last_heard_ms ? t("settings.heard", { age: ago(live.last_heard_ms, centralNow()) }) : t("settings.never_synced")];
   if (live.state !== "connected") return lines;
   if (live.we_lack_events > 0) lines.push(t("settings.we_lack", { n: number(live.we_lack_events) }));
   if (live.it_lacks_events > 0) lines.push(t("settings.it_lacks", { n: number(live.it_lacks_events) }));
   if (live.we_lack_events === 0 && live.it_lacks_events === 0) lines.push(t("settings.in_sync"));
+  if (live.oldest_unacked) {
+    const { log, since_ms } = live.oldest_unacked;
+    lines.push(t("settings.unacked", { log, age: duration(centralNow() - since_ms) }));
+  }
   lines.push(t("settings.trip", { trip: milliseconds(live.round_trip_ms), offset: milliseconds(live.clock_offset_ms) }));
   return lines;
 }

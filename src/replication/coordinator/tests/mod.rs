@@ -88,7 +88,7 @@ impl Rig {
                     PeerCommand::Acknowledge { log, head } => format!("{peer} ack {}@{}", log.epoch.0, head.to),
                 }
             }
-            CoordinatorOutput::Store(run) => {
+            CoordinatorOutput::Store { run, .. } => {
                 assert!(run.chain_holds(), "only whole runs are stored");
                 format!("store {}: {}..{}", run.log.epoch.0, run.after, run.head().to)
             }
@@ -348,4 +348,22 @@ fn every_wait_says_what_for_and_since_when() {
     assert_eq!(rig.wait_of(&log), Some(Wait { reason: WaitReason::Commit, since_mono_ms }));
     rig.commit(&log, 2);
     assert_eq!(rig.wait_of(&log), None);
+}
+
+#[test]
+fn a_log_that_stands_still_for_a_minute_is_an_alarm_whatever_it_waits_for() {
+    let log = log_of(1, 2);
+    let mut rig = Rig::linked(&[1]);
+    rig.has(1, &log, 9);
+    assert!(rig.pass(59_000).is_empty());
+    assert_eq!(rig.pass(2_000), ["alarm link_not_moving"], "nothing comes of what was announced");
+    assert!(rig.pass(120_000).is_empty(), "once");
+    assert_eq!(rig.run(1, &log, 0, 4), ["store 2: 0..4"]);
+    assert!(rig.pass(59_000).is_empty(), "it moved");
+    assert_eq!(rig.pass(2_000), ["alarm link_not_moving"], "our own commit does not end");
+    assert!(rig.coordinator.status(&rig.held)[0].stands_still);
+    rig.commit(&log, 4);
+    rig.run(1, &log, 4, 9);
+    rig.commit(&log, 9);
+    assert!(rig.pass(120_000).iter().all(|output| !output.contains("alarm")), "nothing waits");
 }

@@ -4,6 +4,7 @@ mod handshake;
 mod life;
 mod pairing;
 mod serving;
+mod standstill;
 mod telling;
 
 use super::output::*;

@@ -1,0 +1,105 @@
+//! What somebody writes who has a central and its key in his hands, in logs of its name: clocks at both ends, expulsions and returns, removals of
+//! what others wrote, cars that are everywhere, numbers at their limits.
+
+use crate::domain::authorship::Author;
+use crate::domain::event::{Body, Draft, Entry, Exit, SubscriptionUpdate, TariffUpdate, Void};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::{CentralId, Epoch, FactId, Hlc, LogId};
+use crate::domain::money::Vnd;
+use crate::domain::row::StayRow;
+use crate::domain::standing::{CentralStanding, Standing};
+use crate::domain::tariff::Tariff;
+use crate::ledger::memory::MemoryStorage;
+use crate::replication::backoff::SplitMix64;
+use crate::replication::log::{EventBytes, Head, Run};
+
+/// Most facts one removal names.
+const MOST_REMOVED: u64 = 12;
+
+/// A whole log of a few events, drawn from one number; `author` has the central's key.
+pub(super) fn log_of(
+    number: u64,
+    central: &CentralId,
+    wall_ms: i64,
+    author: &mut Author,
+    storage: &MemoryStorage,
+) -> Option<Run> {
+    let mut dice = SplitMix64::new(number);
+    let log = LogId { central: central.clone(), epoch: Epoch(dice.next_u64()) };
+    let prev = Head::empty(&log).hash;
+    let drafts: Vec<Draft> = (0..=dice.below(4)).filter_map(|_| one(&mut dice, wall_ms, storage)).collect();
+    let events = (1..).zip(drafts).map(|(seq, draft)| {
+        let proof = author.proof(&log, seq);
+        draft.encode_as(&log, seq, log.central.as_str(), None, &proof).ok().map(EventBytes::from)
+    });
+    let events = events.collect::<Option<Vec<EventBytes>>>().filter(|events| !events.is_empty())?;
+    let hash = events.iter().fold(prev, |hash, event| hash.extend(event));
+    Some(Run { log, after: 0, prev, events, hash })
+}
+
+fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<Draft> {
+    let stays: Vec<&StayRow> = storage.stays.values().map(|stored| &stored.row).collect();
+    let row = stays.get(usize::try_from(dice.next_u64() % stays.len().max(1) as u64).ok()?)?;
+    let places = u64::try_from(storage.events.len()).ok()?;
+    let body = match dice.below(8) {
+        0 | 6 => {
+            let mut tariff = Tariff::default();
+            tariff.base.fee_per_hour = Vnd(i64::try_from(dice.below(1_000_000)).ok()?);
+            Body::Tariff(TariffUpdate { tariff })
+        }
+        1 => Body::Subscription(SubscriptionUpdate { id: format!("s-{}", row.plate_id), subscription: None }),
+        2 | 7 => Body::Central(CentralStanding {
+            central: format!("c{}", dice.below(3)).parse().ok()?,
+            fingerprint: Fingerprint::of_certificate(&dice.below(2).to_be_bytes()),
+            standing: if dice.below(2) == 0 { Standing::Admitted } else { Standing::Expelled },
+            ip: None,
+            p2p_port: None,
+            reason: None,
+            by: None,
+        }),
+        3 => {
+            let removed = (0..dice.below(MOST_REMOVED)).filter_map(|_| {
+                let at = storage.events.keys().nth(usize::try_from(dice.next_u64() % places).ok()?)?;
+                Some(FactId::Authored { log: at.log.clone(), seq: at.seq })
+            });
+            Body::Void(Void { removes: removed.collect(), reason: "evil".to_owned(), by: None })
+        }
+        4 => Body::Exit(Exit {
+            stay: (dice.below(2) == 0).then_some(None),
+            plate_id: Some(row.plate_id.clone()),
+            plate_view: None,
+            exit_central: "c0".to_owned(),
+            exit_edge: "edge-0".to_owned(),
+            exit_time: String::new(),
+            fee: Vnd(i64::try_from(dice.below(2_000_000)).ok()?),
+            duration: String::new(),
+            camera_type: None,
+            confidence: None,
+            request_id: None,
+            force: true,
+            requested_fee: None,
+            tariff_version: None,
+            subscription_id: None,
+            reported: None,
+        }),
+        _ => Body::Entry(Entry {
+            plate_id: row.plate_id.clone(),
+            plate_view: String::new(),
+            edge_id: "edge-0".to_owned(),
+            camera_type: String::new(),
+            direction: "ENTRY".to_owned(),
+            entry_time: String::new(),
+            confidence: None,
+            request_id: None,
+            force: true,
+            replaces: Some(row.stay_id.clone()),
+            reported: None,
+        }),
+    };
+    // Nothing near the bound: by how much the clocks differ it would take effect at different times, and nobody waits that long.
+    let (latest, day_ms) = (Hlc::latest_believed(wall_ms).ms(), 86_400_000);
+    let clocks =
+        [0, 1, wall_ms, wall_ms + 365 * day_ms, latest - day_ms, latest + day_ms, Hlc::MAX_MS - 1, Hlc::MAX_MS];
+    let hlc = Hlc::new(*clocks.get(usize::try_from(dice.below(8)).ok()?)?).ok()?;
+    Some(Draft { hlc, timestamp_ms: wall_ms, skew_ms: None, event_id: Some(row.stay_id.clone()), body })
+}

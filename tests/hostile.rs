@@ -1,0 +1,430 @@
+//! A peer that was let in and does its worst: well-formed frames over real TLS against real centrals. What it says in the name of
+//! others is taken by nobody; gates, and replication among the others, go on; once it is expelled all make the same of what is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::central::P2P_PORT;
+use common::{Central, DEADLINE, Dice, Mesh, eventually};
+use parkmesh::domain::event::{Body, Draft, Entry, TariffUpdate, Void};
+use parkmesh::domain::fingerprint::Fingerprint;
+use parkmesh::domain::ids::{Epoch, FactId, Hlc, LogId};
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::plate::PlateId;
+use parkmesh::domain::standing::{CentralStanding, Standing};
+use parkmesh::domain::tariff::Tariff;
+use parkmesh::replication::log::{EventBytes, Head, Run};
+use parkmesh::tls::credentials::Credentials;
+use parkmesh::tls::key_file;
+use parkmesh::tls::peers::Client;
+use parkmesh::wire::encode::Encoder;
+use parkmesh::wire::frame::{Frame, Heartbeat, Hello, Instance, SyncRequest, Versions};
+use rustls::{ClientConnection, StreamOwned};
+use serde_json::{Value, json};
+use tungstenite::client::IntoClientRequest;
+use tungstenite::{Error, Message, WebSocket};
+
+const BAD: &str = "central-9";
+/// More memory than this must it not cost, however long it goes on.
+const MOST_GROWTH_KIB: u64 = 64 * 1024;
+
+/// A central that has a key, was let in, and says what it likes.
+struct Bad {
+    credentials: Credentials,
+    socket: Option<WebSocket<StreamOwned<ClientConnection, TcpStream>>>,
+    address: String,
+    encoder: Encoder,
+    /// What it gives who asks for a log that it announced.
+    logs: BTreeMap<LogId, Vec<EventBytes>>,
+    given: BTreeSet<LogId>,
+    dice: Dice,
+}
+
+impl Bad {
+    fn new(target: &Central) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            credentials: key_file::open_or_make(directory.path()).unwrap().credentials,
+            socket: None,
+            address: format!("{}:{P2P_PORT}", target.ip),
+            encoder: Encoder::new(BAD.parse().unwrap()),
+            logs: BTreeMap::new(),
+            given: BTreeSet::new(),
+            dice: Dice(common::seed()),
+        }
+    }
+
+    /// Links, if it is let in.
+    fn link(&mut self) -> bool {
+        let Ok(stream) = TcpStream::connect(&self.address) else { return false };
+        stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+        let config = Client::new(&self.credentials, None).unwrap().config();
+        let session = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+        let mut request = format!("ws://{}/", self.address).into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "parkmesh.1".parse().unwrap());
+        let mut stream = StreamOwned::new(session, stream);
+        while stream.conn.is_handshaking() {
+            match stream.conn.complete_io(&mut stream.sock) {
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return false,
+            }
+        }
+        stream.sock.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let Ok((socket, _)) = tungstenite::client(request, stream) else { return false };
+        socket.get_ref().sock.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        self.socket = Some(socket);
+        let instance = Instance(self.dice.roll());
+        self.say(&Frame::Hello(Hello {
+            versions: Versions { min: 1, max: 1 },
+            capabilities: Vec::new(),
+            central: BAD.parse().unwrap(),
+            instance,
+            wall_ms: 0,
+            listens: None,
+        }));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(2) {
+            match self.hear() {
+                Ok(Some(text)) => return text.contains(r#""type":"HELLO""#),
+                Ok(None) => {}
+                Err(()) => return false,
+            }
+        }
+        false
+    }
+
+    fn say(&mut self, frame: &Frame) {
+        let text = self.encoder.encode(0, frame);
+        self.say_text(text);
+    }
+
+    fn say_text(&mut self, text: String) {
+        if self.socket.as_mut().is_some_and(|socket| socket.send(Message::text(text)).is_err()) {
+            self.socket = None;
+        }
+    }
+
+    /// `Err`: the link has ended.
+    fn hear(&mut self) -> Result<Option<String>, ()> {
+        let Some(socket) = &mut self.socket else { return Err(()) };
+        match socket.read() {
+            Ok(Message::Text(text)) => Ok(Some(text.to_string())),
+            Ok(Message::Close(_)) => {
+                self.socket = None;
+                Err(())
+            }
+            Ok(_) => Ok(None),
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
+            Err(_) => {
+                self.socket = None;
+                Err(())
+            }
+        }
+    }
+
+    /// Gives whoever asks what was announced.
+    fn serve(&mut self) {
+        while let Ok(Some(text)) = self.hear() {
+            let Ok(Frame::SyncRequest(request)) = Frame::parse(&text) else { continue };
+            let Some(events) = self.logs.get(&request.log).cloned() else { continue };
+            if request.after == 0 {
+                self.given.insert(request.log.clone());
+                let run = run_of(&request.log, events);
+                self.say(&Frame::SyncRun { sub: request.sub, run });
+            }
+        }
+    }
+
+    fn announce(&mut self, logs: Vec<(LogId, Vec<EventBytes>)>) {
+        let heads = logs.iter().map(|(log, events)| (log.clone(), run_of(log, events.clone()).head())).collect();
+        self.logs.extend(logs);
+        self.say(&Frame::HaveLogs(heads));
+    }
+
+    fn log(&mut self, central: &str) -> LogId {
+        LogId { central: central.parse().unwrap(), epoch: Epoch(self.dice.roll()) }
+    }
+
+    /// Events of a log, each with the clock and the body that harms most.
+    fn events(&mut self, log: &LogId, count: u64) -> Vec<EventBytes> {
+        let now_ms = now_ms();
+        (1..=count)
+            .map(|seq| {
+                let clocks = [0, now_ms, Hlc::latest_believed(now_ms).ms() - 86_400_000, Hlc::MAX_MS - 1, Hlc::MAX_MS];
+                let hlc = Hlc::new(clocks[usize::try_from(self.dice.below(5)).unwrap()]).unwrap();
+                let body = self.body(log);
+                let event_id = Some(format!("{}_{now_ms}_{seq}", log.central));
+                Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body }.encode(log, seq).unwrap().into()
+            })
+            .collect()
+    }
+
+    fn body(&mut self, log: &LogId) -> Body {
+        match self.dice.below(4) {
+            0 => {
+                let mut tariff = Tariff::default();
+                tariff.base.fee_per_hour = Vnd(666);
+                Body::Tariff(TariffUpdate { tariff })
+            }
+            1 => Body::Central(CentralStanding {
+                central: BAD.parse().unwrap(),
+                fingerprint: self.credentials.fingerprint(),
+                standing: Standing::Admitted,
+                ip: None,
+                p2p_port: None,
+                reason: None,
+                by: None,
+            }),
+            2 => {
+                let removes = (1..20).map(|seq| FactId::Authored { log: log.clone(), seq }).collect();
+                Body::Void(Void { removes, reason: "evil".into(), by: None })
+            }
+            _ => Body::Entry(Entry {
+                plate_id: PlateId::parse("66A66666").unwrap(),
+                plate_view: "66A-666.66".into(),
+                edge_id: "edge-evil".into(),
+                camera_type: String::new(),
+                direction: "ENTRY".into(),
+                entry_time: String::new(),
+                confidence: None,
+                request_id: None,
+                force: true,
+                replaces: None,
+                reported: None,
+            }),
+        }
+    }
+
+    /// A log that is asked for, whatever becomes of it: it is announced until somebody does.
+    fn gives(&mut self, central: &str, events: Option<EventBytes>) {
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            if self.socket.is_none() && !self.link() {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            let log = self.log(central);
+            let events = events.clone().map_or_else(|| self.events(&log, 3), |event| vec![event]);
+            self.announce(vec![(log.clone(), events)]);
+            let announced = Instant::now();
+            while announced.elapsed() < Duration::from_secs(1) && self.socket.is_some() {
+                self.serve();
+                if self.given.contains(&log) {
+                    return;
+                }
+            }
+        }
+        panic!("nobody asked for a log of {central}");
+    }
+
+    /// One of the things it may do.
+    fn turn(&mut self) {
+        if self.socket.is_none() && !self.link() {
+            std::thread::sleep(Duration::from_millis(50));
+            return;
+        }
+        match self.dice.below(8) {
+            0 => {
+                let logs: Vec<LogId> = (0..300).map(|_| self.log("central-2")).collect();
+                let heads = logs.into_iter().map(|log| (log.clone(), Head { to: 9, ..Head::empty(&log) })).collect();
+                self.say(&Frame::HaveLogs(heads));
+            }
+            1 | 2 => {
+                let central =
+                    ["central-1", "central-2", "central-77", BAD][usize::try_from(self.dice.below(4)).unwrap()];
+                let log = self.log(central);
+                let events = self.events(&log, 5);
+                self.announce(vec![(log, events)]);
+            }
+            3 => {
+                let log = self.log(BAD);
+                let fat = format!(r#"{{"type":"X","pad":"{}"}}"#, "x".repeat(900_000)).into();
+                self.announce(vec![(log, vec![fat])]);
+            }
+            4 => {
+                let log = self.log("central-1");
+                let head = Head::empty(&log);
+                let request = SyncRequest { sub: self.dice.below(50), log, after: 0, hash: head.hash };
+                self.say(&Frame::SyncRequest(request));
+            }
+            5 => self.say_text("no frame at all".into()),
+            6 => {
+                let sub = self.dice.below(50);
+                let head = Head { to: self.dice.below(9), ..Head::empty(&self.log("central-1")) };
+                self.say(&Frame::SyncAck { sub, head });
+            }
+            _ => {
+                let key = |number: u64| Fingerprint::of_certificate(&number.to_be_bytes());
+                let keys =
+                    (0..100).map(|number| (format!("central-{}", 1 + number).parse().unwrap(), vec![key(number)]));
+                let heartbeat = Heartbeat { wall_ms: i64::MAX / 4, keys: keys.collect(), ..Heartbeat::default() };
+                self.say(&Frame::Heartbeat(heartbeat));
+            }
+        }
+        self.serve();
+        // Not to remember more than it does harm with.
+        while self.logs.len() > 1_000 {
+            self.logs.pop_first();
+        }
+    }
+}
+
+fn run_of(log: &LogId, events: Vec<EventBytes>) -> Run {
+    let prev = Head::empty(log).hash;
+    let hash = events.iter().fold(prev, |hash, event| hash.extend(event));
+    Run { log: log.clone(), after: 0, prev, events, hash }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// Three centrals that expect a fourth.
+fn mesh_that_knows_it() -> Mesh {
+    let mut mesh = Mesh::new(3);
+    for central in &mut mesh.centrals {
+        central.config["security"]["p2p"] = json!("tls");
+        central.add_peer(BAD, "127.0.0.1", 1);
+    }
+    mesh.start_all();
+    // Their keys are not new any more: for ten minutes a central with a new key would believe that it wrote what it is given.
+    for central in &mut mesh.centrals {
+        central.terminate();
+    }
+    mesh.start_all();
+    mesh
+}
+
+fn logs_held(central: &Central) -> Vec<LogId> {
+    let database = rusqlite::Connection::open(central.database()).unwrap();
+    let mut statement = database.prepare("SELECT name FROM log WHERE head > 0").unwrap();
+    let names: Vec<String> = statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn resident_kib(central: &Central) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", central.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn fee_per_hour(central: &Central) -> Value {
+    central.http.get("/api/parking/fees").ok().body["fees"]["fee_per_hour"].clone()
+}
+
+/// A person sets the tariff at one central: it is in force there at once, and everywhere soon.
+fn tariff_can_be_set(mesh: &Mesh, per_hour: i64) {
+    let fees = json!({"fees": {"fee_base": 0, "fee_per_hour": per_hour, "fee_overnight": 0, "fee_daily_max": 0}});
+    mesh.centrals[0].http.put("/api/parking/fees", &fees).ok();
+    assert_eq!(fee_per_hour(&mesh.centrals[0]), per_hour);
+    eventually("the tariff is in force everywhere", DEADLINE, || {
+        mesh.centrals.iter().all(|central| fee_per_hour(central) == per_hour)
+    });
+}
+
+fn does_its_worst(for_time: Duration) {
+    let mesh = mesh_that_knows_it();
+    mesh.wait_linked(DEADLINE);
+    let honest: Vec<usize> = vec![1, 2];
+    mesh.centrals[0].http.enter("edge-1", "29A00000");
+    mesh.wait_equal(DEADLINE);
+    let own_logs = |central: &Central| -> Vec<LogId> {
+        let is_of_the_mesh = |log: &LogId| log.central.as_str() != BAD;
+        let mut logs: Vec<LogId> = logs_held(central).into_iter().filter(is_of_the_mesh).collect();
+        logs.sort();
+        logs
+    };
+    let (before_kib, stop) = (resident_kib(&mesh.centrals[0]), AtomicBool::new(false));
+    let mut bad = Bad::new(&mesh.centrals[0]);
+    let fingerprint = bad.credentials.fingerprint();
+    for central in ["central-1", "central-2", "central-77"] {
+        bad.gives(central, None);
+        let told = |line: &str| line.contains("alarm=log_not_its_authors") && line.contains(&format!("{central}/"));
+        eventually("what is in another's name is told", DEADLINE, || mesh.centrals[0].log().lines().any(told));
+    }
+    bad.gives(BAD, Some(format!(r#"{{"type":"X","pad":"{}"}}"#, "x".repeat(900_000)).into()));
+    let turns = std::thread::scope(|scope| {
+        let stop = &stop;
+        let hostile = scope.spawn(move || {
+            let mut turns = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                bad.turn();
+                turns += 1;
+            }
+            (bad, turns)
+        });
+        let start = Instant::now();
+        let mut car = 0;
+        while start.elapsed() < for_time {
+            car += 1;
+            let plate = format!("29A{:05}", 10_000 + car);
+            for central in [0, honest[car % 2]] {
+                let edge = format!("edge-{central}");
+                let plate = format!("{plate}{central}");
+                let plate = &plate[plate.len() - 8..];
+                mesh.centrals[central].http.enter(&edge, plate);
+                eventually("a car is known everywhere", DEADLINE, || {
+                    mesh.centrals.iter().all(|other| other.http.rows_of(plate).len() == 1)
+                });
+                mesh.centrals[central].http.leave(&edge, plate);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let (bad, turns) = hostile.join().unwrap();
+        println!("{} logs of its own are held", logs_held(&mesh.centrals[0]).len());
+        tariff_can_be_set(&mesh, 7_000);
+        mesh.centrals[0].http.post(&format!("/api/p2p/peers/{BAD}/expel"), &json!({"reason": "stolen"})).ok();
+        eventually("it is out", DEADLINE, || {
+            let status = mesh.centrals[0].http.p2p_status();
+            let peers = status["peers"].as_array().unwrap();
+            peers.iter().any(|peer| peer["peer_id"] == BAD && peer["expelled"] == true && peer["connected"] == false)
+        });
+        let mut bad = bad;
+        bad.socket = None;
+        assert!(!bad.link(), "and is not let in again");
+        turns
+    });
+    println!("{turns} turns of {fingerprint}");
+    assert!(turns > 100, "it did something: {turns}");
+    mesh.wait_equal(DEADLINE);
+    tariff_can_be_set(&mesh, 8_000);
+    // Nobody holds a word in another's name: each of these logs is one of those the three began.
+    let logs = own_logs(&mesh.centrals[0]);
+    assert!(mesh.centrals.iter().all(|central| own_logs(central) == logs));
+    assert!(logs.len() <= 3, "one process each: {logs:?}");
+    let told = mesh.centrals[0].log();
+    for alarm in ["log_not_its_authors", "oversized_event"] {
+        assert!(told.lines().any(|line| line.contains(&format!("alarm={alarm}")) && line.contains(BAD)), "{alarm}");
+    }
+    let after_kib = resident_kib(&mesh.centrals[0]);
+    println!("resident before {before_kib} KiB, after {after_kib} KiB");
+    assert!(after_kib < before_kib + MOST_GROWTH_KIB, "{before_kib} KiB, then {after_kib} KiB");
+}
+
+#[test]
+fn a_peer_that_does_its_worst_harms_nobody_else_and_is_out_when_it_is_expelled() {
+    does_its_worst(Duration::from_secs(6));
+}
+
+/// `HOSTILE_SECONDS=600 cargo test --release --test hostile -- --ignored --nocapture`
+#[test]
+#[ignore = "as long as there is time for"]
+fn it_does_its_worst_for_long() {
+    let seconds = std::env::var("HOSTILE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
+    does_its_worst(Duration::from_secs(seconds));
+}
