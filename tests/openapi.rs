@@ -17,8 +17,10 @@ fn the_document_is_served_as_it_is_made() {
 
 #[test]
 fn an_answer_the_document_does_not_know_is_a_fault() {
-    let stats =
-        json!({"success": true, "vehicles_in_parking": 1, "entries_today": 1, "exits_today": 0, "revenue_today": 0});
+    let stats = json!({
+        "success": true, "day": "2026-11-29", "vehicles_in_parking": 1, "entries_today": 1, "exits_today": 0, "revenue_today": 0,
+        "gates": [{"central": "central-1", "edge_id": "edge-1", "entries": 1, "exits": 0, "revenue": 0}],
+    });
     assert_eq!(documented("GET", "/api/stats", 200, &stats), Ok(()));
     let changed = |name: &str, value: serde_json::Value| {
         let mut body = stats.clone();

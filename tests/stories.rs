@@ -140,6 +140,9 @@ fn the_history_is_found_by_gate_time_and_anomaly() {
         ("anomaly=exit_without_entry&gate=central-1/edge-4".to_owned(), 1),
         ("anomaly=double_exit".to_owned(), 0),
         (format!("from={day}&to={day}"), 3),
+        (format!("by=entry&from={day}&to={day}"), 3),
+        (format!("by=exit&from={day}&to={day}"), 2),
+        ("by=exit&from=2020-01-01&to=2020-01-02".to_owned(), 0),
         (format!("from={day}T00:00&to={}", next.replace(' ', "T").replace(":", "%3A")), 3),
         ("from=2020-01-01&to=2020-01-02".to_owned(), 0),
         ("to=0".to_owned(), 0),
@@ -152,11 +155,30 @@ fn the_history_is_found_by_gate_time_and_anomaly() {
             "{query}: {found}"
         );
     }
-    for wrong in ["status=GONE", "anomaly=strange", "from=soon", "to=1.5", "cursor=1"] {
+    for wrong in ["status=GONE", "anomaly=strange", "from=soon", "to=1.5", "cursor=1", "by=gate"] {
         http.get(&format!("/api/parking/history?{wrong}")).refused(400);
     }
     http.get("/api/parking/history.csv?lang=de").refused(400);
     http.get("/api/parking/history.csv?separator=%7C").refused(400);
+}
+
+#[test]
+fn the_figures_of_a_day_are_those_of_the_site_and_of_each_gate() {
+    let central = Central::standalone("central-1");
+    let http = &central.http;
+    http.enter("edge-1", "29A12345");
+    http.open(&forced("edge-4", "31C11111", "EXIT", Some(9_000))).ok();
+    let today = http.get("/api/stats").ok().body;
+    let day = today["day"].as_str().unwrap();
+    assert_eq!(http.get(&format!("/api/stats?day={day}")).ok().body, today);
+    let gate = |edge: &str, entries: u64, exits: u64, revenue: u64| json!({"central": "central-1", "edge_id": edge, "entries": entries, "exits": exits, "revenue": revenue});
+    assert_eq!(today["gates"], json!([gate("edge-1", 1, 0, 0), gate("edge-4", 0, 1, 9_000)]));
+    assert_eq!(today["revenue_today"], 9_000);
+    let long_ago = http.get("/api/stats?day=2020-02-29").ok().body;
+    assert_eq!((&long_ago["revenue_today"], &long_ago["gates"]), (&json!(0), &json!([])));
+    for wrong in ["2020-02-30", "yesterday", "20200229", "2020-02-29 07:00:00"] {
+        http.get(&format!("/api/stats?day={}", wrong.replace(' ', "%20").replace(':', "%3A"))).refused(400);
+    }
 }
 
 #[test]

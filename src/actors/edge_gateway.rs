@@ -21,6 +21,7 @@ use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
+use crate::domain::problem::is_plain_text;
 use crate::ledger::job::{Answer, CloseBarrier, Detection, Job, OpenBarrier, Refusal};
 use crate::ops::metrics::Metrics;
 
@@ -33,6 +34,8 @@ pub(super) const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_PLATE_VIEW_BYTES: usize = 32;
 pub(super) const MAX_CAMERA_TYPE_BYTES: usize = 32;
 const MAX_EVENT_ID_BYTES: usize = 128;
+/// Longest reason of a forced opening, in characters.
+const MAX_REASON_CHARS: usize = 200;
 /// A fee beyond this is a slip of the finger.
 pub(super) const MAX_FEE_VND: i64 = 1_000_000_000;
 
@@ -63,6 +66,9 @@ pub struct OpenRequest {
     /// Open against the state of the lot; recorded as manual.
     #[serde(default)]
     pub force: Option<bool>,
+    /// Why it is forced, for people; at most 200 characters; only with `force`.
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
     /// What was taken, in VND; only with `force`.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub fee: Option<i64>,
@@ -195,6 +201,14 @@ impl EdgeGateway {
             Some(fee) if (0..=MAX_FEE_VND).contains(&fee) => Some(Vnd(fee)),
             Some(_) => return Err(wrong("fee", "a fee is between 0 and 1000000000 đồng")),
         };
+        let reason = request.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+        match &reason {
+            Some(_) if !force => return Err(wrong("reason", "a reason is taken only with \"force\": true")),
+            Some(reason) if !is_plain_text(reason, MAX_REASON_CHARS) => {
+                return Err(wrong("reason", "a reason has at most 200 characters, in one line"));
+            }
+            _ => {}
+        }
         check_edge_id(&request.edge_id)?;
         Ok(OpenBarrier {
             plate: plate(&request.plate_id)?,
@@ -204,6 +218,7 @@ impl EdgeGateway {
             confidence: confidence(request.confidence)?,
             request_id: optional_text("request_id", request.request_id, MAX_REQUEST_ID_BYTES)?,
             force,
+            reason,
             fee,
             edge_id: request.edge_id,
         })

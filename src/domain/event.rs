@@ -57,6 +57,9 @@ pub struct Entry {
     /// A person overrode the state of the lot.
     #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
+    /// Why, if that person said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The open stay the author was told of and overrode: that car had left unseen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
@@ -102,6 +105,9 @@ pub struct Exit {
     pub request_id: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
+    /// Why, if the person who forced it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The fee the request gave, if it gave one: part of what makes two requests the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_fee: Option<Vnd>,

@@ -51,6 +51,9 @@ pub struct HistoryParameters {
     /// Entered before; a date alone includes that day.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?|[0-9]{1,14})?$")]
     to: Option<String>,
+    /// What `from`, `to` and `today_only` are about: when it came in (the default), or when it left.
+    #[param(pattern = "^(entry|exit)?$")]
+    by: Option<String>,
     /// `central-1/edge-1`, or `central-1` for all its gates: came in or went out there.
     #[param(max_length = 128)]
     gate: Option<String>,
@@ -86,12 +89,21 @@ impl HistoryParameters {
             return Err(ApiError::bad_field("offset", problem));
         }
         let today = flag("today_only", self.today_only.as_deref())?.then_some(today_ms);
-        let from = instant("from", self.from.as_deref(), zone, false)?;
+        let from = instant("from", self.from.as_deref(), zone, false)?.max(today);
+        let to = instant("to", self.to.as_deref(), zone, true)?;
+        let by_exit = match self.by.as_deref() {
+            None | Some("" | "entry") => false,
+            Some("exit") => true,
+            Some(_) => return Err(ApiError::bad_field("by", "entry or exit")),
+        };
+        let of = |wanted: bool, bound: Option<i64>| bound.filter(|_| wanted);
         Ok(HistoryQuery {
             limit,
             offset,
-            entered_since_ms: from.max(today),
-            entered_before_ms: instant("to", self.to.as_deref(), zone, true)?,
+            entered_since_ms: of(!by_exit, from),
+            entered_before_ms: of(!by_exit, to),
+            exited_since_ms: of(by_exit, from),
+            exited_before_ms: of(by_exit, to),
             search: search(self.search)?,
             in_parking_only: flag("in_parking_only", self.in_parking_only.as_deref())?,
             entries_only: flag("entries_only", self.entries_only.as_deref())?,

@@ -23,7 +23,7 @@ use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::storage::SettingKind;
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
-use crate::store::reader::{HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
+use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
 
 /// Cars that are offered as near a plate: as many as a person looks through.
 const USUAL_NEAR: i64 = 6;
@@ -66,12 +66,25 @@ pub(super) struct Near {
     near: Vec<HistoryRow>,
 }
 
-/// The figures of today, as answered.
+/// The query of `GET /api/stats`, as sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatsParameters {
+    /// Of the site, `2026-11-28`; absent: today.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    day: Option<String>,
+}
+
+/// The figures of a day, as answered. `vehicles_in_parking` is as of now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Figures {
     success: bool,
+    /// `YYYY-MM-DD`, of the site.
+    day: String,
     #[serde(flatten)]
     stats: Stats,
+    /// What each gate had of it.
+    gates: Vec<GateStats>,
 }
 
 /// This central and its lot.
@@ -174,9 +187,24 @@ pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Work
 }
 
 /// `GET /api/stats`
-pub async fn stats(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
-    let today = Today::of(&worker.shared);
-    answer(&worker.shared, move |reader| Ok(Figures { success: true, stats: today.stats(reader)? })).await
+pub async fn stats(
+    parameters: web::Query<StatsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let mut today = Today::of(&worker.shared);
+    if let Some(day) = parameters.into_inner().day.filter(|day| !day.is_empty()) {
+        let zone = worker.zone();
+        let noon = zone.parse_local_text(&format!("{day} 12:00:00"));
+        let noon_ms = noon.map_err(|_| ApiError::bad_field("day", "a date YYYY-MM-DD"))?;
+        (today.start_ms, today.end_ms) = zone.day_bounds_ms(noon_ms);
+        today.day = day;
+    }
+    answer(&worker.shared, move |reader| {
+        let stats = today.stats(reader)?;
+        let gates = reader.stats(today.start_ms, today.end_ms)?.gates;
+        Ok(Figures { success: true, day: today.day, stats, gates })
+    })
+    .await
 }
 
 /// `GET /api/status`

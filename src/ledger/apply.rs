@@ -316,6 +316,7 @@ mod tests {
                 confidence: None,
                 request_id: None,
                 force: false,
+                reason: None,
                 fee: None,
             })
         };

@@ -123,7 +123,7 @@ fn with(fields: Value, more: &Value) -> Value {
 /// What a forced opening came to.
 fn opened(request: &OpenBarrier, answer: &Answer) -> Value {
     let plate = request.plate.as_str();
-    match answer {
+    let told = match answer {
         Answer::Entered { event_id, .. } => {
             json!({ "plate_id": plate, "direction": "ENTRY", "event_id": event_id })
         }
@@ -131,5 +131,9 @@ fn opened(request: &OpenBarrier, answer: &Answer) -> Value {
             json!({ "plate_id": plate, "direction": "EXIT", "event_id": event_id, "fee": fee.0 })
         }
         _ => json!({ "plate_id": plate }),
+    };
+    match &request.reason {
+        Some(reason) => with(told, &json!({ "reason": reason })),
+        None => told,
     }
 }

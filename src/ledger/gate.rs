@@ -69,6 +69,7 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: request.confidence,
             request_id: request.request_id.clone(),
             force: request.force,
+            reason: request.reason.clone(),
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
         };
@@ -134,6 +135,7 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: request.confidence,
             request_id: request.request_id.clone(),
             force: request.force,
+            reason: request.reason.clone(),
             requested_fee: request.fee,
             tariff_version: None,
             subscription_id: None,

@@ -29,6 +29,8 @@ pub struct OpenBarrier {
     pub request_id: Option<String>,
     /// Overrides the state of the lot; recorded as manual.
     pub force: bool,
+    /// Why it is forced, if the request says.
+    pub reason: Option<String>,
     /// What a forced EXIT took, if the request says.
     pub fee: Option<Vnd>,
 }

@@ -95,6 +95,7 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: None,
             request_id: report.request_id.clone(),
             force: false,
+            reason: None,
             fee: None,
         };
         let answered = match self.answer_of_request(&as_request, moment.hlc) {
@@ -126,6 +127,7 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: report.confidence,
             request_id: report.request_id.clone(),
             force: false,
+            reason: None,
             replaces: None,
             reported: moment.reported,
         };
@@ -158,6 +160,7 @@ impl<S: Storage> Transaction<'_, S> {
             confidence: report.confidence,
             request_id: report.request_id.clone(),
             force: false,
+            reason: None,
             requested_fee: None,
             tariff_version,
             subscription_id,

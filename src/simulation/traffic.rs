@@ -61,6 +61,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         confidence: Some(0.9),
         request_id: request.map(|request| format!("r{request}")),
         force: false,
+        reason: None,
         fee: None,
     };
     let entry = OpenBarrier { direction: Some(Direction::Entry), ..by_state.clone() };

@@ -16,7 +16,7 @@ use crate::domain::ids::LogId;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -235,6 +235,13 @@ INSERT INTO quarter_total
 DROP TABLE day_total;
 DROP INDEX history_long;
 ";
+
+/// The few stays of more than 3 days by their exit, as V2 had them: a search by exit looks at those that came in up to 3 days before
+/// it, and at these. The number is that of [`LONG_MS`].
+const V5: &str = "CREATE INDEX history_long ON history(exit_ms) WHERE exit_ms - entry_ms > 259200000;";
+
+/// Longer stays are in the index `history_long`.
+pub(super) const LONG_MS: i64 = 259_200_000;
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]

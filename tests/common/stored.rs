@@ -51,6 +51,7 @@ fn entry(plate: &str) -> OpenBarrier {
         confidence: Some(0.95),
         request_id: None,
         force: false,
+        reason: None,
         fee: None,
     }
 }

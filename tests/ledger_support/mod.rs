@@ -52,6 +52,7 @@ pub fn open(edge: &str, plate_text: &str) -> OpenBarrier {
         confidence: Some(0.95),
         request_id: None,
         force: false,
+        reason: None,
         fee: None,
     }
 }

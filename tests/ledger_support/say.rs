@@ -79,6 +79,7 @@ pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
         confidence: None,
         request_id: None,
         force: false,
+        reason: None,
         replaces: None,
         reported: None,
     };
@@ -99,6 +100,7 @@ pub fn exit(hlc_ms: i64, stay: &str, plate_text: &str, fee: i64) -> Draft {
         confidence: None,
         request_id: None,
         force: false,
+        reason: None,
         requested_fee: None,
         tariff_version: None,
         subscription_id: None,

@@ -93,7 +93,7 @@ impl Explainer<'_> {
         });
         back.unwrap_or_default()
             .and(Some(Text::new(
-                ": coi như đã ra mà không ai thấy, không thu phí",
+                ": coi như đã ra mà không ghi nhận, không thu phí",
                 ": it is taken to have left unseen, without a fee",
             )))
             .and(seen_later)
@@ -121,7 +121,7 @@ fn exit_without_entry(row: &StayRow, face: &Face<'_>) -> Text {
         );
     }
     Text::new(
-        format!("Xe ra tại {} lúc {time} mà không có lượt vào nào; nhân viên mở tay, thu {}", gate.vi, fee.vi),
+        format!("Xe ra tại {} lúc {time} mà không có lượt vào nào; nhân viên mở thủ công, thu {}", gate.vi, fee.vi),
         format!(
             "The car left at {} at {time} without any entry; it was let out by hand, {} was taken",
             gate.en, fee.en
@@ -142,7 +142,7 @@ fn manual_opening(row: &StayRow, face: &Face<'_>) -> Text {
             format!("{} for the exit at {} at {time}", joined.1, gate.en),
         )
     });
-    Text::new("Nhân viên mở tay", "Opened by hand").and(entry).and(exit)
+    Text::new("Nhân viên mở thủ công", "Opened by hand").and(entry).and(exit)
 }
 
 fn fee_uncertain(row: &StayRow) -> Text {

@@ -50,7 +50,7 @@ impl Explainer<'_> {
     fn entry(&self, fact: &Fact, entry: &Entry, outcome: &Outcome, face: &Face<'_>) -> Text {
         let event = &*fact.event;
         let came = at(event, &gate(&event.source_central, &entry.edge_id), face);
-        let forced = entry.force.then(|| Text::new(", nhân viên mở tay", ", opened by hand"));
+        let forced = entry.force.then(|| forced(entry.reason.as_deref()));
         let text = Text::new(
             format!("Xe {} vào {}", entry.plate_view, came.vi),
             format!("{} came in {}", entry.plate_view, came.en),
@@ -64,7 +64,7 @@ impl Explainer<'_> {
                 let before = self.row(left).map(|left| {
                     let time = face.time(left.entry_ms);
                     Text::new(
-                        format!("; lượt vào lúc {time} coi như đã ra mà không ai thấy"),
+                        format!("; lượt vào lúc {time} coi như đã ra mà không ghi nhận"),
                         format!("; the visit begun at {time} is taken to have left unseen"),
                     )
                 });
@@ -107,6 +107,7 @@ impl Explainer<'_> {
         let event = &*fact.event;
         let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face);
         let fee = money(exit.fee.0);
+        let why = why(exit.reason.as_deref());
         let row = match outcome {
             Outcome::Closed { stay, .. } | Outcome::ClosedAgain { stay } | Outcome::LeftAlone { stay } => {
                 self.row(stay)
@@ -125,7 +126,7 @@ impl Explainer<'_> {
                     ),
                     None => Text::new(format!(", phí {}", fee.vi), format!(", fee {}", fee.en)),
                 };
-                let forced = exit.force.then(|| Text::new(", nhân viên mở tay", ", opened by hand"));
+                let forced = exit.force.then(|| forced(exit.reason.as_deref()));
                 Text::new(format!("Xe ra {}", left.vi), format!("The car left {}", left.en))
                     .and(stayed)
                     .and(Some(paid))
@@ -133,9 +134,9 @@ impl Explainer<'_> {
                     .and(Self::skew_note(&[fact]))
             }
             Outcome::Closed { entry_unknown: true, .. } => Text::new(
-                format!("Xe ra {}; cổng này không biết lượt vào, nhân viên mở tay, thu {}", left.vi, fee.vi),
+                format!("Xe ra {}; cổng này không biết lượt vào, nhân viên mở thủ công{why}, thu {}", left.vi, fee.vi),
                 format!(
-                    "The car left {}; that gate did not know of the entry, was opened by hand and took {}",
+                    "The car left {}; that gate did not know of the entry, was opened by hand{why} and took {}",
                     left.en, fee.en
                 ),
             )
@@ -157,8 +158,11 @@ impl Explainer<'_> {
                 .and(Self::skew_note(&[fact]))
             }
             _ => Text::new(
-                format!("Xe ra {} mà không có lượt vào nào; nhân viên mở tay, thu {}", left.vi, fee.vi),
-                format!("The car left {} without any entry; it was let out by hand, {} was taken", left.en, fee.en),
+                format!("Xe ra {} mà không có lượt vào nào; nhân viên mở thủ công{why}, thu {}", left.vi, fee.vi),
+                format!(
+                    "The car left {} without any entry; it was let out by hand{why}, {} was taken",
+                    left.en, fee.en
+                ),
             )
             .and(Self::skew_note(&[fact])),
         }
@@ -197,7 +201,7 @@ fn confirmed(event: &Event, outcome: &Outcome, face: &Face<'_>) -> Text {
     let closed = at(event, &place(event), face);
     let again = matches!(outcome, Outcome::Confirmed { again: true, .. });
     let again = again.then(|| Text::new(" (đã xác nhận trước đó)", " (confirmed before)"));
-    Text::new(format!("Rào chắn đóng sau xe {}", closed.vi), format!("The barrier closed behind the car {}", closed.en))
+    Text::new(format!("Barie đóng sau xe {}", closed.vi), format!("The barrier closed behind the car {}", closed.en))
         .and(again)
 }
 
@@ -232,7 +236,7 @@ fn removed(event: &Event, face: &Face<'_>) -> Text {
 fn kind(event: &Event) -> Text {
     match &event.body {
         Body::Entry(_) => Text::new("Lượt vào", "The entry"),
-        Body::Confirmed(_) => Text::new("Xác nhận đóng rào", "The confirmation"),
+        Body::Confirmed(_) => Text::new("Xác nhận đóng barie", "The confirmation"),
         Body::Exit(_) => Text::new("Lượt ra", "The exit"),
         Body::Correction(_) => Text::new("Sửa biển số", "The correction"),
         Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
@@ -256,6 +260,16 @@ fn place(event: &Event) -> Text {
 fn at(event: &Event, place: &Text, face: &Face<'_>) -> Text {
     let time = face.time(event.timestamp_ms);
     Text::new(format!("tại {} lúc {time}", place.vi), format!("at {} at {time}", place.en))
+}
+
+/// As its author gave it, in whatever language.
+fn why(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+}
+
+fn forced(reason: Option<&str>) -> Text {
+    let why = why(reason);
+    Text::new(format!(", nhân viên mở thủ công{why}"), format!(", opened by hand{why}"))
 }
 
 fn by(name: Option<&str>) -> Text {

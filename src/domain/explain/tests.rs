@@ -84,7 +84,7 @@ fn exits_that_nobody_saw_come_in_and_cars_that_nobody_saw_leave() {
     assert_eq!(
         told(&alone, "X1", Anomaly::ExitWithoutEntry),
         text(
-            "Xe ra tại cổng out (B) lúc 07:30:00 mà không có lượt vào nào; nhân viên mở tay, thu 9.000 đ",
+            "Xe ra tại cổng out (B) lúc 07:30:00 mà không có lượt vào nào; nhân viên mở thủ công, thu 9.000 đ",
             "The car left at gate out (B) at 07:30:00 without any entry; it was let out by hand, 9,000 đ was taken",
         )
     );
@@ -92,7 +92,7 @@ fn exits_that_nobody_saw_come_in_and_cars_that_nobody_saw_leave() {
     assert_eq!(
         told(&replaced, "S1", Anomaly::LeftUnseen),
         text(
-            "Xe vào lại tại cổng in (B) lúc 03/12/2024 07:30:00 khi lượt này còn mở: coi như đã ra mà không ai thấy, \
+            "Xe vào lại tại cổng in (B) lúc 03/12/2024 07:30:00 khi lượt này còn mở: coi như đã ra mà không ghi nhận, \
              không thu phí",
             "The car came in again at gate in (B) at 03/12/2024 07:30:00 while this visit was open: it is taken to have left \
              unseen, without a fee",
@@ -101,7 +101,7 @@ fn exits_that_nobody_saw_come_in_and_cars_that_nobody_saw_leave() {
     assert_eq!(
         told(&replaced, "S2", Anomaly::ManualOpening),
         text(
-            "Nhân viên mở tay khi vào tại cổng in (B) lúc 07:30:00",
+            "Nhân viên mở thủ công khi vào tại cổng in (B) lúc 07:30:00",
             "Opened by hand for the entry at gate in (B) at 07:30:00",
         )
     );
@@ -153,7 +153,7 @@ fn the_story_of_a_visit_with_everything_in_it() {
         story(&facts, "S1"),
         [
             "Xe 29A12345 vào tại cổng in (A) lúc 07:30:00",
-            "Rào chắn đóng sau xe tại cổng in (A) lúc 07:30:04",
+            "Barie đóng sau xe tại cổng in (A) lúc 07:30:04",
             "Lặp lại tại cổng in (B) lúc 07:30:20: cùng một yêu cầu đã ghi tại cổng in (A) lúc 07:30:00, chỉ tính một lần",
             "Sửa biển số thành view 30B54321 bởi Lan lúc 07:40:00: misread",
             "Xe ra tại cổng out (B) lúc 09:01:00, gửi 1 giờ 31 phút, phí 50.000 đ",
@@ -164,7 +164,7 @@ fn the_story_of_a_visit_with_everything_in_it() {
         story(&facts, "S1"),
         [
             "Lượt vào tại cổng in (A) lúc 07:30:00 đã bị hủy",
-            "Xác nhận đóng rào tại cổng in (A) lúc 07:30:04 đã bị hủy",
+            "Xác nhận đóng barie tại cổng in (A) lúc 07:30:04 đã bị hủy",
             "Lặp lại tại cổng in (B) lúc 07:30:20: cùng một yêu cầu đã ghi tại cổng in (A) lúc 07:30:00, chỉ tính một lần",
             "Sửa biển số thành view 30B54321 bởi Lan lúc 07:40:00: misread",
             "Lượt ra tại cổng out (B) lúc 09:01:00 đã bị hủy, 50.000 đ không tính vào doanh thu",

@@ -5,7 +5,8 @@ use crate::http::amendments::{Amended, CorrectionRequest, VoidRequest};
 use crate::http::code::Code;
 use crate::http::history::{HistoryPage, HistoryParameters};
 use crate::http::parking::{
-    Fees, FeesRequest, FeesSet, Figures, Near, NearParameters, Preview, PreviewRequest, State, StatusAnswer,
+    Fees, FeesRequest, FeesSet, Figures, Near, NearParameters, Preview, PreviewRequest, State, StatsParameters,
+    StatusAnswer,
 };
 use crate::http::stories::{AnomalyParameters, EventsAside, OddStays, StoryAnswer};
 use crate::http::subscriptions::{RestoreRequest, Subscriptions, SubscriptionsRequest, SubscriptionsSet};
@@ -47,7 +48,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .query::<NearParameters>()
             .answers::<Near>("The cars, the nearest first")
             .refuses(&[Code::InvalidField, Code::Busy]),
-        get("/api/stats", "The figures of today.").answers::<Figures>("The figures").refuses(&[Code::Busy]),
+        get("/api/stats", "The figures of a day, of the site and of each gate.")
+            .query::<StatsParameters>()
+            .answers::<Figures>("The figures")
+            .refuses(&[Code::InvalidField, Code::Busy]),
         get("/api/status", "This central and its lot.").answers::<StatusAnswer>("The state").refuses(&[Code::Busy]),
         get("/api/parking/fees", "The tariff in force here.").answers::<Fees>("The tariff"),
         put("/api/parking/fees", "Put a tariff in force, at every central.")

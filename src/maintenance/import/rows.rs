@@ -254,6 +254,7 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
         confidence: row.entry_confidence.filter(|value| (0.0..=1.0).contains(value)),
         request_id: None,
         force: false,
+        reason: None,
         replaces: None,
         reported: None,
     };
@@ -305,6 +306,7 @@ fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> R
         confidence: row.exit_confidence.filter(|value| (0.0..=1.0).contains(value)),
         request_id: None,
         force: false,
+        reason: None,
         requested_fee: None,
         tariff_version: None,
         subscription_id: None,

@@ -47,6 +47,10 @@ pub struct HistoryQuery {
     pub status: Option<StayStatus>,
     /// Only entries before this, Unix ms.
     pub entered_before_ms: Option<i64>,
+    /// Only stays that ended at or after this, Unix ms ...
+    pub exited_since_ms: Option<i64>,
+    /// ... and before this.
+    pub exited_before_ms: Option<i64>,
     /// Only stays that came in or went out there.
     pub gate: Option<Gate>,
     pub anomaly: Option<WithAnomaly>,
@@ -80,6 +84,8 @@ impl Default for HistoryQuery {
             entries_only: false,
             status: None,
             entered_before_ms: None,
+            exited_since_ms: None,
+            exited_before_ms: None,
             gate: None,
             anomaly: None,
             cursor: None,

@@ -27,6 +27,7 @@ pub(super) mod column {
     pub const SOURCE_CENTRAL: usize = 19;
     pub const EDGE_ID: usize = 20;
     pub const ENTRY_MS: usize = 23;
+    pub const EXIT_MS: usize = 26;
     pub const EXIT_CENTRAL: usize = 27;
     pub const EXIT_EDGE: usize = 28;
     pub const ANOMALIES: usize = 34;
@@ -133,7 +134,7 @@ impl HistoryRow {
 }
 
 /// One gate's sums of a site day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct GateStats {
     pub central: String,
     pub edge_id: String,

@@ -10,6 +10,7 @@ use super::rows::{HISTORY_COLUMNS, HistoryRow, column};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::row::StayStatus;
 use crate::store::error::StoreError;
+use crate::store::schema::LONG_MS;
 
 /// Behind every row there can be.
 const NEWEST: HistoryCursor = HistoryCursor { entry_ms: i64::MAX, id: i64::MAX };
@@ -44,6 +45,8 @@ pub(super) struct Filter {
     entries_only: bool,
     gate: Option<Gate>,
     anomaly: Option<WithAnomaly>,
+    /// Unix ms; `None`: whether and whenever it ended.
+    exited: Option<std::ops::Range<i64>>,
 }
 
 impl Filter {
@@ -54,6 +57,7 @@ impl Filter {
             entries_only: query.entries_only && !query.in_parking_only,
             gate: query.gate.clone(),
             anomaly: query.anomaly,
+            exited: exited(query),
         }
     }
 
@@ -66,6 +70,12 @@ impl Filter {
             && !is(column::STATUS, status.name())?
         {
             return Ok(false);
+        }
+        if let Some(exited) = &self.exited {
+            let exit_ms: Option<i64> = row.get(column::EXIT_MS)?;
+            if !exit_ms.is_some_and(|exit_ms| exited.contains(&exit_ms)) {
+                return Ok(false);
+            }
         }
         if let Some(Gate { central, edge_id }) = &self.gate {
             let mut meets = false;
@@ -105,6 +115,12 @@ fn status(query: &HistoryQuery) -> Option<StayStatus> {
     }
 }
 
+/// When the stays that are asked for ended; `None`: that is not asked.
+fn exited(query: &HistoryQuery) -> Option<std::ops::Range<i64>> {
+    let (since, before) = (query.exited_since_ms, query.exited_before_ms);
+    (since.is_some() || before.is_some()).then(|| since.unwrap_or(i64::MIN)..before.unwrap_or(i64::MAX))
+}
+
 /// The bounds every statement ends with; the order is the index's own.
 macro_rules! in_range {
     () => {
@@ -120,14 +136,20 @@ pub(super) const SKIP: &str = "SELECT entry_ms, id FROM history WHERE (entry_ms,
 /// `status <> 'OUT'` lets SQLite take the index of the few rows that are not out.
 pub(super) const OF_STATUS: &str = concat!("FROM history WHERE status = ?1 AND status <> 'OUT' AND ", in_range!());
 pub(super) const OF_ANOMALIES: &str = concat!("FROM history WHERE anomalies = ?1 AND ", in_range!());
+/// The stays longer than [`LONG_MS`] that ended within `?5..?6`. There is no index of all by their exit; of these few there is
+/// one, and they are sorted.
+const LONG: &str = concat!(
+    "FROM history INDEXED BY history_long WHERE ?1 IS NULL AND exit_ms - entry_ms > 259200000 ",
+    "AND exit_ms >= ?5 AND exit_ms < ?6 AND ",
+    in_range!()
+);
 /// The next set of anomalies that some row has.
 pub(super) const NEXT_ANOMALIES: &str = "SELECT min(anomalies) FROM history WHERE anomalies > ?1";
 
 /// A walk along one or more indices, merged.
 pub(super) struct Walk<'c> {
     connection: &'c Connection,
-    lanes: Vec<(CachedStatement<'c>, Option<String>)>,
-    range: Range,
+    lanes: Vec<(CachedStatement<'c>, Option<String>, Range)>,
 }
 
 /// The next row of a lane: where it is, and what it is.
@@ -149,21 +171,29 @@ impl<'c> Walk<'c> {
         match (status(query).filter(|status| *status != StayStatus::Out), query.anomaly) {
             (_, Some(wanted)) => {
                 for set in anomaly_sets(connection, wanted)? {
-                    lanes.push((prepare(OF_ANOMALIES)?, Some(set)));
+                    lanes.push((prepare(OF_ANOMALIES)?, Some(set), *range));
                 }
             }
-            (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()))),
-            (None, None) => lanes.push((prepare(ALL)?, None)),
+            (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()), *range)),
+            (None, None) => {
+                // Who left in a span came in within it, or at most so long before, or is one of the few long stays.
+                let floor_ms = query.exited_since_ms.map(|since_ms| since_ms.saturating_sub(LONG_MS));
+                let since_ms = range.since_ms.max(floor_ms.unwrap_or(i64::MIN));
+                lanes.push((prepare(ALL)?, None, Range { since_ms, ..*range }));
+                if let Some(entry_ms) = floor_ms {
+                    let behind = range.behind.min(HistoryCursor { entry_ms, id: i64::MIN });
+                    lanes.push((prepare(LONG)?, None, Range { behind, ..*range }));
+                }
+            }
         }
-        Ok(Self { connection, lanes, range: *range })
+        Ok(Self { connection, lanes })
     }
 
     /// The place of the last of `offset` rows, which are all asked for; `None`: there are not so many.
-    fn skipped(&self, offset: u64) -> Result<Option<HistoryCursor>, StoreError> {
-        let Range { behind, since_ms } = self.range;
+    fn skipped(&self, range: &Range, offset: u64) -> Result<Option<HistoryCursor>, StoreError> {
         let mut statement = self.connection.prepare_cached(SKIP)?;
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        let mut rows = statement.query((offset, behind.entry_ms, behind.id, since_ms))?;
+        let mut rows = statement.query((offset, range.behind.entry_ms, range.behind.id, range.since_ms))?;
         Ok(match rows.next()? {
             Some(row) => Some(HistoryCursor { entry_ms: row.get(0)?, id: row.get(1)? }),
             None => None,
@@ -172,19 +202,29 @@ impl<'c> Walk<'c> {
 
     /// The rows asked for, after `offset` of them, at most `limit`.
     pub(super) fn page(&mut self, filter: &Filter, offset: u64, limit: usize) -> Result<HistoryPage, StoreError> {
-        let Range { mut behind, since_ms } = self.range;
         let (mut to_skip, mut misses) = (offset, 0);
         let mut page = HistoryPage { rows: Vec::new(), next: None };
-        let takes_all = *filter == Filter::default() && matches!(self.lanes.as_slice(), [(_, None)]);
-        if takes_all && to_skip > 0 {
-            let Some(place) = self.skipped(to_skip)? else { return Ok(page) };
-            (behind, to_skip) = (place, 0);
+        if let [(_, None, range)] = self.lanes.as_slice()
+            && *filter == Filter::default()
+            && to_skip > 0
+        {
+            let Some(place) = self.skipped(range, to_skip)? else { return Ok(page) };
+            for (_, _, range) in &mut self.lanes {
+                range.behind = place;
+            }
+            to_skip = 0;
         }
         // Of one lane the row ahead is the next one; of several it may be taken much later.
         let is_one = self.lanes.len() == 1;
         let mut lanes = Vec::with_capacity(self.lanes.len());
-        for (statement, key) in &mut self.lanes {
-            let mut rows = statement.query((key.as_deref(), behind.entry_ms, behind.id, since_ms))?;
+        for (statement, key, Range { behind, since_ms }) in &mut self.lanes {
+            let key = key.as_deref();
+            let mut rows = match &filter.exited {
+                Some(exited) if statement.parameter_count() == 6 => {
+                    statement.query((key, behind.entry_ms, behind.id, *since_ms, exited.start, exited.end))?
+                }
+                _ => statement.query((key, behind.entry_ms, behind.id, *since_ms))?,
+            };
             let ahead = next(&mut rows, filter, is_one && to_skip > 0)?;
             lanes.push((rows, ahead));
         }

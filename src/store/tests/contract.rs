@@ -116,6 +116,7 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         confidence: None,
         request_id: Some(format!("r{request}")),
         force: false,
+        reason: None,
         replaces: None,
         reported: None,
     };

@@ -100,6 +100,7 @@ impl Gate {
             confidence: Some(0.95),
             request_id: Some(format!("{direction:?}-{number}-1c9e6679-7425-40de-944b-e07fc1f90ae7")),
             force: false,
+            reason: None,
             fee: None,
         };
         let jobs = cars.map(|car| Job::Open(open(car))).collect();

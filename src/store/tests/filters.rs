@@ -77,6 +77,14 @@ fn every_filter_finds_its_rows_in_order_and_all_of_them_together() {
             (10..20).contains(&n)
         }),
         (HistoryQuery { status: Some(StayStatus::Out), ..none() }, |n| n % 3 == 0),
+        (HistoryQuery { exited_since_ms: Some(9_500), exited_before_ms: Some(18_500), ..none() }, |n| {
+            n % 3 == 0 && (9..18).contains(&n)
+        }),
+        (HistoryQuery { exited_before_ms: Some(9_501), ..none() }, |n| n % 3 == 0 && n < 10),
+        (HistoryQuery { exited_since_ms: Some(0), in_parking_only: true, ..none() }, |_| false),
+        (HistoryQuery { exited_since_ms: Some(30_000), anomaly: Some(WithAnomaly::Any), ..none() }, |n| {
+            n % 3 == 0 && n >= 30 && matches!(n % 10, 0 | 3 | 7)
+        }),
         (
             HistoryQuery {
                 anomaly: Some(WithAnomaly::Any),
@@ -109,6 +117,34 @@ fn every_filter_finds_its_rows_in_order_and_all_of_them_together() {
         let skipped = disk.reader().history(&HistoryQuery { offset: 2, ..query.clone() }).unwrap();
         let skipped: Vec<i64> = skipped.rows.iter().map(|row| row.entry_ms / 1_000).collect();
         assert_eq!(skipped, expected.get(2..).unwrap_or_default(), "{query:?}");
+    }
+}
+
+#[test]
+fn a_stay_is_found_by_its_exit_however_long_it_was() {
+    const DAY_S: i64 = 86_400;
+    let mut disk = Disk::new();
+    // One comes in each day; the days it stays differ.
+    let stays: Vec<(i64, i64)> =
+        (0..12).map(|day| (day * DAY_S, [0, 2, 3, 4, 9, 30][usize::try_from(day % 6).unwrap()])).collect();
+    disk.write(|writer| {
+        for (number, (entry_s, days)) in stays.iter().enumerate() {
+            let row = left(car(&format!("29A{number:05}"), entry_s * 1_000), (entry_s + days * DAY_S) * 1_000 + 1);
+            writer.insert_stay(&row, true, 1).unwrap();
+        }
+    });
+    for day in 0..42 {
+        let exited = day * DAY_S..(day + 1) * DAY_S;
+        let query = HistoryQuery {
+            exited_since_ms: Some(exited.start * 1_000),
+            exited_before_ms: Some(exited.end * 1_000),
+            ..HistoryQuery::default()
+        };
+        let leaves = |(entry_s, days): &&(i64, i64)| exited.contains(&(entry_s + days * DAY_S));
+        let wanted: Vec<i64> = stays.iter().rev().filter(leaves).map(|(entry_s, _)| *entry_s).collect();
+        for limit in [1, 100] {
+            assert_eq!(walk(&disk, &query, limit).0, wanted, "day {day} by {limit}");
+        }
     }
 }
 

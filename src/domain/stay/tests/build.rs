@@ -42,6 +42,7 @@ pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
         confidence: None,
         request_id: None,
         force: false,
+        reason: None,
         replaces: None,
         reported: None,
     };
@@ -68,6 +69,7 @@ pub fn exit(central: &str, hlc: i64, stay: &str, fee: i64) -> Fact {
         confidence: None,
         request_id: None,
         force: false,
+        reason: None,
         requested_fee: None,
         tariff_version: None,
         subscription_id: None,
