@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use super::error::ApiError;
+use super::pages::word;
 use crate::store::reader::HistoryRow;
 
 /// Before the first line: "this is UTF-8".
@@ -54,7 +55,7 @@ const HEADS: [(&str, &str); 16] = [
     ("Phí (đ)", "Fee (VND)"),
     ("Đã thu (đ)", "Collected (VND)"),
     ("Thuê bao", "Subscription"),
-    ("Mở tay", "Opened by hand"),
+    ("Mở thủ công", "Opened by hand"),
     ("Bất thường", "Anomalies"),
     ("Thay bởi", "Superseded by"),
     ("Mã lượt", "Stay id"),
@@ -92,8 +93,8 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     };
     line.text(&row.plate_view);
     line.text(&row.plate_id);
-    line.text(&row.camera_type);
-    line.text(&row.status);
+    line.text(&word(style.english, "type", &row.camera_type));
+    line.text(&word(style.english, "stay", &row.status));
     line.time(&row.entry_time);
     line.text(row.entry_camera_name.as_deref().unwrap_or_default());
     line.time(row.exit_time.as_deref().unwrap_or_default());
@@ -103,7 +104,8 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.number(left.then_some(row.collected));
     line.text(row.subscription_id.as_deref().unwrap_or_default());
     line.text(manual);
-    line.text(&row.anomalies.join(" "));
+    let anomalies: Vec<_> = row.anomalies.iter().map(|anomaly| word(style.english, "anomaly", anomaly)).collect();
+    line.text(&anomalies.join("; "));
     line.text(row.superseded_by.as_deref().unwrap_or_default());
     line.text(&row.event_id);
     line.end()

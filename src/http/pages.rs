@@ -67,6 +67,22 @@ pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<Http
     Ok(send(&request, path, file.data.into_owned().into(), caching))
 }
 
+/// What the pages call a code (`common.stay_OUT`, `common.type_moto`), so that tables say the same; the code of itself where
+/// they have no word for it.
+#[must_use]
+pub fn word<'c>(is_english: bool, kind: &str, code: &'c str) -> std::borrow::Cow<'c, str> {
+    type Texts = HashMap<String, String>;
+    static TEXTS: LazyLock<[Texts; 2]> = LazyLock::new(|| {
+        ["vi", "en"].map(|language| {
+            let file = Assets::get(&format!("i18n/{language}/common.json"));
+            file.and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default()
+        })
+    });
+    let [vi, en] = &*TEXTS;
+    let texts = if is_english { en } else { vi };
+    texts.get(&format!("common.{kind}_{code}")).map_or(code.into(), |text| text.clone().into())
+}
+
 /// `GET /docs/{path}`
 pub async fn document(path: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let found = DOCUMENTS.iter().find(|(name, _)| *name == path.as_str());

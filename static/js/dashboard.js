@@ -5,7 +5,7 @@ import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
 import { language, reasonText, t, typeName } from "./lib/texts.js";
-import { start } from "./shell.js";
+import { start, watchCameras } from "./shell.js";
 
 /** Lines that fit on a screen. */
 const LINES = 14;
@@ -24,10 +24,12 @@ function showPeers({ peers, central }) {
   const all = Object.entries(peers).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   const linked = all.filter(([, peer]) => peer.state === "connected" && peer.moving).length;
   at("alone").hidden = all.length > 0;
-  at("picture").hidden = all.length === 0;
   const kind = linked === all.length ? "good" : linked === 0 ? "bad" : "wait";
   at("linked").replaceChildren(...(all.length === 0 ? [] : [stateOf(kind, t("dashboard.linked", { n: linked, all: all.length }))]));
+  at("mesh-more").hidden = all.length === 0;
+  showIncomplete(all);
   drawMesh(at("picture"), central.id, all);
+  at("peers").classList.toggle("all-fine", linked === all.length);
   keyed(at("peers"), all, ([id]) => id, () => el("li"), (row, [id, peer]) => {
     const stuck = peer.state === "connected" && !peer.moving;
     row.className = peer.state === "connected" && !stuck ? "fine" : "";
@@ -41,6 +43,8 @@ function showPeers({ peers, central }) {
   });
 }
 
+let cameras = [];
+
 function lagOf(peer) {
   const parts = [];
   if (peer.we_lack_events > 0) parts.push(t("dashboard.we_lack", { n: number(peer.we_lack_events) }));
@@ -51,21 +55,36 @@ function lagOf(peer) {
 const nextAttempt = (peer) =>
   peer.next_attempt_ms > centralNow() ? t("dashboard.next_attempt", { age: duration(peer.next_attempt_ms - centralNow()) }) : "";
 
+/** Sums without what some central saw are said to be so. */
+function showIncomplete(all) {
+  const away = all.filter(([, peer]) => peer.state !== "connected" && !peer.expelled);
+  at("incomplete").hidden = away.length === 0;
+  const since = (peer) => moment(peer.last_heard_ms ?? peer.since_ms, centralNow());
+  put("incomplete", away.length === 0 ? "" : t("dashboard.incomplete", { centrals: away.map(([id, peer]) => t("dashboard.incomplete_of", { id, time: since(peer) })).join(", ") }));
+}
+
+/** How a gate is: of our own what its camera says, of others whether its central is linked. */
+function stateOfGate(gate) {
+  const peer = state.peers[gate.central];
+  if (peer && peer.state !== "connected") return ["bad", t("dashboard.gate_away", { id: gate.central })];
+  const camera = gate.central === state.central.id ? cameras.find((one) => one.id === gate.edge && one.last_heartbeat_ms) : null;
+  return camera ? (camera.status === "online" ? ["good", t("dashboard.camera_good")] : ["bad", t("dashboard.camera_bad")]) : null;
+}
+
 function showGates({ gates }) {
   const all = Object.entries(gates).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   at("no-gates").hidden = all.length > 0;
-  at("gates-table").hidden = all.length === 0;
-  keyed(at("gates"), all, ([id]) => id, () => el("tr"), (row, [, gate]) => {
+  keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [, gate]) => {
     const { last } = gate;
-    row.replaceChildren(
-      el("td", {}, el("div", { class: "gate-name" }, gate.name || gate.edge), el("small", { class: "quiet" }, gate.name ? `${gate.central}/${gate.edge}` : gate.central)),
+    const how = stateOfGate(gate);
+    card.className = `gate-card ${how?.[0] ?? ""}`;
+    card.replaceChildren(
+      el("div", { class: "gate-head" }, el("strong", {}, gate.name || gate.edge), el("small", { class: "quiet" }, gate.name ? `${gate.central}/${gate.edge}` : gate.central, gate.lane ? el("span", { class: "gate-lane" }, " · ", t(`dashboard.lane_${gate.lane}`)) : "")),
+      how ? stateOf(how[0], how[1]) : "",
       last
-        ? el("td", {}, el("div", {}, kindOf(last), " ", el("span", { class: "plate" }, last.plate_view ?? last.plate_id ?? "")),
-            el("small", { class: "quiet" }, `${moment(last.at_ms, centralNow())} · ${ago(last.at_ms, centralNow())}`))
-        : el("td", { class: "quiet" }, "–"),
-      el("td", { class: "number" }, number(gate.entries ?? 0)),
-      el("td", { class: "number" }, number(gate.exits ?? 0)),
-      el("td", { class: "number" }, money(gate.revenue ?? 0)),
+        ? el("div", { class: "gate-last" }, kindOf(last), el("span", { class: "plate" }, last.plate_view ?? last.plate_id ?? ""), el("small", { class: "quiet" }, moment(last.at_ms, centralNow())))
+        : el("div", { class: "gate-last quiet" }, t("dashboard.no_passage")),
+      el("dl", { class: "gate-sums" }, [["dashboard.key_entries", number(gate.entries ?? 0)], ["dashboard.key_exits", number(gate.exits ?? 0)], ["dashboard.taken", money(gate.revenue ?? 0)]].map(([key, value]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, value)))),
     );
   });
 }
@@ -88,7 +107,7 @@ function lineOf(line) {
   return el(
     "li", {},
     el("span", { class: "when" }, moment(line.at_ms, centralNow())),
-    el("span", { class: `kind ${line.kind}` }, line.kind === "entry" ? icon("box-arrow-in-right") : line.kind === "exit" ? icon("box-arrow-right") : icon("pencil"), t(`common.kind_${line.kind}`)),
+    el("span", { class: `kind ${line.kind}${line.plate_id ? "" : " no-plate"}` }, line.kind === "entry" ? icon("box-arrow-in-right") : line.kind === "exit" ? icon("box-arrow-right") : icon("pencil"), t(`common.kind_${line.kind}`)),
     el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""),
     marks.length > 0 ? el("span", { class: "detail unusual", title: `${where} · ${marks.join(" · ")}` }, marks.join(" · ")) : el("span", { class: "detail" }, where),
     el("span", { class: "end" }, cost),
@@ -99,16 +118,26 @@ function showAnomalies({ anomalies }) {
   at("odd").hidden = !anomalies?.length;
   keyed(at("anomalies"), anomalies ?? [], (stay) => stay.event_id, () => el("li"), (row, stay) => {
     row.replaceChildren(
-      el("span", { class: "quiet" }, moment(stay.at_ms, centralNow())), el("span", { class: "plate" }, stay.plate_view),
-      el("span", { class: "detail" }, stay.told.map((one) => one[language]).join(". ")),
+      el("span", { class: "quiet" }, moment(stay.at_ms, centralNow())),
+      el("a", { class: "plate", href: `/history#stay=${encodeURIComponent(stay.event_id)}` }, stay.plate_view),
+      ...stay.told.map((one) => el("span", { class: "badge-odd", title: one[language] }, t(`common.anomaly_${one.kind}`))),
     );
   });
 }
 
+// On a wall nobody clicks: everything that needs a hand is open, the rest as large as the room allows.
+if (new URLSearchParams(location.search).has("wall")) {
+  document.documentElement.classList.add("wall");
+  document.body.dataset.alarms = "open";
+}
 await start("dashboard");
+watchCameras((found) => {
+  cameras = found;
+  if (state.number !== null) showGates(state);
+});
 watch(["lot"], showLot);
 watch(["peers", "central"], showPeers);
-watch(["gates", "central"], showGates);
+watch(["gates", "central", "peers"], showGates);
 watch(["events", "central"], showEvents);
 watch(["anomalies", "central"], showAnomalies);
 // The plotting library is not waited for.

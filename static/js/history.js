@@ -5,23 +5,23 @@
 
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
-import { watch } from "./lib/feed.js";
-import { day, duration, moment, money, number } from "./lib/format.js";
+import { centralNow, state, watch } from "./lib/feed.js";
+import { calendarDay, day, duration, moment, money, number } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
-import { language, t } from "./lib/texts.js";
+import { language, t, typeName } from "./lib/texts.js";
 import { startStory, tell } from "./history/story.js";
-import { kindOf, vehicle } from "./history/words.js";
+import { kindOf } from "./history/words.js";
 import { start } from "./shell.js";
 
 const ROWS = 50;
-/** The list follows what happens, but not more often than people read. */
+/** The list follows what happens, but not more often than people read, nor so that the central does little else. */
 const RELOAD_MS = 2000;
+const REST_PER_WORK = 10;
 const TYPING_MS = 250;
 
 /** What the quick filters stand for. */
 const VIEWS = {
   "": {},
-  today: { today_only: "true" },
   inside: { in_parking_only: "true" },
   entries: { entries_only: "true" },
   exits: { status: "OUT" },
@@ -30,7 +30,7 @@ const VIEWS = {
 };
 /** Anomalies that a status says already. */
 const SAID = { LEFT_UNSEEN: "left_unseen", SUPERSEDED: "double_entry" };
-const FIELDS = ["search", "from", "to", "gate", "anomaly"];
+const FIELDS = ["search", "day", "by", "from", "to", "gate", "anomaly"];
 const MORE = ["from", "to", "gate", "anomaly"];
 
 /** The filters as they stand. */
@@ -40,12 +40,14 @@ let view = "";
 let asked = 0;
 
 function conditions() {
-  return { ...filters, ...VIEWS[view], ...(view === "anomalies" && filters.anomaly ? { anomaly: filters.anomaly } : {}) };
+  const { day: chosen, ...others } = filters;
+  return { ...others, ...(chosen ? { from: chosen, to: chosen } : {}), ...VIEWS[view], ...(view === "anomalies" && filters.anomaly ? { anomaly: filters.anomaly } : {}) };
 }
 
 function readAddress() {
   const given = new URLSearchParams(location.search);
   for (const name of FIELDS) filters[name] = given.get(name) ?? "";
+  filters.by = filters.by === "entry" ? "entry" : "exit";
   view = given.get("view") in VIEWS ? given.get("view") : "";
   for (const name of FIELDS) {
     // A gate of another time may no longer be in the list.
@@ -56,7 +58,7 @@ function readAddress() {
 }
 
 function writeAddress() {
-  const address = query(location.pathname, { ...filters, view });
+  const address = query(location.pathname, { ...filters, by: filters.by === "exit" ? "" : filters.by, view });
   if (address !== location.pathname + location.search) history.replaceState(null, "", address + location.hash);
 }
 
@@ -84,18 +86,52 @@ function search() {
 
 function showFilters() {
   for (const chip of document.querySelectorAll("[data-view]")) {
-    chip.setAttribute("aria-pressed", String(chip.dataset.view === view));
+    const isToday = chip.dataset.view === "today";
+    chip.setAttribute("aria-pressed", String(isToday ? filters.day !== "" && filters.day === today() : chip.dataset.view === view && !(view === "" && filters.day)));
   }
   const count = MORE.filter((name) => filters[name]).length;
   at("more-count").hidden = count === 0;
   put("more-count", number(count));
-  at("export").href = query("/api/parking/history.csv", { ...conditions(), lang: language });
+  // What the spreadsheets of that language expect.
+  at("export").href = query("/api/parking/history.csv", { ...conditions(), lang: language, separator: language === "vi" ? ";" : "," });
+  showTakings();
 }
 
-const isFiltered = () => view !== "" || FIELDS.some((name) => filters[name]);
+const isFiltered = () => view !== "" || FIELDS.some((name) => name !== "by" && filters[name]);
+
+/** Today at the site, `2026-11-28`. */
+const today = () => dayOf(centralNow());
+function dayOf(ms) {
+  const [d, m, y] = day(ms).split("/");
+  return `${y}-${m.padStart(2, "0")}-${d.padStart(2, "0")}`;
+}
+
+/** What was taken that day, of the site and at each gate: of all of it, whatever else is looked for. */
+async function showTakings() {
+  const chosen = filters.day;
+  at("takings").hidden = !chosen;
+  if (!chosen) return;
+  const found = await get(query("/api/stats", { day: chosen })).catch(() => null);
+  if (!found || filters.day !== chosen) return;
+  put("takings-title", t("history.takings", { day: calendarDay(chosen) }));
+  put("takings-revenue", money(found.revenue_today));
+  put("takings-count", t("history.takings_sum", { exits: number(found.exits_today), entries: number(found.entries_today) }));
+  const gates = found.gates.filter((gate) => gate.exits > 0 || gate.revenue !== 0);
+  keyed(at("takings-gates"), gates, (gate) => `${gate.central}/${gate.edge_id}`, () => el("li"), (item, gate) => {
+    put(item, t("history.takings_gate", { gate: gateName(`${gate.central}/${gate.edge_id}`), exits: number(gate.exits), revenue: money(gate.revenue) }));
+  });
+}
+
+const gateName = (address) => state.gates[address]?.name || address;
+
+/** Whether a question is under way: news wait for it, else a long search would begin anew for ever. */
+let busy = false;
+let tookMs = 0;
 
 async function load({ quietly = false } = {}) {
   const question = ++asked;
+  const begun = performance.now();
+  busy = true;
   if (!quietly) put("said", t("history.loading"));
   let cursor = pages.cursor();
   const rows = [];
@@ -116,6 +152,10 @@ async function load({ quietly = false } = {}) {
   } catch (error) {
     if (question === asked) put("said", error.text ?? String(error));
   }
+  if (question === asked) {
+    busy = false;
+    tookMs = performance.now() - begun;
+  }
 }
 
 function show(rows, cursor) {
@@ -127,6 +167,9 @@ function show(rows, cursor) {
   at("table").hidden = rows.length === 0;
   pages.showNext(cursor);
   keyed(at("rows"), rows, (row) => row.event_id, makeRow, showRow);
+  const all = pages.isFirst() && !cursor;
+  put("sum-count", t(all ? "history.sum_all" : "history.sum_page", { n: number(rows.length) }));
+  put("sum-fee", money(rows.reduce((sum, row) => sum + (row.exit_ms === null ? 0 : row.collected), 0)));
 }
 
 function makeRow() {
@@ -146,9 +189,9 @@ function showRow(element, row) {
   const left = row.exit_ms !== null;
   const cell = (name) => element.querySelector(`.${name}`);
   put(cell("open"), row.plate_view);
-  put(cell("type"), vehicle(row.camera_type));
+  put(cell("type"), typeName(row.camera_type));
   const alone = row.anomalies.includes("exit_without_entry");
-  const when = (way, ms, gate) => [way, el("span", { class: "time" }, moment(ms)), el("small", { class: "quiet" }, gate ?? "")];
+  const when = (way, ms, gate) => [way, el("span", { class: "time" }, moment(ms)), el("small", { class: "quiet", title: gate ?? "" }, gateName(gate ?? ""))];
   element.dataset.status = row.status;
   cell("in").replaceChildren(...(alone ? [] : when(icon("box-arrow-in-right"), row.entry_ms, row.entry_camera_name)));
   cell("out").replaceChildren(...(left ? when(icon("box-arrow-right"), row.exit_ms, row.exit_camera_name) : []));
@@ -157,7 +200,7 @@ function showRow(element, row) {
   const words = row.anomalies.filter((kind) => kind !== SAID[row.status]);
   cell("how").replaceChildren(
     stateOf(kindOf(row.status), t(`common.stay_${row.status}`)),
-    ...words.map((kind) => el("span", { class: "odd" }, icon("exclamation-triangle"), t(`history.anomaly_${kind}`))),
+    ...words.map((kind) => el("span", { class: "odd" }, icon("exclamation-triangle"), t(`common.anomaly_${kind}`))),
   );
 }
 
@@ -171,16 +214,34 @@ function listen() {
     clearTimeout(typing);
     typing = setTimeout(search, TYPING_MS);
   });
-  for (const name of MORE) at(name).addEventListener("change", search);
+  for (const name of MORE) at(name).addEventListener("change", () => {
+    if (name === "from" || name === "to") at("day").value = "";
+    search();
+  });
+  at("by").addEventListener("change", search);
+  const toDay = (wanted) => {
+    at("day").value = wanted > today() ? today() : wanted;
+    for (const name of ["from", "to"]) at(name).value = "";
+    search();
+  };
+  at("day").addEventListener("change", () => (at("day").value ? toDay(at("day").value) : search()));
+  const step = (days) => toDay(dayOf(Date.parse(`${filters.day || today()}T12:00:00Z`) + days * 86_400_000));
+  at("day-before").addEventListener("click", () => step(-1));
+  at("day-after").addEventListener("click", () => step(1));
+  at("print").addEventListener("click", () => print());
   at("more").addEventListener("click", () => expand(at("details").hidden));
   for (const chip of document.querySelectorAll("[data-view]")) {
     chip.addEventListener("click", () => {
+      if (chip.dataset.view === "today") {
+        view = "";
+        return toDay(today());
+      }
       view = chip.dataset.view;
       search();
     });
   }
   at("clear").addEventListener("click", () => {
-    for (const name of FIELDS) at(name).value = "";
+    for (const name of FIELDS) at(name).value = name === "by" ? "exit" : "";
     view = "";
     search();
     at("search").focus();
@@ -193,13 +254,14 @@ function stayFresh() {
   let known = null;
   watch(["events", "gates"], ({ events, gates }) => {
     addGates(Object.keys(gates));
-    const last = events.at(-1)?.id ?? null;
+    const last = events[events.length - 1]?.id ?? null;
     if (last === known) return;
     known = last;
-    waiting ||= setTimeout(() => {
-      waiting = 0;
-      load({ quietly: true });
-    }, RELOAD_MS);
+    const again = () => {
+      waiting = busy ? setTimeout(again, RELOAD_MS) : 0;
+      if (!waiting) load({ quietly: true });
+    };
+    waiting ||= setTimeout(again, Math.max(RELOAD_MS, tookMs * REST_PER_WORK));
   });
 }
 

@@ -19,6 +19,8 @@ import { startSubscriptions } from "./settings/subscriptions.js";
 import { startTariff, tariffIsDirty } from "./settings/tariff.js";
 import { start } from "./shell.js";
 
+/** Offered where the browser knows no list of its own (before 2022); any other can be typed. */
+const USUAL_ZONES = ["Asia/Ho_Chi_Minh", "Asia/Bangkok", "Asia/Phnom_Penh", "Asia/Singapore", "UTC"];
 const PARTS = ["p2p", "site", "security", "tariff", "subscriptions"];
 
 /** What everyone here works on; `current` is replaced when the settings are read anew. */
@@ -214,7 +216,7 @@ function bind() {
     }
   });
   at("add-edge").addEventListener("click", () => addEdge(draft, showDraft));
-  at("zones").replaceChildren(...Intl.supportedValuesOf("timeZone").map((value) => el("option", { value })));
+  at("zones").replaceChildren(...(Intl.supportedValuesOf?.("timeZone") ?? USUAL_ZONES).map((value) => el("option", { value })));
   addEventListener("hashchange", showPart);
   addEventListener("beforeunload", (event) => {
     if (draft.current?.isDirty || tariffIsDirty()) event.preventDefault();

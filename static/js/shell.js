@@ -1,15 +1,16 @@
 // What every page has around it: who this central is, the way to the other pages, language, notices, and how fresh what is
 // shown is. A page calls `await start("its part of the texts")` first; news comes through `watch` of lib/feed.js.
 
+import { alarmsOf } from "./lib/alarms.js";
+import { get } from "./lib/api.js";
 import { at, drawIcons, put } from "./lib/dom.js";
 import { centralNow, follow, freshness, state, watch } from "./lib/feed.js";
-import { ago, day, number, setZone, timeOfDay } from "./lib/format.js";
+import { ago, day, setZone, timeOfDay } from "./lib/format.js";
 import { me } from "./lib/login.js";
 import { showNotices } from "./lib/notices.js";
 import { language, loadTexts, speak, t } from "./lib/texts.js";
 
-/** Clocks further apart than this are wrong. */
-const MOST_SKEW_S = 60;
+const CAMERAS_MS = 30_000;
 /** A page that never hears anything says so after this time. */
 const PATIENCE_MS = 4000;
 
@@ -17,6 +18,7 @@ const KINDS = { live: "good", asking: "wait", lost: "bad" };
 const opened = Date.now();
 let version = null;
 let account = null;
+let cameras = [];
 
 /** Brings the shell to life. `parts`: the texts of the page. */
 export async function start(...parts) {
@@ -26,12 +28,32 @@ export async function start(...parts) {
   for (const part of document.querySelectorAll(".table-responsive:not([tabindex])")) part.tabIndex = 0;
   await loadTexts(...parts);
   watch(["central"], showCentral);
-  watch(["central", "peers", "freshness"], showFreshness);
+  watch(["central", "peers", "logs", "freshness"], showFreshness);
   showFreshness();
   setInterval(showFreshness, 1000);
   document.addEventListener("logged-in", showAccount);
   showAccount();
+  // A page opened while the central restarted learns later who is logged in.
+  watch(["freshness"], () => { if (account === null) showAccount(); });
+  askCameras();
   follow();
+}
+
+let heardOfCameras = () => {};
+
+/** Tells what the cameras of this central do: that is not in the feed. */
+export function watchCameras(show) {
+  heardOfCameras = show;
+  show(cameras);
+}
+
+async function askCameras() {
+  if (!document.hidden) {
+    const answer = await get("/api/cameras").catch(() => null);
+    if (answer) cameras = answer.cameras;
+    heardOfCameras(cameras);
+  }
+  setTimeout(askCameras, CAMERAS_MS);
 }
 
 /** Who is logged in, and the way to log in. Where nobody may look without, the page leads there. */
@@ -67,7 +89,8 @@ function showCentral({ central }) {
   setZone(central.time_zone);
   put("central-id", central.id).title = central.id;
   put("site-name", central.site || t("common.no_site")).title = central.site;
-  put("zone", central.time_zone);
+  // Where the site's clock is not this device's it has to be said whose it is.
+  put("zone", central.time_zone === Intl.DateTimeFormat().resolvedOptions().timeZone ? "" : central.time_zone);
   put("version", `ParkMesh ${central.version}`);
   const title = document.querySelector("h1")?.textContent;
   document.title = [title, central.id, "ParkMesh"].filter(Boolean).join(" – ");
@@ -85,34 +108,8 @@ function showFreshness() {
     put("clock", timeOfDay(centralNow()));
     at("clock").title = day(centralNow());
   }
-  const found = state.central ? notices() : [];
+  const found = state.central ? alarmsOf(state, { cameras, account, nowMs: centralNow() }) : [];
   if (lost) found.unshift({ key: "lost", kind: "bad", text: t("common.notice_lost", { age: ago(fresh.heardMs, centralNow()) }) });
   if (silent) found.unshift({ key: "silent", kind: "bad", text: t("common.notice_silent") });
   showNotices(found);
-}
-
-function notices() {
-  const { central, peers } = state;
-  const found = [];
-  const add = (key, kind, values) => found.push({ key, kind, text: t(`common.notice_${key}`, values) });
-  const skews = Object.entries(peers).map(([id, peer]) => [id, Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000)]);
-  const wrong = skews.filter(([, seconds]) => seconds > MOST_SKEW_S);
-  if (wrong.length > 0) {
-    add("skew", "bad", { peers: wrong.map(([id, seconds]) => `${id} (${t("common.seconds", { n: number(seconds) })})`).join(", ") });
-  }
-  if (!central.can_commit) add("no_commit", "bad");
-  if (central.clock_behind) add("clock_behind", "bad");
-  if (central.broken_config) add("broken_config", "bad", { reason: central.broken_config });
-  if (central.listen_error) add("p2p_port", "bad", { reason: central.listen_error });
-  const says = Object.entries(peers).filter(([, peer]) => peer.says);
-  const otherTariff = says.filter(([, peer]) => peer.says.tariff_version && peer.says.tariff_version !== central.tariff_version);
-  if (otherTariff.length > 0) add("tariff", "wait", { peers: otherTariff.map(([id]) => id).join(", ") });
-  const otherZone = says.filter(([, peer]) => peer.says.time_zone && peer.says.time_zone !== central.time_zone);
-  if (otherZone.length > 0) add("zone", "bad", { peers: otherZone.map(([id]) => id).join(", ") });
-  if (account?.needs_first_password) {
-    found.push({ key: "first", kind: "bad", text: t("common.notice_first"), href: "/login", link: t("common.notice_first_link") });
-  }
-  for (const part of central.open) add(`open_${part}`, "bad");
-  if (central.admin_open) add("admin_open", "bad");
-  return found;
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Central, eventually, live, mesh, ok, equal, openPage, root, says, test } from "./harness.mjs";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, test, textOf } from "./harness.mjs";
 
 test("a break is said at once and what happened meanwhile is there afterwards", async () => {
   const central = await new Central("central-1").start();
@@ -13,7 +13,7 @@ test("a break is said at once and what happened meanwhile is there afterwards", 
   await says(page, "#events", "29A-000.01");
   await central.kill();
   await page.waitForSelector("#freshness.bad");
-  await says(page, "#notices", "Mất kết nối với central này");
+  await says(page, "#notices", "Mất kết nối với máy chủ");
   ok(await page.evaluate(() => document.body.classList.contains("stale")), "what is old looks old");
   await central.start();
   await central.enter("edge-1", "29A00002");
@@ -54,6 +54,7 @@ test("ten centrals are readable in one picture", async () => {
   await Promise.all(centrals.map((central) => central.start()));
   const page = await openPage(`${centrals[0].url}/`);
   await says(page, "#linked", "9/9");
+  await page.click("#mesh-more summary");
   const boxes = await page.evaluate(() => [...document.querySelectorAll("#picture .central rect")].map((rect) => rect.getBoundingClientRect().toJSON()));
   equal(boxes.length, 10);
   for (const [index, a] of boxes.entries()) {
@@ -67,6 +68,29 @@ test("ten centrals are readable in one picture", async () => {
   await centrals[4].enter("edge-1", "51F12345");
   await says(page, "#events", "51F-123.45");
   await page.done();
+});
+
+test("a wall tells all that needs a hand and each leads to where it is done", async () => {
+  const [one, two] = mesh(2, { security: { admin: "open" }, edges: [{ id: "edge-1", name: "Cổng A", direction: "ENTRY" }] });
+  await one.start();
+  const before = () => { const now = Date.now; Date.now = () => now() + (window.later ?? 0); };
+  const wall = await openPage(`${one.url}/?wall`, { width: 1920, height: 1080, before });
+  await live(wall);
+  await two.start();
+  await says(wall, "#linked", "1/1");
+  ok(await wall.locator(".pages").isHidden(), "no navigation");
+  ok(await wall.locator("#notices details").evaluate((details) => details.open), "what is to be done is open");
+  await two.enter("edge-1", "51F12345");
+  await says(wall, "#gates", "51F-123.45");
+  await two.kill();
+  // A restart is over before somebody is called.
+  await says(wall, "#linked", "0/1");
+  ok(!(await textOf(wall, "#notices")).includes("central-2 mất kết nối"), "not at once");
+  await wall.evaluate(() => { window.later = 40_000; });
+  await says(wall, "#notices", "central-2 mất kết nối");
+  await says(wall, "#incomplete", "central-2");
+  equal(await wall.locator("#notices li", { hasText: "central-2 mất kết nối" }).locator("a").getAttribute("href"), "/settings#p2p");
+  await wall.done();
 });
 
 test("half a million messages do not grow an open page", async () => {

@@ -5,8 +5,10 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
-const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"]];
+const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"], ["wall", "/?wall"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
+/** Sizes a page is made for beside those of all. */
+const SIZES_OF = { gate: [["tablet", 800, 1280], ["lying", 740, 360]], wall: [["wall", 1920, 1080]] };
 const LANGUAGES = ["vi", "en"];
 const MOST_BYTES = 400_000;
 const screenshots = join(root, "target/screenshots");
@@ -46,8 +48,8 @@ test("every page in both languages and sizes has no serious fault and fits", asy
   const faults = [];
   for (const [name, path] of PAGES) {
     for (const language of LANGUAGES) {
-      for (const [size, width, height] of SIZES) {
-        const schemes = size === "wide" || name === "dashboard" || name === "gate" ? ["light", "dark"] : ["light"];
+      for (const [size, width, height] of [...(name === "wall" ? [] : SIZES), ...(SIZES_OF[name] ?? [])]) {
+        const schemes = size === "wide" || (size === "phone" && ["dashboard", "gate"].includes(name)) ? ["light", "dark"] : ["light"];
         for (const scheme of schemes) {
           const page = await openPage(central.url + path, { language, width, height, scheme });
           await live(page);

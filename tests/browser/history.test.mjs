@@ -36,11 +36,37 @@ test("the history is searched, filtered and turned", async () => {
   equal(await page.inputValue("#search"), "29a 1000", "what is looked for stands in the address");
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#export")]);
   const table = readFileSync(await download.path(), "utf8");
-  ok(table.startsWith("\ufeffBiển số,") && table.trim().split("\r\n").length === found.length + 1, table);
+  ok(table.startsWith("\ufeffBiển số;") && table.trim().split("\r\n").length === found.length + 1, table);
   await page.fill("#search", "ZZ");
   await says(page, "#nothing", "Không có lượt xe nào khớp");
   await page.click("#clear");
   await shows(page, all.slice(0, 50));
+  await page.done();
+});
+
+test("the takings of a day are counted by the hour of leaving and told by gate", async () => {
+  const central = await new Central("central-1", { edges: [{ id: "edge-2", name: "Cổng A ra", direction: "EXIT" }] }).start();
+  const out = (edge, plate, fee) => central.call("POST", "/api/edge/barrier/open", { edge_id: edge, plate_id: plate, direction: "EXIT", force: true, fee });
+  await central.enter("edge-1", "29A12345");
+  await out("edge-2", "30A99999", 20000);
+  await out("edge-2", "30A88888", 5000);
+  await out("edge-3", "30A77777", 12000);
+  const page = await openPage(`${central.url}/history`);
+  await live(page);
+  await page.click("[data-view=today]");
+  await says(page, "#takings-revenue", "37.000 đ");
+  await says(page, "#takings-gates", "Cổng A ra");
+  equal(await page.locator("#takings-gates li").count(), 2, "gates that took something");
+  await says(page, "#sum-fee", "37.000 đ");
+  equal((await plates(page)).sort(), ["30A77777", "30A88888", "30A99999"], "who is inside has not left");
+  const chosen = await page.inputValue("#day");
+  await page.click("#day-before");
+  await says(page, "#takings-revenue", "0 đ");
+  await says(page, "#nothing", "Không có lượt xe nào khớp");
+  await page.click("#day-after");
+  equal(await page.inputValue("#day"), chosen);
+  await page.selectOption("#by", "entry");
+  await eventually("who came in that day", async () => (await plates(page)).includes("29A12345"));
   await page.done();
 });
 

@@ -183,7 +183,7 @@ test("a tenth central joins a mesh of nine by one pasted invitation", async () =
   await live(page);
   await page.click("#join");
   await page.fill("#join-text", invitation);
-  await page.click("dialog button:has-text('Tham gia')");
+  await page.click("dialog button:has-text('Vào mạng')");
   await says(page, "dialog .strangers", "central-9");
   equal(await page.locator("dialog .strangers li").count(), 8);
   await pictures(page, "settings-join-nine");

@@ -58,13 +58,13 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
   const inviting = await openPage(`${centrals[0].url}/settings`);
   await live(inviting);
   // Pinned at first contact, until a person has compared.
-  await says(inviting, "#peers .trust", "chưa ai so dấu vân tay");
+  await says(inviting, "#peers .trust", "chưa đối chiếu vân tay");
   const fingerprint = (await centrals[1].call("GET", "/api/p2p/status")).fingerprint;
-  await inviting.click("#peers .trust button:has-text('So dấu vân tay')");
+  await inviting.click("#peers .trust button:has-text('Đối chiếu vân tay')");
   await says(inviting, "dialog .fingerprint", fingerprint);
   await inviting.screenshot({ path: shot("settings-compare-vi") });
   await inviting.click("dialog button:has-text('Giống hệt')");
-  await says(inviting, "#peers .trust", "Đã xác nhận dấu vân tay");
+  await says(inviting, "#peers .trust", "Đã đối chiếu vân tay");
   await inviting.click("#invite");
   const text = await inviting.inputValue("#invitation-text");
   ok(await inviting.locator("dialog .qr svg path").count() === 2, "the code is drawn");
@@ -76,13 +76,13 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
   await page.click("#join");
   await page.fill("#join-text", text);
   const start = Date.now();
-  await page.click("dialog button:has-text('Tham gia')");
+  await page.click("dialog button:has-text('Vào mạng')");
   await says(page, "dialog .strangers", "central-2");
   await page.screenshot({ path: shot("settings-join-vi") });
   await page.click("dialog button:has-text('Thêm tất cả')");
   await eventually("it is linked with both", async () => (await fresh.call("GET", "/api/p2p/status")).connected_peers === 2);
   console.log(`  pasted, taken over and linked in ${Date.now() - start} ms`);
-  await says(page, "#peers", "Đã xác nhận dấu vân tay");
+  await says(page, "#peers", "Đã đối chiếu vân tay");
   await settled(page);
   await page.screenshot({ path: shot("settings-joined-vi"), fullPage: true });
 
@@ -103,13 +103,13 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
   ok(!(await stranger.call("GET", "/api/p2p/status")).peers[0].connected, "it is not linked");
 
   // Thrown out of the mesh at one central.
-  await inviting.locator("#peers tr", { hasText: "Đã xác nhận" }).first().locator("button:has-text('Trục xuất')").click();
-  await inviting.click("dialog button:has-text('Trục xuất')");
+  await inviting.locator("#peers tr", { hasText: "Đã đối chiếu" }).first().locator("button:has-text('Loại khỏi mạng')").click();
+  await inviting.click("dialog button:has-text('Loại khỏi mạng')");
   await inviting.waitForSelector("#expel-reason.is-invalid");
   await inviting.fill("#expel-reason", "Máy bị lấy cắp");
   await inviting.screenshot({ path: shot("settings-expel-vi") });
-  await inviting.click("dialog button:has-text('Trục xuất')");
-  await says(inviting, "#peers .trust", "Đã bị trục xuất khỏi mạng");
+  await inviting.click("dialog button:has-text('Loại khỏi mạng')");
+  await says(inviting, "#peers .trust", "Đã bị loại khỏi mạng");
   await says(inviting, "#peers .trust", "Lý do: Máy bị lấy cắp");
   await settled(inviting);
   await inviting.screenshot({ path: shot("settings-expelled-vi"), fullPage: true });
@@ -149,7 +149,7 @@ test("a peer that goes away and comes back is seen without a reload", async () =
   await page.fill("#own-ip-field", "127.0.0.77");
   await two.kill();
   await says(page, "#peers .how", "Mất kết nối");
-  await says(page, "#peers .reason", "không có central nào đang chạy");
+  await says(page, "#peers .reason", "không có máy chủ nào đang chạy");
   equal(await page.inputValue("#own-ip-field"), "127.0.0.77", "what was typed stays");
   await two.start();
   await says(page, "#peers .how", "Kết nối (");

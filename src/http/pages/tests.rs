@@ -259,3 +259,96 @@ fn what_a_page_loads_is_small_once_compressed() {
     // All pages together.
     assert!(bytes < 400_000, "{bytes}");
 }
+
+#[test]
+fn every_code_of_the_program_has_its_words_in_both_languages() {
+    use crate::domain::anomaly::Anomaly;
+    use crate::domain::audit::Kind;
+    use crate::domain::row::StayStatus;
+    use crate::http::code::Code;
+
+    // Answers to programs alone: no page makes such a request.
+    let of_programs = [
+        "invalid_json",
+        "invalid_body",
+        "broken_body",
+        "invalid_field",
+        "invalid",
+        "invalid_query",
+        "not_a_websocket",
+        "unsupported_media_type",
+        "method_not_allowed",
+        "not_a_peer",
+        "other_edge",
+        "request_timeout",
+        "peer_unreachable",
+        // Its sentence says why; the words are in reasons.json.
+        "invitation_refused",
+    ];
+    let names = ["IN", "OUT", "LEFT_UNSEEN", "SUPERSEDED", "VOID"];
+    let statuses = names.map(|name| StayStatus::from_name(name).unwrap());
+    let mut keys: Vec<String> = Vec::new();
+    keys.extend(statuses.iter().map(|status| format!("common.stay_{}", status.name())));
+    keys.extend(Anomaly::ALL.iter().map(|anomaly| format!("common.anomaly_{}", anomaly.name())));
+    keys.extend(Kind::ALL.iter().map(|kind| format!("audit.kind_{}", kind.name())));
+    let kinds = ["entry", "exit", "confirmed", "correction", "void", "tariff", "subscription", "central", "unknown"];
+    keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));
+    let codes = Code::ALL.iter().map(|code| code.name());
+    keys.extend(codes.filter(|code| !of_programs.contains(code)).map(|code| format!("common.error_{code}")));
+    let (vi, en) = (texts("vi"), texts("en"));
+    let missing: Vec<&String> = keys.iter().filter(|key| !vi.contains_key(*key) || !en.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "no words for {missing:?}");
+    for status in statuses {
+        assert_ne!(word(false, "stay", status.name()), status.name(), "tables say words too");
+    }
+}
+
+#[test]
+fn no_page_needs_a_browser_younger_than_chromium_90() {
+    // Each came later, as far as 2024; what stands in its place is in the modules.
+    let in_code = [
+        "AbortSignal.timeout",
+        "AbortSignal.any",
+        ".toReversed(",
+        ".toSorted(",
+        ".toSpliced(",
+        ".with(",
+        ".at(-",
+        ".findLast",
+        "structuredClone",
+        "Intl.supportedValuesOf(",
+        ".inert",
+        "Object.hasOwn",
+        "Object.groupBy",
+        "Array.fromAsync",
+        "Promise.withResolvers",
+        "crypto.randomUUID",
+        ".showPopover",
+        "static {",
+        "import.meta.resolve",
+        "scheduler.",
+    ];
+    let in_styles = [
+        ":has(",
+        "color-mix(",
+        "@container",
+        "@layer",
+        "dvh",
+        "svh",
+        "lvh",
+        "cqi",
+        "subgrid",
+        "oklch(",
+        "light-dark(",
+        "@starting-style",
+        "text-wrap",
+        "animation-timeline",
+        "accent-color",
+    ];
+    for (ending, newer) in [(".js", &in_code[..]), (".html", &[" inert", " popover"][..]), (".css", &in_styles[..])] {
+        for (path, content) in ours(ending) {
+            let found: Vec<_> = newer.iter().filter(|name| content.contains(**name)).collect();
+            assert!(found.is_empty(), "{path}: {found:?}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ export function askForce(code, direction, info) {
     const fee = moneyInput(el("input", { class: "form-control form-control-lg", id: "forced-fee", autocomplete: "off" }), number);
     const doubt = el("p", { class: "notice wait", id: "fee-doubt", hidden: true });
     const problem = el("p", { class: "notice bad", id: "reason-missing", role: "alert", hidden: true }, t("gate.reason_missing"));
-    const no = el("button", { type: "button", class: "btn btn-outline-secondary btn-lg" }, t("common.back"));
+    const no = el("button", { type: "button", class: "btn btn-outline-secondary btn-lg" }, t("common.cancel"));
     const yes = el("button", { type: "submit", class: "btn btn-danger btn-lg" }, t("gate.force"));
     const form = el(
       "form", { novalidate: true },

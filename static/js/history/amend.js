@@ -3,6 +3,7 @@
 import { put, remove } from "../lib/api.js";
 import { el, icon } from "../lib/dom.js";
 import { confirmed, toast } from "../lib/notices.js";
+import { me } from "../lib/login.js";
 import { t } from "../lib/texts.js";
 import { mark, markProblems, unmark } from "../lib/forms.js";
 
@@ -42,7 +43,8 @@ function field(id, label, properties = {}, hint = null) {
 /** Reason and name, which every change has. */
 function why() {
   const reason = field("reason", t("history.reason"), { maxlength: 500 }, t("history.reason_hint"));
-  const by = field("by", t("history.by"), { maxlength: 100, value: localStorage.getItem(NAME) ?? "" });
+  const by = field("by", t("history.by_name"), { maxlength: 100, value: localStorage.getItem(NAME) ?? "" });
+  me().then((account) => { if (account.kind === "person" && by.input.value === "") by.input.value = account.name; }, () => {});
   const values = () => {
     const name = by.input.value.trim();
     if (name) localStorage.setItem(NAME, name);

@@ -3,9 +3,10 @@
 import { get } from "../lib/api.js";
 import { at, el, icon, state as stateOf } from "../lib/dom.js";
 import { duration, moment_full as momentFull, money } from "../lib/format.js";
-import { language, t } from "../lib/texts.js";
+import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
-import { kindOf, picture, vehicle } from "./words.js";
+import { printReceipt } from "./receipt.js";
+import { kindOf, picture } from "./words.js";
 
 /** Later than this after it happened is worth telling. */
 const LATE_MS = 5000;
@@ -73,7 +74,7 @@ function show(dialog, story) {
   if (story.anomalies.length > 0) {
     const items = story.anomalies.map((told) => el(
       "li", { class: "notice wait" }, icon("exclamation-triangle"),
-      el("span", {}, el("strong", {}, t(`history.anomaly_${told.kind}`)), " ", sentence(told)),
+      el("span", {}, el("strong", {}, t(`common.anomaly_${told.kind}`)), " ", sentence(told)),
     ));
     parts.push(el("ul", { class: "odds", "aria-label": t("history.anomalies") }, ...items));
   }
@@ -81,6 +82,7 @@ function show(dialog, story) {
     el("h3", { class: "section-title" }, t("history.what_happened")),
     el("ol", { class: "facts" }, ...story.facts.map((fact) => told(fact, sentence(fact)))),
   );
+  if (row) parts.push(tools(dialog, row));
   if (row && row.status !== "VOID") {
     parts.push(amendments(row, async () => {
       changed();
@@ -90,13 +92,27 @@ function show(dialog, story) {
   dialog.replaceChildren(...parts);
 }
 
+/** What is of use to few: the ids of what happened; and the receipt. */
+function tools(dialog, row) {
+  const id = el("p", { class: "technical", hidden: true }, t("history.event_id"), ": ", el("code", {}, row.event_id));
+  const technical = el("button", { type: "button", class: "btn btn-outline-secondary", "aria-expanded": "false" }, t("history.technical"));
+  technical.addEventListener("click", () => {
+    const open = technical.getAttribute("aria-expanded") !== "true";
+    technical.setAttribute("aria-expanded", String(open));
+    for (const part of dialog.querySelectorAll(".technical")) part.hidden = !open;
+  });
+  const receipt = row.exit_ms === null ? null : el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("printer"), " ", t("history.receipt"));
+  receipt?.addEventListener("click", () => printReceipt(row));
+  return el("div", { class: "tools" }, el("div", { class: "buttons" }, receipt, technical), id);
+}
+
 function summary(row) {
   const line = (name, ...value) => [el("dt", {}, t(`history.${name}`)), el("dd", {}, ...value)];
   const alone = row.anomalies.includes("exit_without_entry");
   const left = row.exit_ms !== null;
   const paid = row.subscription_id ? t("history.by_subscription", { id: row.subscription_id }) : money(row.fee);
   const lines = [];
-  if (row.camera_type) lines.push(line("type", vehicle(row.camera_type)));
+  if (row.camera_type) lines.push(line("type", typeName(row.camera_type)));
   if (!alone) lines.push(line("entry", momentFull(row.entry_ms), el("small", { class: "quiet" }, row.entry_camera_name)));
   if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, row.exit_camera_name)));
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
@@ -107,7 +123,6 @@ function summary(row) {
     other.addEventListener("click", () => tell(row.superseded_by));
     lines.push(line("superseded_by", other));
   }
-  lines.push(line("event_id", el("code", {}, row.event_id)));
   return el("dl", { class: "summary" }, ...lines.flat());
 }
 
@@ -126,6 +141,6 @@ function told(fact, sentence) {
     el("div", {},
       el("p", {}, sentence),
       el("p", { class: "quiet" }, el("time", {}, momentFull(fact.time_ms)), ` · ${notes.join(" · ")}`),
-      el("p", { class: "quiet fact-id" }, fact.fact)),
+      el("p", { class: "quiet fact-id technical", hidden: true }, fact.fact)),
   );
 }

@@ -1,13 +1,6 @@
 // How states and facts are shown.
 
 import { icon } from "../lib/dom.js";
-import { hasText, t } from "../lib/texts.js";
-
-/** One vehicle of a type: those we know by their name, others as the gates say. */
-export function vehicle(type) {
-  const key = `history.type_${type}`;
-  return hasText(key) ? t(key) : type;
-}
 
 /** The colour of a status. */
 export const kindOf = (status) => (status === "IN" ? "good" : status === "OUT" || status === "VOID" ? "quiet" : "wait");

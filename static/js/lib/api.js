@@ -14,9 +14,9 @@ export class ApiError extends Error {
     /** Stable, for programs. */
     this.code = body.code ?? "";
     this.body = body;
-    /** `[{field, message, message_vi}]`. */
     /** How long to wait before another attempt, where the answer says so; else 0. */
     this.retryAfterS = retryAfterS;
+    /** `[{field, message, message_vi}]`. */
     this.problems = body.problems ?? (body.field ? [{ field: body.field, message: body.error }] : []);
   }
 
@@ -26,6 +26,13 @@ export class ApiError extends Error {
     const key = `common.error_${this.code}`;
     return hasText(key) ? t(key) : this.message;
   }
+}
+
+/** Fires after that time. Browsers have this themselves, but only since 2022. */
+function abortedAfter(ms) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), ms);
+  return controller.signal;
 }
 
 let askLogin = null;
@@ -39,13 +46,15 @@ async function call(method, path, body) {
   try {
     return await callOnce(method, path, body);
   } catch (error) {
-    if (error.code !== "login_required" || method === "GET" || !askLogin || !await askLogin()) throw error;
+    // Who is logged in may speak for a gate without its key.
+    const wantsLogin = ["login_required", "edge_key_required"].includes(error.code) && method !== "GET";
+    if (!wantsLogin || !askLogin || !await askLogin()) throw error;
     return callOnce(method, path, body);
   }
 }
 
 async function callOnce(method, path, body) {
-  const options = { method, signal: AbortSignal.timeout(PATIENCE_MS), headers: {} };
+  const options = { method, signal: abortedAfter(PATIENCE_MS), headers: {} };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -66,7 +75,7 @@ export async function postLines(path, each) {
   let rest = "";
   let answer = {};
   try {
-    const response = await fetch(path, { method: "POST", signal: AbortSignal.timeout(LONG_PATIENCE_MS) });
+    const response = await fetch(path, { method: "POST", signal: abortedAfter(LONG_PATIENCE_MS) });
     if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {

@@ -52,7 +52,7 @@ export function moment(ms, nowMs = Date.now()) {
   if (!Number.isFinite(ms)) return "–";
   if (day(ms) === day(nowMs)) return timeOfDay(ms);
   const sameYear = day(ms).slice(-4) === day(nowMs).slice(-4);
-  const date = sameYear ? clockFormat("date", { day: "2-digit", month: "2-digit" }).format(ms) : day(ms);
+  const date = sameYear ? day(ms).split("/").slice(0, 2).join("/") : day(ms);
   return `${date} ${timeOfDay(ms)}`;
 }
 

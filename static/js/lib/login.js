@@ -6,9 +6,12 @@ import { t } from "./texts.js";
 
 let known = null;
 
-/** `{name, role, kind, needs_first_password, may_administer, security}`; asked once per page. */
+/** `{name, role, kind, needs_first_password, may_administer, security}`; asked once per page, and again where no answer came. */
 export function me() {
-  known ??= get("/api/access");
+  if (known === null) {
+    known = get("/api/access");
+    known.catch(() => { known = null; });
+  }
   return known;
 }
 

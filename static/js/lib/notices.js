@@ -1,6 +1,7 @@
 // What people are told beside the page: lasting notices at the top, and short messages that go by themselves.
 
 import { at, el, icon, keyed, put } from "./dom.js";
+import { moment } from "./format.js";
 import { t } from "./texts.js";
 
 /** A message stays at least this long, longer with its length, and as long as it is pointed at. What matters stands in the page too. */
@@ -33,18 +34,35 @@ export function toast(kind, text, action = null) {
 
 let ours = [];
 
-/** What holds now and should be known on every page: `[{key, kind, text, href, link}]`, the worst first; the last two: where to go. */
+/**
+ * What holds now and needs a hand, on every page: `[{key, kind, text, todo, sinceMs, href}]`, the worst first. One is shown as it
+ * is; of more there is one line that opens, save where the page has room for all (`data-alarms="open"` of its body).
+ */
 export function showNotices(notices) {
   const known = JSON.stringify(notices);
   if (known === JSON.stringify(ours)) return;
   ours = notices;
+  const place = at("notices");
+  place.hidden = notices.length === 0;
+  if (!place.firstElementChild) place.append(el("details", { class: "alarms" }, el("summary", {}, icon("exclamation-triangle"), el("span"), el("span", { class: "worst" })), el("ul")));
+  const details = place.firstElementChild;
+  const worst = notices.some((notice) => notice.kind === "bad") ? "bad" : "wait";
+  const several = notices.length > 1;
+  details.className = `alarms ${worst}${several ? "" : " alone"}`;
+  if (!several || document.body.dataset.alarms === "open") details.open = true;
+  else if (!details.dataset.asked) details.open = false;
+  put(details.querySelector("summary span"), t("common.alarms", { n: notices.length }));
+  put(details.querySelector(".worst"), notices[0]?.text ?? "");
+  details.querySelector("summary").onclick = () => { details.dataset.asked = "yes"; };
   keyed(
-    at("notices"), notices, (notice) => notice.key,
-    () => el("div", { class: "notice" }, icon("exclamation-triangle"), el("span")),
+    details.querySelector("ul"), notices, (notice) => notice.key,
+    () => el("li"),
     (element, notice) => {
-      element.className = `notice ${notice.kind}`;
-      const place = notice.href ? [" ", el("a", { href: notice.href }, notice.link)] : [];
-      element.querySelector("span").replaceChildren(notice.text, ...place);
+      element.className = notice.kind;
+      element.replaceChildren(
+        el("strong", {}, notice.text), notice.sinceMs ? el("span", { class: "quiet" }, t("common.since", { time: moment(notice.sinceMs) })) : "",
+        el("span", { class: "todo" }, notice.todo ?? ""), notice.href ? el("a", { class: "btn btn-sm btn-outline-secondary", href: notice.href }, t("common.go_there")) : "",
+      );
     },
   );
 }

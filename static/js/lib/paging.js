@@ -23,7 +23,7 @@ export function paging(load) {
   const isFirst = () => cursors.length === 1;
   return {
     isFirst,
-    cursor: () => cursors.at(-1),
+    cursor: () => cursors[cursors.length - 1],
     restart: turns.newest,
     showNext(cursor) {
       next = cursor;

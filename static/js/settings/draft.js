@@ -7,7 +7,7 @@ const LISTS = ["peer_centrals", "edges"];
 const OBJECTS = { this_central: ["id", "ip", "p2p_port", "api_port"], site: ["name", "time_zone"], security: ["p2p", "admin", "edges", "reads", "api", "api_certificate_file", "api_key_file"] };
 const MEMBER_FIELDS = { peer_centrals: ["id", "ip", "p2p_port"], edges: ["id", "name", "direction"] };
 
-const copy = (value) => structuredClone(value);
+const copy = (value) => JSON.parse(JSON.stringify(value));
 const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 /** The settings by path; a member of a list stands as `list/id` too, so that a missing one is seen. */

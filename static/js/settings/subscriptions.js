@@ -23,7 +23,7 @@ export async function startSubscriptions() {
   await load();
   // Another central's change arrives as an event.
   watch(["events"], ({ events }) => {
-    const last = events.findLast((line) => line.kind === "subscription");
+    const last = [...events].reverse().find((line) => line.kind === "subscription");
     if (last && last.id !== known) {
       known = last.id;
       load();
@@ -122,7 +122,7 @@ function edit(one) {
     const { error = null } = await change(one, (list) => {
       const at = list.findIndex((other) => other.id === entry.id);
       index = at < 0 ? list.length : at;
-      return at < 0 ? [...list, entry] : list.with(at, entry);
+      return at < 0 ? [...list, entry] : list.map((other, place) => (place === at ? entry : other));
     });
     go.disabled = false;
     if (error === null) {

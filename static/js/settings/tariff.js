@@ -142,7 +142,7 @@ function dateOf(ms) {
 /** `fees.fee_per_hour`, `fees.types.moto.fee_base`. */
 function inputOf(field) {
   const parts = field.split(".");
-  const name = parts.at(-1);
+  const name = parts[parts.length - 1];
   const type = parts[1] === "types" ? parts.slice(2, -1).join(".") : "";
   return document.getElementById(`rate-${type}-${name}`);
 }
