@@ -80,6 +80,7 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             requested_fee: None,
             tariff_version: None,
             subscription_id: None,
+            reason: None,
             reported: None,
         }),
         _ => Body::Entry(Entry {
@@ -93,6 +94,7 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             request_id: None,
             force: true,
             replaces: Some(row.stay_id.clone()),
+            reason: None,
             reported: None,
         }),
     };
