@@ -204,6 +204,7 @@ impl Bad {
                 request_id: None,
                 force: true,
                 replaces: None,
+                reason: None,
                 reported: None,
             }),
         }

@@ -13,7 +13,13 @@ export async function loadReasons() {
   const answer = await fetch(new URL("../../i18n/reasons.json", import.meta.url));
   if (!answer.ok) throw new Error(`reasons: ${answer.status}`);
   known = Object.entries(await answer.json()).map(([said, text]) => {
-    const pattern = said.replaceAll(PLAIN, "\\$&").replaceAll(/\{(\w+)\}/g, "(?<$1>.+?)");
+    // A blank that comes again stands for the same.
+    const blanks = new Set();
+    const pattern = said.replaceAll(PLAIN, "\\$&").replaceAll(/\{(\w+)\}/g, (_, name) => {
+      if (blanks.has(name)) return `\\k<${name}>`;
+      blanks.add(name);
+      return `(?<${name}>.+?)`;
+    });
     return { pattern: new RegExp(`^${pattern}$`, "s"), text };
   });
 }
