@@ -41,11 +41,16 @@ use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::said::Said;
 use crate::replication::log::{Head, Run};
+use crate::store::writer::Watched;
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
 const LINGER: Duration = Duration::from_micros(300);
 /// A failing disk is logged at once and then this often.
 const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
+/// How often the files are looked after.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+/// While files are missing, that is logged again this often.
+const VANISHED_LOG_PERIOD: Duration = Duration::from_secs(10 * 60);
 
 /// What a batch came to. `outcomes` has one per job, in order.
 #[derive(Debug)]
@@ -76,12 +81,14 @@ pub trait Core: Send {
     /// # Errors
     /// Why it could not.
     fn record_told(&mut self, peer: &CentralId, cursors: &[(LogId, u64)]) -> Result<(), String>;
-    /// One real commit as large as an event's, which changes nothing.
+    /// One real commit, of a page; `as_an_event`: as large as an event's. It changes nothing.
     ///
     /// # Errors
     /// Why nothing can be committed now.
-    fn probe(&mut self) -> Result<(), String>;
-    /// What is durable, but for why the last commit failed; `None`: it is closed.
+    fn probe(&mut self, as_an_event: bool) -> Result<(), String>;
+    /// Looks after the files, once a second.
+    fn watch(&mut self) -> Watched;
+    /// What is durable, but for why the last commit failed and what was seen of the files; `None`: it is closed.
     fn held(&self) -> Option<Held>;
     /// How far every log is held.
     fn heads(&self) -> Vec<(LogId, Head)>;
@@ -110,6 +117,8 @@ pub struct Held {
     pub cars_inside: u64,
     /// Why the last commit failed; `None`: it did not.
     pub failure: Option<Arc<str>>,
+    /// What the last look at the files found.
+    pub watched: Arc<Watched>,
 }
 
 /// Where it is published, and seen from any thread.
@@ -132,6 +141,7 @@ pub struct DbWriter {
     failing_since: Option<Instant>,
     failure_logged: Option<Instant>,
     said: Said,
+    vanished_logged: Option<Instant>,
 }
 
 impl DbWriter {
@@ -153,6 +163,29 @@ impl DbWriter {
             failing_since: None,
             failure_logged: None,
             said: Said::default(),
+            vanished_logged: None,
+        }
+    }
+
+    fn watch(&mut self) {
+        if self.closed {
+            return;
+        }
+        let watched = self.core.watch();
+        let due = self.vanished_logged.is_none_or(|logged| logged.elapsed() >= VANISHED_LOG_PERIOD);
+        match &watched.files {
+            Some(reason) if due => {
+                self.vanished_logged = Some(Instant::now());
+                error!(event = "files_vanished", reason = reason.as_str(); "files of the database were removed or replaced");
+            }
+            Some(_) => {}
+            None if self.vanished_logged.take().is_some() => {
+                info!(event = "files_back"; "the files of the database are where they were");
+            }
+            None => {}
+        }
+        if *self.view.borrow().watched != watched {
+            self.show(|held| held.watched = Arc::new(watched));
         }
     }
 
@@ -290,13 +323,15 @@ impl DbWriter {
     fn publish(&self) {
         let Some(held) = self.core.held() else { return };
         self.metrics.cars_inside.set(i64::try_from(held.cars_inside).unwrap_or(i64::MAX));
-        let failure = self.view.borrow().failure.clone();
-        self.view.send_replace(Arc::new(Held { failure, ..held }));
+        self.show(|shown| *shown = Held { failure: shown.failure.take(), watched: shown.watched.clone(), ..held });
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Held)) {
+        self.view.send_modify(|held| change(Arc::make_mut(held)));
     }
 
     fn show_failure(&self, failure: Option<&str>) {
-        let held = Held::clone(&self.view.borrow());
-        self.view.send_replace(Arc::new(Held { failure: failure.map(Into::into), ..held }));
+        self.show(|held| held.failure = failure.map(Into::into));
     }
 
     fn failed(&mut self, reason: &str) {
@@ -344,6 +379,10 @@ impl ActorFuture<DbWriter> for Linger {
 
 impl Actor for DbWriter {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(WATCH_PERIOD, |writer, _| writer.watch());
+    }
 }
 
 impl Handler<Decide> for DbWriter {
@@ -409,7 +448,8 @@ impl Handler<Probe> for DbWriter {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
-        let probed = self.core.probe();
+        // After a failure a disk with room for a page only is not taken for a good one.
+        let probed = self.core.probe(self.failing_since.is_some());
         match &probed {
             Ok(()) => self.succeeded(),
             Err(reason) => self.failed(reason),

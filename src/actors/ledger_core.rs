@@ -1,12 +1,14 @@
 //! The ledger over its SQLite file, as the writer drives it.
 
+use std::sync::Arc;
+
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::Job;
 use crate::ledger::transaction::Now;
 use crate::replication::log::Head;
-use crate::store::writer::Writer;
+use crate::store::writer::{Watched, Writer};
 
 use super::db_writer::{Core, Decided, Held};
 
@@ -36,6 +38,7 @@ impl Held {
             events: ledger.events(),
             cars_inside: ledger.inside().len() as u64,
             failure: None,
+            watched: Arc::default(),
         }
     }
 }
@@ -79,9 +82,13 @@ impl Core for LedgerCore {
         ledger.storage_mut().record_told(peer.as_str(), cursors).map_err(|error| error.to_string())
     }
 
-    fn probe(&mut self) -> Result<(), String> {
+    fn probe(&mut self, as_an_event: bool) -> Result<(), String> {
         let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
-        ledger.storage_mut().probe().map_err(|error| error.to_string())
+        ledger.storage_mut().probe(as_an_event).map_err(|error| error.to_string())
+    }
+
+    fn watch(&mut self) -> Watched {
+        self.ledger.as_mut().map(|ledger| ledger.storage_mut().watch()).unwrap_or_default()
     }
 
     fn held(&self) -> Option<Held> {

@@ -13,8 +13,11 @@ use super::state::{Shared, Worker};
 use crate::actors::db_writer::Probe;
 use crate::actors::supervise::InjectPanic;
 
-/// A probe is a real commit; asked for more often, the last answer is given again.
-const PROBE_PERIOD: Duration = Duration::from_secs(1);
+/// A probe is a real commit, and wears the disk; asked for more often, the last answer is given again. What fails meanwhile is said
+/// at once all the same.
+const PROBE_PERIOD: Duration = Duration::from_secs(10);
+/// Whoever waits for a disk that fails hears soon that it works.
+const FAILING_PROBE_PERIOD: Duration = Duration::from_secs(1);
 /// A disk that takes longer is not ready for cars.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -39,6 +42,9 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     if worker.shared.is_stopping() {
         return Err(ApiError::stopping());
     }
+    if let Some(reason) = &worker.shared.held().watched.files {
+        return Err(ApiError::not_durable().with("reason", reason.clone().into()));
+    }
     if can_commit(&worker.shared).await {
         Ok(HttpResponse::Ok().json(Health { success: true, status: "ready" }))
     } else {
@@ -50,10 +56,11 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
 
 async fn can_commit(shared: &Arc<Shared>) -> bool {
     let mut last = shared.last_probe.lock().await;
-    if let Some((at, ready)) = *last
-        && at.elapsed() < PROBE_PERIOD
+    let ready = |ready: bool| ready && shared.held().failure.is_none();
+    if let Some((at, was_ready)) = *last
+        && at.elapsed() < if ready(was_ready) { PROBE_PERIOD } else { FAILING_PROBE_PERIOD }
     {
-        return ready && shared.held().failure.is_none();
+        return ready(was_ready);
     }
     let probed = tokio::time::timeout(PROBE_TIMEOUT, shared.writer.send(Probe)).await;
     let ready = matches!(probed, Ok(Ok(Ok(()))));

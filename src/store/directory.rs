@@ -5,17 +5,28 @@
 //!
 //! It belongs to the opened file, which a child that this process is just starting shares until it becomes its program: so
 //! closing it would not yet release it, and it is released in so many words.
+//!
+//! While a run has the database open, the lock's file holds its mark: which files these are. See [`super::left`].
+//!
+//! Nobody else on the machine can read any of it: whoever reads the files reads all plates and who was where.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::StoreError;
+use super::files::{FileId, index_of, log_of};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "central.db";
 const LOCK_FILE: &str = "lock";
+/// Only its owner reads and writes a file, and enters the directory.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// The longest mark, in bytes.
+const MAX_MARK_BYTES: usize = 64;
 
 /// The data directory, locked. Clones share the lock; it is released with the last of them.
 #[derive(Debug, Clone)]
@@ -27,7 +38,8 @@ pub struct DataDir {
 /// The files held open as long as anybody has the directory.
 #[derive(Debug)]
 struct Held {
-    lock: File,
+    /// The one whose name is in the directory last.
+    locks: Mutex<Vec<File>>,
     /// For syncing only. Never closed earlier: closing it would drop SQLite's own locks on the file.
     database: Mutex<Option<File>>,
 }
@@ -35,7 +47,13 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // Where that cannot be, it goes with the last of those who hold the file.
-        let _ = self.lock.unlock();
+        self.locks().iter().for_each(|lock| drop(lock.unlock()));
+    }
+}
+
+impl Held {
+    fn locks(&self) -> MutexGuard<'_, Vec<File>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,21 +65,60 @@ impl DataDir {
     /// one) owns it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unusable = |source: io::Error| StoreError::Directory { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(unusable)?;
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(unusable)?;
         fs::read_dir(path).map_err(unusable)?;
-        let lock_path = path.join(LOCK_FILE);
-        let lock = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(|source| StoreError::Directory { path: lock_path.clone(), source })?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), held: Arc::new(Held { lock, database: Mutex::new(None) }) }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
-            Err(TryLockError::Error(source)) => Err(StoreError::Directory { path: lock_path, source }),
+        make_private(path, DIRECTORY_MODE);
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), held: Arc::new(Held { locks: Mutex::new(vec![lock]), database: Mutex::new(None) }) })
+    }
+
+    /// Makes sure that no other process can take the directory, whatever became of the lock's file.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`]: another one has; [`StoreError::Directory`]: the directory is gone.
+    pub fn keep_locked(&self) -> Result<(), StoreError> {
+        let path = self.path.join(LOCK_FILE);
+        let mut locks = self.held.locks();
+        let held = locks.last().and_then(|lock| lock.metadata().ok()).map(|held| held.ino());
+        match FileId::at(&path) {
+            Ok(found) if found.is_some() && found.map(|id| id.inode) == held => {}
+            Ok(_) => locks.push(lock(&self.path)?),
+            // Who cannot look knows no better.
+            Err(_) => {}
         }
+        Ok(())
+    }
+
+    /// Takes the rights of others off the files of the database.
+    pub(super) fn keep_private(&self) {
+        let database = self.database();
+        for file in [log_of(&database), index_of(&database), database, self.path.join(LOCK_FILE)] {
+            make_private(&file, FILE_MODE);
+        }
+    }
+
+    /// What the last run that did not end in order marked: its database and log; `None`: it ended in order, or is an old version's.
+    pub(super) fn mark(&self) -> Option<[u64; 2]> {
+        let locks = self.held.locks();
+        let mut bytes = [0; MAX_MARK_BYTES];
+        let length = locks.last()?.read_at(&mut bytes, 0).ok()?;
+        let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
+        let (database, log) = text.trim_end().split_once(' ')?;
+        Some([database.parse().ok()?, log.parse().ok()?])
+    }
+
+    /// Marks what a run has open; `None`: nothing any more.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn put_mark(&self, mark: Option<[u64; 2]>) -> io::Result<()> {
+        let locks = self.held.locks();
+        let Some(lock) = locks.last() else { return Ok(()) };
+        lock.set_len(0)?;
+        if let Some([database, log]) = mark {
+            lock.write_all_at(format!("{database} {log}\n").as_bytes(), 0)?;
+        }
+        lock.sync_all()
     }
 
     #[must_use]
@@ -100,6 +157,27 @@ impl DataDir {
     }
 }
 
+/// The lock of a directory, in a file of its own.
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK_FILE);
+    let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(FILE_MODE).open(&path);
+    let lock = opened.map_err(|source| StoreError::Directory { path: path.clone(), source })?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(StoreError::Directory { path, source }),
+    }
+}
+
+/// Takes the rights of others away. What belongs to somebody else stays as it is: then that one decides.
+fn make_private(path: &Path, mode: u32) {
+    let others = fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+    if others && let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode)) {
+        let file = path.display().to_string();
+        log::warn!(event = "files_not_private", file = file.as_str(), error:% = error; "others on this machine may read this file");
+    }
+}
+
 /// The bytes an ordinary user may still write on the disk of `directory`.
 ///
 /// # Errors
@@ -132,7 +210,7 @@ mod tests {
     fn who_shares_the_opened_file_does_not_keep_the_lock() {
         let parent = tempfile::tempdir().unwrap();
         let first = DataDir::open(parent.path()).unwrap();
-        let shared = first.held.lock.try_clone().unwrap();
+        let shared = first.held.locks().last().unwrap().try_clone().unwrap();
         drop(first);
         assert!(DataDir::open(parent.path()).is_ok());
         drop(shared);
@@ -146,6 +224,32 @@ mod tests {
         let error = DataDir::open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Directory { .. }));
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_lock_whose_file_is_removed_is_taken_again_unless_another_process_was_quicker() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = DataDir::open(parent.path()).unwrap();
+        fs::remove_file(parent.path().join(LOCK_FILE)).unwrap();
+        first.keep_locked().unwrap();
+        assert!(matches!(DataDir::open(parent.path()), Err(StoreError::Locked(_))));
+        fs::remove_file(parent.path().join(LOCK_FILE)).unwrap();
+        let second = DataDir::open(parent.path()).unwrap();
+        assert!(matches!(first.keep_locked(), Err(StoreError::Locked(_))));
+        second.keep_locked().unwrap();
+    }
+
+    #[test]
+    fn a_mark_is_read_back_until_it_is_taken_off() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = DataDir::open(parent.path()).unwrap();
+        assert_eq!(directory.mark(), None);
+        for mark in [[1, 2], [u64::MAX, u64::MAX], [7, 8]] {
+            directory.put_mark(Some(mark)).unwrap();
+            assert_eq!(directory.mark(), Some(mark));
+        }
+        directory.put_mark(None).unwrap();
+        assert_eq!(directory.mark(), None);
     }
 
     #[test]

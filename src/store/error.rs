@@ -35,6 +35,16 @@ pub enum StoreError {
         "cannot use {path}: {source}; check that it exists, is what it should be, and may be read and written by this user"
     )]
     Directory { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} was removed or replaced while this program has it open: nothing is saved any more, so that nothing is lost. Put it back where it was, then restart{kept}"
+    )]
+    Vanished { path: PathBuf, kept: String },
+    #[error(
+        "{path} is the log of a database that is missing or empty, and {reason}: put that database back beside it; or move the log away to begin anew (what the other centrals hold returns from them)"
+    )]
+    LogAlone { path: PathBuf, reason: String },
+    #[error("{path} is not the log of this database: start the server once, which puts it aside and tells of it")]
+    LogOfAnother { path: PathBuf },
     #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
     Backup { path: PathBuf, source: rusqlite::Error },
     /// A value in the database is not what this program writes.
@@ -77,6 +87,9 @@ impl StoreError {
             Self::NewerVersion { .. } => "newer_database",
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
+            Self::Vanished { .. } => "files_vanished",
+            Self::LogAlone { .. } => "log_alone",
+            Self::LogOfAnother { .. } => "log_of_another",
             Self::Backup { .. } => "backup_failed",
             Self::Value(_) => "database_value",
             Self::EventHeld { .. } => "event_held",

@@ -3,6 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | [`directory`] | the data directory and the lock that makes one process its owner |
+//! | [`left`] | what the run before left there: a log that is damaged, missing, another's, or alone |
+//! | [`files`] | whether the files are still there, while this process has them open |
 //! | [`schema`] | the tables, the migrations, the refusal of what is not ours |
 //! | [`writer`] | the one writing connection; implements [`crate::ledger::storage::Storage`] |
 //! | [`checkpoint`] | moves the write-ahead log into the database, off the commit path |
@@ -23,6 +25,8 @@ pub mod schema;
 pub mod verify;
 pub mod writer;
 
+mod files;
+mod left;
 mod log_numbers;
 mod stay_columns;
 

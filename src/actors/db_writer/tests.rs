@@ -52,7 +52,11 @@ impl Core for Fake {
         Decided { outcomes, committed, durable, failure, set_aside: Vec::new() }
     }
 
-    fn probe(&mut self) -> Result<(), String> {
+    fn watch(&mut self) -> Watched {
+        Watched::default()
+    }
+
+    fn probe(&mut self, _: bool) -> Result<(), String> {
         if self.fail > 0 { Err("disk full".into()) } else { Ok(()) }
     }
 

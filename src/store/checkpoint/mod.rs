@@ -5,10 +5,15 @@
 //! writer, between two transactions, copies that rest itself, and its next transaction starts the log over: it pays for the
 //! rest only. If the thread cannot keep up, the writer copies everything before the log passes its bound.
 //!
+//! Once a site is quiet, all is copied, so that `central.db` alone has it. A log that grew behind a reader of an old state is cut
+//! once that one is gone.
+//!
 //! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
+mod readers;
 mod thread;
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -40,6 +45,10 @@ const URGENT_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_PASS: Duration = Duration::from_secs(30);
 /// ... and beyond the bound for readers not at all: another program is reading, and gates go on.
 const MAX_PAGES: u32 = 16_288;
+/// After so long without a commit all is copied: a copy of the database alone is whole on a quiet morning.
+const QUIET: Duration = Duration::from_secs(20);
+/// While the log is beyond its bound, that is said again this often.
+const REMIND: Duration = Duration::from_secs(10 * 60);
 /// Page cache of the thread's connection, in KiB: it only copies.
 const CACHE_KIB: i64 = 64;
 
@@ -58,6 +67,9 @@ struct Progress {
     retry_at: u32,
     failing: bool,
     stop: bool,
+    last_commit: Option<Instant>,
+    /// Since when the log is said to be beyond its bound, and when that was said last.
+    said: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +96,7 @@ impl Shared {
             progress.retry_at = 0;
         }
         progress.written = pages;
+        progress.last_commit = Some(Instant::now());
         if !progress.passing && progress.written.saturating_sub(progress.copied) >= PASS_PAGES {
             progress.passing = true;
             self.wake.notify_one();
@@ -189,11 +202,52 @@ impl Checkpointer {
         progress.retry_at = progress.written.saturating_add(RETRY_PAGES);
     }
 
-    /// Stops the thread and copies everything; the log is empty afterwards.
-    pub(super) fn finish(&mut self, writer: &Connection) -> Result<(), StoreError> {
+    /// Once a second, not within a transaction: uses a quiet time, and says who makes the log grow beyond its bound.
+    pub(super) fn rest(&self, writer: &Connection, database: &Path) -> Option<String> {
+        let mut progress = self.shared.progress();
+        let quiet = progress.last_commit.is_some_and(|last| last.elapsed() >= QUIET);
+        let is_long = progress.written > MAX_PAGES;
+        if quiet && !progress.passing && progress.written > progress.copied {
+            progress.passing = true;
+            self.shared.wake.notify_one();
+        } else if quiet && is_long && !progress.passing {
+            drop(progress);
+            self.cut(writer);
+            progress = self.shared.progress();
+        }
+        if progress.written <= MAX_PAGES {
+            if progress.said.take().is_some() {
+                log::info!(event = "log_short_again"; "the log of the database is below its bound again");
+            }
+            return None;
+        }
+        let (bytes, since) = (u64::from(progress.written) * FRAME_BYTES, progress.said);
+        if since.is_none_or(|said| said.elapsed() >= REMIND) {
+            progress.said = Some(Instant::now());
+        }
+        drop(progress);
+        let readers = readers::of(database);
+        if since.is_none_or(|said| said.elapsed() >= REMIND) {
+            log::warn!(event = "log_grows", bytes, readers = readers.as_str(); "the log of the database grows beyond its bound: another program goes on reading an old state of it; close it");
+        }
+        Some(format!("{} MB; {readers}", bytes / 1_000_000))
+    }
+
+    /// Starts a long log over while nobody writes: the page that follows makes SQLite cut it.
+    fn cut(&self, writer: &Connection) {
+        let waits = writer.busy_timeout(Duration::ZERO);
+        self.copy_as_writer(writer, "RESTART");
+        let restored = writer.busy_timeout(super::writer::BUSY_TIMEOUT);
+        if let Err(error) = waits.and(restored).and_then(|()| touch(writer)) {
+            log::warn!(event = "checkpoint_failed", error:% = error; "cannot copy the write-ahead log into the database");
+        }
+    }
+
+    /// Stops the thread and copies everything; the log is empty afterwards, unless `false` is returned: somebody reads it.
+    pub(super) fn finish(&mut self, writer: &Connection) -> Result<bool, StoreError> {
         self.stop();
-        checkpoint(writer, "TRUNCATE")?;
-        Ok(())
+        let busy: i64 = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        Ok(busy == 0)
     }
 
     fn stop(&mut self) {
@@ -211,6 +265,14 @@ impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// One commit of one page, which changes nothing. What is in no event has this place.
+pub(super) fn touch(writer: &Connection) -> Result<(), rusqlite::Error> {
+    let transaction = writer.unchecked_transaction()?;
+    transaction.prepare_cached("INSERT INTO quarantine VALUES(0, '')")?.execute(())?;
+    transaction.prepare_cached("DELETE FROM quarantine WHERE event = 0")?.execute(())?;
+    transaction.commit()
 }
 
 /// One checkpoint; the pages of the log that are in the database afterwards, `None` if another checkpoint is under way.

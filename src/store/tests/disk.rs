@@ -125,7 +125,7 @@ fn a_probe_takes_as_many_pages_as_the_largest_event_and_leaves_nothing() {
     let ledger = Ledger::open(disk.writer.take().unwrap(), context).unwrap();
     let mut gate = Gate { ledger, wall_ms: 1_733_140_800_000 };
     gate.pass((0..10_000).map(|number| (number, Direction::Entry)));
-    let probe = gate.pages(|gate| gate.ledger.storage_mut().probe().unwrap());
+    let probe = gate.pages(|gate| gate.ledger.storage_mut().probe(true).unwrap());
     let mut events: Vec<u64> = (0..500)
         .flat_map(|number| [(10_000 + number, Direction::Entry), (number * 9, Direction::Exit)])
         .map(|car| gate.pages(|gate| gate.pass([car].into_iter())))
@@ -137,12 +137,15 @@ fn a_probe_takes_as_many_pages_as_the_largest_event_and_leaves_nothing() {
     let size = |writer: &mut Writer| -> i64 {
         writer.connection().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
     };
-    writer.probe().unwrap();
+    writer.probe(true).unwrap();
     let before = size(writer);
     for _ in 0..20 {
-        writer.probe().unwrap();
+        writer.probe(true).unwrap();
     }
     assert_eq!(size(writer), before, "free pages are taken again");
+    let long = writer.wal_bytes();
+    writer.probe(false).unwrap();
+    assert!((1..=2).contains(&((writer.wal_bytes() - long) / 4_120)), "asking whether it is ready writes a page or two");
     assert!(disk.sql("SELECT * FROM quarantine").is_empty());
 }
 

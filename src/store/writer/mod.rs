@@ -6,6 +6,7 @@
 
 mod audit;
 mod facts;
+mod standing;
 mod stays;
 mod transaction;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{Checkpointer, touch};
 use super::directory::DataDir;
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
@@ -27,6 +28,9 @@ use crate::domain::time::{SiteZone, UnknownZone};
 use crate::ledger::storage::{EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
+pub use self::standing::Watched;
+use super::files::{Files, Seen};
+use super::left;
 use stays::NewestOfPlate;
 use transaction::Transaction;
 
@@ -58,6 +62,23 @@ pub struct Writer {
     utc: SiteZone,
     checkpointer: Checkpointer,
     directory: DataDir,
+    files: Files,
+    /// The files are not what was committed to: nothing is committed any more.
+    lost: bool,
+    /// Where the database was copied to when its file vanished, as words for people.
+    rescued: Option<String>,
+    found: Vec<String>,
+    /// It was closed, and the log may go.
+    in_order: bool,
+}
+
+/// Without [`Writer::close`] it leaves the files as a crash does.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.in_order {
+            drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+        }
+    }
 }
 
 impl std::fmt::Debug for Writer {
@@ -74,12 +95,19 @@ impl Writer {
     /// As [`schema::migrate`], and whatever the disk says.
     pub fn open(directory: &DataDir, zone: SiteZone) -> Result<Self, StoreError> {
         let path = directory.database();
+        let mut found = left::settle(directory)?;
         let utc = SiteZone::named("UTC").map_err(|UnknownZone(name)| StoreError::Value(name))?;
         let mut connection = Connection::open(&path).map_err(|error| StoreError::cannot_open(&path, error))?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        schema::check_version(&connection, &path)?;
+        // Of a database that is refused the files stay as they are.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        if schema::check_version(&connection, &path)? > 0 {
+            found.extend(left::keep_unread(&connection, directory)?);
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A log that grew behind a reader is cut when it starts over.
+        connection.pragma_update(None, "journal_size_limit", super::checkpoint::MAX_WAL_BYTES.cast_signed())?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -88,6 +116,7 @@ impl Writer {
         // Plans that do not look at bound values: else SQLite prepares some statements again for every new value.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         schema::migrate(&mut connection, &path)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         directory.sync()?;
         let checkpointer = Checkpointer::start(&mut connection, directory)?;
         let mut writer = Self {
@@ -103,9 +132,25 @@ impl Writer {
             utc,
             checkpointer,
             directory: directory.clone(),
+            files: Files::of(&path),
+            lost: false,
+            rescued: None,
+            found,
+            in_order: false,
         };
         writer.read_counters()?;
+        directory.keep_private();
+        // From here on the log of a run that ended in disorder is never empty. Where nothing can be committed now, gates hear it.
+        if touch(&writer.connection).is_ok() {
+            drop(directory.put_mark(writer.files.inodes()));
+        }
         Ok(writer)
+    }
+
+    /// What was found wrong at the opening, for people.
+    #[must_use]
+    pub fn found(&self) -> &[String] {
+        &self.found
     }
 
     /// The size of the write-ahead log in use, in bytes. At most [`super::checkpoint::MAX_WAL_BYTES`] unless another program keeps
@@ -151,15 +196,21 @@ impl Writer {
         Ok(())
     }
 
-    /// One real, synced commit as large as an event's, which changes nothing. Not within a transaction.
+    /// One real, synced commit, which changes nothing. Not within a transaction. Of one page; `as_an_event`: as large as an event's.
     ///
     /// # Errors
     /// Why nothing can be committed now.
-    pub fn probe(&mut self) -> Result<(), StoreError> {
+    pub fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {
         if schema::event_row(self.next_log, 1).is_none() {
             return Err(StoreError::Value("there is no number left for another log".into()));
         }
+        self.stand_by_files()?;
         self.checkpointer.keep_bound(&self.connection);
+        if as_an_event { self.try_event()? } else { touch(&self.connection)? };
+        self.keep_committed()
+    }
+
+    fn try_event(&mut self) -> Result<(), StoreError> {
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // No event has this place. The pages of the row become free ones, which the next probe or event takes; without a
         // savepoint SQLite would not write them.
@@ -182,7 +233,14 @@ impl Writer {
     /// Whatever the disk says.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.rollback();
-        self.checkpointer.finish(&self.connection)
+        let copied = self.checkpointer.finish(&self.connection)?;
+        if !self.lost && self.files.look() != Seen::DatabaseGone {
+            self.in_order = true;
+            if copied {
+                drop(self.directory.put_mark(None));
+            }
+        }
+        Ok(())
     }
 
     /// The connection itself, for tests that break things.

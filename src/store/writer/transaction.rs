@@ -27,6 +27,7 @@ impl Writer {
     pub(super) fn begin_transaction(&mut self) -> Result<(), StoreError> {
         debug_assert!(self.transaction.is_none(), "a transaction is begun while one is open");
         self.roll_back_transaction();
+        self.stand_by_files()?;
         self.checkpointer.keep_bound(&self.connection);
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         self.transaction =
@@ -35,11 +36,12 @@ impl Writer {
     }
 
     pub(super) fn commit_transaction(&mut self) -> Result<(), StoreError> {
-        let result = self.write_counters().and_then(|()| Ok(self.connection.prepare_cached("COMMIT")?.execute(())?));
+        let written = self.write_counters().and_then(|()| self.stand_by_files());
+        let result = written.and_then(|()| Ok(self.connection.prepare_cached("COMMIT")?.execute(())?));
         match result {
             Ok(_) => {
                 self.transaction = None;
-                Ok(())
+                self.keep_committed()
             }
             Err(error) => {
                 self.roll_back_transaction();

@@ -1,0 +1,227 @@
+//! What the run before left in the directory, looked at before SQLite opens it: SQLite takes any log for the database's own, plays
+//! back what it can read of it, and removes one that has no database, all without a word.
+//!
+//! A run marks the directory with the files it has, and takes the mark off when it ends in order. Nothing here throws anything
+//! away: what is not used is put aside under a name of its own.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use log::{error, warn};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::directory::DataDir;
+use super::error::StoreError;
+use super::files::{FileId, aside, index_of, log_of};
+use super::schema;
+
+/// The head of a log, of a page in it, and a page with that, in bytes.
+const LOG_HEAD_BYTES: u64 = 32;
+const PAGE_BYTES: u64 = 4096;
+const FRAME_BYTES: u64 = PAGE_BYTES + 24;
+/// Where a log without its database is tried.
+const SCRATCH: &str = "recover-scratch";
+
+/// What stands where the database and its log should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// A whole database, with or without a log that belongs to it; or nothing yet.
+    Usual,
+    /// A log with something in it, and no database, or an empty one.
+    LogAlone,
+    /// The last run did not end in order, and its log is gone or empty.
+    LogMissing,
+    /// A log that is not the one the last run had beside this database.
+    LogOfAnother,
+}
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
+    let (database, log) = (directory.database(), log_of(&directory.database()));
+    let unusable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::Directory { path, source }
+    };
+    let database_bytes = length(&database).map_err(unusable(&database))?;
+    let log_bytes = length(&log).map_err(unusable(&log))?;
+    if database_bytes == 0 {
+        return Ok(if log_bytes > LOG_HEAD_BYTES { Left::LogAlone } else { Left::Usual });
+    }
+    let Some([marked_database, marked_log]) = directory.mark() else { return Ok(Left::Usual) };
+    if log_bytes == 0 {
+        return Ok(Left::LogMissing);
+    }
+    let inode = |path: &Path| FileId::at(path).map(|found| found.map(|id| id.inode)).map_err(unusable(path));
+    let same_database = inode(&database)? == Some(marked_database);
+    let same_log = inode(&log)? == Some(marked_log);
+    // Both are other files where the whole directory was copied.
+    Ok(if same_database == same_log { Left::Usual } else { Left::LogOfAnother })
+}
+
+/// Makes the directory one that can be opened, and tells what that took: for people, one line each.
+///
+/// # Errors
+/// [`StoreError::LogAlone`] where only a person can decide; what the disk says.
+pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
+    let log = log_of(&directory.database());
+    let log_name = log.display().to_string();
+    match look(directory)? {
+        Left::Usual => Ok(Vec::new()),
+        Left::LogMissing => {
+            let told = format!(
+                "{log_name} is missing or empty, and the last run did not end in order: unless another program has opened the \
+                 database since, what was acknowledged last is not in it; what the other centrals hold returns from them"
+            );
+            error!(event = "log_missing", file = log_name.as_str(); "the log of the database is gone: what was acknowledged last may be missing");
+            Ok(vec![told])
+        }
+        Left::LogOfAnother => {
+            let kept = put_aside(directory, &log, "foreign")?;
+            let told = format!(
+                "{log_name} is not the log of this database: it lies as {} and was not played back; if the database was put back \
+                 from a backup all is well, else put back the database of that log", kept.display()
+            );
+            let kept = kept.display().to_string();
+            error!(event = "log_foreign", file = log_name.as_str(), kept = kept.as_str(); "the log is not the one of this database: put aside");
+            Ok(vec![told])
+        }
+        Left::LogAlone => {
+            let kept = recover(directory).map_err(|reason| StoreError::LogAlone { path: log.clone(), reason })?;
+            let told = format!(
+                "the database was missing or empty and was made anew from its log, which held all of it and lies as {}",
+                kept.display()
+            );
+            let kept = kept.display().to_string();
+            error!(event = "database_recovered", kept = kept.as_str(); "the database was gone: made anew from its log, which held all of it");
+            Ok(vec![told])
+        }
+    }
+}
+
+/// The database, made anew of a log that holds all of its pages; where the log lies now. A log that was begun anew since the
+/// database was made lacks what was copied before.
+fn recover(directory: &DataDir) -> Result<PathBuf, String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
+    let log = log_of(&database);
+    drop(fs::remove_dir_all(&scratch));
+    let tried = || -> Result<PathBuf, String> {
+        fs::create_dir(&scratch).map_err(|error| said(&error))?;
+        let made = scratch.join(super::directory::DATABASE_FILE);
+        fs::copy(&log, log_of(&made)).map_err(|error| said(&error))?;
+        // One empty page: SQLite then takes the log for its own, and each page that is not in there for damage.
+        let page = vec![0; usize::try_from(PAGE_BYTES).unwrap_or(4096)];
+        fs::write(&made, page).map_err(|error| said(&error))?;
+        let connection = Connection::open(&made).map_err(|error| said(&error))?;
+        let version = schema::check_version(&connection, &made).map_err(|error| said(&error))?;
+        let check: String =
+            connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).map_err(|error| said(&error))?;
+        if version == 0 || check != "ok" {
+            return Err(format!("it does not hold all of the database ({check})"));
+        }
+        connection.close().map_err(|(_, error)| said(&error))?;
+        Ok(made)
+    };
+    let result = tried().and_then(|made| {
+        let kept = put_aside(directory, &log, "recovered").map_err(|error| said(&error))?;
+        drop(fs::remove_file(index_of(&database)));
+        fs::rename(&made, &database).map_err(|error| said(&error))?;
+        directory.sync().map_err(|error| said(&error))?;
+        Ok(kept)
+    });
+    drop(fs::remove_dir_all(&scratch));
+    result
+}
+
+fn put_aside(directory: &DataDir, path: &Path, word: &str) -> Result<PathBuf, StoreError> {
+    let kept = aside(path, word);
+    fs::rename(path, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
+    directory.sync()?;
+    Ok(kept)
+}
+
+/// How many transactions of the log SQLite could not read, of a connection that has just read it in. The last one may have been
+/// cut off by a power cut before anybody was answered; more than one were acknowledged, and something damaged the log.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn unread_transactions(connection: &Connection, database: &Path) -> Result<u64, StoreError> {
+    let read: i64 = connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
+    let path = log_of(database);
+    let count = || -> io::Result<u64> {
+        let log = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            opened => opened?,
+        };
+        let frames = log.metadata()?.len().saturating_sub(LOG_HEAD_BYTES) / FRAME_BYTES;
+        if frames == 0 {
+            return Ok(0);
+        }
+        let head = [0, 1].map(|half| read_number(&log, 16 + 4 * half));
+        let [salt, salt_2] = head;
+        let life = (salt?, salt_2?);
+        let of_frame = |frame: u64| -> io::Result<(u32, (u32, u32))> {
+            let at = LOG_HEAD_BYTES + frame * FRAME_BYTES;
+            Ok((read_number(&log, at + 4)?, (read_number(&log, at + 8)?, read_number(&log, at + 12)?)))
+        };
+        // Where the head is damaged, its first page says which life of the log this is. A log that has just started over has
+        // the pages of its life before, all of which are in the database, below a new head.
+        let (_, first) = of_frame(0)?;
+        let started_over = first.0.wrapping_add(1) == life.0;
+        let mut unread = 0;
+        for frame in u64::try_from(read).unwrap_or(0)..frames {
+            let (ends_with_pages, its_life) = of_frame(frame)?;
+            let is_now = its_life == life || (its_life == first && !started_over);
+            unread += u64::from(is_now && ends_with_pages != 0);
+        }
+        Ok(unread)
+    };
+    count().map_err(|source| StoreError::Directory { path: path.clone(), source })
+}
+
+/// Keeps a copy of a log that could not be read to its end, and tells of it: it is written over from there on.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn keep_unread(connection: &Connection, directory: &DataDir) -> Result<Option<String>, StoreError> {
+    let unread = unread_transactions(connection, &directory.database())?;
+    if unread == 0 {
+        return Ok(None);
+    }
+    let log = log_of(&directory.database());
+    let kept = aside(&log, "damaged");
+    fs::copy(&log, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
+    // A new life: what could not be read is not counted again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+    let kept = kept.display().to_string();
+    if unread == 1 {
+        warn!(event = "log_torn", kept = kept.as_str(); "the last transaction in the log is incomplete: a power cut, if nobody was answered for it");
+        return Ok(None);
+    }
+    error!(event = "log_damaged", transactions = unread, kept = kept.as_str(); "the log of the database is damaged: what was acknowledged last is missing");
+    Ok(Some(format!(
+        "the log of the database is damaged: {unread} transactions at its end could not be read; it lies as {kept}; what the other \
+         centrals hold returns from them"
+    )))
+}
+
+fn read_number(file: &File, at: u64) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// Bytes of a file; 0 where there is none.
+fn length(path: &Path) -> io::Result<u64> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        found => Ok(found?.len()),
+    }
+}

@@ -1,0 +1,256 @@
+//! Files that vanish while they are open, and what a run that was killed leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::store::StoreError;
+use crate::store::left::{Left, look};
+use crate::store::writer::Watched;
+
+fn file(disk: &Disk, name: &str) -> PathBuf {
+    disk.path.path().join(name)
+}
+
+/// The events of log 1 in a database that is opened by nobody else.
+fn held(directory: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(directory.join("central.db")).unwrap();
+    connection.query_row("SELECT count(*) FROM event", (), |row| row.get::<_, i64>(0)).unwrap().cast_unsigned()
+}
+
+/// As the files are when the power goes now, in a directory of their own.
+fn power_cut(disk: &Disk) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["central.db", "central.db-wal", "lock"] {
+        drop(fs::copy(file(disk, name), copy.path().join(name)));
+    }
+    copy
+}
+
+#[test]
+fn a_log_that_is_removed_or_replaced_costs_nothing_that_was_acknowledged() {
+    type Harm = fn(&Disk);
+    let harms: [(&str, Harm); 4] = [
+        ("removed", |disk| fs::remove_file(file(disk, "central.db-wal")).unwrap()),
+        ("moved", |disk| fs::rename(file(disk, "central.db-wal"), file(disk, "away")).unwrap()),
+        ("its index removed", |disk| fs::remove_file(file(disk, "central.db-shm")).unwrap()),
+        ("replaced", |disk| {
+            fs::copy(file(disk, "central.db-wal"), file(disk, "old")).unwrap();
+            fs::rename(file(disk, "old"), file(disk, "central.db-wal")).unwrap();
+        }),
+    ];
+    for (name, harm) in harms {
+        let mut disk = Disk::new();
+        let mut head = Head::empty(&log(1));
+        disk.write(|writer| head = append(writer, &log(1), head, "before"));
+        assert_eq!(disk.writer().watch(), Watched::default(), "{name}");
+        harm(&disk);
+        // The next commit is kept before it is answered, and so is what was in the log, whether or not anybody looked meanwhile.
+        disk.write(|writer| head = append(writer, &log(1), head, "after"));
+        assert_eq!(held(power_cut(&disk).path()), 2, "{name}");
+        assert!(disk.writer().watch().files.is_some_and(|told| told.contains("restart soon")), "{name}");
+        disk.write(|writer| head = append(writer, &log(1), head, "later"));
+        assert_eq!(held(power_cut(&disk).path()), 3, "{name}");
+        if name == "replaced" {
+            assert!(file(&disk, "central.db-wal.foreign").exists(), "nobody plays it back, and it is not thrown away");
+        }
+        disk.writer.take().unwrap().close().unwrap();
+        assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)], "{name}");
+        assert_eq!(disk.writer().found(), [] as [String; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_look_alone_keeps_what_was_in_a_log_that_is_gone() {
+    let mut disk = Disk::new();
+    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "before")));
+    fs::remove_file(file(&disk, "central.db-wal")).unwrap();
+    assert!(disk.writer().watch().files.is_some());
+    assert_eq!(held(power_cut(&disk).path()), 1);
+}
+
+#[test]
+fn nothing_is_committed_to_a_database_that_is_gone_and_what_was_lies_in_its_place() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| head = append(writer, &log(1), head, "kept"));
+    fs::remove_file(file(&disk, "central.db")).unwrap();
+    let writer = disk.writer();
+    assert!(matches!(writer.begin(), Err(StoreError::Vanished { .. })));
+    assert!(matches!(writer.probe(false), Err(StoreError::Vanished { .. })));
+    assert!(writer.watch().files.is_some_and(|told| told.contains("all that was acknowledged lies in")));
+    // Killed: the log is the old one's, and is not played back over the copy.
+    disk.writer = None;
+    assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+}
+
+#[test]
+fn a_database_that_is_replaced_or_moved_takes_nothing_and_the_other_file_stays() {
+    let mut disk = Disk::new();
+    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "kept")));
+    fs::write(file(&disk, "new"), "another file").unwrap();
+    fs::rename(file(&disk, "new"), file(&disk, "central.db")).unwrap();
+    assert!(matches!(disk.writer().begin(), Err(StoreError::Vanished { .. })));
+    disk.writer.take().unwrap().close().unwrap();
+    assert_eq!(fs::read(file(&disk, "central.db")).unwrap(), b"another file");
+    assert_eq!(held(&{
+        let copy = tempfile::tempdir().unwrap().keep();
+        fs::rename(file(&disk, "central.db.rescued"), copy.join("central.db")).unwrap();
+        copy
+    }), 1);
+}
+
+#[test]
+fn a_directory_that_comes_back_is_used_again() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    disk.write(|writer| head = append(writer, &log(1), head, "kept"));
+    let (path, moved) = (disk.path.path().to_owned(), disk.path.path().with_extension("moved"));
+    fs::rename(&path, &moved).unwrap();
+    assert!(matches!(disk.writer().begin(), Err(StoreError::Vanished { .. })));
+    assert!(disk.writer().watch().files.is_some());
+    fs::rename(&moved, &path).unwrap();
+    assert_eq!(disk.writer().watch(), Watched::default());
+    disk.write(|writer| head = append(writer, &log(1), head, "kept too"));
+    assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+}
+
+/// A directory as a kill leaves it: `events` committed one by one, all in the log.
+fn killed(events: u64) -> tempfile::TempDir {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    for number in 0..events {
+        disk.write(|writer| head = append(writer, &log(1), head, &format!("event {number}")));
+    }
+    power_cut(&disk)
+}
+
+fn open(directory: &Path) -> Result<Writer, StoreError> {
+    Writer::open(&DataDir::open(directory)?, zone())
+}
+
+#[test]
+fn a_log_without_its_database_gives_all_of_it_back_or_is_left_alone() {
+    for emptied in [true, false] {
+        let directory = killed(6);
+        let database = directory.path().join("central.db");
+        if emptied { fs::write(&database, "").unwrap() } else { fs::remove_file(&database).unwrap() }
+        let writer = open(directory.path()).unwrap();
+        assert!(writer.found()[0].contains("made anew from its log"), "{:?}", writer.found());
+        drop(writer);
+        assert_eq!(held(directory.path()), 6);
+        assert!(directory.path().join("central.db-wal.recovered").exists());
+    }
+    // One that has started over since, so that most is in the database that is gone.
+    let directory = killed(6);
+    let (database, log) = (directory.path().join("central.db"), directory.path().join("central.db-wal"));
+    rusqlite::Connection::open(&database).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute("INSERT INTO quarantine VALUES(9, 'later')", ()).unwrap();
+    fs::copy(&log, directory.path().join("log")).unwrap();
+    drop(connection);
+    fs::rename(directory.path().join("log"), &log).unwrap();
+    fs::remove_file(&database).unwrap();
+    let before = fs::read(&log).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::LogAlone { .. }), "{error}");
+    assert_eq!(fs::read(&log).unwrap(), before, "nothing is thrown away");
+    assert!(!database.exists());
+}
+
+#[test]
+fn a_log_of_another_database_is_not_played_back() {
+    // A kill, then the database is put back from a backup, and nobody thought of the log.
+    let mut disk = Disk::new();
+    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "old")));
+    disk.writer.take().unwrap().close().unwrap();
+    let backup = fs::read(file(&disk, "central.db")).unwrap();
+    let mut head = disk.reopen().load().unwrap().heads[0].1;
+    for _ in 0..20 {
+        disk.write(|writer| head = append(writer, &log(1), head, &"new".repeat(900)));
+    }
+    // Within the directory, so that the files stay the marked ones.
+    fs::copy(file(&disk, "central.db-wal"), file(&disk, "kept")).unwrap();
+    let mark = DataDirMark::of(&disk);
+    disk.writer.take().unwrap().close().unwrap();
+    fs::rename(file(&disk, "kept"), file(&disk, "central.db-wal")).unwrap();
+    fs::write(file(&disk, "backup"), backup).unwrap();
+    fs::rename(file(&disk, "backup"), file(&disk, "central.db")).unwrap();
+    mark.put(&disk);
+    assert_eq!(look(&DataDir::open(disk.path.path()).unwrap()).unwrap(), Left::LogOfAnother);
+    let writer = open(disk.path.path()).unwrap();
+    assert!(writer.found()[0].contains("not the log of this database"), "{:?}", writer.found());
+    drop(writer);
+    assert_eq!(held(disk.path.path()), 1);
+    assert!(file(&disk, "central.db-wal.foreign").exists());
+}
+
+/// The mark of a run that was killed with the log that lies there as `kept`.
+struct DataDirMark([u64; 2]);
+
+impl DataDirMark {
+    fn of(disk: &Disk) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(["central.db", "kept"].map(|name| fs::metadata(file(disk, name)).unwrap().ino()))
+    }
+
+    fn put(&self, disk: &Disk) {
+        fs::write(file(disk, "lock"), format!("{} {}\n", self.0[0], self.0[1])).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_empty_or_damaged_after_a_kill_is_told() {
+    for (name, expected) in [("missing", "is missing or empty"), ("empty", "is missing or empty"), ("damaged", "transactions at its end")] {
+        let directory = killed(30);
+        let path = directory.path().join("central.db-wal");
+        // What a checkpoint would have copied, so that there is a database to go on with.
+        let whole = fs::read(&path).unwrap();
+        match name {
+            "missing" | "empty" => {
+                rusqlite::Connection::open(directory.path().join("central.db")).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+                drop(fs::remove_file(&path));
+                if name == "empty" {
+                    fs::write(&path, "").unwrap();
+                }
+            }
+            _ => {
+                let mut bytes = whole.clone();
+                let at = bytes.len() - 20 * 4120;
+                bytes[at] ^= 1;
+                fs::write(&path, bytes).unwrap();
+            }
+        }
+        let writer = open(directory.path()).unwrap();
+        assert!(writer.found().iter().any(|told| told.contains(expected)), "{name}: {:?}", writer.found());
+        writer.close().unwrap();
+        if name == "damaged" {
+            assert!(directory.path().join("central.db-wal.damaged").exists());
+        }
+        assert_eq!(open(directory.path()).unwrap().found(), [] as [String; 0], "{name}: told once");
+    }
+    let directory = killed(30);
+    assert_eq!(open(directory.path()).unwrap().found(), [] as [String; 0], "a kill alone damages nothing");
+}
+
+#[test]
+fn nobody_else_can_read_any_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("data");
+    let writer = open(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    let names: Vec<PathBuf> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    for name in &names {
+        assert_eq!(mode(name), 0o600, "{}", name.display());
+    }
+    writer.close().unwrap();
+    // One of an older version.
+    for (name, wide) in [(path.clone(), 0o755), (path.join("central.db"), 0o644)] {
+        fs::set_permissions(name, fs::Permissions::from_mode(wide)).unwrap();
+    }
+    let _writer = open(&path).unwrap();
+    assert_eq!((mode(&path), mode(&path.join("central.db")), mode(&path.join("central.db-wal"))), (0o700, 0o600, 0o600));
+}

@@ -1,0 +1,111 @@
+//! What the writer does about files that vanish beneath it: see [`crate::store::files`].
+
+use std::fs;
+use std::path::Path;
+
+use log::error;
+use rusqlite::config::DbConfig;
+
+use super::Writer;
+use crate::store::error::StoreError;
+use crate::store::files::{Seen, aside, log_of};
+
+/// What a look at the files found, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watched {
+    /// Why this central must be restarted, and soon.
+    pub files: Option<String>,
+    /// Who keeps the log from starting over, so that it grows.
+    pub log: Option<String>,
+}
+
+impl Writer {
+    /// Before a commit: whether it would be there afterwards.
+    pub(super) fn stand_by_files(&mut self) -> Result<(), StoreError> {
+        if self.lost || self.files.look() == Seen::DatabaseGone {
+            return Err(self.vanished());
+        }
+        Ok(())
+    }
+
+    /// After a commit, before anybody is told of it.
+    pub(super) fn keep_committed(&mut self) -> Result<(), StoreError> {
+        let kept = match self.files.look() {
+            Seen::Whole => return Ok(()),
+            Seen::LogGone => self.carry(),
+            Seen::DatabaseGone => Err(self.vanished()),
+        };
+        // What was committed is in the files all the same: what the ledger remembers is not what they hold any more.
+        self.lost |= kept.is_err();
+        kept
+    }
+
+    /// Looks after the files; once a second, not within a transaction.
+    pub fn watch(&mut self) -> Watched {
+        let files = match self.directory.keep_locked() {
+            Err(StoreError::Locked(_)) => {
+                self.lost = true;
+                Some(self.vanished().to_string())
+            }
+            _ if self.lost => Some(self.vanished().to_string()),
+            _ => match self.files.look() {
+                Seen::Whole => None,
+                Seen::DatabaseGone => Some(self.vanished().to_string()),
+                Seen::LogGone => Some(match self.carry() {
+                    Ok(()) => format!(
+                        "the log {} was removed or replaced: all that was in it is in the database, and each commit is copied \
+                         there before it is answered, which is slow; restart soon",
+                        log_of(&self.directory.database()).display()
+                    ),
+                    Err(error) => error.to_string(),
+                }),
+            },
+        };
+        Watched { files, log: self.checkpointer.rest(&self.connection, &self.directory.database()) }
+    }
+
+    /// Copies all of a log that has no name any more into the database, which has.
+    fn carry(&mut self) -> Result<(), StoreError> {
+        let log = log_of(&self.directory.database());
+        // SQLite would play it back at the next start, or remove it at the end.
+        if fs::metadata(&log).is_ok_and(|found| found.len() > 0) && self.files.is_other_log() {
+            let kept = aside(&log, "foreign");
+            if let Err(source) = fs::rename(&log, &kept) {
+                return Err(StoreError::Directory { path: log, source });
+            }
+            let (file, kept) = (log.display().to_string(), kept.display().to_string());
+            error!(event = "log_foreign", file = file.as_str(), kept = kept.as_str(); "another log was put in the place of the one in use: put aside");
+        }
+        let copied = self.connection.query_row("PRAGMA wal_checkpoint(FULL)", (), |row| {
+            Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+        })?;
+        if copied { Ok(()) } else { Err(StoreError::Vanished { path: log, kept: String::new() }) }
+    }
+
+    /// The database has no name any more: says so, and copies it once to where it can be found.
+    fn vanished(&mut self) -> StoreError {
+        let path = self.directory.database();
+        let kept = self.rescued.get_or_insert_with(|| {
+            // Whatever is at its name now is another's: SQLite must not end it as its own.
+            drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+            match rescue(&self.connection, &path) {
+                Ok(place) => format!("; all that was acknowledged lies in {place}"),
+                Err(_gone_with_its_directory) => String::new(),
+            }
+        });
+        StoreError::Vanished { kept: kept.clone(), path }
+    }
+}
+
+/// A copy of a database that has no name any more, at its name if nothing else is there.
+fn rescue(connection: &rusqlite::Connection, database: &Path) -> Result<String, StoreError> {
+    let copy = aside(database, "rescued");
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    let place = if database.exists() { copy } else {
+        fs::rename(&copy, database).map_err(|source| StoreError::Directory { path: copy, source })?;
+        database.to_owned()
+    };
+    let place = place.display().to_string();
+    error!(event = "database_rescued", file = place.as_str(); "the database was removed while it was open: a copy of it lies there");
+    Ok(place)
+}
