@@ -27,10 +27,11 @@ use crate::actors::ledger_core::LedgerCore;
 use crate::actors::mesh::Door;
 use crate::actors::mesh_view::MeshNews;
 use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
+use crate::actors::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
-use crate::config::model::P2pMode;
+use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::domain::authorship::Author;
 use crate::domain::problem::FieldProblem;
 use crate::http::api;
@@ -43,6 +44,7 @@ use crate::ledger::authorship::Authorship;
 use crate::ledger::{Context, Ledger};
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
+use crate::ops::log_format::LogFormat;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
 use crate::ops::{disk, log_format, open_files, service_manager, signals};
@@ -55,6 +57,7 @@ use crate::wire::encode::Encoder;
 /// How long each step of a stop may take; together less than 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 const SERVER_TIMEOUT: Duration = Duration::from_millis(3_200);
+const USES_TIMEOUT: Duration = Duration::from_millis(200);
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Open pages; each costs some KiB.
@@ -134,17 +137,25 @@ impl App {
         if rebuild::is_unfinished(&data_dir) {
             return Err(StartError::HalfRebuilt);
         }
-        let (credentials, key_is_new) = identity(&data_dir)?;
+        let mut notices = Vec::new();
+        let Identity { credentials, is_new: key_is_new, mesh_off } = identity(&data_dir)?;
+        notices.extend(mesh_off.clone().map(|reason| ("identity", reason)));
         let api_tls = api::secure(&api_place, &credentials).map_err(StartError::Certificate)?;
         let zone = config.site.time_zone.clone();
+        let database_is_new = std::fs::metadata(directory.database()).map_or(0, |found| found.len()) == 0;
+        if database_is_new && !key_is_new {
+            warn!(event = "database_missing", data_dir = data_dir.display().to_string(); "this central has run before and its database is gone: an empty one is made, and what the other centrals hold returns from them");
+        }
         let writer = Writer::open(&directory, zone.clone())?;
+        notices.extend(writer.found().iter().map(|reason| ("database", reason.clone())));
         let context = Context { central: config.this_central.id.clone(), zone };
         let authors = {
             let (own, is_open) = (&config.this_central.id, config.security.p2p == P2pMode::Open);
-            KnownAuthors::new(own.clone(), credentials.fingerprint(), key_is_new, is_open)
+            KnownAuthors::new(own.clone(), credentials.fingerprint(), key_is_new || database_is_new, is_open)
         };
         let mut ledger = Ledger::open(writer, context)?;
-        ledger.set_authorship(authorship(&credentials, &authors)?);
+        let key = mesh_off.is_none().then(|| credentials.clone());
+        ledger.set_authorship(authorship(key, &authors)?);
 
         let metrics = Metrics::new();
         let (fatal, fatals) = mpsc::unbounded_channel();
@@ -166,6 +177,8 @@ impl App {
         let to_writer = writer.clone();
         let audit = Arc::new(AuditDesk::new(move |decide| to_writer.do_send(decide), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
+        notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
+        let notices = Arc::new(Notices::new(notices, held.clone()));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
         let readers = Readers::start(Serves::Pages, data_dir, &around);
 
@@ -190,6 +203,7 @@ impl App {
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),
+            is_off: mesh_off.is_some(),
             faults: test_faults.then(|| faults.clone()),
         });
 
@@ -204,6 +218,7 @@ impl App {
             clock,
             started_ms: clock.now_ms(),
             broken_config: broken_config.clone(),
+            notices: notices.clone(),
         };
         let build = move || StatusFeed::new(context.clone());
         let feed = supervise::start_on(&feed_thread.handle(), &around, "status_feed", build).await?;
@@ -243,17 +258,27 @@ impl App {
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             broken_config,
+            notices,
+            mesh_off: mesh_off.clone(),
             faults: test_faults.then_some(faults),
             subscriptions: tokio::sync::Mutex::default(),
             last_probe: tokio::sync::Mutex::new(None),
         });
-        supervise::spawn(follow_tuning(view.clone(), in_flight));
-        supervise::spawn(keep_house(shared.clone()));
-        supervise::spawn(async move { audit.keep().await });
-        let free = move || crate::store::free_bytes(directory.path());
+        let tuned = view.clone();
+        supervise::keep_running(&around, "tuning", move || follow_tuning(tuned.clone(), in_flight.clone()));
+        let house = shared.clone();
+        supervise::keep_running(&around, "house", move || keep_house(house.clone()));
+        supervise::keep_running(&around, "audit", move || {
+            let audit = audit.clone();
+            async move { audit.keep().await }
+        });
         let low_view = view.clone();
-        let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
-        supervise::spawn(disk::watch(free, low, metrics));
+        supervise::keep_running(&around, "disk_watch", move || {
+            let (directory, low_view) = (directory.clone(), low_view.clone());
+            let free = move || crate::store::free_bytes(directory.path());
+            let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
+            disk::watch(free, low, metrics.clone())
+        });
 
         let listening = Listening::default();
         let entrance = PeerEntrance {
@@ -264,7 +289,8 @@ impl App {
         };
         let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
         let api = front(&around, api_role, &listening).await?;
-        let p2p = front(&around, p2p_server::role(entrance.clone(), credentials), &p2p_listening).await?;
+        let p2p_role = p2p_server::role(entrance.clone(), credentials, mesh_off);
+        let p2p = front(&around, p2p_role, &p2p_listening).await?;
         let legacy = front(&around, p2p_server::legacy_role(entrance, view.clone()), &Listening::default()).await?;
         let writer_follows = Participant { name: "db_writer", verify: None, changed: writer.recipient() };
         let servers = [("api", &api), ("p2p", &p2p), ("legacy", &legacy)].map(|(name, server)| Participant {
@@ -282,7 +308,10 @@ impl App {
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
         let first_code = offer_first_code(&door, &view.borrow());
-        supervise::spawn(offer_first_code_later(door, view, first_code.is_some()));
+        let offered = first_code.is_some();
+        supervise::keep_running(&around, "first_code", move || {
+            offer_first_code_later(door.clone(), view.clone(), offered)
+        });
         Ok(Self { first_code, shared, api, p2p, legacy, mesh, listening, writer_thread, feed_thread, fatals })
     }
 
@@ -337,7 +366,12 @@ impl App {
         }
         // Its last handles: the links' sockets are closed by now.
         drop(self.mesh);
-        self.shared.door.save_uses();
+        // It writes a file, and a disk may take as long as it likes: the stop does not wait for it.
+        let door = self.shared.door.clone();
+        let uses = actix_web::web::block(move || door.save_uses());
+        if tokio::time::timeout(USES_TIMEOUT, uses).await.is_err() {
+            warn!(event = "stop_slow", part = "accounts"; "not everything ended in time");
+        }
         let flushed = async {
             self.shared.audit.finish().await;
             self.shared.writer.send(Flush).await
@@ -358,9 +392,27 @@ impl App {
     }
 }
 
-/// The identity in the data directory, made now if there is none.
-fn identity(data_dir: &Path) -> Result<(Credentials, bool), IdentityError> {
-    let opened = key_file::open_or_make(data_dir)?;
+/// The key of this central, as it was found.
+struct Identity {
+    credentials: Credentials,
+    /// It was made just now: the first start, or the directory was lost.
+    is_new: bool,
+    /// Why it cannot be used: what is in `credentials` is forgotten again.
+    mesh_off: Option<String>,
+}
+
+/// The identity in the data directory, made now if there is none. Gates need none: where it cannot be used the mesh is off, for the
+/// reason told, and pages over HTTPS are shown a key that is forgotten again.
+fn identity(data_dir: &Path) -> Result<Identity, IdentityError> {
+    let opened = match key_file::open_or_make(data_dir) {
+        Ok(opened) => opened,
+        Err(problem) => {
+            let cause = std::error::Error::source(&problem).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let reason = format!("{problem}{cause}");
+            error!(event = "identity_unusable", reason = reason.as_str(); "this central has no key to prove itself with: the mesh is off, gates go on");
+            return Ok(Identity { credentials: key_file::throwaway()?, is_new: false, mesh_off: Some(reason) });
+        }
+    };
     let fingerprint = opened.credentials.fingerprint().to_string();
     info!(event = "identity", fingerprint = fingerprint.as_str(), new = opened.is_new; "this central is known to others by this fingerprint");
     if let Some(mode) = opened.was_open_to_others {
@@ -370,14 +422,15 @@ fn identity(data_dir: &Path) -> Result<(Credentials, bool), IdentityError> {
             "others on this machine could read the key of this central: tightened; if anyone may have copied it, stop, move the file away and start"
         );
     }
-    Ok((opened.credentials, opened.is_new))
+    Ok(Identity { credentials: opened.credentials, is_new: opened.is_new, mesh_off: None })
 }
 
-/// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process.
-fn authorship(credentials: &Credentials, authors: &KnownAuthors) -> Result<Authorship, StartError> {
+/// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process. `key`:
+/// none, where there is no usable one: what is written then is given to others unsigned, by this central itself.
+fn authorship(key: Option<Credentials>, authors: &KnownAuthors) -> Result<Authorship, StartError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|error| StartError::Server(error.to_string()))?;
-    let author = Author::new(secret, Box::new(credentials.clone()));
+    let author = Author::new(secret, Box::new(key));
     Ok(Authorship::new(author, Box::new(authors.clone())))
 }
 
@@ -412,10 +465,20 @@ fn in_flight_limit(config: &ConfigView) -> usize {
     usize::try_from(config.borrow().tuning.max_requests_in_flight).unwrap_or(usize::MAX)
 }
 
+/// How the settings want log lines.
+#[must_use]
+pub fn log_format_of(config: &Config) -> LogFormat {
+    match config.tuning.log_format {
+        ConfiguredFormat::Text => LogFormat::Text,
+        ConfiguredFormat::Json => LogFormat::Json,
+    }
+}
+
 /// Applies the settings that need no actor.
 async fn follow_tuning(mut config: ConfigView, in_flight: Arc<InFlight>) {
     loop {
         log_format::set_plate_masking(config.borrow_and_update().tuning.mask_plates);
+        log_format::set_format(log_format_of(&config.borrow()));
         in_flight.set_limit(in_flight_limit(&config));
         if config.changed().await.is_err() {
             return;

@@ -12,7 +12,7 @@ use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
 use parkmesh::config::file::{LoadError, Loaded};
-use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT, LogFormat as ConfiguredFormat};
+use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT};
 use parkmesh::config::{self, file};
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
@@ -147,6 +147,8 @@ Exit codes:
   0 done, or asked to stop   64 wrong call   65 not all could be imported   70 internal failure   74 database or disk   78 settings";
 
 fn main() -> ExitCode {
+    // What this program writes is read by its owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -208,11 +210,9 @@ fn serve(cli: Cli) -> ExitCode {
             return fail(EXIT_CONFIG, "config_refused", problem.as_ref());
         }
     };
-    let configured = match loaded.config.tuning.log_format {
-        ConfiguredFormat::Text => LogFormat::Text,
-        ConfiguredFormat::Json => LogFormat::Json,
-    };
+    let configured = app::log_format_of(&loaded.config);
     log_format::install(cli.log_format.unwrap_or(configured));
+    log_format::keep_format(cli.log_format.is_some());
     log_format::set_plate_masking(loaded.config.tuning.mask_plates);
     app::say_how_loaded(&loaded);
     let clock = match Clock::from_environment() {
@@ -291,7 +291,8 @@ fn new_code(cli: &Cli) -> ExitCode {
     };
     let put = CodeFile::of(&data_dir).put(secret::code_digest(&code), Clock::machine().now_ms());
     if let Err(problem) = put {
-        return fail(EXIT_STORAGE, "code_not_made", &problem);
+        error!(event = "code_not_made", reason = problem.to_string(), exit_code = EXIT_STORAGE; "no code was made, an earlier one is still good: free some space, or run this as the user of the service");
+        return ExitCode::from(EXIT_STORAGE);
     }
     println!(
         "{code}\nGood once, within an hour, on the page /login of the central whose data is in {}",

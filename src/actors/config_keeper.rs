@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
+use actix_rt::task::spawn_blocking;
 use log::{error, info, warn};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::audit_desk::AuditDesk;
 use super::supervise::{InjectPanic, injected_panic};
-use crate::config::diff::{ChangeKind, Changes, diff};
+use crate::config::diff::{ChangeKind, changed};
 use crate::config::file;
 use crate::config::merge::merge;
 use crate::config::model::{Config, RefusedCentral};
@@ -53,7 +54,6 @@ pub struct AbandonConfig;
 pub struct ConfigChanged {
     pub old: Arc<Config>,
     pub new: Arc<Config>,
-    pub changes: Arc<Changes>,
 }
 
 /// Somebody a change concerns.
@@ -101,7 +101,7 @@ pub struct ChangeConfig {
 pub struct Saved {
     pub config: Arc<Config>,
     pub version: String,
-    /// What took effect.
+    /// What took effect; nothing, where only the writing differs.
     pub changes: Vec<ChangeKind>,
     pub warnings: Vec<FieldProblem>,
 }
@@ -170,11 +170,11 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
     let new = Arc::new(read.config);
     let mut warnings = read.warnings;
     warnings.extend(foreign_ip(&new));
-    let changes = diff(&old, &new);
-    let old_days = changes.time_zone.then(|| old_days_stay(&old, &new));
+    let changes = changed(&old, &new);
+    let old_days = (old.site.time_zone != new.site.time_zone).then(|| old_days_stay(&old, &new));
     warnings.extend(old_days.clone());
-    let saved = Saved { config: new.clone(), version: new.version(), changes: changes.kinds(), warnings };
-    if changes.is_empty() {
+    let saved = Saved { config: new.clone(), version: new.version(), changes, warnings };
+    if old == new {
         return Ok(saved);
     }
     let participants = kept.participants();
@@ -184,8 +184,12 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
         abandon(&participants);
         return Err(SaveRefused::NotSaved);
     }
-    if let Err(error) = file::save(&kept.file, &new) {
-        error!(event = "config_not_saved", reason = error.to_string(); "the settings cannot be saved: nothing was changed");
+    let (path, settings) = (kept.file.clone(), new.clone());
+    // A disk may take its time; all links live on this thread.
+    let written =
+        spawn_blocking(move || file::save(&path, &settings).map(drop).map_err(|error| error.to_string())).await;
+    if let Err(reason) = written.unwrap_or_else(|error| Err(error.to_string())) {
+        error!(event = "config_not_saved", reason = reason.as_str(); "the settings cannot be saved: nothing was changed");
         abandon(&participants);
         // Else the entry above would be believed. If this one cannot be written either, it waits.
         kept.audit.note_refusal(request.act, "not_saved");
@@ -199,7 +203,7 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
         let (field, reason) = (warning.field.as_str(), warning.message.as_str());
         warn!(event = "config_warning", field = field, reason = reason; "the past stays as it was written");
     }
-    let changed = ConfigChanged { old, new, changes: Arc::new(changes) };
+    let changed = ConfigChanged { old, new };
     for participant in &participants {
         let applied = tokio::time::timeout(PARTICIPANT_TIMEOUT, participant.changed.send(changed.clone())).await;
         if !matches!(applied, Ok(Ok(()))) {

@@ -151,6 +151,8 @@ impl Actor for DbReader {
             // Of this thread alone. Where it is refused, pages only compete with gates for the cores.
             let _refused = rustix::process::setpriority_process(None, PAGES_NICENESS);
         }
+        // Opened at once, it can be asked whatever becomes of the file's name. If it cannot be now, it is tried at each question.
+        self.reader = Reader::open(&self.data_dir).ok();
     }
 }
 

@@ -23,8 +23,7 @@ mod notes;
 mod queue;
 
 pub use self::messages::{
-    AnnounceTo, Committed, Decide, DecideAll, Flush, HeardFrom, Outcome, Probe, SkewMeasured, StartNewEpoch,
-    ToldPredecessor,
+    AnnounceTo, Committed, Decide, Flush, HeardFrom, Outcome, Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
 pub use self::queue::MAX_BATCH_EVENTS;
 use self::queue::{Queue, RUNS_PERIOD};
@@ -393,16 +392,6 @@ impl Handler<Decide> for DbWriter {
     }
 }
 
-impl Handler<DecideAll> for DbWriter {
-    type Result = ();
-
-    fn handle(&mut self, all: DecideAll, context: &mut Self::Context) {
-        for decide in all.0 {
-            self.collect(decide, context);
-        }
-    }
-}
-
 impl Handler<AnnounceTo> for DbWriter {
     type Result = MessageResult<AnnounceTo>;
 
@@ -424,12 +413,13 @@ impl Handler<ConfigChanged> for DbWriter {
     type Result = ();
 
     fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
-        if changed.changes.own_id || changed.changes.time_zone {
+        let ConfigChanged { old, new } = &changed;
+        if old.this_central.id != new.this_central.id || old.site.time_zone != new.site.time_zone {
             // What is queued was asked of the central as it was.
             while self.queue.len() > 0 {
                 self.commit();
             }
-            self.core.reconfigure(&changed.new.this_central.id, &changed.new.site.time_zone);
+            self.core.reconfigure(&new.this_central.id, &new.site.time_zone);
             self.publish();
         }
     }

@@ -85,7 +85,9 @@ pub struct Doorkeeper {
     accounts_file: AccountsFile,
     code_file: CodeFile,
     accounts: RwLock<Arc<Accounts>>,
+    damaged: Option<String>,
     changing: Mutex<()>,
+    using_code: Mutex<()>,
     memory: Mutex<Memory>,
     hashing: Turns,
     audit: Arc<AuditDesk>,
@@ -106,7 +108,9 @@ impl Doorkeeper {
             accounts_file,
             code_file: CodeFile::of(data_dir),
             accounts: RwLock::new(Arc::new(found.accounts)),
+            damaged: found.damaged,
             changing: Mutex::default(),
+            using_code: Mutex::default(),
             memory: Mutex::default(),
             hashing: Turns::new(MAX_HASHING, MAX_WAITING),
             audit,
@@ -124,6 +128,12 @@ impl Doorkeeper {
         let code = secret::make_code().map_err(|error| failed(&error)).ok()?;
         self.memory().first_code = Some(secret::code_digest(&code));
         Some(code)
+    }
+
+    /// Why people and tokens could not be read at the start.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&str> {
+        self.damaged.as_deref()
     }
 
     /// Nobody administers this central yet.
@@ -210,6 +220,8 @@ impl Doorkeeper {
         let _turn = self.hashing_turn()?;
         self.attempt(&source, None)?;
         let digest = secret::code_digest(code);
+        // A code sets one password, however many type it at the same moment.
+        let _one_at_a_time = self.using_code.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = self.memory().first_code == Some(digest);
         if !is_first && !self.code_file.is_right(digest, self.clock.now_ms()) {
             return Err(Refused::WrongCode);

@@ -12,7 +12,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::authorship::{Distrusted, Judge};
 use crate::tls::openings;
 
-/// For so long after its first link a central with a new key takes back what an earlier one in its place wrote.
+/// For so long after its first link a central with a new key or database takes back what an earlier one in its place wrote.
 const TAKES_BACK: Duration = Duration::from_secs(10 * 60);
 /// Most centrals, and keys of each, that are known by hearsay.
 const MOST_CENTRALS: usize = 256;
@@ -29,8 +29,8 @@ struct Known {
     is_open: bool,
     own: CentralId,
     own_key: Fingerprint,
-    /// It was made by this process.
-    key_is_new: bool,
+    /// Its key or its database was made by this process.
+    is_fresh: bool,
     /// When the first peer was linked.
     linked_since: Option<Instant>,
     /// Pinned in the settings, or decided by members of the mesh.
@@ -43,13 +43,13 @@ struct Known {
 
 impl KnownAuthors {
     #[must_use]
-    pub fn new(own: CentralId, own_key: Fingerprint, key_is_new: bool, is_open: bool) -> Self {
+    pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
         let (keys, signing, vouched) = Default::default();
         Self(Arc::new(RwLock::new(Known {
             is_open,
             own,
             own_key,
-            key_is_new,
+            is_fresh,
             linked_since: None,
             keys,
             signing,
@@ -106,10 +106,9 @@ impl KnownAuthors {
 }
 
 impl Known {
-    /// Whether logs of this central that it does not know may come back: it has a new key, so it has lost its directory, or never
-    /// had one.
+    /// Whether logs of this central that it does not know may come back: it has lost its directory or database, or never had one.
     fn takes_back(&self) -> bool {
-        self.key_is_new && self.linked_since.is_none_or(|since| since.elapsed() < TAKES_BACK)
+        self.is_fresh && self.linked_since.is_none_or(|since| since.elapsed() < TAKES_BACK)
     }
 
     fn keys_of(&self, central: &CentralId) -> Option<&BTreeSet<Fingerprint>> {
@@ -175,8 +174,8 @@ mod tests {
     #[test]
     fn a_log_is_begun_by_a_key_of_its_central_or_not_believed() {
         let (own, one, former, other) = (credentials(), credentials(), credentials(), credentials());
-        let known = |is_open, key_is_new| {
-            let known = KnownAuthors::new(id("c0"), own.fingerprint(), key_is_new, is_open);
+        let known = |is_open, is_fresh| {
+            let known = KnownAuthors::new(id("c0"), own.fingerprint(), is_fresh, is_open);
             let keys = [one.fingerprint(), former.fingerprint()].into();
             known.learn(&id("c0"), is_open, [(id("c1"), keys)].into());
             known.hear(&[(id("c2"), vec![other.fingerprint()]), (id("c1"), vec![other.fingerprint()])].into());

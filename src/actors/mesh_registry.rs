@@ -32,7 +32,7 @@ use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerL
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use super::trust_desk::TrustDesk;
-use crate::config::model::{P2pMode, PeerCentral};
+use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ops::said::Said;
@@ -51,10 +51,21 @@ const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 /// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
 const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_000 };
 
+/// How long the pauses between dials of a peer are.
+fn backoff(config: &Config, legacy: bool) -> BackoffRange {
+    let tuning = config.tuning;
+    if legacy {
+        LEGACY_BACKOFF
+    } else {
+        BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms }
+    }
+}
+
 /// One peer that should be linked.
 pub struct Link {
     pub config: PeerCentral,
     pub mode: P2pMode,
+    pub backoff: BackoffRange,
     pub handle: Handle<PeerLink>,
 }
 
@@ -86,6 +97,8 @@ pub struct RegistryContext {
     pub legacy: LegacyLinks,
     /// Where the P2P port is bound, or why it is not.
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
+    /// This central cannot prove itself to others: it is linked to none.
+    pub is_off: bool,
     /// Only when started for tests of supervision.
     pub faults: Option<Faults>,
 }
@@ -146,11 +159,15 @@ impl MeshRegistry {
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
     fn follow_config(&self) {
-        let config = self.context.config.borrow().clone();
+        let mut config = Config::clone(&self.context.config.borrow());
         self.context.trust.follow(&config);
+        if self.context.is_off {
+            config.peer_centrals.clear();
+        }
         let mut links = self.context.links.borrow_mut();
         let stays = |id: &CentralId, link: &Link| {
-            link.mode == config.security.p2p && config.peer(id).is_some_and(|peer| link.config.is_linked_like(peer))
+            let as_before = link.mode == config.security.p2p && link.backoff == backoff(&config, link.config.legacy);
+            as_before && config.peer(id).is_some_and(|peer| link.config.is_linked_like(peer))
         };
         let stale: Vec<CentralId> =
             links.iter().filter(|(id, link)| !stays(id, link)).map(|(id, _)| id.clone()).collect();
@@ -171,17 +188,10 @@ impl MeshRegistry {
     }
 
     fn link_to(&self, peer: &PeerCentral) -> Link {
-        let tuning = self.context.config.borrow().tuning;
+        let dial_backoff = backoff(&self.context.config.borrow(), peer.legacy);
         let name = format!("peer_link:{}", peer.id);
-        let settings = PeerSettings {
-            own: self.context.identity.borrow().clone(),
-            peer: peer.id.clone(),
-            dial_backoff: if peer.legacy {
-                LEGACY_BACKOFF
-            } else {
-                BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms }
-            },
-        };
+        let settings =
+            PeerSettings { own: self.context.identity.borrow().clone(), peer: peer.id.clone(), dial_backoff };
         let base = LinkContext {
             settings,
             address: PeerAddress { host: peer.ip.to_string(), port: peer.p2p_port },
@@ -203,7 +213,7 @@ impl MeshRegistry {
             faults.register(name, handle.clone());
         }
         let mode = self.context.config.borrow().security.p2p;
-        Link { config: peer.clone(), mode, handle }
+        Link { config: peer.clone(), mode, backoff: dial_backoff, handle }
     }
 
     fn handles(&self) -> Vec<(CentralId, PeerCentral, Handle<PeerLink>)> {
@@ -337,7 +347,7 @@ impl Handler<ConfigChanged> for MeshRegistry {
         let own = &changed.new.this_central;
         let listens = Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port };
         self.context.identity.borrow_mut().listens = Some(listens);
-        if changed.changes.own_id {
+        if changed.old.this_central.id != own.id {
             self.context.identity.borrow_mut().central = own.id.clone();
             // Every link has to introduce itself anew.
             let links = std::mem::take(&mut *self.context.links.borrow_mut());

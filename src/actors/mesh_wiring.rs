@@ -46,6 +46,8 @@ pub struct MeshParts {
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
     /// Where it is told what happened.
     pub news: Door<MeshNews>,
+    /// This central cannot prove itself to others: it is linked to none.
+    pub is_off: bool,
     pub faults: Option<Faults>,
 }
 
@@ -96,6 +98,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         clock,
         audit: parts.audit.clone(),
         authors: parts.authors,
+        is_off: parts.is_off,
     });
     let context = RegistryContext {
         around: parts.around.clone(),
@@ -117,6 +120,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         coordinator: coordinator.clone(),
         legacy,
         listening: parts.listening,
+        is_off: parts.is_off,
         faults: parts.faults.clone(),
     };
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));

@@ -24,6 +24,7 @@ pub mod mesh_registry;
 pub mod mesh_survey;
 pub mod mesh_view;
 pub mod mesh_wiring;
+pub mod notices;
 pub mod peer_link;
 pub mod socket;
 pub mod status_feed;

@@ -28,6 +28,7 @@ use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Pa
 use super::db_reader::Readers;
 use super::db_writer::HeldView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
+use super::notices::Notices;
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::config::model::AdminMode;
 use crate::feed::board::Board;
@@ -62,6 +63,7 @@ pub struct FeedContext {
     pub started_ms: i64,
     /// What the settings file said wrong at the start.
     pub broken_config: Option<String>,
+    pub notices: Arc<Notices>,
 }
 
 /// What follows this? Answered when there is something; the channel closes if the feed fails.
@@ -241,7 +243,7 @@ impl StatusFeed {
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
             "can_commit": self.around.held.borrow().failure.is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
-            "broken_config": self.around.broken_config, "open": config.open_to_network(),
+            "broken_config": self.around.broken_config, "notices": self.around.notices.all(), "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),

@@ -31,6 +31,9 @@ pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 /// less than a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// The longest pause before a task that is no actor is begun anew.
+const LONGEST_TASK_PAUSE: Duration = Duration::from_secs(60);
+
 /// Something failed that cannot be repaired in place: the process has to close and start again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fatal {
@@ -330,6 +333,29 @@ impl Faults {
             None => Err(actors.keys().cloned().collect()),
         }
     }
+}
+
+/// Keeps a task that is no actor running on the current arbiter: one that panics is begun anew, after a pause that grows; one that
+/// ends has done what it was for. Gates do without any of them, so none is fatal.
+pub fn keep_running<W>(around: &Surroundings, name: &'static str, mut begin: impl FnMut() -> W + 'static)
+where
+    W: Future<Output = ()> + 'static,
+{
+    let around = around.clone();
+    spawn(async move {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let reason = match actix::spawn(begin()).await {
+                Err(error) if error.is_panic() => panic_text(error.into_panic().as_ref()),
+                _ => return,
+            };
+            around.metrics.restarted(name);
+            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            warn!(event = "task_restarted", task = name, reason = reason.as_str(), pause_ms; "a task failed and is begun anew");
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_TASK_PAUSE);
+        }
+    });
 }
 
 /// Drives a future on the current arbiter without waiting for it.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 use serde_json::json;
@@ -34,6 +34,8 @@ use crate::wire::frame::Hello;
 
 /// A refused certificate is shown at its peer for this long after it was seen last.
 const SHOWN_MS: i64 = 60 * 60 * 1_000;
+/// A pin that could not be saved is saved again after this.
+const PIN_RETRY: Duration = Duration::from_secs(10);
 
 /// What the desk is built on.
 pub struct TrustParts {
@@ -44,6 +46,8 @@ pub struct TrustParts {
     pub audit: Arc<AuditDesk>,
     /// Told of every key that is learned here: the writer asks it whose logs to believe.
     pub authors: KnownAuthors,
+    /// The credentials are forgotten again: they are shown to nobody.
+    pub is_off: bool,
 }
 
 /// Cheap to clone; clones are the same desk.
@@ -232,16 +236,21 @@ impl TrustDesk {
             event = "peer_pinned", peer = peer.as_str(), fingerprint = text.as_str();
             "first contact: from now on only this certificate is that peer; compare it there and confirm it"
         );
-        let (desk, peer, keeper) = (self.clone(), peer.clone(), self.0.parts.keeper.addr());
+        let (desk, peer, mut is_news) = (self.clone(), peer.clone(), true);
         supervise::spawn(async move {
-            let edit = Edit::Pin(peer.clone(), shown);
-            let act = Act::new(Kind::Peer, By::new("mesh:first-contact", ""), &peer);
-            match keeper.send(ChangeConfig { edit, version: None, act }).await {
-                Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_))) => drop(desk.0.fresh.borrow_mut().remove(&peer)),
-                // It stays in force, as long as this process runs.
-                _ => {
-                    warn!(event = "pin_not_saved", peer = peer.as_str(); "the pinned certificate of a peer could not be saved")
+            loop {
+                let edit = Edit::Pin(peer.clone(), shown);
+                let act = Act::new(Kind::Peer, By::new("mesh:first-contact", ""), &peer);
+                let asked = desk.0.parts.keeper.addr().send(ChangeConfig { edit, version: None, act });
+                if let Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_))) = asked.await {
+                    desk.0.fresh.borrow_mut().remove(&peer);
+                    return;
                 }
+                // It is in force meanwhile.
+                if std::mem::take(&mut is_news) {
+                    warn!(event = "pin_not_saved", peer = peer.as_str(); "the pinned certificate of a peer could not be saved; it is tried again");
+                }
+                tokio::time::sleep(PIN_RETRY).await;
             }
         });
     }
@@ -337,7 +346,7 @@ impl TrustDesk {
                 refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
             };
         }
-        status.fingerprint = Some(self.own());
+        status.fingerprint = (!self.0.parts.is_off).then(|| self.own());
         let pending = self.0.pending.borrow().list();
         status.pending =
             pending.into_iter().map(|(fingerprint, stranger)| PendingCentral { fingerprint, stranger }).collect();

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::model::Config;
 use super::read;
 use crate::domain::problem::FieldProblem;
@@ -57,18 +59,16 @@ pub struct SaveError {
     pub error: io::Error,
 }
 
-/// Reads the settings of a file; if that is broken, those of the kept copy. A broken file is left as it is.
+/// Reads the settings of a file; if that is broken or gone, those of the kept copy: gates go on. A broken file is left as it is.
 ///
 /// # Errors
-/// [`LoadError::NotFound`] if there is no file, whatever copies there are: a removed file is a decision. Any other
-/// if the file is broken and there is no good copy.
+/// [`LoadError::NotFound`] if there is neither the file nor a copy. Any other if the file is broken and there is no good copy.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     match load_one(path) {
         Ok((read, bytes)) => {
             let not_kept = keep(path, ".last-good", &bytes).err();
             Ok(Loaded { config: read.config, warnings: read.warnings, broken: None, not_kept })
         }
-        Err(error @ LoadError::NotFound { .. }) => Err(error),
         Err(broken) => match load_one(&beside(path, ".last-good")) {
             Ok((read, _)) => {
                 Ok(Loaded { config: read.config, warnings: read.warnings, broken: Some(broken), not_kept: None })
@@ -107,6 +107,10 @@ fn load_one(path: &Path) -> Result<(read::Read, Vec<u8>), LoadError> {
         _ => LoadError::Unreadable { path: path.to_owned(), error },
     };
     let mut bytes = Vec::new();
+    // Opening a pipe would wait for who writes into it.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is no file")));
+    }
     File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(unreadable(io::Error::other("it has more than 1 MiB")));
@@ -139,23 +143,15 @@ fn keep(file: &Path, suffix: &str, bytes: &[u8]) -> Result<(), SaveError> {
 
 /// A temporary file in the same directory, made durable, then renamed over `path`, and the renaming made durable.
 fn replace(path: &Path, permissions_of: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = beside(path, ".tmp");
-    let written = write_durably(&temporary, permissions_of, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // Half a file is of no use to anyone.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    File::open(directory_of(path).unwrap_or(Path::new(".")))?.sync_all()
-}
-
-fn write_durably(temporary: &Path, permissions_of: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
+    let directory = directory_of(path).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(directory)?;
     if let Ok(metadata) = fs::metadata(permissions_of) {
-        file.set_permissions(metadata.permissions())?;
+        file.as_file().set_permissions(metadata.permissions())?;
     }
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
 }
 
 /// `config/p2p_config.json` and `.previous` give `config/p2p_config.json.previous`.
@@ -219,9 +215,10 @@ mod tests {
     fn a_file_that_is_not_there_is_told_apart() {
         let place = Place::new();
         assert!(matches!(load(&place.file()), Err(LoadError::NotFound { .. })));
-        // Also when a copy of it is left: whoever removed the file meant it.
+        // Where a copy of it is left, gates go on with that, and the page is red.
         fs::write(beside(&place.file(), ".last-good"), GOOD).unwrap();
-        assert!(matches!(load(&place.file()), Err(LoadError::NotFound { .. })));
+        assert!(matches!(load(&place.file()).unwrap().broken, Some(LoadError::NotFound { .. })));
+        assert!(!place.file().exists());
     }
 
     #[test]
@@ -291,7 +288,7 @@ mod tests {
         assert!(text.contains("\n  \"site\": {\n    \"name\": \"Bãi xe Hai\"\n"), "{text}");
         save(&file, &named("Ba")).unwrap();
         assert_eq!(fs::read_to_string(beside(&file, ".previous")).unwrap(), text);
-        assert!(!beside(&file, ".tmp").exists());
+        assert_eq!(fs::read_dir(place.directory.path().join("new")).unwrap().count(), 3, "nothing else is left");
     }
 
     #[test]
@@ -305,8 +302,8 @@ mod tests {
     #[test]
     fn a_save_that_fails_leaves_the_file_as_it_was() {
         let place = Place::with(GOOD);
-        // Nobody, root included, can create a file where a directory is.
-        fs::create_dir(beside(&place.file(), ".tmp")).unwrap();
+        // Nobody, root included, can put a file where a directory is.
+        fs::create_dir(beside(&place.file(), ".previous")).unwrap();
         assert!(save(&place.file(), &named("A")).is_err());
         assert_eq!(fs::read_to_string(place.file()).unwrap(), GOOD);
         // Nor a directory below a file.

@@ -69,43 +69,6 @@ fn overlaid_member(held: &Value, member: &Value) -> Value {
     merged
 }
 
-/// The settings with one more peer. A known id or address is refused as a duplicate.
-///
-/// # Errors
-/// As [`merge`]; the new peer is the last of `peer_centrals`.
-pub fn add_peer(current: &Config, peer: &Value) -> Result<Read, Vec<FieldProblem>> {
-    let mut json = current.to_json();
-    if let Some(peers) = peers_of(&mut json) {
-        peers.push(peer.clone());
-    }
-    read::config(&json)
-}
-
-/// The settings with the peer `id` changed in what `change` says of it; `None`: there is no such peer.
-///
-/// # Errors
-/// As [`merge`].
-#[must_use]
-pub fn change_peer(current: &Config, id: &CentralId, change: &Value) -> Option<Result<Read, Vec<FieldProblem>>> {
-    let mut json = current.to_json();
-    let index = current.peer_centrals.iter().position(|peer| peer.id == *id)?;
-    overlay(peers_of(&mut json)?.get_mut(index)?, change);
-    Some(read::config(&json))
-}
-
-/// The settings without the peer `id`; `None`: there is no such peer. Its log stays.
-#[must_use]
-pub fn remove_peer(current: &Config, id: &CentralId) -> Option<Config> {
-    current.peer(id)?;
-    let mut config = current.clone();
-    config.peer_centrals.retain(|peer| peer.id != *id);
-    Some(config)
-}
-
-fn peers_of(json: &mut Value) -> Option<&mut Vec<Value>> {
-    json.get_mut("peer_centrals")?.as_array_mut()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -177,22 +140,5 @@ mod tests {
         let read = merge(&current(), &json!({"site": {"timezone": "UTC"}})).unwrap();
         assert_eq!(read.config, current());
         assert_eq!(read.warnings[0].field, "site.timezone");
-    }
-
-    #[test]
-    fn one_peer_can_be_added_changed_and_removed() {
-        let [b, z] = ["b", "z"].map(|id| CentralId::new(id).unwrap());
-        let added = add_peer(&current(), &json!({"id": "z", "ip": "10.0.0.26"})).unwrap().config;
-        assert_eq!(added.peer_centrals.len(), 3);
-        assert_eq!(remove_peer(&added, &z), Some(current()));
-        assert_eq!(remove_peer(&current(), &z), None);
-
-        let problems = add_peer(&current(), &json!({"id": "b", "ip": "10.0.0.26"})).expect_err("known");
-        assert_eq!((problems[0].field.as_str(), problems[0].code), ("peer_centrals[2].id", "duplicate"));
-
-        let changed = change_peer(&current(), &b, &json!({"ip": "10.0.0.9"})).unwrap().unwrap().config;
-        assert_eq!(changed.peer(&b).unwrap().fingerprint, FINGERPRINT.parse().ok());
-        assert!(change_peer(&current(), &b, &json!({"ip": "10.0.0.3", "p2p_port": 9000})).unwrap().is_err());
-        assert!(change_peer(&current(), &z, &json!({})).is_none());
     }
 }

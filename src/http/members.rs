@@ -106,6 +106,9 @@ pub async fn invite(
         return Err(ApiError::bad_field("valid_min", format!("must be between 1 and {MAX_VALID_MIN}")));
     }
     let config = worker.shared.config();
+    if let Some(reason) = &worker.shared.mesh_off {
+        return Err(ApiError::new(Code::InvitationRefused, reason.clone()));
+    }
     if config.security.p2p == P2pMode::Open {
         let why =
             "centrals prove nothing to each other here (security.p2p is open), so there is nothing to invite with";
@@ -135,6 +138,9 @@ pub async fn join(
     let shared = &worker.shared;
     let config = shared.config();
     let refused = |why: String| ApiError::new(Code::InvitationRefused, why);
+    if let Some(reason) = &shared.mesh_off {
+        return Err(refused(reason.clone()));
+    }
     if config.security.p2p == P2pMode::Open {
         return Err(refused(
             "this central proves nothing to others (security.p2p is open): set it to tls first".into(),

@@ -36,9 +36,9 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Mesh {
     success: bool,
     this_central: String,
-    /// Of this central's certificate: what others have to see.
-    #[schema(value_type = String)]
-    fingerprint: Fingerprint,
+    /// Of this central's certificate: what others have to see. `null`: its key cannot be used, and it is linked to none.
+    #[schema(value_type = Option<String>)]
+    fingerprint: Option<Fingerprint>,
     /// Whether centrals prove to each other who they are.
     p2p_mode: P2pMode,
     /// Other centrals can reach this one.
@@ -187,7 +187,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     HttpResponse::Ok().json(Mesh {
         success: true,
         this_central: config.this_central.id.to_string(),
-        fingerprint: shared.credentials.fingerprint(),
+        fingerprint: shared.mesh_off.is_none().then(|| shared.credentials.fingerprint()),
         p2p_mode: config.security.p2p,
         running,
         standalone_mode: config.peer_centrals.is_empty(),

@@ -44,14 +44,17 @@ const MAX_CONNECTIONS: usize = 512;
 /// Frames are only carried here; the work is done elsewhere.
 const WORKERS: usize = 1;
 
-/// The server for centrals.
+/// The server for centrals. `off`: why this central can prove itself to none, and so hears none.
 #[must_use]
-pub fn role(entrance: PeerEntrance, credentials: Credentials) -> Role {
+pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String>) -> Role {
     Role {
         name: "p2p",
         field: "this_central.p2p_port",
         place: |config| Some(place(config)),
-        secure: Arc::new(move |place| secure(place, &credentials)),
+        secure: Arc::new(move |place| match &off {
+            Some(reason) => Err(FieldProblem::new("security.p2p", "identity_unusable", reason.clone(), reason.clone())),
+            None => secure(place, &credentials),
+        }),
         serve: Arc::new(move |listener, tls| serve(&entrance, tls, None, listener)),
     }
 }

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::query::number;
 use super::state::{Shared, Worker};
 use crate::actors::db_writer::{Decide, Outcome};
+use crate::actors::notices::Notice;
 use crate::domain::audit::{Kind, changes};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -113,6 +114,8 @@ struct AboutCentral {
     clock_behind: bool,
     /// Why the settings file was not used at the start.
     broken_config: Option<String>,
+    /// What a person has to look at on this machine.
+    notices: Vec<Notice>,
     /// Which parts ask nobody on the network who he is: `edges`, `p2p`.
     open: Vec<&'static str>,
 }
@@ -224,6 +227,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         can_commit: shared.held().failure.is_none(),
         clock_behind: false,
         broken_config: shared.broken_config.clone(),
+        notices: shared.notices.all(),
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {

@@ -116,11 +116,21 @@ pub struct ServeOn(pub TcpListener, pub Place, pub Option<TlsTerms>);
 #[rtype(result = "()")]
 pub struct ServeWhenFree(pub Option<Place>);
 
+/// A server ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Ended {
+    number: u64,
+    reason: String,
+}
+
 /// The owner of one server.
 pub struct Front {
     role: Role,
     listening: Listening,
     running: Option<(Place, ServerHandle)>,
+    /// Counts the servers that were started.
+    number: u64,
     /// For settings that are being saved; without a socket where the running server has to go first.
     prepared: Option<(Ready, Option<TcpListener>)>,
     /// Where it should be; a retry for another place is out of date.
@@ -143,21 +153,24 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 impl Front {
     #[must_use]
     pub fn new(role: Role, listening: Listening) -> Self {
-        Self { role, listening, running: None, prepared: None, wanted: None, stopped: false }
+        Self { role, listening, running: None, number: 0, prepared: None, wanted: None, stopped: false }
     }
 
-    fn start(&mut self, listener: TcpListener, ready: Ready) -> Result<(), String> {
+    fn start(&mut self, listener: TcpListener, ready: Ready, context: &mut Context<Self>) -> Result<(), String> {
         let Ready { place, tls } = ready;
         let secured = tls.is_some();
         let started = listener.local_addr().and_then(|address| Ok((address, (self.role.serve)(listener, tls)?)));
         match started {
             Ok((address, server)) => {
                 self.running = Some((place, server.handle()));
+                self.number += 1;
+                let (number, owner) = (self.number, context.address());
                 self.listening.set(Ok(Some(address)));
                 info!(event = "listening", server = self.role.name, address = address.to_string(), tls = secured; "listening");
                 spawn(async move {
-                    // It ends when it is stopped; how, its owner knows.
-                    drop(server.await);
+                    let ended = server.await;
+                    let reason = ended.err().map_or_else(|| "no reason was told".to_owned(), |error| error.to_string());
+                    owner.do_send(Ended { number, reason });
                 });
                 Ok(())
             }
@@ -197,7 +210,7 @@ impl Front {
         }
         let address = ready.place.address;
         let error = match bind(address) {
-            Ok(listener) => return drop(self.start(listener, ready)),
+            Ok(listener) => return drop(self.start(listener, ready, context)),
             Err(error) => error,
         };
         let first = self.listening.get().is_ok();
@@ -227,10 +240,10 @@ impl Actor for Front {
 impl Handler<ServeOn> for Front {
     type Result = Result<(), String>;
 
-    fn handle(&mut self, on: ServeOn, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, on: ServeOn, context: &mut Self::Context) -> Self::Result {
         let ServeOn(listener, place, tls) = on;
         self.wanted = Some(place.clone());
-        self.start(listener, Ready { place, tls })
+        self.start(listener, Ready { place, tls }, context)
     }
 }
 
@@ -301,8 +314,25 @@ impl Handler<ConfigChanged> for Front {
         let Some((ready, listener)) = prepared.or_else(|| Some((self.ready(place)?, None))) else { return };
         self.retire();
         // A failure is logged and shown, and tried again.
-        let started = listener.is_some_and(|listener| self.start(listener, ready.clone()).is_ok());
+        let started = listener.is_some_and(|listener| self.start(listener, ready.clone(), context).is_ok());
         if !started {
+            self.try_bind(ready, context, MOVE_PAUSE, Some(MOVE_TRIES));
+        }
+    }
+}
+
+impl Handler<Ended> for Front {
+    type Result = ();
+
+    /// Those that were stopped are not the running one any more.
+    fn handle(&mut self, ended: Ended, context: &mut Self::Context) {
+        if ended.number != self.number || self.stopped {
+            return;
+        }
+        let Some((place, _)) = self.running.take() else { return };
+        error!(event = "listening_lost", server = self.role.name, reason = ended.reason.as_str(); "a server ended by itself: it is started anew");
+        self.listening.set(Ok(None));
+        if let Some(ready) = self.ready(place) {
             self.try_bind(ready, context, MOVE_PAUSE, Some(MOVE_TRIES));
         }
     }

@@ -19,6 +19,7 @@ use crate::actors::edge_news::EdgeNews;
 use crate::actors::edge_roster::EdgeRoster;
 use crate::actors::in_flight::InFlight;
 use crate::actors::mesh_view::MeshDoor;
+use crate::actors::notices::Notices;
 use crate::actors::status_feed::StatusFeed;
 use crate::actors::supervise::{Faults, Handle};
 use crate::config::model::Config;
@@ -63,6 +64,10 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// What the settings file said wrong at the start, if we run on the kept copy.
     pub broken_config: Option<String>,
+    /// What a person has to look at.
+    pub notices: Arc<Notices>,
+    /// Why this central cannot prove itself to others, and so is not linked to any.
+    pub mesh_off: Option<String>,
     /// Only when started for tests of supervision.
     pub faults: Option<Faults>,
     /// The list of subscriptions as it was last sent.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::merged::Merged;
 use super::{BATCH_EVENTS, Progress, Site, must_exist};
+use crate::domain::ids::Hlc;
 use crate::ledger::Ledger;
+use crate::ledger::storage::{Storage as _, Summary};
 use crate::ledger::transaction::Now;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
@@ -20,7 +22,7 @@ const MARK: &str = "rebuild-unfinished";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuilt {
     pub events: u64,
-    /// The digest of the history before and after, 64 hex digits.
+    /// The digest of the history before and after, 64 hex digits; before, also that it could not be read.
     pub digest_before: String,
     pub digest_after: String,
 }
@@ -42,13 +44,29 @@ pub fn is_unfinished(data_dir: &Path) -> bool {
 pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>) -> Result<Rebuilt, StoreError> {
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
-    let writer = Writer::open(&directory, site.zone.clone())?;
-    let mut ledger = Ledger::open(writer, site.context())?;
-    let digest_before = ledger.digest().to_string();
+    let open = || Ledger::open(Writer::open(&directory, site.zone.clone())?, site.context());
     let marked = |source| StoreError::Directory { path: mark(data_dir), source };
-    fs::write(mark(data_dir), b"").map_err(marked)?;
-    directory.sync()?;
-
+    let begin = || fs::write(mark(data_dir), b"").map_err(marked).and_then(|()| directory.sync());
+    let (mut ledger, digest_before) = match open() {
+        // What cannot be read goes away unread.
+        Err(StoreError::Value(why)) => {
+            begin()?;
+            let events = Merged::open(data_dir)?.total;
+            let mut writer = Writer::open(&directory, site.zone.clone())?;
+            writer.begin()?;
+            writer.clear_projection()?;
+            writer.set_summary(&Summary { digest: [0; 32], max_hlc: Hlc::default(), events, loose_facts: 0 })?;
+            writer.commit()?;
+            writer.close()?;
+            (open()?, format!("unreadable ({why})"))
+        }
+        opened => {
+            let ledger = opened?;
+            let digest = ledger.digest().to_string();
+            begin()?;
+            (ledger, digest)
+        }
+    };
     ledger.clear_projection()?;
     let mut events = Merged::open(data_dir)?;
     let (mut done, total) = (0, events.total);

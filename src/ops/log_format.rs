@@ -17,6 +17,8 @@ const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off,rustls=off,a
 const PLATE_KEYS: [&str; 4] = ["plate", "plate_view", "stay", "event_id"];
 
 static MASK_PLATES: AtomicBool = AtomicBool::new(false);
+static JSON: AtomicBool = AtomicBool::new(false);
+static KEEP_FORMAT: AtomicBool = AtomicBool::new(false);
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -33,14 +35,28 @@ pub fn set_plate_masking(on: bool) {
     MASK_PLATES.store(on, Ordering::Relaxed);
 }
 
+/// Changes how lines look, at any time; not where the command line said it.
+pub fn set_format(format: LogFormat) {
+    if !KEEP_FORMAT.load(Ordering::Relaxed) {
+        JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+    }
+}
+
+/// The command line said how lines look: settings do not change it.
+pub fn keep_format(on: bool) {
+    KEEP_FORMAT.store(on, Ordering::Relaxed);
+}
+
 /// Installs the logger. `RUST_LOG` overrides the default filter. A second call changes nothing (tests).
 pub fn install(format: LogFormat) {
+    set_format(format);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_filters(DEFAULT_FILTER);
     if let Ok(filter) = std::env::var("RUST_LOG") {
         builder.parse_filters(&filter);
     }
     builder.format(move |out, record| {
+        let format = if JSON.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text };
         let line = render(format, &jiff::Timestamp::now(), record);
         out.write_all(&line)
     });

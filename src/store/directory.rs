@@ -69,7 +69,10 @@ impl DataDir {
         fs::read_dir(path).map_err(unusable)?;
         make_private(path, DIRECTORY_MODE);
         let lock = lock(path)?;
-        Ok(Self { path: path.to_owned(), held: Arc::new(Held { locks: Mutex::new(vec![lock]), database: Mutex::new(None) }) })
+        Ok(Self {
+            path: path.to_owned(),
+            held: Arc::new(Held { locks: Mutex::new(vec![lock]), database: Mutex::new(None) }),
+        })
     }
 
     /// Makes sure that no other process can take the directory, whatever became of the lock's file.

@@ -62,7 +62,8 @@ impl Files {
     /// What is at those names now. Where the operating system does not say, nothing is said to be gone.
     pub fn look(&self) -> Seen {
         let names = names(&self.database);
-        let mut changed = names.iter().zip(self.opened).map(|(name, opened)| FileId::at(name).is_ok_and(|now| now != opened));
+        let mut changed =
+            names.iter().zip(self.opened).map(|(name, opened)| FileId::at(name).is_ok_and(|now| now != opened));
         match changed.next() {
             Some(true) => Seen::DatabaseGone,
             _ if changed.any(|changed| changed) => Seen::LogGone,

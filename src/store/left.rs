@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use log::{error, warn};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
 use super::directory::DataDir;
 use super::error::StoreError;
@@ -85,7 +84,8 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
             let kept = put_aside(directory, &log, "foreign")?;
             let told = format!(
                 "{log_name} is not the log of this database: it lies as {} and was not played back; if the database was put back \
-                 from a backup all is well, else put back the database of that log", kept.display()
+                 from a backup all is well, else put back the database of that log",
+                kept.display()
             );
             let kept = kept.display().to_string();
             error!(event = "log_foreign", file = log_name.as_str(), kept = kept.as_str(); "the log is not the one of this database: put aside");
@@ -146,69 +146,117 @@ fn put_aside(directory: &DataDir, path: &Path, word: &str) -> Result<PathBuf, St
     Ok(kept)
 }
 
-/// How many transactions of the log SQLite could not read, of a connection that has just read it in. The last one may have been
-/// cut off by a power cut before anybody was answered; more than one were acknowledged, and something damaged the log.
+/// What the index of the log said when its run ended: SQLite writes it after the log is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IndexSaid {
+    /// Pages in the log.
+    frames: u64,
+    life: Life,
+}
+
+/// Which writing of the log from its start it is: SQLite counts the first number up, and draws the second.
+type Life = (u32, u32);
+
+impl IndexSaid {
+    /// Read before SQLite opens the index: whoever closes it afterwards drops SQLite's locks.
+    pub fn of(database: &Path) -> Option<Self> {
+        let index = File::open(index_of(database)).ok()?;
+        let mut heads = [0; 96];
+        index.read_exact_at(&mut heads, 0).ok()?;
+        let (head, copy) = heads.split_at(48);
+        let native = |at: usize| Some(u32::from_ne_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        let big = |at: usize| Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        (head == copy && head.get(12) == Some(&1)).then_some(())?;
+        Some(Self { frames: native(16)?.into(), life: (big(32)?, big(36)?) })
+    }
+}
+
+/// What of a log SQLite could not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Unread {
+    seen: u64,
+    /// Some of it was acknowledged. Else it is one transaction, which a power cut cut off before anybody was answered.
+    pub is_certain: bool,
+}
+
+impl Unread {
+    /// How many, for people.
+    pub fn transactions(self) -> String {
+        match self.seen {
+            0 | 1 => "at least one transaction".to_owned(),
+            several => format!("{several} transactions"),
+        }
+    }
+}
+
+/// What of the log SQLite could not read, of a connection that has just read it in. `index`: what that said before.
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn unread_transactions(connection: &Connection, database: &Path) -> Result<u64, StoreError> {
+pub(super) fn unread(connection: &Connection, database: &Path, index: Option<IndexSaid>) -> Result<Unread, StoreError> {
     let read: i64 = connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
     let path = log_of(database);
-    let count = || -> io::Result<u64> {
-        let log = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            opened => opened?,
-        };
-        let frames = log.metadata()?.len().saturating_sub(LOG_HEAD_BYTES) / FRAME_BYTES;
-        if frames == 0 {
-            return Ok(0);
-        }
-        let head = [0, 1].map(|half| read_number(&log, 16 + 4 * half));
-        let [salt, salt_2] = head;
-        let life = (salt?, salt_2?);
-        let of_frame = |frame: u64| -> io::Result<(u32, (u32, u32))> {
-            let at = LOG_HEAD_BYTES + frame * FRAME_BYTES;
-            Ok((read_number(&log, at + 4)?, (read_number(&log, at + 8)?, read_number(&log, at + 12)?)))
-        };
+    unread_of(&path, u64::try_from(read).unwrap_or(0), index).map_err(|source| StoreError::Directory { path, source })
+}
+
+fn unread_of(path: &Path, read: u64, index: Option<IndexSaid>) -> io::Result<Unread> {
+    let log = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Unread::default()),
+        opened => opened?,
+    };
+    let bytes = log.metadata()?.len();
+    if bytes < LOG_HEAD_BYTES {
+        return Ok(Unread::default());
+    }
+    let life_at = |at: u64| Ok::<Life, io::Error>((read_number(&log, at)?, read_number(&log, at + 4)?));
+    let life = life_at(16)?;
+    let follows = |before: Life| before.0.wrapping_add(1) == life.0;
+    let is_short = |said: IndexSaid| said.frames > read && (said.life == life || (read == 0 && !follows(said.life)));
+    let frames = (bytes - LOG_HEAD_BYTES) / FRAME_BYTES;
+    let mut seen = 0;
+    if frames > 0 {
         // Where the head is damaged, its first page says which life of the log this is. A log that has just started over has
         // the pages of its life before, all of which are in the database, below a new head.
-        let (_, first) = of_frame(0)?;
-        let started_over = first.0.wrapping_add(1) == life.0;
-        let mut unread = 0;
-        for frame in u64::try_from(read).unwrap_or(0)..frames {
-            let (ends_with_pages, its_life) = of_frame(frame)?;
-            let is_now = its_life == life || (its_life == first && !started_over);
-            unread += u64::from(is_now && ends_with_pages != 0);
+        let first = life_at(LOG_HEAD_BYTES + 8)?;
+        for frame in read..frames {
+            let at = LOG_HEAD_BYTES + frame * FRAME_BYTES;
+            let its_life = life_at(at + 8)?;
+            let is_now = its_life == life || (its_life == first && !follows(first));
+            // The last page of a transaction says how large the database is then.
+            seen += u64::from(is_now && read_number(&log, at + 4)? != 0);
         }
-        Ok(unread)
-    };
-    count().map_err(|source| StoreError::Directory { path: path.clone(), source })
+    }
+    Ok(Unread { seen, is_certain: seen > 1 || index.is_some_and(is_short) })
 }
 
 /// Keeps a copy of a log that could not be read to its end, and tells of it: it is written over from there on.
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn keep_unread(connection: &Connection, directory: &DataDir) -> Result<Option<String>, StoreError> {
-    let unread = unread_transactions(connection, &directory.database())?;
-    if unread == 0 {
+pub(super) fn keep_unread(
+    connection: &Connection,
+    directory: &DataDir,
+    index: Option<IndexSaid>,
+) -> Result<Option<String>, StoreError> {
+    let unread = unread(connection, &directory.database(), index)?;
+    if unread == Unread::default() {
         return Ok(None);
     }
     let log = log_of(&directory.database());
     let kept = aside(&log, "damaged");
     fs::copy(&log, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
     // A new life: what could not be read is not counted again.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
     let kept = kept.display().to_string();
-    if unread == 1 {
-        warn!(event = "log_torn", kept = kept.as_str(); "the last transaction in the log is incomplete: a power cut, if nobody was answered for it");
+    if !unread.is_certain {
+        warn!(event = "log_torn", kept = kept.as_str(); "the last transaction in the log is incomplete: a power cut came before it was answered");
         return Ok(None);
     }
-    error!(event = "log_damaged", transactions = unread, kept = kept.as_str(); "the log of the database is damaged: what was acknowledged last is missing");
+    let transactions = unread.transactions();
+    error!(event = "log_damaged", lost = transactions.as_str(), kept = kept.as_str(); "the log of the database is damaged: what was acknowledged last is missing");
     Ok(Some(format!(
-        "the log of the database is damaged: {unread} transactions at its end could not be read; it lies as {kept}; what the other \
-         centrals hold returns from them"
+        "the log of the database is damaged: {transactions} at its end could not be read; it lies as {kept}; what the other centrals \
+         hold returns from them"
     )))
 }
 

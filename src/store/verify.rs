@@ -8,10 +8,14 @@ mod audit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::directory::DataDir;
 use super::error::StoreError;
+use super::files::{index_of, log_of};
+use super::left::{self, Left};
 use super::log_numbers::LogNumbers;
 use super::reader::{read_event, read_hash, read_head};
 use super::schema::{self, event_place, event_row_of};
@@ -48,6 +52,8 @@ pub enum Finding {
     Sums { central: String, edge_id: String },
     /// A row of the history that cannot be read.
     Row { row_id: i64, why: String },
+    /// A text of any table that is none: not UTF-8.
+    Text { table: String, row_id: i64, column: String },
     /// A row of the history that names an event that is not held.
     Fact { row_id: i64, event: EventRef },
     /// An entry of the audit that is not as it was written.
@@ -68,6 +74,7 @@ impl fmt::Display for Finding {
             Self::Sums { central, edge_id } => {
                 write!(f, "the sums of {central}/{edge_id} are not what the events give")
             }
+            Self::Text { table, row_id, column } => write!(f, "{table}: {column} of row {row_id} is not a text"),
             Self::Row { row_id, why } => write!(f, "history row {row_id} cannot be read: {why}"),
             Self::Fact { row_id, event } => {
                 write!(f, "history row {row_id} names event {}/{}, which is not held", event.log, event.seq)
@@ -108,6 +115,8 @@ impl Report {
 pub struct Evidence {
     connection: Connection,
     logs: LogNumbers,
+    /// What is wrong with the log.
+    of_log: Vec<String>,
     _directory: DataDir,
 }
 
@@ -116,16 +125,43 @@ impl Evidence {
     /// As [`schema::check_version`]; [`StoreError::Directory`] if there is no file.
     pub fn open(directory: &DataDir) -> Result<Self, StoreError> {
         let path = directory.database();
+        let left = left::look(directory)?;
+        if matches!(left, Left::LogAlone | Left::LogOfAnother) {
+            let path = log_of(&path);
+            let reason = "only a start of the server may make it anew from that".to_owned();
+            return Err(if left == Left::LogAlone {
+                StoreError::LogAlone { path, reason }
+            } else {
+                StoreError::LogOfAnother { path }
+            });
+        }
+        let index = left::IndexSaid::of(&path);
+        // Another program that copied the log into the database removed both.
+        let is_missing = left == Left::LogMissing && index_of(&path).exists();
         // For writing, though nothing is written: after a crash the write-ahead log has to be read in first.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|error| StoreError::cannot_open(&path, error))?;
+        // What a kill left stays for the start that tells of it.
+        let has_log = std::fs::metadata(log_of(&path)).is_ok_and(|found| found.len() > 0);
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         if schema::check_version(&connection, &path)? != schema::current_version() {
             return Err(StoreError::NotADatabase { path, detail: "it was never opened by the server".into() });
         }
-        Ok(Self { connection, logs: LogNumbers::default(), _directory: directory.clone() })
+        let mut of_log = Vec::new();
+        if is_missing {
+            of_log.push(
+                "the log is gone though the last run did not end in order: what was acknowledged last may be missing"
+                    .into(),
+            );
+        }
+        let unread = left::unread(&connection, &path, index)?;
+        if unread.is_certain {
+            of_log.push(format!("the log is damaged: {} at its end cannot be read", unread.transactions()));
+        }
+        Ok(Self { connection, logs: LogNumbers::default(), of_log, _directory: directory.clone() })
     }
 
     /// The chains, the holes, the rows and what they name.
@@ -134,6 +170,7 @@ impl Evidence {
     /// Only if the file cannot be read at all; what is wrong with it is in the report.
     pub fn check(&mut self) -> Result<Report, StoreError> {
         let mut report = Report::default();
+        self.of_log.iter().for_each(|text| report.add(Finding::Structure(text.clone())));
         let mut statement = self.connection.prepare("PRAGMA quick_check(20)")?;
         let texts = statement.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         drop(statement);
@@ -143,6 +180,7 @@ impl Evidence {
         self.check_logs(&mut report)?;
         self.check_rows(&mut report)?;
         audit::check(&self.connection, &mut report)?;
+        self.check_texts(&mut report)?;
         Ok(report)
     }
 
@@ -279,6 +317,33 @@ impl Evidence {
         }
         if held != said {
             report.add(Finding::Head { log: log.clone(), said: said.to, found: held.to });
+        }
+        Ok(())
+    }
+
+    /// SQLite takes any bytes for a text.
+    fn check_texts(&self, report: &mut Report) -> Result<(), StoreError> {
+        let mut tables = self
+            .connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?;
+        let tables = tables.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        for table in tables {
+            let mut statement = self.connection.prepare(&format!("SELECT * FROM \"{table}\""))?;
+            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+            let mut rows = statement.query(())?;
+            let mut number = 0;
+            while let Some(row) = rows.next()? {
+                number += 1;
+                for (index, column) in columns.iter().enumerate() {
+                    if let ValueRef::Text(bytes) = row.get_ref(index)?
+                        && std::str::from_utf8(bytes).is_err()
+                    {
+                        // Where the first column is no number, the place in the table will do.
+                        let row_id = row.get(0).unwrap_or(number);
+                        report.add(Finding::Text { table: table.clone(), row_id, column: column.clone() });
+                    }
+                }
+            }
         }
         Ok(())
     }

@@ -86,10 +86,12 @@ fn showing(shown: Arc<SingleCertAndKey>) -> Result<ServerConfig, Error> {
 }
 
 fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
+    // Opening a pipe, and reading many a file of the system's own, waits for who writes into it: those have no size.
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() || found.len() == 0 {
+        return Err(io::Error::other("it is no file, or an empty one"));
     }
+    let file = File::open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -151,6 +153,8 @@ mod tests {
             ("cut", "key", "no certificate"),
             ("none", "key", "certificate unreadable"),
             (".", "key", "certificate unreadable"),
+            ("/proc/kmsg", "key", "certificate unreadable"),
+            ("cert", "/proc/kmsg", "key unreadable"),
         ] {
             assert_eq!(outcome(certificate, key), expected, "{certificate} {key}");
         }

@@ -5,20 +5,21 @@
 //! - Its mode is 0600 from the first byte on. One that others may read is tightened and told of: from then on it is as safe as
 //!   before, and only a person knows whether somebody copied it.
 //! - A damaged one is an error and is never replaced: a new identity is refused by every peer until people accept it, so
-//!   that is for a person to decide.
+//!   that is for a person to decide. Meanwhile a central serves its gates with a key that it forgets again.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
-use super::credentials::Credentials;
+use super::credentials::{BadCredentials, Credentials};
 
 /// The file's name in the data directory.
 pub const IDENTITY_FILE: &str = "identity.pem";
-const TEMPORARY_FILE: &str = "identity.pem.tmp";
 /// The file has some 1,000 bytes; this is the most that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 const OWNER_ONLY: u32 = 0o600;
@@ -90,7 +91,17 @@ pub fn open(directory: &Path) -> Result<Option<Opened>, IdentityError> {
     Ok(Some(Opened { credentials, is_new: false, was_open_to_others: is_open.then_some(mode) }))
 }
 
-fn make(directory: &Path) -> Result<(), IdentityError> {
+/// Credentials for this run alone: for pages over HTTPS where there is no usable identity. No central knows them.
+///
+/// # Errors
+/// [`IdentityError::NotMade`]
+pub fn throwaway() -> Result<Credentials, IdentityError> {
+    let damaged = |reason: BadCredentials| IdentityError::Damaged { path: PathBuf::new(), reason: reason.to_string() };
+    Credentials::of_pem(new_pem()?.as_bytes()).map_err(damaged)
+}
+
+/// A new key and its certificate.
+fn new_pem() -> Result<String, IdentityError> {
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::default();
     // Its dates are rcgen's own, some 2,000 years apart: nobody looks at them, and no clock here has to be right.
@@ -99,19 +110,18 @@ fn make(directory: &Path) -> Result<(), IdentityError> {
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = parameters.self_signed(&key)?;
-    let pem = format!("{}{}", key.serialize_pem(), certificate.pem());
+    Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
+}
 
-    let (temporary, path) = (directory.join(TEMPORARY_FILE), directory.join(IDENTITY_FILE));
-    // What a crash left may be open to others.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&temporary, "removed", error)),
-        _ => {}
-    }
+fn make(directory: &Path) -> Result<(), IdentityError> {
+    let pem = new_pem()?;
+    let path = directory.join(IDENTITY_FILE);
     let write = || {
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(OWNER_ONLY).open(&temporary)?;
+        // Its mode is 0600.
+        let mut file = NamedTempFile::new_in(directory)?;
         file.write_all(pem.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
         File::open(directory)?.sync_all()
     };
     write().map_err(|error| failed(&path, "written", error))
@@ -126,6 +136,8 @@ fn failed(path: &Path, doing: &'static str, source: io::Error) -> IdentityError 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn mode_of(path: &Path) -> u32 {
@@ -139,7 +151,7 @@ mod tests {
         let made = open_or_make(directory.path()).unwrap();
         assert!(made.is_new && made.was_open_to_others.is_none());
         assert_eq!(mode_of(&directory.path().join(IDENTITY_FILE)), 0o600);
-        assert!(!directory.path().join(TEMPORARY_FILE).exists());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
         let again = open_or_make(directory.path()).unwrap();
         assert!(!again.is_new);
         assert_eq!(again.credentials.fingerprint(), made.credentials.fingerprint());
@@ -193,15 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_is_not_used_and_a_directory_that_cannot_be_written_is_told() {
-        let directory = tempfile::tempdir().unwrap();
-        let temporary = directory.path().join(TEMPORARY_FILE);
-        fs::write(&temporary, "half a key").unwrap();
-        assert!(open_or_make(directory.path()).unwrap().is_new);
-        assert_eq!(mode_of(&directory.path().join(IDENTITY_FILE)), 0o600);
-
+    fn a_directory_that_cannot_be_written_is_told_and_a_key_for_one_run_is_nobodys() {
         let other = tempfile::tempdir().unwrap();
-        fs::create_dir_all(other.path().join(TEMPORARY_FILE).join("in the way")).unwrap();
-        assert!(matches!(open_or_make(other.path()), Err(IdentityError::File { .. })));
+        let missing = other.path().join("missing");
+        assert!(matches!(open_or_make(&missing), Err(IdentityError::File { .. })));
+        assert_ne!(throwaway().unwrap().fingerprint(), throwaway().unwrap().fingerprint());
     }
 }

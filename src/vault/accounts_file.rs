@@ -40,7 +40,12 @@ impl AccountsFile {
         match read {
             Ok(accounts) => Found { accounts, damaged: None },
             Err(reason) => {
-                let aside = self.path.with_extension("json.damaged");
+                // Nothing that was put aside before is lost.
+                let name = |number: u32| match number {
+                    1 => self.path.with_extension("json.damaged"),
+                    _ => self.path.with_extension(format!("json.damaged-{number}")),
+                };
+                let aside = (1..).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(1));
                 let moved = std::fs::rename(&self.path, &aside);
                 let place = if moved.is_ok() { &aside } else { &self.path };
                 let damaged = format!("{reason}; it lies as {}", place.display());

@@ -1,10 +1,12 @@
 //! Files nobody else on the machine can read: written whole or not at all, and owned by whom their directory belongs to, so that
 //! what an administrator writes can be read by the service.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 /// Only its owner reads and writes it.
 const MODE: u32 = 0o600;
@@ -17,29 +19,17 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// What the disk says.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = directory.join(name);
-    let written = write_new(&temporary, directory, bytes).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // It may not have come into being.
-        drop(fs::remove_file(&temporary));
-        return Err(error);
-    }
-    File::open(directory)?.sync_all()
-}
-
-fn write_new(temporary: &Path, directory: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What an earlier crash left there may have been readable by others.
-    drop(fs::remove_file(temporary));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(temporary)?;
-    let (owner, own) = (fs::metadata(directory)?, file.metadata()?);
+    // Its mode is 0600.
+    let mut file = NamedTempFile::new_in(directory)?;
+    let (owner, own) = (fs::metadata(directory)?, file.as_file().metadata()?);
     if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
         // Only an administrator can, and only one has to.
-        drop(chown(temporary, Some(owner.uid()), Some(owner.gid())));
+        drop(chown(file.path(), Some(owner.uid()), Some(owner.gid())));
     }
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
 }
 
 /// Its bytes; `None`: there is none. One that others can read is made private again.
@@ -47,11 +37,14 @@ fn write_new(temporary: &Path, directory: &Path, bytes: &[u8]) -> io::Result<()>
 /// # Errors
 /// What the disk says; more than 1 MiB.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    // Opening a pipe would wait for who writes into it.
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => return Err(io::Error::other("it is no file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
+        Ok(_) => {}
+    }
+    let file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
         drop(file.set_permissions(Permissions::from_mode(MODE)));
     }

@@ -171,11 +171,12 @@ impl Central {
         command
     }
 
-    /// Starts the process and does not wait for it. Writes the configuration file if there is none yet.
+    /// Starts the process and does not wait for it. Writes the configuration file if there is none yet, unless `config` is
+    /// null.
     #[track_caller]
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.id);
-        if !self.config_file().exists() {
+        if !self.config_file().exists() && !self.config.is_null() {
             self.write_config();
         }
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("the log file");

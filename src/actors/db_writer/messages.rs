@@ -34,11 +34,6 @@ impl Decide {
     }
 }
 
-/// Several at once, in order.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct DecideAll(pub Vec<Decide>);
-
 /// What was committed just now: own events and stored ones, by log. Sent after the answers.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]

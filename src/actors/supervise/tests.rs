@@ -120,3 +120,25 @@ fn an_unknown_actor_is_answered_with_the_known_names() {
     assert_eq!(faults.inject("a"), Ok(()));
     assert_eq!(faults.inject("b"), Err(vec!["a".to_owned()]));
 }
+
+#[actix::test]
+async fn a_task_that_panics_is_begun_anew_and_one_that_ends_is_not() {
+    let (around, _fatals) = surroundings();
+    let (began, mut begins) = mpsc::unbounded_channel();
+    let mut lives = 0;
+    keep_running(&around, "task", move || {
+        lives += 1;
+        let (life, began) = (lives, began.clone());
+        async move {
+            began.send(life).unwrap();
+            assert!(life > 3, "injected by a test");
+        }
+    });
+    let mut seen = Vec::new();
+    // The channel closes with the task.
+    while let Some(life) = begins.recv().await {
+        seen.push(life);
+    }
+    assert_eq!(seen, [1, 2, 3, 4]);
+    assert!(around.metrics.render().unwrap().contains(r#"parkmesh_restarts_total{actor="task"} 3"#));
+}

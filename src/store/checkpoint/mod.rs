@@ -47,8 +47,10 @@ const LONGEST_PASS: Duration = Duration::from_secs(30);
 const MAX_PAGES: u32 = 16_288;
 /// After so long without a commit all is copied: a copy of the database alone is whole on a quiet morning.
 const QUIET: Duration = Duration::from_secs(20);
-/// While the log is beyond its bound, that is said again this often.
+/// While a reader makes the log grow, that is said again this often.
 const REMIND: Duration = Duration::from_secs(10 * 60);
+/// A log of so many pages (47 MiB) is held by a reader: the writer has tried to start it over several times.
+const HELD_PAGES: u32 = 12_000;
 /// Page cache of the thread's connection, in KiB: it only copies.
 const CACHE_KIB: i64 = 64;
 
@@ -68,7 +70,7 @@ struct Progress {
     failing: bool,
     stop: bool,
     last_commit: Option<Instant>,
-    /// Since when the log is said to be beyond its bound, and when that was said last.
+    /// When it was said last that a reader makes the log grow.
     said: Option<Instant>,
 }
 
@@ -202,11 +204,11 @@ impl Checkpointer {
         progress.retry_at = progress.written.saturating_add(RETRY_PAGES);
     }
 
-    /// Once a second, not within a transaction: uses a quiet time, and says who makes the log grow beyond its bound.
+    /// Once a second, not within a transaction: uses a quiet time, and says who makes the log grow.
     pub(super) fn rest(&self, writer: &Connection, database: &Path) -> Option<String> {
         let mut progress = self.shared.progress();
         let quiet = progress.last_commit.is_some_and(|last| last.elapsed() >= QUIET);
-        let is_long = progress.written > MAX_PAGES;
+        let is_long = progress.written > HELD_PAGES;
         if quiet && !progress.passing && progress.written > progress.copied {
             progress.passing = true;
             self.shared.wake.notify_one();
@@ -215,9 +217,9 @@ impl Checkpointer {
             self.cut(writer);
             progress = self.shared.progress();
         }
-        if progress.written <= MAX_PAGES {
+        if !is_long {
             if progress.said.take().is_some() {
-                log::info!(event = "log_short_again"; "the log of the database is below its bound again");
+                log::info!(event = "log_short_again"; "the log of the database is as short as usual again");
             }
             return None;
         }
@@ -228,7 +230,7 @@ impl Checkpointer {
         drop(progress);
         let readers = readers::of(database);
         if since.is_none_or(|said| said.elapsed() >= REMIND) {
-            log::warn!(event = "log_grows", bytes, readers = readers.as_str(); "the log of the database grows beyond its bound: another program goes on reading an old state of it; close it");
+            log::warn!(event = "log_grows", bytes, readers = readers.as_str(); "the log of the database grows and cannot start over: another program goes on reading an old state of it; close it");
         }
         Some(format!("{} MB; {readers}", bytes / 1_000_000))
     }

@@ -13,8 +13,13 @@ pub(super) fn of(database: &Path) -> String {
         .filter_map(|path| FileId::at(path).ok().flatten().map(|id| id.inode))
         .collect();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let others: Vec<String> = holders(&locks, &inodes).into_iter().filter(|pid| *pid != std::process::id()).map(named).collect();
-    if others.is_empty() { "held by no program that is seen from here".to_owned() } else { format!("held by {}", others.join(", ")) }
+    let others: Vec<String> =
+        holders(&locks, &inodes).into_iter().filter(|pid| *pid != std::process::id()).map(named).collect();
+    if others.is_empty() {
+        "held by no program that is seen from here".to_owned()
+    } else {
+        format!("held by {}", others.join(", "))
+    }
 }
 
 /// The processes with a lock on one of these files, of lines like `1: POSIX  ADVISORY  READ 1234 08:01:5678 128 128`.

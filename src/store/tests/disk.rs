@@ -145,7 +145,10 @@ fn a_probe_takes_as_many_pages_as_the_largest_event_and_leaves_nothing() {
     assert_eq!(size(writer), before, "free pages are taken again");
     let long = writer.wal_bytes();
     writer.probe(false).unwrap();
-    assert!((1..=2).contains(&((writer.wal_bytes() - long) / 4_120)), "asking whether it is ready writes a page or two");
+    assert!(
+        (1..=2).contains(&((writer.wal_bytes() - long) / 4_120)),
+        "asking whether it is ready writes a page or two"
+    );
     assert!(disk.sql("SELECT * FROM quarantine").is_empty());
 }
 

@@ -21,7 +21,7 @@ fn held(directory: &Path) -> u64 {
 /// As the files are when the power goes now, in a directory of their own.
 fn power_cut(disk: &Disk) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for name in ["central.db", "central.db-wal", "lock"] {
+    for name in ["central.db", "central.db-wal", "central.db-shm", "lock"] {
         drop(fs::copy(file(disk, name), copy.path().join(name)));
     }
     copy
@@ -63,7 +63,9 @@ fn a_log_that_is_removed_or_replaced_costs_nothing_that_was_acknowledged() {
 #[test]
 fn a_look_alone_keeps_what_was_in_a_log_that_is_gone() {
     let mut disk = Disk::new();
-    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "before")));
+    disk.write(|writer| {
+        append(writer, &log(1), Head::empty(&log(1)), "before");
+    });
     fs::remove_file(file(&disk, "central.db-wal")).unwrap();
     assert!(disk.writer().watch().files.is_some());
     assert_eq!(held(power_cut(&disk).path()), 1);
@@ -87,17 +89,22 @@ fn nothing_is_committed_to_a_database_that_is_gone_and_what_was_lies_in_its_plac
 #[test]
 fn a_database_that_is_replaced_or_moved_takes_nothing_and_the_other_file_stays() {
     let mut disk = Disk::new();
-    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "kept")));
+    disk.write(|writer| {
+        append(writer, &log(1), Head::empty(&log(1)), "kept");
+    });
     fs::write(file(&disk, "new"), "another file").unwrap();
     fs::rename(file(&disk, "new"), file(&disk, "central.db")).unwrap();
     assert!(matches!(disk.writer().begin(), Err(StoreError::Vanished { .. })));
     disk.writer.take().unwrap().close().unwrap();
     assert_eq!(fs::read(file(&disk, "central.db")).unwrap(), b"another file");
-    assert_eq!(held(&{
-        let copy = tempfile::tempdir().unwrap().keep();
-        fs::rename(file(&disk, "central.db.rescued"), copy.join("central.db")).unwrap();
-        copy
-    }), 1);
+    assert_eq!(
+        held(&{
+            let copy = tempfile::tempdir().unwrap().keep();
+            fs::rename(file(&disk, "central.db.rescued"), copy.join("central.db")).unwrap();
+            copy
+        }),
+        1
+    );
 }
 
 #[test]
@@ -134,7 +141,11 @@ fn a_log_without_its_database_gives_all_of_it_back_or_is_left_alone() {
     for emptied in [true, false] {
         let directory = killed(6);
         let database = directory.path().join("central.db");
-        if emptied { fs::write(&database, "").unwrap() } else { fs::remove_file(&database).unwrap() }
+        if emptied {
+            fs::write(&database, "").unwrap()
+        } else {
+            fs::remove_file(&database).unwrap()
+        }
         let writer = open(directory.path()).unwrap();
         assert!(writer.found()[0].contains("made anew from its log"), "{:?}", writer.found());
         drop(writer);
@@ -144,7 +155,10 @@ fn a_log_without_its_database_gives_all_of_it_back_or_is_left_alone() {
     // One that has started over since, so that most is in the database that is gone.
     let directory = killed(6);
     let (database, log) = (directory.path().join("central.db"), directory.path().join("central.db-wal"));
-    rusqlite::Connection::open(&database).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    rusqlite::Connection::open(&database)
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
+        .unwrap();
     let connection = rusqlite::Connection::open(&database).unwrap();
     connection.execute("INSERT INTO quarantine VALUES(9, 'later')", ()).unwrap();
     fs::copy(&log, directory.path().join("log")).unwrap();
@@ -162,7 +176,9 @@ fn a_log_without_its_database_gives_all_of_it_back_or_is_left_alone() {
 fn a_log_of_another_database_is_not_played_back() {
     // A kill, then the database is put back from a backup, and nobody thought of the log.
     let mut disk = Disk::new();
-    disk.write(|writer| drop(append(writer, &log(1), Head::empty(&log(1)), "old")));
+    disk.write(|writer| {
+        append(writer, &log(1), Head::empty(&log(1)), "old");
+    });
     disk.writer.take().unwrap().close().unwrap();
     let backup = fs::read(file(&disk, "central.db")).unwrap();
     let mut head = disk.reopen().load().unwrap().heads[0].1;
@@ -201,30 +217,48 @@ impl DataDirMark {
 
 #[test]
 fn a_log_that_is_missing_empty_or_damaged_after_a_kill_is_told() {
-    for (name, expected) in [("missing", "is missing or empty"), ("empty", "is missing or empty"), ("damaged", "transactions at its end")] {
+    for (name, expected) in [
+        ("missing", "is missing or empty"),
+        ("empty", "is missing or empty"),
+        ("damaged", "transactions at its end"),
+        ("damaged at its very end", "at least one transaction at its end"),
+        ("cut off", "at least one transaction at its end"),
+        ("zeroed", "at least one transaction at its end"),
+        ("without its head", "transactions at its end"),
+    ] {
         let directory = killed(30);
         let path = directory.path().join("central.db-wal");
         // What a checkpoint would have copied, so that there is a database to go on with.
         let whole = fs::read(&path).unwrap();
         match name {
             "missing" | "empty" => {
-                rusqlite::Connection::open(directory.path().join("central.db")).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+                rusqlite::Connection::open(directory.path().join("central.db"))
+                    .unwrap()
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
+                    .unwrap();
                 drop(fs::remove_file(&path));
                 if name == "empty" {
                     fs::write(&path, "").unwrap();
                 }
             }
             _ => {
+                // The index says what was committed.
                 let mut bytes = whole.clone();
-                let at = bytes.len() - 20 * 4120;
-                bytes[at] ^= 1;
+                let end = bytes.len();
+                match name {
+                    "damaged" => bytes[end - 20 * 4120] ^= 1,
+                    "damaged at its very end" => bytes[end - 1] ^= 1,
+                    "cut off" => bytes.truncate(end - 2 * 4120),
+                    "without its head" => bytes[16..24].fill(7),
+                    _ => bytes.fill(0),
+                }
                 fs::write(&path, bytes).unwrap();
             }
         }
         let writer = open(directory.path()).unwrap();
         assert!(writer.found().iter().any(|told| told.contains(expected)), "{name}: {:?}", writer.found());
         writer.close().unwrap();
-        if name == "damaged" {
+        if !matches!(name, "missing" | "empty") {
             assert!(directory.path().join("central.db-wal.damaged").exists());
         }
         assert_eq!(open(directory.path()).unwrap().found(), [] as [String; 0], "{name}: told once");
@@ -252,5 +286,8 @@ fn nobody_else_can_read_any_of_it() {
         fs::set_permissions(name, fs::Permissions::from_mode(wide)).unwrap();
     }
     let _writer = open(&path).unwrap();
-    assert_eq!((mode(&path), mode(&path.join("central.db")), mode(&path.join("central.db-wal"))), (0o700, 0o600, 0o600));
+    assert_eq!(
+        (mode(&path), mode(&path.join("central.db")), mode(&path.join("central.db-wal"))),
+        (0o700, 0o600, 0o600)
+    );
 }

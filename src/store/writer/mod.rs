@@ -96,15 +96,20 @@ impl Writer {
     pub fn open(directory: &DataDir, zone: SiteZone) -> Result<Self, StoreError> {
         let path = directory.database();
         let mut found = left::settle(directory)?;
+        let index = left::IndexSaid::of(&path);
         let utc = SiteZone::named("UTC").map_err(|UnknownZone(name)| StoreError::Value(name))?;
         let mut connection = Connection::open(&path).map_err(|error| StoreError::cannot_open(&path, error))?;
+        if connection.is_readonly("main")? {
+            // SQLite would go on, for reading alone and for ever.
+            let source = std::io::ErrorKind::ReadOnlyFilesystem.into();
+            return Err(StoreError::Directory { path, source });
+        }
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // Of a database that is refused the files stay as they are.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        if schema::check_version(&connection, &path)? > 0 {
-            found.extend(left::keep_unread(&connection, directory)?);
-        }
+        schema::check_version(&connection, &path)?;
+        found.extend(left::keep_unread(&connection, directory, index)?);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A log that grew behind a reader is cut when it starts over.
         connection.pragma_update(None, "journal_size_limit", super::checkpoint::MAX_WAL_BYTES.cast_signed())?;
@@ -206,7 +211,11 @@ impl Writer {
         }
         self.stand_by_files()?;
         self.checkpointer.keep_bound(&self.connection);
-        if as_an_event { self.try_event()? } else { touch(&self.connection)? };
+        if as_an_event {
+            self.try_event()?
+        } else {
+            touch(&self.connection)?
+        };
         self.keep_committed()
     }
 

@@ -101,7 +101,9 @@ impl Writer {
 fn rescue(connection: &rusqlite::Connection, database: &Path) -> Result<String, StoreError> {
     let copy = aside(database, "rescued");
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-    let place = if database.exists() { copy } else {
+    let place = if database.exists() {
+        copy
+    } else {
         fs::rename(&copy, database).map_err(|source| StoreError::Directory { path: copy, source })?;
         database.to_owned()
     };

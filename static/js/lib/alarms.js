@@ -20,6 +20,7 @@ export function alarmsOf({ central, peers, logs }, { cameras = [], account = nul
   const all = Object.entries(peers).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
 
   if (!central.can_commit) add("no_commit", "bad");
+  for (const { code, reason } of central.notices ?? []) add(code, "bad", { values: { reason } });
   for (const [id, peer] of all) {
     // Its state changes with each attempt; what counts is how long nothing was heard.
     const sinceMs = peer.last_heard_ms || central.started_ms;

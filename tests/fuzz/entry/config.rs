@@ -1,6 +1,6 @@
 //! A settings file, or the same as the body of a PUT.
 
-use parkmesh::config::merge::{add_peer, merge};
+use parkmesh::config::merge::merge;
 use parkmesh::config::model::Config;
 use parkmesh::config::read;
 use serde_json::Value;
@@ -10,7 +10,7 @@ pub fn run(input: &[u8]) {
     let text = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
     let Ok(json) = serde_json::from_slice::<Value>(text) else { return };
     let standalone = Config::standalone();
-    let accepted = [read::config(&json), merge(&standalone, &json), add_peer(&standalone, &json)];
+    let accepted = [read::config(&json), merge(&standalone, &json)];
     for config in accepted.into_iter().flatten().map(|read| read.config) {
         assert_eq!(read::check(&config), [], "{json}");
         for written in [config.to_json(), config.to_file_json()] {
