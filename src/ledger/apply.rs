@@ -9,9 +9,8 @@ use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
-use crate::domain::stay::{Fact, REQUEST_WINDOW_MS, guarded, links};
+use crate::domain::stay::{Fact, Link, REQUEST_WINDOW_MS, guarded, links};
 
-use super::component::loose_key;
 use super::open_stay::OpenStay;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::TotalChange;
@@ -207,14 +206,16 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(greatest.is_some_and(|greatest| greatest.ms() >= first_ms))
     }
 
-    /// Whether a loose fact concerns the same plate, stay or fact.
+    /// Whether a loose fact concerns the same stay or fact, or the same plate and is not older: what is older had its effect on the
+    /// plate before this one, and the open stay is what came of it.
     fn is_entangled(&mut self, fact: &Fact) -> Result<bool, S::Error> {
         if self.staged.loose_facts == 0 {
             return Ok(false);
         }
         for link in links(fact) {
-            let Some(key) = loose_key(&link) else { continue };
-            if !self.read()?.loose_facts(&key)?.is_empty() {
+            let loose = self.loose_under(&link)?;
+            let matters = |loose: &Fact| !matches!(link, Link::Plate(_)) || loose.event.hlc >= fact.event.hlc;
+            if loose.iter().any(matters) {
                 return Ok(true);
             }
         }
