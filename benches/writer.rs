@@ -89,6 +89,7 @@ impl Traffic {
             collected: Vnd(0),
             anomalies: BTreeSet::new(),
             entry_fact: parkmesh::domain::ids::FactId::Authored { log: self.log.clone(), seq: self.seq },
+            entry_hlc: Hlc::new(now_ms)?,
             confirm_fact: None,
             last_hlc: Hlc::new(now_ms)?,
         };

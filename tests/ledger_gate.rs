@@ -23,3 +23,5 @@ mod reporting;
 mod requests;
 #[path = "ledger_gate/runs.rs"]
 mod runs;
+#[path = "ledger_gate/work.rs"]
+mod work;

@@ -13,6 +13,7 @@
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
 //! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
+//! | `--returning` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP |
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
@@ -43,6 +44,7 @@ mod history;
 mod mesh;
 mod one;
 mod outside;
+mod returning;
 mod sizes;
 mod slow_disk;
 mod table;
@@ -121,6 +123,10 @@ fn main() {
     }
     if asked("--long-history") {
         history::measure(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--returning") {
+        returning::measure(&mut table);
         return table.print();
     }
     if asked("--flood") {

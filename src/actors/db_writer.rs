@@ -3,6 +3,7 @@
 //! - **Group commit.** Handlers only collect jobs; the commit runs once the mailbox is drained, without a timer for gates. One
 //!   transaction takes what is queued, at most [`MAX_BATCH_EVENTS`] events. A little that came from peers alone waits
 //!   some ms for company: docs/decisions/023.
+//! - **Plates that wait are folded in turns** between the batches: see [`turns`].
 //! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
@@ -21,12 +22,14 @@ use tokio::sync::watch;
 mod messages;
 mod notes;
 mod queue;
+mod turns;
 
 pub use self::messages::{
     AnnounceTo, Committed, Decide, Flush, HeardFrom, Outcome, Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
 pub use self::queue::MAX_BATCH_EVENTS;
-use self::queue::{Queue, RUNS_PERIOD};
+use self::queue::{MANY_EVENTS, Queue, RUNS_PERIOD};
+use self::turns::Turns;
 
 use super::config_keeper::ConfigChanged;
 use super::supervise::{InjectPanic, injected_panic};
@@ -35,7 +38,7 @@ use crate::domain::time::SiteZone;
 use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Refusal};
 use crate::ledger::settings::Settings;
-use crate::ledger::storage::EventRef;
+use crate::ledger::storage::{Behind, EventRef};
 use crate::ops::clock::Clock;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::said::Said;
@@ -68,6 +71,10 @@ pub struct Decided {
 pub trait Core: Send {
     /// Decides all jobs in one transaction.
     fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided;
+    /// One transaction in which about so many facts that wait are folded. The outcomes are none.
+    fn settle(&mut self, facts: usize, wall_ms: i64) -> Decided;
+    /// The plates whose history is behind the events.
+    fn behind(&self) -> Option<Behind>;
     /// Work that may follow a commit once its answers are out. Returns the size of the write-ahead log in bytes.
     fn make_room(&mut self) -> u64;
     /// Notes that something came from a peer.
@@ -109,8 +116,10 @@ pub struct Held {
     pub settings: Arc<Settings>,
     /// The log this process writes, once it has one.
     pub own_log: Option<LogId>,
-    /// Of the history.
-    pub digest: Digest,
+    /// Of the history; `None`: some of it is still to be made from events that are held.
+    pub digest: Option<Digest>,
+    /// The plates whose history is behind the events.
+    pub behind: Option<Behind>,
     /// Events held, of all logs.
     pub events: u64,
     pub cars_inside: u64,
@@ -130,6 +139,8 @@ pub struct DbWriter {
     metrics: Arc<Metrics>,
     view: HeldSender,
     queue: Queue,
+    turns: Turns,
+    turn_due: bool,
     commit_due: bool,
     runs_wait: bool,
     lingering: bool,
@@ -152,6 +163,8 @@ impl DbWriter {
             metrics,
             view,
             queue: Queue::new(RUNS_PERIOD),
+            turns: Turns::new(Instant::now()),
+            turn_due: false,
             commit_due: false,
             runs_wait: false,
             lingering: false,
@@ -208,6 +221,7 @@ impl DbWriter {
                 }
                 let asked_soon = writer.queue.has_gates() && writer.queue.was_busy_within(LINGER);
                 writer.commit();
+                writer.let_plates_wait(context);
                 if writer.queue.len() > 0 {
                     writer.schedule(context);
                 } else if asked_soon {
@@ -215,6 +229,51 @@ impl DbWriter {
                 }
             }));
         }
+    }
+
+    /// Sees to it that plates that wait get their turn.
+    fn let_plates_wait(&mut self, context: &mut Context<Self>) {
+        let now = Instant::now();
+        if self.closed || self.core.behind().is_none() {
+            return self.turns.nothing_waits(now);
+        }
+        let busy = self.queue.len() > 0;
+        let wait = self.turns.wait(now, busy);
+        // No timer goes off while batches follow each other.
+        if busy && wait.is_zero() {
+            self.turn();
+        } else if !std::mem::replace(&mut self.turn_due, true) {
+            context.run_later(wait, |writer, context| {
+                writer.turn_due = false;
+                // What came meanwhile may put it off.
+                if writer.turns.wait(Instant::now(), writer.queue.len() > 0).is_zero() {
+                    writer.turn();
+                }
+                writer.let_plates_wait(context);
+            });
+        }
+    }
+
+    /// Folds some of what waits.
+    fn turn(&mut self) {
+        if self.closed {
+            return;
+        }
+        let started = Instant::now();
+        let decided = self.core.settle(self.turns.facts(), self.clock.now_ms());
+        match &decided.failure {
+            Some(_) => self.turns.failed(Instant::now()),
+            None => self.turns.over(Instant::now(), started.elapsed()),
+        }
+        self.record(&decided, &[], started.elapsed());
+        // Nothing was written down, but figures have changed.
+        if decided.durable
+            && let Some(listener) = &self.listener
+        {
+            let own_log = self.view.borrow().own_log.clone();
+            listener.do_send(Committed { runs: Arc::new([]), own_log });
+        }
+        self.make_room();
     }
 
     fn let_runs_wait(&mut self, pause: Duration, context: &mut Context<Self>) {
@@ -247,9 +306,11 @@ impl DbWriter {
         let mut jobs = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         let mut from_peers = Vec::new();
+        let mut events = 0;
         for Decide { job, reply, permit } in batch {
             if let Job::Store(run) | Job::StoreOfAuthor(run) = &job {
                 from_peers.push(run.log.clone());
+                events += run.events.len();
             }
             jobs.push(job);
             waiting.push((reply, permit));
@@ -264,6 +325,9 @@ impl DbWriter {
         let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
         let took = started.elapsed();
         self.queue.batch_over();
+        if events >= MANY_EVENTS {
+            self.turns.much_came(Instant::now());
+        }
         // Before the answers: who has one finds its figures published.
         self.record(&decided, &from_peers, took);
         // Who stopped waiting is not told; the permit goes back when its pair is dropped.
@@ -322,6 +386,7 @@ impl DbWriter {
     fn publish(&self) {
         let Some(held) = self.core.held() else { return };
         self.metrics.cars_inside.set(i64::try_from(held.cars_inside).unwrap_or(i64::MAX));
+        self.metrics.show_behind(held.behind.map(|behind| (behind.plates, behind.since_ms)));
         self.show(|shown| *shown = Held { failure: shown.failure.take(), watched: shown.watched.clone(), ..held });
     }
 
@@ -380,6 +445,9 @@ impl Actor for DbWriter {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        // What was not folded before a stop or a kill.
+        self.publish();
+        self.let_plates_wait(context);
         context.run_interval(WATCH_PERIOD, |writer, _| writer.watch());
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::Job;
+use crate::ledger::storage::Behind;
 use crate::ledger::transaction::Now;
 use crate::replication::log::Head;
 use crate::store::writer::{Watched, Writer};
@@ -34,7 +35,8 @@ impl Held {
         Self {
             settings: ledger.settings().clone(),
             own_log: ledger.own_log().cloned(),
-            digest: ledger.digest(),
+            digest: ledger.behind().is_none().then(|| ledger.digest()),
+            behind: ledger.behind(),
             events: ledger.events(),
             cars_inside: ledger.inside().len() as u64,
             failure: None,
@@ -62,6 +64,24 @@ impl Core for LedgerCore {
             failure: processed.failure,
             set_aside: processed.set_aside,
         }
+    }
+
+    fn settle(&mut self, facts: usize, wall_ms: i64) -> Decided {
+        let folded = match &mut self.ledger {
+            Some(ledger) => ledger.settle(facts, Now { wall_ms, skew_ms: None }).map_err(|error| error.to_string()),
+            None => Err(CLOSED.into()),
+        };
+        Decided {
+            outcomes: Vec::new(),
+            committed: Vec::new(),
+            durable: folded.is_ok(),
+            failure: folded.err(),
+            set_aside: Vec::new(),
+        }
+    }
+
+    fn behind(&self) -> Option<Behind> {
+        self.ledger.as_ref().and_then(Ledger::behind)
     }
 
     fn make_room(&mut self) -> u64 {

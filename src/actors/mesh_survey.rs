@@ -100,9 +100,7 @@ pub fn mesh_status(
         listen_error,
         messages_sent: counters().map(|counters| counters.frames_sent).sum(),
         messages_received: counters().map(|counters| counters.frames_received).sum(),
-        events: held.events,
         tariff_version: tariff_name(held),
-        digest: Some(held.digest.to_string()),
         pending: Vec::new(),
         fingerprint: None,
         peers: links

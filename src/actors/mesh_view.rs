@@ -72,10 +72,6 @@ pub struct MeshStatus {
     /// Frames since the start.
     pub messages_sent: u64,
     pub messages_received: u64,
-    /// The digest of the history, 64 hex digits: equal where the same events are held. `None`: unknown just now.
-    pub digest: Option<String>,
-    /// Events held, of all logs.
-    pub events: u64,
     /// The event that set the tariff in force here, or [`BUILT_IN_TARIFF`].
     pub tariff_version: String,
     pub peers: Vec<PeerStatus>,

@@ -250,9 +250,12 @@ impl StatusFeed {
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
         });
+        let behind = self.around.held.borrow().behind;
         let lot = json!({
             "day": config.site.time_zone.day(now_ms), "inside": self.around.held.borrow().cars_inside, "inside_by_type": self.types,
             "entries": self.day.entries, "exits": self.day.exits, "revenue": self.day.revenue,
+            "plates_waiting": behind.map_or(0, |behind| behind.plates),
+            "plates_waiting_since_ms": behind.map(|behind| behind.since_ms),
         });
         self.board.set("central", central);
         self.board.set("lot", lot);

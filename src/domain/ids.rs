@@ -87,6 +87,7 @@ pub struct Hlc(i64);
 
 impl Hlc {
     pub const MAX_MS: i64 = 1 << 53;
+    pub const MAX: Self = Self(Self::MAX_MS);
 
     /// A clock further ahead of the receiver's own than this, in ms (300 years), is not believed before its time has come. It is
     /// so large because clocks of honest machines stand anywhere, and no smaller one would prevent anything: whoever acts on what

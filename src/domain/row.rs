@@ -90,13 +90,15 @@ pub struct StayRow {
     pub anomalies: BTreeSet<Anomaly>,
     /// The ENTRY (of an exit without entry: the EXIT).
     pub entry_fact: FactId,
+    /// The clock of that fact, by which the rows of a plate are in order.
+    pub entry_hlc: Hlc,
     pub confirm_fact: Option<FactId>,
     /// The greatest clock of the facts that made this row.
     pub last_hlc: Hlc,
 }
 
 impl StayRow {
-    /// SHA-256 over every field above, in order. Equal rows have equal hashes on every central; the local row number,
+    /// SHA-256 over every field above, in order, but for `entry_hlc`, which `entry_fact` says. Equal rows have equal hashes on every central; the local row number,
     /// `sync_status` and the times of local writing are not part of a row.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
@@ -214,6 +216,7 @@ impl StayRow {
             collected: Vnd(0),
             anomalies: BTreeSet::new(),
             entry_fact,
+            entry_hlc: Hlc::new(entry_ms).unwrap(),
             confirm_fact: None,
             last_hlc: Hlc::new(entry_ms).unwrap(),
         }

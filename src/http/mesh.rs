@@ -53,10 +53,13 @@ pub(super) struct Mesh {
     peers: Vec<PeerShown>,
     /// Centrals nobody configured that knocked and wait for a person's yes.
     pending: Vec<PendingShown>,
-    /// Equal on two centrals that hold the same history; null: unknown just now.
+    /// Equal on two centrals that hold the same history; null while plates wait.
     digest: Option<String>,
     /// Events held, of all logs.
     events: u64,
+    /// Plates whose history is still to be made from events that are held, and since when the first of them waits, Unix ms.
+    plates_waiting: u64,
+    plates_waiting_since_ms: Option<i64>,
     /// The address others can reach.
     listening: Option<String>,
     /// Why there is none.
@@ -184,6 +187,8 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     let mesh = ask_mesh(shared).await;
     let running = mesh.as_ref().is_some_and(|mesh| mesh.listening.is_some());
     let mesh = mesh.unwrap_or_default();
+    // Of one moment, so that a digest that is missing is explained.
+    let held = shared.held();
     HttpResponse::Ok().json(Mesh {
         success: true,
         this_central: config.this_central.id.to_string(),
@@ -197,8 +202,10 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         messages_received: mesh.messages_received,
         peers: mesh.peers.iter().map(|peer| PeerShown::new(peer, &zone)).collect(),
         pending: mesh.pending.into_iter().map(PendingShown::from).collect(),
-        digest: mesh.digest,
-        events: mesh.events,
+        digest: held.digest.map(|digest| digest.to_string()),
+        events: held.events,
+        plates_waiting: held.behind.map_or(0, |behind| behind.plates),
+        plates_waiting_since_ms: held.behind.map(|behind| behind.since_ms),
         listening: mesh.listening,
         listen_error: mesh.listen_error,
         logs: mesh.logs.into_iter().map(LogShown::from).collect(),

@@ -9,7 +9,7 @@ use crate::domain::event::{Body, Correction, Draft, Void};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Fact, account};
+use crate::domain::stay::account_beside;
 
 use super::component::{self, Component};
 use super::job::{Answer, CorrectStay, Refusal, VoidStay};
@@ -44,8 +44,8 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn void(&mut self, request: &VoidStay) -> Result<Answer, Stop<S::Error>> {
         let row = self.stay_to_amend(&request.stay_id)?.row;
         let component = Component::around(self.read()?, &row)?;
-        let facts: Vec<Fact> = component.facts.into_values().collect();
-        let outcomes = account(&facts).outcomes;
+        let facts = component.held_facts();
+        let outcomes = account_beside(&facts, &component.neighbours).outcomes;
         // Of an entry whose car was inside already only the entry: its barrier and exits are with the stay that counts.
         let removes: Vec<FactId> =
             outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();

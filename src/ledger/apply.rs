@@ -5,16 +5,17 @@
 //! Everything else is left to [`super::refold`].
 
 use crate::domain::event::{Body, Entry, Event};
-use crate::domain::ids::{FactId, Hlc};
+use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
-use crate::domain::stay::{Fact, Link, REQUEST_WINDOW_MS, guarded, links};
+use crate::domain::stay::{Fact, Link, guarded, links};
 
+use super::component::{self, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::TotalChange;
-use super::storage::{EventRef, REQUEST_MEMORY_MS, SettingKind, Storage};
+use super::storage::{EventRef, SettingKind, Storage};
 use super::transaction::Transaction;
 
 /// The steps of the fold that the plain way takes. Values, so that a test can give some that panic.
@@ -32,58 +33,37 @@ impl Default for Steps {
 }
 
 impl<S: Storage> Transaction<'_, S> {
-    /// Applies an appended event: at once if it is plain, else by leaving it in `pending` for the next refold.
-    pub(super) fn apply(&mut self, fact: &Fact) -> Result<(), S::Error> {
+    /// Applies an appended event if it is plain. `false`: it has to be folded in.
+    pub(super) fn apply_plainly(&mut self, fact: &Fact) -> Result<bool, S::Error> {
         let event = &fact.event;
-        if fact.is_heard() && self.copies_what_is_held(fact)? {
-            return Ok(());
+        // Another central may have heard the same of a predecessor. The lowest copy is the fact: a higher one has no effect.
+        let copy = if fact.is_heard() { component::fact_of(self.read()?, &fact.id)? } else { None };
+        if copy.as_ref().is_some_and(|held| held.copy_order() <= fact.copy_order()) {
+            self.note_applied(fact)?;
+            return Ok(true);
         }
         let newest_of_all = event.hlc > self.staged.max_hlc;
         self.staged.max_hlc = self.staged.max_hlc.max(event.hlc);
+        let is_first = copy.is_none() && event.recorded_plate().map_or(Ok(true), |plate| Ok(!self.is_dirty(plate)?))?;
         let plain = match &event.body {
-            Body::Entry(entry) => self.enter_plainly(fact, entry, newest_of_all)?,
-            Body::Exit(_) => self.exit_plainly(fact, newest_of_all)?,
-            Body::Confirmed(_) => self.confirm_plainly(fact, newest_of_all)?,
+            Body::Entry(entry) => is_first && self.enter_plainly(fact, entry, newest_of_all)?,
+            Body::Exit(_) => is_first && self.exit_plainly(fact, newest_of_all)?,
+            Body::Confirmed(_) => is_first && self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
             Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
                 self.apply_setting(event)?;
-                true
+                return Ok(true);
             }
             Body::Unknown { type_name } => {
                 let reason = format!("unknown type {type_name}");
                 self.write()?.quarantine(&place(event), &reason)?;
-                true
+                return Ok(true);
             }
         };
-        if !plain {
-            self.pending.push(fact.clone());
-        } else if let FactId::Heard(digest) = &fact.id {
-            let at = place(event);
-            self.write()?.put_heard(digest, &at)?;
+        if plain {
+            self.note_applied(fact)?;
         }
-        if let Some((edge_id, request_id)) = event.request() {
-            let at = place(event);
-            self.write()?.put_request(edge_id, request_id, &at, event.hlc)?;
-        }
-        Ok(())
-    }
-
-    /// Another central heard the same of a predecessor. The lowest copy is the fact: a higher one has no effect, one that is
-    /// lower takes its place by a refold. So does one whose fact waits for a refold already.
-    fn copies_what_is_held(&mut self, fact: &Fact) -> Result<bool, S::Error> {
-        let FactId::Heard(digest) = &fact.id else { return Ok(false) };
-        let held = super::component::fact_of(self.read()?, &fact.id)?;
-        if held.as_ref().is_some_and(|held| held.copy_order() <= fact.copy_order()) {
-            let at = place(&fact.event);
-            self.write()?.put_heard(digest, &at)?;
-            return Ok(true);
-        }
-        let copies = held.is_some() || self.pending.iter().any(|pending| pending.id == fact.id);
-        if copies {
-            self.staged.max_hlc = self.staged.max_hlc.max(fact.event.hlc);
-            self.pending.push(fact.clone());
-        }
-        Ok(copies)
+        Ok(plain)
     }
 
     fn enter_plainly(&mut self, fact: &Fact, entry: &Entry, newest_of_all: bool) -> Result<bool, S::Error> {
@@ -93,7 +73,7 @@ impl<S: Storage> Transaction<'_, S> {
         if entry.replaces.is_some() || self.inside(plate).is_some() || self.is_entangled(fact)? {
             return Ok(false);
         }
-        if self.may_repeat_a_request(event)? {
+        if !component::repeats_of(self.read()?, event)?.is_empty() {
             return Ok(false);
         }
         if !newest_of_all && !self.is_newest_of_plate(plate, event.hlc)? {
@@ -118,7 +98,7 @@ impl<S: Storage> Transaction<'_, S> {
         let Some((row_id, old)) = self.open_row_named(fact, event.exit_stay(), newest_of_all)? else {
             return Ok(false);
         };
-        if self.may_repeat_a_request(event)? {
+        if !component::repeats_of(self.read()?, event)?.is_empty() {
             return Ok(false);
         }
         let close = self.steps.close;
@@ -190,32 +170,16 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(greatest.is_none_or(|greatest| hlc > greatest))
     }
 
-    /// Whether the fact answers a request that a fact held here answered already. True if that cannot be told.
-    fn may_repeat_a_request(&mut self, event: &Event) -> Result<bool, S::Error> {
-        let Some((edge_id, request_id)) = event.request() else { return Ok(false) };
-        if !self.read()?.events_of_request(edge_id, request_id)?.is_empty() {
-            return Ok(true);
-        }
-        // The storage may have forgotten an old one. It would be of the same plate.
-        let first_ms = event.hlc.ms() - REQUEST_WINDOW_MS;
-        if first_ms >= self.now.wall_ms - REQUEST_MEMORY_MS {
-            return Ok(false);
-        }
-        let Some(plate) = event.recorded_plate() else { return Ok(true) };
-        let greatest = self.read()?.greatest_hlc_of_plate(plate)?;
-        Ok(greatest.is_some_and(|greatest| greatest.ms() >= first_ms))
-    }
-
-    /// Whether a loose fact concerns the same stay or fact, or the same plate and is not older: what is older had its effect on the
-    /// plate before this one, and the open stay is what came of it.
+    /// Whether a loose fact concerns the same stay or fact, or was skipped on the same plate. What else is loose of the plate has
+    /// had its effect on it: the open stay is what came of that.
     fn is_entangled(&mut self, fact: &Fact) -> Result<bool, S::Error> {
         if self.staged.loose_facts == 0 {
             return Ok(false);
         }
         for link in links(fact) {
-            let loose = self.loose_under(&link)?;
-            let matters = |loose: &Fact| !matches!(link, Link::Plate(_)) || loose.event.hlc >= fact.event.hlc;
-            if loose.iter().any(matters) {
+            let key = if let Link::Plate(plate) = &link { Some(skipped_key(plate)) } else { loose_key(&link) };
+            let Some(key) = key else { continue };
+            if !self.read()?.loose_facts(&key)?.is_empty() {
                 return Ok(true);
             }
         }

@@ -1,30 +1,56 @@
-//! Gathering what hangs together: the facts that can matter to each other, and their rows.
+//! Gathering what hangs together: the facts that can matter to each other, their rows, and what they are beside.
 //!
-//! Two facts hang together if they share a [`Link`]: a plate, a stay id or a request. What is gathered is closed under
-//! links, so that resolving it alone gives the same rows as resolving everything there is.
+//! Two facts hang together if they share a [`Link`] other than a plate: a stay id, a request, a void of one of them. On a plate
+//! they matter to each other only where a stay of one is open when the other begins. So of a plate no more is gathered than
+//! what is open when one of the facts acts, and what began while one of their stays was open. The next stay on the plate is a
+//! [`Neighbour`]: as long as it begins as it did, nothing after it can differ.
+//!
+//! So what a fact costs depends on what it touches, and not on how often its car came before or since. What is gathered has the
+//! same rows alone as among all facts; `tests/ledger_properties.rs` holds it against [`resolve`](crate::domain::stay::resolve)
+//! of everything there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
-use crate::domain::ids::FactId;
+use crate::domain::anomaly::Anomaly;
+use crate::domain::event::Event;
+use crate::domain::ids::{FactId, Hlc};
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
-use crate::domain::row::StayRow;
-use crate::domain::stay::{Fact, Link, links};
+use crate::domain::row::{StayRow, StayStatus};
+use crate::domain::stay::{Fact, Folded, Link, Neighbour, Prepared, REQUEST_WINDOW_MS, links, same_request};
 use crate::replication::log::EventBytes;
 
 use super::storage::{EventRef, Storage, StoredStay};
+
+/// Rows of a plate looked at, at once, for the first that is not gathered.
+const ROWS_AT_ONCE: usize = 4;
+/// Rows of a plate gathered at once where one is known to matter: twice as many each time, up to this.
+const MOST_ROWS_AT_ONCE: usize = 1024;
 
 /// What is looked up on the way. Every [`Storage`] has it, and so has a reader.
 pub trait Held {
     type Error;
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, Self::Error>;
-    /// All rows of an effective plate, in no particular order.
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, Self::Error>;
+    /// The latest row of an effective plate whose entry has a lower clock, of those that are neither superseded nor void: more
+    /// than one if they have the same.
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, Self::Error>;
+    /// The first rows of an effective plate whose entry has this clock or a higher one, in order of it; none that is void.
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, Self::Error>;
     /// The loose facts under a key, see [`loose_key`].
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// The applied events that carry this edge and request id, with clocks from the first to the second, in ms.
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        clocks_ms: (i64, i64),
+    ) -> Result<Vec<EventRef>, Self::Error>;
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
+    /// The rows that ended in this second, Unix time, with this fee.
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, Self::Error>;
 
     /// The event as a fact; `None`: there is none, or it cannot be read.
     fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
@@ -39,8 +65,12 @@ impl<S: Storage> Held for S {
         Storage::stay(self, stay_id)
     }
 
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, S::Error> {
-        Storage::stays_of_plate(self, plate)
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, S::Error> {
+        Storage::last_begun(self, plate, before)
+    }
+
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, S::Error> {
+        Storage::begun_since(self, plate, since, most)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, S::Error> {
@@ -55,12 +85,21 @@ impl<S: Storage> Held for S {
         Storage::fact(self, at)
     }
 
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, S::Error> {
-        Storage::events_of_request(self, edge_id, request_id)
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        clocks_ms: (i64, i64),
+    ) -> Result<Vec<EventRef>, S::Error> {
+        Storage::events_of_request(self, edge_id, request_id, clocks_ms)
     }
 
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, S::Error> {
         Storage::events_of_heard(self, fact)
+    }
+
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, S::Error> {
+        Storage::ended_in(self, second, fee)
     }
 }
 
@@ -71,8 +110,15 @@ pub fn loose_key(link: &Link) -> Option<String> {
         Link::Stay(stay_id) => Some(format!("s:{stay_id}")),
         Link::Plate(plate) => Some(format!("p:{plate}")),
         Link::Fact(id) => Some(format!("f:{id}")),
-        Link::Request { .. } => None,
+        Link::Exit { second, fee } => Some(format!("x:{second}/{}", fee.0)),
+        Link::Request(_) => None,
     }
+}
+
+/// The key of facts that were skipped at their place on a plate: no row says where that is.
+#[must_use]
+pub fn skipped_key(plate: &PlateId) -> String {
+    format!("q:{plate}")
 }
 
 /// Facts and rows that hang together.
@@ -83,75 +129,382 @@ pub struct Component {
     pub rows: BTreeMap<String, StoredStay>,
     /// Those of the facts that no row leads to.
     pub loose: BTreeSet<FactId>,
+    /// What comes next on the plates.
+    pub neighbours: Vec<Neighbour>,
+    /// Their rows, in the same order.
+    beside: Vec<StoredStay>,
+    /// Facts that count as not held.
+    without: HashSet<FactId>,
+    followed: HashSet<Link>,
+    /// Skipped facts of these plates are among the facts.
+    plates: HashSet<PlateId>,
+    /// The stays that ended in these seconds with these fees are among the rows.
+    ends: HashSet<(i64, Vnd)>,
+    /// Rows to gather at once.
+    reach: usize,
+}
+
+/// What still has to be followed.
+#[derive(Default)]
+struct Leads {
+    links: Vec<Link>,
+    requests: Vec<Arc<Event>>,
+}
+
+impl Leads {
+    fn of(facts: &[Fact]) -> Self {
+        let links = facts.iter().flat_map(links).collect();
+        Self { links, requests: facts.iter().map(|fact| fact.event.clone()).collect() }
+    }
+}
+
+/// A row that replaced one outside, which stays as it is only as long as this one begins as it did.
+struct Replacing {
+    entry: FactId,
+    plate: PlateId,
+    left: StoredStay,
 }
 
 impl Component {
-    /// All that is held and can be reached from `from`, save the facts in `without`.
+    /// All that hangs together with some facts which are not held yet, and how those and these fold. `without` are the facts
+    /// that count as not held; `with` gives the facts there are afterwards.
     ///
     /// # Errors
     /// Those of what is looked up.
-    pub fn gather<H: Held>(held: &mut H, from: Vec<Link>, without: &HashSet<FactId>) -> Result<Self, H::Error> {
-        let mut component = Self::default();
-        let mut seen = HashSet::new();
-        let mut to_follow = from;
-        while let Some(link) = to_follow.pop() {
-            if !seen.insert(link.clone()) {
-                continue;
-            }
-            let mut found = Vec::new();
-            for stored in rows_of(held, &link)? {
-                if component.rows.contains_key(&stored.row.stay_id) {
-                    continue;
-                }
-                to_follow.push(Link::Plate(stored.row.plate_id.clone()));
-                for id in slots(&stored.row).filter(|id| !component.facts.contains_key(id)) {
-                    found.extend(fact_of(held, id)?);
-                }
-                component.rows.insert(stored.row.stay_id.clone(), stored);
-            }
-            for fact in loose_under(held, &link)?.into_iter().filter(|fact| !without.contains(&fact.id)) {
-                component.loose.insert(fact.id.clone());
-                found.push(fact);
-            }
-            match &link {
-                Link::Request { edge_id, request_id } => {
-                    let places = held.events_of_request(edge_id, request_id)?;
-                    found.extend(facts_at(held, &places)?);
-                }
-                // A void names it. It may be of no stay, or stored and not yet applied (when events are replayed), so that it is
-                // not taken from here: if it was applied, what it concerns leads to it.
-                Link::Fact(id) if !component.facts.contains_key(id) && !without.contains(id) => {
-                    to_follow.extend(fact_of(held, id)?.iter().flat_map(links));
-                }
-                _ => {}
-            }
-            for fact in found.into_iter().filter(|fact| !without.contains(&fact.id)) {
-                if !component.facts.contains_key(&fact.id) {
-                    to_follow.extend(links(&fact));
-                    component.facts.insert(fact.id.clone(), fact);
-                }
-            }
-        }
-        Ok(component)
+    pub fn of_new<H: Held>(
+        held: &mut H,
+        new: &[Fact],
+        without: HashSet<FactId>,
+        with: impl Fn(&Self) -> Vec<Fact>,
+    ) -> Result<(Self, Folded, Folded), H::Error> {
+        let mut component = Self { without, reach: 1, ..Self::default() };
+        component.follow(held, Leads::of(new))?;
+        let (before, after) = component.close(held, with)?;
+        debug_assert!(before.disturbed.is_empty(), "settled neighbours begin as they did");
+        Ok((component, before, after))
     }
 
-    /// All that hangs together with a row.
+    /// All that hangs together with a row, with the stays it replaced and was replaced by.
     ///
     /// # Errors
     /// Those of what is looked up.
     pub fn around<H: Held>(held: &mut H, row: &StayRow) -> Result<Self, H::Error> {
-        let mut from = vec![Link::Plate(row.plate_id.clone())];
-        from.extend(fact_of(held, &row.entry_fact)?.iter().flat_map(links));
-        Self::gather(held, from, &HashSet::new())
+        let mut component = Self { reach: 1, ..Self::default() };
+        let entry = fact_of(held, &row.entry_fact)?;
+        component.follow(held, Leads::of(entry.as_slice()))?;
+        let was_left = |row: &StayRow| row.anomalies.contains(&Anomaly::LeftUnseen);
+        let mut others = held.last_begun(&row.plate_id, row.entry_hlc)?;
+        others.retain(|before| was_left(&before.row));
+        if was_left(row) {
+            let next = held.begun_since(&row.plate_id, row.entry_hlc, ROWS_AT_ONCE)?.into_iter();
+            let mut next = next.filter(|next| next.row.entry_fact != row.entry_fact);
+            others.extend(next.find(|next| next.row.status != StayStatus::Superseded));
+        }
+        component.take(held, others)?;
+        component.close(held, Self::held_facts)?;
+        Ok(component)
+    }
+
+    /// The facts about a stay id that has no row.
+    ///
+    /// # Errors
+    /// Those of what is looked up.
+    pub fn naming<H: Held>(held: &mut H, stay: Link) -> Result<Self, H::Error> {
+        let mut component = Self { reach: 1, ..Self::default() };
+        component.follow(held, Leads { links: vec![stay], requests: Vec::new() })?;
+        component.close(held, Self::held_facts)?;
+        Ok(component)
+    }
+
+    /// The facts that were gathered.
+    #[must_use]
+    pub fn held_facts(&self) -> Vec<Fact> {
+        self.facts.values().cloned().collect()
+    }
+
+    /// Gathers until nothing outside can matter, and folds what is held and what is there afterwards.
+    fn close<H: Held>(
+        &mut self,
+        held: &mut H,
+        with: impl Fn(&Self) -> Vec<Fact>,
+    ) -> Result<(Folded, Folded), H::Error> {
+        loop {
+            let (held_facts, facts) = (self.held_facts(), with(self));
+            let (before, after) = (Prepared::of(&held_facts), Prepared::of(&facts));
+            let given = before.given_ids().filter(|id| !self.rows.contains_key(*id)).map(ToOwned::to_owned);
+            let given: Vec<String> = given.collect();
+            if self.take_stays(held, &given)? {
+                continue;
+            }
+            if self.take_ended(held, before.exits_by_plate().chain(after.exits_by_plate()))? {
+                continue;
+            }
+            let mut places: BTreeMap<&PlateId, BTreeSet<Hlc>> = BTreeMap::new();
+            for (plate, hlc) in before.places().chain(after.places()) {
+                places.entry(plate).or_default().insert(hlc);
+            }
+            if self.take_skipped(held, places.keys().copied())? {
+                continue;
+            }
+            let (missing, replacing) = self.look_beside(held, &places)?;
+            if !missing.is_empty() {
+                self.take(held, missing)?;
+                continue;
+            }
+            let (before, after) = (before.fold(&self.neighbours), after.fold(&self.neighbours));
+            let mut missing = Vec::new();
+            let disturbed: HashSet<&FactId> = before.disturbed.iter().chain(&after.disturbed).collect();
+            for stored in self.beside.iter().filter(|stored| disturbed.contains(&stored.row.entry_fact)) {
+                missing.push(stored.clone());
+                missing.extend(held.begun_since(&stored.row.plate_id, stored.row.entry_hlc, self.reach)?);
+            }
+            missing.extend(replacing.into_iter().filter(|r| !begins(&after, r)).map(|replacing| replacing.left));
+            if missing.is_empty() {
+                return Ok((before, after));
+            }
+            self.take(held, missing)?;
+        }
+    }
+
+    /// Finds the neighbours of what acts at some places, and what has to be gathered too: what is open there, and what was
+    /// superseded by what began there.
+    fn look_beside<H: Held>(
+        &mut self,
+        held: &mut H,
+        places: &BTreeMap<&PlateId, BTreeSet<Hlc>>,
+    ) -> Result<(Vec<StoredStay>, Vec<Replacing>), H::Error> {
+        let (mut missing, mut replacing) = (Vec::new(), Vec::new());
+        self.neighbours.clear();
+        self.beside.clear();
+        for (plate, clocks) in places {
+            let mut from = clocks.first().copied();
+            while let Some(clock) = from {
+                for open in self.open_at(held, plate, clock)? {
+                    match self.replacing(plate, clock, &open) {
+                        Some(entry) => {
+                            replacing.push(Replacing { entry, plate: (*plate).clone(), left: open });
+                        }
+                        None => missing.push(open),
+                    }
+                }
+                let mut next = self.next_beside(held, plate, clock)?;
+                let Some(at) = next.first().map(|next| next.row.entry_hlc) else { break };
+                let matters = |next: &StoredStay| next.row.status == StayStatus::Superseded;
+                if clocks.contains(&at) || next.len() > 1 || next.iter().any(matters) {
+                    missing.append(&mut next);
+                    missing.extend(held.begun_since(plate, at, self.reach)?);
+                }
+                for stored in next {
+                    if let Some(fact) = fact_of(held, &stored.row.entry_fact)? {
+                        self.neighbours.push(Neighbour { fact, plate: (*plate).clone() });
+                        self.beside.push(stored);
+                    }
+                }
+                from = clocks.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).next().copied();
+            }
+        }
+        Ok((missing, replacing))
+    }
+
+    /// The stay outside that is open on a plate when something of ours begins there.
+    fn open_at<H: Held>(&mut self, held: &mut H, plate: &PlateId, clock: Hlc) -> Result<Vec<StoredStay>, H::Error> {
+        let mut open = Vec::new();
+        for last in held.last_begun(plate, clock)? {
+            let row = &last.row;
+            let is_open = match &row.exit {
+                _ if self.rows.contains_key(&row.stay_id) || row.is_exit_alone() => false,
+                // Until the next stay began, and that did not before.
+                _ if row.anomalies.contains(&Anomaly::LeftUnseen) => true,
+                None => true,
+                Some(_) if row.last_hlc < clock => false,
+                Some(exit) => fact_of(held, &exit.fact)?.is_none_or(|exit| exit.event.hlc >= clock),
+            };
+            if is_open {
+                open.push(last);
+            }
+        }
+        Ok(open)
+    }
+
+    /// The entry of the row of ours that begins here, if it ended `left` by beginning.
+    fn replacing(&self, plate: &PlateId, clock: Hlc, left: &StoredStay) -> Option<FactId> {
+        if !left.row.anomalies.contains(&Anomaly::LeftUnseen) {
+            return None;
+        }
+        let begun = |row: &StayRow| row.plate_id == *plate && row.entry_hlc == clock && is_opened(row);
+        self.rows.values().map(|stored| &stored.row).find(|row| begun(row)).map(|row| row.entry_fact.clone())
+    }
+
+    /// The first row of a plate from a clock on that is not gathered: more than one if they have the same clock.
+    fn next_beside<H: Held>(&mut self, held: &mut H, plate: &PlateId, clock: Hlc) -> Result<Vec<StoredStay>, H::Error> {
+        let mut most = ROWS_AT_ONCE;
+        loop {
+            let mut rows = held.begun_since(plate, clock, most)?;
+            let (found, last) = (rows.len(), rows.last().map(|last| last.row.entry_hlc));
+            rows.retain(|next| !self.rows.contains_key(&next.row.stay_id));
+            let first = rows.first().map(|next| next.row.entry_hlc);
+            if found < most || (first.is_some() && first != last) {
+                rows.retain(|next| Some(next.row.entry_hlc) == first);
+                return Ok(rows);
+            }
+            most *= 4;
+        }
+    }
+
+    /// Gathers rows, and all that is linked to them.
+    fn take<H: Held>(&mut self, held: &mut H, rows: Vec<StoredStay>) -> Result<(), H::Error> {
+        self.reach = (self.reach * 2).min(MOST_ROWS_AT_ONCE);
+        let mut leads = Leads::default();
+        for row in rows {
+            self.add_row(held, row, &mut leads)?;
+        }
+        self.follow(held, leads)
+    }
+
+    /// Gathers the rows of some stays; whether there was one.
+    fn take_stays<H: Held>(&mut self, held: &mut H, stay_ids: &[String]) -> Result<bool, H::Error> {
+        let mut leads = Leads::default();
+        let mut found = false;
+        for stay_id in stay_ids {
+            if let Some(stored) = held.stay(stay_id)? {
+                found = true;
+                self.add_row(held, stored, &mut leads)?;
+            }
+        }
+        self.follow(held, leads)?;
+        Ok(found)
+    }
+
+    /// Gathers the stays whose exits some others, told by plate, may tell again; whether there was one.
+    fn take_ended<'f, H: Held>(
+        &mut self,
+        held: &mut H,
+        exits: impl Iterator<Item = &'f Fact>,
+    ) -> Result<bool, H::Error> {
+        let mut ended = Vec::new();
+        for link in exits.flat_map(links) {
+            if let Link::Exit { second, fee } = link
+                && self.ends.insert((second, fee))
+            {
+                ended.extend(held.ended_in(second, fee)?);
+            }
+        }
+        ended.retain(|stored| !self.rows.contains_key(&stored.row.stay_id));
+        let found = !ended.is_empty();
+        self.take(held, ended)?;
+        Ok(found)
+    }
+
+    /// Gathers what was skipped on plates; whether there was anything.
+    fn take_skipped<'p, H: Held>(
+        &mut self,
+        held: &mut H,
+        plates: impl Iterator<Item = &'p PlateId>,
+    ) -> Result<bool, H::Error> {
+        let mut leads = Leads::default();
+        let before = self.facts.len();
+        for plate in plates {
+            if self.plates.insert(plate.clone()) {
+                let places = held.loose_facts(&skipped_key(plate))?;
+                self.add_loose(facts_at(held, &places)?, &mut leads);
+            }
+        }
+        self.follow(held, leads)?;
+        Ok(self.facts.len() > before)
+    }
+
+    fn add_row<H: Held>(&mut self, held: &mut H, stored: StoredStay, leads: &mut Leads) -> Result<(), H::Error> {
+        let mut rows = vec![stored];
+        while let Some(stored) = rows.pop() {
+            if self.rows.contains_key(&stored.row.stay_id) {
+                continue;
+            }
+            for id in slots(&stored.row) {
+                if !self.facts.contains_key(id)
+                    && let Some(fact) = fact_of(held, id)?
+                {
+                    self.add_fact(fact, leads);
+                }
+            }
+            if let Some(by) = &stored.row.superseded_by {
+                rows.extend(held.stay(by)?);
+            }
+            self.rows.insert(stored.row.stay_id.clone(), stored);
+        }
+        Ok(())
+    }
+
+    fn add_loose(&mut self, facts: Vec<Fact>, leads: &mut Leads) {
+        for fact in facts {
+            if !self.without.contains(&fact.id) {
+                self.loose.insert(fact.id.clone());
+                self.add_fact(fact, leads);
+            }
+        }
+    }
+
+    fn add_fact(&mut self, fact: Fact, leads: &mut Leads) {
+        if !self.without.contains(&fact.id) && !self.facts.contains_key(&fact.id) {
+            leads.links.extend(links(&fact));
+            leads.requests.push(fact.event.clone());
+            self.facts.insert(fact.id.clone(), fact);
+        }
+    }
+
+    fn follow<H: Held>(&mut self, held: &mut H, mut leads: Leads) -> Result<(), H::Error> {
+        loop {
+            if let Some(event) = leads.requests.pop() {
+                for fact in repeats_of(held, &event)? {
+                    self.add_fact(fact, &mut leads);
+                }
+                continue;
+            }
+            let Some(link) = leads.links.pop() else { return Ok(()) };
+            if matches!(link, Link::Plate(_) | Link::Request(_)) || !self.followed.insert(link.clone()) {
+                continue;
+            }
+            if let Link::Stay(stay_id) = &link
+                && let Some(stored) = held.stay(stay_id)?
+            {
+                self.add_row(held, stored, &mut leads)?;
+            }
+            self.add_loose(loose_under(held, &link)?, &mut leads);
+            // A void names it. It may be of no stay, or stored and not yet applied, so that it is not taken from here: if it was
+            // applied, what it concerns leads to it.
+            if let Link::Fact(id) = &link
+                && !self.facts.contains_key(id)
+                && !self.without.contains(id)
+                && let Some(fact) = fact_of(held, id)?
+            {
+                leads.links.extend(links(&fact));
+                leads.requests.push(fact.event);
+            }
+        }
     }
 }
 
-fn rows_of<H: Held>(held: &mut H, link: &Link) -> Result<Vec<StoredStay>, H::Error> {
-    match link {
-        Link::Stay(stay_id) => Ok(held.stay(stay_id)?.into_iter().collect()),
-        Link::Plate(plate) => held.stays_of_plate(plate),
-        Link::Request { .. } | Link::Fact(_) => Ok(Vec::new()),
-    }
+fn is_opened(row: &StayRow) -> bool {
+    matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen) && !row.is_exit_alone()
+}
+
+/// Whether an entry opens a stay of the plate.
+fn begins(folded: &Folded, replacing: &Replacing) -> bool {
+    let is_it = |row: &StayRow| row.entry_fact == replacing.entry && row.plate_id == replacing.plate;
+    folded.resolution.rows.iter().any(|row| is_it(row) && is_opened(row))
+}
+
+/// The applied facts that answer the same request as an event, which may be among them.
+///
+/// # Errors
+/// Those of what is looked up.
+pub fn repeats_of<H: Held>(held: &mut H, event: &Event) -> Result<Vec<Fact>, H::Error> {
+    let Some((edge_id, request_id)) = event.request() else { return Ok(Vec::new()) };
+    let clock_ms = event.hlc.ms();
+    let clocks_ms = (clock_ms - REQUEST_WINDOW_MS, clock_ms.saturating_add(REQUEST_WINDOW_MS));
+    let places = held.events_of_request(edge_id, request_id, clocks_ms)?;
+    let mut facts = facts_at(held, &places)?;
+    facts.retain(|fact| same_request(&fact.event, event));
+    Ok(facts)
 }
 
 /// The loose facts under a link.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::audit::Entry;
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::Fact;
@@ -16,7 +17,9 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 
 pub use self::error::MemoryError;
 use super::state::{TotalChange, TotalKey};
-use super::storage::{EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary};
+use super::storage::{
+    Behind, DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary,
+};
 
 /// Commits that can still be taken back.
 const KEPT_COMMITS: usize = 16;
@@ -29,11 +32,13 @@ enum Undo {
     Head(LogId, Option<Head>),
     Stay(i64, Option<Box<StoredStay>>),
     Loose(EventRef, Option<LooseFact>),
-    Request(RequestKey, Option<BTreeSet<EventRef>>),
+    Request(RequestKey, Option<BTreeMap<EventRef, Hlc>>),
     Heard([u8; 32], Option<BTreeSet<EventRef>>),
     Total(TotalKey, Option<TotalChange>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
+    DirtyPlate(PlateId, Option<(u64, i64)>),
+    DirtyFact((PlateId, Hlc, EventRef), Option<DirtyFact>),
     Summary(Summary),
     Audit,
 }
@@ -48,12 +53,23 @@ pub struct MemoryStorage {
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub quarantined: BTreeMap<EventRef, String>,
     pub audit: Vec<Entry>,
-    requests: BTreeMap<RequestKey, BTreeSet<EventRef>>,
+    /// What waits, by plate.
+    pub dirty: BTreeMap<(PlateId, Hlc, EventRef), DirtyFact>,
+    /// When each plate began to wait: in which order, and at what time.
+    dirty_plates: BTreeMap<PlateId, (u64, i64)>,
+    /// Calls that read rows or events, for tests that count them.
+    pub reads: u64,
+    /// Changes made, for tests that count them.
+    pub writes: u64,
+    requests: BTreeMap<RequestKey, BTreeMap<EventRef, Hlc>>,
     heard: BTreeMap<[u8; 32], BTreeSet<EventRef>>,
     settings: BTreeMap<(SettingKind, String), Setting>,
     summary: Summary,
     row_of_stay: BTreeMap<String, i64>,
-    rows_of_plate: BTreeMap<PlateId, BTreeSet<i64>>,
+    /// In order of the clocks of their entries.
+    rows_of_plate: BTreeMap<PlateId, BTreeSet<(Hlc, i64)>>,
+    /// By the second and the fee.
+    rows_of_exit: BTreeMap<(i64, Vnd), BTreeSet<i64>>,
     loose_of_key: BTreeMap<String, BTreeSet<EventRef>>,
     /// Events that were read, as facts: reading is most of what a refold costs here.
     facts: BTreeMap<EventRef, Option<Fact>>,
@@ -76,12 +92,17 @@ impl Default for MemoryStorage {
             totals: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             audit: Vec::new(),
+            dirty: BTreeMap::new(),
+            dirty_plates: BTreeMap::new(),
+            reads: 0,
+            writes: 0,
             requests: BTreeMap::new(),
             heard: BTreeMap::new(),
             settings: BTreeMap::new(),
             summary: Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 },
             row_of_stay: BTreeMap::new(),
             rows_of_plate: BTreeMap::new(),
+            rows_of_exit: BTreeMap::new(),
             loose_of_key: BTreeMap::new(),
             facts: BTreeMap::new(),
             next_row_id: 1,
@@ -122,11 +143,6 @@ impl MemoryStorage {
         lost
     }
 
-    /// As a storage does with old ones: the events stay, and are no longer found by their requests.
-    pub fn forget_requests(&mut self) {
-        self.requests.clear();
-    }
-
     fn undo(&mut self, changes: Vec<Undo>) {
         for change in changes.into_iter().rev() {
             match change {
@@ -142,6 +158,8 @@ impl MemoryStorage {
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
+                Undo::DirtyPlate(key, old) => put(&mut self.dirty_plates, key, old),
+                Undo::DirtyFact(key, old) => put(&mut self.dirty, key, old),
                 Undo::Summary(old) => self.summary = old,
                 Undo::Audit => drop(self.audit.pop()),
             }
@@ -152,12 +170,19 @@ impl MemoryStorage {
         if let Some(old) = self.stays.remove(&row_id) {
             self.row_of_stay.remove(&old.row.stay_id);
             if let Some(rows) = self.rows_of_plate.get_mut(&old.row.plate_id) {
+                rows.remove(&(old.row.entry_hlc, row_id));
+            }
+            if let Some(rows) = ended_in(&old.row).and_then(|end| self.rows_of_exit.get_mut(&end)) {
                 rows.remove(&row_id);
             }
         }
         if let Some(new) = new {
             self.row_of_stay.insert(new.row.stay_id.clone(), row_id);
-            self.rows_of_plate.entry(new.row.plate_id.clone()).or_default().insert(row_id);
+            let place = (new.row.entry_hlc, row_id);
+            self.rows_of_plate.entry(new.row.plate_id.clone()).or_default().insert(place);
+            if let Some(end) = ended_in(&new.row) {
+                self.rows_of_exit.entry(end).or_default().insert(row_id);
+            }
             self.stays.insert(row_id, new);
         }
     }
@@ -178,6 +203,7 @@ impl MemoryStorage {
 
     /// Records the inverse of a change about to be made.
     fn note(&mut self, undo: Undo) -> Result<(), MemoryError> {
+        self.writes += 1;
         match self.writes_until_failure.as_mut() {
             Some(0) => {
                 self.writes_until_failure = None;
@@ -192,6 +218,10 @@ impl MemoryStorage {
         }
         Ok(())
     }
+}
+
+fn ended_in(row: &StayRow) -> Option<(i64, Vnd)> {
+    row.exit.as_ref().map(|exit| (exit.exit_ms.div_euclid(1_000), exit.fee))
 }
 
 fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
@@ -210,6 +240,12 @@ impl Storage for MemoryStorage {
             inside: self.stays.values().filter(|stay| stay.row.status == StayStatus::In).cloned().collect(),
             settings: self.settings.values().cloned().collect(),
             summary: self.summary.clone(),
+            behind: self
+                .dirty_plates
+                .values()
+                .map(|(_, since_ms)| *since_ms)
+                .min()
+                .map(|since_ms| Behind { plates: self.dirty_plates.len() as u64, since_ms }),
         })
     }
 
@@ -241,16 +277,89 @@ impl Storage for MemoryStorage {
     }
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, MemoryError> {
+        self.reads += 1;
         Ok(self.row_of_stay.get(stay_id).and_then(|row_id| self.stays.get(row_id)).cloned())
     }
 
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, MemoryError> {
-        let rows = self.rows_of_plate.get(plate).into_iter().flatten();
-        Ok(rows.filter_map(|row_id| self.stays.get(row_id)).cloned().collect())
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, MemoryError> {
+        let Some(rows) = self.rows_of_plate.get(plate) else { return Ok(Vec::new()) };
+        let rows = rows.range(..(before, i64::MIN)).rev().filter_map(|(_, row_id)| self.stays.get(row_id));
+        let mut rows =
+            rows.filter(|stay| !matches!(stay.row.status, StayStatus::Superseded | StayStatus::Void)).peekable();
+        let greatest = rows.peek().map(|stay| stay.row.entry_hlc);
+        let rows: Vec<_> = rows.take_while(|stay| Some(stay.row.entry_hlc) == greatest).cloned().collect();
+        self.reads += rows.len() as u64;
+        Ok(rows)
+    }
+
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, MemoryError> {
+        let Some(rows) = self.rows_of_plate.get(plate) else { return Ok(Vec::new()) };
+        let rows = rows.range((since, i64::MIN)..).filter_map(|(_, row_id)| self.stays.get(row_id));
+        let rows: Vec<_> = rows.filter(|stay| stay.row.status != StayStatus::Void).take(most).cloned().collect();
+        self.reads += rows.len() as u64;
+        Ok(rows)
+    }
+
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, MemoryError> {
+        let rows = self.rows_of_exit.get(&(second, fee)).into_iter().flatten();
+        let rows: Vec<_> = rows.filter_map(|row_id| self.stays.get(row_id)).cloned().collect();
+        self.reads += rows.len() as u64;
+        Ok(rows)
     }
 
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, MemoryError> {
-        Ok(self.stays_of_plate(plate)?.iter().map(|stored| stored.row.last_hlc).max())
+        let rows = self.rows_of_plate.get(plate).into_iter().flatten();
+        Ok(rows.filter_map(|(_, row_id)| self.stays.get(row_id)).map(|stay| stay.row.last_hlc).max())
+    }
+
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, MemoryError> {
+        let facts = self.loose_of_key.get(key).into_iter().flatten();
+        Ok(facts.filter_map(|at| self.loose.get(at)).map(|fact| fact.hlc).max())
+    }
+
+    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, MemoryError> {
+        Ok(self.dirty_plates.contains_key(plate))
+    }
+
+    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, MemoryError> {
+        let longest = self.dirty_plates.iter().min_by_key(|(_, (number, _))| *number);
+        Ok(longest.map(|(plate, (_, since_ms))| (plate.clone(), *since_ms)))
+    }
+
+    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, MemoryError> {
+        let all = self.dirty.iter().filter(|((of, ..), _)| of == plate);
+        Ok(all.map(|(_, fact)| fact.clone()).take(most).collect())
+    }
+
+    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, MemoryError> {
+        let mut new = 0;
+        for plate in &fact.plates {
+            let key = (plate.clone(), fact.hlc, fact.at.clone());
+            self.note(Undo::DirtyFact(key.clone(), None))?;
+            self.dirty.insert(key, fact.clone());
+            if !self.dirty_plates.contains_key(plate) {
+                let next = self.dirty_plates.values().map(|(number, _)| number + 1).max().unwrap_or_default();
+                self.note(Undo::DirtyPlate(plate.clone(), None))?;
+                self.dirty_plates.insert(plate.clone(), (next, now_ms));
+                new += 1;
+            }
+        }
+        Ok(new)
+    }
+
+    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, MemoryError> {
+        let mut settled = 0;
+        for plate in &fact.plates {
+            let key = (plate.clone(), fact.hlc, fact.at.clone());
+            self.note(Undo::DirtyFact(key.clone(), self.dirty.get(&key).cloned()))?;
+            self.dirty.remove(&key);
+            if !self.dirty.keys().any(|(of, ..)| of == plate) {
+                self.note(Undo::DirtyPlate(plate.clone(), self.dirty_plates.get(plate).copied()))?;
+                self.dirty_plates.remove(plate);
+                settled += 1;
+            }
+        }
+        Ok(settled)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, MemoryError> {
@@ -262,6 +371,7 @@ impl Storage for MemoryStorage {
     }
 
     fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, MemoryError> {
+        self.reads += 1;
         if let Some(fact) = self.facts.get(at) {
             return Ok(fact.clone());
         }
@@ -271,9 +381,15 @@ impl Storage for MemoryStorage {
         Ok(fact)
     }
 
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, MemoryError> {
-        let events = self.requests.get(&(edge_id.to_owned(), request_id.to_owned()));
-        Ok(events.into_iter().flatten().cloned().collect())
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        clocks_ms: (i64, i64),
+    ) -> Result<Vec<EventRef>, MemoryError> {
+        let events = self.requests.get(&(edge_id.to_owned(), request_id.to_owned())).into_iter().flatten();
+        let within = events.filter(|(_, hlc)| (clocks_ms.0..=clocks_ms.1).contains(&hlc.ms()));
+        Ok(within.map(|(at, _)| at.clone()).collect())
     }
 
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, MemoryError> {
@@ -365,10 +481,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, _hlc: Hlc) -> Result<(), MemoryError> {
+    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), MemoryError> {
         let key = (edge_id.to_owned(), request_id.to_owned());
         self.note(Undo::Request(key.clone(), self.requests.get(&key).cloned()))?;
-        self.requests.entry(key).or_default().insert(at.clone());
+        self.requests.entry(key).or_default().insert(at.clone(), hlc);
         Ok(())
     }
 
@@ -448,6 +564,12 @@ impl Storage for MemoryStorage {
         }
         for (key, old) in std::mem::take(&mut self.quarantined) {
             self.note(Undo::Quarantine(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.dirty) {
+            self.note(Undo::DirtyFact(key, Some(old)))?;
+        }
+        for (key, old) in std::mem::take(&mut self.dirty_plates) {
+            self.note(Undo::DirtyPlate(key, Some(old)))?;
         }
         Ok(())
     }

@@ -17,7 +17,8 @@
 //! | [`authorship`] | whether who sends it may: each log is written by who began it |
 //! | [`heard`] | what predecessors say, and what is imported of them |
 //! | [`apply`] | what one event does to the history, the plain way |
-//! | [`refold`], [`component`] | the general way: fold again what hangs together |
+//! | [`refold`], [`component`] | the general way: fold what hangs together |
+//! | [`dirty`] | what waits to be folded |
 //! | [`state`], [`open_stay`], [`settings`], [`digest`] | what is kept in memory |
 //! | [`storage`], [`memory`] | what is asked of the disk; one in memory for tests |
 
@@ -27,6 +28,7 @@ pub mod audited;
 pub mod authorship;
 pub mod component;
 pub mod digest;
+pub mod dirty;
 pub mod gate;
 pub mod heard;
 pub mod job;
@@ -56,7 +58,7 @@ use self::job::{Answer, Job, Refusal};
 use self::open_stay::{OpenStay, Places};
 use self::settings::Settings;
 use self::state::State;
-use self::storage::{EventRef, Storage, Summary};
+use self::storage::{Behind, EventRef, Storage, Summary};
 use self::transaction::{Now, Stop, Transaction};
 
 /// The version of the rules that make rows out of facts. Digests are comparable only between equal versions.
@@ -151,8 +153,8 @@ impl<S: Storage> Ledger<S> {
     /// Applies events that are already in the storage's logs: the way a projection is rebuilt after
     /// [`Storage::clear_projection`]. Each call is one transaction.
     ///
-    /// The order does not matter to the result. In the order of their clocks, and with a `now` of about the same time, nearly
-    /// every event is one plain step; in another most have to be folded again with all there is of their plate.
+    /// The order does not matter to the result. In the order of their clocks nearly every event is one plain step; in another
+    /// most wait, for [`Ledger::settle`] to fold them.
     ///
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
@@ -167,6 +169,34 @@ impl<S: Storage> Ledger<S> {
             self.state.absorb(staged);
         }
         Ok(())
+    }
+
+    /// One turn of folding what waits, the plate that has waited longest first: about `facts` facts are read and folded, each plate
+    /// with what it hangs together with. Each call is one transaction. Returns how many were; 0: nothing waits.
+    ///
+    /// # Errors
+    /// Those of the storage; then nothing changed.
+    pub fn settle(&mut self, facts: usize, now: Now) -> Result<usize, S::Error> {
+        if self.state.behind.is_none() {
+            return Ok(0);
+        }
+        let Self { context, state, places, storage, steps, authorship } = self;
+        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship);
+        if let Err(error) = transaction.settle_longest(facts) {
+            transaction.abandon();
+            return Err(error);
+        }
+        let folded = transaction.folded;
+        if let Some(staged) = transaction.finish()? {
+            self.state.absorb(staged);
+        }
+        Ok(folded)
+    }
+
+    /// The plates whose history is behind the events; `None`: it is what the events give.
+    #[must_use]
+    pub fn behind(&self) -> Option<Behind> {
+        self.state.behind
     }
 
     /// Empties the projection, so that [`Ledger::replay`] can make it anew.

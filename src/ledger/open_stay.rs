@@ -59,6 +59,8 @@ pub struct OpenStay {
     pub entry_ms: i64,
     /// When the entry was committed here, wall clock, Unix ms.
     pub committed_ms: i64,
+    /// The clock of its entry.
+    entry_hlc: Hlc,
     /// The greatest clock of the facts of this row.
     pub last_hlc: Hlc,
     /// The greatest clock of all facts of the plate; `None`: look it up.
@@ -109,6 +111,7 @@ impl OpenStay {
             row_id,
             entry_ms: row.entry_ms,
             committed_ms,
+            entry_hlc: row.entry_hlc,
             last_hlc: row.last_hlc,
             plate_hlc,
             peculiar,
@@ -169,6 +172,7 @@ impl OpenStay {
             collected: Vnd(0),
             anomalies: BTreeSet::new(),
             entry_fact: fact(self.entry_seq),
+            entry_hlc: self.entry_hlc,
             confirm_fact: self.is_confirmed().then(|| fact(self.confirm_seq)),
             last_hlc: self.last_hlc,
         })

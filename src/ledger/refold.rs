@@ -1,27 +1,31 @@
-//! The general way: fold again everything that hangs together with a fact.
+//! The general way: fold a fact in with everything it hangs together with.
 //!
-//! Two facts hang together if they share a [`Link`]: a plate, a stay id or a request. [`resolve`] of all facts is the union of
-//! `resolve` of the groups that hang together, so folding one group again, with the new facts in it, gives the same
-//! history as folding everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
+//! [`resolve`](crate::domain::stay::resolve) of all facts is the union of the folds of what hangs together and of the rest, so
+//! folding one [`Component`] with and without the new facts, and writing the difference, gives the same history as folding
+//! everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Fact, Link, Resolution, links, resolve};
+use crate::domain::stay::{Fact, Link, Resolution, links};
 
 use super::apply::place;
-use super::component::{self, Component, loose_key, slots};
+use super::component::{self, Component, loose_key, skipped_key, slots};
 use super::open_stay::OpenStay;
 use super::state::TotalChange;
 use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
 
 /// The keys a loose fact is found by. Nobody looks for it by its own id.
-fn keys_of(fact: &Fact) -> Vec<String> {
+fn keys_of(fact: &Fact, skipped: bool) -> Vec<String> {
     let own = Link::Fact(fact.id.clone());
-    links(fact).iter().filter(|link| **link != own).filter_map(loose_key).collect()
+    let mut keys: Vec<String> = links(fact).iter().filter(|link| **link != own).filter_map(loose_key).collect();
+    if skipped {
+        keys.extend(fact.event.recorded_plate().map(skipped_key));
+    }
+    keys
 }
 
 /// Whether everything the fact concerns leads to the row that names it.
@@ -29,20 +33,42 @@ fn is_found_by(row: &StayRow, fact: &Fact) -> bool {
     links(fact).iter().all(|link| match link {
         Link::Stay(stay_id) => *stay_id == row.stay_id,
         Link::Plate(plate) => *plate == row.plate_id,
-        Link::Request { .. } | Link::Fact(_) => true,
+        // What was heard of an exit by plate is looked for by when it was.
+        Link::Exit { .. } => {
+            !fact.is_heard() || (!row.is_exit_alone() && fact.event.exit_stay() == Some(row.stay_id.as_str()))
+        }
+        Link::Request(_) | Link::Fact(_) => true,
     })
 }
 
-impl<S: Storage> Transaction<'_, S> {
-    /// Folds the pending facts in, with everything they hang together with.
-    pub(super) fn refold_pending(&mut self) -> Result<(), S::Error> {
-        if self.pending.is_empty() {
-            return Ok(());
+/// The held facts and the new ones, each once: of copies of what a predecessor said the lowest. Also those held that a lower
+/// copy takes the place of.
+fn with_copies(component: &Component, new: &[Fact]) -> (Vec<Fact>, HashMap<FactId, EventRef>) {
+    let mut facts = component.facts.clone();
+    let mut replaced = HashMap::new();
+    for fact in new {
+        match facts.get(&fact.id) {
+            Some(known) if known.copy_order() <= fact.copy_order() => continue,
+            Some(_) if !component.facts.contains_key(&fact.id) => {}
+            Some(_) => {
+                let held = component.facts.get(&fact.id);
+                replaced.extend(held.map(|held| (fact.id.clone(), place(&held.event))));
+            }
+            None => {}
         }
-        let new = std::mem::take(&mut self.pending);
-        let mut component = self.component_of(&new)?;
-        let facts: Vec<Fact> = component.facts.values().cloned().collect();
-        let before = resolve(&facts);
+        facts.insert(fact.id.clone(), fact.clone());
+    }
+    (facts.into_values().collect(), replaced)
+}
+
+impl<S: Storage> Transaction<'_, S> {
+    /// Folds facts in that are appended and not yet applied, with everything they hang together with.
+    pub(super) fn fold_in(&mut self, new: &[Fact]) -> Result<(), S::Error> {
+        let without = self.not_held(new)?;
+        let with = |component: &Component| with_copies(component, new).0;
+        let (component, before, after) = Component::of_new(self.read()?, new, without, with)?;
+        let (before, after) = (before.resolution, after.resolution);
+        self.folded += component.facts.len() + new.len();
         debug_assert!(
             before.rows.iter().all(|row| component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row))
                 && before.rows.len() == component.rows.len(),
@@ -50,62 +76,61 @@ impl<S: Storage> Transaction<'_, S> {
             before.rows,
             component.rows,
         );
-        let (facts, moved) = self.with_copies(&mut component, new)?;
-        let after = resolve(&facts);
-
+        let (facts, replaced) = with_copies(&component, new);
+        for fact in new {
+            self.note_applied(fact)?;
+        }
+        let mut loose = component.loose.clone();
+        for (id, at) in &replaced {
+            if loose.remove(id) {
+                self.write()?.remove_loose_fact(at)?;
+                self.staged.loose_facts = self.staged.loose_facts.saturating_sub(1);
+            }
+            self.write()?.release(at)?;
+        }
         self.write_rows(&component, &before, &after)?;
-        self.write_loose_facts(&component, &facts, &before, &after)?;
+        self.write_loose_facts(&loose, &facts, &before, &after)?;
         self.change_sums(&before, -1);
         self.change_sums(&after, 1);
+        self.forget_clocks(facts.iter().filter_map(|fact| fact.event.recorded_plate()));
+        self.forget_clocks(before.rows.iter().chain(&after.rows).map(|row| &row.plate_id));
+        let moved = replaced.into_keys().collect();
         self.write_quarantine(&facts, &moved, &before, &after)
     }
 
-    /// The held facts reached from the new ones by links, and their rows. The new ones are not among them.
-    fn component_of(&mut self, new: &[Fact]) -> Result<Component, S::Error> {
+    /// What finds a fact from now on by its request, or by what a predecessor said.
+    pub(super) fn note_applied(&mut self, fact: &Fact) -> Result<(), S::Error> {
+        let event = &*fact.event;
+        if let FactId::Heard(digest) = &fact.id {
+            self.write()?.put_heard(digest, &place(event))?;
+        }
+        if let Some((edge_id, request_id)) = event.request() {
+            self.write()?.put_request(edge_id, request_id, &place(event), event.hlc)?;
+        }
+        Ok(())
+    }
+
+    /// The new facts that count as not held. Of one that was heard before, what is held is the copy that counted until now.
+    fn not_held(&mut self, new: &[Fact]) -> Result<HashSet<FactId>, S::Error> {
         let mut without = HashSet::new();
         for fact in new {
-            // Of a fact that was heard before what is held is the copy that counted until now.
             let is_held = fact.is_heard() && component::fact_of(self.read()?, &fact.id)?.is_some();
             if !is_held {
                 without.insert(fact.id.clone());
             }
         }
-        let from = new.iter().flat_map(links).collect();
-        Component::gather(self.read()?, from, &without)
+        Ok(without)
     }
 
-    /// The held facts and the new ones, each once: of copies of what a predecessor said the lowest. What a lower copy
-    /// replaces is taken off the lists by its place; also returns what has moved like this.
-    fn with_copies(
-        &mut self,
-        component: &mut Component,
-        new: Vec<Fact>,
-    ) -> Result<(Vec<Fact>, HashSet<FactId>), S::Error> {
-        let mut facts = component.facts.clone();
-        let mut moved = HashSet::new();
-        for fact in new {
-            if let FactId::Heard(digest) = &fact.id {
-                let at = place(&fact.event);
-                self.write()?.put_heard(digest, &at)?;
-            }
-            match facts.get(&fact.id) {
-                Some(held) if held.copy_order() <= fact.copy_order() => {}
-                Some(held) => {
-                    let replaced = place(&held.event);
-                    if component.loose.remove(&fact.id) {
-                        self.write()?.remove_loose_fact(&replaced)?;
-                        self.staged.loose_facts = self.staged.loose_facts.saturating_sub(1);
-                    }
-                    self.write()?.release(&replaced)?;
-                    moved.insert(fact.id.clone());
-                    facts.insert(fact.id.clone(), fact);
-                }
-                None => {
-                    facts.insert(fact.id.clone(), fact);
-                }
+    /// The greatest clocks of these plates are looked up from now on.
+    fn forget_clocks<'p>(&mut self, plates: impl Iterator<Item = &'p PlateId>) {
+        for plate in plates.collect::<BTreeSet<_>>() {
+            if let Some(open) = self.inside(plate).filter(|open| open.plate_hlc.is_some()) {
+                let mut open = open.clone();
+                open.plate_hlc = None;
+                self.set_inside(plate, Some(open));
             }
         }
-        Ok((facts.into_values().collect(), moved))
     }
 
     /// The loose facts under a link.
@@ -123,9 +148,8 @@ impl<S: Storage> Transaction<'_, S> {
             self.write()?.delete_stay(stored.row_id)?;
             self.staged.digest.subtract(stored.row.hash());
         }
-        let plates: BTreeSet<&PlateId> = before.rows.iter().chain(&after.rows).map(|row| &row.plate_id).collect();
-        for plate in plates {
-            self.set_inside(plate, None);
+        for row in before.rows.iter().filter(|row| row.status == StayStatus::In) {
+            self.set_inside(&row.plate_id, None);
         }
         let now_ms = self.now.wall_ms;
         for row in &after.rows {
@@ -148,20 +172,22 @@ impl<S: Storage> Transaction<'_, S> {
     /// Keeps the index of facts that cannot be found through a row.
     fn write_loose_facts(
         &mut self,
-        component: &Component,
+        were_loose: &BTreeSet<FactId>,
         facts: &[Fact],
         before: &Resolution,
         after: &Resolution,
     ) -> Result<(), S::Error> {
+        let is_skipped = |in_: &Resolution, id: &FactId| in_.quarantined.iter().any(|(skipped, _)| skipped == id);
         let row_of: HashMap<&FactId, &StayRow> =
             after.rows.iter().flat_map(|row| slots(row).map(move |id| (id, row))).collect();
         for fact in facts {
             let loose = !row_of.get(&fact.id).is_some_and(|row| is_found_by(row, fact));
-            let was_loose = component.loose.contains(&fact.id);
-            let waiting = after.waiting.contains(&fact.id);
+            let was_loose = were_loose.contains(&fact.id);
+            let (waiting, skipped) = (after.waiting.contains(&fact.id), is_skipped(after, &fact.id));
+            let is_other = || waiting != before.waiting.contains(&fact.id) || skipped != is_skipped(before, &fact.id);
             let at = place(&fact.event);
-            if loose && (!was_loose || waiting != before.waiting.contains(&fact.id)) {
-                let entry = LooseFact { at, keys: keys_of(fact), waiting };
+            if loose && (!was_loose || is_other()) {
+                let entry = LooseFact { at, hlc: fact.event.hlc, keys: keys_of(fact, skipped), waiting };
                 self.write()?.put_loose_fact(&entry)?;
             } else if !loose && was_loose {
                 self.write()?.remove_loose_fact(&at)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
+use crate::domain::plate::PlateId;
 use crate::domain::stay::REQUEST_WINDOW_MS;
 
 use super::job::{Answer, OpenBarrier, Refusal};
@@ -16,6 +17,9 @@ use super::transaction::{Stop, Transaction};
 
 /// A second press of the same edge for the same plate within this time is the same press (product rule).
 pub const REPEAT_WINDOW_MS: i64 = 10_000;
+
+/// A press that is repeated was of one of the last so many stays of its plate.
+const STAYS_LOOKED_AT: usize = 3;
 
 impl<S: Storage> Transaction<'_, S> {
     /// The first answer to a request id.
@@ -28,22 +32,44 @@ impl<S: Storage> Transaction<'_, S> {
         hlc: Option<Hlc>,
     ) -> Result<Option<Answer>, Stop<S::Error>> {
         let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
-        let places = self.read()?.events_of_request(&request.edge_id, request_id)?;
-        if places.is_empty() {
-            return Ok(None);
-        }
-        let mut events: Vec<Arc<Event>> = self.facts_at(&places)?.into_iter().map(|fact| fact.event).collect();
-        events.sort_by_key(|event| (event.hlc, event.fact_id()));
         let next = match hlc {
             Some(hlc) => hlc,
             None => self.next_hlc(&request.plate, None)?,
         };
+        let mut events = self.events_of_request(&request.edge_id, request_id, next)?;
+        events.sort_by_key(|event| (event.hlc, event.fact_id()));
         let is_recent = |event: &Event| (next.ms() - event.hlc.ms()).abs() <= REQUEST_WINDOW_MS;
         match first_of(request, &events).filter(|first| is_recent(first)) {
             Some(first) => Ok(Some(self.answer_of_event(first)?)),
             None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),
             None => Ok(None),
         }
+    }
+
+    /// The events that made requests with this id, of some time before and after a clock: all that can be the same request, and what
+    /// those may repeat.
+    pub(super) fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        around: Hlc,
+    ) -> Result<Vec<Arc<Event>>, S::Error> {
+        let clocks_ms = (around.ms() - 2 * REQUEST_WINDOW_MS, around.ms().saturating_add(REQUEST_WINDOW_MS));
+        let places = self.read()?.events_of_request(edge_id, request_id, clocks_ms)?;
+        Ok(self.facts_at(&places)?.into_iter().map(|fact| fact.event).collect())
+    }
+
+    /// The latest stays of a plate that were opened, and exits whose entry nobody saw: the last first, at most so many.
+    pub(super) fn latest_stays(&mut self, plate: &PlateId, most: usize) -> Result<Vec<StoredStay>, S::Error> {
+        let mut stays: Vec<StoredStay> = Vec::new();
+        let mut before = Hlc::MAX;
+        while stays.len() < most {
+            let mut next = self.read()?.last_begun(plate, before)?;
+            let Some(first) = next.first() else { break };
+            before = first.row.entry_hlc;
+            stays.append(&mut next);
+        }
+        Ok(stays)
     }
 
     fn answer_of_event(&mut self, event: &Event) -> Result<Answer, S::Error> {
@@ -79,7 +105,7 @@ impl<S: Storage> Transaction<'_, S> {
         if greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - REPEAT_WINDOW_MS) {
             return Ok(None);
         }
-        let rows = self.read()?.stays_of_plate(&request.plate)?;
+        let rows = self.latest_stays(&request.plate, STAYS_LOOKED_AT)?;
         let pressed = |stored: &&StoredStay| {
             stored.row.exit.as_ref().is_some_and(|exit| {
                 exit.central == self.context.central.as_str()

@@ -18,6 +18,9 @@ use super::transaction::{Stop, Transaction};
 /// not send. Longer ago or in the future its clock is wrong.
 const BELIEVED_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// A car comes and goes less often than this in the time that is believed.
+const STAYS_LOOKED_AT: usize = 32;
+
 /// When a reported event happened.
 struct Moment {
     ms: i64,
@@ -61,10 +64,11 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// The stay an edge means: by our id, or by the one it reported the entry under.
     pub(super) fn stay_reported_as(&mut self, edge_id: &str, event_id: &str) -> Result<String, S::Error> {
-        let places = self.read()?.events_of_request(edge_id, event_id)?;
-        let facts = self.facts_at(&places)?;
-        let entry = facts.iter().find(|fact| matches!(fact.event.body, Body::Entry(_)));
-        Ok(entry.and_then(|fact| fact.event.event_id.clone()).unwrap_or_else(|| event_id.to_owned()))
+        let events = self.events_of_request(edge_id, event_id, Hlc::next(self.now.wall_ms, None))?;
+        // The last one, where an edge uses its ids again.
+        let entries = events.into_iter().filter(|event| matches!(event.body, Body::Entry(_)));
+        let entry = entries.max_by_key(|event| event.hlc);
+        Ok(entry.and_then(|event| event.event_id.clone()).unwrap_or_else(|| event_id.to_owned()))
     }
 
     fn moment_of(&self, told_ms: Option<i64>) -> Moment {
@@ -190,7 +194,7 @@ impl<S: Storage> Transaction<'_, S> {
             };
             row.entry_ms <= at_ms && ended_later && !row.is_exit_alone()
         };
-        let rows = self.read()?.stays_of_plate(&report.plate)?;
+        let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
         let inside_then = rows.into_iter().filter(|stored| was_inside(&stored.row));
         Ok(inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)))
     }

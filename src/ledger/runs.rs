@@ -62,7 +62,6 @@ impl<S: Storage> Transaction<'_, S> {
             self.append(&at, bytes.clone(), hash)?;
             self.apply_bytes(&at, bytes)?;
         }
-        self.refold_pending()?;
         Ok(self.head(log))
     }
 
@@ -71,17 +70,19 @@ impl<S: Storage> Transaction<'_, S> {
         for (at, bytes) in events {
             self.apply_bytes(at, bytes)?;
         }
-        self.refold_pending()
+        Ok(())
     }
 
-    /// Applies the author's bytes. What cannot be read is quarantined: it has no effect and blocks nothing.
+    /// Applies the author's bytes, or lets them wait. What cannot be read is quarantined: it has no effect and blocks nothing.
     pub(super) fn apply_bytes(&mut self, at: &EventRef, bytes: &str) -> Result<(), S::Error> {
         let reason = match Event::parse(bytes) {
             Ok(event) if event.log == at.log && event.seq == at.seq => {
                 if event.hlc > Hlc::latest_believed(self.now.wall_ms) {
                     return self.put_off(at, event.hlc);
                 }
-                return self.apply(&Fact { id: event.fact_id(), event: event.into() });
+                let fact = Fact { id: event.fact_id(), event: event.into() };
+                let settled = self.apply_plainly(&fact)? || self.defer(&fact)?;
+                return if settled { Ok(()) } else { self.fold_in(&[fact]) };
             }
             Ok(event) => format!("says it is {} but lies at {}/{}", event.fact_id(), at.log, at.seq),
             Err(error) => error.to_string(),
@@ -113,7 +114,7 @@ impl<S: Storage> Transaction<'_, S> {
             }
             self.staged.taken_up.push((hlc, at));
         }
-        self.refold_pending()
+        Ok(())
     }
 }
 

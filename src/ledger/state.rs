@@ -14,7 +14,7 @@ use crate::replication::log::{EventBytes, Head, Run};
 use super::digest::Digest;
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
-use super::storage::{EventRef, Loaded, StoredStay, Summary};
+use super::storage::{Behind, EventRef, Loaded, StoredStay, Summary};
 
 /// The committed state.
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ pub struct State {
     pub max_hlc: Hlc,
     pub events: u64,
     pub loose_facts: u64,
+    pub behind: Option<Behind>,
     /// The log this process writes; `None` until its first own event.
     pub own_log: Option<LogId>,
     /// Events that have no effect before their time comes near.
@@ -45,7 +46,7 @@ impl State {
 
     #[must_use]
     pub fn of_loaded(loaded: Loaded, put_off: BTreeSet<(Hlc, EventRef)>, places: &mut Places) -> Self {
-        let Loaded { heads, inside, settings, summary } = loaded;
+        let Loaded { heads, inside, settings, summary, behind } = loaded;
         let inside = inside
             .into_iter()
             .map(|StoredStay { row_id, row, committed_ms }| {
@@ -65,6 +66,7 @@ impl State {
             max_hlc: summary.max_hlc,
             events: summary.events,
             loose_facts: summary.loose_facts,
+            behind,
             own_log: None,
             put_off,
             logs_of,
@@ -91,6 +93,7 @@ impl State {
         self.max_hlc = staged.max_hlc;
         self.events = staged.events;
         self.loose_facts = staged.loose_facts;
+        self.behind = staged.behind;
         self.own_log = staged.own_log;
         for taken_up in &staged.taken_up {
             self.put_off.remove(taken_up);
@@ -123,6 +126,7 @@ pub struct Staged {
     pub max_hlc: Hlc,
     pub events: u64,
     pub loose_facts: u64,
+    pub behind: Option<Behind>,
     pub own_log: Option<LogId>,
     /// Events that have no effect yet, and those that were such and have one now.
     pub put_off: BTreeSet<(Hlc, EventRef)>,
@@ -144,6 +148,7 @@ impl Staged {
             max_hlc: state.max_hlc,
             events: state.events,
             loose_facts: state.loose_facts,
+            behind: state.behind,
             own_log: state.own_log.clone(),
             put_off: BTreeSet::new(),
             taken_up: Vec::new(),

@@ -8,12 +8,8 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::{Fact, REQUEST_WINDOW_MS};
+use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head};
-
-/// How long a request is remembered at least, by its clock before the wall clock, in ms: twice the time in which two events
-/// can be one request, so that of an event younger than half of this whatever it may repeat is still remembered.
-pub const REQUEST_MEMORY_MS: i64 = 2 * REQUEST_WINDOW_MS;
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,10 +33,29 @@ pub struct StoredStay {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LooseFact {
     pub at: EventRef,
-    /// Stay ids, plates and, of a void, the facts it removes, as `s:<stay id>`, `p:<plate>` and `f:<fact id>`.
+    pub hlc: Hlc,
+    /// Stay ids, plates and, of a void, the facts it removes, as `s:<stay id>`, `p:<plate>` and `f:<fact id>`; of a fact that was
+    /// skipped, the plate as `q:<plate>` too.
     pub keys: Vec<String>,
     /// It names a stay whose entry is not held yet.
     pub waiting: bool,
+}
+
+/// An event of a stay that is held and not yet applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirtyFact {
+    pub at: EventRef,
+    pub hlc: Hlc,
+    /// The plates it waits under: the one it states, and that of the stay it names.
+    pub plates: Vec<PlateId>,
+}
+
+/// Plates whose history is behind the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    pub plates: u64,
+    /// Since when the first of them waits, wall clock, Unix ms.
+    pub since_ms: i64,
 }
 
 /// One change of the sums of a quarter of an hour ([`crate::domain::time::quarter`]) at one gate. Signed: a refold takes back
@@ -93,6 +108,8 @@ pub struct Loaded {
     pub inside: Vec<StoredStay>,
     pub settings: Vec<Setting>,
     pub summary: Summary,
+    /// `None`: the history is what the events give.
+    pub behind: Option<Behind>,
 }
 
 /// The disk of one central.
@@ -107,18 +124,30 @@ pub trait Storage {
     fn rollback(&mut self);
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, Self::Error>;
-    /// All rows of an effective plate, in no particular order.
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, Self::Error>;
-    /// The greatest `last_hlc` of the rows of a plate.
+    /// See [`super::component::Held::last_begun`].
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, Self::Error>;
+    /// See [`super::component::Held::begun_since`].
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, Self::Error>;
+    /// A clock no row of a plate is above, and no higher than any row of it ever was. `None`: it never had a row.
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
+    /// The greatest clock of the loose facts under a key.
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, Self::Error>;
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     /// The event as a fact; `None`: there is none, or it cannot be read.
     fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
         Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
     }
-    /// Events that carry this edge and request id. Those older than [`REQUEST_MEMORY_MS`] may be forgotten.
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// See [`super::component::Held::events_of_request`].
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        clocks_ms: (i64, i64),
+    ) -> Result<Vec<EventRef>, Self::Error>;
+
+    /// See [`super::component::Held::ended_in`].
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, Self::Error>;
 
     /// Where the facts with this identity lie that were heard from predecessors and applied: one place per central that heard it.
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
@@ -146,7 +175,17 @@ pub trait Storage {
     /// Adds the fact or replaces its keys.
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
-    /// Remembers that the event carries this request; now and then forgets requests older than [`REQUEST_MEMORY_MS`].
+    /// Whether events wait to be applied under a plate.
+    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, Self::Error>;
+    /// The plate that has waited longest, and since when.
+    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, Self::Error>;
+    /// The first events, by their clocks, that wait under a plate.
+    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, Self::Error>;
+    /// Lets an appended event wait under its plates. Returns how many of them did not wait before.
+    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, Self::Error>;
+    /// The event waits no more. Returns how many of its plates do not either.
+    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, Self::Error>;
+    /// Remembers that the event carries this request.
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
     /// Remembers where a fact lies that was heard from a predecessor.
     fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), Self::Error>;
@@ -161,6 +200,6 @@ pub trait Storage {
     /// Adds to the end of the audit, which nothing ever changes or removes.
     fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
-    /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary.
+    /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary, and what waits.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;
 }

@@ -13,6 +13,7 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 use super::Context;
 use super::apply::{Steps, place};
 use super::authorship::Authorship;
+use super::component::loose_key;
 use super::job::{Answer, Job, Refusal};
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
@@ -52,8 +53,8 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) now: Now,
     /// The epoch of the log to start, should this process author its first event now.
     pub(super) fresh_epoch: Epoch,
-    /// Facts of the job under way that need a refold. Until then they count as not yet held.
-    pub(super) pending: Vec<Fact>,
+    /// Facts read to be folded and folded, so far.
+    pub(super) folded: usize,
     storage: &'a mut S,
     pub(super) steps: Steps,
     pub(super) authorship: &'a mut Authorship,
@@ -83,7 +84,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             staged: Staged::on(state),
             now,
             fresh_epoch,
-            pending: Vec::new(),
+            folded: 0,
             storage,
             steps,
             authorship,
@@ -93,6 +94,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     pub fn run(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
+        self.settle_for(&job)?;
         let writes_before = self.writes;
         let outcome = self.decide(job);
         let refused = matches!(outcome, Err(Stop::Refused(_)));
@@ -242,8 +244,9 @@ impl<'a, S: Storage> Transaction<'a, S> {
         self.staged.own_log = Some(event.log.clone());
         self.append(&place(&event), bytes, hash)?;
         let fact = Fact { id: event.fact_id(), event: event.into() };
-        self.apply(&fact)?;
-        self.refold_pending()?;
+        if !self.apply_plainly(&fact)? {
+            self.fold_in(std::slice::from_ref(&fact))?;
+        }
         Ok(fact)
     }
 
@@ -267,8 +270,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
         let of_plate = if known.is_some() { known } else { self.read()?.greatest_hlc_of_plate(plate)? };
         let mut greatest = stay_hlc.max(of_plate);
         // Those of rows that were corrected to another plate are among the loose ones.
-        let loose = self.loose_under(&Link::Plate(plate.clone()))?;
-        greatest = greatest.max(loose.iter().map(|fact| fact.event.hlc).max());
+        if self.staged.loose_facts > 0
+            && let Some(key) = loose_key(&Link::Plate(plate.clone()))
+        {
+            greatest = greatest.max(self.read()?.greatest_loose_hlc(&key)?);
+        }
         Ok(Hlc::next(wall_ms, greatest))
     }
 

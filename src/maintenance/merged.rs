@@ -29,8 +29,6 @@ pub struct Merged {
     cursors: Vec<Cursor>,
     /// The next event's clock of each cursor that has one.
     next: BinaryHeap<Reverse<(Hlc, usize)>>,
-    /// The clock of the last event taken.
-    clock: Hlc,
     pub total: u64,
 }
 
@@ -50,7 +48,7 @@ impl Merged {
         let heads = reader.heads()?;
         let total = heads.iter().map(|(_, head)| head.to).sum();
         let cursors = heads.into_iter().map(|(log, _)| Cursor { log, taken: 0, ahead: VecDeque::new() }).collect();
-        let mut merged = Self { reader, cursors, next: BinaryHeap::new(), clock: Hlc::default(), total };
+        let mut merged = Self { reader, cursors, next: BinaryHeap::new(), total };
         for index in 0..merged.cursors.len() {
             merged.look_ahead(index)?;
         }
@@ -73,19 +71,13 @@ impl Merged {
 
     /// The next event; `None`: that was all.
     pub fn next_event(&mut self) -> Result<Option<(EventRef, EventBytes)>, StoreError> {
-        let Some(Reverse((clock, index))) = self.next.pop() else { return Ok(None) };
-        self.clock = clock;
+        let Some(Reverse((_, index))) = self.next.pop() else { return Ok(None) };
         let Some(cursor) = self.cursors.get_mut(index) else { return Ok(None) };
         let Some(event) = cursor.ahead.pop_front() else { return Ok(None) };
         cursor.taken += 1;
         let at = EventRef { log: cursor.log.clone(), seq: cursor.taken };
         self.look_ahead(index)?;
         Ok(Some((at, event)))
-    }
-
-    /// The clock of the last event taken.
-    pub fn clock(&self) -> Hlc {
-        self.clock
     }
 
     /// At most `most` events; empty at the end.

@@ -1,11 +1,11 @@
 //! `parkmesh verify`, `parkmesh rebuild` and `parkmesh import`: work on the database of a central that does not run.
 //!
-//! The first two replay the events in the order of their clocks, log by log merged, so that nearly every fact is the newest of its
-//! plate and takes one step.
+//! The first two replay the events in the order of their clocks, log by log merged.
 
 pub mod import;
 mod merged;
 pub mod rebuild;
+mod replay;
 pub mod verify;
 
 use std::path::Path;
@@ -14,9 +14,6 @@ use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::ledger::Context;
 use crate::store::StoreError;
-
-/// Events replayed in one transaction.
-const BATCH_EVENTS: usize = 2_000;
 
 /// Told as the work goes on: events done, and events there are.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);

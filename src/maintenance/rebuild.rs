@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::merged::Merged;
-use super::{BATCH_EVENTS, Progress, Site, must_exist};
+use super::replay::replay;
+use super::{Progress, Site, must_exist};
 use crate::domain::ids::Hlc;
 use crate::ledger::Ledger;
 use crate::ledger::storage::{Storage as _, Summary};
-use crate::ledger::transaction::Now;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 
@@ -68,22 +68,9 @@ pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>
         }
     };
     ledger.clear_projection()?;
-    let mut events = Merged::open(data_dir)?;
-    let (mut done, total) = (0, events.total);
-    loop {
-        let batch = events.next_batch(BATCH_EVENTS)?;
-        if batch.is_empty() {
-            break;
-        }
-        // At about the time of the events the ledger need not doubt what was forgotten since: nearly all are plain steps.
-        let wall_ms = events.clock().ms().min(now_ms);
-        ledger.replay(&batch, Now { wall_ms, skew_ms: None })?;
-        ledger.storage_mut().make_room();
-        done += batch.len() as u64;
-        progress(done, total);
-    }
-    let rebuilt = Rebuilt { events: done, digest_before, digest_after: ledger.digest().to_string() };
-    drop(events);
+    let take = |ledger: &mut Ledger<Writer>, batch: Vec<_>, now| ledger.replay(&batch, now);
+    let events = replay(&mut ledger, data_dir, now_ms, progress, take)?;
+    let rebuilt = Rebuilt { events, digest_before, digest_after: ledger.digest().to_string() };
     ledger.into_storage().close()?;
     fs::remove_file(mark(data_dir)).map_err(marked)?;
     directory.sync()?;

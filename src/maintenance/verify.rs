@@ -3,16 +3,17 @@
 //! The last is checked by making the history anew in a scratch directory inside the data directory, which needs about as
 //! much disk again and is removed afterwards.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::{fmt, fs};
 
-use super::merged::Merged;
-use super::{BATCH_EVENTS, Progress, Site, must_exist};
-use crate::domain::ids::Epoch;
+use super::replay::replay;
+use super::{Progress, Site, must_exist};
+use crate::domain::ids::{Epoch, LogId};
 use crate::ledger::job::Job;
-use crate::ledger::transaction::Now;
+use crate::ledger::storage::EventRef;
 use crate::ledger::{Ledger, Processed};
-use crate::replication::log::{Head, Run};
+use crate::replication::log::{EventBytes, Head, Run};
 use crate::store::verify::{Evidence, Finding, Report};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
@@ -142,32 +143,18 @@ fn made_anew(
 
 fn replay_into(scratch: &DataDir, data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<String, StoreError> {
     let mut ledger = Ledger::open(Writer::open(scratch, site.zone.clone())?, site.context())?;
-    let mut events = Merged::open(data_dir)?;
-    let (mut done, total) = (0, events.total);
-    loop {
-        let batch = events.next_batch(BATCH_EVENTS)?;
-        if batch.is_empty() {
-            let digest = ledger.digest().to_string();
-            ledger.into_storage().close()?;
-            return Ok(digest);
-        }
-        done += batch.len() as u64;
-        let mut jobs: Vec<Job> = Vec::new();
-        let mut heads: std::collections::HashMap<_, Head> = std::collections::HashMap::new();
-        for (at, event) in batch {
-            let held = |log: &_| ledger.heads().find(|(known, _)| *known == log).map(|(_, head)| *head);
-            let head =
-                heads.entry(at.log.clone()).or_insert_with(|| held(&at.log).unwrap_or_else(|| Head::empty(&at.log)));
-            let (prev, hash) = (head.hash, head.hash.extend(&event));
-            let after = head.to;
-            *head = Head { to: after + 1, hash };
-            jobs.push(Job::Store(Run { log: at.log, after, prev, events: vec![event], hash }));
-        }
-        let Processed { failure, .. } = ledger.process(jobs, Now { wall_ms: 0, skew_ms: None }, Epoch(0));
-        if let Some(reason) = failure {
-            return Err(StoreError::Value(reason));
-        }
-        ledger.storage_mut().make_room();
-        progress(done, total);
-    }
+    let mut heads: HashMap<LogId, Head> = HashMap::new();
+    replay(&mut ledger, data_dir, 0, progress, |ledger, batch, now| {
+        let store = |(at, event): (EventRef, EventBytes)| {
+            let head = heads.entry(at.log.clone()).or_insert_with(|| Head::empty(&at.log));
+            let Head { to: after, hash: prev } = *head;
+            *head = Head { to: after + 1, hash: prev.extend(&event) };
+            Job::Store(Run { log: at.log, after, prev, events: vec![event], hash: head.hash })
+        };
+        let Processed { failure, .. } = ledger.process(batch.into_iter().map(store).collect(), now, Epoch(0));
+        failure.map_or(Ok(()), |reason| Err(StoreError::Value(reason)))
+    })?;
+    let digest = ledger.digest().to_string();
+    ledger.into_storage().close()?;
+    Ok(digest)
 }

@@ -111,6 +111,9 @@ pub struct Metrics {
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
+    /// Plates whose history is behind the events, and since when the first of them waits, in s since 1970; 0: none waits.
+    pub plates_waiting: Level,
+    pub plates_waiting_since: Level,
     /// Dashboards that look at the status feed.
     pub dashboards: Level,
     pub wal_bytes: Level,
@@ -143,12 +146,21 @@ impl Metrics {
             link_unacked_age_seconds: Levels::default(),
             log_lag: Levels::default(),
             cars_inside: Level::default(),
+            plates_waiting: Level::default(),
+            plates_waiting_since: Level::default(),
             dashboards: Level::default(),
             wal_bytes: Level::default(),
             disk_free_bytes: Level::default(),
         };
         metrics.register();
         Arc::new(metrics)
+    }
+
+    /// How many plates wait to be folded, and since when, Unix ms.
+    pub fn show_behind(&self, behind: Option<(u64, i64)>) {
+        let (plates, since_ms) = behind.unwrap_or_default();
+        self.plates_waiting.set(i64::try_from(plates).unwrap_or(i64::MAX));
+        self.plates_waiting_since.set(since_ms.div_euclid(1_000));
     }
 
     fn register(&mut self) {
@@ -192,6 +204,10 @@ impl Metrics {
         registry.register("dashboards", "Dashboards that look at the status feed", self.dashboards.clone());
         registry.register_with_unit("wal", "Size of the write-ahead log", Unit::Bytes, self.wal_bytes.clone());
         registry.register("cars_inside", "Stays open now", self.cars_inside.clone());
+        let text = "Plates whose history is behind the events";
+        registry.register("plates_waiting", text, self.plates_waiting.clone());
+        let text = "When the first of these plates began to wait, s since 1970; 0: none waits";
+        registry.register("plates_waiting_since", text, self.plates_waiting_since.clone());
         registry.register_with_unit(
             "disk_free",
             "Room left for the database",

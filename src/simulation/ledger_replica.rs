@@ -160,6 +160,12 @@ impl LedgerReplica {
         }
     }
 
+    /// One turn of folding what waits.
+    fn settle(&mut self, wall_ms: i64, facts: usize) -> Result<usize, String> {
+        let folded = self.ledger.settle(facts, Now { wall_ms, skew_ms: None });
+        folded.map_err(|error| format!("what waits cannot be folded: {error}"))
+    }
+
     /// The facts of stays among the events held.
     fn facts(&mut self) -> Vec<Fact> {
         let storage = self.ledger.storage_mut();
@@ -184,6 +190,10 @@ impl LedgerReplica {
 
 impl Replica for LedgerReplica {
     fn commit(&mut self, moment: Moment, jobs: Vec<ReplicaJob>) -> Result<Vec<ReplicaOutcome>, String> {
+        // Now and then there is time for a turn, so that a process dies with plates that wait and without.
+        if moment.wall_ms % 3 == 0 {
+            self.settle(moment.wall_ms, 20)?;
+        }
         let Decided { stored, asked, tariff, evil, processed } = self.process(moment, jobs);
         if let (Some(tariff), Some(Ok(Answer::TariffSet { .. }))) = (&tariff, processed.outcomes.last())
             && *self.ledger.settings().tariff().0 != *tariff
@@ -254,6 +264,7 @@ impl Replica for LedgerReplica {
     }
 
     fn meaning(&mut self) -> Result<Meaning, String> {
+        while self.settle(0, 1_000)? > 0 {}
         let forged = |(_, (event, _)): &(&EventRef, &(EventBytes, ChainHash))| event.contains(FORGED);
         if let Some((at, _)) = self.ledger.storage().events.iter().find(forged) {
             return Err(format!("{at:?} is held, which whose log it is never wrote"));

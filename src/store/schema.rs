@@ -6,17 +6,20 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
 use crate::domain::ids::LogId;
+use crate::domain::stay::{Fact, Link, REQUEST_WINDOW_MS, links};
+use crate::ledger::component::loose_key;
 
 /// Says "ParkMesh" in the file's header (`PMsh`), so that a foreign SQLite file is not taken for an empty one of ours.
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -243,6 +246,73 @@ const V5: &str = "CREATE INDEX history_long ON history(exit_ms) WHERE exit_ms - 
 /// Longer stays are in the index `history_long`.
 pub(super) const LONG_MS: i64 = 259_200_000;
 
+/// The rows of a plate in order of the clocks of their entries, so that of a plate only what is touched is read; requests for
+/// ever, those of four weeks together; the clocks of loose facts, and exits by when they were, for those told by plate; what waits to
+/// be folded. See
+/// docs/decisions/025-work-is-bounded-by-what-is-touched.md. Facts heard from predecessors are found through `heard`.
+///
+/// `plate_hlc` is now in the last row of a plate in that order. `dirty.no`: the order in which plates began to wait.
+const V6: &str = "
+ALTER TABLE history ADD COLUMN entry_hlc INTEGER NOT NULL DEFAULT 0;
+UPDATE history SET entry_hlc = coalesce(
+  CASE typeof(entry_event)
+    WHEN 'integer' THEN (SELECT json_extract(bytes, '$.hlc') FROM event WHERE event.id = entry_event)
+    ELSE (SELECT min(json_extract(bytes, '$.hlc')) FROM heard JOIN event ON event.id = heard.event
+          WHERE heard.fact = entry_event)
+  END, last_hlc);
+DROP INDEX history_plate;
+CREATE INDEX history_plate ON history(plate_id, entry_hlc);
+UPDATE history SET plate_hlc = (SELECT max(last_hlc) FROM history AS other WHERE other.plate_id = history.plate_id)
+WHERE NOT EXISTS(SELECT 1 FROM history AS later WHERE later.plate_id = history.plate_id
+                 AND (later.entry_hlc, later.id) > (history.entry_hlc, history.id));
+
+CREATE TABLE loose_hlc(
+  key   TEXT NOT NULL,
+  hlc   INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY(key, hlc, event)
+) STRICT, WITHOUT ROWID;
+INSERT INTO loose_hlc
+  SELECT key, coalesce(json_extract(bytes, '$.hlc'), 0), event FROM loose_key JOIN event ON event.id = loose_key.event;
+DROP TABLE loose_key;
+ALTER TABLE loose_hlc RENAME TO loose_key;
+CREATE INDEX loose_key_event ON loose_key(event);
+INSERT OR IGNORE INTO loose_key
+  SELECT exit_key(bytes), json_extract(bytes, '$.hlc'), event FROM loose_fact JOIN event ON event.id = loose_fact.event
+  WHERE exit_key(bytes) IS NOT NULL;
+CREATE INDEX history_exit ON history(exit_ms) WHERE exit_ms IS NOT NULL;
+
+DROP TABLE request;
+-- key = 64 bits of a hash over edge and request id; the event itself says whether it is meant.
+CREATE TABLE request(
+  weeks INTEGER NOT NULL,
+  key   INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  hlc   INTEGER NOT NULL,
+  PRIMARY KEY(weeks, key, event)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO request
+  SELECT request_weeks(hlc), request_key(edge, request), id, hlc FROM (
+    SELECT id, json_extract(bytes, '$.hlc') AS hlc, json_extract(bytes, '$.data.request_id') AS request,
+           json_extract(bytes, iif(bytes ->> '$.type' = 'VEHICLE_EXIT', '$.data.exit_edge', '$.data.edge_id')) AS edge
+    FROM event WHERE json_valid(bytes) AND json_type(bytes, '$.data.request_id') = 'text')
+  WHERE typeof(hlc) = 'integer' AND typeof(edge) = 'text';
+
+CREATE TABLE dirty(
+  no       INTEGER PRIMARY KEY,
+  plate_id TEXT NOT NULL UNIQUE,
+  since_ms INTEGER NOT NULL
+) STRICT;
+-- other: a second plate the event waits under.
+CREATE TABLE dirty_fact(
+  plate_id TEXT NOT NULL,
+  hlc      INTEGER NOT NULL,
+  event    INTEGER NOT NULL,
+  other    TEXT,
+  PRIMARY KEY(plate_id, hlc, event)
+) STRICT, WITHOUT ROWID;
+";
+
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]
 pub fn event_row(log_no: i64, seq: u64) -> Option<i64> {
@@ -262,6 +332,11 @@ pub(super) fn request_key(edge_id: &str, request_id: &str) -> i64 {
         Sha256::new().chain_update(edge_id).chain_update([0]).chain_update(request_id).finalize().into();
     let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
     i64::from_be_bytes(*head)
+}
+
+/// Which four weeks a request is of: it is looked for among those of a few weeks, and written to the newest.
+pub(super) fn request_weeks(clock_ms: i64) -> i64 {
+    clock_ms.div_euclid(4 * REQUEST_WINDOW_MS)
 }
 
 /// As [`event_row`], as an error naming the log.
@@ -294,6 +369,7 @@ fn migrate_with(connection: &mut Connection, path: &Path, migrations: &[&str]) -
     if done > 0 && done < migrations.len() {
         back_up(connection, path, found)?;
     }
+    add_functions(connection)?;
     for (index, migration) in migrations.iter().enumerate().skip(done) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
@@ -301,6 +377,25 @@ fn migrate_with(connection: &mut Connection, path: &Path, migrations: &[&str]) -
         transaction.pragma_update(None, "user_version", version_of(migrations.get(..=index).unwrap_or_default()))?;
         transaction.commit()?;
     }
+    Ok(())
+}
+
+/// What migrations call by name.
+fn add_functions(connection: &Connection) -> Result<(), StoreError> {
+    let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function("request_key", 2, flags, |context| {
+        Ok(request_key(&context.get::<String>(0)?, &context.get::<String>(1)?))
+    })?;
+    connection.create_scalar_function("exit_key", 1, flags, |context| {
+        let fact = Fact::read(&context.get::<String>(0)?);
+        let keys = fact
+            .iter()
+            .flat_map(links)
+            .filter(|link| matches!(link, Link::Exit { .. }))
+            .find_map(|link| loose_key(&link));
+        Ok(keys)
+    })?;
+    connection.create_scalar_function("request_weeks", 1, flags, |context| Ok(request_weeks(context.get(0)?)))?;
     Ok(())
 }
 

@@ -107,6 +107,8 @@ fn a_lower_copy_takes_the_place_of_a_higher_one_whenever_it_arrives() {
         for scribe in order {
             central.ask(Job::Store(scribes[scribe].run(0, 3))).unwrap();
             check(&mut central);
+            central.settle();
+            check(&mut central);
         }
         assert_eq!(central.row(STAY).entry_ms, START_MS);
         digests.push(central.ledger.digest());

@@ -164,17 +164,15 @@ fn what_would_only_repeat_an_event_is_answered_by_it() {
     check(&mut central);
 }
 
-/// The storage may forget requests; what hangs on them is then found through the plate.
 #[test]
-fn an_old_event_whose_request_was_forgotten_is_still_the_repeat_it_is() {
+fn an_old_event_is_still_the_repeat_it_is_however_late_it_comes() {
     let mut first = Central::new(0);
     let mut second = Central::new(1);
     let kept = first.enters(requested("r1", entry("edge-1", P)));
     first.exits(exit("edge-2", P));
     second.wait(MINUTE_MS);
     second.enters(requested("r1", entry("edge-1", P)));
-    first.wait(15 * DAY_MS);
-    first.ledger.storage_mut().forget_requests();
+    first.wait(400 * DAY_MS);
     first.hear(&mut second);
     check(&mut first);
     assert_eq!(first.rows().iter().map(|row| row.stay_id.as_str()).collect::<Vec<_>>(), [kept.as_str()]);

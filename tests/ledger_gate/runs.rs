@@ -22,7 +22,10 @@ fn scribe() -> Scribe {
 }
 
 fn store(central: &mut Central, run: Run) -> Result<u64, Refusal> {
-    match central.ask(Job::Store(run)) {
+    let outcome = central.ask(Job::Store(run));
+    check(central);
+    central.settle();
+    match outcome {
         Ok(Answer::Stored { head, .. }) => Ok(head.to),
         Ok(other) => panic!("{other:?}"),
         Err(refusal) => Err(refusal),

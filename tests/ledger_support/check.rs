@@ -14,7 +14,7 @@ use parkmesh::replication::log::{ChainHash, Head};
 use super::Central;
 
 pub fn check(central: &mut Central) {
-    let resolution = resolve(&central.facts());
+    let resolution = resolve(&central.applied());
     let rows = central.rows();
     assert_eq!(rows, resolution.rows, "the history is what resolve makes of the facts");
     check_memory(central, &rows);
@@ -57,7 +57,7 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
 fn check_lists(central: &mut Central, resolution: &Resolution) {
     let name = |at: &EventRef| format!("{}/{}", at.log, at.seq);
     // What was heard from a predecessor has no place in its name: it lies where its lowest copy does.
-    let mut facts = central.facts();
+    let mut facts = central.applied();
     facts.sort_by(|a, b| a.copy_order().cmp(&b.copy_order()));
     let place = |id: &FactId| {
         let fact = facts.iter().find(|fact| fact.id == *id).unwrap();

@@ -11,7 +11,7 @@
 pub mod check;
 pub mod say;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Event;
@@ -198,6 +198,7 @@ impl Central {
                 assert_eq!(self.ask(Job::Store(run)), Ok(Answer::Stored { log, head }));
             }
         }
+        self.settle();
     }
 
     /// The history, by stay id.
@@ -223,6 +224,21 @@ impl Central {
         facts
     }
 
+    /// The facts of stays that do not wait to be folded.
+    pub fn applied(&mut self) -> Vec<Fact> {
+        let waiting: BTreeSet<EventRef> =
+            self.ledger.storage_mut().dirty.values().map(|fact| fact.at.clone()).collect();
+        let at = |fact: &Fact| EventRef { log: fact.event.log.clone(), seq: fact.event.seq };
+        self.facts().into_iter().filter(|fact| !waiting.contains(&at(fact))).collect()
+    }
+
+    /// Folds all that waits, a little at a time.
+    pub fn settle(&mut self) {
+        let now = Now { wall_ms: self.wall_ms(), skew_ms: None };
+        while self.ledger.settle(3, now).unwrap() > 0 {}
+        assert_eq!(self.ledger.behind(), None);
+    }
+
     /// The last event of the own log.
     pub fn last_event(&mut self) -> Event {
         let log = self.ledger.own_log().cloned().unwrap();
@@ -238,5 +254,6 @@ impl Central {
         for batch in events.chunks(at_a_time) {
             self.ledger.replay(batch, Now { wall_ms: self.wall_ms(), skew_ms: None }).unwrap();
         }
+        self.settle();
     }
 }

@@ -71,6 +71,8 @@ fn d09_every_order_of_arrival_gives_the_same_history() {
             central.ask(Job::Store(scribes[*number].run(0, usize::MAX))).unwrap();
             check(&mut central);
         }
+        central.settle();
+        check(&mut central);
         let rows = central.rows();
         let statuses: Vec<StayStatus> = rows.iter().map(|row| row.status).collect();
         assert_eq!(statuses, [StayStatus::Out, StayStatus::In], "{order:?}");
@@ -115,6 +117,7 @@ fn d16_an_exit_of_another_stay_never_closes_the_one_that_is_open() {
     // An unknown stay of the same plate, later than the entry.
     scribe.say(&say::exit(START_MS + 60_000, &format!("central-9_1_{P}"), P, 0));
     central.ask(Job::Store(scribe.run(0, 1))).unwrap();
+    central.settle();
     assert_eq!(central.row(&open).status, StayStatus::In);
     assert_eq!(central.ledger.storage_mut().loose.values().filter(|fact| fact.waiting).count(), 1, "it waits");
     check(&mut central);
@@ -160,6 +163,7 @@ fn d19_what_a_slow_clock_supersedes_can_still_be_named() {
     scribe.say(&say::entry(START_MS + 1_000, "S-new", P));
     scribe.say(&say::exit(START_MS + HOUR_MS, "S-new", P, 25_000));
     central.ask(Job::Store(scribe.run(0, 3))).unwrap();
+    central.settle();
     let statuses: Vec<StayStatus> = central.rows().iter().map(|row| row.status).collect();
     assert_eq!(statuses, [StayStatus::Superseded, StayStatus::Out]);
 }
@@ -177,6 +181,7 @@ fn d20_nothing_is_read_out_of_an_id() {
         scribe.say(&say::entry(START_MS + 1, ids[1], P));
         let mut central = Central::new(0);
         central.ask(Job::Store(scribe.run(0, 2))).unwrap();
+        central.settle();
         assert_eq!(central.row(ids[0]).status, StayStatus::In, "who came first, whatever it is called");
         assert_eq!(central.row(ids[1]).status, StayStatus::Superseded);
     }

@@ -52,6 +52,14 @@ impl Core for Fake {
         Decided { outcomes, committed, durable, failure, set_aside: Vec::new() }
     }
 
+    fn settle(&mut self, _: usize, _: i64) -> Decided {
+        unreachable!("nothing waits")
+    }
+
+    fn behind(&self) -> Option<Behind> {
+        None
+    }
+
     fn watch(&mut self) -> Watched {
         Watched::default()
     }

@@ -60,7 +60,8 @@ impl MeshRegistry {
 
     fn say(&self, linked: &[CentralId], held: &Held) {
         let mut digests = BTreeMap::new();
-        digests.insert("history".to_owned(), held.digest.to_string());
+        // Until all is folded it says nothing about what is held.
+        digests.extend(held.digest.map(|digest| ("history".to_owned(), digest.to_string())));
         digests.insert("have".to_owned(), mesh_survey::have_digest(&self.context.have.borrow()));
         digests.insert(mesh_survey::TARIFF.to_owned(), mesh_survey::tariff_name(held));
         let zone = self.context.config.borrow().site.time_zone.name().to_owned();

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::anomaly::Anomaly;
 use super::ids::FactId;
 use super::row::StayRow;
-use super::stay::{Account, Fact, Outcome, account};
+use super::stay::{Account, Fact, Neighbour, Outcome, account_beside};
 use super::time::SiteZone;
 
 pub use facts::apart;
@@ -50,7 +50,13 @@ pub struct Explainer<'f> {
 impl<'f> Explainer<'f> {
     #[must_use]
     pub fn new(facts: &'f [Fact], zone: &'f SiteZone) -> Self {
-        let account = account(facts);
+        Self::beside(facts, &[], zone)
+    }
+
+    /// As [`Explainer::new`], beside neighbours that none of the facts has begun.
+    #[must_use]
+    pub fn beside(facts: &'f [Fact], neighbours: &[Neighbour], zone: &'f SiteZone) -> Self {
+        let account = account_beside(facts, neighbours);
         let rows = account.resolution.rows.iter().enumerate();
         let rows = rows.map(|(index, row)| (row.stay_id.clone(), index)).collect();
         let mut by_id: BTreeMap<&FactId, &Fact> = BTreeMap::new();

@@ -7,9 +7,13 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::super::event::Body;
+use super::super::ids::FactId;
+use super::super::plate::PlateId;
 use super::super::row::StayRow;
 use super::Resolution;
-use super::fact::Fact;
+use super::claims::Claims;
+use super::fact::{Fact, FoldKey};
 use super::prepare::{Act, Deed, Prepared};
 
 /// The state of one plate. Rows and aliases are kept by the index of their claim.
@@ -30,7 +34,43 @@ pub(super) struct Change {
     open: Option<usize>,
 }
 
+/// A settled stay that comes after others in the fold of its plate, of which only the beginning is looked at.
+///
+/// As long as that comes out as it did, what follows it on the plate comes out as it did: then it need not be folded again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbour {
+    /// An ENTRY that opened a stay, or an exit that found none open.
+    pub fact: Fact,
+    /// The effective plate.
+    pub plate: PlateId,
+}
+
+/// What facts mean beside their neighbours.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Folded {
+    /// Of the facts alone.
+    pub resolution: Resolution,
+    /// The neighbours that do not begin as they did: they have to be folded as well.
+    pub disturbed: Vec<FactId>,
+}
+
 impl Lot {
+    /// A neighbour begins. It ends the open stay if that is the one it replaces, and then none of ours is open: what it opens is
+    /// another's. `false`: it does not begin as it did, because one of ours is open.
+    fn pass(&mut self, neighbour: &Neighbour, claims: &Claims<'_>) -> bool {
+        let Some((open, row)) = self.open_row() else { return true };
+        let Body::Entry(entry) = &neighbour.fact.event.body else { return false };
+        let replaced = entry.replaces.as_deref().and_then(|id| claims.named(id));
+        if replaced.is_none_or(|claim| self.stay_of(claim.index) != open) {
+            return false;
+        }
+        let mut left = row.clone();
+        left.leave_unseen(&neighbour.fact);
+        self.rows.insert(open, left);
+        self.open = None;
+        true
+    }
+
     /// The stay a claim means.
     fn stay_of(&self, claim: usize) -> usize {
         self.alias.get(&claim).copied().unwrap_or(claim)
@@ -111,23 +151,36 @@ pub(super) fn resolve_with<S>(facts: &[Fact], step: S) -> Resolution
 where
     S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
 {
-    fold(&Prepared::of(facts), step, |_, _| {})
+    fold(&Prepared::of(facts), &[], step, |_, _| {}).resolution
 }
 
 /// The fold. `took` hears of every step that was taken.
 pub(super) fn fold<'p, 'a, S>(
     prepared: &'p Prepared<'a>,
+    neighbours: &[Neighbour],
     step: S,
     mut took: impl FnMut(&Act<'p, 'a>, &Change),
-) -> Resolution
+) -> Folded
 where
     S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
 {
     let (acts, mut outcome) = prepared.acts();
-    for mut acts in acts.into_values() {
+    let mut disturbed = Vec::new();
+    for (plate, mut acts) in acts {
         acts.sort_by_key(|act| act.key);
+        let mut beside: Vec<&Neighbour> = neighbours.iter().filter(|neighbour| neighbour.plate == *plate).collect();
+        beside.sort_by_key(|neighbour| FoldKey::of(&neighbour.fact));
+        let mut beside = beside.into_iter().peekable();
         let mut lot = Lot::default();
+        let mut pass = |lot: &mut Lot, neighbour: &Neighbour| {
+            if !lot.pass(neighbour, &prepared.claims) {
+                disturbed.push(neighbour.fact.id.clone());
+            }
+        };
         for act in &acts {
+            while let Some(neighbour) = beside.next_if(|neighbour| FoldKey::of(&neighbour.fact) < act.key) {
+                pass(&mut lot, neighbour);
+            }
             match guarded(|| step(&lot, act)) {
                 Ok(change) => {
                     took(act, &change);
@@ -135,6 +188,9 @@ where
                 }
                 Err(reason) => outcome.quarantined.push((act.fact.id.clone(), reason)),
             }
+        }
+        for neighbour in beside {
+            pass(&mut lot, neighbour);
         }
         outcome.rows.extend(lot.rows.into_values());
     }
@@ -152,7 +208,7 @@ where
     outcome.waiting.sort();
     outcome.quarantined.sort();
     debug_assert!(outcome.rows.is_sorted_by(|a, b| a.stay_id < b.stay_id), "two rows have one stay id");
-    outcome
+    Folded { resolution: outcome, disturbed }
 }
 
 /// Runs a step that only looks at shared state, so that nothing is half-changed when it panics.

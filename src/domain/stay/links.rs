@@ -5,8 +5,11 @@
 
 use super::super::event::Body;
 use super::super::ids::FactId;
+use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::fact::Fact;
+use super::repeats::second_and_fee;
+use super::request::RequestKey;
 use super::row_steps::UNIQUE_MARK;
 
 /// Something two facts can have in common.
@@ -16,10 +19,12 @@ pub enum Link {
     Stay(String),
     /// A plate as recorded: of an entry or exit, or the new one of a correction.
     Plate(PlateId),
-    /// A request of an edge.
-    Request { edge_id: String, request_id: String },
+    /// A request of an edge, with all that makes two the same.
+    Request(String),
     /// A fact itself; a void has those it removes too.
     Fact(FactId),
+    /// The second, Unix time, and the fee of an exit of a stay: one that a predecessor tells by plate may tell it again.
+    Exit { second: i64, fee: Vnd },
 }
 
 /// All links of a fact of a stay, without duplicates; none for a tariff, a subscription or an unknown type.
@@ -33,12 +38,9 @@ pub fn links(fact: &Fact) -> Vec<Link> {
     links.extend(event.event_id.as_deref().map(stay));
     links.extend(event.exit_stay().map(stay));
     links.extend(event.recorded_plate().cloned().map(Link::Plate));
-    links.extend(
-        event.request().map(|(edge_id, request_id)| Link::Request {
-            edge_id: edge_id.to_owned(),
-            request_id: request_id.to_owned(),
-        }),
-    );
+    let exit = event.exit_stay().and_then(|_| second_and_fee(fact));
+    links.extend(exit.map(|(second, fee)| Link::Exit { second, fee }));
+    links.extend(RequestKey::of(event).map(|key| Link::Request(key.text())));
     // What an entry `replaces` is no link: it matters only if it is a stay of the same plate, which is one.
     if let Body::Void(void) = &event.body {
         links.extend(void.removes.iter().cloned().map(Link::Fact));

@@ -31,9 +31,10 @@ mod row_steps;
 pub(super) mod tests;
 
 pub use fact::{Fact, FoldKey};
-pub use fold::guarded;
+pub use fold::{Folded, Neighbour, guarded};
 pub use links::{Link, links};
-pub use outcome::{Account, Outcome, account};
+pub use outcome::{Account, Outcome, account, account_beside};
+pub use prepare::Prepared;
 pub use request::{REQUEST_WINDOW_MS, same_request};
 pub use row_steps::MAX_SKEW_MS;
 

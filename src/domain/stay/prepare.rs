@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::event::Body;
-use super::super::ids::FactId;
+use super::super::ids::{FactId, Hlc};
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
+use super::fold::{Folded, Neighbour, fold, step};
 use super::repeats::{Repeats, distinct};
 use super::{Resolution, Taking};
 
-/// The facts after stage 1.
+/// The facts after stage 1: what is known of each before any plate is folded.
 #[derive(Debug)]
-pub(super) struct Prepared<'a> {
+pub struct Prepared<'a> {
     /// Distinct, in order.
     pub(super) facts: Vec<&'a Fact>,
     pub(super) repeats: Repeats<'a>,
     pub(super) claims: Claims<'a>,
+    by_plate: Vec<&'a Fact>,
     void: HashSet<&'a FactId>,
 }
 
@@ -56,7 +58,8 @@ enum Named<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(super) fn of(facts: &'a [Fact]) -> Self {
+    #[must_use]
+    pub fn of(facts: &'a [Fact]) -> Self {
         let facts = distinct(facts);
         let mut repeats = Repeats::of(&facts);
         let mut claims = Claims::of(&facts, &repeats);
@@ -77,7 +80,31 @@ impl<'a> Prepared<'a> {
         let void = removed(&facts, &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
-        Self { facts, repeats, claims, void }
+        Self { facts, repeats, claims, by_plate, void }
+    }
+
+    /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
+    /// there or to a stay that begins there.
+    pub fn places(&self) -> impl Iterator<Item = (&PlateId, Hlc)> {
+        let acting = self.claims.iter().filter(|claim| !claim.void);
+        acting.filter_map(|claim| Some((claim.plate.as_ref()?, claim.fact.event.hlc)))
+    }
+
+    /// What predecessors told of exits by plate: each may tell again what the exit of a stay told.
+    pub fn exits_by_plate(&self) -> impl Iterator<Item = &'a Fact> {
+        self.by_plate.iter().copied()
+    }
+
+    /// The ids of stays that are not as recorded.
+    pub fn given_ids(&self) -> impl Iterator<Item = &str> {
+        let given = self.claims.iter().filter(|claim| claim.fact.event.event_id.as_deref() != Some(&claim.stay_id));
+        given.map(|claim| claim.stay_id.as_str())
+    }
+
+    /// Stage 2, beside neighbours that none of the facts has begun.
+    #[must_use]
+    pub fn fold(&self, neighbours: &[Neighbour]) -> Folded {
+        fold(self, neighbours, step, |_, _| {})
     }
 
     /// The void claims that have a row: every entry; an exit only if a void names its own row, for otherwise it was removed as

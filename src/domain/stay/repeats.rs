@@ -158,7 +158,7 @@ impl<'a> Repeats<'a> {
 }
 
 /// When an exit happened, to the second as predecessors tell it, and what it took.
-fn second_and_fee(fact: &Fact) -> Option<(i64, Vnd)> {
+pub(super) fn second_and_fee(fact: &Fact) -> Option<(i64, Vnd)> {
     match &fact.event.body {
         Body::Exit(exit) => Some((fact.event.timestamp_ms.div_euclid(1_000), exit.fee)),
         _ => None,

@@ -30,6 +30,11 @@ impl<'a> RequestKey<'a> {
         };
         Some(Self { edge_id, request_id, is_exit, plate: event.recorded_plate(), force, requested_fee })
     }
+
+    /// Equal for equal keys alone.
+    pub(super) fn text(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 /// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, and their clocks

@@ -45,6 +45,7 @@ impl StayRow {
             collected: Vnd(0),
             anomalies: BTreeSet::new(),
             entry_fact: fact.id.clone(),
+            entry_hlc: event.hlc,
             confirm_fact: None,
             last_hlc: event.hlc,
         };
@@ -79,6 +80,7 @@ impl StayRow {
             collected: Vnd(0),
             anomalies: BTreeSet::from([Anomaly::ExitWithoutEntry]),
             entry_fact: fact.id.clone(),
+            entry_hlc: event.hlc,
             confirm_fact: None,
             last_hlc: event.hlc,
         };

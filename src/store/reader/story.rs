@@ -1,7 +1,5 @@
 //! The story of a stay: all facts that hang together with it, read in one transaction, told by `domain::explain`.
 
-use std::collections::HashSet;
-
 use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,16 +10,18 @@ use super::runs::read_event;
 use crate::domain::event::{Body, Event};
 use crate::domain::explain::words::Text;
 use crate::domain::explain::{Explainer, Told};
+use crate::domain::ids::Hlc;
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{Fact, Link};
+use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
 use crate::ledger::component::{Component, Held};
 use crate::ledger::storage::{EventRef, StoredStay};
 use crate::replication::log::EventBytes;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
-use crate::store::schema::request_key;
-use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
+use crate::store::schema::{request_key, request_weeks};
+use crate::store::stay_columns::{find_begun_since, find_ended_in, find_last_begun, read_stay, select_stays};
 
 /// Why a row is as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -78,8 +78,8 @@ impl Reader {
         let row = self.stay(stay_id)?;
         let transaction = self.connection.unchecked_transaction()?;
         let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
-        let facts = held.facts_around(stay_id)?;
-        let explainer = Explainer::new(&facts, zone);
+        let (facts, neighbours) = held.facts_around(stay_id)?;
+        let explainer = Explainer::beside(&facts, &neighbours, zone);
         let told = explainer.story(stay_id);
         if row.is_none() && told.is_empty() {
             return Ok(None);
@@ -94,8 +94,8 @@ impl Reader {
     /// Whatever the disk says.
     pub fn anomalies_of(&mut self, stay_id: &str, zone: &SiteZone) -> Result<Vec<ToldAnomaly>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
-        let facts = Snapshot { connection: &transaction, logs: &mut self.logs }.facts_around(stay_id)?;
-        Ok(anomalies(&Explainer::new(&facts, zone), stay_id))
+        let held = Snapshot { connection: &transaction, logs: &mut self.logs }.facts_around(stay_id)?;
+        Ok(anomalies(&Explainer::beside(&held.0, &held.1, zone), stay_id))
     }
 }
 
@@ -112,15 +112,15 @@ pub(super) struct Snapshot<'r> {
 
 impl Snapshot<'_> {
     /// All facts that hang together with a stay.
-    fn facts_around(&mut self, stay_id: &str) -> Result<Vec<Fact>, StoreError> {
+    fn facts_around(&mut self, stay_id: &str) -> Result<(Vec<Fact>, Vec<Neighbour>), StoreError> {
         let component = match self.stay(stay_id)? {
             Some(stored) => Component::around(self, &stored.row)?,
             None => {
                 let base = stay_id.split('~').next().unwrap_or_default().to_owned();
-                Component::gather(self, vec![Link::Stay(base)], &HashSet::new())?
+                Component::naming(self, Link::Stay(base))?
             }
         };
-        Ok(component.facts.into_values().collect())
+        Ok((component.held_facts(), component.neighbours))
     }
 
     fn told(&mut self, told: &Told<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {
@@ -167,21 +167,10 @@ impl Snapshot<'_> {
         rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
     }
 
-    fn stays(&mut self, filter: &str, value: &str) -> Result<Vec<StoredStay>, StoreError> {
-        let sql = format!("SELECT {STAY_COLUMNS} FROM history WHERE {filter} = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([value])?;
-        let mut stays = Vec::new();
-        while let Some(row) = rows.next()? {
-            stays.push(read_stay(self.connection, self.logs, row)?);
-        }
-        Ok(stays)
-    }
-
     /// The places of the events that a statement gives for a key.
-    fn places(&mut self, sql: &str, key: impl rusqlite::ToSql) -> Result<Vec<EventRef>, StoreError> {
+    fn places(&mut self, sql: &str, key: impl rusqlite::Params) -> Result<Vec<EventRef>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([key])?;
+        let mut rows = statement.query(key)?;
         let mut places = Vec::new();
         while let Some(row) = rows.next()? {
             places.push(self.logs.place(self.connection, row.get(0)?)?);
@@ -194,15 +183,25 @@ impl Held for Snapshot<'_> {
     type Error = StoreError;
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
-        Ok(self.stays("event_id", stay_id)?.pop())
+        let mut statement = self.connection.prepare_cached(&select_stays("event_id = ?1"))?;
+        let mut rows = statement.query([stay_id])?;
+        rows.next()?.map(|row| read_stay(self.connection, self.logs, row)).transpose()
     }
 
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, StoreError> {
-        self.stays("plate_id", plate.as_str())
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
+        find_last_begun(self.connection, self.logs, plate, before)
+    }
+
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
+        find_begun_since(self.connection, self.logs, plate, since, most)
+    }
+
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
+        find_ended_in(self.connection, self.logs, second, fee)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
-        self.places("SELECT event FROM loose_key WHERE key = ?1", key)
+        self.places("SELECT event FROM loose_key WHERE key = ?1", [key])
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
@@ -210,8 +209,18 @@ impl Held for Snapshot<'_> {
         self.event_at(row)
     }
 
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
-        let places = self.places("SELECT event FROM request WHERE key = ?1", request_key(edge_id, request_id))?;
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<EventRef>, StoreError> {
+        let key = request_key(edge_id, request_id);
+        let mut places = Vec::new();
+        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
+            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
+            places.extend(self.places(sql, (weeks, key, from_ms, to_ms))?);
+        }
         let mut found = Vec::new();
         for at in places {
             // Two requests may share a key; the event knows which it carries.
@@ -224,7 +233,7 @@ impl Held for Snapshot<'_> {
     }
 
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
-        self.places("SELECT event FROM heard WHERE fact = ?1", fact.as_slice())
+        self.places("SELECT event FROM heard WHERE fact = ?1", [fact.as_slice()])
     }
 }
 

@@ -178,14 +178,14 @@ prop_compose! {
         anomalies in proptest::collection::btree_set(
             prop_oneof![Just(Anomaly::DoubleEntry), Just(Anomaly::ClockSkew), Just(Anomaly::FeeUncertain)], 0..3
         ),
-        entry_fact in any_fact(), confirm_fact in proptest::option::of(any_fact()), last_hlc in any_hlc(),
+        entry_fact in any_fact(), entry_hlc in any_hlc(), confirm_fact in proptest::option::of(any_fact()), last_hlc in any_hlc(),
     ) -> StayRow {
         let (source_central, edge_id, plate_view, camera_type) = texts;
         let (entry_manual, confirmed_ms) = flags;
         StayRow {
             stay_id: String::new(), source_central, edge_id, plate_id, plate_view, camera_type, entry_ms,
             entry_confidence, entry_manual, confirmed_ms, exit, status, superseded_by, collected: Vnd(collected),
-            anomalies, entry_fact, confirm_fact, last_hlc,
+            anomalies, entry_fact, entry_hlc, confirm_fact, last_hlc,
         }
     }
 }

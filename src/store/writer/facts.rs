@@ -1,29 +1,17 @@
 //! Events, and the small tables that point at them.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, OptionalExtension};
 
 use super::Writer;
 use super::transaction::setting_name;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{EventRef, LooseFact, QuarterTotal, REQUEST_MEMORY_MS, Setting, Summary};
+use crate::domain::plate::PlateId;
+use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
-use crate::store::schema::{event_row_of, request_key};
-
-/// Every so many requests written ...
-const REQUESTS_PER_SWEEP: u32 = 256;
-/// ... the next so many in order of key are looked at and the old ones forgotten: the whole table is gone through once
-/// while it grows by half, so that it holds at most some 1.5 times what it must.
-const REQUESTS_SWEPT: i64 = 512;
-/// Where the forgetting of requests stands.
-#[derive(Debug, Default)]
-pub(super) struct RequestSweep {
-    written: u32,
-    /// The key after which the next sweep begins.
-    after: i64,
-}
+use crate::store::schema::{event_row_of, request_key, request_weeks};
 
 impl Writer {
     /// The number of a log, given to it now if it has none.
@@ -99,9 +87,9 @@ impl Writer {
             )?
             .execute((event, fact.waiting))?;
         self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
-        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2)")?;
+        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2, ?3)")?;
         for key in &fact.keys {
-            statement.execute((key, event))?;
+            statement.execute((key, fact.hlc.ms(), event))?;
         }
         Ok(())
     }
@@ -113,12 +101,28 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn find_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
-        let candidates = {
-            let mut statement = self.connection.prepare_cached("SELECT event FROM request WHERE key = ?1")?;
-            let rows = statement.query_map([request_key(edge_id, request_id)], |row| row.get(0))?;
-            rows.collect::<Result<Vec<i64>, _>>()?
-        };
+    pub(super) fn find_greatest_loose_hlc(&self, key: &str) -> Result<Option<Hlc>, StoreError> {
+        let sql = "SELECT max(hlc) FROM loose_key WHERE key = ?1";
+        let greatest: Option<i64> = self.connection.prepare_cached(sql)?.query_row([key], |row| row.get(0))?;
+        greatest.map(clock).transpose()
+    }
+
+    pub(super) fn find_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<EventRef>, StoreError> {
+        let key = request_key(edge_id, request_id);
+        let mut candidates: Vec<i64> = Vec::new();
+        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
+            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query((weeks, key, from_ms, to_ms))?;
+            while let Some(row) = rows.next()? {
+                candidates.push(row.get(0)?);
+            }
+        }
         let mut found = Vec::new();
         for row in candidates {
             // Two requests may share a key; the event knows which it carries.
@@ -136,36 +140,67 @@ impl Writer {
         request_id: &str,
         at: &EventRef,
         hlc: Hlc,
-        now_ms: i64,
     ) -> Result<(), StoreError> {
         let event = self.row_of(&at.log, at.seq)?;
-        self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3)")?.execute((
+        self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3, ?4)")?.execute((
+            request_weeks(hlc.ms()),
             request_key(edge_id, request_id),
             event,
             hlc.ms(),
         ))?;
-        self.requests.written += 1;
-        if self.requests.written >= REQUESTS_PER_SWEEP {
-            self.requests.written = 0;
-            // By the earlier of both clocks: neither one that ran ahead nor a history told anew makes recent ones forgotten.
-            self.forget_old_requests(now_ms.min(hlc.ms()).saturating_sub(REQUEST_MEMORY_MS))?;
-        }
         Ok(())
     }
 
-    fn forget_old_requests(&mut self, before_ms: i64) -> Result<(), StoreError> {
-        let after = self.requests.after;
-        let last: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT max(key) FROM (SELECT key FROM request WHERE key > ?1 ORDER BY key LIMIT ?2)")?
-            .query_row((after, REQUESTS_SWEPT), |row| row.get(0))?;
-        self.connection.prepare_cached("DELETE FROM request WHERE key > ?1 AND key <= ?2 AND hlc < ?3")?.execute((
-            after,
-            last.unwrap_or(after),
-            before_ms,
-        ))?;
-        self.requests.after = last.unwrap_or(i64::MIN);
-        Ok(())
+    pub(super) fn is_plate_dirty(&self, plate: &PlateId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM dirty WHERE plate_id = ?1";
+        Ok(self.connection.prepare_cached(sql)?.exists([plate.as_str()])?)
+    }
+
+    pub(super) fn find_longest_dirty(&self) -> Result<Option<(PlateId, i64)>, StoreError> {
+        let sql = "SELECT plate_id, since_ms FROM dirty ORDER BY no LIMIT 1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
+        let longest = self.connection.prepare_cached(sql)?.query_row((), read).optional()?;
+        longest.map(|(text, since_ms)| Ok((plate(&text)?, since_ms))).transpose()
+    }
+
+    pub(super) fn find_dirty_facts(&mut self, of: &PlateId, most: usize) -> Result<Vec<DirtyFact>, StoreError> {
+        let sql = "SELECT hlc, event, other FROM dirty_fact WHERE plate_id = ?1 ORDER BY hlc, event LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query((of.as_str(), i64::try_from(most).unwrap_or(i64::MAX)))?;
+        let mut facts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut plates = vec![of.clone()];
+            plates.extend(row.get_ref(2)?.as_str_or_null().ok().flatten().map(plate).transpose()?);
+            let at = self.logs.place(&self.connection, row.get(1)?)?;
+            facts.push(DirtyFact { at, hlc: clock(row.get(0)?)?, plates });
+        }
+        Ok(facts)
+    }
+
+    pub(super) fn add_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, StoreError> {
+        let event = self.row_of(&fact.at.log, fact.at.seq)?;
+        let mut new = 0;
+        for plate in &fact.plates {
+            let other = fact.plates.iter().find(|other| *other != plate).map(PlateId::as_str);
+            let sql = "INSERT OR IGNORE INTO dirty_fact VALUES(?1, ?2, ?3, ?4)";
+            self.connection.prepare_cached(sql)?.execute((plate.as_str(), fact.hlc.ms(), event, other))?;
+            let sql = "INSERT OR IGNORE INTO dirty(plate_id, since_ms) VALUES(?1, ?2)";
+            new += self.connection.prepare_cached(sql)?.execute((plate.as_str(), now_ms))? as u64;
+        }
+        Ok(new)
+    }
+
+    pub(super) fn drop_dirty(&mut self, fact: &DirtyFact) -> Result<u64, StoreError> {
+        let event = self.row_of(&fact.at.log, fact.at.seq)?;
+        let mut settled = 0;
+        for plate in &fact.plates {
+            let sql = "DELETE FROM dirty_fact WHERE plate_id = ?1 AND hlc = ?2 AND event = ?3";
+            self.connection.prepare_cached(sql)?.execute((plate.as_str(), fact.hlc.ms(), event))?;
+            let sql = "DELETE FROM dirty WHERE plate_id = ?1 \
+                       AND NOT EXISTS(SELECT 1 FROM dirty_fact WHERE dirty_fact.plate_id = ?1)";
+            settled += self.connection.prepare_cached(sql)?.execute([plate.as_str()])? as u64;
+        }
+        Ok(settled)
     }
 
     pub(super) fn find_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
@@ -239,6 +274,7 @@ impl Writer {
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM dirty; DELETE FROM dirty_fact; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
         Ok(())
@@ -262,4 +298,12 @@ impl Writer {
         self.connection.prepare_cached("INSERT OR REPLACE INTO quarantine VALUES(?1, ?2)")?.execute((event, reason))?;
         Ok(())
     }
+}
+
+fn clock(ms: i64) -> Result<Hlc, StoreError> {
+    Hlc::new(ms).map_err(|_| StoreError::Value("a clock".into()))
+}
+
+fn plate(text: &str) -> Result<PlateId, StoreError> {
+    PlateId::parse(text).map_err(|_| StoreError::Value(format!("plate_id {text:?}")))
 }

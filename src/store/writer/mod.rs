@@ -10,7 +10,7 @@ mod standing;
 mod stays;
 mod transaction;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
@@ -20,12 +20,16 @@ use super::directory::DataDir;
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
+use super::stay_columns::find_ended_in;
 use crate::domain::audit::Entry;
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::time::{SiteZone, UnknownZone};
-use crate::ledger::storage::{EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary};
+use crate::ledger::storage::{
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary,
+};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 pub use self::standing::Watched;
@@ -57,7 +61,6 @@ pub struct Writer {
     /// The last answer about a plate, good until a row changes.
     newest_of_plate: Option<NewestOfPlate>,
     open_rows: stays::OpenRows,
-    requests: facts::RequestSweep,
     zone: SiteZone,
     utc: SiteZone,
     checkpointer: Checkpointer,
@@ -132,7 +135,6 @@ impl Writer {
             transaction: None,
             newest_of_plate: None,
             open_rows: stays::OpenRows::default(),
-            requests: facts::RequestSweep::default(),
             zone,
             utc,
             checkpointer,
@@ -257,12 +259,6 @@ impl Writer {
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
-
-    /// Milliseconds since 1970 by this machine's clock; only for forgetting old requests.
-    pub(super) fn wall_ms() -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    }
 }
 
 impl Storage for Writer {
@@ -288,12 +284,44 @@ impl Storage for Writer {
         self.find_stay(stay_id)
     }
 
-    fn stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, StoreError> {
-        self.find_stays_of_plate(plate)
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
+        self.find_last_begun(plate, before)
+    }
+
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
+        self.find_begun_since(plate, since, most)
+    }
+
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
+        find_ended_in(&self.connection, &mut self.logs, second, fee)
     }
 
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
         self.find_greatest_hlc(plate)
+    }
+
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
+        self.find_greatest_loose_hlc(key)
+    }
+
+    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, StoreError> {
+        self.is_plate_dirty(plate)
+    }
+
+    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, StoreError> {
+        self.find_longest_dirty()
+    }
+
+    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, StoreError> {
+        self.find_dirty_facts(plate, most)
+    }
+
+    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, StoreError> {
+        self.add_dirty(fact, now_ms)
+    }
+
+    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, StoreError> {
+        self.drop_dirty(fact)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
@@ -304,8 +332,13 @@ impl Storage for Writer {
         self.find_event(at)
     }
 
-    fn events_of_request(&mut self, edge_id: &str, request_id: &str) -> Result<Vec<EventRef>, StoreError> {
-        self.find_request(edge_id, request_id)
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        clocks_ms: (i64, i64),
+    ) -> Result<Vec<EventRef>, StoreError> {
+        self.find_request(edge_id, request_id, clocks_ms)
     }
 
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
@@ -356,7 +389,7 @@ impl Storage for Writer {
     }
 
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), StoreError> {
-        self.add_request(edge_id, request_id, at, hlc, Self::wall_ms())
+        self.add_request(edge_id, request_id, at, hlc)
     }
 
     fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {

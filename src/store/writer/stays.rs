@@ -1,8 +1,8 @@
 //! Rows of the history.
 //!
 //! "The greatest clock of a plate" must cost the same for a car that came once and one that comes daily. So the newest row of a
-//! plate carries, in `plate_hlc`, the greatest clock of the older ones: one look at one row answers. An ordinary change (an
-//! exit of the newest row) leaves it true by itself; the others set it again.
+//! plate, by the clock of its entry, carries in `plate_hlc` a clock that no older one is above: one look at one row answers. An
+//! ordinary change (an exit of the newest row) leaves it true by itself; the others raise it.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,9 @@ use crate::domain::row::{ExitPart, StayRow, StayStatus};
 use crate::domain::time::SiteZone;
 use crate::ledger::storage::StoredStay;
 use crate::store::error::StoreError;
-use crate::store::stay_columns::{STAY_COLUMNS, anomalies_text, confidence_value, read_stay};
+use crate::store::stay_columns::{
+    anomalies_text, confidence_value, find_begun_since, find_last_begun, read_stay, select_stays,
+};
 
 /// How the barrier came to open, as the predecessor names it.
 const SOURCE_EDGE: &str = "edge";
@@ -26,7 +28,8 @@ const SOURCE_MANUAL: &str = "edge_manual";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Newest {
     row_id: i64,
-    /// The greatest clock of all rows of the plate.
+    entry_hlc: i64,
+    /// No row of the plate is above.
     greatest_hlc: i64,
     is_open: bool,
 }
@@ -50,9 +53,10 @@ pub(super) struct OpenRows {
 }
 
 impl OpenRows {
-    fn inserted(&mut self, older: Option<Newest>) {
-        if let Some(older) = older.filter(|older| older.is_open && older.row_id >= self.known_from) {
-            self.overtaken.insert(older.row_id);
+    /// Of two rows of a plate this one is not the newest.
+    fn overtaken(&mut self, row_id: i64) {
+        if row_id >= self.known_from {
+            self.overtaken.insert(row_id);
         }
     }
 
@@ -122,7 +126,7 @@ impl Binder<'_, '_> {
         self.value(exit.and_then(|exit| exit.subscription_id.as_ref()))
     }
 
-    /// The next 13 parameters: what the entry said.
+    /// The next 14 parameters: what the entry said.
     fn beginning(&mut self, row: &StayRow, facts: &Facts, zone: &SiteZone) -> Result<(), rusqlite::Error> {
         self.value(row.plate_id.as_str())?;
         self.value(&row.plate_view)?;
@@ -136,7 +140,8 @@ impl Binder<'_, '_> {
         self.value(&row.camera_type)?;
         self.value(row.entry_ms)?;
         self.value(row.entry_manual)?;
-        self.value(&facts.entry)
+        self.value(&facts.entry)?;
+        self.value(row.entry_hlc.ms())
     }
 }
 
@@ -152,15 +157,17 @@ impl Writer {
         rows.next()?.map(|row| read_stay(&self.connection, &mut self.logs, row)).transpose()
     }
 
-    pub(super) fn find_stays_of_plate(&mut self, plate: &PlateId) -> Result<Vec<StoredStay>, StoreError> {
-        let sql = select_stays("plate_id = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([plate.as_str()])?;
-        let mut stays = Vec::new();
-        while let Some(row) = rows.next()? {
-            stays.push(read_stay(&self.connection, &mut self.logs, row)?);
-        }
-        Ok(stays)
+    pub(super) fn find_last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
+        find_last_begun(&self.connection, &mut self.logs, plate, before)
+    }
+
+    pub(super) fn find_begun_since(
+        &mut self,
+        plate: &PlateId,
+        since: Hlc,
+        most: usize,
+    ) -> Result<Vec<StoredStay>, StoreError> {
+        find_begun_since(&self.connection, &mut self.logs, plate, since, most)
     }
 
     pub(super) fn find_greatest_hlc(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
@@ -175,11 +182,12 @@ impl Writer {
         let newest = self
             .connection
             .prepare_cached(
-                "SELECT id, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
-                 ORDER BY id DESC LIMIT 1",
+                "SELECT id, entry_hlc, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
+                 ORDER BY entry_hlc DESC, id DESC LIMIT 1",
             )?
             .query_row([plate.as_str()], |row| {
-                Ok(Newest { row_id: row.get(0)?, greatest_hlc: row.get(1)?, is_open: row.get(2)? })
+                let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
+                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)?, is_open: row.get(3)? })
             })
             .optional()?;
         self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
@@ -207,8 +215,9 @@ impl Writer {
     pub(super) fn add_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
         self.open_transaction()?;
         let row_id = self.next_history_id;
-        let older = self.newest(&row.plate_id)?;
-        let plate_hlc = older.map_or(0, |older| older.greatest_hlc);
+        let before = self.newest(&row.plate_id)?;
+        let is_newest = before.is_none_or(|before| before.entry_hlc <= row.entry_hlc.ms());
+        let plate_hlc = before.filter(|_| is_newest).map_or(0, |before| before.greatest_hlc);
         let facts = self.facts_of(row)?;
         let mut statement = self.connection.prepare_cached(INSERT)?;
         let mut bind = Binder { statement: &mut statement, next: 1 };
@@ -221,13 +230,24 @@ impl Writer {
             return Ok(None);
         }
         drop(statement);
-        if older.is_none() {
+        if before.is_none() {
             self.add_plate(&row.plate_id)?;
         }
         self.next_history_id += 1;
-        self.open_rows.inserted(older);
-        let newest =
-            Newest { row_id, greatest_hlc: plate_hlc.max(row.last_hlc.ms()), is_open: row.status == StayStatus::In };
+        if !is_newest {
+            self.open_rows.overtaken(row_id);
+            self.raise_plate_hlc(&row.plate_id, row.last_hlc.ms())?;
+            return Ok(Some(row_id));
+        }
+        if let Some(older) = before.filter(|older| older.is_open) {
+            self.open_rows.overtaken(older.row_id);
+        }
+        let newest = Newest {
+            row_id,
+            entry_hlc: row.entry_hlc.ms(),
+            greatest_hlc: plate_hlc.max(row.last_hlc.ms()),
+            is_open: row.status == StayStatus::In,
+        };
         self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some(newest) });
         Ok(Some(row_id))
     }
@@ -250,36 +270,30 @@ impl Writer {
     pub(super) fn change_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        // The ordinary change keeps plate, entry time and id: their three indices stay untouched.
-        if !self.write_change(UPDATE_IN_PLACE, row_id, row, committed_ms)? {
-            let old: Option<String> = self
-                .connection
-                .prepare_cached("SELECT plate_id FROM history WHERE id = ?1")?
-                .query_row([row_id], |found| found.get(0))
-                .optional()?;
-            let old = old.ok_or_else(|| StoreError::Value(format!("no row {row_id} of the history to change")))?;
-            if self.newest(&row.plate_id)?.is_none() {
-                self.add_plate(&row.plate_id)?;
-            }
-            self.newest_of_plate = None;
-            self.write_change(UPDATE_WHOLE, row_id, row, committed_ms)?;
-            self.renew_plate_hlc(&old)?;
-            if old != row.plate_id.as_str() {
-                // It may have become the newest of a plate whose newest row is known by heart.
-                self.open_rows.forget_before(self.next_history_id);
-                self.renew_plate_hlc(row.plate_id.as_str())?;
-            }
-            return Ok(());
+        // The ordinary change keeps plate, entry time and clock, and id: their three indices stay untouched.
+        if self.write_change(UPDATE_IN_PLACE, row_id, row, committed_ms)? {
+            return self.raise_plate_hlc(&row.plate_id, row.last_hlc.ms());
         }
-        let newest: i64 = self
+        let old: Option<String> = self
             .connection
-            .prepare_cached("SELECT max(id) FROM history WHERE plate_id = ?1")?
-            .query_row([row.plate_id.as_str()], |found| found.get(0))?;
-        if newest != row_id {
-            self.connection
-                .prepare_cached("UPDATE history SET plate_hlc = max(plate_hlc, ?2) WHERE id = ?1")?
-                .execute((newest, row.last_hlc.ms()))?;
+            .prepare_cached("SELECT plate_id FROM history WHERE id = ?1")?
+            .query_row([row_id], |found| found.get(0))
+            .optional()?;
+        let old = old.ok_or_else(|| StoreError::Value(format!("no row {row_id} of the history to change")))?;
+        let old = PlateId::parse(&old).map_err(|_| StoreError::Value(format!("plate_id {old:?}")))?;
+        let before = self.newest(&old)?.map_or(0, |newest| newest.greatest_hlc);
+        let of_new = self.newest(&row.plate_id)?;
+        if of_new.is_none() {
+            self.add_plate(&row.plate_id)?;
         }
+        self.write_change(UPDATE_WHOLE, row_id, row, committed_ms)?;
+        self.raise_plate_hlc(&old, before)?;
+        if old != row.plate_id {
+            let greatest = of_new.map_or(0, |newest| newest.greatest_hlc);
+            self.raise_plate_hlc(&row.plate_id, greatest.max(row.last_hlc.ms()))?;
+        }
+        // It may have become the newest of a plate whose newest row is known by heart.
+        self.open_rows.forget_before(self.next_history_id);
         Ok(())
     }
 
@@ -298,34 +312,32 @@ impl Writer {
     pub(super) fn remove_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        let plate: Option<String> = self
+        let removed: Option<(String, i64)> = self
             .connection
-            .prepare_cached("DELETE FROM history WHERE id = ?1 RETURNING plate_id")?
-            .query_row([row_id], |row| row.get(0))
+            .prepare_cached("DELETE FROM history WHERE id = ?1 RETURNING plate_id, max(last_hlc, plate_hlc)")?
+            .query_row([row_id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let plate = plate.ok_or_else(|| StoreError::Value(format!("no row {row_id} of the history to delete")))?;
-        self.renew_plate_hlc(&plate)
+        let (plate, greatest) =
+            removed.ok_or_else(|| StoreError::Value(format!("no row {row_id} of the history to delete")))?;
+        let plate = PlateId::parse(&plate).map_err(|_| StoreError::Value(format!("plate_id {plate:?}")))?;
+        self.raise_plate_hlc(&plate, greatest)
     }
 
-    /// Makes `plate_hlc` of the newest row of a plate true again.
-    fn renew_plate_hlc(&mut self, plate: &str) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE history SET plate_hlc = coalesce((SELECT max(older.last_hlc) FROM history AS older \
-                 WHERE older.plate_id = ?1 AND older.id < history.id), 0) \
-                 WHERE id = (SELECT max(id) FROM history WHERE plate_id = ?1)",
-            )?
-            .execute([plate])?;
+    /// Makes the newest row of a plate, if there is one, say that no row of the plate is above this clock.
+    fn raise_plate_hlc(&mut self, plate: &PlateId, greatest: i64) -> Result<(), StoreError> {
+        self.newest_of_plate = None;
+        if let Some(newest) = self.newest(plate)?.filter(|newest| newest.greatest_hlc < greatest) {
+            self.newest_of_plate = None;
+            self.connection
+                .prepare_cached("UPDATE history SET plate_hlc = ?2 WHERE id = ?1")?
+                .execute((newest.row_id, greatest))?;
+        }
         Ok(())
     }
 }
 
 fn camera_name(central: &str, edge_id: &str) -> String {
     [central, "/", edge_id].concat()
-}
-
-fn select_stays(filter: &str) -> String {
-    format!("SELECT {STAY_COLUMNS} FROM history WHERE {filter}")
 }
 
 /// What [`Binder::ending`] binds, as a macro because statements are constants.
@@ -352,10 +364,10 @@ const INSERT: &str = "INSERT INTO history(id, created_at, updated_at, status, la
     superseded_by, anomalies, confirm_event, exit_event, exit_time, exit_camera_name, exit_confidence, exit_source, \
     duration, fee, exit_ms, exit_central, exit_edge, exit_manual, entry_unknown, tariff_version, subscription_id, \
     plate_id, plate_view, entry_time, entry_camera_name, entry_confidence, entry_source, event_id, source_central, \
-    edge_id, camera_type, entry_ms, entry_manual, entry_event, sync_status, plate_hlc, committed_ms, \
+    edge_id, camera_type, entry_ms, entry_manual, entry_event, entry_hlc, sync_status, plate_hlc, committed_ms, \
     room_for_exit) \
     VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, iif(?10 IS NULL, zeroblob(112), NULL)) ON CONFLICT(event_id) DO NOTHING";
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, iif(?10 IS NULL, zeroblob(112), NULL)) ON CONFLICT(event_id) DO NOTHING";
 
 /// A row whose entry is as it was, and whose clock does not go back.
 const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= ?4");
@@ -364,8 +376,11 @@ const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= 
 const UPDATE_IN_PLACE: &str = concat!(
     set_ending!(),
     set_beginning!(),
-    " WHERE id = ?1 AND plate_id = ?24 AND event_id = ?30 AND entry_ms = ?34 AND last_hlc <= ?4"
+    " WHERE id = ?1 AND plate_id = ?24 AND event_id = ?30 AND entry_ms = ?34 AND entry_hlc = ?37 AND last_hlc <= ?4"
 );
 
-const UPDATE_WHOLE: &str =
-    concat!(set_ending!(), set_beginning!(), ", plate_id = ?24, event_id = ?30, entry_ms = ?34 WHERE id = ?1");
+const UPDATE_WHOLE: &str = concat!(
+    set_ending!(),
+    set_beginning!(),
+    ", plate_id = ?24, event_id = ?30, entry_ms = ?34, entry_hlc = ?37 WHERE id = ?1"
+);

@@ -56,6 +56,8 @@ pub fn unlinked_facts(most: usize) -> impl Strategy<Value = (Vec<Fact>, Vec<Fact
         // A predecessor's statement and a request link whatever carries them.
         here.iter_mut().for_each(|sketch| sketch.heard = sketch.heard.map(|digest| digest + 100));
         there.iter_mut().for_each(|sketch| sketch.request = sketch.request.map(|request| request + 100));
+        // So do the second and the fee of an exit, through one that is told by plate.
+        there.iter_mut().for_each(|sketch| sketch.fee += 100);
         let there = drawn(&there, &["51F00001", "51F00002", "51F00003"], "T", 1_000);
         (drawn(&here, &PLATES, "S", 1), there)
     })
@@ -86,11 +88,11 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
         4 | 5 => exit(central, sketch.hlc, &stay, sketch.fee).change_exit(|exit| {
             // Absent: the stay is the event id. A v1 predecessor states no plate.
             exit.stay = if sketch.flag { None } else { exit.stay.clone() };
-            exit.plate_id = (sketch.fee != 3).then(|| plate(plate_text));
+            exit.plate_id = (sketch.fee % 100 != 3).then(|| plate(plate_text));
         }),
         6 | 7 => exit_unknown(central, sketch.hlc, &stay, plate_text, sketch.fee).change_exit(|exit| {
             exit.force = sketch.flag;
-            exit.plate_id = exit.plate_id.clone().filter(|_| sketch.fee != 3 || sketch.flag);
+            exit.plate_id = exit.plate_id.clone().filter(|_| sketch.fee % 100 != 3 || sketch.flag);
             exit.requested_fee = exit.requested_fee.filter(|_| sketch.flag);
         }),
         8 => confirmed(central, sketch.hlc, &stay),

@@ -1,0 +1,224 @@
+//! What an event costs is bounded by what it touches: rows and facts read and changes made are the same after a short history of
+//! its plate and after one that is ten times as long, with voids, corrections, second exits and repeated requests in it.
+
+use std::sync::OnceLock;
+
+use parkmesh::domain::direction::Direction;
+use parkmesh::ledger::Ledger;
+use parkmesh::ledger::job::{Job, OpenBarrier, Told};
+use parkmesh::ledger::memory::MemoryStorage;
+use proptest::prelude::*;
+
+use crate::ledger_support::say::{self, Scribe};
+use crate::ledger_support::{
+    Central, DAY_MS, HOUR_MS, MINUTE_MS, P, Q, START_MS, close, correct, entry, exit, forced, requested, void,
+};
+
+/// Visits of the plate, one a day, before what is measured.
+const FEW: i64 = 100;
+const MANY: i64 = 10 * FEW;
+/// Every so many visits one of each kind is odd; a divisor of both, so that the latest visits are alike.
+const PERIOD: i64 = 10;
+/// In what order things are gathered is left to chance, and rows of a plate are read some at a time.
+const MARGIN: u64 = 8;
+
+/// Which visit something is about: so many before the latest, or after the first.
+#[derive(Debug, Clone, Copy)]
+enum Visit {
+    FromLatest(i64),
+    FromFirst(i64),
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Press {
+        direction: Option<Direction>,
+        force: bool,
+        request: Option<u8>,
+    },
+    Close,
+    /// The request that let the car of that visit in, asked again.
+    AskAgain(Visit),
+    Correct(Visit, &'static str),
+    Void(Visit),
+    /// What another central knew, and says only now.
+    LateVisit(Visit),
+    LateExit(Visit),
+    LateEntry(Visit),
+    /// What a predecessor knew.
+    Told(Visit),
+    Wait,
+}
+
+struct Site {
+    central: Central,
+    /// At one central the cars come in, at another they leave; the third was cut off.
+    late: Scribe,
+    visits: i64,
+    said: u64,
+}
+
+fn in_ms(visit: i64) -> i64 {
+    START_MS + visit * DAY_MS
+}
+
+fn stay(visit: i64) -> String {
+    format!("central-8_{visit}_{P}")
+}
+
+impl Site {
+    /// Both histories are made once.
+    fn after(visits: i64) -> Self {
+        static DISKS: [OnceLock<MemoryStorage>; 2] = [OnceLock::new(), OnceLock::new()];
+        let disk = DISKS[usize::from(visits == MANY)].get_or_init(|| Self::made(visits).central.ledger.into_storage());
+        let mut central = Central::new(0);
+        central.ledger = Ledger::open(disk.clone(), central.ledger.context().clone()).unwrap();
+        central.now_ms = in_ms(MANY);
+        Self { central, late: Scribe::new("central-7", 3), visits, said: 0 }
+    }
+
+    fn made(visits: i64) -> Self {
+        // The latest visit is the same in both, whenever the first was.
+        let (mut ins, mut outs) = (Scribe::new("central-8", 1), Scribe::new("central-9", 2));
+        for visit in MANY - visits..MANY {
+            let (at, id) = (in_ms(visit), stay(visit));
+            ins.say(&say::with_request(say::entry(at, &id, P), &format!("in-{visit}")));
+            outs.say(&say::with_request(say::exit(at + HOUR_MS, &id, P, 25_000), &format!("out-{visit}")));
+            match visit % PERIOD {
+                2 => drop(outs.say(&say::exit(at + HOUR_MS + MINUTE_MS, &id, P, 30_000))),
+                4 => drop(ins.say(&say::with_request(say::entry(at + MINUTE_MS, &id, P), &format!("in-{visit}")))),
+                6 => drop(ins.say(&say::correction(at + 2 * HOUR_MS, &id, Some(Q)))),
+                8 => drop(ins.say(&say::void(at + 2 * HOUR_MS, &id, vec![]))),
+                _ => {}
+            }
+        }
+        let mut central = Central::new(0);
+        for scribe in [ins, outs] {
+            central.ask(Job::Store(scribe.run(0, usize::MAX))).unwrap();
+        }
+        central.settle();
+        Self { central, late: Scribe::new("central-7", 3), visits, said: 0 }
+    }
+
+    fn number(&self, visit: Visit) -> i64 {
+        match visit {
+            Visit::FromLatest(number) => MANY - 1 - number,
+            Visit::FromFirst(number) => MANY - self.visits + number,
+        }
+    }
+
+    /// What it costs: rows and facts read, and changes made.
+    fn cost_of(&mut self, act: &Act) -> (u64, u64) {
+        let storage = self.central.ledger.storage();
+        let before = (storage.reads, storage.writes);
+        self.act(act);
+        self.central.settle();
+        let storage = self.central.ledger.storage();
+        (storage.reads - before.0, storage.writes - before.1)
+    }
+
+    fn act(&mut self, act: &Act) {
+        self.central.wait(MINUTE_MS);
+        match act {
+            Act::Press { direction, force, request } => {
+                let request_id = request.map(|id| format!("r{id}"));
+                let request = OpenBarrier { direction: *direction, request_id, ..entry("edge-1", P) };
+                drop(self.central.press(if *force { forced(request) } else { request }));
+            }
+            Act::Close => drop(self.central.ask(close("edge-1", P))),
+            Act::AskAgain(visit) => {
+                let id = format!("in-{}", self.number(*visit));
+                drop(self.central.press(requested(&id, entry("edge-0", P))));
+            }
+            Act::Correct(visit, plate) => drop(self.central.ask(correct(&stay(self.number(*visit)), plate))),
+            Act::Void(visit) => drop(self.central.ask(void(&stay(self.number(*visit))))),
+            Act::LateVisit(visit) => {
+                let (at, id) = (in_ms(self.number(*visit)) + 5 * HOUR_MS, format!("late-{}", self.late.head().to));
+                self.late.say(&say::entry(at, &id, P));
+                self.late.say(&say::exit(at + HOUR_MS, &id, P, 5_000));
+            }
+            Act::LateExit(visit) => {
+                let number = self.number(*visit);
+                self.late.say(&say::exit(in_ms(number) + 30 * MINUTE_MS, &stay(number), P, 5_000));
+            }
+            Act::LateEntry(visit) => {
+                let at = in_ms(self.number(*visit)) + 10 * MINUTE_MS;
+                let id = format!("late-{}", self.late.head().to);
+                self.late.say(&say::entry(at, &id, P));
+            }
+            Act::Told(visit) => {
+                let number = self.number(*visit);
+                let told = [
+                    say::entry(in_ms(number) + 7 * HOUR_MS, &format!("old-{number}"), P),
+                    say::exit(in_ms(number) + 8 * HOUR_MS, &format!("old-{number}"), P, 7_000),
+                ];
+                let told = told.map(|draft| Told {
+                    draft,
+                    source_central: "old-central".to_owned(),
+                    from: "old-central".to_owned(),
+                });
+                drop(self.central.ask(Job::Hear(told.into())));
+            }
+            Act::Wait => self.central.wait(DAY_MS),
+        }
+        if self.said < self.late.head().to {
+            self.central.ask(Job::Store(self.late.run(self.said, usize::MAX))).unwrap();
+            self.said = self.late.head().to;
+        }
+    }
+}
+
+fn visit() -> impl Strategy<Value = Visit> {
+    prop_oneof![(0..12_i64).prop_map(Visit::FromLatest), (0..12_i64).prop_map(Visit::FromFirst)]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let direction = prop::sample::select(vec![None, Some(Direction::Entry), Some(Direction::Exit)]);
+    prop_oneof![
+        4 => (direction, any::<bool>(), prop::option::of(0..3_u8))
+            .prop_map(|(direction, force, request)| Act::Press { direction, force, request }),
+        1 => Just(Act::Close),
+        1 => visit().prop_map(Act::AskAgain),
+        2 => (visit(), prop::sample::select(vec![P, Q])).prop_map(|(visit, plate)| Act::Correct(visit, plate)),
+        2 => visit().prop_map(Act::Void),
+        2 => visit().prop_map(Act::LateVisit),
+        2 => visit().prop_map(Act::LateExit),
+        2 => visit().prop_map(Act::LateEntry),
+        2 => visit().prop_map(Act::Told),
+        1 => Just(Act::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(64)))]
+
+    #[test]
+    fn an_event_costs_by_what_it_touches_and_not_by_the_history_of_its_plate(
+        acts in prop::collection::vec(act(), 1..30),
+    ) {
+        let (mut few, mut many) = (Site::after(FEW), Site::after(MANY));
+        for act in &acts {
+            let ((few_read, few_changed), (many_read, many_changed)) = (few.cost_of(act), many.cost_of(act));
+            prop_assert_eq!(few_changed, many_changed, "{:?}", act);
+            prop_assert!(many_read <= few_read + MARGIN, "{:?}: {} read after {} visits, {} after {}",
+                act, few_read, FEW, many_read, MANY);
+        }
+    }
+}
+
+#[test]
+fn a_visit_by_hand_reads_and_writes_as_little_as_that_of_a_new_car() {
+    let mut old = Site::after(MANY);
+    let mut new = Site { central: Central::new(0), late: Scribe::new("central-7", 3), visits: 0, said: 0 };
+    new.central.now_ms = old.central.now_ms;
+    for (act, most) in [
+        (Act::Press { direction: Some(Direction::Entry), force: false, request: Some(1) }, (8, 12)),
+        (Act::Close, (8, 12)),
+        (Act::Press { direction: Some(Direction::Exit), force: false, request: Some(2) }, (8, 12)),
+    ] {
+        let (old, new) = (old.cost_of(&act), new.cost_of(&act));
+        assert!(old.0 <= most.0 && old.1 <= most.1, "{act:?} of a car that came often: {old:?}, of a new one: {new:?}");
+        assert_eq!(old.1, new.1, "{act:?}: changes");
+    }
+    assert_eq!(old.central.press(exit("edge-1", P)).is_ok(), new.central.press(exit("edge-1", P)).is_ok());
+}
