@@ -288,10 +288,8 @@ impl Writer {
         }
         self.write_change(UPDATE_WHOLE, row_id, row, committed_ms)?;
         self.raise_plate_hlc(&old, before)?;
-        if old != row.plate_id {
-            let greatest = of_new.map_or(0, |newest| newest.greatest_hlc);
-            self.raise_plate_hlc(&row.plate_id, greatest.max(row.last_hlc.ms()))?;
-        }
+        let greatest = of_new.map_or(0, |newest| newest.greatest_hlc);
+        self.raise_plate_hlc(&row.plate_id, greatest.max(row.last_hlc.ms()))?;
         // It may have become the newest of a plate whose newest row is known by heart.
         self.open_rows.forget_before(self.next_history_id);
         Ok(())
