@@ -10,5 +10,6 @@ await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");
 await import("./history.test.mjs");
 await import("./audit.test.mjs");
+await import("./old_browser.test.mjs");
 await import("./every_page.test.mjs");
 await runAll();
