@@ -57,10 +57,12 @@ struct Callers {
 }
 
 impl Callers {
-    /// Of a central with passwords: makes an operator, tokens of both roles, and a key of `edge-1`.
+    /// Of a central with passwords: makes an operator, a shift lead, tokens of all roles, and a key of `edge-1`.
     fn make(central: &Central) -> Self {
         let an = administrator(central);
-        an.post("/api/access/people", &json!({"name": "binh", "role": "operator", "password": PASSWORD})).ok();
+        for (name, role) in [("binh", "operator"), ("chi", "shift_lead")] {
+            an.post("/api/access/people", &json!({"name": name, "role": role, "password": PASSWORD})).ok();
+        }
         let token = |name: &str, role: &str| {
             let made = an.post("/api/access/tokens", &json!({"name": name, "role": role})).ok();
             central.http.with("Authorization", format!("Bearer {}", made.field("token")))
@@ -71,8 +73,10 @@ impl Callers {
             ("nobody", central.http.clone()),
             ("edge", central.http.with("X-Edge-Key", key)),
             ("operator", log_in(central, "binh", PASSWORD)),
+            ("shift lead", log_in(central, "chi", PASSWORD)),
             ("administrator", an.clone()),
             ("operator's token", token("watch", "operator")),
+            ("shift lead's token", token("shift", "shift_lead")),
             ("administrator's token", token("backup", "administrator")),
         ];
         Self { all }
@@ -80,9 +84,9 @@ impl Callers {
 }
 
 /// What keeps a caller from a call, as in the table of docs/http-api.md; `+`: nothing.
-fn expected(need: Need, security: &Value, here: bool) -> [&'static str; 6] {
-    const ALL: [&str; 6] = ["+"; 6];
-    let login = ["login_required", "forbidden", "+", "+", "+", "+"];
+fn expected(need: Need, security: &Value, here: bool) -> [&'static str; 8] {
+    const ALL: [&str; 8] = ["+"; 8];
+    let login = ["login_required", "forbidden", "+", "+", "+", "+", "+", "+"];
     match need {
         Need::Nothing => ALL,
         Need::Look => {
@@ -92,17 +96,20 @@ fn expected(need: Need, security: &Value, here: bool) -> [&'static str; 6] {
                 ALL
             }
         }
-        Need::Gate if security["edges"] == "keys" => ["edge_key_required", "+", "+", "+", "+", "+"],
+        Need::Gate if security["edges"] == "keys" => ["edge_key_required", "+", "+", "+", "+", "+", "+", "+"],
         Need::Gate => ALL,
         Need::Login => login,
-        Need::Administer if security["admin"] == "password" => {
-            ["login_required", "forbidden", "forbidden", "+", "forbidden", "+"]
+        Need::Amend if security["admin"] == "password" => {
+            ["login_required", "forbidden", "forbidden", "+", "+", "forbidden", "+", "+"]
         }
-        Need::Administer => {
+        Need::Administer if security["admin"] == "password" => {
+            ["login_required", "forbidden", "forbidden", "forbidden", "+", "forbidden", "forbidden", "+"]
+        }
+        Need::Amend | Need::Administer => {
             if here {
                 ALL
             } else {
-                ["local_only"; 6]
+                ["local_only"; 8]
             }
         }
     }

@@ -126,7 +126,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Another role, another password, or both; returns the person as it is now. Of who administers no more the tokens that do end.
+    /// Another role, another password, or both; returns the person as it is now. Of who may less the tokens that may more end.
     ///
     /// # Errors
     /// [`Unchanged`].
@@ -144,9 +144,9 @@ impl Accounts {
         if let Some(slot) = self.people.iter_mut().find(|person| person.name == before.name) {
             slot.clone_from(&after);
         }
-        if before.role == Role::Administrator && after.role != before.role {
+        if after.role < before.role {
             let before = Who::Person { name: before.name, role: before.role };
-            self.end_tokens_of(&before, |token| token.role == Role::Administrator);
+            self.end_tokens_of(&before, |token| token.role > after.role);
         }
         Ok(after)
     }
@@ -382,6 +382,7 @@ mod tests {
             accounts.change_person("Bình", Some(Role::Administrator), None).unwrap();
             for made in [
                 token("backup", Role::Administrator, "Bình"),
+                token("shift", Role::ShiftLead, "Bình"),
                 token("watch", Role::Operator, "Bình"),
                 token("of-backup", Role::Administrator, "token:backup"),
                 token("of-watch", Role::Operator, "token:watch"),
@@ -396,12 +397,14 @@ mod tests {
 
         let mut accounts = with_tokens();
         let (_, ended) = accounts.remove_person("bình").unwrap();
-        assert_eq!(ended.len(), 4);
+        assert_eq!(ended.len(), 5);
         assert_eq!(left(&accounts), ["others", "from-here"]);
 
         let mut accounts = with_tokens();
         accounts.change_person("Bình", None, Some(("other".to_owned(), 5))).unwrap();
-        assert_eq!(left(&accounts).len(), 6, "another password ends none");
+        assert_eq!(left(&accounts).len(), 7, "another password ends none");
+        accounts.change_person("Bình", Some(Role::ShiftLead), None).unwrap();
+        assert_eq!(left(&accounts), ["shift", "watch", "of-watch", "others", "from-here"]);
         accounts.change_person("Bình", Some(Role::Operator), None).unwrap();
         assert_eq!(left(&accounts), ["watch", "of-watch", "others", "from-here"]);
     }

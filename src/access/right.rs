@@ -15,12 +15,23 @@ pub enum Need {
     Gate,
     /// To be logged in, as whoever.
     Login,
-    /// To change what is not a car: settings, tariff, history.
+    /// To correct or remove a stay.
+    Amend,
+    /// To change what is not a car: settings, tariff, people.
     Administer,
 }
 
 impl Need {
-    pub const ALL: [Self; 5] = [Self::Nothing, Self::Look, Self::Gate, Self::Login, Self::Administer];
+    pub const ALL: [Self; 6] = [Self::Nothing, Self::Look, Self::Gate, Self::Login, Self::Amend, Self::Administer];
+
+    /// The first role that has it, where a role is what it takes.
+    const fn least_role(self) -> Role {
+        match self {
+            Self::Nothing | Self::Look | Self::Gate | Self::Login => Role::Operator,
+            Self::Amend => Role::ShiftLead,
+            Self::Administer => Role::Administrator,
+        }
+    }
 
     /// As in docs/http-api.md.
     #[must_use]
@@ -30,6 +41,7 @@ impl Need {
             Self::Look => "look",
             Self::Gate => "gate",
             Self::Login => "login",
+            Self::Amend => "amend",
             Self::Administer => "administer",
         }
     }
@@ -64,7 +76,6 @@ pub enum Denied {
 /// # Errors
 /// [`Denied`]: why not.
 pub fn decide(need: Need, modes: Modes, who: &Who, is_local: bool) -> Result<(), Denied> {
-    let role = who.role();
     match need {
         Need::Nothing => Ok(()),
         Need::Look if !modes.reads_login => Ok(()),
@@ -76,18 +87,17 @@ pub fn decide(need: Need, modes: Modes, who: &Who, is_local: bool) -> Result<(),
                 Ok(())
             }
         }
-        Need::Administer if !modes.admin_password => {
+        Need::Amend | Need::Administer if !modes.admin_password => {
             if is_local {
                 Ok(())
             } else {
                 Err(Denied::LocalOnly)
             }
         }
-        Need::Look | Need::Login | Need::Administer => match role {
-            Some(Role::Administrator) => Ok(()),
-            Some(Role::Operator) if need != Need::Administer => Ok(()),
+        Need::Look | Need::Login | Need::Amend | Need::Administer => match who.role() {
+            Some(role) if role >= need.least_role() => Ok(()),
             None if *who == Who::Nobody => Err(Denied::LoginNeeded),
-            Some(Role::Operator) | None => Err(Denied::NotAllowed),
+            _ => Err(Denied::NotAllowed),
         },
     }
 }
@@ -108,14 +118,16 @@ mod tests {
     use super::*;
 
     /// Everybody there is, in the order of the tables below.
-    fn everybody() -> [Who; 6] {
+    fn everybody() -> [Who; 8] {
         let name = "x".to_owned();
         [
             Who::Nobody,
             Who::Edge("edge-1".to_owned()),
             Who::Person { name: name.clone(), role: Role::Operator },
+            Who::Person { name: name.clone(), role: Role::ShiftLead },
             Who::Person { name: name.clone(), role: Role::Administrator },
             Who::Token { name: name.clone(), role: Role::Operator },
+            Who::Token { name: name.clone(), role: Role::ShiftLead },
             Who::Token { name, role: Role::Administrator },
         ]
     }
@@ -138,19 +150,18 @@ mod tests {
             let modes =
                 Modes { admin_password: modes & 1 != 0, edge_keys: modes & 2 != 0, reads_login: modes & 4 != 0 };
             for is_local in [true, false] {
+                let changes = |with_password| match (modes.admin_password, is_local) {
+                    (true, _) => with_password,
+                    (false, true) => "++++++++",
+                    (false, false) => "hhhhhhhh",
+                };
                 let expected = [
-                    (Need::Nothing, "++++++"),
-                    (Need::Look, if modes.reads_login { "ln++++" } else { "++++++" }),
-                    (Need::Gate, if modes.edge_keys { "k+++++" } else { "++++++" }),
-                    (Need::Login, "ln++++"),
-                    (
-                        Need::Administer,
-                        match (modes.admin_password, is_local) {
-                            (true, _) => "lnn+n+",
-                            (false, true) => "++++++",
-                            (false, false) => "hhhhhh",
-                        },
-                    ),
+                    (Need::Nothing, "++++++++"),
+                    (Need::Look, if modes.reads_login { "ln++++++" } else { "++++++++" }),
+                    (Need::Gate, if modes.edge_keys { "k+++++++" } else { "++++++++" }),
+                    (Need::Login, "ln++++++"),
+                    (Need::Amend, changes("lnn++n++")),
+                    (Need::Administer, changes("lnnn+nn+")),
                 ];
                 assert_eq!(expected.map(|(need, _)| need), Need::ALL);
                 for (need, letters) in expected {
@@ -164,8 +175,8 @@ mod tests {
     fn with_keys_an_edge_is_only_itself() {
         let modes = |edge_keys| Modes { admin_password: true, edge_keys, reads_login: false };
         let may = |edge_keys, edge| everybody().map(|who| may_speak_as(modes(edge_keys), &who, edge));
-        assert_eq!(may(true, "edge-1"), [false, true, true, true, true, true]);
-        assert_eq!(may(true, "edge-2"), [false, false, true, true, true, true]);
-        assert_eq!(may(false, "edge-2"), [true; 6], "nobody has to prove anything");
+        assert_eq!(may(true, "edge-1"), [false, true, true, true, true, true, true, true]);
+        assert_eq!(may(true, "edge-2"), [false, false, true, true, true, true, true, true]);
+        assert_eq!(may(false, "edge-2"), [true; 8], "nobody has to prove anything");
     }
 }

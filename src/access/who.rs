@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a person or a program is allowed to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+///
+/// The later may do all that the earlier may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Opens and closes at the gate console, and changes nothing.
     Operator,
+    /// Corrects and removes stays too.
+    ShiftLead,
     /// May do everything.
     Administrator,
 }
@@ -20,6 +24,7 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Self::Operator => "operator",
+            Self::ShiftLead => "shift_lead",
             Self::Administrator => "administrator",
         }
     }

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::refusals::about;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
+use crate::access::right::Need;
 use crate::access::sessions::LONGEST_MS;
 use crate::access::who::{Role, Who};
 use crate::actors::doorkeeper::{Doorkeeper, Entered, Refused};
@@ -33,6 +34,8 @@ pub(super) struct Me {
     /// `nobody`, `person`, `token`, `edge`.
     kind: &'static str,
     needs_first_password: bool,
+    /// Correct and remove stays.
+    may_amend: bool,
     may_administer: bool,
     security: SecurityModes,
 }
@@ -69,16 +72,15 @@ pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
         Who::Person { name, .. } => (Some(name.clone()), "person"),
         Who::Token { name, .. } => (Some(name.clone()), "token"),
     };
-    let role = caller.who.role();
-    let is_administrator = role == Some(Role::Administrator);
     let security = &config.security;
     let me = Me {
         success: true,
         name,
-        role,
+        role: caller.who.role(),
         kind,
         needs_first_password: modes.admin_password && shared.door.lacks_administrator(),
-        may_administer: if modes.admin_password { is_administrator } else { caller.from.is_loopback() },
+        may_amend: caller.check(Need::Amend).is_ok(),
+        may_administer: caller.check(Need::Administer).is_ok(),
         security: SecurityModes {
             p2p: security.p2p,
             edges: security.edges,

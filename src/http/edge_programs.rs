@@ -99,7 +99,7 @@ fn is_not(flag: &bool) -> bool {
 pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Result<Taken, ApiError> {
     if report.is_change() {
         // A correction or a removal is one, by whatever way it comes.
-        caller.check(Need::Administer)?;
+        caller.check(Need::Amend)?;
     }
     if let Ok(edge_id) = report.edge_id() {
         caller.check_edge(&edge_id)?;

@@ -71,7 +71,7 @@ impl ApiError {
                 Code::EdgeKeyRequired,
                 "send the key of this edge: X-Edge-Key: … (the settings page makes it), or log in on the page",
             ),
-            Denied::NotAllowed => (Code::Forbidden, "this is for administrators"),
+            Denied::NotAllowed => (Code::Forbidden, "this role may not do that: ask a shift lead or an administrator"),
             Denied::LocalOnly => (
                 Code::LocalOnly,
                 "security.admin is \"open\": this can be done from the machine itself only, or set it to \"password\" there",

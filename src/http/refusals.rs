@@ -51,9 +51,9 @@ fn is_denial(error: &ApiError) -> bool {
     matches!(error.status_code().as_u16(), 401 | 403 | 429)
 }
 
-/// A call that changes what administrators change.
+/// A call that changes what administrators and shift leads change.
 fn changes(route: &str, method: &Method) -> bool {
     let needs = ROUTES.iter().find(|(pattern, _)| *pattern == route).map(|(_, needs)| *needs);
     !matches!(*method, Method::GET | Method::HEAD)
-        && needs.is_some_and(|needs| need_of(needs, method) == Some(Need::Administer))
+        && needs.is_some_and(|needs| matches!(need_of(needs, method), Some(Need::Amend | Need::Administer)))
 }

@@ -12,7 +12,7 @@ use super::{
     accounts, amendments, audit, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages,
     parking, predecessors, stories, subscriptions, ws_edge, ws_peer, ws_status,
 };
-use crate::access::right::Need::{self, Administer, Gate, Login, Look, Nothing};
+use crate::access::right::Need::{self, Administer, Amend, Gate, Login, Look, Nothing};
 
 /// A path pattern, the methods it takes, and what each needs of its caller. It does not compile without.
 pub type Row = (&'static str, &'static [(&'static str, Need)]);
@@ -45,7 +45,7 @@ pub const ROUTES: &[Row] = &[
     ("/api/cameras", &[("GET", Look)]),
     ("/api/parking/history", &[("GET", Look)]),
     ("/api/parking/history.csv", &[("GET", Look)]),
-    ("/api/parking/history/{event_id}", &[("PUT", Administer), ("DELETE", Administer)]),
+    ("/api/parking/history/{event_id}", &[("PUT", Amend), ("DELETE", Amend)]),
     ("/api/parking/history/{event_id}/story", &[("GET", Look)]),
     ("/api/parking/anomalies", &[("GET", Look)]),
     ("/api/parking/state", &[("GET", Look)]),
@@ -208,10 +208,11 @@ mod tests {
             routes.push_str(&format!("| *{}* | {} |\n", need.name(), calls.join(", ")));
         }
         let person = |role| Who::Person { name: String::new(), role };
-        let callers = [Who::Nobody, Who::Edge(String::new()), person(Role::Operator), person(Role::Administrator)];
+        let roles = [Role::Operator, Role::ShiftLead, Role::Administrator];
+        let callers: Vec<Who> = [Who::Nobody, Who::Edge(String::new())].into_iter().chain(roles.map(person)).collect();
         let mut needs = String::from(
-            "| needs | with | nobody | edge with its key | operator, or such a token | administrator, or such a token |\n\
-             |---|---|---|---|---|---|\n",
+            "| needs | with | nobody | edge with its key | operator, or such a token | shift lead, or such a token | administrator, or such a token |\n\
+             |---|---|---|---|---|---|---|\n",
         );
         for (need, setting, here) in [
             (Need::Nothing, "", true),
@@ -220,6 +221,9 @@ mod tests {
             (Need::Gate, "`edges: open`", true),
             (Need::Gate, "`edges: keys`", true),
             (Need::Login, "", true),
+            (Need::Amend, "`admin: password`", true),
+            (Need::Amend, "`admin: open`, here", true),
+            (Need::Amend, "`admin: open`, elsewhere", false),
             (Need::Administer, "`admin: password`", true),
             (Need::Administer, "`admin: open`, here", true),
             (Need::Administer, "`admin: open`, elsewhere", false),

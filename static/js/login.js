@@ -15,10 +15,14 @@ const COMMAND = "parkmesh new-code";
 await start("login");
 const who = await me();
 
-/** Back to the page that sent us, which is one of ours. */
-function goOn() {
-  const back = new URLSearchParams(location.search).get("back") ?? "/settings";
-  location.assign(new URL(back, location.origin).origin === location.origin ? back : "/settings");
+/** Where the work of each role is. */
+const WORK = { operator: "/gate", shift_lead: "/history", administrator: "/settings" };
+
+/** Back to the page that sent us, which is one of ours, else to one's work. */
+function goOn({ role }) {
+  const work = WORK[role];
+  const back = new URLSearchParams(location.search).get("back") ?? work;
+  location.assign(new URL(back, location.origin).origin === location.origin ? back : work);
 }
 
 function showParts() {
@@ -55,8 +59,7 @@ at("code-form").addEventListener("submit", (event) => {
   const fields = { name: "code-name", password: "code-password", code: "code-field" };
   send(event.target, fields, ["code-password", "code-again"], async () => {
     const value = (id) => at(id).value;
-    await post("/api/access/code", { code: value("code-field"), name: value("code-name"), password: plain(value("code-password")) });
-    goOn();
+    goOn(await post("/api/access/code", { code: value("code-field"), name: value("code-name"), password: plain(value("code-password")) }));
   });
 });
 at("own-form").addEventListener("submit", (event) => {

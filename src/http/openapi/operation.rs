@@ -211,7 +211,7 @@ fn of_its_need(method: &str, path: &str) -> &'static [Code] {
         None | Some(Need::Nothing) => &[],
         Some(Need::Look | Need::Login) => &[Code::LoginRequired, Code::Forbidden],
         Some(Need::Gate) => &[Code::EdgeKeyRequired, Code::OtherEdge],
-        Some(Need::Administer) => &[Code::LoginRequired, Code::Forbidden, Code::LocalOnly],
+        Some(Need::Amend | Need::Administer) => &[Code::LoginRequired, Code::Forbidden, Code::LocalOnly],
     }
 }
 

@@ -26,7 +26,11 @@ export function amendments(row, done) {
     form.querySelector("input").focus();
     form.scrollIntoView({ block: "nearest" });
   };
-  choose();
+  // Who may not is told so before anything is typed; who is nobody yet is asked to log in.
+  me().then((account) => {
+    if (account.may_amend || (account.kind === "nobody" && account.security.admin === "password")) choose();
+    else place.replaceChildren(el("p", { class: "quiet" }, t(account.security.admin === "open" ? "history.amend_here" : "history.amend_who")));
+  }, choose);
   return place;
 }
 

@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 
 let known = null;
 
-/** `{name, role, kind, needs_first_password, may_administer, security}`; asked once per page, and again where no answer came. */
+/** `{name, role, kind, needs_first_password, may_amend, may_administer, security}`; asked once per page, and again where no answer came. */
 export function me() {
   if (known === null) {
     known = get("/api/access");
@@ -18,7 +18,7 @@ export function me() {
 /** People type accents as their keyboard makes them; a password is compared byte by byte. */
 export const plain = (password) => password.normalize("NFC");
 
-/** A form that logs in; `done()` is called once it did. */
+/** A form that logs in; `done({name, role})` is called once it did. */
 export function loginForm(done) {
   const name = el("input", { class: "form-control", id: "login-name", autocomplete: "username", required: true });
   const password = el("input", { class: "form-control", id: "login-password", type: "password", autocomplete: "current-password", required: true });
@@ -29,8 +29,7 @@ export function loginForm(done) {
     submit.disabled = true;
     problem.textContent = "";
     try {
-      await post("/api/access/login", { name: name.value, password: plain(password.value) });
-      done();
+      done(await post("/api/access/login", { name: name.value, password: plain(password.value) }));
     } catch (error) {
       problem.textContent = loginProblem(error);
       password.select();
