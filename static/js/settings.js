@@ -9,12 +9,14 @@ import { mark, markProblems, show, unmark, valueOf } from "./lib/forms.js";
 import { toast } from "./lib/notices.js";
 import { loadReasons } from "./lib/reasons.js";
 import { problemText, t } from "./lib/texts.js";
+import { showChecklist } from "./settings/checklist.js";
 import { Draft } from "./settings/draft.js";
 import { addEdge, edgeInput, showEdges } from "./settings/edges.js";
 import { showIdentity, startMembers } from "./settings/members.js";
 import { makeModes, showModes } from "./settings/modes.js";
 import { pathName } from "./settings/names.js";
 import { addPeer, peerInput, showPeers } from "./settings/peers.js";
+import { lock, read, startReading, write } from "./settings/reading.js";
 import { startSubscriptions } from "./settings/subscriptions.js";
 import { startTariff, tariffIsDirty } from "./settings/tariff.js";
 import { start } from "./shell.js";
@@ -43,6 +45,7 @@ async function load() {
     theirs = null;
     at("loading").hidden = true;
     unmark(at("main"));
+    read();
     showPart();
     showDraft();
   } catch {
@@ -74,11 +77,18 @@ function showDraft() {
   showPeers(draft, showDraft);
   showEdges(draft, showDraft, othersSaved);
   showModes(draft);
+  lock();
+  showLacking();
   const changes = draft.current.changes.length;
   at("savebar").hidden = changes === 0;
   put("unsaved", t("settings.unsaved", { n: changes }));
   at("conflict").hidden = theirs === null;
   if (theirs) showConflict();
+}
+
+/** Which tariff holds is known once the page follows its central. */
+function showLacking() {
+  if (draft.current && state.central) showChecklist(draft.base, state.central.tariff_version);
 }
 
 function showConflict() {
@@ -118,6 +128,7 @@ async function saveDraft() {
     const saved = await save("/api/p2p/config", draft.current.toJson());
     draft.current = new Draft(saved.config, saved.version);
     theirs = null;
+    read();
     const applied = saved.applied.map((what) => t(`settings.applied_${what}`)).join(", ");
     toast("good", `${t("settings.saved")}${applied ? ` (${applied})` : ""}`);
     for (const warning of saved.warnings) toast("wait", `${fieldName(warning.field)}: ${problemText(warning)}`);
@@ -148,6 +159,8 @@ function fieldName(field) {
 function inputOf(field) {
   const found = document.querySelector(`[data-path="${CSS.escape(field).replaceAll("\\.", ".")}"]`) ?? peerInput(draft, field) ?? edgeInput(draft, field);
   // What is wrong may stand in a part that is not shown.
+  const panel = found?.closest("[data-editable]");
+  if (panel) write(panel);
   const part = found?.closest(".part");
   if (part?.hidden) {
     location.hash = part.id;
@@ -215,7 +228,10 @@ function bind() {
       openForm(false);
     }
   });
-  at("add-edge").addEventListener("click", () => addEdge(draft, showDraft));
+  at("add-edge").addEventListener("click", () => {
+    write(at("edges").closest("[data-editable]"));
+    addEdge(draft, showDraft);
+  });
   at("zones").replaceChildren(...(Intl.supportedValuesOf?.("timeZone") ?? USUAL_ZONES).map((value) => el("option", { value })));
   addEventListener("hashchange", showPart);
   addEventListener("beforeunload", (event) => {
@@ -225,6 +241,7 @@ function bind() {
 
 await Promise.all([start("settings"), loadReasons()]);
 makeModes();
+startReading();
 bind();
 await load();
 startMembers();
@@ -235,4 +252,5 @@ watch(["central"], showIdentity);
 watch(["peers", "freshness"], () => draft.current && showPeers(draft, showDraft));
 watch(["logs"], showLogs);
 watch(["central"], othersSaved);
+watch(["central"], showLacking);
 setInterval(() => draft.current && showPeers(draft, showDraft), 5000);

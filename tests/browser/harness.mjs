@@ -149,6 +149,9 @@ export async function openPage(url, { language = "vi", width = 1366, height = 90
   return page;
 }
 
+/** Asks to change the part of the settings that this is in. */
+export const edit = (page, inside) => page.locator("[data-editable]", { has: page.locator(inside) }).locator(".edit-part").click();
+
 /** Waits until the page follows its central. */
 export const live = (page) => page.waitForSelector("#freshness.good");
 

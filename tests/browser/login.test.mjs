@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Central, equal, eventually, live, mesh, ok, openPage, root, says, settled, test } from "./harness.mjs";
+import { Central, edit, equal, eventually, live, mesh, ok, openPage, root, says, settled, test } from "./harness.mjs";
 
 const PASSWORD = "ba con voi";
 /** As long as names may be. */
@@ -125,12 +125,49 @@ test("the first code leads to a password, people, tokens and keys, and out again
   await page.done();
 });
 
+test("a shift lead corrects and voids, and an operator is told whom to ask", async () => {
+  const { central, code } = await locked("central-1");
+  const post = (path, body, cookie = "") => fetch(central.url + path, { method: "POST", headers: { "Content-Type": "application/json", Cookie: cookie }, body: JSON.stringify(body) });
+  const made = await post("/api/access/code", { code, name: "an", password: PASSWORD });
+  const cookie = made.headers.get("set-cookie").split(";")[0];
+  for (const [name, role] of [["Bình", "operator"], ["Chi", "shift_lead"]]) equal((await post("/api/access/people", { name, role, password: PASSWORD }, cookie)).status, 201);
+  await central.enter("edge-1", "29A12346");
+  const enter = async (name, path) => {
+    const page = await openPage(`${central.url}/login`);
+    await page.fill("#login-name", name);
+    await page.fill("#login-password", PASSWORD);
+    await page.click("#enter-form button[type=submit]");
+    await page.waitForURL(new RegExp(`${path}$`));
+    await page.goto(`${central.url}/history`);
+    await page.click("#rows .open");
+    return page;
+  };
+  const operator = await enter("Bình", "/gate");
+  await says(operator, "#story .amend", "trưởng ca hoặc người quản trị");
+  equal(await operator.locator("#story .amend button").count(), 0, "buttons of who may not");
+  await settled(operator);
+  await operator.screenshot({ path: shot("history-story-operator") });
+  await operator.done();
+  const lead = await enter("Chi", "/history");
+  await lead.click(".amend .btn-outline-secondary");
+  equal(await lead.inputValue("#amend-by"), "Chi", "the name is known");
+  await lead.fill("#amend-plate_id", "29A-123.45");
+  await lead.fill("#amend-reason", "đọc nhầm số cuối");
+  await lead.keyboard.press("Enter");
+  await says(lead, "#story .facts", "bởi Chi");
+  await lead.goto(`${central.url}/login`);
+  await says(lead, "#inside-title", "trưởng ca");
+  ok(await lead.locator("#access").isHidden(), "people and tokens are for administrators");
+  await lead.done();
+});
+
 test("modes and the keys of gates are switched on the settings page", async () => {
   const edges = [{ id: "edge-1", name: "Cổng A vào, đường Trần Hưng Đạo", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }];
   const central = await new Central("central-1", { edges }).start();
   const page = await openPage(`${central.url}/settings#security`, { expected: /400/ });
   await page.waitForSelector("#mode-edges");
   ok(await page.locator("#meaning-edges .state.bad").count() === 1, "open is red");
+  await edit(page, "#mode-edges");
   await page.selectOption("#mode-edges", "keys");
   await says(page, "#meaning-edges", "edge-1, edge-2");
   await pictures(page, "settings-security");

@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
+import { Central, edit, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
 
 /** Where a picture of a page goes, for people to look at. */
 function shot(name) {
@@ -103,7 +103,8 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
   ok(!(await stranger.call("GET", "/api/p2p/status")).peers[0].connected, "it is not linked");
 
   // Thrown out of the mesh at one central.
-  await inviting.locator("#peers tr", { hasText: "Đã đối chiếu" }).first().locator("button:has-text('Loại khỏi mạng')").click();
+  await inviting.locator("#peers tr", { hasText: "Đã đối chiếu" }).first().locator(".more-actions summary").click();
+  await inviting.click("#peers button:visible:has-text('Loại khỏi mạng')");
   await inviting.click("dialog button:has-text('Loại khỏi mạng')");
   await inviting.waitForSelector("#expel-reason.is-invalid");
   await inviting.fill("#expel-reason", "Máy bị lấy cắp");
@@ -119,6 +120,10 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
 test("wrong values are told at their fields and nothing is saved", async () => {
   const central = await new Central("central-1").addPeers(new Central("central-2")).start();
   const page = await openPage(`${central.url}/settings`, { expected: /400/ });
+  ok(await page.locator("#own-p2p-field").getAttribute("readonly") !== null, "it is for reading");
+  ok(await page.locator("#peers .drop").isHidden(), "nothing is removed by a slip");
+  await edit(page, "#own-p2p-field");
+  await edit(page, "#peers");
   await page.fill("#own-p2p-field", "99999");
   await page.fill("#peer-central-2-ip", "not an address");
   await page.click("#save");
@@ -131,6 +136,7 @@ test("wrong values are told at their fields and nothing is saved", async () => {
   await page.fill("#own-p2p-field", "29000");
   await page.fill("#peer-central-2-ip", "127.0.0.9");
   await page.click('.tabs a[href="#site"]');
+  await edit(page, "#site-zone-field");
   await page.fill("#site-zone-field", "Asia/Nowhere");
   await page.click('.tabs a[href="#p2p"]');
   await page.click("#save");
@@ -146,6 +152,7 @@ test("a peer that goes away and comes back is seen without a reload", async () =
   await Promise.all([one.start(), two.start()]);
   const page = await openPage(`${one.url}/settings`);
   await says(page, "#peers .how", "Kết nối (");
+  await edit(page, "#own-ip-field");
   await page.fill("#own-ip-field", "127.0.0.77");
   await two.kill();
   await says(page, "#peers .how", "Mất kết nối");
@@ -162,6 +169,7 @@ test("two people editing see the difference and both changes can be kept", async
   const central = await new Central("central-1", { site: { name: "Bãi cũ" } }).start();
   const [first, second] = [await openPage(`${central.url}/settings#site`), await openPage(`${central.url}/settings#site`, { expected: /409/ })];
   await first.waitForSelector("#site-name-field:visible");
+  for (const page of [first, second]) await edit(page, "#site-name-field");
   await second.fill("#site-name-field", "Bãi của tôi");
   await second.click("#add-edge");
   await second.fill("#edges tr:last-child [data-field=id]", "edge-9");
@@ -257,5 +265,40 @@ test("a subscription is added, corrected at its field, and removed", async () =>
   await page.click("#subscription-rows .btn-outline-danger");
   await page.click("dialog .btn-danger");
   await page.waitForSelector("#no-subscriptions:not([hidden])");
+  await page.done();
+});
+
+test("what a new central lacks is listed and gone once it is there", async () => {
+  const [central, other] = mesh(2);
+  central.settings.peer_centrals = [];
+  central.settings.site = { name: "" };
+  await Promise.all([central.start(), other.start()]);
+  const page = await openPage(`${central.url}/settings`);
+  await live(page);
+  await page.waitForSelector("#checklist:not([hidden])");
+  const open = () => page.locator("#checklist-steps .state.wait").count();
+  equal(await open(), 4);
+  await settled(page);
+  ok(await page.locator("#loading").isHidden(), "it was loaded at the first attempt");
+  await page.screenshot({ path: shot("settings-checklist-vi"), fullPage: true });
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.screenshot({ path: shot("settings-checklist-vi-360") });
+  await page.setViewportSize({ width: 1366, height: 900 });
+  await page.click('#checklist-steps a[href="#site"]');
+  await edit(page, "#site-name-field");
+  await page.fill("#site-name-field", "Bãi xe A");
+  await page.click("#add-edge");
+  await page.fill("#edges tr:last-child [data-field=id]", "edge-1");
+  await page.click("#save");
+  await says(page, "#toasts", "Đã áp dụng");
+  await eventually("two are done", async () => await open() === 2);
+  ok(await page.locator("#site-name-field").getAttribute("readonly") !== null, "for reading again");
+  const { fees } = await central.call("GET", "/api/parking/fees");
+  const saved = await central.call("PUT", "/api/parking/fees", { fees: { ...fees, fee_per_hour: 20000 } });
+  equal(saved.status, 200, JSON.stringify(saved));
+  await page.click('.tabs a[href="#p2p"]');
+  await addPeer(page, other);
+  await page.click("#save");
+  await page.waitForSelector("#checklist", { state: "hidden" });
   await page.done();
 });

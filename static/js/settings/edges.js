@@ -47,6 +47,7 @@ function makeRow(draft, key, changed) {
     edges.splice(edges.findIndex((edge) => edge.key === key), 1);
     changed();
   }, "outline-danger");
+  drop.classList.add("drop");
   return el(
     "tr", {},
     inputCell(t("settings.edge_id"), box("id")), inputCell(t("settings.edge_name"), box("name")),

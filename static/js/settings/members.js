@@ -93,9 +93,10 @@ function trustOf(id, { fingerprint, unconfirmed, expulsion, certificate_refused:
   }
   if (!fingerprint) return [...lines, stateOf("quiet", t("settings.never_met"))];
   lines.push(stateOf(unconfirmed ? "wait" : "good", t(unconfirmed ? "settings.unconfirmed" : "settings.confirmed")));
-  const buttons = [button(t("settings.expel"), () => expel(id), "outline-danger")];
-  if (unconfirmed) buttons.unshift(button(t("settings.compare"), () => confirm(id, fingerprint)));
-  return [...lines, el("div", { class: "buttons" }, ...buttons)];
+  if (unconfirmed) lines.push(button(t("settings.compare"), () => confirm(id, fingerprint)));
+  // Away from what is pressed every day.
+  const more = el("details", { class: "more-actions" }, el("summary", {}, t("settings.more_actions")), button(t("settings.expel"), () => expel(id), "outline-danger"));
+  return [...lines, more];
 }
 
 async function confirm(id, fingerprint) {

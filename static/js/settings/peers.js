@@ -43,6 +43,7 @@ function makeRow(draft, key, changed) {
   const test = pictureButton(icon("arrow-repeat"), t("settings.test"), () => testPeer(find().id, row));
   test.classList.add("test");
   const drop = pictureButton(icon("trash"), t("settings.remove_peer"), () => removePeer(draft, key, changed), "outline-danger");
+  drop.classList.add("drop");
   const row = el(
     "tr", {},
     inputCell(t("settings.peer_id"), input("id")),

@@ -1,0 +1,47 @@
+// What is set is read first: the fields of a part (`data-editable`) take something once a person asks for it.
+
+import { el, icon } from "../lib/dom.js";
+import { t } from "../lib/texts.js";
+
+const parts = () => document.querySelectorAll("[data-editable]");
+/** A form within is there because somebody asked for it. */
+const fields = (part) => [...part.querySelectorAll("input, select")].filter((field) => !field.closest("form"));
+
+/** Puts the button that asks into every part; none can be written in. */
+export function startReading() {
+  for (const part of parts()) {
+    const button = el("button", { type: "button", class: "btn btn-outline-secondary btn-sm edit-part" }, icon("pencil"), " ", t("settings.edit"));
+    button.addEventListener("click", () => {
+      write(part);
+      fields(part)[0]?.focus();
+    });
+    part.querySelector(".panel-head").append(button);
+    part.classList.add("reading");
+  }
+  lock();
+}
+
+/** From now on this part takes something. */
+export function write(part) {
+  part.classList.remove("reading");
+  lock();
+}
+
+/** All parts are for reading again. */
+export function read() {
+  for (const part of parts()) part.classList.add("reading");
+  lock();
+}
+
+/** Rows come and go: their fields are as the part they are in. */
+export function lock() {
+  for (const part of parts()) {
+    const reading = part.classList.contains("reading");
+    part.querySelector(".edit-part").hidden = !reading || fields(part).length === 0;
+    for (const field of fields(part)) {
+      // A list cannot be read only.
+      if (field.tagName === "SELECT") field.disabled = reading;
+      else field.readOnly = reading;
+    }
+  }
+}
