@@ -4,14 +4,15 @@
 use std::sync::OnceLock;
 
 use parkmesh::domain::direction::Direction;
+use parkmesh::domain::event::Draft;
 use parkmesh::ledger::Ledger;
-use parkmesh::ledger::job::{Job, OpenBarrier, Told};
+use parkmesh::ledger::job::{Answer, Hearing, Job, OpenBarrier, Report, Told};
 use parkmesh::ledger::memory::MemoryStorage;
 use proptest::prelude::*;
 
 use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::{
-    Central, DAY_MS, HOUR_MS, MINUTE_MS, P, Q, START_MS, close, correct, entry, exit, forced, requested, void,
+    Central, DAY_MS, HOUR_MS, MINUTE_MS, P, Q, START_MS, close, correct, entry, exit, forced, plate, requested, void,
 };
 
 /// Visits of the plate, one a day, before what is measured.
@@ -221,4 +222,124 @@ fn a_visit_by_hand_reads_and_writes_as_little_as_that_of_a_new_car() {
         assert_eq!(old.1, new.1, "{act:?}: changes");
     }
     assert_eq!(old.central.press(exit("edge-1", P)).is_ok(), new.central.press(exit("edge-1", P)).is_ok());
+}
+
+/// Cars that come every day in the tests below.
+const CARS: i64 = 12;
+
+fn car(number: i64) -> String {
+    format!("29A{:05}", 10_000 + number)
+}
+
+/// A day of a car: its entry and its exit.
+fn day_of(car_number: i64, day: i64) -> [Draft; 2] {
+    let (plate, at) = (car(car_number), START_MS + day * DAY_MS + car_number * MINUTE_MS);
+    let id = format!("central-8_{at}_{plate}");
+    [
+        say::with_request(say::entry(at, &id, &plate), &format!("in-{at}")),
+        say::with_request(say::exit(at + 8 * HOUR_MS, &id, &plate, 25_000), &format!("out-{at}")),
+    ]
+}
+
+/// Rows and facts read and changes made, for each event.
+fn cost_per_event(central: &mut Central, events: i64, work: impl FnOnce(&mut Central)) -> f64 {
+    let cost = |central: &Central| central.ledger.storage().reads + central.ledger.storage().writes;
+    let before = cost(central);
+    work(central);
+    central.settle();
+    (cost(central) - before) as f64 / events as f64
+}
+
+#[test]
+fn catching_up_costs_as_much_for_each_event_after_a_year_as_after_a_month() {
+    let cost = |days: i64, in_turns: bool| {
+        let (mut ins, mut outs) = (Scribe::new("central-8", 1), Scribe::new("central-9", 2));
+        for day in 0..days {
+            for number in 0..CARS {
+                let [entry, exit] = day_of(number, day);
+                ins.say(&entry);
+                outs.say(&exit);
+            }
+        }
+        let mut central = Central::new(0);
+        cost_per_event(&mut central, 2 * days * CARS, |central| {
+            let runs = |scribe: &Scribe| (0..scribe.head().to).step_by(40).map(|after| scribe.run(after, 40)).collect();
+            let (ins, outs): (Vec<_>, Vec<_>) = (runs(&ins), runs(&outs));
+            if in_turns {
+                for (entries, exits) in ins.into_iter().zip(outs) {
+                    // The exits of a day are there before its entries.
+                    for run in [exits, entries] {
+                        central.ask(Job::Store(run)).unwrap();
+                        central.settle();
+                    }
+                }
+            } else {
+                for run in outs.into_iter().chain(ins) {
+                    central.ask(Job::Store(run)).unwrap();
+                }
+            }
+        })
+    };
+    for in_turns in [true, false] {
+        let (month, year) = (cost(30, in_turns), cost(360, in_turns));
+        assert!(year <= 1.1 * month, "in turns {in_turns}: {month} for each event of a month, {year} of a year");
+    }
+}
+
+#[test]
+fn an_import_with_a_car_that_never_left_costs_as_much_for_each_event_of_a_year_as_of_a_month() {
+    let cost = |days: i64, ghosts: bool| {
+        let mut central = Central::new(0);
+        cost_per_event(&mut central, 2 * days * CARS, |central| {
+            for day in 0..days {
+                let mut drafts: Vec<Draft> = (0..CARS).flat_map(|number| day_of(number, day)).collect();
+                if ghosts && day == 2 {
+                    let at = |number| START_MS + 2 * DAY_MS - HOUR_MS + number;
+                    drafts.extend((0..CARS).map(|n| say::entry(at(n), &format!("ghost-{n}"), &car(n))));
+                }
+                let told = |draft| Told { draft, source_central: "old".to_owned(), from: "old.db".to_owned() };
+                let answer = central.ask(Job::Hear(drafts.into_iter().map(told).collect())).unwrap();
+                let Answer::Heard(hearings) = answer else { panic!("{answer:?}") };
+                assert!(hearings.iter().all(|hearing| *hearing == Hearing::New));
+            }
+        })
+    };
+    let (month, year, without) = (cost(30, true), cost(360, true), cost(360, false));
+    assert!(year <= 1.1 * month, "{month} for each event of a month, {year} of a year");
+    assert!(year <= 2.0 * without, "{year} with, {without} without");
+}
+
+#[test]
+fn edges_that_count_their_events_anew_each_day_cost_as_much_after_months_as_after_weeks() {
+    let mut central = Central::new(0);
+    let mut weeks = Vec::new();
+    for week in 0..15 {
+        weeks.push(cost_per_event(&mut central, 7 * 2 * CARS, |central| {
+            for day in week * 7..week * 7 + 7 {
+                central.now_ms = START_MS + day * DAY_MS;
+                for direction in [Direction::Entry, Direction::Exit] {
+                    // The same ids each day, for other cars.
+                    for number in 0..CARS {
+                        central.wait(MINUTE_MS);
+                        let report = Report {
+                            edge_id: "edge-1".to_owned(),
+                            direction,
+                            plate: plate(&car((number * 5 + day) % CARS)),
+                            plate_view: None,
+                            camera_type: String::new(),
+                            confidence: None,
+                            request_id: Some(format!("{direction:?}-{number}")),
+                            told_ms: None,
+                            fee: None,
+                            seen_inside: false,
+                        };
+                        central.ask(Job::Report(report)).unwrap();
+                    }
+                }
+            }
+        }));
+    }
+    let (early, late) = (weeks[3], weeks[14]);
+    assert!(late <= 1.1 * early, "{early} for each report of the fourth week, {late} of the last: {weeks:?}");
+    assert_eq!(central.rows().len() as i64, 15 * 7 * CARS, "each day is a visit of each car");
 }
