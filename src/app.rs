@@ -151,9 +151,13 @@ impl App {
         let context = Context { central: config.this_central.id.clone(), zone };
         let authors = {
             let (own, is_open) = (&config.this_central.id, config.security.p2p == P2pMode::Open);
-            KnownAuthors::new(own.clone(), credentials.fingerprint(), key_is_new || database_is_new, is_open)
+            let is_fresh = key_file::is_new(&data_dir) || database_is_new;
+            KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
         let mut ledger = Ledger::open(writer, context)?;
+        for (central, by) in ledger.openers()? {
+            authors.held(&central, &by);
+        }
         let key = mesh_off.is_none().then(|| credentials.clone());
         ledger.set_authorship(authorship(key, &authors)?);
 
@@ -180,7 +184,7 @@ impl App {
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
         let notices = Arc::new(Notices::new(notices, held.clone()));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
-        let readers = Readers::start(Serves::Pages, data_dir, &around);
+        let readers = Readers::start(Serves::Pages, data_dir.clone(), &around);
 
         let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
@@ -200,6 +204,7 @@ impl App {
             clock,
             credentials: credentials.clone(),
             authors,
+            data_dir,
             instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::central::P2P_PORT;
 use common::{Central, DEADLINE, Dice, Mesh, eventually};
+use parkmesh::domain::authorship::{Author, Proof};
 use parkmesh::domain::event::{Body, Draft, Entry, TariffUpdate, Void};
 use parkmesh::domain::fingerprint::Fingerprint;
 use parkmesh::domain::ids::{Epoch, FactId, Hlc, LogId};
@@ -43,6 +44,8 @@ const MOST_GROWTH_KIB: u64 = 64 * 1024;
 /// A central that has a key, was let in, and says what it likes.
 struct Bad {
     credentials: Credentials,
+    /// Another key that it says is its own, to some.
+    second: Credentials,
     socket: Option<WebSocket<StreamOwned<ClientConnection, TcpStream>>>,
     address: String,
     encoder: Encoder,
@@ -54,9 +57,13 @@ struct Bad {
 
 impl Bad {
     fn new(target: &Central) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let credentials = || {
+            let directory = tempfile::tempdir().unwrap();
+            key_file::open_or_make(directory.path()).unwrap().credentials
+        };
         Self {
-            credentials: key_file::open_or_make(directory.path()).unwrap().credentials,
+            credentials: credentials(),
+            second: credentials(),
             socket: None,
             address: format!("{}:{P2P_PORT}", target.ip),
             encoder: Encoder::new(BAD.parse().unwrap()),
@@ -159,16 +166,21 @@ impl Bad {
         LogId { central: central.parse().unwrap(), epoch: Epoch(self.dice.roll()) }
     }
 
-    /// Events of a log, each with the clock and the body that harms most.
+    /// Events of a log, each with the clock and the body that harms most; signed with its own key, or by nobody.
     fn events(&mut self, log: &LogId, count: u64) -> Vec<EventBytes> {
         let now_ms = now_ms();
+        let signer = if self.dice.below(3) == 0 { &self.second } else { &self.credentials };
+        let mut author = Author::new([7; 32], Box::new(signer.clone()));
+        let signs = self.dice.below(3) > 0;
         (1..=count)
             .map(|seq| {
                 let clocks = [0, now_ms, Hlc::latest_believed(now_ms).ms() - 86_400_000, Hlc::MAX_MS - 1, Hlc::MAX_MS];
                 let hlc = Hlc::new(clocks[usize::try_from(self.dice.below(5)).unwrap()]).unwrap();
                 let body = self.body(log);
                 let event_id = Some(format!("{}_{now_ms}_{seq}", log.central));
-                Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body }.encode(log, seq).unwrap().into()
+                let proof = if signs { author.proof(log, seq) } else { Proof::default() };
+                let draft = Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body };
+                draft.encode_as(log, seq, log.central.as_str(), None, &proof).unwrap().into()
             })
             .collect()
     }
@@ -180,15 +192,7 @@ impl Bad {
                 tariff.base.fee_per_hour = Vnd(666);
                 Body::Tariff(TariffUpdate { tariff })
             }
-            1 => Body::Central(CentralStanding {
-                central: BAD.parse().unwrap(),
-                fingerprint: self.credentials.fingerprint(),
-                standing: Standing::Admitted,
-                ip: None,
-                p2p_port: None,
-                reason: None,
-                by: None,
-            }),
+            1 => self.admission_as(BAD),
             2 => {
                 let removes = (1..20).map(|seq| FactId::Authored { log: log.clone(), seq }).collect();
                 Body::Void(Void { removes, reason: "evil".into(), by: None })
@@ -210,26 +214,54 @@ impl Bad {
         }
     }
 
+    /// Its key stands for that central, it says.
+    fn admission_as(&self, central: &str) -> Body {
+        Body::Central(CentralStanding {
+            central: central.parse().unwrap(),
+            fingerprint: self.credentials.fingerprint(),
+            standing: Standing::Admitted,
+            ip: None,
+            p2p_port: None,
+            reason: None,
+            by: None,
+        })
+    }
+
+    /// Tells all that its key stands for that central.
+    fn admits_itself_as(&mut self, central: &str) -> LogId {
+        let log = self.log(BAD);
+        let (hlc, body) = (Hlc::new(now_ms()).unwrap(), self.admission_as(central));
+        let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body };
+        let proof = Author::new([7; 32], Box::new(self.credentials.clone())).proof(&log, 1);
+        let event: EventBytes = draft.encode_as(&log, 1, log.central.as_str(), None, &proof).unwrap().into();
+        self.gives_log(&log, &[event]);
+        log
+    }
+
     /// A log that is asked for, whatever becomes of it: it is announced until somebody does.
     fn gives(&mut self, central: &str, events: Option<EventBytes>) {
+        let log = self.log(central);
+        let events = events.map_or_else(|| self.events(&log, 3), |event| vec![event]);
+        self.gives_log(&log, &events);
+    }
+
+    fn gives_log(&mut self, log: &LogId, events: &[EventBytes]) {
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
             if self.socket.is_none() && !self.link() {
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
             }
-            let log = self.log(central);
-            let events = events.clone().map_or_else(|| self.events(&log, 3), |event| vec![event]);
-            self.announce(vec![(log.clone(), events)]);
+            self.announce(vec![(log.clone(), events.to_vec())]);
             let announced = Instant::now();
             while announced.elapsed() < Duration::from_secs(1) && self.socket.is_some() {
                 self.serve();
-                if self.given.contains(&log) {
+                if self.given.contains(log) {
                     return;
                 }
             }
         }
-        panic!("nobody asked for a log of {central}");
+        panic!("nobody asked for {log}");
     }
 
     /// One of the things it may do.
@@ -272,7 +304,9 @@ impl Bad {
                 let key = |number: u64| Fingerprint::of_certificate(&number.to_be_bytes());
                 let keys =
                     (0..100).map(|number| (format!("central-{}", 1 + number).parse().unwrap(), vec![key(number)]));
-                let heartbeat = Heartbeat { wall_ms: i64::MAX / 4, keys: keys.collect(), ..Heartbeat::default() };
+                let mut keys: BTreeMap<_, _> = keys.collect();
+                keys.insert(BAD.parse().unwrap(), vec![self.second.fingerprint(), key(self.dice.roll())]);
+                let heartbeat = Heartbeat { wall_ms: i64::MAX / 4, keys, ..Heartbeat::default() };
                 self.say(&Frame::Heartbeat(heartbeat));
             }
         }
@@ -306,6 +340,7 @@ fn mesh_that_knows_it() -> Mesh {
     // Their keys are not new any more: for ten minutes a central with a new key would believe that it wrote what it is given.
     for central in &mut mesh.centrals {
         central.terminate();
+        key_file::settle(&central.data_directory()).unwrap();
     }
     mesh.start_all();
     mesh
@@ -353,6 +388,8 @@ fn does_its_worst(for_time: Duration) {
     let (before_kib, stop) = (resident_kib(&mesh.centrals[0]), AtomicBool::new(false));
     let mut bad = Bad::new(&mesh.centrals[0]);
     let fingerprint = bad.credentials.fingerprint();
+    let admission = bad.admits_itself_as("central-2");
+    eventually("its word is held", DEADLINE, || mesh.centrals.iter().all(|it| logs_held(it).contains(&admission)));
     for central in ["central-1", "central-2", "central-77"] {
         bad.gives(central, None);
         let told = |line: &str| line.contains("alarm=log_not_its_authors") && line.contains(&format!("{central}/"));

@@ -122,6 +122,30 @@ fn another_certificate_in_the_name_of_a_peer_is_refused_loudly_until_a_person_ac
 }
 
 #[test]
+fn what_a_replaced_central_wrote_reaches_it_and_who_joins_later() {
+    let mut mesh = secured_mesh(3);
+    mesh.centrals[0].start();
+    mesh.centrals[1].start();
+    mesh.centrals[1].http.enter("edge-1", "29A12345");
+    let rows = |central: &Central| central.http.rows_of("29A12345").len();
+    eventually("the car is known", DEADLINE, || rows(&mesh.centrals[0]) == 1);
+    mesh.centrals[1].kill9();
+    std::fs::remove_dir_all(mesh.centrals[1].data_directory()).unwrap();
+    // Its key is made beforehand, to be compared; and it has a car before anybody lets it in.
+    assert!(mesh.centrals[1].subcommand("identity").output().unwrap().status.success());
+    mesh.centrals[1].start();
+    mesh.centrals[1].http.enter("edge-1", "29A54321");
+    let accepted = json!({"fingerprint": fingerprint(&mesh.centrals[1]), "unconfirmed": false});
+    mesh.centrals[0].http.put("/api/p2p/peers/central-2", &accepted).ok();
+    eventually("it has its own again", DEADLINE, || rows(&mesh.centrals[1]) == 1);
+    mesh.centrals[1].terminate();
+    mesh.centrals[1].start();
+    mesh.centrals[2].start();
+    eventually("the third has it, too", DEADLINE, || rows(&mesh.centrals[2]) == 1);
+    assert_eq!(mesh.wait_equal(DEADLINE).len(), 2);
+}
+
+#[test]
 fn a_stranger_waits_until_a_person_says_yes_or_no() {
     let mut central = Central::secured("central-1");
     central.start();

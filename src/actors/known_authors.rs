@@ -3,7 +3,7 @@
 //! Shared between the main thread, which learns of keys, and the writer's. Rules and what they do not prevent: docs/decisions/043.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use crate::domain::authorship::OpenedBy;
@@ -13,10 +13,12 @@ use crate::ledger::authorship::{Distrusted, Judge};
 use crate::tls::openings;
 
 /// For so long after its first link a central with a new key or database takes back what an earlier one in its place wrote.
-const TAKES_BACK: Duration = Duration::from_secs(10 * 60);
-/// Most centrals, and keys of each, that are known by hearsay.
+pub const TAKES_BACK: Duration = Duration::from_secs(10 * 60);
+/// Most centrals, and keys of each, that are known by hearsay, or told.
 const MOST_CENTRALS: usize = 256;
-const MOST_KEYS: usize = 8;
+const MOST_KEYS: usize = 64;
+/// Most keys that a central says it had. Fewer, so that those who believe it tell of all.
+const MOST_EARLIER_KEYS: usize = 16;
 
 pub type Keys = BTreeMap<CentralId, BTreeSet<Fingerprint>>;
 
@@ -29,80 +31,127 @@ struct Known {
     is_open: bool,
     own: CentralId,
     own_key: Fingerprint,
-    /// Its key or its database was made by this process.
+    /// Its key was not linked with others for long yet, or its database was made by this process.
     is_fresh: bool,
     /// When the first peer was linked.
     linked_since: Option<Instant>,
-    /// Pinned in the settings, or decided by members of the mesh.
-    keys: Keys,
+    /// Pinned in the settings, each the one of a peer.
+    pinned: Keys,
+    /// What members of the mesh decided: whose keys they are is the word of who decided.
+    decided: Keys,
+    /// Thrown out, and nobody is in their place.
+    expelled: BTreeSet<CentralId>,
+    /// With these keys logs were begun that were taken.
+    begun: Keys,
+    /// Who proved its present key says which ones it had before.
+    said_of_itself: Keys,
     /// Centrals that were linked and said that their logs begin with their signature.
     signing: BTreeSet<CentralId>,
     /// What linked peers say of centrals that are not known here otherwise.
-    vouched: Keys,
+    vouched: BTreeMap<CentralId, Keys>,
 }
 
 impl KnownAuthors {
     #[must_use]
     pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
-        let (keys, signing, vouched) = Default::default();
+        let (pinned, decided, expelled, begun, said_of_itself, signing, vouched) = Default::default();
         Self(Arc::new(RwLock::new(Known {
             is_open,
             own,
             own_key,
             is_fresh,
             linked_since: None,
-            keys,
+            pinned,
+            decided,
+            expelled,
+            begun,
+            said_of_itself,
             signing,
             vouched,
         })))
     }
 
     /// What the settings and the members of the mesh say now.
-    pub fn learn(&self, own: &CentralId, is_open: bool, keys: Keys) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        (known.own, known.is_open, known.keys) = (own.clone(), is_open, keys);
+    pub fn learn(
+        &self,
+        own: &CentralId,
+        is_open: bool,
+        (pinned, decided): (Keys, Keys),
+        expelled: BTreeSet<CentralId>,
+    ) {
+        let mut known = self.write();
+        let Known { pinned: before, said_of_itself, vouched, .. } = &mut *known;
+        // What it said was the word of who had the key that is pinned no more.
+        said_of_itself.retain(|central, _| before.get(central) == pinned.get(central));
+        vouched.retain(|peer, _| before.get(peer) == pinned.get(peer));
+        (known.own, known.is_open) = (own.clone(), is_open);
+        (known.pinned, known.decided, known.expelled) = (pinned, decided, expelled);
     }
 
-    /// What a linked peer says: it counts for centrals that nobody here has pinned.
-    pub fn hear(&self, vouched: &BTreeMap<CentralId, Vec<Fingerprint>>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (central, keys) in vouched {
-            let is_new = !known.vouched.contains_key(central);
-            if *central == known.own
-                || known.keys.contains_key(central)
-                || is_new && known.vouched.len() >= MOST_CENTRALS
-            {
-                continue;
-            }
-            let held = known.vouched.entry(central.clone()).or_default();
-            held.extend(keys.iter().copied().take(MOST_KEYS.saturating_sub(held.len())));
+    /// A log of that central, begun with this signature, is held here: whoever signed may continue to begin others.
+    pub fn held(&self, central: &CentralId, by: &OpenedBy) {
+        if let Some(key) = openings::key_of(by) {
+            add(&mut self.write().begun, central, [key]);
         }
     }
 
-    /// A peer is linked.
-    pub fn linked(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).linked_since.get_or_insert_with(Instant::now);
+    /// What a linked peer says: of itself it is believed; of others where nobody here has pinned them and half of the peers agree.
+    pub fn hear(&self, peer: &CentralId, told: &BTreeMap<CentralId, Vec<Fingerprint>>) {
+        let mut known = self.write();
+        let mut of_others = Keys::new();
+        for (central, keys) in told {
+            let keys = keys.iter().copied();
+            if central == peer {
+                add(&mut known.said_of_itself, central, keys.take(MOST_EARLIER_KEYS));
+            } else if *central != known.own {
+                add(&mut of_others, central, keys);
+            }
+        }
+        known.vouched.insert(peer.clone(), of_others);
+    }
+
+    /// A peer is linked. Whether it is the first, and this central has a new key: it takes back what it wrote before, for
+    /// [`TAKES_BACK`].
+    pub fn linked(&self) -> bool {
+        let mut known = self.write();
+        let is_first = known.linked_since.is_none();
+        known.linked_since.get_or_insert_with(Instant::now);
+        is_first && known.is_fresh
     }
 
     /// The logs of this central begin with its signature.
     pub fn signs(&self, central: &CentralId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).signing.insert(central.clone());
+        self.write().signing.insert(central.clone());
     }
 
-    /// What this central tells its peers, its own key included.
+    /// What this central tells its peers, its own keys included.
     #[must_use]
     pub fn to_tell(&self) -> BTreeMap<CentralId, Vec<Fingerprint>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if known.is_open {
             return BTreeMap::new();
         }
-        let mut told: BTreeMap<CentralId, Vec<Fingerprint>> = BTreeMap::new();
-        for (central, keys) in known.vouched.iter().chain(&known.keys).take(MOST_CENTRALS) {
-            told.insert(central.clone(), keys.iter().copied().take(MOST_KEYS).collect());
+        // Its own first: of what is told a part may be left out.
+        let mut told: Keys = [(known.own.clone(), [known.own_key].into())].into();
+        for keys in [&known.pinned, &known.begun, &known.said_of_itself, &known.decided, &known.believed()] {
+            for (central, keys) in keys {
+                add(&mut told, central, keys.iter().copied());
+            }
         }
-        told.insert(known.own.clone(), vec![known.own_key]);
-        told
+        told.into_iter().map(|(central, keys)| (central, keys.into_iter().collect())).collect()
     }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add(to: &mut Keys, central: &CentralId, keys: impl IntoIterator<Item = Fingerprint>) {
+    if to.len() >= MOST_CENTRALS && !to.contains_key(central) {
+        return;
+    }
+    let held = to.entry(central.clone()).or_default();
+    held.extend(keys.into_iter().take(MOST_KEYS.saturating_sub(held.len())));
 }
 
 impl Known {
@@ -111,33 +160,81 @@ impl Known {
         self.is_fresh && self.linked_since.is_none_or(|since| since.elapsed() < TAKES_BACK)
     }
 
-    fn keys_of(&self, central: &CentralId) -> Option<&BTreeSet<Fingerprint>> {
-        self.keys.get(central).or_else(|| self.vouched.get(central))
+    /// Whether this key stands for that central; `None`: no key is known that does.
+    ///
+    /// Of a central that is pinned nobody else says which keys it has: else any member could write in its name by letting in a key.
+    fn is_key_of(&self, central: &CentralId, key: Fingerprint) -> Option<bool> {
+        let believed = self.believed();
+        let sources = if self.pinned.contains_key(central) {
+            vec![&self.pinned, &self.begun, &self.said_of_itself]
+        } else {
+            vec![&self.begun, &self.said_of_itself, &self.decided, &believed]
+        };
+        let mut known = sources.into_iter().filter_map(|keys| keys.get(central)).peekable();
+        known.peek()?;
+        Some(known.any(|keys| keys.contains(&key)))
+    }
+
+    fn knows(&self, central: &CentralId) -> bool {
+        [&self.pinned, &self.begun, &self.decided, &self.believed()].iter().any(|keys| keys.contains_key(central))
+    }
+
+    /// What at least half of the peers say of others, those that say nothing counted: one alone invents nobody where there are more
+    /// than two. Half, and not more, so that in a ring what only one of two neighbours can know goes round.
+    fn believed(&self) -> Keys {
+        let mut count: BTreeMap<(&CentralId, Fingerprint), usize> = BTreeMap::new();
+        for (central, keys) in self.vouched.values().flatten() {
+            for key in keys {
+                *count.entry((central, *key)).or_default() += 1;
+            }
+        }
+        let mut believed = Keys::new();
+        for ((central, key), _) in count.into_iter().filter(|(_, count)| 2 * count >= self.pinned.len()) {
+            believed.entry(central.clone()).or_default().insert(key);
+        }
+        believed
+    }
+
+    fn opened(&self, central: &CentralId, signer: Fingerprint) -> Result<(), Distrusted> {
+        if self.is_open {
+            return Ok(());
+        }
+        if *central == self.own {
+            let began_before = || self.begun.get(central).is_some_and(|keys| keys.contains(&signer));
+            return if signer == self.own_key || began_before() || self.takes_back() {
+                Ok(())
+            } else {
+                Err(Distrusted::Forged(format!("this central did not begin it: {signer} did")))
+            };
+        }
+        match self.is_key_of(central, signer) {
+            Some(true) => Ok(()),
+            // It may be told yet, or be in its place by then.
+            Some(false) => {
+                Err(Distrusted::Unknown(format!("it was begun with {signer}, which is no key of {central}")))
+            }
+            None => Err(Distrusted::Unknown(format!("no key is known here that stands for {central}"))),
+        }
     }
 }
 
 impl Judge for KnownAuthors {
     fn opened(&self, log: &LogId, message: &[u8], by: &OpenedBy) -> Result<(), Distrusted> {
         let signer = openings::signed_by(message, by).map_err(|error| Distrusted::Forged(error.to_string()))?;
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let central = &log.central;
-        if known.is_open || *central == known.own && (signer == known.own_key || known.takes_back()) {
-            return Ok(());
+        let mut known = self.write();
+        known.opened(&log.central, signer)?;
+        let is_own = log.central == known.own && signer == known.own_key;
+        if !known.is_open && !is_own {
+            add(&mut known.begun, &log.central, [signer]);
         }
-        match known.keys_of(central) {
-            Some(keys) if keys.contains(&signer) => Ok(()),
-            Some(_) => Err(Distrusted::Forged(format!("it was begun with {signer}, which is no key of {central}"))),
-            None if *central == known.own => {
-                Err(Distrusted::Forged(format!("this central did not begin it: {signer} did")))
-            }
-            None => Err(Distrusted::Unknown(format!("no key is known here that stands for {central}"))),
-        }
+        Ok(())
     }
 
     fn unopened(&self, log: &LogId, author_opens: bool, from_author: bool) -> Result<(), Distrusted> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let central = &log.central;
-        if known.is_open || from_author {
+        // What one that was thrown out gave to some of us reaches all: nobody is left who could write in its name to gain by it.
+        if known.is_open || from_author || known.expelled.contains(central) {
             return Ok(());
         }
         if *central == known.own {
@@ -147,11 +244,11 @@ impl Judge for KnownAuthors {
         if author_opens || known.signing.contains(central) {
             let why =
                 format!("{central} signs the beginning of its logs, and not of this one: only itself may give it");
-            return Err(Distrusted::Forged(why));
+            return Err(Distrusted::Unknown(why));
         }
         // A central whose program shows nothing yet.
         let why = || Distrusted::Unknown(format!("no key is known here that stands for {central}"));
-        known.keys_of(central).map(|_| ()).ok_or_else(why)
+        if known.knows(central) { Ok(()) } else { Err(why()) }
     }
 }
 
@@ -171,36 +268,47 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn keys_of(central: &str, keys: &[&Credentials]) -> Keys {
+        [(id(central), keys.iter().map(|key| key.fingerprint()).collect())].into()
+    }
+
+    /// Whether a log begun so is believed; `Err(true)`: it is forged for certain.
+    fn opened(known: &KnownAuthors, log: &str, by: &Credentials) -> Result<(), bool> {
+        let log = log.parse().unwrap();
+        let message = opening_message(&log, "00000000000000000000000000000001".parse().unwrap());
+        let judged = known.opened(&log, &message, &by.open(&message).unwrap());
+        judged.map_err(|why| matches!(why, Distrusted::Forged(_)))
+    }
+
     #[test]
     fn a_log_is_begun_by_a_key_of_its_central_or_not_believed() {
-        let (own, one, former, other) = (credentials(), credentials(), credentials(), credentials());
+        let [own, one, former, other, third] = [(); 5].map(|()| credentials());
         let known = |is_open, is_fresh| {
             let known = KnownAuthors::new(id("c0"), own.fingerprint(), is_fresh, is_open);
-            let keys = [one.fingerprint(), former.fingerprint()].into();
-            known.learn(&id("c0"), is_open, [(id("c1"), keys)].into());
-            known.hear(&[(id("c2"), vec![other.fingerprint()]), (id("c1"), vec![other.fingerprint()])].into());
-            known.hear(&[(id("c0"), vec![other.fingerprint()])].into());
+            // Members say whatever they like of each other.
+            let mut decided = keys_of("c1", &[&other]);
+            decided.extend(keys_of("c0", &[&other]));
+            decided.extend(keys_of("c3", &[&third]));
+            known.learn(&id("c0"), is_open, (keys_of("c1", &[&one]), decided), BTreeSet::new());
+            let told = ["c0", "c1", "c2"].map(|central| (id(central), vec![other.fingerprint()]));
+            known.hear(&id("c4"), &told.into());
+            known.hear(&id("c1"), &[(id("c1"), vec![one.fingerprint(), former.fingerprint()])].into());
             known
-        };
-        let anchor = "00000000000000000000000000000001".parse().unwrap();
-        let opened = |known: &KnownAuthors, log: &str, by: &Credentials| {
-            let log = log.parse().unwrap();
-            let message = opening_message(&log, anchor);
-            known.opened(&log, &message, &by.open(&message).unwrap())
         };
         let (here, fresh, open) = (known(false, false), known(false, true), known(true, false));
         for (log, by, expected) in [
-            ("c1/00000000000000aa", &one, None),
-            ("c1/00000000000000aa", &former, None),
-            ("c1/00000000000000aa", &other, Some(true)),
-            ("c2/00000000000000aa", &other, None),
-            ("c2/00000000000000aa", &one, Some(true)),
-            ("c77/00000000000000aa", &other, Some(false)),
-            ("c0/00000000000000aa", &own, None),
-            ("c0/00000000000000aa", &one, Some(true)),
+            ("c1/00000000000000aa", &one, Ok(())),
+            ("c1/00000000000000aa", &former, Ok(())),
+            ("c1/00000000000000aa", &other, Err(false)),
+            ("c2/00000000000000aa", &other, Ok(())),
+            ("c2/00000000000000aa", &one, Err(false)),
+            ("c3/00000000000000aa", &third, Ok(())),
+            ("c77/00000000000000aa", &other, Err(false)),
+            ("c0/00000000000000aa", &own, Ok(())),
+            ("c0/00000000000000aa", &one, Err(true)),
+            ("c0/00000000000000aa", &other, Err(true)),
         ] {
-            let forged = opened(&here, log, by).err().map(|why| matches!(why, Distrusted::Forged(_)));
-            assert_eq!(forged, expected, "{log}");
+            assert_eq!(opened(&here, log, by), expected, "{log}");
             assert_eq!(opened(&open, log, by), Ok(()), "{log}, where nobody proves anything");
         }
         assert_eq!(opened(&fresh, "c0/00000000000000aa", &one), Ok(()), "what an earlier key of ours began comes back");
@@ -208,12 +316,59 @@ mod tests {
     }
 
     #[test]
+    fn a_central_that_nobody_here_pinned_is_what_half_of_the_peers_say_it_is() {
+        let [own, key, other] = [(); 3].map(|()| credentials());
+        for (peers, vouching, expected) in
+            [(1, 1, Ok(())), (2, 1, Ok(())), (3, 1, Err(false)), (3, 2, Ok(())), (4, 1, Err(false)), (9, 4, Err(false))]
+        {
+            let known = KnownAuthors::new(id("c0"), own.fingerprint(), false, false);
+            let names: Vec<CentralId> = (1..=peers).map(|number| id(&format!("c{number}"))).collect();
+            let pinned: Keys = names.iter().map(|name| (name.clone(), [other.fingerprint()].into())).collect();
+            known.learn(&id("c0"), false, (pinned, Keys::new()), BTreeSet::new());
+            for peer in names.iter().take(vouching) {
+                known.hear(peer, &[(id("c77"), vec![key.fingerprint()])].into());
+            }
+            assert_eq!(opened(&known, "c77/00000000000000aa", &key), expected, "{vouching} of {peers}");
+            let unsigned = known.unopened(&"c77/00000000000000aa".parse().unwrap(), false, false);
+            assert_eq!(unsigned.is_ok(), expected.is_ok(), "{vouching} of {peers}, without a signature");
+            assert_eq!(known.to_tell().contains_key(&id("c77")), expected.is_ok(), "told on");
+        }
+    }
+
+    #[test]
+    fn who_was_replaced_is_known_by_its_earlier_keys_wherever_it_tells_of_them() {
+        let [own, old, thief, other] = [(); 4].map(|()| credentials());
+        let log = "c1/00000000000000aa";
+        let replaced = KnownAuthors::new(id("c1"), own.fingerprint(), true, false);
+        assert_eq!(opened(&replaced, log, &old), Ok(()), "it takes back what it wrote");
+        let told = replaced.to_tell();
+        assert_eq!(told[&id("c1")].len(), 2, "and says that it was that, too");
+        let restarted = KnownAuthors::new(id("c1"), own.fingerprint(), false, false);
+        assert_eq!(opened(&restarted, log, &old), Err(true));
+        let message = opening_message(&log.parse().unwrap(), "00000000000000000000000000000001".parse().unwrap());
+        restarted.held(&id("c1"), &old.open(&message).unwrap());
+        assert_eq!(opened(&restarted, log, &old), Ok(()), "as a log shows that it holds");
+
+        let newcomer = KnownAuthors::new(id("c2"), other.fingerprint(), false, false);
+        newcomer.learn(&id("c2"), false, (keys_of("c1", &[&own]), Keys::new()), BTreeSet::new());
+        newcomer.hear(&id("c3"), &told);
+        assert_eq!(opened(&newcomer, log, &old), Err(false), "others do not say which keys it had");
+        newcomer.hear(&id("c1"), &told);
+        assert_eq!(opened(&newcomer, log, &old), Ok(()));
+        newcomer.hear(&id("c1"), &[(id("c1"), vec![thief.fingerprint()])].into());
+        newcomer.learn(&id("c2"), false, (keys_of("c1", &[&other]), Keys::new()), BTreeSet::new());
+        assert_eq!(opened(&newcomer, log, &thief), Err(false), "its word ends with its key");
+        assert_eq!(opened(&newcomer, log, &old), Ok(()), "what was taken stands");
+    }
+
+    #[test]
     fn a_log_without_a_signature_is_believed_of_who_never_signs_and_of_itself() {
         let known = KnownAuthors::new(id("c0"), credentials().fingerprint(), false, false);
-        known.learn(&id("c0"), false, [(id("c1"), BTreeSet::new())].into());
+        let pinned = || keys_of("c1", &[]);
+        known.learn(&id("c0"), false, (pinned(), Keys::new()), [id("c5")].into());
         let log = |text: &str| -> LogId { text.parse().unwrap() };
         let signing = KnownAuthors::new(id("c0"), credentials().fingerprint(), false, false);
-        signing.learn(&id("c0"), false, [(id("c1"), BTreeSet::new())].into());
+        signing.learn(&id("c0"), false, (pinned(), Keys::new()), BTreeSet::new());
         signing.signs(&id("c1"));
         assert!(signing.unopened(&log("c1/00000000000000aa"), false, false).is_err(), "it said that it signs");
         for (name, author_opens, from_author, good) in [
@@ -221,6 +376,7 @@ mod tests {
             ("c1/00000000000000aa", true, false, false),
             ("c1/00000000000000aa", true, true, true),
             ("c77/00000000000000aa", false, false, false),
+            ("c5/00000000000000aa", true, false, true),
             ("c0/00000000000000aa", false, false, false),
         ] {
             assert_eq!(known.unopened(&log(name), author_opens, from_author).is_ok(), good, "{name}");

@@ -319,7 +319,7 @@ impl Handler<Reported> for MeshRegistry {
     /// On the way to the coordinator, only to note who sends.
     fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
         if let PeerReport::Vouches { keys } = &reported.report {
-            return self.context.trust.hear_keys(keys);
+            return self.context.trust.hear_keys(&reported.peer, keys);
         }
         if matches!(reported.report, PeerReport::SignsLogs) {
             return self.context.trust.signs_logs(&reported.peer);

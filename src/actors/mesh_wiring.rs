@@ -1,6 +1,7 @@
 //! Starts the mesh: the coordinator, the registry and, through it, the links. They know each other by doors only.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct MeshParts {
     pub credentials: Credentials,
     /// Which keys stand for which centrals, as the writer sees it.
     pub authors: KnownAuthors,
+    /// Where the key is.
+    pub data_dir: PathBuf,
     /// 64 random bits: tells this process from its predecessor and from a clone.
     pub instance: u64,
     /// Where the P2P port is bound, or why it is not.
@@ -99,6 +102,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         audit: parts.audit.clone(),
         authors: parts.authors,
         is_off: parts.is_off,
+        data_dir: parts.data_dir,
     });
     let context = RegistryContext {
         around: parts.around.clone(),

@@ -4,8 +4,9 @@
 //! else can make the first contact meanwhile. Lives on the main thread and outlives the registry.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use super::audit_desk::AuditDesk;
 use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
-use super::known_authors::{Keys, KnownAuthors};
+use super::known_authors::{Keys, KnownAuthors, TAKES_BACK};
 use super::mesh::MeshClock;
 use super::mesh_view::{Expulsion, MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
 use super::supervise::{self, Handle};
@@ -27,6 +28,7 @@ use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ops::said::Said;
 use crate::tls::credentials::Credentials;
+use crate::tls::key_file;
 use crate::tls::peers::Client;
 use crate::trust::judge::{Believed, Distrust, Known, Reached, judge};
 use crate::trust::pending::{Pending, Stranger};
@@ -48,6 +50,8 @@ pub struct TrustParts {
     pub authors: KnownAuthors,
     /// The credentials are forgotten again: they are shown to nobody.
     pub is_off: bool,
+    /// Where the key is.
+    pub data_dir: PathBuf,
 }
 
 /// Cheap to clone; clones are the same desk.
@@ -74,30 +78,47 @@ impl TrustDesk {
         desk
     }
 
-    /// Which keys a central may begin logs with: the pinned one, and any it was ever let in or thrown out with, for what it wrote
-    /// before stays.
+    /// Which keys a central may begin logs with: the pinned one; where none is, any it was ever let in or thrown out with, for what
+    /// it wrote before stays.
     fn tell_authors(&self) {
         let config = self.0.parts.config.borrow().clone();
-        let mut keys = Keys::new();
+        let (mut pinned, mut decided) = (Keys::new(), Keys::new());
         for peer in &config.peer_centrals {
-            if let Some(pin) = self.pin(&peer.id) {
-                keys.entry(peer.id.clone()).or_default().insert(pin);
+            // Of one that was thrown out the others say who is in its place.
+            if let Some(pin) = self.pin(&peer.id).filter(|pin| !self.is_expelled(*pin)) {
+                pinned.entry(peer.id.clone()).or_default().insert(pin);
             }
         }
-        for (fingerprint, decided) in self.0.standings.borrow().iter() {
-            keys.entry(decided.central.clone()).or_default().insert(*fingerprint);
+        let mut expelled = BTreeSet::new();
+        for (fingerprint, decision) in self.0.standings.borrow().iter() {
+            let central = &decision.central;
+            decided.entry(central.clone()).or_default().insert(*fingerprint);
+            if decision.standing == Standing::Expelled && !pinned.contains_key(central) {
+                expelled.insert(central.clone());
+            }
         }
-        self.0.parts.authors.learn(&config.this_central.id, config.security.p2p == P2pMode::Open, keys);
+        let is_open = config.security.p2p == P2pMode::Open;
+        self.0.parts.authors.learn(&config.this_central.id, is_open, (pinned, decided), expelled);
     }
 
     /// A linked peer says which keys stand for which centrals.
-    pub fn hear_keys(&self, keys: &BTreeMap<CentralId, Vec<Fingerprint>>) {
-        self.0.parts.authors.hear(keys);
+    pub fn hear_keys(&self, peer: &CentralId, keys: &BTreeMap<CentralId, Vec<Fingerprint>>) {
+        self.0.parts.authors.hear(peer, keys);
     }
 
     /// A peer is linked.
     pub fn linked(&self) {
-        self.0.parts.authors.linked();
+        if !self.0.parts.authors.linked() {
+            return;
+        }
+        let data_dir = self.0.parts.data_dir.clone();
+        supervise::spawn(async move {
+            actix::clock::sleep(TAKES_BACK).await;
+            if let Err(error) = key_file::settle(&data_dir) {
+                let (file, error) = (data_dir.join(key_file::NEW_FILE).display().to_string(), error.to_string());
+                warn!(event = "key_stays_new", file = file.as_str(), error = error.as_str(); "cannot be removed: after the next start others are believed again about this central's earlier logs");
+            }
+        });
     }
 
     /// A linked peer's logs begin with its signature: one without is not its own.

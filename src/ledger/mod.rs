@@ -44,8 +44,10 @@ pub mod state;
 pub mod storage;
 pub mod transaction;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::authorship::{OpenedBy, Proof};
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
@@ -106,6 +108,21 @@ impl<S: Storage> Ledger<S> {
         let loaded = storage.load()?;
         let state = State::of_loaded(loaded, runs::put_off(&mut storage)?, &mut places);
         Ok(Self { context, state, places, storage, steps: Steps::default(), authorship: Authorship::default() })
+    }
+
+    /// Who began the logs that are held here, each once.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn openers(&mut self) -> Result<Vec<(CentralId, OpenedBy)>, S::Error> {
+        let mut openers: BTreeMap<(CentralId, String), OpenedBy> = BTreeMap::new();
+        for log in self.state.heads.keys() {
+            let first = self.storage.event(&EventRef { log: log.clone(), seq: 1 })?;
+            if let Some(by) = first.and_then(|event| Proof::of(&event).opened_by) {
+                openers.insert((log.central.clone(), by.certificate.clone()), by);
+            }
+        }
+        Ok(openers.into_iter().map(|((central, _), by)| (central, by)).collect())
     }
 
     /// From now on own events show who wrote them, and those of others have to.

@@ -4,12 +4,14 @@
 //!   a whole identity or none, never one that a peer has pinned and that is gone.
 //! - Its mode is 0600 from the first byte on. One that others may read is tightened and told of: from then on it is as safe as
 //!   before, and only a person knows whether somebody copied it.
+//! - Beside a new one lies `DIR/identity.new`, until it was linked with others for ten minutes: for so long a central may have lost
+//!   what it wrote under an earlier key, and takes it back from them.
 //! - A damaged one is an error and is never replaced: a new identity is refused by every peer until people accept it, so
 //!   that is for a person to decide. Meanwhile a central serves its gates with a key that it forgets again.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -20,6 +22,8 @@ use super::credentials::{BadCredentials, Credentials};
 
 /// The file's name in the data directory.
 pub const IDENTITY_FILE: &str = "identity.pem";
+/// Lies beside it as long as it is new.
+pub const NEW_FILE: &str = "identity.new";
 /// The file has some 1,000 bytes; this is the most that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 const OWNER_ONLY: u32 = 0o600;
@@ -91,6 +95,23 @@ pub fn open(directory: &Path) -> Result<Option<Opened>, IdentityError> {
     Ok(Some(Opened { credentials, is_new: false, was_open_to_others: is_open.then_some(mode) }))
 }
 
+/// Whether the key in a data directory was not linked with others for long yet.
+#[must_use]
+pub fn is_new(directory: &Path) -> bool {
+    directory.join(NEW_FILE).exists()
+}
+
+/// From now on the key in a data directory is not new.
+///
+/// # Errors
+/// Those of the file system.
+pub fn settle(directory: &Path) -> io::Result<()> {
+    match fs::remove_file(directory.join(NEW_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Credentials for this run alone: for pages over HTTPS where there is no usable identity. No central knows them.
 ///
 /// # Errors
@@ -121,6 +142,7 @@ fn make(directory: &Path) -> Result<(), IdentityError> {
         let mut file = NamedTempFile::new_in(directory)?;
         file.write_all(pem.as_bytes())?;
         file.as_file().sync_all()?;
+        OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(directory.join(NEW_FILE))?;
         file.persist(&path)?;
         File::open(directory)?.sync_all()
     };
@@ -136,8 +158,6 @@ fn failed(path: &Path, doing: &'static str, source: io::Error) -> IdentityError 
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn mode_of(path: &Path) -> u32 {
@@ -151,7 +171,10 @@ mod tests {
         let made = open_or_make(directory.path()).unwrap();
         assert!(made.is_new && made.was_open_to_others.is_none());
         assert_eq!(mode_of(&directory.path().join(IDENTITY_FILE)), 0o600);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+        assert!(is_new(directory.path()));
+        settle(directory.path()).unwrap();
+        assert!(!is_new(directory.path()));
         let again = open_or_make(directory.path()).unwrap();
         assert!(!again.is_new);
         assert_eq!(again.credentials.fingerprint(), made.credentials.fingerprint());

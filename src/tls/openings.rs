@@ -42,6 +42,12 @@ pub fn signed_by(message: &[u8], by: &OpenedBy) -> Result<Fingerprint, BadOpenin
     if good { Ok(Fingerprint::of_certificate(&certificate)) } else { Err(BadOpening::Wrong) }
 }
 
+/// Whose certificate it shows; whether the signature is its own was checked when the log was taken.
+#[must_use]
+pub fn key_of(by: &OpenedBy) -> Option<Fingerprint> {
+    bytes_of(&by.certificate).map(|certificate| Fingerprint::of_certificate(&certificate))
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
