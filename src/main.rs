@@ -17,7 +17,7 @@ use parkmesh::config::{self, file};
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::maintenance::import::{self, ImportError, Importer, Kind, Outcome};
-use parkmesh::maintenance::{Site, rebuild, verify};
+use parkmesh::maintenance::{Site, backup, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::cores::on_all_cores;
 use parkmesh::ops::log_format::{self, LogFormat};
@@ -26,6 +26,7 @@ use parkmesh::simulation::{self, Campaign, Seeds};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
 use parkmesh::tools::{bench, demo, ready};
+use parkmesh::vault::accounts_file;
 use parkmesh::vault::code_file::CodeFile;
 use parkmesh::vault::secret;
 
@@ -35,6 +36,8 @@ const DEFAULT_DATA_DIR: &str = "data";
 /// Set to 1 in a central that tests make fail.
 const TEST_FAULTS_VARIABLE: &str = "PARKMESH_TEST_FAULTS";
 
+/// How much a backup stands back behind what serves.
+const BACKUP_NICENESS: i32 = 10;
 /// How often long work says how far it is.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(2);
 
@@ -79,6 +82,17 @@ enum Command {
     Identity,
     /// Make the history anew from the events, of a central that does not run; needs its settings (--config)
     Rebuild,
+    /// Copy this central, running or not, into a new directory: database, key, people, settings; and prove that the copy is whole
+    Backup {
+        /// Made by this; it must not be there yet
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Put a backup back into an empty data directory, and its settings where there are none (--config)
+    Restore {
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+    },
     /// Take over what the Python system before this program wrote down, into a central that does not run
     ///
     /// Files of the old program: data/central.db (either revision; only read), data/parking_fees.json,
@@ -169,6 +183,8 @@ fn main() -> ExitCode {
             let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
             maintain(Cli { config: Some(config), ..cli }, make_anew)
         }
+        Some(Command::Backup { ref to }) => back_up(&cli, to),
+        Some(Command::Restore { ref from }) => restore(&cli, from),
         Some(Command::Import(ref args)) => import(&cli, args),
         Some(Command::NewCode) => new_code(&cli),
         Some(Command::Ready) => match settings(cli.config.as_deref()) {
@@ -279,6 +295,43 @@ fn make_anew(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
         println!("it was digest {}\nit is  digest {}", rebuilt.digest_before, rebuilt.digest_after);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn back_up(cli: &Cli, to: &Path) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    // Gates first, where they share the machine.
+    let _ = rustix::process::nice(BACKUP_NICENESS);
+    let (loaded, config_file) = match settings(cli.config.as_deref()) {
+        Ok(found) => found,
+        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
+    };
+    let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
+    match backup::back_up(&parts(cli, config_file), to, &site, &mut progress()) {
+        Ok(found) => {
+            println!("{found}\n{}", to.display());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
+    }
+}
+
+fn restore(cli: &Cli, from: &Path) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let parts = parts(cli, cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into()));
+    match backup::put_back(from, &parts) {
+        Ok(settings_too) => {
+            let whose = if settings_too { "from the backup as well" } else { "the ones that were there" };
+            let (data_dir, config_file) = (parts.data_dir.display(), parts.config_file.display());
+            println!("{data_dir} is as in the backup; the settings, {config_file}, are {whose}. Start the central");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
+    }
+}
+
+fn parts(cli: &Cli, config_file: PathBuf) -> backup::Parts {
+    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    backup::Parts { data_dir, beside: [key_file::IDENTITY_FILE, accounts_file::FILE], config_file }
 }
 
 /// Whoever may write the data directory may administer the central: that is what the code proves.

@@ -38,7 +38,12 @@ fn with_history() -> Central {
 }
 
 fn run(central: &Central, command: &str) -> (i32, String) {
+    run_with(central, command, &[])
+}
+
+fn run_with(central: &Central, command: &str, arguments: &[&str]) -> (i32, String) {
     let mut call = central.subcommand(command);
+    call.args(arguments);
     let output = call.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let output = output.output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
@@ -124,4 +129,50 @@ fn a_rebuild_without_settings_is_refused_since_they_say_whose_rows_are_its_own()
     call.env_remove("PARKMESH_CONFIG").arg("rebuild").arg("--data-dir").arg(central.data_directory());
     let elsewhere = tempfile::tempdir().unwrap();
     assert_eq!(call.current_dir(elsewhere.path()).output().unwrap().status.code(), Some(78));
+}
+
+/// A copy taken while it runs is proven, and put back it is that central: its key, people, settings and cars.
+#[test]
+fn a_backup_of_a_running_central_is_put_back_into_an_empty_directory() {
+    let mut central = with_history();
+    central.start();
+    central.http.enter("edge-1", "30A55555");
+    let to = central.directory().join("of-today");
+    let place = to.to_str().unwrap().to_owned();
+    let backup = |central: &Central| run_with(central, "backup", &["--to", &place]);
+    let restore = |central: &Central| run_with(central, "restore", &[&place]);
+    let (code, text) = backup(&central);
+    assert!(code == 0 && text.contains("OK"), "{text}");
+    assert!(!central.directory().join("of-today.partial").exists());
+    let (code, text) = backup(&central);
+    assert!(code == EXIT_STORAGE && text.contains("is there already"), "{text}");
+    let digest = central.http.p2p_status()["digest"].clone();
+    let identity = std::fs::read(central.data_directory().join("identity.pem")).unwrap();
+
+    let (code, text) = restore(&central);
+    assert!(code == EXIT_STORAGE && text.contains("in use"), "{text}");
+    central.http.enter("edge-1", "30A66666");
+    central.terminate();
+    let (code, text) = restore(&central);
+    assert!(code == EXIT_STORAGE && text.contains("empty data directory"), "{text}");
+    std::fs::rename(central.data_directory(), central.directory().join("data.old")).unwrap();
+    std::fs::remove_file(central.config_file()).unwrap();
+    let (code, text) = restore(&central);
+    assert!(code == 0 && text.contains("from the backup as well"), "{text}");
+    assert_eq!(std::fs::read(central.data_directory().join("identity.pem")).unwrap(), identity);
+    assert_eq!(run(&central, "verify").0, 0);
+    central.start();
+    assert_eq!(central.http.p2p_status()["digest"], digest, "as it was at that moment");
+}
+
+#[test]
+fn a_backup_of_a_damaged_central_says_so_and_does_not_get_its_name() {
+    let central = with_history();
+    change(&central, "UPDATE history SET fee = fee + 1000 WHERE plate_id = '51G99999'");
+    let to = central.directory().join("of-today");
+    let (code, text) = run_with(&central, "backup", &["--to", to.to_str().unwrap()]);
+    assert!(code == EXIT_STORAGE && text.contains("not whole") && text.contains("of-today.partial"), "{text}");
+    assert!(!to.exists());
+    let (code, text) = run_with(&central, "restore", &["nowhere"]);
+    assert!(code == EXIT_STORAGE && text.contains("no backup"), "{text}");
 }

@@ -1,7 +1,8 @@
-//! `parkmesh verify`, `parkmesh rebuild` and `parkmesh import`: work on the database of a central that does not run.
+//! `parkmesh verify`, `rebuild`, `import` and `restore`: work on the database of a central that does not run; `parkmesh backup` on any.
 //!
-//! The first two replay the events in the order of their clocks, log by log merged.
+//! Verifying and rebuilding replay the events in the order of their clocks, log by log merged.
 
+pub mod backup;
 pub mod import;
 mod merged;
 pub mod rebuild;

@@ -21,7 +21,8 @@ use super::files::{FileId, index_of, log_of};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "central.db";
-const LOCK_FILE: &str = "lock";
+/// Who holds it locked owns the directory.
+pub const LOCK_FILE: &str = "lock";
 /// Only its owner reads and writes a file, and enters the directory.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;

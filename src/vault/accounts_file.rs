@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::private_file;
 use crate::access::accounts::Accounts;
 
-const FILE: &str = "accounts.json";
+pub const FILE: &str = "accounts.json";
 
 /// The file of one data directory.
 #[derive(Debug, Clone)]

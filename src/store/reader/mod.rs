@@ -86,4 +86,16 @@ impl Reader {
         }
         Ok(Self { connection, logs: LogNumbers::default() })
     }
+
+    /// Copies all that is committed now into a new file, in one go however busy the writer is. Not synced.
+    ///
+    /// # Errors
+    /// What the disk says; the file is there already.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        // It writes, though not into this database, whose connection is for reading alone.
+        self.connection.pragma_update(None, "query_only", false)?;
+        let copied = self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        self.connection.pragma_update(None, "query_only", true)?;
+        Ok(copied.map(drop)?)
+    }
 }
