@@ -75,7 +75,7 @@ def panels():
 
 def registered():
     source = (ROOT / "src" / "ops" / "metrics.rs").read_text()
-    names = re.findall(r'registry\.register\(\s*"([a-z_]+)",[^;]*?self\.([a-z_]+)\.clone', source)
+    names = re.findall(r'registry\.register\(\s*"([a-z_]+)",[^;]*?self\.([a-z_]+)(?:\.series)?\.clone', source)
     counters = set(re.findall(r"pub ([a-z_]+): (?:Family<\w+, )?Counter", source))
     return {f"parkmesh_{name}{'_total' if field in counters else ''}" for name, field in names}
 
