@@ -10,28 +10,26 @@ use crate::domain::tariff::Tariff;
 use crate::ledger::job::{CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
-/// Few cars come and go at any time, so that the same one is at several gates at once: these many pairs. They are mistaken
-/// for each other only in pairs, and after a while another pair takes the place of one, so that what hangs together stays
-/// small: it is folded together, and time is short.
-const PAIRS_AT_ONCE: u64 = 6;
-/// So often gates ask before the next pair comes.
-const ASKED_PER_PAIR: u64 = 20;
-/// Of those, so many cars may have a subscription.
+/// The same few cars come and go all the time, as at a site: the same one is at several gates at once, and has a long history
+/// with whatever went wrong in it. They are mistaken for each other in pairs.
+const PAIRS: u64 = 6;
+/// So many cars may have a subscription.
 const SUBSCRIBERS: u64 = 3;
 /// The edges are known to every central: one may ask at another when its own does not answer.
 const EDGES: u64 = 4;
-/// Requests that edges make again and again while a pair is the newest, also at several centrals. So many that some are always
-/// new.
+/// Requests that edges make again and again for a while, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 8;
+/// So often gates ask before edges make others.
+const ASKED_PER_REQUESTS: u64 = 20;
 
 /// What is asked at once, when gates have asked so often `before`. Without a plate nothing can be asked. `stay` gives some
 /// row of the history.
 pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow>) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
-    let oldest_pair = before / ASKED_PER_PAIR;
-    let any_car = |dice: &mut SplitMix64| 2 * oldest_pair + dice.below(2 * PAIRS_AT_ONCE);
+    let first_request = REQUESTS * (before / ASKED_PER_REQUESTS);
+    let any_car = |dice: &mut SplitMix64| dice.below(2 * PAIRS);
     // All of a request follows from its id, so that it is the same wherever it is asked; but some ids are used wrongly.
-    let request = (dice.below(3) == 0).then(|| REQUESTS * oldest_pair + dice.below(REQUESTS));
+    let request = (dice.below(3) == 0).then(|| first_request + dice.below(REQUESTS));
     let mut car = any_car(&mut dice);
     if let Some(request) = request {
         let mut of_request = SplitMix64::new(request);
@@ -74,7 +72,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         28..=31 => Job::Open(OpenBarrier { force: true, fee, ..exit }),
         32..=36 => Job::Close(CloseBarrier { edge_id, plate: Some(plate), event_id: None, only_own: false }),
         37 => Job::PutTariff(tariff(&mut dice)),
-        _ => Job::PutSubscriptions(subscriptions(2 * oldest_pair, &mut dice)),
+        _ => Job::PutSubscriptions(subscriptions(&mut dice)),
     };
     if twice { vec![job.clone(), job] } else { vec![job] }
 }
@@ -107,8 +105,8 @@ fn tariff(dice: &mut SplitMix64) -> Tariff {
 }
 
 /// Some of the cars, each with or without one.
-fn subscriptions(first: u64, dice: &mut SplitMix64) -> Vec<Subscription> {
-    let chosen = (first..first + SUBSCRIBERS).filter(|_| dice.below(2) == 0).filter_map(plate);
+fn subscriptions(dice: &mut SplitMix64) -> Vec<Subscription> {
+    let chosen = (0..SUBSCRIBERS).filter(|_| dice.below(2) == 0).filter_map(plate);
     let subscription = |plate: PlateId| Subscription {
         id: format!("s-{plate}"),
         plate_number: plate.to_string(),
