@@ -44,6 +44,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             reason: None,
             replaces: None,
             reported: None,
+            doubts: Vec::new(),
         }),
         1 => Body::Confirmed(Confirmed {
             plate_id: Some(plate.clone()),
@@ -68,6 +69,9 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             tariff_version: None,
             subscription_id: None,
             reported: None,
+            told: false,
+            told_fee: None,
+            doubts: Vec::new(),
         }),
     };
     Fact::authored(Arc::new(Event {

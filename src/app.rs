@@ -155,6 +155,7 @@ impl App {
             KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
         let mut ledger = Ledger::open(writer, context)?;
+        rebuild::follow_rules(&mut ledger, &data_dir, clock.now_ms())?;
         for (central, by) in ledger.openers()? {
             authors.held(&central, &by);
         }

@@ -91,7 +91,7 @@ fn what_makes_no_sense_is_refused_and_says_what_to_do() {
     };
     wrong_field(json!({"reason": "x"}), "plate_id");
     wrong_field(json!({"plate_id": "29A1", "reason": "x"}), "plate_id");
-    wrong_field(json!({"plate_id": "29A1234'", "reason": "x"}), "plate_id");
+    wrong_field(json!({"plate_id": "29A1234?", "reason": "x"}), "plate_id");
     wrong_field(json!({"plate_id": "30E99999"}), "reason");
     wrong_field(json!({"plate_id": "30E99999", "reason": "  "}), "reason");
     wrong_field(json!({"plate_id": "30E99999", "reason": "x".repeat(501)}), "reason");

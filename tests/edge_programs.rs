@@ -43,7 +43,7 @@ fn a_camera_is_online_by_its_heartbeat_and_offline_after_a_minute_of_silence() {
     let first = &heard["cameras"][0];
     assert_eq!((&first["id"], &first["name"], &first["events_sent"]), (&json!("1"), &json!("Cổng 1"), &json!(12)));
     assert_eq!(heard["cameras"][1]["name"], "Cổng ra", "the name of the settings counts");
-    eventually("silence is noticed", DEADLINE, || cameras(&central)["offline"] == 2);
+    eventually("silence is noticed", DEADLINE, || central.http.get("/api/cameras").ok().body["offline"] == 2);
     for wrong in [json!({}), json!({"camera_id": "a b"}), json!({"camera_id": {}}), json!([])] {
         central.http.post("/api/edge/heartbeat", &wrong).refused(400);
     }
@@ -89,7 +89,14 @@ fn the_socket_of_an_edge_introduces_itself_first() {
     assert_eq!((&answer["success"], &answer["answers"]), (&json!(true), &json!("e-1")), "{answer}");
     assert_eq!(answer["message"], "Xe 29A-123.45 VÀO bãi");
     assert_eq!(central.http.rows_of("29A12345")[0]["edge_id"], "4", "the camera is the socket's");
-    for noise in ["{", "[]", "{\"type\":\"ENTRY\"}", "\"x\""] {
+    socket.say(&json!({"type": "ENTRY"})).unwrap();
+    let kept = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    assert_eq!(
+        (&kept["success"], &kept["anomalies"]),
+        (&json!(true), &json!(["unread"])),
+        "a barrier has opened: {kept}"
+    );
+    for noise in ["{", "[]", "{\"type\":\"WASHED\"}", "\"x\""] {
         socket.say_text(noise).unwrap();
         let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
         assert_eq!(answer["success"], false, "{noise}: {answer}");

@@ -403,7 +403,7 @@ impl Site {
             Action::Move { at, zone } => self.centrals[at].ledger.set_zone(SiteZone::named(zone).unwrap()),
             Action::Settle { at, facts } => {
                 let central = &mut self.centrals[at];
-                let now = Now { wall_ms: central.wall_ms(), skew_ms: None };
+                let now = Now { wall_ms: central.wall_ms(), skew_ms: None, clock_wrong: false };
                 // A disk may fail in the middle of it.
                 drop(central.ledger.settle(facts, now));
                 check(central);
@@ -507,7 +507,7 @@ struct Saying {
 
 fn saying() -> impl Strategy<Value = Saying> {
     let ahead_ms = prop_oneof![3 => Just(0_i64), 1 => 0..4_000_i64];
-    (0..8_u8, 0..4_000_i64, ahead_ms, 0..3_usize, 0..2_usize, 0..2_i64, 0..SCRIBES).prop_map(
+    (0..10_u8, 0..4_000_i64, ahead_ms, 0..3_usize, 0..2_usize, 0..2_i64, 0..SCRIBES).prop_map(
         |(kind, ms, ahead_ms, stay, plate, fee, scribe)| Saying { kind, ms, ahead_ms, stay, plate, fee, scribe },
     )
 }
@@ -524,9 +524,14 @@ impl Saying {
             5 => say::correction(ms, &stay, Some(plate)),
             // A predecessor tells an exit by plate, under an id of its own; or of the stay by its id.
             6 => say::exit(ms, &format!("V{}", self.stay), plate, fee),
+            // A gate tells of a passage, perhaps again; it may know of no stay.
+            8 | 9 => say::change_exit(say::exit(ms, &stay, plate, fee), |exit| {
+                exit.told = true;
+                exit.stay = (self.kind == 9).then_some(None);
+            }),
             _ => say::exit(ms, &stay, plate, fee),
         };
-        if self.kind > 5 {
+        if matches!(self.kind, 6 | 7) {
             scribe.say_heard(&draft);
         } else {
             draft.hlc = Hlc::new(ms + self.ahead_ms).unwrap();

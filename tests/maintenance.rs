@@ -123,6 +123,21 @@ fn a_central_does_not_start_on_half_a_history() {
 }
 
 #[test]
+fn a_history_that_other_rules_made_is_made_anew_at_the_start() {
+    let mut central = with_history();
+    for other in [1, 0] {
+        change(&central, "UPDATE history SET anomalies = '', collected = 1 WHERE plate_id = '51G99999'");
+        change(&central, &format!("UPDATE ledger SET rules = {other}"));
+        central.start();
+        let row = &central.http.rows_of("51G99999")[0];
+        assert_eq!(row["collected"], 40_000, "{row}");
+        central.terminate();
+        let (code, text) = run(&central, "verify");
+        assert_eq!(code, 0, "{text}");
+    }
+}
+
+#[test]
 fn a_rebuild_without_settings_is_refused_since_they_say_whose_rows_are_its_own() {
     let central = with_history();
     let mut call = std::process::Command::new(env!("CARGO_BIN_EXE_parkmesh"));

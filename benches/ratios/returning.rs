@@ -49,7 +49,7 @@ impl Held {
 
     fn decide(&mut self, jobs: Vec<Job>, wall_ms: i64) -> Vec<Answer> {
         let start = Instant::now();
-        let done = self.ledger.process(jobs, Now { wall_ms, skew_ms: None }, Epoch(3));
+        let done = self.ledger.process(jobs, Now { wall_ms, skew_ms: None, clock_wrong: false }, Epoch(3));
         self.longest = self.longest.max(start.elapsed());
         assert_eq!(done.failure, None);
         self.ledger.storage_mut().make_room();
@@ -57,7 +57,7 @@ impl Held {
     }
 
     fn settle(&mut self) {
-        let now = Now { wall_ms: START_MS, skew_ms: None };
+        let now = Now { wall_ms: START_MS, skew_ms: None, clock_wrong: false };
         loop {
             let start = Instant::now();
             if self.ledger.settle(TURN_FACTS, now).expect("a turn") == 0 {
@@ -106,6 +106,7 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
     };
     let exit = Exit {
         stay: None,
@@ -125,6 +126,9 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         tariff_version: None,
         subscription_id: None,
         reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
     };
     (draft(in_ms, Body::Entry(entry)), draft(out_ms, Body::Exit(exit)))
 }

@@ -9,19 +9,21 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide, Outcome};
-use super::edge_report::EventReport;
+use super::edge_report::{EventReport, GateSettings};
 use super::in_flight::{InFlight, Permit};
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
-use crate::domain::money::Vnd;
+use crate::domain::ids::EdgeId;
 use crate::domain::plate::PlateId;
 use crate::domain::problem::is_plain_text;
+use crate::domain::told::{self, amount, vehicle};
 use crate::ledger::job::{Answer, CloseBarrier, Detection, Job, OpenBarrier, Refusal};
 use crate::ops::metrics::Metrics;
 
@@ -29,7 +31,6 @@ use crate::ops::metrics::Metrics;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest texts, in bytes. Real ones are far shorter; the event they end up in is bounded too.
-const MAX_EDGE_ID_BYTES: usize = 64;
 pub(super) const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_PLATE_VIEW_BYTES: usize = 32;
 pub(super) const MAX_CAMERA_TYPE_BYTES: usize = 32;
@@ -42,48 +43,57 @@ pub(super) const MAX_FEE_VND: i64 = 1_000_000_000;
 /// `POST /api/edge/barrier/open` as sent. Keys that are not here are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct OpenRequest {
+    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
-    /// As read: 6 to 12 letters and digits; spaces, `-` and `.` do not count.
-    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
+    /// As read: 6 to 12 letters and digits; spaces, `-`, `.` and other separators do not count.
+    #[serde(deserialize_with = "lenient::text")]
+    #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: String,
     #[schema(pattern = "^open$")]
     pub action: Option<String>,
     /// As shown to people, at most 32 bytes; formatted if absent.
     #[schema(pattern = "^[ -~]{0,32}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub plate_view: Option<String>,
     /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings, else by state.
     #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
     /// The vehicle type, at most 32 bytes; picks the rate of the tariff.
     #[schema(pattern = "^[ -~]{0,32}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_type: Option<String>,
-    #[schema(minimum = 0, maximum = 1)]
-    pub confidence: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    pub confidence: Option<Value>,
     /// At most 128 bytes: repeated within 7 days it gets the same answer and changes nothing.
     #[schema(pattern = "^[ -~]{0,128}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub request_id: Option<String>,
     /// Open against the state of the lot; recorded as manual.
-    #[serde(default)]
-    pub force: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    pub force: Option<Value>,
     /// Why it is forced, for people; at most 200 characters; only with `force`.
     #[schema(max_length = 200)]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub reason: Option<String>,
     /// What was taken, in VND; only with `force`.
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub fee: Option<i64>,
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000)]
+    pub fee: Option<Value>,
 }
 
 /// `POST /api/edge/barrier/close` as sent: one of `plate_id` and `event_id` says which entry. Keys that are not here are
 /// ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct CloseRequest {
+    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
-    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: Option<String>,
     /// At most 128 bytes.
     #[schema(pattern = "^[ -~]{0,128}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub event_id: Option<String>,
     /// Read for its type only.
     pub action: Option<String>,
@@ -95,26 +105,30 @@ pub struct CloseRequest {
 /// `POST /api/edge/detection` as sent. Keys that are not here are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct DetectionRequest {
+    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
-    /// As read: 6 to 12 letters and digits; spaces, `-` and `.` do not count.
-    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
+    /// As read: 6 to 12 letters and digits; spaces, `-`, `.` and other separators do not count.
+    #[serde(deserialize_with = "lenient::text")]
+    #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: String,
     #[schema(pattern = "^[ -~]{0,32}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub plate_view: Option<String>,
     /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings.
     #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
     #[schema(pattern = "^[ -~]{0,32}$")]
+    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_type: Option<String>,
-    #[schema(minimum = 0, maximum = 1)]
-    pub confidence: Option<f64>,
-    /// Read and checked for its type only: a detection writes nothing.
-    #[serde(rename = "timestamp")]
-    pub timestamp_ms: Option<i64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    pub confidence: Option<Value>,
+    /// Not used: a detection writes nothing.
+    #[schema(value_type = Option<i64>)]
+    pub timestamp: Option<Value>,
     /// A person asks; no camera saw it.
-    #[serde(default)]
-    pub lookup: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    pub lookup: Option<Value>,
 }
 
 /// One call of a gate.
@@ -184,7 +198,13 @@ impl EdgeGateway {
         match request {
             EdgeRequest::Open(open) => self.open(open).map(Job::Open),
             EdgeRequest::Close(close) => self.close(close).map(Job::Close),
-            EdgeRequest::Report(report) => report.job(|edge_id| self.config.borrow().lane(edge_id)),
+            EdgeRequest::Report(report) => {
+                let config = self.config.borrow();
+                report.job(&config.site.time_zone, |edge_id| GateSettings {
+                    lane: config.lane(edge_id),
+                    vehicle_type: config.vehicle_type(edge_id).to_owned(),
+                })
+            }
             EdgeRequest::Detect(detection) => self.detect(detection).map(Job::Detect),
             EdgeRequest::Audited(request, act) => Ok(self.job(*request)?.audited(act)),
         }
@@ -194,12 +214,13 @@ impl EdgeGateway {
         if request.action.as_deref().is_some_and(|action| action != "open") {
             return Err(wrong("action", "the only action is \"open\""));
         }
-        let force = request.force.unwrap_or(false);
-        let fee = match request.fee {
-            None => None,
-            Some(_) if !force => return Err(wrong("fee", "a fee is taken only with \"force\": true")),
-            Some(fee) if (0..=MAX_FEE_VND).contains(&fee) => Some(Vnd(fee)),
-            Some(_) => return Err(wrong("fee", "a fee is between 0 and 1000000000 đồng")),
+        let force = flag("force", request.force.as_ref())?;
+        let fee = match amount::read(request.fee.as_ref()) {
+            Err(error) => return Err(wrong("fee", error.to_string())),
+            Ok(None) => None,
+            Ok(Some(_)) if !force => return Err(wrong("fee", "a fee is taken only with \"force\": true")),
+            Ok(Some(fee)) if (0..=MAX_FEE_VND).contains(&fee.0) => Some(fee),
+            Ok(Some(_)) => return Err(wrong("fee", "a fee is between 0 and 1000000000 đồng")),
         };
         let reason = request.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
         match &reason {
@@ -214,8 +235,8 @@ impl EdgeGateway {
             plate: plate(&request.plate_id)?,
             plate_view: plate_view(request.plate_view)?,
             direction: self.direction(&request.edge_id, request.direction.as_deref())?,
-            camera_type: optional_text("camera_type", request.camera_type, MAX_CAMERA_TYPE_BYTES)?.unwrap_or_default(),
-            confidence: confidence(request.confidence)?,
+            camera_type: self.camera_type(&request.edge_id, request.camera_type)?,
+            confidence: confidence(request.confidence.as_ref())?,
             request_id: optional_text("request_id", request.request_id, MAX_REQUEST_ID_BYTES)?,
             force,
             reason,
@@ -236,13 +257,22 @@ impl EdgeGateway {
 
     fn detect(&self, request: DetectionRequest) -> Result<Detection, Refusal> {
         check_edge_id(&request.edge_id)?;
-        confidence(request.confidence)?;
+        confidence(request.confidence.as_ref())?;
         Ok(Detection {
             plate: plate(&request.plate_id)?,
             plate_view: plate_view(request.plate_view)?,
-            camera_type: optional_text("camera_type", request.camera_type, MAX_CAMERA_TYPE_BYTES)?.unwrap_or_default(),
+            camera_type: self.camera_type(&request.edge_id, request.camera_type)?,
             direction: self.direction(&request.edge_id, request.direction.as_deref())?,
         })
+    }
+
+    /// The vehicle type told, else that of the edge.
+    fn camera_type(&self, edge_id: &str, told: Option<String>) -> Result<String, Refusal> {
+        let told = optional_text("camera_type", told, MAX_CAMERA_TYPE_BYTES)?.unwrap_or_default();
+        if vehicle::read(&told) == vehicle::Told::Nothing {
+            return Ok(self.config.borrow().vehicle_type(edge_id).to_owned());
+        }
+        Ok(told)
     }
 
     /// The request's direction, else the registered lane's.
@@ -273,17 +303,11 @@ pub(super) fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal 
 }
 
 pub(super) fn plate(text: &str) -> Result<PlateId, Refusal> {
-    PlateId::parse(text).map_err(|error| wrong("plate_id", error.to_string()))
+    PlateId::told(text).map_err(|error| wrong("plate_id", error.to_string()))
 }
 
-/// Edge ids stand in camera names and metrics: 1 to 64 of letters, digits, `.`, `-`, `_`, `:`.
 pub(super) fn check_edge_id(text: &str) -> Result<(), Refusal> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    if (1..=MAX_EDGE_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
-        Ok(())
-    } else {
-        Err(wrong("edge_id", "1 to 64 letters, digits, '.', '-', '_', ':'"))
-    }
+    EdgeId::new(text).map(drop).map_err(|error| wrong("edge_id", error.to_string()))
 }
 
 /// Empty is as good as absent; too long or with control characters is refused.
@@ -306,10 +330,35 @@ fn plate_view(text: Option<String>) -> Result<Option<String>, Refusal> {
     Ok(view.map(|view| view.trim().to_owned()).filter(|view| !view.is_empty()))
 }
 
-fn confidence(value: Option<f64>) -> Result<Option<f64>, Refusal> {
-    match value {
-        Some(value) if !(0.0..=1.0).contains(&value) => Err(wrong("confidence", "between 0 and 1")),
-        value => Ok(value),
+fn confidence(value: Option<&Value>) -> Result<Option<f64>, Refusal> {
+    let told = value.filter(|value| !value.is_null());
+    let read = told::confidence(told);
+    if told.is_some() && read.is_none() { Err(wrong("confidence", "between 0 and 1")) } else { Ok(read) }
+}
+
+fn flag(field: &'static str, value: Option<&Value>) -> Result<bool, Refusal> {
+    match value.filter(|value| !value.is_null()) {
+        None => Ok(false),
+        told => told::flag(told).ok_or_else(|| wrong(field, "true or false")),
+    }
+}
+
+/// Texts as programs send them: a number where a text is meant is that number's text.
+pub(super) mod lenient {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde_json::Value;
+
+    use crate::domain::told;
+
+    pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        Ok(optional_text(deserializer)?.unwrap_or_default())
+    }
+
+    pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Some(text)),
+            other => told::text(Some(&other)).map_err(D::Error::custom),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Edge {
     /// Of events, by its own count.
     pub events_sent: u64,
     pub events_failed: u64,
+    /// Of its reports since the start, by our count: those that could not be taken as what they tell.
+    pub events_refused: u64,
     /// When it first and last said anything, Unix ms.
     pub first_ms: i64,
     pub last_ms: i64,

@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::ledger::job::Job;
 use crate::ledger::storage::Behind;
 use crate::ledger::transaction::Now;
+use crate::ops::clock::is_behind;
 use crate::replication::log::Head;
 use crate::store::writer::{Watched, Writer};
 
@@ -16,6 +17,8 @@ use super::db_writer::{Core, Decided, Held};
 /// The real [`Core`]. `None` once closed.
 pub struct LedgerCore {
     ledger: Option<Ledger<Writer>>,
+    /// The newest stamp of this central: of what was written since the start, and of the cars inside that came in here.
+    newest_own_ms: Option<i64>,
 }
 
 /// The ledger was closed; nothing comes after that.
@@ -24,7 +27,10 @@ const CLOSED: &str = "the database is closed";
 impl LedgerCore {
     #[must_use]
     pub fn new(ledger: Ledger<Writer>) -> Self {
-        Self { ledger: Some(ledger) }
+        let own = ledger.context().central.as_str();
+        let stamps = ledger.inside().filter(|(_, open)| open.place.central == own).map(|(_, open)| open.entry_ms);
+        let newest_own_ms = stamps.max();
+        Self { ledger: Some(ledger), newest_own_ms }
     }
 }
 
@@ -56,7 +62,11 @@ impl Core for LedgerCore {
                 set_aside: Vec::new(),
             };
         };
-        let processed = ledger.process(jobs, Now { wall_ms, skew_ms }, fresh_epoch);
+        let clock_wrong = is_behind(wall_ms, self.newest_own_ms);
+        let processed = ledger.process(jobs, Now { wall_ms, skew_ms, clock_wrong }, fresh_epoch);
+        if processed.durable && !clock_wrong {
+            self.newest_own_ms = self.newest_own_ms.max(Some(wall_ms));
+        }
         Decided {
             outcomes: processed.outcomes,
             committed: processed.committed,
@@ -68,7 +78,9 @@ impl Core for LedgerCore {
 
     fn settle(&mut self, facts: usize, wall_ms: i64) -> Decided {
         let folded = match &mut self.ledger {
-            Some(ledger) => ledger.settle(facts, Now { wall_ms, skew_ms: None }).map_err(|error| error.to_string()),
+            Some(ledger) => ledger
+                .settle(facts, Now { wall_ms, skew_ms: None, clock_wrong: false })
+                .map_err(|error| error.to_string()),
             None => Err(CLOSED.into()),
         };
         Decided {

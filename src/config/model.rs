@@ -119,6 +119,9 @@ pub struct Edge {
     pub name: String,
     /// The lane; `None`: cars pass it both ways.
     pub direction: Option<Direction>,
+    /// The type of the vehicles that pass it, where a request tells none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vehicle_type: Option<String>,
     /// The hash of its key, `sha256:` and 64 hex digits; `None`: it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<String>,
@@ -326,6 +329,13 @@ impl Config {
     #[must_use]
     pub fn lane(&self, edge_id: &str) -> Option<Direction> {
         self.edges.iter().find(|edge| edge.id == edge_id).and_then(|edge| edge.direction)
+    }
+
+    /// The type of the vehicles that pass an edge; empty: it has none.
+    #[must_use]
+    pub fn vehicle_type(&self, edge_id: &str) -> &str {
+        let edge = self.edges.iter().find(|edge| edge.id == edge_id);
+        edge.and_then(|edge| edge.vehicle_type.as_deref()).unwrap_or_default()
     }
 
     /// Every setting with its value, as the API shows it. [`super::read::config`] reads it back.

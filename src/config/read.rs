@@ -17,9 +17,11 @@ use super::reader::{Fields, Report, Wrong};
 use super::validate::check_whole;
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::{BadFingerprint, Fingerprint};
-use crate::domain::ids::{CentralId, IdError};
+use crate::domain::ids::{CentralId, EdgeId, IdError};
 use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::tariff::MAX_TYPE_CHARS;
 use crate::domain::time::SiteZone;
+use crate::domain::told::vehicle;
 
 /// Most peers and edges of one central. A site has about ten of each.
 pub const MAX_PEERS: usize = 100;
@@ -196,9 +198,10 @@ fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
     let id = fields.required("id", report, edge_id);
     let name = fields.optional("name", report, name_text).unwrap_or_default();
     let direction = fields.optional("direction", report, direction);
+    let vehicle_type = fields.optional("vehicle_type", report, vehicle_type).filter(|name| !name.is_empty());
     let key_hash = fields.optional("key_hash", report, key_hash);
     fields.done(report);
-    Some(Edge { id: id?, name, direction, key_hash })
+    Some(Edge { id: id?, name, direction, vehicle_type, key_hash })
 }
 
 fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
@@ -307,9 +310,26 @@ fn fingerprint(value: &Value) -> Result<Option<Fingerprint>, Wrong> {
 
 /// Predecessors number their edges.
 fn edge_id(value: &Value) -> Result<String, Wrong> {
-    match value.as_u64() {
-        Some(number) => Ok(number.to_string()),
-        None => plain_text(value, MAX_EDGE_ID_CHARS),
+    let id = match value.as_u64() {
+        Some(number) => number.to_string(),
+        None => text(value)?.to_owned(),
+    };
+    EdgeId::new(&id).map(String::from).map_err(|error| {
+        let near = EdgeId::near(&id);
+        let message_vi = format!(
+            "gồm 1 đến 64 ký tự A-Z a-z 0-9 . - _ : không dấu, không khoảng trắng, ví dụ {}; tên có dấu để ở mục name",
+            near.as_str()
+        );
+        ("bad_id", message_vi, error.to_string())
+    })
+}
+
+/// A vehicle type of the list, in any spelling.
+fn vehicle_type(value: &Value) -> Result<String, Wrong> {
+    match vehicle::read(text(value)?) {
+        vehicle::Told::Nothing => Ok(String::new()),
+        vehicle::Told::Known(name) => Ok(name.to_owned()),
+        vehicle::Told::Other(_) => plain_text(value, MAX_TYPE_CHARS),
     }
 }
 

@@ -173,7 +173,7 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/site/time_zone", json!(7), "site.time_zone", "wrong_type"),
         ("/edges", json!("edge-1"), "edges", "wrong_type"),
         ("/edges/0/id", json!(null), "edges[0].id", "missing"),
-        ("/edges/0/id", json!("x".repeat(65)), "edges[0].id", "bad_text"),
+        ("/edges/0/id", json!("x".repeat(65)), "edges[0].id", "bad_id"),
         ("/edges/2/id", json!("edge-1"), "edges[2].id", "duplicate"),
         ("/edges/0/name", json!(1), "edges[0].name", "wrong_type"),
         ("/edges/0/direction", json!("IN"), "edges[0].direction", "unknown_value"),

@@ -14,18 +14,24 @@ pub enum Anomaly {
     ExitWithoutEntry,
     /// The car came in again while inside: it had left without being seen.
     LeftUnseen,
-    /// A fact's author had a clock more than 60 s from its peers.
+    /// A fact's author had a clock more than 60 s from its peers, or one it knew to be wrong.
     ClockSkew,
     /// A person overrode the state of the lot.
     ManualOpening,
-    /// The fee could not be known for certain: the gate did not know this entry, the exit is stamped before the entry, or a
-    /// stay over 7 days was charged and no person had looked.
+    /// The fee could not be known for certain: the gate did not know this entry, the exit is stamped before the entry, a stay
+    /// over 7 days was charged and no person had looked, or the gate told another fee or one that is no amount.
     FeeUncertain,
+    /// What a gate told of the time could not be used, or it told it more than a day later.
+    TimeUncertain,
+    /// A gate told a vehicle type that is none of the site's: the base rate was charged.
+    UnknownType,
+    /// The car left less than a minute after it came in.
+    QuickExit,
 }
 
 impl Anomaly {
     /// Every kind there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::DoubleEntry,
         Self::DoubleExit,
         Self::ExitWithoutEntry,
@@ -33,11 +39,20 @@ impl Anomaly {
         Self::ClockSkew,
         Self::ManualOpening,
         Self::FeeUncertain,
+        Self::TimeUncertain,
+        Self::UnknownType,
+        Self::QuickExit,
     ];
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|anomaly| anomaly.name() == name)
+    }
+
+    /// Whether the author of an event can state it. The others follow from the facts.
+    #[must_use]
+    pub fn can_be_stated(self) -> bool {
+        matches!(self, Self::ClockSkew | Self::FeeUncertain | Self::TimeUncertain | Self::UnknownType)
     }
 
     #[must_use]
@@ -50,6 +65,9 @@ impl Anomaly {
             Self::ClockSkew => "clock_skew",
             Self::ManualOpening => "manual_opening",
             Self::FeeUncertain => "fee_uncertain",
+            Self::TimeUncertain => "time_uncertain",
+            Self::UnknownType => "unknown_type",
+            Self::QuickExit => "quick_exit",
         }
     }
 }

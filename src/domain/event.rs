@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::authorship::{Key, OpenedBy, Proof};
+use super::direction::Direction;
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
@@ -66,6 +67,9 @@ pub struct Entry {
     /// An edge program reported it afterwards, with a time of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+    /// Names of the anomalies its author knew of; one of a newer version is none here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 /// The barrier closed behind the car. Predecessor name: `VEHICLE_ENTRY_CONFIRMED`. The stay is the `event_id`.
@@ -119,6 +123,34 @@ pub struct Exit {
     /// An edge program reported it afterwards, with a time of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+    /// A program at a gate told it of a car that had passed; nobody asked for the barrier to open.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub told: bool,
+    /// What the gate says it took, where that is not `fee`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_fee: Option<Vnd>,
+    /// Names of the anomalies its author knew of; one of a newer version is none here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
+}
+
+/// A gate opened for a car whose plate could not be read. It is about no stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unread {
+    pub edge_id: String,
+    pub direction: Direction,
+    /// What was told in place of a plate, bounded.
+    #[serde(default)]
+    pub text: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub camera_type: String,
+    /// What the gate says it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Vnd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 /// A person corrected what a camera read. The stay is the `event_id`.
@@ -162,6 +194,7 @@ pub enum Body {
     Entry(Entry),
     Confirmed(Confirmed),
     Exit(Exit),
+    Unread(Unread),
     Correction(Correction),
     Void(Void),
     Tariff(TariffUpdate),
@@ -204,6 +237,7 @@ impl Event {
             type_name::ENTRY => Body::Entry(read(data)?),
             type_name::CONFIRMED => Body::Confirmed(read(data)?),
             type_name::EXIT => Body::Exit(read(data)?),
+            type_name::UNREAD => Body::Unread(read(data)?),
             type_name::CORRECTION => Body::Correction(read(data)?),
             type_name::VOID => Body::Void(read(data)?),
             type_name::TARIFF => Body::Tariff(read(data)?),
@@ -234,18 +268,21 @@ impl Event {
         if !(MIN_MS..=MAX_MS).contains(&self.timestamp_ms) {
             return Err(Malformed(format!("timestamp {} is no time", self.timestamp_ms)));
         }
-        if let Body::Exit(exit) = &self.body
-            && let Some(fee) = [Some(exit.fee), exit.requested_fee].into_iter().flatten().find(|fee| !fee.is_fee())
-        {
+        let fees = match &self.body {
+            Body::Exit(exit) => [Some(exit.fee), exit.requested_fee],
+            Body::Unread(unread) => [unread.fee, None],
+            _ => [None, None],
+        };
+        if let Some(fee) = fees.into_iter().flatten().find(|fee| !fee.is_fee()) {
             return Err(Malformed(format!("{} is no fee", fee.0)));
         }
         Ok(())
     }
 
-    /// True if it is a fact about a stay: neither a setting nor of an unknown type.
+    /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
     #[must_use]
     pub fn is_of_a_stay(&self) -> bool {
-        !self.body.is_setting() && !matches!(self.body, Body::Unknown { .. })
+        !self.body.is_setting() && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
     }
 
     /// Its place in its log; of what was heard from a predecessor what was said, so that all who heard it made one fact.
@@ -294,6 +331,7 @@ impl Event {
         match &self.body {
             Body::Entry(entry) => entry.request_id.as_deref().map(|id| (entry.edge_id.as_str(), id)),
             Body::Exit(exit) => exit.request_id.as_deref().map(|id| (exit.exit_edge.as_str(), id)),
+            Body::Unread(unread) => unread.request_id.as_deref().map(|id| (unread.edge_id.as_str(), id)),
             _ => None,
         }
     }
@@ -349,6 +387,7 @@ impl Draft {
             Body::Entry(data) => self.write(at, type_name::ENTRY, data),
             Body::Confirmed(data) => self.write(at, type_name::CONFIRMED, data),
             Body::Exit(data) => self.write(at, type_name::EXIT, data),
+            Body::Unread(data) => self.write(at, type_name::UNREAD, data),
             Body::Correction(data) => self.write(at, type_name::CORRECTION, data),
             Body::Void(data) => self.write(at, type_name::VOID, data),
             Body::Tariff(data) => self.write(at, type_name::TARIFF, data),

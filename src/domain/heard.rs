@@ -34,7 +34,8 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
             hasher.texts(&[&timestamp_ms.to_string()]);
         }
         Body::Void(_) => hasher.texts(&[type_name::VOID, event_id.unwrap_or_default()]),
-        Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
+        // Predecessors have no word for these.
+        Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unread(_) => {
             hasher.texts(&["SETTING", &timestamp_ms.to_string()]);
         }
         Body::Unknown { type_name } => {

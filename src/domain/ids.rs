@@ -10,11 +10,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Longest central id, in bytes.
 pub const MAX_CENTRAL_ID_BYTES: usize = 63;
 
+/// Longest id of an edge, in bytes.
+pub const MAX_EDGE_ID_BYTES: usize = 64;
+
 /// Why a text is not an id. The message is for people and says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     #[error("a central id is 1 to 63 of A-Z a-z 0-9 . - and starts with a letter or digit (no '_')")]
     Central,
+    #[error(
+        "an edge id is 1 to 64 of A-Z a-z 0-9 . - _ : without spaces or accents, such as {0}; what people call the gate is its name in the settings"
+    )]
+    Edge(String),
     #[error("an epoch is 16 lower-case hex digits")]
     Epoch,
     #[error("a log name is '<central id>/<16 hex digits>'")]
@@ -43,6 +50,47 @@ impl CentralId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The id of an edge, a camera and its barrier: `[A-Za-z0-9._:-]{1,64}`. What people call the gate is its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EdgeId(String);
+
+impl EdgeId {
+    /// # Errors
+    /// [`IdError::Edge`] if `text` has another shape, with the nearest id there is.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+        if (1..=MAX_EDGE_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Edge(Self::near(text).0))
+        }
+    }
+
+    /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is left.
+    #[must_use]
+    pub fn near(text: &str) -> Self {
+        let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | ':'));
+        let plain = |word: &str| -> String {
+            let plain = word.chars().map(super::told::word::plain).filter(char::is_ascii);
+            plain.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')).collect()
+        };
+        let parts: Vec<String> = words.map(plain).filter(|part| !part.is_empty()).collect();
+        let id: String = parts.join("-").chars().take(MAX_EDGE_ID_BYTES).collect();
+        Self(if id.is_empty() { "edge".to_owned() } else { id })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<EdgeId> for String {
+    fn from(id: EdgeId) -> Self {
+        id.0
     }
 }
 
@@ -259,6 +307,25 @@ mod tests {
         }
         for bad in ["", "central_2", "-a", ".a", "a b", "trạm", &"x".repeat(64)] {
             assert_eq!(CentralId::new(bad), Err(IdError::Central), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_edge_id_is_one_everywhere_and_the_nearest_is_named() {
+        for good in ["1", "edge-1", "gate_2:in", "A.b", &"x".repeat(64)] {
+            assert_eq!(EdgeId::new(good).map(String::from).as_deref(), Ok(good));
+            assert_eq!(EdgeId::near(good).as_str(), good);
+        }
+        for (bad, near) in [
+            ("Cổng A", "Cong-A"),
+            ("a/b", "a-b"),
+            ("Cổng vào số 1", "Cong-vao-so-1"),
+            ("", "edge"),
+            ("门", "edge"),
+            ("a b\n", "a-b"),
+            (&"x".repeat(65), &"x".repeat(64)),
+        ] {
+            assert_eq!(EdgeId::new(bad), Err(IdError::Edge(near.to_owned())), "{bad}");
         }
     }
 

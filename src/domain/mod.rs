@@ -18,3 +18,4 @@ pub mod stay;
 pub mod subscription;
 pub mod tariff;
 pub mod time;
+pub mod told;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::problem::is_plain_text;
+use super::told::word::{folded, narrow};
 
 /// Shortest and longest plate key, in characters.
 pub const MIN_PLATE_CHARS: usize = 6;
@@ -45,6 +46,85 @@ const SHOWN_SERIES: &[(&str, &str)] = &[("MD", "MĐ"), ("TD", "TĐ")];
 /// Provinces are numbered from here to 99.
 const FIRST_PROVINCE: &str = "11";
 
+/// Between the parts of a plate, beside blanks, line ends and dashes.
+const SEPARATORS: &str = "-._/\\|,:;·•‧∙⋅・･°'\"`´()[]{}<>−\u{ad}\u{30fb}\u{180e}";
+/// Letters of other scripts that look like Latin ones, upper case, as cameras and keyboards give them.
+const LOOK_ALIKES: &[(&str, char)] = &[
+    ("АΑ", 'A'),
+    ("ВΒ", 'B'),
+    ("СϹ", 'C'),
+    ("ЕΕ", 'E'),
+    ("ԌҺΗН", 'H'),
+    ("ІΙ", 'I'),
+    ("ЈͿ", 'J'),
+    ("КΚ", 'K'),
+    ("МΜ", 'M'),
+    ("Ν", 'N'),
+    ("ОΟ", 'O'),
+    ("РΡ", 'P'),
+    ("Ѕ", 'S'),
+    ("ТΤ", 'T'),
+    ("ҮΥУ", 'Y'),
+    ("ХΧ", 'X'),
+    ("Ζ", 'Z'),
+];
+/// Words for no plate that are seen with a number behind them, folded.
+const NO_PLATE: &[&str] = &[
+    "unknown",
+    "unknow",
+    "unread",
+    "unreadable",
+    "unrecognized",
+    "unrecognised",
+    "undefined",
+    "unlicensed",
+    "unidentified",
+    "noplate",
+    "noplatenumber",
+    "nolicenseplate",
+    "nolicense",
+    "noread",
+    "notread",
+    "notfound",
+    "none",
+    "null",
+    "nan",
+    "na",
+    "nil",
+    "noname",
+    "empty",
+    "missing",
+    "invalid",
+    "error",
+    "failed",
+    "novalue",
+    "noresult",
+    "nodata",
+    "plate",
+    "licenseplate",
+    "bienso",
+    "khongbien",
+    "khongbienso",
+    "khongcobien",
+    "khongcobienso",
+    "khongdoc",
+    "khongdocduoc",
+    "khongro",
+    "khongthay",
+    "khongxacdinh",
+    "khongnhandien",
+    "khongnhandienduoc",
+    "chuabien",
+    "chuacobien",
+    "matbien",
+    "xekhongbien",
+    "xe",
+    "car",
+    "moto",
+    "vehicle",
+    "test",
+];
+
 /// One form of plate.
 struct Form {
     /// Of the key: `pp` the province, `l` a letter, `d` a digit.
@@ -58,10 +138,13 @@ struct Form {
 /// Why a text is not a plate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlateError {
-    #[error("a plate has 6 to 12 letters and digits; {0} are left after removing spaces, '-' and '.'")]
+    #[error("a plate has 6 to 12 letters and digits; {0} are left after removing spaces, '-', '.' and the like")]
     Length(usize),
     #[error("a plate has only letters A-Z and digits; found {0:?}")]
     Character(char),
+    /// What cameras and people write where they could not read one.
+    #[error("that says that no plate was read; a plate has digits, not all 0, and is no word")]
+    None,
     #[error("the form of a plate for people has at most 20 characters and no control characters")]
     View,
 }
@@ -71,7 +154,17 @@ pub enum PlateError {
 pub struct PlateId(Arc<str>);
 
 impl PlateId {
-    /// Reads what a camera or a person wrote: upper case; spaces, `-` and `.` removed; Đ becomes D (29MĐ1).
+    /// Reads what a camera or a person tells: as [`Self::parse`], but what says that no plate was read names no car. All that
+    /// is new is read by this; what was written down before keeps its key.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and [`PlateError::None`].
+    pub fn told(text: &str) -> Result<Self, PlateError> {
+        if says_none(text) { Err(PlateError::None) } else { Self::parse(text) }
+    }
+
+    /// Reads a writing of a plate: upper case; separators removed; full-width and look-alike letters as the usual ones; Đ
+    /// becomes D (29MĐ1). A letter with another accent is no plate's: who types AA in Vietnamese gets an Â.
     ///
     /// # Errors
     /// [`PlateError`] if other characters or another length are left.
@@ -106,11 +199,37 @@ impl PlateId {
 
 /// The characters a text contributes to a key.
 fn key_characters(text: &str) -> impl Iterator<Item = Result<char, PlateError>> {
-    text.chars().filter(|c| !matches!(c, ' ' | '-' | '.')).map(|character| match character {
-        'đ' | 'Đ' => Ok('D'),
+    text.chars().map(narrow).filter(|c| !is_separator(*c)).map(|character| match character {
+        'đ' | 'Đ' | 'Ð' | 'ð' => Ok('D'),
         c if c.is_ascii_alphanumeric() => Ok(c.to_ascii_uppercase()),
-        c => Err(PlateError::Character(c)),
+        c => {
+            let upper = c.to_uppercase().next().unwrap_or(c);
+            let alike = LOOK_ALIKES.iter().find(|(forms, _)| forms.contains(upper));
+            alike.map(|(_, latin)| *latin).ok_or(PlateError::Character(c))
+        }
     })
+}
+
+/// What stands between the parts of a plate, or joins its two lines. A mark for a character that was not read (`?`, `*`, `#`)
+/// is none.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || SEPARATORS.contains(character)
+        // Dashes, invisible marks, directions of writing.
+        || matches!(character, '\u{2000}'..='\u{2015}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// Whether the text says that nothing was read: without a digit, with no digit but 0, all one character, or such a word with
+/// a number behind it.
+fn says_none(text: &str) -> bool {
+    let word = folded(text);
+    let mut digits = word.chars().filter(char::is_ascii_digit).peekable();
+    let first = word.chars().next();
+    let names_none = NO_PLATE
+        .iter()
+        .any(|none| word.strip_prefix(none).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit())));
+    digits.peek().is_none() || digits.all(|digit| digit == '0') || word.chars().all(|c| Some(c) == first) || names_none
 }
 
 impl Form {
@@ -254,14 +373,100 @@ mod tests {
             ("29A12", PlateError::Length(5)),
             (" - . ", PlateError::Length(0)),
             ("29A1234567890", PlateError::Length(13)),
-            ("30A1'/*", PlateError::Character('\'')),
-            ("29A_1234", PlateError::Character('_')),
+            ("30A1234*", PlateError::Character('*')),
+            ("29A1234?", PlateError::Character('?')),
+            ("29A12#45", PlateError::Character('#')),
             ("29Ă12345", PlateError::Character('Ă')),
-            ("29A\n12345", PlateError::Character('\n')),
-            ("２９A12345", PlateError::Character('２')),
+            ("29Â12345", PlateError::Character('Â')),
+            ("京A12345", PlateError::Character('京')),
+            ("1กข 1234", PlateError::Character('ก')),
+            ("29A1234\u{fffd}", PlateError::Character('\u{fffd}')),
         ] {
             assert_eq!(PlateId::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn every_separator_is_dropped_and_look_alikes_are_the_usual_letters() {
+        for (written, key) in [
+            ("59-X3\n456.78", "59X345678"),
+            ("59-X3\r\n456.78", "59X345678"),
+            ("59-X3/456.79", "59X345679"),
+            ("59-X3·456.80", "59X345680"),
+            ("59-X3•456.80", "59X345680"),
+            ("59-X3|456.81", "59X345681"),
+            ("59-X3\\456.81", "59X345681"),
+            ("51F_970.22", "51F97022"),
+            ("51F\u{a0}970.23", "51F97023"),
+            ("\t51F97024\r\n", "51F97024"),
+            ("51F–970.25", "51F97025"),
+            ("51F—970.25", "51F97025"),
+            ("51F−970.25", "51F97025"),
+            ("51F\u{200b}97025\u{feff}", "51F97025"),
+            ("51F,970,25", "51F97025"),
+            ("[51F] 970:25;", "51F97025"),
+            ("'51F97025\"", "51F97025"),
+            ("２９Ａ－１２３．４５", "29A12345"),
+            ("29А-123.45", "29A12345"),
+            ("29а-123.45", "29A12345"),
+            ("30Κ-567.89", "30K56789"),
+            ("43С1-123.45", "43C112345"),
+            ("59х3-456.78", "59X345678"),
+            ("29MÐ1-123.45", "29MD112345"),
+        ] {
+            assert_eq!(PlateId::told(written).as_ref().map(PlateId::as_str), Ok(key), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_no_plate_names_no_car() {
+        for text in [
+            "UNKNOWN",
+            "unknown",
+            "NOPLATE",
+            "NO_PLATE",
+            "NO PLATE",
+            "No-Plate",
+            "KHONG BIEN",
+            "KHÔNG BIỂN",
+            "Không đọc được",
+            "N/A",
+            "0000000",
+            "000000",
+            "00-000.00",
+            "AAAAAAA",
+            "1111111",
+            "XXXXXX",
+            "??????",
+            "-------",
+            "***",
+            "",
+            " ",
+            "null",
+            "None",
+            "NaN",
+            "undefined",
+            "UNREAD",
+            "NOREAD",
+            "not read",
+            "Unrecognized",
+            "_无_",
+            "无牌",
+            "无车牌",
+            "UNKNOWN1",
+            "UNKNOWN_123",
+            "NOPLATE-0042",
+            "BLURRED",
+            "00A00000",
+            "plate_0001",
+            "test123",
+        ] {
+            assert_eq!(PlateId::told(text), Err(PlateError::None), "{text:?}");
+        }
+        for plate in ["29A-000.01", "NA1234X", "AB-12-34", "CAR12A", "80A00001"] {
+            assert!(PlateId::told(plate).is_ok(), "{plate}");
+        }
+        assert!(PlateId::parse("UNKNOWN").is_ok(), "what an old event says stays readable");
     }
 
     #[test]
@@ -281,6 +486,24 @@ mod tests {
             let shown = view(&plate);
             prop_assert!(check_view(&shown) == Ok(Some(shown.as_str())));
             prop_assert_eq!(PlateId::parse(&shown), Ok(plate));
+        }
+
+        #[test]
+        fn any_spelling_of_a_plate_is_that_plate(
+            key in "[1-9][0-9][A-Z]{1,2}[0-9]{3,5}[1-9]",
+            separators in proptest::collection::vec(prop_oneof![
+                Just(""), Just(" "), Just("-"), Just("."), Just("\n"), Just("/"), Just("|"), Just("·"), Just("\u{a0}"), Just("_"), Just(" - "),
+            ], 10),
+            spelling in 0..4,
+        ) {
+            let latin = |c: char| match spelling {
+                1 => c.to_ascii_lowercase(),
+                2 => char::from_u32(u32::from(c) + 0xFEE0).unwrap_or(c),
+                3 => LOOK_ALIKES.iter().find(|(_, latin)| *latin == c).and_then(|(forms, _)| forms.chars().next()).unwrap_or(c),
+                _ => c,
+            };
+            let spelled: String = key.chars().zip(&separators).flat_map(|(c, mark)| mark.chars().chain([latin(c)])).collect();
+            prop_assert_eq!(PlateId::told(&spelled), PlateId::parse(&key), "{}", spelled);
         }
 
         #[test]

@@ -46,6 +46,7 @@ pub struct ExitPart {
     pub fact: FactId,
     pub central: String,
     pub edge_id: String,
+    /// As stamped: see [`StayRow::shown_exit_ms`].
     pub exit_ms: i64,
     /// What was taken at the exit.
     pub fee: Vnd,
@@ -98,6 +99,12 @@ pub struct StayRow {
 }
 
 impl StayRow {
+    /// When it left, as it is shown: no stay ends before it begins, whatever the clocks said.
+    #[must_use]
+    pub fn shown_exit_ms(&self) -> Option<i64> {
+        self.exit.as_ref().map(|exit| exit.exit_ms.max(self.entry_ms))
+    }
+
     /// SHA-256 over every field above, in order, but for `entry_hlc`, which `entry_fact` says. Equal rows have equal hashes on every central; the local row number,
     /// `sync_status` and the times of local writing are not part of a row.
     #[must_use]

@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use super::money::Vnd;
 use super::problem::{FieldProblem, is_plain_text};
 use super::time::SiteZone;
+use super::told::vehicle;
 
 /// A stay longer than this is not charged without a person's look: 7 days.
 pub const LONG_STAY_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -61,7 +62,7 @@ pub struct Rate {
 pub struct Tariff {
     #[serde(flatten)]
     pub base: Rate,
-    /// By camera type (`"moto"`). A type not named here pays the base rate.
+    /// By vehicle type (`"moto"`), in any spelling. A type not named here pays the base rate.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Rate>,
 }
@@ -80,11 +81,17 @@ pub fn is_long_stay(entry_ms: i64, exit_ms: i64) -> bool {
     exit_ms.saturating_sub(entry_ms) > LONG_STAY_MS
 }
 
+/// Whether a stay is longer than any car was ever parked, a year: then a clock was wrong, whoever has looked.
+#[must_use]
+pub fn is_absurd_stay(entry_ms: i64, exit_ms: i64) -> bool {
+    exit_ms.saturating_sub(entry_ms) > 365 * 24 * 3_600 * 1_000
+}
+
 impl Tariff {
     /// The fee of a stay by the rule at the top of this file. 0 if the exit is not after the entry.
     #[must_use]
     pub fn fee(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vnd {
-        let rate = self.types.get(camera_type).unwrap_or(&self.base);
+        let rate = self.rate_of(camera_type);
         let stay_s = exit_ms.saturating_sub(entry_ms).max(0) / MS_PER_SECOND;
         let charged_s = stay_s.saturating_sub(rate.free_s());
         if charged_s <= 0 {
@@ -93,6 +100,21 @@ impl Tariff {
         let hours = i128::from((charged_s - 1) / SECONDS_PER_HOUR + 1);
         let overnight = amount(rate.fee_overnight) * i128::from(zone.midnights_crossed(entry_ms, exit_ms));
         Vnd(i64::try_from(rate.price_of(hours) + overnight).unwrap_or(i64::MAX))
+    }
+
+    /// The rate of a vehicle type, in whatever spelling.
+    fn rate_of(&self, camera_type: &str) -> &Rate {
+        if self.types.is_empty() || camera_type.is_empty() {
+            return &self.base;
+        }
+        let named = |told: &str| self.types.get(told).or_else(|| self.types.get(self.name_of(told)?));
+        named(camera_type).or_else(|| named(vehicle::pays_as(camera_type)?)).unwrap_or(&self.base)
+    }
+
+    /// The name under which it has a rate for the type `told`.
+    #[must_use]
+    pub fn name_of(&self, told: &str) -> Option<&str> {
+        self.types.keys().find(|name| vehicle::same(name, told)).map(String::as_str)
     }
 
     /// What is nonsense in this tariff; empty: it can be used. Fields are named as in the API (`fees.fee_base`).

@@ -113,8 +113,12 @@ impl SiteZone {
         let shape_ok = text.len() == 19 && text.as_bytes().get(10) == Some(&b' ');
         let local: DateTime =
             if shape_ok { text.parse().map_err(|_| BadLocalText)? } else { return Err(BadLocalText) };
-        let instant = self.0.zone.to_ambiguous_timestamp(local).compatible().map_err(|_| BadLocalText)?;
-        Ok(instant.as_millisecond())
+        self.instant_ms(local).ok_or(BadLocalText)
+    }
+
+    /// The instant the site's clock shows a date and time, as of [`Self::parse_local_text`].
+    pub(super) fn instant_ms(&self, local: DateTime) -> Option<i64> {
+        Some(self.0.zone.to_ambiguous_timestamp(local).compatible().ok()?.as_millisecond())
     }
 
     /// The site's day, `YYYY-MM-DD`.

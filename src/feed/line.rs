@@ -8,7 +8,7 @@ use crate::domain::plate;
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `tariff`, `subscription`, `central`, or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -89,7 +89,7 @@ impl EventLine {
                 duration: some(&exit.duration),
                 manual: exit.force,
                 without_entry: event.exit_stay().is_none(),
-                subscribed: exit.subscription_id.is_some(),
+                subscribed: exit.subscription_id.is_some() && exit.fee.0 == 0,
                 ..bare("exit")
             },
             Body::Correction(correction) => Self {
@@ -98,6 +98,9 @@ impl EventLine {
                 ..bare("correction")
             },
             Body::Void(_) => bare("void"),
+            Body::Unread(unread) => {
+                Self { edge: some(&unread.edge_id), fee: unread.fee.map(|fee| fee.0), ..bare("unread") }
+            }
             Body::Tariff(_) => bare("tariff"),
             Body::Subscription(_) => bare("subscription"),
             Body::Central(_) => bare("central"),

@@ -119,7 +119,7 @@ impl CorrectionRequest {
                 "say what to correct: plate_id, plate_view or both",
             ));
         }
-        let plate = plate_id.and_then(|text| match PlateId::parse(&text) {
+        let plate = plate_id.and_then(|text| match PlateId::told(&text) {
             Ok(plate) => Some(plate),
             Err(error) => {
                 problems.push(FieldProblem::new(
@@ -200,7 +200,7 @@ mod tests {
             (json!({"plate_id": "29A12345"}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A12345", "reason": " \t"}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A1", "reason": "x"}), vec![("plate_id", "invalid_plate")]),
-            (json!({"plate_id": "29A1234'", "reason": ""}), vec![("plate_id", "invalid_plate"), ("reason", "missing")]),
+            (json!({"plate_id": "29A1234?", "reason": ""}), vec![("plate_id", "invalid_plate"), ("reason", "missing")]),
             (json!({"plate_view": "x".repeat(21), "reason": "x"}), vec![("plate_view", "bad_text")]),
             (json!({"plate_id": "29A12345", "reason": "x".repeat(501)}), vec![("reason", "bad_text")]),
             (

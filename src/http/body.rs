@@ -49,9 +49,12 @@ pub async fn json<T: DeserializeOwned>(
 /// # Errors
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
-        _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
+    // RFC 8259 lets a reader ignore the mark that some programs begin with.
+    serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)).map_err(|error| {
+        match error.classify() {
+            serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
+            _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
+        }
     })
 }
 
@@ -81,6 +84,12 @@ mod tests {
             assert_eq!(declares_json(&request), taken, "{declared}");
         }
         assert!(!declares_json(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_ignored() {
+        assert_eq!(parse::<Vec<u8>>(b"\xef\xbb\xbf[1]").unwrap(), [1]);
+        assert!(parse::<Vec<u8>>(b"\xef\xbb\xbf\xef\xbb\xbf[1]").is_err());
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
-use crate::ledger::job::{Answer, Passed};
+use crate::domain::told::Note;
+use crate::ledger::apply::UNREAD;
+use crate::ledger::job::{Answer, Passed, UnreadKept};
 
 /// `POST /api/edge/event`: what happened at a gate, committed when this answers.
 pub async fn event(
@@ -29,15 +31,26 @@ pub async fn event(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
-    let report = body::parse(&bytes)?;
+    let report = body::parse(&bytes).inspect_err(|error| note_refused(&worker, None, error))?;
     Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
+}
+
+/// A report that is refused leaves a trace: in the log, and at the edge it came from where that is known.
+pub(super) fn note_refused(worker: &Worker, edge_id: Option<&str>, error: &ApiError) {
+    log::warn!(
+        event = "report_refused", edge = edge_id.unwrap_or("?"), code = error.code(), reason = error.to_string().as_str();
+        "a report of a gate is refused"
+    );
+    if let Some(edge_id) = edge_id {
+        worker.shared.roster.heard(edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
+    }
 }
 
 /// What an edge program is answered, as it is sent.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Taken {
-    Passed(Passage),
+    Passed(Box<Passage>),
     Changed(Change),
 }
 
@@ -76,6 +89,9 @@ pub struct Passage {
     /// The same as `repeated`.
     #[serde(skip_serializing_if = "is_not")]
     deduped: bool,
+    /// What was told and is not used as told. Absent: all of it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// A stay an edge program corrected or removed.
@@ -101,16 +117,15 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         // A correction or a removal is one, by whatever way it comes.
         caller.check(Need::Amend)?;
     }
-    if let Ok(edge_id) = report.edge_id() {
-        caller.check_edge(&edge_id)?;
-        worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
-            edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
-            edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
-        });
-    }
+    let edge_id = report.edge_id();
+    caller.check_edge(&edge_id)?;
+    worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
+        edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
+        edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
+    });
     let changed = |event_id, repeated| Taken::Changed(Change { success: true, event_id, repeated });
     let act = report.is_change().then(|| {
-        let kind = if report.kind == "DELETE" { Kind::Void } else { Kind::Correction };
+        let kind = if report.is_a("DELETE") { Kind::Void } else { Kind::Correction };
         let stay_id = report.data.event_id.clone().or_else(|| report.event_id.clone());
         caller.act(kind, stay_id.unwrap_or_default())
     });
@@ -119,8 +134,24 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         Some(act) => EdgeRequest::Audited(Box::new(request), act),
         None => request,
     };
-    match submit(worker, request).await? {
-        Answer::Reported(passed) => Ok(Taken::Passed(Passage::new(*passed, &worker.zone()))),
+    let taken = submit(worker, request).await;
+    if let Err(error) = &taken
+        && error.is_refusal()
+    {
+        note_refused(worker, Some(&edge_id), error);
+    }
+    match taken? {
+        Answer::Unread(kept) => {
+            if !kept.repeated {
+                log::warn!(
+                    event = "opening_unread", edge = edge_id.as_str(), direction = kept.direction.name();
+                    "a gate opened for a car whose plate could not be read"
+                );
+                worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
+            }
+            Ok(Taken::Passed(Box::new(Passage::unread(*kept))))
+        }
+        Answer::Reported(passed) => Ok(Taken::Passed(Box::new(Passage::new(*passed, &worker.zone())))),
         Answer::Amended { stay_id, .. } => Ok(changed(stay_id, false)),
         Answer::ChangedBefore { event_id } => Ok(changed(event_id, true)),
         _ => Err(ApiError::internal()),
@@ -135,7 +166,7 @@ impl Passage {
         let way = if is_exit { "RA" } else { "VÀO" };
         let view =
             |row: &StayRow| if row.plate_view.is_empty() { plate::view(&row.plate_id) } else { row.plate_view.clone() };
-        let exit_ms = row.and_then(|row| row.exit.as_ref()).map(|exit| exit.exit_ms);
+        let exit_ms = row.and_then(StayRow::shown_exit_ms);
         Self {
             success: true,
             action: passed.direction,
@@ -152,6 +183,31 @@ impl Passage {
             repeated: passed.repeated,
             deduped: passed.repeated,
             event_id: passed.event_id,
+            notes: passed.notes,
+        }
+    }
+
+    /// Of a car that could not be read: it is on no row, and its id is that of the fact.
+    fn unread(kept: UnreadKept) -> Self {
+        let is_exit = kept.direction == Direction::Exit;
+        let way = if is_exit { "RA" } else { "VÀO" };
+        Self {
+            success: true,
+            action: kept.direction,
+            message: format!("Xe không đọc được biển số {way} bãi"),
+            event_id: kept.fact.to_string(),
+            history_id: None,
+            plate_id: None,
+            plate_view: None,
+            entry_time: None,
+            anomalies: Some(vec![UNREAD]),
+            exit_time: None,
+            duration: None,
+            fee: is_exit.then(|| kept.fee.unwrap_or_default().0),
+            already_inside: false,
+            repeated: kept.repeated,
+            deduped: kept.repeated,
+            notes: kept.notes,
         }
     }
 }
@@ -275,6 +331,9 @@ struct Camera {
     events_sent: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events_failed: Option<u64>,
+    /// By our count since the start: reports that were refused, or kept as openings for a car that could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_refused: Option<u64>,
     /// What it says of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<String>,
@@ -312,6 +371,7 @@ impl Camera {
             last_heartbeat_ms: heard.as_ref().map(|edge| edge.last_ms),
             events_sent: heard.as_ref().map(|edge| edge.events_sent),
             events_failed: heard.as_ref().map(|edge| edge.events_failed),
+            events_refused: heard.as_ref().map(|edge| edge.events_refused),
             ip: heard.and_then(|edge| edge.ip),
         }
     }

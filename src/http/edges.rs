@@ -15,6 +15,7 @@ use crate::actors::status_feed::Detected;
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
+use crate::domain::told::{self, Note};
 use crate::ledger::job::Answer;
 
 /// Another way to send `request_id`.
@@ -38,27 +39,29 @@ pub async fn open(
             _ => open.request_id = Some(key.to_owned()),
         }
     }
-    let asked = if open.force == Some(true) {
+    let asked = if told::flag(open.force.as_ref()) == Some(true) {
         let act = caller_of(&request).act(Kind::ForcedOpening, &open.edge_id);
         EdgeRequest::Audited(Box::new(EdgeRequest::Open(open)), act)
     } else {
         EdgeRequest::Open(open)
     };
     match submit(&worker, asked).await? {
-        Answer::Entered { event_id, history_id, repeated } => Ok(json(&Opened::Entered(Entered {
+        Answer::Entered { event_id, history_id, repeated, notes } => Ok(json(&Opened::Entered(Entered {
             success: true,
             action: "ENTRY",
             event_id: &event_id,
             history_id,
             repeated,
+            notes,
         }))),
-        Answer::Exited { event_id, fee, duration, repeated } => Ok(json(&Opened::Exited(Exited {
+        Answer::Exited { event_id, fee, duration, repeated, notes } => Ok(json(&Opened::Exited(Exited {
             success: true,
             action: "EXIT",
             event_id: &event_id,
             fee: fee.0,
             duration: &duration,
             repeated,
+            notes,
         }))),
         _ => Err(ApiError::internal()),
     }
@@ -96,7 +99,8 @@ pub async fn detection(
         Some(text) => Some(edge_gateway::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
         None => worker.lane(&detection.edge_id),
     };
-    let camera = (!detection.lookup.unwrap_or(false)).then(|| (detection.edge_id.clone(), detection.confidence));
+    let is_camera = told::flag(detection.lookup.as_ref()) != Some(true);
+    let camera = is_camera.then(|| (detection.edge_id.clone(), told::confidence(detection.confidence.as_ref())));
     match submit(&worker, EdgeRequest::Detect(detection)).await? {
         Answer::Seen(info) => {
             let inside = info.inside.is_some();
@@ -157,6 +161,9 @@ pub(super) struct Entered<'a> {
     /// It was asked before: nothing was changed, and this is the answer of then. Absent: no.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
+    /// What was told and is not used as told. Absent: all of it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// A car went out.
@@ -174,6 +181,9 @@ pub(super) struct Exited<'a> {
     /// As of an entry.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
+    /// As of an entry; and that a subscription paid for a part of the stay only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// The barrier is closed.

@@ -241,6 +241,9 @@ impl ApiError {
         match &refusal {
             Refusal::AlreadyInside(info) => with_vehicle(Code::AlreadyInside, info),
             Refusal::NotInside(info) => with_vehicle(Code::NotInside, info),
+            Refusal::OtherType { vehicle, told_inside } => {
+                with_vehicle(Code::OtherType, vehicle).with("type_inside", told_inside.as_str().into())
+            }
             Refusal::JustEntered { vehicle, retry_after_s } => {
                 let mut error = with_vehicle(Code::JustEntered, vehicle);
                 error.retry_after_s = Some(*retry_after_s);
@@ -278,6 +281,12 @@ impl ApiError {
         body.insert("code".into(), self.code.name().into());
         body.extend(self.more.clone());
         body
+    }
+
+    /// Sent again it will be refused again.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.code.status())
     }
 
     #[must_use]

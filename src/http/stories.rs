@@ -21,9 +21,10 @@ const MAX_ITEMS: i64 = 200;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct AnomalyParameters {
-    /// `any`, the name of a kind, `quarantined` (events not understood here) or `waiting` (events whose entry has not arrived).
+    /// `any`, the name of a kind, `quarantined` (events on no row), `unread` (of those the openings for cars that
+    /// could not be read) or `waiting` (events whose entry has not arrived).
     #[param(
-        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|quarantined|waiting)?$"
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|quarantined|unread|waiting)?$"
     )]
     kind: Option<String>,
     /// Absent: 50.
@@ -67,14 +68,14 @@ pub(super) struct OddStays {
     success: bool,
     count: usize,
     anomalies: Vec<OddStay>,
-    /// Events not understood here; at most 100 are counted.
+    /// Events on no row: not understood here, or of a car that could not be read; at most 100 are counted.
     quarantined: usize,
     /// Events whose entry has not arrived; at most 100 are counted.
     waiting: usize,
     next_cursor: Option<String>,
 }
 
-/// Events set aside: with `kind` `quarantined` or `waiting`.
+/// Events set aside: with `kind` `quarantined`, `unread` or `waiting`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventsAside {
     success: bool,
@@ -107,6 +108,7 @@ pub async fn anomalies(
     }
     match parameters.kind.as_deref() {
         Some("quarantined") => aside(AsideKind::Quarantined, &parameters, limit, &worker).await,
+        Some("unread") => aside(AsideKind::Unread, &parameters, limit, &worker).await,
         Some("waiting") => aside(AsideKind::Waiting, &parameters, limit, &worker).await,
         _ => stays(parameters, limit, &worker).await,
     }

@@ -19,7 +19,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::access::{Caller, Pass, from};
 use super::body::GATE_LIMIT_BYTES;
 use super::code::Code;
-use super::edge_programs::take;
+use super::edge_programs::{note_refused, take};
 use super::error::ApiError;
 use super::refusals::note_denial;
 use super::state::Worker;
@@ -123,7 +123,7 @@ impl EdgeSocket {
         if let Err(refused) = caller.check(Need::Gate) {
             return end(CloseCode::Policy, &refused.to_string(), context);
         }
-        let said: Value = match serde_json::from_str(text) {
+        let said: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
             Ok(said) => said,
             Err(error) => {
                 let error = ApiError::new(Code::InvalidJson, format!("this is not JSON: {error}"));
@@ -164,6 +164,7 @@ impl EdgeSocket {
 
     /// Somebody who sends one thing after the other that cannot be read is no edge program.
     fn answer_unreadable(&mut self, error: ApiError, its_id: Option<Value>, context: &mut Carrying) {
+        note_refused(&self.worker, self.edge_id.as_deref(), &error);
         answer(error.body(), its_id, context);
         self.unreadable += 1;
         if self.unreadable >= MAX_UNREADABLE {

@@ -18,6 +18,9 @@ use super::state::TotalChange;
 use super::storage::{EventRef, SettingKind, Storage};
 use super::transaction::Transaction;
 
+/// Why an opening for a car that could not be read is set aside.
+pub const UNREAD: &str = "unread";
+
 /// The steps of the fold that the plain way takes. Values, so that a test can give some that panic.
 #[derive(Debug, Clone, Copy)]
 pub struct Steps {
@@ -53,6 +56,10 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
                 self.apply_setting(event)?;
                 return Ok(true);
+            }
+            Body::Unread(_) => {
+                self.write()?.quarantine(&place(event), UNREAD)?;
+                true
             }
             Body::Unknown { type_name } => {
                 let reason = format!("unknown type {type_name}");
@@ -288,7 +295,8 @@ mod tests {
         let close =
             CloseBarrier { edge_id: "edge-1".into(), plate: Some(plate.clone()), event_id: None, only_own: false };
         let jobs = vec![pass(Direction::Entry), Job::Close(close), pass(Direction::Exit)];
-        let done = ledger.process(jobs, Now { wall_ms: 1_733_140_800_000, skew_ms: None }, Epoch(1));
+        let done =
+            ledger.process(jobs, Now { wall_ms: 1_733_140_800_000, skew_ms: None, clock_wrong: false }, Epoch(1));
         assert!(matches!(
             done.outcomes.as_slice(),
             [Ok(Answer::Entered { .. }), Ok(Answer::Closed { confirmed: true, .. }), Ok(Answer::Exited { .. })]

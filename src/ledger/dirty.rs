@@ -75,6 +75,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::PutStanding(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
+            | Job::Unread(_)
             | Job::ImportTariff(_)
             | Job::ImportSubscriptions(_)
             | Job::Store(_)

@@ -1,5 +1,8 @@
 //! The decisions at a gate: in, out, or a clear no. What was answered before is found by [`super::repeats`].
 
+use std::collections::BTreeSet;
+
+use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Confirmed, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
@@ -9,16 +12,29 @@ use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
+use crate::domain::told::{Note, vehicle};
 
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
-use super::repeats::REPEAT_WINDOW_MS;
 use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
+/// By state, a car leaves at another edge from this long after its entry was committed here, in ms.
+const JUST_ENTERED_MS: i64 = 1_000;
+
 impl<S: Storage> Transaction<'_, S> {
-    pub(super) fn open(&mut self, request: &OpenBarrier) -> Result<Answer, Stop<S::Error>> {
-        check_fee(request)?;
+    pub(super) fn open(&mut self, mut request: OpenBarrier) -> Result<Answer, Stop<S::Error>> {
+        check_fee(&request)?;
+        let (mut notes, mut doubts) = (Vec::new(), self.doubts());
+        request.camera_type = self.vehicle_type(&request.camera_type, &mut notes, &mut doubts);
+        let mut answer = self.open_as(&request, &doubts)?;
+        if let Answer::Entered { notes: said, .. } | Answer::Exited { notes: said, .. } = &mut answer {
+            said.extend(notes);
+        }
+        Ok(answer)
+    }
+
+    fn open_as(&mut self, request: &OpenBarrier, doubts: &BTreeSet<Anomaly>) -> Result<Answer, Stop<S::Error>> {
         if let Some(answer) = self.answer_of_request(request, None)? {
             return Ok(answer);
         }
@@ -28,8 +44,14 @@ impl<S: Storage> Transaction<'_, S> {
         let open = self.inside(&request.plate).cloned();
         match (request.direction, open) {
             (None, None) if request.fee.is_some() => Err(bad_fee("the vehicle is not inside: say direction EXIT")),
-            (None | Some(Direction::Entry), None) => self.enter(request, None),
-            (Some(Direction::Entry), Some(open)) if request.force => self.enter(request, Some(&open)),
+            (None | Some(Direction::Entry), None) => self.enter(request, None, doubts),
+            (Some(Direction::Entry), Some(open)) if request.force => self.enter(request, Some(&open), doubts),
+            (None | Some(Direction::Entry), Some(open))
+                if vehicle::are_unlike(&request.camera_type, &open.place.camera_type) =>
+            {
+                let told_inside = open.place.camera_type.clone();
+                Err(Stop::Refused(Refusal::OtherType { vehicle: self.vehicle_of(request).into(), told_inside }))
+            }
             (Some(Direction::Entry), Some(_)) => {
                 Err(Stop::Refused(Refusal::AlreadyInside(self.vehicle_of(request).into())))
             }
@@ -38,24 +60,52 @@ impl<S: Storage> Transaction<'_, S> {
                     vehicle: self.vehicle_of(request).into(),
                     retry_after_s: wait_ms.unsigned_abs().div_ceil(1000),
                 })),
-                None => self.exit(request, &open),
+                None => self.exit(request, &open, doubts),
             },
-            (Some(Direction::Exit), Some(open)) => self.exit(request, &open),
-            (Some(Direction::Exit), None) if request.force => self.exit_unknown(request),
+            (Some(Direction::Exit), Some(open)) => self.exit(request, &open, doubts),
+            (Some(Direction::Exit), None) if request.force => self.exit_unknown(request, doubts),
             (Some(Direction::Exit), None) => Err(Stop::Refused(Refusal::NotInside(self.vehicle_of(request).into()))),
         }
     }
 
     /// How long a press without a direction must still wait to be an exit: the car came in a moment ago, so that press
-    /// is far more likely a second press than a departure.
+    /// is a second camera of that gate rather than a departure.
     fn just_entered_for_ms(&self, open: &OpenStay) -> Option<i64> {
         let since_commit_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
-        let since_entry_ms = self.now.wall_ms.saturating_sub(open.entry_ms);
-        let just_entered = (0..REPEAT_WINDOW_MS).contains(&since_commit_ms) && since_entry_ms < REPEAT_WINDOW_MS;
-        just_entered.then(|| REPEAT_WINDOW_MS - since_commit_ms.max(since_entry_ms))
+        (0..JUST_ENTERED_MS).contains(&since_commit_ms).then(|| JUST_ENTERED_MS - since_commit_ms)
     }
 
-    fn enter(&mut self, request: &OpenBarrier, replaced: Option<&OpenStay>) -> Result<Answer, Stop<S::Error>> {
+    /// What there is to doubt about everything that is stamped now.
+    pub(super) fn doubts(&self) -> BTreeSet<Anomaly> {
+        if self.now.clock_wrong { BTreeSet::from([Anomaly::ClockSkew]) } else { BTreeSet::new() }
+    }
+
+    /// The vehicle type as it is kept: by the name of the list or of the tariff, in whatever spelling it was told.
+    pub(super) fn vehicle_type(&self, told: &str, notes: &mut Vec<Note>, doubts: &mut BTreeSet<Anomaly>) -> String {
+        let other = match vehicle::read(told) {
+            vehicle::Told::Nothing => return String::new(),
+            vehicle::Told::Known(name) => return name.to_owned(),
+            vehicle::Told::Other(other) => other,
+        };
+        if let Some(name) = self.settings().tariff().0.name_of(&other) {
+            return name.to_owned();
+        }
+        notes.push(Note::new(
+            "vehicle_type",
+            "unknown_type",
+            format!("loại xe {other:?} không có trong danh sách: tính theo giá chung"),
+            format!("the vehicle type {other:?} is not known: the base rate is charged"),
+        ));
+        doubts.insert(Anomaly::UnknownType);
+        other
+    }
+
+    fn enter(
+        &mut self,
+        request: &OpenBarrier,
+        replaced: Option<&OpenStay>,
+        doubts: &BTreeSet<Anomaly>,
+    ) -> Result<Answer, Stop<S::Error>> {
         let now_ms = self.now.wall_ms;
         let event_id = self.stay_id_at_gate(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, replaced.map(|open| open.last_hlc))?;
@@ -72,6 +122,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: request.reason.clone(),
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
+            doubts: names(doubts),
         };
         let fact = self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
         let opened = self.inside(&request.plate).filter(|open| open.is_entered_by(&fact.id));
@@ -82,42 +133,49 @@ impl<S: Storage> Transaction<'_, S> {
                 (event_id, row_id)
             }
         };
-        Ok(Answer::Entered { event_id, history_id, repeated: false })
+        Ok(Answer::Entered { event_id, history_id, repeated: false, notes: Vec::new() })
     }
 
-    fn exit(&mut self, request: &OpenBarrier, open: &OpenStay) -> Result<Answer, Stop<S::Error>> {
+    fn exit(
+        &mut self,
+        request: &OpenBarrier,
+        open: &OpenStay,
+        doubts: &BTreeSet<Anomaly>,
+    ) -> Result<Answer, Stop<S::Error>> {
         let now_ms = self.now.wall_ms;
-        let subscription_id = self.subscription_of(&request.plate);
-        let due = self.fee_due(open, subscription_id.as_deref());
+        let due = self.charge(&request.plate, &open.place.camera_type, open.entry_ms, now_ms);
         let is_long = is_long_stay(open.entry_ms, now_ms);
-        if is_long && due.0 > 0 && !request.force {
+        if is_long && due.fee.0 > 0 && !request.force {
             return Err(Stop::Refused(Refusal::LongStay(self.vehicle_of(request).into())));
         }
         let hlc = self.next_hlc(&request.plate, Some(open.last_hlc))?;
         let event_id = open.stay_id(&request.plate);
         let duration = duration_text(now_ms.saturating_sub(open.entry_ms));
-        let fee = request.fee.unwrap_or(due);
+        let fee = request.fee.unwrap_or(due.fee);
+        let notes = if request.fee.is_none() { due.note().into_iter().collect() } else { Vec::new() };
         let exit = Exit {
             stay: None,
             fee,
             duration: duration.clone(),
-            tariff_version: self.settings().tariff().1,
-            subscription_id,
+            tariff_version: due.tariff_version,
+            subscription_id: due.subscription_id,
+            doubts: names(doubts),
             ..self.exit_of(request)
         };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
-        Ok(Answer::Exited { event_id, fee, duration, repeated: false })
+        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
     }
 
     /// A forced exit of a car this central knows no entry of.
-    fn exit_unknown(&mut self, request: &OpenBarrier) -> Result<Answer, Stop<S::Error>> {
+    fn exit_unknown(&mut self, request: &OpenBarrier, doubts: &BTreeSet<Anomaly>) -> Result<Answer, Stop<S::Error>> {
         let event_id = self.new_stay_id(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, None)?;
         let fee = request.fee.unwrap_or(Vnd(0));
         let duration = duration_text(0);
-        let exit = Exit { stay: Some(None), fee, duration: duration.clone(), ..self.exit_of(request) };
+        let doubts = names(doubts);
+        let exit = Exit { stay: Some(None), fee, duration: duration.clone(), doubts, ..self.exit_of(request) };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
-        Ok(Answer::Exited { event_id, fee, duration, repeated: false })
+        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes: Vec::new() })
     }
 
     /// What any exit made by `request` states; the caller adds what it knows of the stay.
@@ -140,6 +198,9 @@ impl<S: Storage> Transaction<'_, S> {
             tariff_version: None,
             subscription_id: None,
             reported: None,
+            told: false,
+            told_fee: None,
+            doubts: Vec::new(),
         }
     }
 
@@ -198,7 +259,7 @@ impl<S: Storage> Transaction<'_, S> {
             entry_ms: open.entry_ms,
             entry_central: open.place.central.clone(),
             entry_edge: open.place.edge_id.clone(),
-            fee: self.fee_due(open, subscription_id.as_deref()),
+            fee: self.charge(&detection.plate, &open.place.camera_type, open.entry_ms, self.now.wall_ms).fee,
             duration: duration_text(self.now.wall_ms.saturating_sub(open.entry_ms)),
         });
         let camera_type = detection.camera_type.clone();
@@ -212,14 +273,6 @@ impl<S: Storage> Transaction<'_, S> {
             camera_type: request.camera_type.clone(),
             direction: request.direction,
         })
-    }
-
-    fn fee_due(&self, open: &OpenStay, subscription_id: Option<&str>) -> Vnd {
-        if subscription_id.is_some() {
-            return Vnd(0);
-        }
-        let (tariff, _) = self.settings().tariff();
-        tariff.fee(&open.place.camera_type, open.entry_ms, self.now.wall_ms, &self.context.zone).min(Vnd::MAX_FEE)
     }
 
     fn subscription_of(&self, plate: &PlateId) -> Option<String> {
@@ -266,6 +319,11 @@ impl<S: Storage> Transaction<'_, S> {
             body,
         }
     }
+}
+
+/// Doubts as an event carries them.
+pub(super) fn names(doubts: &BTreeSet<Anomaly>) -> Vec<String> {
+    doubts.iter().map(|doubt| doubt.name().to_owned()).collect()
 }
 
 /// What a request may say of a fee, before the state of the lot is looked at.

@@ -1,14 +1,18 @@
 //! What the ledger is asked, and what it answers.
 
+use std::collections::BTreeSet;
+
+use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{Act, Entry};
 use crate::domain::direction::Direction;
 use crate::domain::event::Draft;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
+use crate::domain::told::Note;
 use crate::replication::log::{Head, Run};
 
 use super::settings::SubscriptionChange;
@@ -63,6 +67,24 @@ pub struct Report {
     pub fee: Option<Vnd>,
     /// A camera inside the lot saw the car: an entry that was missed, unless it is known to be inside.
     pub seen_inside: bool,
+    /// What was told and could not be read, and the anomalies that makes.
+    pub notes: Vec<Note>,
+    pub doubts: BTreeSet<Anomaly>,
+}
+
+/// An edge program opened for a car whose plate could not be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnreadOpening {
+    pub edge_id: String,
+    pub direction: Direction,
+    /// What was told in place of a plate, bounded.
+    pub text: String,
+    pub camera_type: String,
+    pub request_id: Option<String>,
+    /// As of a [`Report`].
+    pub told_ms: Option<i64>,
+    pub fee: Option<Vnd>,
+    pub notes: Vec<Note>,
 }
 
 /// A person at an edge program corrected or removed what it had reported.
@@ -120,6 +142,7 @@ pub enum Job {
     Open(OpenBarrier),
     Close(CloseBarrier),
     Report(Report),
+    Unread(UnreadOpening),
     ReportChange(ReportChange),
     Detect(Detection),
     PutTariff(Tariff),
@@ -214,8 +237,21 @@ pub struct Passed {
     /// Of an exit: the fee and the duration as shown.
     pub fee: Vnd,
     pub duration: String,
-    /// It was reported before, or says nothing new: nothing was written.
+    /// It was reported before, or says nothing new: at most that it was told again was written.
     pub repeated: bool,
+    /// What was told and is not used as told.
+    pub notes: Vec<Note>,
+}
+
+/// What became of an opening for a car that could not be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnreadKept {
+    pub direction: Direction,
+    /// The fact that tells it.
+    pub fact: FactId,
+    pub fee: Option<Vnd>,
+    pub repeated: bool,
+    pub notes: Vec<Note>,
 }
 
 /// What came of one thing a predecessor said.
@@ -236,6 +272,8 @@ pub enum Answer {
         event_id: String,
         history_id: i64,
         repeated: bool,
+        /// What was told and is not used as told.
+        notes: Vec<Note>,
     },
     /// `event_id` is the entry's; of an exit without entry its own.
     Exited {
@@ -243,12 +281,14 @@ pub enum Answer {
         fee: Vnd,
         duration: String,
         repeated: bool,
+        notes: Vec<Note>,
     },
     Closed {
         confirmed: bool,
         event_id: Option<String>,
     },
     Reported(Box<Passed>),
+    Unread(Box<UnreadKept>),
     /// What an edge program changed was so already.
     ChangedBefore {
         event_id: String,
@@ -293,7 +333,12 @@ pub enum Refusal {
     AlreadyInside(Box<VehicleInfo>),
     #[error("the vehicle is not inside")]
     NotInside(Box<VehicleInfo>),
-    /// By state this would be an exit, of a car that came in less than 10 s ago.
+    /// The one inside is of another type: two vehicles whose plates have the same characters.
+    #[error(
+        "a vehicle of another type ({told_inside}) with these characters is inside: look at the plates; to force this entry ends that stay without a fee"
+    )]
+    OtherType { vehicle: Box<VehicleInfo>, told_inside: String },
+    /// By state this would be an exit, of a car that came in less than a second ago.
     #[error("the vehicle came in a moment ago; say direction EXIT or wait {retry_after_s} s")]
     JustEntered { vehicle: Box<VehicleInfo>, retry_after_s: u64 },
     #[error("this request id was used for another request")]

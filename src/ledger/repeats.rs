@@ -9,7 +9,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::REQUEST_WINDOW_MS;
+use crate::domain::stay::{REQUEST_WINDOW_MS, renamed_stay_id};
 
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
@@ -76,11 +76,16 @@ impl<S: Storage> Transaction<'_, S> {
         let event_id = event.event_id.clone().unwrap_or_default();
         if let Body::Exit(exit) = &event.body {
             let (fee, duration) = (exit.fee, exit.duration.clone());
-            return Ok(Answer::Exited { event_id, fee, duration, repeated: true });
+            return Ok(Answer::Exited { event_id, fee, duration, repeated: true, notes: Vec::new() });
         }
-        let stored = self.read()?.stay(&event_id)?.filter(|stored| stored.row.entry_fact == event.fact_id());
-        let history_id = stored.map_or(0, |stored| stored.row_id);
-        Ok(Answer::Entered { event_id, history_id, repeated: true })
+        // An entry that has the same id and comes before it took the id since.
+        for event_id in [event_id.clone(), renamed_stay_id(&event_id, &event.fact_id())] {
+            let stored = self.read()?.stay(&event_id)?.filter(|stored| stored.row.entry_fact == event.fact_id());
+            if let Some(StoredStay { row_id, .. }) = stored {
+                return Ok(Answer::Entered { event_id, history_id: row_id, repeated: true, notes: Vec::new() });
+            }
+        }
+        Ok(Answer::Entered { event_id, history_id: 0, repeated: true, notes: Vec::new() })
     }
 
     /// The answer to the first of two presses of one edge for one plate.
@@ -95,6 +100,7 @@ impl<S: Storage> Transaction<'_, S> {
                 event_id: open.stay_id(&request.plate),
                 history_id: open.row_id,
                 repeated: true,
+                notes: Vec::new(),
             }));
         }
         if request.direction == Some(Direction::Entry) {
@@ -121,6 +127,7 @@ impl<S: Storage> Transaction<'_, S> {
                 fee: exit.fee,
                 duration: exit.duration.clone(),
                 repeated: true,
+                notes: Vec::new(),
             })
         }))
     }

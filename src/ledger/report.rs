@@ -1,22 +1,35 @@
 //! What edge programs report after the fact: the barrier has opened, the car is in or out. Nothing here is refused for the
 //! state of the lot; what does not fit is kept as the anomaly it is.
 
+use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Draft, Entry, Exit, Reported};
+use std::sync::Arc;
+
+use crate::domain::event::{Body, Draft, Entry, Event, Exit, Reported, Unread};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::MAX_SKEW_MS;
+use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
 use crate::domain::time::duration_text;
+use crate::domain::told::Note;
 
-use super::job::{Answer, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, VoidStay};
+use super::charge::Charge;
+use super::gate::names;
+use super::job::{
+    Answer, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening, VoidStay,
+};
+use super::repeats::REPEAT_WINDOW_MS;
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
 
-/// An edge's own time is believed if it is at most this long before the report arrived, in ms: an edge keeps what it could
-/// not send. Longer ago or in the future its clock is wrong.
-const BELIEVED_MS: i64 = 24 * 60 * 60 * 1_000;
+/// An edge's own time is used if it is at most this long before the report arrived, in ms: an edge keeps what it could not
+/// send, over a long weekend too, and as long as its event ids are remembered. Longer ago its clock is wrong.
+const BELIEVED_MS: i64 = REQUEST_WINDOW_MS;
+/// What is told later than this, in ms, is used and shown.
+const LATE_MS: i64 = 24 * 60 * 60 * 1_000;
+/// A clock that is ahead by less than anybody notices, in ms, says "now".
+const AHEAD_MS: i64 = 60_000;
 
 /// A car comes and goes less often than this in the time that is believed.
 const STAYS_LOOKED_AT: usize = 32;
@@ -29,17 +42,76 @@ struct Moment {
     reported: Option<Reported>,
 }
 
+/// What an exit that is told says beside the report.
+struct ToldExit {
+    stay: Option<Option<String>>,
+    fee: Vnd,
+    told: bool,
+    told_fee: Option<Vnd>,
+    duration: String,
+    tariff_version: Option<String>,
+    subscription_id: Option<String>,
+}
+
 impl<S: Storage> Transaction<'_, S> {
-    pub(super) fn report(&mut self, report: &Report) -> Result<Answer, Stop<S::Error>> {
-        let moment = self.moment_of(report.told_ms);
-        if let Some(passed) = self.reported_before(report, &moment)? {
-            return Ok(Answer::Reported(Box::new(passed)));
+    pub(super) fn report(&mut self, mut report: Report) -> Result<Answer, Stop<S::Error>> {
+        report.doubts.append(&mut self.doubts());
+        report.camera_type = self.vehicle_type(&report.camera_type, &mut report.notes, &mut report.doubts);
+        let (moment, note) = self.moment_of(report.told_ms);
+        if let Some(note) = note {
+            report.notes.push(note);
+            report.doubts.insert(Anomaly::TimeUncertain);
         }
-        let passed = match report.direction {
-            Direction::Entry => self.report_entry(report, &moment)?,
-            Direction::Exit => self.report_exit(report, &moment)?,
+        let mut passed = match self.reported_before(&report, &moment)? {
+            Some(passed) => passed,
+            None => match report.direction {
+                Direction::Entry => self.report_entry(&report, &moment)?,
+                Direction::Exit => self.report_exit(&mut report, &moment)?,
+            },
         };
+        passed.notes.append(&mut report.notes);
         Ok(Answer::Reported(Box::new(passed)))
+    }
+
+    /// An opening for a car that could not be read: kept as that. It is about no stay.
+    pub(super) fn report_unread(&mut self, mut opening: UnreadOpening) -> Result<Answer, Stop<S::Error>> {
+        let kept = |fact, repeated, notes| {
+            let UnreadOpening { direction, fee, .. } = opening;
+            Ok(Answer::Unread(Box::new(UnreadKept { direction, fact, fee, repeated, notes })))
+        };
+        if let Some(request_id) = opening.request_id.as_deref() {
+            let now = Hlc::next(self.now.wall_ms, None);
+            let before = self.events_of_request(&opening.edge_id, request_id, now)?;
+            let is_it = |event: &&Arc<Event>| {
+                let recent = self.now.wall_ms.abs_diff(event.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
+                let same = matches!(&event.body, Body::Unread(held) if held.direction == opening.direction && held.text == opening.text);
+                recent && same
+            };
+            if let Some(event) = before.iter().find(is_it) {
+                return kept(event.fact_id(), true, opening.notes);
+            }
+        }
+        let (moment, note) = self.moment_of(opening.told_ms);
+        opening.notes.extend(note);
+        let unread = Unread {
+            edge_id: opening.edge_id,
+            direction: opening.direction,
+            text: opening.text,
+            camera_type: opening.camera_type,
+            fee: opening.fee,
+            request_id: opening.request_id,
+            reported: moment.reported,
+        };
+        let hlc = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
+        let draft = Draft {
+            hlc,
+            timestamp_ms: moment.ms,
+            skew_ms: self.now.skew_ms,
+            event_id: None,
+            body: Body::Unread(unread),
+        };
+        let fact = self.author(draft)?;
+        kept(fact.id, false, opening.notes)
     }
 
     /// A correction or removal that was made at the edge: the same as one made here.
@@ -71,18 +143,39 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(entry.and_then(|event| event.event_id.clone()).unwrap_or_else(|| event_id.to_owned()))
     }
 
-    fn moment_of(&self, told_ms: Option<i64>) -> Moment {
+    /// When it happened, and what is said of a time that was told and is not used, or was told late.
+    fn moment_of(&self, told_ms: Option<i64>) -> (Moment, Option<Note>) {
         let received_ms = self.now.wall_ms;
         let believed = told_ms.filter(|told| (received_ms - BELIEVED_MS..received_ms).contains(told));
-        Moment {
+        let moment = Moment {
             ms: believed.unwrap_or(received_ms),
             hlc: believed.and_then(|told| Hlc::new(told).ok()),
             reported: told_ms.map(|told_ms| Reported { told_ms, received_ms }),
-        }
+        };
+        let note = |code, vi: &str, en: &str| Some(Note::new("timestamp", code, vi, en));
+        let note = match told_ms.map(|told_ms| received_ms.saturating_sub(told_ms)) {
+            Some(ago_ms) if ago_ms < -AHEAD_MS => note(
+                "in_the_future",
+                "giờ cổng báo ở tương lai: ghi giờ nhận; hãy chỉnh giờ máy ở cổng",
+                "this time is in the future: the time of receipt is used; set the clock of the gate",
+            ),
+            Some(ago_ms) if ago_ms > BELIEVED_MS => note(
+                "too_old",
+                "giờ cổng báo đã quá 7 ngày: ghi giờ nhận; hãy kiểm tra giờ máy ở cổng",
+                "this time is more than 7 days ago: the time of receipt is used; check the clock of the gate",
+            ),
+            Some(ago_ms) if ago_ms > LATE_MS => note(
+                "late",
+                "báo trễ hơn một ngày: giờ này được dùng và được ghi chú để kiểm tra",
+                "told more than a day later: this time is used, and shown to be checked",
+            ),
+            _ => None,
+        };
+        (moment, note)
     }
 
-    /// What came of the same report before: the same id of the same edge; without an id, the same car at the same edge a
-    /// moment ago. What a camera inside the lot sees of a car that is inside is nothing new either.
+    /// What came of the same report before: the same id of the same edge; the same car at this central a moment ago. What a
+    /// camera inside the lot sees of a car that is inside is nothing new either.
     fn reported_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
         if report.seen_inside
             && let Some(open) = self.inside(&report.plate)
@@ -105,9 +198,14 @@ impl<S: Storage> Transaction<'_, S> {
         let answered = match self.answer_of_request(&as_request, moment.hlc) {
             // An edge that uses an id for two things still saw two things.
             Err(Stop::Refused(Refusal::RequestIdReused)) => None,
-            Ok(None) if report.request_id.is_none() => self.answer_of_same_press(&as_request)?,
             answered => answered?,
         };
+        if answered.is_none() {
+            return match report.direction {
+                Direction::Entry => self.entered_before(report, moment),
+                Direction::Exit => self.left_before(report, moment),
+            };
+        }
         match answered {
             Some(Answer::Entered { event_id, .. }) => {
                 Ok(Some(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), true)?))
@@ -117,6 +215,67 @@ impl<S: Storage> Transaction<'_, S> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The open stay this entry was told of before: by its own id, which an edge of a predecessor made, or at the same gate a
+    /// moment ago.
+    fn entered_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
+        if let Some(id) = report.request_id.as_deref()
+            && let Some(stored) = self.read()?.stay(id)?
+            && stored.row.plate_id == report.plate
+        {
+            return Ok(Some(self.passed(Direction::Entry, id.to_owned(), Vnd(0), String::new(), true)?));
+        }
+        let Some(open) = self.inside(&report.plate) else { return Ok(None) };
+        let same_gate = open.place.central == self.context.central.as_str() && open.place.edge_id == report.edge_id;
+        // By the clock that stamped both, or by that of their receipt.
+        let apart_ms = moment.ms.abs_diff(open.entry_ms).min(self.now.wall_ms.abs_diff(open.committed_ms));
+        if !same_gate || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
+            return Ok(None);
+        }
+        let event_id = open.stay_id(&report.plate);
+        Ok(Some(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), true)?))
+    }
+
+    /// The exit that this one tells again: the car left a moment ago, and is not inside again. Within some seconds, or with the
+    /// very time of the first, it is the same message; later it is written down, shown, and not counted (see
+    /// [`PASSAGE_WINDOW_MS`]).
+    fn left_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
+        if self.inside(&report.plate).is_some_and(|open| open.entry_ms <= moment.ms) {
+            return Ok(None);
+        }
+        let greatest = self.read()?.greatest_hlc_of_plate(&report.plate)?;
+        if greatest.is_none_or(|greatest| greatest.ms() < moment.ms.saturating_sub(PASSAGE_WINDOW_MS)) {
+            return Ok(None);
+        }
+        let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
+        let apart_ms = |row: &StayRow| {
+            let exit = row.exit.as_ref().filter(|_| row.status == StayStatus::Out)?;
+            Some(moment.ms.abs_diff(exit.exit_ms)).filter(|apart| *apart <= PASSAGE_WINDOW_MS.unsigned_abs())
+        };
+        // Told later than an entry it cannot be of the stay before that, but by the clock of another gate.
+        let left = rows.iter().map(|stored| &stored.row).filter_map(|row| Some((apart_ms(row)?, row)));
+        let Some((apart_ms, row)) = left.min_by_key(|(apart_ms, row)| (*apart_ms, row.last_hlc)) else {
+            return Ok(None);
+        };
+        let Some(exit) = row.exit.clone() else { return Ok(None) };
+        let event_id = row.stay_id.clone();
+        // Nobody works out the fee of a car without an entry: what a gate took is counted.
+        let more = report.fee.is_some_and(|fee| row.is_exit_alone() && fee > row.collected);
+        let differs = report.fee.is_some_and(|fee| fee > exit.fee);
+        if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
+            let told = ToldExit {
+                stay: Some(Some(event_id.clone())),
+                fee: if more { report.fee.unwrap_or_default() } else { exit.fee },
+                told: !more,
+                told_fee: report.fee.filter(|fee| !more && *fee != exit.fee),
+                duration: exit.duration.clone(),
+                tariff_version: None,
+                subscription_id: None,
+            };
+            self.tell_exit(report, moment, Some(row.last_hlc), &event_id, told)?;
+        }
+        Ok(Some(self.passed(Direction::Exit, event_id, exit.fee, exit.duration, true)?))
     }
 
     fn report_entry(&mut self, report: &Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
@@ -134,23 +293,58 @@ impl<S: Storage> Transaction<'_, S> {
             reason: None,
             replaces: None,
             reported: moment.reported,
+            doubts: names(&report.doubts),
         };
         let draft = self.draft_at(report, moment, None, &event_id, Body::Entry(entry))?;
         self.author(draft)?;
         Ok(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), false)?)
     }
 
-    fn report_exit(&mut self, report: &Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
+    fn report_exit(&mut self, report: &mut Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
         let left = self.stay_at(report, moment.ms)?.map(|stored| stored.row);
         let (event_id, stay) = match &left {
             Some(row) => (row.stay_id.clone(), None),
             None => (self.new_stay_id(&report.plate)?, Some(None)),
         };
         let duration = duration_text(left.as_ref().map_or(0, |row| moment.ms.saturating_sub(row.entry_ms)));
-        let (fee, tariff_version, subscription_id) = match &left {
-            Some(row) => self.charge(row, moment.ms),
-            None => (report.fee.unwrap_or(Vnd(0)), None, None),
+        let charge = match &left {
+            Some(row) => self.charge(&row.plate_id, &row.camera_type, row.entry_ms, moment.ms),
+            None => Charge { fee: report.fee.unwrap_or(Vnd(0)), ..Charge::default() },
         };
+        report.notes.extend(charge.note());
+        let told_fee = report.fee.filter(|told| *told != charge.fee);
+        if let Some(told) = told_fee {
+            report.doubts.insert(Anomaly::FeeUncertain);
+            report.notes.push(Note::new(
+                "data.fee",
+                "worked_out",
+                format!("cổng báo đã thu {} đ; phí tính ra và được ghi là {} đ", told.0, charge.fee.0),
+                format!("the gate says it took {} VND; what is due, and recorded, is {} VND", told.0, charge.fee.0),
+            ));
+        }
+        let fee = charge.fee;
+        let told = ToldExit {
+            stay,
+            fee,
+            told: true,
+            told_fee,
+            duration: duration.clone(),
+            tariff_version: charge.tariff_version,
+            subscription_id: charge.subscription_id,
+        };
+        self.tell_exit(report, moment, left.as_ref().map(|row| row.last_hlc), &event_id, told)?;
+        Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
+    }
+
+    fn tell_exit(
+        &mut self,
+        report: &Report,
+        moment: &Moment,
+        stay_hlc: Option<Hlc>,
+        event_id: &str,
+        told: ToldExit,
+    ) -> Result<(), Stop<S::Error>> {
+        let ToldExit { stay, fee, told, told_fee, duration, tariff_version, subscription_id } = told;
         let exit = Exit {
             stay,
             plate_id: Some(report.plate.clone()),
@@ -159,7 +353,7 @@ impl<S: Storage> Transaction<'_, S> {
             exit_edge: report.edge_id.clone(),
             exit_time: self.context.zone.local_text(moment.ms),
             fee,
-            duration: duration.clone(),
+            duration,
             camera_type: (!report.camera_type.is_empty()).then(|| report.camera_type.clone()),
             confidence: report.confidence,
             request_id: report.request_id.clone(),
@@ -169,11 +363,13 @@ impl<S: Storage> Transaction<'_, S> {
             tariff_version,
             subscription_id,
             reported: moment.reported,
+            told,
+            told_fee,
+            doubts: names(&report.doubts),
         };
-        let stay_hlc = left.as_ref().map(|row| row.last_hlc);
-        let draft = self.draft_at(report, moment, stay_hlc, &event_id, Body::Exit(exit))?;
+        let draft = self.draft_at(report, moment, stay_hlc, event_id, Body::Exit(exit))?;
         self.author(draft)?;
-        Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
+        Ok(())
     }
 
     /// The stay a car was in at a time: the open one if it had begun by then, else one that has ended since. Clocks of edges
@@ -197,17 +393,6 @@ impl<S: Storage> Transaction<'_, S> {
         let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
         let inside_then = rows.into_iter().filter(|stored| was_inside(&stored.row));
         Ok(inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)))
-    }
-
-    /// The fee of leaving at a time, the version of the tariff, and the subscription that paid.
-    fn charge(&self, row: &StayRow, at_ms: i64) -> (Vnd, Option<String>, Option<String>) {
-        let settings = self.settings();
-        let zone = &self.context.zone;
-        let (tariff, version) = settings.tariff();
-        if let Some(id) = settings.active_subscription(&row.plate_id, &zone.day(at_ms)) {
-            return (Vnd(0), version, Some(id.to_owned()));
-        }
-        (tariff.fee(&row.camera_type, row.entry_ms, at_ms, zone).min(Vnd::MAX_FEE), version, None)
     }
 
     fn draft_at(
@@ -234,6 +419,6 @@ impl<S: Storage> Transaction<'_, S> {
         repeated: bool,
     ) -> Result<Passed, S::Error> {
         let stay = self.read()?.stay(&event_id)?;
-        Ok(Passed { direction, event_id, stay, fee, duration, repeated })
+        Ok(Passed { direction, event_id, stay, fee, duration, repeated, notes: Vec::new() })
     }
 }

@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn at(wall_ms: i64) -> Now {
-        Now { wall_ms, skew_ms: None }
+        Now { wall_ms, skew_ms: None, clock_wrong: false }
     }
 
     fn done(ledger: &mut Ledger<MemoryStorage>, job: Job, wall_ms: i64, epoch: u64) -> Answer {

@@ -231,6 +231,11 @@ impl Settings {
         self.subscriptions.contains_key(id)
     }
 
+    #[must_use]
+    pub fn has_subscription(&self, plate: &PlateId) -> bool {
+        self.by_plate.contains_key(plate)
+    }
+
     /// The id of a subscription that makes a stay of this plate free on `day` (`YYYY-MM-DD`).
     #[must_use]
     pub fn active_subscription(&self, plate: &PlateId, day: &str) -> Option<&str> {

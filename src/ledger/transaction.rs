@@ -42,6 +42,8 @@ pub struct Now {
     pub wall_ms: i64,
     /// The median offset to the peers' clocks, if known: recorded in every event authored.
     pub skew_ms: Option<i64>,
+    /// The wall clock is known to be wrong: stays stamped with it say so.
+    pub clock_wrong: bool,
 }
 
 /// A running transaction. A job that is refused has written nothing.
@@ -104,9 +106,10 @@ impl<'a, S: Storage> Transaction<'a, S> {
 
     pub(super) fn decide(&mut self, job: Job) -> Result<Answer, Stop<S::Error>> {
         match job {
-            Job::Open(request) => self.open(&request),
+            Job::Open(request) => self.open(request),
             Job::Close(request) => self.close(&request),
-            Job::Report(report) => self.report(&report),
+            Job::Report(report) => self.report(report),
+            Job::Unread(opening) => self.report_unread(opening),
             Job::ReportChange(change) => self.report_change(change),
             Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
             Job::PutTariff(tariff) => self.put_tariff(tariff),

@@ -6,12 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use log::info;
+
 use super::merged::Merged;
 use super::replay::replay;
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::Hlc;
-use crate::ledger::Ledger;
 use crate::ledger::storage::{Storage as _, Summary};
+use crate::ledger::{Ledger, RULES_VERSION};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 
@@ -67,12 +69,46 @@ pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>
             (ledger, digest)
         }
     };
-    ledger.clear_projection()?;
-    let take = |ledger: &mut Ledger<Writer>, batch: Vec<_>, now| ledger.replay(&batch, now);
-    let events = replay(&mut ledger, data_dir, now_ms, progress, take)?;
+    let events = make_anew(&mut ledger, data_dir, now_ms, progress)?;
     let rebuilt = Rebuilt { events, digest_before, digest_after: ledger.digest().to_string() };
     ledger.into_storage().close()?;
     fs::remove_file(mark(data_dir)).map_err(marked)?;
     directory.sync()?;
     Ok(rebuilt)
+}
+
+/// Makes the history anew if it was made by other rules than today's, or half made by such a change that was interrupted. The
+/// number of events, if so.
+///
+/// # Errors
+/// Those of the disk. The next start begins anew.
+pub fn follow_rules(ledger: &mut Ledger<Writer>, data_dir: &Path, now_ms: i64) -> Result<Option<u64>, StoreError> {
+    let made_by = ledger.storage_mut().rules_version()?;
+    if made_by == RULES_VERSION {
+        return Ok(None);
+    }
+    let events = ledger.events();
+    if events > 0 {
+        info!(
+            event = "history_remade", events, made_by, rules = RULES_VERSION;
+            "the history is made anew by the rules of this version: gates wait so long"
+        );
+    }
+    let events = make_anew(ledger, data_dir, now_ms, &mut |_, _| {})?;
+    ledger.reopen()?;
+    Ok(Some(events))
+}
+
+fn make_anew(
+    ledger: &mut Ledger<Writer>,
+    data_dir: &Path,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<u64, StoreError> {
+    ledger.storage_mut().set_rules_version(0)?;
+    ledger.clear_projection()?;
+    let take = |ledger: &mut Ledger<Writer>, batch: Vec<_>, now| ledger.replay(&batch, now);
+    let events = replay(ledger, data_dir, now_ms, progress, take)?;
+    ledger.storage_mut().set_rules_version(RULES_VERSION)?;
+    Ok(events)
 }

@@ -28,7 +28,7 @@ pub(super) fn replay(
 ) -> Result<u64, StoreError> {
     let mut events = Merged::open(data_dir)?;
     let (mut done, total) = (0, events.total);
-    let now = Now { wall_ms: now_ms, skew_ms: None };
+    let now = Now { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
     loop {
         let batch = events.next_batch(BATCH_EVENTS)?;
         if batch.is_empty() {

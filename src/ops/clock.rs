@@ -14,10 +14,16 @@ const EARLIEST_MS: i64 = 1_764_547_200_000;
 /// Stamps run ahead of the clock by some ms where several cars come at once.
 const TOLERANCE_MS: i64 = 2_000;
 
-/// Whether a clock that shows `now_ms` is behind: before the program was written, or before what was already stamped here.
+/// Stamps further ahead of the clock than this are taken for the mistake, not the clock: one excursion into the future is red
+/// for a day at most, not until it has come. (A clock that falls back by more shows a date before the program was written.)
+const LONGEST_BEHIND_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Whether a clock that shows `now_ms` is behind: before the program was written, or up to a day before what was already
+/// stamped here.
 #[must_use]
 pub fn is_behind(now_ms: i64, newest_own_ms: Option<i64>) -> bool {
-    now_ms < EARLIEST_MS || newest_own_ms.is_some_and(|newest| newest > now_ms.saturating_add(TOLERANCE_MS))
+    let ahead_ms = newest_own_ms.map_or(0, |newest| newest.saturating_sub(now_ms));
+    now_ms < EARLIEST_MS || (ahead_ms > TOLERANCE_MS && ahead_ms <= LONGEST_BEHIND_MS)
 }
 
 /// Why [`CLOCK_VARIABLE`] is refused.
@@ -128,6 +134,11 @@ mod tests {
         assert!(!is_behind(EARLIEST_MS, None));
         assert!(is_behind(EARLIEST_MS, Some(EARLIEST_MS + TOLERANCE_MS + 1)));
         assert!(!is_behind(EARLIEST_MS, Some(EARLIEST_MS + TOLERANCE_MS)));
+        assert!(is_behind(EARLIEST_MS, Some(EARLIEST_MS + LONGEST_BEHIND_MS)));
+        assert!(
+            !is_behind(EARLIEST_MS, Some(EARLIEST_MS + LONGEST_BEHIND_MS + 1)),
+            "once in the future is not red for ever"
+        );
     }
 
     #[test]

@@ -82,6 +82,9 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             subscription_id: None,
             reason: None,
             reported: None,
+            told: dice.below(2) == 0,
+            told_fee: (dice.below(2) == 0).then_some(Vnd(7_000)),
+            doubts: vec!["fee_uncertain".to_owned(), "evil".to_owned()],
         }),
         _ => Body::Entry(Entry {
             plate_id: row.plate_id.clone(),
@@ -96,6 +99,7 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             replaces: Some(row.stay_id.clone()),
             reason: None,
             reported: None,
+            doubts: Vec::new(),
         }),
     };
     // Nothing near the bound: by how much the clocks differ it would take effect at different times, and nobody waits that long.

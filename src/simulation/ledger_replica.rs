@@ -132,7 +132,7 @@ impl LedgerReplica {
             }
         }
         stored.resize(asked.len(), None);
-        let now = Now { wall_ms: moment.wall_ms, skew_ms: None };
+        let now = Now { wall_ms: moment.wall_ms, skew_ms: None, clock_wrong: false };
         let opened = match asked.as_slice() {
             [Job::Open(open)] => Some(open.plate.clone()),
             _ => None,
@@ -162,7 +162,7 @@ impl LedgerReplica {
 
     /// One turn of folding what waits.
     fn settle(&mut self, wall_ms: i64, facts: usize) -> Result<usize, String> {
-        let folded = self.ledger.settle(facts, Now { wall_ms, skew_ms: None });
+        let folded = self.ledger.settle(facts, Now { wall_ms, skew_ms: None, clock_wrong: false });
         folded.map_err(|error| format!("what waits cannot be folded: {error}"))
     }
 

@@ -19,7 +19,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -312,6 +312,9 @@ CREATE TABLE dirty_fact(
   PRIMARY KEY(plate_id, hlc, event)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// By which version of the rules the history was made; 0: it is being made anew.
+const V7: &str = "ALTER TABLE ledger ADD COLUMN rules INTEGER NOT NULL DEFAULT 1;";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]

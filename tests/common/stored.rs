@@ -29,7 +29,7 @@ pub fn let_in(data_directory: &Path, central: &str, numbers: std::ops::Range<usi
     let mut left = jobs.len();
     for batch in jobs.chunks(BATCH) {
         left -= batch.len();
-        let now = Now { wall_ms: now_ms - left as i64, skew_ms: None };
+        let now = Now { wall_ms: now_ms - left as i64, skew_ms: None, clock_wrong: false };
         let done = ledger.process(batch.to_vec(), now, epoch);
         assert!(done.outcomes.iter().all(Result::is_ok), "{:?}", done.failure);
     }

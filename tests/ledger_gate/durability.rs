@@ -114,7 +114,7 @@ fn an_event_says_how_far_the_clock_was_from_the_others() {
     use parkmesh::domain::ids::Epoch;
     use parkmesh::ledger::transaction::Now;
     let mut central = Central::new(0);
-    let now = Now { wall_ms: START_MS, skew_ms: Some(-90_000) };
+    let now = Now { wall_ms: START_MS, skew_ms: Some(-90_000), clock_wrong: false };
     central.ledger.process(vec![Job::Open(entry("edge-1", P))], now, Epoch(1));
     let event = central.last_event();
     assert_eq!(event.skew_ms, Some(-90_000));

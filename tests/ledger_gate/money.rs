@@ -102,17 +102,45 @@ fn exit_event(central: &mut Central) -> parkmesh::domain::event::Exit {
 
 #[test]
 fn a_subscription_is_free_on_its_last_day_and_not_after_it() {
-    for (days, fee) in [(0, 0), (1, 25_000)] {
+    // Half an hour is free of what comes after the last day, too.
+    for (later_min, fee) in [(0, 0), (31, 0), (32, 25_000)] {
         let mut central = Central::new(0);
         let list = vec![subscription("s1", "29A-123.45", "2024-12-02"), subscription("s2", Q, "2030-01-01")];
         assert_eq!(put_subscriptions(&mut central, list), 2);
         // 23:59 is still that day.
-        central.wait(4 * HOUR_MS + 59 * MINUTE_MS + days * MINUTE_MS - HOUR_MS);
+        central.wait(4 * HOUR_MS + 59 * MINUTE_MS + later_min * MINUTE_MS - HOUR_MS);
         central.enters(entry("edge-1", P));
         central.wait(HOUR_MS);
-        assert_eq!(central.exits(exit("edge-1", P)).1, fee, "{days} minutes after 23:59");
-        let named = (fee == 0).then(|| "s1".to_owned());
-        assert_eq!(exit_event(&mut central).subscription_id, named);
+        assert_eq!(central.exits(exit("edge-1", P)).1, fee, "{later_min} minutes after 23:59");
+        assert_eq!(exit_event(&mut central).subscription_id.as_deref(), Some("s1"));
+    }
+}
+
+/// A stay of 24 h of which a subscription covers a part: the rest costs what a stay of its length does.
+#[test]
+fn the_hours_outside_a_subscription_are_charged_and_said() {
+    // In on 2 December at 19:00, out on the 3rd at 19:00: 5 h of the first day, 19 h of the second.
+    for (start, end, hours) in [
+        ("2024-12-01", "2024-12-02", Some(19)),
+        ("2024-12-03", "2024-12-31", Some(5)),
+        ("2024-12-01", "2024-12-31", None),
+        ("2024-11-01", "2024-11-30", Some(24)),
+    ] {
+        let mut central = Central::new(0);
+        let plate = "29A-123.45";
+        let sold = Subscription { start_date: start.to_owned(), ..subscription("s1", plate, end) };
+        central.ask(Job::PutSubscriptions(vec![sold])).unwrap();
+        central.enters(entry("edge-1", P));
+        central.wait(DAY_MS);
+        let answer = central.press(exit("edge-2", P)).unwrap();
+        let Answer::Exited { fee, notes, .. } = answer else { panic!("{answer:?}") };
+        // Half an hour is free, and a started hour is one.
+        assert_eq!(fee, Vnd(hours.unwrap_or(0) * 25_000), "{start} {end}");
+        let said: Vec<_> = notes.iter().map(|note| note.code).collect();
+        let partly = hours.is_some_and(|hours| hours < 24);
+        assert_eq!(said, if partly { vec!["partly_covered"] } else { vec![] }, "{start} {end}");
+        let expected = (hours != Some(24)).then(|| "s1".to_owned());
+        assert_eq!(exit_event(&mut central).subscription_id, expected);
     }
 }
 

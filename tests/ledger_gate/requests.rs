@@ -25,7 +25,7 @@ fn for_seven_days_every_central_gives_the_same_answer_to_a_request() {
             [(0, open("edge-1", P)), (MINUTE_MS, entry("edge-1", P)), (7 * DAY_MS - 2 * MINUTE_MS, open("edge-1", P))]
         {
             central.wait(wait_ms);
-            let again = Answer::Entered { event_id: stay.clone(), history_id: 1, repeated: true };
+            let again = Answer::Entered { event_id: stay.clone(), history_id: 1, repeated: true, notes: Vec::new() };
             assert_eq!(central.press(requested("r1", asked)), Ok(again));
         }
         assert_eq!(central.ledger.events(), 1);
@@ -40,8 +40,13 @@ fn an_exit_is_answered_again_with_the_fee_that_was_taken() {
     first.exits(asked.clone());
     second.hear(&mut first);
     second.wait(DAY_MS);
-    let again =
-        Answer::Exited { event_id: stay, fee: Vnd(50_000), duration: "1 giờ 31 phút".to_owned(), repeated: true };
+    let again = Answer::Exited {
+        event_id: stay,
+        fee: Vnd(50_000),
+        duration: "1 giờ 31 phút".to_owned(),
+        repeated: true,
+        notes: Vec::new(),
+    };
     for central in [&mut first, &mut second] {
         assert_eq!(central.press(asked.clone()), Ok(again.clone()));
         // The car is out, so that its next press by state would be an entry.
@@ -120,7 +125,7 @@ fn an_edge_that_asked_two_centrals_in_a_cut_is_one_car() {
         assert!(!central.rows().iter().any(|row| row.stay_id == repeat));
         let again = central.press(requested("r1", entry("edge-1", P)));
         assert!(
-            matches!(again, Ok(Answer::Entered { event_id, repeated: true, history_id }) if event_id == kept && history_id > 0)
+            matches!(again, Ok(Answer::Entered { event_id, repeated: true, history_id, .. }) if event_id == kept && history_id > 0)
         );
     }
 }

@@ -332,6 +332,8 @@ fn edges_that_count_their_events_anew_each_day_cost_as_much_after_months_as_afte
                             told_ms: None,
                             fee: None,
                             seen_inside: false,
+                            notes: Vec::new(),
+                            doubts: std::collections::BTreeSet::new(),
                         };
                         central.ask(Job::Report(report)).unwrap();
                     }

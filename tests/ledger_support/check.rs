@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parkmesh::domain::event::Event;
+use parkmesh::domain::event::{Body, Event};
 use parkmesh::domain::ids::FactId;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::{Resolution, resolve};
@@ -75,7 +75,7 @@ fn check_lists(central: &mut Central, resolution: &Resolution) {
         resolution.quarantined.iter().map(|(id, reason)| (place(id), Some(reason.clone()))).collect();
     for (at, (bytes, _)) in &storage.events {
         let has_effect = Event::parse(bytes).is_ok_and(|event| {
-            let unknown = matches!(event.body, parkmesh::domain::event::Body::Unknown { .. });
+            let unknown = matches!(event.body, Body::Unknown { .. } | Body::Unread(_));
             event.log == at.log && event.seq == at.seq && !unknown
         });
         if !has_effect {

@@ -136,7 +136,7 @@ impl Central {
     pub fn process(&mut self, jobs: Vec<Job>) -> Processed {
         self.epochs += 1;
         let epoch = Epoch((self.index << 32) | self.epochs);
-        let now = Now { wall_ms: self.wall_ms(), skew_ms: None };
+        let now = Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
         self.ledger.process(jobs, now, epoch)
     }
 
@@ -159,7 +159,7 @@ impl Central {
     /// Stay id, fee and duration of an exit that has to be a new one.
     pub fn exits(&mut self, request: OpenBarrier) -> (String, i64, String) {
         match self.press(request).unwrap() {
-            Answer::Exited { event_id, fee, duration, repeated: false } => (event_id, fee.0, duration),
+            Answer::Exited { event_id, fee, duration, repeated: false, .. } => (event_id, fee.0, duration),
             other => panic!("no new exit: {other:?}"),
         }
     }
@@ -234,7 +234,7 @@ impl Central {
 
     /// Folds all that waits, a little at a time.
     pub fn settle(&mut self) {
-        let now = Now { wall_ms: self.wall_ms(), skew_ms: None };
+        let now = Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
         while self.ledger.settle(3, now).unwrap() > 0 {}
         assert_eq!(self.ledger.behind(), None);
     }
@@ -252,7 +252,7 @@ impl Central {
         let events = self.ledger.storage_mut().events.iter();
         let events: Vec<_> = events.map(|(at, (bytes, _))| (at.clone(), bytes.clone())).collect();
         for batch in events.chunks(at_a_time) {
-            self.ledger.replay(batch, Now { wall_ms: self.wall_ms(), skew_ms: None }).unwrap();
+            self.ledger.replay(batch, Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false }).unwrap();
         }
         self.settle();
     }

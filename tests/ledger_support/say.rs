@@ -82,6 +82,7 @@ pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
     };
     draft(hlc_ms, stay, Body::Entry(body))
 }
@@ -105,6 +106,9 @@ pub fn exit(hlc_ms: i64, stay: &str, plate_text: &str, fee: i64) -> Draft {
         tariff_version: None,
         subscription_id: None,
         reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
     };
     draft(hlc_ms, stay, Body::Exit(body))
 }

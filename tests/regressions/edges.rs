@@ -52,7 +52,7 @@ fn d12_an_event_is_sent_until_it_is_answered_and_counts_once() {
     assert_eq!(central.http.rows_of("29A12345").len(), 1);
 
     // What can never be taken is said to be so: not by a 503, which asks to send again.
-    let hopeless = event("ENTRY", "?", Some("edge-1_1_X"));
+    let hopeless = event("WASHED", "29A12345", Some("edge-1_1_X"));
     assert_eq!(central.http.post(EVENT, &hopeless).refused(400).field("code"), "invalid_field");
     let answer = tell(&mut socket, &hopeless);
     assert_eq!((&answer["success"], &answer["code"]), (&json!(false), &json!("invalid_field")), "{answer}");

@@ -139,6 +139,7 @@ fn an_edge_is_known_by_its_key_alone() {
         id: id.to_owned(),
         name: String::new(),
         direction: None,
+        vehicle_type: None,
         key_hash,
     };
     config.edges = vec![edge("edge-1", None), edge("edge-2", Some(secret::digest_text(&key)))];

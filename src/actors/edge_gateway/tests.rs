@@ -1,3 +1,4 @@
+use crate::domain::money::Vnd;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -8,7 +9,13 @@ use crate::config::model::{Config, Edge};
 fn job(call: &str, body: Value) -> Result<Job, Refusal> {
     let mut config = Config::standalone();
     let lane = Some(Direction::Exit);
-    config.edges.push(Edge { id: "edge-out".into(), name: String::new(), direction: lane, key_hash: None });
+    config.edges.push(Edge {
+        id: "edge-out".into(),
+        name: String::new(),
+        direction: lane,
+        vehicle_type: None,
+        key_hash: None,
+    });
     let (_keep, view) = watch::channel(Arc::new(config));
     let (sender, _queue) = actix::dev::channel::channel(1);
     let gateway = EdgeGateway::new(Addr::new(sender), view);
@@ -66,7 +73,7 @@ fn what_is_wrong_is_refused_by_its_field() {
         ("action", json!("close")),
         ("direction", json!("UP")),
         ("camera_type", json!("x".repeat(33))),
-        ("confidence", json!(1.01)),
+        ("confidence", json!(101)),
         ("confidence", json!(-0.01)),
         ("request_id", json!("x".repeat(129))),
         ("fee", json!(-1)),
@@ -80,12 +87,15 @@ fn what_is_wrong_is_refused_by_its_field() {
     let unforced = json!({"edge_id": "edge-1", "plate_id": "29A12345", "fee": 5000});
     assert!(matches!(job("open", unforced), Err(Refusal::Field { field: "fee", .. })));
     assert!(matches!(job("close", json!({"edge_id": "e"})), Err(Refusal::Field { field: "event_id", .. })));
-    let doubtful = json!({"edge_id": "e", "plate_id": "29A12345", "confidence": 2.0});
+    let doubtful = json!({"edge_id": "e", "plate_id": "29A12345", "confidence": "high"});
     assert!(matches!(job("detect", doubtful), Err(Refusal::Field { field: "confidence", .. })));
 }
 
 #[test]
 fn a_forced_fee_is_whole_money() {
     assert_eq!(open(with("fee", json!(7000))).fee, Some(Vnd(7000)));
-    assert!(serde_json::from_value::<OpenRequest>(with("fee", json!(2.5))).is_err());
+    for told in [json!(7000.0), json!("7000"), json!("7.000"), json!("7,000 đ"), json!("7k")] {
+        assert_eq!(open(with("fee", told.clone())).fee, Some(Vnd(7000)), "{told}");
+    }
+    assert!(matches!(job("open", with("fee", json!(2.5))), Err(Refusal::Field { field: "fee", .. })));
 }

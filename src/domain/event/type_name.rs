@@ -5,6 +5,7 @@ use super::Body;
 pub const ENTRY: &str = "VEHICLE_ENTRY_PENDING";
 pub const CONFIRMED: &str = "VEHICLE_ENTRY_CONFIRMED";
 pub const EXIT: &str = "VEHICLE_EXIT";
+pub const UNREAD: &str = "OPENING_UNREAD";
 pub const CORRECTION: &str = "STAY_CORRECTION";
 pub const VOID: &str = "STAY_VOID";
 pub const TARIFF: &str = "TARIFF_UPDATE";
@@ -25,6 +26,7 @@ impl Body {
             Self::Entry(_) => ENTRY,
             Self::Confirmed(_) => CONFIRMED,
             Self::Exit(_) => EXIT,
+            Self::Unread(_) => UNREAD,
             Self::Correction(_) => CORRECTION,
             Self::Void(_) => VOID,
             Self::Tariff(_) => TARIFF,

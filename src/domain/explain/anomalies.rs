@@ -1,10 +1,10 @@
 //! One sentence per anomaly of a row.
 
 use super::super::anomaly::Anomaly;
-use super::super::event::Body;
+use super::super::event::{Body, Exit};
 use super::super::money::Vnd;
 use super::super::row::{StayRow, StayStatus};
-use super::super::stay::{Fact, MAX_SKEW_MS, Outcome};
+use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, same_request};
 use super::super::tariff::is_long_stay;
 use super::Explainer;
 use super::facts::span_between;
@@ -20,7 +20,10 @@ impl Explainer<'_> {
             Anomaly::LeftUnseen => self.left_unseen(row, &face),
             Anomaly::ClockSkew => self.clock_skew(row),
             Anomaly::ManualOpening => manual_opening(row, &face),
-            Anomaly::FeeUncertain => fee_uncertain(row),
+            Anomaly::FeeUncertain => self.fee_uncertain(row),
+            Anomaly::TimeUncertain => self.time_uncertain(row, &face),
+            Anomaly::UnknownType => unknown_type(row),
+            Anomaly::QuickExit => quick_exit(row),
         }
     }
 
@@ -65,10 +68,85 @@ impl Explainer<'_> {
             }
             _ => None,
         });
+        let told_again = self.told_again(row);
+        let uncounted = told_again.iter().filter_map(|fact| match &fact.event.body {
+            Body::Exit(exit) => {
+                let (gate, time) = (gate(&exit.exit_central, &exit.exit_edge), face.time(fact.event.timestamp_ms));
+                Some(Text::new(
+                    format!(", {} báo lại lượt ra này lúc {time}, không tính thêm tiền", gate.vi),
+                    format!(", and {} told the same exit again at {time}, which counts once", gate.en),
+                ))
+            }
+            _ => None,
+        });
         let all = money(row.collected.0);
-        more.fold(first.unwrap_or_default(), |text, more| text.and(Some(more)))
+        more.chain(uncounted)
+            .fold(first.unwrap_or_default(), |text, more| text.and(Some(more)))
             .and(Some(Text::new(format!("; tất cả đã thu {}", all.vi), format!("; {} taken in all", all.en))))
             .and(Self::skew_note(&again))
+    }
+
+    /// The exits that tell again one that made the row, and are no other answer to its request.
+    fn told_again(&self, row: &StayRow) -> Vec<&Fact> {
+        let repeats = self.account.outcomes.iter().filter_map(|(id, outcome)| match outcome {
+            Outcome::Repeated { first } => Some((self.facts.get(id)?, first)),
+            _ => None,
+        });
+        let of_row = |first| self.account.outcomes.get(first).is_some_and(|outcome| outcome.made(&row.stay_id));
+        let again = repeats.filter(|(fact, first)| {
+            let told = matches!(&fact.event.body, Body::Exit(exit) if exit.told);
+            told && of_row(*first)
+                && self.facts.get(*first).is_some_and(|first| !same_request(&first.event, &fact.event))
+        });
+        let mut again: Vec<&Fact> = again.map(|(fact, _)| *fact).collect();
+        again.sort_by(|a, b| a.place().cmp(&b.place()));
+        again
+    }
+
+    fn time_uncertain(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let told = self.made(row).into_iter().filter_map(|(fact, _)| {
+            let (doubts, reported, way) = match &fact.event.body {
+                Body::Entry(entry) => (&entry.doubts, entry.reported, ("giờ vào", "the entry")),
+                Body::Exit(exit) => (&exit.doubts, exit.reported, ("giờ ra", "the exit")),
+                _ => return None,
+            };
+            doubts.iter().any(|doubt| doubt == Anomaly::TimeUncertain.name()).then_some(())?;
+            let used = face.time(fact.event.timestamp_ms);
+            Some(match reported {
+                Some(reported) if reported.told_ms == fact.event.timestamp_ms => Text::new(
+                    format!("; {} {used} được báo trễ hơn một ngày", way.0),
+                    format!("; {} at {used} was told more than a day later", way.1),
+                ),
+                Some(reported) => {
+                    let told = self.zone.local_text(reported.told_ms);
+                    Text::new(
+                        format!("; cổng báo {} là {told}, không dùng được nên ghi giờ nhận {used}", way.0),
+                        format!("; the gate told {} as {told}, which cannot be; {used} is when it was received", way.1),
+                    )
+                }
+                None => Text::new(
+                    format!("; không đọc được {} cổng báo nên ghi giờ nhận {used}", way.0),
+                    format!("; the time told of {} could not be read; {used} is when it was received", way.1),
+                ),
+            })
+        });
+        told.fold(Text::new("Không chắc giờ", "The times are uncertain"), |text, more| text.and(Some(more)))
+    }
+
+    fn fee_uncertain(&self, row: &StayRow) -> Text {
+        let exit = self.made(row).into_iter().rev().find_map(|(fact, _)| match &fact.event.body {
+            Body::Exit(exit) if row.exit.as_ref().is_some_and(|end| end.fact == fact.id) => Some((fact, exit)),
+            _ => None,
+        });
+        let stamped_ms = exit.map(|(fact, _)| fact.event.timestamp_ms);
+        if let Some((_, Exit { told_fee: Some(told), fee, .. })) = exit {
+            let (told, fee) = (money(told.0), money(fee.0));
+            return Text::new(
+                format!("Cổng báo đã thu {}, tính ra {}", told.vi, fee.vi),
+                format!("The gate says it took {}, and {} is what is due", told.en, fee.en),
+            );
+        }
+        fee_uncertain(row, stamped_ms)
     }
 
     fn left_unseen(&self, row: &StayRow, face: &Face<'_>) -> Text {
@@ -145,13 +223,30 @@ fn manual_opening(row: &StayRow, face: &Face<'_>) -> Text {
     Text::new("Nhân viên mở thủ công", "Opened by hand").and(entry).and(exit)
 }
 
-fn fee_uncertain(row: &StayRow) -> Text {
+fn unknown_type(row: &StayRow) -> Text {
+    let told = &row.camera_type;
+    Text::new(
+        format!("Loại xe {told:?} không có trong danh sách, tính theo giá chung"),
+        format!("The vehicle type {told:?} is not known: the base rate is charged"),
+    )
+}
+
+fn quick_exit(row: &StayRow) -> Text {
+    let stayed = row.exit.as_ref().map_or_else(Text::default, |exit| span_between(row.entry_ms, exit.exit_ms));
+    Text::new(
+        format!("Xe ra chỉ {} sau khi vào: có thể bấm hai lần, hoặc hai máy cùng thấy", stayed.vi),
+        format!("The car left {} after it came in: perhaps a second press, or two cameras", stayed.en),
+    )
+}
+
+/// `stamped_ms`: the time in the exit, which the row shows no earlier than its entry.
+fn fee_uncertain(row: &StayRow, stamped_ms: Option<i64>) -> Text {
     let Some(exit) = &row.exit else {
         return Text::new("Không rõ phí", "The fee is uncertain");
     };
     let (fee, stayed) = (money(exit.fee.0), span_between(row.entry_ms, exit.exit_ms));
-    if exit.exit_ms < row.entry_ms {
-        let behind = span_between(exit.exit_ms, row.entry_ms);
+    if let Some(stamped_ms) = stamped_ms.filter(|stamped_ms| *stamped_ms < row.entry_ms) {
+        let behind = span_between(stamped_ms, row.entry_ms);
         return Text::new(
             format!("Giờ ra sớm hơn giờ vào {}: đồng hồ các máy lệch nhau, phí {} có thể sai", behind.vi, fee.vi),
             format!(

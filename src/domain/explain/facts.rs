@@ -1,9 +1,10 @@
 //! One sentence per fact.
 
-use super::super::event::{Body, Entry, Event, Exit};
+use super::super::direction::Direction;
+use super::super::event::{Body, Entry, Event, Exit, Unread};
 use super::super::ids::FactId;
 use super::super::row::StayRow;
-use super::super::stay::{Fact, Outcome};
+use super::super::stay::{Fact, Outcome, same_request};
 use super::super::time::SiteZone;
 use super::Explainer;
 use super::words::{Face, Text, gate, money, span};
@@ -42,7 +43,9 @@ impl Explainer<'_> {
                     )
                 }
                 // Facts of stays are of the kinds above.
-                Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => Text::default(),
+                Body::Unread(_) | Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
+                    Text::default()
+                }
             },
         }
     }
@@ -120,6 +123,10 @@ impl Explainer<'_> {
                     .map(|row| span_between(row.entry_ms, event.timestamp_ms))
                     .map(|stayed| Text::new(format!(", gửi {}", stayed.vi), format!(", after {}", stayed.en)));
                 let paid = match &exit.subscription_id {
+                    Some(id) if fee_is_due(exit) => Text::new(
+                        format!(", thuê bao {id} không đủ cả thời gian gửi, phí phần ngoài hạn {}", fee.vi),
+                        format!(", subscription {id} covers a part of the stay, fee {} for the rest", fee.en),
+                    ),
                     Some(id) => Text::new(
                         format!(", thuê bao {id}, phí {}", fee.vi),
                         format!(", subscription {id}, fee {}", fee.en),
@@ -172,6 +179,17 @@ impl Explainer<'_> {
         let there = self.facts.get(first).map(|first| at(&first.event, &place(&first.event), face));
         let there = there.unwrap_or_default();
         let here = at(event, &place(event), face);
+        let is_request = self.facts.get(first).is_some_and(|first| same_request(&first.event, event));
+        if let Body::Exit(exit) = &event.body
+            && exit.told
+            && !is_request
+        {
+            let fee = money(exit.told_fee.unwrap_or(exit.fee).0);
+            return Text::new(
+                format!("Báo lại lượt ra {} (đã ghi {}), cổng báo {}, chỉ tính một lần", here.vi, there.vi, fee.vi),
+                format!("The exit told again {} (recorded {}) with {}; it counts once", here.en, there.en, fee.en),
+            );
+        }
         Text::new(
             format!("Lặp lại {}: cùng một yêu cầu đã ghi {}, chỉ tính một lần", here.vi, there.vi),
             format!("Repeated {}: the same request was recorded {}, and counts once", here.en, there.en),
@@ -190,11 +208,42 @@ pub fn apart(fact: &FactId, event: Option<&Event>, outcome: &Outcome, zone: &Sit
         );
     };
     let face = Face::of_day(zone, event.timestamp_ms);
+    if let Body::Unread(unread) = &event.body {
+        return opened_unread(event, unread, &face);
+    }
     match outcome {
         Outcome::Waits { stay } => waits(event, stay, &face),
         Outcome::Skipped { reason } => skipped(event, reason, &face),
         _ => Text::default(),
     }
+}
+
+/// A subscription that did not cover the whole stay.
+fn fee_is_due(exit: &Exit) -> bool {
+    exit.fee.0 > 0 && exit.requested_fee.is_none()
+}
+
+fn opened_unread(event: &Event, unread: &Unread, face: &Face<'_>) -> Text {
+    let opened = at(event, &place(event), face);
+    let (way_vi, way_en) = match unread.direction {
+        Direction::Entry => ("vào", "in"),
+        Direction::Exit => ("ra", "out"),
+    };
+    let told = Some(unread.text.as_str()).filter(|text| !text.is_empty());
+    let told = told.map(|text| Text::new(format!(" (máy đọc: {text:?})"), format!(" (the camera told {text:?})")));
+    let fee = unread.fee.map(|fee| {
+        let fee = money(fee.0);
+        Text::new(
+            format!("; cổng báo đã thu {}, không tính vào lượt nào", fee.vi),
+            format!("; the gate says it took {}, which counts for no visit", fee.en),
+        )
+    });
+    Text::new(
+        format!("Cổng mở cho xe {way_vi} {} mà không đọc được biển số", opened.vi),
+        format!("The gate opened for a car going {way_en} {}, whose plate could not be read", opened.en),
+    )
+    .and(told)
+    .and(fee)
 }
 
 fn confirmed(event: &Event, outcome: &Outcome, face: &Face<'_>) -> Text {
@@ -240,7 +289,7 @@ fn kind(event: &Event) -> Text {
         Body::Exit(_) => Text::new("Lượt ra", "The exit"),
         Body::Correction(_) => Text::new("Sửa biển số", "The correction"),
         Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
-        Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
+        Body::Unread(_) | Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
             Text::new("Sự kiện", "The event")
         }
     }
@@ -252,6 +301,7 @@ fn place(event: &Event) -> Text {
         Body::Entry(entry) => &entry.edge_id,
         Body::Exit(exit) => return gate(&exit.exit_central, &exit.exit_edge),
         Body::Confirmed(confirmed) => &confirmed.edge_id,
+        Body::Unread(unread) => &unread.edge_id,
         _ => "",
     };
     gate(&event.source_central, edge)

@@ -166,6 +166,12 @@ where
 {
     let (acts, mut outcome) = prepared.acts();
     let mut disturbed = Vec::new();
+    let mut told_again: HashMap<&PlateId, Vec<(&Fact, usize)>> = HashMap::new();
+    for (again, claim) in prepared.told_again() {
+        if let Some(plate) = &claim.plate {
+            told_again.entry(plate).or_default().push((again, claim.index));
+        }
+    }
     for (plate, mut acts) in acts {
         acts.sort_by_key(|act| act.key);
         let mut beside: Vec<&Neighbour> = neighbours.iter().filter(|neighbour| neighbour.plate == *plate).collect();
@@ -191,6 +197,12 @@ where
         }
         for neighbour in beside {
             pass(&mut lot, neighbour);
+        }
+        for (again, claim) in told_again.remove(plate).unwrap_or_default() {
+            let stay = lot.stay_of(claim);
+            if let Some(row) = lot.rows.get_mut(&stay) {
+                row.note_told_again(&again.event);
+            }
         }
         outcome.rows.extend(lot.rows.into_values());
     }

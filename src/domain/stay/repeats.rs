@@ -23,26 +23,40 @@ pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
 
 /// Repeats with the fact each repeats.
 #[derive(Debug, Default)]
-pub(super) struct Repeats<'a>(HashMap<&'a FactId, &'a Fact>);
+pub(super) struct Repeats<'a> {
+    firsts: HashMap<&'a FactId, &'a Fact>,
+    passages: Vec<&'a Fact>,
+}
+
+/// How far apart, in ms of their clocks, two exits of a car can be and still tell one passage: 5 minutes. A front and a rear
+/// camera see it seconds apart, a camera that reads a waiting car goes on as long as it waits; nobody comes in unseen and
+/// leaves again in that time.
+pub const PASSAGE_WINDOW_MS: i64 = 5 * 60 * 1_000;
 
 impl<'a> Repeats<'a> {
-    /// Requests asked twice, then what was heard of one entry twice. `facts` are in order.
+    /// Requests asked twice, then what was heard of one entry twice, then exits told again. `facts` are in order.
     pub(super) fn of(facts: &[&'a Fact]) -> Self {
         let mut repeats = Self::default();
         repeats.add_requests(facts);
         repeats.add_entry_copies(facts);
+        repeats.add_passages(facts);
         repeats
     }
 
+    /// The exits that tell an earlier one's passage again, each with that one.
+    pub(super) fn passages(&self) -> impl Iterator<Item = (&'a Fact, &'a Fact)> {
+        self.passages.iter().filter_map(|fact| Some((*fact, self.first_of(&fact.id)?)))
+    }
+
     pub(super) fn contains(&self, fact: &FactId) -> bool {
-        self.0.contains_key(fact)
+        self.firsts.contains_key(fact)
     }
 
     /// The fact that counts for this one: the first if it is a repeat, else `None`.
     pub(super) fn first_of(&self, fact: &FactId) -> Option<&'a Fact> {
-        let mut first = *self.0.get(fact)?;
-        // A request's first can itself turn out to be a copy, and that one a copy of an entry whose plate was edited.
-        while let Some(next) = self.0.get(&first.id) {
+        let mut first = *self.firsts.get(fact)?;
+        // The first of a request or a passage can itself turn out to be a copy, and that one a copy of an entry whose plate was edited.
+        while let Some(next) = self.firsts.get(&first.id) {
             first = next;
         }
         Some(first)
@@ -50,7 +64,7 @@ impl<'a> Repeats<'a> {
 
     pub(super) fn sorted(&self) -> Vec<(FactId, FactId)> {
         let mut pairs: Vec<_> =
-            self.0.keys().filter_map(|id| Some(((*id).clone(), self.first_of(id)?.id.clone()))).collect();
+            self.firsts.keys().filter_map(|id| Some(((*id).clone(), self.first_of(id)?.id.clone()))).collect();
         pairs.sort();
         pairs
     }
@@ -62,10 +76,31 @@ impl<'a> Repeats<'a> {
             let Some(key) = RequestKey::of(&fact.event) else { continue };
             match firsts.get(&key) {
                 Some(first) if fact.event.hlc.ms() - first.event.hlc.ms() <= REQUEST_WINDOW_MS => {
-                    self.0.insert(&fact.id, first);
+                    self.firsts.insert(&fact.id, first);
                 }
                 _ => {
                     firsts.insert(key, fact);
+                }
+            }
+        }
+    }
+
+    /// What a program tells of a stay whose car left a moment ago is that passage told again. An exit somebody asked for is never
+    /// a repeat of another: money was taken for it.
+    fn add_passages(&mut self, facts: &[&'a Fact]) {
+        let mut lately: HashMap<&str, &'a Fact> = HashMap::new();
+        for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)).collect::<Vec<_>>() {
+            // An exit that knew of no stay began one.
+            let stay = fact.event.exit_stay().or(fact.event.event_id.as_deref());
+            let (Body::Exit(exit), Some(stay)) = (&fact.event.body, stay) else { continue };
+            let is_near = |first: &&&Fact| fact.event.hlc.ms() - first.event.hlc.ms() <= PASSAGE_WINDOW_MS;
+            match lately.get(stay).filter(is_near) {
+                Some(first) if exit.told => {
+                    self.firsts.insert(&fact.id, first);
+                    self.passages.push(fact);
+                }
+                _ => {
+                    lately.insert(stay, fact);
                 }
             }
         }
@@ -100,7 +135,7 @@ impl<'a> Repeats<'a> {
         }
         for (key, fact) in copies.into_iter().filter(|(_, fact)| fact.is_heard()) {
             if let Some((_, original)) = originals.get(&key).filter(|(_, original)| original.id != fact.id) {
-                self.0.insert(&fact.id, original);
+                self.firsts.insert(&fact.id, original);
             }
         }
     }
@@ -130,7 +165,7 @@ impl<'a> Repeats<'a> {
             let same_id = *by_id.entry((plate, fact.event.event_id.as_deref())).or_insert(original);
             let original = if original.id == fact.id { same_id } else { original };
             if original.id != fact.id {
-                self.0.insert(&fact.id, original);
+                self.firsts.insert(&fact.id, original);
             }
         }
     }
@@ -149,7 +184,7 @@ impl<'a> Repeats<'a> {
         for (key, fact) in candidates {
             match originals.get(&key) {
                 Some(original) if fact.is_heard() && original.id != fact.id => {
-                    self.0.insert(&fact.id, original);
+                    self.firsts.insert(&fact.id, original);
                 }
                 _ => {}
             }

@@ -13,11 +13,14 @@ use super::super::ids::FactId;
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::super::row::{ExitPart, StayRow, StayStatus};
-use super::super::tariff::is_long_stay;
+use super::super::tariff::{is_absurd_stay, is_long_stay};
 use super::fact::Fact;
 
 /// A clock further than this from its peers' is an anomaly, in ms. Edges and people notice a minute.
 pub const MAX_SKEW_MS: u64 = 60_000;
+
+/// A car that leaves sooner than this after it came in, in ms, was hardly parked: a second press, or two cameras at one gate.
+pub const QUICK_EXIT_MS: i64 = 60_000;
 
 /// Separates the id a stay was given from what makes it unique. An id that comes with one is always made unique.
 pub(super) const UNIQUE_MARK: char = '~';
@@ -52,6 +55,7 @@ impl StayRow {
         if entry.force {
             row.anomalies.insert(Anomaly::ManualOpening);
         }
+        row.doubt(&entry.doubts);
         row.touch(event);
         Some(row)
     }
@@ -138,7 +142,12 @@ impl StayRow {
     fn end(&mut self, fact: &Fact, exit: &Exit, entry_unknown: bool) {
         let event = &*fact.event;
         let (entry_ms, exit_ms) = (self.entry_ms, event.timestamp_ms);
-        let long_unchecked = is_long_stay(entry_ms, exit_ms) && !exit.force && exit.fee > Vnd(0);
+        // Who forces a fee has looked at it, but not at a clock: a year, or a week from a doubtful entry, is no stay.
+        let doubtful_entry =
+            self.anomalies.contains(&Anomaly::ClockSkew) || self.anomalies.contains(&Anomaly::TimeUncertain);
+        let looked = exit.force && (exit.requested_fee.is_some() || !doubtful_entry);
+        let looked = looked && (exit.requested_fee.is_some() || !is_absurd_stay(entry_ms, exit_ms));
+        let long_unchecked = is_long_stay(entry_ms, exit_ms) && !looked && exit.fee > Vnd(0);
         let entry_missed = entry_unknown && !self.is_exit_alone();
         if entry_missed || exit_ms < entry_ms || long_unchecked {
             self.anomalies.insert(Anomaly::FeeUncertain);
@@ -146,11 +155,15 @@ impl StayRow {
         if exit.force {
             self.anomalies.insert(Anomaly::ManualOpening);
         }
+        if !self.is_exit_alone() && (0..QUICK_EXIT_MS).contains(&(exit_ms.saturating_sub(entry_ms))) {
+            self.anomalies.insert(Anomaly::QuickExit);
+        }
+        self.doubt(&exit.doubts);
         self.exit = Some(ExitPart {
             fact: fact.id.clone(),
             central: exit.exit_central.clone(),
             edge_id: exit.exit_edge.clone(),
-            exit_ms: event.timestamp_ms,
+            exit_ms,
             fee: exit.fee,
             duration: exit.duration.clone(),
             confidence: exit.confidence,
@@ -185,6 +198,21 @@ impl StayRow {
         self.collected = Vnd(0);
     }
 
+    /// The exit was told again: it counts once, and is shown.
+    pub(super) fn note_told_again(&mut self, event: &Event) {
+        self.anomalies.insert(Anomaly::DoubleExit);
+        if let Body::Exit(exit) = &event.body {
+            self.doubt(&exit.doubts);
+        }
+        self.touch(event);
+    }
+
+    /// What an author was in doubt about.
+    fn doubt(&mut self, names: &[String]) {
+        let stated = names.iter().filter_map(|name| Anomaly::from_name(name));
+        self.anomalies.extend(stated.filter(|anomaly| anomaly.can_be_stated()));
+    }
+
     /// Notes that the event had a part in this row.
     pub(super) fn touch(&mut self, event: &Event) {
         self.last_hlc = self.last_hlc.max(event.hlc);
@@ -201,6 +229,12 @@ fn own_stay_id(event_id: &str, fact: &FactId) -> String {
 
 /// Digits after the mark. More are taken in the (unlikely) case that these are not enough.
 pub(super) const UNIQUE_HEX_DIGITS: usize = 8;
+
+/// The id of a stay whose own another stay has, but in the unlikely case that it needs more digits.
+#[must_use]
+pub fn renamed_stay_id(own_id: &str, entry: &FactId) -> String {
+    unique_stay_id(own_id, entry, UNIQUE_HEX_DIGITS)
+}
 
 /// `{base}~{hex}`: the first digits of the SHA-256 of the fact id as text, at most 64.
 pub(super) fn unique_stay_id(base: &str, fact: &FactId, hex_digits: usize) -> String {

@@ -24,7 +24,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .body::<OpenRequest>()
             .answers::<Opened>("The barrier may open")
             .refuses(DECIDED)
-            .refuses(&[Code::AlreadyInside, Code::NotInside, Code::JustEntered, Code::LongStay, Code::RequestIdReused]),
+            .refuses(&[
+                Code::AlreadyInside,
+                Code::NotInside,
+                Code::JustEntered,
+                Code::OtherType,
+                Code::LongStay,
+                Code::RequestIdReused,
+            ]),
         post("/api/edge/barrier/close", "The barrier closed behind the car: confirms the pending entry.")
             .body::<CloseRequest>()
             .answers::<Closed>("It is noted")

@@ -291,7 +291,8 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     keys.extend(statuses.iter().map(|status| format!("common.stay_{}", status.name())));
     keys.extend(Anomaly::ALL.iter().map(|anomaly| format!("common.anomaly_{}", anomaly.name())));
     keys.extend(Kind::ALL.iter().map(|kind| format!("audit.kind_{}", kind.name())));
-    let kinds = ["entry", "exit", "confirmed", "correction", "void", "tariff", "subscription", "central", "unknown"];
+    let kinds =
+        ["entry", "exit", "confirmed", "correction", "void", "unread", "tariff", "subscription", "central", "unknown"];
     keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));
     let codes = Code::ALL.iter().map(|code| code.name());
     keys.extend(codes.filter(|code| !of_programs.contains(code)).map(|code| format!("common.error_{code}")));

@@ -210,7 +210,7 @@ impl Importer {
     }
 
     fn decide_or_refuse(&mut self, job: Job) -> Result<Result<Answer, Refusal>, ImportError> {
-        let now = Now { wall_ms: self.now_ms, skew_ms: None };
+        let now = Now { wall_ms: self.now_ms, skew_ms: None, clock_wrong: false };
         let mut done = self.ledger.process(vec![job], now, self.epoch);
         self.ledger.storage_mut().make_room();
         match done.outcomes.pop() {

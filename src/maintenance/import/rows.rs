@@ -257,6 +257,7 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
     };
     let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {
         (Some("IN"), None) => None,
@@ -311,6 +312,9 @@ fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> R
         tariff_version: None,
         subscription_id: None,
         reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
     };
     Ok((exit_ms, exit))
 }

@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 
 use super::Reader;
 use super::runs::read_event;
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::explain::apart;
 use crate::domain::explain::words::Text;
 use crate::domain::stay::Outcome;
 use crate::domain::time::SiteZone;
+use crate::ledger::apply::UNREAD;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 
@@ -24,6 +25,8 @@ pub enum AsideKind {
     Quarantined,
     /// Its entry is not held yet.
     Waiting,
+    /// A gate opened for a car that could not be read; they are among the quarantined, too, for they are on no row.
+    Unread,
 }
 
 impl AsideKind {
@@ -32,6 +35,7 @@ impl AsideKind {
         match self {
             Self::Quarantined => "quarantined",
             Self::Waiting => "waiting",
+            Self::Unread => UNREAD,
         }
     }
 
@@ -39,6 +43,9 @@ impl AsideKind {
     pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Quarantined => "SELECT event, reason FROM quarantine WHERE event > ?1 ORDER BY event LIMIT ?2",
+            Self::Unread => {
+                "SELECT event, reason FROM quarantine WHERE event > ?1 AND reason = 'unread' ORDER BY event LIMIT ?2"
+            }
             Self::Waiting => "SELECT event, NULL FROM loose_fact WHERE waiting AND event > ?1 ORDER BY event LIMIT ?2",
         }
     }
@@ -114,9 +121,10 @@ fn one(
     let from = event.as_ref().map(place);
     let log_central = fact.to_string().split('/').next().unwrap_or_default().to_owned();
     let (central, edge_id) = from.unwrap_or((log_central, None));
+    let is_unread = matches!(&event, Some(Event { body: Body::Unread(_), .. }));
     Ok(Aside {
         row,
-        kind: kind.name(),
+        kind: if is_unread { AsideKind::Unread } else { kind }.name(),
         fact: fact.to_string(),
         type_name: event.as_ref().map(|event| event.body.type_name()),
         event_id: event.as_ref().and_then(|event| event.event_id.clone()),

@@ -91,6 +91,7 @@ impl HistoryRow {
     /// Reads a row selected as [`HISTORY_COLUMNS`].
     pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let anomalies: Option<String> = row.get(34)?;
+        let entry_ms = row.get(23)?;
         Ok(Self {
             id: row.get(0)?,
             plate_id: row.get(1)?,
@@ -115,10 +116,11 @@ impl HistoryRow {
             edge_id: row.get(20)?,
             sync_status: row.get(21)?,
             camera_type: row.get(22)?,
-            entry_ms: row.get(23)?,
+            entry_ms,
             entry_manual: row.get(24)?,
             confirmed_ms: row.get(25)?,
-            exit_ms: row.get(26)?,
+            // As `exit_time`: no stay ends before it begins.
+            exit_ms: row.get::<_, Option<i64>>(26)?.map(|exit_ms| exit_ms.max(entry_ms)),
             exit_central: row.get(27)?,
             exit_edge: row.get(28)?,
             exit_manual: row.get(29)?,

@@ -244,6 +244,7 @@ pub(super) fn place(event: &Event) -> (String, Option<String>) {
         Body::Entry(entry) => (event.source_central.clone(), some(&entry.edge_id)),
         Body::Exit(exit) => (exit.exit_central.clone(), some(&exit.exit_edge)),
         Body::Confirmed(confirmed) => (event.source_central.clone(), some(&confirmed.edge_id)),
+        Body::Unread(unread) => (event.source_central.clone(), some(&unread.edge_id)),
         _ => (event.source_central.clone(), None),
     }
 }

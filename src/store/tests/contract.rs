@@ -117,6 +117,7 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
     };
     let draft = Draft {
         hlc: Hlc::new(5).unwrap(),

@@ -104,7 +104,8 @@ impl Gate {
             fee: None,
         };
         let jobs = cars.map(|car| Job::Open(open(car))).collect();
-        let done = self.ledger.process(jobs, Now { wall_ms: self.wall_ms, skew_ms: None }, Epoch(1));
+        let done =
+            self.ledger.process(jobs, Now { wall_ms: self.wall_ms, skew_ms: None, clock_wrong: false }, Epoch(1));
         assert!(done.outcomes.iter().all(Result::is_ok), "{:?}", done.outcomes);
     }
 

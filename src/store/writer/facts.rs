@@ -266,6 +266,23 @@ impl Writer {
         Ok(())
     }
 
+    /// The version of the rules that made the history; 0: it is half made.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn rules_version(&mut self) -> Result<u32, StoreError> {
+        Ok(self.connection.query_row("SELECT rules FROM ledger WHERE id = 1", (), |row| row.get(0))?)
+    }
+
+    /// Outside of a transaction; on the disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn set_rules_version(&mut self, version: u32) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE ledger SET rules = ?1 WHERE id = 1", [version])?;
+        Ok(())
+    }
+
     /// Row numbers go on from where they were: none is ever given twice.
     pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;

@@ -111,7 +111,7 @@ impl Binder<'_, '_> {
         self.value(anomalies_text(&row.anomalies))?;
         self.value(&facts.confirm)?;
         self.value(&facts.exit)?;
-        self.value(exit.map(|exit| zone.local_text(exit.exit_ms)))?;
+        self.value(row.shown_exit_ms().map(|exit_ms| zone.local_text(exit_ms)))?;
         self.value(exit.map(|exit| camera_name(&exit.central, &exit.edge_id)))?;
         self.value(confidence_value(exit.and_then(|exit| exit.confidence)))?;
         self.value(exit.map(|exit| source(exit.manual)))?;

@@ -175,6 +175,7 @@ fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &Site
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
         entry_time: entry_time.clone(),
     };
     statement(event_id, source, &entry_time, Body::Entry(body), zone)
@@ -218,6 +219,9 @@ fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZ
         tariff_version: None,
         subscription_id: None,
         reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
     };
     let source = body.exit_central.clone();
     statement(event_id, Some(&source), &exit_time, Body::Exit(body), zone)

@@ -54,7 +54,7 @@ fn act(ledger: &mut Ledger<MemoryStorage>, output: LegacyOutput) {
         LegacyOutput::Send(_) | LegacyOutput::Unusable(_) | LegacyOutput::Told(_) => return,
     };
     let count = if let Job::Hear(told) = &job { told.len() } else { 0 };
-    let mut done = ledger.process(vec![job], Now { wall_ms: NOW_MS, skew_ms: None }, Epoch(1));
+    let mut done = ledger.process(vec![job], Now { wall_ms: NOW_MS, skew_ms: None, clock_wrong: false }, Epoch(1));
     assert_eq!(done.failure, None);
     if let Some(Ok(Answer::Heard(hearings))) = done.outcomes.pop() {
         assert_eq!(hearings.len(), count, "an answer to everything that was said");

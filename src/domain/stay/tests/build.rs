@@ -45,6 +45,7 @@ pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
         reason: None,
         replaces: None,
         reported: None,
+        doubts: Vec::new(),
     };
     fact(central, hlc, stay, Body::Entry(body))
 }
@@ -74,6 +75,9 @@ pub fn exit(central: &str, hlc: i64, stay: &str, fee: i64) -> Fact {
         tariff_version: None,
         subscription_id: None,
         reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
     };
     fact(central, hlc, stay, Body::Exit(body))
 }

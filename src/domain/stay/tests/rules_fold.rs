@@ -1,5 +1,7 @@
 //! Stage 2: what each fact does to the stays of a plate.
 
+use std::collections::BTreeSet;
+
 use super::build::*;
 use super::everywhere;
 use crate::domain::anomaly::Anomaly;
@@ -26,12 +28,14 @@ fn a_confirmation_is_a_time_and_not_a_status_and_the_first_counts() {
 
 #[test]
 fn an_exit_closes_its_stay_and_shows_its_fee() {
+    let later = everywhere(&[entry("a", 100, "S1", P), exit("b", 60_100, "S1", 25_000)]);
+    assert!(later.row("S1").anomalies.is_empty());
     let outcome = everywhere(&[entry("a", 100, "S1", P), exit("b", 200, "S1", 25_000)]);
     let row = outcome.row("S1");
     assert_eq!((row.status, row.collected), (Out, Vnd(25_000)));
     let exit = row.exit.as_ref().unwrap();
     assert_eq!((exit.central.as_str(), exit.exit_ms, exit.fee, exit.entry_unknown), ("b", 200, Vnd(25_000), false));
-    assert!(row.anomalies.is_empty());
+    assert_eq!(row.anomalies, BTreeSet::from([Anomaly::QuickExit]), "100 ms are no parking");
 }
 
 #[test]

@@ -37,8 +37,8 @@ fn the_same_car_forced_in_again_at_b_during_the_cut_is_two_stays_everywhere_the_
 
 #[test]
 fn an_edge_that_retried_both_ways_at_another_central_during_a_cut_leaves_one_clean_stay() {
-    let at_a = [entry("a", 1_000, "S1", P).request("in-1"), exit("a", 5_000, "S1", 25_000).request("out-1")];
-    let at_b = [entry("b", 1_200, "S2", P).request("in-1"), exit("b", 5_300, "S2", 25_000).request("out-1")];
+    let at_a = [entry("a", 1_000, "S1", P).request("in-1"), exit("a", 105_000, "S1", 25_000).request("out-1")];
+    let at_b = [entry("b", 1_200, "S2", P).request("in-1"), exit("b", 105_300, "S2", 25_000).request("out-1")];
     let outcome = healed(&at_a, &at_b);
     assert_eq!((outcome.statuses(), outcome.revenue()), (vec![("S1", Out)], 25_000));
     assert!(outcome.row("S1").anomalies.is_empty());

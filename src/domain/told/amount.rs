@@ -1,0 +1,213 @@
+//! Amounts of money.
+
+use serde_json::Value;
+
+use crate::domain::money::Vnd;
+
+/// What an amount is counted in, folded by the reader: đồng, and thousands of it (`25k`, `25 nghìn`).
+const DONG: [&str; 5] = ["d", "vnd", "vnđ", "dong", "₫"];
+const THOUSANDS: [&str; 5] = ["k", "nghin", "ngan", "n", "ng"];
+
+/// It is no amount of đồng between 0 and [`Vnd::MAX_FEE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an amount of whole đồng is expected, such as 25000 or \"25.000 đ\"")]
+pub struct NoAmount;
+
+/// Reads an amount: `25000`, `25000.0`, `"25000"`, `"25.000"`, `"25,000 đ"`, `"25k"`, `"25 nghìn"`. `None`: nothing is told.
+///
+/// A point or comma before exactly three digits groups thousands, as nobody counts in parts of a đồng; before one or two
+/// digits it is a fraction, which has to be 0 (or comes to whole đồng: `"2.5k"`).
+///
+/// # Errors
+/// [`NoAmount`]
+pub fn read(value: Option<&Value>) -> Result<Option<Vnd>, NoAmount> {
+    let amount = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => match number.as_i64() {
+            Some(whole) => whole,
+            None => number.as_f64().and_then(whole).ok_or(NoAmount)?,
+        },
+        Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+        Some(Value::String(text)) => of_text(text).ok_or(NoAmount)?,
+        Some(_) => return Err(NoAmount),
+    };
+    Some(Vnd(amount)).filter(|amount| amount.is_fee()).ok_or(NoAmount).map(Some)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
+}
+
+fn of_text(text: &str) -> Option<i64> {
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).map(super::word::narrow).collect();
+    let text = text.trim_start_matches(['₫', '+']);
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',' | '\'' | '_')).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    // The currency may stand before the number, too.
+    if digits.is_empty() {
+        let from = text.find(|c: char| c.is_ascii_digit())?;
+        let (unit, digits) = text.split_at(from);
+        return if is_dong(unit) { number(digits, 1) } else { None };
+    }
+    let unit = unit.trim_end_matches('.');
+    if unit.is_empty() || is_dong(unit) {
+        return number(digits, 1);
+    }
+    let folded = super::word::folded(unit);
+    let counted = DONG.iter().find_map(|dong| folded.strip_suffix(dong)).filter(|rest| !rest.is_empty());
+    let in_thousands = |unit: &str| THOUSANDS.contains(&unit);
+    (in_thousands(&folded) || counted.is_some_and(in_thousands)).then(|| number(digits, 1_000))?
+}
+
+fn is_dong(unit: &str) -> bool {
+    unit == "₫" || DONG.contains(&super::word::folded(unit).as_str())
+}
+
+/// The number of `factor` đồng each.
+fn number(digits: &str, factor: i64) -> Option<i64> {
+    let digits = digits.replace(['\'', '_'], "");
+    let groups: Vec<&str> = digits.split(['.', ',']).collect();
+    let (first, rest) = groups.split_first()?;
+    let is_group = |group: &&str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
+    if first.is_empty() || first.len() > 13 {
+        return None;
+    }
+    // 1.234.567: all groups, unless the last is a fraction: of one or two digits (25,000.00), behind a number that is not
+    // grouped (25000.000), or of thousands (2.5k).
+    let (grouped, fraction) = match rest.split_last() {
+        Some((last, before)) if last.len() < 3 || first.len() > 3 || (factor > 1 && before.is_empty()) => {
+            (before, *last)
+        }
+        _ => (rest, ""),
+    };
+    let one_separator = grouped.len() < 2 || {
+        let marks: Vec<char> = digits.chars().filter(|c| matches!(c, '.' | ',')).take(grouped.len()).collect();
+        marks.iter().all(|mark| Some(mark) == marks.first())
+    };
+    if !grouped.iter().all(is_group) || (!grouped.is_empty() && first.len() > 3) || !one_separator {
+        return None;
+    }
+    let whole: i64 = [*first].iter().chain(grouped).copied().collect::<String>().parse().ok()?;
+    let places = u32::try_from(fraction.trim_end_matches('0').len()).ok()?;
+    let fraction = fraction.trim_end_matches('0');
+    let parts: i64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let scale = 10_i64.checked_pow(places)?;
+    let of_fraction = parts.checked_mul(factor)?;
+    (of_fraction % scale == 0).then_some(())?;
+    whole.checked_mul(factor)?.checked_add(of_fraction / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_people_and_programs_write_them() {
+        for (told, amount) in [
+            (json!(25_000), 25_000),
+            (json!(25_000.0), 25_000),
+            (json!(2.5e4), 25_000),
+            (json!("25000"), 25_000),
+            (json!("25000.0"), 25_000),
+            (json!("25000.00"), 25_000),
+            (json!("25000,00"), 25_000),
+            (json!("25000.000000"), 25_000),
+            (json!("25.000"), 25_000),
+            (json!("25,000"), 25_000),
+            (json!("25 000"), 25_000),
+            (json!("25\u{a0}000"), 25_000),
+            (json!("25'000"), 25_000),
+            (json!("25_000"), 25_000),
+            (json!("25,000 đ"), 25_000),
+            (json!("25.000đ"), 25_000),
+            (json!("25.000 VNĐ"), 25_000),
+            (json!("25.000 VND"), 25_000),
+            (json!("25000 đồng"), 25_000),
+            (json!("₫25,000"), 25_000),
+            (json!("VND 25,000"), 25_000),
+            (json!("25,000 ₫"), 25_000),
+            (json!("25,000.00"), 25_000),
+            (json!("25.000,00"), 25_000),
+            (json!("25k"), 25_000),
+            (json!("25K"), 25_000),
+            (json!("25 nghìn"), 25_000),
+            (json!("25 nghìn đồng"), 25_000),
+            (json!("25 ngàn"), 25_000),
+            (json!("2.5k"), 2_500),
+            (json!("2,5 nghìn"), 2_500),
+            (json!("1.234.567"), 1_234_567),
+            (json!("1,234,567 đ"), 1_234_567),
+            (json!(" 0 "), 0),
+            (json!(0), 0),
+            (json!("２５０００"), 25_000),
+        ] {
+            assert_eq!(read(Some(&told)), Ok(Some(Vnd(amount))), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_said_to_be_none() {
+        for told in [
+            json!(-1),
+            json!(25_000.5),
+            json!("25.5"),
+            json!("25.0000"),
+            json!("1,23,456"),
+            json!("1.234,567"),
+            json!("1234.567.000"),
+            json!("-25000"),
+            json!("25 USD"),
+            json!("$25"),
+            json!("free"),
+            json!("đ"),
+            json!("25000 25000 x"),
+            json!("1e4"),
+            json!(true),
+            json!({}),
+            json!([25_000]),
+            json!(1e300),
+            json!("99999999999999999999"),
+        ] {
+            assert_eq!(read(Some(&told)), Err(NoAmount), "{told}");
+        }
+        for nothing in [json!(null), json!(""), json!("  ")] {
+            assert_eq!(read(Some(&nothing)), Ok(None), "{nothing}");
+        }
+    }
+
+    /// An amount with a mark before every three digits.
+    fn grouped(amount: i64, mark: &str) -> String {
+        let digits = amount.to_string();
+        let mut text = String::new();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                text.push_str(mark);
+            }
+            text.push(digit);
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn any_spelling_of_an_amount_is_that_amount(
+            amount in 0..=Vnd::MAX_FEE.0,
+            mark in prop_oneof![Just(""), Just("."), Just(","), Just(" "), Just("\u{a0}"), Just("'")],
+            unit in prop_oneof![Just(""), Just(" đ"), Just("đ"), Just(" VND"), Just(" đồng"), Just("₫")],
+        ) {
+            let text = format!("{}{unit}", grouped(amount, mark));
+            prop_assert_eq!(read(Some(&json!(text))), Ok(Some(Vnd(amount))), "{}", text);
+        }
+
+        #[test]
+        fn no_text_is_read_as_an_amount_that_is_no_fee(text in any::<String>()) {
+            if let Ok(Some(amount)) = read(Some(&json!(text))) {
+                prop_assert!(amount.is_fee());
+            }
+        }
+    }
+}

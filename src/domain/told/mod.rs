@@ -1,0 +1,123 @@
+//! What gates tell, in whatever spelling: one reader for each kind of value.
+//!
+//! A gate says what has happened, and nobody can make it say that better. So every common spelling is understood, what is
+//! not is said to whoever told it (a note in the answer) and shown at the stay (an anomaly), and nothing is replaced by a
+//! default in silence. Plates are read by [`super::plate`], ids of gates by [`super::edge_id`].
+
+pub mod amount;
+pub mod moment;
+pub mod vehicle;
+pub mod word;
+
+use serde_json::Value;
+
+use super::problem::FieldProblem;
+
+/// What was told and is not used as told: which field, why, and what was done instead.
+pub type Note = FieldProblem;
+
+/// A text, or a number where a program writes one for a text. `None`: it says nothing (absent, null, blank).
+///
+/// # Errors
+/// It is something else.
+pub fn text(value: Option<&Value>) -> Result<Option<String>, NoText> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.trim().is_empty())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(NoText),
+    }
+}
+
+/// A list, an object or a flag where a text is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a text, or a number, is expected here")]
+pub struct NoText;
+
+/// A number between 0 and 1: as such, as a text, or in percent (`96`, `"96 %"`). `None`: it says nothing that can be one.
+#[must_use]
+pub fn confidence(value: Option<&Value>) -> Option<f64> {
+    let number = match value? {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().trim_end_matches('%').trim().replace(',', ".").parse().ok()?,
+        _ => return None,
+    };
+    let share = if number > 1.0 { number / 100.0 } else { number };
+    Some(share).filter(|share| (0.0..=1.0).contains(share))
+}
+
+/// A flag: as such, or as programs write one.
+#[must_use]
+pub fn flag(value: Option<&Value>) -> Option<bool> {
+    match value? {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_f64()? {
+            0.0 => Some(false),
+            1.0 => Some(true),
+            _ => None,
+        },
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" | "" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_does_for_a_text_and_blanks_say_nothing() {
+        for (told, read) in [
+            (json!("29A-123.45"), Some("29A-123.45")),
+            (json!(29_112_345), Some("29112345")),
+            (json!(" "), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(text(Some(&told)).unwrap().as_deref(), read, "{told}");
+        }
+        assert_eq!(text(None), Ok(None));
+        for odd in [json!({}), json!([]), json!(true)] {
+            assert_eq!(text(Some(&odd)), Err(NoText), "{odd}");
+        }
+    }
+
+    #[test]
+    fn confidence_is_a_share_or_a_percentage() {
+        for (told, read) in [
+            (json!(0.96), Some(0.96)),
+            (json!("0.871034"), Some(0.871_034)),
+            (json!("0,5"), Some(0.5)),
+            (json!(96), Some(0.96)),
+            (json!("96 %"), Some(0.96)),
+            (json!(1), Some(1.0)),
+            (json!(0), Some(0.0)),
+            (json!(-1), None),
+            (json!(101), None),
+            (json!("high"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(confidence(Some(&told)), read, "{told}");
+        }
+    }
+
+    #[test]
+    fn flags_are_read_as_programs_write_them() {
+        for (told, read) in [
+            (json!(true), Some(true)),
+            (json!("True"), Some(true)),
+            (json!(1), Some(true)),
+            (json!(0), Some(false)),
+            (json!("no"), Some(false)),
+            (json!("perhaps"), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(flag(Some(&told)), read, "{told}");
+        }
+    }
+}

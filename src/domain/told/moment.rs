@@ -1,0 +1,266 @@
+//! Moments: when a gate says that something happened.
+
+use jiff::civil::DateTime;
+use jiff::fmt::rfc2822;
+use jiff::fmt::temporal::DateTimeParser;
+use serde_json::Value;
+
+use crate::domain::time::{MAX_MS, SiteZone};
+
+/// It cannot be read as a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is Unix seconds or ms, or a text such as 2026-11-22T07:30:05+07:00 or 2026-11-22 07:30:05")]
+pub struct NoMoment;
+
+/// What is below is seconds, then ms, then µs, then ns: a second of the year 5138 is the first ms of 1973.
+const SECONDS_BELOW: f64 = 1e11;
+const MS_BELOW: f64 = 1e14;
+const US_BELOW: f64 = 1e17;
+const NS_BELOW: f64 = 1e20;
+
+/// Reads a moment, Unix ms: a number of seconds, ms, µs or ns, also as a text; ISO 8601 in its forms; what cameras write
+/// (`2026-11-22 07:30:05.120`, `22/11/2026 07:30`, `20261122073005`, `20261122 073005120`); RFC 2822. A text without an
+/// offset is on the site's clock. `None`: nothing is told.
+///
+/// # Errors
+/// [`NoMoment`]
+pub fn read(value: Option<&Value>, zone: &SiteZone) -> Result<Option<i64>, NoMoment> {
+    let ms = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => of_number(number.as_f64().ok_or(NoMoment)?),
+        Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+        Some(Value::String(text)) => of_text(text.trim(), zone),
+        Some(_) => None,
+    };
+    ms.filter(|ms| (1..=MAX_MS).contains(ms)).ok_or(NoMoment).map(Some)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "checked to be of a size that a time has")]
+fn of_number(told: f64) -> Option<i64> {
+    let ms = match told {
+        _ if told < 0.0 || told.is_nan() => return None,
+        _ if told < SECONDS_BELOW => told * 1e3,
+        _ if told < MS_BELOW => told,
+        _ if told < US_BELOW => told / 1e3,
+        _ if told < NS_BELOW => told / 1e6,
+        _ => return None,
+    };
+    Some(ms.round() as i64)
+}
+
+fn of_text(text: &str, zone: &SiteZone) -> Option<i64> {
+    let text: String = text.chars().map(super::word::narrow).collect();
+    let is_digit = |c: char| c.is_ascii_digit();
+    if text.chars().all(is_digit) {
+        return of_digits(&text, zone).or_else(|| of_number(text.parse().ok()?));
+    }
+    if text.chars().all(|c| is_digit(c) || matches!(c, '.' | ',' | 'e' | 'E' | '+')) {
+        let number = text.replace(',', ".").parse().ok().and_then(of_number);
+        // 22.11.2026 has two points, and is no number.
+        if number.is_some() {
+            return number;
+        }
+    }
+    with_offset(&text).or_else(|| local(&text, zone))
+}
+
+/// `20261122073005`, with or without seconds and ms: as many digits as no Unix time of our days has.
+fn of_digits(digits: &str, zone: &SiteZone) -> Option<i64> {
+    if !(digits.starts_with("19") || digits.starts_with("20")) || !matches!(digits.len(), 12 | 14 | 17) {
+        return None;
+    }
+    compact(digits.get(..8)?, digits.get(8..)?, zone)
+}
+
+/// `20261122` and `0730`, `073005` or `073005120`.
+fn compact(date: &str, time: &str, zone: &SiteZone) -> Option<i64> {
+    let part = |text: &str, from: usize, upto: usize| text.get(from..upto).unwrap_or("0").parse::<i16>().ok();
+    let small = |text: &str, from, upto| part(text, from, upto).and_then(|number| i8::try_from(number).ok());
+    let ms = i32::from(part(time, 6, 9)?);
+    let local = DateTime::new(
+        part(date, 0, 4)?,
+        small(date, 4, 6)?,
+        small(date, 6, 8)?,
+        small(time, 0, 2)?,
+        small(time, 2, 4)?,
+        small(time, 4, 6)?,
+        ms * 1_000_000,
+    );
+    zone.instant_ms(local.ok()?)
+}
+
+/// A text that says where its clock stands.
+fn with_offset(text: &str) -> Option<i64> {
+    // `2026-11-22 07:30:05 +0700` and `…05 UTC`, as some languages print times.
+    let joined = text.strip_suffix(" UTC").or_else(|| text.strip_suffix(" GMT")).map_or_else(
+        || text.replacen(" +", "+", 1).replacen(" -", "-", 1).replacen(" Z", "Z", 1),
+        |bare| format!("{bare}Z"),
+    );
+    let joined = joined.replace('/', "-");
+    let timestamp = DateTimeParser::new()
+        .parse_timestamp(&joined)
+        .or_else(|_| rfc2822::DateTimeParser::new().parse_timestamp(text));
+    Some(timestamp.ok()?.as_millisecond())
+}
+
+/// A text on the site's clock.
+fn local(text: &str, zone: &SiteZone) -> Option<i64> {
+    let (date, time) = text.split_once(['T', 't', ' ', '_']).map(|(date, time)| (date, time.trim()))?;
+    if date.len() == 8 && date.bytes().chain(time.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return compact(date, time, zone);
+    }
+    let mut fields = date.split(['-', '/', '.']);
+    let (first, month, last) = (fields.next()?, fields.next()?, fields.next()?);
+    if fields.next().is_some() {
+        return None;
+    }
+    // In Vietnam the day goes first where the year does not.
+    let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
+    if year.len() != 4 {
+        return None;
+    }
+    // `07:30`, `07:30:05`, `07:30:05.120`, `07-30-05`, and `07:30:05:120` as some cameras write ms.
+    let mut clock = time.split([':', '-']);
+    let (hour, minute) = (clock.next()?, clock.next()?);
+    let seconds = clock.next().unwrap_or("00").replace(',', ".");
+    let seconds = match clock.next() {
+        Some(ms) if seconds.len() == 2 => format!("{seconds}.{ms}"),
+        Some(_) => return None,
+        None => seconds,
+    };
+    if clock.next().is_some() {
+        return None;
+    }
+    let iso = format!("{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{seconds:0>2}");
+    zone.instant_ms(iso.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// 2026-11-22 07:30:05.120 in Vietnam.
+    const MS: i64 = 1_795_307_405_120;
+    const SECOND_MS: i64 = 1_795_307_405_000;
+    const MINUTE_MS: i64 = 1_795_307_400_000;
+
+    fn told(value: &Value) -> Result<Option<i64>, NoMoment> {
+        read(Some(value), &SiteZone::default())
+    }
+
+    #[test]
+    fn moments_are_read_in_every_common_notation() {
+        for (value, ms) in [
+            (json!(1_795_307_405), SECOND_MS),
+            (json!(1_795_307_405.12), MS),
+            (json!(1_795_307_405_120_i64), MS),
+            (json!(1_795_307_405_120_000_i64), MS),
+            (json!(1_795_307_405_120_000_000_i64), MS),
+            (json!("1795307405"), SECOND_MS),
+            (json!("1795307405.12"), MS),
+            (json!(" 1795307405120 "), MS),
+            (json!("1795307405120000"), MS),
+            (json!("1795307405120000000"), MS),
+            (json!("2026-11-22T07:30:05+07:00"), SECOND_MS),
+            (json!("2026-11-22T07:30:05.120+07:00"), MS),
+            (json!("2026-11-22T07:30:05,120+07:00"), MS),
+            (json!("2026-11-22T00:30:05Z"), SECOND_MS),
+            (json!("2026-11-22T00:30:05.120Z"), MS),
+            (json!("2026-11-22t00:30:05z"), SECOND_MS),
+            (json!("2026-11-22T00:30:05+0000"), SECOND_MS),
+            (json!("2026-11-22T07:30:05+07"), SECOND_MS),
+            (json!("2026-11-22 07:30:05+07:00"), SECOND_MS),
+            (json!("2026-11-22 07:30:05 +0700"), SECOND_MS),
+            (json!("2026-11-22 00:30:05 UTC"), SECOND_MS),
+            (json!("2026-11-21T19:30:05-05:00"), SECOND_MS),
+            (json!("20261122T073005+0700"), SECOND_MS),
+            (json!("20261122T003005Z"), SECOND_MS),
+            (json!("2026-11-22T07:30:05"), SECOND_MS),
+            (json!("2026-11-22T07:30:05.120000"), MS),
+            (json!("2026-11-22 07:30:05"), SECOND_MS),
+            (json!("2026-11-22 07:30:05.120"), MS),
+            (json!("2026-11-22 07:30:05,120"), MS),
+            (json!("2026-11-22 07:30"), MINUTE_MS),
+            (json!("2026/11/22 07:30:05"), SECOND_MS),
+            (json!("2026.11.22 07:30:05"), SECOND_MS),
+            (json!("2026-11-22 7:30:05"), SECOND_MS),
+            (json!("2026-11-22_07-30-05"), SECOND_MS),
+            (json!("2026-11-22 07:30:05:120"), MS),
+            (json!("22/11/2026 07:30:05"), SECOND_MS),
+            (json!("22-11-2026 07:30:05"), SECOND_MS),
+            (json!("22.11.2026 07:30:05"), SECOND_MS),
+            (json!("22/11/2026 7:30"), MINUTE_MS),
+            (json!("20261122073005"), SECOND_MS),
+            (json!("20261122073005120"), MS),
+            (json!("202611220730"), MINUTE_MS),
+            (json!("20261122 073005120"), MS),
+            (json!("20261122_073005"), SECOND_MS),
+            (json!("20261122T073005"), SECOND_MS),
+            (json!("Sun, 22 Nov 2026 07:30:05 +0700"), SECOND_MS),
+            (json!("Sun, 22 Nov 2026 00:30:05 GMT"), SECOND_MS),
+        ] {
+            assert_eq!(told(&value), Ok(Some(ms)), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_said_to_be_none() {
+        for value in [
+            json!("now"),
+            json!("yesterday 07:30"),
+            json!("2026-13-22 07:30:05"),
+            json!("2026-11-22 25:30:05"),
+            json!("2026-11-22"),
+            json!("07:30:05"),
+            json!("11/22/2026 07:30:05"),
+            json!("20261322073005x"),
+            json!(-1),
+            json!(0),
+            json!(1e300),
+            json!(true),
+            json!({}),
+            json!([1_795_307_405]),
+        ] {
+            assert_eq!(told(&value), Err(NoMoment), "{value}");
+        }
+        for nothing in [json!(null), json!(""), json!(" ")] {
+            assert_eq!(told(&nothing), Ok(None), "{nothing}");
+        }
+    }
+
+    proptest! {
+        /// From 2001, when ms have 13 digits, to 2099.
+        #[test]
+        fn any_spelling_of_a_moment_is_that_moment(ms in 1_000_000_000_000_i64..4_102_419_600_000) {
+            let zone = SiteZone::default();
+            let second = ms / 1_000 * 1_000;
+            let shown = zone.local_text(ms);
+            for spelled in [
+                json!(ms), json!(ms.to_string()), json!(ms * 1_000), json!(format!("{ms}000000")),
+                json!(format!("{}.{:03}", ms / 1_000, ms % 1_000)),
+                json!(format!("{shown}.{:03}", ms % 1_000)),
+                json!(format!("{}.{:03}+07:00", shown.replace(' ', "T"), ms % 1_000)),
+            ] {
+                prop_assert_eq!(told(&spelled), Ok(Some(ms)), "{}", spelled);
+            }
+            let day = format!("{}/{}/{}", &shown[8..10], &shown[5..7], &shown[..4]);
+            for spelled in [
+                json!(second / 1_000), json!((second / 1_000).to_string()), json!(shown), json!(shown.replace(' ', "T")),
+                json!(shown.replace('-', "/")), json!(shown.replace(['-', ' ', ':'], "")), json!(format!("{day} {}", &shown[11..])),
+                json!(format!("{}+07:00", shown.replace(' ', "T"))),
+            ] {
+                prop_assert_eq!(told(&spelled), Ok(Some(second)), "{}", spelled);
+            }
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(text in any::<String>()) {
+            if let Ok(Some(ms)) = told(&json!(text)) {
+                prop_assert!((1..=MAX_MS).contains(&ms));
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Vehicle types: one name for each, whatever it is called.
+
+use super::word::folded;
+
+/// Longest name of a type that is kept, in characters.
+const MAX_TYPE_CHARS: usize = 32;
+
+/// One type: the name it is kept under, and what else it is called, folded.
+struct Kind {
+    name: &'static str,
+    /// What it pays as where the tariff has no rate of its own for it.
+    pays_as: Option<&'static str>,
+    aliases: &'static [&'static str],
+}
+
+/// To teach a name of a vehicle, add it folded (see [`folded`]) to its line.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "car",
+        pays_as: None,
+        aliases: &[
+            "car",
+            "cars",
+            "oto",
+            "xeoto",
+            "otocon",
+            "xehoi",
+            "xecon",
+            "auto",
+            "automobile",
+            "motorcar",
+            "sedan",
+            "suv",
+            "hatchback",
+            "coupe",
+            "pickup",
+            "xebantai",
+            "bantai",
+            "mpv",
+            "passengercar",
+            "smallcar",
+            "taxi",
+            "xetaxi",
+            "electriccar",
+            "otodien",
+            "xeotodien",
+            "ev",
+            "lightvehicle",
+            "privatecar",
+            "otocon45cho",
+            "xe4cho",
+            "xe5cho",
+            "xe7cho",
+            "4cho",
+            "5cho",
+            "7cho",
+            "jeep",
+        ],
+    },
+    Kind {
+        name: "moto",
+        pays_as: None,
+        aliases: &[
+            "moto",
+            "motor",
+            "motorbike",
+            "motorbikes",
+            "motorcycle",
+            "motorcycles",
+            "motocycle",
+            "xemay",
+            "xemoto",
+            "xegan",
+            "xeganmay",
+            "xetayga",
+            "xeso",
+            "xe2banh",
+            "xehaibanh",
+            "2banh",
+            "scooter",
+            "moped",
+            "twowheeler",
+            "2wheeler",
+            "mc",
+            "bike",
+            "motorbicycle",
+            "mopedbike",
+        ],
+    },
+    Kind {
+        name: "bicycle",
+        pays_as: None,
+        aliases: &["bicycle", "bicycles", "cycle", "pushbike", "xedap", "dap", "velo"],
+    },
+    Kind {
+        name: "electric",
+        pays_as: Some("moto"),
+        aliases: &[
+            "electric",
+            "xedien",
+            "xemaydien",
+            "motodien",
+            "xemotodien",
+            "electricmotorbike",
+            "electricmotorcycle",
+            "electricmoto",
+            "electricscooter",
+            "escooter",
+            "emoto",
+            "emotorbike",
+            "ebike",
+            "electricbike",
+            "electricbicycle",
+            "xedapdien",
+        ],
+    },
+    Kind {
+        name: "truck",
+        pays_as: None,
+        aliases: &[
+            "truck",
+            "trucks",
+            "lorry",
+            "xetai",
+            "otai",
+            "ototai",
+            "xeototai",
+            "tai",
+            "heavytruck",
+            "lighttruck",
+            "smalltruck",
+            "bigtruck",
+            "xetainho",
+            "xetainang",
+            "xecontainer",
+            "container",
+            "dumptruck",
+            "xeben",
+            "trailer",
+            "heavyvehicle",
+            "hgv",
+            "xedaukeo",
+        ],
+    },
+    Kind { name: "van", pays_as: None, aliases: &["van", "xevan", "minivan", "xebanhmi", "minibus", "mediumbus"] },
+    Kind {
+        name: "bus",
+        pays_as: None,
+        aliases: &["bus", "buses", "coach", "largebus", "xebuyt", "xebus", "buyt", "xekhach", "xedulich", "xeca"],
+    },
+];
+
+const TWO_WHEELS: [&str; 3] = ["moto", "bicycle", "electric"];
+
+/// Words that say that no type is known.
+const UNKNOWN: [&str; 13] = [
+    "unknown",
+    "unknow",
+    "none",
+    "null",
+    "other",
+    "others",
+    "undefined",
+    "vehicle",
+    "khongro",
+    "khac",
+    "xekhac",
+    "na",
+    "khongxacdinh",
+];
+
+/// What was told of the type of a vehicle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing, or that it is not known.
+    Nothing,
+    /// One of the list, under the name it is kept by.
+    Known(&'static str),
+    /// None of the list: as it was told, shortened where nobody would read it all.
+    Other(String),
+}
+
+/// Reads the name of a type in any spelling.
+#[must_use]
+pub fn read(text: &str) -> Told {
+    let word = folded(text);
+    if word.is_empty() || UNKNOWN.contains(&word.as_str()) {
+        return Told::Nothing;
+    }
+    match kind_called(&word) {
+        Some(kind) => Told::Known(kind.name),
+        None => Told::Other(text.trim().chars().filter(|c| !c.is_control()).take(MAX_TYPE_CHARS).collect()),
+    }
+}
+
+/// Whether two names mean one type: `MOTO`, `xe máy` and `moto` do.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    one == other || key(one) == key(other)
+}
+
+/// What a type pays as where it has no rate of its own.
+#[must_use]
+pub fn pays_as(name: &str) -> Option<&'static str> {
+    kind_called(&folded(name))?.pays_as
+}
+
+/// Whether two types are of vehicles that nobody takes for each other: one has two wheels, the other has more. A car and a
+/// truck may be one vehicle that two cameras see differently.
+#[must_use]
+pub fn are_unlike(one: &str, other: &str) -> bool {
+    let two_wheels = |name: &str| {
+        let kind = kind_called(&folded(name))?;
+        Some(TWO_WHEELS.contains(&kind.name))
+    };
+    matches!((two_wheels(one), two_wheels(other)), (Some(one), Some(other)) if one != other)
+}
+
+/// A type's name as it is compared.
+fn key(name: &str) -> std::borrow::Cow<'static, str> {
+    let word = folded(name);
+    kind_called(&word).map_or_else(|| word.clone().into(), |kind| kind.name.into())
+}
+
+fn kind_called(word: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.aliases.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_one_whatever_it_is_called() {
+        for (name, spellings) in [
+            (
+                "car",
+                &["car", "Car", "CAR", "ô tô", "Ô TÔ", "oto", "o to", "xe hơi", "Xe con", "MotorCar", "SUV", "sedan"][..],
+            ),
+            (
+                "moto",
+                &[
+                    "moto",
+                    "Moto",
+                    "MOTO",
+                    " moto ",
+                    "motorcycle",
+                    "Motorbike",
+                    "xe máy",
+                    "XE MÁY",
+                    "xe may",
+                    "xe_may",
+                    "xe-máy",
+                ],
+            ),
+            ("bicycle", &["bicycle", "xe đạp", "Xe Đạp"]),
+            ("electric", &["electric", "xe máy điện", "E-bike", "xe đạp điện", "xe điện"]),
+            ("truck", &["truck", "Xe tải", "XE TAI", "lorry"]),
+            ("van", &["van"]),
+            ("bus", &["bus", "xe khách", "Xe buýt"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(read(spelling), Told::Known(name), "{spelling}");
+                assert!(same(spelling, name), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_and_what_is_not_listed_are_told_apart() {
+        for nothing in ["", " ", "-", "unknown", "Unknown", "N/A", "không rõ"] {
+            assert_eq!(read(nothing), Told::Nothing, "{nothing:?}");
+        }
+        assert_eq!(read(" Xe lu "), Told::Other("Xe lu".into()));
+        assert_eq!(read(&"x\n".repeat(50)), Told::Other("x".repeat(32)));
+        assert!(same("Xe lu", "xe LU") && !same("Xe lu", "car") && !same("car", "moto"));
+    }
+
+    #[test]
+    fn an_alias_means_one_type_and_is_written_folded() {
+        let aliases: Vec<&str> = KINDS.iter().flat_map(|kind| kind.aliases.iter().copied()).chain(UNKNOWN).collect();
+        let distinct: std::collections::BTreeSet<&str> = aliases.iter().copied().collect();
+        assert_eq!(aliases.len(), distinct.len());
+        for alias in aliases {
+            assert_eq!(folded(alias), alias);
+        }
+        for kind in KINDS {
+            assert!(kind.aliases.contains(&kind.name));
+            assert!(kind.pays_as.is_none_or(|other| KINDS.iter().any(|kind| kind.name == other)));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Words as they are compared: without case, accents, spaces and signs.
+
+/// Vietnamese vowels by the letter they are written with in a hurry.
+const ACCENTED: [(char, &str); 6] = [
+    ('a', "àáảãạăằắẳẵặâầấẩẫậ"),
+    ('e', "èéẻẽẹêềếểễệ"),
+    ('i', "ìíỉĩị"),
+    ('o', "òóỏõọôồốổỗộơờớởỡợ"),
+    ('u', "ùúủũụưừứửữự"),
+    ('y', "ỳýỷỹỵ"),
+];
+
+/// The word in `a-z0-9` where it has such letters; letters of other scripts stay, all else is dropped: `Xe máy` is `xemay`,
+/// composed or not.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    let lower = text.chars().map(plain).flat_map(char::to_lowercase);
+    lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)).collect()
+}
+
+/// A letter without its accent, in its own case, and a full-width character as the usual one.
+#[must_use]
+pub fn plain(character: char) -> char {
+    let usual = narrow(character);
+    let mut lower = usual.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(low), None) if without_accent(low) != low => {
+            let bare = without_accent(low);
+            if low == usual { bare } else { bare.to_ascii_uppercase() }
+        }
+        _ => usual,
+    }
+}
+
+/// A full-width character as the usual one.
+#[must_use]
+pub fn narrow(character: char) -> char {
+    let wide = u32::from(character);
+    let usual = if (0xFF01..=0xFF5E).contains(&wide) { char::from_u32(wide - 0xFEE0) } else { None };
+    usual.unwrap_or(character)
+}
+
+/// An accent that stands by itself, after the letter it belongs to.
+fn is_mark(character: char) -> bool {
+    ('\u{300}'..='\u{36f}').contains(&character)
+}
+
+fn without_accent(letter: char) -> char {
+    if letter == 'đ' {
+        return 'd';
+    }
+    ACCENTED.iter().find(|(_, forms)| forms.contains(letter)).map_or(letter, |(plain, _)| *plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_compared_without_case_accents_and_signs() {
+        for (written, word) in [
+            ("Xe máy", "xemay"),
+            ("XE MÁY", "xemay"),
+            ("xe ma\u{301}y", "xemay"),
+            (" xe-may_", "xemay"),
+            ("Ô tô", "oto"),
+            ("ＣＡＲ", "car"),
+            ("Xe đạp điện", "xedapdien"),
+            ("KHÔNG BIỂN", "khongbien"),
+            ("N/A", "na"),
+            ("无牌", "无牌"),
+            ("?!", ""),
+        ] {
+            assert_eq!(folded(written), word, "{written}");
+        }
+    }
+}
