@@ -28,6 +28,8 @@ use super::transaction::{Stop, Transaction};
 const BELIEVED_MS: i64 = REQUEST_WINDOW_MS;
 /// What is told later than this, in ms, is used and shown.
 const LATE_MS: i64 = 24 * 60 * 60 * 1_000;
+/// Where several come at once the clocks of facts run ahead of their stamps, by less than this, in ms.
+const AHEAD_OF_STAMPS_MS: i64 = 2_000;
 /// A clock that is ahead by less than anybody notices, in ms, says "now".
 const AHEAD_MS: i64 = 60_000;
 
@@ -57,11 +59,12 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn report(&mut self, mut report: Report) -> Result<Answer, Stop<S::Error>> {
         report.doubts.append(&mut self.doubts());
         report.camera_type = self.vehicle_type(&report.camera_type, &mut report.notes, &mut report.doubts);
-        let (moment, note) = self.moment_of(report.told_ms);
+        let (mut moment, note) = self.moment_of(report.told_ms);
         if let Some(note) = note {
             report.notes.push(note);
             report.doubts.insert(Anomaly::TimeUncertain);
         }
+        self.put_in_order_of_arrival(&report, &mut moment)?;
         let mut passed = match self.reported_before(&report, &moment)? {
             Some(passed) => passed,
             None => match report.direction {
@@ -172,6 +175,26 @@ impl<S: Storage> Transaction<'_, S> {
             _ => None,
         };
         (moment, note)
+    }
+
+    /// What is told with the time of the last that is known of the car came after it: a gate tells one thing after the other, also
+    /// within a millisecond, or within the second where it tells whole seconds. (The clock of what happens now is just after the
+    /// last, which can be ahead of the time that is told next.)
+    fn put_in_order_of_arrival(&mut self, report: &Report, moment: &mut Moment) -> Result<(), S::Error> {
+        let (Some(hlc), Some(Reported { told_ms, received_ms })) = (moment.hlc, moment.reported) else { return Ok(()) };
+        let told_until_ms = if told_ms % 1_000 == 0 { (told_ms + 999).min(received_ms) } else { told_ms };
+        let greatest = self.read()?.greatest_hlc_of_plate(&report.plate)?;
+        let near = hlc.ms()..=told_until_ms.saturating_add(AHEAD_OF_STAMPS_MS);
+        let Some(greatest) = greatest.filter(|greatest| near.contains(&greatest.ms())) else { return Ok(()) };
+        let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
+        let stamps = rows.iter().flat_map(|StoredStay { row, .. }| {
+            [Some(row.entry_ms), row.confirmed_ms, row.exit.as_ref().map(|exit| exit.exit_ms)].into_iter().flatten()
+        });
+        if let Some(newest_ms) = stamps.max().filter(|newest_ms| *newest_ms <= told_until_ms) {
+            moment.ms = moment.ms.max(newest_ms);
+            moment.hlc = Some(Hlc::next(moment.ms, Some(greatest)));
+        }
+        Ok(())
     }
 
     /// What came of the same report before: the same id of the same edge; the same car at this central a moment ago. What a

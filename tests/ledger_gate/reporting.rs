@@ -7,6 +7,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::tariff::{Rate, Tariff};
 use parkmesh::ledger::job::{Answer, Job, Passed, Report, ReportChange, UnreadOpening};
+use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
@@ -75,6 +76,43 @@ fn a_visit_told_days_later_costs_what_it_cost() {
     let left = take(&mut central, report(Direction::Exit, Some("e-2"), Some(START_MS - 26 * HOUR_MS)));
     assert_eq!((left.fee, left.duration.as_str()), (Vnd(100_000), "4 giờ 0 phút"));
     assert_eq!(central.ledger.inside().len(), 0);
+}
+
+proptest! {
+    /// A gate tells one thing after the other, in ms or in whole seconds, at once or later; another opens by itself in between.
+    #[test]
+    fn what_is_told_with_equal_times_is_in_the_order_it_came_in(
+        steps in prop::collection::vec((0..3_i64, 0..3_i64, any::<bool>()), 1..12),
+        whole_seconds: bool,
+        begin_ms in 0..1_000_i64,
+    ) {
+        let mut central = Central::new(0);
+        central.wait(begin_ms);
+        let mut told_ms = central.now_ms;
+        for (number, (passed_ms, late_ms, at_gate)) in steps.iter().enumerate() {
+            told_ms += passed_ms;
+            central.now_ms = central.now_ms.max(told_ms + late_ms);
+            let direction = if number % 2 == 0 { Direction::Entry } else { Direction::Exit };
+            if *at_gate {
+                let request = if direction == Direction::Entry { entry("edge-9", P) } else { exit("edge-8", P) };
+                central.press(requested(&format!("r-{number}"), request)).unwrap();
+                check(&mut central);
+                told_ms = central.now_ms;
+                continue;
+            }
+            let told = if whole_seconds { told_ms - told_ms % 1_000 } else { told_ms };
+            let passed = take(&mut central, report(direction, Some(&format!("e-{number}")), Some(told)));
+            prop_assert!(!passed.repeated);
+        }
+        let rows = central.rows();
+        prop_assert_eq!(rows.len(), steps.len().div_ceil(2));
+        for row in &rows {
+            prop_assert!(row.exit.as_ref().is_none_or(|exit| exit.exit_ms >= row.entry_ms), "{:?}", row);
+            let known = [Anomaly::QuickExit];
+            prop_assert!(row.anomalies.iter().all(|anomaly| known.contains(anomaly)), "{:?}", row);
+        }
+        prop_assert_eq!(central.ledger.inside().len(), steps.len() % 2);
+    }
 }
 
 fn anomalies(central: &mut Central, stay: &str) -> Vec<&'static str> {
