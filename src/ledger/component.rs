@@ -158,6 +158,9 @@ impl Leads {
     }
 }
 
+/// Where facts act on a plate, and which.
+type Places<'f> = BTreeMap<Hlc, BTreeSet<&'f FactId>>;
+
 /// A row that replaced one outside, which stays as it is only as long as this one begins as it did.
 struct Replacing {
     entry: FactId,
@@ -239,9 +242,9 @@ impl Component {
             if self.take_ended(held, before.exits_by_plate().chain(after.exits_by_plate()))? {
                 continue;
             }
-            let mut places: BTreeMap<&PlateId, BTreeSet<Hlc>> = BTreeMap::new();
-            for (plate, hlc) in before.places().chain(after.places()) {
-                places.entry(plate).or_default().insert(hlc);
+            let mut places: BTreeMap<&PlateId, Places<'_>> = BTreeMap::new();
+            for (plate, fact) in before.places().chain(after.places()) {
+                places.entry(plate).or_default().entry(fact.event.hlc).or_default().insert(&fact.id);
             }
             if self.take_skipped(held, places.keys().copied())? {
                 continue;
@@ -271,16 +274,17 @@ impl Component {
     fn look_beside<H: Held>(
         &mut self,
         held: &mut H,
-        places: &BTreeMap<&PlateId, BTreeSet<Hlc>>,
+        places: &BTreeMap<&PlateId, Places<'_>>,
     ) -> Result<(Vec<StoredStay>, Vec<Replacing>), H::Error> {
         let (mut missing, mut replacing) = (Vec::new(), Vec::new());
         self.neighbours.clear();
         self.beside.clear();
         for (plate, clocks) in places {
-            let mut from = clocks.first().copied();
-            while let Some(clock) = from {
+            let mut from = clocks.first_key_value();
+            while let Some((&clock, acting)) = from {
                 for open in self.open_at(held, plate, clock)? {
-                    match self.replacing(plate, clock, &open) {
+                    // What else acts at the same clock may concern the stay before it is replaced.
+                    match self.replacing(plate, clock, &open).filter(|_| acting.len() == 1) {
                         Some(entry) => {
                             replacing.push(Replacing { entry, plate: (*plate).clone(), left: open });
                         }
@@ -290,7 +294,7 @@ impl Component {
                 let mut next = self.next_beside(held, plate, clock)?;
                 let Some(at) = next.first().map(|next| next.row.entry_hlc) else { break };
                 let matters = |next: &StoredStay| next.row.status == StayStatus::Superseded;
-                if clocks.contains(&at) || next.len() > 1 || next.iter().any(matters) {
+                if clocks.contains_key(&at) || next.len() > 1 || next.iter().any(matters) {
                     missing.append(&mut next);
                     missing.extend(held.begun_since(plate, at, self.reach)?);
                 }
@@ -300,7 +304,7 @@ impl Component {
                         self.beside.push(stored);
                     }
                 }
-                from = clocks.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).next().copied();
+                from = clocks.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).next();
             }
         }
         Ok((missing, replacing))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::event::Body;
-use super::super::ids::{FactId, Hlc};
+use super::super::ids::FactId;
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -85,9 +85,9 @@ impl<'a> Prepared<'a> {
 
     /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
     /// there or to a stay that begins there.
-    pub fn places(&self) -> impl Iterator<Item = (&PlateId, Hlc)> {
+    pub fn places(&self) -> impl Iterator<Item = (&PlateId, &'a Fact)> {
         let acting = self.claims.iter().filter(|claim| !claim.void);
-        acting.filter_map(|claim| Some((claim.plate.as_ref()?, claim.fact.event.hlc)))
+        acting.filter_map(|claim| Some((claim.plate.as_ref()?, claim.fact)))
     }
 
     /// What predecessors told of exits by plate: each may tell again what the exit of a stay told.
