@@ -251,9 +251,12 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let Some(open) = self.inside(&report.plate) else { return Ok(None) };
         let same_gate = open.place.central == self.context.central.as_str() && open.place.edge_id == report.edge_id;
-        // By the clock that stamped both, or by that of their receipt.
-        let apart_ms = moment.ms.abs_diff(open.entry_ms).min(self.now.wall_ms.abs_diff(open.committed_ms));
-        if !same_gate || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
+        // By the clock that stamped both, or by that of their receipt. A gate that was cut off tells days at once: what it says
+        // happened at another time is another visit.
+        let stamps_apart_ms = moment.ms.abs_diff(open.entry_ms);
+        let apart_ms = stamps_apart_ms.min(self.now.wall_ms.abs_diff(open.committed_ms));
+        let other_time = moment.reported.is_some() && stamps_apart_ms > PASSAGE_WINDOW_MS.unsigned_abs();
+        if !same_gate || other_time || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
             return Ok(None);
         }
         let event_id = open.stay_id(&report.plate);

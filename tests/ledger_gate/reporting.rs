@@ -78,6 +78,25 @@ fn a_visit_told_days_later_costs_what_it_cost() {
     assert_eq!(central.ledger.inside().len(), 0);
 }
 
+/// A way in and a way out that were cut off send the days they kept, each all of its own at once.
+#[test]
+fn the_visits_of_days_told_at_once_are_all_paid() {
+    let mut central = Central::new(0);
+    let days = [72, 48, 24];
+    for (n, hours) in days.into_iter().enumerate() {
+        let told_ms = Some(START_MS - hours * HOUR_MS);
+        assert!(!take(&mut central, report(Direction::Entry, Some(&format!("in-{n}")), told_ms)).repeated, "{hours}");
+    }
+    for (n, hours) in days.into_iter().enumerate() {
+        let told_ms = Some(START_MS - (hours - 2) * HOUR_MS);
+        let exit = Report { edge_id: "2".to_owned(), ..report(Direction::Exit, Some(&format!("out-{n}")), told_ms) };
+        take(&mut central, exit);
+    }
+    let paid: Vec<_> = central.rows().iter().map(|row| (row.status, row.collected)).collect();
+    assert_eq!(paid, [(StayStatus::Out, Vnd(50_000)); 3]);
+    assert_eq!(central.ledger.inside().len(), 0);
+}
+
 proptest! {
     /// A gate tells one thing after the other, in ms or in whole seconds, at once or later; another opens by itself in between.
     #[test]
