@@ -96,7 +96,7 @@ pub struct Account {
     pub outcomes: BTreeMap<FactId, Outcome>,
 }
 
-/// [`resolve`], with what became of each fact. Facts that are not about stays have no outcome.
+/// [`resolve`](super::resolve), with what became of each fact. Facts that are not about stays have no outcome.
 #[must_use]
 pub fn account(facts: &[Fact]) -> Account {
     account_beside(facts, &[])

@@ -2,7 +2,7 @@
 //!
 //! A gate says what has happened, and nobody can make it say that better. So every common spelling is understood, what is
 //! not is said to whoever told it (a note in the answer) and shown at the stay (an anomaly), and nothing is replaced by a
-//! default in silence. Plates are read by [`super::plate`], ids of gates by [`super::edge_id`].
+//! default in silence. Plates are read by [`super::plate`], ids of gates by [`super::ids`].
 
 pub mod amount;
 pub mod moment;

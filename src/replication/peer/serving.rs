@@ -78,7 +78,7 @@ pub(super) struct Serving {
     reads: usize,
     window: Window,
     compare_at_ms: u64,
-    /// Nothing was acknowledged for [`STANDSTILL_MS`], and somebody was told.
+    /// Nothing was acknowledged for [`STANDSTILL_MS`](super::status::STANDSTILL_MS), and somebody was told.
     stands_still: bool,
     /// The peer said that it can read compressed frames.
     pub(super) reads_compressed: bool,
