@@ -44,6 +44,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             reason: None,
             replaces: None,
             reported: None,
+            told_fee: None,
             doubts: Vec::new(),
         }),
         1 => Body::Confirmed(Confirmed {

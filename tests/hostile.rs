@@ -210,6 +210,7 @@ impl Bad {
                 replaces: None,
                 reason: None,
                 reported: None,
+                told_fee: None,
                 doubts: Vec::new(),
             }),
         }

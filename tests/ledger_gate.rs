@@ -9,6 +9,8 @@ mod ledger_support;
 mod amending;
 #[path = "ledger_gate/closing.rs"]
 mod closing;
+#[path = "ledger_gate/doubtful.rs"]
+mod doubtful;
 #[path = "ledger_gate/durability.rs"]
 mod durability;
 #[path = "ledger_gate/hearing.rs"]

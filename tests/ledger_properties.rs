@@ -11,7 +11,7 @@ use ledger_support::check::check;
 use ledger_support::say::{self, Scribe};
 use ledger_support::{Central, HOUR_MS, SECOND_MS, START_MS, close, correct, open, void};
 use parkmesh::domain::direction::Direction;
-use parkmesh::domain::event::{Draft, Event};
+use parkmesh::domain::event::{Draft, Event, Reported};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
@@ -140,13 +140,19 @@ fn said(sketch: &Sketch, now_ms: i64, known: &Known) -> Said {
     let hlc_ms = now_ms - sketch.ago_ms;
     let plate = PLATES[sketch.plate];
     let stay = sketch.stay.get(&known.stays).as_str();
+    // Some are told with times that say that two with one id are two passages.
+    let reported = (sketch.fee > 1).then_some(Reported { told_ms: hlc_ms / HOUR_MS * HOUR_MS, received_ms: hlc_ms });
     let draft = match sketch.kind {
         0..=2 => say::change_entry(say::entry(hlc_ms, stay, plate), |entry| {
             entry.force = sketch.flag;
             entry.replaces = (sketch.fee == 0).then(|| known.stays[0].clone());
+            entry.camera_type = ["car", "moto", "", "truck"][usize::try_from(sketch.fee).unwrap()].to_owned();
+            entry.reported = reported;
         }),
         3 | 4 => say::change_exit(say::exit(hlc_ms, stay, plate, sketch.fee), |exit| {
             exit.plate_id = exit.plate_id.clone().filter(|_| sketch.flag);
+            exit.camera_type = sketch.flag.then(|| "moto".to_owned());
+            exit.reported = reported;
         }),
         5 | 6 => say::exit_unknown(hlc_ms, stay, plate, sketch.fee),
         7 => say::confirmed(hlc_ms, stay),

@@ -106,6 +106,7 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
     };
     let exit = Exit {
@@ -218,6 +219,7 @@ fn open(plate: &PlateId) -> Job {
         force: false,
         reason: None,
         fee: None,
+        notes: Vec::new(),
     })
 }
 

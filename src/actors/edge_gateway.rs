@@ -21,6 +21,7 @@ use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
 use crate::domain::ids::EdgeId;
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::problem::is_plain_text;
 use crate::domain::told::{self, amount, vehicle};
@@ -37,8 +38,6 @@ pub(super) const MAX_CAMERA_TYPE_BYTES: usize = 32;
 const MAX_EVENT_ID_BYTES: usize = 128;
 /// Longest reason of a forced opening, in characters.
 const MAX_REASON_CHARS: usize = 200;
-/// A fee beyond this is a slip of the finger.
-pub(super) const MAX_FEE_VND: i64 = 1_000_000_000;
 
 /// `POST /api/edge/barrier/open` as sent. Keys that are not here are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
@@ -77,7 +76,7 @@ pub struct OpenRequest {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     pub reason: Option<String>,
     /// What was taken, in VND; only with `force`.
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
     pub fee: Option<Value>,
 }
 
@@ -219,8 +218,10 @@ impl EdgeGateway {
             Err(error) => return Err(wrong("fee", error.to_string())),
             Ok(None) => None,
             Ok(Some(_)) if !force => return Err(wrong("fee", "a fee is taken only with \"force\": true")),
-            Ok(Some(fee)) if (0..=MAX_FEE_VND).contains(&fee.0) => Some(fee),
-            Ok(Some(_)) => return Err(wrong("fee", "a fee is between 0 and 1000000000 đồng")),
+            Ok(Some(fee)) if fee <= Vnd::MAX_TOLD => Some(fee),
+            Ok(Some(fee)) => {
+                return Err(wrong("fee", format!("{} đồng is more than any fee; at most {}", fee.0, Vnd::MAX_TOLD.0)));
+            }
         };
         let reason = request.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
         match &reason {
@@ -241,6 +242,7 @@ impl EdgeGateway {
             force,
             reason,
             fee,
+            notes: Vec::new(),
             edge_id: request.edge_id,
         })
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::edge_gateway::lenient;
-use super::edge_gateway::{MAX_CAMERA_TYPE_BYTES, MAX_FEE_VND, MAX_REQUEST_ID_BYTES, optional_text, wrong};
+use super::edge_gateway::{MAX_CAMERA_TYPE_BYTES, MAX_REQUEST_ID_BYTES, optional_text, wrong};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::ids::EdgeId;
@@ -164,7 +164,8 @@ impl EventReport {
             told.unused("camera_id", "renamed", &format!("ghi là {edge_id}"), &format!("recorded as {edge_id}"), None);
         }
         let told_ms = told.time(self.timestamp.as_ref(), zone);
-        let fee = if direction == Direction::Exit { told.fee(self.data.fee.as_ref()) } else { None };
+        // What programs show at an entry as the fee so far is 0.
+        let fee = told.fee(self.data.fee.as_ref()).filter(|fee| direction == Direction::Exit || *fee > Vnd(0));
         let confidence = confidence(self.data.confidence.as_ref());
         if confidence.is_none() && self.data.confidence.as_ref().is_some_and(|told| !told.is_null()) {
             told.unused("data.confidence", "not_read", "không phải số từ 0 đến 1", "it is no number from 0 to 1", None);
@@ -232,13 +233,18 @@ impl Told {
     }
 
     fn fee(&mut self, value: Option<&Value>) -> Option<Vnd> {
-        let read = amount::read(value).ok().filter(|fee| fee.is_none_or(|fee| fee.0 <= MAX_FEE_VND));
-        read.unwrap_or_else(|| {
+        let read = amount::read(value).ok().filter(|fee| fee.is_none_or(|fee| fee <= Vnd::MAX_TOLD));
+        let Some(fee) = read else {
             let vi = "không đọc được số tiền cổng báo đã thu";
-            let en = "an amount of whole đồng up to 1000000000 is expected; it is not used";
-            self.unused("data.fee", "not_read", vi, en, Some(Anomaly::FeeUncertain));
-            None
-        })
+            let en = format!("an amount of whole đồng up to {} is expected; it is not used", Vnd::MAX_TOLD.0);
+            self.unused("data.fee", "not_read", vi, &en, Some(Anomaly::FeeUncertain));
+            return None;
+        };
+        if let Some(fee) = fee.filter(|fee| !fee.is_plausible()) {
+            self.notes.push(amount::implausible("data.fee", fee));
+            self.doubts.insert(Anomaly::FeeUncertain);
+        }
+        fee
     }
 
     /// An id that cannot be kept as told.

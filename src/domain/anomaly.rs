@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anomaly {
-    /// An entry of a plate that was already inside; this row was superseded by the older stay.
+    /// An entry of a plate that was already inside: this row was superseded by the older stay, or is the older one and the other
+    /// came so much later that an exit may have been missed.
     DoubleEntry,
     /// An exit of a stay that was already out.
     DoubleExit,
@@ -18,8 +19,9 @@ pub enum Anomaly {
     ClockSkew,
     /// A person overrode the state of the lot.
     ManualOpening,
-    /// The fee could not be known for certain: the gate did not know this entry, the exit is stamped before the entry, a stay
-    /// over 7 days was charged and no person had looked, or the gate told another fee or one that is no amount.
+    /// The fee could not be known for certain: the gate did not know this entry, the car was told to come in again meanwhile, the
+    /// exit is stamped before the entry, a stay over 7 days was charged and no person had looked, or the gate told another fee,
+    /// one that is no amount or none that anybody takes.
     FeeUncertain,
     /// What a gate told of the time could not be used, or it told it more than a day later.
     TimeUncertain,
@@ -27,11 +29,14 @@ pub enum Anomaly {
     UnknownType,
     /// The car left less than a minute after it came in.
     QuickExit,
+    /// Two wheels were told where the stay is of a vehicle with more, or the other way round: perhaps two vehicles whose plates
+    /// have the same characters.
+    OtherType,
 }
 
 impl Anomaly {
     /// Every kind there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DoubleEntry,
         Self::DoubleExit,
         Self::ExitWithoutEntry,
@@ -42,6 +47,7 @@ impl Anomaly {
         Self::TimeUncertain,
         Self::UnknownType,
         Self::QuickExit,
+        Self::OtherType,
     ];
 
     #[must_use]
@@ -68,6 +74,7 @@ impl Anomaly {
             Self::TimeUncertain => "time_uncertain",
             Self::UnknownType => "unknown_type",
             Self::QuickExit => "quick_exit",
+            Self::OtherType => "other_type",
         }
     }
 }

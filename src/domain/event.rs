@@ -67,6 +67,9 @@ pub struct Entry {
     /// An edge program reported it afterwards, with a time of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+    /// What the gate says it took beforehand. It is shown, and counted nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_fee: Option<Vnd>,
     /// Names of the anomalies its author knew of; one of a newer version is none here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,
@@ -270,6 +273,7 @@ impl Event {
         }
         let fees = match &self.body {
             Body::Exit(exit) => [Some(exit.fee), exit.requested_fee],
+            Body::Entry(entry) => [entry.told_fee, None],
             Body::Unread(unread) => [unread.fee, None],
             _ => [None, None],
         };
@@ -323,6 +327,18 @@ impl Event {
             Body::Correction(correction) => correction.plate_id.as_ref(),
             _ => None,
         }
+    }
+
+    /// When a program at a gate says that it happened.
+    #[must_use]
+    pub fn told_ms(&self) -> Option<i64> {
+        let reported = match &self.body {
+            Body::Entry(entry) => entry.reported,
+            Body::Exit(exit) => exit.reported,
+            Body::Unread(unread) => unread.reported,
+            _ => None,
+        };
+        reported.map(|reported| reported.told_ms)
     }
 
     /// The edge and the request id that made the event, where it carries one.

@@ -15,6 +15,17 @@ impl Vnd {
     /// The greatest fee: far above any real one, and some nine million of them can still be summed in an `i64`.
     pub const MAX_FEE: Vnd = Vnd(1_000_000_000_000);
 
+    /// The greatest amount that a gate or a person can say was taken: a year of a truck costs less, and ten of them are a slip of
+    /// the finger.
+    pub const MAX_TOLD: Vnd = Vnd(100_000_000);
+
+    /// Whether an amount somebody says was taken looks like one. `25.00` may be 25,000, and no fee is so small; nor is it more than
+    /// a month's wage.
+    #[must_use]
+    pub fn is_plausible(self) -> bool {
+        self.0 == 0 || (1_000..=10_000_000).contains(&self.0)
+    }
+
     /// Whether this can be a fee: between 0 and [`Vnd::MAX_FEE`].
     #[must_use]
     pub fn is_fee(self) -> bool {

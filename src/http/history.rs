@@ -59,7 +59,7 @@ pub struct HistoryParameters {
     gate: Option<String>,
     /// `any`, or the name of a kind.
     #[param(
-        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit)?$"
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type)?$"
     )]
     anomaly: Option<String>,
     /// `next_cursor` of the page before.

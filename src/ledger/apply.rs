@@ -290,6 +290,7 @@ mod tests {
                 force: false,
                 reason: None,
                 fee: None,
+                notes: Vec::new(),
             })
         };
         let close =

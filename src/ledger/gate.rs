@@ -9,10 +9,10 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::StayRow;
-use crate::domain::stay::Link;
+use crate::domain::stay::{Link, QUICK_EXIT_MS};
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
-use crate::domain::told::{Note, vehicle};
+use crate::domain::told::{Note, amount, vehicle};
 
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
@@ -25,7 +25,11 @@ const JUST_ENTERED_MS: i64 = 1_000;
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn open(&mut self, mut request: OpenBarrier) -> Result<Answer, Stop<S::Error>> {
         check_fee(&request)?;
-        let (mut notes, mut doubts) = (Vec::new(), self.doubts());
+        let (mut notes, mut doubts) = (std::mem::take(&mut request.notes), self.doubts());
+        if let Some(fee) = request.fee.filter(|fee| !fee.is_plausible()) {
+            notes.push(amount::implausible("fee", fee));
+            doubts.insert(Anomaly::FeeUncertain);
+        }
         request.camera_type = self.vehicle_type(&request.camera_type, &mut notes, &mut doubts);
         let mut answer = self.open_as(&request, &doubts)?;
         if let Answer::Entered { notes: said, .. } | Answer::Exited { notes: said, .. } = &mut answer {
@@ -35,7 +39,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     fn open_as(&mut self, request: &OpenBarrier, doubts: &BTreeSet<Anomaly>) -> Result<Answer, Stop<S::Error>> {
-        if let Some(answer) = self.answer_of_request(request, None)? {
+        if let Some(answer) = self.answer_of_request(request, None, None)? {
             return Ok(answer);
         }
         if let Some(answer) = self.answer_of_same_press(request)? {
@@ -72,6 +76,10 @@ impl<S: Storage> Transaction<'_, S> {
     /// is a second camera of that gate rather than a departure.
     fn just_entered_for_ms(&self, open: &OpenStay) -> Option<i64> {
         let since_commit_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
+        // An entry that was told hours later is no moment ago.
+        if self.now.wall_ms.saturating_sub(open.entry_ms) >= QUICK_EXIT_MS {
+            return None;
+        }
         (0..JUST_ENTERED_MS).contains(&since_commit_ms).then(|| JUST_ENTERED_MS - since_commit_ms)
     }
 
@@ -122,6 +130,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: request.reason.clone(),
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
+            told_fee: None,
             doubts: names(doubts),
         };
         let fact = self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
@@ -143,7 +152,12 @@ impl<S: Storage> Transaction<'_, S> {
         doubts: &BTreeSet<Anomaly>,
     ) -> Result<Answer, Stop<S::Error>> {
         let now_ms = self.now.wall_ms;
-        let due = self.charge(&request.plate, &open.place.camera_type, open.entry_ms, now_ms);
+        let row = match open.row(&request.plate) {
+            Some(row) => row,
+            None => self.stay_of(&request.plate, open)?,
+        };
+        let mut ending = self.ending(&row, open.entry_ms, now_ms, &request.camera_type);
+        let due = &ending.charge;
         let is_long = is_long_stay(open.entry_ms, now_ms);
         if is_long && due.fee.0 > 0 && !request.force {
             return Err(Stop::Refused(Refusal::LongStay(self.vehicle_of(request).into())));
@@ -152,18 +166,31 @@ impl<S: Storage> Transaction<'_, S> {
         let event_id = open.stay_id(&request.plate);
         let duration = duration_text(now_ms.saturating_sub(open.entry_ms));
         let fee = request.fee.unwrap_or(due.fee);
-        let notes = if request.fee.is_none() { due.note().into_iter().collect() } else { Vec::new() };
+        let mut doubts = doubts.clone();
+        // Who says what was taken has worked it out.
+        if request.fee.is_some() {
+            ending.notes.retain(|note| note.field == "vehicle_type");
+        } else if ending.is_uncertain {
+            doubts.insert(Anomaly::FeeUncertain);
+        }
         let exit = Exit {
             stay: None,
             fee,
             duration: duration.clone(),
-            tariff_version: due.tariff_version,
-            subscription_id: due.subscription_id,
-            doubts: names(doubts),
+            tariff_version: ending.charge.tariff_version,
+            subscription_id: ending.charge.subscription_id,
+            doubts: names(&doubts),
             ..self.exit_of(request)
         };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
-        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
+        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes: ending.notes })
+    }
+
+    /// The row of an open stay that says more than is kept of it.
+    fn stay_of(&mut self, plate: &PlateId, open: &OpenStay) -> Result<StayRow, Stop<S::Error>> {
+        let stay_id = open.stay_id(plate);
+        let stored = self.read()?.stay(&stay_id)?;
+        stored.map(|stored| stored.row).ok_or_else(|| Stop::Refused(Refusal::UnknownStay(stay_id)))
     }
 
     /// A forced exit of a car this central knows no entry of.
@@ -259,7 +286,11 @@ impl<S: Storage> Transaction<'_, S> {
             entry_ms: open.entry_ms,
             entry_central: open.place.central.clone(),
             entry_edge: open.place.edge_id.clone(),
-            fee: self.charge(&detection.plate, &open.place.camera_type, open.entry_ms, self.now.wall_ms).fee,
+            fee: {
+                let entered_as = Some(&open.place.camera_type).filter(|kind| !kind.is_empty());
+                let pays_as = entered_as.unwrap_or(&detection.camera_type);
+                self.charge(&detection.plate, pays_as, open.entry_ms, self.now.wall_ms).fee
+            },
             duration: duration_text(self.now.wall_ms.saturating_sub(open.entry_ms)),
         });
         let camera_type = detection.camera_type.clone();
@@ -332,7 +363,9 @@ fn check_fee<E>(request: &OpenBarrier) -> Result<(), Stop<E>> {
         None => Ok(()),
         Some(_) if !request.force => Err(bad_fee("is only taken together with 'force': true")),
         Some(_) if request.direction == Some(Direction::Entry) => Err(bad_fee("belongs to an exit, not to an entry")),
-        Some(fee) if !fee.is_fee() => Err(bad_fee(&format!("must be between 0 and {} VND", Vnd::MAX_FEE.0))),
+        Some(fee) if !(Vnd(0)..=Vnd::MAX_TOLD).contains(&fee) => {
+            Err(bad_fee(&format!("must be between 0 and {} VND", Vnd::MAX_TOLD.0)))
+        }
         Some(_) => Ok(()),
     }
 }

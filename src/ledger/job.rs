@@ -37,6 +37,8 @@ pub struct OpenBarrier {
     pub reason: Option<String>,
     /// What a forced EXIT took, if the request says.
     pub fee: Option<Vnd>,
+    /// What was told and could not be read.
+    pub notes: Vec<Note>,
 }
 
 /// The barrier closed: confirms the pending entry, named by its event id or by edge and plate.

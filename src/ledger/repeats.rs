@@ -9,7 +9,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{REQUEST_WINDOW_MS, renamed_stay_id};
+use crate::domain::stay::{REQUEST_WINDOW_MS, renamed_stay_id, told_apart};
 
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
@@ -25,11 +25,13 @@ impl<S: Storage> Transaction<'_, S> {
     /// The first answer to a request id.
     ///
     /// What `resolve` would take for a repeat must not be authored: its car would have come in by no event at all. So the
-    /// clock the new event would have decides whether the first is recent, as it would there: `hlc`, or the next one.
+    /// clock the new event would have decides whether the first is recent, as it would there: `hlc`, or the next one; and so does
+    /// the time a program tells with it.
     pub(super) fn answer_of_request(
         &mut self,
         request: &OpenBarrier,
         hlc: Option<Hlc>,
+        told_ms: Option<i64>,
     ) -> Result<Option<Answer>, Stop<S::Error>> {
         let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
         let next = match hlc {
@@ -39,7 +41,8 @@ impl<S: Storage> Transaction<'_, S> {
         let mut events = self.events_of_request(&request.edge_id, request_id, next)?;
         events.sort_by_key(|event| (event.hlc, event.fact_id()));
         let is_recent = |event: &Event| (next.ms() - event.hlc.ms()).abs() <= REQUEST_WINDOW_MS;
-        match first_of(request, &events).filter(|first| is_recent(first)) {
+        let is_it = |first: &&Event| is_recent(first) && !told_apart(told_ms, first.told_ms());
+        match firsts_of(request, &events).into_iter().find(is_it) {
             Some(first) => Ok(Some(self.answer_of_event(first)?)),
             None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),
             None => Ok(None),
@@ -133,13 +136,16 @@ impl<S: Storage> Transaction<'_, S> {
     }
 }
 
-/// The event that counts of those that `request` made, which are in order: each first opens a window, and what falls into it
+/// The events that count of those that `request` made, which are in order: each first opens a window, and what falls into it
 /// repeats that one.
-fn first_of<'e>(request: &OpenBarrier, events: &'e [Arc<Event>]) -> Option<&'e Event> {
+fn firsts_of<'e>(request: &OpenBarrier, events: &'e [Arc<Event>]) -> Vec<&'e Event> {
     let own = events.iter().map(|event| &**event).filter(|event| is_request_of(request, event));
-    own.fold(None, |first: Option<&Event>, event| match first {
-        Some(first) if event.hlc.ms() - first.hlc.ms() <= REQUEST_WINDOW_MS => Some(first),
-        _ => Some(event),
+    own.fold(Vec::new(), |mut firsts: Vec<&Event>, event| {
+        let within = |first: &&Event| event.hlc.ms() - first.hlc.ms() <= REQUEST_WINDOW_MS;
+        if !firsts.iter().any(|first| within(first) && !told_apart(first.told_ms(), event.told_ms())) {
+            firsts.push(event);
+        }
+        firsts
     })
 }
 

@@ -10,15 +10,17 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
-use crate::domain::time::duration_text;
-use crate::domain::told::Note;
+use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, told_apart};
+use crate::domain::time::{SiteZone, duration_text};
+use crate::domain::told::{Note, vehicle};
 
 use super::charge::Charge;
+use super::component;
 use super::gate::names;
 use super::job::{
     Answer, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening, VoidStay,
 };
+use super::open_stay::OpenStay;
 use super::repeats::REPEAT_WINDOW_MS;
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
@@ -55,6 +57,19 @@ struct ToldExit {
     subscription_id: Option<String>,
 }
 
+/// The stay an exit ends.
+struct Left {
+    row: StayRow,
+    /// Since when it is charged.
+    entry_ms: i64,
+}
+
+impl Left {
+    fn of(stored: StoredStay) -> Self {
+        Self { entry_ms: stored.row.entry_ms, row: stored.row }
+    }
+}
+
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn report(&mut self, mut report: Report) -> Result<Answer, Stop<S::Error>> {
         report.doubts.append(&mut self.doubts());
@@ -65,10 +80,10 @@ impl<S: Storage> Transaction<'_, S> {
             report.doubts.insert(Anomaly::TimeUncertain);
         }
         self.put_in_order_of_arrival(&report, &mut moment)?;
-        let mut passed = match self.reported_before(&report, &moment)? {
+        let mut passed = match self.reported_before(&mut report, &moment)? {
             Some(passed) => passed,
             None => match report.direction {
-                Direction::Entry => self.report_entry(&report, &moment)?,
+                Direction::Entry => self.report_entry(&mut report, &moment)?,
                 Direction::Exit => self.report_exit(&mut report, &moment)?,
             },
         };
@@ -88,7 +103,7 @@ impl<S: Storage> Transaction<'_, S> {
             let is_it = |event: &&Arc<Event>| {
                 let recent = self.now.wall_ms.abs_diff(event.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
                 let same = matches!(&event.body, Body::Unread(held) if held.direction == opening.direction && held.text == opening.text);
-                recent && same
+                recent && same && !told_apart(opening.told_ms, event.told_ms())
             };
             if let Some(event) = before.iter().find(is_it) {
                 return kept(event.fact_id(), true, opening.notes);
@@ -199,7 +214,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// What came of the same report before: the same id of the same edge; the same car at this central a moment ago. What a
     /// camera inside the lot sees of a car that is inside is nothing new either.
-    fn reported_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
+    fn reported_before(&mut self, report: &mut Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
         if report.seen_inside
             && let Some(open) = self.inside(&report.plate)
         {
@@ -217,12 +232,19 @@ impl<S: Storage> Transaction<'_, S> {
             force: false,
             reason: None,
             fee: None,
+            notes: Vec::new(),
         };
-        let answered = match self.answer_of_request(&as_request, moment.hlc) {
+        let answered = match self.answer_of_request(&as_request, moment.hlc, report.told_ms) {
             // An edge that uses an id for two things still saw two things.
-            Err(Stop::Refused(Refusal::RequestIdReused)) => None,
+            Err(Stop::Refused(Refusal::RequestIdReused)) => {
+                report.notes.extend(self.note_of_reuse(report, moment)?);
+                None
+            }
             answered => answered?,
         };
+        if answered.is_some() {
+            report.notes.extend(self.note_of_repeat(report)?);
+        }
         if answered.is_none() {
             return match report.direction {
                 Direction::Entry => self.entered_before(report, moment),
@@ -240,12 +262,48 @@ impl<S: Storage> Transaction<'_, S> {
         }
     }
 
+    /// What is said of an id that came before with another plate or another time, in the same direction: a stay's id does for its
+    /// entry and its exit.
+    fn note_of_reuse(&mut self, report: &Report, moment: &Moment) -> Result<Option<Note>, S::Error> {
+        let Some(id) = report.request_id.as_deref() else { return Ok(None) };
+        let around = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
+        let before = self.events_of_request(&report.edge_id, id, around)?;
+        let is_exit = report.direction == Direction::Exit;
+        let is_reused = before.iter().any(|event| matches!(event.body, Body::Exit(_)) == is_exit);
+        Ok(is_reused.then(|| {
+            Note::new(
+                "event_id",
+                "id_reused",
+                "mã này đã dùng cho một lượt khác (khác biển số hoặc khác giờ): ghi là lượt mới; mỗi lượt nên có mã riêng",
+                "this id was used for another passage (another plate or time): recorded as a new one; give each passage its own id",
+            )
+        }))
+    }
+
+    /// What is said of a report that is taken for one sent again by its id alone, long after the first.
+    fn note_of_repeat(&mut self, report: &Report) -> Result<Option<Note>, S::Error> {
+        let Some(id) = report.request_id.as_deref() else { return Ok(None) };
+        let before = self.events_of_request(&report.edge_id, id, Hlc::next(self.now.wall_ms, None))?;
+        let is_told = |event: &Event| report.told_ms.is_some() && event.told_ms().is_some();
+        let age_ms = |event: &Event| self.now.wall_ms.saturating_sub(event.timestamp_ms);
+        let by_id_alone = before.iter().any(|event| !is_told(event) && age_ms(event) > PASSAGE_WINDOW_MS);
+        Ok(by_id_alone.then(|| {
+            Note::new(
+                "event_id",
+                "sent_again",
+                "mã này đã được báo trước đây: coi là gửi lại, không ghi thêm; nếu là lượt mới, hãy gửi mã mới hoặc kèm giờ (timestamp)",
+                "this id was told before: taken for the same passage, nothing is added; if it is a new one, send a new id, or the time (timestamp)",
+            )
+        }))
+    }
+
     /// The open stay this entry was told of before: by its own id, which an edge of a predecessor made, or at the same gate a
     /// moment ago.
     fn entered_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
         if let Some(id) = report.request_id.as_deref()
             && let Some(stored) = self.read()?.stay(id)?
             && stored.row.plate_id == report.plate
+            && !told_apart(report.told_ms, Some(stored.row.entry_ms))
         {
             return Ok(Some(self.passed(Direction::Entry, id.to_owned(), Vnd(0), String::new(), true)?));
         }
@@ -266,7 +324,7 @@ impl<S: Storage> Transaction<'_, S> {
     /// The exit that this one tells again: the car left a moment ago, and is not inside again. Within some seconds, or with the
     /// very time of the first, it is the same message; later it is written down, shown, and not counted (see
     /// [`PASSAGE_WINDOW_MS`]).
-    fn left_before(&mut self, report: &Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
+    fn left_before(&mut self, report: &mut Report, moment: &Moment) -> Result<Option<Passed>, Stop<S::Error>> {
         if self.inside(&report.plate).is_some_and(|open| open.entry_ms <= moment.ms) {
             return Ok(None);
         }
@@ -287,12 +345,24 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(exit) = row.exit.clone() else { return Ok(None) };
         let event_id = row.stay_id.clone();
         // Nobody works out the fee of a car without an entry: what a gate took is counted.
-        let more = report.fee.is_some_and(|fee| row.is_exit_alone() && fee > row.collected);
+        let more = report.fee.is_some_and(|fee| row.is_exit_alone() && row.collected == Vnd(0) && fee > Vnd(0));
         let differs = report.fee.is_some_and(|fee| fee > exit.fee);
+        let counted = if more { report.fee.unwrap_or_default() } else { exit.fee };
+        if let Some(told) = report.fee.filter(|told| *told != counted) {
+            if row.is_exit_alone() {
+                report.doubts.insert(Anomaly::FeeUncertain);
+            }
+            report.notes.push(Note::new(
+                "data.fee",
+                "counted_once",
+                format!("lượt ra này đã được báo với {} đ; {} đ báo lại không được tính thêm", counted.0, told.0),
+                format!("this exit was told before with {} VND; the {} VND told now are not added", counted.0, told.0),
+            ));
+        }
         if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
             let told = ToldExit {
                 stay: Some(Some(event_id.clone())),
-                fee: if more { report.fee.unwrap_or_default() } else { exit.fee },
+                fee: counted,
                 told: !more,
                 told_fee: report.fee.filter(|fee| !more && *fee != exit.fee),
                 duration: exit.duration.clone(),
@@ -301,10 +371,22 @@ impl<S: Storage> Transaction<'_, S> {
             };
             self.tell_exit(report, moment, Some(row.last_hlc), &event_id, told)?;
         }
-        Ok(Some(self.passed(Direction::Exit, event_id, exit.fee, exit.duration, true)?))
+        Ok(Some(self.passed(Direction::Exit, event_id, counted, exit.duration, true)?))
     }
 
-    fn report_entry(&mut self, report: &Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
+    fn report_entry(&mut self, report: &mut Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
+        if let Some(open) = self.inside(&report.plate).filter(|open| open.entry_ms <= moment.ms) {
+            report.notes.push(entered_again(open, &report.camera_type, &self.context.zone));
+        }
+        if let Some(told) = report.fee {
+            report.doubts.insert(Anomaly::FeeUncertain);
+            report.notes.push(Note::new(
+                "data.fee",
+                "not_counted",
+                format!("{} đ thu lúc vào được giữ lại để xem, không tính vào doanh thu và không trừ vào phí lúc ra", told.0),
+                format!("the {} VND taken at the entry are kept to be looked at; they are in no sum, and not taken off the fee at the exit", told.0),
+            ));
+        }
         let event_id = self.new_stay_id(&report.plate)?;
         let entry = Entry {
             plate_id: report.plate.clone(),
@@ -319,6 +401,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: None,
             replaces: None,
             reported: moment.reported,
+            told_fee: report.fee,
             doubts: names(&report.doubts),
         };
         let draft = self.draft_at(report, moment, None, &event_id, Body::Entry(entry))?;
@@ -327,17 +410,23 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     fn report_exit(&mut self, report: &mut Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
-        let left = self.stay_at(report, moment.ms)?.map(|stored| stored.row);
+        let left = self.stay_at(report, moment.ms)?;
         let (event_id, stay) = match &left {
-            Some(row) => (row.stay_id.clone(), None),
+            Some(left) => (left.row.stay_id.clone(), None),
             None => (self.new_stay_id(&report.plate)?, Some(None)),
         };
-        let duration = duration_text(left.as_ref().map_or(0, |row| moment.ms.saturating_sub(row.entry_ms)));
+        let duration = duration_text(left.as_ref().map_or(0, |left| moment.ms.saturating_sub(left.entry_ms)));
         let charge = match &left {
-            Some(row) => self.charge(&row.plate_id, &row.camera_type, row.entry_ms, moment.ms),
+            Some(left) => {
+                let ending = self.ending(&left.row, left.entry_ms, moment.ms, &report.camera_type);
+                report.notes.extend(ending.notes);
+                if ending.is_uncertain {
+                    report.doubts.insert(Anomaly::FeeUncertain);
+                }
+                ending.charge
+            }
             None => Charge { fee: report.fee.unwrap_or(Vnd(0)), ..Charge::default() },
         };
-        report.notes.extend(charge.note());
         let told_fee = report.fee.filter(|told| *told != charge.fee);
         if let Some(told) = told_fee {
             report.doubts.insert(Anomaly::FeeUncertain);
@@ -358,7 +447,7 @@ impl<S: Storage> Transaction<'_, S> {
             tariff_version: charge.tariff_version,
             subscription_id: charge.subscription_id,
         };
-        self.tell_exit(report, moment, left.as_ref().map(|row| row.last_hlc), &event_id, told)?;
+        self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
 
@@ -399,14 +488,14 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The stay a car was in at a time: the open one if it had begun by then, else one that has ended since. Clocks of edges
-    /// may be a minute apart without anyone noticing.
-    fn stay_at(&mut self, report: &Report, at_ms: i64) -> Result<Option<StoredStay>, S::Error> {
+    /// may be a minute apart without anyone noticing; what is further from it is said.
+    fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<Left>, S::Error> {
         let skew_ms = i64::try_from(MAX_SKEW_MS).unwrap_or(i64::MAX);
-        if let Some(open) = self.inside(&report.plate)
-            && open.entry_ms <= at_ms.saturating_add(skew_ms)
+        let open = self.inside(&report.plate).map(|open| (open.entry_ms, open.stay_id(&report.plate)));
+        if let Some((entry_ms, stay_id)) = &open
+            && *entry_ms <= at_ms.saturating_add(skew_ms)
         {
-            let stay_id = open.stay_id(&report.plate);
-            return self.read()?.stay(&stay_id);
+            return Ok(self.read()?.stay(stay_id)?.map(Left::of));
         }
         let was_inside = |row: &StayRow| {
             let ended_later = match (row.status, &row.exit) {
@@ -418,7 +507,44 @@ impl<S: Storage> Transaction<'_, S> {
         };
         let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
         let inside_then = rows.into_iter().filter(|stored| was_inside(&stored.row));
-        Ok(inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)))
+        if let Some(then) = inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)) {
+            return Ok(Some(Left::of(then)));
+        }
+        let Some((entry_ms, stay_id)) = open else { return Ok(None) };
+        let came = self.context.zone.local_text(entry_ms);
+        let Some(stored) = self.read()?.stay(&stay_id)? else { return Ok(None) };
+        let entry = component::fact_of(self.read()?, &stored.row.entry_fact)?;
+        // Of a pair that comes days late the entry can be too old to be used, and the exit not.
+        let told_ms = entry.and_then(|entry| entry.event.told_ms()).filter(|told_ms| *told_ms <= at_ms);
+        let (left, vi, en) = if let Some(told_ms) = told_ms {
+            let told = self.context.zone.local_text(told_ms);
+            (
+                Some(Left { entry_ms: told_ms, row: stored.row }),
+                format!("lượt vào được báo lúc {told} nhưng ghi lúc {came}: phí tính từ giờ được báo"),
+                format!(
+                    "the entry was told to be at {told}, and is recorded at {came}: the fee is since the time told"
+                ),
+            )
+        } else if entry_ms.saturating_sub(at_ms) <= PASSAGE_WINDOW_MS {
+            (
+                Some(Left::of(stored)),
+                format!("giờ ra sớm hơn giờ vào {came}: coi là lượt ra của lượt này; hãy chỉnh giờ máy ở cổng"),
+                format!(
+                    "the exit is told to be before the entry at {came}: taken for the exit of that stay; set the clock of the gate"
+                ),
+            )
+        } else {
+            (
+                None,
+                format!("xe đang trong bãi nhưng vào lúc {came}, sau giờ ra này: ghi là lượt ra không có lượt vào"),
+                format!(
+                    "the car is inside since {came}, which is after this exit: recorded as an exit without an entry"
+                ),
+            )
+        };
+        report.doubts.insert(Anomaly::TimeUncertain);
+        report.notes.push(Note::new("timestamp", "before_entry", vi, en));
+        Ok(left)
     }
 
     fn draft_at(
@@ -447,4 +573,29 @@ impl<S: Storage> Transaction<'_, S> {
         let stay = self.read()?.stay(&event_id)?;
         Ok(Passed { direction, event_id, stay, fee, duration, repeated, notes: Vec::new() })
     }
+}
+
+/// What is said of an entry of a car that is inside: that it may be another vehicle, or an exit was missed.
+fn entered_again(open: &OpenStay, told_type: &str, zone: &SiteZone) -> Note {
+    let (came, inside_as) = (zone.local_text(open.entry_ms), &open.place.camera_type);
+    if vehicle::are_unlike(inside_as, told_type) {
+        return Note::new(
+            "vehicle_type",
+            "other_type",
+            format!(
+                "trong bãi đã có {inside_as:?} cùng ký tự biển số, vào lúc {came}: {told_type:?} này không mở lượt mới; hãy xem lại hai biển số"
+            ),
+            format!(
+                "a {inside_as:?} with these characters is inside since {came}: this {told_type:?} opens no stay of its own; look at both plates"
+            ),
+        );
+    }
+    Note::new(
+        "type",
+        "already_inside",
+        format!(
+            "xe đã ở trong bãi từ {came}: lượt vào này không mở lượt mới; nếu xe đã ra mà không ai thấy, hãy xem lại lượt đó"
+        ),
+        format!("the car is inside since {came}: this entry opens no stay; if it had left unseen, look at that stay"),
+    )
 }

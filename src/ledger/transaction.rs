@@ -295,7 +295,12 @@ impl<'a, S: Storage> Transaction<'a, S> {
     /// than all others of the plate.
     pub(super) fn replace_ending(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), S::Error> {
         let now_ms = self.now.wall_ms;
-        self.write()?.update_ending(row_id, new, now_ms)?;
+        // A type that only the exit told is of the whole stay.
+        if old.camera_type == new.camera_type {
+            self.write()?.update_ending(row_id, new, now_ms)?;
+        } else {
+            self.write()?.update_stay(row_id, new, now_ms)?;
+        }
         self.staged.digest.subtract(old.hash());
         self.staged.digest.add(new.hash());
         Ok(())

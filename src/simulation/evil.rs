@@ -99,6 +99,7 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             replaces: Some(row.stay_id.clone()),
             reason: None,
             reported: None,
+            told_fee: None,
             doubts: Vec::new(),
         }),
     };

@@ -61,6 +61,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         force: false,
         reason: None,
         fee: None,
+        notes: Vec::new(),
     };
     let entry = OpenBarrier { direction: Some(Direction::Entry), ..by_state.clone() };
     let exit = OpenBarrier { direction: Some(Direction::Exit), ..by_state.clone() };

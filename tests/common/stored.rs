@@ -53,5 +53,6 @@ fn entry(plate: &str) -> OpenBarrier {
         force: false,
         reason: None,
         fee: None,
+        notes: Vec::new(),
     }
 }

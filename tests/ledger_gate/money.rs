@@ -258,7 +258,7 @@ fn a_fee_is_only_taken_where_it_means_something() {
     for (why, asked) in [
         ("without force", fee(1, exit("edge-1", P))),
         ("negative", forced(fee(-1, exit("edge-1", P)))),
-        ("more than anybody has", forced(fee(Vnd::MAX_FEE.0 + 1, exit("edge-1", P)))),
+        ("more than anybody has", forced(fee(Vnd::MAX_TOLD.0 + 1, exit("edge-1", P)))),
         ("of an entry", forced(fee(1, entry("edge-1", P)))),
         ("of what would be an entry by state", forced(fee(1, open("edge-1", P)))),
     ] {
@@ -268,6 +268,6 @@ fn a_fee_is_only_taken_where_it_means_something() {
         assert_eq!(central.ledger.events(), 0);
     }
     let mut central = Central::new(0);
-    assert_eq!(central.exits(forced(fee(Vnd::MAX_FEE.0, exit("edge-1", P)))).1, Vnd::MAX_FEE.0);
+    assert_eq!(central.exits(forced(fee(Vnd::MAX_TOLD.0, exit("edge-1", P)))).1, Vnd::MAX_TOLD.0);
     check(&mut central);
 }

@@ -13,7 +13,7 @@ use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
 
-fn report(direction: Direction, id: Option<&str>, told_ms: Option<i64>) -> Report {
+pub(crate) fn report(direction: Direction, id: Option<&str>, told_ms: Option<i64>) -> Report {
     Report {
         edge_id: "1".to_owned(),
         direction,
@@ -30,7 +30,7 @@ fn report(direction: Direction, id: Option<&str>, told_ms: Option<i64>) -> Repor
     }
 }
 
-fn take(central: &mut Central, report: Report) -> Passed {
+pub(crate) fn take(central: &mut Central, report: Report) -> Passed {
     let answer = central.ask(Job::Report(report)).unwrap();
     check(central);
     match answer {
@@ -134,11 +134,11 @@ proptest! {
     }
 }
 
-fn anomalies(central: &mut Central, stay: &str) -> Vec<&'static str> {
+pub(crate) fn anomalies(central: &mut Central, stay: &str) -> Vec<&'static str> {
     central.row(stay).anomalies.iter().map(|anomaly| anomaly.name()).collect()
 }
 
-fn revenue(central: &mut Central) -> i64 {
+pub(crate) fn revenue(central: &mut Central) -> i64 {
     central.ledger.storage_mut().totals.values().map(|total| total.revenue_vnd).sum()
 }
 
@@ -316,12 +316,16 @@ fn an_exit_that_comes_late_is_of_the_stay_the_car_was_in() {
 }
 
 #[test]
-fn an_edge_a_minute_behind_still_means_the_car_that_is_inside() {
-    for (behind_ms, known) in [(MINUTE_MS, true), (MINUTE_MS + 1, false)] {
+fn an_edge_minutes_behind_still_means_the_car_that_is_inside() {
+    for (behind_ms, known) in
+        [(MINUTE_MS, true), (70 * SECOND_MS, true), (5 * MINUTE_MS, true), (5 * MINUTE_MS + 1, false)]
+    {
         let mut central = Central::new(0);
         let stay = central.enters(entry("edge-9", P));
         let left = take(&mut central, report(Direction::Exit, Some("e-1"), Some(START_MS - behind_ms)));
         assert_eq!(left.event_id == stay, known);
+        let said: Vec<&str> = left.notes.iter().map(|note| note.code).collect();
+        assert_eq!(said, if behind_ms > MINUTE_MS { vec!["before_entry"] } else { vec![] }, "{behind_ms}");
         assert_eq!(central.row(&stay).status == StayStatus::Out, known);
     }
 }

@@ -54,6 +54,7 @@ pub fn open(edge: &str, plate_text: &str) -> OpenBarrier {
         force: false,
         reason: None,
         fee: None,
+        notes: Vec::new(),
     }
 }
 

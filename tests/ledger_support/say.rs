@@ -82,6 +82,7 @@ pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
     };
     draft(hlc_ms, stay, Body::Entry(body))

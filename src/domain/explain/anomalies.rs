@@ -1,11 +1,12 @@
 //! One sentence per anomaly of a row.
 
 use super::super::anomaly::Anomaly;
-use super::super::event::{Body, Exit};
+use super::super::event::{Body, Entry, Exit};
 use super::super::money::Vnd;
 use super::super::row::{StayRow, StayStatus};
 use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, same_request};
 use super::super::tariff::is_long_stay;
+use super::super::told::vehicle::are_unlike;
 use super::Explainer;
 use super::facts::span_between;
 use super::words::{Face, Text, gate, money};
@@ -24,6 +25,7 @@ impl Explainer<'_> {
             Anomaly::TimeUncertain => self.time_uncertain(row, &face),
             Anomaly::UnknownType => unknown_type(row),
             Anomaly::QuickExit => quick_exit(row),
+            Anomaly::OtherType => self.other_type(row),
         }
     }
 
@@ -37,9 +39,52 @@ impl Explainer<'_> {
 
     fn double_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {
         let kept = row.superseded_by.as_deref().and_then(|stay_id| self.row(stay_id));
-        kept.map_or_else(
-            || Text::new("Xe đã ở trong bãi khi có lượt vào này", "The car was inside already"),
-            |kept| self.kept(kept, row, face),
+        kept.map_or_else(|| self.entered_again(row, face), |kept| self.kept(kept, row, face))
+    }
+
+    /// Of the stay that was open when the car was told to come in again.
+    fn entered_again(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let again = self.superseded_by(row).into_iter().map(|(fact, entry)| {
+            let (gate, time) = (gate(&fact.event.source_central, &entry.edge_id), face.time(fact.event.timestamp_ms));
+            Text::new(format!(" tại {} lúc {time}", gate.vi), format!(" at {} at {time}", gate.en))
+        });
+        let again = again
+            .fold(Text::new("Xe được báo vào lại", "The car was told to come in again"), |text, more| {
+                text.and(Some(more))
+            });
+        again.and(Some(Text::new(
+            " khi lượt này còn mở: có thể sót một lượt ra, hãy kiểm tra phí",
+            " while this stay was open: an exit may have been missed, check the fee",
+        )))
+    }
+
+    /// The entries that were superseded by a stay, in the order of facts.
+    fn superseded_by(&self, row: &StayRow) -> Vec<(&Fact, &Entry)> {
+        let lost = self.account.outcomes.iter().filter_map(|(id, outcome)| match outcome {
+            Outcome::Superseded { by, .. } if *by == row.stay_id => self.facts.get(id).copied(),
+            _ => None,
+        });
+        let mut entries: Vec<(&Fact, &Entry)> = lost
+            .filter_map(|fact| if let Body::Entry(entry) = &fact.event.body { Some((fact, entry)) } else { None })
+            .collect();
+        entries.sort_by(|a, b| a.0.place().cmp(&b.0.place()));
+        entries
+    }
+
+    fn other_type(&self, row: &StayRow) -> Text {
+        let by = row.superseded_by.as_deref().and_then(|stay_id| self.row(stay_id)).map(|kept| &kept.camera_type);
+        let at_exit = self.made(row).into_iter().filter_map(|(fact, _)| match &fact.event.body {
+            Body::Exit(exit) => exit.camera_type.as_ref(),
+            _ => None,
+        });
+        let again = self.superseded_by(row).into_iter().map(|(_, entry)| &entry.camera_type);
+        let unlike = by.into_iter().chain(at_exit).chain(again).find(|told| are_unlike(&row.camera_type, told));
+        let (own, other) = (&row.camera_type, unlike.map_or("?", String::as_str));
+        Text::new(
+            format!(
+                "Cùng ký tự biển số nhưng khác loại xe ({own:?} và {other:?}): có thể là hai xe, hãy xem lại hai biển số"
+            ),
+            format!("Told as {own:?} and as {other:?}: perhaps two vehicles whose plates have the same characters"),
         )
     }
 

@@ -105,8 +105,10 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
                 left.leave_unseen(act.fact);
                 return Ok(Change { rows: vec![(open, left), (index, row)], alias: None, open: Some(index) });
             }
-            row.supersede(&open_row.stay_id);
-            Ok(Change { rows: vec![(index, row)], alias: Some((index, open)), open: lot.open })
+            row.supersede(open_row);
+            let mut inside = open_row.clone();
+            inside.note_entered_again(act.fact);
+            Ok(Change { rows: vec![(open, inside), (index, row)], alias: Some((index, open)), open: lot.open })
         }
         Deed::Confirm => {
             let (stay, mut row) = named_row(lot, act)?;

@@ -10,7 +10,7 @@ use super::super::ids::FactId;
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::fact::Fact;
-use super::request::{REQUEST_WINDOW_MS, RequestKey};
+use super::request::{REQUEST_WINDOW_MS, RequestKey, same_request};
 
 /// The facts about stays, each once, in order. Of several events with one fact id the lowest (hlc, log, seq) is the fact.
 pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
@@ -69,18 +69,19 @@ impl<'a> Repeats<'a> {
         pairs
     }
 
-    /// The first of a request opens a window; what falls into it repeats the first, what comes later opens the next.
+    /// The first of a request opens a window; what falls into it repeats the first, what comes later, or was told to be of
+    /// another time, opens the next.
     fn add_requests(&mut self, facts: &[&'a Fact]) {
-        let mut firsts: HashMap<RequestKey<'a>, &'a Fact> = HashMap::new();
+        let mut firsts: HashMap<RequestKey<'a>, Vec<&'a Fact>> = HashMap::new();
         for &fact in facts {
             let Some(key) = RequestKey::of(&fact.event) else { continue };
-            match firsts.get(&key) {
-                Some(first) if fact.event.hlc.ms() - first.event.hlc.ms() <= REQUEST_WINDOW_MS => {
+            let firsts = firsts.entry(key).or_default();
+            firsts.retain(|first| fact.event.hlc.ms() - first.event.hlc.ms() <= REQUEST_WINDOW_MS);
+            match firsts.iter().find(|first| same_request(&first.event, &fact.event)) {
+                Some(first) => {
                     self.firsts.insert(&fact.id, first);
                 }
-                _ => {
-                    firsts.insert(key, fact);
-                }
+                None => firsts.push(fact),
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::super::event::{Body, Event};
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
+use super::repeats::PASSAGE_WINDOW_MS;
 
 /// How far apart, in ms of their clocks, two events can be and still be one request: 7 days, as long as an edge's request id
 /// is remembered.
@@ -37,12 +38,22 @@ impl<'a> RequestKey<'a> {
     }
 }
 
-/// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, and their clocks
-/// are at most [`REQUEST_WINDOW_MS`] apart. Of more than two the first opens the window.
+/// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, their clocks are
+/// at most [`REQUEST_WINDOW_MS`] apart, and the times told with them do not say otherwise. Of more than two the first opens
+/// the window.
 ///
 /// The plate is the recorded one, so an author records the plate that was asked for, not the corrected one.
 #[must_use]
 pub fn same_request(a: &Event, b: &Event) -> bool {
     let within_window = a.hlc.ms().abs_diff(b.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
-    within_window && RequestKey::of(a).is_some_and(|key| RequestKey::of(b) == Some(key))
+    within_window
+        && !told_apart(a.told_ms(), b.told_ms())
+        && RequestKey::of(a).is_some_and(|key| RequestKey::of(b) == Some(key))
+}
+
+/// Whether the times told with two reports say that they are of two passages. Cameras count their events anew each day, so that
+/// one id alone may come back tomorrow; what is sent again has the time of the first, or is stamped anew a moment later.
+#[must_use]
+pub fn told_apart(a_ms: Option<i64>, b_ms: Option<i64>) -> bool {
+    a_ms.zip(b_ms).is_some_and(|(a_ms, b_ms)| a_ms.abs_diff(b_ms) > PASSAGE_WINDOW_MS.unsigned_abs())
 }

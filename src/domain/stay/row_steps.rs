@@ -14,7 +14,9 @@ use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::super::row::{ExitPart, StayRow, StayStatus};
 use super::super::tariff::{is_absurd_stay, is_long_stay};
+use super::super::told::vehicle;
 use super::fact::Fact;
+use super::repeats::PASSAGE_WINDOW_MS;
 
 /// A clock further than this from its peers' is an anomaly, in ms. Edges and people notice a minute.
 pub const MAX_SKEW_MS: u64 = 60_000;
@@ -149,8 +151,14 @@ impl StayRow {
         let looked = looked && (exit.requested_fee.is_some() || !is_absurd_stay(entry_ms, exit_ms));
         let long_unchecked = is_long_stay(entry_ms, exit_ms) && !looked && exit.fee > Vnd(0);
         let entry_missed = entry_unknown && !self.is_exit_alone();
-        if entry_missed || exit_ms < entry_ms || long_unchecked {
+        let exit_missed = self.anomalies.contains(&Anomaly::DoubleEntry) && exit.fee > Vnd(0);
+        if entry_missed || exit_missed || exit_ms < entry_ms || long_unchecked {
             self.anomalies.insert(Anomaly::FeeUncertain);
+        }
+        match exit.camera_type.as_deref() {
+            Some(told) if self.camera_type.is_empty() => told.clone_into(&mut self.camera_type),
+            Some(told) => self.note_type(told),
+            None => {}
         }
         if exit.force {
             self.anomalies.insert(Anomaly::ManualOpening);
@@ -184,11 +192,27 @@ impl StayRow {
         self.last_hlc = self.last_hlc.max(replaced_by.event.hlc);
     }
 
+    /// The car came in again while this stay was open, and that one is superseded: much later, this one's exit may have been missed.
+    pub(super) fn note_entered_again(&mut self, again: &Fact) {
+        let Body::Entry(entry) = &again.event.body else { return };
+        if again.event.timestamp_ms.saturating_sub(self.entry_ms) > PASSAGE_WINDOW_MS {
+            self.anomalies.insert(Anomaly::DoubleEntry);
+        }
+        self.note_type(&entry.camera_type);
+    }
+
+    fn note_type(&mut self, told: &str) {
+        if vehicle::are_unlike(&self.camera_type, told) {
+            self.anomalies.insert(Anomaly::OtherType);
+        }
+    }
+
     /// The car was already inside by an older stay: this row is kept and explained, and its id means the older one.
-    pub fn supersede(&mut self, older_stay_id: &str) {
+    pub fn supersede(&mut self, older: &StayRow) {
         self.status = StayStatus::Superseded;
-        self.superseded_by = Some(older_stay_id.to_owned());
+        self.superseded_by = Some(older.stay_id.clone());
         self.anomalies.insert(Anomaly::DoubleEntry);
+        self.note_type(&older.camera_type);
     }
 
     /// A person removed the stay: it stays in the history as its entry, without confirmation, exit or money.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::Note;
 use crate::domain::money::Vnd;
 
 /// What an amount is counted in, folded by the reader: đồng, and thousands of it (`25k`, `25 nghìn`).
@@ -16,7 +17,8 @@ pub struct NoAmount;
 /// Reads an amount: `25000`, `25000.0`, `"25000"`, `"25.000"`, `"25,000 đ"`, `"25k"`, `"25 nghìn"`. `None`: nothing is told.
 ///
 /// A point or comma before exactly three digits groups thousands, as nobody counts in parts of a đồng; before one or two
-/// digits it is a fraction, which has to be 0 (or comes to whole đồng: `"2.5k"`).
+/// digits it is a fraction, which has to be 0 (or comes to whole đồng: `"2.5k"`). So `"25.00"` is 25 đ, which is no fee: what is
+/// read may be [`implausible`].
 ///
 /// # Errors
 /// [`NoAmount`]
@@ -32,6 +34,17 @@ pub fn read(value: Option<&Value>) -> Result<Option<Vnd>, NoAmount> {
         Some(_) => return Err(NoAmount),
     };
     Some(Vnd(amount)).filter(|amount| amount.is_fee()).ok_or(NoAmount).map(Some)
+}
+
+/// What is said of an amount that nobody takes.
+#[must_use]
+pub fn implausible(field: &'static str, fee: Vnd) -> Note {
+    Note::new(
+        field,
+        "implausible",
+        format!("{} đ không giống một khoản phí: được ghi như đã báo, hãy kiểm tra", fee.0),
+        format!("{} VND is hardly a fee: it is recorded as told, check it", fee.0),
+    )
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]

@@ -257,6 +257,7 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
     };
     let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {

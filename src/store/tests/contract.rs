@@ -117,6 +117,7 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
     };
     let draft = Draft {

@@ -102,6 +102,7 @@ impl Gate {
             force: false,
             reason: None,
             fee: None,
+            notes: Vec::new(),
         };
         let jobs = cars.map(|car| Job::Open(open(car))).collect();
         let done =

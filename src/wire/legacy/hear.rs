@@ -175,6 +175,7 @@ fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &Site
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
         entry_time: entry_time.clone(),
     };

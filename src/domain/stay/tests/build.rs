@@ -45,6 +45,7 @@ pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
         reason: None,
         replaces: None,
         reported: None,
+        told_fee: None,
         doubts: Vec::new(),
     };
     fact(central, hlc, stay, Body::Entry(body))

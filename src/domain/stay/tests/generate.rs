@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::build::*;
-use crate::domain::event::Body;
-use crate::domain::stay::{Fact, REQUEST_WINDOW_MS};
+use crate::domain::event::{Body, Reported};
+use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
 
 const PLATES: [&str; 3] = [P, Q, "31C11111"];
 
@@ -26,6 +26,7 @@ struct Sketch {
     fee: i64,
     heard: Option<u8>,
     skew_ms: Option<i64>,
+    told_ms: Option<i64>,
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
@@ -35,13 +36,30 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     let naming = (prop::option::weighted(0.3, 0_usize..4), prop::bool::weighted(0.15));
     let rest = (any::<bool>(), 0_i64..4, prop::option::weighted(0.2, 0_u8..4));
     let skew = prop::option::weighted(0.2, prop_oneof![Just(-90_000_i64), Just(10_i64), Just(90_000_i64)]);
+    // At and around the edge of what two times of one passage can be apart.
+    let told = prop::option::weighted(0.3, prop_oneof![Just(0), Just(PASSAGE_WINDOW_MS), Just(PASSAGE_WINDOW_MS + 1)]);
     let place = (0_u8..12, 0_usize..3, hlc, 0_usize..3, 0_usize..4);
-    (place, references, naming, rest, skew).prop_map(|(place, references, naming, rest, skew_ms)| {
+    (place, references, naming, rest, skew, told).prop_map(|(place, references, naming, rest, skew_ms, told_ms)| {
         let (kind, central, hlc, plate, stay) = place;
         let (others, request) = references;
         let (replaces, name_unique) = naming;
         let (flag, fee, heard) = rest;
-        Sketch { kind, central, hlc, plate, stay, others, request, replaces, name_unique, flag, fee, heard, skew_ms }
+        Sketch {
+            kind,
+            central,
+            hlc,
+            plate,
+            stay,
+            others,
+            request,
+            replaces,
+            name_unique,
+            flag,
+            fee,
+            heard,
+            skew_ms,
+            told_ms,
+        }
     })
 }
 
@@ -108,6 +126,12 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
         Some(request) if sketch.kind < 8 => fact.request(&format!("r{request}")),
         _ => fact,
     };
+    let reported = sketch.told_ms.map(|told_ms| Reported { told_ms, received_ms: sketch.hlc });
+    let fact = fact.change(|event| match &mut event.body {
+        Body::Entry(entry) => entry.reported = reported,
+        Body::Exit(exit) => exit.reported = reported,
+        _ => {}
+    });
     match sketch.heard {
         Some(digest) => fact.heard(digest),
         None => fact,

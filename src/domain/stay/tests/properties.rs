@@ -136,8 +136,10 @@ proptest! {
             }
             Some(open) => {
                 let mut second = StayRow::opened(&begin).unwrap();
-                second.supersede(&open.stay_id);
-                add(begin.clone(), vec![second])?;
+                second.supersede(open);
+                let mut inside = open.clone();
+                inside.note_entered_again(&begin);
+                add(begin.clone(), vec![inside, second])?;
                 let replacing = begin.replaces(&open.stay_id);
                 let mut left = open.clone();
                 left.leave_unseen(&replacing);
