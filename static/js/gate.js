@@ -25,6 +25,8 @@ const LOOK_AGAIN_MS = 15_000;
 /** What was read longer ago is not taken in hand by itself. */
 const FRESH_MS = 60_000;
 const RECENT = 6;
+/** Of more centrals the number is enough. */
+const MOST_NAMED = 3;
 /** Below this the person should look at the plate. */
 const SURE = 0.8;
 const USUAL_TYPES = ["car", "moto", "bike", "truck"];
@@ -154,6 +156,7 @@ function render() {
   at("idle").hidden = car !== null;
   at("seen-car").hidden = car === null;
   at("car").hidden = car === null;
+  document.body.classList.toggle("in-hand", car !== null);
   if (car) showCar();
   showQueue();
   const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
@@ -205,11 +208,12 @@ function showPlate() {
   put("read", car.done ? "" : read === null ? t("gate.typed") : t(unsure ? "gate.read_unsure" : "gate.read_at", { age: ago(read.lastMs, centralNow()), confidence }));
 }
 
-/** A decision on old data is said to be one, where the data decides it. */
+/** A decision on old data is said to be one, where the data decides it; since when and what it means is said further down. */
 function showOldData(says) {
   const found = ["not_inside", "new"].includes(says) ? missing(state) : [];
   at("old-data").hidden = found.length === 0;
-  put("old-data", found.length > 0 ? t("gate.old_data", { what: found.map(([, text]) => text).join("; ") }) : "");
+  const ids = found.map(([id]) => id);
+  put("old-data", ids.length > 0 ? t("gate.old_data", { ids: ids.slice(0, MOST_NAMED).join(", ") + (ids.length > MOST_NAMED ? ` +${ids.length - MOST_NAMED}` : "") }) : "");
 }
 
 function facts(rows) {
@@ -221,12 +225,15 @@ function showTypes(tone) {
   const shown = car.info !== null && !car.info.already_inside && !car.done && (tone === "good" || direction() === "ENTRY");
   at("types-set").hidden = !shown;
   if (!shown) return;
-  put("types-legend", t(`gate.type_from_${car.typeFrom}`));
+  const perHour = (type) => {
+    const rate = fees.types?.[type] ?? fees;
+    return Number.isFinite(rate.fee_per_hour) ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "";
+  };
+  at("types-legend").replaceChildren(t(`gate.type_from_${car.typeFrom}`), el("span", { class: "of-type" }, perHour(car.type)));
   const types = [...new Set([...USUAL_TYPES, ...Object.keys(fees.types ?? {}), car.type])];
   keyed(at("types"), types, (type) => type, () => el("button", { type: "button", class: "btn btn-outline-secondary" }, el("span"), el("small")), (button, type) => {
-    const rate = fees.types?.[type] ?? fees;
     put(button.firstElementChild, typeName(type));
-    put(button.lastElementChild, Number.isFinite(rate.fee_per_hour) ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "");
+    put(button.lastElementChild, perHour(type));
     button.classList.toggle("active", car.type === type);
     button.setAttribute("aria-pressed", String(car.type === type));
     button.onclick = () => { car.type = type; car.typeFrom = "person"; render(); };

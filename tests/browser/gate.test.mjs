@@ -127,7 +127,7 @@ test("the type is guessed from the plate and can be corrected before opening", a
   await type(page, "29x1 775.63");
   await says(page, "#types-legend", "tự nhận theo biển số");
   await says(page, "#types .active", "Xe máy");
-  await says(page, "#types .active", "5.000 đ/giờ");
+  await says(page, "#types-legend", "5.000 đ/giờ");
   await press(page, "#open");
   await says(page, "#car-state", "Đã mở cho vào");
   await press(page, "#next");
@@ -276,6 +276,52 @@ test("a press whose answer was lost is repeated and counted once", async () => {
   await says(page, "#problem", "Đã mở ở lần bấm trước");
   equal((await central.call("GET", "/api/parking/history")).history.length, 1, "rows");
   await page.done();
+});
+
+test("the button and what it is about are seen whole at every size and large enough for a glove", async () => {
+  const [one, two, three] = mesh(3, structuredClone(LANES));
+  await Promise.all([one.start(), two.start(), three.start()]);
+  await charge(one);
+  await one.enter("edge-3", "29A12345");
+  await eventually("they are linked", async () => (await one.call("GET", "/api/p2p/status")).connected_peers === 2);
+  await Promise.all([two.kill(), three.kill()]);
+  const sizes = { phone: [360, 740], "small phone": [320, 568], "on its side": [740, 360], "small on its side": [640, 320], tablet: [800, 1280], "tablet on its side": [1280, 800], "tablet at 200 %": [640, 400], "laptop at 200 %": [683, 384] };
+  const wrong = [];
+  for (const [edge, plate, tone] of [["edge-1", "30A99999", "good"], ["edge-2", "29A12345", "wait"], ["edge-2", "29A12346", "bad"]]) {
+    const page = await openPage(`${one.url}/gate?edge=${edge}`);
+    await live(page);
+    await page.waitForSelector("#missing-part:not([hidden])");
+    await page.fill("#plate", plate);
+    await page.press("#plate", "Enter");
+    await page.waitForSelector(`#car[data-tone=${tone}]`);
+    await awake(page);
+    for (const [size, [width, height]] of Object.entries(sizes)) {
+      await page.setViewportSize({ width, height });
+      const found = await page.evaluate(async (tone) => {
+        scrollTo(0, 0);
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const said = [];
+        const look = (element) => element.getBoundingClientRect();
+        for (const element of document.querySelectorAll("button, a, select, summary, input:not([type=radio])")) {
+          const { width, height } = look(element);
+          if (width > 0 && !element.closest(".skip") && (height < 44 || width < 44)) said.push(`${element.id || element.className || element.textContent} is ${width} x ${height}`);
+        }
+        const shown = ["car-plate", "car-state", "amount", "advice", "old-data", ...(tone === "bad" ? [] : ["open", "skip"])];
+        for (const element of shown.map((id) => document.getElementById(id)).filter((element) => look(element).width > 0)) {
+          const { left, right, top, bottom } = look(element);
+          if (bottom > innerHeight) said.push(`${element.id} ends at ${bottom} of ${innerHeight}`);
+          for (const y of [top + 2, bottom - 2]) {
+            const there = document.elementFromPoint((left + right) / 2, y);
+            if (!element.contains(there) && !there?.contains(element)) said.push(`${element.id} lies under ${there?.className}`);
+          }
+        }
+        return said;
+      }, tone);
+      wrong.push(...found.map((text) => `${size}, ${tone}: ${text}`));
+    }
+    await page.done();
+  }
+  equal(wrong, []);
 });
 
 test("whose data may be missing is said", async () => {
