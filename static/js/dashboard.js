@@ -4,7 +4,8 @@ import { drawMesh } from "./dashboard/mesh.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
-import { language, reasonText, t, typeName } from "./lib/texts.js";
+import { reasonText } from "./lib/reasons.js";
+import { language, t, typeName } from "./lib/texts.js";
 import { start, watchCameras } from "./shell.js";
 
 /** Lines that fit on a screen. */

@@ -7,7 +7,6 @@ import { centralNow, state, watch } from "./lib/feed.js";
 import { duration, number } from "./lib/format.js";
 import { mark, markProblems, show, unmark, valueOf } from "./lib/forms.js";
 import { toast } from "./lib/notices.js";
-import { loadReasons } from "./lib/reasons.js";
 import { problemText, t } from "./lib/texts.js";
 import { showChecklist } from "./settings/checklist.js";
 import { Draft } from "./settings/draft.js";
@@ -239,7 +238,7 @@ function bind() {
   });
 }
 
-await Promise.all([start("settings"), loadReasons()]);
+await start("settings");
 makeModes();
 startReading();
 bind();

@@ -8,6 +8,7 @@ import { centralNow, follow, freshness, state, watch } from "./lib/feed.js";
 import { ago, day, setZone, timeOfDay } from "./lib/format.js";
 import { me } from "./lib/login.js";
 import { showNotices } from "./lib/notices.js";
+import { loadReasons } from "./lib/reasons.js";
 import { language, loadTexts, speak, t } from "./lib/texts.js";
 
 const CAMERAS_MS = 30_000;
@@ -26,7 +27,8 @@ export async function start(...parts) {
   markNavigation();
   // What scrolls can be scrolled with the keyboard.
   for (const part of document.querySelectorAll(".table-responsive:not([tabindex])")) part.tabIndex = 0;
-  await loadTexts(...parts);
+  // Without them reasons stand as the program says them.
+  await Promise.all([loadTexts(...parts), loadReasons().catch(() => {})]);
   watch(["central"], showCentral);
   watch(["central", "peers", "logs", "freshness"], showFreshness);
   showFreshness();

@@ -1,6 +1,6 @@
 // The dashboard and the feed under it: a break, ten centrals, half a million messages, the example of the documents.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Central, eventually, live, mesh, ok, equal, openPage, root, says, test, textOf } from "./harness.mjs";
 
@@ -155,4 +155,27 @@ test("the example client of the documents follows a central", async () => {
   await central.enter("edge-1", "29A12345");
   await eventually("the entry", () => page.evaluate(() => window.shown.lot.inside === 1 && window.shown.events.at(-1).plate_id === "29A12345"));
   await page.done();
+});
+
+test("what is wrong with files and ports is said in the language of the reader on every page", async () => {
+  const central = await new Central("central-1").start();
+  await central.kill();
+  writeFileSync(join(central.directory, "data/accounts.json"), "{");
+  writeFileSync(join(central.directory, "p2p_config.json"), "{");
+  writeFileSync(join(central.directory, "data/identity.pem"), "no key");
+  await central.start();
+  const english = /\b(the|is|not|it|line|column|no|lies|refused|cannot|error|expected|EOF)\b/i;
+  for (const path of ["/", "/gate", "/history", "/settings", "/login", "/audit"]) {
+    const page = await openPage(central.url + path);
+    await live(page);
+    for (const text of ["không phải JSON, sai ở dòng 1", "tệp hỏng cất ở", "thiếu khóa riêng"]) {
+      await eventually(`${path}: ${text}`, async () => (await page.textContent("#notices")).includes(text));
+    }
+    const said = (await page.locator("#notices li").allTextContents()).map((text) => text.replace(/\/\S+/g, "").replace(/\([^)]*\)/g, ""));
+    ok(said.length >= 3 && !said.some((text) => english.test(text)), `${path}: ${said.join("\n")}`);
+    await page.done();
+  }
+  const foreign = await openPage(central.url, { language: "en" });
+  await eventually("as it was said", async () => (await foreign.textContent("#notices")).includes("no private key"));
+  await foreign.done();
 });

@@ -127,7 +127,75 @@ fn reasons() -> Vec<String> {
     said.extend(invitation.iter().map(ToString::to_string));
     said.extend(code.iter().map(ToString::to_string));
     said.push(GuestRefused::NotSaved.to_string());
+    said.extend(of_files());
     said
+}
+
+/// What the notices say of files and ports: of errors by their types, of the rest by the sentences in the sources.
+fn of_files() -> Vec<String> {
+    use std::io::{Error, ErrorKind};
+
+    use crate::config::file::LoadError;
+    use crate::store::error::StoreError;
+    use crate::tls::credentials::BadCredentials;
+    use crate::tls::key_file::IdentityError;
+
+    let path = || std::path::PathBuf::from("/data/x");
+    let system = [2, 5, 13, 21, 28, 30, 98, 99].map(Error::from_raw_os_error);
+    let mut said: Vec<String> = system.iter().map(ToString::to_string).collect();
+    let kept = || "; all that was acknowledged lies in /data/x".to_owned();
+    let sqlite = || rusqlite::Error::InvalidQuery;
+    for error in [
+        StoreError::Vanished { path: path(), kept: String::new() },
+        StoreError::Vanished { path: path(), kept: kept() },
+        StoreError::DiskFull(sqlite()),
+        StoreError::Io(sqlite()),
+        StoreError::Directory { path: path(), source: ErrorKind::NotFound.into() },
+    ] {
+        said.push(error.to_string());
+    }
+    for reason in [BadCredentials::NoKey, BadCredentials::NoCertificate] {
+        said.push(reason.to_string());
+        said.push(IdentityError::Damaged { path: path(), reason: reason.to_string() }.to_string());
+    }
+    said.push(IdentityError::DiskFull(path()).to_string());
+    for doing in ["read", "written", "made unreadable for others"] {
+        let error = IdentityError::File { path: path(), doing, source: ErrorKind::NotFound.into() };
+        said.push(format!("{error}: {}", Error::from_raw_os_error(2)));
+    }
+    for error in [
+        LoadError::NotFound { path: path() },
+        LoadError::Unreadable { path: path(), error: ErrorKind::NotFound.into() },
+        LoadError::Syntax { path: path(), line: 1, column: 2, reason: "expected value".to_owned() },
+    ] {
+        said.push(error.to_string());
+    }
+    said.push(format!("{}port: a number", LoadError::Invalid { path: path(), problems: Vec::new() }));
+    let sentences = [
+        include_str!("../../store/left.rs").split("#[cfg(test)]").next().unwrap_or_default(),
+        include_str!("../../store/writer/standing.rs"),
+    ];
+    for (source, from) in [(0, "let told = format!("), (0, "Ok(Some(format!("), (1, "Ok(()) => format!(")] {
+        said.extend(sentences_after(sentences[source], from));
+    }
+    assert!(said.len() > 25 && said.iter().any(|text| text.contains("is not the log of this database")), "{said:?}");
+    said
+}
+
+/// The literals that stand first after `from`, with something in each blank.
+fn sentences_after(source: &str, from: &str) -> Vec<String> {
+    source
+        .split(from)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').nth(1))
+        .map(|literal| {
+            let one_line: Vec<&str> = literal.split("\\\n").map(str::trim_start).collect();
+            one_line.concat().split('{').enumerate().fold(String::new(), |text, (number, part)| match number {
+                0 => part.to_owned(),
+                _ => text + "x" + part.split_once('}').map_or("", |(_, rest)| rest),
+            })
+        })
+        .collect()
 }
 
 /// Whether `said` is `template` with its blanks filled.

@@ -1,6 +1,7 @@
 // What needs somebody's hand: what is wrong, since when, what to do about it, and where. The worst first. Pure.
 
 import { number } from "./format.js";
+import { reasonText } from "./reasons.js";
 import { t } from "./texts.js";
 
 /** Clocks further apart than this are wrong. */
@@ -12,15 +13,15 @@ const MOST_NAMED = 3;
 const SETTINGS = "/settings#p2p";
 const SECURITY = "/settings#security";
 
-/** `{key, kind, text, todo, sinceMs, href}`; `cameras` as GET /api/cameras lists them, `account` as lib/login.js gives it, both or neither known. */
+/** `{key, kind, text, detail, todo, sinceMs, href}`; `detail`: what the program says of it, in the language of the reader; `cameras` as GET /api/cameras lists them, `account` as lib/login.js gives it, both or neither known. */
 export function alarmsOf({ central, peers, logs }, { cameras = [], account = null, nowMs }) {
   const found = [];
-  const add = (name, kind, { values = {}, sinceMs = null, href = null, member = "" } = {}) =>
-    found.push({ key: name + member, kind, text: t(`common.notice_${name}`, values), todo: t(`common.todo_${name}`), sinceMs, href });
+  const add = (name, kind, { values = {}, reason = null, sinceMs = null, href = null, member = "" } = {}) =>
+    found.push({ key: name + member, kind, text: t(`common.notice_${name}`, values), detail: reason && reasonText(reason), todo: t(`common.todo_${name}`), sinceMs, href });
   const all = Object.entries(peers).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
 
   if (!central.can_commit) add("no_commit", "bad");
-  for (const { code, reason } of central.notices ?? []) add(code, "bad", { values: { reason } });
+  for (const { code, reason } of central.notices ?? []) add(code, "bad", { reason });
   for (const [id, peer] of all) {
     // Its state changes with each attempt; what counts is how long nothing was heard.
     const sinceMs = peer.last_heard_ms || central.started_ms;
@@ -36,8 +37,8 @@ export function alarmsOf({ central, peers, logs }, { cameras = [], account = nul
   const skews = all.map(([id, peer]) => [id, Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000)]).filter(([, seconds]) => seconds > MOST_SKEW_S);
   if (skews.length > 0) add("skew", "bad", { values: { peers: skews.map(([id, seconds]) => `${id} (${t("common.seconds", { n: number(seconds) })})`).join(", ") } });
   if (central.clock_behind) add("clock_behind", "bad");
-  if (central.broken_config) add("broken_config", "bad", { values: { reason: central.broken_config }, href: SETTINGS });
-  if (central.listen_error) add("p2p_port", "bad", { values: { reason: central.listen_error }, href: SETTINGS });
+  if (central.broken_config) add("broken_config", "bad", { reason: central.broken_config, href: SETTINGS });
+  if (central.listen_error) add("p2p_port", "bad", { reason: central.listen_error, href: SETTINGS });
   const says = all.filter(([, peer]) => peer.says);
   const differing = (field, own) => says.filter(([, peer]) => peer.says[field] && peer.says[field] !== own).map(([id]) => id).join(", ");
   const zones = differing("time_zone", central.time_zone);

@@ -35,7 +35,7 @@ export function toast(kind, text, action = null) {
 let ours = [];
 
 /**
- * What holds now and needs a hand, on every page: `[{key, kind, text, todo, sinceMs, href}]`, the worst first. One is shown as it
+ * What holds now and needs a hand, on every page: `[{key, kind, text, detail, todo, sinceMs, href}]`, the worst first. One is shown as it
  * is; of more there is one line that opens, save where the page has room for all (`data-alarms="open"` of its body).
  */
 export function showNotices(notices) {
@@ -61,7 +61,7 @@ export function showNotices(notices) {
       element.className = notice.kind;
       element.replaceChildren(
         el("strong", {}, notice.text), notice.sinceMs ? el("span", { class: "quiet" }, t("common.since", { time: moment(notice.sinceMs) })) : "",
-        el("span", { class: "todo" }, notice.todo ?? ""), notice.href ? el("a", { class: "btn btn-sm btn-outline-secondary", href: notice.href }, t("common.go_there")) : "",
+        el("span", { class: "todo" }, notice.todo ?? "", notice.detail ? el("small", {}, notice.detail) : null), notice.href ? el("a", { class: "btn btn-sm btn-outline-secondary", href: notice.href }, t("common.go_there")) : "",
       );
     },
   );

@@ -1,7 +1,16 @@
-// Why something came to nothing between centrals. They say it to each other in English; here it is in the language of the reader.
+// Why something came to nothing, between centrals or with the files of this one. The program says it in English; here it is in the
+// language of the reader.
 // What they say, with blanks, and its Vietnamese: static/i18n/reasons.json. Files are tried from the top.
 
-import { language, reasonText as commonReason } from "./texts.js";
+import { language, t } from "./texts.js";
+
+/** What the system says of a link, in both languages in words of ours. */
+const USUAL = [
+  [/^Connection refused/, "common.reason_nobody_listens"],
+  [/^(No route to host|Host is unreachable|Network is unreachable)/, "common.reason_unreachable"],
+  [/^(no answer within|the dial got no answer|Connection timed out)/, "common.reason_no_answer"],
+  [/^nothing heard for/, "common.reason_silent"],
+];
 
 const PLAIN = /[.*+?^$()|[\]\\/]/g;
 
@@ -24,13 +33,17 @@ export async function loadReasons() {
   });
 }
 
-/** In the language of the reader; what nobody foresaw as it was said. What every page may have to say is in `texts.js`. */
+/** In the language of the reader. What nobody foresaw stands as it was said; in Vietnamese marked as what it is. */
 export function reasonText(said) {
+  return translated(said) ?? (language === "vi" && said ? t("common.technical", { text: said }) : said);
+}
+
+function translated(said) {
+  const [, key] = USUAL.find(([pattern]) => pattern.test(said)) ?? [];
+  if (key) return t(key);
   for (const { pattern, text } of known) {
     const found = pattern.exec(said);
-    if (found) {
-      return text.replaceAll(/\{(\w+)\}/g, (_, name) => (name === "reason" ? reasonText(found.groups.reason) : found.groups[name]));
-    }
+    if (found) return text.replaceAll(/\{(\w+)\}/g, (_, name) => (name === "reason" ? translated(found.groups.reason) ?? found.groups.reason : found.groups[name]));
   }
-  return commonReason(said);
+  return null;
 }

@@ -54,19 +54,5 @@ export function speak(wanted) {
   location.reload();
 }
 
-/** Why a link is gone, where the system or the other side says it in words of its own. */
-const REASONS = [
-  [/^Connection refused/, "common.reason_nobody_listens"],
-  [/^(No route to host|Host is unreachable|Network is unreachable)/, "common.reason_unreachable"],
-  [/^(no answer within|the dial got no answer|Connection timed out)/, "common.reason_no_answer"],
-  [/^nothing heard for/, "common.reason_silent"],
-];
-
-/** That reason in plain words if it is a usual one, else as it was said. */
-export function reasonText(reason) {
-  const [, key] = REASONS.find(([pattern]) => pattern.test(reason)) ?? [];
-  return key ? t(key) : reason;
-}
-
 /** A plain sentence in the language of the reader, of a problem the server stated in both. */
 export const problemText = (problem) => (language === "vi" ? problem.message_vi : problem.message) ?? problem.message;
