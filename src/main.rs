@@ -280,7 +280,7 @@ fn maintain(cli: Cli, work: fn(&Path, &Site) -> Result<ExitCode, StoreError>) ->
 }
 
 fn check(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
-    let found = verify::verify(data_dir, site, &mut progress())?;
+    let found = verify::verify(data_dir, site, Clock::machine().now_ms(), &mut progress())?;
     println!("{found}");
     Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STORAGE) })
 }
@@ -306,7 +306,8 @@ fn back_up(cli: &Cli, to: &Path) -> ExitCode {
         Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
     };
     let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
-    match backup::back_up(&parts(cli, config_file), to, &site, &mut progress()) {
+    let now_ms = Clock::machine().now_ms();
+    match backup::back_up(&parts(cli, config_file), to, &site, now_ms, &mut progress()) {
         Ok(found) => {
             println!("{found}\n{}", to.display());
             ExitCode::SUCCESS

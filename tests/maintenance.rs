@@ -10,6 +10,15 @@
 mod common;
 
 use common::Central;
+use parkmesh::domain::event::{Body, Draft, Entry};
+use parkmesh::domain::ids::{CentralId, Epoch, Hlc, LogId};
+use parkmesh::domain::plate::PlateId;
+use parkmesh::domain::time::SiteZone;
+use parkmesh::ledger::job::Job;
+use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::{Context, Ledger};
+use parkmesh::replication::log::{EventBytes, Head, Run};
+use parkmesh::store::{DataDir, Writer};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -126,14 +135,92 @@ fn a_central_does_not_start_on_half_a_history() {
 fn a_history_that_other_rules_made_is_made_anew_at_the_start() {
     let mut central = with_history();
     for other in [1, 0] {
-        change(&central, "UPDATE history SET anomalies = '', collected = 1 WHERE plate_id = '51G99999'");
         change(&central, &format!("UPDATE ledger SET rules = {other}"));
+        let to = central.directory().join(format!("of-rules-{other}"));
+        for (command, arguments) in [("verify", vec![]), ("backup", vec!["--to", to.to_str().unwrap()])] {
+            let (code, text) = run_with(&central, command, &arguments);
+            assert_eq!(code, EXIT_STORAGE, "{text}");
+            assert!(text.contains("start this version once") && !text.contains("DAMAGED"), "{command}: {text}");
+        }
+        change(&central, "UPDATE history SET anomalies = '', collected = 1 WHERE plate_id = '51G99999'");
         central.start();
         let row = &central.http.rows_of("51G99999")[0];
         assert_eq!(row["collected"], 40_000, "{row}");
         central.terminate();
         let (code, text) = run(&central, "verify");
         assert_eq!(code, 0, "{text}");
+    }
+}
+
+#[test]
+fn a_database_of_an_earlier_version_is_to_be_started_once_before_it_is_checked() {
+    let central = with_history();
+    let database = Connection::open(central.database()).unwrap();
+    database.pragma_update(None, "user_version", 1).unwrap();
+    drop(database);
+    let (code, text) = run(&central, "verify");
+    assert_eq!(code, EXIT_STORAGE, "{text}");
+    assert!(text.contains("start this version once"), "{text}");
+}
+
+/// What a central has got and not yet folded when it is stopped, or not yet applied since it is of tomorrow.
+#[test]
+fn what_waits_when_a_central_stops_is_no_damage() {
+    const YEAR_MS: i64 = 31_557_600_000;
+    let central = with_history();
+    let context = Context { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
+    let directory = DataDir::open(&central.data_directory()).unwrap();
+    let mut ledger = Ledger::open(Writer::open(&directory, context.zone.clone()).unwrap(), context).unwrap();
+    let at = |wall_ms| Now { wall_ms, skew_ms: None, clock_wrong: false };
+    let now_ms = ledger.inside().next().unwrap().1.entry_ms;
+    let log = LogId { central: CentralId::new("central-2").unwrap(), epoch: Epoch(2) };
+    let prev = Head::empty(&log).hash;
+    // Two entries of one car, of which the second is not plain; and one whose clock nobody believes yet.
+    let ahead_ms = Hlc::latest_believed(now_ms - YEAR_MS).ms() + 1;
+    let clocks = [("30A55555", now_ms - 2_000), ("30A55555", now_ms - 1_000), ("30A66666", ahead_ms)];
+    let events: Vec<EventBytes> = (1..)
+        .zip(clocks)
+        .map(|(seq, (plate, hlc_ms))| entry(plate, hlc_ms).encode(&log, seq).unwrap().into())
+        .collect();
+    let hash = events.iter().fold(prev, |hash, event| hash.extend(event));
+    let run_of_peer = Run { log, after: 0, prev, events, hash };
+    let done = ledger.process(vec![Job::Store(run_of_peer)], at(now_ms - YEAR_MS), Epoch(3));
+    assert!(done.outcomes[0].is_ok() && done.set_aside.len() == 1, "{done:?}");
+    assert!(ledger.behind().is_some());
+    ledger.into_storage().close().unwrap();
+    drop(directory);
+
+    let to = central.directory().join("of-today");
+    let (code, text) = run_with(&central, "backup", &["--to", to.to_str().unwrap()]);
+    assert!(code == 0 && text.contains("OK"), "{text}");
+    let (code, text) = run(&central, "verify");
+    assert!(code == 0 && text.contains("OK"), "{text}");
+}
+
+fn entry(plate: &str, hlc_ms: i64) -> Draft {
+    let plate_id = PlateId::parse(plate).unwrap();
+    let entry = Entry {
+        plate_view: plate.to_owned(),
+        edge_id: "edge-1".to_owned(),
+        camera_type: "car".to_owned(),
+        direction: "ENTRY".to_owned(),
+        entry_time: "2026-11-29 08:00:00".to_owned(),
+        confidence: None,
+        request_id: None,
+        force: false,
+        reason: None,
+        replaces: None,
+        reported: None,
+        told_fee: None,
+        doubts: Vec::new(),
+        plate_id,
+    };
+    Draft {
+        hlc: Hlc::new(hlc_ms).unwrap(),
+        timestamp_ms: hlc_ms.min(1_796_000_000_000),
+        skew_ms: None,
+        event_id: Some(format!("central-2_{hlc_ms}_{plate}")),
+        body: Body::Entry(entry),
     }
 }
 

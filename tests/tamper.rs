@@ -60,7 +60,11 @@ fn open(directory: &Path) -> Connection {
 
 fn verified(directory: &Path) -> Verified {
     let site = Site { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
-    verify(directory, &site, &mut |_, _| {}).unwrap()
+    verify(directory, &site, now_ms(), &mut |_, _| {}).unwrap()
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
 }
 
 /// The rows of the events with their logs.
@@ -261,7 +265,7 @@ fn what_was_changed_without_its_hash_is_taken_by_nobody() {
     let log = log_of(&mesh.centrals[2], "central-1");
     let changed = forge(&mesh.centrals[2].database(), &log, false);
     let site = Site { central: CentralId::new("central-3").unwrap(), zone: SiteZone::default() };
-    let found = verify(&mesh.centrals[2].data_directory(), &site, &mut |_, _| {}).unwrap();
+    let found = verify(&mesh.centrals[2].data_directory(), &site, now_ms(), &mut |_, _| {}).unwrap();
     assert_eq!(found.report.findings, [Finding::Chain { log: log.clone(), seq: changed }]);
     // The only one a newcomer can ask.
     mesh.centrals[0].terminate();

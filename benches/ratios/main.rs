@@ -13,7 +13,7 @@
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
 //! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
-//! | `--returning` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP |
+//! | `--returning [catch-up\|press\|import\|replay]` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP |
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
@@ -126,7 +126,8 @@ fn main() {
         return table.print();
     }
     if asked("--returning") {
-        returning::measure(&mut table);
+        let part = arguments.iter().skip_while(|argument| *argument != "--returning").nth(1);
+        returning::measure(part.map(String::as_str), &mut table);
         return table.print();
     }
     if asked("--flood") {

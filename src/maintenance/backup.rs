@@ -43,11 +43,17 @@ pub enum BackupError {
 }
 
 /// Copies a central, whether it runs or not, into the new directory `to`. It has that name once the copy was verified; until then, and
-/// if it is not whole, `TO.partial`.
+/// if it is not whole, `TO.partial`. `now_ms`: the wall clock.
 ///
 /// # Errors
 /// [`BackupError`]
-pub fn back_up(parts: &Parts, to: &Path, site: &Site, progress: Progress<'_>) -> Result<Verified, BackupError> {
+pub fn back_up(
+    parts: &Parts,
+    to: &Path,
+    site: &Site,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<Verified, BackupError> {
     must_exist(&parts.data_dir)?;
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
@@ -63,7 +69,7 @@ pub fn back_up(parts: &Parts, to: &Path, site: &Site, progress: Progress<'_>) ->
         copy(&parts.data_dir.join(name), &partial.join(name))?;
     }
     copy(&parts.config_file, &partial.join(SETTINGS_FILE))?;
-    let found = verify(&partial, site, progress)?;
+    let found = verify(&partial, site, now_ms, progress)?;
     if !found.is_whole() {
         return Err(BackupError::Damaged { place: partial, found: Box::new(found) });
     }

@@ -15,7 +15,7 @@ use crate::store::writer::Writer;
 /// Events taken in one transaction.
 const BATCH_EVENTS: usize = 2_000;
 /// Facts folded in one.
-const FOLDED_FACTS: usize = 4_000;
+pub(super) const FOLDED_FACTS: usize = 4_000;
 
 /// Hands all events of `data_dir` to the ledger, some at a time, and folds what waits. Returns how many there were. `take` makes
 /// the ledger know of them. `now_ms`: the wall clock.

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::{fmt, fs};
 
-use super::replay::replay;
+use super::replay::{FOLDED_FACTS, replay};
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::{Epoch, LogId};
 use crate::ledger::job::Job;
 use crate::ledger::storage::EventRef;
-use crate::ledger::{Ledger, Processed};
+use crate::ledger::transaction::Now;
+use crate::ledger::{Ledger, Processed, RULES_VERSION};
 use crate::replication::log::{EventBytes, Head, Run};
 use crate::store::verify::{Evidence, Finding, Report};
 use crate::store::writer::Writer;
@@ -78,12 +79,13 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Checks the database of a central that does not run.
+/// Checks the database of a central that does not run. What waits to be folded is folded first, as the next start would.
+/// `now_ms`: the wall clock.
 ///
 /// # Errors
-/// [`StoreError`]: the directory is in use, there is no database, it cannot be read at all, no room for the scratch copy.
-/// What is wrong with the contents is in the result.
-pub fn verify(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<Verified, StoreError> {
+/// [`StoreError`]: the directory is in use, there is no database, it cannot be read at all, no room for the scratch copy; another
+/// version used it last, and this one has to be started once. What is wrong with the contents is in the result.
+pub fn verify(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>) -> Result<Verified, StoreError> {
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
     let mut evidence = Evidence::open(&directory)?;
@@ -91,15 +93,17 @@ pub fn verify(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<Ve
     if !report.is_whole() {
         return Ok(Verified { report, digests: None });
     }
-    let mut rows = crate::ledger::digest::Digest::default();
-    evidence.all_rows::<StoreError>(|stored| {
-        rows.add(stored.row.hash());
-        Ok(())
-    })?;
     drop(evidence);
+    let now = Now { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
+    let mut rows = crate::ledger::digest::Digest::default();
     let opened = Writer::open(&directory, site.zone.clone()).and_then(|writer| Ledger::open(writer, site.context()));
     let said = match opened {
-        Ok(ledger) => {
+        Ok(mut ledger) => {
+            if ledger.storage_mut().rules_version()? != RULES_VERSION {
+                ledger.into_storage().close()?;
+                return Err(StoreError::OtherVersion { path: directory.database() });
+            }
+            take_up(&mut ledger, now)?;
             ledger.settings().hashes().for_each(|hash| rows.add(hash));
             let said = ledger.digest().to_string();
             ledger.into_storage().close()?;
@@ -112,8 +116,29 @@ pub fn verify(data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<Ve
         }
         Err(error) => return Err(error),
     };
-    let of_events = made_anew(data_dir, &directory, site, &mut report, progress)?;
+    Evidence::open(&directory)?.all_rows::<StoreError>(|stored| {
+        rows.add(stored.row.hash());
+        Ok(())
+    })?;
+    let of_events = made_anew(data_dir, &directory, site, now, &mut report, progress)?;
     Ok(Verified { report, digests: Some(Digests { said, of_rows: rows.to_string(), of_events }) })
+}
+
+/// Applies what was held back, because its clock was ahead or its plate had to wait.
+fn take_up(ledger: &mut Ledger<Writer>, now: Now) -> Result<(), StoreError> {
+    loop {
+        let Processed { durable, failure, .. } = ledger.process(Vec::new(), now, Epoch(0));
+        if let Some(reason) = failure {
+            return Err(StoreError::Value(reason));
+        }
+        if !durable {
+            break;
+        }
+    }
+    while ledger.settle(FOLDED_FACTS, now)? > 0 {
+        ledger.storage_mut().make_room();
+    }
+    Ok(())
 }
 
 /// The digest of the history its events give; rows and sums that are other than those are added to the report.
@@ -121,6 +146,7 @@ fn made_anew(
     data_dir: &Path,
     directory: &DataDir,
     site: &Site,
+    now: Now,
     report: &mut Report,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
@@ -133,7 +159,7 @@ fn made_anew(
     };
     cleared(fs::remove_dir_all(&scratch))?;
     let digest = DataDir::open(&scratch).and_then(|made| {
-        let digest = replay_into(&made, data_dir, site, progress)?;
+        let digest = replay_into(&made, data_dir, site, now, progress)?;
         Evidence::open(directory)?.compare(&mut Evidence::open(&made)?, report)?;
         Ok(digest)
     });
@@ -141,10 +167,16 @@ fn made_anew(
     digest
 }
 
-fn replay_into(scratch: &DataDir, data_dir: &Path, site: &Site, progress: Progress<'_>) -> Result<String, StoreError> {
+fn replay_into(
+    scratch: &DataDir,
+    data_dir: &Path,
+    site: &Site,
+    now: Now,
+    progress: Progress<'_>,
+) -> Result<String, StoreError> {
     let mut ledger = Ledger::open(Writer::open(scratch, site.zone.clone())?, site.context())?;
     let mut heads: HashMap<LogId, Head> = HashMap::new();
-    replay(&mut ledger, data_dir, 0, progress, |ledger, batch, now| {
+    replay(&mut ledger, data_dir, now.wall_ms, progress, |ledger, batch, now| {
         let store = |(at, event): (EventRef, EventBytes)| {
             let head = heads.entry(at.log.clone()).or_insert_with(|| Head::empty(&at.log));
             let Head { to: after, hash: prev } = *head;

@@ -29,6 +29,10 @@ pub enum StoreError {
         "{path} was written by a newer ParkMesh (format {found}, this program knows up to {known}): start the newer program, or put back the backup made before the upgrade"
     )]
     NewerVersion { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{path} was last used by another version of ParkMesh: start this version once, which makes the history anew from the events, then stop it and try again"
+    )]
+    OtherVersion { path: PathBuf },
     #[error("the data directory {0} is in use by another ParkMesh: stop that one, or name another --data-dir")]
     Locked(PathBuf),
     #[error(
@@ -85,6 +89,7 @@ impl StoreError {
             Self::Corrupt(_) => "database_corrupt",
             Self::NotADatabase { .. } => "not_a_database",
             Self::NewerVersion { .. } => "newer_database",
+            Self::OtherVersion { .. } => "database_of_another_version",
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
             Self::Vanished { .. } => "files_vanished",

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::error::StoreError;
 use crate::domain::ids::LogId;
 use crate::domain::stay::{Fact, Link, REQUEST_WINDOW_MS, links};
+use crate::ledger::RULES_VERSION;
 use crate::ledger::component::loose_key;
 
 /// Says "ParkMesh" in the file's header (`PMsh`), so that a foreign SQLite file is not taken for an empty one of ours.
@@ -353,7 +354,13 @@ pub(super) fn event_row_of(log: &LogId, log_no: i64, seq: u64) -> Result<i64, St
 /// [`StoreError::NotADatabase`] for a foreign file, [`StoreError::NewerVersion`] for a newer one, [`StoreError::Backup`] if the
 /// copy of an older one cannot be made, and whatever the disk says. The file is then unchanged.
 pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    migrate_with(connection, path, MIGRATIONS)
+    let found = check_version(connection, path)?;
+    migrate_with(connection, path, MIGRATIONS)?;
+    // What a new file will hold is made by today's rules.
+    if found == 0 {
+        connection.execute("UPDATE ledger SET rules = ?1", [RULES_VERSION])?;
+    }
+    Ok(())
 }
 
 /// The version this program writes.
@@ -408,6 +415,19 @@ fn add_functions(connection: &Connection) -> Result<(), StoreError> {
 /// As [`migrate`]; returns the version, 0 for a new file.
 pub fn check_version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     check(connection, path, current_version())
+}
+
+/// As [`check_version`], of a file that is only read: it has to be of today's version.
+///
+/// # Errors
+/// As [`migrate`]; [`StoreError::OtherVersion`] for an older one.
+pub fn check_current(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    match check_version(connection, &path)? {
+        0 => Err(StoreError::NotADatabase { path, detail: "it was never opened by the server".into() }),
+        found if found < current_version() => Err(StoreError::OtherVersion { path }),
+        _ => Ok(()),
+    }
 }
 
 fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, StoreError> {
@@ -472,8 +492,13 @@ mod tests {
         let path = directory.path().join("central.db");
         let mut connection = Connection::open(&path).unwrap();
         migrate(&mut connection, &path).unwrap();
-        connection.execute("INSERT INTO quarantine VALUES(1, 'kept')", ()).unwrap();
+        let rules = |connection: &Connection| {
+            connection.query_row("SELECT rules FROM ledger", (), |row| row.get::<_, u32>(0)).unwrap()
+        };
+        assert_eq!(rules(&connection), RULES_VERSION, "what a new file will hold is made by today's rules");
+        connection.execute_batch("INSERT INTO quarantine VALUES(1, 'kept'); UPDATE ledger SET rules = 1").unwrap();
         migrate(&mut connection, &path).unwrap();
+        assert_eq!(rules(&connection), 1, "what an older file holds is not");
         assert_eq!(version(&connection), current_version());
         let kept: i64 = connection.query_row("SELECT count(*) FROM quarantine", (), |row| row.get(0)).unwrap();
         assert_eq!(kept, 1);

@@ -147,9 +147,7 @@ impl Evidence {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        if schema::check_version(&connection, &path)? != schema::current_version() {
-            return Err(StoreError::NotADatabase { path, detail: "it was never opened by the server".into() });
-        }
+        schema::check_current(&connection, &path)?;
         let mut of_log = Vec::new();
         if is_missing {
             of_log.push(

@@ -81,9 +81,7 @@ impl Reader {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        if schema::check_version(&connection, &path)? != schema::current_version() {
-            return Err(StoreError::NotADatabase { path, detail: "it was never opened by the server".into() });
-        }
+        schema::check_current(&connection, &path)?;
         Ok(Self { connection, logs: LogNumbers::default() })
     }
 

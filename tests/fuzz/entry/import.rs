@@ -51,7 +51,7 @@ pub fn run(input: &[u8]) {
         let second = second.expect("it could be read before");
         assert_eq!(second.events, 0, "imported twice, written twice");
     }
-    let found = verify(&data, &site, &mut |_, _| {}).expect("a database");
+    let found = verify(&data, &site, NOW_MS, &mut |_, _| {}).expect("a database");
     assert!(found.is_whole(), "{found:?}");
 }
 
