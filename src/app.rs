@@ -35,8 +35,9 @@ use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::domain::authorship::Author;
 use crate::domain::problem::FieldProblem;
 use crate::http::api;
-use crate::http::limits::{self, Connections, MAX_API_CONNECTIONS, Rates};
+use crate::http::limits::{self, Rates};
 use crate::http::p2p_server;
+use crate::http::room::Rooms;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
@@ -59,9 +60,6 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 const SERVER_TIMEOUT: Duration = Duration::from_millis(3_200);
 const USES_TIMEOUT: Duration = Duration::from_millis(200);
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
-
-/// Open pages; each costs some KiB.
-const MAX_DASHBOARDS: usize = 1_000;
 
 /// What a central is started with.
 #[derive(Debug)]
@@ -125,7 +123,7 @@ impl App {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
-        open_files::allow_most();
+        let open_files = open_files::allow_most();
         // What can be refused is tried before anything runs.
         let api_place = api::place(&config);
         let listener = bind(api_place.address).map_err(|error| StartError::Listen {
@@ -163,6 +161,11 @@ impl App {
         ledger.set_authorship(authorship(key, &authors)?);
 
         let metrics = Metrics::new();
+        let offences = Offences::new(metrics.clone());
+        let rooms = Rooms::new(open_files, metrics.dashboards.clone());
+        if let Some(open_files) = open_files.filter(|files| Rooms::are_small(Some(*files))) {
+            warn!(event = "few_open_files", open_files; "the system lets this process have few files and sockets open: fewer connections are taken than a site may need (ulimit -n, LimitNOFILE)");
+        }
         let (fatal, fatals) = mpsc::unbounded_channel();
         let around = Surroundings { metrics: metrics.clone(), fatal };
         let faults = Faults::default();
@@ -183,7 +186,7 @@ impl App {
         let audit = Arc::new(AuditDesk::new(move |decide| to_writer.do_send(decide), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
-        let notices = Arc::new(Notices::new(notices, held.clone()));
+        let notices = Arc::new(Notices::new(notices, held.clone(), offences.clone()));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
         let readers = Readers::start(Serves::Pages, data_dir.clone(), &around);
 
@@ -239,7 +242,6 @@ impl App {
         });
         faults.register("status_feed", feed.clone());
 
-        let offences = Offences::new(metrics.clone());
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
         let shared = Arc::new(Shared {
             config: view.clone(),
@@ -249,14 +251,13 @@ impl App {
             readers,
             mesh: mesh.door(),
             feed: feed.clone(),
-            dashboards: InFlight::new(MAX_DASHBOARDS, metrics.dashboards.clone()),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
             roster: EdgeRoster::default(),
             edge_news,
             credentials: credentials.clone(),
             rates: Rates::new(view.borrow().tuning.max_requests_per_second),
-            connections: Arc::new(Connections::new(MAX_API_CONNECTIONS)),
+            rooms: rooms.clone(),
             offences: offences.clone(),
             door: door.clone(),
             audit: audit.clone(),
@@ -291,6 +292,7 @@ impl App {
             registry: mesh.registry.clone(),
             encoder: frame_encoder(view.clone(), clock),
             offences,
+            rooms,
             is_legacy_port: false,
         };
         let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
@@ -497,6 +499,7 @@ async fn keep_house(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(limits::SWEEP_PERIOD).await;
         shared.rates.sweep();
+        shared.rooms.sweep();
         shared.offences.sweep();
         let door = shared.door.clone();
         // A failure is logged there.

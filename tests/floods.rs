@@ -152,3 +152,108 @@ fn hold_half_open<S: Read + Write>(central: &Central, said: &[u8], connect: impl
         connect(FLOODER).is_ok_and(|mut stream| call(&mut stream, &entry(central, 50)).is_ok())
     });
 }
+
+/// Bodies of the largest size taken anywhere, and all but the end of each, over as many connections as one address has.
+#[test]
+fn bodies_that_do_not_end_take_no_memory_and_no_gate_away() {
+    let central = Central::standalone("central-1");
+    let_in(&central, 0..20);
+    let before_kib = central.memory_kib();
+    let calls =
+        ["POST /api/parking/fees/preview", "PUT /api/subscriptions", "POST /api/edge/event", "PUT /api/parking/fees"];
+    let heads = calls.into_iter().flat_map(|call| {
+        let head = format!("{call} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n");
+        [
+            format!("{head}Content-Length: 4194304\r\n\r\n"),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n400000\r\n"),
+        ]
+    });
+    let heads: Vec<String> = heads.collect();
+    let body = vec![b' '; 4 * 1024 * 1024 - 1];
+    let (most_kib, refused) = ws_flood::most_memory_kib(&central, || {
+        let one = |number: usize| {
+            let mut stream = connect_from(FLOODER, &central).unwrap();
+            stream.set_write_timeout(Some(Duration::from_secs(3))).unwrap();
+            // Written as far as it is taken.
+            let _ = stream.write_all(heads[number % heads.len()].as_bytes()).and_then(|()| stream.write_all(&body));
+            let _ = stream.set_nonblocking(true);
+            let mut answer = [0; 12];
+            let is_over =
+                !matches!(stream.read(&mut answer), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+            (is_over, stream)
+        };
+        let refused = std::thread::scope(|scope| {
+            let one = &one;
+            let all: Vec<_> = (0..200).map(|number| scope.spawn(move || one(number))).collect();
+            let took = let_in(&central, 100..200);
+            assert_eq!(took.len(), 100);
+            let all: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+            all.iter().filter(|(is_over, _)| *is_over).count()
+        });
+        let mut elsewhere = connect_from(EDGE, &central).unwrap();
+        assert_eq!(call(&mut elsewhere, &entry(&central, 300)).unwrap(), 200);
+        refused
+    });
+    let grown_kib = most_kib.saturating_sub(before_kib);
+    println!("{refused} refused, {grown_kib} KiB");
+    assert!(refused >= 100, "{refused}");
+    assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
+    // What is given up is free again: a list as long as may be is taken, from the same address.
+    let list = format!(r#"{{"subscriptions":[],"pad":"{}"}}"#, "x".repeat(4_000_000));
+    let whole = format!(
+        "PUT /api/subscriptions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{list}",
+        list.len()
+    );
+    eventually("a whole body is taken", DEADLINE, || {
+        connect_from(FLOODER, &central)
+            .is_ok_and(|mut stream| call(&mut stream, &whole).is_ok_and(|status| status == 200))
+    });
+}
+
+/// A machine that grants few descriptors, and many addresses that hold what they get.
+#[test]
+fn who_takes_every_connection_keeps_out_no_gate_that_is_known_and_is_told_of() {
+    let mut central = Central::new("central-1");
+    central.run_by(&["prlimit", "--nofile=1024:1024"]);
+    central.start();
+    assert!(central.log().contains("event=few_open_files"), "{}", central.log());
+    // The gate was served before.
+    let_in(&central, 0..1);
+    let address = |number: u16| [127, 98, number.to_be_bytes()[0], number.to_be_bytes()[1]];
+    let mut held: Vec<TcpStream> = Vec::new();
+    let hold = |held: &mut Vec<TcpStream>, from: [u8; 4], count: usize| {
+        held.extend((0..count).filter_map(|_| connect_from(from, &central).ok()));
+    };
+    // Five addresses take what they can get, and a stranger is served all the same.
+    (1..=5).for_each(|number| hold(&mut held, address(number), 256));
+    let mut stranger = connect_from(address(6), &central).unwrap();
+    assert_eq!(call(&mut stranger, &entry(&central, 1)).unwrap(), 200);
+    // Three hundred leave nothing.
+    (7..307).for_each(|number| hold(&mut held, address(number), 4));
+    let turned_away = || {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
+        connect_from(address(999), &central).and_then(|mut stream| call(&mut stream, &request)).is_err()
+    };
+    eventually("a stranger is turned away", DEADLINE, turned_away);
+    // But the known gate is served, over a connection each, and so is this machine; the database and its readers have theirs.
+    for number in 2..22 {
+        let mut stream = connect_from(EDGE, &central).unwrap();
+        assert_eq!(call(&mut stream, &entry(&central, number)).unwrap(), 200);
+    }
+    let status = central.http.get("/api/status").ok().body;
+    let notices: Vec<&str> = status["central"]["notices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|notice| notice["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(notices, ["connections"], "{status}");
+    assert_eq!(central.http.get("/api/parking/history").ok().body["success"], true);
+    let log = central.log();
+    assert!(log.contains("kind=no_connection_left") && !log.contains("Too many open files"), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("kind=no_connection_left")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("127.98.0.1 ("), "one line that names who has most: {lines:?}");
+    assert!(central.http.get("/metrics").text.contains("parkmesh_input_refused_total{kind=\"no_connection_left\"}"));
+    drop(held);
+    eventually("a stranger is served again", DEADLINE, || !turned_away());
+}

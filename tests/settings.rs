@@ -314,3 +314,17 @@ fn a_test_of_a_link_tells_each_step_when_it_is_made() {
     assert_eq!(end["steps"].as_array().unwrap().len(), 3);
     central.http.send("POST", "/api/p2p/test-connection?peer_id=central-9&stream=true", None).unwrap().refused(404);
 }
+
+#[test]
+fn a_call_of_which_every_field_may_be_left_out_needs_no_body() {
+    let central = Central::standalone("central-1");
+    let expel =
+        |body: Option<(&str, &[u8])>| central.http.send("POST", "/api/p2p/peers/central-9/expel", body).unwrap().status;
+    // There is no such peer; what is wrong with the body would be said first.
+    for body in [None, Some(("application/json", &b"{}"[..])), Some(("application/json", &br#"{"reason": null}"#[..]))]
+    {
+        assert_eq!(expel(body), 404, "{body:?}");
+    }
+    assert_eq!(expel(Some(("text/plain", b"{}"))), 415);
+    assert_eq!(expel(Some(("application/json", b"[]"))), 400);
+}

@@ -154,6 +154,13 @@ pub fn from(request: &HttpRequest, config: &Config) -> IpAddr {
     forwarded::origin(sender(request), request.headers(), &config.security.trusted_proxies)
 }
 
+/// Where a request comes from: at the API port as [`identify`] found out, elsewhere who opened the connection.
+#[must_use]
+pub fn origin(request: &HttpRequest) -> IpAddr {
+    let known = request.extensions().get::<Rc<Caller>>().map(|caller| caller.from);
+    known.unwrap_or_else(|| sender(request))
+}
+
 /// Who opened the connection. Without an address (never over TCP) it is nobody's friend.
 #[must_use]
 pub fn sender(request: &HttpRequest) -> IpAddr {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{caller_of, cookie_name, from, modes, session};
-use super::body::{self, GATE_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use super::refusals::about;
@@ -104,7 +104,7 @@ pub async fn login(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: LoginRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: LoginRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let from = from(&request, &worker.shared.config.borrow());
     let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
     about(&request, known.as_deref().unwrap_or("an unknown name"));
@@ -128,7 +128,7 @@ pub async fn use_code(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: CodeRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: CodeRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let from = from(&request, &worker.shared.config.borrow());
     let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
     Ok(entered_answer(&worker, &entered))
@@ -160,7 +160,7 @@ pub async fn put_own_password(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: OwnPasswordRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: OwnPasswordRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let caller = caller_of(&request);
     let Some(name) = caller.who.person().map(str::to_owned) else {
         return Err(ApiError::new(Code::Invalid, "a token has no password"));
@@ -225,7 +225,7 @@ pub async fn add_person(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: PersonRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: PersonRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     ask(&worker.shared, move |door| door.add_person(&by, &sent.name, sent.role, &sent.password)).await?;
     Ok(HttpResponse::Created().json(Done::new()))
@@ -245,7 +245,7 @@ pub async fn change_person(
     name: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: PersonChange = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: PersonChange = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     ask(&worker.shared, move |door| door.change_person(&by, &name, sent.role, sent.password.as_deref())).await?;
     Ok(HttpResponse::Ok().json(Done::new()))
@@ -324,7 +324,7 @@ pub async fn make_token(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: TokenRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: TokenRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     let token = ask(&worker.shared, move |door| door.make_token(&by, &sent.name, sent.role)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenMade { success: true, token }))

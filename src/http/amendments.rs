@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, GATE_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::error::ApiError;
 use super::parking::decide;
 use super::state::Worker;
@@ -68,7 +68,7 @@ pub async fn correct(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let correction: CorrectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let correction: CorrectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
     let act = caller_of(&request).act(Kind::Correction, &job.stay_id);
     amend(&worker, Job::Correct(job).audited(act), "Đã sửa biển số").await
@@ -81,7 +81,7 @@ pub async fn void(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let void: VoidRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let void: VoidRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
     let act = caller_of(&request).act(Kind::Void, &job.stay_id);
     amend(&worker, Job::Void(job).audited(act), "Đã hủy lượt gửi xe").await

@@ -22,6 +22,8 @@ use super::screen;
 use super::server::{Place, Role, Shows};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
+use crate::access::right::Need;
+use crate::access::who::Who;
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::supervise::{self, Surroundings};
 use crate::config::model::{ApiMode, Config};
@@ -33,8 +35,6 @@ use crate::tls::credentials::Credentials;
 
 /// More workers than this do not help one writer.
 const MAX_WORKERS: usize = 4;
-/// Connections of one worker; a site has some hundreds. What each may cost is bounded per address.
-const MAX_CONNECTIONS: usize = 25_000;
 /// Edges call now and then over one connection; pages every 2 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for the head of a request.
@@ -131,9 +131,8 @@ fn serve(
     let terms = Terms {
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
         name: "api",
-        connections: shared.connections.clone(),
+        room: shared.rooms.api.clone(),
         offences: shared.offences.clone(),
-        max_connections: MAX_CONNECTIONS,
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,
         tls,
@@ -145,6 +144,7 @@ fn serve(
             supervise::start(&around, "edge_gateway", move || EdgeGateway::new(writer.clone(), config.clone()));
         App::new()
             .app_data(entrance.clone())
+            .app_data(web::Data::from(shared.rooms.bodies.clone()))
             .app_data(web::Data::new(shared.config.clone()))
             .app_data(web::Data::new(Worker { gateway, shared: shared.clone(), secured }))
             .app_data(
@@ -173,11 +173,27 @@ async fn observe(
         None => next.call(request).await?.map_into_left_body(),
     };
     refusals::note(&answer, &worker.shared, route);
+    note_known(&answer, &worker, route);
     screen::protect(answer.headers_mut());
     let metrics = &worker.shared.metrics;
     metrics.requests.get_or_create(&RouteLabels { route, code: answer.status().as_u16() }).inc();
     metrics.request_seconds.observe(started.elapsed().as_secs_f64());
     Ok(answer)
+}
+
+/// An address at which somebody is logged in or shows a key, or that is served as a gate, keeps its connections when there are few.
+fn note_known<B>(answer: &ServiceResponse<B>, worker: &Worker, route: &str) {
+    let request = answer.request();
+    let serves_a_gate = answer.status().is_success()
+        && ROUTES
+            .iter()
+            .find(|(pattern, _)| *pattern == route)
+            .is_some_and(|(_, needs)| access::need_of(needs, request.method()) == Some(Need::Gate));
+    let caller = access::caller_of(request);
+    if serves_a_gate || caller.who != Who::Nobody {
+        worker.shared.rooms.know(caller.from);
+        worker.shared.rooms.know(access::sender(request));
+    }
 }
 
 /// Why a request does not get to its route.

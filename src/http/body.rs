@@ -1,37 +1,110 @@
-//! Request bodies: JSON, declared as such, bounded in size and time.
+//! Request bodies: JSON, declared as such, bounded in size and time, and in how much of them is held at once.
 
+use std::ops::Deref;
 use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
+use super::access;
 use super::code::Code;
 use super::error::ApiError;
+use super::room::{Bodies, Lease};
 
-/// Largest body of a gate's call; real ones have some hundred bytes.
-pub const GATE_LIMIT_BYTES: usize = 16 * 1024;
+/// Largest body of a gate's call, or of one that says a name and a few words; real ones have some hundred bytes.
+pub const SHORT_LIMIT_BYTES: usize = 16 * 1024;
+/// Largest tariff, written for people: what is kept of it is an event, and those have at most 16 KiB.
+pub const TARIFF_LIMIT_BYTES: usize = 64 * 1024;
 /// Largest body of a setting: thousands of subscriptions.
 pub const SETTINGS_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// A body that takes longer than this ties up a connection for nothing.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A whole body. Its place among those that are held is free again when it is dropped.
+#[derive(Debug)]
+pub struct Body {
+    bytes: Bytes,
+    _lease: Lease,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Reads the body and checks that it is declared as JSON. A declaration is asked for because a browser sends a body
 /// without one to any address a foreign page names.
 ///
 /// # Errors
-/// 415, 413, 408, or 400 if the connection breaks off.
-pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
+/// 415, 413, 408, 503 if too much of others is held, or 400 if the connection breaks off.
+pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
     if !declares_json(request) {
         return Err(ApiError::not_json());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(limit_bytes)).await {
+    take(request, payload, limit_bytes).await
+}
+
+async fn take(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
+    let bodies = request.app_data::<web::Data<Bodies>>().ok_or_else(ApiError::internal)?;
+    let lease = bodies.clone().into_inner().lease(access::origin(request));
+    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, lease, announced(request), limit_bytes)).await {
         Err(_elapsed) => Err(ApiError::body_too_slow()),
-        Ok(Err(_over_limit)) => Err(ApiError::too_large(limit_bytes)),
-        Ok(Ok(Err(_broken))) => Err(ApiError::new(Code::BrokenBody, "the request body broke off")),
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(read) => read,
     }
+}
+
+/// How long it says it is. Without that it may still come in chunks.
+fn announced(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What will not be taken is not read: neither what announces too much, nor what grows beyond it.
+async fn collect(
+    mut payload: web::Payload,
+    mut lease: Lease,
+    announced: Option<usize>,
+    limit_bytes: usize,
+) -> Result<Body, ApiError> {
+    if announced.is_some_and(|bytes| bytes > limit_bytes) {
+        return Err(ApiError::too_large(limit_bytes));
+    }
+    if !announced.is_none_or(|bytes| lease.fits(bytes)) {
+        return Err(ApiError::busy());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_broken| ApiError::new(Code::BrokenBody, "the request body broke off"))?;
+        let grown = bytes.len() + chunk.len();
+        if grown > limit_bytes {
+            return Err(ApiError::too_large(limit_bytes));
+        }
+        if !lease.grow_to(grown) {
+            return Err(ApiError::busy());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Body { bytes: bytes.freeze(), _lease: lease })
+}
+
+/// As [`json`], for a call of which every field may be left out: so may the whole body.
+///
+/// # Errors
+/// As [`json`].
+pub async fn json_if_any<T: DeserializeOwned + Default>(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, ApiError> {
+    let body = take(request, payload, SHORT_LIMIT_BYTES).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    if declares_json(request) { parse(&body) } else { Err(ApiError::not_json()) }
 }
 
 /// Reads the body as a `T`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
-use super::body::{self, GATE_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::edges::submit;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
@@ -30,7 +30,7 @@ pub async fn event(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
+    let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
     let report = body::parse(&bytes).inspect_err(|error| note_refused(&worker, None, error))?;
     Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
 }
@@ -228,7 +228,7 @@ pub async fn heartbeat(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let beat: Heartbeat = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let beat: Heartbeat = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let edge_id = beat.camera_id.checked().map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     caller_of(&request).check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
@@ -262,7 +262,7 @@ pub async fn sync_config(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: EdgeCameras = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let sent: EdgeCameras = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let cameras = sent.edge_cameras.filter(|cameras| !cameras.is_empty());
     let cameras = cameras.ok_or_else(|| ApiError::bad_field("edge_cameras", "Missing edge_cameras in request"))?;
     let (mut changed, caller) = (false, caller_of(&request));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, GATE_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::error::ApiError;
 use super::state::Worker;
 use super::view::Vehicle;
@@ -27,7 +27,7 @@ pub async fn open(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, GATE_LIMIT_BYTES).await?;
+    let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
     let mut open: OpenRequest = body::parse(&bytes)?;
     caller_of(&request).check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
@@ -73,7 +73,7 @@ pub async fn close(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut close: CloseRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let mut close: CloseRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
@@ -91,7 +91,7 @@ pub async fn detection(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let detection: DetectionRequest = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let detection: DetectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     caller_of(&request).check_edge(&detection.edge_id)?;
     let said = detection.direction.as_deref().filter(|text| !text.is_empty());
     let zone = worker.zone();

@@ -1,12 +1,10 @@
-//! How much of this central one address or one edge may take, so that a flood leaves the others alone.
+//! How many requests one address or one edge may make, so that a flood leaves the others alone. How much of the rest: `room.rs`.
 //!
-//! - **Requests** are counted per edge where a key is shown, else per address. One too many is answered 429 *after a pause*: a
-//!   flood then waits for its own answers, connection by connection, and takes no time from others.
-//! - **Connections** are counted per address, by `listen.rs`. One too many is closed before a byte of it is read.
-//! - 127.0.0.1 and ::1 are not limited: who is on the machine can take what he likes of it anyway, and a proxy there speaks for many.
+//! They are counted per edge where a key is shown, else per address. One too many is answered 429 *after a pause*: a flood then
+//! waits for its own answers, connection by connection, and takes no time from others. 127.0.0.1 and ::1 are not limited: who is on
+//! the machine can take what he likes of it anyway, and a proxy there speaks for many.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::room::is_this_machine;
 use crate::access::who::Who;
 use crate::actors::doorkeeper::source_of;
 
@@ -23,10 +22,6 @@ const BURST_S: u32 = 2;
 pub const PAUSE: Duration = Duration::from_millis(250);
 /// The least time a text on a socket waits, if it waits.
 const MIN_PACE: Duration = Duration::from_millis(20);
-/// Connections of one address at a time, at the API port. A browser has six and its sockets, an edge one or two.
-pub const MAX_API_CONNECTIONS: usize = 256;
-/// At a port for centrals, where each has one or two.
-pub const MAX_PEER_CONNECTIONS: usize = 32;
 /// How often what is known of addresses that went silent is dropped.
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(60);
 
@@ -99,58 +94,6 @@ fn limiter(per_s: u32) -> Limiter {
     RateLimiter::keyed(quota)
 }
 
-fn is_this_machine(ip: IpAddr) -> bool {
-    ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
-}
-
-/// How many connections each address has at one port.
-#[derive(Debug)]
-pub struct Connections {
-    most: usize,
-    counts: Mutex<HashMap<String, usize>>,
-}
-
-/// One connection, counted until it is dropped.
-#[derive(Debug)]
-pub struct Connected {
-    of: Arc<Connections>,
-    source: String,
-}
-
-impl Connections {
-    /// None yet; of one address at most so many.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { most, counts: Mutex::default() }
-    }
-
-    /// One more connection; `None`: the address has as many as it may.
-    #[must_use]
-    pub fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Connected> {
-        let source = source_of(from);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(source.clone()).or_default();
-        if *count >= self.most && !is_this_machine(from) {
-            return None;
-        }
-        *count += 1;
-        drop(counts);
-        Some(Connected { of: self.clone(), source })
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        let mut counts = self.of.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,18 +133,5 @@ mod tests {
             rates.sweep();
             assert!(start.elapsed() < Duration::from_secs(10), "{}", rates.limiter(1_000_000).len());
         }
-    }
-
-    #[test]
-    fn an_address_has_so_many_connections_and_no_more() {
-        let connections = Arc::new(Connections::new(MAX_API_CONNECTIONS));
-        let mut held: Vec<Connected> =
-            (0..MAX_API_CONNECTIONS).map(|_| connections.enter(address("10.0.0.1")).unwrap()).collect();
-        assert!(connections.enter(address("10.0.0.1")).is_none());
-        assert!(connections.enter(address("10.0.0.2")).is_some());
-        held.pop();
-        held.push(connections.enter(address("10.0.0.1")).unwrap());
-        held.clear();
-        assert!(connections.counts.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
     }
 }

@@ -1,28 +1,31 @@
 //! A running server on a bound socket, with or without TLS.
 //!
-//! Connections are counted per address from before the first byte is read, the TLS handshake included, until they end: one too
-//! many is closed at once, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
+//! Connections are counted per address, and all together, from before the first byte is read, the TLS handshake included, until they
+//! end: one too many is closed at once, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
 //! after a minute by the kernel, whatever the connection waits for meanwhile.
 
 use std::any::Any;
+use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, KeepAlive, Request, Response, TlsAcceptorConfig};
+use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response};
 use actix_rt::net::TcpStream;
 use actix_server::ServerBuilder;
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
 };
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::error::Error;
 
-use super::limits::Connections;
+use super::metered::Metered;
+use super::room::{Full, Room};
 use super::server::SHUTDOWN_TIMEOUT_S;
 use crate::actors::dial::give_up_unread;
 use crate::actors::intake::Sender;
@@ -37,17 +40,18 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// of a site may have under way together.
 const MAX_HANDSHAKES: usize = 1_024;
 
+/// Beyond its own bound a worker would accept none, not even of who is known; [`Room`] closes those that are too many.
+const NOT_BOUNDED_HERE: usize = usize::MAX >> 1;
+
 /// How a server treats its connections.
 #[derive(Clone)]
 pub struct Terms {
     pub workers: usize,
     /// Of the server, in log lines.
     pub name: &'static str,
-    /// Counts them, and knows how many one address may have.
-    pub connections: Arc<Connections>,
+    /// Counts them, and knows how many one address and all may have.
+    pub room: Arc<Room>,
     pub offences: Arc<Offences>,
-    /// Most of them in one worker.
-    pub max_connections: usize,
     /// How long one may be idle between requests.
     pub keep_alive: Duration,
     /// Time for the head of a request.
@@ -79,7 +83,7 @@ where
     let address = listener.local_addr()?;
     let builder = ServerBuilder::default()
         .workers(terms.workers)
-        .max_concurrent_connections(terms.max_connections)
+        .max_concurrent_connections(NOT_BOUNDED_HERE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
         .disable_signals();
     let ending = builder.graceful_shutdown_signal();
@@ -97,23 +101,37 @@ where
                 .keep_alive(KeepAlive::Timeout(own.keep_alive))
                 .client_request_timeout(own.head_timeout)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .tcp_nodelay(true)
                 .local_addr(address)
                 .on_connect_ext(move |io: &_, kept: &mut Extensions| on_connect(io as &dyn Any, kept))
                 .finish(map_config(app, |()| AppConfig::default()))
         }};
     }
     let builder = match terms.tls.clone() {
-        Some(tls) => builder.listen(name, listener, move || {
-            let handshake = TlsAcceptorConfig::default().handshake_timeout(HANDSHAKE_TIMEOUT);
-            counted(&own, http!().rustls_0_23_with_config(tls.clone(), handshake), |error| match error {
-                TlsError::Service(error) => garbage(error),
-                TlsError::Tls(error) if is_mere_end(error) => None,
-                TlsError::Tls(error) => Some((Offence::TlsHandshake, error.to_string())),
-                TlsError::Timeout => Some((Offence::TlsHandshake, "not finished in time".to_owned())),
-            })
+        Some(mut tls) => {
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            builder.listen(name, listener, move || {
+                let mut acceptor = Acceptor::new(tls.clone());
+                acceptor.set_handshake_timeout(HANDSHAKE_TIMEOUT);
+                let secured = acceptor.map_init_err(|_| ()).map_err(TlsError::into_service_error);
+                let secured = secured.and_then(fn_service(|io: TlsStream<Metered>| {
+                    let from = io.get_ref().0.peer_addr();
+                    ready(Ok((io, Protocol::Http1, from)))
+                }));
+                counted(&own, secured.and_then(http!().map_err(TlsError::Service)), |error| match error {
+                    TlsError::Service(error) => garbage(error),
+                    TlsError::Tls(error) if is_mere_end(error) => None,
+                    TlsError::Tls(error) => Some((Offence::TlsHandshake, error.to_string())),
+                    TlsError::Timeout => Some((Offence::TlsHandshake, "not finished in time".to_owned())),
+                })
+            })?
+        }
+        None => builder.listen(name, listener, move || {
+            let clear = fn_service(|io: Metered| {
+                let from = io.peer_addr();
+                ready(Ok((io, Protocol::Http1, from)))
+            });
+            counted(&own, clear.and_then(http!()), garbage)
         })?,
-        None => builder.listen(name, listener, move || counted(&own, http!().tcp(), garbage))?,
     };
     Ok(builder.run())
 }
@@ -141,22 +159,33 @@ fn counted<H>(
     garbage: Garbage<H::Error>,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = H::Error, InitError = H::InitError> + use<H>
 where
-    H: ServiceFactory<TcpStream, Config = (), Response = ()>,
-    <H::Service as Service<TcpStream>>::Future: 'static,
+    H: ServiceFactory<Metered, Config = (), Response = ()>,
+    <H::Service as Service<Metered>>::Future: 'static,
 {
-    let (connections, offences, at) = (terms.connections.clone(), terms.offences.clone(), terms.name);
+    let (room, offences, at) = (terms.room.clone(), terms.offences.clone(), terms.name);
     apply_fn_factory(http, move |io: TcpStream, http: &H::Service| {
         // Without an address it is gone already.
         let from = io.peer_addr().ok().map(|from| from.ip().to_canonical());
         let sender = from.map(|from| Sender { offences: offences.clone(), at, from });
-        let counted = from.and_then(|from| connections.enter(from));
+        let entered = from.map(|from| room.enter(from));
         give_up_unread(&io);
-        if let (Some(sender), None) = (&sender, &counted) {
-            sender.offends(Offence::TooManyConnections, "as many as one address may have are open");
+        // Without it answers wait for what comes after them.
+        drop(io.set_nodelay(true));
+        if let (Some(sender), Some(Err(full))) = (&sender, &entered) {
+            match full {
+                Full::OfOne => {
+                    sender.offends(Offence::TooManyConnections, "it has as many as one address may have now")
+                }
+                Full::OfAll => {
+                    let of_whom =
+                        || format!("all that are not kept for known addresses are taken; most by {}", room.most());
+                    offences.note_with(Offence::NoConnectionLeft, at, "all", of_whom);
+                }
+            }
         }
-        let served = counted.map(|counted| (counted, http.call(io)));
+        let served = entered.and_then(Result::ok).map(|taken| http.call(Metered::new(io, taken)));
         async move {
-            let Some((_counted, served)) = served else { return Ok(()) };
+            let Some(served) = served else { return Ok(()) };
             let ended = served.await;
             if let (Err(error), Some(sender)) = (&ended, &sender)
                 && let Some((what, reason)) = garbage(error)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use super::mesh::ask_mesh;
@@ -100,7 +100,7 @@ pub async fn invite(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Inviting = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let asked: Inviting = body::json_if_any(&request, payload).await?;
     let valid_min = asked.valid_min.unwrap_or(VALID_MIN);
     if !(1..=MAX_VALID_MIN).contains(&valid_min) {
         return Err(ApiError::bad_field("valid_min", format!("must be between 1 and {MAX_VALID_MIN}")));
@@ -132,7 +132,7 @@ pub async fn join(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Joining = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let asked: Joining = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let invitation: Invitation =
         asked.invitation.parse().map_err(|error: BadInvitation| ApiError::bad_field("invitation", error))?;
     let shared = &worker.shared;
@@ -182,7 +182,7 @@ pub async fn expel(
     id: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Expelling = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let asked: Expelling = body::json_if_any(&request, payload).await?;
     for (field, text, max_chars) in [("reason", &asked.reason, MAX_REASON_CHARS), ("by", &asked.by, MAX_BY_CHARS)] {
         if text.as_ref().is_some_and(|text| !is_plain_text(text, max_chars)) {
             return Err(ApiError::bad_fields(&[FieldProblem::bad_text(field, max_chars)]));
@@ -223,7 +223,7 @@ pub async fn accept(
     fingerprint: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Accept = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let asked: Accept = body::json_if_any(&request, payload).await?;
     let shared = &worker.shared;
     let PendingCentral { fingerprint, stranger } = pending(shared, &fingerprint).await?;
     let act = caller_of(&request).act(Kind::Pending, &stranger.central);

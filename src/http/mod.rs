@@ -5,7 +5,7 @@
 //! | [`routes`] | every route on one screen |
 //! | [`access`] | who may do what, enforced around every route |
 //! | [`screen`] | what is looked at before that, and the headers of every answer |
-//! | [`limits`] | how much one address or edge may take |
+//! | [`limits`], [`room`] | how much one address or edge may ask; how much it may take, and all together |
 //! | [`refusals`] | who was turned away, for the audit |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`openapi`] | what every route takes and answers, as a document |
@@ -17,7 +17,7 @@
 //! | [`predecessors`] | what old centrals ask before they link |
 //! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
-//! | [`server`], [`listen`], [`api`] | sockets, workers, time limits, moving to another port while running |
+//! | [`server`], [`listen`], [`metered`], [`api`] | sockets, how fast they are read, workers, time limits, moving to another port while running |
 
 pub mod access;
 pub mod accounts;
@@ -40,6 +40,7 @@ pub mod limits;
 pub mod listen;
 pub mod members;
 pub mod mesh;
+pub mod metered;
 pub mod openapi;
 pub mod p2p;
 pub mod p2p_server;
@@ -49,6 +50,7 @@ pub mod predecessors;
 pub mod qr;
 pub mod query;
 pub mod refusals;
+pub mod room;
 pub mod routes;
 pub mod screen;
 pub mod server;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::body::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
@@ -78,7 +78,7 @@ pub async fn add_peer(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let body: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let (peer, version) = peer_body(body)?;
     let id = peer.get("id").and_then(Value::as_str).unwrap_or_default();
     let act = caller_of(&request).act(Kind::Peer, id);
@@ -94,7 +94,7 @@ pub async fn put_peer(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let id = known_shape(&id)?;
-    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let body: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let (fields, version) = peer_body(body)?;
     let act = caller_of(&request).act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version, act).await?;

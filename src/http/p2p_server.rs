@@ -15,12 +15,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 
 use super::error::ApiError;
-use super::limits::{Connections, MAX_PEER_CONNECTIONS};
 use super::listen::{self, Terms};
+use super::metered::Metered;
 use super::screen::comes_from_browser;
 use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
@@ -39,8 +38,6 @@ use crate::tls::peers;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is asked beside sockets is asked once.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Open connections: several of each of the most peers there can be.
-const MAX_CONNECTIONS: usize = 512;
 /// Frames are only carried here; the work is done elsewhere.
 const WORKERS: usize = 1;
 
@@ -109,9 +106,8 @@ fn serve(
     let terms = Terms {
         workers: WORKERS,
         name: if entrance.is_legacy_port { "legacy" } else { "p2p" },
-        connections: Arc::new(Connections::new(MAX_PEER_CONNECTIONS)),
+        room: entrance.rooms.peers.clone(),
         offences: entrance.offences.clone(),
-        max_connections: MAX_CONNECTIONS,
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,
         tls,
@@ -124,6 +120,7 @@ fn serve(
     listen::serve(listener, &terms, move || {
         App::new()
             .app_data(entrance.clone())
+            .app_data(web::Data::from(entrance.rooms.bodies.clone()))
             .wrap(from_fn(refuse_browsers))
             .configure(|app| match &asked {
                 Some(config) => {
@@ -152,6 +149,6 @@ async fn refuse_browsers(
 
 /// The certificate that was shown on a socket, and whose key its other end has.
 fn shown(socket: &dyn Any) -> Option<Fingerprint> {
-    let (_, session) = socket.downcast_ref::<TlsStream<TcpStream>>()?.get_ref();
+    let (_, session) = socket.downcast_ref::<TlsStream<Metered>>()?.get_ref();
     session.peer_certificates()?.first().map(|certificate| Fingerprint::of_certificate(certificate))
 }

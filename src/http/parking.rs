@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::caller_of;
-use super::body::{self, SETTINGS_LIMIT_BYTES};
+use super::body::{self, TARIFF_LIMIT_BYTES};
 use super::code::Code;
 use super::edge_programs::Cameras;
 use super::error::ApiError;
@@ -252,7 +252,7 @@ pub async fn put_fees(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: FeesRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let sent: FeesRequest = body::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
     let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
     let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
     let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
@@ -302,7 +302,7 @@ pub async fn preview_fee(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: PreviewRequest = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let asked: PreviewRequest = body::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
     let tariff = Tariff::from_json(&asked.fees).map_err(|problems| ApiError::bad_fields(&problems))?;
     let zone = worker.zone();
     let time = |field: &str, text: &str| {

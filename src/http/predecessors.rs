@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{self, GATE_LIMIT_BYTES};
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use crate::actors::config_keeper::ConfigView;
@@ -58,7 +58,7 @@ pub async fn register(
     payload: web::Payload,
     config: web::Data<ConfigView>,
 ) -> Result<HttpResponse, ApiError> {
-    let Registration { id, ip } = body::json(&request, payload, GATE_LIMIT_BYTES).await?;
+    let Registration { id, ip } = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let config = config.borrow().clone();
     let problem = match config.peer_centrals.iter().find(|peer| peer.id.as_str() == id) {
         Some(peer) if peer.legacy && peer.ip.to_string() == ip => {

@@ -7,7 +7,8 @@ use std::time::Instant;
 use actix::Addr;
 use tokio::sync::Mutex;
 
-use super::limits::{Connections, Rates};
+use super::limits::Rates;
+use super::room::Rooms;
 use super::subscriptions::Written;
 use crate::actors::audit_desk::AuditDesk;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
@@ -40,8 +41,6 @@ pub struct Shared {
     pub readers: Readers,
     pub mesh: MeshDoor,
     pub feed: Handle<StatusFeed>,
-    /// How many dashboards may look at a time.
-    pub dashboards: Arc<InFlight>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub roster: EdgeRoster,
@@ -51,7 +50,8 @@ pub struct Shared {
     pub credentials: Credentials,
     /// How much each address and edge asks.
     pub rates: Rates,
-    pub connections: Arc<Connections>,
+    /// How much each address, and all, may take.
+    pub rooms: Rooms,
     /// What others sent that could not be taken.
     pub offences: Arc<Offences>,
     /// Who is who.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::access::{Caller, Pass, from};
-use super::body::GATE_LIMIT_BYTES;
+use super::body::SHORT_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::{note_refused, take};
 use super::error::ApiError;
@@ -71,7 +71,7 @@ pub async fn upgrade(
         payload,
         ws_intake::Terms {
             sender: sender.clone(),
-            max_frame_bytes: GATE_LIMIT_BYTES,
+            max_frame_bytes: SHORT_LIMIT_BYTES,
             patience: Patience::endless(),
             judge: Box::new(move |is_control| {
                 if is_control {
@@ -93,7 +93,7 @@ pub async fn upgrade(
         unreadable: 0,
         notes: None,
     };
-    let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(GATE_LIMIT_BYTES).start();
+    let upgraded = WsResponseBuilder::new(socket, &request, payload).frame_size(SHORT_LIMIT_BYTES).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
 }
 
@@ -150,6 +150,9 @@ impl EdgeSocket {
                 return Err(ApiError::stopping());
             }
             let taken = take(&worker, &caller, report).await;
+            if taken.is_ok() {
+                worker.shared.rooms.know(caller.from);
+            }
             taken.inspect_err(|error| note_denial(&caller, "/ws/edge", error, &worker.shared))
         });
         context.wait(taken.map(|taken, _, context| {

@@ -17,6 +17,7 @@ use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
 use super::error::ApiError;
+use super::room::Rooms;
 use super::screen::comes_from_browser;
 use super::ws_intake::{self, Intake, Patience};
 use crate::actors::admission::{Admitted, Knock, LegacyKnock};
@@ -50,6 +51,7 @@ pub struct PeerEntrance {
     /// Writes the frames of a refusal, in our name.
     pub encoder: FrameEncoder,
     pub offences: Arc<Offences>,
+    pub rooms: Rooms,
     /// Predecessors are let in here although centrals have to speak TLS.
     pub is_legacy_port: bool,
 }
@@ -170,6 +172,7 @@ impl PeerPump {
 
     fn let_in(&mut self, admitted: Admitted) {
         self.patience.let_in();
+        self.entrance.rooms.peers.knows(self.sender.from);
         self.stage = Stage::Admitted(admitted);
     }
 

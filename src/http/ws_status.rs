@@ -18,10 +18,10 @@ use utoipa::IntoParams;
 
 use super::access::{Pass, from};
 use super::error::ApiError;
+use super::room::Taken;
 use super::state::{Shared, Worker};
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
-use crate::actors::in_flight::Permit;
 use crate::actors::intake::{Meter, Rate, Sender};
 use crate::actors::status_feed::{Next, Seen, Update};
 
@@ -54,15 +54,12 @@ pub async fn status(
     parameters: web::Query<FeedParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let permit = worker.shared.dashboards.enter().ok_or_else(ApiError::busy)?;
+    let from = from(&request, &worker.shared.config.borrow());
+    let taken = worker.shared.rooms.dashboards.enter(from).map_err(|_full| ApiError::busy())?;
     let parameters = parameters.into_inner();
     let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
     let now = Instant::now();
-    let sender = Sender {
-        offences: worker.shared.offences.clone(),
-        at: "/ws/status",
-        from: from(&request, &worker.shared.config.borrow()),
-    };
+    let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/status", from };
     let socket = StatusSocket {
         pass: Pass::of(&request, &worker),
         sender: sender.clone(),
@@ -73,7 +70,7 @@ pub async fn status(
         heard: now,
         said: now,
         pinged: now,
-        _permit: permit,
+        _taken: taken,
     };
     let meter = Meter::new(RATE);
     let payload = Intake::of(
@@ -103,7 +100,7 @@ struct StatusSocket {
     heard: Instant,
     said: Instant,
     pinged: Instant,
-    _permit: Permit,
+    _taken: Taken,
 }
 
 type Talking = WebsocketContext<StatusSocket>;

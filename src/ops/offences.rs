@@ -15,6 +15,8 @@ use super::metrics::{Metrics, OffenceLabel};
 
 /// Between two lines of one kind from one source.
 const PERIOD: Duration = Duration::from_secs(60);
+/// That somebody was turned away is shown for so long.
+const SHOWN_FOR: Duration = Duration::from_secs(10 * 60);
 /// Kinds and sources remembered at a time.
 const MOST: usize = 64;
 /// The source of all that came after these.
@@ -29,6 +31,8 @@ pub enum Offence {
     Http,
     /// More connections at once than one address may have.
     TooManyConnections,
+    /// All connections that others than known addresses may have were taken.
+    NoConnectionLeft,
     /// More WebSocket frames than a second allows.
     TooManyFrames,
     /// A WebSocket frame that announces more bytes than it may have.
@@ -46,6 +50,7 @@ impl Offence {
             Self::TlsHandshake => "tls_handshake",
             Self::Http => "http",
             Self::TooManyConnections => "too_many_connections",
+            Self::NoConnectionLeft => "no_connection_left",
             Self::TooManyFrames => "too_many_frames",
             Self::FrameTooLong => "frame_too_long",
             Self::MalformedFrame => "malformed_frame",
@@ -64,6 +69,8 @@ struct Silence {
 pub struct Offences {
     metrics: Arc<Metrics>,
     silences: Mutex<HashMap<(Offence, String), Silence>>,
+    /// When somebody was last turned away because nothing was left.
+    full_at: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Offences {
@@ -75,16 +82,30 @@ impl fmt::Debug for Offences {
 impl Offences {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { metrics, silences: Mutex::default() })
+        Arc::new(Self { metrics, silences: Mutex::default(), full_at: Mutex::default() })
     }
 
     /// Counts it, and logs it unless that was done within the last minute. `at`: the server or socket. `source`: the address, or
     /// the network of an IPv6 address.
     pub fn note(&self, what: Offence, at: &str, source: &str, reason: &str) {
+        self.note_with(what, at, source, || reason.to_owned());
+    }
+
+    /// As [`Self::note`], for a reason that takes time to find.
+    pub fn note_with(&self, what: Offence, at: &str, source: &str, reason: impl FnOnce() -> String) {
         self.metrics.offences.get_or_create(&OffenceLabel { kind: what.name() }).inc();
-        if let Some(suppressed) = self.count(what, source, Instant::now()) {
-            log_one(what, at, source, reason, suppressed);
+        if what == Offence::NoConnectionLeft {
+            *self.full_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+        if let Some(suppressed) = self.count(what, source, Instant::now()) {
+            log_one(what, at, source, &reason(), suppressed);
+        }
+    }
+
+    /// Somebody was turned away lately because no connection was left.
+    #[must_use]
+    pub fn was_full(&self) -> bool {
+        self.full_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < SHOWN_FOR)
     }
 
     /// Says how many lines were left out where nothing came for a minute, and forgets those sources.
