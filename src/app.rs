@@ -1,6 +1,7 @@
 //! The composition root: starts everything in order and stops it in reverse.
 
 mod first_code;
+mod mesh_wiring;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,26 +15,23 @@ use log::{error, info, warn};
 use tokio::sync::{mpsc, watch};
 
 use self::first_code::{offer_first_code, offer_first_code_later};
-use crate::actors::audit_desk::AuditDesk;
+use self::mesh_wiring::{Mesh, MeshParts};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves};
-use crate::actors::db_writer::{DbWriter, Flush, Held};
-use crate::actors::doorkeeper::Doorkeeper;
-use crate::actors::edge_news::EdgeNews;
-use crate::actors::edge_roster::EdgeRoster;
-use crate::actors::in_flight::InFlight;
-use crate::actors::known_authors::KnownAuthors;
+use crate::actors::db_writer::{DbWriter, Decide, Flush, Held};
 use crate::actors::ledger_core::LedgerCore;
-use crate::actors::mesh::Door;
 use crate::actors::mesh_view::MeshNews;
-use crate::actors::mesh_wiring::{self, Mesh, MeshParts};
-use crate::actors::notices::Notices;
+use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
 use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
+use crate::desks::audit_desk::AuditDesk;
+use crate::desks::doorkeeper::Doorkeeper;
 use crate::domain::authorship::Author;
 use crate::domain::problem::FieldProblem;
+use crate::gates::news::EdgeNews;
+use crate::gates::roster::EdgeRoster;
 use crate::http::api;
 use crate::http::limits::{self, Rates};
 use crate::http::p2p_server;
@@ -43,8 +41,12 @@ use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::ledger::authorship::Authorship;
 use crate::ledger::{Context, Ledger};
+use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
+use crate::links::known_authors::KnownAuthors;
+use crate::links::mesh::Door;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
+use crate::ops::in_flight::InFlight;
 use crate::ops::log_format::LogFormat;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
@@ -183,7 +185,8 @@ impl App {
         })
         .await?;
         let to_writer = writer.clone();
-        let audit = Arc::new(AuditDesk::new(move |decide| to_writer.do_send(decide), clock));
+        let audit =
+            Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None }), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
         let notices = Arc::new(Notices::new(notices, held.clone(), offences.clone()));
@@ -294,6 +297,7 @@ impl App {
             offences,
             rooms,
             is_legacy_port: false,
+            max_foreign_frame_bytes: MAX_LEGACY_FRAME_BYTES,
         };
         let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
         let api = front(&around, api_role, &listening).await?;

@@ -12,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::{DEADLINE, Mesh, eventually, in_parallel, with_status};
-use parkmesh::tools::proxy::LinkState;
+use parkmesh::lab::proxy::LinkState;
 use serde_json::json;
 
 #[test]

@@ -9,8 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+use parkmesh::lab::simulation::{Campaign, Options, Seeds};
 use parkmesh::ops::cores::on_all_cores;
-use parkmesh::simulation::{Campaign, Options, Seeds};
 
 /// No kind of fault is missing among them. As many as there is time for: `parkmesh simulate --seeds 100000`.
 const SEEDS: u64 = 1_000;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use parkmesh::tools::proxy::LinkState;
+use parkmesh::lab::proxy::LinkState;
 
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh, eventually};

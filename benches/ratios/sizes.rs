@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parkmesh::simulation::{Options, Report, Topology, run_with_ledgers};
+use parkmesh::lab::simulation::{Options, Report, Topology, run_with_ledgers};
 
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh};

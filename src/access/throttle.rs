@@ -13,6 +13,7 @@
 //! an attempt that came to no decision.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 /// Times on a clock that only goes forward, in ms.
 pub type Ms = u64;
@@ -137,6 +138,18 @@ impl Throttle {
         // Only successes are here, so nobody can push others out without a password.
         if self.entered.len() >= MAX_KEYS {
             self.entered.clear();
+        }
+    }
+}
+
+/// What failures of an address count against: the address; of IPv6 the network, for one machine has a whole one.
+#[must_use]
+pub fn source_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
 }

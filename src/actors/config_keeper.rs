@@ -18,13 +18,13 @@ use log::{error, info, warn};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::audit_desk::AuditDesk;
 use super::supervise::{InjectPanic, injected_panic};
 use crate::config::diff::{ChangeKind, changed};
 use crate::config::file;
 use crate::config::merge::merge;
 use crate::config::model::{Config, RefusedCentral};
 use crate::config::read::MAX_REFUSED;
+use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{self, Act};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;

@@ -11,9 +11,9 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContext};
 use log::warn;
 
-use super::in_flight::{InFlight, Permit};
 use super::supervise::{InjectPanic, Restarts, Surroundings, guard, injected_panic};
 use crate::domain::ids::LogId;
+use crate::ops::in_flight::{InFlight, Permit};
 use crate::replication::log::Run;
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;

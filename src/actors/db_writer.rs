@@ -25,7 +25,7 @@ mod queue;
 mod turns;
 
 pub use self::messages::{
-    AnnounceTo, Committed, Decide, Flush, HeardFrom, Outcome, Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
+    AnnounceTo, Committed, Decide, Flush, HeardFrom, Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
 };
 pub use self::queue::MAX_BATCH_EVENTS;
 use self::queue::{MANY_EVENTS, Queue, RUNS_PERIOD};
@@ -36,7 +36,7 @@ use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::time::SiteZone;
 use crate::ledger::digest::Digest;
-use crate::ledger::job::{Job, Refusal};
+use crate::ledger::job::{Job, Outcome, Refusal};
 use crate::ledger::settings::Settings;
 use crate::ledger::storage::{Behind, EventRef};
 use crate::ops::clock::Clock;

@@ -2,13 +2,14 @@
 //!
 //! - It holds one supervised [`PeerLink`] per configured peer and changes them when the settings change.
 //! - Every commit passes here: first [`SharedHave`] is brought up to date, then the links and the coordinator hear of it.
-//! - Inbound sockets are admitted here ([`super::admission`]) and handed to their link.
+//! - Inbound sockets are admitted here ([`admission`]) and handed to their link.
 //!
 //! The links outlive it: a new registry finds them in [`RegistryContext::links`] and asks the writer what it missed.
 
+pub mod admission;
 pub mod guests;
-mod knocks;
-mod surveys;
+mod link_test;
+mod survey;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,21 +21,20 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use log::{info, warn};
 
-use super::audit_desk::AuditDesk;
+use self::admission::ForeignLinks;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_writer::{AnnounceTo, Committed, DbWriter, HeardFrom, HeldView};
-use super::dial::PeerAddress;
-use super::legacy_links::LegacyLinks;
-use super::link_test;
-use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
-use super::mesh_view::{AskMesh, LeaveMesh, MeshNews, MeshStatus, TestLink, UnknownPeer};
+use super::mesh_view::{AskMesh, LeaveMesh, LinkTest, MeshNews, MeshStatus, TestLink, UnknownPeer};
 use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, log_alarm};
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use super::trust_desk::TrustDesk;
 use crate::config::model::{Config, P2pMode, PeerCentral};
+use crate::desks::audit_desk::AuditDesk;
 use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
+use crate::links::dial::PeerAddress;
+use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use crate::ops::said::Said;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
@@ -93,8 +93,8 @@ pub struct RegistryContext {
     pub held: HeldView,
     pub audit: Arc<AuditDesk>,
     pub coordinator: Handle<SyncCoordinator>,
-    /// The links to predecessors.
-    pub legacy: LegacyLinks,
+    /// Those to programs of another kind.
+    pub foreign: Rc<dyn ForeignLinks>,
     /// Where the P2P port is bound, or why it is not.
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
     /// This central cannot prove itself to others: it is linked to none.
@@ -177,7 +177,7 @@ impl MeshRegistry {
                 info!(event = "peer_unlinked", peer = id.as_str(); "peer is no longer linked, or linked anew");
             }
         }
-        self.context.legacy.follow(&config);
+        self.context.foreign.follow(&config);
         for peer in &config.peer_centrals {
             match links.get_mut(&peer.id) {
                 // It may be pinned or confirmed now.
@@ -330,7 +330,7 @@ impl Handler<Reported> for MeshRegistry {
         if matches!(reported.report, PeerReport::LinkUp { .. }) {
             self.said.is_over(reported.peer.as_str());
             self.context.trust.linked();
-            self.context.legacy.is_ours(&reported.peer);
+            self.context.foreign.is_ours(&reported.peer);
         }
         if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
             self.context.news.send(MeshNews::Links);
@@ -352,7 +352,7 @@ impl Handler<ConfigChanged> for MeshRegistry {
             // Every link has to introduce itself anew.
             let links = std::mem::take(&mut *self.context.links.borrow_mut());
             links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
-            self.context.legacy.leave();
+            self.context.foreign.leave();
             self.context.coordinator.addr().do_send(OwnIdChanged);
         }
         self.follow_config();
@@ -377,15 +377,15 @@ impl Handler<AskMesh> for MeshRegistry {
         let coordinator = self.context.coordinator.addr();
         let metrics = self.context.around.metrics.clone();
         let held = self.context.held.clone();
-        let (legacy, trust) = (self.context.legacy.clone(), self.context.trust.clone());
+        let (foreign, trust) = (self.context.foreign.clone(), self.context.trust.clone());
         Box::pin(async move {
             let held = held.borrow().clone();
-            let statuses = super::mesh_survey::ask_all(&links).await;
+            let statuses = survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
-            super::mesh_survey::show(&metrics, &links, &statuses, clock);
-            super::mesh_survey::show_logs(&metrics, &logs);
-            let mut status = super::mesh_survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
-            legacy.show(&mut status);
+            survey::show(&metrics, &links, &statuses, clock);
+            survey::show_logs(&metrics, &logs);
+            let mut status = survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
+            foreign.show(&mut status);
             trust.show(&mut status);
             status
         })
@@ -393,7 +393,7 @@ impl Handler<AskMesh> for MeshRegistry {
 }
 
 impl Handler<TestLink> for MeshRegistry {
-    type Result = ResponseFuture<Result<super::mesh_view::LinkTest, UnknownPeer>>;
+    type Result = ResponseFuture<Result<LinkTest, UnknownPeer>>;
 
     fn handle(&mut self, test: TestLink, _: &mut Self::Context) -> Self::Result {
         let links = self.context.links.borrow();
@@ -408,7 +408,7 @@ impl Handler<LeaveMesh> for MeshRegistry {
     type Result = ();
 
     fn handle(&mut self, _: LeaveMesh, _: &mut Self::Context) {
-        self.context.legacy.leave();
+        self.context.foreign.leave();
         let links = std::mem::take(&mut *self.context.links.borrow_mut());
         links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
     }

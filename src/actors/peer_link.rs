@@ -13,12 +13,12 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::{debug, error, info, warn};
 
-use super::dial::{self, DialError, PeerAddress, Upgraded};
-use super::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
-use super::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
 use super::supervise::{InjectPanic, injected_panic};
 use super::trust_desk::TrustDesk;
 use crate::domain::fingerprint::Fingerprint;
+use crate::links::dial::{self, DialError, PeerAddress, Upgraded};
+use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
 use crate::replication::committed::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
 use crate::replication::peer::status::PeerStatus;

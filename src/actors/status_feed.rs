@@ -18,17 +18,18 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 mod gates;
+pub mod notices;
 mod sources;
 mod unread;
 
 use self::gates::Gates;
+use self::notices::Notices;
 use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pending_json, until};
 use self::unread::Unread;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::HeldView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
-use super::notices::Notices;
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::config::model::AdminMode;
 use crate::feed::board::Board;

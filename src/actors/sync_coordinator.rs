@@ -6,11 +6,11 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::warn;
 
-use super::db_writer::{DbWriter, Decide, HeldView, Outcome, StartNewEpoch};
-use super::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
+use super::db_writer::{DbWriter, Decide, HeldView, StartNewEpoch};
 use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, LogId};
-use crate::ledger::job::{Answer, Job, Refusal};
+use crate::ledger::job::{Answer, Job, Outcome, Refusal};
+use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::output::CoordinatorOutput;
 use crate::replication::coordinator::status::LogStatus;

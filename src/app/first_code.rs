@@ -6,9 +6,9 @@ use std::time::Duration;
 use log::warn;
 
 use crate::actors::config_keeper::ConfigView;
-use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::supervise;
 use crate::config::model::{AdminMode, Config};
+use crate::desks::doorkeeper::Doorkeeper;
 use crate::ops::console;
 
 /// How soon the console's notice goes once there is an administrator.

@@ -325,6 +325,13 @@ impl Config {
         self.peer_centrals.iter().find(|peer| peer.id == *id)
     }
 
+    /// Whether a peer is spoken with as a predecessor: it is marked as one, and has never shown a certificate. From its first
+    /// certificate on it is one of ours, and nobody may speak in its name without it.
+    #[must_use]
+    pub fn is_linked_as_legacy(&self, peer: &PeerCentral) -> bool {
+        peer.legacy && (self.security.p2p == P2pMode::Open || peer.fingerprint.is_none())
+    }
+
     /// The registered lane of an edge.
     #[must_use]
     pub fn lane(&self, edge_id: &str) -> Option<Direction> {

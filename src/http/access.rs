@@ -16,8 +16,8 @@ use super::forwarded;
 use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
-use crate::actors::doorkeeper::{Proof, Shown};
 use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
+use crate::desks::doorkeeper::{Proof, Shown};
 use crate::domain::audit::{Act, By, Kind};
 
 /// Another way for an edge to show its key.

@@ -17,8 +17,8 @@ use crate::access::accounts;
 use crate::access::right::Need;
 use crate::access::sessions::LONGEST_MS;
 use crate::access::who::{Role, Who};
-use crate::actors::doorkeeper::{Doorkeeper, Entered, Refused};
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
+use crate::desks::doorkeeper::{Doorkeeper, Entered, Refused};
 use crate::domain::audit::Kind;
 
 /// A browser that was logged in is known for 30 days, unless the central restarts.

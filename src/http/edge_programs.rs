@@ -12,15 +12,15 @@ use super::edges::submit;
 use super::error::ApiError;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
-use crate::actors::edge_gateway::EdgeRequest;
-use crate::actors::edge_report::{CameraId, EventReport};
-use crate::actors::edge_roster::{Edge, said};
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
 use crate::domain::told::Note;
+use crate::gates::report::{CameraId, EventReport};
+use crate::gates::request::EdgeRequest;
+use crate::gates::roster::{Edge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
 

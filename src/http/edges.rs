@@ -10,12 +10,13 @@ use super::body::{self, SHORT_LIMIT_BYTES};
 use super::error::ApiError;
 use super::state::Worker;
 use super::view::Vehicle;
-use crate::actors::edge_gateway::{self, CloseRequest, DetectionRequest, EdgeError, EdgeRequest, OpenRequest};
+use crate::actors::edge_gateway::{self, EdgeError};
 use crate::actors::status_feed::Detected;
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::domain::told::{self, Note};
+use crate::gates::request::{self, CloseRequest, DetectionRequest, EdgeRequest, OpenRequest};
 use crate::ledger::job::Answer;
 
 /// Another way to send `request_id`.
@@ -96,7 +97,7 @@ pub async fn detection(
     let said = detection.direction.as_deref().filter(|text| !text.is_empty());
     let zone = worker.zone();
     let direction = match said {
-        Some(text) => Some(edge_gateway::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
+        Some(text) => Some(request::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
         None => worker.lane(&detection.edge_id),
     };
     let is_camera = told::flag(detection.lookup.as_ref()) != Some(true);

@@ -15,7 +15,7 @@ use super::view::Vehicle;
 use crate::access::accounts::Unchanged;
 use crate::access::right::Denied;
 use crate::actors::db_reader::ReadError;
-use crate::actors::doorkeeper::Refused;
+use crate::desks::doorkeeper::Refused;
 use crate::domain::problem::FieldProblem;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Refusal, VehicleInfo};

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::access::sender;
 use super::body;
 use super::ws_peer::PeerEntrance;
-use crate::actors::join::{GuestCard, MemberCard, SorryCard, WelcomeCard};
 use crate::actors::mesh_registry::guests::{Guest, GuestRefused};
 use crate::domain::fingerprint::Fingerprint;
+use crate::links::join::{GuestCard, MemberCard, SorryCard, WelcomeCard};
 use crate::trust::invitation::CodeRefused;
 
 /// Largest card: an id, an address and a code.

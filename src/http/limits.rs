@@ -13,8 +13,8 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::room::is_this_machine;
+use crate::access::throttle::source_of;
 use crate::access::who::Who;
-use crate::actors::doorkeeper::source_of;
 
 /// A burst is this many seconds' worth: a page with all it loads, cameras that all see a car.
 const BURST_S: u32 = 2;

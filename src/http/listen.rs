@@ -27,8 +27,8 @@ use actix_web::error::Error;
 use super::metered::Metered;
 use super::room::{Full, Room};
 use super::server::SHUTDOWN_TIMEOUT_S;
-use crate::actors::dial::give_up_unread;
-use crate::actors::intake::Sender;
+use crate::links::dial::give_up_unread;
+use crate::links::intake::Sender;
 use crate::ops::offences::{Offence, Offences};
 use crate::tls::TlsTerms;
 

@@ -15,7 +15,6 @@ use super::parking::decide;
 use super::qr;
 use super::state::{Shared, Worker};
 use crate::actors::config_keeper::Edit;
-use crate::actors::join::{self, MemberCard};
 use crate::actors::mesh_view::PendingCentral;
 use crate::config::host::Host;
 use crate::config::model::{P2pMode, RefusedCentral};
@@ -24,6 +23,7 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::{Answer, Job};
+use crate::links::join::{self, MemberCard};
 use crate::trust::invitation::{BadInvitation, Invitation};
 
 /// Where an accepted central is dialled. What is absent is what it said itself, else the address it knocked from.

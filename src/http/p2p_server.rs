@@ -24,12 +24,11 @@ use super::screen::comes_from_browser;
 use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
 use super::{guests, predecessors};
-use crate::actors::admission::is_linked_as_legacy;
 use crate::actors::config_keeper::ConfigView;
-use crate::actors::join::GUESTS_PATH;
 use crate::config::model::{Config, P2pMode};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::FieldProblem;
+use crate::links::join::GUESTS_PATH;
 use crate::tls::TlsTerms;
 use crate::tls::credentials::Credentials;
 use crate::tls::peers;
@@ -90,7 +89,7 @@ fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, 
 /// Where the settings want predecessors to knock, if not where everybody does.
 #[must_use]
 pub fn legacy_place(config: &Config) -> Option<Place> {
-    let any = config.peer_centrals.iter().any(|peer| is_linked_as_legacy(config, peer));
+    let any = config.peer_centrals.iter().any(|peer| config.is_linked_as_legacy(peer));
     let address = SocketAddr::new(config.listen_ip(), config.security.legacy_port);
     (any && config.security.p2p == P2pMode::Tls).then_some(Place { address, shows: Shows::Nothing })
 }

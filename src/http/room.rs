@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::actors::doorkeeper::source_of;
+use crate::access::throttle::source_of;
 use crate::ops::metrics::Level;
 
 /// Connections of one address at a time, at the API port. A browser has six and its sockets, an edge one or two.

@@ -25,10 +25,10 @@ use super::refusals::note_denial;
 use super::state::Worker;
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
-use crate::actors::dial::close_reason;
-use crate::actors::edge_news::Note;
-use crate::actors::edge_report::{CameraId, EventReport};
-use crate::actors::intake::{Meter, Rate, Sender, Verdict};
+use crate::gates::news::Note;
+use crate::gates::report::{CameraId, EventReport};
+use crate::links::dial::close_reason;
+use crate::links::intake::{Meter, Rate, Sender, Verdict};
 use crate::ops::offences::Offence;
 
 /// An edge that has not said which it is after this long is let go.

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Sleep, sleep};
 
-use crate::actors::dial::close_reason;
-use crate::actors::intake::{FrameHead, HOLD, Sender, Verdict};
+use crate::links::dial::close_reason;
+use crate::links::intake::{FrameHead, HOLD, Sender, Verdict};
 use crate::ops::offences::Offence;
 
 /// How many bytes may still come before somebody is let in; `None`: he is.
@@ -178,7 +178,7 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
     use super::*;
-    use crate::actors::intake::{Meter, Rate};
+    use crate::links::intake::{Meter, Rate};
     use crate::ops::metrics::Metrics;
     use crate::ops::offences::Offences;
 

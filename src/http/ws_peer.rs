@@ -20,19 +20,16 @@ use super::error::ApiError;
 use super::room::Rooms;
 use super::screen::comes_from_browser;
 use super::ws_intake::{self, Intake, Patience};
-use crate::actors::admission::{Admitted, Knock, LegacyKnock};
-use crate::actors::dial::{PEER_RATE, close_reason, closed_by_peer, lost};
-use crate::actors::intake::{Meter, Sender};
 use crate::actors::mesh_registry::MeshRegistry;
-use crate::actors::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
+use crate::actors::mesh_registry::admission::{Admitted, ForeignKnock, Knock};
 use crate::actors::supervise::Handle;
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::time::SiteZone;
+use crate::links::dial::{PEER_RATE, close_reason, closed_by_peer, lost};
+use crate::links::intake::{Meter, Sender};
+use crate::links::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
 use crate::ops::offences::Offences;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};
-use crate::wire::legacy::hear::{self, Said};
-use crate::wire::legacy::{Dialect, MAX_LEGACY_FRAME_BYTES};
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
 
 /// Most that a socket may say before it is let in, frames and pings together. A HELLO has some 400 bytes; what predecessors say
@@ -54,6 +51,8 @@ pub struct PeerEntrance {
     pub rooms: Rooms,
     /// Predecessors are let in here although centrals have to speak TLS.
     pub is_legacy_port: bool,
+    /// The largest frame of theirs, in bytes.
+    pub max_foreign_frame_bytes: usize,
 }
 
 /// Upgrades a request to a peer's socket. Any path: predecessors of ours dial `/`.
@@ -75,7 +74,7 @@ pub async fn upgrade(
     let (max_bytes, patience) = if offers_ours {
         (MAX_FRAME_BYTES, Patience::new(MAX_HELLO_BYTES))
     } else {
-        (MAX_LEGACY_FRAME_BYTES, Patience::new(MAX_LEGACY_HELLO_BYTES))
+        (entrance.max_foreign_frame_bytes, Patience::new(MAX_LEGACY_HELLO_BYTES))
     };
     let from = super::access::sender(&request);
     let at = if entrance.is_legacy_port { "legacy" } else { "p2p" };
@@ -91,8 +90,8 @@ pub async fn upgrade(
         },
     );
     let entrance = entrance.get_ref().clone();
-    let may_be_legacy = !offers_ours && shown.is_none();
-    let pump = PeerPump { entrance, remote, sender, shown, may_be_legacy, patience, stage: Stage::Silent };
+    let may_be_foreign = !offers_ours && shown.is_none();
+    let pump = PeerPump { entrance, remote, sender, shown, may_be_foreign, patience, stage: Stage::Silent };
     let upgraded =
         WsResponseBuilder::new(pump, &request, payload).protocols(&[SUBPROTOCOL]).frame_size(max_bytes).start();
     upgraded.map_err(|_| ApiError::not_a_websocket().into())
@@ -112,7 +111,7 @@ struct PeerPump {
     sender: Sender,
     /// The certificate shown on it, if it is with TLS.
     shown: Option<Fingerprint>,
-    may_be_legacy: bool,
+    may_be_foreign: bool,
     /// With what it says before it is let in.
     patience: Patience,
     stage: Stage,
@@ -125,7 +124,7 @@ impl PeerPump {
         match &self.stage {
             Stage::Silent => match socket::frame(&text) {
                 Ok(Frame::Hello(hello)) => self.knock(hello, context),
-                _ if self.may_be_legacy => self.knock_as_predecessor(text, context),
+                _ if self.may_be_foreign => self.knock_as_foreign(text, context),
                 _ => self.refuse(&HelloRefusal::HelloExpected, context),
             },
             Stage::Admitted(_) => self.hand_over(SocketEvent::Text(text), context),
@@ -135,37 +134,28 @@ impl PeerPump {
     }
 
     fn knock(&mut self, hello: Hello, context: &mut Pumping) {
-        self.stage = Stage::Knocking;
         let knock = Knock { hello, remote: self.remote, shown: self.shown, pump: context.address().recipient() };
+        self.ask(knock, context);
+    }
+
+    /// The first frame was none of ours.
+    fn knock_as_foreign(&mut self, first: bytes::Bytes, context: &mut Pumping) {
+        let (remote, at_foreign_port) = (self.remote.map(|remote| remote.ip()), self.entrance.is_legacy_port);
+        let knock = ForeignKnock { first, remote, at_foreign_port, pump: context.address().recipient() };
+        self.ask(knock, context);
+    }
+
+    fn ask<K>(&mut self, knock: K, context: &mut Pumping)
+    where
+        K: actix::Message<Result = Result<Admitted, HelloRefusal>> + Send + 'static,
+        MeshRegistry: Handler<K>,
+    {
+        self.stage = Stage::Knocking;
         let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
         context.wait(answer.map(|answer, pump, context| match answer {
             Ok(Ok(admitted)) => pump.let_in(admitted),
             Ok(Err(refusal)) => pump.refuse(&refusal, context),
             // The registry is being built anew; the peer tries again shortly.
-            Err(_) => end(CloseCode::Again, "try again", context),
-        }));
-    }
-
-    /// The first frame was none of ours: a documented one, or the `peer_id` of the second revision.
-    fn knock_as_predecessor(&mut self, first: bytes::Bytes, context: &mut Pumping) {
-        let read = std::str::from_utf8(&first).ok().and_then(|text| hear::read(text, &SiteZone::default()).ok());
-        let Some((Some(claimed), said)) = read else { return self.refuse(&HelloRefusal::HelloExpected, context) };
-        let (dialect, is_statement) = match said {
-            Said::PeerId(_) => (Dialect::V2, false),
-            _ => (Dialect::V1, true),
-        };
-        self.stage = Stage::Knocking;
-        let (remote, at_legacy_port) = (self.remote.map(|remote| remote.ip()), self.entrance.is_legacy_port);
-        let knock = LegacyKnock { claimed, dialect, remote, at_legacy_port, pump: context.address().recipient() };
-        let answer = wrap_future::<_, Self>(self.entrance.registry.addr().send(knock));
-        context.wait(answer.map(move |answer, pump, context| match answer {
-            Ok(Ok(admitted)) => {
-                pump.let_in(admitted);
-                if is_statement {
-                    pump.hand_over(SocketEvent::Text(first), context);
-                }
-            }
-            Ok(Err(refusal)) => pump.refuse(&refusal, context),
             Err(_) => end(CloseCode::Again, "try again", context),
         }));
     }

@@ -22,8 +22,8 @@ use super::room::Taken;
 use super::state::{Shared, Worker};
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
-use crate::actors::intake::{Meter, Rate, Sender};
 use crate::actors::status_feed::{Next, Seen, Update};
+use crate::links::intake::{Meter, Rate, Sender};
 
 /// How often a socket is looked after.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);

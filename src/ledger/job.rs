@@ -328,6 +328,9 @@ pub enum Answer {
     Noted,
 }
 
+/// What one job came to.
+pub type Outcome = Result<Answer, Refusal>;
+
 /// Why nothing was done. Each has a status code and a stable code in `http/error.rs`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {

@@ -3,7 +3,6 @@
 //! Verifying and rebuilding replay the events in the order of their clocks, log by log merged.
 
 pub mod backup;
-pub mod import;
 mod merged;
 pub mod rebuild;
 mod replay;
@@ -27,7 +26,9 @@ pub struct Site {
 }
 
 impl Site {
-    fn context(&self) -> Context {
+    /// Of its ledger.
+    #[must_use]
+    pub fn context(&self) -> Context {
         Context { central: self.central.clone(), zone: self.zone.clone() }
     }
 }

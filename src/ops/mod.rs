@@ -4,6 +4,7 @@ pub mod clock;
 pub mod console;
 pub mod cores;
 pub mod disk;
+pub mod in_flight;
 pub mod log_format;
 pub mod metrics;
 pub mod offences;

@@ -17,7 +17,6 @@ pub mod continuity;
 pub mod coordinator;
 pub mod handshake;
 pub mod have;
-pub mod legacy;
 pub mod log;
 pub mod now;
 pub mod peer;

@@ -9,7 +9,6 @@
 //! | [`writer`] | the one writing connection; implements [`crate::ledger::storage::Storage`] |
 //! | [`checkpoint`] | moves the write-ahead log into the database, off the commit path |
 //! | [`reader`] | read-only connections: pages of history, runs of a log |
-//! | [`predecessor`] | reads the database of the system before this one |
 //! | [`verify`] | checks a file from end to end |
 //!
 //! One process, one [`directory::DataDir`], one [`writer::Writer`], any number of [`reader::Reader`]s.
@@ -19,7 +18,6 @@
 pub mod checkpoint;
 pub mod directory;
 pub mod error;
-pub mod predecessor;
 pub mod reader;
 pub mod schema;
 pub mod verify;

@@ -7,7 +7,6 @@ pub mod compressed;
 pub mod decode;
 pub mod encode;
 pub mod frame;
-pub mod legacy;
 #[cfg(test)]
 mod tests;
 

@@ -4,98 +4,58 @@ use std::collections::BTreeSet;
 
 use crate::paths::{Named, What, named};
 
-/// Every room with the rooms it may name, from the inside out. `wire` and `replication` are one layer: a frame carries a
-/// run, and a committed run carries its frame.
-pub const ROOMS: &[(&str, &[&str])] = &[
-    ("domain", &[]),
-    ("trust", &["domain"]),
-    ("wire", &["domain", "replication"]),
-    ("replication", &["domain", "trust", "wire"]),
-    ("ledger", &["domain", "replication", "wire"]),
-    ("simulation", &["domain", "replication", "wire", "ledger"]),
+/// The rooms in layers, from the inside out: a room may name those of the layers before its own. `a::b` is a part of `a` with a
+/// place of its own. `wire` and `replication` name each other: a frame carries a run, and a committed run carries its frame.
+pub const LAYERS: &[&[&str]] = &[
+    &["domain"],
+    &["trust"],
+    &["wire", "replication"],
+    &["ledger", "feed", "access", "legacy::dialect"],
+    &["config", "vault", "store", "ops", "tls", "legacy::peer", "lab::simulation"],
+    &["maintenance", "desks", "links", "gates"],
+    &["actors"],
+    &["http"],
+    &["legacy"],
+    &["app"],
+    &["lab"],
+    &["main"],
+];
+
+/// Rooms that know less than their layer would let them.
+const KNOWS_ONLY: &[(&str, &[&str])] = &[
     ("feed", &["domain"]),
     ("access", &["domain"]),
     ("config", &["domain"]),
     ("vault", &["domain", "access"]),
     ("store", &["domain", "replication", "ledger"]),
-    ("maintenance", &["domain", "wire", "replication", "ledger", "store"]),
     ("ops", &["domain"]),
     ("tls", &["domain"]),
-    (
-        "actors",
-        &[
-            "domain",
-            "trust",
-            "replication",
-            "wire",
-            "ledger",
-            "feed",
-            "access",
-            "config",
-            "vault",
-            "store",
-            "ops",
-            "tls",
-        ],
-    ),
-    (
-        "http",
-        &[
-            "domain",
-            "trust",
-            "replication",
-            "wire",
-            "ledger",
-            "access",
-            "config",
-            "vault",
-            "store",
-            "ops",
-            "tls",
-            "actors",
-        ],
-    ),
-    (
-        "app",
-        &[
-            "domain",
-            "replication",
-            "wire",
-            "ledger",
-            "access",
-            "config",
-            "vault",
-            "store",
-            "ops",
-            "tls",
-            "actors",
-            "http",
-            "maintenance",
-        ],
-    ),
-    ("tools", &["domain", "ops"]),
-    (
-        "main",
-        &[
-            "domain",
-            "ledger",
-            "config",
-            "vault",
-            "store",
-            "ops",
-            "tls",
-            "actors",
-            "http",
-            "app",
-            "tools",
-            "maintenance",
-            "simulation",
-        ],
-    ),
+    ("gates", &["domain", "replication", "ledger", "config"]),
+    // The programs know a central by its HTTP API alone.
+    ("lab", &["domain", "ops"]),
 ];
 
 /// Rooms whose every result follows from their arguments.
-pub const PURE: &[&str] = &["domain", "trust", "wire", "replication", "ledger", "simulation", "feed", "access"];
+pub const PURE: &[&str] = &[
+    "domain",
+    "trust",
+    "wire",
+    "replication",
+    "ledger",
+    "feed",
+    "access",
+    "legacy::dialect",
+    "legacy::peer",
+    "lab::simulation",
+];
+
+/// The room a module is in, and its layer.
+fn place(module: &[String]) -> Option<(&'static str, usize)> {
+    let rooms = || LAYERS.iter().enumerate().flat_map(|(layer, rooms)| rooms.iter().map(move |room| (*room, layer)));
+    let first = module.first()?;
+    let part = module.get(..2).map(|part| part.join("::"));
+    part.and_then(|part| rooms().find(|(room, _)| *room == part)).or_else(|| rooms().find(|(room, _)| room == first))
+}
 
 /// Crates that only compute. A pure room may name no other: a new dependency is impure until it stands here.
 const PURE_CRATES: &[&str] = &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes", "zstd", "utoipa"];
@@ -126,19 +86,19 @@ const IMPURE: &[&str] = &[
 
 /// Crates only some rooms may name: the place where a decision can be changed stays one place.
 const RESERVED: &[(&str, &[&str])] = &[
-    ("rusqlite", &["store"]),
+    ("rusqlite", &["store", "legacy"]),
     ("argon2", &["vault"]),
-    ("governor", &["actors", "http"]),
-    ("clap", &["main", "ops", "tools"]),
+    ("governor", &["links", "actors", "http"]),
+    ("clap", &["main", "ops", "lab"]),
     ("clap_mangen", &["main"]),
     ("clap_complete", &["main"]),
     ("sd_notify", &["ops"]),
-    ("actix", &["actors", "http", "app", "main"]),
-    ("actix_web", &["actors", "http", "app", "tools"]),
+    ("actix", &["links", "actors", "http", "legacy", "app", "main"]),
+    ("actix_web", &["http", "app", "lab"]),
     ("actix_web_actors", &["http"]),
     ("rustls", &["tls"]),
     ("rcgen", &["tls"]),
-    ("tokio", &["actors", "http", "app", "ops", "tools"]),
+    ("tokio", &["desks", "links", "gates", "actors", "http", "legacy", "app", "ops", "lab"]),
 ];
 
 /// The longest file, in lines: longer ones hold more than one noun.
@@ -158,10 +118,11 @@ pub fn module_of(file: &str) -> Vec<String> {
 /// dependencies, as in source text.
 pub fn faults(file: &str, text: &str, crates: &BTreeSet<String>) -> Vec<String> {
     let module = module_of(file);
-    let room = module.first().expect("a file has a name").clone();
+    let first = module.first().expect("a file has a name").as_str();
+    let room = place(&module).map_or(first, |(room, _)| room);
     let mut faults = Vec::new();
     for thing in named(text, if room == "main" || room == "lib" { &[] } else { &module }) {
-        faults.extend(fault(&room, &thing, crates).map(|why| format!("src/{file}:{}: {why}", thing.line)));
+        faults.extend(fault(room, &thing, crates).map(|why| format!("src/{file}:{}: {why}", thing.line)));
     }
     for (index, line) in text.lines().enumerate() {
         if ["TODO", "FIXME"].iter().any(|mark| line.contains(mark)) {
@@ -188,22 +149,29 @@ fn macro_fault(room: &str, name: &str, module: &[String]) -> Option<String> {
         "todo" | "unimplemented" | "dbg" => Some(format!("`{name}!` is not for finished code")),
         "print" | "println" | "eprint" | "eprintln" => {
             // A test prints its seed.
-            let may_print = room == "main" || room == "tools" || module.iter().any(|part| part == "tests");
-            (!may_print).then(|| format!("`{name}!` in `{room}`: only `main` and `tools` print, the others log"))
+            let may_print = room == "main" || room == "lab" || module.iter().any(|part| part == "tests");
+            (!may_print).then(|| format!("`{name}!` in `{room}`: only `main` and `lab` print, the others log"))
         }
         _ => None,
     }
 }
 
 fn arrow_fault(room: &str, path: &[String]) -> Option<String> {
-    let other = path.first()?;
-    if other == room || room == "lib" {
-        return None;
-    }
-    let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-        return Some(format!("`{room}` is no known room: give it a place in tests/architecture/rules.rs"));
+    let Some((_, layer)) = place(&[room.to_owned()]) else {
+        let unknown = room != "lib";
+        return unknown.then(|| format!("`{room}` is no known room: give it a place in tests/architecture/rules.rs"));
     };
-    (!allowed.contains(&other.as_str())).then(|| format!("a wrong arrow: `{room}` may not name `{other}`"))
+    let (other, mut others_layer) = place(path)?;
+    let (whole, own) = (path.first()?, room.split("::").next()?);
+    if whole != own {
+        // A part is as far outside as its room.
+        others_layer = place(std::slice::from_ref(whole))?.1;
+    }
+    let allowed = match KNOWS_ONLY.iter().find(|(name, _)| *name == room) {
+        Some((_, only)) => only.contains(&other),
+        None => others_layer < layer || [room, other].iter().all(|room| ["wire", "replication"].contains(room)),
+    };
+    (!allowed && other != room).then(|| format!("a wrong arrow: `{room}` may not name `{other}`"))
 }
 
 fn other_fault(room: &str, path: &[String], module: &[String], crates: &BTreeSet<String>) -> Option<String> {

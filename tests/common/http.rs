@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parkmesh::tools::compare::Snapshot;
+use parkmesh::lab::compare::Snapshot;
 use serde_json::{Value, json};
 
 use super::openapi;

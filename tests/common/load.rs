@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parkmesh::tools::compare::Snapshot;
+use parkmesh::lab::compare::Snapshot;
 use serde_json::json;
 
 use super::central::API_PORT;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use parkmesh::tools::compare::{Snapshot, difference};
-use parkmesh::tools::proxy::LinkState;
+use parkmesh::lab::compare::{Snapshot, difference};
+use parkmesh::lab::proxy::LinkState;
 use serde_json::Value;
 
 use super::central::{Central, P2P_PORT};

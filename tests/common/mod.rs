@@ -32,7 +32,7 @@ pub mod ws_flood;
 
 use std::time::{Duration, Instant};
 
-use parkmesh::tools::compare::Snapshot;
+use parkmesh::lab::compare::Snapshot;
 use serde_json::Value;
 
 pub use central::Central;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use parkmesh::tools::proxy::{LinkState, Proxy};
+use parkmesh::lab::proxy::{LinkState, Proxy};
 
 /// An address of the loopback net for one central of this process: `127.<by process>.<by process>.<count>`.
 ///

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parkmesh::tools::proxy::LinkState;
+use parkmesh::lab::proxy::LinkState;
 use serde_json::json;
 
 use crate::common::central::P2P_PORT;

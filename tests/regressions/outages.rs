@@ -1,7 +1,7 @@
 //! Links that fail and centrals that are away: nothing that happened meanwhile is lost.
 
 use parkmesh::domain::time::SiteZone;
-use parkmesh::tools::proxy::LinkState;
+use parkmesh::lab::proxy::LinkState;
 use serde_json::json;
 
 use crate::common::{

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
-use crate::actors::in_flight::Permit;
 use crate::domain::ids::{CentralId, LogId};
-use crate::ledger::job::{Answer, Job, Refusal};
+use crate::ledger::job::{Job, Outcome};
+use crate::ops::in_flight::Permit;
 use crate::replication::log::{Head, Run};
-
-/// What one job came to.
-pub type Outcome = Result<Answer, Refusal>;
 
 /// Decide this, make it durable, then answer. Never cancelled once sent: who stops waiting finds it done or not done.
 ///

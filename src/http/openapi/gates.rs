@@ -1,8 +1,8 @@
 //! What gates and the programs at gates call.
 
 use super::operation::{Operation, get, post};
-use crate::actors::edge_gateway::{CloseRequest, DetectionRequest, OpenRequest};
-use crate::actors::edge_report::EventReport;
+use crate::gates::report::EventReport;
+use crate::gates::request::{CloseRequest, DetectionRequest, OpenRequest};
 use crate::http::code::Code;
 use crate::http::edge_programs::{CamerasAnswer, Change, EdgeCameras, Heartbeat, Noted, Passage};
 use crate::http::edges::{Closed, Opened, Seen};

@@ -89,10 +89,10 @@ fn every_text_in_the_html_is_the_vietnamese_one_and_none_is_hard_coded() {
 
 /// The sentences centrals say to each other when something comes to nothing, with values.
 fn reasons() -> Vec<String> {
-    use crate::actors::dial::DialError;
     use crate::actors::mesh_registry::guests::GuestRefused;
     use crate::domain::fingerprint::Fingerprint;
     use crate::domain::ids::CentralId;
+    use crate::links::dial::DialError;
     use crate::replication::handshake::{HelloRefusal, VERSIONS};
     use crate::trust::invitation::{BadInvitation, CodeRefused};
     use crate::trust::judge::Distrust;

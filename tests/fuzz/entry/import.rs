@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
+use parkmesh::legacy::import::{ImportError, Importer, Kind, Outcome, kind_of};
 use parkmesh::maintenance::Site;
-use parkmesh::maintenance::import::{ImportError, Importer, Kind, Outcome, kind_of};
 use parkmesh::maintenance::verify::verify;
 use rusqlite::Connection;
 use rusqlite::types::Value;

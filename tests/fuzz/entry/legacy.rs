@@ -6,8 +6,8 @@ use parkmesh::ledger::job::{Answer, CorrectStay, Job, Told, VoidStay};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
-use parkmesh::replication::legacy::{LegacyOutput, LegacyPeer};
-use parkmesh::wire::legacy::Dialect;
+use parkmesh::legacy::dialect::Dialect;
+use parkmesh::legacy::peer::{LegacyOutput, LegacyPeer};
 
 const NOW_MS: i64 = 1_733_140_800_000;
 

@@ -1,0 +1,270 @@
+//! Asking all links at once, from time to time and soon after a link came or went, and what is made of their answers: the mesh's
+//! state, metrics, the clock skew, and what the links say in their HEARTBEATs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::fut::ActorFutureExt;
+use actix::{AsyncContext, Context, WrapFuture};
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+
+use super::MeshRegistry;
+use crate::actors::db_writer::{Held, SkewMeasured};
+use crate::actors::mesh_view::{
+    BUILT_IN_TARIFF, LogStatus, MeshStatus, OldestUnacked, PeerSays, PeerStatus, PeerTrust,
+};
+use crate::actors::peer_link::{AskLink, PeerLink, Say};
+use crate::actors::supervise::Handle;
+use crate::config::model::PeerCentral;
+use crate::domain::ids::CentralId;
+use crate::links::mesh::MeshClock;
+use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
+use crate::replication::coordinator::status::{LogStatus as CoreLogStatus, WaitReason};
+use crate::replication::have::Have;
+use crate::replication::peer::status::{LinkState, PeerStatus as CorePeerStatus};
+use crate::wire::frame::Heartbeat;
+
+/// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
+/// 30 s.
+const SURVEY_PERIOD: Duration = Duration::from_secs(10);
+/// After a link came or went, the links are told this soon; others that come or go meanwhile are told with it.
+const TELL_LINKS_AFTER: Duration = Duration::from_millis(100);
+
+/// Names in the `digests` of a HEARTBEAT.
+pub const TARIFF: &str = "tariff";
+pub const TIME_ZONE: &str = "time_zone";
+
+pub type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
+
+impl MeshRegistry {
+    pub(super) fn survey_later(context: &mut Context<Self>, pause: Duration) {
+        context.run_later(pause, |registry, context| {
+            registry.survey(context, |_, context| Self::survey_later(context, SURVEY_PERIOD));
+        });
+    }
+
+    /// A link came or went.
+    pub(super) fn tell_links_soon(&mut self, context: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.telling_links, true) {
+            context.run_later(TELL_LINKS_AFTER, |registry, context| {
+                // What comes or goes from here on may be too late for this survey.
+                registry.telling_links = false;
+                registry.survey(context, |_, _| {});
+            });
+        }
+    }
+
+    /// Compares the clocks and lets the links know what to say in their HEARTBEATs; then does the rest.
+    fn survey(&self, context: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
+        let links = self.handles();
+        let survey = async move {
+            let statuses = ask_all(&links).await;
+            (links, statuses)
+        };
+        context.spawn(survey.into_actor(self).map(|(links, statuses), registry, context| {
+            let metrics = &registry.context.around.metrics;
+            show(metrics, &links, &statuses, registry.context.clock);
+            registry.context.writer.do_send(SkewMeasured(median_offset_ms(&statuses)));
+            registry.context.foreign.survey(&statuses);
+            let mut linked = linked(&statuses);
+            linked.extend(registry.context.foreign.linked());
+            let held = registry.context.held.borrow().clone();
+            registry.say(&linked, &held);
+            then(registry, context);
+        }));
+    }
+
+    fn say(&self, linked: &[CentralId], held: &Held) {
+        let mut digests = BTreeMap::new();
+        // Until all is folded it says nothing about what is held.
+        digests.extend(held.digest.map(|digest| ("history".to_owned(), digest.to_string())));
+        digests.insert("have".to_owned(), have_digest(&self.context.have.borrow()));
+        digests.insert(TARIFF.to_owned(), tariff_name(held));
+        let zone = self.context.config.borrow().site.time_zone.name().to_owned();
+        digests.insert(TIME_ZONE.to_owned(), zone);
+        let wall_ms = self.context.clock.now().wall_ms;
+        let keys = self.context.trust.keys_to_tell();
+        for (_, _, link) in self.handles() {
+            link.addr().do_send(Say(Heartbeat {
+                wall_ms,
+                links: linked.to_vec(),
+                digests: digests.clone(),
+                keys: keys.clone(),
+            }));
+        }
+    }
+}
+
+/// The status of every link, in the order of `links`; `None` of one that is just being built anew.
+pub async fn ask_all(links: &[Configured]) -> Vec<Option<CorePeerStatus>> {
+    let asked = links.iter().map(|(_, _, link)| link.addr().send(AskLink));
+    join_all(asked).await.into_iter().map(Result::ok).collect()
+}
+
+/// The links that stand.
+#[must_use]
+pub fn linked(statuses: &[Option<CorePeerStatus>]) -> Vec<CentralId> {
+    let up = statuses.iter().flatten().filter(|status| status.state == LinkState::Connected);
+    up.map(|status| status.peer.clone()).collect()
+}
+
+/// The median of the peers' clocks minus ours; `None`: no peer's clock is known.
+#[must_use]
+pub fn median_offset_ms(statuses: &[Option<CorePeerStatus>]) -> Option<i64> {
+    let mut offsets: Vec<i64> = statuses.iter().flatten().filter_map(|status| status.clock_offset_ms).collect();
+    offsets.sort_unstable();
+    // An event's skew is its author's clock minus the others'.
+    offsets.get(offsets.len() / 2).map(|offset| offset.saturating_neg())
+}
+
+/// One fingerprint of everything held.
+#[must_use]
+pub fn have_digest(have: &Have) -> String {
+    let mut hasher = Sha256::new();
+    for (bucket, digest) in have.digests() {
+        hasher.update([bucket.0]);
+        hasher.update(digest.0.to_be_bytes());
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Of the configured peers and no others; one whose link is just being built anew is not linked.
+pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeerStatus>], clock: MeshClock) {
+    let now_ms = clock.now().mono_ms;
+    let of_each = |level: &dyn Fn(&CorePeerStatus) -> i64| {
+        let levels = links
+            .iter()
+            .zip(statuses)
+            .map(|((id, _, _), status)| (PeerLabel { peer: id.to_string() }, status.as_ref().map_or(0, level)));
+        levels.collect::<Vec<_>>()
+    };
+    metrics.links.show(of_each(&|status| i64::from(status.state == LinkState::Connected)));
+    metrics.link_unacked_bytes.show(of_each(&|status| i64::try_from(status.unacked_bytes).unwrap_or(i64::MAX)));
+    metrics.link_unacked_age_seconds.show(of_each(&|status| {
+        let since_ms = status.oldest_unacked.as_ref().map_or(now_ms, |oldest| oldest.since_mono_ms);
+        i64::try_from(now_ms.saturating_sub(since_ms) / 1_000).unwrap_or(i64::MAX)
+    }));
+}
+
+pub fn show_logs(metrics: &Metrics, logs: &[CoreLogStatus]) {
+    metrics.log_lag.show(logs.iter().map(|log| {
+        let lag = i64::try_from(log.announced.saturating_sub(log.held)).unwrap_or(i64::MAX);
+        (LogLabel { log: log.log.to_string() }, lag)
+    }));
+}
+
+/// Everything, as it is shown outside.
+#[must_use]
+pub fn mesh_status(
+    listening: Result<Option<String>, String>,
+    held: &Held,
+    links: &[Configured],
+    statuses: &[Option<CorePeerStatus>],
+    logs: &[CoreLogStatus],
+    clock: MeshClock,
+) -> MeshStatus {
+    let counters = || statuses.iter().flatten().map(|status| status.counters);
+    let (listening, listen_error) = match listening {
+        Ok(address) => (address, None),
+        Err(error) => (None, Some(error)),
+    };
+    MeshStatus {
+        listening,
+        listen_error,
+        messages_sent: counters().map(|counters| counters.frames_sent).sum(),
+        messages_received: counters().map(|counters| counters.frames_received).sum(),
+        tariff_version: tariff_name(held),
+        pending: Vec::new(),
+        fingerprint: None,
+        peers: links
+            .iter()
+            .zip(statuses)
+            .map(|(link, status)| peer_status(link, status.as_ref(), logs, clock))
+            .collect(),
+        logs: logs.iter().map(|log| log_status(log, clock)).collect(),
+    }
+}
+
+fn peer_status(
+    (id, config, _): &Configured,
+    status: Option<&CorePeerStatus>,
+    logs: &[CoreLogStatus],
+    clock: MeshClock,
+) -> PeerStatus {
+    let from_it = logs.iter().filter(|log| log.source.as_ref() == Some(id));
+    let we_lack = from_it.map(|log| log.announced.saturating_sub(log.held)).sum();
+    let connected = status.is_some_and(|status| status.state == LinkState::Connected);
+    let now_ms = clock.now().mono_ms;
+    let oldest = status.and_then(|status| status.oldest_unacked.as_ref());
+    let waits_here = |log: &CoreLogStatus| log.stands_still && log.source.as_ref() == Some(id);
+    PeerStatus {
+        moving: connected && !oldest.is_some_and(|oldest| oldest.is_overdue(now_ms)) && !logs.iter().any(waits_here),
+        oldest_unacked: oldest.map(|oldest| OldestUnacked {
+            log: oldest.log.clone(),
+            to: oldest.to,
+            since_ms: clock.wall_of(oldest.since_mono_ms),
+            age_ms: now_ms.saturating_sub(oldest.since_mono_ms),
+        }),
+        id: id.clone(),
+        ip: config.ip.to_string(),
+        port: config.p2p_port,
+        connected,
+        state: state_name(status).to_owned(),
+        since_ms: status.map_or_else(|| clock.now().wall_ms, |status| clock.wall_of(status.since_mono_ms)),
+        reason: status.filter(|_| !connected).and_then(|status| status.last_error.clone()),
+        next_attempt_ms: status.and_then(|status| status.next_dial_mono_ms).map(|due| clock.wall_of(due)),
+        last_heard_ms: status.and_then(|status| status.last_heard_mono_ms).map(|heard| clock.wall_of(heard)),
+        #[expect(clippy::cast_precision_loss, reason = "a round trip is far below 2^52 ms")]
+        round_trip_ms: status.and_then(|status| status.round_trip_ms).map(|ms| ms as f64),
+        clock_offset_ms: status.and_then(|status| status.clock_offset_ms),
+        unacked_bytes: status.map_or(0, |status| status.unacked_bytes as u64),
+        we_lack_events: connected.then_some(we_lack),
+        it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
+        trust: PeerTrust::default(),
+        says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
+            links: status.links.clone(),
+            tariff_version: status.digests.get(TARIFF).cloned(),
+            time_zone: status.digests.get(TIME_ZONE).cloned(),
+        }),
+    }
+}
+
+/// The tariff in force, as centrals name it to each other.
+#[must_use]
+pub fn tariff_name(held: &Held) -> String {
+    held.settings.tariff().1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
+}
+
+fn state_name(status: Option<&CorePeerStatus>) -> &'static str {
+    match status.map(|status| status.state) {
+        Some(LinkState::Connected) => "connected",
+        Some(LinkState::Connecting) | None => "connecting",
+        Some(LinkState::Disconnected) => "disconnected",
+    }
+}
+
+fn log_status(log: &CoreLogStatus, clock: MeshClock) -> LogStatus {
+    let wait = log.waits.as_ref();
+    LogStatus {
+        log: log.log.clone(),
+        have: log.held,
+        known: log.announced.max(log.held),
+        source: log.source.clone(),
+        waits_for: wait.map(|wait| wait_name(wait.reason).to_owned()),
+        waits_since_ms: wait.map(|wait| clock.wall_of(wait.since_mono_ms)),
+    }
+}
+
+/// The stable name of what a log waits for.
+fn wait_name(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Source => "source",
+        WaitReason::Commit => "commit",
+        WaitReason::CommitFailed => "commit_failed",
+        WaitReason::LinkBusy => "link_busy",
+        WaitReason::SourceAvoided => "source_avoided",
+        WaitReason::Forked => "forked",
+    }
+}

@@ -1,0 +1,173 @@
+//! Starts the mesh: the coordinator, the registry and, through it, the links. They know each other by doors only.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Addr;
+
+use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
+use crate::actors::db_reader::Readers;
+use crate::actors::db_writer::{DbWriter, HeldView};
+use crate::actors::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
+use crate::actors::mesh_view::{MeshDoor, MeshNews};
+use crate::actors::supervise::{self, Faults, Handle, Surroundings};
+use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
+use crate::actors::trust_desk::{TrustDesk, TrustParts};
+use crate::desks::audit_desk::AuditDesk;
+use crate::legacy::links::{LegacyLinks, LegacyParts};
+use crate::links::known_authors::KnownAuthors;
+use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
+use crate::ops::clock::Clock;
+use crate::replication::committed::CommittedRun;
+use crate::replication::handshake::Identity;
+use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
+use crate::tls::credentials::Credentials;
+use crate::wire::frame::{Instance, Listens};
+
+/// What the mesh is built on.
+pub struct MeshParts {
+    pub around: Surroundings,
+    pub config: ConfigView,
+    pub keeper: Handle<ConfigKeeper>,
+    pub writer: Addr<DbWriter>,
+    /// What is durable now.
+    pub held: HeldView,
+    pub readers: Readers,
+    pub audit: Arc<AuditDesk>,
+    pub clock: Clock,
+    /// What this central proves itself with.
+    pub credentials: Credentials,
+    /// Which keys stand for which centrals, as the writer sees it.
+    pub authors: KnownAuthors,
+    /// Where the key is.
+    pub data_dir: PathBuf,
+    /// 64 random bits: tells this process from its predecessor and from a clone.
+    pub instance: u64,
+    /// Where the P2P port is bound, or why it is not.
+    pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
+    /// Where it is told what happened.
+    pub news: Door<MeshNews>,
+    /// This central cannot prove itself to others: it is linked to none.
+    pub is_off: bool,
+    pub faults: Option<Faults>,
+}
+
+/// The running mesh. It ends with its handles.
+pub struct Mesh {
+    pub registry: Handle<MeshRegistry>,
+}
+
+/// Starts it on the current arbiter.
+#[must_use]
+pub fn start(parts: MeshParts) -> Mesh {
+    let config = parts.config.borrow().clone();
+    let own = &config.this_central;
+    let identity = Identity {
+        central: own.id.clone(),
+        instance: Instance(parts.instance),
+        listens: Some(Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port }),
+    };
+    let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
+    let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
+    let context = CoordinatorContext {
+        have: have.clone(),
+        clock,
+        commands: RegistryContext::commands(&links),
+        alarms: alarms.clone(),
+        started: RegistryContext::coordinator_started(&links),
+        writer: parts.writer.clone(),
+        held: parts.held.clone(),
+    };
+    let coordinator =
+        supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));
+    let (identity, numbers) = (Rc::new(RefCell::new(identity)), SocketNumbers::default());
+    let foreign = Rc::new(LegacyLinks::new(LegacyParts {
+        around: parts.around.clone(),
+        identity: identity.clone(),
+        have: have.clone(),
+        clock,
+        numbers: numbers.clone(),
+        writer: parts.writer.clone(),
+        readers: parts.readers.clone(),
+        faults: parts.faults.clone(),
+    }));
+    let trust = TrustDesk::new(TrustParts {
+        config: parts.config.clone(),
+        keeper: parts.keeper.clone(),
+        credentials: parts.credentials,
+        clock,
+        audit: parts.audit.clone(),
+        authors: parts.authors,
+        is_off: parts.is_off,
+        data_dir: parts.data_dir,
+    });
+    let context = RegistryContext {
+        around: parts.around.clone(),
+        identity,
+        trust,
+        config: parts.config,
+        keeper: parts.keeper,
+        have,
+        clock,
+        numbers,
+        links,
+        reports: reports.clone(),
+        alarms: alarms.clone(),
+        news: parts.news,
+        reader: run_reader(parts.readers),
+        writer: parts.writer,
+        held: parts.held,
+        audit: parts.audit,
+        coordinator: coordinator.clone(),
+        foreign,
+        listening: parts.listening,
+        is_off: parts.is_off,
+        faults: parts.faults.clone(),
+    };
+    let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
+    let to = registry.clone();
+    reports.lead_to(move |reported| to.addr().do_send(reported));
+    let to = registry.clone();
+    alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
+    if let Some(faults) = &parts.faults {
+        faults.register("sync_coordinator", coordinator.clone());
+        faults.register("mesh_registry", registry.clone());
+    }
+    Mesh { registry }
+}
+
+impl Mesh {
+    /// The way in for questions from outside.
+    #[must_use]
+    pub fn door(&self) -> MeshDoor {
+        let (status, test) = (self.registry.clone(), self.registry.clone());
+        let (leave, invite) = (self.registry.clone(), self.registry.clone());
+        MeshDoor::new(
+            Arc::new(move || status.addr().recipient()),
+            Arc::new(move || test.addr().recipient()),
+            Arc::new(move || leave.addr().recipient()),
+            Arc::new(move || invite.addr().recipient()),
+        )
+    }
+}
+
+/// Reads runs on the readers' threads; the bytes for the wire are made there, too.
+fn run_reader(readers: Readers) -> RunReader {
+    Rc::new(move |read: ReadRun| {
+        let readers = readers.clone();
+        Box::pin(async move {
+            let ReadRun { sub, log, after, max_bytes } = read;
+            let wanted = log.clone();
+            let found = readers.ask(move |reader| {
+                let run = reader.run(&wanted, after, max_bytes)?.map(CommittedRun::new);
+                if let Some(run) = &run {
+                    let _made_here_not_on_the_mesh_thread = run.body();
+                }
+                Ok(run)
+            });
+            RunRead { sub, log, after, found: found.await.map_err(|error| error.to_string()) }
+        })
+    })
+}

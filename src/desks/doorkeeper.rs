@@ -1,0 +1,483 @@
+//! Who is who: people, tokens, sessions, codes. What it decides by is pure (`access`), what it keeps is in `vault`.
+//!
+//! No actor: whom a request comes from is asked on every worker and answered from memory; everything else hashes and writes
+//! files, which blocks, and is called from the pool of blocking threads. Changes of accounts wait for each other.
+
+mod proof;
+mod turns;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use log::{error, warn};
+
+pub use self::proof::{Proof, Shown};
+use self::turns::{Turn, Turns};
+use crate::access::account_changes::{AccountChange, told};
+use crate::access::accounts::{Accounts, Person, Revoked, Token, Unchanged, check_password};
+use crate::access::sessions::{SessionId, Sessions};
+use crate::access::throttle::{Ms, Throttle, source_of};
+use crate::access::who::{Role, Who};
+use crate::config::model::Config;
+use crate::desks::audit_desk::AuditDesk;
+use crate::domain::audit::{self, Act, By};
+use crate::ops::clock::Clock;
+use crate::vault::accounts_file::AccountsFile;
+use crate::vault::code_file::CodeFile;
+use crate::vault::password;
+use crate::vault::secret::{self, Kind};
+
+/// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
+const MAX_HASHING: usize = 2;
+/// How many wait for their turn, some 50 ms each; a whole shift logs in at once.
+const MAX_WAITING: usize = 40;
+/// Browsers that are known by what they were given at a login. Beyond it all are forgotten, which costs them no more than a
+/// wait while somebody guesses.
+const MAX_DEVICES: usize = 10_000;
+
+/// Somebody logged in.
+#[derive(Debug, Clone)]
+pub struct Entered {
+    pub person: Person,
+    /// For the cookie.
+    pub session: String,
+    /// For the cookie by which the browser is known at the next login.
+    pub device: String,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Too many failures before; how long to wait, in ms.
+    Wait(Ms),
+    /// Many others log in right now.
+    Busy,
+    WrongLogin,
+    WrongCode,
+    Unchanged(Unchanged),
+    /// The disk or the system; the cause is in the log.
+    Failed,
+}
+
+impl From<Unchanged> for Refused {
+    fn from(unchanged: Unchanged) -> Self {
+        Self::Unchanged(unchanged)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    sessions: Sessions,
+    throttle: Throttle,
+    /// The hash of the code that makes the first administrator.
+    first_code: Option<[u8; 32]>,
+    /// When tokens were used since that was last saved, Unix ms, by their hash.
+    uses: HashMap<String, i64>,
+    /// Who logged in last with a browser, by the hash of what it was given.
+    devices: HashMap<[u8; 32], String>,
+}
+
+/// See the module.
+pub struct Doorkeeper {
+    accounts_file: AccountsFile,
+    code_file: CodeFile,
+    accounts: RwLock<Arc<Accounts>>,
+    damaged: Option<String>,
+    changing: Mutex<()>,
+    using_code: Mutex<()>,
+    memory: Mutex<Memory>,
+    hashing: Turns,
+    audit: Arc<AuditDesk>,
+    clock: Clock,
+    started: Instant,
+}
+
+impl Doorkeeper {
+    /// Reads the accounts of a data directory. Damaged ones are put aside and said so: gates go on.
+    #[must_use]
+    pub fn open(data_dir: &Path, audit: Arc<AuditDesk>, clock: Clock) -> Self {
+        let accounts_file = AccountsFile::of(data_dir);
+        let found = accounts_file.load();
+        if let Some(reason) = &found.damaged {
+            error!(event = "accounts_damaged", reason = reason.as_str(); "people and tokens cannot be read: set a password anew with the one-time code");
+        }
+        Self {
+            accounts_file,
+            code_file: CodeFile::of(data_dir),
+            accounts: RwLock::new(Arc::new(found.accounts)),
+            damaged: found.damaged,
+            changing: Mutex::default(),
+            using_code: Mutex::default(),
+            memory: Mutex::default(),
+            hashing: Turns::new(MAX_HASHING, MAX_WAITING),
+            audit,
+            clock,
+            started: Instant::now(),
+        }
+    }
+
+    /// Makes the code that sets the password of the first administrator, in the place of an earlier one. It is kept as a hash
+    /// only, and as long as this process lives. `None`: there is an administrator, or no randomness, which is logged.
+    pub fn make_first_code(&self) -> Option<String> {
+        if self.accounts().has_administrator() {
+            return None;
+        }
+        let code = secret::make_code().map_err(|error| failed(&error)).ok()?;
+        self.memory().first_code = Some(secret::code_digest(&code));
+        Some(code)
+    }
+
+    /// Why people and tokens could not be read at the start.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&str> {
+        self.damaged.as_deref()
+    }
+
+    /// Nobody administers this central yet.
+    #[must_use]
+    pub fn lacks_administrator(&self) -> bool {
+        !self.accounts().has_administrator()
+    }
+
+    #[must_use]
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whom that proves the caller to be. What proves nothing (any more) is as good as nothing shown.
+    #[must_use]
+    pub fn who(&self, shown: Shown<'_>, config: &Config) -> Who {
+        if let Some(shown) = shown.secret {
+            return self.who_with_secret(shown, config).unwrap_or_default();
+        }
+        let Some(session) = shown.session else { return Who::Nobody };
+        let id = secret::digest(session);
+        let now_ms = self.now_ms();
+        let name = self.memory().sessions.use_now(&id, now_ms).map(str::to_owned);
+        name.map(|name| self.named(&name)).unwrap_or_default()
+    }
+
+    fn named(&self, name: &str) -> Who {
+        let accounts = self.accounts();
+        let who = accounts.person(name).map(|person| Who::Person { name: person.name.clone(), role: person.role });
+        who.unwrap_or_default()
+    }
+
+    fn who_with_secret(&self, shown: &str, config: &Config) -> Option<Who> {
+        let hash = secret::digest_text(shown);
+        let who = self.who_with_hash(&hash, shown.starts_with(Kind::EdgeKey.prefix()), config)?;
+        if matches!(who, Who::Token { .. }) {
+            self.memory().uses.insert(hash, self.clock.now_ms());
+        }
+        Some(who)
+    }
+
+    fn who_with_hash(&self, hash: &str, of_edge: bool, config: &Config) -> Option<Who> {
+        if of_edge {
+            let edge = config.edges.iter().find(|edge| edge.key_hash.as_deref() == Some(hash))?;
+            return Some(Who::Edge(edge.id.clone()));
+        }
+        let accounts = self.accounts();
+        let token = accounts.token(hash)?;
+        Some(Who::Token { name: token.name.clone(), role: token.role })
+    }
+
+    /// Whom it still proves the caller to be. Asking is no use of a session or token.
+    #[must_use]
+    pub fn who_still(&self, proof: &Proof, config: &Config) -> Who {
+        match proof {
+            Proof::Nothing => Who::Nobody,
+            Proof::Secret { hash, of_edge } => self.who_with_hash(hash, *of_edge, config).unwrap_or_default(),
+            Proof::Session(id) => {
+                let name = self.memory().sessions.whose(id, self.now_ms()).map(str::to_owned);
+                name.map(|name| self.named(&name)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Logs a person in. `device`: what the browser was given at an earlier login. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn log_in(&self, name: &str, password: &str, device: Option<&str>, from: IpAddr) -> Result<Entered, Refused> {
+        let account = account_of(name);
+        let source = self.source(device, &account, from);
+        let person = self.prove(name, password, &source, &account)?;
+        let entered = self.enter(person, from)?;
+        self.audit.note(Act::new(audit::Kind::Login, By::new(&entered.person.name, from), ""));
+        Ok(entered)
+    }
+
+    /// Sets the password of an administrator, new or known, with a one-time code, and logs in. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`]; a wrong password does not use up the code.
+    pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<Entered, Refused> {
+        let source = source_of(from);
+        let _turn = self.hashing_turn()?;
+        self.attempt(&source, None)?;
+        let digest = secret::code_digest(code);
+        // A code sets one password, however many type it at the same moment.
+        let _one_at_a_time = self.using_code.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = self.memory().first_code == Some(digest);
+        if !is_first && !self.code_file.is_right(digest, self.clock.now_ms()) {
+            return Err(Refused::WrongCode);
+        }
+        self.memory().throttle.succeeded(&source, None, self.now_ms());
+        let hash = hashed("password", name, new)?;
+        let now_ms = self.clock.now_ms();
+        let by = By::new(if is_first { "code:first" } else { "code:new" }, from);
+        let person = self.change(Some(&by), |accounts| accounts.put_administrator(name, hash, now_ms))?;
+        // Once there is an administrator the first code is worth nothing either.
+        self.memory().first_code = None;
+        self.code_file.remove().map_err(|error| failed(&error))?;
+        self.memory().sessions.end_all_of(&person.name, None);
+        self.audit.note(Act::new(audit::Kind::Login, By::new(&person.name, from), ""));
+        self.enter(person, from)
+    }
+
+    /// The person of this name, if this is the password.
+    fn prove(&self, name: &str, password: &str, source: &str, account: &str) -> Result<Person, Refused> {
+        let _turn = self.hashing_turn()?;
+        self.attempt(source, Some(account))?;
+        let person = self.accounts().person(name).cloned();
+        let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
+        let mut memory = self.memory();
+        match is_right {
+            Err(error) => {
+                memory.throttle.undecided(source, Some(account), self.now_ms());
+                Err(failed(&error))
+            }
+            Ok(false) => Err(Refused::WrongLogin),
+            Ok(true) => {
+                memory.throttle.succeeded(source, Some(account), self.now_ms());
+                person.ok_or(Refused::WrongLogin)
+            }
+        }
+    }
+
+    /// Begins a session, and makes the browser and its address known for this person.
+    fn enter(&self, person: Person, from: IpAddr) -> Result<Entered, Refused> {
+        let session = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let device = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let (now_ms, account, digest) = (self.now_ms(), account_of(&person.name), secret::digest(&device));
+        let mut memory = self.memory();
+        memory.throttle.is_known(&source_of(from), &account, now_ms);
+        memory.throttle.is_known(&device_source(&digest), &account, now_ms);
+        if memory.devices.len() >= MAX_DEVICES {
+            memory.devices.clear();
+        }
+        memory.devices.insert(digest, account);
+        memory.sessions.begin(secret::digest(&session), &person.name, now_ms);
+        drop(memory);
+        Ok(Entered { person, session, device })
+    }
+
+    /// What failures of a login count against: the browser, if this account was entered with it before, else the address.
+    fn source(&self, device: Option<&str>, account: &str, from: IpAddr) -> String {
+        let digest = device.map(secret::digest);
+        let known = digest.filter(|digest| self.memory().devices.get(digest).is_some_and(|of| of == account));
+        known.map_or_else(|| source_of(from), |digest| device_source(&digest))
+    }
+
+    /// Ends a session.
+    pub fn log_out(&self, session: &str) {
+        self.memory().sessions.end(&secret::digest(session));
+    }
+
+    /// A person changes the own password; all other sessions of that person end. Tokens stay: the names of those are returned.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn change_own_password(
+        &self,
+        name: &str,
+        (old, new): (&str, &str),
+        session: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Vec<String>, Refused> {
+        self.prove(name, old, &source_of(from), &account_of(name))?;
+        let _turn = self.hashing_turn()?;
+        let set = (hashed("new", name, new)?, self.clock.now_ms());
+        self.change(Some(&By::new(name, from)), |accounts| accounts.change_person(name, None, Some(set)))?;
+        let kept: Option<SessionId> = session.map(secret::digest);
+        let mut memory = self.memory();
+        memory.sessions.end_all_of(name, kept.as_ref());
+        // Whoever had the old password may have a browser that is known.
+        memory.devices.retain(|_, of| *of != account_of(name));
+        drop(memory);
+        Ok(self.accounts().tokens_of(name))
+    }
+
+    /// One more person. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), Refused> {
+        let _turn = self.hashing_turn()?;
+        let password = hashed("password", name, password)?;
+        let made_by = Some(by.who.clone());
+        let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms(), made_by };
+        self.change(Some(by), |accounts| accounts.add_person(person))
+    }
+
+    /// Another role or password of somebody; a new password ends the sessions. Blocks. Before and after.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn change_person(
+        &self,
+        by: &By,
+        name: &str,
+        role: Option<Role>,
+        password: Option<&str>,
+    ) -> Result<(Person, Person), Refused> {
+        let _turn = self.hashing_turn()?;
+        let set = match password {
+            Some(password) => Some((hashed("password", name, password)?, self.clock.now_ms())),
+            None => None,
+        };
+        let before = self.accounts().person(name).cloned().ok_or(Unchanged::Unknown)?;
+        let after = self.change(Some(by), |accounts| accounts.change_person(name, role, set))?;
+        if password.is_some() {
+            self.memory().sessions.end_all_of(&after.name, None);
+        }
+        Ok((before, after))
+    }
+
+    /// Removes a person, whose sessions and tokens end. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn remove_person(&self, by: &By, name: &str) -> Result<(Person, Vec<Token>), Refused> {
+        let removed = self.change(Some(by), |accounts| accounts.remove_person(name))?;
+        self.memory().sessions.end_all_of(&removed.0.name, None);
+        Ok(removed)
+    }
+
+    /// A new token, in clear: this is the only time. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn make_token(&self, by: &By, name: &str, role: Role) -> Result<String, Refused> {
+        let made = secret::make(Kind::Token).map_err(|error| failed(&error))?;
+        let token = Token {
+            name: name.to_owned(),
+            role,
+            hash: secret::digest_text(&made),
+            made_ms: self.clock.now_ms(),
+            made_by: by.who.clone(),
+            used_ms: None,
+        };
+        self.change(Some(by), |accounts| accounts.add_token(token))?;
+        Ok(made)
+    }
+
+    /// Revokes a token, and those made with it. Blocks.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Revoked, Refused> {
+        self.change(Some(by), |accounts| accounts.remove_token(name))
+    }
+
+    /// The tokens with their last use up to now.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Token> {
+        let accounts = self.accounts();
+        let memory = self.memory();
+        let mut tokens = accounts.tokens.clone();
+        put_uses(&mut tokens, &memory.uses);
+        tokens
+    }
+
+    /// Writes down when tokens were used. Blocks. A failure is logged, and it is tried again the next time.
+    pub fn save_uses(&self) {
+        if self.memory().uses.is_empty() {
+            return;
+        }
+        let uses = self.memory().uses.clone();
+        let saved = self.change(None, |accounts| {
+            put_uses(&mut accounts.tokens, &uses);
+            Ok(())
+        });
+        if saved.is_ok() {
+            self.memory().uses.retain(|hash, used_ms| uses.get(hash) != Some(used_ms));
+        }
+    }
+
+    /// Changes the accounts: told in the audit, then on the disk, then in memory. `by`: `None` for what is not for people to know.
+    fn change<T>(
+        &self,
+        by: Option<&By>,
+        change: impl FnOnce(&mut Accounts) -> Result<T, Unchanged>,
+    ) -> Result<T, Refused> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.accounts();
+        let mut accounts = Accounts::clone(&before);
+        let changed = change(&mut accounts)?;
+        let told = by.and_then(|by| told(&before, &accounts, by));
+        if let Some(AccountChange { act, was, is }) = told.clone() {
+            self.audit.write_blocking(act.done(self.clock.now_ms(), was, is)).map_err(|_| Refused::Failed)?;
+        }
+        if let Err(error) = self.accounts_file.save(&accounts) {
+            warn!(event = "accounts_not_saved", reason = error.to_string(); "people and tokens cannot be saved: nothing was changed");
+            if let Some(AccountChange { act, .. }) = told {
+                // Else the entry above would be believed. If this one cannot be written either, it waits.
+                self.audit.note_refusal(act, "not_saved");
+            }
+            return Err(Refused::Failed);
+        }
+        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        Ok(changed)
+    }
+
+    fn hashing_turn(&self) -> Result<Turn<'_>, Refused> {
+        self.hashing.take().ok_or(Refused::Busy)
+    }
+
+    fn attempt(&self, source: &str, account: Option<&str>) -> Result<(), Refused> {
+        self.memory().throttle.attempt(source, account, self.now_ms()).map_err(Refused::Wait)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// On a clock that only goes forward, ms since the start.
+    fn now_ms(&self) -> Ms {
+        Ms::try_from(self.started.elapsed().as_millis()).unwrap_or(Ms::MAX)
+    }
+}
+
+fn put_uses(tokens: &mut [Token], uses: &HashMap<String, i64>) {
+    for token in tokens {
+        token.used_ms = uses.get(&token.hash).copied().or(token.used_ms);
+    }
+}
+
+fn hashed(field: &str, name: &str, new: &str) -> Result<String, Refused> {
+    check_password(field, name, new).map_err(Unchanged::Field)?;
+    password::hash(new).map_err(|error| failed(&error))
+}
+
+fn failed(error: &dyn std::error::Error) -> Refused {
+    error!(event = "access_failed", reason = error.to_string(); "a login, a password or a token could not be handled");
+    Refused::Failed
+}
+
+/// A browser as a source of its own.
+fn device_source(digest: &[u8; 32]) -> String {
+    format!("device {digest:02x?}")
+}
+
+fn account_of(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use crate::domain::money::Vnd;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::model::Edge;
+
+/// What a gateway makes of a call, at a site whose `edge-out` is an exit lane.
+fn job(call: &str, body: Value) -> Result<Job, Refusal> {
+    let mut config = Config::standalone();
+    let lane = Some(Direction::Exit);
+    config.edges.push(Edge {
+        id: "edge-out".into(),
+        name: String::new(),
+        direction: lane,
+        vehicle_type: None,
+        key_hash: None,
+    });
+    let request = match call {
+        "open" => EdgeRequest::Open(serde_json::from_value(body).unwrap()),
+        "close" => EdgeRequest::Close(serde_json::from_value(body).unwrap()),
+        _ => EdgeRequest::Detect(serde_json::from_value(body).unwrap()),
+    };
+    request.job(&config)
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut body = json!({"edge_id": "edge-1", "plate_id": "29A12345", "force": true});
+    body[name] = value;
+    body
+}
+
+fn open(body: Value) -> OpenBarrier {
+    match job("open", body) {
+        Ok(Job::Open(open)) => open,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_is_normalised() {
+    let open = open(json!({
+        "edge_id": "edge-1", "plate_id": " 29a-123.45 ", "plate_view": " 29A-123.45 ", "direction": "entry",
+        "camera_type": "", "request_id": "", "confidence": 0.5,
+    }));
+    assert_eq!(open.plate.as_str(), "29A12345");
+    assert_eq!(open.plate_view.as_deref(), Some("29A-123.45"));
+    assert_eq!((open.direction, open.request_id, open.force), (Some(Direction::Entry), None, false));
+}
+
+#[test]
+fn a_lane_gives_the_direction_unless_the_call_does() {
+    assert_eq!(open(with("edge_id", json!("edge-out"))).direction, Some(Direction::Exit));
+    assert_eq!(open(with("edge_id", json!("edge-1"))).direction, None);
+    let mut said = with("edge_id", json!("edge-out"));
+    said["direction"] = json!("ENTRY");
+    assert_eq!(open(said).direction, Some(Direction::Entry));
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_its_field() {
+    for (field, value) in [
+        ("edge_id", json!("")),
+        ("edge_id", json!("a b")),
+        ("edge_id", json!("x".repeat(65))),
+        ("plate_id", json!("29A1")),
+        ("plate_id", json!("29A1234!")),
+        ("plate_view", json!("x".repeat(33))),
+        ("plate_view", json!("a\nb")),
+        ("action", json!("close")),
+        ("direction", json!("UP")),
+        ("camera_type", json!("x".repeat(33))),
+        ("confidence", json!(101)),
+        ("confidence", json!(-0.01)),
+        ("request_id", json!("x".repeat(129))),
+        ("fee", json!(-1)),
+        ("fee", json!(1_000_000_001)),
+    ] {
+        match job("open", with(field, value.clone())) {
+            Err(Refusal::Field { field: named, .. }) => assert_eq!(named, field, "{value}"),
+            other => panic!("{field} {value}: {other:?}"),
+        }
+    }
+    let unforced = json!({"edge_id": "edge-1", "plate_id": "29A12345", "fee": 5000});
+    assert!(matches!(job("open", unforced), Err(Refusal::Field { field: "fee", .. })));
+    assert!(matches!(job("close", json!({"edge_id": "e"})), Err(Refusal::Field { field: "event_id", .. })));
+    let doubtful = json!({"edge_id": "e", "plate_id": "29A12345", "confidence": "high"});
+    assert!(matches!(job("detect", doubtful), Err(Refusal::Field { field: "confidence", .. })));
+}
+
+#[test]
+fn a_forced_fee_is_whole_money() {
+    assert_eq!(open(with("fee", json!(7000))).fee, Some(Vnd(7000)));
+    for told in [json!(7000.0), json!("7000"), json!("7.000"), json!("7,000 đ"), json!("7k")] {
+        assert_eq!(open(with("fee", told.clone())).fee, Some(Vnd(7000)), "{told}");
+    }
+    assert!(matches!(job("open", with("fee", json!(2.5))), Err(Refusal::Field { field: "fee", .. })));
+}

@@ -1,0 +1,268 @@
+//! The closed-loop load: every edge has its own connection and does one call at a time.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::task::LocalSet;
+
+use super::numbers::{NumberSource, Resting};
+use super::report::LoadReport;
+use crate::lab::client::{Address, ClientError, Connection, write_request};
+use crate::lab::plates::{plate, view};
+
+/// Answers of the first moments are not counted: connections open, caches fill. A tenth of the run, at most this.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(1);
+/// How long an edge waits after an error before it calls again; a refused call would otherwise cost more than a served one.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+/// How long after the end calls in flight may still be answered.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
+/// The documented call of a gate.
+const BARRIER_OPEN: &str = "/api/edge/barrier/open";
+
+/// What the edges call.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// `barrier/open`: a car in, the same car out. The edges are spread over the centrals.
+    Gates { centrals: Vec<Address>, request_ids: bool },
+    /// `cars` cars that come in and stay, then the run is over. The edges are spread over the centrals.
+    Fill { centrals: Vec<Address>, cars: u64 },
+    /// The same bodies posted to one address, whatever it does with them.
+    Hello(Address),
+}
+
+impl Work {
+    fn target(&self, edge: usize) -> Option<&Address> {
+        match self {
+            Self::Gates { centrals, .. } | Self::Fill { centrals, .. } => {
+                centrals.get(edge.checked_rem(centrals.len())?)
+            }
+            Self::Hello(address) => Some(address),
+        }
+    }
+}
+
+/// Drives `work` with `edges` edges for `run_for`. `pace`: the time between two calls of one edge that are due; without, each
+/// calls again when it was answered. `salt` tells this run from others (see [`NumberSource`]).
+///
+/// Must be called within a runtime of one thread.
+pub async fn drive(work: &Work, edges: u16, pace: Option<Duration>, run_for: Duration, salt: u64) -> LoadReport {
+    let start = Instant::now();
+    let warm_up = if matches!(work, Work::Fill { .. }) { Duration::ZERO } else { LONGEST_WARM_UP.min(run_for / 10) };
+    let count_from = start + warm_up;
+    let end = start + run_for;
+    let shared = Rc::new(Shared {
+        report: RefCell::new(LoadReport { edges, measured: end - count_from, ..LoadReport::default() }),
+        numbers: RefCell::new(NumberSource::new(salt)),
+        cars: Cell::new(if let Work::Fill { cars, .. } = work { *cars } else { u64::MAX }),
+        count_from,
+        end,
+    });
+    let local = LocalSet::new();
+    for number in 0..usize::from(edges) {
+        let Some(address) = work.target(number).cloned() else { continue };
+        let task = EdgeTask {
+            address,
+            name: format!("bench-{salt:x}-{number}"),
+            request_ids: matches!(work, Work::Gates { request_ids: true, .. }),
+            hello: matches!(work, Work::Hello(_)),
+            directions: if matches!(work, Work::Fill { .. }) { &["ENTRY"] } else { &["ENTRY", "EXIT"] },
+            pace,
+            // The edges are due one after the other, not all at once.
+            first_due: start + pace.unwrap_or_default() * u32::try_from(number).unwrap_or(0) / u32::from(edges.max(1)),
+        };
+        local.spawn_local(task.run(Rc::clone(&shared)));
+    }
+    if tokio::time::timeout(run_for + PATIENCE_AT_THE_END, local).await.is_err() {
+        shared.count_error("no answer at the end", 1);
+    }
+    let mut report = shared.report.take();
+    // A fill ends when its cars are in.
+    report.measured = report.measured.min(count_from.elapsed());
+    report
+}
+
+/// What all edges of a run share; they run on one thread.
+struct Shared {
+    report: RefCell<LoadReport>,
+    numbers: RefCell<NumberSource>,
+    /// How many cars may still come.
+    cars: Cell<u64>,
+    count_from: Instant,
+    end: Instant,
+}
+
+impl Shared {
+    fn count_error(&self, code: &str, count: u64) {
+        let mut report = self.report.borrow_mut();
+        match report.errors.get_mut(code) {
+            Some(seen) => *seen += count,
+            None => {
+                report.errors.insert(code.to_owned(), count);
+            }
+        }
+    }
+}
+
+/// How a call ended, as far as the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Answered, but not with success: the car is where it was, or is not known.
+    Refused,
+}
+
+struct EdgeTask {
+    address: Address,
+    name: String,
+    request_ids: bool,
+    hello: bool,
+    /// What each car does, in this order.
+    directions: &'static [&'static str],
+    pace: Option<Duration>,
+    first_due: Instant,
+}
+
+impl EdgeTask {
+    async fn run(self, shared: Rc<Shared>) {
+        let mut due = self.first_due;
+        let mut line = Line { connection: None, request: Vec::new(), body: Vec::new() };
+        let mut resting = Resting::default();
+        let mut calls = 0_u64;
+        while Instant::now() < shared.end && shared.cars.get() > 0 {
+            shared.cars.set(shared.cars.get() - 1);
+            let number = resting.take(Instant::now(), &mut shared.numbers.borrow_mut());
+            let plate = plate(number);
+            let mut outcome = Outcome::Done;
+            for direction in self.directions {
+                calls += 1;
+                self.write_body(&mut line.body, &plate, direction, calls);
+                if outcome == Outcome::Done {
+                    if let Some(pace) = self.pace {
+                        tokio::time::sleep_until(due.into()).await;
+                        outcome = self.call(&mut line, &shared, due).await;
+                        due += pace;
+                    } else {
+                        outcome = self.call(&mut line, &shared, Instant::now()).await;
+                    }
+                }
+            }
+            if outcome == Outcome::Done {
+                if self.directions.len() > 1 {
+                    resting.put(Instant::now(), number);
+                }
+            } else {
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            }
+        }
+    }
+
+    fn write_body(&self, body: &mut Vec<u8>, plate: &str, direction: &str, call: u64) {
+        body.clear();
+        // Writing to memory does not fail.
+        let _ = write!(
+            body,
+            r#"{{"edge_id":"{}","plate_id":"{plate}","plate_view":"{}","camera_type":"car","direction":"{direction}","confidence":0.95"#,
+            self.name,
+            view(plate),
+        );
+        if self.request_ids {
+            let _ = write!(body, r#","request_id":"{}-{call}""#, self.name);
+        }
+        body.push(b'}');
+    }
+
+    /// `from`: since when it is waited for the answer.
+    async fn call(&self, line: &mut Line, shared: &Shared, from: Instant) -> Outcome {
+        let path = if self.hello { self.address.path.as_str() } else { BARRIER_OPEN };
+        let path = if path.is_empty() { "/" } else { path };
+        write_request(&mut line.request, "POST", &self.address.authority, path, Some(&line.body));
+        let outcome = line.exchange(&self.address.authority, shared, from).await;
+        outcome.unwrap_or_else(|error| {
+            line.connection = None;
+            shared.count_error(&format!("connection: {error}"), 1);
+            Outcome::Refused
+        })
+    }
+}
+
+/// The connection of one edge and its buffers.
+struct Line {
+    connection: Option<Connection>,
+    request: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Line {
+    async fn exchange(&mut self, authority: &str, shared: &Shared, sent_at: Instant) -> Result<Outcome, ClientError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => self.connection.insert(Connection::open(authority).await?),
+        };
+        let answer = connection.exchange(&self.request).await?;
+        let now = Instant::now();
+        let counted = sent_at >= shared.count_from && now <= shared.end;
+        let outcome = if (200..300).contains(&answer.status) {
+            if counted {
+                let mut report = shared.report.borrow_mut();
+                report.latencies.record(now.duration_since(sent_at));
+                report.repeated += u64::from(says_repeated(answer.body));
+            }
+            Outcome::Done
+        } else {
+            shared.count_error(&error_code(answer.status, answer.body), 1);
+            Outcome::Refused
+        };
+        if !answer.keep_alive {
+            self.connection = None;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Looks for `"repeated":true` without reading the JSON: this is done for every answer.
+fn says_repeated(body: &[u8]) -> bool {
+    const MARK: &[u8] = b"\"repeated\":true";
+    body.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// `409 already_inside`, or only the status if the answer has no code.
+fn error_code(status: u16, body: &[u8]) -> String {
+    let code = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|body| body.get("code").and_then(|code| code.as_str().map(str::to_owned)));
+    code.map_or_else(|| status.to_string(), |code| format!("{status} {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_status_and_code() {
+        assert_eq!(error_code(503, br#"{"success":false,"code":"overloaded"}"#), "503 overloaded");
+        assert_eq!(error_code(502, b"<html>"), "502");
+        assert!(says_repeated(br#"{"success":true,"repeated":true}"#));
+        assert!(!says_repeated(br#"{"success":true,"repeated":false}"#));
+    }
+
+    #[test]
+    fn the_body_of_a_call_is_the_documented_one() {
+        let task = EdgeTask {
+            address: Address::parse("http://a:1").unwrap(),
+            name: "bench-1-2".into(),
+            request_ids: true,
+            hello: false,
+            directions: &["ENTRY"],
+            pace: None,
+            first_due: Instant::now(),
+        };
+        let mut body = b"old".to_vec();
+        task.write_body(&mut body, "29A12345", "EXIT", 7);
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["plate_view"], "29A-123.45");
+        assert_eq!(body["direction"], "EXIT");
+        assert_eq!(body["request_id"], "bench-1-2-7");
+    }
+}

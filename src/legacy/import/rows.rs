@@ -1,0 +1,374 @@
+//! Rows of an old history become what its central said: an entry, and an exit if there was one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::path::Path;
+
+use super::{ImportError, Importer, Outcome, Refusals};
+use crate::domain::event::{Body, Draft, Entry, Exit};
+use crate::domain::ids::Hlc;
+use crate::domain::money::Vnd;
+use crate::domain::plate::{self, PlateId, check_view};
+use crate::domain::time::SiteZone;
+use crate::ledger::job::{Hearing, Job, Refusal, Told, VoidStay};
+use crate::legacy::dialect::clock::{another_clock, clock_gap_min, hours_text};
+use crate::legacy::import::database::{ForeignError, ForeignRow, Predecessor, Removed};
+use crate::maintenance::{Progress, Site};
+
+/// What is said in one transaction.
+const BATCH: usize = 1_000;
+/// Longest name of an edge and longest event id taken over, in characters.
+const MAX_NAME_CHARS: usize = 100;
+const MAX_EVENT_ID_CHARS: usize = 200;
+/// A time later than this after now is none, in ms.
+const MAX_AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// When the exit of a row happened.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ExitAt {
+    at_ms: i64,
+    row: i64,
+}
+
+/// What came of the sayings of one row.
+#[derive(Debug, Default)]
+struct RowOutcome {
+    new: u64,
+    known: u64,
+    refused: Option<String>,
+}
+
+pub(super) fn import(
+    importer: &mut Importer,
+    old: &Predecessor,
+    path: &Path,
+    zone: Option<&SiteZone>,
+    refusals: Refusals<'_>,
+    progress: Progress<'_>,
+) -> Result<Outcome, ImportError> {
+    let zone = zone.cloned().unwrap_or_else(|| importer.site.zone.clone());
+    check_clock(old, path, &zone)?;
+    let total = old.count()?;
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let site = Site { zone, ..importer.site.clone() };
+    let latest_ms = importer.now_ms.saturating_add(MAX_AHEAD_MS);
+    let mut importing = Importing {
+        importer,
+        from: format!("import:{file}"),
+        exits: BinaryHeap::new(),
+        drafts: BTreeMap::new(),
+        batch: Vec::new(),
+        rows: BTreeMap::new(),
+        outcome: Outcome::default(),
+    };
+    let mut ids = NewIds::default();
+    let mut done = 0;
+    let mut lost = Vec::new();
+    let taken = old.each_row::<ImportError>(
+        |row| {
+            done += 1;
+            match said(&row, &site, &mut ids).and_then(|said| not_of_the_future(said, latest_ms)) {
+                Ok((entry, exit)) => importing.take(row.id, entry, exit, refusals)?,
+                Err(reason) => {
+                    importing.outcome.refused += 1;
+                    refusals(&name_of(&row), &reason);
+                }
+            }
+            progress(done, total.max(done));
+            Ok(())
+        },
+        &mut |rows| lost.push(rows.clone()),
+    );
+    taken?;
+    importing.take_exits_before(i64::MAX, refusals)?;
+    importing.flush(refusals)?;
+    for rows in lost {
+        importing.outcome.refused += 1;
+        let before = rows.before.map_or_else(|| "the end".to_owned(), |row| format!("row {row}"));
+        refusals(&format!("what lies between row {} and {before}", rows.after), "that part of the file is damaged");
+    }
+    for removed in old.removed()? {
+        importing.remove(&removed, &site, refusals)?;
+    }
+    Ok(importing.outcome)
+}
+
+struct Importing<'a> {
+    importer: &'a mut Importer,
+    from: String,
+    /// Exits that come after the entry just read. Said in the order of time, nearly everything is one plain step.
+    exits: BinaryHeap<Reverse<ExitAt>>,
+    drafts: BTreeMap<i64, (Draft, String)>,
+    batch: Vec<(i64, Told)>,
+    rows: BTreeMap<i64, RowOutcome>,
+    outcome: Outcome,
+}
+
+impl Importing<'_> {
+    /// What a person removed there is written down and removed again, so that it stays removed where another central tells it.
+    fn remove(&mut self, removed: &Removed, site: &Site, refusals: Refusals<'_>) -> Result<(), ImportError> {
+        let Some(stay_id) = removed.row.event_id.clone() else { return Ok(()) };
+        let Ok((entry, exit)) = said(&removed.row, site, &mut NewIds::default()) else { return Ok(()) };
+        let row = removed.row.id;
+        let told = [Some(entry), exit].into_iter().flatten();
+        let told = told.map(|(draft, source_central)| Told { draft, source_central, from: self.from.clone() });
+        let heard = self.importer.hear(told.collect())?;
+        let reason = format!("đã xóa ở chương trình cũ / removed in the old program, {} UTC", removed.at);
+        let void = VoidStay { stay_id, reason, by: Some(self.from.clone()) };
+        match self.importer.decide_or_refuse(Job::Void(void))? {
+            Ok(_) => {
+                self.outcome.taken += 1;
+                self.outcome.events += 1 + heard.iter().filter(|hearing| **hearing == Hearing::New).count() as u64;
+            }
+            Err(Refusal::AlreadyVoid) => self.outcome.known += 1,
+            Err(refusal) => {
+                self.outcome.refused += 1;
+                refusals(&format!("the removal of row {row}"), &refusal.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        row: i64,
+        entry: (Draft, String),
+        exit: Option<(Draft, String)>,
+        refusals: Refusals<'_>,
+    ) -> Result<(), ImportError> {
+        self.take_exits_before(entry.0.timestamp_ms, refusals)?;
+        // Known before the entry is said: the row is counted when both are.
+        if let Some(exit) = exit {
+            self.exits.push(Reverse(ExitAt { at_ms: exit.0.timestamp_ms, row }));
+            self.drafts.insert(row, exit);
+        }
+        self.say(row, entry, refusals)
+    }
+
+    fn take_exits_before(&mut self, at_ms: i64, refusals: Refusals<'_>) -> Result<(), ImportError> {
+        while self.exits.peek().is_some_and(|Reverse(saying)| saying.at_ms < at_ms) {
+            let Some(Reverse(ExitAt { row, .. })) = self.exits.pop() else { break };
+            if let Some(exit) = self.drafts.remove(&row) {
+                self.say(row, exit, refusals)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say(
+        &mut self,
+        row: i64,
+        (draft, source_central): (Draft, String),
+        refusals: Refusals<'_>,
+    ) -> Result<(), ImportError> {
+        self.batch.push((row, Told { draft, source_central, from: self.from.clone() }));
+        if self.batch.len() >= BATCH { self.flush(refusals) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, refusals: Refusals<'_>) -> Result<(), ImportError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let (rows, told): (Vec<i64>, Vec<Told>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let hearings = self.importer.hear(told)?;
+        for (row, hearing) in rows.into_iter().zip(hearings) {
+            let outcome = self.rows.entry(row).or_default();
+            match hearing {
+                Hearing::New => outcome.new += 1,
+                Hearing::Known => outcome.known += 1,
+                Hearing::Refused(reason) => outcome.refused = Some(reason),
+            }
+        }
+        // A row whose exit is still to be said is counted with it.
+        let settled = std::mem::take(&mut self.rows).into_iter();
+        let (waiting, settled): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            settled.partition(|(row, _)| self.drafts.contains_key(row));
+        self.rows = waiting;
+        for (row, outcome) in settled {
+            self.outcome.events += outcome.new;
+            match outcome.refused {
+                Some(reason) => {
+                    self.outcome.refused += 1;
+                    refusals(&format!("row {row}"), &reason);
+                }
+                None if outcome.new > 0 => self.outcome.taken += 1,
+                None => self.outcome.known += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ids for rows that have none: the same again at every import, since rows come in the same order.
+#[derive(Debug, Default)]
+struct NewIds {
+    at_ms: i64,
+    given: BTreeSet<String>,
+}
+
+impl NewIds {
+    fn next(&mut self, central: &str, entry_ms: i64, plate: &PlateId) -> String {
+        if self.at_ms != entry_ms {
+            self.at_ms = entry_ms;
+            self.given.clear();
+        }
+        let mut stamp_ms = entry_ms;
+        loop {
+            let id = format!("{central}_{stamp_ms}_{plate}");
+            if self.given.insert(id.clone()) {
+                return id;
+            }
+            stamp_ms += 1;
+        }
+    }
+}
+
+type Said = (Draft, String);
+
+/// What a row says, or why it says nothing.
+fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option<Said>), String> {
+    let plate = [&row.plate_id, &row.plate_view].into_iter().flatten().find_map(|text| PlateId::parse(text).ok());
+    let plate = plate.ok_or_else(|| format!("{:?} is no plate", row.plate_id.as_deref().unwrap_or_default()))?;
+    let entry_text = row.entry_time.as_deref().ok_or("it has no entry time")?;
+    let entry_ms = local_ms(&site.zone, entry_text).ok_or_else(|| format!("{entry_text:?} is no time"))?;
+    let source_central = row.source_central.clone().unwrap_or_else(|| site.central.to_string());
+    let event_id = match &row.event_id {
+        Some(id) if id.chars().count() > MAX_EVENT_ID_CHARS => return Err("its event id is too long".to_owned()),
+        Some(id) => id.clone(),
+        // Under the id it had before its plate was edited.
+        None => {
+            let read = row.plate_read.as_deref().and_then(|text| PlateId::parse(text).ok());
+            ids.next(&source_central, entry_ms, read.as_ref().unwrap_or(&plate))
+        }
+    };
+    let plate_view = row.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
+    let entry = Entry {
+        plate_id: plate.clone(),
+        plate_view: plate_view.map_or_else(|| plate::view(&plate), ToOwned::to_owned),
+        edge_id: short(
+            row.edge_id.as_deref().or(row.entry_camera.as_deref().map(|name| split(name).1)).unwrap_or_default(),
+        ),
+        camera_type: String::new(),
+        direction: "ENTRY".to_owned(),
+        entry_time: entry_text.to_owned(),
+        confidence: row.entry_confidence.filter(|value| (0.0..=1.0).contains(value)),
+        request_id: None,
+        force: false,
+        reason: None,
+        replaces: None,
+        reported: None,
+        told_fee: None,
+        doubts: Vec::new(),
+    };
+    let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {
+        (Some("IN"), None) => None,
+        (Some("IN" | "OUT"), Some(exit_text)) => Some(exit_of(row, &plate, exit_text, site)?),
+        (Some("OUT"), None) => return Err("it is OUT and has no exit time".to_owned()),
+        (status, _) => return Err(format!("its status is {:?}", status.unwrap_or_default())),
+    };
+    let exit = match exit {
+        None => None,
+        Some((exit_ms, body)) => {
+            let source = body.exit_central.clone();
+            Some((draft(exit_ms, &event_id, Body::Exit(body))?, source))
+        }
+    };
+    Ok(((draft(entry_ms, &event_id, Body::Entry(entry))?, source_central), exit))
+}
+
+fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> Result<(i64, Exit), String> {
+    let exit_ms = local_ms(&site.zone, exit_text).ok_or_else(|| format!("{exit_text:?} is no time"))?;
+    let fee = match &row.fee {
+        None => Vnd(0),
+        Some(Ok(fee)) if Vnd(*fee).is_fee() => Vnd(*fee),
+        Some(Ok(fee)) => return Err(format!("{fee} is no fee")),
+        Some(Err(text)) => return Err(format!("{text:?} is no fee")),
+    };
+    let camera = row.exit_camera.as_deref().unwrap_or_default();
+    // What was heard from another central is named with it; what happened at this one is not.
+    let (central, edge) = match split(camera) {
+        (Some(central), edge)
+            if central == site.central.as_str()
+                || row.exit_source.as_deref().is_some_and(|source| source.contains("sync")) =>
+        {
+            (central, edge)
+        }
+        _ => (site.central.as_str(), camera),
+    };
+    let exit = Exit {
+        stay: None,
+        plate_id: Some(plate.clone()),
+        plate_view: None,
+        exit_central: short(central),
+        exit_edge: short(edge),
+        exit_time: exit_text.to_owned(),
+        fee,
+        duration: short(row.duration.as_deref().unwrap_or_default()),
+        camera_type: None,
+        confidence: row.exit_confidence.filter(|value| (0.0..=1.0).contains(value)),
+        request_id: None,
+        force: false,
+        reason: None,
+        requested_fee: None,
+        tariff_version: None,
+        subscription_id: None,
+        reported: None,
+        told: false,
+        told_fee: None,
+        doubts: Vec::new(),
+    };
+    Ok((exit_ms, exit))
+}
+
+fn draft(at_ms: i64, event_id: &str, body: Body) -> Result<Draft, String> {
+    let hlc = Hlc::new(at_ms).map_err(|_| "its time is before 1970".to_owned())?;
+    Ok(Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body })
+}
+
+/// A time far ahead would be the newest there is for years: every event after it would be dated after it.
+fn not_of_the_future((entry, exit): (Said, Option<Said>), latest_ms: i64) -> Result<(Said, Option<Said>), String> {
+    let is_ahead = |(draft, _): &Said| draft.timestamp_ms > latest_ms;
+    if is_ahead(&entry) || exit.as_ref().is_some_and(is_ahead) {
+        return Err("its time lies in the future".to_owned());
+    }
+    Ok((entry, exit))
+}
+
+/// Refuses a database whose times were written by the clock of another zone.
+fn check_clock(old: &Predecessor, path: &Path, zone: &SiteZone) -> Result<(), ForeignError> {
+    let Ok(utc) = SiteZone::named("UTC") else { return Ok(()) };
+    let times = old.clock()?;
+    let gaps =
+        times.iter().filter_map(|(entry, written)| clock_gap_min(local_ms(zone, entry)?, local_ms(&utc, written)?));
+    match another_clock(gaps) {
+        Some(Some(gap_min)) => Err(ForeignError::AnotherClock {
+            path: path.to_owned(),
+            off: hours_text(gap_min),
+            zone: zone.name().to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, also with a `T` and a fraction, as Python writes it.
+fn local_ms(zone: &SiteZone, text: &str) -> Option<i64> {
+    let seconds = text.get(..19)?.replacen('T', " ", 1);
+    let rest_ok = text.get(19..).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    zone.parse_local_text(&seconds).ok().filter(|_| rest_ok)
+}
+
+/// `central-2/edge-3` in its parts.
+fn split(camera: &str) -> (Option<&str>, &str) {
+    match camera.split_once('/') {
+        Some((central, edge)) => (Some(central), edge),
+        None => (None, camera),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect()
+}
+
+fn name_of(row: &ForeignRow) -> String {
+    format!("row {}", row.id)
+}

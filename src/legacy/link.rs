@@ -1,0 +1,473 @@
+//! The link to one predecessor: dials it, takes what it dials, and carries between it and the pure [`LegacyPeer`].
+//!
+//! A peer that is configured `"legacy": true` is one only if it shows to be: v1 does not know HELLO, v2 answers a `peer_id`. Who
+//! says HELLO, or agrees on our subprotocol, is one of ours: this link does nothing until that one has been away for a while,
+//! for the old program may have been started again in its place.
+
+mod hearing;
+mod telling;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
+use log::{info, warn};
+
+use crate::actors::db_reader::Readers;
+use crate::actors::db_writer::{DbWriter, ToldPredecessor};
+use crate::actors::supervise::{InjectPanic, injected_panic};
+use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
+use crate::domain::ids::{CentralId, LogId};
+use crate::domain::time::SiteZone;
+use crate::legacy::dialect::hear::{Said, read};
+use crate::legacy::dialect::{Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH, tell};
+use crate::legacy::peer::{LegacyOutput, LegacyPeer};
+use crate::links::dial::{self, Upgraded};
+use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
+use crate::links::socket::{FromSocket, Socket, SocketEvent, ToSocket};
+use crate::ops::said::Said as SaidBefore;
+use crate::replication::handshake::Identity;
+use crate::replication::peer::output::SocketId;
+use crate::wire::encode::Encoder;
+use crate::wire::frame::Frame;
+
+/// How often it is looked whether there is something to do.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+/// Between two dials, and how long one may take; predecessors wait 10 s.
+const DIAL_PAUSE_MS: u64 = 3_000;
+const DIAL_TIMEOUT_MS: u64 = 2_000;
+/// A socket that has not shown within this what it is, is given up.
+const PROOF_MS: u64 = 5_000;
+const PING_MS: u64 = 5_000;
+/// So long after one of ours was last there it may be a predecessor again, in ms.
+const OURS_MS: u64 = 30_000;
+/// What could not be read from the disk is read again after this.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// Predecessors are given more time than ours: they stand still while they merge.
+const SILENCE_MS: u64 = 45_000;
+
+/// What the rest of the program sees of the link; `None`: it does not stand.
+pub type Standing = Rc<Cell<Option<Linked>>>;
+
+/// A link that stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked {
+    pub dialect: Dialect,
+    /// Monotonic ms.
+    pub since_ms: u64,
+    /// Its clock shows another zone than the settings say: nothing is taken or told.
+    pub another_clock: bool,
+}
+
+/// It dialled us and showed to be a predecessor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AdoptLegacy {
+    pub number: SocketId,
+    pub socket: Socket,
+    pub dialect: Dialect,
+}
+
+/// Whether it is told what other centrals of ours wrote.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Relay(pub bool);
+
+/// The peer said HELLO, or is linked as one of ours.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct OneOfOurs;
+
+/// Close everything, for good.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct LeaveLegacy;
+
+/// What a link needs from its surroundings. Cheap to clone.
+#[derive(Clone)]
+pub struct LegacyContext {
+    pub identity: Identity,
+    pub config: PeerCentral,
+    /// Of its local times.
+    pub zone: SiteZone,
+    pub have: SharedHave,
+    pub clock: MeshClock,
+    pub numbers: SocketNumbers,
+    pub writer: actix::Addr<DbWriter>,
+    pub readers: Readers,
+    pub standing: Standing,
+}
+
+struct Dialled {
+    number: SocketId,
+    socket: Socket,
+    dialect: Dialect,
+    since_ms: u64,
+    proved: bool,
+}
+
+pub struct LegacyLink {
+    around: LegacyContext,
+    /// Until when it counts as one of ours, for it said HELLO.
+    ours_until_ms: u64,
+    /// What it was surely told; `None` until it was read from the disk.
+    told: Option<Vec<(LogId, u64)>>,
+    peer: Option<LegacyPeer>,
+    /// What the last link knew.
+    kept: Option<LegacyPeer>,
+    relays: bool,
+    dialled: Option<Dialled>,
+    accepted: Option<(SocketId, Socket)>,
+    dialling: bool,
+    next_dial_ms: u64,
+    /// The dialect to try next, until one is proved.
+    next_dialect: Dialect,
+    heard_ms: u64,
+    pinged_ms: u64,
+    reading: bool,
+    /// What it said that has no effect: it says some of it every few seconds.
+    said: SaidBefore,
+}
+
+impl LegacyLink {
+    #[must_use]
+    pub fn new(around: LegacyContext) -> Self {
+        around.standing.set(None);
+        Self {
+            around,
+            ours_until_ms: 0,
+            told: None,
+            peer: None,
+            kept: None,
+            relays: false,
+            dialled: None,
+            accepted: None,
+            dialling: false,
+            next_dial_ms: 0,
+            next_dialect: Dialect::V1,
+            heard_ms: 0,
+            pinged_ms: 0,
+            reading: false,
+            said: SaidBefore::default(),
+        }
+    }
+
+    fn name(&self) -> &CentralId {
+        &self.around.config.id
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.around.clock.now().mono_ms
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.around.clock.now().wall_ms
+    }
+
+    fn look(&mut self, context: &mut Context<Self>) {
+        let now_ms = self.now_ms();
+        if self.is_one_of_ours() || self.told.is_none() {
+            return;
+        }
+        if self.dialled.is_none() && !self.dialling && now_ms >= self.next_dial_ms {
+            self.dial(context);
+        }
+        if self.dialled.as_ref().is_some_and(|dialled| !dialled.proved && dialled.since_ms + PROOF_MS <= now_ms) {
+            self.give_up_dialled(now_ms);
+        }
+        if self.peer.is_some() && self.heard_ms + SILENCE_MS <= now_ms {
+            self.down("nothing was heard for 45 s");
+        }
+        if now_ms >= self.pinged_ms + PING_MS {
+            self.pinged_ms = now_ms;
+            let sockets =
+                self.dialled.iter().map(|dialled| &dialled.socket).chain(self.accepted.iter().map(|(_, s)| s));
+            sockets.for_each(|socket| socket.write(ToSocket::Ping(now_ms)));
+        }
+        let wall_ms = self.wall_ms();
+        if let Some(peer) = &mut self.peer {
+            let outputs = peer.tick(now_ms, wall_ms);
+            self.perform(outputs, context);
+            self.tell_more(context);
+        }
+    }
+
+    fn dial(&mut self, context: &mut Context<Self>) {
+        self.dialling = true;
+        let dialect = self.next_dialect;
+        let (host, config) = (self.around.config.ip.to_string(), &self.around.config);
+        let (port, path) = match dialect {
+            Dialect::V1 => (config.p2p_port, "/"),
+            Dialect::V2 => (config.api_port.unwrap_or(DEFAULT_API_PORT), V2_PATH),
+        };
+        let address = dial::PeerAddress { host, port };
+        let dialling = wrap_future::<_, Self>(async move {
+            dial::upgrade_foreign(&address, path, MAX_LEGACY_FRAME_BYTES, DIAL_TIMEOUT_MS).await
+        });
+        context.spawn(dialling.map(move |result, link, context| {
+            link.dialling = false;
+            let now_ms = link.now_ms();
+            link.next_dial_ms = now_ms + DIAL_PAUSE_MS;
+            match result {
+                Ok((_, true)) => link.is_ours(),
+                Ok((upgraded, false)) => link.upgraded(upgraded, dialect, context),
+                Err(_) => link.try_other(),
+            }
+        }));
+    }
+
+    /// Until one dialect was spoken, both are tried in turn.
+    fn try_other(&mut self) {
+        if self.kept.is_none() && self.peer.is_none() {
+            self.next_dialect = match self.next_dialect {
+                Dialect::V1 => Dialect::V2,
+                Dialect::V2 => Dialect::V1,
+            };
+        }
+    }
+
+    fn upgraded(&mut self, upgraded: Upgraded, dialect: Dialect, context: &mut Context<Self>) {
+        let number = self.around.numbers.next();
+        let socket = dial::carry(upgraded, number, context.address().recipient());
+        let own = self.around.identity.central.clone();
+        let first = match dialect {
+            // It does not know this frame, and says so: that is the proof.
+            Dialect::V1 => {
+                let hello = Frame::Hello(self.around.identity.hello(self.wall_ms()));
+                Encoder::new(own).encode(self.wall_ms(), &hello)
+            }
+            Dialect::V2 => tell::peer_id(&own),
+        };
+        socket.write(ToSocket::Text(first));
+        self.dialled = Some(Dialled { number, socket, dialect, since_ms: self.now_ms(), proved: false });
+    }
+
+    fn give_up_dialled(&mut self, now_ms: u64) {
+        self.dialled = None;
+        self.next_dial_ms = now_ms + DIAL_PAUSE_MS;
+        self.try_other();
+    }
+
+    fn is_one_of_ours(&self) -> bool {
+        self.now_ms() < self.ours_until_ms
+    }
+
+    fn is_ours(&mut self) {
+        self.ours_until_ms = self.ours_until_ms.max(self.now_ms().saturating_add(OURS_MS));
+        self.dialled = None;
+        self.accepted = None;
+        if self.peer.is_some() {
+            self.down("it is one of ours now");
+        }
+    }
+
+    /// Nothing is dialled before it is known what was told.
+    fn read_told(&self, context: &mut Context<Self>) {
+        let (readers, peer) = (self.around.readers.clone(), self.around.config.id.to_string());
+        let reading = async move { readers.ask(move |reader| reader.told(&peer)).await };
+        context.spawn(wrap_future::<_, Self>(reading).map(|told, link, context| match told {
+            Ok(told) => link.told = Some(told),
+            Err(error) => {
+                let reason = error.to_string();
+                warn!(event = "legacy_waits", peer = link.name().as_str(), reason = reason.as_str(); "the link to a predecessor waits until the disk can be read");
+                context.run_later(READ_AGAIN, |link, context| link.read_told(context));
+            }
+        }));
+    }
+
+    fn ask(&mut self, context: &mut Context<Self>) {
+        let wall_ms = self.wall_ms();
+        let outputs = self.peer.as_mut().map(|peer| peer.ask(wall_ms));
+        self.perform(outputs.unwrap_or_default(), context);
+    }
+
+    fn up(&mut self, dialect: Dialect) {
+        let now_ms = self.now_ms();
+        self.heard_ms = now_ms;
+        if self.peer.is_some() {
+            return;
+        }
+        let own = self.around.identity.central.clone();
+        let told = self.told.clone().unwrap_or_default();
+        let kept = self.kept.take();
+        let mut peer = LegacyPeer::new(own, self.around.zone.clone(), dialect, told, kept, now_ms);
+        peer.set_relays(self.relays);
+        self.peer = Some(peer);
+        self.next_dialect = dialect;
+        self.around.standing.set(Some(Linked { dialect, since_ms: now_ms, another_clock: false }));
+        info!(event = "legacy_connected", peer = self.name().as_str(), dialect = dialect.name(); "a predecessor is linked");
+    }
+
+    fn down(&mut self, reason: &str) {
+        self.dialled = None;
+        self.accepted = None;
+        self.kept = self.peer.take().or(self.kept.take());
+        self.around.standing.set(None);
+        warn!(event = "legacy_disconnected", peer = self.name().as_str(), reason = reason; "a predecessor is no longer linked");
+    }
+
+    fn received(&mut self, number: SocketId, text: &str, context: &mut Context<Self>) {
+        let said = read(text, &self.around.zone);
+        if matches!(said, Ok((_, Said::Hello))) {
+            return self.is_ours();
+        }
+        let mut dialect = None;
+        if let Some(dialled) = self.dialled.as_mut().filter(|dialled| dialled.number == number && !dialled.proved) {
+            // What cannot be read proves nothing, and neither does an unknown word.
+            dialled.proved = match &said {
+                Ok((_, Said::Error(reason))) => {
+                    dialled.dialect == Dialect::V1 && reason.contains("Invalid message type")
+                }
+                Ok((_, said)) => !matches!(said, Said::Ignored(_)),
+                Err(_) => false,
+            };
+            dialect = dialled.proved.then_some(dialled.dialect);
+        }
+        if let Some(dialect) = dialect {
+            self.up(dialect);
+            if dialect == Dialect::V2 || self.accepted.is_some() {
+                self.ask(context);
+            }
+        }
+        self.heard_ms = self.now_ms();
+        let wall_ms = self.wall_ms();
+        if let Some(peer) = &mut self.peer {
+            let outputs = peer.heard(text, wall_ms);
+            let another_clock = peer.has_another_clock();
+            self.around.standing.set(self.around.standing.get().map(|linked| Linked { another_clock, ..linked }));
+            self.perform(outputs, context);
+        }
+    }
+
+    fn perform(&mut self, outputs: Vec<LegacyOutput>, context: &mut Context<Self>) {
+        for output in outputs {
+            match output {
+                LegacyOutput::Send(text) => self.write(text),
+                LegacyOutput::Hear(statements) => self.hear(statements, context),
+                LegacyOutput::Change { stay_id, corrected } => self.change(stay_id, corrected),
+                LegacyOutput::Unusable(reason) => {
+                    if !self.said.is_news("", &reason, Instant::now()) {
+                        continue;
+                    }
+                    warn!(event = "legacy_unusable", peer = self.name().as_str(), reason = reason.as_str(); "a predecessor said something that has no effect");
+                }
+                LegacyOutput::Told(cursors) => {
+                    let told = self.told.get_or_insert_default();
+                    told.retain(|(log, _)| !cursors.iter().any(|(newer, _)| newer == log));
+                    told.extend(cursors.iter().cloned());
+                    self.around.writer.do_send(ToldPredecessor { peer: self.around.config.id.clone(), cursors });
+                }
+            }
+        }
+    }
+
+    /// On the socket we dialled, else on its own: it reads both alike.
+    fn write(&self, text: String) {
+        let dialled = self.dialled.as_ref().filter(|dialled| dialled.proved).map(|dialled| &dialled.socket);
+        if let Some(socket) = dialled.or(self.accepted.as_ref().map(|(_, socket)| socket)) {
+            socket.write(ToSocket::Text(text));
+        }
+    }
+}
+
+impl Actor for LegacyLink {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.read_told(context);
+        context.run_interval(LOOK_PERIOD, Self::look);
+    }
+}
+
+impl Handler<FromSocket> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, message: FromSocket, context: &mut Self::Context) {
+        let FromSocket { socket: number, event } = message;
+        let is_known = self.dialled.as_ref().is_some_and(|dialled| dialled.number == number)
+            || self.accepted.as_ref().is_some_and(|(accepted, _)| *accepted == number);
+        if !is_known {
+            return;
+        }
+        match event {
+            SocketEvent::Text(text) => match std::str::from_utf8(&text) {
+                Ok(text) => self.received(number, text, context),
+                Err(_) => self.perform(vec![LegacyOutput::Unusable("a text that is not UTF-8".to_owned())], context),
+            },
+            // Nobody agreed on compression with it.
+            SocketEvent::Compressed(_) => {}
+            SocketEvent::Pong(_) => {
+                let now_ms = self.now_ms();
+                self.heard_ms = now_ms;
+                if let Some(told) = self.peer.as_mut().and_then(|peer| peer.alive(now_ms)) {
+                    self.perform(vec![told], context);
+                }
+            }
+            SocketEvent::Closed(reason) => {
+                if self.dialled.as_ref().is_some_and(|dialled| dialled.number == number) {
+                    let now_ms = self.now_ms();
+                    self.give_up_dialled(now_ms);
+                } else {
+                    self.accepted = None;
+                }
+                // What was on its way on that socket may be lost, so that all is said again on the next.
+                if self.peer.is_some() {
+                    self.down(&reason);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<AdoptLegacy> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, adopt: AdoptLegacy, context: &mut Self::Context) {
+        if !self.is_one_of_ours() {
+            self.accepted = Some((adopt.number, adopt.socket));
+            self.up(adopt.dialect);
+            self.ask(context);
+        }
+    }
+}
+
+impl Handler<Relay> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, relay: Relay, _: &mut Self::Context) {
+        self.relays = relay.0;
+        if let Some(peer) = &mut self.peer {
+            peer.set_relays(relay.0);
+        }
+    }
+}
+
+impl Handler<OneOfOurs> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, _: OneOfOurs, _: &mut Self::Context) {
+        self.is_ours();
+    }
+}
+
+impl Handler<LeaveLegacy> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, _: LeaveLegacy, context: &mut Self::Context) {
+        self.ours_until_ms = u64::MAX;
+        self.dialled = None;
+        self.accepted = None;
+        self.around.standing.set(None);
+        context.stop();
+    }
+}
+
+impl Handler<InjectPanic> for LegacyLink {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
+        injected_panic();
+    }
+}
