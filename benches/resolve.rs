@@ -46,6 +46,8 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             reported: None,
             told_fee: None,
             doubts: Vec::new(),
+            card_id: None,
+            images: Vec::new(),
         }),
         1 => Body::Confirmed(Confirmed {
             plate_id: Some(plate.clone()),
@@ -73,6 +75,10 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             told: false,
             told_fee: None,
             doubts: Vec::new(),
+            lines: Vec::new(),
+            paid: None,
+            card_id: None,
+            images: Vec::new(),
         }),
     };
     Fact::authored(Arc::new(Event {
@@ -85,6 +91,7 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
         event_id: Some(stay),
         heard_from: None,
         body,
+        by: None,
     }))
 }
 

@@ -11,6 +11,8 @@
 #[path = "access/browsers.rs"]
 mod browsers;
 mod common;
+#[path = "access/doers.rs"]
+mod doers;
 #[path = "access/edges.rs"]
 mod edges;
 #[path = "access/login.rs"]

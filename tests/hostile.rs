@@ -179,7 +179,7 @@ impl Bad {
                 let body = self.body(log);
                 let event_id = Some(format!("{}_{now_ms}_{seq}", log.central));
                 let proof = if signs { author.proof(log, seq) } else { Proof::default() };
-                let draft = Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body };
+                let draft = Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body, by: None };
                 draft.encode_as(log, seq, log.central.as_str(), None, &proof).unwrap().into()
             })
             .collect()
@@ -212,6 +212,8 @@ impl Bad {
                 reported: None,
                 told_fee: None,
                 doubts: Vec::new(),
+                card_id: None,
+                images: Vec::new(),
             }),
         }
     }
@@ -233,7 +235,7 @@ impl Bad {
     fn admits_itself_as(&mut self, central: &str) -> LogId {
         let log = self.log(BAD);
         let (hlc, body) = (Hlc::new(now_ms()).unwrap(), self.admission_as(central));
-        let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body };
+        let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body, by: None };
         let proof = Author::new([7; 32], Box::new(self.credentials.clone())).proof(&log, 1);
         let event: EventBytes = draft.encode_as(&log, 1, log.central.as_str(), None, &proof).unwrap().into();
         self.gives_log(&log, &[event]);

@@ -13,6 +13,8 @@ mod closing;
 mod doubtful;
 #[path = "ledger_gate/durability.rs"]
 mod durability;
+#[path = "ledger_gate/facts.rs"]
+mod facts;
 #[path = "ledger_gate/hearing.rs"]
 mod hearing;
 #[path = "ledger_gate/money.rs"]

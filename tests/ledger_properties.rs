@@ -33,7 +33,7 @@ const PLATES: [&str; 3] = ["29A12345", "30B54321", "31C11111"];
 enum Action {
     Ask {
         at: usize,
-        job: Job,
+        job: Box<Job>,
     },
     /// A person corrects a stay to a plate, or removes it.
     Amend {
@@ -209,7 +209,7 @@ fn action(spoken: bool) -> impl Strategy<Value = Action> {
     let scribe = 0..SCRIBES;
     let words = u32::from(spoken) * 8;
     prop_oneof![
-        12 => (at.clone(), job()).prop_map(|(at, job)| Action::Ask { at, job }),
+        12 => (at.clone(), job()).prop_map(|(at, job)| Action::Ask { at, job: job.into() }),
         3 => (at.clone(), any::<prop::sample::Index>(), prop::option::of(0..PLATES.len()))
             .prop_map(|(at, stay, plate)| Action::Amend { at, stay, plate }),
         8 => (at.clone(), at.clone(), 1..4_usize).prop_map(|(from, to, most)| Action::Deliver { from, to, most }),
@@ -364,7 +364,7 @@ impl Site {
     fn act(&mut self, action: Action) {
         match action {
             Action::Ask { at, job } => {
-                ask(&mut self.centrals[at], job);
+                ask(&mut self.centrals[at], *job);
                 check(&mut self.centrals[at]);
             }
             Action::Amend { at, stay, plate } => {

@@ -212,6 +212,8 @@ fn entry(plate: &str, hlc_ms: i64) -> Draft {
         replaces: None,
         reported: None,
         told_fee: None,
+        card_id: None,
+        images: Vec::new(),
         doubts: Vec::new(),
         plate_id,
     };
@@ -220,6 +222,7 @@ fn entry(plate: &str, hlc_ms: i64) -> Draft {
         timestamp_ms: hlc_ms.min(1_796_000_000_000),
         skew_ms: None,
         event_id: Some(format!("central-2_{hlc_ms}_{plate}")),
+        by: None,
         body: Body::Entry(entry),
     }
 }

@@ -8,7 +8,7 @@ use parkmesh::domain::ids::{CentralId, Epoch, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{Answer, CorrectStay, Job, OpenBarrier, Told, VoidStay};
+use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, OpenBarrier, Told, VoidStay};
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::maintenance::{Site, rebuild, verify};
@@ -92,6 +92,7 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         skew_ms: None,
         event_id: Some(stay.clone()),
         body,
+        by: None,
     };
     let entry = Entry {
         plate_id: plate.clone(),
@@ -108,6 +109,8 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         reported: None,
         told_fee: None,
         doubts: Vec::new(),
+        card_id: None,
+        images: Vec::new(),
     };
     let exit = Exit {
         stay: None,
@@ -130,6 +133,10 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         told: false,
         told_fee: None,
         doubts: Vec::new(),
+        lines: Vec::new(),
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
     };
     (draft(in_ms, Body::Entry(entry)), draft(out_ms, Body::Exit(exit)))
 }
@@ -234,6 +241,7 @@ fn open(plate: &PlateId) -> Job {
         reason: None,
         fee: None,
         notes: Vec::new(),
+        beside: Beside::default(),
     })
 }
 
@@ -252,11 +260,11 @@ fn press(table: &mut Table) {
     let mut wall_ms = START_MS + VISITS as i64 * 3_600_000;
     let mut amends = Vec::new();
     for (number, stay_id) in stays.iter().step_by(10).enumerate() {
-        let (stay_id, reason, by) = (stay_id.clone(), "measured".to_owned(), None);
+        let (stay_id, reason) = (stay_id.clone(), "measured".to_owned());
         let job = if number % 2 == 0 {
-            Job::Void(VoidStay { stay_id, reason, by })
+            Job::Void(VoidStay { stay_id, reason })
         } else {
-            Job::Correct(CorrectStay { stay_id, plate: Some(plate_of(8)), plate_view: None, reason, by })
+            Job::Correct(CorrectStay { stay_id, plate: Some(plate_of(8)), plate_view: None, reason })
         };
         wall_ms += 1_000;
         let start = Instant::now();

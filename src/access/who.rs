@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::doer::{Doer, DoerKind};
+
 /// What a person or a program is allowed to be.
 ///
 /// The later may do all that the earlier may.
@@ -51,6 +53,17 @@ impl Who {
         match self {
             Self::Nobody | Self::Edge(_) => None,
             Self::Person { role, .. } | Self::Token { role, .. } => Some(*role),
+        }
+    }
+
+    /// As events name who did it.
+    #[must_use]
+    pub fn doer(&self) -> Doer {
+        match self {
+            Self::Nobody => Doer::OPEN,
+            Self::Edge(id) => Doer::new(DoerKind::Edge, id),
+            Self::Person { name, .. } => Doer::new(DoerKind::Person, name),
+            Self::Token { name, .. } => Doer::new(DoerKind::Token, name),
         }
     }
 

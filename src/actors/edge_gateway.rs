@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide};
 use super::supervise::{Handle, InjectPanic, injected_panic};
+use crate::domain::doer::Doer;
 use crate::gates::request::EdgeRequest;
 use crate::ledger::job::{Answer, Outcome, Refusal};
 use crate::ops::in_flight::{InFlight, Permit};
@@ -31,7 +32,7 @@ pub enum EdgeError {
     Refused(Refusal),
 }
 
-/// Hands a request to the worker's gateway and waits for its outcome.
+/// Hands a request of `doer` to the worker's gateway and waits for its outcome.
 ///
 /// # Errors
 /// [`EdgeError`].
@@ -40,13 +41,14 @@ pub async fn submit(
     in_flight: &Arc<InFlight>,
     metrics: &Metrics,
     request: EdgeRequest,
+    doer: Doer,
 ) -> Result<Answer, EdgeError> {
     let Some(permit) = in_flight.enter() else {
         metrics.edge_refused.inc();
         return Err(EdgeError::Busy);
     };
     let (reply, outcome) = oneshot::channel();
-    gateway.do_send(Submit { request, reply, permit });
+    gateway.do_send(Submit { request, doer, reply, permit });
     match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(EdgeError::Refused),
         Ok(Err(_closed)) => Err(EdgeError::OutcomeUnknown),
@@ -58,6 +60,7 @@ pub async fn submit(
 #[rtype(result = "()")]
 struct Submit {
     request: EdgeRequest,
+    doer: Doer,
     reply: oneshot::Sender<Outcome>,
     permit: Permit,
 }
@@ -82,9 +85,9 @@ impl Handler<Submit> for EdgeGateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Self::Context) {
-        let Submit { request, reply, permit } = submit;
+        let Submit { request, doer, reply, permit } = submit;
         match request.job(&self.config.borrow()) {
-            Ok(job) => self.writer.do_send(Decide { job, reply, permit: Some(permit) }),
+            Ok(job) => self.writer.do_send(Decide { job: job.by(doer), reply, permit: Some(permit) }),
             // Who stopped waiting is not told.
             Err(refusal) => drop(reply.send(Err(refusal))),
         }

@@ -7,13 +7,17 @@ pub mod type_name;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::authorship::{Key, OpenedBy, Proof};
 use super::direction::Direction;
+use super::doer::{Doer, MAX_NAME_BYTES};
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
+use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Paid};
 use super::plate::PlateId;
+use super::problem::is_plain_text;
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
 use super::tariff::Tariff;
@@ -21,6 +25,11 @@ use super::time::{MAX_MS, MIN_MS};
 
 /// Largest event, checked before authoring, in bytes.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
+/// Longest id of a card or ticket, in characters.
+pub const MAX_CARD_ID_CHARS: usize = 64;
+/// Most pictures of one passage, and the longest word for what one shows, in characters.
+pub const MAX_IMAGES: usize = 8;
+pub const MAX_IMAGE_KIND_CHARS: usize = 32;
 /// Room for what gates say.
 const USUAL_EVENT_BYTES: usize = 512;
 
@@ -35,6 +44,17 @@ pub struct Malformed(String);
 pub struct Reported {
     pub told_ms: i64,
     pub received_ms: i64,
+}
+
+/// A picture that belongs to a passage. The picture itself is no part of the event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Image {
+    /// Of the file, 64 hex digits in small letters.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub sha256: String,
+    /// What it shows: `plate`, `front`, `driver`.
+    #[schema(max_length = 32)]
+    pub kind: String,
 }
 
 /// A car came in. Predecessor name: `VEHICLE_ENTRY_PENDING`.
@@ -70,6 +90,12 @@ pub struct Entry {
     /// What the gate says it took beforehand. It is shown, and counted nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_fee: Option<Vnd>,
+    /// The card or ticket it came in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_id: Option<String>,
+    /// Pictures of it, by what they are; they are kept elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
     /// Names of the anomalies its author knew of; one of a newer version is none here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,
@@ -132,6 +158,18 @@ pub struct Exit {
     /// What the gate says it took, where that is not `fee`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_fee: Option<Vnd>,
+    /// What the fee consists of; its amounts sum to it. Absent where nothing was due, and in older events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<FeeLine>,
+    /// How it was paid, if the gate said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Paid>,
+    /// The card or ticket it left with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_id: Option<String>,
+    /// As of an entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
     /// Names of the anomalies its author knew of; one of a newer version is none here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,
@@ -154,6 +192,13 @@ pub struct Unread {
     pub request_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+    /// As of an exit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Paid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
 }
 
 /// A person corrected what a camera read. The stay is the `event_id`.
@@ -164,6 +209,7 @@ pub struct Correction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plate_view: Option<String>,
     pub reason: String,
+    /// Its [`Event::by`] as text, for older versions; in their events what the request said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -174,6 +220,7 @@ pub struct Void {
     /// The facts of the stay as its author saw them.
     pub removes: Vec<FactId>,
     pub reason: String,
+    /// Its [`Event::by`] as text, for older versions; in their events what the request said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -226,6 +273,8 @@ pub struct Event {
     pub event_id: Option<String>,
     /// Who told us what we only wrote down: a predecessor, or a database of one that was imported. `None`: our own event.
     pub heard_from: Option<String>,
+    /// Who did it, by login, token or key; `None`: an older event, or one that was heard.
+    pub by: Option<Doer>,
     pub body: Body,
 }
 
@@ -257,6 +306,7 @@ impl Event {
             source_central: envelope.source_central.into_owned(),
             event_id: envelope.event_id,
             heard_from: envelope.heard_from,
+            by: envelope.by,
             body,
         };
         event.check()?;
@@ -280,7 +330,15 @@ impl Event {
         if let Some(fee) = fees.into_iter().flatten().find(|fee| !fee.is_fee()) {
             return Err(Malformed(format!("{} is no fee", fee.0)));
         }
-        Ok(())
+        if self.by.as_ref().and_then(|by| by.name.as_ref()).is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(Malformed(format!("a name of more than {MAX_NAME_BYTES} bytes")));
+        }
+        match &self.body {
+            Body::Entry(entry) => check_kept(entry.card_id.as_deref(), &entry.images, None, &[]),
+            Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
+            Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),
+            _ => Ok(()),
+        }
     }
 
     /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
@@ -353,6 +411,47 @@ impl Event {
     }
 }
 
+/// The bounds of what is kept beside a passage.
+fn check_kept(
+    card_id: Option<&str>,
+    images: &[Image],
+    paid: Option<&Paid>,
+    lines: &[FeeLine],
+) -> Result<(), Malformed> {
+    let wrong = |what: &str| Err(Malformed(what.to_owned()));
+    if card_id.is_some_and(|id| !is_plain_text(id, MAX_CARD_ID_CHARS)) {
+        return wrong("card_id is too long, or has control characters");
+    }
+    if images.len() > MAX_IMAGES || !images.iter().all(Image::is_sound) {
+        return wrong("images are too many, or not named as they should be");
+    }
+    let reference = paid.and_then(|paid| paid.reference.as_deref());
+    if reference.is_some_and(|text| !is_plain_text(text, MAX_REFERENCE_CHARS)) {
+        return wrong("the reference of a payment is too long, or has control characters");
+    }
+    if paid.is_some_and(|paid| !paid.amount.is_fee()) {
+        return wrong("what was paid is no amount");
+    }
+    let is_sound = |line: &FeeLine| {
+        line.amount.0.unsigned_abs() <= Vnd::MAX_FEE.0.unsigned_abs()
+            && line.reason.as_deref().is_none_or(|reason| is_plain_text(reason, MAX_LINE_REASON_CHARS))
+    };
+    if lines.len() > MAX_LINES || !lines.iter().all(is_sound) {
+        return wrong("the lines of the fee are too many, or too large");
+    }
+    Ok(())
+}
+
+impl Image {
+    /// Named by a hash, with a kind that can be shown.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let is_hash = self.sha256.len() == 64
+            && self.sha256.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        is_hash && is_plain_text(&self.kind, MAX_IMAGE_KIND_CHARS)
+    }
+}
+
 /// An event about to be authored: all but its place in the log, which the ledger gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -360,6 +459,8 @@ pub struct Draft {
     pub timestamp_ms: i64,
     pub skew_ms: Option<i64>,
     pub event_id: Option<String>,
+    /// See [`Event::by`].
+    pub by: Option<Doer>,
     pub body: Body,
 }
 
@@ -437,6 +538,7 @@ impl Draft {
             skew_ms: self.skew_ms,
             event_id: self.event_id,
             heard_from: None,
+            by: self.by,
             body: self.body,
         };
         event.check()?;
@@ -456,6 +558,7 @@ impl Draft {
             hlc: self.hlc,
             skew_ms: self.skew_ms,
             heard_from: at.heard_from,
+            by: self.by.as_ref(),
             reveal: at.proof.reveal,
             anchor: at.proof.anchor,
             opened_by: at.proof.opened_by.as_ref(),
@@ -481,6 +584,7 @@ struct Envelope<'a> {
     hlc: Hlc,
     skew_ms: Option<i64>,
     heard_from: Option<String>,
+    by: Option<Doer>,
 }
 
 /// Where an event lies, and whose it is.
@@ -508,6 +612,8 @@ struct EnvelopeOut<'a, T> {
     skew_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heard_from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a Doer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reveal: Option<Key>,
     #[serde(skip_serializing_if = "Option::is_none")]

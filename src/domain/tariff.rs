@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::money::Vnd;
+use super::payment::{self, FeeLine, Part};
 use super::problem::{FieldProblem, is_plain_text};
 use super::time::SiteZone;
 use super::told::vehicle;
@@ -92,14 +93,37 @@ impl Tariff {
     #[must_use]
     pub fn fee(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vnd {
         let rate = self.rate_of(camera_type);
-        let stay_s = exit_ms.saturating_sub(entry_ms).max(0) / MS_PER_SECOND;
-        let charged_s = stay_s.saturating_sub(rate.free_s());
-        if charged_s <= 0 {
+        let hours = rate.charged_hours(entry_ms, exit_ms);
+        if hours == 0 {
             return Vnd(0);
         }
-        let hours = i128::from((charged_s - 1) / SECONDS_PER_HOUR + 1);
         let overnight = amount(rate.fee_overnight) * i128::from(zone.midnights_crossed(entry_ms, exit_ms));
-        Vnd(i64::try_from(rate.price_of(hours) + overnight).unwrap_or(i64::MAX))
+        Vnd(i64::try_from(rate.price_of(i128::from(hours)) + overnight).unwrap_or(i64::MAX))
+    }
+
+    /// What the fee consists of: lines that sum to it.
+    #[must_use]
+    pub fn lines(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vec<FeeLine> {
+        let fee = self.fee(camera_type, entry_ms, exit_ms, zone);
+        let rate = self.rate_of(camera_type);
+        let hours = rate.charged_hours(entry_ms, exit_ms);
+        if fee == Vnd(0) || hours == 0 {
+            return Vec::new();
+        }
+        let mut lines = Vec::with_capacity(3);
+        let per_hour = FeeLine::of(Part::Hour, hours, rate.fee_per_hour);
+        let taken_off = rate.price_of(i128::from(hours)) - i128::from(per_hour.amount.0);
+        if rate.fee_per_hour > Vnd(0) {
+            lines.push(per_hour);
+        }
+        if taken_off != 0 {
+            lines.push(FeeLine::new(Part::DailyMax, Vnd(i64::try_from(taken_off).unwrap_or(i64::MIN))));
+        }
+        let nights = zone.midnights_crossed(entry_ms, exit_ms);
+        if rate.fee_overnight > Vnd(0) && nights > 0 {
+            lines.push(FeeLine::of(Part::Overnight, nights, rate.fee_overnight));
+        }
+        if payment::total(&lines) == fee { lines } else { vec![FeeLine::new(Part::Rest, fee)] }
     }
 
     /// The rate of a vehicle type, in whatever spelling.
@@ -152,6 +176,13 @@ impl Rate {
         #[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates, and NaN gives 0")]
         let free_s = (self.fee_base * SECONDS_PER_HOUR as f64).round() as i64;
         free_s.max(0)
+    }
+
+    /// Started hours after the free time.
+    fn charged_hours(&self, entry_ms: i64, exit_ms: i64) -> i64 {
+        let stay_s = exit_ms.saturating_sub(entry_ms).max(0) / MS_PER_SECOND;
+        let charged_s = stay_s.saturating_sub(self.free_s());
+        if charged_s <= 0 { 0 } else { (charged_s - 1) / SECONDS_PER_HOUR + 1 }
     }
 
     /// The price of `hours` charged hours, without nights.
@@ -326,6 +357,9 @@ mod tests {
             let fee = tariff.fee("moto", entry_ms, entry_ms + stay_ms, &zone);
             let later = tariff.fee("moto", entry_ms, entry_ms + stay_ms + more_ms, &zone);
             prop_assert!(Vnd(0) <= fee && fee <= later);
+            let lines = tariff.lines("moto", entry_ms, entry_ms + stay_ms, &zone);
+            prop_assert_eq!(payment::total(&lines), fee);
+            prop_assert!(lines.iter().all(|line| line.part != Part::Rest), "{:?}", lines);
             prop_assert!(tariff.check().is_empty());
         }
 
@@ -340,7 +374,9 @@ mod tests {
                 fee_daily_max: Vnd(cap),
             };
             let tariff = Tariff { base, types: BTreeMap::new() };
-            prop_assert!(tariff.fee("", entry_ms, exit_ms, &SiteZone::default()) >= Vnd(0));
+            let fee = tariff.fee("", entry_ms, exit_ms, &SiteZone::default());
+            prop_assert!(fee >= Vnd(0));
+            prop_assert_eq!(payment::total(&tariff.lines("", entry_ms, exit_ms, &SiteZone::default())), fee);
         }
 
         #[test]

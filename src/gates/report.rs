@@ -9,16 +9,17 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::request::lenient;
-use super::request::{MAX_CAMERA_TYPE_BYTES, MAX_REQUEST_ID_BYTES, optional_text, wrong};
+use super::beside::Sent;
+use super::request::{MAX_CAMERA_TYPE_BYTES, MAX_REQUEST_ID_BYTES, PaidSent, lenient, optional_text, wrong};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
+use crate::domain::event::Image;
 use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::time::SiteZone;
 use crate::domain::told::{Note, amount, confidence, moment, vehicle};
-use crate::ledger::job::{Job, Refusal, Report, ReportChange, UnreadOpening};
+use crate::ledger::job::{Beside, Job, Refusal, Report, ReportChange, UnreadOpening};
 
 /// What programs say in place of a vehicle type: the lane of their camera.
 const LANES: [&str; 6] = ["ENTRY", "EXIT", "DETECTION", "PARKING_LOT", "LOT", "UNKNOWN"];
@@ -68,6 +69,18 @@ pub struct EventData {
     pub confidence: Option<Value>,
     /// VND: `25000`, `25000.0`, `"25.000 đ"`.
     pub fee: Option<Value>,
+    /// How it was paid: `{method, amount?, reference?}`, or the method alone.
+    #[schema(value_type = Option<PaidSent>)]
+    pub paid: Option<Value>,
+    /// Of a card or ticket; at most 64 characters.
+    #[schema(value_type = Option<String>)]
+    pub card_id: Option<Value>,
+    /// At most 8.
+    #[schema(value_type = Option<Vec<Image>>)]
+    pub images: Option<Value>,
+    /// Not used: who does it is known by the login, token or key.
+    #[schema(value_type = Option<String>)]
+    pub by: Option<Value>,
     #[serde(default, deserialize_with = "lenient::optional_text")]
     pub vehicle_type: Option<String>,
     /// Of an UPDATE or DELETE: what is changed. The edge's row number (`history_id`) means nothing here.
@@ -171,6 +184,7 @@ impl EventReport {
             told.unused("data.confidence", "not_read", "không phải số từ 0 đến 1", "it is no number from 0 to 1", None);
         }
         let request_id = told.id(self.event_id);
+        let beside = told.beside(&self.data);
         let is_lane = |kind: &String| LANES.iter().any(|lane| kind.trim().eq_ignore_ascii_case(lane));
         let camera_type =
             self.data.vehicle_type.filter(|kind| !is_lane(kind)).or(self.camera_type.filter(|kind| !is_lane(kind)));
@@ -187,7 +201,8 @@ impl EventReport {
                 let vi = "không đọc được biển số: lần mở cổng này được giữ lại và hiện trong mục bất thường";
                 told.unused("data.plate_text", "unread", vi, &format!("{error}; the opening is kept and shown"), None);
                 let (text, notes) = (bounded(&text), told.notes);
-                let opening = UnreadOpening { edge_id, direction, text, camera_type, request_id, told_ms, fee, notes };
+                let opening =
+                    UnreadOpening { edge_id, direction, text, camera_type, request_id, told_ms, fee, beside, notes };
                 return Ok(Job::Unread(opening));
             }
         };
@@ -204,6 +219,7 @@ impl EventReport {
             told_ms,
             fee,
             seen_inside,
+            beside,
             notes: told.notes,
             doubts: told.doubts,
         }))
@@ -245,6 +261,18 @@ impl Told {
             self.doubts.insert(Anomaly::FeeUncertain);
         }
         fee
+    }
+
+    fn beside(&mut self, data: &EventData) -> Beside {
+        let EventData { paid, card_id, images, by, .. } = data;
+        let sent = Sent { paid: paid.as_ref(), card_id: card_id.as_ref(), images: images.as_ref(), by: by.as_ref() };
+        let (beside, note, unread) = sent.read();
+        self.notes.extend(note);
+        for unread in unread {
+            let doubt = unread.field.starts_with("paid").then_some(Anomaly::FeeUncertain);
+            self.unused(&format!("data.{}", unread.field), "not_read", unread.message_vi, &unread.message, doubt);
+        }
+        beside
     }
 
     /// An id that cannot be kept as told.

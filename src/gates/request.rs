@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::beside::Sent;
 use super::report::{EventReport, GateSettings};
 use crate::config::model::Config;
 use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
+use crate::domain::event::Image;
 use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -62,6 +64,31 @@ pub struct OpenRequest {
     /// What was taken, in VND; only with `force`.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
     pub fee: Option<Value>,
+    /// How the fee of an exit was paid: `{method, amount?, reference?}`, or the method alone.
+    #[schema(value_type = Option<PaidSent>)]
+    pub paid: Option<Value>,
+    /// Of a card or ticket; at most 64 characters.
+    #[schema(value_type = Option<String>, max_length = 64)]
+    pub card_id: Option<Value>,
+    /// At most 8.
+    #[schema(value_type = Option<Vec<Image>>, max_items = 8)]
+    pub images: Option<Value>,
+    /// Not used: who does it is known by the login, token or key.
+    #[schema(value_type = Option<String>)]
+    pub by: Option<Value>,
+}
+
+/// A payment as sent.
+#[derive(Debug, ToSchema)]
+pub struct PaidSent {
+    /// In any common spelling.
+    #[schema(pattern = "^(cash|qr|card|transfer|account|free)$")]
+    pub method: String,
+    /// VND; absent: the fee, or nothing if it is `free`.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
+    pub amount: Option<i64>,
+    #[schema(max_length = 64)]
+    pub reference: Option<String>,
 }
 
 /// `POST /api/edge/barrier/close` as sent: one of `plate_id` and `event_id` says which entry. Keys that are not here are
@@ -168,6 +195,16 @@ impl OpenRequest {
             _ => {}
         }
         check_edge_id(&self.edge_id)?;
+        let sent = Sent {
+            paid: self.paid.as_ref(),
+            card_id: self.card_id.as_ref(),
+            images: self.images.as_ref(),
+            by: self.by.as_ref(),
+        };
+        let (beside, note, unread) = sent.read();
+        if let Some(unread) = unread.into_iter().next() {
+            return Err(wrong(unread.field, unread.message));
+        }
         Ok(OpenBarrier {
             plate: plate(&self.plate_id)?,
             plate_view: plate_view(self.plate_view)?,
@@ -178,7 +215,8 @@ impl OpenRequest {
             force,
             reason,
             fee,
-            notes: Vec::new(),
+            beside,
+            notes: note.into_iter().collect(),
             edge_id: self.edge_id,
         })
     }

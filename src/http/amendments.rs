@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::caller_of;
@@ -12,11 +13,12 @@ use super::state::Worker;
 use crate::domain::audit::Kind;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::told::Note;
+use crate::gates::beside::from_login;
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 
-/// Longest reason and longest name, in characters.
+/// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
-const MAX_BY_CHARS: usize = 100;
 
 /// A correction as sent, of `plate_id`, `plate_view` or both. Keys that are not here are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -30,9 +32,9 @@ pub struct CorrectionRequest {
     plate_view: Option<String>,
     #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
     reason: Option<String>,
-    /// Who changes it.
-    #[schema(max_length = 100)]
-    by: Option<String>,
+    /// Not used: who changes it is known by the login or token.
+    #[schema(value_type = Option<String>)]
+    by: Option<Value>,
 }
 
 /// A removal as sent. Keys that are not here are ignored.
@@ -41,9 +43,9 @@ pub struct CorrectionRequest {
 pub struct VoidRequest {
     #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
     reason: Option<String>,
-    /// Who removes it.
-    #[schema(max_length = 100)]
-    by: Option<String>,
+    /// Not used: who removes it is known by the login or token.
+    #[schema(value_type = Option<String>)]
+    by: Option<Value>,
 }
 
 /// A stay after what a person changed. The last four are null where the row went up in another.
@@ -59,6 +61,9 @@ pub(super) struct Amended<'a> {
     plate_view: Option<&'a str>,
     /// The stay that counts in its place.
     superseded_by: Option<&'a str>,
+    /// What was told and is not used. Absent: all is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// `PUT /api/parking/history/{event_id}`
@@ -69,9 +74,11 @@ pub async fn correct(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let correction: CorrectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let notes = notes(correction.by.as_ref());
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let act = caller_of(&request).act(Kind::Correction, &job.stay_id);
-    amend(&worker, Job::Correct(job).audited(act), "Đã sửa biển số").await
+    let caller = caller_of(&request);
+    let act = caller.act(Kind::Correction, &job.stay_id);
+    amend(&worker, Job::Correct(job).audited(act).by(caller.who.doer()), "Đã sửa biển số", notes).await
 }
 
 /// `DELETE /api/parking/history/{event_id}`
@@ -82,12 +89,14 @@ pub async fn void(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let void: VoidRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let notes = notes(void.by.as_ref());
     let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let act = caller_of(&request).act(Kind::Void, &job.stay_id);
-    amend(&worker, Job::Void(job).audited(act), "Đã hủy lượt gửi xe").await
+    let caller = caller_of(&request);
+    let act = caller.act(Kind::Void, &job.stay_id);
+    amend(&worker, Job::Void(job).audited(act).by(caller.who.doer()), "Đã hủy lượt gửi xe", notes).await
 }
 
-async fn amend(worker: &Worker, job: Job, message: &str) -> Result<HttpResponse, ApiError> {
+async fn amend(worker: &Worker, job: Job, message: &str, notes: Vec<Note>) -> Result<HttpResponse, ApiError> {
     match decide(worker, job).await? {
         Answer::Amended { stay_id, version, row } => {
             let row = row.as_ref().map(|stored| &stored.row);
@@ -100,6 +109,7 @@ async fn amend(worker: &Worker, job: Job, message: &str) -> Result<HttpResponse,
                 plate_id: row.map(|row| row.plate_id.as_str()),
                 plate_view: row.map(|row| row.plate_view.as_str()),
                 superseded_by: row.and_then(|row| row.superseded_by.as_deref()),
+                notes,
             }))
         }
         _ => Err(ApiError::internal()),
@@ -144,8 +154,7 @@ impl CorrectionRequest {
             }
         });
         let reason = reason(self.reason, &mut problems);
-        let by = by(self.by, &mut problems);
-        if problems.is_empty() { Ok(CorrectStay { stay_id, plate, plate_view, reason, by }) } else { Err(problems) }
+        if problems.is_empty() { Ok(CorrectStay { stay_id, plate, plate_view, reason }) } else { Err(problems) }
     }
 }
 
@@ -153,8 +162,7 @@ impl VoidRequest {
     fn into_job(self, stay_id: String) -> Result<VoidStay, Vec<FieldProblem>> {
         let mut problems = Vec::new();
         let reason = reason(self.reason, &mut problems);
-        let by = by(self.by, &mut problems);
-        if problems.is_empty() { Ok(VoidStay { stay_id, reason, by }) } else { Err(problems) }
+        if problems.is_empty() { Ok(VoidStay { stay_id, reason }) } else { Err(problems) }
     }
 }
 
@@ -170,12 +178,9 @@ fn reason(text: Option<String>, problems: &mut Vec<FieldProblem>) -> String {
     text
 }
 
-fn by(text: Option<String>, problems: &mut Vec<FieldProblem>) -> Option<String> {
-    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    if text.as_ref().is_some_and(|text| !is_plain_text(text, MAX_BY_CHARS)) {
-        problems.push(FieldProblem::bad_text("by", MAX_BY_CHARS));
-    }
-    text
+/// Who says who does it is told that it is not his to say.
+fn notes(by: Option<&Value>) -> Vec<Note> {
+    by.filter(|by| !by.is_null()).map(|_| from_login("by")).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -203,10 +208,7 @@ mod tests {
             (json!({"plate_id": "29A1234?", "reason": ""}), vec![("plate_id", "invalid_plate"), ("reason", "missing")]),
             (json!({"plate_view": "x".repeat(21), "reason": "x"}), vec![("plate_view", "bad_text")]),
             (json!({"plate_id": "29A12345", "reason": "x".repeat(501)}), vec![("reason", "bad_text")]),
-            (
-                json!({"plate_id": "29A12345", "reason": "a\u{7}b", "by": "x".repeat(101)}),
-                vec![("reason", "bad_text"), ("by", "bad_text")],
-            ),
+            (json!({"plate_id": "29A12345", "reason": "a\u{7}b", "by": "x".repeat(101)}), vec![("reason", "bad_text")]),
         ] {
             let expected: Vec<_> = expected.into_iter().map(|(field, code)| (field.to_owned(), code)).collect();
             assert_eq!(problems(json.clone()), expected, "{json}");
@@ -214,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_a_reason_are_not_kept_and_an_empty_name_is_none() {
-        let request = VoidRequest { reason: Some("  nhầm xe ".to_owned()), by: Some(" ".to_owned()) };
+    fn blanks_around_a_reason_are_not_kept() {
+        let request = VoidRequest { reason: Some("  nhầm xe ".to_owned()), by: None };
         let job = request.into_job("S".to_owned()).unwrap();
-        assert_eq!((job.reason.as_str(), job.by), ("nhầm xe", None));
+        assert_eq!(job.reason, "nhầm xe");
     }
 }

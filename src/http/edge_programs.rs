@@ -134,7 +134,7 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         Some(act) => EdgeRequest::Audited(Box::new(request), act),
         None => request,
     };
-    let taken = submit(worker, request).await;
+    let taken = submit(worker, caller, request).await;
     if let Err(error) = &taken
         && error.is_refusal()
     {

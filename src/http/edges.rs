@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::caller_of;
+use super::access::{Caller, caller_of};
 use super::body::{self, SHORT_LIMIT_BYTES};
 use super::error::ApiError;
 use super::state::Worker;
@@ -30,7 +30,8 @@ pub async fn open(
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
     let mut open: OpenRequest = body::parse(&bytes)?;
-    caller_of(&request).check_edge(&open.edge_id)?;
+    let caller = caller_of(&request);
+    caller.check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
         let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY.as_str(), "only printable ASCII"))?;
         match &open.request_id {
@@ -41,12 +42,12 @@ pub async fn open(
         }
     }
     let asked = if told::flag(open.force.as_ref()) == Some(true) {
-        let act = caller_of(&request).act(Kind::ForcedOpening, &open.edge_id);
+        let act = caller.act(Kind::ForcedOpening, &open.edge_id);
         EdgeRequest::Audited(Box::new(EdgeRequest::Open(open)), act)
     } else {
         EdgeRequest::Open(open)
     };
-    match submit(&worker, asked).await? {
+    match submit(&worker, &caller, asked).await? {
         Answer::Entered { event_id, history_id, repeated, notes } => Ok(json(&Opened::Entered(Entered {
             success: true,
             action: "ENTRY",
@@ -78,7 +79,7 @@ pub async fn close(
     let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
-    match submit(&worker, EdgeRequest::Close(close)).await? {
+    match submit(&worker, &caller, EdgeRequest::Close(close)).await? {
         Answer::Closed { confirmed, event_id } => {
             Ok(json(&Closed { success: true, message: "Barrier closed", confirmed, event_id: event_id.as_deref() }))
         }
@@ -93,7 +94,8 @@ pub async fn detection(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let detection: DetectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    caller_of(&request).check_edge(&detection.edge_id)?;
+    let caller = caller_of(&request);
+    caller.check_edge(&detection.edge_id)?;
     let said = detection.direction.as_deref().filter(|text| !text.is_empty());
     let zone = worker.zone();
     let direction = match said {
@@ -102,7 +104,7 @@ pub async fn detection(
     };
     let is_camera = told::flag(detection.lookup.as_ref()) != Some(true);
     let camera = is_camera.then(|| (detection.edge_id.clone(), told::confidence(detection.confidence.as_ref())));
-    match submit(&worker, EdgeRequest::Detect(detection)).await? {
+    match submit(&worker, &caller, EdgeRequest::Detect(detection)).await? {
         Answer::Seen(info) => {
             let inside = info.inside.is_some();
             let allowed = match direction {
@@ -127,8 +129,8 @@ pub async fn detection(
     }
 }
 
-pub(super) async fn submit(worker: &Worker, request: EdgeRequest) -> Result<Answer, ApiError> {
-    edge_gateway::submit(&worker.gateway, &worker.shared.in_flight, &worker.shared.metrics, request)
+pub(super) async fn submit(worker: &Worker, caller: &Caller, request: EdgeRequest) -> Result<Answer, ApiError> {
+    edge_gateway::submit(&worker.gateway, &worker.shared.in_flight, &worker.shared.metrics, request, caller.who.doer())
         .await
         .map_err(|error| refused(error, &worker.zone()))
 }

@@ -36,7 +36,7 @@ impl<S: Storage> Transaction<'_, S> {
             plate_id: Some(plate.clone()),
             plate_view: Some(plate_view),
             reason: request.reason.clone(),
-            by: request.by.clone(),
+            by: self.doer_text(),
         };
         self.amend(&row.stay_id, hlc, Body::Correction(correction))
     }
@@ -50,7 +50,7 @@ impl<S: Storage> Transaction<'_, S> {
         let removes: Vec<FactId> =
             outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();
         let hlc = self.hlc_after(&row, None)?;
-        let void = Void { removes, reason: request.reason.clone(), by: request.by.clone() };
+        let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
         self.amend(&row.stay_id, hlc, Body::Void(void))
     }
 
@@ -67,6 +67,7 @@ impl<S: Storage> Transaction<'_, S> {
             skew_ms: self.now.skew_ms,
             event_id: Some(stay_id.to_owned()),
             body,
+            by: None,
         };
         let fact = self.author(draft)?;
         let row = self.read()?.stay(stay_id)?.map(Box::new);

@@ -265,7 +265,7 @@ mod tests {
     use crate::domain::direction::Direction;
     use crate::domain::ids::{CentralId, Epoch};
     use crate::domain::time::SiteZone;
-    use crate::ledger::job::{Answer, CloseBarrier, Job, OpenBarrier};
+    use crate::ledger::job::{Answer, Beside, CloseBarrier, Job, OpenBarrier};
     use crate::ledger::memory::MemoryStorage;
     use crate::ledger::transaction::Now;
     use crate::ledger::{Context, Ledger};
@@ -291,6 +291,7 @@ mod tests {
                 reason: None,
                 fee: None,
                 notes: Vec::new(),
+                beside: Beside::default(),
             })
         };
         let close =

@@ -19,9 +19,9 @@ enum Subject {
     Subscriptions(Vec<String>),
     /// Of the certificate with this fingerprint.
     Standing(String),
-    /// And the reason that was given, and by whom.
+    /// And the reason that was given.
     Stay(String, Value),
-    Car(OpenBarrier),
+    Car(Box<OpenBarrier>),
     Other,
 }
 
@@ -62,13 +62,14 @@ impl<S: Storage> Transaction<'_, S> {
                 Subject::Subscriptions(changes.iter().map(|(id, _)| id.clone()).collect())
             }
             Job::PutStanding(standing) => Subject::Standing(standing.fingerprint.to_string()),
-            Job::Correct(request) => Subject::Stay(request.stay_id.clone(), said(&request.reason, &request.by)),
-            Job::Void(request) => Subject::Stay(request.stay_id.clone(), said(&request.reason, &request.by)),
+            Job::Correct(request) => Subject::Stay(request.stay_id.clone(), json!({ "reason": request.reason })),
+            Job::Void(request) => Subject::Stay(request.stay_id.clone(), json!({ "reason": request.reason })),
             Job::ReportChange(change) => {
                 let stay_id = self.stay_reported_as(&change.edge_id, &change.event_id)?;
                 Subject::Stay(stay_id, json!({ "edge": change.edge_id }))
             }
-            Job::Open(request) => Subject::Car(request.clone()),
+            Job::Open(request) => Subject::Car(Box::new(request.clone())),
+            Job::By(done) => return self.subject(&done.job),
             _ => Subject::Other,
         })
     }
@@ -103,13 +104,6 @@ impl<S: Storage> Transaction<'_, S> {
             },
             Subject::Other => Value::Null,
         })
-    }
-}
-
-fn said(reason: &str, by: &Option<String>) -> Value {
-    match by {
-        Some(by) => json!({ "reason": reason, "by": by }),
-        None => json!({ "reason": reason }),
     }
 }
 

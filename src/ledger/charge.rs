@@ -2,9 +2,11 @@
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::money::Vnd;
+use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::tariff::is_long_stay;
+use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
 use super::storage::Storage;
@@ -17,6 +19,8 @@ const INTO_NEXT_DAY_MS: i64 = 30 * 3_600 * 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Charge {
     pub fee: Vnd,
+    /// What it consists of; they sum to it.
+    pub lines: Vec<FeeLine>,
     /// The version of the tariff; `None`: the built-in one.
     pub tariff_version: Option<String>,
     /// The subscription that paid for the stay, or for a part of it.
@@ -26,6 +30,24 @@ pub(super) struct Charge {
 }
 
 impl Charge {
+    /// What some lines come to, at most the greatest fee.
+    fn of(lines: Vec<FeeLine>) -> Self {
+        let fee = total(&lines);
+        if fee > Vnd::MAX_FEE {
+            let fee = Vnd::MAX_FEE;
+            return Self { fee, lines: vec![FeeLine::new(Part::Limit, fee)], ..Self::default() };
+        }
+        Self { fee, lines: merged(lines), ..Self::default() }
+    }
+
+    /// As what was taken in its place says, with the difference as a line of its own.
+    pub(super) fn by_hand(mut self, fee: Option<Vnd>, reason: Option<&str>) -> Self {
+        let Some(fee) = fee.filter(|fee| *fee != self.fee) else { return self };
+        let difference = Vnd(fee.0.saturating_sub(self.fee.0));
+        self.lines.push(FeeLine::new(Part::ByHand, difference).because(reason));
+        Self { fee, lines: merged(self.lines), ..self }
+    }
+
     /// What is said of a subscription that did not cover the whole stay.
     pub(super) fn note(&self) -> Option<Note> {
         let id = self.subscription_id.as_ref().filter(|_| self.partly)?;
@@ -39,6 +61,48 @@ impl Charge {
             format!("subscription {id} was not valid for the whole stay; {fee} VND are for the hours outside it"),
         ))
     }
+}
+
+/// What a gate says it took of a car whose entry nobody knows, or took before.
+pub(super) fn taken(fee: Option<Vnd>) -> Charge {
+    let lines = fee.filter(|fee| *fee != Vnd(0)).map(|fee| FeeLine::new(Part::Told, fee));
+    Charge::of(lines.into_iter().collect())
+}
+
+/// A payment as the exit keeps it, of what was told under `field`; what is not the fee is noted.
+pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut Vec<Note>) -> Option<Paid> {
+    let told = told?;
+    let due = if told.method == Method::Free { Vnd(0) } else { fee };
+    let amount = told.amount.unwrap_or(due);
+    if amount != fee {
+        notes.push(Note::new(
+            format!("{field}.amount"),
+            "differs",
+            format!("đã thu {} đ, phí là {} đ: ghi cả hai và hiện để kiểm tra", amount.0, fee.0),
+            format!(
+                "{} VND were taken, and the fee is {} VND: both are recorded, and shown to be checked",
+                amount.0, fee.0
+            ),
+        ));
+    }
+    Some(Paid { method: told.method, amount, reference: told.reference.clone() })
+}
+
+/// What was paid is not the fee.
+pub(super) fn doubt_of(paid: Option<&Paid>, fee: Vnd) -> Option<Anomaly> {
+    paid.filter(|paid| paid.amount != fee).map(|_| Anomaly::FeeUncertain)
+}
+
+/// A payment that came with what records none.
+pub(super) fn unpaid(field: &str, code: &'static str) -> Note {
+    let (vi, en) = match code {
+        "only_at_exit" => ("thanh toán chỉ được ghi ở lượt ra", "a payment is recorded with an exit only"),
+        _ => (
+            "lượt ra này đã ghi trước đó: thanh toán lần này không được ghi",
+            "this exit was recorded before, and this payment is not",
+        ),
+    };
+    Note::new(field, code, vi, en)
 }
 
 /// What is to be said of a stay that ends now: beside the fee, and whether that is in doubt.
@@ -94,10 +158,11 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn charge(&self, plate: &PlateId, camera_type: &str, entry_ms: i64, exit_ms: i64) -> Charge {
         let (tariff, tariff_version) = self.settings().tariff();
         let zone = &self.context.zone;
-        let price = |from_ms, to_ms| tariff.fee(camera_type, from_ms, to_ms, zone);
+        let price = |from_ms, to_ms| tariff.lines(camera_type, from_ms, to_ms, zone);
         if !self.settings().has_subscription(plate) {
-            return Charge { fee: price(entry_ms, exit_ms).min(Vnd::MAX_FEE), tariff_version, ..Charge::default() };
+            return Charge { tariff_version, ..Charge::of(price(entry_ms, exit_ms)) };
         }
+        let mut lines = Vec::new();
         let mut charge = Charge { tariff_version, ..Charge::default() };
         let mut unpaid_from = None;
         let mut day_ms = entry_ms;
@@ -107,7 +172,7 @@ impl<S: Storage> Transaction<'_, S> {
                 (Some(id), unpaid) => {
                     charge.subscription_id = Some(id.to_owned());
                     if let Some(from_ms) = unpaid {
-                        charge.fee += price(from_ms, day_ms);
+                        lines.extend(price(from_ms, day_ms));
                         charge.partly = true;
                     }
                     unpaid_from = None;
@@ -122,10 +187,13 @@ impl<S: Storage> Transaction<'_, S> {
             day_ms = next_ms;
         }
         if let Some(from_ms) = unpaid_from {
-            charge.fee += price(from_ms, exit_ms);
+            lines.extend(price(from_ms, exit_ms));
             charge.partly = charge.subscription_id.is_some();
         }
-        charge.fee = charge.fee.min(Vnd::MAX_FEE);
-        charge
+        if let Some(id) = &charge.subscription_id {
+            lines.push(FeeLine::new(Part::Subscription, Vnd(0)).because(Some(id)));
+        }
+        let Charge { fee, lines, .. } = Charge::of(lines);
+        Charge { fee, lines, ..charge }
     }
 }

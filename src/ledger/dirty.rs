@@ -70,6 +70,7 @@ impl<S: Storage> Transaction<'_, S> {
             }
             Job::Hear(told) => told.iter().try_for_each(|told| self.settle_told(told)),
             Job::Audited(audited) => self.settle_for(&audited.job),
+            Job::By(done) => self.settle_for(&done.job),
             Job::IfVersion(only_if) => self.settle_for(&only_if.job),
             Job::PutTariff(_)
             | Job::PutStanding(_)

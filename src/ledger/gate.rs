@@ -14,6 +14,7 @@ use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle};
 
+use super::charge::{Charge, Ending, doubt_of, paid, unpaid};
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
 use super::storage::Storage;
@@ -42,7 +43,10 @@ impl<S: Storage> Transaction<'_, S> {
         if let Some(answer) = self.answer_of_request(request, None, None)? {
             return Ok(answer);
         }
-        if let Some(answer) = self.answer_of_same_press(request)? {
+        if let Some(mut answer) = self.answer_of_same_press(request)? {
+            if let (Answer::Exited { notes, .. }, true) = (&mut answer, request.beside.paid.is_some()) {
+                notes.push(unpaid("paid", "recorded_before"));
+            }
             return Ok(answer);
         }
         let open = self.inside(&request.plate).cloned();
@@ -131,6 +135,8 @@ impl<S: Storage> Transaction<'_, S> {
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
             told_fee: None,
+            card_id: request.beside.card_id.clone(),
+            images: request.beside.images.clone(),
             doubts: names(doubts),
         };
         let fact = self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
@@ -142,7 +148,8 @@ impl<S: Storage> Transaction<'_, S> {
                 (event_id, row_id)
             }
         };
-        Ok(Answer::Entered { event_id, history_id, repeated: false, notes: Vec::new() })
+        let notes = request.beside.paid.iter().map(|_| unpaid("paid", "only_at_exit")).collect();
+        Ok(Answer::Entered { event_id, history_id, repeated: false, notes })
     }
 
     fn exit(
@@ -165,7 +172,6 @@ impl<S: Storage> Transaction<'_, S> {
         let hlc = self.next_hlc(&request.plate, Some(open.last_hlc))?;
         let event_id = open.stay_id(&request.plate);
         let duration = duration_text(now_ms.saturating_sub(open.entry_ms));
-        let fee = request.fee.unwrap_or(due.fee);
         let mut doubts = doubts.clone();
         // Who says what was taken has worked it out.
         if request.fee.is_some() {
@@ -173,17 +179,12 @@ impl<S: Storage> Transaction<'_, S> {
         } else if ending.is_uncertain {
             doubts.insert(Anomaly::FeeUncertain);
         }
-        let exit = Exit {
-            stay: None,
-            fee,
-            duration: duration.clone(),
-            tariff_version: ending.charge.tariff_version,
-            subscription_id: ending.charge.subscription_id,
-            doubts: names(&doubts),
-            ..self.exit_of(request)
-        };
+        let Ending { charge, mut notes, .. } = ending;
+        let due = charge.by_hand(request.fee, request.reason.as_deref());
+        let fee = due.fee;
+        let exit = Exit { stay: None, duration: duration.clone(), ..self.exit_of(request, due, &doubts, &mut notes) };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
-        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes: ending.notes })
+        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
     }
 
     /// The row of an open stay that says more than is kept of it.
@@ -197,16 +198,23 @@ impl<S: Storage> Transaction<'_, S> {
     fn exit_unknown(&mut self, request: &OpenBarrier, doubts: &BTreeSet<Anomaly>) -> Result<Answer, Stop<S::Error>> {
         let event_id = self.new_stay_id(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, None)?;
-        let fee = request.fee.unwrap_or(Vnd(0));
-        let duration = duration_text(0);
-        let doubts = names(doubts);
-        let exit = Exit { stay: Some(None), fee, duration: duration.clone(), doubts, ..self.exit_of(request) };
+        let due = Charge::default().by_hand(request.fee, request.reason.as_deref());
+        let (fee, duration, mut notes) = (due.fee, duration_text(0), Vec::new());
+        let exit =
+            Exit { stay: Some(None), duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
-        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes: Vec::new() })
+        Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
     }
 
-    /// What any exit made by `request` states; the caller adds what it knows of the stay.
-    fn exit_of(&self, request: &OpenBarrier) -> Exit {
+    /// What any exit made by `request` states, with what is taken; the caller adds what it knows of the stay.
+    fn exit_of(&self, request: &OpenBarrier, due: Charge, doubts: &BTreeSet<Anomaly>, notes: &mut Vec<Note>) -> Exit {
+        let paid = paid(request.beside.paid.as_ref(), due.fee, "paid", notes);
+        let mut doubts = names(doubts);
+        if let Some(doubt) = doubt_of(paid.as_ref(), due.fee).map(|doubt| doubt.name().to_owned())
+            && !doubts.contains(&doubt)
+        {
+            doubts.push(doubt);
+        }
         Exit {
             stay: None,
             plate_id: Some(request.plate.clone()),
@@ -214,7 +222,7 @@ impl<S: Storage> Transaction<'_, S> {
             exit_central: self.context.central.as_str().to_owned(),
             exit_edge: request.edge_id.clone(),
             exit_time: self.context.zone.local_text(self.now.wall_ms),
-            fee: Vnd(0),
+            fee: due.fee,
             duration: String::new(),
             camera_type: (!request.camera_type.is_empty()).then(|| request.camera_type.clone()),
             confidence: request.confidence,
@@ -222,12 +230,16 @@ impl<S: Storage> Transaction<'_, S> {
             force: request.force,
             reason: request.reason.clone(),
             requested_fee: request.fee,
-            tariff_version: None,
-            subscription_id: None,
+            tariff_version: due.tariff_version,
+            subscription_id: due.subscription_id,
             reported: None,
             told: false,
             told_fee: None,
-            doubts: Vec::new(),
+            lines: due.lines,
+            paid,
+            card_id: request.beside.card_id.clone(),
+            images: request.beside.images.clone(),
+            doubts,
         }
     }
 
@@ -347,6 +359,7 @@ impl<S: Storage> Transaction<'_, S> {
             timestamp_ms: self.now.wall_ms,
             skew_ms: self.now.skew_ms,
             event_id: Some(event_id.to_owned()),
+            by: None,
             body,
         }
     }

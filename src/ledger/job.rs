@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{Act, Entry};
 use crate::domain::direction::Direction;
-use crate::domain::event::Draft;
+use crate::domain::doer::Doer;
+use crate::domain::event::{Draft, Image};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -13,10 +14,21 @@ use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::domain::told::Note;
+use crate::domain::told::payment::ToldPaid;
 use crate::replication::log::{Head, Run};
 
 use super::settings::SubscriptionChange;
 use super::storage::{SettingKind, StoredStay};
+
+/// What is told beside a passage, and kept with it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beside {
+    /// How the fee was paid.
+    pub paid: Option<ToldPaid>,
+    /// Of a card or ticket.
+    pub card_id: Option<String>,
+    pub images: Vec<Image>,
+}
 
 /// A person or a machine at a gate asks for the barrier to open.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +49,8 @@ pub struct OpenBarrier {
     pub reason: Option<String>,
     /// What a forced EXIT took, if the request says.
     pub fee: Option<Vnd>,
-    /// What was told and could not be read.
+    pub beside: Beside,
+    /// What was told and could not be read, or is not used.
     pub notes: Vec<Note>,
 }
 
@@ -69,6 +82,7 @@ pub struct Report {
     pub fee: Option<Vnd>,
     /// A camera inside the lot saw the car: an entry that was missed, unless it is known to be inside.
     pub seen_inside: bool,
+    pub beside: Beside,
     /// What was told and could not be read, and the anomalies that makes.
     pub notes: Vec<Note>,
     pub doubts: BTreeSet<Anomaly>,
@@ -86,6 +100,7 @@ pub struct UnreadOpening {
     /// As of a [`Report`].
     pub told_ms: Option<i64>,
     pub fee: Option<Vnd>,
+    pub beside: Beside,
     pub notes: Vec<Note>,
 }
 
@@ -127,7 +142,6 @@ pub struct CorrectStay {
     /// As shown to people; `None`: formatted by us if the plate changes.
     pub plate_view: Option<String>,
     pub reason: String,
-    pub by: Option<String>,
 }
 
 /// A person removes a stay: it did not happen. Final.
@@ -135,7 +149,6 @@ pub struct CorrectStay {
 pub struct VoidStay {
     pub stay_id: String,
     pub reason: String,
-    pub by: Option<String>,
 }
 
 /// One thing to decide.
@@ -172,6 +185,15 @@ pub enum Job {
     Audited(Box<Audited>),
     /// What happened elsewhere in the program.
     Audit(Vec<Entry>),
+    /// Another job, with who wants it: the events it makes name them.
+    By(Box<DoneBy>),
+}
+
+/// A job, and who does it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DoneBy {
+    pub doer: Doer,
+    pub job: Job,
 }
 
 /// A job, and who wants it.
@@ -196,6 +218,12 @@ impl Job {
     #[must_use]
     pub fn if_version(self, of: SettingKind, version: Option<String>) -> Self {
         Self::IfVersion(Box::new(IfVersion { of, version, job: self }))
+    }
+
+    /// This job, done by somebody.
+    #[must_use]
+    pub fn by(self, doer: Doer) -> Self {
+        Self::By(Box::new(DoneBy { doer, job: self }))
     }
 
     /// This job, written down as what it is if it changes anything.

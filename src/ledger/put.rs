@@ -116,6 +116,7 @@ impl<S: Storage> Transaction<'_, S> {
             skew_ms: self.now.skew_ms,
             event_id: None,
             body,
+            by: None,
         }
     }
 }

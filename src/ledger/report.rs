@@ -14,11 +14,12 @@ use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, tol
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{Note, vehicle};
 
-use super::charge::Charge;
+use super::charge::{Charge, doubt_of, paid, taken, unpaid};
 use super::component;
 use super::gate::names;
 use super::job::{
-    Answer, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening, VoidStay,
+    Answer, Beside, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening,
+    VoidStay,
 };
 use super::open_stay::OpenStay;
 use super::repeats::REPEAT_WINDOW_MS;
@@ -49,12 +50,10 @@ struct Moment {
 /// What an exit that is told says beside the report.
 struct ToldExit {
     stay: Option<Option<String>>,
-    fee: Vnd,
+    due: Charge,
     told: bool,
     told_fee: Option<Vnd>,
     duration: String,
-    tariff_version: Option<String>,
-    subscription_id: Option<String>,
 }
 
 /// The stay an exit ends.
@@ -111,6 +110,9 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let (moment, note) = self.moment_of(opening.told_ms);
         opening.notes.extend(note);
+        let beside = opening.beside;
+        let fee = opening.fee.or(beside.paid.as_ref().and_then(|paid| paid.amount)).unwrap_or_default();
+        let paid = paid(beside.paid.as_ref(), fee, "data.paid", &mut opening.notes);
         let unread = Unread {
             edge_id: opening.edge_id,
             direction: opening.direction,
@@ -119,6 +121,9 @@ impl<S: Storage> Transaction<'_, S> {
             fee: opening.fee,
             request_id: opening.request_id,
             reported: moment.reported,
+            paid,
+            card_id: beside.card_id,
+            images: beside.images,
         };
         let hlc = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
         let draft = Draft {
@@ -126,6 +131,7 @@ impl<S: Storage> Transaction<'_, S> {
             timestamp_ms: moment.ms,
             skew_ms: self.now.skew_ms,
             event_id: None,
+            by: None,
             body: Body::Unread(unread),
         };
         let fact = self.author(draft)?;
@@ -135,13 +141,13 @@ impl<S: Storage> Transaction<'_, S> {
     /// A correction or removal that was made at the edge: the same as one made here.
     pub(super) fn report_change(&mut self, change: ReportChange) -> Result<Answer, Stop<S::Error>> {
         let stay_id = self.stay_reported_as(&change.edge_id, &change.event_id)?;
-        let (reason, by) = (format!("ở cổng {0} / at edge {0}", change.edge_id), Some(change.edge_id));
+        let reason = format!("ở cổng {0} / at edge {0}", change.edge_id);
         let changed = match change.corrected {
             Some((plate, plate_view)) => {
-                let request = CorrectStay { stay_id: stay_id.clone(), plate: Some(plate), plate_view, reason, by };
+                let request = CorrectStay { stay_id: stay_id.clone(), plate: Some(plate), plate_view, reason };
                 self.correct(&request)
             }
-            None => self.void(&VoidStay { stay_id: stay_id.clone(), reason, by }),
+            None => self.void(&VoidStay { stay_id: stay_id.clone(), reason }),
         };
         match changed {
             // Edges send again what they heard no answer to.
@@ -233,6 +239,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: None,
             fee: None,
             notes: Vec::new(),
+            beside: Beside::default(),
         };
         let answered = match self.answer_of_request(&as_request, moment.hlc, report.told_ms) {
             // An edge that uses an id for two things still saw two things.
@@ -344,6 +351,9 @@ impl<S: Storage> Transaction<'_, S> {
         };
         let Some(exit) = row.exit.clone() else { return Ok(None) };
         let event_id = row.stay_id.clone();
+        if report.beside.paid.is_some() {
+            report.notes.push(unpaid("data.paid", "recorded_before"));
+        }
         // Nobody works out the fee of a car without an entry: what a gate took is counted.
         let more = report.fee.is_some_and(|fee| row.is_exit_alone() && row.collected == Vnd(0) && fee > Vnd(0));
         let differs = report.fee.is_some_and(|fee| fee > exit.fee);
@@ -362,12 +372,10 @@ impl<S: Storage> Transaction<'_, S> {
         if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
             let told = ToldExit {
                 stay: Some(Some(event_id.clone())),
-                fee: counted,
+                due: taken(Some(counted)),
                 told: !more,
                 told_fee: report.fee.filter(|fee| !more && *fee != exit.fee),
                 duration: exit.duration.clone(),
-                tariff_version: None,
-                subscription_id: None,
             };
             self.tell_exit(report, moment, Some(row.last_hlc), &event_id, told)?;
         }
@@ -402,10 +410,13 @@ impl<S: Storage> Transaction<'_, S> {
             replaces: None,
             reported: moment.reported,
             told_fee: report.fee,
+            card_id: report.beside.card_id.clone(),
+            images: report.beside.images.clone(),
             doubts: names(&report.doubts),
         };
         let draft = self.draft_at(report, moment, None, &event_id, Body::Entry(entry))?;
         self.author(draft)?;
+        report.notes.extend(report.beside.paid.iter().map(|_| unpaid("data.paid", "only_at_exit")));
         Ok(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), false)?)
     }
 
@@ -425,7 +436,7 @@ impl<S: Storage> Transaction<'_, S> {
                 }
                 ending.charge
             }
-            None => Charge { fee: report.fee.unwrap_or(Vnd(0)), ..Charge::default() },
+            None => taken(report.fee),
         };
         let told_fee = report.fee.filter(|told| *told != charge.fee);
         if let Some(told) = told_fee {
@@ -438,28 +449,22 @@ impl<S: Storage> Transaction<'_, S> {
             ));
         }
         let fee = charge.fee;
-        let told = ToldExit {
-            stay,
-            fee,
-            told: true,
-            told_fee,
-            duration: duration.clone(),
-            tariff_version: charge.tariff_version,
-            subscription_id: charge.subscription_id,
-        };
+        let told = ToldExit { stay, due: charge, told: true, told_fee, duration: duration.clone() };
         self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
 
     fn tell_exit(
         &mut self,
-        report: &Report,
+        report: &mut Report,
         moment: &Moment,
         stay_hlc: Option<Hlc>,
         event_id: &str,
         told: ToldExit,
     ) -> Result<(), Stop<S::Error>> {
-        let ToldExit { stay, fee, told, told_fee, duration, tariff_version, subscription_id } = told;
+        let ToldExit { stay, due, told, told_fee, duration } = told;
+        let paid = paid(report.beside.paid.as_ref(), due.fee, "data.paid", &mut report.notes);
+        report.doubts.extend(doubt_of(paid.as_ref(), due.fee));
         let exit = Exit {
             stay,
             plate_id: Some(report.plate.clone()),
@@ -467,7 +472,7 @@ impl<S: Storage> Transaction<'_, S> {
             exit_central: self.context.central.as_str().to_owned(),
             exit_edge: report.edge_id.clone(),
             exit_time: self.context.zone.local_text(moment.ms),
-            fee,
+            fee: due.fee,
             duration,
             camera_type: (!report.camera_type.is_empty()).then(|| report.camera_type.clone()),
             confidence: report.confidence,
@@ -475,11 +480,15 @@ impl<S: Storage> Transaction<'_, S> {
             force: false,
             reason: None,
             requested_fee: None,
-            tariff_version,
-            subscription_id,
+            tariff_version: due.tariff_version,
+            subscription_id: due.subscription_id,
             reported: moment.reported,
             told,
             told_fee,
+            lines: due.lines,
+            paid,
+            card_id: report.beside.card_id.clone(),
+            images: report.beside.images.clone(),
             doubts: names(&report.doubts),
         };
         let draft = self.draft_at(report, moment, stay_hlc, event_id, Body::Exit(exit))?;

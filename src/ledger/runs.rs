@@ -175,7 +175,7 @@ mod tests {
             .zip(bodies)
             .map(|(seq, (hlc_ms, body))| {
                 let hlc = Hlc::new(hlc_ms).unwrap();
-                let draft = Draft { hlc, timestamp_ms: NOW_MS, skew_ms: None, event_id: None, body };
+                let draft = Draft { hlc, timestamp_ms: NOW_MS, skew_ms: None, event_id: None, body, by: None };
                 draft.encode(&log, seq).unwrap().into()
             })
             .collect();

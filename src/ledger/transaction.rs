@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::doer::Doer;
 use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
@@ -53,6 +54,8 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) places: &'a mut Places,
     pub(super) staged: Staged,
     pub(super) now: Now,
+    /// Who does what is being decided.
+    by: Option<Doer>,
     /// The epoch of the log to start, should this process author its first event now.
     pub(super) fresh_epoch: Epoch,
     /// Facts read to be folded and folded, so far.
@@ -85,6 +88,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             places,
             staged: Staged::on(state),
             now,
+            by: None,
             fresh_epoch,
             folded: 0,
             storage,
@@ -126,6 +130,12 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::StoreOfAuthor(run) => self.store_run(&run, true),
             Job::Audited(audited) => self.audited(*audited),
             Job::Audit(entries) => self.audit(&entries),
+            Job::By(done) => {
+                let before = self.by.replace(done.doer);
+                let outcome = self.decide(done.job);
+                self.by = before;
+                outcome
+            }
         }
     }
 
@@ -170,6 +180,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
             })?;
         }
         self.storage.set_summary(&self.staged.summary())
+    }
+
+    /// Who does it, as events of older versions name them.
+    pub(super) fn doer_text(&self) -> Option<String> {
+        self.by.as_ref().and_then(Doer::text)
     }
 
     /// The storage for reading; begins the transaction at the first use.
@@ -234,6 +249,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
 
     /// The bytes of the own event `ahead` places after the last, and the event as every central will read it.
     fn encode(&mut self, draft: Draft, ahead: u64) -> Result<(EventBytes, Event), Stop<S::Error>> {
+        let draft = Draft { by: self.by.clone(), ..draft };
         let log = self.own_log();
         let seq = self.head(&log).to + ahead;
         let proof = self.authorship.proof(&log, seq);

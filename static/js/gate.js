@@ -29,9 +29,11 @@ const RECENT = 6;
 const MOST_NAMED = 3;
 /** Below this the person should look at the plate. */
 const SURE = 0.8;
+/** How a fee is paid at a gate; each car begins with the first. */
+const METHODS = ["cash", "qr", "card", "transfer", "account"];
 const USUAL_TYPES = ["car", "moto", "bike", "truck"];
 
-/** The car in hand: `{plate, view, type, typeFrom, read, info, request, pressed, done, refused, promised}`. `read`: of the queue,
+/** The car in hand: `{plate, view, type, typeFrom, read, info, method, request, pressed, done, refused, promised}`. `read`: of the queue,
  * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:
  * the code of a refusal; `promised`: the fee that stood in the button. */
 let car = null;
@@ -118,7 +120,7 @@ function lookUp({ plate, view = null, type = "", read = null }) {
   const guessed = type === "" ? typeByPlate(plate) : null;
   const asked = {
     plate, view, read, type: type || guessed || "car", typeFrom: type ? "camera" : guessed ? "plate" : "none",
-    info: null, request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
+    info: null, method: METHODS[0], request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
   };
   car = asked;
   editing = false;
@@ -185,6 +187,7 @@ function showCar() {
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
   if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 ? "gate.open_paid" : "gate.open_exit", values));
+  showMethod(may && !entering && info.fee > 0);
   at("force").hidden = tone !== "bad" || !canForce(code);
   at("skip").hidden = done !== null || busy;
   at("close").hidden = done?.action !== "ENTRY";
@@ -194,6 +197,12 @@ function showCar() {
     put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
     at("next").classList.toggle("open", done.action === "EXIT");
   }
+}
+
+/** How it is paid is recorded with the exit. */
+function showMethod(shown) {
+  at("method-part").hidden = !shown;
+  if (shown) at("method").value = car.method;
 }
 
 function showPlate() {
@@ -249,6 +258,7 @@ async function open(more = {}) {
   asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
   render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, direction: asked.pressed, request_id: asked.request, ...more };
+  if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
@@ -364,6 +374,8 @@ function changeGate() {
 }
 
 await start("gate");
+at("method").replaceChildren(...METHODS.map((method) => el("option", { value: method }, t(`common.paid_${method}`))));
+at("method").addEventListener("change", () => { car.method = at("method").value; });
 restIf = restWhenChanged(at("console"), ".pick, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();

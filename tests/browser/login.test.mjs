@@ -150,7 +150,6 @@ test("a shift lead corrects and voids, and an operator is told whom to ask", asy
   await operator.done();
   const lead = await enter("Chi", "/history");
   await lead.click(".amend .btn-outline-secondary");
-  equal(await lead.inputValue("#amend-by"), "Chi", "the name is known");
   await lead.fill("#amend-plate_id", "29A-123.45");
   await lead.fill("#amend-reason", "đọc nhầm số cuối");
   await lead.keyboard.press("Enter");

@@ -6,7 +6,7 @@ use parkmesh::domain::direction::Direction;
 use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{Job, OpenBarrier};
+use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::store::DataDir;
@@ -54,5 +54,6 @@ fn entry(plate: &str) -> OpenBarrier {
         reason: None,
         fee: None,
         notes: Vec::new(),
+        beside: Beside::default(),
     }
 }

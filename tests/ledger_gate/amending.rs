@@ -1,5 +1,6 @@
 //! A person corrects a plate or removes a stay.
 
+use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate;
@@ -43,7 +44,7 @@ fn a_corrected_car_leaves_by_its_right_plate_for_the_fee_of_its_own_time() {
 fn a_correction_keeps_who_asked_and_why() {
     let mut central = Central::new(0);
     let stay = central.enters(entry("edge-1", P));
-    central.ask(correct(&stay, Q)).unwrap();
+    central.ask(correct(&stay, Q).by(Doer::new(DoerKind::Person, "Lan"))).unwrap();
     let Body::Correction(correction) = central.last_event().body else { panic!("no correction") };
     assert_eq!((correction.reason.as_str(), correction.by.as_deref()), ("misread", Some("Lan")));
     assert_eq!((correction.plate_id, correction.plate_view.as_deref()), (Some(plate(Q)), Some("30B-543.21")));

@@ -6,7 +6,7 @@ use parkmesh::domain::event::{Body, Reported};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::tariff::{Rate, Tariff};
-use parkmesh::ledger::job::{Answer, Job, Passed, Report, ReportChange, UnreadOpening};
+use parkmesh::ledger::job::{Answer, Beside, Job, Passed, Report, ReportChange, UnreadOpening};
 use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
@@ -25,6 +25,7 @@ pub(crate) fn report(direction: Direction, id: Option<&str>, told_ms: Option<i64
         told_ms,
         fee: None,
         seen_inside: false,
+        beside: Beside::default(),
         notes: Vec::new(),
         doubts: std::collections::BTreeSet::new(),
     }
@@ -281,6 +282,7 @@ fn an_opening_for_a_car_that_could_not_be_read_is_kept_once_and_names_no_stay() 
         request_id: id.map(ToOwned::to_owned),
         told_ms: None,
         fee: None,
+        beside: Beside::default(),
         notes: Vec::new(),
     };
     let mut tell = |direction, id| match central.ask(Job::Unread(opening(direction, id))).unwrap() {

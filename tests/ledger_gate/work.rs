@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Draft;
 use parkmesh::ledger::Ledger;
-use parkmesh::ledger::job::{Answer, Hearing, Job, OpenBarrier, Report, Told};
+use parkmesh::ledger::job::{Answer, Beside, Hearing, Job, OpenBarrier, Report, Told};
 use parkmesh::ledger::memory::MemoryStorage;
 use proptest::prelude::*;
 
@@ -332,6 +332,7 @@ fn edges_that_count_their_events_anew_each_day_cost_as_much_after_months_as_afte
                             told_ms: None,
                             fee: None,
                             seen_inside: false,
+                            beside: Beside::default(),
                             notes: Vec::new(),
                             doubts: std::collections::BTreeSet::new(),
                         };

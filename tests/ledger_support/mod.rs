@@ -20,7 +20,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::StayRow;
 use parkmesh::domain::stay::Fact;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{Answer, CloseBarrier, CorrectStay, Job, OpenBarrier, Refusal, VoidStay};
+use parkmesh::ledger::job::{Answer, Beside, CloseBarrier, CorrectStay, Job, OpenBarrier, Refusal, VoidStay};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::storage::EventRef;
 use parkmesh::ledger::transaction::Now;
@@ -55,6 +55,7 @@ pub fn open(edge: &str, plate_text: &str) -> OpenBarrier {
         reason: None,
         fee: None,
         notes: Vec::new(),
+        beside: Beside::default(),
     }
 }
 
@@ -99,12 +100,11 @@ pub fn correct(stay_id: &str, plate_text: &str) -> Job {
         plate: Some(plate(plate_text)),
         plate_view: None,
         reason: "misread".to_owned(),
-        by: Some("Lan".to_owned()),
     })
 }
 
 pub fn void(stay_id: &str) -> Job {
-    Job::Void(VoidStay { stay_id: stay_id.to_owned(), reason: "did not happen".to_owned(), by: None })
+    Job::Void(VoidStay { stay_id: stay_id.to_owned(), reason: "did not happen".to_owned() })
 }
 
 /// One central on a disk in memory, at a time of its own.

@@ -65,7 +65,7 @@ impl Scribe {
 
 pub fn draft(hlc_ms: i64, stay: &str, body: Body) -> Draft {
     let hlc = Hlc::new(hlc_ms).unwrap();
-    Draft { hlc, timestamp_ms: hlc_ms, skew_ms: None, event_id: Some(stay.to_owned()), body }
+    Draft { hlc, timestamp_ms: hlc_ms, skew_ms: None, event_id: Some(stay.to_owned()), body, by: None }
 }
 
 pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
@@ -84,6 +84,8 @@ pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
         reported: None,
         told_fee: None,
         doubts: Vec::new(),
+        card_id: None,
+        images: Vec::new(),
     };
     draft(hlc_ms, stay, Body::Entry(body))
 }
@@ -110,6 +112,10 @@ pub fn exit(hlc_ms: i64, stay: &str, plate_text: &str, fee: i64) -> Draft {
         told: false,
         told_fee: None,
         doubts: Vec::new(),
+        lines: Vec::new(),
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
     };
     draft(hlc_ms, stay, Body::Exit(body))
 }

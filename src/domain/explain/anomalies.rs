@@ -183,6 +183,15 @@ impl Explainer<'_> {
             Body::Exit(exit) if row.exit.as_ref().is_some_and(|end| end.fact == fact.id) => Some((fact, exit)),
             _ => None,
         });
+        if let Some((_, Exit { paid: Some(paid), fee, .. })) = exit
+            && paid.amount != *fee
+        {
+            let (paid, fee) = (money(paid.amount.0), money(fee.0));
+            return Text::new(
+                format!("Đã thu {}, phí là {}", paid.vi, fee.vi),
+                format!("{} were taken, and the fee is {}", paid.en, fee.en),
+            );
+        }
         let stamped_ms = exit.map(|(fact, _)| fact.event.timestamp_ms);
         if let Some((_, Exit { told_fee: Some(told), fee, .. })) = exit {
             let (told, fee) = (money(told.0), money(fee.0));

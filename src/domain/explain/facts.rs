@@ -1,8 +1,10 @@
 //! One sentence per fact.
 
 use super::super::direction::Direction;
+use super::super::doer::DoerKind;
 use super::super::event::{Body, Entry, Event, Exit, Unread};
 use super::super::ids::FactId;
+use super::super::payment::{Method, Paid};
 use super::super::row::StayRow;
 use super::super::stay::{Fact, Outcome, same_request};
 use super::super::time::SiteZone;
@@ -57,7 +59,8 @@ impl Explainer<'_> {
         let text = Text::new(
             format!("Xe {} vào {}", entry.plate_view, came.vi),
             format!("{} came in {}", entry.plate_view, came.en),
-        );
+        )
+        .and(opened_by(event));
         match outcome {
             Outcome::Superseded { stay, by } => match (self.row(stay), self.row(by)) {
                 (Some(lost), Some(kept)) => self.kept(kept, lost, face),
@@ -108,7 +111,7 @@ impl Explainer<'_> {
 
     fn exit(&self, fact: &Fact, exit: &Exit, outcome: &Outcome, face: &Face<'_>) -> Text {
         let event = &*fact.event;
-        let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face);
+        let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face).and(opened_by(event));
         let fee = money(exit.fee.0);
         let why = why(exit.reason.as_deref());
         let row = match outcome {
@@ -137,6 +140,7 @@ impl Explainer<'_> {
                 Text::new(format!("Xe ra {}", left.vi), format!("The car left {}", left.en))
                     .and(stayed)
                     .and(Some(paid))
+                    .and(exit.paid.as_ref().map(paid_by))
                     .and(forced)
                     .and(Self::skew_note(&[fact]))
             }
@@ -147,6 +151,7 @@ impl Explainer<'_> {
                     left.en, fee.en
                 ),
             )
+            .and(exit.paid.as_ref().map(paid_by))
             .and(Self::skew_note(&[fact])),
             Outcome::ClosedAgain { .. } => {
                 let before = row.and_then(|row| row.exit.as_ref()).map(|first| {
@@ -161,6 +166,7 @@ impl Explainer<'_> {
                     format!("Ra thêm một lần {}, thu thêm {}", left.vi, fee.vi),
                     format!("It left once more {}, another {} was taken", left.en, fee.en),
                 )
+                .and(exit.paid.as_ref().map(paid_by))
                 .and(before)
                 .and(Self::skew_note(&[fact]))
             }
@@ -171,6 +177,7 @@ impl Explainer<'_> {
                     left.en, fee.en
                 ),
             )
+            .and(exit.paid.as_ref().map(paid_by))
             .and(Self::skew_note(&[fact])),
         }
     }
@@ -320,6 +327,28 @@ fn why(reason: Option<&str>) -> String {
 fn forced(reason: Option<&str>) -> Text {
     let why = why(reason);
     Text::new(format!(", nhân viên mở thủ công{why}"), format!(", opened by hand{why}"))
+}
+
+/// The person or program that opened. A gate that opened is named already.
+fn opened_by(event: &Event) -> Option<Text> {
+    let by = event.by.as_ref().filter(|by| by.kind != DoerKind::Edge)?;
+    Some(self::by(by.text().as_deref()))
+}
+
+/// How it was paid, and how much that was.
+pub(super) fn paid_by(paid: &Paid) -> Text {
+    let (vi, en) = match paid.method {
+        Method::Cash => ("tiền mặt", "in cash"),
+        Method::Qr => ("quét mã QR", "by QR code"),
+        Method::Card => ("thẻ", "by card"),
+        Method::Transfer => ("chuyển khoản", "by transfer"),
+        Method::Account => ("ghi nợ", "on account"),
+        Method::Free => ("miễn phí", "free of charge"),
+        Method::Other => ("cách khác", "in another way"),
+    };
+    let amount = money(paid.amount.0);
+    let reference = paid.reference.as_ref().map_or_else(String::new, |reference| format!(" ({reference})"));
+    Text::new(format!(", trả {} {vi}{reference}", amount.vi), format!(", {} paid {en}{reference}", amount.en))
 }
 
 fn by(name: Option<&str>) -> Text {

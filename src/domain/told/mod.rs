@@ -6,6 +6,7 @@
 
 pub mod amount;
 pub mod moment;
+pub mod payment;
 pub mod vehicle;
 pub mod word;
 

@@ -85,6 +85,10 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             told: dice.below(2) == 0,
             told_fee: (dice.below(2) == 0).then_some(Vnd(7_000)),
             doubts: vec!["fee_uncertain".to_owned(), "evil".to_owned()],
+            lines: Vec::new(),
+            paid: None,
+            card_id: None,
+            images: Vec::new(),
         }),
         _ => Body::Entry(Entry {
             plate_id: row.plate_id.clone(),
@@ -101,6 +105,8 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             reported: None,
             told_fee: None,
             doubts: Vec::new(),
+            card_id: None,
+            images: Vec::new(),
         }),
     };
     // Nothing near the bound: by how much the clocks differ it would take effect at different times, and nobody waits that long.
@@ -108,5 +114,5 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
     let clocks =
         [0, 1, wall_ms, wall_ms + 365 * day_ms, latest - day_ms, latest + day_ms, Hlc::MAX_MS - 1, Hlc::MAX_MS];
     let hlc = Hlc::new(*clocks.get(usize::try_from(dice.below(8)).ok()?)?).ok()?;
-    Some(Draft { hlc, timestamp_ms: wall_ms, skew_ms: None, event_id: Some(row.stay_id.clone()), body })
+    Some(Draft { hlc, timestamp_ms: wall_ms, skew_ms: None, event_id: Some(row.stay_id.clone()), body, by: None })
 }

@@ -2,12 +2,15 @@
 //! ask again, settings that change; and people who correct or remove what they see in the history.
 
 use crate::domain::direction::Direction;
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::subscription::{ACTIVE, Subscription};
 use crate::domain::tariff::Tariff;
-use crate::ledger::job::{CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
+use crate::domain::told::payment::ToldPaid;
+use crate::ledger::job::{Beside, CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
 /// The same few cars come and go all the time, as at a site: the same one is at several gates at once, and has a long history
@@ -62,6 +65,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         reason: None,
         fee: None,
         notes: Vec::new(),
+        beside: Beside { paid: paid(number), ..Beside::default() },
     };
     let entry = OpenBarrier { direction: Some(Direction::Entry), ..by_state.clone() };
     let exit = OpenBarrier { direction: Some(Direction::Exit), ..by_state.clone() };
@@ -75,17 +79,26 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         37 => Job::PutTariff(tariff(&mut dice)),
         _ => Job::PutSubscriptions(subscriptions(&mut dice)),
     };
+    let job = if number.is_multiple_of(2) { job.by(Doer::new(DoerKind::Person, "an")) } else { job };
     if twice { vec![job.clone(), job] } else { vec![job] }
+}
+
+/// How some say they were paid; not always what was due.
+fn paid(number: u64) -> Option<ToldPaid> {
+    let mut dice = SplitMix64::new(!number);
+    let index = usize::try_from(dice.below(9)).unwrap_or(0);
+    let amount = (dice.below(4) == 0).then_some(Vnd(5_000));
+    Method::ALL.get(index).map(|method| ToldPaid { method: *method, amount, reference: None })
 }
 
 /// The car was another of its pair, or the row is removed.
 fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
-    let (stay_id, reason, by) = (row.stay_id.clone(), "drawn".to_owned(), None);
+    let (stay_id, reason) = (row.stay_id.clone(), "drawn".to_owned());
     if dice.below(3) == 0 {
-        return Job::Void(VoidStay { stay_id, reason, by });
+        return Job::Void(VoidStay { stay_id, reason });
     }
     let plate = number_of(&row.plate_id).and_then(|car| plate(car ^ 1));
-    Job::Correct(CorrectStay { stay_id, plate, plate_view: None, reason, by })
+    Job::Correct(CorrectStay { stay_id, plate, plate_view: None, reason })
 }
 
 /// The plate of a car; every other one is an electric motorbike's.

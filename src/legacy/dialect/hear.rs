@@ -178,6 +178,8 @@ fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &Site
         told_fee: None,
         doubts: Vec::new(),
         entry_time: entry_time.clone(),
+        card_id: None,
+        images: Vec::new(),
     };
     statement(event_id, source, &entry_time, Body::Entry(body), zone)
 }
@@ -223,6 +225,10 @@ fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZ
         told: false,
         told_fee: None,
         doubts: Vec::new(),
+        lines: Vec::new(),
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
     };
     let source = body.exit_central.clone();
     statement(event_id, Some(&source), &exit_time, Body::Exit(body), zone)
@@ -297,7 +303,7 @@ fn statement(
     let seconds = local_time.get(..19).map(|text| text.replacen('T', " ", 1)).unwrap_or_default();
     let at_ms = zone.parse_local_text(&seconds).map_err(|_| format!("{local_time:?} is no time"))?;
     let hlc = Hlc::new(at_ms).map_err(|_| format!("{local_time:?} is before 1970"))?;
-    let draft = Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body };
+    let draft = Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body, by: None };
     Ok(Statement { draft, source_central: source.unwrap_or_default().to_owned(), clock_gap_min: None })
 }
 

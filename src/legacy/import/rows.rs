@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::path::Path;
 
 use super::{ImportError, Importer, Outcome, Refusals};
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
@@ -114,8 +115,8 @@ impl Importing<'_> {
         let told = told.map(|(draft, source_central)| Told { draft, source_central, from: self.from.clone() });
         let heard = self.importer.hear(told.collect())?;
         let reason = format!("đã xóa ở chương trình cũ / removed in the old program, {} UTC", removed.at);
-        let void = VoidStay { stay_id, reason, by: Some(self.from.clone()) };
-        match self.importer.decide_or_refuse(Job::Void(void))? {
+        let void = VoidStay { stay_id, reason };
+        match self.importer.decide_or_refuse(Job::Void(void).by(Doer::new(DoerKind::Command, "import")))? {
             Ok(_) => {
                 self.outcome.taken += 1;
                 self.outcome.events += 1 + heard.iter().filter(|hearing| **hearing == Hearing::New).count() as u64;
@@ -259,6 +260,8 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
         reported: None,
         told_fee: None,
         doubts: Vec::new(),
+        card_id: None,
+        images: Vec::new(),
     };
     let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {
         (Some("IN"), None) => None,
@@ -316,13 +319,17 @@ fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> R
         told: false,
         told_fee: None,
         doubts: Vec::new(),
+        lines: Vec::new(),
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
     };
     Ok((exit_ms, exit))
 }
 
 fn draft(at_ms: i64, event_id: &str, body: Body) -> Result<Draft, String> {
     let hlc = Hlc::new(at_ms).map_err(|_| "its time is before 1970".to_owned())?;
-    Ok(Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body })
+    Ok(Draft { hlc, timestamp_ms: at_ms, skew_ms: None, event_id: Some(event_id.to_owned()), body, by: None })
 }
 
 /// A time far ahead would be the newest there is for years: every event after it would be dated after it.

@@ -9,6 +9,7 @@ use log::warn;
 use super::LegacyLink;
 use crate::actors::db_writer::Decide;
 use crate::actors::supervise;
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::plate::PlateId;
 use crate::ledger::job::{Answer, CorrectStay, Hearing, Job, Refusal, Told, VoidStay};
 use crate::legacy::dialect::hear::Statement;
@@ -44,14 +45,14 @@ impl LegacyLink {
     }
 
     pub(super) fn change(&self, stay_id: String, corrected: Option<(PlateId, String)>) {
-        let (reason, by) = (format!("sửa ở / changed at {}", self.name()), Some(self.name().to_string()));
+        let reason = format!("sửa ở / changed at {}", self.name());
         let job = match corrected {
             Some((plate, view)) => {
-                Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason, by })
+                Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason })
             }
-            None => Job::Void(VoidStay { stay_id, reason, by }),
+            None => Job::Void(VoidStay { stay_id, reason }),
         };
-        let (decide, outcome) = Decide::new(job);
+        let (decide, outcome) = Decide::new(job.by(Doer::new(DoerKind::Predecessor, self.name().as_str())));
         self.around.writer.do_send(decide);
         let peer = self.name().clone();
         supervise::spawn(async move {

@@ -7,11 +7,13 @@ use utoipa::ToSchema;
 use super::Reader;
 use super::rows::HistoryRow;
 use super::runs::read_event;
-use crate::domain::event::{Body, Event};
+use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::event::{Body, Event, Image};
 use crate::domain::explain::words::Text;
 use crate::domain::explain::{Explainer, Told};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
+use crate::domain::payment::{FeeLine, Paid};
 use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
@@ -63,8 +65,20 @@ pub struct ToldFact {
     /// counts.
     pub known_ms: Option<i64>,
     pub known: Option<String>,
+    /// Who did it: `an`, `token:backup`, `edge:edge-1`; null: nobody proved to be anybody, or the event is older than such names. In
+    /// corrections and removals of older versions what was typed in.
     pub by: Option<String>,
+    /// How that is known: `open`: this central asks nobody. Null: in older events, and in what predecessors told.
+    pub by_kind: Option<DoerKind>,
     pub reason: Option<String>,
+    /// Of an exit: what its fee consists of, in lines that sum to it.
+    pub lines: Vec<FeeLine>,
+    /// Of an exit: how it was paid, if the gate said.
+    pub paid: Option<Paid>,
+    /// The card or ticket that was told with it.
+    pub card_id: Option<String>,
+    /// The pictures that were told with it.
+    pub images: Vec<Image>,
     #[serde(flatten)]
     pub text: Text,
 }
@@ -126,10 +140,21 @@ impl Snapshot<'_> {
     fn told(&mut self, told: &Told<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {
         let event = &*told.fact.event;
         let known_ms = self.known_ms(event)?;
-        let (by, reason) = match &event.body {
+        let (typed, reason) = match &event.body {
             Body::Correction(correction) => (correction.by.clone(), Some(correction.reason.clone())),
             Body::Void(void) => (void.by.clone(), Some(void.reason.clone())),
+            Body::Entry(entry) => (None, entry.reason.clone()),
+            Body::Exit(exit) => (None, exit.reason.clone()),
             _ => (None, None),
+        };
+        let (lines, paid) = match &event.body {
+            Body::Exit(exit) => (exit.lines.clone(), exit.paid.clone()),
+            _ => (Vec::new(), None),
+        };
+        let (card_id, images) = match &event.body {
+            Body::Entry(entry) => (entry.card_id.clone(), entry.images.clone()),
+            Body::Exit(exit) => (exit.card_id.clone(), exit.images.clone()),
+            _ => (None, Vec::new()),
         };
         let (central, edge_id) = place(event);
         Ok(ToldFact {
@@ -145,8 +170,13 @@ impl Snapshot<'_> {
             hlc: event.hlc.ms(),
             known_ms,
             known: known_ms.map(|ms| zone.local_text(ms)),
-            by,
+            by: event.by.as_ref().map_or(typed, Doer::text),
+            by_kind: event.by.as_ref().map(|by| by.kind),
             reason,
+            lines,
+            paid,
+            card_id,
+            images,
             text: told.text.clone(),
         })
     }

@@ -119,6 +119,8 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         reported: None,
         told_fee: None,
         doubts: Vec::new(),
+        card_id: None,
+        images: Vec::new(),
     };
     let draft = Draft {
         hlc: Hlc::new(5).unwrap(),
@@ -126,6 +128,7 @@ fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
         skew_ms: None,
         event_id: Some("central-1_5_29A12345".into()),
         body: Body::Entry(entry),
+        by: None,
     };
     draft.encode(log, seq).unwrap().into()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::domain::direction::Direction;
 use crate::domain::ids::{CentralId, Epoch};
-use crate::ledger::job::{Job, OpenBarrier};
+use crate::ledger::job::{Beside, Job, OpenBarrier};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Context, Ledger};
 use crate::store::StoreError;
@@ -103,6 +103,7 @@ impl Gate {
             reason: None,
             fee: None,
             notes: Vec::new(),
+            beside: Beside::default(),
         };
         let jobs = cars.map(|car| Job::Open(open(car))).collect();
         let done =

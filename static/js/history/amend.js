@@ -1,4 +1,4 @@
-// A correction and a removal: what, why and who. Each is said once more in plain words before it is done.
+// A correction and a removal: what, and why. Each is said once more in plain words before it is done.
 
 import { put, remove } from "../lib/api.js";
 import { el, icon } from "../lib/dom.js";
@@ -6,9 +6,6 @@ import { confirmed, toast } from "../lib/notices.js";
 import { me } from "../lib/login.js";
 import { t } from "../lib/texts.js";
 import { mark, markProblems, unmark } from "../lib/forms.js";
-
-/** Remembered on this device, so that a person types it once. */
-const NAME = "history.by";
 
 /** The part of a story in which a person changes it; `done` is called afterwards. */
 export function amendments(row, done) {
@@ -44,17 +41,10 @@ function field(id, label, properties = {}, hint = null) {
   return { input, box };
 }
 
-/** Reason and name, which every change has. */
+/** The reason, which every change has; who it is, is known by the login. */
 function why() {
   const reason = field("reason", t("history.reason"), { maxlength: 500 }, t("history.reason_hint"));
-  const by = field("by", t("history.by_name"), { maxlength: 100, value: localStorage.getItem(NAME) ?? "" });
-  me().then((account) => { if (account.kind === "person" && by.input.value === "") by.input.value = account.name; }, () => {});
-  const values = () => {
-    const name = by.input.value.trim();
-    if (name) localStorage.setItem(NAME, name);
-    return { reason: reason.input.value.trim(), by: name || undefined };
-  };
-  return { reason, by, values };
+  return { reason, values: () => ({ reason: reason.input.value.trim() }) };
 }
 
 function form(title, boxes, submit, cancel, send) {
@@ -94,9 +84,9 @@ function isMissing(input, value, message) {
 
 function correction(row, path, done, cancel) {
   const plate = field("plate_id", t("history.right_plate"), { value: row.plate_view, maxlength: 20, autocapitalize: "characters" });
-  const { reason, by, values } = why();
+  const { reason, values } = why();
   const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.save_correction"));
-  return form(t("history.correct"), [plate.box, reason.box, by.box], submit, cancel, async () => {
+  return form(t("history.correct"), [plate.box, reason.box], submit, cancel, async () => {
     const typed = plate.input.value.trim();
     const said = values();
     if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
@@ -109,9 +99,9 @@ function correction(row, path, done, cancel) {
 }
 
 function removal(row, path, done, cancel) {
-  const { reason, by, values } = why();
+  const { reason, values } = why();
   const submit = el("button", { type: "submit", class: "btn btn-danger" }, t("history.void"));
-  return form(t("history.void"), [reason.box, by.box], submit, cancel, async () => {
+  return form(t("history.void"), [reason.box], submit, cancel, async () => {
     const said = values();
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
     const yes = await confirmed({

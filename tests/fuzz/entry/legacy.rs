@@ -47,9 +47,9 @@ fn act(ledger: &mut Ledger<MemoryStorage>, output: LegacyOutput) {
             });
             Job::Hear(told.collect())
         }
-        LegacyOutput::Change { stay_id, corrected: None } => Job::Void(VoidStay { stay_id, reason, by: None }),
+        LegacyOutput::Change { stay_id, corrected: None } => Job::Void(VoidStay { stay_id, reason }),
         LegacyOutput::Change { stay_id, corrected: Some((plate, view)) } => {
-            Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason, by: None })
+            Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason })
         }
         LegacyOutput::Send(_) | LegacyOutput::Unusable(_) | LegacyOutput::Told(_) => return,
     };

@@ -28,6 +28,7 @@ fn fact(central: &str, hlc: i64, event_id: &str, body: Body) -> Fact {
         event_id: Some(event_id.to_owned()),
         heard_from: None,
         body,
+        by: None,
     }))
 }
 
@@ -47,6 +48,8 @@ pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
         reported: None,
         told_fee: None,
         doubts: Vec::new(),
+        card_id: None,
+        images: Vec::new(),
     };
     fact(central, hlc, stay, Body::Entry(body))
 }
@@ -79,6 +82,10 @@ pub fn exit(central: &str, hlc: i64, stay: &str, fee: i64) -> Fact {
         told: false,
         told_fee: None,
         doubts: Vec::new(),
+        lines: Vec::new(),
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
     };
     fact(central, hlc, stay, Body::Exit(body))
 }
