@@ -4,7 +4,8 @@
 //! doubles the wait. Where an account was lately entered from this source, what others did counts against neither: failures at
 //! this account from this source are counted apart. So whoever guesses, elsewhere or behind the same address, at other names,
 //! keeps nobody out who is known here. A browser that shows what it was given at the last login (a *device*) is a source of its
-//! own: not even guesses at its owner's name from the same address slow it.
+//! own: not even guesses at its owner's name from the same address slow it. Nor does anything that comes from elsewhere slow who sits at
+//! this machine.
 //!
 //! A one-time code is no account: its 60 bits are not guessed, and one account for all of them would let anybody keep its owner
 //! from it.
@@ -13,7 +14,7 @@
 //! an attempt that came to no decision.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Times on a clock that only goes forward, in ms.
 pub type Ms = u64;
@@ -30,6 +31,9 @@ const FORGET_MS: Ms = 12 * 3_600_000;
 const TRUST_MS: Ms = 30 * 24 * 3_600_000;
 /// Sources and accounts remembered; beyond it the one longest without a failure is forgotten.
 const MAX_KEYS: usize = 10_000;
+
+/// The source of all that comes from the machine the central runs on.
+pub const THIS_MACHINE: &str = "127.0.0.1";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
@@ -60,8 +64,8 @@ impl Failures {
 #[derive(Debug, Default)]
 pub struct Throttle {
     failures: HashMap<Key, Failures>,
-    /// When an account was last entered from a source.
-    entered: HashMap<(String, String), Ms>,
+    /// When accounts were last entered from a source.
+    entered: HashMap<String, HashMap<String, Ms>>,
 }
 
 impl Throttle {
@@ -101,7 +105,14 @@ impl Throttle {
 
     /// The account was entered from this source, however that was proved.
     pub fn is_known(&mut self, source: &str, account: &str, now_ms: Ms) {
-        self.entered.insert((source.to_owned(), account.to_owned()), now_ms);
+        self.entered.entry(source.to_owned()).or_default().insert(account.to_owned(), now_ms);
+    }
+
+    /// Whether some account was entered from this source lately, or it is this machine.
+    #[must_use]
+    pub fn knows(&self, source: &str, now_ms: Ms) -> bool {
+        let is_lately = |at_ms: &Ms| now_ms.saturating_sub(*at_ms) < TRUST_MS;
+        source == THIS_MACHINE || self.entered.get(source).is_some_and(|accounts| accounts.values().any(is_lately))
     }
 
     /// Whether the attempt was right could not be found out.
@@ -119,12 +130,15 @@ impl Throttle {
     /// What an attempt counts against.
     fn keys(&self, source: &str, account: Option<&str>, now_ms: Ms) -> Vec<Key> {
         let Some(account) = account else { return vec![Key::Source(source.to_owned())] };
+        let entered = self.entered.get(source).and_then(|accounts| accounts.get(account));
+        let is_known = entered.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < TRUST_MS);
+        let is_here = source == THIS_MACHINE;
         let (source, account) = (source.to_owned(), account.to_owned());
-        let entered = self.entered.get(&(source.clone(), account.clone()));
-        if entered.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < TRUST_MS) {
+        if is_known {
             return vec![Key::Known(source, account)];
         }
-        vec![Key::Source(source), Key::Account(account)]
+        let of_account = if is_here { Key::Known(source.clone(), account) } else { Key::Account(account) };
+        vec![Key::Source(source), of_account]
     }
 
     fn forget(&mut self, now_ms: Ms) {
@@ -136,15 +150,24 @@ impl Throttle {
             self.failures.remove(&key);
         }
         // Only successes are here, so nobody can push others out without a password.
-        if self.entered.len() >= MAX_KEYS {
+        if self.entered.values().map(HashMap::len).sum::<usize>() >= MAX_KEYS {
             self.entered.clear();
         }
     }
 }
 
+/// Who is on this machine has it anyway: nobody elsewhere keeps him out.
+#[must_use]
+pub fn is_this_machine(ip: IpAddr) -> bool {
+    ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
+
 /// What failures of an address count against: the address; of IPv6 the network, for one machine has a whole one.
 #[must_use]
 pub fn source_of(ip: IpAddr) -> String {
+    if is_this_machine(ip) {
+        return THIS_MACHINE.to_owned();
+    }
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {
@@ -231,6 +254,17 @@ mod tests {
         let waits = waits(&mut throttle, "proxy", "an", 6, &mut now_ms);
         assert_eq!(waits, [0, 0, 0, 0, 0, 1_000]);
         assert_eq!(throttle.attempt("elsewhere", Some("an"), now_ms), Ok(()), "and nobody elsewhere by these");
+    }
+
+    #[test]
+    fn who_sits_at_the_machine_is_slowed_by_guesses_there_alone() {
+        let mut throttle = Throttle::default();
+        let mut now_ms = 0;
+        waits(&mut throttle, "10.9.9.9", "an", 30, &mut now_ms);
+        assert!(throttle.attempt("10.9.9.8", Some("an"), now_ms).is_err());
+        assert!(throttle.knows(THIS_MACHINE, now_ms) && !throttle.knows("10.9.9.9", now_ms));
+        let waits = waits(&mut throttle, THIS_MACHINE, "an", 6, &mut now_ms);
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1_000]);
     }
 
     #[test]

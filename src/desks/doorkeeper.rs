@@ -15,7 +15,7 @@ use std::time::Instant;
 use log::{error, warn};
 
 pub use self::proof::{Proof, Shown};
-use self::turns::{Turn, Turns};
+use self::turns::{Asks, Turn, Turns};
 use crate::access::account_changes::{AccountChange, told};
 use crate::access::accounts::{Accounts, Person, Revoked, Token, Unchanged, check_password};
 use crate::access::sessions::{SessionId, Sessions};
@@ -32,8 +32,11 @@ use crate::vault::secret::{self, Kind};
 
 /// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
 const MAX_HASHING: usize = 2;
+/// Of those, for addresses and browsers from which nobody logged in lately.
+const MAX_HASHING_OF_STRANGERS: usize = 1;
 /// How many wait for their turn, some 50 ms each; a whole shift logs in at once.
 const MAX_WAITING: usize = 40;
+const MAX_WAITING_STRANGERS: usize = 25;
 /// Browsers that are known by what they were given at a login. Beyond it all are forgotten, which costs them no more than a
 /// wait while somebody guesses.
 const MAX_DEVICES: usize = 10_000;
@@ -112,7 +115,7 @@ impl Doorkeeper {
             changing: Mutex::default(),
             using_code: Mutex::default(),
             memory: Mutex::default(),
-            hashing: Turns::new(MAX_HASHING, MAX_WAITING),
+            hashing: Turns::new([MAX_HASHING, MAX_HASHING_OF_STRANGERS], [MAX_WAITING, MAX_WAITING_STRANGERS]),
             audit,
             clock,
             started: Instant::now(),
@@ -217,7 +220,6 @@ impl Doorkeeper {
     /// [`Refused`]; a wrong password does not use up the code.
     pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<Entered, Refused> {
         let source = source_of(from);
-        let _turn = self.hashing_turn()?;
         self.attempt(&source, None)?;
         let digest = secret::code_digest(code);
         // A code sets one password, however many type it at the same moment.
@@ -227,6 +229,7 @@ impl Doorkeeper {
             return Err(Refused::WrongCode);
         }
         self.memory().throttle.succeeded(&source, None, self.now_ms());
+        let _turn = self.hashing_turn(Asks::Known)?;
         let hash = hashed("password", name, new)?;
         let now_ms = self.clock.now_ms();
         let by = By::new(if is_first { "code:first" } else { "code:new" }, from);
@@ -241,7 +244,8 @@ impl Doorkeeper {
 
     /// The person of this name, if this is the password.
     fn prove(&self, name: &str, password: &str, source: &str, account: &str) -> Result<Person, Refused> {
-        let _turn = self.hashing_turn()?;
+        let is_known = self.memory().throttle.knows(source, self.now_ms());
+        let _turn = self.hashing_turn(if is_known { Asks::Known } else { Asks::Stranger })?;
         self.attempt(source, Some(account))?;
         let person = self.accounts().person(name).cloned();
         let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
@@ -276,7 +280,8 @@ impl Doorkeeper {
         Ok(Entered { person, session, device })
     }
 
-    /// What failures of a login count against: the browser, if this account was entered with it before, else the address.
+    /// What failures of a login count against: the browser, if this account was entered with it before, else the address, or this
+    /// machine.
     fn source(&self, device: Option<&str>, account: &str, from: IpAddr) -> String {
         let digest = device.map(secret::digest);
         let known = digest.filter(|digest| self.memory().devices.get(digest).is_some_and(|of| of == account));
@@ -301,7 +306,7 @@ impl Doorkeeper {
         from: IpAddr,
     ) -> Result<Vec<String>, Refused> {
         self.prove(name, old, &source_of(from), &account_of(name))?;
-        let _turn = self.hashing_turn()?;
+        let _turn = self.hashing_turn(Asks::Known)?;
         let set = (hashed("new", name, new)?, self.clock.now_ms());
         self.change(Some(&By::new(name, from)), |accounts| accounts.change_person(name, None, Some(set)))?;
         let kept: Option<SessionId> = session.map(secret::digest);
@@ -318,7 +323,7 @@ impl Doorkeeper {
     /// # Errors
     /// [`Refused`].
     pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), Refused> {
-        let _turn = self.hashing_turn()?;
+        let _turn = self.hashing_turn(Asks::Known)?;
         let password = hashed("password", name, password)?;
         let made_by = Some(by.who.clone());
         let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms(), made_by };
@@ -336,7 +341,7 @@ impl Doorkeeper {
         role: Option<Role>,
         password: Option<&str>,
     ) -> Result<(Person, Person), Refused> {
-        let _turn = self.hashing_turn()?;
+        let _turn = self.hashing_turn(Asks::Known)?;
         let set = match password {
             Some(password) => Some((hashed("password", name, password)?, self.clock.now_ms())),
             None => None,
@@ -436,8 +441,8 @@ impl Doorkeeper {
         Ok(changed)
     }
 
-    fn hashing_turn(&self) -> Result<Turn<'_>, Refused> {
-        self.hashing.take().ok_or(Refused::Busy)
+    fn hashing_turn(&self, asks: Asks) -> Result<Turn<'_>, Refused> {
+        self.hashing.take(asks).ok_or(Refused::Busy)
     }
 
     fn attempt(&self, source: &str, account: Option<&str>) -> Result<(), Refused> {

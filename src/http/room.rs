@@ -10,11 +10,11 @@
 //!   counted as it arrives, before it is kept.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::access::throttle::source_of;
+use crate::access::throttle::{is_this_machine, source_of};
 use crate::ops::metrics::Level;
 
 /// Connections of one address at a time, at the API port. A browser has six and its sockets, an edge one or two.
@@ -55,11 +55,6 @@ pub const UNCOUNTED_BODY_BYTES: usize = 4 * 1024;
 /// Counted bytes of one address, and of all: two, and four, of the largest bodies there are.
 const BODY_BYTES_OF_ONE: usize = 8 * 1024 * 1024;
 const BODY_BYTES_OF_ALL: usize = 16 * 1024 * 1024;
-
-#[must_use]
-pub fn is_this_machine(ip: IpAddr) -> bool {
-    ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
-}
 
 /// All the rooms of a central.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
 //! The first password, logging in and out, guessing, and what lies about afterwards.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::common::central::API_PORT;
 use super::common::ws::Ws;
-use super::common::{Central, DEADLINE, Http};
+use super::common::{Central, DEADLINE, Http, eventually};
 use super::{PASSWORD, administrator, first_code, log_in};
 use serde_json::json;
 
@@ -153,4 +154,45 @@ fn what_proves_who_somebody_is_lies_nowhere_in_clear() {
     }
     let accounts = std::fs::metadata(central.data_directory().join("accounts.json")).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&accounts.permissions()) & 0o777, 0o600);
+}
+
+/// Seven hundred addresses guess, each at names of its own, as fast as it is answered.
+#[test]
+fn who_guesses_from_many_addresses_keeps_out_nobody_who_is_known_or_sits_at_the_machine() {
+    use super::common::{flood::call, net::connect_from};
+    let central = with_passwords();
+    let to = format!("{}:{API_PORT}", central.ip).parse().unwrap();
+    let desk: std::net::IpAddr = [127, 98, 200, 1].into();
+    let log_in_from = |from: std::net::IpAddr, name: &str, password: &str| {
+        let body = json!({"name": name, "password": password}).to_string();
+        let request = format!(
+            "POST /api/access/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        connect_from(from, to).and_then(|mut stream| call(&mut stream, &request)).unwrap_or_default()
+    };
+    administrator(&central);
+    assert_eq!(log_in_from(desk, "an", PASSWORD), 200);
+    let (over, turned_away) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..60_u8 {
+            let (log_in_from, over, turned_away) = (&log_in_from, &over, &turned_away);
+            scope.spawn(move || {
+                for address in (0..12).cycle().take_while(|_| !over.load(Ordering::Relaxed)) {
+                    let status =
+                        log_in_from([127, 98, thread, address].into(), &format!("n{thread}-{address}"), "guess");
+                    turned_away.fetch_add(usize::from(status == 429), Ordering::Relaxed);
+                }
+            });
+        }
+        eventually("the flood fills what strangers have", DEADLINE, || turned_away.load(Ordering::Relaxed) > 100);
+        let statuses: Vec<u16> = [desk, [127, 0, 0, 1].into()]
+            .into_iter()
+            .cycle()
+            .take(6)
+            .map(|from| log_in_from(from, "an", PASSWORD))
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(statuses, [200; 6]);
+    });
 }
