@@ -155,3 +155,35 @@ fn both_centrals_agree_whoever_changed_what_and_in_whatever_order_it_arrived() {
         assert_eq!(http.stats()["revenue_today"], 9_000);
     }
 }
+
+#[test]
+fn type_and_fee_are_corrected_and_a_removal_is_undone_over_the_wire_and_everywhere() {
+    let mesh = Mesh::start(2);
+    let (a, b) = (&mesh.centrals[0], &mesh.centrals[1]);
+    let event_id = a.http.enter("edge-1", "29A12345");
+    let exit = json!({"edge_id": "edge-2", "plate_id": "29A12345", "direction": "EXIT", "force": true, "fee": 25_000});
+    a.http.open(&exit).ok();
+    eventually("it left, there too", DEADLINE, || b.http.rows_of("29A12345").iter().any(|row| row["status"] == "OUT"));
+    let said = json!({"camera_type": "xe máy", "fee": 5_000, "reason": "nhầm loại xe"});
+    let answer = b.http.correct(&event_id, &said).ok();
+    assert_eq!((&answer.body["camera_type"], &answer.body["collected"]), (&json!("moto"), &json!(5_000)));
+    assert_eq!(b.http.correct(&event_id, &said).refused(409).field("code"), "unchanged");
+    eventually("corrected", DEADLINE, || a.http.stats()["revenue_today"] == 5_000);
+    let held = row(a, "29A12345");
+    assert_eq!(
+        (&held["camera_type"], &held["fee"], &held["collected"]),
+        (&json!("moto"), &json!(25_000), &json!(5_000))
+    );
+    let story = a.http.get(&format!("/api/parking/history/{event_id}/story")).ok();
+    let told = story.body["facts"].to_string();
+    for words in
+        ["Sửa loại xe thành Xe máy; Sửa phí từ 25.000 đ thành 5.000 đ", "Fee corrected from 25,000 đ to 5,000 đ"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    a.http.void(&event_id, &json!({"reason": "nhầm"})).ok();
+    let restored = a.http.correct(&event_id, &json!({"void": false, "reason": "hủy nhầm"})).ok();
+    assert_eq!((restored.field("status"), &restored.body["collected"]), ("OUT", &json!(5_000)));
+    eventually("restored, there too", DEADLINE, || b.http.stats()["revenue_today"] == 5_000);
+    assert_eq!(row(b, "29A12345")["status"], "OUT");
+}

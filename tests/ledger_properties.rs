@@ -11,7 +11,7 @@ use ledger_support::check::check;
 use ledger_support::say::{self, Scribe};
 use ledger_support::{Central, HOUR_MS, SECOND_MS, START_MS, close, correct, open, void};
 use parkmesh::domain::direction::Direction;
-use parkmesh::domain::event::{Draft, Event, Reported};
+use parkmesh::domain::event::{Body, Draft, Event, Reported, RightFee};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
@@ -156,7 +156,18 @@ fn said(sketch: &Sketch, now_ms: i64, known: &Known) -> Said {
         }),
         5 | 6 => say::exit_unknown(hlc_ms, stay, plate, sketch.fee),
         7 => say::confirmed(hlc_ms, stay),
-        8..=10 => say::correction(hlc_ms, stay, (sketch.fee != 0).then_some(plate)),
+        8..=10 => {
+            let mut draft = say::correction(hlc_ms, stay, (sketch.fee != 0).then_some(plate));
+            if let Body::Correction(correction) = &mut draft.body {
+                let mut held = sketch.removes.iter().filter(|_| !known.facts.is_empty());
+                let mut next = || held.next().map(|index| index.get(&known.facts).clone());
+                let right = |exit| RightFee { exit, before: Vnd(0), fee: Vnd(7_000) };
+                correction.right_fee = next().filter(|_| sketch.flag).map(right);
+                correction.undoes = next().into_iter().collect();
+                correction.camera_type = (sketch.kind == 9).then(|| "truck".to_owned());
+            }
+            draft
+        }
         11..=13 => {
             let held = sketch.removes.iter().filter(|_| !known.facts.is_empty());
             let held = held.map(|index| index.get(&known.facts).clone());

@@ -264,7 +264,7 @@ fn press(table: &mut Table) {
         let job = if number % 2 == 0 {
             Job::Void(VoidStay { stay_id, reason })
         } else {
-            Job::Correct(CorrectStay { stay_id, plate: Some(plate_of(8)), plate_view: None, reason })
+            Job::Correct(CorrectStay { stay_id, plate: Some(plate_of(8)), reason, ..CorrectStay::default() })
         };
         wall_ms += 1_000;
         let start = Instant::now();

@@ -201,13 +201,31 @@ pub struct Unread {
     pub images: Vec<Image>,
 }
 
-/// A person corrected what a camera read. The stay is the `event_id`.
+/// What was really taken at an exit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RightFee {
+    /// The EXIT. The correction names the stay by the name the exit does, and is later.
+    pub exit: FactId,
+    /// What it was taken for until then, for people.
+    pub before: Vnd,
+    pub fee: Vnd,
+}
+
+/// A person corrected what is known of a stay: the plate, the type, what was taken, that it is void. The stay is the `event_id`. Of
+/// each the latest that states it counts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Correction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plate_id: Option<PlateId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plate_view: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right_fee: Option<RightFee>,
+    /// Voids of this stay that count no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undoes: Vec<FactId>,
     pub reason: String,
     /// Its [`Event::by`] as text, for older versions; in their events what the request said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -325,6 +343,7 @@ impl Event {
             Body::Exit(exit) => [Some(exit.fee), exit.requested_fee],
             Body::Entry(entry) => [entry.told_fee, None],
             Body::Unread(unread) => [unread.fee, None],
+            Body::Correction(Correction { right_fee: Some(right), .. }) => [Some(right.fee), Some(right.before)],
             _ => [None, None],
         };
         if let Some(fee) = fees.into_iter().flatten().find(|fee| !fee.is_fee()) {

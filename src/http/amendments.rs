@@ -11,16 +11,18 @@ use super::error::ApiError;
 use super::parking::decide;
 use super::state::Worker;
 use crate::domain::audit::Kind;
+use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::told::Note;
+use crate::domain::told::vehicle::{self, Told};
 use crate::gates::beside::from_login;
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 
 /// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
-/// A correction as sent, of `plate_id`, `plate_view` or both. Keys that are not here are ignored.
+/// A correction as sent: at least one of the first five. Keys that are not here are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CorrectionRequest {
@@ -30,6 +32,14 @@ pub struct CorrectionRequest {
     /// A way to write the plate.
     #[schema(max_length = 20)]
     plate_view: Option<String>,
+    /// The type of vehicle, in any of its spellings. What was taken stays as it is.
+    #[schema(max_length = 32, pattern = "[^\\s]")]
+    camera_type: Option<String>,
+    /// What was really taken at the exit, in đồng.
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    fee: Option<i64>,
+    /// `false`: it was removed and is not; with it comes back what was removed.
+    void: Option<bool>,
     #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
     reason: Option<String>,
     /// Not used: who changes it is known by the login or token.
@@ -48,7 +58,7 @@ pub struct VoidRequest {
     by: Option<Value>,
 }
 
-/// A stay after what a person changed. The last four are null where the row went up in another.
+/// A stay after what a person changed. All but the first four are null where the row went up in another.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Amended<'a> {
     success: bool,
@@ -59,6 +69,9 @@ pub(super) struct Amended<'a> {
     status: Option<&'a str>,
     plate_id: Option<&'a str>,
     plate_view: Option<&'a str>,
+    camera_type: Option<&'a str>,
+    /// All that was taken for it, as corrected.
+    collected: Option<i64>,
     /// The stay that counts in its place.
     superseded_by: Option<&'a str>,
     /// What was told and is not used. Absent: all is used.
@@ -78,7 +91,7 @@ pub async fn correct(
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
     let caller = caller_of(&request);
     let act = caller.act(Kind::Correction, &job.stay_id);
-    amend(&worker, Job::Correct(job).audited(act).by(caller.who.doer()), "Đã sửa biển số", notes).await
+    amend(&worker, Job::Correct(job).audited(act).by(caller.who.doer()), "Đã sửa lượt gửi xe", notes).await
 }
 
 /// `DELETE /api/parking/history/{event_id}`
@@ -108,6 +121,8 @@ async fn amend(worker: &Worker, job: Job, message: &str, notes: Vec<Note>) -> Re
                 status: row.map(|row| row.status.name()),
                 plate_id: row.map(|row| row.plate_id.as_str()),
                 plate_view: row.map(|row| row.plate_view.as_str()),
+                camera_type: row.map(|row| row.camera_type.as_str()),
+                collected: row.map(|row| row.collected.0),
                 superseded_by: row.and_then(|row| row.superseded_by.as_deref()),
                 notes,
             }))
@@ -121,12 +136,37 @@ impl CorrectionRequest {
         let mut problems = Vec::new();
         let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         let (plate_id, plate_view) = (given(self.plate_id), given(self.plate_view));
-        if plate_id.is_none() && plate_view.is_none() {
+        let restore = self.void == Some(false);
+        let camera_type = given(self.camera_type).and_then(|text| match vehicle::read(&text) {
+            Told::Known(name) => Some(name.to_owned()),
+            Told::Other(name) => Some(name),
+            Told::Nothing => {
+                let (vi, en) = ("hãy chọn loại xe", "name a type of vehicle");
+                problems.push(FieldProblem::new("camera_type", "missing", vi, en));
+                None
+            }
+        });
+        let fee = self.fee.map(Vnd);
+        if fee.is_some_and(|fee| !fee.is_fee()) {
+            let most = Vnd::MAX_FEE.0;
+            problems.push(FieldProblem::new(
+                "fee",
+                "out_of_range",
+                format!("phí từ 0 đến {most} đồng"),
+                format!("a fee is between 0 and {most} đồng"),
+            ));
+        }
+        if self.void == Some(true) {
+            let (vi, en) = ("để hủy lượt, gửi DELETE", "to remove a stay, send DELETE");
+            problems.push(FieldProblem::new("void", "invalid", vi, en));
+        }
+        let nothing = plate_id.is_none() && plate_view.is_none() && camera_type.is_none() && fee.is_none() && !restore;
+        if nothing && problems.is_empty() {
             problems.push(FieldProblem::new(
                 "plate_id",
                 "missing",
-                "hãy cho biết cần sửa gì: plate_id, plate_view hoặc cả hai",
-                "say what to correct: plate_id, plate_view or both",
+                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, hoặc void: false",
+                "say what to correct: plate_id, plate_view, camera_type, fee, or void: false",
             ));
         }
         let plate = plate_id.and_then(|text| match PlateId::told(&text) {
@@ -154,7 +194,11 @@ impl CorrectionRequest {
             }
         });
         let reason = reason(self.reason, &mut problems);
-        if problems.is_empty() { Ok(CorrectStay { stay_id, plate, plate_view, reason }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, restore, reason })
+        } else {
+            Err(problems)
+        }
     }
 }
 
@@ -199,10 +243,16 @@ mod tests {
     fn a_correction_says_what_and_why() {
         assert_eq!(problems(json!({"plate_id": "29a-123.45", "reason": "đọc nhầm"})), []);
         assert_eq!(problems(json!({"plate_view": "29A-123.45", "reason": "x", "by": "Lan"})), []);
+        assert_eq!(problems(json!({"camera_type": "xe máy", "fee": 0, "void": false, "reason": "x"})), []);
         for (json, expected) in [
             (json!({"reason": "x"}), vec![("plate_id", "missing")]),
             (json!({"plate_id": " ", "reason": "x"}), vec![("plate_id", "missing")]),
             (json!({"plate_id": "29A12345"}), vec![("reason", "missing")]),
+            (json!({"camera_type": "unknown", "reason": "x"}), vec![("camera_type", "missing")]),
+            (json!({"fee": -1, "reason": "x"}), vec![("fee", "out_of_range")]),
+            (json!({"fee": 1_000_000_000_001_i64, "reason": "x"}), vec![("fee", "out_of_range")]),
+            (json!({"void": true, "reason": "x"}), vec![("void", "invalid")]),
+            (json!({"fee": 0}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A12345", "reason": " \t"}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A1", "reason": "x"}), vec![("plate_id", "invalid_plate")]),
             (json!({"plate_id": "29A1234?", "reason": ""}), vec![("plate_id", "invalid_plate"), ("reason", "missing")]),

@@ -1,15 +1,16 @@
-//! What people change afterwards: corrections and voids, as events like any other.
+//! What people change afterwards: corrections, voids and what undoes them, as events like any other.
 //!
 //! Both are about a row that is held here; whoever knows no such stay is told so. The clock of either is after every fact
 //! held of the stay and of the plates concerned, so that it means the same wherever it arrives.
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Body, Correction, Draft, Void};
+use crate::domain::event::{Body, Correction, Draft, RightFee, Void};
 use crate::domain::ids::{FactId, Hlc};
+use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::account_beside;
+use crate::domain::stay::{Outcome, account, account_beside};
 
 use super::component::{self, Component};
 use super::job::{Answer, CorrectStay, Refusal, VoidStay};
@@ -18,7 +19,12 @@ use super::transaction::{Stop, Transaction};
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn correct(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
-        let row = self.stay_to_amend(&request.stay_id)?.row;
+        let stored = self.read()?.stay(&request.stay_id)?;
+        let row = stored.ok_or_else(|| Stop::Refused(Refusal::UnknownStay(request.stay_id.clone())))?.row;
+        let is_void = row.status == StayStatus::Void;
+        if is_void && !request.restore {
+            return Err(Stop::Refused(Refusal::AlreadyVoid));
+        }
         let plate = request.plate.as_ref().unwrap_or(&row.plate_id);
         let plate_view = match &request.plate_view {
             Some(view) if plate.is_written(view) => view.clone(),
@@ -27,18 +33,48 @@ impl<S: Storage> Transaction<'_, S> {
             None if *plate == row.plate_id => row.plate_view.clone(),
             None => plate::view(plate),
         };
-        if *plate == row.plate_id && plate_view == row.plate_view {
+        let is_read_anew = *plate != row.plate_id || plate_view != row.plate_view;
+        let camera_type = request.camera_type.clone().filter(|camera_type| *camera_type != row.camera_type);
+        let right_fee = request.fee.map(|fee| self.right_fee(&row, fee)).transpose()?.flatten();
+        let (exit_name, right_fee) = right_fee.unzip();
+        let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
+        if !is_read_anew && camera_type.is_none() && right_fee.is_none() && undoes.is_empty() {
             return Err(Stop::Refused(Refusal::Unchanged));
         }
         let hlc = self.hlc_after(&row, Some(plate))?;
         let correction = Correction {
             // Always both: of two corrections made at once, one counts as a whole.
-            plate_id: Some(plate.clone()),
-            plate_view: Some(plate_view),
+            plate_id: is_read_anew.then(|| plate.clone()),
+            plate_view: is_read_anew.then_some(plate_view),
+            camera_type,
+            right_fee,
+            undoes,
             reason: request.reason.clone(),
             by: self.doer_text(),
         };
-        self.amend(&row.stay_id, hlc, Body::Correction(correction))
+        self.amend(&row.stay_id, exit_name.as_deref().unwrap_or(&row.stay_id), hlc, Body::Correction(correction))
+    }
+
+    /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
+    fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
+        let refused = |problem: &str| Stop::Refused(Refusal::Field { field: "fee", problem: problem.to_owned() });
+        let exit = row.exit.as_ref().ok_or_else(|| refused("this stay has no exit at which a fee was taken"))?;
+        let component = Component::around(self.read()?, row)?;
+        let facts = component.held_facts();
+        let takings = account_beside(&facts, &component.neighbours).resolution.takings;
+        let before = takings.iter().find(|taking| taking.fact == exit.fact).map_or(exit.fee, |taking| taking.fee);
+        let told = facts.iter().find(|fact| fact.id == exit.fact).map(|fact| &fact.event);
+        let name = told.and_then(|event| event.exit_stay().or(event.event_id.as_deref())).unwrap_or(&row.stay_id);
+        let right = || (name.to_owned(), RightFee { exit: exit.fact.clone(), before, fee });
+        Ok((before != fee).then(right))
+    }
+
+    /// The voids by which a stay is void.
+    fn voids_of(&mut self, row: &StayRow) -> Result<Vec<FactId>, S::Error> {
+        let facts = Component::around(self.read()?, row)?.held_facts();
+        let of_it = |outcome: &Outcome| matches!(outcome, Outcome::Voided { stay } if *stay == row.stay_id);
+        let outcomes = account(&facts).outcomes;
+        Ok(outcomes.into_iter().filter(|(_, outcome)| of_it(outcome)).map(|(id, _)| id).collect())
     }
 
     pub(super) fn void(&mut self, request: &VoidStay) -> Result<Answer, Stop<S::Error>> {
@@ -51,7 +87,7 @@ impl<S: Storage> Transaction<'_, S> {
             outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();
         let hlc = self.hlc_after(&row, None)?;
         let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
-        self.amend(&row.stay_id, hlc, Body::Void(void))
+        self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))
     }
 
     fn stay_to_amend(&mut self, stay_id: &str) -> Result<StoredStay, Stop<S::Error>> {
@@ -60,12 +96,13 @@ impl<S: Storage> Transaction<'_, S> {
         if stored.row.status == StayStatus::Void { Err(Stop::Refused(Refusal::AlreadyVoid)) } else { Ok(stored) }
     }
 
-    fn amend(&mut self, stay_id: &str, hlc: Hlc, body: Body) -> Result<Answer, Stop<S::Error>> {
+    /// `name`: by which the event names the stay.
+    fn amend(&mut self, stay_id: &str, name: &str, hlc: Hlc, body: Body) -> Result<Answer, Stop<S::Error>> {
         let draft = Draft {
             hlc,
             timestamp_ms: self.now.wall_ms,
             skew_ms: self.now.skew_ms,
-            event_id: Some(stay_id.to_owned()),
+            event_id: Some(name.to_owned()),
             body,
             by: None,
         };

@@ -88,6 +88,7 @@ impl<S: Storage> Transaction<'_, S> {
                     "event_id": stored.row.stay_id,
                     "plate_id": stored.row.plate_id.as_str(),
                     "plate_view": stored.row.plate_view,
+                    "camera_type": stored.row.camera_type,
                     "status": stored.row.status.name(),
                     "collected": stored.row.collected.0,
                 }),

@@ -63,6 +63,7 @@ impl<S: Storage> Transaction<'_, S> {
                 plate_view: Some(entry.plate_view.clone()).filter(|view| entry.plate_id.is_written(view)),
                 reason: format!("sửa ở / changed at {from}"),
                 by: Some(from),
+                ..Correction::default()
             }
         }))
     }

@@ -134,17 +134,22 @@ pub struct Detection {
     pub direction: Option<Direction>,
 }
 
-/// A person corrects what a camera read. At least one of plate and view is given.
-#[derive(Debug, Clone, PartialEq)]
+/// A person corrects what is known of a stay. Something of it is given.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CorrectStay {
     pub stay_id: String,
     pub plate: Option<PlateId>,
     /// As shown to people; `None`: formatted by us if the plate changes.
     pub plate_view: Option<String>,
+    pub camera_type: Option<String>,
+    /// What was really taken at its exit.
+    pub fee: Option<Vnd>,
+    /// It was removed and is not.
+    pub restore: bool,
     pub reason: String,
 }
 
-/// A person removes a stay: it did not happen. Final.
+/// A person removes a stay: it did not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VoidStay {
     pub stay_id: String,

@@ -144,7 +144,13 @@ impl<S: Storage> Transaction<'_, S> {
         let reason = format!("ở cổng {0} / at edge {0}", change.edge_id);
         let changed = match change.corrected {
             Some((plate, plate_view)) => {
-                let request = CorrectStay { stay_id: stay_id.clone(), plate: Some(plate), plate_view, reason };
+                let request = CorrectStay {
+                    stay_id: stay_id.clone(),
+                    plate: Some(plate),
+                    plate_view,
+                    reason,
+                    ..CorrectStay::default()
+                };
                 self.correct(&request)
             }
             None => self.void(&VoidStay { stay_id: stay_id.clone(), reason }),

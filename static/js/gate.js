@@ -18,7 +18,7 @@ import { at, el, icon, keyed, put } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { ago, moment, money, number, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
-import { hasText, t, typeName } from "./lib/texts.js";
+import { USUAL_TYPES, hasText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 const LOOK_AGAIN_MS = 15_000;
@@ -31,7 +31,6 @@ const MOST_NAMED = 3;
 const SURE = 0.8;
 /** How a fee is paid at a gate; each car begins with the first. */
 const METHODS = ["cash", "qr", "card", "transfer", "account"];
-const USUAL_TYPES = ["car", "moto", "bike", "truck"];
 
 /** The car in hand: `{plate, view, type, typeFrom, read, info, method, request, pressed, done, refused, promised}`. `read`: of the queue,
  * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:

@@ -6,7 +6,7 @@
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { calendarDay, day, duration, moment, money, number } from "./lib/format.js";
+import { calendarDay, day, duration, moment, money, number, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { startStory, tell } from "./history/story.js";
@@ -94,6 +94,7 @@ function showFilters() {
   put("more-count", number(count));
   // What the spreadsheets of that language expect.
   at("export").href = query("/api/parking/history.csv", { ...conditions(), lang: language, separator: language === "vi" ? ";" : "," });
+  at("export-book").href = query("/api/parking/history.xlsx", { ...conditions(), lang: language });
   showTakings();
 }
 
@@ -158,7 +159,11 @@ async function load({ quietly = false } = {}) {
   }
 }
 
+/** What stands in the table. */
+let shown = null;
+
 function show(rows, cursor) {
+  shown = [rows, cursor];
   const none = rows.length === 0 && !cursor;
   at("nothing").hidden = !none;
   if (none) {
@@ -196,7 +201,8 @@ function showRow(element, row) {
   cell("in").replaceChildren(...(alone ? [] : when(icon("box-arrow-in-right"), row.entry_ms, row.entry_camera_name)));
   cell("out").replaceChildren(...(left ? when(icon("box-arrow-right"), row.exit_ms, row.exit_camera_name) : []));
   put(cell("stayed"), left && !alone ? duration(row.exit_ms - row.entry_ms) : "");
-  put(cell("fee"), left ? money(row.fee) : "");
+  // What was taken in the end: it is what the sum under the column counts.
+  cell("fee").replaceChildren(left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_at_exit", { fee: money(row.fee) })) : "");
   const words = row.anomalies.filter((kind) => kind !== SAID[row.status]);
   cell("how").replaceChildren(
     stateOf(kindOf(row.status), t(`common.stay_${row.status}`)),
@@ -229,6 +235,11 @@ function listen() {
   at("day-before").addEventListener("click", () => step(-1));
   at("day-after").addEventListener("click", () => step(1));
   at("print").addEventListener("click", () => print());
+  // Whose list it is, of what, and of when: a sheet of paper has no address.
+  addEventListener("beforeprint", () => {
+    const chosen = filters.day ? [calendarDay(filters.day), t(`history.by_${filters.by}`)] : [];
+    put("print-head", [state.central?.site, ...chosen, t("history.printed", { time: `${day(centralNow())} ${timeOfDay(centralNow())}` })].filter(Boolean).join(" · "));
+  });
   at("more").addEventListener("click", () => expand(at("details").hidden));
   for (const chip of document.querySelectorAll("[data-view]")) {
     chip.addEventListener("click", () => {
@@ -237,6 +248,8 @@ function listen() {
         return toDay(today());
       }
       view = chip.dataset.view;
+      // Who is inside left on no day.
+      if (view === "inside" && at("by").value === "exit") at("day").value = "";
       search();
     });
   }
@@ -252,8 +265,15 @@ function listen() {
 function stayFresh() {
   let waiting = 0;
   let known = null;
+  let names = "";
   watch(["events", "gates"], ({ events, gates }) => {
     addGates(Object.keys(gates));
+    const told = JSON.stringify(Object.entries(gates).map(([address, { name }]) => [address, name]));
+    if (told !== names) {
+      names = told;
+      if (shown) show(...shown);
+      showTakings();
+    }
     const last = events[events.length - 1]?.id ?? null;
     if (last === known) return;
     known = last;

@@ -33,6 +33,7 @@ function showParts() {
   at("forgot").hidden = isIn || who.needs_first_password;
   at("code").hidden = isIn;
   say("new-code", COMMAND);
+  if (isIn) say(document.querySelector("h1"), t("login.title_inside"));
   if (isIn) say("inside-title", t("login.inside", { name: who.name, role: t(`common.role_${who.role}`) }));
 }
 

@@ -58,7 +58,7 @@ function showPart() {
   const part = PARTS.includes(location.hash.slice(1)) ? location.hash.slice(1) : PARTS[0];
   for (const name of PARTS) at(name).hidden = name !== part || draft.current === null;
   for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.getAttribute("href") === `#${part}`) {
+    if (link.getAttribute("href") === `/settings#${part}`) {
       link.setAttribute("aria-current", "true");
       // Not scrollIntoView: the keyboard would go on from there.
       link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 40;

@@ -75,8 +75,10 @@ async function showAccount() {
 }
 
 function markNavigation() {
-  const page = document.body.dataset.page;
+  const { page } = document.body.dataset;
   document.querySelector(`[data-nav="${page}"]`)?.setAttribute("aria-current", "page");
+  // People and the audit are tabs of the settings with addresses of their own.
+  document.querySelector(`.tabs a[href^="/${page}"]:not([href^="/settings"])`)?.setAttribute("aria-current", "true");
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
     button.classList.toggle("active", button.dataset.language === language);

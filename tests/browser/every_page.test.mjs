@@ -103,6 +103,6 @@ test("the keyboard alone reaches everything", async () => {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute("href") || document.activeElement.dataset.language));
   }
-  for (const wanted of ["/gate", "en", "#tariff", "own-ip-field", "add-peer"]) ok(reached.has(wanted), `${wanted} is reached: ${[...reached].join(" ")}`);
+  for (const wanted of ["/gate", "en", "/settings#tariff", "/audit", "own-ip-field", "add-peer"]) ok(reached.has(wanted), `${wanted} is reached: ${[...reached].join(" ")}`);
   await page.done();
 });

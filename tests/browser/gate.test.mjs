@@ -134,11 +134,21 @@ test("the type is guessed from the plate and can be corrected before opening", a
   await type(page, "30A-123.45");
   await says(page, "#types .active", "Ô tô");
   await awake(page);
+  await page.locator("#types button", { hasText: "Xe đạp" }).click();
+  await says(page, "#types .active", "Xe đạp");
+  await awake(page);
   await page.locator("#types button", { hasText: "Xe tải" }).click();
   await says(page, "#types-legend", "bạn chọn");
   await press(page, "#open");
   await says(page, "#car-state", "Đã mở cho vào");
-  equal((await central.call("GET", "/api/parking/history")).history.map((row) => row.camera_type), ["truck", "moto"]);
+  await press(page, "#next");
+  await type(page, "30A-543.21");
+  await awake(page);
+  await page.locator("#types button", { hasText: "Xe đạp" }).click();
+  await press(page, "#open");
+  await says(page, "#car-state", "Đã mở cho vào");
+  const rows = (await central.call("GET", "/api/parking/history")).history;
+  equal(rows.map((row) => row.camera_type), ["bicycle", "truck", "moto"], "each as it was called");
   await page.done();
 });
 
@@ -295,6 +305,13 @@ test("the button and what it is about are seen whole at every size and large eno
     await page.press("#plate", "Enter");
     await page.waitForSelector(`#car[data-tone=${tone}]`);
     await awake(page);
+    // A message that tells of the car before lies over neither.
+    await page.evaluate(() => {
+      const message = document.createElement("div");
+      message.className = "message good";
+      message.textContent = "Đã ghi nhận xe qua.";
+      document.getElementById("toasts").append(message);
+    });
     for (const [size, [width, height]] of Object.entries(sizes)) {
       await page.setViewportSize({ width, height });
       const found = await page.evaluate(async (tone) => {

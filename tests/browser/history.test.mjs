@@ -1,6 +1,7 @@
 // The history: found by plate and gate, turned page by page, told, corrected, removed, and given to a spreadsheet.
 
 import { readFileSync } from "node:fs";
+import { inflateRawSync } from "node:zlib";
 import { Central, equal, eventually, live, mesh, ok, openPage, says, test, textOf } from "./harness.mjs";
 
 const plates = (page) => page.$$eval("#rows .open", (all) => all.map((one) => one.textContent.replace(/\W/g, "")));
@@ -56,8 +57,15 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   await page.click("[data-view=today]");
   await says(page, "#takings-revenue", "37.000 đ");
   await says(page, "#takings-gates", "Cổng A ra");
+  await says(page, "#rows .out", "Cổng A ra");
   equal(await page.locator("#takings-gates li").count(), 2, "gates that took something");
   await says(page, "#sum-fee", "37.000 đ");
+  // On paper it says whose list it is and of which day.
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await page.emulateMedia({ media: "print" });
+  await says(page, "#print-head", "Theo giờ ra · in lúc");
+  ok(await page.isHidden(".topbar") && await page.isHidden("#filters"), "and what is no list is not printed");
+  await page.emulateMedia({ media: "screen" });
   // Who is inside has not left.
   await shows(page, ["30A77777", "30A88888", "30A99999"]);
   const chosen = await page.inputValue("#day");
@@ -68,6 +76,55 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   equal(await page.inputValue("#day"), chosen);
   await page.selectOption("#by", "entry");
   await eventually("who came in that day", async () => (await plates(page)).includes("29A12345"));
+  await page.done();
+});
+
+/** The files of a zip, by name. */
+function unzipped(bytes) {
+  const files = {};
+  // From the list at the end: name, method, where it lies.
+  let at = bytes.readUInt32LE(bytes.lastIndexOf(Buffer.from("PK\x05\x06")) + 16);
+  while (bytes.readUInt32LE(at) === 0x02014b50) {
+    const [method, packed, name, extra, comment, from] = [bytes.readUInt16LE(at + 10), bytes.readUInt32LE(at + 20), bytes.readUInt16LE(at + 28), bytes.readUInt16LE(at + 30), bytes.readUInt16LE(at + 32), bytes.readUInt32LE(at + 42)];
+    const data = from + 30 + bytes.readUInt16LE(from + 26) + bytes.readUInt16LE(from + 28);
+    const content = bytes.subarray(data, data + packed);
+    files[bytes.toString("utf8", at + 46, at + 46 + name)] = (method === 8 ? inflateRawSync(content) : content).toString("utf8");
+    at += 46 + name + extra + comment;
+  }
+  return files;
+}
+
+test("the workbook has the rows of the page, as numbers and times, and its sum", async () => {
+  const central = await new Central("central-1").start();
+  for (let car = 0; car < 60; car += 1) {
+    await central.enter("edge-1", `29A${10_000 + car}`, car % 2 ? "moto" : "car");
+    if (car % 3) await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: `29A${10_000 + car}`, direction: "EXIT", force: true, fee: 1000 * car });
+  }
+  await central.enter("edge-1", "51E00123");
+  const page = await openPage(`${central.url}/history`);
+  await live(page);
+  await page.click("[data-view=today]");
+  await says(page, "#sum-count", "Tổng cộng: 40 lượt");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#export-book")]);
+  ok(/^parkmesh-central-1-\d{4}-\d\d-\d\d\.xlsx$/.test(download.suggestedFilename()), download.suggestedFilename());
+  const files = unzipped(readFileSync(await download.path()));
+  const sheet = files["xl/worksheets/sheet1.xml"];
+  const texts = [...files["xl/sharedStrings.xml"].matchAll(/<t[^>]*>([^<]*)</g)].map(([, text]) => text);
+  const cell = (name) => new RegExp(`<c r="${name}"[^>]*>(.*?)</c>`).exec(sheet)?.[1] ?? "";
+  const shown = (name) => Number(/<v>([^<]*)</.exec(cell(name))[1]);
+  equal(texts[shown("A1")], "Biển số");
+  equal([...sheet.matchAll(/<row r=/g)].length, 42, "head, 40 rows, sum");
+  const fees = Array.from({ length: 40 }, (_, row) => shown(`K${row + 2}`));
+  equal(fees.reduce((sum, fee) => sum + fee, 0), shown("K42"), "what the sum says");
+  ok(cell("K42").includes("<f>SUBTOTAL(109,K2:K41)</f>"), cell("K42"));
+  equal(await page.textContent("#sum-fee"), `${new Intl.NumberFormat("vi-VN").format(shown("K42"))} đ`, "and the page");
+  ok(shown("E2") > 40_000 && shown("E2") % 1 > 0, "a time is a time");
+  ok(texts.includes("Ô tô") && !texts.includes("car") && !texts.includes("OUT"), "words, no codes");
+  await page.click("[data-view=inside]");
+  await page.fill("#search", "51E");
+  await shows(page, ["51E00123"]);
+  const [inside] = await Promise.all([page.waitForEvent("download"), page.click("#export-book")]);
+  ok(unzipped(readFileSync(await inside.path()))["xl/sharedStrings.xml"].includes(">51E00123<"), "a plate is no number");
   await page.done();
 });
 
@@ -98,10 +155,10 @@ test("a stay is told, corrected and removed, and the other central tells the sam
   await page.click(".amend .btn-outline-danger");
   await page.fill("#amend-reason", "xe nội bộ");
   await page.keyboard.press("Enter");
-  await says(page, "dialog.question", "Không hoàn tác được");
+  await says(page, "dialog.question", "Có thể khôi phục sau");
   await page.click("dialog.question .btn-danger");
   await says(page, "#story header", "Đã hủy");
-  await page.waitForSelector("#story .amend", { state: "detached" });
+  await page.waitForSelector("#story .amend .btn-outline-danger", { state: "detached" });
   await page.keyboard.press("Escape");
   await page.waitForSelector("#rows tr[data-status=VOID]");
   equal(await page.evaluate(() => document.activeElement.className), "plate open", "the focus is where it was");
@@ -110,5 +167,55 @@ test("a stay is told, corrected and removed, and the other central tells the sam
   await says(elsewhere, "#story .facts", "xe nội bộ");
   await says(elsewhere, "#story header", "29A-123.45");
   await elsewhere.done();
+  await page.done();
+});
+
+test("type and fee are corrected with what they cost told before and a removal is undone", async () => {
+  const central = await new Central("central-1").start();
+  await central.call("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 25000, fee_overnight: 0, fee_daily_max: 0, types: { moto: { fee_base: 0, fee_per_hour: 5000 } } } });
+  await central.enter("edge-1", "29A12345");
+  // Each begun hour costs: so one has to begin.
+  const entered = Date.now();
+  await eventually("it stays a second", () => Date.now() > entered + 1000);
+  await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: "29A12345", direction: "EXIT", force: true, fee: 25000 });
+  const page = await openPage(`${central.url}/history`);
+  await live(page);
+  await page.click("#rows .open");
+  await page.click(".amend .btn-outline-secondary");
+  equal(await page.inputValue("#amend-fee"), "25.000");
+  await page.selectOption("#amend-camera_type", "moto");
+  await says(page, "#amend-told", "25.000 đ với Ô tô và 5.000 đ với Xe máy");
+  await page.fill("#amend-fee", "5 nghìn");
+  await page.fill("#amend-reason", "nhầm loại xe");
+  await page.keyboard.press("Enter");
+  await says(page, "dialog.question", "Sửa phí từ 25.000 đ thành 5.000 đ?");
+  await page.click("dialog.question .btn-primary");
+  await says(page, "#story .facts", "Sửa loại xe thành Xe máy; Sửa phí từ 25.000 đ thành 5.000 đ");
+  await says(page, "#toasts", "Phí: 25.000 đ → 5.000 đ");
+  await says(page, "#rows .fee", "lúc ra: 25.000 đ");
+  await says(page, "#sum-fee", "5.000 đ");
+  equal((await central.call("GET", "/api/stats")).revenue_today, 5000, "the day");
+
+  // The receipt says what was taken in the end.
+  await page.evaluate(() => { window.print = () => {}; });
+  await page.locator("#story button", { hasText: "In phiếu" }).click();
+  await page.emulateMedia({ media: "print" });
+  const receipt = await page.innerText(".receipt");
+  for (const text of ["29A-123.45", "Loại xe\nXe máy", "Phí\n5.000 đ", "Cảm ơn"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
+  ok(!receipt.includes("object") && await page.isHidden("#story"), receipt);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  await page.emulateMedia({ media: "screen" });
+
+  await page.click(".amend .btn-outline-danger");
+  await page.fill("#amend-reason", "nhầm xe");
+  await page.keyboard.press("Enter");
+  await page.click("dialog.question .btn-danger");
+  await says(page, "#story header", "Đã hủy");
+  await page.click(".amend .btn-outline-secondary");
+  await page.fill("#amend-reason", "hủy nhầm");
+  await page.keyboard.press("Enter");
+  await says(page, "#story header", "Đã ra");
+  await says(page, "#story .facts", "Khôi phục lượt này");
+  await says(page, "#sum-fee", "5.000 đ");
   await page.done();
 });

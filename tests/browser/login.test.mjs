@@ -171,7 +171,7 @@ test("modes and the keys of gates are switched on the settings page", async () =
   await says(page, "#meaning-edges", "edge-1, edge-2");
   await pictures(page, "settings-security");
   // Keys are made while something else is being changed, and nothing of that is lost.
-  await page.click('.tabs a[href="#site"]');
+  await page.click('.tabs a[href="/settings#site"]');
   for (const edge of ["edge-1", "edge-2"]) {
     const row = page.locator("#edges tr").filter({ has: page.locator(`[id="edge-${edge}-id"]`) });
     await row.locator(".key button").first().click();
@@ -180,7 +180,7 @@ test("modes and the keys of gates are switched on the settings page", async () =
   }
   ok(await page.locator("#conflict").isHidden(), "no question where nothing is in the way");
   await pictures(page, "settings-edges");
-  await page.click('.tabs a[href="#security"]');
+  await page.click('.tabs a[href="/settings#security"]');
   equal(await page.inputValue("#mode-edges"), "keys");
   ok(await page.locator("#meaning-edges .state.bad").count() === 0, "nobody is locked out");
   await page.selectOption("#mode-api", "https");

@@ -135,10 +135,10 @@ test("wrong values are told at their fields and nothing is saved", async () => {
   // What is in another part is shown there.
   await page.fill("#own-p2p-field", "29000");
   await page.fill("#peer-central-2-ip", "127.0.0.9");
-  await page.click('.tabs a[href="#site"]');
+  await page.click('.tabs a[href="/settings#site"]');
   await edit(page, "#site-zone-field");
   await page.fill("#site-zone-field", "Asia/Nowhere");
-  await page.click('.tabs a[href="#p2p"]');
+  await page.click('.tabs a[href="/settings#p2p"]');
   await page.click("#save");
   await page.waitForSelector("#site-zone-field.is-invalid:visible");
   await page.click("#undo");
@@ -296,7 +296,7 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   const { fees } = await central.call("GET", "/api/parking/fees");
   const saved = await central.call("PUT", "/api/parking/fees", { fees: { ...fees, fee_per_hour: 20000 } });
   equal(saved.status, 200, JSON.stringify(saved));
-  await page.click('.tabs a[href="#p2p"]');
+  await page.click('.tabs a[href="/settings#p2p"]');
   await addPeer(page, other);
   await page.click("#save");
   await page.waitForSelector("#checklist", { state: "hidden" });

@@ -194,3 +194,89 @@ fn corrections_made_at_two_centrals_in_a_cut_end_alike() {
     }
     assert_eq!(first.ledger.digest(), second.ledger.digest());
 }
+
+/// A correction of the stay, of what `change` sets.
+fn amended(stay_id: &str, change: impl FnOnce(&mut CorrectStay)) -> Job {
+    let mut request = CorrectStay { stay_id: stay_id.to_owned(), reason: "x".to_owned(), ..CorrectStay::default() };
+    change(&mut request);
+    Job::Correct(request)
+}
+
+fn pays(stay_id: &str, fee: i64) -> Job {
+    amended(stay_id, |request| request.fee = Some(Vnd(fee)))
+}
+
+fn revenue(central: &mut Central) -> i64 {
+    central.ledger.storage_mut().totals.values().map(|sum| sum.revenue_vnd).sum()
+}
+
+#[test]
+fn a_corrected_fee_counts_in_place_of_what_was_taken_and_what_the_gate_said_stays_known() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    let refused = central.ask(pays(&stay, 5_000));
+    assert!(matches!(refused, Err(Refusal::Field { field: "fee", .. })), "it is inside: {refused:?}");
+    central.wait(91 * MINUTE_MS);
+    let (_, fee, _) = central.exits(exit("edge-2", P));
+    assert_eq!((fee, revenue(&mut central)), (50_000, 50_000));
+    assert_eq!(central.ask(pays(&stay, 50_000)), Err(Refusal::Unchanged));
+    for (fee, before) in [(20_000, 50_000), (0, 20_000), (35_000, 0)] {
+        central.ask(pays(&stay, fee)).unwrap();
+        let row = central.row(&stay);
+        assert_eq!((row.collected, row.exit.unwrap().fee), (Vnd(fee), Vnd(50_000)), "the gate said 50.000");
+        assert_eq!(revenue(&mut central), fee);
+        let Body::Correction(correction) = central.last_event().body else { panic!("no correction") };
+        assert_eq!(correction.right_fee.map(|right| (right.before, right.fee)), Some((Vnd(before), Vnd(fee))));
+        assert_eq!((correction.plate_id, correction.plate_view), (None, None), "nothing else is said");
+        check(&mut central);
+    }
+    central.ask(void(&stay)).unwrap();
+    assert_eq!(revenue(&mut central), 0);
+    central.ask(amended(&stay, |request| request.restore = true)).unwrap();
+    assert_eq!((central.row(&stay).collected, revenue(&mut central)), (Vnd(35_000), 35_000));
+    check(&mut central);
+}
+
+#[test]
+fn a_corrected_type_is_what_the_car_pays_by_when_it_leaves() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    let truck = |request: &mut CorrectStay| request.camera_type = Some("truck".to_owned());
+    central.ask(amended(&stay, truck)).unwrap();
+    assert_eq!(central.row(&stay).camera_type, "truck");
+    assert_eq!(central.row(&stay).plate_id, plate(P));
+    assert_eq!(central.ask(amended(&stay, truck)), Err(Refusal::Unchanged));
+    check(&mut central);
+}
+
+#[test]
+fn a_void_is_undone_and_the_car_is_inside_again_and_leaves() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    let restore = |request: &mut CorrectStay| request.restore = true;
+    assert_eq!(central.ask(amended(&stay, restore)), Err(Refusal::Unchanged), "it was never removed");
+    for _ in 0..2 {
+        central.ask(void(&stay)).unwrap();
+        assert!(matches!(central.press(exit("edge-2", P)), Err(Refusal::NotInside(_))));
+        assert_eq!(status_after(&mut central, amended(&stay, restore)), Some(StayStatus::In));
+        check(&mut central);
+    }
+    central.wait(91 * MINUTE_MS);
+    assert_eq!(central.exits(exit("edge-2", P)).0, stay);
+    check(&mut central);
+}
+
+#[test]
+fn a_restored_stay_meets_what_happened_meanwhile() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(MINUTE_MS);
+    central.ask(void(&stay)).unwrap();
+    central.wait(MINUTE_MS);
+    let second = central.enters(entry("edge-1", P));
+    central.ask(amended(&stay, |request| request.restore = true)).unwrap();
+    assert_eq!(central.row(&stay).status, StayStatus::In);
+    let later = central.row(&second);
+    assert_eq!((later.status, later.superseded_by), (StayStatus::Superseded, Some(stay)), "it was inside already");
+    check(&mut central);
+}

@@ -98,8 +98,8 @@ pub fn correct(stay_id: &str, plate_text: &str) -> Job {
     Job::Correct(CorrectStay {
         stay_id: stay_id.to_owned(),
         plate: Some(plate(plate_text)),
-        plate_view: None,
         reason: "misread".to_owned(),
+        ..CorrectStay::default()
     })
 }
 

@@ -138,7 +138,7 @@ pub fn correction(hlc_ms: i64, stay: &str, new_plate: Option<&str>) -> Draft {
         plate_id: new_plate.map(plate),
         plate_view: Some("corrected".to_owned()),
         reason: "misread".to_owned(),
-        by: None,
+        ..Correction::default()
     };
     draft(hlc_ms, stay, Body::Correction(body))
 }

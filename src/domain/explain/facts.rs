@@ -2,14 +2,15 @@
 
 use super::super::direction::Direction;
 use super::super::doer::DoerKind;
-use super::super::event::{Body, Entry, Event, Exit, Unread};
+use super::super::event::{Body, Correction, Entry, Event, Exit, Unread};
 use super::super::ids::FactId;
 use super::super::payment::{Method, Paid};
+use super::super::plate::PlateId;
 use super::super::row::StayRow;
 use super::super::stay::{Fact, Outcome, same_request};
 use super::super::time::SiteZone;
 use super::Explainer;
-use super::words::{Face, Text, gate, money, span};
+use super::words::{Face, Text, gate, money, span, vehicle};
 
 impl Explainer<'_> {
     /// What the fact said and what became of it.
@@ -25,16 +26,11 @@ impl Explainer<'_> {
                 Body::Confirmed(_) => confirmed(event, outcome, face),
                 Body::Exit(exit) => self.exit(fact, exit, outcome, face),
                 Body::Correction(correction) => {
-                    let by = by(correction.by.as_deref());
-                    let (vi, en) = match (&correction.plate_view, &correction.plate_id) {
-                        (Some(view), _) => (format!("thành {view}"), format!("to {view}")),
-                        (None, Some(plate)) => (format!("thành {plate}"), format!("to {plate}")),
-                        (None, None) => (String::new(), String::new()),
-                    };
+                    let (by, what) = (by(correction.by.as_deref()), corrected(correction));
                     let (time, reason) = (face.time(event.timestamp_ms), &correction.reason);
                     Text::new(
-                        format!("Sửa biển số {vi}{} lúc {time}: {reason}", by.vi),
-                        format!("Plate corrected {en}{} at {time}: {reason}", by.en),
+                        format!("{}{} lúc {time}: {reason}", what.vi, by.vi),
+                        format!("{}{} at {time}: {reason}", what.en, by.en),
                     )
                 }
                 Body::Void(void) => {
@@ -289,12 +285,34 @@ fn removed(event: &Event, face: &Face<'_>) -> Text {
     Text::new(format!("{} {} đã bị hủy", kind.vi, said.vi), format!("{} {} was removed", kind.en, said.en)).and(fee)
 }
 
+/// What a correction states.
+fn corrected(correction: &Correction) -> Text {
+    let shown = correction.plate_view.as_deref().or(correction.plate_id.as_ref().map(PlateId::as_str));
+    let plate =
+        shown.map(|plate| Text::new(format!("Sửa biển số thành {plate}"), format!("Plate corrected to {plate}")));
+    let vehicle = correction.camera_type.as_deref().map(|name| {
+        let name = vehicle(name);
+        Text::new(format!("Sửa loại xe thành {}", name.vi), format!("Type corrected to {}", name.en))
+    });
+    let fee = correction.right_fee.as_ref().map(|right| {
+        let (before, fee) = (money(right.before.0), money(right.fee.0));
+        Text::new(
+            format!("Sửa phí từ {} thành {}", before.vi, fee.vi),
+            format!("Fee corrected from {} to {}", before.en, fee.en),
+        )
+    });
+    let restored = (!correction.undoes.is_empty()).then(|| Text::new("Khôi phục lượt này", "Visit restored"));
+    let mut parts = [restored, plate, vehicle, fee].into_iter().flatten();
+    let first = parts.next().unwrap_or_else(|| Text::new("Sửa lượt này", "Visit corrected"));
+    parts.fold(first, |all, part| Text::new(format!("{}; {}", all.vi, part.vi), format!("{}; {}", all.en, part.en)))
+}
+
 fn kind(event: &Event) -> Text {
     match &event.body {
         Body::Entry(_) => Text::new("Lượt vào", "The entry"),
         Body::Confirmed(_) => Text::new("Xác nhận đóng barie", "The confirmation"),
         Body::Exit(_) => Text::new("Lượt ra", "The exit"),
-        Body::Correction(_) => Text::new("Sửa biển số", "The correction"),
+        Body::Correction(_) => Text::new("Lần sửa", "The correction"),
         Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
         Body::Unread(_) | Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
             Text::new("Sự kiện", "The event")

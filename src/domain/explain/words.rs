@@ -39,6 +39,20 @@ pub(super) fn gate(central: &str, edge_id: &str) -> Text {
     Text::new(format!("cổng {edge_id} ({central})"), format!("gate {edge_id} ({central})"))
 }
 
+/// A type of vehicle as people call it; one of the site's own as it is.
+pub(super) fn vehicle(name: &str) -> Text {
+    match name {
+        "car" => Text::new("Ô tô", "car"),
+        "moto" => Text::new("Xe máy", "motorbike"),
+        "bicycle" => Text::new("Xe đạp", "bicycle"),
+        "electric" => Text::new("Xe điện", "electric bike"),
+        "truck" => Text::new("Xe tải", "truck"),
+        "van" => Text::new("Xe van", "van"),
+        "bus" => Text::new("Xe khách", "bus"),
+        other => Text::new(other, other),
+    }
+}
+
 /// Whole đồng, in groups of three: `75.000 đ`, `75,000 đ`.
 pub(super) fn money(vnd: i64) -> Text {
     let digits = vnd.unsigned_abs().to_string();

@@ -53,10 +53,9 @@ impl Claim<'_> {
         row.stay_id.clone_from(&self.stay_id);
         row.plate_id = plate.clone();
         for fact in &self.corrections {
-            if let Body::Correction(correction) = &fact.event.body
-                && let Some(view) = &correction.plate_view
-            {
-                row.plate_view.clone_from(view);
+            if let Body::Correction(correction) = &fact.event.body {
+                row.plate_view = correction.plate_view.clone().unwrap_or(row.plate_view);
+                row.camera_type = correction.camera_type.clone().unwrap_or(row.camera_type);
             }
         }
         for fact in self.corrections.iter().chain(&self.voids) {

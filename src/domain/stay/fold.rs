@@ -190,7 +190,10 @@ where
                 pass(&mut lot, neighbour);
             }
             match guarded(|| step(&lot, act)) {
-                Ok(change) => {
+                Ok(mut change) => {
+                    if let Some((_, row)) = change.rows.last_mut() {
+                        row.collected += prepared.more_taken(act.fact);
+                    }
                     took(act, &change);
                     lot.apply(change);
                 }

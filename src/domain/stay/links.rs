@@ -51,5 +51,10 @@ pub fn links(fact: &Fact) -> Vec<Link> {
 }
 
 fn stay(id: &str) -> Link {
-    Link::Stay(id.split(UNIQUE_MARK).next().unwrap_or_default().to_owned())
+    Link::Stay(stay_base(id).to_owned())
+}
+
+/// A stay id as it was given, without what makes it unique.
+pub(super) fn stay_base(id: &str) -> &str {
+    id.split(UNIQUE_MARK).next().unwrap_or_default()
 }

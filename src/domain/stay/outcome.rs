@@ -10,7 +10,7 @@ use super::super::ids::FactId;
 use super::Resolution;
 use super::fact::Fact;
 use super::fold::{self, Change, Neighbour, step};
-use super::prepare::{Act, Deed, Prepared};
+use super::prepare::{Act, Deed, Prepared, standing_voids};
 
 /// What became of one fact. A stay is meant by the id of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,8 +148,7 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
 /// The first void that removes each fact; of a repeat and its first, both.
 fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
     let mut removed_by = HashMap::new();
-    for &fact in &prepared.facts {
-        let Body::Void(void) = &fact.event.body else { continue };
+    for (fact, void) in standing_voids(&prepared.facts) {
         for id in &void.removes {
             removed_by.entry(id).or_insert(fact);
             if let Some(first) = prepared.repeats.first_of(id) {

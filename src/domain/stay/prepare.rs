@@ -1,13 +1,15 @@
 //! Stage 1, put together: what the fold needs, plate by plate.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::event::Body;
+use super::super::event::{Body, Void};
 use super::super::ids::FactId;
+use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
 use super::fold::{Folded, Neighbour, fold, step};
+use super::links::stay_base;
 use super::repeats::{Repeats, distinct};
 use super::{Resolution, Taking};
 
@@ -20,6 +22,8 @@ pub struct Prepared<'a> {
     pub(super) claims: Claims<'a>,
     by_plate: Vec<&'a Fact>,
     void: HashSet<&'a FactId>,
+    /// What was really taken at exits.
+    right_fees: HashMap<&'a FactId, Vnd>,
 }
 
 /// What a fact asks of the fold.
@@ -77,10 +81,11 @@ impl<'a> Prepared<'a> {
         });
         repeats.add_exits_by_plate(plates.collect(), &by_plate);
         claims.add_exits_by_plate(&by_plate, &repeats);
-        let void = removed(&facts, &repeats);
+        let void = removed(&standing_voids(&facts), &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
-        Self { facts, repeats, claims, by_plate, void }
+        let right_fees = right_fees(&facts);
+        Self { facts, repeats, claims, by_plate, void, right_fees }
     }
 
     /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
@@ -122,13 +127,34 @@ impl<'a> Prepared<'a> {
         })
     }
 
+    fn taking(&self, fact: &Fact) -> Option<Taking> {
+        match &fact.event.body {
+            Body::Exit(exit) => Some(Taking {
+                fact: fact.id.clone(),
+                central: exit.exit_central.clone(),
+                edge_id: exit.exit_edge.clone(),
+                exit_ms: fact.event.timestamp_ms,
+                fee: exit.fee + self.more_taken(fact),
+            }),
+            _ => None,
+        }
+    }
+
+    /// By how much more was taken at an exit than it says; below 0: less.
+    pub(super) fn more_taken(&self, fact: &Fact) -> Vnd {
+        match (&fact.event.body, self.right_fees.get(&fact.id)) {
+            (Body::Exit(exit), Some(right)) => Vnd(right.0.saturating_sub(exit.fee.0)),
+            _ => Vnd(0),
+        }
+    }
+
     /// The acts, and what is known without folding: takings, what waits, repeats, what makes no sense.
     pub(super) fn acts(&self) -> (Acts<'_, 'a>, Resolution) {
         let mut acts = Acts::new();
         let mut outcome = Resolution { repeats: self.repeats.sorted(), ..Resolution::default() };
         for &fact in self.facts.iter().filter(|fact| !self.repeats.contains(&fact.id)) {
             if !self.void.contains(&fact.id) {
-                outcome.takings.extend(taking(fact));
+                outcome.takings.extend(self.taking(fact));
             }
             match self.finding(fact) {
                 Finding::Act(act) => match &act.claim.plate {
@@ -194,29 +220,51 @@ enum Finding<'p, 'a> {
     NoStay,
 }
 
-/// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.
-fn removed<'a>(facts: &[&'a Fact], repeats: &Repeats<'a>) -> HashSet<&'a FactId> {
+/// The voids that no correction of their stay undoes, in order.
+pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)> {
+    let undone: HashSet<(&FactId, &str)> = facts
+        .iter()
+        .filter_map(|fact| match &fact.event.body {
+            Body::Correction(correction) => Some((correction, stay_base(fact.event.event_id.as_deref()?))),
+            _ => None,
+        })
+        .flat_map(|(correction, stay)| correction.undoes.iter().map(move |void| (void, stay)))
+        .collect();
     let voids = facts.iter().filter_map(|fact| match &fact.event.body {
-        Body::Void(void) => Some(&void.removes),
+        Body::Void(void) => Some((*fact, void)),
         _ => None,
     });
+    voids
+        .filter(|(fact, _)| {
+            !undone.contains(&(&fact.id, stay_base(fact.event.event_id.as_deref().unwrap_or_default())))
+        })
+        .collect()
+}
+
+/// What was really taken at exits: the latest correction that says so, of those that name the stay as the exit does and came later.
+/// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
+fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
+    let exits: HashMap<&FactId, &Fact> =
+        facts.iter().filter(|fact| matches!(fact.event.body, Body::Exit(_))).map(|fact| (&fact.id, *fact)).collect();
+    let mut fees = HashMap::new();
+    for fact in facts {
+        let Body::Correction(correction) = &fact.event.body else { continue };
+        let Some(right) = &correction.right_fee else { continue };
+        let Some(exit) = exits.get(&right.exit) else { continue };
+        let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
+        if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
+            fees.insert(&right.exit, right.fee);
+        }
+    }
+    fees
+}
+
+/// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.
+fn removed<'a>(voids: &[(&'a Fact, &'a Void)], repeats: &Repeats<'a>) -> HashSet<&'a FactId> {
     let mut removed = HashSet::new();
-    for id in voids.flatten() {
+    for id in voids.iter().flat_map(|(_, void)| &void.removes) {
         removed.insert(id);
         removed.extend(repeats.first_of(id).map(|first| &first.id));
     }
     removed
-}
-
-fn taking(fact: &Fact) -> Option<Taking> {
-    match &fact.event.body {
-        Body::Exit(exit) => Some(Taking {
-            fact: fact.id.clone(),
-            central: exit.exit_central.clone(),
-            edge_id: exit.exit_edge.clone(),
-            exit_ms: fact.event.timestamp_ms,
-            fee: exit.fee,
-        }),
-        _ => None,
-    }
 }

@@ -180,6 +180,11 @@ pub enum Told {
     Other(String),
 }
 
+/// The names types are kept under.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
 /// Reads the name of a type in any spelling.
 #[must_use]
 pub fn read(text: &str) -> Told {

@@ -144,12 +144,9 @@ fn of_files() -> Vec<String> {
     let system = [2, 5, 13, 21, 28, 30, 98, 99].map(Error::from_raw_os_error);
     let mut said: Vec<String> = system.iter().map(ToString::to_string).collect();
     let kept = || "; all that was acknowledged lies in /data/x".to_owned();
-    let sqlite = || rusqlite::Error::InvalidQuery;
     for error in [
         StoreError::Vanished { path: path(), kept: String::new() },
         StoreError::Vanished { path: path(), kept: kept() },
-        StoreError::DiskFull(sqlite()),
-        StoreError::Io(sqlite()),
         StoreError::Directory { path: path(), source: ErrorKind::NotFound.into() },
     ] {
         said.push(error.to_string());
@@ -333,6 +330,7 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     use crate::domain::anomaly::Anomaly;
     use crate::domain::audit::Kind;
     use crate::domain::row::StayStatus;
+    use crate::domain::told::vehicle;
     use crate::http::code::Code;
 
     // Answers to programs alone: no page makes such a request.
@@ -362,11 +360,20 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     let kinds =
         ["entry", "exit", "confirmed", "correction", "void", "unread", "tariff", "subscription", "central", "unknown"];
     keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));
+    keys.extend(vehicle::names().map(|name| format!("common.type_{name}")));
     let codes = Code::ALL.iter().map(|code| code.name());
     keys.extend(codes.filter(|code| !of_programs.contains(code)).map(|code| format!("common.error_{code}")));
     let (vi, en) = (texts("vi"), texts("en"));
     let missing: Vec<&String> = keys.iter().filter(|key| !vi.contains_key(*key) || !en.contains_key(*key)).collect();
     assert!(missing.is_empty(), "no words for {missing:?}");
+    // What the pages offer is kept under the name it is offered by: "bike" is a motorbike.
+    let modules = text("js/lib/texts.js");
+    let offered = between(&modules, "KNOWN_TYPES = [", ']').next().unwrap();
+    let offered: Vec<&str> = offered.split(", ").map(|name| name.trim_matches('"')).collect();
+    for name in &offered {
+        assert!(matches!(vehicle::read(name), vehicle::Told::Known(kept) if kept == *name), "{name}");
+    }
+    assert!(vehicle::names().all(|name| offered.contains(&name)), "{offered:?}");
     for status in statuses {
         assert_ne!(word(false, "stay", status.name()), status.name(), "tables say words too");
     }

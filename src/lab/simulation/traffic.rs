@@ -6,7 +6,7 @@ use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::plate::PlateId;
-use crate::domain::row::StayRow;
+use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::subscription::{ACTIVE, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::told::payment::ToldPaid;
@@ -91,14 +91,20 @@ fn paid(number: u64) -> Option<ToldPaid> {
     Method::ALL.get(index).map(|method| ToldPaid { method: *method, amount, reference: None })
 }
 
-/// The car was another of its pair, or the row is removed.
+/// The car was another of its pair or of another type, it paid otherwise, or the row is removed or comes back.
 fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
     let (stay_id, reason) = (row.stay_id.clone(), "drawn".to_owned());
-    if dice.below(3) == 0 {
+    let is_void = row.status == StayStatus::Void;
+    let drawn = dice.below(9);
+    if !is_void && drawn < 3 {
         return Job::Void(VoidStay { stay_id, reason });
     }
-    let plate = number_of(&row.plate_id).and_then(|car| plate(car ^ 1));
-    Job::Correct(CorrectStay { stay_id, plate, plate_view: None, reason })
+    let said = CorrectStay { stay_id, reason, restore: is_void, ..CorrectStay::default() };
+    Job::Correct(match drawn {
+        0 | 3 => CorrectStay { camera_type: Some("truck".to_owned()), ..said },
+        1 | 4 => CorrectStay { fee: row.exit.as_ref().map(|exit| Vnd(exit.fee.0 / 2 + 500)), ..said },
+        _ => CorrectStay { plate: number_of(&row.plate_id).and_then(|car| plate(car ^ 1)), ..said },
+    })
 }
 
 /// The plate of a car; every other one is an electric motorbike's.

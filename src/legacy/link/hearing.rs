@@ -47,9 +47,13 @@ impl LegacyLink {
     pub(super) fn change(&self, stay_id: String, corrected: Option<(PlateId, String)>) {
         let reason = format!("sửa ở / changed at {}", self.name());
         let job = match corrected {
-            Some((plate, view)) => {
-                Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason })
-            }
+            Some((plate, view)) => Job::Correct(CorrectStay {
+                stay_id,
+                plate: Some(plate),
+                plate_view: Some(view),
+                reason,
+                ..CorrectStay::default()
+            }),
             None => Job::Void(VoidStay { stay_id, reason }),
         };
         let (decide, outcome) = Decide::new(job.by(Doer::new(DoerKind::Predecessor, self.name().as_str())));

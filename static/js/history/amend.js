@@ -1,26 +1,34 @@
-// A correction and a removal: what, and why. Each is said once more in plain words before it is done.
+// A correction, a removal and what undoes it: what, and why. What costs money is said before it is done.
 
-import { put, remove } from "../lib/api.js";
-import { el, icon } from "../lib/dom.js";
-import { confirmed, toast } from "../lib/notices.js";
-import { me } from "../lib/login.js";
-import { t } from "../lib/texts.js";
+import { get, post, put, remove } from "../lib/api.js";
+import { el, icon, put as putText } from "../lib/dom.js";
+import { centralNow } from "../lib/feed.js";
+import { money, number, serverTime } from "../lib/format.js";
 import { mark, markProblems, unmark } from "../lib/forms.js";
+import { me } from "../lib/login.js";
+import { doubtful, moneyInput, readMoney } from "../lib/money.js";
+import { confirmed, toast } from "../lib/notices.js";
+import { USUAL_TYPES, t, typeName } from "../lib/texts.js";
 
 /** The part of a story in which a person changes it; `done` is called afterwards. */
 export function amendments(row, done) {
   const path = `/api/parking/history/${encodeURIComponent(row.event_id)}`;
   const place = el("div", { class: "amend" });
   const choose = () => {
+    if (row.status === "VOID") {
+      const restore = el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("arrow-repeat"), " ", t("history.restore"));
+      restore.addEventListener("click", () => open(restoration(row, path, done, choose)));
+      return place.replaceChildren(el("div", { class: "buttons" }, restore));
+    }
     const correct = el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("pencil"), " ", t("history.correct"));
     const void_ = el("button", { type: "button", class: "btn btn-outline-danger" }, icon("trash"), " ", t("history.void"));
     correct.addEventListener("click", () => open(correction(row, path, done, choose)));
     void_.addEventListener("click", () => open(removal(row, path, done, choose)));
-    place.replaceChildren(el("div", { class: "buttons" }, correct, void_));
+    return place.replaceChildren(el("div", { class: "buttons" }, correct, void_));
   };
   const open = (form) => {
     place.replaceChildren(form);
-    form.querySelector("input").focus();
+    form.querySelector("input, select").focus();
     form.scrollIntoView({ block: "nearest" });
   };
   // Who may not is told so before anything is typed; who is nobody yet is asked to log in.
@@ -52,7 +60,7 @@ function form(title, boxes, submit, cancel, send) {
   no.addEventListener("click", cancel);
   const made = el(
     "form", { novalidate: true, class: "panel-body", "aria-label": title },
-    el("h3", { class: "section-title" }, title), ...boxes, el("div", { class: "buttons" }, submit, no),
+    el("h3", { class: "section-title" }, title), ...boxes.filter(Boolean), el("div", { class: "buttons" }, submit, no),
   );
   made.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -82,18 +90,83 @@ function isMissing(input, value, message) {
   return true;
 }
 
+/** What was taken for it: where it left twice only what the first exit took. */
+const takenFor = (row) => (row.anomalies.includes("double_exit") ? row.fee : row.collected);
+
 function correction(row, path, done, cancel) {
   const plate = field("plate_id", t("history.right_plate"), { value: row.plate_view, maxlength: 20, autocapitalize: "characters" });
+  const type = el("select", { class: "form-select", id: "amend-camera_type" });
+  const typeBox = el("div", {}, el("label", { class: "form-label", for: "amend-camera_type" }, t("history.type")), type);
+  const left = row.exit_ms !== null;
+  const fee = field("fee", t("history.right_fee"), { value: number(takenFor(row)) });
+  moneyInput(fee.input, number);
+  const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
   const { reason, values } = why();
   const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.save_correction"));
-  return form(t("history.correct"), [plate.box, reason.box], submit, cancel, async () => {
-    const typed = plate.input.value.trim();
+
+  const tariff = get("/api/parking/fees").then((answer) => answer.fees, () => null);
+  const offer = (types) => {
+    const chosen = type.value || row.camera_type;
+    const all = [...new Set([...USUAL_TYPES, ...types, row.camera_type])];
+    type.replaceChildren(...all.map((name) => el("option", { value: name, selected: name === chosen }, typeName(name))));
+  };
+  offer([]);
+  tariff.then((fees) => offer(Object.keys(fees?.types ?? {})));
+  // What the type costs is told before it is saved; what was taken is only changed by who types it.
+  type.addEventListener("change", async () => {
+    told.hidden = true;
+    const fees = await tariff;
+    if (fees === null || type.value === row.camera_type || row.anomalies.includes("exit_without_entry")) return;
+    const wanted = type.value;
+    const times = { entry_time: serverTime(row.entry_ms), exit_time: serverTime(left ? row.exit_ms : centralNow()) };
+    const cost = (camera_type) => post("/api/parking/fees/preview", { fees, camera_type, ...times }).then((answer) => answer.fee);
+    const found = await Promise.all([cost(row.camera_type), cost(wanted)]).catch(() => null);
+    if (!found || type.value !== wanted) return;
+    told.hidden = false;
+    const said = { before: typeName(row.camera_type), fee_before: money(found[0]), after: typeName(wanted), fee_after: money(found[1]), taken: money(takenFor(row)) };
+    putText(told, t(left ? "history.type_costs_left" : "history.type_costs_inside", said));
+  });
+
+  return form(t("history.correct"), [plate.box, typeBox, left ? fee.box : null, told, reason.box], submit, cancel, async () => {
     const said = values();
+    const [typed, amount] = [plate.input.value.trim(), left ? readMoney(fee.input.value) : null];
     if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
+    if (left && isMissing(fee.input, amount ?? "", t("common.no_amount"))) return;
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
-    const answer = await put(path, { plate_id: typed, ...said });
+    const taken = takenFor(row);
+    const change = {
+      plate_id: typed === row.plate_view ? undefined : typed,
+      camera_type: type.value === row.camera_type ? undefined : type.value,
+      fee: left && amount !== taken ? amount : undefined,
+    };
+    if (Object.values(change).every((value) => value === undefined)) return toast("wait", t("history.error_unchanged"));
+    const fees = { before: money(taken), after: money(amount) };
+    if (change.fee !== undefined && doubtful(amount, taken)) {
+      const yes = await confirmed({ title: t("history.fee_question", fees), text: t("history.fee_meaning"), yes: t("history.save_correction") });
+      if (!yes) return;
+    }
+    const answer = await put(path, { ...change, ...said });
+    const parts = [
+      change.plate_id && t("history.corrected", { plate: typed }),
+      change.camera_type && t("history.corrected_type", { type: typeName(type.value) }),
+      change.fee !== undefined && t("history.corrected_fee", fees),
+    ].filter(Boolean);
     const superseded = answer.status === "SUPERSEDED" && row.status !== "SUPERSEDED";
-    toast(superseded ? "wait" : "good", t(superseded ? "history.corrected_superseded" : "history.corrected", { plate: typed }));
+    toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "));
+    await done();
+  });
+}
+
+/** A removal is undone. */
+function restoration(row, path, done, cancel) {
+  const { reason, values } = why();
+  const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.restore"));
+  const meaning = el("p", { class: "form-text" }, t("history.restore_meaning"));
+  return form(t("history.restore"), [meaning, reason.box], submit, cancel, async () => {
+    const said = values();
+    if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
+    await put(path, { void: false, ...said });
+    toast("good", t("history.restored", { plate: row.plate_view }));
     await done();
   });
 }

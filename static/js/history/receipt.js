@@ -13,7 +13,7 @@ export function printReceipt(row) {
     alone ? null : ["entry", momentFull(row.entry_ms)],
     ["exit", momentFull(row.exit_ms)],
     alone ? null : ["stayed", duration(row.exit_ms - row.entry_ms)],
-    ["fee", money(row.fee)],
+    ["fee", money(row.collected)],
   ].filter(Boolean);
   const receipt = el(
     "section", { class: "receipt" },

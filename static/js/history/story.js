@@ -83,7 +83,7 @@ function show(dialog, story) {
     el("ol", { class: "facts" }, ...story.facts.map((fact) => told(fact, sentence(fact)))),
   );
   if (row) parts.push(tools(dialog, row));
-  if (row && row.status !== "VOID") {
+  if (row) {
     parts.push(amendments(row, async () => {
       changed();
       await tell(row.event_id);
@@ -117,7 +117,7 @@ function summary(row) {
   if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, row.exit_camera_name)));
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
-  if (left && row.collected !== row.fee) lines.push(line("collected", money(row.collected)));
+  if (left && row.collected !== row.fee) lines.push(line("collected", el("strong", {}, money(row.collected))));
   if (row.superseded_by) {
     const other = el("button", { type: "button", class: "btn btn-link" }, row.superseded_by);
     other.addEventListener("click", () => tell(row.superseded_by));

@@ -30,6 +30,11 @@ export function t(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+/** The types by the names they are kept under (src/domain/told/vehicle.rs), the usual ones first. */
+export const KNOWN_TYPES = ["car", "moto", "bicycle", "truck", "electric", "van", "bus"];
+/** Those most sites have. */
+export const USUAL_TYPES = KNOWN_TYPES.slice(0, 4);
+
 /** A vehicle type as people call it: those we know by their name, others as the gates say. */
 export const typeName = (type) => texts[`common.type_${type}`] ?? type;
 

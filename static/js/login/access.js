@@ -22,6 +22,7 @@ export async function startAccess(own) {
     await showOnce(t("login.token_made"), token);
   });
   at("access").hidden = false;
+  at("tabs").hidden = false;
   await load(own);
   document.addEventListener("access-changed", () => load(own));
 }

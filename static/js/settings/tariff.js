@@ -7,14 +7,13 @@ import { day, duration, money, number } from "../lib/format.js";
 import { mark, markProblems, pictureButton, unmark } from "../lib/forms.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
-import { t, typeName } from "../lib/texts.js";
+import { KNOWN_TYPES, t, typeName } from "../lib/texts.js";
 
 const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
 /** The one that is no amount. */
 const HOURS = "fee_base";
 const PREVIEW_PAUSE_MS = 150;
 /** What may have a price of its own at most sites; others by the name the gates give. */
-const KNOWN_TYPES = ["car", "moto", "bike", "truck"];
 
 /** As the fields show it. */
 let saved = null;

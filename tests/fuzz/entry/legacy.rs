@@ -48,9 +48,13 @@ fn act(ledger: &mut Ledger<MemoryStorage>, output: LegacyOutput) {
             Job::Hear(told.collect())
         }
         LegacyOutput::Change { stay_id, corrected: None } => Job::Void(VoidStay { stay_id, reason }),
-        LegacyOutput::Change { stay_id, corrected: Some((plate, view)) } => {
-            Job::Correct(CorrectStay { stay_id, plate: Some(plate), plate_view: Some(view), reason })
-        }
+        LegacyOutput::Change { stay_id, corrected: Some((plate, view)) } => Job::Correct(CorrectStay {
+            stay_id,
+            plate: Some(plate),
+            plate_view: Some(view),
+            reason,
+            ..CorrectStay::default()
+        }),
         LegacyOutput::Send(_) | LegacyOutput::Unusable(_) | LegacyOutput::Told(_) => return,
     };
     let count = if let Job::Hear(told) = &job { told.len() } else { 0 };

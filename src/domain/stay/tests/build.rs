@@ -105,7 +105,7 @@ pub fn correction(central: &str, hlc: i64, stay: &str, new_plate: &str) -> Fact 
         plate_id: Some(plate(new_plate)),
         plate_view: Some(format!("view {new_plate}")),
         reason: "misread".to_owned(),
-        by: None,
+        ..Correction::default()
     };
     fact(central, hlc, stay, Body::Correction(body))
 }

@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::build::*;
-use crate::domain::event::{Body, Reported};
+use crate::domain::event::{Body, Reported, RightFee};
+use crate::domain::money::Vnd;
 use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
 
 const PLATES: [&str; 3] = [P, Q, "31C11111"];
@@ -117,6 +118,13 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
         9 | 10 => correction(central, sketch.hlc, &stay, plate_text).change(|event| {
             if let Body::Correction(correction) = &mut event.body {
                 correction.plate_id = correction.plate_id.clone().filter(|_| sketch.flag);
+                let mut named = others.iter().map(|other| other.id.clone());
+                if sketch.fee > 1 {
+                    let right = |exit| RightFee { exit, before: Vnd(sketch.fee), fee: Vnd(50 + sketch.fee) };
+                    correction.right_fee = named.next().map(right);
+                }
+                correction.camera_type = (sketch.fee == 1).then(|| "truck".to_owned());
+                correction.undoes = named.collect();
             }
         }),
         _ => void(central, sketch.hlc, &stay, &others),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::build::*;
 use super::generate::{facts, unlinked_facts};
-use crate::domain::event::Body;
+use crate::domain::event::{Body, Correction};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::row::{StayRow, StayStatus};
@@ -49,14 +49,36 @@ proptest! {
         let facts = distinct(&facts);
         let firsts: HashMap<&FactId, &FactId> = outcome.repeats.iter().map(|(repeat, first)| (repeat, first)).collect();
         let mut void = BTreeSet::new();
-        for fact in &facts {
+        let base = |name: Option<&str>| name.and_then(|name| name.split('~').next()).map(str::to_owned);
+        let of = |fact: &Fact| base(fact.event.event_id.as_deref());
+        let corrections: Vec<(&Fact, &Correction)> = facts
+            .iter()
+            .filter_map(|fact| match &fact.event.body {
+                Body::Correction(correction) => Some((fact, correction)),
+                _ => None,
+            })
+            .collect();
+        let is_undone = |void: &Fact| {
+            corrections.iter().any(|(fact, correction)| of(fact) == of(void) && correction.undoes.contains(&void.id))
+        };
+        for fact in facts.iter().filter(|fact| !is_undone(fact)) {
             if let Body::Void(data) = &fact.event.body {
                 void.extend(data.removes.iter());
                 void.extend(data.removes.iter().filter_map(|id| firsts.get(id).copied()));
             }
         }
         let counts = |fact: &&Fact| !void.contains(&fact.id) && !firsts.contains_key(&fact.id);
-        let fees: Vnd = facts.iter().filter(counts).filter_map(fee).sum();
+        let right = |exit: &Fact| {
+            let name = base(exit.event.exit_stay().or(exit.event.event_id.as_deref()));
+            let of_it = corrections.iter().filter(|(fact, correction)| {
+                of(fact) == name
+                    && fact.place() > exit.place()
+                    && correction.right_fee.as_ref().is_some_and(|right| right.exit == exit.id)
+            });
+            of_it.max_by_key(|(fact, _)| fact.place()).and_then(|(_, correction)| Some(correction.right_fee.as_ref()?.fee))
+        };
+        let taken = |exit: &Fact| Some(right(exit).unwrap_or(fee(exit)?));
+        let fees: Vnd = facts.iter().filter(counts).filter_map(taken).sum();
         prop_assert_eq!(Vnd(outcome.revenue()), fees);
     }
 
