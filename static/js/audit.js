@@ -2,9 +2,9 @@
 
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
-import { moment_full, number } from "./lib/format.js";
+import { moment_full, money, number } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
-import { hasText, language, t } from "./lib/texts.js";
+import { hasText, language, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 const ROWS = 50;
@@ -62,15 +62,41 @@ function makeRow(entry) {
     el("th", { scope: "row" }, el("time", {}, moment_full(entry.at_ms)), entry.since_ms ? el("small", {}, t("audit.since", { time: moment_full(entry.since_ms) })) : null),
     el("td", { class: "kind" }, isDone ? t(`audit.kind_${entry.kind}`) : stateOf("bad", t(`audit.kind_${entry.kind}`)), entry.count > 1 ? el("small", {}, t("audit.times", { n: number(entry.count) })) : null),
     el("td", { class: "by" }, by(entry.who), entry.from ? el("small", {}, entry.from) : null),
-    el("td", { class: "what" }, el("span", {}, entry.what), isDone ? null : el("small", { class: "code" }, outcome(entry.outcome)), changes(entry)),
+    el("td", { class: "what" }, el("span", { title: entry.what }, what(entry.what)), isDone ? null : el("small", { class: "code", title: entry.outcome }, outcome(entry.outcome)), changes(entry)),
   );
 }
 
-/** A refusal in words, with its code. */
+/** A refusal in words. */
 function outcome(code) {
   const key = `common.error_${code}`;
-  return hasText(key) ? `${t(key)} (${code})` : code;
+  return hasText(key) ? t(key) : code;
 }
+
+/** What a request asked for, by its address: the first that fits. */
+const ACTIONS = [
+  ["/api/p2p/config", "p2p_config"], ["/api/p2p", "p2p"], ["/api/parking/history", "parking_history"], ["/api/parking/fees", "parking_fees"],
+  ["/api/subscriptions", "subscriptions"], ["/api/access", "access"], ["/api/edge", "edge"],
+];
+
+/** What it was about: a request in words, anything else as it is. */
+function what(said) {
+  const [, path] = /^[A-Z]+ (\/api\/\S+)$/.exec(said) ?? [];
+  const [, action] = ACTIONS.find(([begin]) => path?.startsWith(begin)) ?? [];
+  return action ? t(`audit.action_${action}`) : said;
+}
+
+/** `peer_centrals.central-2.fingerprint` as people say it: whose, and what. */
+function fieldName(name) {
+  const parts = name.split(".");
+  const last = parts.pop();
+  const key = `audit.field_${last}`;
+  if (!hasText(key)) return name;
+  const whose = parts.filter((part) => !LISTS.includes(part)).map((part) => typeName(part)).join(" ");
+  return whose ? `${whose}: ${t(key)}` : t(key);
+}
+
+/** Where fields lie, which says nothing to people. */
+const LISTS = ["this_central", "peer_centrals", "site", "edges", "security", "tuning", "fees", "types"];
 
 function by(who) {
   if (who === "") return t("audit.nobody");
@@ -85,16 +111,25 @@ function changes({ before, after }) {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   if (names.length === 0) return null;
   return el("dl", {}, names.flatMap((name) => [
-    el("dt", {}, name),
+    el("dt", { title: name }, fieldName(name)),
     el("dd", {}, value("del", name, before?.[name]), name in (before ?? {}) && name in (after ?? {}) ? " → " : null, value("ins", name, after?.[name])),
   ]));
 }
 
 function value(tag, name, said) {
   if (said === undefined) return null;
-  const text = name.endsWith("_ms") && Number.isFinite(said) ? moment_full(said) : typeof said === "string" ? said : JSON.stringify(said);
-  return el(tag, {}, text);
+  return el(tag, {}, valueText(name.split(".").pop(), said));
 }
+
+function valueText(name, said) {
+  if (name.endsWith("_ms") && !name.startsWith("reconnect") && Number.isFinite(said)) return moment_full(said);
+  if (MONEY.includes(name) && Number.isFinite(said)) return money(said);
+  if (["camera_type", "vehicle_type"].includes(name)) return typeName(said);
+  if (hasText(`audit.value_${said}`)) return t(`audit.value_${said}`);
+  return typeof said === "string" ? said : JSON.stringify(said);
+}
+
+const MONEY = ["fee", "fee_due", "collected", "fee_per_hour", "fee_overnight", "fee_daily_max"];
 
 function listen() {
   at("filters").addEventListener("submit", (event) => {

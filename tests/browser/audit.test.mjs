@@ -38,11 +38,22 @@ test("an administrator sees on the audit page who did what and others see nothin
   for (let number = 0; number < 60; number += 1) {
     equal(await asAdministrator("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 1000 + number } }), 200);
   }
+  equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: true } }), 200);
+  equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: false } }), 200);
+  equal(await asAdministrator("POST", "/api/edge/barrier/open", { edge_id: "edge-1", plate_id: "30A99999", direction: "EXIT", force: true, fee: 20000, reason: "x" }), 200);
+  equal(await asAdministrator("PUT", "/api/subscriptions", { subscriptions: [{ id: "7", plate_number: "29A-123.45", owner_name: "Lan", type: "company", status: "active", start_date: "2026-01-01", end_date: "2027-12-31", phone: "1", note: "" }] }), 200);
+  await page.reload();
+  await page.waitForSelector("#rows tr");
+  // Words, where programs have names: fields, values, requests, refusals.
+  const raw = await page.$$eval("#rows :is(dt, .code, dd ins, dd del, .what > span)", (all) => all.map((one) => one.textContent).filter((text) => /^[a-z0-9]+([_.][a-z0-9-]+)+$|\/api\/|^(true|false|EXIT|active|company)$/.test(text)));
+  equal(raw, [], "names of programs on the page:");
+  await says(page, "#rows", "Che biển số trong nhật ký chương trình");
+  await says(page, "#rows", "20.000 đ");
   await page.reload();
   await page.selectOption("#kind", "settings");
-  await eventually("only settings", async () => await page.locator("#rows tr").count() === 2);
-  await says(page, "#rows tr:first-child .what", "Bãi xe Nguyễn Huệ → Bãi xe Lê Lợi");
-  await says(page, "#rows tr:first-child .by", "admin");
+  await eventually("only settings", async () => await page.locator("#rows tr").count() === 4);
+  await says(page, "#rows tr:nth-child(3) .what", "Bãi xe Nguyễn Huệ → Bãi xe Lê Lợi");
+  await says(page, "#rows tr:nth-child(3) .by", "admin");
   ok(page.url().includes("kind=settings"), "what is looked for stands in the address");
   mkdirSync(join(root, "target/screenshots"), { recursive: true });
   await settled(page);
@@ -61,7 +72,13 @@ test("an administrator sees on the audit page who did what and others see nothin
   const [table] = await Promise.all([page.waitForEvent("download"), page.click("#export")]);
   ok(table.suggestedFilename().startsWith("parkmesh-audit-central-1-"), table.suggestedFilename());
   await page.goto(`${central.url}/login`);
-  await page.click("#access a[href='/audit']");
+  await page.click(".tabs a[href='/audit']");
   await page.waitForURL((url) => url.pathname === "/audit");
+  await page.waitForSelector(".tabs a[href='/audit'][aria-current]");
+  await page.click(".tabs a[href='/login#access']");
+  await page.waitForSelector(".tabs a[href='/login#access'][aria-current]");
+  await says(page, "#people-title", "Người dùng");
+  await page.click(".tabs a[href='/settings#tariff']");
+  await page.waitForSelector("#tariff:not([hidden])");
   await page.done();
 });
