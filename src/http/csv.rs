@@ -42,7 +42,7 @@ impl Style {
 }
 
 /// The heads of the columns, Vietnamese and English.
-const HEADS: [(&str, &str); 16] = [
+pub(super) const HEADS: [(&str, &str); 16] = [
     ("Biển số", "Plate"),
     ("Mã biển số", "Plate id"),
     ("Loại xe", "Vehicle type"),
@@ -82,15 +82,6 @@ pub fn heads(heads: &[(&str, &str)], style: Style) -> String {
 pub fn line(row: &HistoryRow, style: Style) -> String {
     let mut line = Line::new(style);
     let left = row.exit_ms.is_some();
-    let manual = match (row.entry_manual, row.exit_manual.unwrap_or(false), style.english) {
-        (false, false, _) => "",
-        (true, false, false) => "vào",
-        (true, false, true) => "in",
-        (false, true, false) => "ra",
-        (false, true, true) => "out",
-        (true, true, false) => "vào, ra",
-        (true, true, true) => "in, out",
-    };
     line.text(&row.plate_view);
     line.text(&row.plate_id);
     line.text(&word(style.english, "type", &row.camera_type));
@@ -103,12 +94,25 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.number(left.then_some(row.fee));
     line.number(left.then_some(row.collected));
     line.text(row.subscription_id.as_deref().unwrap_or_default());
-    line.text(manual);
+    line.text(manual(row, style.english));
     let anomalies: Vec<_> = row.anomalies.iter().map(|anomaly| word(style.english, "anomaly", anomaly)).collect();
     line.text(&anomalies.join("; "));
     line.text(row.superseded_by.as_deref().unwrap_or_default());
     line.text(&row.event_id);
     line.end()
+}
+
+/// Where it was opened by hand.
+pub(super) fn manual(row: &HistoryRow, is_english: bool) -> &'static str {
+    match (row.entry_manual, row.exit_manual.unwrap_or(false), is_english) {
+        (false, false, _) => "",
+        (true, false, false) => "vào",
+        (true, false, true) => "in",
+        (false, true, false) => "ra",
+        (false, true, true) => "out",
+        (true, true, false) => "vào, ra",
+        (true, true, true) => "in, out",
+    }
 }
 
 /// One line under way.

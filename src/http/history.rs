@@ -1,5 +1,6 @@
 //! The history: pages of it, and the whole of it for spreadsheets.
 
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -9,6 +10,7 @@ use super::error::ApiError;
 use super::parking::{Stats, Today, answer};
 use super::query::{flag, instant, number};
 use super::state::Worker;
+use super::xlsx;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
@@ -212,4 +214,42 @@ pub async fn export(
         Ok((lines, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
     })
     .await
+}
+
+/// `GET /api/parking/history.xlsx`: as [`export`], as a workbook of at most [`xlsx::MAX_ROWS`] rows.
+pub async fn workbook(
+    parameters: web::Query<HistoryParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let shared = &worker.shared;
+    let today = Today::of(shared);
+    let parameters = parameters.into_inner();
+    let is_english = parameters.style()?.english;
+    let mut query = parameters.query(today.start_ms, &shared.zone())?;
+    query.limit = EXPORT_ROWS;
+    let made = shared.readers.ask(move |reader| {
+        let mut rows = Vec::new();
+        loop {
+            let page = reader.history(&query)?;
+            rows.extend(page.rows);
+            match page.next {
+                _ if rows.len() > xlsx::MAX_ROWS => return Ok(None),
+                Some(next) => query = HistoryQuery { cursor: Some(next), offset: 0, ..query },
+                None => return Ok(Some(xlsx::workbook(&rows, is_english))),
+            }
+        }
+    });
+    let too_many = || {
+        let problem = format!("more than {} rows: ask for fewer days, or take history.csv", xlsx::MAX_ROWS);
+        ApiError::bad_field("from", problem)
+    };
+    let book = made.await?.ok_or_else(too_many)?.map_err(|error| {
+        log::error!(event = "workbook_failed", error:% = error; "the history could not be written as a workbook");
+        ApiError::internal()
+    })?;
+    let name = format!("parkmesh-{}-{}.xlsx", shared.config().this_central.id, today.day());
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, xlsx::MEDIA_TYPE))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .body(book))
 }

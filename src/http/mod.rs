@@ -62,3 +62,4 @@ pub mod ws_edge;
 pub mod ws_intake;
 pub mod ws_peer;
 pub mod ws_status;
+pub mod xlsx;

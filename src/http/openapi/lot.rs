@@ -10,6 +10,7 @@ use crate::http::parking::{
 };
 use crate::http::stories::{AnomalyParameters, EventsAside, OddStays, StoryAnswer};
 use crate::http::subscriptions::{RestoreRequest, Subscriptions, SubscriptionsRequest, SubscriptionsSet};
+use crate::http::xlsx::MEDIA_TYPE;
 
 /// What people change is decided by the writer.
 const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::NotDurable];
@@ -25,13 +26,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .query::<HistoryParameters>()
             .answers_text(&["text/csv"], "The table, sent while it is read")
             .refuses(&[Code::InvalidField, Code::Busy]),
-        put("/api/parking/history/{event_id}", "Correct the plate of a stay.")
+        get("/api/parking/history.xlsx", "As history.csv, as a workbook with times, amounts and their sums.")
+            .query::<HistoryParameters>()
+            .answers_text(&[MEDIA_TYPE], "The workbook")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        put("/api/parking/history/{event_id}", "Correct plate, type or fee of a stay, or take back its removal.")
             .body::<CorrectionRequest>()
             .answers::<Amended<'_>>("The stay as it now is")
             .refuses(DECIDED)
             .refuses(OF_A_STAY)
             .refuses(&[Code::Unchanged]),
-        delete("/api/parking/history/{event_id}", "Remove a stay that did not happen. Final.")
+        delete("/api/parking/history/{event_id}", "Remove a stay that did not happen.")
             .body::<VoidRequest>()
             .answers::<Amended<'_>>("The stay as it now is")
             .refuses(DECIDED)
