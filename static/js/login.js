@@ -12,8 +12,19 @@ import { start } from "./shell.js";
 /** As it is typed on the machine. */
 const COMMAND = "parkmesh new-code";
 
+const ASK_AGAIN_MS = 2000;
+
+/** Who is logged in, asked until the central answers: it may be starting. Meanwhile the page says that it does not. */
+async function answered() {
+  for (;;) {
+    const found = await me().catch(() => null);
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
+}
+
 await start("login");
-const who = await me();
+const who = await answered();
 
 /** Where the work of each role is. */
 const WORK = { operator: "/gate", shift_lead: "/history", administrator: "/settings" };

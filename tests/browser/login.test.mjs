@@ -232,3 +232,19 @@ test("a tenth central joins a mesh of nine by one pasted invitation", async () =
   await pictures(page, "settings-joined-nine");
   await page.done();
 });
+
+test("the page of logging in comes to life once its central answers", async () => {
+  const central = await new Central("central-1", { security: { admin: "password" } }).start();
+  const page = await openPage(`${central.url}/gate`, { expected: /ERR_FAILED/ });
+  await live(page);
+  let asked = 0;
+  await page.route("**/api/access", async (route) => {
+    asked += 1;
+    if (asked <= 2) await route.abort();
+    else await route.continue();
+  });
+  await page.goto(`${central.url}/login`);
+  await page.waitForSelector("#code:not([hidden])");
+  ok(asked > 2, `asked again: ${asked}`);
+  await page.done();
+});
