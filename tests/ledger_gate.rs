@@ -21,6 +21,8 @@ mod hearing;
 mod money;
 #[path = "ledger_gate/passing.rs"]
 mod passing;
+#[path = "ledger_gate/price_lists.rs"]
+mod price_lists;
 #[path = "ledger_gate/reporting.rs"]
 mod reporting;
 #[path = "ledger_gate/requests.rs"]

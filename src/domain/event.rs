@@ -249,6 +249,17 @@ pub struct TariffUpdate {
     pub tariff: Tariff,
 }
 
+/// A tariff that says more than versions of hourly prices know, which would charge something else by what they understand of it: to
+/// them this is of an unknown type. It is in force from now on, or from a moment on that lay ahead when it was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriceList {
+    /// Unix ms; absent: from now on. Of two for the same moment the later counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from_ms: Option<i64>,
+    /// `None`: what was announced for that moment is withdrawn.
+    pub tariff: Option<Tariff>,
+}
+
 /// One subscription from now on; `None`: it is removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionUpdate {
@@ -266,6 +277,7 @@ pub enum Body {
     Correction(Correction),
     Void(Void),
     Tariff(TariffUpdate),
+    PriceList(PriceList),
     Subscription(SubscriptionUpdate),
     /// A central was let in or thrown out.
     Central(CentralStanding),
@@ -311,6 +323,7 @@ impl Event {
             type_name::CORRECTION => Body::Correction(read(data)?),
             type_name::VOID => Body::Void(read(data)?),
             type_name::TARIFF => Body::Tariff(read(data)?),
+            type_name::PRICE_LIST => Body::PriceList(read(data)?),
             type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
             type_name::CENTRAL => Body::Central(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
@@ -348,6 +361,14 @@ impl Event {
         };
         if let Some(fee) = fees.into_iter().flatten().find(|fee| !fee.is_fee()) {
             return Err(Malformed(format!("{} is no fee", fee.0)));
+        }
+        if let Body::PriceList(PriceList { valid_from_ms, tariff }) = &self.body {
+            let is_time = valid_from_ms.is_none_or(|from_ms| (MIN_MS..=MAX_MS).contains(&from_ms));
+            if !is_time || (valid_from_ms.is_none() && tariff.is_none()) {
+                return Err(Malformed(
+                    "a price list needs a tariff, or the moment of the one that is withdrawn".into(),
+                ));
+            }
         }
         if self.by.as_ref().and_then(|by| by.name.as_ref()).is_some_and(|name| name.len() > MAX_NAME_BYTES) {
             return Err(Malformed(format!("a name of more than {MAX_NAME_BYTES} bytes")));
@@ -527,6 +548,7 @@ impl Draft {
             Body::Correction(data) => self.write(at, type_name::CORRECTION, data),
             Body::Void(data) => self.write(at, type_name::VOID, data),
             Body::Tariff(data) => self.write(at, type_name::TARIFF, data),
+            Body::PriceList(data) => self.write(at, type_name::PRICE_LIST, data),
             Body::Subscription(data) => self.write(at, type_name::SUBSCRIPTION, data),
             Body::Central(data) => self.write(at, type_name::CENTRAL, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),

@@ -72,6 +72,20 @@ pub enum Part {
     Overnight,
     /// What the maximum of a day takes off; negative.
     DailyMax,
+    /// Visits by day, by night, or of both at a price of its own.
+    Day,
+    Night,
+    DayAndNight,
+    /// The first block of time.
+    FirstBlock,
+    /// Started pieces of time after it.
+    Step,
+    /// A stay without a night, where nights are counted.
+    SameDay,
+    /// Started months.
+    Month,
+    /// The card was lost.
+    LostCard,
     /// A subscription that was valid for the stay, or for a part of it; its id is the reason.
     Subscription,
     /// The difference to the fee a person gave; negative where that was less. Its reason is the person's.

@@ -7,10 +7,14 @@
 //! - fee = `h * p` without a cap, else `floor(h/24) * min(24p, cap) + min((h mod 24) * p, cap)`;
 //! - plus the overnight price per site midnight crossed during the stay, if `h > 0`.
 //!
-//! Invariants: a fee is never negative and never sinks as the stay gets longer, whatever the tariff; money is integer
-//! arithmetic throughout, saturating at the greatest amount. A tariff that passes [`Tariff::check`] is far from that.
+//! A rate may have a plan in the place of that rule (`tariff/plan.rs`), and some days a list of their own (`tariff/days.rs`).
+//!
+//! Invariants: a fee is never negative, is the sum of its lines, and by the hour never sinks as the stay gets longer, whatever
+//! the tariff; money is integer arithmetic throughout, saturating at the greatest amount. A tariff that passes [`Tariff::check`] is far from that.
 //! `tariff/read.rs` reads what a request gives, naming every wrong field.
 
+pub mod days;
+pub mod plan;
 mod read;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::days::{DayList, Weekday};
+use self::plan::Plan;
 use super::money::Vnd;
 use super::payment::{self, FeeLine, Part};
 use super::problem::{FieldProblem, is_plain_text};
@@ -56,6 +62,9 @@ pub struct Rate {
     #[serde(default)]
     #[schema(value_type = i64, minimum = 0, maximum = 100_000_000)]
     pub fee_daily_max: Vnd,
+    /// In the place of the four above, which centrals of versions that know no plans charge by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
 }
 
 /// A tariff: the base rate, and rates of vehicle types that differ from it.
@@ -66,13 +75,22 @@ pub struct Tariff {
     /// By vehicle type (`"moto"`), in any spelling. A type not named here pays the base rate.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Rate>,
+    /// Lists for some days; of several that are for the day of an entry the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 8)]
+    pub days: Vec<DayList>,
+    /// Added at an exit where the card was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
+    pub lost_card: Option<Vnd>,
 }
 
 impl Default for Tariff {
     /// The predecessor's: half an hour free, then 25,000 đ per started hour.
     fn default() -> Self {
-        let base = Rate { fee_base: 0.5, fee_per_hour: Vnd(25_000), fee_overnight: Vnd(0), fee_daily_max: Vnd(0) };
-        Self { base, types: BTreeMap::new() }
+        let base =
+            Rate { fee_base: 0.5, fee_per_hour: Vnd(25_000), fee_overnight: Vnd(0), fee_daily_max: Vnd(0), plan: None };
+        Self { base, types: BTreeMap::new(), days: Vec::new(), lost_card: None }
     }
 }
 
@@ -92,7 +110,10 @@ impl Tariff {
     /// The fee of a stay by the rule at the top of this file. 0 if the exit is not after the entry.
     #[must_use]
     pub fn fee(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vnd {
-        let rate = self.rate_of(camera_type);
+        let (rate, _) = self.rate_for(camera_type, entry_ms, zone);
+        if let Some(plan) = &rate.plan {
+            return payment::total(&plan.lines(entry_ms, exit_ms, zone));
+        }
         let hours = rate.charged_hours(entry_ms, exit_ms);
         if hours == 0 {
             return Vnd(0);
@@ -104,8 +125,12 @@ impl Tariff {
     /// What the fee consists of: lines that sum to it.
     #[must_use]
     pub fn lines(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vec<FeeLine> {
+        let (rate, list) = self.rate_for(camera_type, entry_ms, zone);
+        let named = |line: FeeLine| line.because(list.map(|list| list.name.as_str()));
+        if let Some(plan) = &rate.plan {
+            return plan.lines(entry_ms, exit_ms, zone).into_iter().map(named).collect();
+        }
         let fee = self.fee(camera_type, entry_ms, exit_ms, zone);
-        let rate = self.rate_of(camera_type);
         let hours = rate.charged_hours(entry_ms, exit_ms);
         if fee == Vnd(0) || hours == 0 {
             return Vec::new();
@@ -123,22 +148,43 @@ impl Tariff {
         if rate.fee_overnight > Vnd(0) && nights > 0 {
             lines.push(FeeLine::of(Part::Overnight, nights, rate.fee_overnight));
         }
-        if payment::total(&lines) == fee { lines } else { vec![FeeLine::new(Part::Rest, fee)] }
+        if payment::total(&lines) != fee {
+            lines = vec![FeeLine::new(Part::Rest, fee)];
+        }
+        lines.into_iter().map(named).collect()
     }
 
-    /// The rate of a vehicle type, in whatever spelling.
-    fn rate_of(&self, camera_type: &str) -> &Rate {
-        if self.types.is_empty() || camera_type.is_empty() {
-            return &self.base;
+    /// What is added where the card was lost.
+    #[must_use]
+    pub fn lost_card_line(&self) -> Option<FeeLine> {
+        self.lost_card.map(|price| FeeLine::of(Part::LostCard, 1, price))
+    }
+
+    /// The rate of a vehicle type, in whatever spelling, for a stay that begins at `entry_ms`; and the list of that day it is of.
+    fn rate_for(&self, camera_type: &str, entry_ms: i64, zone: &SiteZone) -> (&Rate, Option<&DayList>) {
+        if !self.days.is_empty() {
+            let day = zone.day(entry_ms);
+            let weekday = Weekday::ALL.get(zone.weekday(entry_ms)).copied().unwrap_or(Weekday::Mon);
+            let list = self.days.iter().find(|list| list.is_for(&day, weekday));
+            let rate = list.and_then(|list| find(&list.types, camera_type).or(list.rate.as_ref()));
+            if let Some(rate) = rate {
+                return (rate, list);
+            }
         }
-        let named = |told: &str| self.types.get(told).or_else(|| self.types.get(self.name_of(told)?));
-        named(camera_type).or_else(|| named(vehicle::pays_as(camera_type)?)).unwrap_or(&self.base)
+        (find(&self.types, camera_type).unwrap_or(&self.base), None)
     }
 
     /// The name under which it has a rate for the type `told`.
     #[must_use]
     pub fn name_of(&self, told: &str) -> Option<&str> {
-        self.types.keys().find(|name| vehicle::same(name, told)).map(String::as_str)
+        name_in(&self.types, told).or_else(|| self.days.iter().find_map(|list| name_in(&list.types, told)))
+    }
+
+    /// It says something that versions without plans do not know, and would charge otherwise.
+    #[must_use]
+    pub fn is_more_than_hourly(&self) -> bool {
+        let has_plan = self.base.plan.is_some() || self.types.values().any(|rate| rate.plan.is_some());
+        has_plan || !self.days.is_empty() || self.lost_card.is_some()
     }
 
     /// What is nonsense in this tariff; empty: it can be used. Fields are named as in the API (`fees.fee_base`).
@@ -157,8 +203,37 @@ impl Tariff {
             }
             problems.extend(rate.check(&field));
         }
+        for (index, list) in self.days.iter().enumerate() {
+            let field = format!("{ROOT}.days[{index}]");
+            problems.extend(list.rate.iter().flat_map(|rate| rate.check(&format!("{field}.rate"))));
+            for (name, rate) in &list.types {
+                problems.extend(rate.check(&format!("{field}.types.{name}")));
+            }
+        }
+        if let Some(price) = self.lost_card.filter(|price| !(Vnd(0)..=MAX_PRICE).contains(price)) {
+            problems.push(bad_price(format!("{ROOT}.lost_card"), price));
+        }
         problems
     }
+}
+
+/// The rate of a type among those that are named.
+fn find<'t>(types: &'t BTreeMap<String, Rate>, camera_type: &str) -> Option<&'t Rate> {
+    if types.is_empty() || camera_type.is_empty() {
+        return None;
+    }
+    let named = |told: &str| types.get(told).or_else(|| types.get(name_in(types, told)?));
+    named(camera_type).or_else(|| named(vehicle::pays_as(camera_type)?))
+}
+
+fn name_in<'t>(types: &'t BTreeMap<String, Rate>, told: &str) -> Option<&'t str> {
+    types.keys().find(|name| vehicle::same(name, told)).map(String::as_str)
+}
+
+fn bad_price(field: String, price: Vnd) -> FieldProblem {
+    let message_vi = format!("phải từ 0 đến {} đ, không phải {}", MAX_PRICE.0, price.0);
+    let message = format!("must be between 0 and {} VND, and not {}", MAX_PRICE.0, price.0);
+    FieldProblem::new(field, "out_of_range", message_vi, message)
 }
 
 fn type_field(name: &str) -> String {
@@ -213,10 +288,15 @@ impl Rate {
                 problems.push(FieldProblem::new(format!("{field}.{name}"), "out_of_range", message_vi, message));
             }
         }
+        for (name, code, vi, en) in self.plan.iter().flat_map(Plan::problems) {
+            problems.push(FieldProblem::new(format!("{field}.plan.{name}"), code, vi, en));
+        }
         problems
     }
 }
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -293,7 +373,13 @@ mod tests {
     #[test]
     fn a_type_pays_its_own_rate_and_an_unknown_one_the_base() {
         let mut tariff = Tariff::default();
-        let moto = Rate { fee_base: 0.0, fee_per_hour: Vnd(3_000), fee_overnight: Vnd(0), fee_daily_max: Vnd(10_000) };
+        let moto = Rate {
+            fee_base: 0.0,
+            fee_per_hour: Vnd(3_000),
+            fee_overnight: Vnd(0),
+            fee_daily_max: Vnd(10_000),
+            plan: None,
+        };
         tariff.types.insert("moto".into(), moto);
         assert_eq!(fee_after(&tariff, "moto", HOUR_S), 3_000);
         assert_eq!(fee_after(&tariff, "moto", 30 * HOUR_S), 20_000);
@@ -336,13 +422,14 @@ mod tests {
                 fee_per_hour,
                 fee_overnight,
                 fee_daily_max,
+                plan: None,
             },
         )
     }
 
     fn any_tariff() -> impl Strategy<Value = Tariff> {
         (any_rate(), proptest::collection::btree_map("car|moto|bus", any_rate(), 0..3))
-            .prop_map(|(base, types)| Tariff { base, types })
+            .prop_map(|(base, types)| Tariff { base, types, ..Tariff::default() })
     }
 
     proptest! {
@@ -372,8 +459,9 @@ mod tests {
                 fee_per_hour: Vnd(per_hour),
                 fee_overnight: Vnd(overnight),
                 fee_daily_max: Vnd(cap),
+                plan: None,
             };
-            let tariff = Tariff { base, types: BTreeMap::new() };
+            let tariff = Tariff { base, ..Tariff::default() };
             let fee = tariff.fee("", entry_ms, exit_ms, &SiteZone::default());
             prop_assert!(fee >= Vnd(0));
             prop_assert_eq!(payment::total(&tariff.lines("", entry_ms, exit_ms, &SiteZone::default())), fee);

@@ -153,6 +153,36 @@ impl SiteZone {
         (self.day_number(to_ms) - self.day_number(from_ms)).max(0)
     }
 
+    /// Seconds since midnight on the site's clock.
+    #[must_use]
+    pub fn second_of_day(&self, unix_ms: i64) -> i64 {
+        let utc_s = seconds(unix_ms);
+        (utc_s + self.span(utc_s).offset_s).rem_euclid(SECONDS_PER_DAY)
+    }
+
+    /// The day of the week on the site's calendar: 0 is Monday.
+    #[must_use]
+    pub fn weekday(&self, unix_ms: i64) -> usize {
+        // 1970-01-01 was a Thursday.
+        usize::try_from((self.day_number(unix_ms) + 3).rem_euclid(7)).unwrap_or(0)
+    }
+
+    /// Months begun from `from_ms` up to `to_ms`, the first included: each ends at the same time of the same day of the next month,
+    /// or of its last day.
+    #[must_use]
+    pub fn started_months(&self, from_ms: i64, to_ms: i64) -> i64 {
+        let local = |unix_ms: i64| {
+            let utc_s = seconds(unix_ms);
+            civil(utc_s + self.span(utc_s).offset_s)
+        };
+        let (from, to) = (local(from_ms), local(to_ms));
+        let months =
+            (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month()) - i64::from(from.month());
+        // The month that ends in that of `to` may end before it, or after.
+        let ends = from.checked_add(jiff::Span::new().months(months.clamp(0, 119_000))).unwrap_or(DateTime::MAX);
+        (months + i64::from(ends < to)).max(1)
+    }
+
     /// Days since 1970-01-01 on the site's calendar; never decreases in time.
     fn day_number(&self, unix_ms: i64) -> i64 {
         let utc_s = seconds(unix_ms);

@@ -101,7 +101,7 @@ impl EventLine {
             Body::Unread(unread) => {
                 Self { edge: some(&unread.edge_id), fee: unread.fee.map(|fee| fee.0), ..bare("unread") }
             }
-            Body::Tariff(_) => bare("tariff"),
+            Body::Tariff(_) | Body::PriceList(_) => bare("tariff"),
             Body::Subscription(_) => bare("subscription"),
             Body::Central(_) => bare("central"),
             Body::Unknown { .. } => bare("unknown"),

@@ -16,6 +16,7 @@ pub struct Sent<'v> {
     pub paid: Option<&'v Value>,
     pub card_id: Option<&'v Value>,
     pub images: Option<&'v Value>,
+    pub lost_card: Option<&'v Value>,
     /// Somebody who calls says who does it, which is not his to say.
     pub by: Option<&'v Value>,
 }
@@ -66,6 +67,17 @@ impl Sent<'_> {
                 ),
             }),
         }
+        match self.lost_card.filter(|lost| !lost.is_null()) {
+            None => {}
+            told => match told::flag(told) {
+                Some(lost) => beside.lost_card = lost,
+                None => unread.push(Unread {
+                    field: "lost_card",
+                    message_vi: "true hoặc false",
+                    message: "true or false".to_owned(),
+                }),
+            },
+        }
         let note = self.by.filter(|by| !by.is_null()).map(|_| from_login("by"));
         (beside, note, unread)
     }
@@ -108,6 +120,7 @@ mod tests {
             paid: sent.get("paid"),
             card_id: sent.get("card_id"),
             images: sent.get("images"),
+            lost_card: sent.get("lost_card"),
             by: sent.get("by"),
         };
         let (beside, _, unread) = sent.read();
@@ -129,6 +142,7 @@ mod tests {
             (json!({"card_id": "x".repeat(65)}), "card_id"),
             (json!({"card_id": "a\u{0}b"}), "card_id"),
             (json!({"card_id": {}}), "card_id"),
+            (json!({"lost_card": "perhaps"}), "lost_card"),
             (json!({"images": "x"}), "images"),
             (json!({"images": [{"sha256": "ab", "kind": "plate"}]}), "images"),
             (json!({"images": [{"sha256": "zz".repeat(32), "kind": "plate"}]}), "images"),

@@ -78,6 +78,9 @@ pub struct EventData {
     /// At most 8.
     #[schema(value_type = Option<Vec<Image>>)]
     pub images: Option<Value>,
+    /// The card was lost: what the tariff has for that is added to the fee of an exit.
+    #[schema(value_type = Option<bool>)]
+    pub lost_card: Option<Value>,
     /// Not used: who does it is known by the login, token or key.
     #[schema(value_type = Option<String>)]
     pub by: Option<Value>,
@@ -264,8 +267,14 @@ impl Told {
     }
 
     fn beside(&mut self, data: &EventData) -> Beside {
-        let EventData { paid, card_id, images, by, .. } = data;
-        let sent = Sent { paid: paid.as_ref(), card_id: card_id.as_ref(), images: images.as_ref(), by: by.as_ref() };
+        let EventData { paid, card_id, images, lost_card, by, .. } = data;
+        let sent = Sent {
+            paid: paid.as_ref(),
+            card_id: card_id.as_ref(),
+            images: images.as_ref(),
+            lost_card: lost_card.as_ref(),
+            by: by.as_ref(),
+        };
         let (beside, note, unread) = sent.read();
         self.notes.extend(note);
         for unread in unread {

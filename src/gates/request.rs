@@ -73,6 +73,9 @@ pub struct OpenRequest {
     /// At most 8.
     #[schema(value_type = Option<Vec<Image>>, max_items = 8)]
     pub images: Option<Value>,
+    /// The card was lost: what the tariff has for that is added to the fee of an exit.
+    #[schema(value_type = Option<bool>)]
+    pub lost_card: Option<Value>,
     /// Not used: who does it is known by the login, token or key.
     #[schema(value_type = Option<String>)]
     pub by: Option<Value>,
@@ -199,6 +202,7 @@ impl OpenRequest {
             paid: self.paid.as_ref(),
             card_id: self.card_id.as_ref(),
             images: self.images.as_ref(),
+            lost_card: self.lost_card.as_ref(),
             by: self.by.as_ref(),
         };
         let (beside, note, unread) = sent.read();

@@ -16,7 +16,9 @@ use super::state::{Shared, Worker};
 use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::notices::Notice;
 use crate::domain::audit::{Kind, changes};
+use crate::domain::event::PriceList;
 use crate::domain::money::Vnd;
+use crate::domain::payment::{FeeLine, total};
 use crate::domain::plate::PlateId;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::duration_text;
@@ -130,13 +132,30 @@ pub(super) struct Fees {
     source: &'static str,
     /// The event that set it.
     version: Option<String>,
+    /// What counts from a later moment on, in order.
+    announced: Vec<AnnouncedFees>,
+}
+
+/// A tariff that counts from a moment on.
+#[derive(Debug, Serialize, ToSchema)]
+struct AnnouncedFees {
+    /// On the site's clock.
+    valid_from: String,
+    valid_from_ms: i64,
+    fees: Tariff,
+    /// The event that announced it.
+    version: String,
 }
 
 /// A tariff to be put in force; every field is checked, unknown ones are refused.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct FeesRequest {
-    #[schema(required, nullable = false, value_type = Tariff)]
+    /// Null, with `valid_from`: what was announced for that moment is withdrawn.
+    #[schema(value_type = Option<Tariff>)]
     fees: Option<Value>,
+    /// When it comes into force, on the site's clock; absent: at once.
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
+    valid_from: Option<String>,
     /// As GET gave it with the tariff that was changed, null included: refused if somebody else saved meanwhile. Absent: saved in
     /// any case.
     #[serde(default, deserialize_with = "present")]
@@ -164,6 +183,8 @@ pub(super) struct Preview {
     success: bool,
     /// VND.
     fee: Vnd,
+    /// What it consists of; they sum to it.
+    lines: Vec<FeeLine>,
     /// `2 giờ 31 phút`
     duration: String,
     duration_ms: i64,
@@ -241,9 +262,17 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
 /// `GET /api/parking/fees`
 pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let held = worker.shared.held();
-    let (tariff, version) = held.settings.tariff();
+    let (now_ms, zone) = (worker.shared.clock.now_ms(), worker.zone());
+    let (tariff, version) = held.settings.tariff_at(now_ms);
     let source = if version.is_some() { "event" } else { "default" };
-    Ok(HttpResponse::Ok().json(Fees { success: true, fees: tariff.into_owned(), source, version }))
+    let announced = held.settings.announced(now_ms).map(|(valid_from_ms, fees, version)| AnnouncedFees {
+        valid_from: zone.local_text(valid_from_ms),
+        valid_from_ms,
+        fees: fees.clone(),
+        version,
+    });
+    let announced = announced.collect();
+    Ok(HttpResponse::Ok().json(Fees { success: true, fees: tariff.into_owned(), source, version, announced }))
 }
 
 /// `PUT /api/parking/fees`
@@ -253,23 +282,37 @@ pub async fn put_fees(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let sent: FeesRequest = body::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
+    let valid_from = sent.valid_from.as_deref().filter(|text| !text.is_empty());
     let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
-    let fees = fees.ok_or_else(|| ApiError::bad_field("fees", "Fees must be a dict"))?;
-    let tariff = Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let act = caller_of(&request).act(Kind::Tariff, "");
-    let job = Job::PutTariff(tariff.clone()).audited(act);
+    let tariff = match (fees, &sent.fees, valid_from) {
+        (Some(fees), ..) => Some(Tariff::from_json(fees).map_err(|problems| ApiError::bad_fields(&problems))?),
+        (None, None | Some(Value::Null), Some(_)) => None,
+        _ => return Err(ApiError::bad_field("fees", "Fees must be a dict")),
+    };
+    let caller = caller_of(&request);
+    let act = caller.act(Kind::Tariff, valid_from.unwrap_or_default());
+    let job = match (valid_from, tariff.clone()) {
+        (Some(text), tariff) => {
+            let from_ms = worker.zone().parse_local_text(text);
+            let from_ms = from_ms.map_err(|_| ApiError::bad_field("valid_from", "a time YYYY-MM-DD HH:MM:SS"))?;
+            Job::Announce(PriceList { valid_from_ms: Some(from_ms), tariff })
+        }
+        (None, Some(tariff)) => Job::PutTariff(tariff),
+        (None, None) => return Err(ApiError::internal()),
+    };
+    let job = job.audited(act);
     let job = match sent.version {
         Some(version) => job.if_version(SettingKind::Tariff, version),
         None => job,
     };
-    match decide_or_refuse(&worker, job).await? {
+    match decide_or_refuse(&worker, job.by(caller.who.doer())).await? {
         Ok(Answer::TariffSet { version }) => {
             let message = "Đã cập nhật cấu hình phí gửi xe";
             Ok(HttpResponse::Ok().json(FeesSet { success: true, message, version }))
         }
         Err(Refusal::StaleVersion) => {
             let settings = worker.shared.held().settings.clone();
-            let (held, version) = settings.tariff();
+            let (held, version) = settings.tariff_at(worker.shared.clock.now_ms());
             let (sent, held) = changes(&json!(tariff), &json!(*held));
             let message = "the tariff has changed since it was read; read it again, and put your changes on it";
             let refused = ApiError::new(Code::StaleVersion, message).with("version", version.into());
@@ -294,6 +337,9 @@ pub(super) struct PreviewRequest {
     /// The vehicle type.
     #[serde(default)]
     camera_type: String,
+    /// Whether the card was lost.
+    #[serde(default)]
+    lost_card: bool,
 }
 
 /// `POST /api/parking/fees/preview`: what a stay would cost by a tariff that need not be saved.
@@ -312,10 +358,12 @@ pub async fn preview_fee(
     if exit_ms < entry_ms {
         return Err(ApiError::bad_field("exit_time", "is before the entry"));
     }
-    let fee = tariff.fee(&asked.camera_type, entry_ms, exit_ms, &zone);
+    let mut lines = tariff.lines(&asked.camera_type, entry_ms, exit_ms, &zone);
+    lines.extend(tariff.lost_card_line().filter(|_| asked.lost_card));
+    let fee = total(&lines);
     let duration_ms = exit_ms.saturating_sub(entry_ms);
     let duration = duration_text(duration_ms);
-    Ok(HttpResponse::Ok().json(Preview { success: true, fee, duration, duration_ms }))
+    Ok(HttpResponse::Ok().json(Preview { success: true, fee, lines, duration, duration_ms }))
 }
 
 /// Has the writer decide a job and waits until it is committed.

@@ -13,6 +13,7 @@ use crate::domain::stay::{Fact, Link, guarded, links};
 
 use super::component::{self, loose_key, skipped_key};
 use super::open_stay::OpenStay;
+use super::runs::UNKNOWN_TYPE;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::state::TotalChange;
 use super::storage::{EventRef, SettingKind, Storage};
@@ -53,7 +54,7 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Exit(_) => is_first && self.exit_plainly(fact, newest_of_all)?,
             Body::Confirmed(_) => is_first && self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
-            Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) => {
+            Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) => {
                 self.apply_setting(event)?;
                 return Ok(true);
             }
@@ -62,7 +63,7 @@ impl<S: Storage> Transaction<'_, S> {
                 true
             }
             Body::Unknown { type_name } => {
-                let reason = format!("unknown type {type_name}");
+                let reason = format!("{UNKNOWN_TYPE} {type_name}");
                 self.write()?.quarantine(&place(event), &reason)?;
                 return Ok(true);
             }
@@ -196,6 +197,10 @@ impl<S: Storage> Transaction<'_, S> {
     fn apply_setting(&mut self, event: &Event) -> Result<(), S::Error> {
         let (kind, id) = match &event.body {
             Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
+            Body::PriceList(list) => match list.valid_from_ms {
+                Some(from_ms) => (SettingKind::Announced, from_ms.to_string()),
+                None => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
+            },
             Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
             Body::Central(standing) => return self.apply_standing(event, standing),
             _ => return Ok(()),
@@ -210,6 +215,11 @@ impl<S: Storage> Transaction<'_, S> {
         }
         match &event.body {
             Body::Tariff(update) => self.settings_mut().set_tariff(set_by, update.tariff.clone()),
+            Body::PriceList(list) => match (list.valid_from_ms, list.tariff.clone()) {
+                (Some(from_ms), tariff) => self.settings_mut().announce(set_by, from_ms, tariff),
+                (None, Some(tariff)) => self.settings_mut().set_tariff(set_by, tariff),
+                (None, None) => {}
+            },
             Body::Subscription(update) => {
                 let known_ms = self.now.wall_ms;
                 let (id, value) = (update.id.clone(), update.subscription.clone());

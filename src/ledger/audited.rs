@@ -15,6 +15,8 @@ use super::transaction::{Stop, Transaction};
 /// What a job changes.
 enum Subject {
     Tariff,
+    /// For that moment.
+    Announced(i64),
     /// Those with these ids.
     Subscriptions(Vec<String>),
     /// Of the certificate with this fingerprint.
@@ -58,6 +60,7 @@ impl<S: Storage> Transaction<'_, S> {
     fn subject(&mut self, job: &Job) -> Result<Subject, S::Error> {
         Ok(match job {
             Job::PutTariff(_) => Subject::Tariff,
+            Job::Announce(list) => list.valid_from_ms.map_or(Subject::Other, Subject::Announced),
             Job::ChangeSubscriptions(changes) => {
                 Subject::Subscriptions(changes.iter().map(|(id, _)| id.clone()).collect())
             }
@@ -77,7 +80,11 @@ impl<S: Storage> Transaction<'_, S> {
     /// How what is changed looks just now.
     fn picture(&mut self, subject: &Subject) -> Result<Value, S::Error> {
         Ok(match subject {
-            Subject::Tariff => json!(*self.settings().tariff().0),
+            Subject::Tariff => json!(*self.settings().tariff_at(self.now.wall_ms).0),
+            Subject::Announced(from_ms) => {
+                let mut ahead = self.settings().announced(self.now.wall_ms);
+                json!(ahead.find(|(held_ms, ..)| held_ms == from_ms).map(|(_, tariff, _)| tariff))
+            }
             Subject::Subscriptions(ids) => {
                 let held = ids.iter().filter_map(|id| Some((id, self.settings().subscription(id)?)));
                 json!(held.collect::<BTreeMap<_, _>>())

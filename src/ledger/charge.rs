@@ -153,10 +153,23 @@ impl<S: Storage> Transaction<'_, S> {
         ending
     }
 
+    /// Adds what a lost card costs, or says that the tariff has no price for it.
+    pub(super) fn charge_lost_card(&self, charge: &mut Charge, field: &str) -> Option<Note> {
+        let (tariff, _) = self.settings().tariff_at(self.now.wall_ms);
+        let Some(line) = tariff.lost_card_line() else {
+            let vi = "biểu phí không có giá cho thẻ bị mất: không thu thêm";
+            return Some(Note::new(field, "no_price", vi, "the tariff has no price for a lost card: nothing is added"));
+        };
+        charge.fee += line.amount;
+        charge.lines.push(line);
+        charge.lines = merged(std::mem::take(&mut charge.lines));
+        None
+    }
+
     /// Of a stay from `entry_ms` to `exit_ms`. Each stretch of days without a valid subscription costs what a stay of that
     /// length does.
     pub(super) fn charge(&self, plate: &PlateId, camera_type: &str, entry_ms: i64, exit_ms: i64) -> Charge {
-        let (tariff, tariff_version) = self.settings().tariff();
+        let (tariff, tariff_version) = self.settings().tariff_at(exit_ms);
         let zone = &self.context.zone;
         let price = |from_ms, to_ms| tariff.lines(camera_type, from_ms, to_ms, zone);
         if !self.settings().has_subscription(plate) {

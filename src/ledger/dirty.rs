@@ -73,6 +73,7 @@ impl<S: Storage> Transaction<'_, S> {
             Job::By(done) => self.settle_for(&done.job),
             Job::IfVersion(only_if) => self.settle_for(&only_if.job),
             Job::PutTariff(_)
+            | Job::Announce(_)
             | Job::PutStanding(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)

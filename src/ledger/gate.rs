@@ -99,7 +99,7 @@ impl<S: Storage> Transaction<'_, S> {
             vehicle::Told::Known(name) => return name.to_owned(),
             vehicle::Told::Other(other) => other,
         };
-        if let Some(name) = self.settings().tariff().0.name_of(&other) {
+        if let Some(name) = self.settings().tariff_at(self.now.wall_ms).0.name_of(&other) {
             return name.to_owned();
         }
         notes.push(Note::new(
@@ -179,7 +179,10 @@ impl<S: Storage> Transaction<'_, S> {
         } else if ending.is_uncertain {
             doubts.insert(Anomaly::FeeUncertain);
         }
-        let Ending { charge, mut notes, .. } = ending;
+        let Ending { mut charge, mut notes, .. } = ending;
+        if request.beside.lost_card {
+            notes.extend(self.charge_lost_card(&mut charge, "lost_card"));
+        }
         let due = charge.by_hand(request.fee, request.reason.as_deref());
         let fee = due.fee;
         let exit = Exit { stay: None, duration: duration.clone(), ..self.exit_of(request, due, &doubts, &mut notes) };

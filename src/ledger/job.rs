@@ -6,7 +6,7 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{Act, Entry};
 use crate::domain::direction::Direction;
 use crate::domain::doer::Doer;
-use crate::domain::event::{Draft, Image};
+use crate::domain::event::{Draft, Image, PriceList};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -28,6 +28,8 @@ pub struct Beside {
     /// Of a card or ticket.
     pub card_id: Option<String>,
     pub images: Vec<Image>,
+    /// The card was lost, which may cost.
+    pub lost_card: bool,
 }
 
 /// A person or a machine at a gate asks for the barrier to open.
@@ -166,6 +168,8 @@ pub enum Job {
     ReportChange(ReportChange),
     Detect(Detection),
     PutTariff(Tariff),
+    /// A tariff for a moment that lies ahead, or that none is any more.
+    Announce(PriceList),
     /// A central is let in or thrown out, everywhere.
     PutStanding(CentralStanding),
     /// Replaces the list: one event per id that differs from what is held, removals included.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Body, Draft, SubscriptionUpdate, TariffUpdate};
+use crate::domain::event::{Body, Draft, PriceList, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::Hlc;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::subscription::Subscription;
@@ -13,14 +13,50 @@ use super::settings::{SITE_TARIFF, SubscriptionChange};
 use super::storage::{SettingKind, Storage};
 use super::transaction::{Stop, Transaction};
 
+/// Most tariffs that wait for their moment: a few years of them, and bounded in memory.
+const MAX_ANNOUNCED: usize = 16;
+
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn put_tariff(&mut self, tariff: Tariff) -> Result<Answer, Stop<S::Error>> {
-        let (held, version) = self.settings().tariff();
+        let (held, version) = self.settings().tariff_at(self.now.wall_ms);
         if let (true, Some(version)) = (*held == tariff, version) {
             return Ok(Answer::TariffSet { version });
         }
-        let body = Body::Tariff(TariffUpdate { tariff });
+        let body = if tariff.is_more_than_hourly() {
+            Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(tariff) })
+        } else {
+            Body::Tariff(TariffUpdate { tariff })
+        };
         let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
+        Ok(Answer::TariffSet { version: fact.id.to_string() })
+    }
+
+    /// Announces a tariff for a moment that lies ahead, or withdraws the one that was announced for it.
+    pub(super) fn announce_tariff(&mut self, list: PriceList) -> Result<Answer, Stop<S::Error>> {
+        let Some(from_ms) = list.valid_from_ms.filter(|from_ms| *from_ms > self.now.wall_ms) else {
+            let problem = "must lie ahead; without it the tariff is in force at once".to_owned();
+            return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
+        };
+        let ahead: Vec<_> = self.settings().announced(self.now.wall_ms).collect();
+        let others = ahead.iter().filter(|(held_ms, ..)| *held_ms != from_ms).count();
+        let held = ahead.into_iter().find(|(held_ms, ..)| *held_ms == from_ms);
+        let held = held.map(|(_, tariff, version)| (tariff.clone(), version));
+        match (&held, &list.tariff) {
+            (Some((held, version)), Some(tariff)) if held == tariff => {
+                return Ok(Answer::TariffSet { version: version.clone() });
+            }
+            (None, None) => {
+                let problem = "no tariff is announced for this moment".to_owned();
+                return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
+            }
+            (_, Some(_)) if others >= MAX_ANNOUNCED => {
+                let problem = format!("at most {MAX_ANNOUNCED} tariffs are announced at a time");
+                return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
+            }
+            _ => {}
+        }
+        let draft = self.setting_draft(SettingKind::Announced, &from_ms.to_string(), Body::PriceList(list));
+        let fact = self.author(draft)?;
         Ok(Answer::TariffSet { version: fact.id.to_string() })
     }
 
@@ -77,7 +113,7 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn if_version(&mut self, guarded: IfVersion) -> Result<Answer, Stop<S::Error>> {
         let settings = self.settings();
         let held = match guarded.of {
-            SettingKind::Tariff => settings.tariff().1,
+            SettingKind::Tariff | SettingKind::Announced => settings.tariff_at(self.now.wall_ms).1,
             SettingKind::Subscription => Some(settings.subscriptions_version()),
             SettingKind::Central => None,
         };

@@ -433,7 +433,7 @@ impl<S: Storage> Transaction<'_, S> {
             None => (self.new_stay_id(&report.plate)?, Some(None)),
         };
         let duration = duration_text(left.as_ref().map_or(0, |left| moment.ms.saturating_sub(left.entry_ms)));
-        let charge = match &left {
+        let mut charge = match &left {
             Some(left) => {
                 let ending = self.ending(&left.row, left.entry_ms, moment.ms, &report.camera_type);
                 report.notes.extend(ending.notes);
@@ -444,6 +444,9 @@ impl<S: Storage> Transaction<'_, S> {
             }
             None => taken(report.fee),
         };
+        if report.beside.lost_card && left.is_some() {
+            report.notes.extend(self.charge_lost_card(&mut charge, "data.lost_card"));
+        }
         let told_fee = report.fee.filter(|told| *told != charge.fee);
         if let Some(told) = told_fee {
             report.doubts.insert(Anomaly::FeeUncertain);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::stay::Fact;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
@@ -11,6 +11,9 @@ use super::job::{Answer, Refusal};
 use super::storage::{EventRef, Storage};
 use super::transaction::{Stop, Transaction};
 
+/// How the reasons begin for which an event is set aside that a newer version may understand.
+pub(crate) const UNKNOWN_TYPE: &str = "unknown type";
+const MALFORMED: &str = "malformed event";
 /// How the reason begins for which an event was put off.
 pub(crate) const CLOCK_AHEAD: &str = "its clock is too far ahead:";
 /// Most logs of one central that are taken from peers: every start of a process is one. Keeps the number of logs, and with it memory
@@ -118,12 +121,22 @@ impl<S: Storage> Transaction<'_, S> {
     }
 }
 
-/// The events that were put off, among those in quarantine.
+/// The events that were put off, and those that are understood since, among those in quarantine.
 pub(super) fn put_off<S: Storage>(storage: &mut S) -> Result<BTreeSet<(Hlc, EventRef)>, S::Error> {
     let mut found = BTreeSet::new();
     for at in storage.quarantined(CLOCK_AHEAD)? {
         let event = storage.event(&at)?.and_then(|bytes| Event::parse(&bytes).ok());
         found.extend(event.map(|event| (event.hlc, at)));
+    }
+    // What an earlier version could not read, and this one can.
+    for reason in [UNKNOWN_TYPE, MALFORMED] {
+        for at in storage.quarantined(reason)? {
+            let event = storage.event(&at)?.and_then(|bytes| Event::parse(&bytes).ok());
+            let is_read = |event: &Event| {
+                !matches!(event.body, Body::Unknown { .. }) && event.log == at.log && event.seq == at.seq
+            };
+            found.extend(event.filter(is_read).map(|event| (event.hlc, at.clone())));
+        }
     }
     Ok(found)
 }
@@ -140,7 +153,7 @@ fn chain(run: &Run) -> Vec<ChainHash> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{Body, Draft, TariffUpdate};
+    use crate::domain::event::{Draft, TariffUpdate};
     use crate::domain::fingerprint::Fingerprint;
     use crate::domain::ids::{CentralId, Epoch};
     use crate::domain::standing::{CentralStanding, Standing};

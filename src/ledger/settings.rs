@@ -94,6 +94,8 @@ impl Decisions {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     tariff: Option<(SetBy, Tariff)>,
+    /// By the moment from which it counts, Unix ms; `None`: withdrawn.
+    announced: BTreeMap<i64, (SetBy, Option<Tariff>)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
     /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
     subscriptions_digest: Digest,
@@ -116,6 +118,12 @@ impl Settings {
                         settings.tariff = Some((set_by, tariff));
                     }
                 }
+                SettingKind::Announced => {
+                    if let Ok(valid_from_ms) = id.parse() {
+                        let tariff = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
+                        settings.announce(set_by, valid_from_ms, tariff);
+                    }
+                }
                 SettingKind::Subscription => {
                     let value = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
                     let known_ms = set_by.hlc.ms();
@@ -132,7 +140,31 @@ impl Settings {
         settings
     }
 
-    /// The tariff in force and its version; the built-in one has none.
+    /// The tariff in force at a time and its version: the last that was announced for that time or before, unless another was set
+    /// since it counts.
+    #[must_use]
+    pub fn tariff_at(&self, at_ms: i64) -> (std::borrow::Cow<'_, Tariff>, Option<String>) {
+        let begun = self.announced.range(..=at_ms).rev();
+        let announced =
+            begun.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, set_by, tariff.as_ref()?))).next();
+        let set_ms = self.tariff.as_ref().map(|(set_by, _)| set_by.hlc.ms());
+        match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
+            Some((_, set_by, tariff)) => (std::borrow::Cow::Borrowed(tariff), Some(set_by.version())),
+            None => self.tariff(),
+        }
+    }
+
+    /// The tariffs that count from a moment after `after_ms` on, in order: that moment, the tariff, its version.
+    pub fn announced(&self, after_ms: i64) -> impl Iterator<Item = (i64, &Tariff, String)> {
+        let ahead = self.announced.range(after_ms.saturating_add(1)..);
+        ahead.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, tariff.as_ref()?, set_by.version())))
+    }
+
+    pub fn announce(&mut self, set_by: SetBy, valid_from_ms: i64, tariff: Option<Tariff>) {
+        self.announced.insert(valid_from_ms, (set_by, tariff));
+    }
+
+    /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
     #[must_use]
     pub fn tariff(&self) -> (std::borrow::Cow<'_, Tariff>, Option<String>) {
         match &self.tariff {
@@ -253,6 +285,7 @@ impl Settings {
     fn set_by(&self, kind: SettingKind, id: &str) -> Option<&SetBy> {
         match kind {
             SettingKind::Tariff => self.tariff.as_ref().map(|(set_by, _)| set_by),
+            SettingKind::Announced => self.announced.get(&id.parse().ok()?).map(|(set_by, _)| set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
             SettingKind::Central => self.centrals.get(id)?.0.values().map(|(set_by, _)| set_by).max(),
         }
@@ -264,6 +297,10 @@ impl Settings {
         let set_by = self.set_by(kind, id)?.clone();
         let value = match kind {
             SettingKind::Tariff => self.tariff.as_ref().and_then(|(_, tariff)| serde_json::to_string(tariff).ok()),
+            SettingKind::Announced => {
+                let (_, tariff) = self.announced.get(&id.parse().ok()?)?;
+                tariff.as_ref().and_then(|tariff| serde_json::to_string(tariff).ok())
+            }
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
@@ -275,9 +312,10 @@ impl Settings {
     /// The parts of all settings in the digest.
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
         let tariff = self.stored(SettingKind::Tariff, SITE_TARIFF);
+        let announced = self.announced.keys().filter_map(|from| self.stored(SettingKind::Announced, &from.to_string()));
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
         let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
-        tariff.into_iter().chain(subscriptions).chain(centrals).map(|setting| setting_hash(&setting))
+        tariff.into_iter().chain(announced).chain(subscriptions).chain(centrals).map(|setting| setting_hash(&setting))
     }
 
     /// Whether an event set at `set_by` counts against what is held.
@@ -337,6 +375,7 @@ fn stored_decision((set_by, standing): &(SetBy, CentralStanding)) -> Setting {
 pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let kind = match setting.kind {
         SettingKind::Tariff => "tariff",
+        SettingKind::Announced => "announced",
         SettingKind::Subscription => "subscription",
         SettingKind::Central => "central",
     };
@@ -344,7 +383,7 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let mut hasher = Sha256::new();
     let id = match setting.kind {
         SettingKind::Central => setting.id.split(' ').next().unwrap_or_default(),
-        SettingKind::Tariff | SettingKind::Subscription => &setting.id,
+        SettingKind::Tariff | SettingKind::Announced | SettingKind::Subscription => &setting.id,
     };
     for part in [kind, id, &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
         hasher.update(part.len().to_le_bytes());

@@ -95,6 +95,8 @@ pub struct Setting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SettingKind {
     Tariff,
+    /// A tariff that counts from a moment on, by that moment in Unix ms.
+    Announced,
     Subscription,
     /// The standing of a central, by its fingerprint.
     Central,

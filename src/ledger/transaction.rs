@@ -117,6 +117,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::ReportChange(change) => self.report_change(change),
             Job::Detect(detection) => Ok(Answer::Seen(self.vehicle(&detection))),
             Job::PutTariff(tariff) => self.put_tariff(tariff),
+            Job::Announce(list) => self.announce_tariff(list),
             Job::PutStanding(standing) => self.put_standing(standing),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::ChangeSubscriptions(changes) => self.change_subscriptions(changes),

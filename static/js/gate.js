@@ -235,7 +235,7 @@ function showTypes(tone) {
   if (!shown) return;
   const perHour = (type) => {
     const rate = fees.types?.[type] ?? fees;
-    return Number.isFinite(rate.fee_per_hour) ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "";
+    return Number.isFinite(rate.fee_per_hour) && !rate.plan ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "";
   };
   at("types-legend").replaceChildren(t(`gate.type_from_${car.typeFrom}`), el("span", { class: "of-type" }, perHour(car.type)));
   const types = [...new Set([...USUAL_TYPES, ...Object.keys(fees.types ?? {}), car.type])];

@@ -80,7 +80,7 @@ impl MeshRegistry {
         // Until all is folded it says nothing about what is held.
         digests.extend(held.digest.map(|digest| ("history".to_owned(), digest.to_string())));
         digests.insert("have".to_owned(), have_digest(&self.context.have.borrow()));
-        digests.insert(TARIFF.to_owned(), tariff_name(held));
+        digests.insert(TARIFF.to_owned(), tariff_name(held, self.context.clock.now().wall_ms));
         let zone = self.context.config.borrow().site.time_zone.name().to_owned();
         digests.insert(TIME_ZONE.to_owned(), zone);
         let wall_ms = self.context.clock.now().wall_ms;
@@ -175,7 +175,7 @@ pub fn mesh_status(
         listen_error,
         messages_sent: counters().map(|counters| counters.frames_sent).sum(),
         messages_received: counters().map(|counters| counters.frames_received).sum(),
-        tariff_version: tariff_name(held),
+        tariff_version: tariff_name(held, clock.now().wall_ms),
         pending: Vec::new(),
         fingerprint: None,
         peers: links
@@ -233,8 +233,8 @@ fn peer_status(
 
 /// The tariff in force, as centrals name it to each other.
 #[must_use]
-pub fn tariff_name(held: &Held) -> String {
-    held.settings.tariff().1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
+pub fn tariff_name(held: &Held, at_ms: i64) -> String {
+    held.settings.tariff_at(at_ms).1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
 }
 
 fn state_name(status: Option<&CorePeerStatus>) -> &'static str {

@@ -9,6 +9,7 @@ pub const UNREAD: &str = "OPENING_UNREAD";
 pub const CORRECTION: &str = "STAY_CORRECTION";
 pub const VOID: &str = "STAY_VOID";
 pub const TARIFF: &str = "TARIFF_UPDATE";
+pub const PRICE_LIST: &str = "PRICE_LIST";
 pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
 pub const CENTRAL: &str = "CENTRAL_STANDING";
 
@@ -16,7 +17,7 @@ impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
     #[must_use]
     pub fn is_setting(&self) -> bool {
-        matches!(self, Self::Tariff(_) | Self::Subscription(_) | Self::Central(_))
+        matches!(self, Self::Tariff(_) | Self::PriceList(_) | Self::Subscription(_) | Self::Central(_))
     }
 
     /// The `type` of an event that states this; `unknown` for one of a newer version.
@@ -30,6 +31,7 @@ impl Body {
             Self::Correction(_) => CORRECTION,
             Self::Void(_) => VOID,
             Self::Tariff(_) => TARIFF,
+            Self::PriceList(_) => PRICE_LIST,
             Self::Subscription(_) => SUBSCRIPTION,
             Self::Central(_) => CENTRAL,
             Self::Unknown { .. } => "unknown",

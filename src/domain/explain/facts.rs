@@ -41,9 +41,12 @@ impl Explainer<'_> {
                     )
                 }
                 // Facts of stays are of the kinds above.
-                Body::Unread(_) | Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
-                    Text::default()
-                }
+                Body::Unread(_)
+                | Body::Tariff(_)
+                | Body::PriceList(_)
+                | Body::Subscription(_)
+                | Body::Central(_)
+                | Body::Unknown { .. } => Text::default(),
             },
         }
     }
@@ -314,9 +317,12 @@ fn kind(event: &Event) -> Text {
         Body::Exit(_) => Text::new("Lượt ra", "The exit"),
         Body::Correction(_) => Text::new("Lần sửa", "The correction"),
         Body::Void(_) => Text::new("Lệnh hủy", "The removal"),
-        Body::Unread(_) | Body::Tariff(_) | Body::Subscription(_) | Body::Central(_) | Body::Unknown { .. } => {
-            Text::new("Sự kiện", "The event")
-        }
+        Body::Unread(_)
+        | Body::Tariff(_)
+        | Body::PriceList(_)
+        | Body::Subscription(_)
+        | Body::Central(_)
+        | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
     }
 }
 

@@ -1,10 +1,12 @@
 //! A tariff as a request gives it: read whole, every wrong, missing or unknown field named.
 
+mod plans;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{ROOT, Rate, Tariff, type_field};
+use super::{ROOT, Rate, Tariff};
 use crate::domain::money::Vnd;
 use crate::domain::problem::FieldProblem;
 
@@ -19,28 +21,43 @@ impl Tariff {
             return Err(vec![FieldProblem::wrong_type(ROOT, "một đối tượng", "an object")]);
         };
         let mut problems = Vec::new();
-        let base = Rate::from_json(object, ROOT, &["types"], &mut problems);
-        let mut types = BTreeMap::new();
-        match object.get("types") {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(rates)) => {
-                for (name, value) in rates {
-                    let field = type_field(name);
-                    match value.as_object() {
-                        Some(rate) => {
-                            types.insert(name.clone(), Rate::from_json(rate, &field, &[], &mut problems));
-                        }
-                        None => problems.push(FieldProblem::wrong_type(field, "một đối tượng", "an object")),
-                    }
-                }
+        let base = Rate::from_json(object, ROOT, &["types", "days", "lost_card"], &mut problems);
+        let types = rates(object.get("types"), ROOT, &mut problems);
+        let days = plans::day_lists(object.get("days"), &mut problems);
+        let lost_card = object.get("lost_card").filter(|price| !price.is_null()).and_then(|price| {
+            let read = whole_number(price);
+            if read.is_none() {
+                let field = format!("{ROOT}.lost_card");
+                problems.push(FieldProblem::wrong_type(field, "số nguyên (đồng)", "a whole number of VND"));
             }
-            Some(_) => problems.push(FieldProblem::wrong_type(format!("{ROOT}.types"), "một đối tượng", "an object")),
-        }
-        let tariff = Self { base, types };
+            read.map(Vnd)
+        });
+        let tariff = Self { base, types, days, lost_card };
         // Fields that could not be read hold 0, which no check complains about.
         problems.extend(tariff.check());
         if problems.is_empty() { Ok(tariff) } else { Err(problems) }
     }
+}
+
+/// The rates of vehicle types that stand under `types` of `field`.
+fn rates(types: Option<&Value>, field: &str, problems: &mut Vec<FieldProblem>) -> BTreeMap<String, Rate> {
+    let mut read = BTreeMap::new();
+    match types {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(rates)) => {
+            for (name, value) in rates {
+                let field = format!("{field}.types.{name}");
+                match value.as_object() {
+                    Some(rate) => {
+                        read.insert(name.clone(), Rate::from_json(rate, &field, &[], problems));
+                    }
+                    None => problems.push(FieldProblem::wrong_type(field, "một đối tượng", "an object")),
+                }
+            }
+        }
+        Some(_) => problems.push(FieldProblem::wrong_type(format!("{field}.types"), "một đối tượng", "an object")),
+    }
+    read
 }
 
 impl Rate {
@@ -51,7 +68,7 @@ impl Rate {
         also_known: &[&str],
         problems: &mut Vec<FieldProblem>,
     ) -> Self {
-        const KEYS: [&str; 4] = ["fee_base", "fee_per_hour", "fee_overnight", "fee_daily_max"];
+        const KEYS: [&str; 5] = ["fee_base", "fee_per_hour", "fee_overnight", "fee_daily_max", "plan"];
         for key in object.keys().filter(|key| !KEYS.contains(&key.as_str()) && !also_known.contains(&key.as_str())) {
             problems.push(FieldProblem::unknown_key(format!("{field}.{key}")));
         }
@@ -81,7 +98,9 @@ impl Rate {
                 0.0
             }
         };
-        Self { fee_base, fee_per_hour, fee_overnight, fee_daily_max }
+        let plan = object.get("plan").filter(|plan| !plan.is_null());
+        let plan = plan.and_then(|plan| plans::plan(plan, format!("{field}.plan"), problems));
+        Self { fee_base, fee_per_hour, fee_overnight, fee_daily_max, plan }
     }
 }
 

@@ -174,13 +174,14 @@ impl Writer {
 pub(super) fn setting_name(kind: SettingKind) -> &'static str {
     match kind {
         SettingKind::Tariff => "tariff",
+        SettingKind::Announced => "announced",
         SettingKind::Subscription => "subscription",
         SettingKind::Central => "central",
     }
 }
 
 fn setting_kind(name: &str) -> Result<SettingKind, StoreError> {
-    [SettingKind::Tariff, SettingKind::Subscription, SettingKind::Central]
+    [SettingKind::Tariff, SettingKind::Announced, SettingKind::Subscription, SettingKind::Central]
         .into_iter()
         .find(|kind| setting_name(*kind) == name)
         .ok_or_else(|| StoreError::Value(format!("setting {name:?}")))

@@ -2,8 +2,9 @@
 
 import { get } from "../lib/api.js";
 import { at, el, icon, state as stateOf } from "../lib/dom.js";
-import { duration, moment_full as momentFull, money, number } from "../lib/format.js";
-import { hasText, language, t, typeName } from "../lib/texts.js";
+import { feeLines } from "../lib/fee.js";
+import { duration, moment_full as momentFull, money } from "../lib/format.js";
+import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
 import { printReceipt } from "./receipt.js";
 import { kindOf, picture } from "./words.js";
@@ -126,14 +127,6 @@ function summary(row) {
   return el("dl", { class: "summary" }, ...lines.flat());
 }
 
-/** One part of a fee: how many at which price, or what for, and what that comes to. */
-function feeLine(line) {
-  const key = `history.line_${line.part}`;
-  const counted = typeof line.count === "number" ? t("history.line_counted", { n: number(line.count), price: money(line.price) }) : "";
-  const parts = [t(hasText(key) ? key : "history.line_other"), line.reason, counted].filter(Boolean);
-  return el("li", {}, el("span", {}, parts.join(" · ")), " ", el("span", { class: "end" }, money(line.amount)));
-}
-
 function told(fact, sentence) {
   const [drawn, kind] = picture(fact.outcome);
   const notes = [t("history.written_by", { central: fact.author })];
@@ -148,7 +141,7 @@ function told(fact, sentence) {
     drawn,
     el("div", {},
       el("p", {}, sentence),
-      fact.lines.length > 0 ? el("ul", { class: "quiet fee-lines", "aria-label": t("history.fee_lines") }, ...fact.lines.map(feeLine)) : null,
+      fact.lines.length > 0 ? el("div", { class: "quiet" }, feeLines(fact.lines)) : null,
       el("p", { class: "quiet" }, el("time", {}, momentFull(fact.time_ms)), ` · ${notes.join(" · ")}`),
       el("p", { class: "quiet fact-id technical", hidden: true }, fact.fact)),
   );

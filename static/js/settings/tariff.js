@@ -3,7 +3,8 @@
 import { get, post, put as save } from "../lib/api.js";
 import { at, el, icon, put } from "../lib/dom.js";
 import { centralNow, state, watch } from "../lib/feed.js";
-import { day, duration, money, number } from "../lib/format.js";
+import { feeLines } from "../lib/fee.js";
+import { day, duration, money, number, siteTime } from "../lib/format.js";
 import { mark, markProblems, pictureButton, unmark } from "../lib/forms.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
@@ -14,6 +15,10 @@ const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
 const HOURS = "fee_base";
 const PREVIEW_PAUSE_MS = 150;
 /** What may have a price of its own at most sites; others by the name the gates give. */
+
+/** What the fields do not show, and is kept: lists for some days, the price of a lost card; plans by vehicle type. */
+let kept = {};
+let plans = {};
 
 /** As the fields show it. */
 let saved = null;
@@ -37,6 +42,7 @@ async function load() {
   try {
     const answer = await get("/api/parking/fees");
     version = answer.version;
+    put("announced", (answer.announced ?? []).map((one) => t("settings.announced", { from: siteTime(one.valid_from) })).join(" "));
     put("tariff-version", answer.version ? t("settings.tariff_version", { version: answer.version }) : t("settings.tariff_default"));
     render(answer.fees);
     saved = read();
@@ -55,6 +61,8 @@ function othersSaved({ central }) {
 
 function render(fees) {
   const types = Object.entries(fees.types ?? {});
+  kept = { days: fees.days, lost_card: fees.lost_card };
+  plans = Object.fromEntries([["", fees], ...types].map(([type, rate]) => [type, rate.plan]));
   at("rates").replaceChildren(rate("", fees), ...types.map(([type, fees]) => rate(type, fees)));
   changed();
 }
@@ -71,17 +79,20 @@ function rate(type, fees) {
     return el("div", {}, el("label", { class: "form-label", for: id }, t(`settings.rate_${field}`)), el("div", { class: "input-group" }, input, el("span", { class: "input-group-text" }, t(isHours ? "settings.unit_hours" : "settings.unit_vnd"))));
   });
   const drop = type === "" ? null : pictureButton(icon("trash"), t("settings.remove_type", { type }), (event) => { event.target.closest("fieldset").remove(); changed(); }, "outline-danger");
-  return el("fieldset", { class: "panel-body rate", "data-type": type }, el("legend", {}, title, " ", drop), el("div", { class: "fields" }, inputs));
+  const plan = fees.plan ? el("p", { class: "form-text" }, t("settings.has_plan", { kind: t(`settings.plan_${fees.plan.kind}`) })) : null;
+  const lists = type === "" && fees.days ? el("p", { class: "form-text" }, t("settings.has_lists", { names: fees.days.map((list) => list.name).join(", ") })) : null;
+  return el("fieldset", { class: "panel-body rate", "data-type": type }, el("legend", {}, title, " ", drop), plan, lists, el("div", { class: "fields" }, inputs));
 }
 
 /** What is typed, as the server wants it; what is no number stays a text, and the server says so. */
 function read() {
-  const result = {};
+  const result = JSON.parse(JSON.stringify(kept));
   for (const set of at("rates").querySelectorAll("fieldset")) {
     const fees = {};
     for (const input of set.querySelectorAll("[data-field]")) {
       fees[input.dataset.field] = (input.dataset.field === HOURS ? readHours : readMoney)(input.value) ?? input.value.trim();
     }
+    if (plans[set.dataset.type]) fees.plan = plans[set.dataset.type];
     if (set.dataset.type === "") Object.assign(result, fees);
     else (result.types ??= {})[set.dataset.type] = fees;
   }
@@ -107,7 +118,8 @@ function addType() {
   const type = KNOWN_TYPES.find((known) => typeName(known).toLowerCase() === said.toLowerCase()) ?? said;
   if (type === "" || [...at("rates").querySelectorAll("fieldset")].some((set) => set.dataset.type === type)) return at("new-type").focus();
   const base = read();
-  at("rates").append(rate(type, base));
+  plans[type] = base.plan;
+  at("rates").append(rate(type, { ...base, days: null }));
   at("new-type").value = "";
   changed();
 }
@@ -125,10 +137,12 @@ async function showPreview() {
   unmark(at("rates"));
   try {
     const body = { fees: read(), camera_type: at("preview-type").value, entry_time: `${today} ${entry}:00`, exit_time: `${later} ${exit}:00` };
-    const { fee, duration_ms } = await post("/api/parking/fees/preview", body);
+    const { fee, lines, duration_ms } = await post("/api/parking/fees/preview", body);
     put("preview-fee", `${duration(duration_ms)} → ${money(fee)}`);
+    at("preview-lines").replaceChildren(feeLines(lines));
   } catch (error) {
     put("preview-fee", "–");
+    at("preview-lines").replaceChildren();
     for (const problem of error.problems ?? []) inputOf(problem.field)?.classList.add("is-invalid");
   }
 }

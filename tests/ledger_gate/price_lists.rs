@@ -1,0 +1,151 @@
+//! Price lists: when they are in force, on every central, and what an exit says of them.
+
+use parkmesh::domain::event::{Body, Draft, PriceList};
+use parkmesh::domain::ids::{CentralId, Epoch, Hlc, LogId};
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::{FeeLine, Part, total};
+use parkmesh::domain::tariff::Tariff;
+use parkmesh::domain::time::SiteZone;
+use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier, Refusal};
+use parkmesh::ledger::memory::MemoryStorage;
+use parkmesh::ledger::storage::{EventRef, Storage};
+use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::{Context, Ledger};
+use parkmesh::replication::log::Head;
+use serde_json::json;
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::*;
+
+/// So much for each visit, day or night.
+fn per_visit(price: i64) -> Tariff {
+    let plan = json!({"kind": "per_visit", "day_from": "06:00", "night_from": "18:00", "day": price, "night": price,
+        "day_and_night": price});
+    Tariff::from_json(&json!({"fee_base": 0, "fee_per_hour": 1_000, "plan": plan, "lost_card": 70_000})).unwrap()
+}
+
+fn announce(from_ms: i64, tariff: Option<Tariff>) -> Job {
+    Job::Announce(PriceList { valid_from_ms: Some(from_ms), tariff })
+}
+
+fn version(answer: Result<Answer, Refusal>) -> String {
+    match answer {
+        Ok(Answer::TariffSet { version }) => version,
+        other => panic!("no tariff: {other:?}"),
+    }
+}
+
+/// What an hour costs that ends now, and by which version.
+fn hour(central: &mut Central) -> (i64, Option<String>) {
+    central.wait(-HOUR_MS);
+    central.enters(entry("edge-1", P));
+    central.wait(HOUR_MS);
+    let (stay, fee, _) = central.exits(exit("edge-2", P));
+    central.wait(MINUTE_MS);
+    (fee, central.row(&stay).exit.unwrap().tariff_version)
+}
+
+#[test]
+fn what_is_announced_is_in_force_everywhere_from_its_moment_on() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let from_ms = START_MS + DAY_MS;
+    let version = version(first.ask(announce(from_ms, Some(per_visit(8_000)))));
+    second.hear(&mut first);
+    assert_eq!(first.ledger.digest(), second.ledger.digest());
+    let mut second = second.restart();
+    for central in [&mut first, &mut second] {
+        central.wait(HOUR_MS);
+        assert_eq!(hour(central), (25_000, None));
+        central.now_ms = from_ms - 1;
+        assert_eq!(hour(central), (25_000, None), "a moment before");
+        central.now_ms = from_ms + 2 * HOUR_MS;
+        assert_eq!(hour(central), (8_000, Some(version.clone())));
+        check(central);
+    }
+    // What is put in force since counts, and is a plain tariff again.
+    let hourly = Tariff {
+        base: parkmesh::domain::tariff::Rate { fee_per_hour: Vnd(3_000), ..Tariff::default().base },
+        ..Tariff::default()
+    };
+    first.ask(Job::PutTariff(hourly)).unwrap();
+    assert!(matches!(first.last_event().body, Body::Tariff(_)));
+    first.wait(2 * HOUR_MS);
+    assert_eq!(hour(&mut first).0, 3_000);
+    second.hear(&mut first);
+    second.now_ms = first.now_ms + HOUR_MS;
+    assert_eq!(hour(&mut second).0, 3_000);
+}
+
+#[test]
+fn an_announcement_is_replaced_withdrawn_and_bounded() {
+    let mut central = Central::new(0);
+    let from_ms = START_MS + DAY_MS;
+    let first = version(central.ask(announce(from_ms, Some(per_visit(8_000)))));
+    assert_eq!(
+        version(central.ask(announce(from_ms, Some(per_visit(8_000))))),
+        first,
+        "the same again changes nothing"
+    );
+    let second = version(central.ask(announce(from_ms, Some(per_visit(9_000)))));
+    assert_ne!(first, second);
+    central.now_ms = from_ms + 2 * HOUR_MS;
+    assert_eq!(hour(&mut central), (9_000, Some(second)));
+    let next_ms = from_ms + DAY_MS;
+    version(central.ask(announce(next_ms, Some(per_visit(10_000)))));
+    version(central.ask(announce(next_ms, None)));
+    for (job, why) in [
+        (announce(next_ms, None), "there is none any more"),
+        (announce(central.now_ms, Some(per_visit(1))), "it does not lie ahead"),
+        (Job::Announce(PriceList { valid_from_ms: None, tariff: Some(per_visit(1)) }), "no moment"),
+    ] {
+        let refused = central.ask(job);
+        assert!(matches!(refused, Err(Refusal::Field { field: "valid_from", .. })), "{why}: {refused:?}");
+    }
+    let mut central = central.restart();
+    central.now_ms = next_ms + 2 * HOUR_MS;
+    assert_eq!(hour(&mut central).0, 9_000);
+    for day in 1..=16 {
+        version(central.ask(announce(central.now_ms + day * DAY_MS, Some(per_visit(day)))));
+    }
+    let one_more = central.ask(announce(central.now_ms + 17 * DAY_MS, Some(per_visit(17))));
+    assert!(matches!(one_more, Err(Refusal::Field { field: "valid_from", .. })), "{one_more:?}");
+    check(&mut central);
+}
+
+#[test]
+fn a_list_is_written_as_one_and_an_hourly_tariff_as_ever() {
+    let mut central = Central::new(0);
+    central.ask(Job::PutTariff(per_visit(5_000))).unwrap();
+    assert!(matches!(central.last_event().body, Body::PriceList(PriceList { valid_from_ms: None, .. })));
+    central.enters(entry("edge-1", P));
+    central.wait(HOUR_MS);
+    let lost = OpenBarrier { beside: Beside { lost_card: true, ..Beside::default() }, ..exit("edge-2", P) };
+    assert_eq!(central.exits(lost).1, 75_000);
+    let Body::Exit(exit) = central.last_event().body else { panic!("no exit") };
+    assert_eq!(exit.lines.last(), Some(&FeeLine::of(Part::LostCard, 1, Vnd(70_000))));
+    assert_eq!(total(&exit.lines), exit.fee);
+}
+
+/// A central of an older version kept the event as one of an unknown type.
+#[test]
+fn a_list_that_came_before_the_update_counts_after_it() {
+    let log = LogId { central: CentralId::new("central-2").unwrap(), epoch: Epoch(7) };
+    let body = Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(per_visit(5_000)) });
+    let hlc = Hlc::new(START_MS).unwrap();
+    let draft = Draft { hlc, timestamp_ms: START_MS, skew_ms: None, event_id: None, by: None, body };
+    let bytes = draft.encode(&log, 1).unwrap();
+    let at = EventRef { log: log.clone(), seq: 1 };
+    let head = Head { to: 1, hash: Head::empty(&log).hash.extend(&bytes) };
+    let mut storage = MemoryStorage::default();
+    storage.begin().unwrap();
+    storage.append_event(&at, &bytes.into(), head.hash, START_MS).unwrap();
+    storage.set_head(&log, head).unwrap();
+    storage.quarantine(&at, "unknown type PRICE_LIST").unwrap();
+    storage.commit().unwrap();
+    let context = Context { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
+    let mut ledger = Ledger::open(storage, context).unwrap();
+    let now = Now { wall_ms: START_MS + HOUR_MS, skew_ms: None, clock_wrong: false };
+    ledger.process(vec![Job::Open(entry("edge-1", P))], now, Epoch(1));
+    assert_eq!(*ledger.settings().tariff_at(START_MS + HOUR_MS).0, per_visit(5_000));
+    assert!(ledger.storage_mut().quarantined.is_empty());
+}
