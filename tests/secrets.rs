@@ -61,7 +61,7 @@ fn everything_said(central: &Central, asking: &Http, stay: &str) -> BTreeMap<Str
             .replace("{edge_id}", "edge-9")
             .replace("{id}", "central-2")
             .replace("{path:.*}", "http-api.md");
-        for (method, _) in *needs {
+        for (method, _) in needs {
             // What is asked for as it should be, and what is wrong with it in every way.
             for body in [None, Some(("application/json", &b"{}"[..])), Some(("application/json", &b"{\"x\":"[..]))] {
                 if let Ok(reply) = asking.send(method, &path, body) {

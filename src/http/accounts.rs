@@ -11,6 +11,7 @@ use super::access::{caller_of, cookie_name, from, modes, session};
 use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, delete, get, post, put};
 use super::refusals::about;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
@@ -20,6 +21,70 @@ use crate::access::who::{Role, Who};
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
 use crate::desks::doorkeeper::{Doorkeeper, Entered, Refused};
 use crate::domain::audit::Kind;
+
+/// What follows from a name or password that is typed.
+const OF_A_GUESS: &[Code] = &[Code::TooManyAttempts, Code::InvalidField];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/access", Need::Nothing, whoami, "Who the caller is, and how this central is set.")
+            .answers::<Me>("The caller"),
+        post("/api/access/login", Need::Nothing, login, "Log in.")
+            .body::<LoginRequest>()
+            .answers::<LoggedIn>("Logged in; the session is in a cookie")
+            .refuses(OF_A_GUESS)
+            .refuses(&[Code::WrongLogin, Code::NotSaved]),
+        post("/api/access/logout", Need::Nothing, logout, "Log out.").answers::<Done>("Logged out"),
+        post(
+            "/api/access/code",
+            Need::Nothing,
+            use_code,
+            "Set the password of an administrator with a one-time code, and log in.",
+        )
+        .body::<CodeRequest>()
+        .answers::<LoggedIn>("Logged in; the session is in a cookie")
+        .refuses(OF_A_GUESS)
+        .refuses(&[Code::WrongCode, Code::NotSaved]),
+        put("/api/access/password", Need::Login, put_own_password, "Change the own password.")
+            .body::<OwnPasswordRequest>()
+            .answers::<PasswordChanged>("Changed")
+            .refuses(OF_A_GUESS)
+            .refuses(&[Code::WrongLogin, Code::Invalid, Code::NotSaved, Code::NotFound]),
+        get("/api/access/people", Need::Administer, people, "Who can log in.").answers::<People>("All of them"),
+        post("/api/access/people", Need::Administer, add_person, "Add a person.")
+            .body::<PersonRequest>()
+            .answers_with::<Done>(201, "Added")
+            .refuses(OF_A_GUESS)
+            .refuses(&[Code::AlreadyExists, Code::NotSaved]),
+        put(
+            "/api/access/people/{name}",
+            Need::Administer,
+            change_person,
+            "Change the role or the password of a person.",
+        )
+        .body::<PersonChange>()
+        .answers::<Done>("Changed")
+        .refuses(OF_A_GUESS)
+        .refuses(&[Code::NotFound, Code::LastAdministrator, Code::NotSaved]),
+        delete(
+            "/api/access/people/{name}",
+            Need::Administer,
+            remove_person,
+            "Remove a person, and the tokens that person made.",
+        )
+        .answers::<PersonRemoved>("Removed")
+        .refuses(&[Code::NotFound, Code::LastAdministrator, Code::NotSaved]),
+        get("/api/access/tokens", Need::Administer, tokens, "The tokens of programs.")
+            .answers::<Tokens>("All of them, without the tokens"),
+        post("/api/access/tokens", Need::Administer, make_token, "Make a token.")
+            .body::<TokenRequest>()
+            .answers_with::<TokenMade>(201, "Made; this is the only time it is shown")
+            .refuses(&[Code::InvalidField, Code::AlreadyExists, Code::NotSaved]),
+        delete("/api/access/tokens/{name}", Need::Administer, revoke_token, "Revoke a token, and those made with it.")
+            .answers::<TokenRevoked>("Revoked")
+            .refuses(&[Code::NotFound, Code::NotSaved]),
+    ]
+}
 
 /// A browser that was logged in is known for 30 days, unless the central restarts.
 const DEVICE_S: u64 = 30 * 24 * 3_600;

@@ -7,9 +7,13 @@ use utoipa::ToSchema;
 
 use super::access::caller_of;
 use super::body::{self, SHORT_LIMIT_BYTES};
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, delete, put};
+use super::parking::DECIDED;
 use super::parking::decide;
 use super::state::Worker;
+use crate::access::right::Need;
 use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
@@ -18,6 +22,29 @@ use crate::domain::told::Note;
 use crate::domain::told::vehicle::{self, Told};
 use crate::gates::beside::from_login;
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
+
+const OF_A_STAY: &[Code] = &[Code::NotFound, Code::AlreadyVoid];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        put(
+            "/api/parking/history/{event_id}",
+            Need::Amend,
+            correct,
+            "Correct plate, type or fee of a stay, or take back its removal.",
+        )
+        .body::<CorrectionRequest>()
+        .answers::<Amended<'_>>("The stay as it now is")
+        .refuses(DECIDED)
+        .refuses(OF_A_STAY)
+        .refuses(&[Code::Unchanged]),
+        delete("/api/parking/history/{event_id}", Need::Amend, void, "Remove a stay that did not happen.")
+            .body::<VoidRequest>()
+            .answers::<Amended<'_>>("The stay as it now is")
+            .refuses(DECIDED)
+            .refuses(OF_A_STAY),
+    ]
+}
 
 /// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;

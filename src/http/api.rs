@@ -225,5 +225,5 @@ fn route_of(request: &ServiceRequest) -> &'static str {
             let pattern = request.match_pattern()?;
             ROUTES.iter().find(|(known, _)| *known == pattern)
         })
-        .map_or("other", |(pattern, _)| pattern)
+        .map_or("other", |(pattern, _)| *pattern)
 }

@@ -5,15 +5,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::code::Code;
 use super::csv::{self, Line, Style};
 use super::error::ApiError;
 use super::history::cursor;
+use super::operation::{Operation, get};
 use super::parking::{Today, answer};
 use super::query::{instant, number};
 use super::state::Worker;
+use crate::access::right::Need;
 use crate::domain::audit::Kind;
 use crate::domain::time::SiteZone;
 use crate::store::reader::{AuditQuery, AuditRow};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/access/audit", Need::Administer, audit, "Who changed, came in or was turned away, newest first.")
+            .query::<AuditParameters>()
+            .answers::<AuditPageShown>("The page")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get(
+            "/api/access/audit.csv",
+            Need::Administer,
+            export,
+            "All entries of the same query as a table for spreadsheets.",
+        )
+        .query::<AuditParameters>()
+        .answers_text(&["text/csv"], "The table, sent while it is read")
+        .refuses(&[Code::InvalidField, Code::Busy]),
+    ]
+}
 
 /// Entries of a page: if nothing is said, and at most.
 const PAGE_ENTRIES: i64 = 100;

@@ -8,12 +8,31 @@ use utoipa::ToSchema;
 
 use super::access::caller_of;
 use super::accounts::Done;
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, delete, post};
 use super::p2p::change;
 use super::state::Worker;
+use crate::access::right::Need;
 use crate::actors::config_keeper::Edit;
 use crate::domain::audit::{self, Act};
 use crate::vault::secret::{self, Kind};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        post(
+            "/api/access/edges/{edge_id}/key",
+            Need::Administer,
+            renew,
+            "Make a key of an edge, in the place of an older one.",
+        )
+        .answers_with::<KeyMade>(201, "Made; this is the only time it is shown")
+        .refuses(&[Code::NotFound, Code::StaleVersion, Code::InvalidField, Code::NotSaved]),
+        delete("/api/access/edges/{edge_id}/key", Need::Administer, revoke, "Revoke the key of an edge.")
+            .answers::<Done>("Revoked")
+            .refuses(&[Code::NotFound, Code::StaleVersion, Code::InvalidField, Code::NotSaved]),
+    ]
+}
 
 /// A new key.
 #[derive(Debug, Serialize, ToSchema)]

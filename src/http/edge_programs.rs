@@ -8,8 +8,11 @@ use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
 use super::body::{self, SHORT_LIMIT_BYTES};
+use super::code::Code;
+use super::edges::DECIDED;
 use super::edges::submit;
 use super::error::ApiError;
+use super::operation::{Operation, get, post};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::domain::audit::Kind;
@@ -23,6 +26,38 @@ use crate::gates::request::EdgeRequest;
 use crate::gates::roster::{Edge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        post(
+            "/api/edge/event",
+            Need::Gate,
+            event,
+            "An edge program reports what happened: never refused for the state of the lot.",
+        )
+        .body::<EventReport>()
+        .answers_either::<Passage, Change>("It is committed")
+        // Of a report that corrects or removes.
+        .refuses(&[Code::LoginRequired, Code::Forbidden, Code::LocalOnly])
+        .refuses(DECIDED)
+        .refuses(&[Code::NotFound]),
+        post("/api/edge/heartbeat", Need::Gate, heartbeat, "An edge lives.")
+            .body::<Heartbeat>()
+            .answers::<Noted>("Noted")
+            .refuses(&[Code::InvalidField]),
+        post("/api/edge/sync-config", Need::Gate, sync_config, "What an edge calls itself. Shown, and nothing else.")
+            .body::<EdgeCameras>()
+            .answers::<Noted>("Noted")
+            .refuses(&[Code::InvalidField]),
+        get(
+            "/api/cameras",
+            Need::Look,
+            cameras,
+            "The edges of the settings and those that were heard of since the start.",
+        )
+        .answers::<CamerasAnswer>("All of them"),
+    ]
+}
 
 /// `POST /api/edge/event`: what happened at a gate, committed when this answers.
 pub async fn event(

@@ -7,9 +7,12 @@ use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
 use super::body::{self, SHORT_LIMIT_BYTES};
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, post};
 use super::state::Worker;
 use super::view::Vehicle;
+use crate::access::right::Need;
 use crate::actors::edge_gateway::{self, EdgeError};
 use crate::actors::status_feed::Detected;
 use crate::domain::audit::Kind;
@@ -18,6 +21,50 @@ use crate::domain::time::SiteZone;
 use crate::domain::told::{self, Note};
 use crate::gates::request::{self, CloseRequest, DetectionRequest, EdgeRequest, OpenRequest};
 use crate::ledger::job::Answer;
+
+/// What every call may be refused for that the writer decides.
+pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::Busy, Code::NotDurable];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        post(
+            "/api/edge/detection",
+            Need::Gate,
+            detection,
+            "A camera saw a plate: what is known of the car. Opens nothing and writes nothing.",
+        )
+        .body::<DetectionRequest>()
+        .answers::<Seen>("What is known")
+        .refuses(DECIDED),
+        post(
+            "/api/edge/barrier/open",
+            Need::Gate,
+            open,
+            "Open the barrier: an entry or an exit, committed when this answers.",
+        )
+        .header("Idempotency-Key", "Another way to send `request_id`.", "^[ -~]{0,128}$")
+        .body::<OpenRequest>()
+        .answers::<Opened>("The barrier may open")
+        .refuses(DECIDED)
+        .refuses(&[
+            Code::AlreadyInside,
+            Code::NotInside,
+            Code::JustEntered,
+            Code::OtherType,
+            Code::LongStay,
+            Code::RequestIdReused,
+        ]),
+        post(
+            "/api/edge/barrier/close",
+            Need::Gate,
+            close,
+            "The barrier closed behind the car: confirms the pending entry.",
+        )
+        .body::<CloseRequest>()
+        .answers::<Closed>("It is noted")
+        .refuses(DECIDED),
+    ]
+}
 
 /// Another way to send `request_id`.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

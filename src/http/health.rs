@@ -8,10 +8,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, get};
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::db_writer::Probe;
 use crate::actors::supervise::InjectPanic;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/healthz", Need::Nothing, healthz, "The process answers.").answers::<Health>("It lives"),
+        get("/readyz", Need::Nothing, readyz, "An event could be committed now.")
+            .answers::<Health>("It could")
+            .refuses(&[Code::NotDurable, Code::Stopping]),
+        get("/metrics", Need::Look, metrics, "Figures, as OpenMetrics text.")
+            .answers_text(&["application/openmetrics-text"], "The figures"),
+    ]
+}
 
 /// A probe is a real commit, and wears the disk; asked for more often, the last answer is given again. What fails meanwhile is said
 /// at once all the same.

@@ -5,16 +5,41 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::code::Code;
 use super::csv::{self, Style};
 use super::error::ApiError;
+use super::operation::{Operation, get};
 use super::parking::{Stats, Today, answer};
 use super::query::{flag, instant, number};
 use super::state::Worker;
 use super::xlsx;
+use crate::access::right::Need;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
 use crate::store::reader::{Gate, HistoryQuery, HistoryRow, MAX_OFFSET, WithAnomaly};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/parking/history", Need::Look, history, "A page of the history, newest entry first.")
+            .query::<HistoryParameters>()
+            .answers::<HistoryPage>("The page")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/parking/history.csv", Need::Look, export, "All rows of the same query as a table for spreadsheets.")
+            .query::<HistoryParameters>()
+            .answers_text(&["text/csv"], "The table, sent while it is read")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get(
+            "/api/parking/history.xlsx",
+            Need::Look,
+            workbook,
+            "As history.csv, as a workbook with times, amounts and their sums.",
+        )
+        .query::<HistoryParameters>()
+        .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
+        .refuses(&[Code::InvalidField, Code::Busy]),
+    ]
+}
 
 /// Longest search text, in characters: a plate has 12.
 const MAX_SEARCH_CHARS: usize = 32;

@@ -10,10 +10,13 @@ use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use super::mesh::ask_mesh;
+use super::operation::{Operation, delete, post};
+use super::p2p::OF_A_SAVE;
 use super::p2p::{SettingsSaved, change, known_shape};
 use super::parking::decide;
 use super::qr;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::config_keeper::Edit;
 use crate::actors::mesh_view::PendingCentral;
 use crate::config::host::Host;
@@ -25,6 +28,33 @@ use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::{Answer, Job};
 use crate::links::join::{self, MemberCard};
 use crate::trust::invitation::{BadInvitation, Invitation};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        post("/api/p2p/pending/{fingerprint}", Need::Administer, accept, "Say yes to a central that waits.")
+            .body::<Accept>()
+            .answers::<SettingsSaved>("It is a peer")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound, Code::AlreadyExists]),
+        delete("/api/p2p/pending/{fingerprint}", Need::Administer, refuse, "Say no to a central that waits.")
+            .answers::<SettingsSaved>("It is turned away from now on")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound]),
+        post("/api/p2p/peers/{id}/expel", Need::Administer, expel, "Throw a peer out of the mesh, at all centrals.")
+            .body::<Expelling>()
+            .answers::<Expelled>("It is thrown out")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::NeverMet, Code::NotDurable]),
+        post("/api/p2p/invitations", Need::Administer, invite, "Make an invitation for a new central.")
+            .body::<Inviting>()
+            .answers::<InvitationMade>("Whoever has it can join, once")
+            .refuses(&[Code::InvalidField, Code::InvitationRefused]),
+        post("/api/p2p/join", Need::Administer, join, "Come to a mesh with an invitation.")
+            .body::<Joining>()
+            .answers::<Joined>("This central and the inviting one are peers")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::InvitationRefused, Code::AlreadyExists, Code::NotFound]),
+    ]
+}
 
 /// Where an accepted central is dialled. What is absent is what it said itself, else the address it knocked from.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -14,9 +14,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, get, post};
 use super::p2p::known_shape;
 use super::query::flag;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::mesh_view::{
     Expulsion, LinkTestStep, LogStatus, MeshStatus, OldestUnacked, PeerStatus, PendingCentral, RefusedCertificate,
 };
@@ -25,6 +27,19 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::store::reader::SyncState;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/p2p/status", Need::Look, status, "The mesh as this central sees it.").answers::<Mesh>("The mesh"),
+        get("/api/p2p/sync-state", Need::Look, sync_state, "When something was last received from each peer.")
+            .answers::<SyncStates>("All of them")
+            .refuses(&[Code::Busy]),
+        post("/api/p2p/test-connection", Need::Administer, test_connection, "Try a link, for real.")
+            .query::<TestParameters>()
+            .answers_or_streams::<LinkWorks>("The link works; as lines: also if it does not")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::PeerUnreachable]),
+    ]
+}
 
 /// The mesh answers from memory; if it does not in this time, we say what we know without it.
 const MESH_TIMEOUT: Duration = Duration::from_secs(2);

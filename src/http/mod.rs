@@ -8,7 +8,7 @@
 //! | [`limits`], [`room`] | how much one address or edge may ask; how much it may take, and all together |
 //! | [`refusals`] | who was turned away, for the audit |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
-//! | [`openapi`] | what every route takes and answers, as a document |
+//! | [`operation`], [`openapi`] | one row per operation, which stands beside its handler; all of them as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
 //! | [`body`], [`query`], [`view`], [`csv`], [`export`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
@@ -42,6 +42,7 @@ pub mod members;
 pub mod mesh;
 pub mod metered;
 pub mod openapi;
+mod operation;
 pub mod p2p;
 pub mod p2p_server;
 pub mod pages;

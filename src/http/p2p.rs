@@ -11,13 +11,43 @@ use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, delete, get, post, put};
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused, Saved};
 use crate::config::diff::ChangeKind;
 use crate::config::model::Config;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
+
+/// What a save may be refused for.
+pub(super) const OF_A_SAVE: &[Code] = &[Code::InvalidField, Code::NotSaved];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/p2p/config", Need::Look, config, "The settings in force.").answers::<Settings>("The settings"),
+        put("/api/p2p/config", Need::Administer, put_config, "Change settings: keys that are absent keep their value.")
+            .body_named("ConfigChange")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion]),
+        post("/api/p2p/peers", Need::Administer, add_peer, "Add a peer.")
+            .body_named("NewPeer")
+            .answers_with::<SettingsSaved>(201, "Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion, Code::AlreadyExists]),
+        put("/api/p2p/peers/{id}", Need::Administer, put_peer, "Change a peer: keys that are absent keep their value.")
+            .body_named("PeerChange")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::StaleVersion, Code::NotFound]),
+        delete("/api/p2p/peers/{id}", Need::Administer, delete_peer, "Remove a peer; its events stay.")
+            .answers::<SettingsSaved>("Saved, and in force")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound]),
+    ]
+}
 
 /// The settings in force.
 #[derive(Debug, Serialize, ToSchema)]

@@ -17,7 +17,43 @@ use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, get};
+use crate::access::right::Need;
+
+pub(super) fn operations() -> Vec<Operation> {
+    let shown = |path, summary| {
+        let page = get(path, Need::Nothing, page, summary);
+        page.answers_text(&["text/html"], "The page").refuses(&[Code::NotFound])
+    };
+    vec![
+        shown("/", "Bảng điều khiển: the state of the lot and of the mesh."),
+        shown("/gate", "Cổng: the console of a person at a gate."),
+        shown("/history", "Lịch sử: the history."),
+        shown("/settings", "Cài đặt P2P: the settings."),
+        shown("/login", "Đăng nhập: logging in, the first password, the own password."),
+        shown("/audit", "Nhật ký thao tác: who changed what, for administrators."),
+        get("/static/{path:.*}", Need::Nothing, asset, "What the pages load, compressed and with an `ETag`.")
+            .answers_text(
+                &[
+                    "text/html",
+                    "text/css",
+                    "text/javascript",
+                    "application/json",
+                    "image/svg+xml",
+                    "text/plain",
+                    "application/octet-stream",
+                ],
+                "The file",
+            )
+            .answers_empty(304, "It is as the browser knows it")
+            .refuses(&[Code::NotFound]),
+        get("/docs/{path:.*}", Need::Nothing, document, "The documents a page links to.")
+            .answers_text(&["text/plain"], "The document")
+            .refuses(&[Code::NotFound]),
+    ]
+}
 
 /// Everything a page may load comes from here; the pictures inside Bootstrap's style sheet are `data:` addresses.
 const CONTENT_POLICY: &str =

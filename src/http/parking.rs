@@ -11,8 +11,10 @@ use super::body::{self, TARIFF_LIMIT_BYTES};
 use super::code::Code;
 use super::edge_programs::Cameras;
 use super::error::ApiError;
+use super::operation::{Operation, get, post, put};
 use super::query::number;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::notices::Notice;
 use crate::domain::audit::{Kind, changes};
@@ -27,6 +29,43 @@ use crate::ledger::storage::SettingKind;
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
 use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
+
+/// What people change is decided by the writer.
+pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::NotDurable];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/parking/state", Need::Look, state, "The cars inside.")
+            .answers::<State>("The cars")
+            .refuses(&[Code::Busy]),
+        get("/api/parking/near", Need::Look, near, "The cars inside whose plates read almost like one.")
+            .query::<NearParameters>()
+            .answers::<Near>("The cars, the nearest first")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/stats", Need::Look, stats, "The figures of a day, of the site and of each gate.")
+            .query::<StatsParameters>()
+            .answers::<Figures>("The figures")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/status", Need::Look, status, "This central and its lot.")
+            .answers::<StatusAnswer>("The state")
+            .refuses(&[Code::Busy]),
+        get("/api/parking/fees", Need::Look, fees, "The tariff in force here.").answers::<Fees>("The tariff"),
+        put("/api/parking/fees", Need::Administer, put_fees, "Put a tariff in force, at every central.")
+            .body::<FeesRequest>()
+            .answers::<FeesSet>("It is in force here")
+            .refuses(DECIDED)
+            .refuses(&[Code::StaleVersion]),
+        post(
+            "/api/parking/fees/preview",
+            Need::Look,
+            preview_fee,
+            "What a stay would cost by a tariff that need not be saved.",
+        )
+        .body::<PreviewRequest>()
+        .answers::<Preview>("The fee")
+        .refuses(&[Code::InvalidField]),
+    ]
+}
 
 /// Cars that are offered as near a plate: as many as a person looks through.
 const USUAL_NEAR: i64 = 6;

@@ -8,7 +8,25 @@ use utoipa::ToSchema;
 use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, get, post};
+use crate::access::right::Need;
 use crate::actors::config_keeper::ConfigView;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/p2p/info", Need::Nothing, info, "What a predecessor asks whom it is to link with.")
+            .answers::<Info>("Who we are"),
+        post(
+            "/api/p2p/register-peer",
+            Need::Nothing,
+            register,
+            "A predecessor has this central in its settings; changes nothing here.",
+        )
+        .body::<Registration>()
+        .answers::<Registered>("It is a peer here too")
+        .refuses(&[Code::NotAPeer]),
+    ]
+}
 
 /// Who this central is, as predecessors ask it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -53,7 +53,7 @@ fn is_denial(error: &ApiError) -> bool {
 
 /// A call that changes what administrators and shift leads change.
 fn changes(route: &str, method: &Method) -> bool {
-    let needs = ROUTES.iter().find(|(pattern, _)| *pattern == route).map(|(_, needs)| *needs);
+    let needs = ROUTES.iter().find(|(pattern, _)| *pattern == route).map(|(_, needs)| needs);
     !matches!(*method, Method::GET | Method::HEAD)
         && needs.is_some_and(|needs| matches!(need_of(needs, method), Some(Need::Amend | Need::Administer)))
 }

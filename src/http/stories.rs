@@ -4,13 +4,28 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::code::Code;
 use super::error::ApiError;
 use super::history::{anomaly, cursor, gate, search};
+use super::operation::{Operation, get};
 use super::parking::answer;
 use super::query::{instant, number};
 use super::state::Worker;
+use crate::access::right::Need;
 use crate::store::error::StoreError;
 use crate::store::reader::{Aside, AsideKind, HistoryQuery, HistoryRow, Reader, Story, ToldAnomaly, WithAnomaly};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/parking/history/{event_id}/story", Need::Look, story, "Why a stay is as it is.")
+            .answers::<StoryAnswer>("The story")
+            .refuses(&[Code::NotFound, Code::Busy]),
+        get("/api/parking/anomalies", Need::Look, anomalies, "What is out of the ordinary, newest entry first.")
+            .query::<AnomalyParameters>()
+            .answers_either::<OddStays, EventsAside>("Stays; with `kind` `quarantined` or `waiting`, events")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+    ]
+}
 
 /// Each item is told from all facts of its plate, so a page of them is not long.
 const DEFAULT_ITEMS: i64 = 50;

@@ -19,13 +19,38 @@ use super::access::caller_of;
 use super::body::{self, SETTINGS_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, get, post, put};
+use super::parking::DECIDED;
 use super::parking::decide_or_refuse;
 use super::state::{Shared, Worker};
+use crate::access::right::Need;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::subscription::{self, Subscription};
 use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::settings::{ListDifference, Settings, SubscriptionChange};
 use crate::ledger::storage::SettingKind;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/subscriptions", Need::Look, subscriptions, "The subscriptions in force here.")
+            .answers::<Subscriptions>("All of them"),
+        put(
+            "/api/subscriptions",
+            Need::Administer,
+            put_subscriptions,
+            "Replace the list of subscriptions, at every central.",
+        )
+        .body::<SubscriptionsRequest>()
+        .answers::<SubscriptionsSet>("They are in force here")
+        .refuses(DECIDED)
+        .refuses(&[Code::StaleVersion, Code::StaleList, Code::Busy]),
+        post("/api/subscriptions/restore", Need::Administer, restore, "Bring subscriptions back that a PUT removed.")
+            .body::<RestoreRequest>()
+            .answers::<SubscriptionsSet>("They are in force here again")
+            .refuses(DECIDED)
+            .refuses(&[Code::StaleList, Code::Busy]),
+    ]
+}
 
 /// Without a version, what was added or changed so lately is not removed.
 const FRESH_MS: i64 = 10 * 60 * 1000;

@@ -21,6 +21,7 @@ use super::body::SHORT_LIMIT_BYTES;
 use super::code::Code;
 use super::edge_programs::{note_refused, take};
 use super::error::ApiError;
+use super::operation::{Operation, socket};
 use super::refusals::note_denial;
 use super::state::Worker;
 use super::ws_intake::{self, Intake, Patience};
@@ -30,6 +31,13 @@ use crate::gates::report::{CameraId, EventReport};
 use crate::links::dial::close_reason;
 use crate::links::intake::{Meter, Rate, Sender, Verdict};
 use crate::ops::offences::Offence;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        socket("/ws/edge", Need::Gate, upgrade, "A WebSocket of an edge program: docs/http-api.md.")
+            .refuses(&[Code::NotAWebsocket]),
+    ]
+}
 
 /// An edge that has not said which it is after this long is let go.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

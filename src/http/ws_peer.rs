@@ -16,10 +16,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, socket};
 use super::room::Rooms;
 use super::screen::comes_from_browser;
 use super::ws_intake::{self, Intake, Patience};
+use crate::access::right::Need;
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::mesh_registry::admission::{Admitted, ForeignKnock, Knock};
 use crate::actors::supervise::Handle;
@@ -31,6 +34,18 @@ use crate::ops::offences::Offences;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};
 use crate::wire::{MAX_FRAME_BYTES, SUBPROTOCOL};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        socket(
+            "/ws/p2p",
+            Need::Nothing,
+            upgrade,
+            "Where a predecessor of the second revision dials; not for programs.",
+        )
+        .refuses(&[Code::NotAWebsocket]),
+    ]
+}
 
 /// Most that a socket may say before it is let in, frames and pings together. A HELLO has some 400 bytes; what predecessors say
 /// first is longer.

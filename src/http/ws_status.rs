@@ -17,13 +17,28 @@ use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
 use super::access::{Pass, from};
+use super::code::Code;
 use super::error::ApiError;
+use super::operation::{Operation, socket};
 use super::room::Taken;
 use super::state::{Shared, Worker};
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
 use crate::actors::status_feed::{Next, Seen, Update};
 use crate::links::intake::{Meter, Rate, Sender};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        socket(
+            "/ws/status",
+            Need::Look,
+            status,
+            "A WebSocket: the state of lot and mesh, and what changes: docs/status-feed.md.",
+        )
+        .query::<FeedParameters>()
+        .refuses(&[Code::NotAWebsocket, Code::ForeignPage, Code::Busy]),
+    ]
+}
 
 /// How often a socket is looked after.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);

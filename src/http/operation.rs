@@ -1,7 +1,8 @@
-//! One operation of the document: a method of a path, with what it takes, what it answers and how it may refuse.
+//! One operation of the API: a method of a path, who may call it, what it takes, what it answers and how it may refuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema, SchemaType, Type};
@@ -10,12 +11,11 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
+use super::code::Code;
+use super::view::Vehicle;
 use crate::access::right::Need;
 use crate::actors::mesh_view::LinkTestStep;
 use crate::domain::problem::FieldProblem;
-use crate::http::code::Code;
-use crate::http::routes::ROUTES;
-use crate::http::view::Vehicle;
 
 /// What every body may be refused for before anyone looks at what it says.
 const OF_A_BODY: &[Code] = &[
@@ -28,37 +28,72 @@ const OF_A_BODY: &[Code] = &[
 ];
 const JSON: &str = "application/json";
 
-/// A method of a path. Made by [`get`] and its like; what is added to it is in the order of the document.
-pub(super) struct Operation {
-    path: &'static str,
-    method: HttpMethod,
+/// A method of a path: who may call it, what it takes, how it is answered and refused. Its row stands beside its handler; routing,
+/// access, figures and the document of the API come from it. Made by [`get`] and its like; what is added to it is in the order
+/// of the document.
+pub struct Operation {
+    /// The pattern, as the router takes it.
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) need: Need,
+    pub(super) route: Route,
     builder: OperationBuilder,
     codes: BTreeSet<Code>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
-/// `summary`: one sentence.
-pub(super) fn get(path: &'static str, summary: &str) -> Operation {
-    Operation::new(HttpMethod::Get, "get", path, summary)
+/// GET, and HEAD with it, which monitoring likes. `summary`: one sentence.
+pub(super) fn get<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+where
+    A: FromRequest + 'static,
+{
+    let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    Operation::new("GET", path, need, route.to(handler), summary)
 }
 
-pub(super) fn post(path: &'static str, summary: &str) -> Operation {
-    Operation::new(HttpMethod::Post, "post", path, summary)
+/// A WebSocket.
+pub(super) fn socket<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+where
+    A: FromRequest + 'static,
+{
+    Operation::new("GET", path, need, web::route().guard(guard::Get()).to(handler), summary)
+        .answers_empty(101, "The socket is open")
+        .refuses(&[Code::NotAWebsocket])
 }
 
-pub(super) fn put(path: &'static str, summary: &str) -> Operation {
-    Operation::new(HttpMethod::Put, "put", path, summary)
+pub(super) fn post<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+where
+    A: FromRequest + 'static,
+{
+    Operation::new("POST", path, need, web::post().to(handler), summary)
 }
 
-pub(super) fn delete(path: &'static str, summary: &str) -> Operation {
-    Operation::new(HttpMethod::Delete, "delete", path, summary)
+pub(super) fn put<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+where
+    A: FromRequest + 'static,
+{
+    Operation::new("PUT", path, need, web::put().to(handler), summary)
 }
+
+pub(super) fn delete<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+where
+    A: FromRequest + 'static,
+{
+    Operation::new("DELETE", path, need, web::delete().to(handler), summary)
+}
+
+/// A handler of requests.
+pub(super) trait Handles<A>: Handler<A, Output: Responder + 'static> {}
+
+impl<A, H: Handler<A, Output: Responder + 'static>> Handles<A> for H {}
 
 impl Operation {
-    fn new(method: HttpMethod, name: &str, path: &'static str, summary: &str) -> Self {
+    fn new(method: &'static str, path: &'static str, need: Need, route: Route, summary: &str) -> Self {
         // Each `{name}` of the path is a text.
-        let parameters = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-        let mut builder = OperationBuilder::new().summary(Some(summary)).operation_id(Some(operation_id(name, path)));
+        let shown = shown(path);
+        let parameters = shown.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        let mut builder =
+            OperationBuilder::new().summary(Some(summary)).operation_id(Some(operation_id(method, &shown)));
         for parameter in parameters {
             let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
             let parameter = ParameterBuilder::new()
@@ -72,11 +107,11 @@ impl Operation {
         if path.starts_with("/api/") {
             codes.insert(Code::Stopping);
         }
-        if name != "get" || path.starts_with("/ws/") {
+        if method != "GET" || path.starts_with("/ws/") {
             codes.insert(Code::ForeignPage);
         }
-        codes.extend(of_its_need(name, path));
-        Self { path, method, builder, codes, schemas: Vec::new() }
+        codes.extend(of_its_need(need));
+        Self { path, method, need, route, builder, codes, schemas: Vec::new() }
     }
 
     /// The part of the document it stands in.
@@ -109,7 +144,7 @@ impl Operation {
         self.refuses(OF_A_BODY)
     }
 
-    /// Its body, which has a schema that no type has: see `partial.rs`.
+    /// Its body, which has a schema that no type has: see `openapi.rs`.
     pub(super) fn body_named(mut self, schema: &str) -> Self {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
         let body = RequestBodyBuilder::new().required(Some(Required::True)).content(JSON, content).build();
@@ -190,8 +225,14 @@ impl Operation {
         self.schema::<FieldProblem>();
         self.schema::<LinkTestStep>();
         schemas.extend(self.schemas);
-        let item = PathItem::new(self.method, self.builder);
-        paths.entry(self.path.to_owned()).or_default().merge_operations(item);
+        let method = match self.method {
+            "GET" => HttpMethod::Get,
+            "POST" => HttpMethod::Post,
+            "PUT" => HttpMethod::Put,
+            _ => HttpMethod::Delete,
+        };
+        let item = PathItem::new(method, self.builder);
+        paths.entry(shown(self.path)).or_default().merge_operations(item);
     }
 
     /// Keeps a type for the list of schemas and gives the name it is there under.
@@ -202,23 +243,26 @@ impl Operation {
     }
 }
 
-/// What a caller is refused for who may not call it: follows from the need that stands beside the route.
-fn of_its_need(method: &str, path: &str) -> &'static [Code] {
-    let route = ROUTES.iter().find(|(pattern, _)| pattern.replace(":.*", "") == path);
-    let needs = route.into_iter().flat_map(|(_, needs)| *needs);
-    let need = needs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(method)).map(|(_, need)| *need);
+/// The pattern as people read it: `/static/{path}`.
+pub(super) fn shown(path: &str) -> String {
+    path.replace(":.*", "")
+}
+
+/// What a caller is refused for who may not call it.
+fn of_its_need(need: Need) -> &'static [Code] {
     match need {
-        None | Some(Need::Nothing) => &[],
-        Some(Need::Look | Need::Login) => &[Code::LoginRequired, Code::Forbidden],
-        Some(Need::Gate) => &[Code::EdgeKeyRequired, Code::OtherEdge],
-        Some(Need::Amend | Need::Administer) => &[Code::LoginRequired, Code::Forbidden, Code::LocalOnly],
+        Need::Nothing => &[],
+        Need::Look | Need::Login => &[Code::LoginRequired, Code::Forbidden],
+        Need::Gate => &[Code::EdgeKeyRequired, Code::OtherEdge],
+        Need::Amend | Need::Administer => &[Code::LoginRequired, Code::Forbidden, Code::LocalOnly],
     }
 }
 
 /// `PUT /api/parking/history/{event_id}` is `put_api_parking_history_event_id`.
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let words: Vec<&str> = std::iter::once(method).chain(words).collect();
+    let method = method.to_lowercase();
+    let words: Vec<&str> = std::iter::once(method.as_str()).chain(words).collect();
     if words.len() == 1 { format!("{method}_root") } else { words.join("_") }
 }
 
