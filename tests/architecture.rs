@@ -165,6 +165,30 @@ fn what_a_document_points_at_exists() {
 }
 
 #[test]
+fn the_walk_of_one_car_names_functions_that_are_there() {
+    let text = read(&root().join("docs/architecture.md"));
+    let walk = text.split("\n## One car").nth(1).expect("the walk").split("\n## ").next().unwrap();
+    let steps: Vec<Vec<&str>> = walk
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("`src/"))
+        .map(|line| line.split('|').collect())
+        .collect();
+    let lost: Vec<String> = steps
+        .iter()
+        .filter_map(|step| {
+            let [file, function] = [step[3], step[4]].map(|cell| cell.trim().trim_matches('`'));
+            let text = read(&root().join(file));
+            let is_there = ['(', '<'].iter().any(|after| text.contains(&format!("fn {function}{after}")));
+            (!is_there).then(|| format!("{file} has no fn {function}"))
+        })
+        .collect();
+    assert_none(&lost);
+    let numbers: Vec<String> = steps.iter().map(|step| step[1].trim().to_owned()).collect();
+    assert_eq!(numbers, (1..=steps.len()).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert!(steps.len() > 10, "the table is read");
+}
+
+#[test]
 fn every_document_is_found_from_the_readme_or_the_list_of_decisions() {
     let lists = ["README.md", "docs/decisions/README.md"].map(|list| read(&root().join(list))).concat();
     let documents = files_below(&root().join("docs"), ".md").into_iter();

@@ -12,7 +12,7 @@ mod link_test;
 mod survey;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use log::{info, warn};
 
 use self::admission::ForeignLinks;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
-use super::db_writer::{AnnounceTo, Committed, DbWriter, HeardFrom, HeldView};
+use super::db_writer::{AnnounceTo, Committed, DbWriter, HeldView};
 use super::mesh_view::{AskMesh, LeaveMesh, LinkTest, MeshNews, MeshStatus, TestLink, UnknownPeer};
 use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, log_alarm};
 use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
@@ -41,12 +41,9 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
 use crate::replication::log::Head;
 use crate::replication::peer::PeerSettings;
-use crate::replication::peer::output::{Alarm, PeerReport};
+use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
 use crate::wire::frame::Listens;
-
-/// How often the peers that sent something are noted in the database.
-const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 
 /// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
 const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_000 };
@@ -129,6 +126,14 @@ impl RegistryContext {
     }
 }
 
+/// A link came or went.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LinkChanged {
+    pub peer: CentralId,
+    pub is_up: bool,
+}
+
 /// An alarm of a link or of the coordinator.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -136,8 +141,6 @@ pub struct Raise(pub Alarm);
 
 pub struct MeshRegistry {
     context: RegistryContext,
-    /// Sent something since the sync state was last noted.
-    heard_from: BTreeSet<CentralId>,
     /// Refusals and alarms that were logged; they repeat with every knock.
     said: Said,
     invitations: OpenInvitations,
@@ -148,13 +151,7 @@ pub struct MeshRegistry {
 impl MeshRegistry {
     #[must_use]
     pub fn new(context: RegistryContext) -> Self {
-        Self {
-            context,
-            heard_from: BTreeSet::new(),
-            said: Said::default(),
-            invitations: OpenInvitations::default(),
-            telling_links: false,
-        }
+        Self { context, said: Said::default(), invitations: OpenInvitations::default(), telling_links: false }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
@@ -265,16 +262,6 @@ impl MeshRegistry {
             log_alarm(alarm);
         }
     }
-
-    fn note_sync_state_later(context: &mut Context<Self>) {
-        context.run_later(SYNC_STATE_PERIOD, |registry, context| {
-            let heard: Vec<CentralId> = std::mem::take(&mut registry.heard_from).into_iter().collect();
-            if !heard.is_empty() {
-                registry.context.writer.do_send(HeardFrom(heard));
-            }
-            Self::note_sync_state_later(context);
-        });
-    }
 }
 
 impl Actor for MeshRegistry {
@@ -285,7 +272,6 @@ impl Actor for MeshRegistry {
         self.context.keeper.addr().do_send(Concerns(Participant { name: "mesh", verify: None, changed }));
         self.connect_writer(context);
         Self::survey_later(context, Duration::from_secs(1));
-        Self::note_sync_state_later(context);
     }
 }
 
@@ -313,30 +299,16 @@ impl Handler<Committed> for MeshRegistry {
     }
 }
 
-impl Handler<Reported> for MeshRegistry {
+impl Handler<LinkChanged> for MeshRegistry {
     type Result = ();
 
-    /// On the way to the coordinator, only to note who sends.
-    fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
-        if let PeerReport::Vouches { keys } = &reported.report {
-            return self.context.trust.hear_keys(&reported.peer, keys);
+    fn handle(&mut self, changed: LinkChanged, context: &mut Self::Context) {
+        if changed.is_up {
+            self.said.is_over(changed.peer.as_str());
+            self.context.foreign.is_ours(&changed.peer);
         }
-        if matches!(reported.report, PeerReport::SignsLogs) {
-            return self.context.trust.signs_logs(&reported.peer);
-        }
-        if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
-            self.heard_from.insert(reported.peer.clone());
-        }
-        if matches!(reported.report, PeerReport::LinkUp { .. }) {
-            self.said.is_over(reported.peer.as_str());
-            self.context.trust.linked();
-            self.context.foreign.is_ours(&reported.peer);
-        }
-        if matches!(reported.report, PeerReport::LinkUp { .. } | PeerReport::LinkDown { .. }) {
-            self.context.news.send(MeshNews::Links);
-            self.tell_links_soon(context);
-        }
-        self.context.coordinator.addr().do_send(reported);
+        self.context.news.send(MeshNews::Links);
+        self.tell_links_soon(context);
     }
 }
 

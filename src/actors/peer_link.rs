@@ -150,12 +150,16 @@ impl PeerLink {
                 if let Some(shown) = self.first_contacts.remove(link) {
                     self.around.trust.learn(&self.around.settings.peer, shown);
                 }
+                self.around.trust.linked();
                 info!(event = "peer_connected", peer = self.name(); "peer connected");
             }
             PeerReport::LinkDown { reason, .. } => {
                 self.around.link_in_use.set(None);
                 warn!(event = "peer_disconnected", peer = self.name(), reason = reason.as_str(); "peer disconnected");
             }
+            // Before any run of it: whose key it is decides whose log it is.
+            PeerReport::Vouches { keys } => return self.around.trust.hear_keys(&self.around.settings.peer, keys),
+            PeerReport::SignsLogs => return self.around.trust.signs_logs(&self.around.settings.peer),
             _ => {}
         }
         self.around.reports.send(Reported { peer: self.around.settings.peer.clone(), report });

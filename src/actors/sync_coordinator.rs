@@ -1,12 +1,13 @@
 //! Decides which log is taken from whom, by the pure [`Coordinator`], and has what came committed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::warn;
 
-use super::db_writer::{DbWriter, Decide, HeldView, StartNewEpoch};
+use super::db_writer::{DbWriter, Decide, HeardFrom, HeldView, StartNewEpoch};
 use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
@@ -15,7 +16,10 @@ use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::output::CoordinatorOutput;
 use crate::replication::coordinator::status::LogStatus;
 use crate::replication::log::Run;
-use crate::replication::peer::output::Alarm;
+use crate::replication::peer::output::{Alarm, PeerReport};
+
+/// How often the peers that sent something are noted in the database.
+const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What is the state of each log that is followed or wanted?
 #[derive(Debug, Clone, Copy, Message)]
@@ -44,6 +48,8 @@ pub struct CoordinatorContext {
 pub struct SyncCoordinator {
     around: CoordinatorContext,
     coordinator: Coordinator,
+    /// Sent something since the sync state was last noted.
+    heard_from: BTreeSet<CentralId>,
     timer: Option<(u64, SpawnHandle)>,
 }
 
@@ -51,7 +57,7 @@ impl SyncCoordinator {
     #[must_use]
     pub fn new(around: CoordinatorContext) -> Self {
         let coordinator = Coordinator::new();
-        Self { around, coordinator, timer: None }
+        Self { around, coordinator, heard_from: BTreeSet::new(), timer: None }
     }
 
     fn perform(&mut self, context: &mut Context<Self>) {
@@ -140,10 +146,16 @@ impl Actor for SyncCoordinator {
     type Context = Context<Self>;
 
     /// One that takes another's place has to know which log is our own before any link says who holds how much of it.
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, context: &mut Self::Context) {
         let own_log = self.around.held.borrow().own_log.clone();
         self.set_own_log(own_log);
         self.around.started.send(());
+        context.run_interval(SYNC_STATE_PERIOD, |this, _| {
+            let heard: Vec<CentralId> = std::mem::take(&mut this.heard_from).into_iter().collect();
+            if !heard.is_empty() {
+                this.around.writer.do_send(HeardFrom(heard));
+            }
+        });
     }
 }
 
@@ -151,6 +163,9 @@ impl Handler<Reported> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
+        if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
+            self.heard_from.insert(reported.peer.clone());
+        }
         let have = self.around.have.clone();
         self.coordinator.report(self.around.clock.now(), &have.borrow(), &reported.peer, reported.report);
         self.perform(context);

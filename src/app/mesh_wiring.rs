@@ -10,7 +10,7 @@ use actix::Addr;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, HeldView};
-use crate::actors::mesh_registry::{Links, MeshRegistry, Raise, RegistryContext};
+use crate::actors::mesh_registry::{LinkChanged, Links, MeshRegistry, Raise, RegistryContext};
 use crate::actors::mesh_view::{MeshDoor, MeshNews};
 use crate::actors::supervise::{self, Faults, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
@@ -22,7 +22,7 @@ use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, Socke
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
-use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
+use crate::replication::peer::output::{Alarm, PeerReport, ReadRun, RunRead};
 use crate::tls::credentials::Credentials;
 use crate::wire::frame::{Instance, Listens};
 
@@ -127,8 +127,17 @@ pub fn start(parts: MeshParts) -> Mesh {
         faults: parts.faults.clone(),
     };
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
-    let to = registry.clone();
-    reports.lead_to(move |reported| to.addr().do_send(reported));
+    let (to, about_links) = (coordinator.clone(), registry.clone());
+    reports.lead_to(move |reported: Reported| {
+        let is_up = match reported.report {
+            PeerReport::LinkUp { .. } => Some(true),
+            PeerReport::LinkDown { .. } => Some(false),
+            _ => None,
+        };
+        let changed = is_up.map(|is_up| LinkChanged { peer: reported.peer.clone(), is_up });
+        to.addr().do_send(reported);
+        changed.into_iter().for_each(|changed| about_links.addr().do_send(changed));
+    });
     let to = registry.clone();
     alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
     if let Some(faults) = &parts.faults {
