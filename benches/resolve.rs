@@ -32,22 +32,12 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
     let stay = format!("central-1_{visit}_{plate}");
     let body = match number % 3 {
         0 => Body::Entry(Entry {
-            plate_id: plate.clone(),
             plate_view: "29A-123.45".to_owned(),
-            edge_id: "edge-1".to_owned(),
             camera_type: "car".to_owned(),
-            direction: "ENTRY".to_owned(),
             entry_time: "2026-01-01 08:00:00".to_owned(),
             confidence: Some(0.95),
             request_id: Some(format!("in-{visit}")),
-            force: false,
-            reason: None,
-            replaces: None,
-            reported: None,
-            told_fee: None,
-            doubts: Vec::new(),
-            card_id: None,
-            images: Vec::new(),
+            ..Entry::of(plate.clone(), "edge-1")
         }),
         1 => Body::Confirmed(Confirmed {
             plate_id: Some(plate.clone()),
@@ -55,30 +45,10 @@ fn fact_of_a_regular(number: usize, plate: &PlateId) -> Fact {
             confirmed_time: String::new(),
         }),
         _ => Body::Exit(Exit {
-            stay: None,
-            plate_id: Some(plate.clone()),
-            plate_view: None,
-            exit_central: central.to_owned(),
-            exit_edge: "edge-2".to_owned(),
             exit_time: "2026-01-01 10:00:00".to_owned(),
-            fee: Vnd(25_000),
             duration: "1 giờ 31 phút".to_owned(),
-            camera_type: None,
-            confidence: None,
             request_id: Some(format!("out-{visit}")),
-            force: false,
-            reason: None,
-            requested_fee: None,
-            tariff_version: None,
-            subscription_id: None,
-            reported: None,
-            told: false,
-            told_fee: None,
-            doubts: Vec::new(),
-            lines: Vec::new(),
-            paid: None,
-            card_id: None,
-            images: Vec::new(),
+            ..Exit::of(Some(plate.clone()), central, "edge-2", Vnd(25_000))
         }),
     };
     Fact::authored(Arc::new(Event {

@@ -198,22 +198,9 @@ impl Bad {
                 Body::Void(Void { removes, reason: "evil".into(), by: None })
             }
             _ => Body::Entry(Entry {
-                plate_id: PlateId::parse("66A66666").unwrap(),
                 plate_view: "66A-666.66".into(),
-                edge_id: "edge-evil".into(),
-                camera_type: String::new(),
-                direction: "ENTRY".into(),
-                entry_time: String::new(),
-                confidence: None,
-                request_id: None,
                 force: true,
-                replaces: None,
-                reason: None,
-                reported: None,
-                told_fee: None,
-                doubts: Vec::new(),
-                card_id: None,
-                images: Vec::new(),
+                ..Entry::of(PlateId::parse("66A66666").unwrap(), "edge-evil")
             }),
         }
     }

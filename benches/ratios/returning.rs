@@ -95,48 +95,18 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
         by: None,
     };
     let entry = Entry {
-        plate_id: plate.clone(),
         plate_view: plate.to_string(),
-        edge_id: "edge-1".to_owned(),
         camera_type: "car".to_owned(),
-        direction: "ENTRY".to_owned(),
         entry_time: "2024-12-02 19:00:00".to_owned(),
         confidence: Some(0.95),
         request_id: Some(format!("in-{number}")),
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate.clone(), "edge-1")
     };
     let exit = Exit {
-        stay: None,
-        plate_id: Some(plate.clone()),
-        plate_view: None,
-        exit_central: exit_central.to_owned(),
-        exit_edge: "edge-2".to_owned(),
         exit_time: "2024-12-02 20:00:00".to_owned(),
-        fee: Vnd(25_000),
         duration: "1 giờ 0 phút".to_owned(),
-        camera_type: None,
-        confidence: None,
         request_id: Some(format!("out-{number}")),
-        force: false,
-        reason: None,
-        requested_fee: None,
-        tariff_version: None,
-        subscription_id: None,
-        reported: None,
-        told: false,
-        told_fee: None,
-        doubts: Vec::new(),
-        lines: Vec::new(),
-        paid: None,
-        card_id: None,
-        images: Vec::new(),
+        ..Exit::of(Some(plate.clone()), exit_central, "edge-2", Vnd(25_000))
     };
     (draft(in_ms, Body::Entry(entry)), draft(out_ms, Body::Exit(exit)))
 }

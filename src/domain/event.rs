@@ -16,7 +16,7 @@ use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Paid};
-use super::plate::PlateId;
+use super::plate::{self, PlateId};
 use super::problem::is_plain_text;
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
@@ -173,6 +173,69 @@ pub struct Exit {
     /// Names of the anomalies its author knew of; one of a newer version is none here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,
+}
+
+impl Entry {
+    /// A car at an edge, of which nothing more is known.
+    #[must_use]
+    pub fn of(plate_id: PlateId, edge_id: impl Into<String>) -> Self {
+        Self {
+            plate_view: plate::view(&plate_id),
+            plate_id,
+            edge_id: edge_id.into(),
+            camera_type: String::new(),
+            direction: "ENTRY".to_owned(),
+            entry_time: String::new(),
+            confidence: None,
+            request_id: None,
+            force: false,
+            reason: None,
+            replaces: None,
+            reported: None,
+            told_fee: None,
+            card_id: None,
+            images: Vec::new(),
+            doubts: Vec::new(),
+        }
+    }
+}
+
+impl Exit {
+    /// An exit from the stay that is the event's `event_id`, of which nothing more is known.
+    #[must_use]
+    pub fn of(
+        plate_id: Option<PlateId>,
+        exit_central: impl Into<String>,
+        exit_edge: impl Into<String>,
+        fee: Vnd,
+    ) -> Self {
+        Self {
+            stay: None,
+            plate_id,
+            plate_view: None,
+            exit_central: exit_central.into(),
+            exit_edge: exit_edge.into(),
+            exit_time: String::new(),
+            fee,
+            lines: Vec::new(),
+            paid: None,
+            duration: String::new(),
+            camera_type: None,
+            confidence: None,
+            request_id: None,
+            force: false,
+            reason: None,
+            requested_fee: None,
+            tariff_version: None,
+            subscription_id: None,
+            reported: None,
+            told: false,
+            told_fee: None,
+            card_id: None,
+            images: Vec::new(),
+            doubts: Vec::new(),
+        }
+    }
 }
 
 /// A gate opened for a car whose plate could not be read. It is about no stay.

@@ -70,53 +70,15 @@ pub fn draft(hlc_ms: i64, stay: &str, body: Body) -> Draft {
 
 pub fn entry(hlc_ms: i64, stay: &str, plate_text: &str) -> Draft {
     let body = Entry {
-        plate_id: plate(plate_text),
         plate_view: plate_text.to_owned(),
-        edge_id: "edge-0".to_owned(),
         camera_type: "car".to_owned(),
-        direction: "ENTRY".to_owned(),
-        entry_time: String::new(),
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate(plate_text), "edge-0")
     };
     draft(hlc_ms, stay, Body::Entry(body))
 }
 
 pub fn exit(hlc_ms: i64, stay: &str, plate_text: &str, fee: i64) -> Draft {
-    let body = Exit {
-        stay: None,
-        plate_id: Some(plate(plate_text)),
-        plate_view: None,
-        exit_central: "scribe".to_owned(),
-        exit_edge: "edge-0".to_owned(),
-        exit_time: String::new(),
-        fee: Vnd(fee),
-        duration: String::new(),
-        camera_type: None,
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        requested_fee: None,
-        tariff_version: None,
-        subscription_id: None,
-        reported: None,
-        told: false,
-        told_fee: None,
-        doubts: Vec::new(),
-        lines: Vec::new(),
-        paid: None,
-        card_id: None,
-        images: Vec::new(),
-    };
+    let body = Exit { ..Exit::of(Some(plate(plate_text)), "scribe", "edge-0", Vnd(fee)) };
     draft(hlc_ms, stay, Body::Exit(body))
 }
 

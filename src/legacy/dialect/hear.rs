@@ -165,21 +165,9 @@ fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &Site
     let view = field(data, "plate_view");
     let body = Entry {
         plate_view: view_of(view.as_deref(), &plate),
-        plate_id: plate,
-        edge_id: field(data, "edge_id").unwrap_or_default(),
         camera_type: vehicle_type(field(data, "camera_type")),
-        direction: "ENTRY".to_owned(),
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
         entry_time: entry_time.clone(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate, field(data, "edge_id").unwrap_or_default())
     };
     statement(event_id, source, &entry_time, Body::Entry(body), zone)
 }
@@ -203,32 +191,13 @@ fn exit_message(
 fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZone) -> Result<Statement, String> {
     let exit_time = field(data, "exit_time").ok_or("it has no exit_time")?;
     let fee = whole(data.get("fee")).map(Vnd).filter(|fee| fee.is_fee()).ok_or("its fee is none")?;
+    // Only the second revision says it; it may be missing, not wrong.
+    let plate = field(data, "plate_id").map(|_| plate_of(data)).transpose()?;
+    let central = field(data, "exit_central").or_else(|| source.map(ToOwned::to_owned));
     let body = Exit {
-        stay: None,
-        // Only the second revision says it; it may be missing, not wrong.
-        plate_id: field(data, "plate_id").map(|_| plate_of(data)).transpose()?,
-        plate_view: None,
-        exit_central: field(data, "exit_central").or_else(|| source.map(ToOwned::to_owned)).unwrap_or_default(),
-        exit_edge: field(data, "exit_edge").unwrap_or_default(),
         exit_time: exit_time.clone(),
-        fee,
         duration: field(data, "duration").unwrap_or_default(),
-        camera_type: None,
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        requested_fee: None,
-        tariff_version: None,
-        subscription_id: None,
-        reported: None,
-        told: false,
-        told_fee: None,
-        doubts: Vec::new(),
-        lines: Vec::new(),
-        paid: None,
-        card_id: None,
-        images: Vec::new(),
+        ..Exit::of(plate, central.unwrap_or_default(), field(data, "exit_edge").unwrap_or_default(), fee)
     };
     let source = body.exit_central.clone();
     statement(event_id, Some(&source), &exit_time, Body::Exit(body), zone)

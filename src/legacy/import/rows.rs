@@ -243,25 +243,12 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
         }
     };
     let plate_view = row.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
+    let edge = row.edge_id.as_deref().or(row.entry_camera.as_deref().map(|name| split(name).1));
     let entry = Entry {
-        plate_id: plate.clone(),
         plate_view: plate_view.map_or_else(|| plate::view(&plate), ToOwned::to_owned),
-        edge_id: short(
-            row.edge_id.as_deref().or(row.entry_camera.as_deref().map(|name| split(name).1)).unwrap_or_default(),
-        ),
-        camera_type: String::new(),
-        direction: "ENTRY".to_owned(),
         entry_time: entry_text.to_owned(),
         confidence: row.entry_confidence.filter(|value| (0.0..=1.0).contains(value)),
-        request_id: None,
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate.clone(), short(edge.unwrap_or_default()))
     };
     let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {
         (Some("IN"), None) => None,
@@ -299,30 +286,10 @@ fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> R
         _ => (site.central.as_str(), camera),
     };
     let exit = Exit {
-        stay: None,
-        plate_id: Some(plate.clone()),
-        plate_view: None,
-        exit_central: short(central),
-        exit_edge: short(edge),
         exit_time: exit_text.to_owned(),
-        fee,
         duration: short(row.duration.as_deref().unwrap_or_default()),
-        camera_type: None,
         confidence: row.exit_confidence.filter(|value| (0.0..=1.0).contains(value)),
-        request_id: None,
-        force: false,
-        reason: None,
-        requested_fee: None,
-        tariff_version: None,
-        subscription_id: None,
-        reported: None,
-        told: false,
-        told_fee: None,
-        doubts: Vec::new(),
-        lines: Vec::new(),
-        paid: None,
-        card_id: None,
-        images: Vec::new(),
+        ..Exit::of(Some(plate.clone()), short(central), short(edge), fee)
     };
     Ok((exit_ms, exit))
 }

@@ -105,22 +105,10 @@ fn stay_id(stay: u8) -> String {
 /// An entry that carries request `r<request>` of edge-1.
 fn event_with_request(log: &LogId, seq: u64, request: u8) -> EventBytes {
     let entry = Entry {
-        plate_id: plate("29A12345"),
         plate_view: "29A-123.45".into(),
-        edge_id: "edge-1".into(),
         camera_type: "car".into(),
-        direction: "ENTRY".into(),
-        entry_time: String::new(),
-        confidence: None,
         request_id: Some(format!("r{request}")),
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate("29A12345"), "edge-1")
     };
     let draft = Draft {
         hlc: Hlc::new(5).unwrap(),

@@ -34,22 +34,9 @@ fn fact(central: &str, hlc: i64, event_id: &str, body: Body) -> Fact {
 
 pub fn entry(central: &str, hlc: i64, stay: &str, plate_text: &str) -> Fact {
     let body = Entry {
-        plate_id: plate(plate_text),
         plate_view: plate_text.to_owned(),
-        edge_id: "in".to_owned(),
         camera_type: "car".to_owned(),
-        direction: "ENTRY".to_owned(),
-        entry_time: String::new(),
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        doubts: Vec::new(),
-        card_id: None,
-        images: Vec::new(),
+        ..Entry::of(plate(plate_text), "in")
     };
     fact(central, hlc, stay, Body::Entry(body))
 }
@@ -61,32 +48,7 @@ pub fn confirmed(central: &str, hlc: i64, stay: &str) -> Fact {
 
 /// An exit that names its stay.
 pub fn exit(central: &str, hlc: i64, stay: &str, fee: i64) -> Fact {
-    let body = Exit {
-        stay: Some(Some(stay.to_owned())),
-        plate_id: Some(plate(P)),
-        plate_view: None,
-        exit_central: central.to_owned(),
-        exit_edge: "out".to_owned(),
-        exit_time: String::new(),
-        fee: Vnd(fee),
-        duration: String::new(),
-        camera_type: None,
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        requested_fee: None,
-        tariff_version: None,
-        subscription_id: None,
-        reported: None,
-        told: false,
-        told_fee: None,
-        doubts: Vec::new(),
-        lines: Vec::new(),
-        paid: None,
-        card_id: None,
-        images: Vec::new(),
-    };
+    let body = Exit { stay: Some(Some(stay.to_owned())), ..Exit::of(Some(plate(P)), central, "out", Vnd(fee)) };
     fact(central, hlc, stay, Body::Exit(body))
 }
 
