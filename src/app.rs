@@ -1,6 +1,5 @@
 //! The composition root: starts everything in order and stops it in reverse.
 
-mod first_code;
 mod mesh_wiring;
 
 use std::net::SocketAddr;
@@ -14,7 +13,6 @@ use actix::{Addr, Arbiter};
 use log::{error, info, warn};
 use tokio::sync::{mpsc, watch};
 
-use self::first_code::{offer_first_code, offer_first_code_later};
 use self::mesh_wiring::{Mesh, MeshParts};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves};
@@ -25,6 +23,7 @@ use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
 use crate::config::file::Loaded;
+use crate::config::model::AdminMode;
 use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::doorkeeper::Doorkeeper;
@@ -46,6 +45,7 @@ use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
+use crate::ops::console;
 use crate::ops::in_flight::InFlight;
 use crate::ops::log_format::LogFormat;
 use crate::ops::metrics::Metrics;
@@ -533,5 +533,46 @@ pub fn say_how_loaded(loaded: &Loaded) {
     }
     if let Some(error) = &loaded.not_kept {
         warn!(event = "config_not_kept", reason = error.to_string(); "no copy of the settings could be kept");
+    }
+}
+
+/// How soon the console's notice goes once there is an administrator.
+const NOTICE_PERIOD: Duration = Duration::from_secs(2);
+
+/// Makes and logs the code that sets the first administrator's password, where one is needed and there is none. Until it
+/// is used, the machine's console shows it too.
+fn offer_first_code(door: &Arc<Doorkeeper>, config: &Config) -> Option<String> {
+    if config.security.admin != AdminMode::Password {
+        return None;
+    }
+    let code = door.make_first_code()?;
+    warn!(
+        event = "first_code", code = code.as_str();
+        "nobody administers this central yet: type this code on its page /login to set a password"
+    );
+    let (scheme, address) =
+        (config.security.api.scheme(), config.this_central.ip.with_port(config.this_central.api_port));
+    console::show(&format!(
+        "\nParkMesh {}: open {scheme}://{address}/login on a computer of this network\nand set the password with the one-time code {code}\n\n",
+        config.this_central.id
+    ));
+    supervise::spawn(take_notice_down(door.clone()));
+    Some(code)
+}
+
+async fn take_notice_down(door: Arc<Doorkeeper>) {
+    while door.lacks_administrator() {
+        tokio::time::sleep(NOTICE_PERIOD).await;
+    }
+    console::take_down();
+}
+
+/// When passwords are switched on while this runs, a code is needed then.
+async fn offer_first_code_later(door: Arc<Doorkeeper>, mut config: ConfigView, mut offered: bool) {
+    while config.changed().await.is_ok() {
+        if !offered {
+            let config = config.borrow_and_update().clone();
+            offered = offer_first_code(&door, &config).is_some();
+        }
     }
 }

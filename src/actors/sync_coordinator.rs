@@ -13,8 +13,8 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
 use crate::replication::coordinator::Coordinator;
-use crate::replication::coordinator::output::CoordinatorOutput;
-use crate::replication::coordinator::status::LogStatus;
+use crate::replication::coordinator::CoordinatorOutput;
+use crate::replication::coordinator::LogStatus;
 use crate::replication::log::Run;
 use crate::replication::peer::output::{Alarm, PeerReport};
 

@@ -16,4 +16,3 @@ pub mod read;
 mod reader;
 #[cfg(test)]
 mod tests;
-mod validate;

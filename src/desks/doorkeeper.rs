@@ -3,7 +3,6 @@
 //! No actor: whom a request comes from is asked on every worker and answered from memory; everything else hashes and writes
 //! files, which blocks, and is called from the pool of blocking threads. Changes of accounts wait for each other.
 
-mod proof;
 mod turns;
 
 use std::collections::HashMap;
@@ -14,7 +13,6 @@ use std::time::Instant;
 
 use log::{error, warn};
 
-pub use self::proof::{Proof, Shown};
 use self::turns::{Asks, Turn, Turns};
 use crate::access::account_changes::{AccountChange, told};
 use crate::access::accounts::{Accounts, Person, Revoked, Token, Unchanged, check_password};
@@ -482,6 +480,40 @@ fn device_source(digest: &[u8; 32]) -> String {
 
 fn account_of(name: &str) -> String {
     name.trim().to_lowercase()
+}
+
+/// What a caller shows to prove who it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'r> {
+    /// Of the cookie.
+    pub session: Option<&'r str>,
+    /// From the header `Authorization` or `X-Edge-Key`: a token or the key of an edge.
+    pub secret: Option<&'r str>,
+}
+
+/// What a caller showed, without what could be shown again: for a socket, which stays open longer than an answer takes.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    Nothing,
+    Session(SessionId),
+    /// `of_edge`: it is the key of one, else a token.
+    Secret {
+        hash: String,
+        of_edge: bool,
+    },
+}
+
+impl Shown<'_> {
+    #[must_use]
+    pub fn proof(self) -> Proof {
+        match (self.secret, self.session) {
+            (Some(shown), _) => {
+                Proof::Secret { hash: secret::digest_text(shown), of_edge: shown.starts_with(Kind::EdgeKey.prefix()) }
+            }
+            (None, Some(session)) => Proof::Session(secret::digest(session)),
+            (None, None) => Proof::Nothing,
+        }
+    }
 }
 
 #[cfg(test)]

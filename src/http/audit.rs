@@ -142,7 +142,7 @@ pub async fn export(
     query.limit = usize::try_from(MAX_PAGE_ENTRIES).unwrap_or_default();
     let name = format!("parkmesh-audit-{}-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
     let zone = shared.zone();
-    super::export::export(shared, &name, head(style), query, move |reader, query| {
+    super::csv::export(shared, &name, head(style), query, move |reader, query| {
         let page = reader.audit(&query)?;
         let lines = page.rows.iter().map(|row| line(row, &zone, style)).collect();
         Ok((lines, page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))

@@ -232,7 +232,7 @@ pub async fn export(
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
     let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
-    super::export::export(shared, &name, csv::head(style), query, move |reader, query| {
+    super::csv::export(shared, &name, csv::head(style), query, move |reader, query| {
         let page = reader.history(&query)?;
         let lines = page.rows.iter().map(|row| csv::line(row, style)).collect();
         // The offset is over with the first page.

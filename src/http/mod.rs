@@ -10,12 +10,12 @@
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`operation`], [`openapi`] | one row per operation, which stands beside its handler; all of them as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`], [`csv`], [`export`], [`qr`] | reading requests, showing values |
+//! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
 //! | [`ws_edge`] | the sockets of edge programs |
 //! | [`predecessors`] | what old centrals ask before they link |
-//! | [`p2p_server`], [`ws_peer`], [`guests`] | the port other centrals dial, their sockets, and guests with an invitation |
+//! | [`p2p_server`], [`ws_peer`] | the port other centrals dial, their sockets, and guests with an invitation |
 //! | [`ws_status`] | the status feed to one dashboard |
 //! | [`server`], [`listen`], [`metered`], [`api`] | sockets, how fast they are read, workers, time limits, moving to another port while running |
 
@@ -31,9 +31,7 @@ pub mod edge_keys;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
-pub mod export;
 mod forwarded;
-pub mod guests;
 pub mod health;
 pub mod history;
 pub mod limits;

@@ -17,21 +17,32 @@ use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, web};
 
+use super::access::sender;
+use super::body;
 use super::error::ApiError;
 use super::listen::{self, Terms};
 use super::metered::Metered;
+use super::predecessors;
 use super::screen::comes_from_browser;
 use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
-use super::{guests, predecessors};
 use crate::actors::config_keeper::ConfigView;
+use crate::actors::mesh_registry::guests::Guest;
+use crate::actors::mesh_registry::guests::GuestRefused;
 use crate::config::model::{Config, P2pMode};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::FieldProblem;
 use crate::links::join::GUESTS_PATH;
+use crate::links::join::GuestCard;
+use crate::links::join::MemberCard;
+use crate::links::join::SorryCard;
+use crate::links::join::WelcomeCard;
 use crate::tls::TlsTerms;
 use crate::tls::credentials::Credentials;
 use crate::tls::peers;
+use crate::trust::invitation::CodeRefused;
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
 
 /// Time for the head of an upgrade request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -128,7 +139,7 @@ fn serve(
                         .route("/api/p2p/register-peer", web::post().to(predecessors::register));
                 }
                 None => {
-                    app.route(GUESTS_PATH, web::post().to(guests::welcome));
+                    app.route(GUESTS_PATH, web::post().to(welcome));
                 }
             })
             .default_service(web::to(ws_peer::upgrade))
@@ -150,4 +161,39 @@ async fn refuse_browsers(
 fn shown(socket: &dyn Any) -> Option<Fingerprint> {
     let (_, session) = socket.downcast_ref::<TlsStream<Metered>>()?.get_ref();
     session.peer_certificates()?.first().map(|certificate| Fingerprint::of_certificate(certificate))
+}
+
+/// Largest card: an id, an address and a code.
+const CARD_LIMIT_BYTES: usize = 4 * 1024;
+
+/// `POST /guests`, at the P2P port with TLS.
+pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web::Data<PeerEntrance>) -> HttpResponse {
+    let Some(shown) = request.conn_data::<Fingerprint>().copied() else {
+        return sorry("an invitation is for centrals that speak TLS: is security.p2p the same at both ends?");
+    };
+    let card: GuestCard = match body::json(&request, payload, CARD_LIMIT_BYTES).await {
+        Ok(card) => card,
+        Err(error) => return sorry(&error.to_string()),
+    };
+    let Ok(code) = card.code.parse() else { return sorry(&CodeRefused::Unknown.to_string()) };
+    let from = sender(&request);
+    let guest = Guest { code, central: card.central, ip: card.ip, p2p_port: card.p2p_port, shown, from };
+    match entrance.registry.addr().send(guest).await {
+        Ok(Ok(welcome)) => {
+            let members = welcome.members.into_iter();
+            let members = members.map(|member| MemberCard {
+                id: member.id,
+                ip: member.ip,
+                p2p_port: member.p2p_port,
+                fingerprint: member.fingerprint,
+            });
+            HttpResponse::Ok().json(WelcomeCard { central: welcome.central, members: members.collect() })
+        }
+        Ok(Err(refusal)) => sorry(&refusal.to_string()),
+        Err(_) => sorry(&GuestRefused::NotSaved.to_string()),
+    }
+}
+
+fn sorry(why: &str) -> HttpResponse {
+    HttpResponse::Forbidden().json(SorryCard { error: why.to_owned() })
 }

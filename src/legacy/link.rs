@@ -4,9 +4,6 @@
 //! says HELLO, or agrees on our subprotocol, is one of ours: this link does nothing until that one has been away for a while,
 //! for the old program may have been started again in its place.
 
-mod hearing;
-mod telling;
-
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,13 +13,31 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use log::{info, warn};
 
 use crate::actors::db_reader::Readers;
+use crate::actors::db_writer::Decide;
 use crate::actors::db_writer::{DbWriter, ToldPredecessor};
+use crate::actors::supervise;
 use crate::actors::supervise::{InjectPanic, injected_panic};
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
+use crate::domain::doer::Doer;
+use crate::domain::doer::DoerKind;
+use crate::domain::event::Body;
+use crate::domain::event::Event;
 use crate::domain::ids::{CentralId, LogId};
+use crate::domain::plate::PlateId;
+use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
+use crate::ledger::job::Answer;
+use crate::ledger::job::CorrectStay;
+use crate::ledger::job::Hearing;
+use crate::ledger::job::Job;
+use crate::ledger::job::Refusal;
+use crate::ledger::job::Told;
+use crate::ledger::job::VoidStay;
+use crate::legacy::dialect::hear::Statement;
 use crate::legacy::dialect::hear::{Said, read};
 use crate::legacy::dialect::{Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH, tell};
+use crate::legacy::peer::Change;
+use crate::legacy::peer::Telling;
 use crate::legacy::peer::{LegacyOutput, LegacyPeer};
 use crate::links::dial::{self, Upgraded};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
@@ -30,6 +45,8 @@ use crate::links::socket::{FromSocket, Socket, SocketEvent, ToSocket};
 use crate::ops::said::Said as SaidBefore;
 use crate::replication::handshake::Identity;
 use crate::replication::peer::output::SocketId;
+use crate::store::StoreError;
+use crate::store::reader::Reader;
 use crate::wire::encode::Encoder;
 use crate::wire::frame::Frame;
 
@@ -469,5 +486,156 @@ impl Handler<InjectPanic> for LegacyLink {
 
     fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
         injected_panic();
+    }
+}
+
+/// What could not be written down is tried again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl LegacyLink {
+    /// Writes down what it said. It says it only once, so this is tried until it is durable.
+    fn hear(&self, statements: Vec<Statement>, context: &mut Context<Self>) {
+        let from = self.around.config.id.to_string();
+        let told = statements.iter().cloned().map(|Statement { draft, source_central, .. }| Told {
+            draft,
+            source_central,
+            from: from.clone(),
+        });
+        let (decide, outcome) = Decide::new(Job::Hear(told.collect()));
+        self.around.writer.do_send(decide);
+        context.spawn(wrap_future::<_, Self>(outcome).map(move |outcome, link, context| match outcome {
+            Ok(Ok(Answer::Heard(hearings))) => {
+                for reason in hearings.into_iter().filter_map(|hearing| match hearing {
+                    Hearing::Refused(reason) => Some(reason),
+                    Hearing::New | Hearing::Known => None,
+                }) {
+                    warn!(event = "legacy_unusable", peer = link.name().as_str(), reason = reason.as_str(); "a predecessor said something that has no effect");
+                }
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => {
+                context.run_later(AGAIN, move |link, context| link.hear(statements, context));
+            }
+        }));
+    }
+
+    fn change(&self, stay_id: String, corrected: Option<(PlateId, String)>) {
+        let reason = format!("sửa ở / changed at {}", self.name());
+        let job = match corrected {
+            Some((plate, view)) => Job::Correct(CorrectStay {
+                stay_id,
+                plate: Some(plate),
+                plate_view: Some(view),
+                reason,
+                ..CorrectStay::default()
+            }),
+            None => Job::Void(VoidStay { stay_id, reason }),
+        };
+        let (decide, outcome) = Decide::new(job.by(Doer::new(DoerKind::Predecessor, self.name().as_str())));
+        self.around.writer.do_send(decide);
+        let peer = self.name().clone();
+        supervise::spawn(async move {
+            if let Ok(Err(refusal)) = outcome.await
+                && !matches!(refusal, Refusal::Unchanged | Refusal::AlreadyVoid)
+            {
+                let reason = refusal.to_string();
+                warn!(event = "legacy_unusable", peer = peer.as_str(), reason = reason.as_str(); "a predecessor changed something that cannot be changed here");
+            }
+        });
+    }
+}
+
+/// Most bytes of events read at once.
+const READ_BYTES: usize = 32 * 1024;
+/// By its clock it may have written the row of an entry so long before the entry, in ms.
+const WRITTEN_BEFORE_MS: i64 = 24 * 60 * 60 * 1_000;
+
+impl LegacyLink {
+    /// Reads the next events it does not know, and tells them.
+    fn tell_more(&mut self, context: &mut Context<Self>) {
+        let Some(peer) = self.peer.as_ref().filter(|_| !self.reading) else { return };
+        let Some((log, after, most)) = peer.next_read(&self.around.have.borrow()) else { return };
+        self.reading = true;
+        let readers = self.around.readers.clone();
+        let to = Listener { name: self.name().clone(), dialect: peer.dialect(), zone: self.around.zone.clone() };
+        let wanted = log.clone();
+        let reading = async move { readers.ask(move |reader| tellings(reader, &wanted, after, most, &to)).await };
+        context.spawn(wrap_future::<_, Self>(reading).map(move |read, link, context| {
+            link.reading = false;
+            let now = (link.now_ms(), link.wall_ms());
+            // What cannot be read now is read at the next look.
+            if let (Ok(events), Some(peer)) = (read, &mut link.peer) {
+                let outputs = peer.events_read(&log, after, events, now);
+                link.perform(outputs, context);
+            }
+        }));
+    }
+}
+
+/// Whom it is told to.
+struct Listener {
+    name: CentralId,
+    dialect: Dialect,
+    zone: SiteZone,
+}
+
+/// The next events of a log, as they are told.
+fn tellings(
+    reader: &mut Reader,
+    log: &LogId,
+    after: u64,
+    most: usize,
+    to: &Listener,
+) -> Result<Vec<Telling>, StoreError> {
+    let Some(run) = reader.run(log, after, READ_BYTES)? else { return Ok(Vec::new()) };
+    run.events.iter().take(most).map(|bytes| telling(reader, bytes, to)).collect()
+}
+
+fn telling(reader: &mut Reader, bytes: &str, to: &Listener) -> Result<Telling, StoreError> {
+    // What a predecessor said they tell each other.
+    let Some(event) = Event::parse(bytes).ok().filter(|event| event.heard_from.is_none()) else {
+        return Ok(Telling::Nothing);
+    };
+    let is_v2 = to.dialect == Dialect::V2;
+    match &event.body {
+        Body::Correction(_) | Body::Void(_) if is_v2 => {
+            Ok(change(reader, &event, to)?.map_or(Telling::Nothing, Telling::Change))
+        }
+        _ if is_v2 && lets_out_another(reader, &event)? => Ok(Telling::Nothing),
+        _ => Ok(tell::event(&event, to.dialect, &to.zone).map_or(Telling::Nothing, Telling::Frame)),
+    }
+}
+
+/// What a correction or void made of the stay it names. `None`: nothing it has to be told.
+fn change(reader: &mut Reader, event: &Event, to: &Listener) -> Result<Option<Change>, StoreError> {
+    let by = match &event.body {
+        Body::Correction(correction) => correction.by.as_deref(),
+        Body::Void(void) => void.by.as_deref(),
+        _ => None,
+    };
+    // It was changed there.
+    if by == Some(to.name.as_str()) {
+        return Ok(None);
+    }
+    let Some(row) = event.event_id.as_deref().map(|id| reader.stay(id)).transpose()?.flatten() else { return Ok(None) };
+    let corrected = if row.status == StayStatus::Void.name() {
+        None
+    } else {
+        let Ok(plate) = PlateId::parse(&row.plate_id) else { return Ok(None) };
+        Some((plate, row.plate_view))
+    };
+    let utc = SiteZone::named("UTC").ok();
+    let written_after = utc.map(|utc| utc.local_text(row.entry_ms.saturating_sub(WRITTEN_BEFORE_MS)));
+    Ok(Some(Change { stay_id: row.event_id, corrected, written_after }))
+}
+
+/// The second revision lets out by the plate whatever is inside, if it does not know the stay: an exit from before the car
+/// came in again is not for it.
+fn lets_out_another(reader: &mut Reader, event: &Event) -> Result<bool, StoreError> {
+    match (&event.body, event.recorded_plate()) {
+        (Body::Exit(_), Some(plate)) => {
+            Ok(reader.newest_entry_ms(plate)?.is_some_and(|entered| entered > event.timestamp_ms))
+        }
+        _ => Ok(false),
     }
 }

@@ -3,7 +3,6 @@
 //! Verifying and rebuilding replay the events in the order of their clocks, log by log merged.
 
 pub mod backup;
-mod merged;
 pub mod rebuild;
 mod replay;
 pub mod verify;

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::merged::Merged;
-use super::replay::replay;
+use super::replay::{Merged, replay};
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::Hlc;
 use crate::ledger::storage::{Storage as _, Summary};

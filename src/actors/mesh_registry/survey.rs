@@ -20,7 +20,7 @@ use crate::config::model::PeerCentral;
 use crate::domain::ids::CentralId;
 use crate::links::mesh::MeshClock;
 use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
-use crate::replication::coordinator::status::{LogStatus as CoreLogStatus, WaitReason};
+use crate::replication::coordinator::{LogStatus as CoreLogStatus, WaitReason};
 use crate::replication::have::Have;
 use crate::replication::peer::status::{LinkState, PeerStatus as CorePeerStatus};
 use crate::wire::frame::Heartbeat;

@@ -7,7 +7,7 @@ use super::world::{Event, World};
 use crate::domain::ids::Epoch;
 use crate::replication::committed::CommittedRun;
 use crate::replication::coordinator::Coordinator;
-use crate::replication::coordinator::output::CoordinatorOutput;
+use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::have::Have;
 use crate::replication::now::Now;
 use crate::replication::peer::Peer;

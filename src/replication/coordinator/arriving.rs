@@ -1,7 +1,7 @@
 //! What arrives of a log, and what is made of it: taken, acknowledged, refused, or a fork that needs a person.
 
 use super::Coordinator;
-use super::output::CoordinatorOutput;
+use super::CoordinatorOutput;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::continuity::{Continuity, judge};
 use crate::replication::have::Have;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::status::{Wait, WaitReason};
+use super::{Wait, WaitReason};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::backoff::{Backoff, BackoffRange};
 use crate::replication::log::Head;

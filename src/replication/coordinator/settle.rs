@@ -1,8 +1,8 @@
 //! Comparing what is wanted of a log with what is under way: leaving sources, choosing them, waiting.
 
+use super::CoordinatorOutput;
+use super::WaitReason;
 use super::log_state::{Choice, LogState, STALL_MS, Source};
-use super::output::CoordinatorOutput;
-use super::status::WaitReason;
 use super::{Coordinator, MAX_CATCHING_UP};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::have::Have;

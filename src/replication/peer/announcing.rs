@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::out::Out;
+use super::output::Out;
 use super::output::SocketId;
 use crate::domain::ids::LogId;
 use crate::replication::have::Have;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::out::Out;
+use super::output::Out;
 use super::output::SocketId;
 use crate::domain::ids::LogId;
 use crate::replication::log::Head;

@@ -8,7 +8,6 @@ mod contest;
 mod dialling;
 mod following;
 mod link;
-mod out;
 pub mod output;
 mod pairing;
 mod serving;
@@ -27,8 +26,8 @@ use crate::wire::frame::{Frame, Heartbeat, Hello, code};
 use contest::{Contest, Dialler, Probed};
 use dialling::{CONNECT_TIMEOUT_MS, Dialling};
 use link::Link;
-use out::Out;
-pub(crate) use out::earlier;
+use output::Out;
+pub(crate) use output::earlier;
 use output::{Alarm, PeerCommand, PeerOutput, RunRead, SocketId};
 use status::{LinkState, PeerStatus};
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use super::out::{Out, earlier};
 use super::output::{Alarm, PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
+use super::output::{Out, earlier};
 use super::status::Unacked;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;

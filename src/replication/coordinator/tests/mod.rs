@@ -2,8 +2,8 @@
 
 mod sources;
 
-use super::status::{Wait, WaitReason};
 use super::*;
+use super::{Wait, WaitReason};
 use crate::domain::ids::Epoch;
 use crate::replication::log::{ChainHash, EventBytes, Run};
 use crate::wire::frame::Refusal;
