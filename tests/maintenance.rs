@@ -198,24 +198,11 @@ fn what_waits_when_a_central_stops_is_no_damage() {
 }
 
 fn entry(plate: &str, hlc_ms: i64) -> Draft {
-    let plate_id = PlateId::parse(plate).unwrap();
     let entry = Entry {
         plate_view: plate.to_owned(),
-        edge_id: "edge-1".to_owned(),
         camera_type: "car".to_owned(),
-        direction: "ENTRY".to_owned(),
         entry_time: "2026-11-29 08:00:00".to_owned(),
-        confidence: None,
-        request_id: None,
-        force: false,
-        reason: None,
-        replaces: None,
-        reported: None,
-        told_fee: None,
-        card_id: None,
-        images: Vec::new(),
-        doubts: Vec::new(),
-        plate_id,
+        ..Entry::of(PlateId::parse(plate).unwrap(), "edge-1")
     };
     Draft {
         hlc: Hlc::new(hlc_ms).unwrap(),
