@@ -2,6 +2,7 @@
 
 use super::Coordinator;
 use super::CoordinatorOutput;
+use super::log_state::LogState;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::continuity::{Continuity, judge};
 use crate::replication::have::Have;
@@ -15,9 +16,9 @@ impl Coordinator {
         if self.own_log.as_ref() == Some(&run.log) {
             return;
         }
-        if let Some(link) = self.links.get_mut(peer) {
-            link.stirred_ms = now.mono_ms;
-        }
+        let Some(link) = self.links.get_mut(peer) else { return };
+        link.stirred_ms = now.mono_ms;
+        let link = link.id;
         let log = run.log.clone();
         let durable = held.head_or_empty(&log);
         let state = self.logs.entry(log.clone()).or_default();
@@ -36,13 +37,19 @@ impl Coordinator {
                 }
                 self.counters.runs_taken += 1;
                 self.counters.events_taken += run.events.len() as u64;
-                state.queued_from = Some(peer.clone());
+                state.queued_from = Some((peer.clone(), link));
                 self.outputs.push(CoordinatorOutput::Store { run, from: peer.clone() });
             }
             Continuity::Duplicate => {
                 self.counters.duplicates += 1;
                 if current {
                     self.acknowledge(&log, durable);
+                }
+            }
+            // It may be what waits for its commit that is forged. Who really holds another chain is found out when asked again.
+            Continuity::Forked { .. } if state.queued.is_some() => {
+                if current {
+                    self.leave_source(now, &log);
                 }
             }
             Continuity::Forked { seq } => self.forked(now, held, peer, &log, seq),
@@ -74,11 +81,13 @@ impl Coordinator {
         refusal: Refusal,
         theirs: Head,
     ) {
-        let Some(state) = self.logs.get_mut(log) else { return };
-        // The subscription is over on both sides.
-        if state.source.take_if(|source| source.peer == *peer).is_none() {
+        let from_there = |state: &LogState| state.source.as_ref().is_some_and(|source| source.peer == *peer);
+        if !self.logs.get(log).is_some_and(from_there) {
             return;
         }
+        // The subscription is over on both sides. One that we began there since, before we heard of this, is ended too.
+        self.unfollow(log);
+        let Some(state) = self.logs.get_mut(log) else { return };
         match refusal {
             Refusal::NotHeld => {
                 state.avoid(now.mono_ms, peer);

@@ -64,8 +64,8 @@ pub(super) struct LogState {
     pub(super) source: Option<Source>,
     /// The end of what was handed to the writer and is not committed yet, and since when something waits.
     pub(super) queued: Option<(Head, u64)>,
-    /// Who sent the last of it.
-    pub(super) queued_from: Option<CentralId>,
+    /// Who sent the last of it, and on which link.
+    pub(super) queued_from: Option<(CentralId, SocketId)>,
     failures: Backoff,
     retry_at_ms: Option<u64>,
     avoided: BTreeMap<CentralId, Avoided>,
@@ -237,6 +237,10 @@ impl LogState {
         let Some(best) = source::choose(log, candidates) else {
             return if forked { Choice::Wait(WaitReason::Forked, None) } else { Choice::Nothing };
         };
+        // Whoever is asked compares what we hold with what it holds. What is not committed yet may never be: it may be forged.
+        if self.queued.is_some() {
+            return Choice::Wait(WaitReason::Commit, None);
+        }
         if let Some(at_ms) = self.retry_at_ms.filter(|at_ms| *at_ms > now_ms) {
             return Choice::Wait(WaitReason::CommitFailed, Some(at_ms));
         }

@@ -151,12 +151,13 @@ impl Coordinator {
     }
 
     /// A run was not written by whose log it is, `is_certain` or as far as is known now. What was queued of the log is dropped, and
-    /// it is not taken from there again: as from who holds another chain, or as from a source that disappointed.
+    /// it is not taken on that link again, as from who holds another chain; or later, as from a source that disappointed.
     pub fn store_refused(&mut self, now: Now, held: &Have, log: &LogId, reason: &str, is_certain: bool) {
         let Some(state) = self.logs.get_mut(log) else { return };
         state.queued = None;
-        let Some(peer) = state.queued_from.take() else { return };
-        if is_certain {
+        let Some((peer, link)) = state.queued_from.take() else { return };
+        // Who lied on a link that is over may have been somebody else.
+        if is_certain && self.links.get(&peer).is_some_and(|current| current.id == link) {
             state.forked.insert(peer.clone());
             self.counters.forks += 1;
         } else {

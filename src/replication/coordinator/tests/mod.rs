@@ -18,7 +18,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Linked with these peers: `c1` by socket 1 and so on.
+    /// Linked with these peers: `c1` by socket 1 and so on; a later link of it is 11.
     fn linked(peers: &[u64]) -> Self {
         let now = Now { mono_ms: 5_000, wall_ms: 0 };
         let mut rig = Self { coordinator: Coordinator::new(), now, held: Have::default() };
@@ -57,6 +57,11 @@ impl Rig {
         self.take()
     }
 
+    fn refuse(&mut self, log: &LogId, is_certain: bool) -> Vec<String> {
+        self.coordinator.store_refused(self.now, &self.held, log, "", is_certain);
+        self.take()
+    }
+
     /// Waits, ticking whenever it is asked for.
     fn pass(&mut self, ms: u64) -> Vec<String> {
         let until_ms = self.now.mono_ms + ms;
@@ -81,7 +86,7 @@ impl Rig {
     fn take(&mut self) -> Vec<String> {
         let short = |output| match output {
             CoordinatorOutput::ToPeer { peer, link, command } => {
-                assert_eq!(id(link.0), peer, "for the link in use");
+                assert_eq!(id(link.0 % 10), peer, "for the link in use");
                 match command {
                     PeerCommand::Follow { log, from } => format!("{peer} follow {}@{}", log.epoch.0, from.to),
                     PeerCommand::Unfollow { log } => format!("{peer} unfollow {}", log.epoch.0),
@@ -120,6 +125,12 @@ fn head(log: &LogId, to: u64) -> Head {
 fn run(log: &LogId, after: u64, to: u64) -> Run {
     let (prev, hash) = (head(log, after).hash, head(log, to).hash);
     Run { log: log.clone(), after, prev, events: events(after, to), hash }
+}
+
+/// It follows soundly on what is held up to `after`, and the author never wrote it.
+fn forged(log: &LogId, after: u64) -> Run {
+    let (prev, event) = (head(log, after).hash, EventBytes::from(r#"{"forged":1}"#));
+    Run { log: log.clone(), after, prev, hash: prev.extend(&event), events: vec![event] }
 }
 
 const NOTHING: [&str; 0] = [];
@@ -203,15 +214,59 @@ fn a_fork_stops_the_log_between_the_two_and_nowhere_else() {
     rig.has(2, &log, 3);
     rig.has(3, &log, 3);
     rig.run(1, &log, 0, 1);
+    rig.commit(&log, 1);
     let mut forked = run(&log, 1, 3);
     forked.prev = ChainHash([7; 32]);
     forked.hash = forked.events.iter().fold(forked.prev, |hash, event| hash.extend(event));
     assert_eq!(rig.send(1, forked, true), ["alarm log_forked", "c1 unfollow 5", "c2 follow 5@1"]);
     let (link, refusal, held) = (SocketId(2), Refusal::Diverged, head(&log, 3));
     let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
-    assert_eq!(rig.report(2, refused), ["alarm log_forked", "c3 follow 5@1"]);
+    assert_eq!(rig.report(2, refused), ["c2 unfollow 5", "alarm log_forked", "c3 follow 5@1"]);
     let forked = PeerReport::Forked { link: SocketId(3), log: log.clone(), seq: 1 };
     assert_eq!(rig.report(3, forked), ["alarm log_forked", "c3 unfollow 5"]);
+}
+
+#[test]
+fn what_waits_for_its_commit_accuses_nobody() {
+    let log = log_of(2, 5);
+    let lied_to = || {
+        let mut rig = Rig::linked(&[1, 2]);
+        rig.has(1, &log, 2);
+        rig.run(1, &log, 0, 2);
+        rig.commit(&log, 2);
+        assert_eq!(rig.send(1, forged(&log, 2), true), ["store 5: 2..3"]);
+        rig
+    };
+    // The author says it has more: it is asked once it is known what we hold, and not from what it never wrote.
+    let mut rig = lied_to();
+    assert_eq!(rig.has(2, &log, 9), ["c1 unfollow 5"]);
+    assert_eq!(rig.send(2, run(&log, 2, 4), false), NOTHING, "and what it gave on the way differs from no event held");
+    assert_eq!(rig.refuse(&log, true), ["alarm log_not_its_authors", "c2 follow 5@2"]);
+    assert_eq!(rig.run(2, &log, 2, 9), ["store 5: 2..9"]);
+    assert_eq!(rig.coordinator.counters().forks, 1, "the liar");
+    assert_eq!(rig.report(2, PeerReport::LinkDown { link: SocketId(2), reason: String::new() }), NOTHING);
+    rig.has(1, &log, 12);
+    rig.commit(&log, 9);
+    assert_eq!(rig.wait_of(&log).unwrap().reason, WaitReason::Forked, "which is not asked on that link");
+
+    // Another job of the writer was first: it takes the true events, and the forged ones do not fit.
+    let mut rig = lied_to();
+    rig.has(2, &log, 9);
+    rig.held.set(&log, head(&log, 4));
+    rig.fail(&log);
+    assert_eq!(rig.pass(1_000), ["c2 follow 5@4"]);
+
+    // The true events come from the liar itself, and its link ends before the forged ones are refused.
+    for is_certain in [false, true] {
+        let mut rig = lied_to();
+        rig.has(1, &log, 9);
+        assert_eq!(rig.run(1, &log, 2, 4), ["c1 unfollow 5"]);
+        rig.report(1, PeerReport::LinkUp { link: SocketId(11) });
+        let has = PeerReport::Has { link: SocketId(11), log: log.clone(), head: head(&log, 9) };
+        assert_eq!(rig.report(1, has), NOTHING);
+        assert_eq!(rig.refuse(&log, is_certain), ["alarm log_not_its_authors"]);
+        assert_eq!(rig.pass(2_000), ["c1 follow 5@2"], "whoever is there now is asked after a pause");
+    }
 }
 
 #[test]
@@ -317,7 +372,9 @@ fn a_link_that_ends_is_replaced_by_another_source() {
     rig.has(2, &log, 4);
     rig.run(1, &log, 0, 2);
     let down = PeerReport::LinkDown { link: SocketId(1), reason: String::new() };
-    assert_eq!(rig.report(1, down.clone()), ["c2 follow 5@2"], "from what was received, not only what is durable");
+    assert_eq!(rig.report(1, down.clone()), NOTHING, "nobody is asked from what may be refused here");
+    assert_eq!(rig.wait_of(&log).unwrap().reason, WaitReason::Commit);
+    assert_eq!(rig.commit(&log, 2), ["c2 follow 5@2"]);
     assert_eq!(rig.report(1, down), NOTHING);
     assert_eq!(rig.has(1, &log, 9), NOTHING, "what an old link still says is void");
 }
@@ -330,7 +387,7 @@ fn a_source_that_does_not_hold_what_it_announced_is_avoided() {
     rig.has(2, &log, 4);
     let (link, refusal, held) = (SocketId(1), Refusal::NotHeld, head(&log, 0));
     let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
-    assert_eq!(rig.report(1, refused), ["c2 follow 5@0"]);
+    assert_eq!(rig.report(1, refused), ["c1 unfollow 5", "c2 follow 5@0"], "one begun there since is ended, too");
 }
 
 #[test]
