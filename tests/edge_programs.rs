@@ -57,7 +57,9 @@ fn a_camera_is_online_by_its_heartbeat_and_offline_after_a_minute_of_silence() {
     assert_eq!((&first["id"], &first["name"], &first["events_sent"]), (&json!("1"), &json!("Cổng 1"), &json!(12)));
     assert_eq!(heard["cameras"][1]["name"], "Cổng ra", "the name of the settings counts");
     eventually("silence is noticed", DEADLINE, || central.http.get("/api/cameras").ok().body["offline"] == 2);
-    for wrong in [json!({}), json!({"camera_id": "a b"}), json!({"camera_id": {}}), json!([])] {
+    central.http.post("/api/edge/heartbeat", &json!({"camera_id": "Cổng A"})).ok();
+    assert!(cameras(&central)["cameras"].as_array().unwrap().iter().any(|camera| camera["id"] == "Cong-A"));
+    for wrong in [json!({}), json!({"camera_id": " "}), json!({"camera_id": {}}), json!([])] {
         central.http.post("/api/edge/heartbeat", &wrong).refused(400);
     }
 }
@@ -84,8 +86,7 @@ fn dial(central: &Central) -> Ws {
 #[test]
 fn the_socket_of_an_edge_introduces_itself_first() {
     let central = Central::standalone("central-1");
-    for opening in [json!({}), json!({"edge_id": null}), json!({"edge_id": "a b"}), json!([]), json!({"type": "ping"})]
-    {
+    for opening in [json!({}), json!({"edge_id": null}), json!({"edge_id": []}), json!([]), json!({"type": "ping"})] {
         let mut socket = dial(&central);
         socket.say(&opening).unwrap();
         socket.until_ended(DEADLINE);
@@ -163,6 +164,23 @@ fn a_report_that_contradicts_the_lot_is_taken_and_shown_as_what_it_is() {
         [json!({"type": "WASHED", "camera_id": 1, "data": {"plate_text": "29A12345"}}), json!({"type": "ENTRY"})]
     {
         central.http.post("/api/edge/event", &wrong).refused(400);
+    }
+}
+
+/// A program that goes on sending what is no event writes no line each; all are counted.
+#[test]
+fn reports_that_are_refused_are_logged_at_a_bounded_rate() {
+    let central = Central::standalone("central-1");
+    let (refused, unread) = (json!({"type": "WASHED", "camera_id": 1}), json!({"type": "ENTRY", "camera_id": 1}));
+    for _ in 0..40 {
+        central.http.post("/api/edge/event", &refused).refused(400);
+        central.http.post("/api/edge/event", &unread).ok();
+    }
+    let lines = |name: &str| central.log().lines().filter(|line| line.contains(name)).count();
+    assert_eq!((lines("event=report_refused"), lines("event=opening_unread")), (1, 1));
+    let counted = central.http.get("/metrics").text;
+    for kind in ["refused_report", "unread_plate"] {
+        assert!(counted.contains(&format!("parkmesh_input_refused_total{{kind=\"{kind}\"}} 40")), "{counted}");
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Deserializer};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::beside::Sent;
-use super::request::{MAX_CAMERA_TYPE_BYTES, MAX_REQUEST_ID_BYTES, PaidSent, lenient, optional_text, wrong};
+use super::request::{MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, optional_text, unread, wrong};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::event::Image;
@@ -18,13 +18,19 @@ use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::time::SiteZone;
-use crate::domain::told::{Note, amount, confidence, moment, vehicle};
+use crate::domain::told::fields::{self, Fields};
+use crate::domain::told::word::folded;
+use crate::domain::told::{Note, amount, moment, vehicle, way};
 use crate::ledger::job::{Beside, Job, Refusal, Report, ReportChange, UnreadOpening};
 
-/// What programs say in place of a vehicle type: the lane of their camera.
-const LANES: [&str; 6] = ["ENTRY", "EXIT", "DETECTION", "PARKING_LOT", "LOT", "UNKNOWN"];
-/// Longest text in place of a plate that is kept, in characters.
-const MAX_UNREAD_CHARS: usize = 64;
+/// What programs say in place of a vehicle type: the lane of their camera, if that is no direction.
+const LANES: [&str; 4] = ["DETECTION", "PARKING_LOT", "LOT", "UNKNOWN"];
+/// The kinds of events, as they are documented.
+const ENTRY: &str = "ENTRY";
+const EXIT: &str = "EXIT";
+const DETECTION: &str = "DETECTION";
+const LOCATION_UPDATE: &str = "LOCATION_UPDATE";
+const KINDS: [&str; 6] = [ENTRY, EXIT, DETECTION, LOCATION_UPDATE, "UPDATE", "DELETE"];
 
 /// What the settings say of the gate a report comes from.
 #[derive(Debug, Default)]
@@ -35,36 +41,36 @@ pub struct GateSettings {
     pub vehicle_type: String,
 }
 
-/// One event as an edge program sends it. Keys that are not here are ignored; a number does where a text is meant.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+/// One event as an edge program sends it. Keys that are not known are ignored, and common other names of these are; a number does
+/// where a text is meant. What is documented in `data` may stand beside it.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 pub struct EventReport {
-    /// What happened, in any letter case. `DETECTION`: as the lane of the edge says, else an entry.
-    #[serde(rename = "type")]
-    #[schema(pattern = "^(ENTRY|EXIT|DETECTION|LOCATION_UPDATE|UPDATE|DELETE)$")]
+    /// What happened, in any letter case, also `IN`, `OUT`, `VÀO`, `RA`. `DETECTION`: as `direction` or the lane of the edge
+    /// says, else an entry.
+    #[schema(rename = "type", pattern = "^(ENTRY|EXIT|DETECTION|LOCATION_UPDATE|UPDATE|DELETE)$")]
     pub kind: String,
     pub camera_id: CameraId,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_type: Option<String>,
+    /// Of a `DETECTION`: which way it went.
+    #[schema(value_type = Option<String>, pattern = "^(ENTRY|EXIT)$")]
+    pub direction: Option<Direction>,
     /// Unix seconds, ms, µs or ns, or a text such as `2026-11-22T07:30:05+07:00` or `2026-11-22 07:30:05` on the site's clock.
     pub timestamp: Option<Value>,
     /// The edge's own id of it.
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub event_id: Option<String>,
-    #[serde(default, deserialize_with = "or_nothing")]
+    #[schema(required = false)]
     pub data: EventData,
+    /// What was told and could not be read.
+    #[schema(ignore)]
+    pub notes: Vec<Note>,
 }
 
 /// The part of a report that is about the car.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, ToSchema)]
 pub struct EventData {
-    /// The plate as read; `plate_id` does as well. Not needed for a DELETE.
-    #[serde(default, deserialize_with = "lenient::optional_text")]
+    /// The plate as read; `plate_id`, `plate`, `license_plate`, `plateNumber` and the like do as well. Not needed for a DELETE.
     pub plate_text: Option<String>,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
-    pub plate_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub plate_view: Option<String>,
     pub confidence: Option<Value>,
     /// VND: `25000`, `25000.0`, `"25.000 đ"`.
@@ -84,20 +90,16 @@ pub struct EventData {
     /// Not used: who does it is known by the login, token or key.
     #[schema(value_type = Option<String>)]
     pub by: Option<Value>,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub vehicle_type: Option<String>,
     /// Of an UPDATE or DELETE: what is changed. The edge's row number (`history_id`) means nothing here.
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub event_id: Option<String>,
-}
-
-/// An absent or null part is an empty one.
-fn or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventData, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    /// Where no plate was found: what was told instead.
+    #[schema(ignore)]
+    pub keys: Vec<String>,
 }
 
 /// A number in the programs of the predecessor; any name of an edge elsewhere.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum CameraId {
     Number(i64),
@@ -114,16 +116,87 @@ impl CameraId {
         }
     }
 
-    /// The name of the edge, `1` or `edge-1`, if an edge may have it.
-    ///
-    /// # Errors
-    /// [`Refusal::Field`]
-    pub fn checked(&self) -> Result<String, Refusal> {
-        EdgeId::new(&self.text()).map(String::from).map_err(|error| wrong("camera_id", error.to_string()))
+    /// Reads what an edge is called; `None`: it says nothing.
+    #[must_use]
+    pub fn read(told: Option<&Value>) -> Option<Self> {
+        match told? {
+            Value::Number(number) => Some(number.as_i64().map_or_else(|| Self::Name(number.to_string()), Self::Number)),
+            Value::String(name) => Some(Self::Name(name.clone())).filter(|_| !name.trim().is_empty()),
+            _ => None,
+        }
+    }
+
+    /// The id of the edge: as told, or the nearest there is, for what has happened at a gate is not refused for its name.
+    #[must_use]
+    pub fn edge_id(&self) -> String {
+        let told = self.text();
+        EdgeId::new(&told).unwrap_or_else(|_| EdgeId::near(&told)).into()
+    }
+
+    /// What is said of a name that is no id; `field`: where it was told.
+    #[must_use]
+    pub fn note(&self, field: &'static str) -> Option<Note> {
+        let edge_id = self.edge_id();
+        (self.text() != edge_id)
+            .then(|| Note::new(field, "renamed", format!("ghi là {edge_id}"), format!("recorded as {edge_id}")))
     }
 }
 
 impl EventReport {
+    /// Reads an event as programs write it.
+    ///
+    /// # Errors
+    /// It is no object, or does not say what happened or where.
+    pub fn read(said: &Value) -> Result<Self, Refusal> {
+        if !said.is_object() {
+            let example = r#"{"type": "ENTRY", "camera_id": 1, "data": {"plate_text": "29A-123.45"}}"#;
+            return Err(Refusal::Invalid(format!("an event is one object, such as {example}")));
+        }
+        let top = Fields::of(&[said]);
+        let told = said.get("data").unwrap_or(&Value::Null);
+        // Some programs write the part as a text of its own.
+        let unpacked: Option<Value> = told.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let data = unpacked.as_ref().unwrap_or(told);
+        let data = if let Value::Array(items) = data { items.first().unwrap_or(data) } else { data };
+        let mut notes = Vec::new();
+        if !data.is_object() && !data.is_null() {
+            notes.push(Note::new("data", "not_read", "không đọc được phần data", "it is no object; it is not used"));
+        }
+        let fields = Fields::of(&[data, said]);
+        let camera_id = CameraId::read(top.get(fields::GATE)).ok_or_else(|| {
+            wrong("camera_id", "which camera or gate tells this? send a number or a name, such as \"camera_id\": 1")
+        })?;
+        let direction = fields.text(fields::DIRECTION).as_deref().and_then(way::read);
+        let kind = kind_of(&top, direction)?;
+        let plate_text =
+            fields.text(fields::PLATE).or_else(|| fields::plate_within(data)).or_else(|| fields::plate_within(said));
+        let keys = if plate_text.is_none() { Fields::of(&[data]).names() } else { Vec::new() };
+        Ok(Self {
+            kind,
+            camera_id,
+            camera_name: top.text(fields::CAMERA_NAME),
+            camera_type: top.text(fields::CAMERA_TYPE),
+            direction,
+            timestamp: top.get(fields::TIME).or_else(|| fields.get(fields::TIME)).cloned(),
+            event_id: top.text(fields::EVENT_ID),
+            data: EventData {
+                keys: keys.into_iter().map(bounded).collect(),
+                plate_text,
+                plate_view: fields.text(fields::PLATE_VIEW),
+                confidence: fields.get(fields::CONFIDENCE).cloned(),
+                fee: fields.get(fields::FEE).cloned(),
+                paid: fields.get(fields::PAID).cloned(),
+                card_id: fields.get(fields::CARD).cloned(),
+                lost_card: fields.get(fields::LOST_CARD).cloned(),
+                images: fields.get(fields::IMAGES).cloned(),
+                by: fields.get(fields::BY).cloned(),
+                vehicle_type: fields.text(fields::VEHICLE_TYPE),
+                event_id: Fields::of(&[data]).text(fields::STAY_ID),
+            },
+            notes,
+        })
+    }
+
     /// The report as the ledger takes it. `gate`: what the settings say of an edge. `zone`: of the site's clock.
     ///
     /// # Errors
@@ -140,14 +213,13 @@ impl EventReport {
 
     #[must_use]
     pub fn is_a(&self, kind: &str) -> bool {
-        self.kind.trim().eq_ignore_ascii_case(kind)
+        self.kind == kind
     }
 
-    /// The id of the edge: as told, or the nearest there is, for what has happened at a gate is not refused for its name.
+    /// The id of the edge.
     #[must_use]
     pub fn edge_id(&self) -> String {
-        let told = self.camera_id.text();
-        EdgeId::new(&told).unwrap_or_else(|_| EdgeId::near(&told)).into()
+        self.camera_id.edge_id()
     }
 
     fn change(self) -> Result<ReportChange, Refusal> {
@@ -158,7 +230,7 @@ impl EventReport {
         if is_removal {
             return Ok(ReportChange { edge_id, event_id, corrected: None });
         }
-        let text = self.data.plate_text.or(self.data.plate_id).unwrap_or_default();
+        let text = self.data.plate_text.unwrap_or_default();
         let plate = PlateId::told(&text).map_err(|error| wrong("data.plate_text", error.to_string()))?;
         let view = self.data.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
         let view = view.filter(|view| plate.is_written(view)).map(ToOwned::to_owned);
@@ -168,45 +240,65 @@ impl EventReport {
     fn passage(self, zone: &SiteZone, gate: impl Fn(&str) -> GateSettings) -> Result<Job, Refusal> {
         let edge_id = self.edge_id();
         let gate = gate(&edge_id);
-        let (direction, seen_inside) = match self.kind.trim().to_ascii_uppercase().as_str() {
-            "ENTRY" | "IN" => (Direction::Entry, false),
-            "EXIT" | "OUT" => (Direction::Exit, false),
-            "DETECTION" => (gate.lane.unwrap_or(Direction::Entry), false),
-            "LOCATION_UPDATE" => (Direction::Entry, true),
-            _ => return Err(wrong("type", format!("unknown event type: {}", bounded(&self.kind)))),
+        let mut told = Told { notes: self.notes, ..Told::default() };
+        told.notes.extend(self.camera_id.note("camera_id"));
+        let (direction, seen_inside) = match self.kind.as_str() {
+            ENTRY => (Direction::Entry, false),
+            EXIT => (Direction::Exit, false),
+            LOCATION_UPDATE => (Direction::Entry, true),
+            _ => match self.direction.or(gate.lane) {
+                Some(direction) => (direction, false),
+                None => {
+                    let vi = "không rõ xe vào hay ra (cổng chưa đặt hướng): ghi là xe vào";
+                    told.unused(
+                        "type",
+                        "assumed",
+                        vi,
+                        "in or out? the gate has no lane in the settings: taken for an entry",
+                        None,
+                    );
+                    (Direction::Entry, false)
+                }
+            },
         };
-        let mut told = Told::default();
-        if self.camera_id.text() != edge_id {
-            told.unused("camera_id", "renamed", &format!("ghi là {edge_id}"), &format!("recorded as {edge_id}"), None);
-        }
         let told_ms = told.time(self.timestamp.as_ref(), zone);
         // What programs show at an entry as the fee so far is 0.
         let fee = told.fee(self.data.fee.as_ref()).filter(|fee| direction == Direction::Exit || *fee > Vnd(0));
-        let confidence = confidence(self.data.confidence.as_ref());
-        if confidence.is_none() && self.data.confidence.as_ref().is_some_and(|told| !told.is_null()) {
-            told.unused("data.confidence", "not_read", "không phải số từ 0 đến 1", "it is no number from 0 to 1", None);
-        }
+        let confidence = confidence("data.confidence", self.data.confidence.as_ref(), &mut told.notes);
         let request_id = told.id(self.event_id);
         let beside = told.beside(&self.data);
-        let is_lane = |kind: &String| LANES.iter().any(|lane| kind.trim().eq_ignore_ascii_case(lane));
+        let is_lane = |kind: &String| {
+            way::read(kind).is_some() || LANES.iter().any(|lane| kind.trim().eq_ignore_ascii_case(lane))
+        };
         let camera_type =
             self.data.vehicle_type.filter(|kind| !is_lane(kind)).or(self.camera_type.filter(|kind| !is_lane(kind)));
         let camera_type = camera_type.filter(|kind| vehicle::read(kind) != vehicle::Told::Nothing);
-        let camera_type = camera_type.map_or(gate.vehicle_type, |kind| bounded_to(&kind, MAX_CAMERA_TYPE_BYTES));
-        let text =
-            [self.data.plate_text, self.data.plate_id].into_iter().flatten().find(|text| !text.trim().is_empty());
-        let text = text.unwrap_or_default();
+        let camera_type = camera_type.unwrap_or(gate.vehicle_type);
+        let text = self.data.plate_text.unwrap_or_default();
         let plate = match PlateId::told(&text) {
             Ok(plate) => plate,
             // Nothing opened: a camera inside the lot looked at a car.
             Err(error) if seen_inside => return Err(wrong("data.plate_text", error.to_string())),
             Err(error) => {
-                let vi = "không đọc được biển số: lần mở cổng này được giữ lại và hiện trong mục bất thường";
-                told.unused("data.plate_text", "unread", vi, &format!("{error}; the opening is kept and shown"), None);
+                let told_instead = match self.data.keys.as_slice() {
+                    [] => String::new(),
+                    keys => format!(" (there is no plate_text; told are: {})", keys.join(", ")),
+                };
+                told.notes.push(unread("data.plate_text", &format!("{error}{told_instead}")));
                 let (text, notes) = (bounded(&text), told.notes);
-                let opening =
-                    UnreadOpening { edge_id, direction, text, camera_type, request_id, told_ms, fee, beside, notes };
-                return Ok(Job::Unread(opening));
+                return Ok(Job::Unread(UnreadOpening {
+                    edge_id,
+                    direction,
+                    text,
+                    camera_type,
+                    request_id,
+                    told_ms,
+                    fee,
+                    force: false,
+                    reason: None,
+                    beside,
+                    notes,
+                }));
             }
         };
         let shown = self.data.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
@@ -295,19 +387,16 @@ impl Told {
     }
 }
 
-fn bounded(text: &str) -> String {
-    text.trim().chars().filter(|c| !c.is_control()).take(MAX_UNREAD_CHARS).collect()
-}
-
-fn bounded_to(text: &str, max_bytes: usize) -> String {
-    let mut bounded = String::new();
-    for character in text.chars().filter(|c| !c.is_control()) {
-        if bounded.len() + character.len_utf8() > max_bytes {
-            break;
-        }
-        bounded.push(character);
-    }
-    bounded
+/// What happened, by its documented name. A program that calls its events otherwise may tell a direction beside it.
+fn kind_of(top: &Fields<'_>, direction: Option<Direction>) -> Result<String, Refusal> {
+    let told = top.text(fields::EVENT);
+    let word = told.as_deref().map(folded).unwrap_or_default();
+    let known = KINDS.into_iter().find(|kind| folded(kind) == word);
+    let read = known.or_else(|| told.as_deref().and_then(way::read).or(direction).map(Direction::name));
+    read.map(ToOwned::to_owned).ok_or_else(|| {
+        let told = told.map_or_else(|| "it is missing".to_owned(), |told| format!("{:?} is none", bounded(&told)));
+        wrong("type", format!("{told}: what happened? one of {}; IN, OUT, VÀO and RA do as well", KINDS.join(", ")))
+    })
 }
 
 #[cfg(test)]
@@ -321,8 +410,7 @@ mod tests {
             lane: (edge_id == "7").then_some(Direction::Exit),
             vehicle_type: if edge_id == "8" { "moto".into() } else { String::new() },
         };
-        let report = serde_json::from_value::<EventReport>(event).expect("the shape of an event");
-        report.job(&SiteZone::default(), gate)
+        EventReport::read(&event)?.job(&SiteZone::default(), gate)
     }
 
     fn checked(event: Value) -> Result<Report, Refusal> {
@@ -360,6 +448,40 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_read_under_the_names_and_in_the_shapes_that_programs_use() {
+        for event in [
+            json!({"type": "Exit", "camera_id": 7, "data": {"plate": "29A-123.45"}}),
+            json!({"type": "RA", "cameraId": "7", "plateNumber": "29A-123.45"}),
+            json!({"event_type": "OUT", "edge_id": 7, "license_plate": "29A-123.45", "data": null}),
+            json!({"type": "ANPR", "direction": "Out", "camera": "7", "data": {"licensePlate": "29A12345"}}),
+            json!({"type": "DETECTION", "camera_id": 8, "direction": "RA", "data": {"plate_text": "29A12345"}}),
+            json!({"type": "exit", "camera_id": 7, "data": "{\"plate_text\": \"29A12345\"}"}),
+            json!({"type": "exit", "camera_id": 7, "data": [{"plate_text": "29A12345"}]}),
+            json!({"type": "exit", "camera_id": 7, "data": {"results": [{"plate": "29a12345", "score": 0.9}]}}),
+            json!({"type": "xe ra", "gate": "7", "biển số": "29A12345"}),
+        ] {
+            let report = checked(event.clone()).unwrap();
+            assert_eq!((report.direction, report.plate.as_str()), (Direction::Exit, "29A12345"), "{event}");
+            assert!(report.notes.is_empty(), "{event}: {:?}", report.notes);
+        }
+        let full = checked(json!({"type": "EXIT", "camera_id": 1, "plate": "29A12345", "time": "2024-12-02 19:00:00",
+            "amount": "25.000", "vehicleType": "xe máy", "score": "96%", "uuid": "u-1"}));
+        let full = full.unwrap();
+        assert_eq!((full.told_ms, full.fee), (Some(1_733_140_800_000), Some(Vnd(25_000))));
+        assert_eq!((full.camera_type.as_str(), full.confidence), ("xe máy", Some(0.96)));
+        assert_eq!(full.request_id.as_deref(), Some("u-1"));
+        // What has no known name is named.
+        let Ok(Job::Unread(unread)) = job(json!({"type": "ENTRY", "camera_id": 1, "data": {"soBien": "29A12345"}}))
+        else {
+            panic!("no plate was told")
+        };
+        assert!(unread.notes[0].message.contains("soBien"), "{:?}", unread.notes);
+        let assumed =
+            checked(json!({"type": "DETECTION", "camera_id": 1, "data": {"plate_text": "29A12345"}})).unwrap();
+        assert_eq!((assumed.direction, assumed.notes[0].code), (Direction::Entry, "assumed"));
+    }
+
+    #[test]
     fn a_field_that_only_adds_never_refuses_the_event() {
         let odd = json!({"type": "EXIT", "camera_id": "edge-1", "timestamp": "now", "event_id": "",
             "data": {"plate_text": "29A12345", "confidence": "high", "fee": -5, "plate_view": "x".repeat(90)}});
@@ -378,7 +500,7 @@ mod tests {
     fn what_a_person_changed_at_the_edge_names_the_stay() {
         let change = |kind: &str, data: Value| {
             let event = json!({"type": kind, "camera_id": 1, "data": data});
-            serde_json::from_value::<EventReport>(event).unwrap().job(&SiteZone::default(), |_| GateSettings::default())
+            EventReport::read(&event)?.job(&SiteZone::default(), |_| GateSettings::default())
         };
         let data = json!({"history_id": 7, "event_id": "edge-1_1_29A12345", "plate_text": "29A12346", "plate_view": "29A-123.46"});
         let Ok(Job::ReportChange(update)) = change("UPDATE", data.clone()) else { panic!("a change") };
@@ -400,10 +522,16 @@ mod tests {
             field(json!({"type": "LOCATION_UPDATE", "camera_id": 1, "data": {"plate_text": "UNKNOWN"}})),
             "data.plate_text"
         );
-        assert!(
-            serde_json::from_value::<EventReport>(json!({"type": "ENTRY", "data": {"plate_text": "29A12345"}}))
-                .is_err()
-        );
+        let data = json!({"plate_text": "29A12345"});
+        assert_eq!(field(json!({"type": "ENTRY", "data": data})), "camera_id");
+        assert_eq!(field(json!({"type": "ENTRY", "camera_id": {}, "data": data})), "camera_id");
+        assert_eq!(field(json!({"camera_id": 1, "data": data})), "type");
+        for odd in [json!([]), json!("x"), json!(null)] {
+            assert!(matches!(EventReport::read(&odd), Err(Refusal::Invalid(_))), "{odd}");
+        }
+        // What is wrong is said to those who wrote the program, in their words.
+        let said = checked(json!({"type": "ALPR", "camera_id": 1})).unwrap_err().to_string();
+        assert!(said.contains("\"ALPR\"") && said.contains("ENTRY, EXIT") && said.contains("VÀO"), "{said}");
     }
 
     #[test]

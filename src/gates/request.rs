@@ -1,65 +1,60 @@
 //! What gates ask, as sent, and how it is checked: bodies, limits, and the job of the ledger they become.
 
-use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::beside::Sent;
-use super::report::{EventReport, GateSettings};
+use super::report::{CameraId, EventReport, GateSettings};
 use crate::config::model::Config;
 use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
 use crate::domain::event::Image;
-use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
-use crate::domain::plate::PlateId;
+use crate::domain::plate::{PlateId, check_view};
 use crate::domain::problem::is_plain_text;
-use crate::domain::told::{self, amount, vehicle};
-use crate::ledger::job::{CloseBarrier, Detection, Job, OpenBarrier, Refusal};
+use crate::domain::told::fields::{self, Fields, Keys};
+use crate::domain::told::{self, Note, amount, vehicle, way};
+use crate::ledger::job::{CloseBarrier, Detection, Job, OpenBarrier, Refusal, UnreadOpening};
 
 /// Longest texts, in bytes. Real ones are far shorter; the event they end up in is bounded too.
 pub(super) const MAX_REQUEST_ID_BYTES: usize = 128;
-const MAX_PLATE_VIEW_BYTES: usize = 32;
-pub(super) const MAX_CAMERA_TYPE_BYTES: usize = 32;
 const MAX_EVENT_ID_BYTES: usize = 128;
+/// Longest text in place of a plate that is kept, in characters.
+const MAX_UNREAD_CHARS: usize = 64;
 /// Longest reason of a forced opening, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// `POST /api/edge/barrier/open` as sent. Keys that are not here are ignored.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+/// `POST /api/edge/barrier/open` as sent. Keys that are not known are ignored, and common other names of these are.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 pub struct OpenRequest {
-    #[serde(deserialize_with = "lenient::text")]
+    /// Another name than an id is brought into shape and noted.
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
-    /// As read: 6 to 12 letters and digits; spaces, `-`, `.` and other separators do not count.
-    #[serde(deserialize_with = "lenient::text")]
+    /// As read: 6 to 12 letters and digits; spaces, `-`, `.` and other separators do not count. With `force` it may be absent:
+    /// the opening is kept as one of a car that could not be read.
     #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: String,
     #[schema(pattern = "^open$")]
     pub action: Option<String>,
-    /// As shown to people, at most 32 bytes; formatted if absent.
-    #[schema(pattern = "^[ -~]{0,32}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
+    /// As shown to people, at most 20 characters; formatted if absent.
+    #[schema(pattern = "^[ -~]{0,20}$")]
     pub plate_view: Option<String>,
-    /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings, else by state.
+    /// `ENTRY` or `EXIT`, also `IN`, `OUT`, `VÀO`, `RA`; absent: the lane of the edge in the settings, else by state.
     #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
-    /// The vehicle type, at most 32 bytes; picks the rate of the tariff.
+    /// The vehicle type; picks the rate of the tariff.
     #[schema(pattern = "^[ -~]{0,32}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_type: Option<String>,
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     pub confidence: Option<Value>,
     /// At most 128 bytes: repeated within 7 days it gets the same answer and changes nothing.
     #[schema(pattern = "^[ -~]{0,128}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub request_id: Option<String>,
     /// Open against the state of the lot; recorded as manual.
     #[schema(value_type = Option<bool>)]
     pub force: Option<Value>,
     /// Why it is forced, for people; at most 200 characters; only with `force`.
     #[schema(max_length = 200)]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub reason: Option<String>,
     /// What was taken, in VND; only with `force`.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
@@ -79,6 +74,9 @@ pub struct OpenRequest {
     /// Not used: who does it is known by the login, token or key.
     #[schema(value_type = Option<String>)]
     pub by: Option<Value>,
+    /// What was told and could not be read.
+    #[schema(ignore)]
+    pub notes: Vec<Note>,
 }
 
 /// A payment as sent.
@@ -94,45 +92,37 @@ pub struct PaidSent {
     pub reference: Option<String>,
 }
 
-/// `POST /api/edge/barrier/close` as sent: one of `plate_id` and `event_id` says which entry. Keys that are not here are
-/// ignored.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+/// `POST /api/edge/barrier/close` as sent: one of `plate_id` and `event_id` says which entry. Keys that are not known are ignored.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 pub struct CloseRequest {
-    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: Option<String>,
     /// At most 128 bytes.
     #[schema(pattern = "^[ -~]{0,128}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub event_id: Option<String>,
     /// Read for its type only.
     pub action: Option<String>,
     /// Not theirs to say: an edge with a key closes behind its own cars alone.
-    #[serde(skip)]
+    #[schema(ignore)]
     pub only_own: bool,
 }
 
-/// `POST /api/edge/detection` as sent. Keys that are not here are ignored.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+/// `POST /api/edge/detection` as sent. Keys that are not known are ignored.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 pub struct DetectionRequest {
-    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
     pub edge_id: String,
     /// As read: 6 to 12 letters and digits; spaces, `-`, `.` and other separators do not count.
-    #[serde(deserialize_with = "lenient::text")]
     #[schema(pattern = "^[ .-]*[A-Za-z][ .-]*[1-9][ .-]*([A-Za-z0-9Đđ][ .-]*){4,10}$")]
     pub plate_id: String,
-    #[schema(pattern = "^[ -~]{0,32}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[schema(pattern = "^[ -~]{0,20}$")]
     pub plate_view: Option<String>,
     /// `ENTRY` or `EXIT`; absent: the lane of the edge in the settings.
     #[schema(pattern = "^([Ee][Nn][Tt][Rr][Yy]|[Ee][Xx][Ii][Tt])?$")]
     pub direction: Option<String>,
     #[schema(pattern = "^[ -~]{0,32}$")]
-    #[serde(default, deserialize_with = "lenient::optional_text")]
     pub camera_type: Option<String>,
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     pub confidence: Option<Value>,
@@ -142,6 +132,83 @@ pub struct DetectionRequest {
     /// A person asks; no camera saw it.
     #[schema(value_type = Option<bool>)]
     pub lookup: Option<Value>,
+}
+
+impl OpenRequest {
+    /// # Errors
+    /// [`Refusal::Field`]: a field that is needed or decides is no text. Those that only add are noted later.
+    pub fn read(said: &Value) -> Result<Self, Refusal> {
+        let fields = call(said)?;
+        let gate = gate(&fields)?;
+        Ok(Self {
+            edge_id: gate.edge_id(),
+            plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
+            action: text(&fields, fields::ACTION, "action")?,
+            plate_view: fields.text(fields::PLATE_VIEW),
+            direction: text(&fields, fields::DIRECTION, "direction")?,
+            camera_type: fields.text(fields::CAMERA_TYPE).or_else(|| fields.text(fields::VEHICLE_TYPE)),
+            confidence: fields.get(fields::CONFIDENCE).cloned(),
+            request_id: text(&fields, fields::REQUEST_ID, "request_id")?,
+            force: fields.get(fields::FORCE).cloned(),
+            reason: text(&fields, fields::REASON, "reason")?,
+            fee: fields.get(fields::FEE).cloned(),
+            paid: fields.get(fields::PAID).cloned(),
+            card_id: fields.get(fields::CARD).cloned(),
+            lost_card: fields.get(fields::LOST_CARD).cloned(),
+            images: fields.get(fields::IMAGES).cloned(),
+            by: fields.get(fields::BY).cloned(),
+            notes: gate.note("edge_id").into_iter().collect(),
+        })
+    }
+}
+
+impl CloseRequest {
+    /// # Errors
+    /// As [`OpenRequest::read`].
+    pub fn read(said: &Value) -> Result<Self, Refusal> {
+        let fields = call(said)?;
+        Ok(Self {
+            edge_id: gate(&fields)?.edge_id(),
+            plate_id: text(&fields, fields::PLATE, "plate_id")?,
+            event_id: text(&fields, fields::STAY_ID, "event_id")?,
+            action: text(&fields, fields::ACTION, "action")?,
+            only_own: false,
+        })
+    }
+}
+
+impl DetectionRequest {
+    /// # Errors
+    /// As [`OpenRequest::read`].
+    pub fn read(said: &Value) -> Result<Self, Refusal> {
+        let fields = call(said)?;
+        Ok(Self {
+            edge_id: gate(&fields)?.edge_id(),
+            plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
+            plate_view: fields.text(fields::PLATE_VIEW),
+            direction: text(&fields, fields::DIRECTION, "direction")?,
+            camera_type: fields.text(fields::CAMERA_TYPE).or_else(|| fields.text(fields::VEHICLE_TYPE)),
+            confidence: fields.get(fields::CONFIDENCE).cloned(),
+            timestamp: fields.get(fields::TIME).cloned(),
+            lookup: fields.get(fields::LOOKUP).cloned(),
+        })
+    }
+}
+
+fn call(said: &Value) -> Result<Fields<'_>, Refusal> {
+    let example = r#"{"edge_id": "edge-1", "plate_id": "29A-123.45"}"#;
+    let refused = || Refusal::Invalid(format!("the body is one object, such as {example}"));
+    said.as_object().map(|_| Fields::of(&[said])).ok_or_else(refused)
+}
+
+fn gate(fields: &Fields<'_>) -> Result<CameraId, Refusal> {
+    CameraId::read(fields.get(fields::GATE))
+        .ok_or_else(|| wrong("edge_id", "which gate? send its id, such as \"edge_id\": \"edge-1\""))
+}
+
+/// A text, or a number where a text is meant.
+fn text(fields: &Fields<'_>, keys: Keys, field: &'static str) -> Result<Option<String>, Refusal> {
+    told::text(fields.get(keys)).map_err(|error| wrong(field, error.to_string()))
 }
 
 /// One call of a gate.
@@ -162,7 +229,7 @@ impl EdgeRequest {
     /// [`Refusal::Field`]
     pub fn job(self, config: &Config) -> Result<Job, Refusal> {
         match self {
-            Self::Open(open) => open.checked(config).map(Job::Open),
+            Self::Open(open) => open.checked(config),
             Self::Close(close) => close.checked().map(Job::Close),
             Self::Report(report) => report.job(&config.site.time_zone, |edge_id| GateSettings {
                 lane: config.lane(edge_id),
@@ -172,11 +239,24 @@ impl EdgeRequest {
             Self::Audited(request, act) => Ok(request.job(config)?.audited(act)),
         }
     }
+
+    /// The edge that calls.
+    #[must_use]
+    pub fn edge_id(&self) -> String {
+        match self {
+            Self::Open(open) => open.edge_id.clone(),
+            Self::Close(close) => close.edge_id.clone(),
+            Self::Report(report) => report.edge_id(),
+            Self::Detect(detection) => detection.edge_id.clone(),
+            Self::Audited(request, _) => request.edge_id(),
+        }
+    }
 }
 
 impl OpenRequest {
-    fn checked(self, config: &Config) -> Result<OpenBarrier, Refusal> {
-        if self.action.as_deref().is_some_and(|action| action != "open") {
+    fn checked(self, config: &Config) -> Result<Job, Refusal> {
+        let mut notes = self.notes;
+        if self.action.as_deref().is_some_and(|action| !action.trim().eq_ignore_ascii_case("open")) {
             return Err(wrong("action", "the only action is \"open\""));
         }
         let force = flag("force", self.force.as_ref())?;
@@ -197,7 +277,6 @@ impl OpenRequest {
             }
             _ => {}
         }
-        check_edge_id(&self.edge_id)?;
         let sent = Sent {
             paid: self.paid.as_ref(),
             card_id: self.card_id.as_ref(),
@@ -205,30 +284,57 @@ impl OpenRequest {
             lost_card: self.lost_card.as_ref(),
             by: self.by.as_ref(),
         };
-        let (beside, note, unread) = sent.read();
-        if let Some(unread) = unread.into_iter().next() {
+        let (beside, note, unread_beside) = sent.read();
+        if let Some(unread) = unread_beside.into_iter().next() {
             return Err(wrong(unread.field, unread.message));
         }
-        Ok(OpenBarrier {
-            plate: plate(&self.plate_id)?,
-            plate_view: plate_view(self.plate_view)?,
-            direction: lane(config, &self.edge_id, self.direction.as_deref())?,
-            camera_type: vehicle_type(config, &self.edge_id, self.camera_type)?,
-            confidence: confidence(self.confidence.as_ref())?,
-            request_id: optional_text("request_id", self.request_id, MAX_REQUEST_ID_BYTES)?,
+        notes.extend(note);
+        let direction = lane(config, &self.edge_id, self.direction.as_deref())?;
+        let request_id = optional_text("request_id", self.request_id, MAX_REQUEST_ID_BYTES)?;
+        let camera_type = vehicle_type(config, &self.edge_id, self.camera_type);
+        let plate = match PlateId::told(&self.plate_id) {
+            Ok(plate) => plate,
+            // A person opens for a car that no camera can read: that it was opened is kept.
+            Err(error) if force => {
+                let direction = direction.ok_or_else(|| {
+                    wrong("direction", "ENTRY or EXIT? without a plate the state of the lot cannot tell")
+                })?;
+                notes.push(unread("plate_id", &error.to_string()));
+                return Ok(Job::Unread(UnreadOpening {
+                    edge_id: self.edge_id,
+                    direction,
+                    text: bounded(&self.plate_id),
+                    camera_type,
+                    request_id,
+                    told_ms: None,
+                    fee,
+                    force,
+                    reason,
+                    beside,
+                    notes,
+                }));
+            }
+            Err(error) => return Err(wrong("plate_id", error.to_string())),
+        };
+        Ok(Job::Open(OpenBarrier {
+            plate,
+            plate_view: plate_view(self.plate_view.as_deref(), &mut notes),
+            direction,
+            camera_type,
+            confidence: confidence("confidence", self.confidence.as_ref(), &mut notes),
+            request_id,
             force,
             reason,
             fee,
             beside,
-            notes: note.into_iter().collect(),
+            notes,
             edge_id: self.edge_id,
-        })
+        }))
     }
 }
 
 impl CloseRequest {
     fn checked(self) -> Result<CloseBarrier, Refusal> {
-        check_edge_id(&self.edge_id)?;
         let plate = self.plate_id.as_deref().map(plate).transpose()?;
         let event_id = optional_text("event_id", self.event_id, MAX_EVENT_ID_BYTES)?;
         if plate.is_none() && event_id.is_none() {
@@ -240,46 +346,50 @@ impl CloseRequest {
 
 impl DetectionRequest {
     fn checked(self, config: &Config) -> Result<Detection, Refusal> {
-        check_edge_id(&self.edge_id)?;
-        confidence(self.confidence.as_ref())?;
         Ok(Detection {
             plate: plate(&self.plate_id)?,
-            plate_view: plate_view(self.plate_view)?,
-            camera_type: vehicle_type(config, &self.edge_id, self.camera_type)?,
+            plate_view: plate_view(self.plate_view.as_deref(), &mut Vec::new()),
+            camera_type: vehicle_type(config, &self.edge_id, self.camera_type),
             direction: lane(config, &self.edge_id, self.direction.as_deref())?,
         })
     }
 }
 
 /// The vehicle type told, else that of the edge.
-fn vehicle_type(config: &Config, edge_id: &str, told: Option<String>) -> Result<String, Refusal> {
-    let told = optional_text("camera_type", told, MAX_CAMERA_TYPE_BYTES)?.unwrap_or_default();
-    if vehicle::read(&told) == vehicle::Told::Nothing {
-        return Ok(config.vehicle_type(edge_id).to_owned());
-    }
-    Ok(told)
+fn vehicle_type(config: &Config, edge_id: &str, told: Option<String>) -> String {
+    let told = told.filter(|told| vehicle::read(told) != vehicle::Told::Nothing);
+    told.unwrap_or_else(|| config.vehicle_type(edge_id).to_owned())
 }
 
 /// The request's direction, else the registered lane's.
 fn lane(config: &Config, edge_id: &str, said: Option<&str>) -> Result<Option<Direction>, Refusal> {
     match said {
-        None | Some("") => Ok(config.lane(edge_id)),
+        None => Ok(config.lane(edge_id)),
         Some(text) => direction(text).map(Some),
     }
 }
 
-/// `ENTRY` or `EXIT`, in any letter case.
+/// `ENTRY` or `EXIT`, in any spelling.
 ///
 /// # Errors
 /// [`Refusal::Field`].
 pub fn direction(text: &str) -> Result<Direction, Refusal> {
-    if text.eq_ignore_ascii_case("ENTRY") {
-        Ok(Direction::Entry)
-    } else if text.eq_ignore_ascii_case("EXIT") {
-        Ok(Direction::Exit)
-    } else {
-        Err(wrong("direction", "ENTRY or EXIT"))
-    }
+    way::read(text).ok_or_else(|| wrong("direction", "ENTRY or EXIT (IN, OUT, VÀO and RA do as well)"))
+}
+
+/// What is said of an opening for a car whose plate is not known.
+pub(super) fn unread(field: &'static str, why: &str) -> Note {
+    Note::new(
+        field,
+        "unread",
+        format!("không đọc được biển số: lần mở cổng này được giữ lại và hiện trong mục bất thường ({why})"),
+        format!("{why}; the opening is kept and shown"),
+    )
+}
+
+/// A text in place of a plate, as it is kept.
+pub(super) fn bounded(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(MAX_UNREAD_CHARS).collect()
 }
 
 pub(super) fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal {
@@ -288,10 +398,6 @@ pub(super) fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal 
 
 pub(super) fn plate(text: &str) -> Result<PlateId, Refusal> {
     PlateId::told(text).map_err(|error| wrong("plate_id", error.to_string()))
-}
-
-pub(super) fn check_edge_id(text: &str) -> Result<(), Refusal> {
-    EdgeId::new(text).map(drop).map_err(|error| wrong("edge_id", error.to_string()))
 }
 
 /// Empty is as good as absent; too long or with control characters is refused.
@@ -309,40 +415,32 @@ pub(super) fn optional_text(
     }
 }
 
-fn plate_view(text: Option<String>) -> Result<Option<String>, Refusal> {
-    let view = optional_text("plate_view", text, MAX_PLATE_VIEW_BYTES)?;
-    Ok(view.map(|view| view.trim().to_owned()).filter(|view| !view.is_empty()))
+/// The form for people, if it can be used.
+fn plate_view(told: Option<&str>, notes: &mut Vec<Note>) -> Option<String> {
+    match check_view(told?) {
+        Ok(view) => view.map(ToOwned::to_owned),
+        Err(error) => {
+            let vi = "không dùng được cách viết biển số này";
+            notes.push(Note::new("plate_view", "not_read", vi, format!("{error}; it is not used")));
+            None
+        }
+    }
 }
 
-fn confidence(value: Option<&Value>) -> Result<Option<f64>, Refusal> {
-    let told = value.filter(|value| !value.is_null());
+/// How sure the camera is, if that can be used.
+pub(super) fn confidence(field: &'static str, told: Option<&Value>, notes: &mut Vec<Note>) -> Option<f64> {
+    let told = told.filter(|value| !value.is_null());
     let read = told::confidence(told);
-    if told.is_some() && read.is_none() { Err(wrong("confidence", "between 0 and 1")) } else { Ok(read) }
+    if told.is_some() && read.is_none() {
+        notes.push(Note::new(field, "not_read", "không phải số từ 0 đến 1", "it is no number from 0 to 1"));
+    }
+    read
 }
 
 fn flag(field: &'static str, value: Option<&Value>) -> Result<bool, Refusal> {
     match value.filter(|value| !value.is_null()) {
         None => Ok(false),
         told => told::flag(told).ok_or_else(|| wrong(field, "true or false")),
-    }
-}
-
-/// Texts as programs send them: a number where a text is meant is that number's text.
-pub(super) mod lenient {
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde_json::Value;
-
-    use crate::domain::told;
-
-    pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-        Ok(optional_text(deserializer)?.unwrap_or_default())
-    }
-
-    pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(Some(text)),
-            other => told::text(Some(&other)).map_err(D::Error::custom),
-        }
     }
 }
 

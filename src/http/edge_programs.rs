@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
@@ -26,6 +27,7 @@ use crate::gates::request::EdgeRequest;
 use crate::gates::roster::{Edge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
+use crate::ops::offences::Offence;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -66,19 +68,37 @@ pub async fn event(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let report = body::parse(&bytes).inspect_err(|error| note_refused(&worker, None, error))?;
+    let read = |said: Value| EventReport::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()));
+    let report = body::parse(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
     Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
 }
 
-/// A report that is refused leaves a trace: in the log, and at the edge it came from where that is known.
+/// A report that is refused leaves a trace: in the log, at a bounded rate, and at the edge it came from where that is known.
 pub(super) fn note_refused(worker: &Worker, edge_id: Option<&str>, error: &ApiError) {
-    log::warn!(
-        event = "report_refused", edge = edge_id.unwrap_or("?"), code = error.code(), reason = error.to_string().as_str();
-        "a report of a gate is refused"
-    );
+    let edge = edge_id.unwrap_or("?");
+    if let Some(suppressed) = worker.shared.offences.count(Offence::RefusedReport, edge) {
+        log::warn!(
+            event = "report_refused", edge = edge, code = error.code(), reason = error.to_string().as_str(), suppressed = suppressed;
+            "a report of a gate is refused"
+        );
+    }
     if let Some(edge_id) = edge_id {
         worker.shared.roster.heard(edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
     }
+}
+
+/// So does an opening for a car that could not be read, the first time it is told.
+pub(super) fn note_unread(worker: &Worker, edge_id: &str, kept: &UnreadKept) {
+    if kept.repeated {
+        return;
+    }
+    if let Some(suppressed) = worker.shared.offences.count(Offence::UnreadPlate, edge_id) {
+        log::warn!(
+            event = "opening_unread", edge = edge_id, direction = kept.direction.name(), suppressed = suppressed;
+            "a gate opened for a car whose plate could not be read"
+        );
+    }
+    worker.shared.roster.heard(edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
 }
 
 /// What an edge program is answered, as it is sent.
@@ -177,13 +197,7 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
     }
     match taken? {
         Answer::Unread(kept) => {
-            if !kept.repeated {
-                log::warn!(
-                    event = "opening_unread", edge = edge_id.as_str(), direction = kept.direction.name();
-                    "a gate opened for a car whose plate could not be read"
-                );
-                worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
-            }
+            note_unread(worker, &edge_id, &kept);
             Ok(Taken::Passed(Box::new(Passage::unread(*kept))))
         }
         Answer::Reported(passed) => Ok(Taken::Passed(Box::new(Passage::new(*passed, &worker.zone())))),
@@ -250,7 +264,9 @@ impl Passage {
 /// `POST /api/edge/heartbeat` as sent. Keys that are not here are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Heartbeat {
-    camera_id: CameraId,
+    #[serde(default)]
+    #[schema(value_type = CameraId, required = true)]
+    camera_id: Value,
     camera_name: Option<String>,
     camera_type: Option<String>,
     events_sent: Option<u64>,
@@ -264,7 +280,10 @@ pub async fn heartbeat(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let beat: Heartbeat = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let edge_id = beat.camera_id.checked().map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
+    let camera_id = CameraId::read(Some(&beat.camera_id));
+    let camera_id =
+        camera_id.ok_or_else(|| ApiError::bad_field("camera_id", "which camera lives? a number or a name"))?;
+    let edge_id = camera_id.edge_id();
     caller_of(&request).check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
         edge.name = said(beat.camera_name.as_deref()).or_else(|| edge.name.take());
@@ -302,7 +321,7 @@ pub async fn sync_config(
     let cameras = cameras.ok_or_else(|| ApiError::bad_field("edge_cameras", "Missing edge_cameras in request"))?;
     let (mut changed, caller) = (false, caller_of(&request));
     for (id, camera) in cameras {
-        let edge_id = CameraId::Name(id).checked().map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
+        let edge_id = CameraId::Name(id).edge_id();
         caller.check_edge(&edge_id)?;
         worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
             let before = edge.clone();

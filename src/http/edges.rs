@@ -3,11 +3,13 @@
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
 use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
+use super::edge_programs::note_unread;
 use super::error::ApiError;
 use super::operation::{Operation, post};
 use super::state::Worker;
@@ -17,7 +19,7 @@ use crate::actors::edge_gateway::{self, EdgeError};
 use crate::actors::status_feed::Detected;
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
-use crate::domain::time::SiteZone;
+use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{self, Note};
 use crate::gates::request::{self, CloseRequest, DetectionRequest, EdgeRequest, OpenRequest};
 use crate::ledger::job::Answer;
@@ -76,7 +78,8 @@ pub async fn open(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let mut open: OpenRequest = body::parse(&bytes)?;
+    let said: Value = body::parse(&bytes)?;
+    let mut open = OpenRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     let caller = caller_of(&request);
     caller.check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
@@ -94,12 +97,37 @@ pub async fn open(
     } else {
         EdgeRequest::Open(open)
     };
+    let edge_id = asked.edge_id();
     match submit(&worker, &caller, asked).await? {
+        Answer::Unread(kept) => {
+            note_unread(&worker, &edge_id, &kept);
+            let (event_id, fee) = (kept.fact.to_string(), kept.fee.unwrap_or_default().0);
+            let (repeated, notes, duration) = (kept.repeated, kept.notes, duration_text(0));
+            Ok(json(&match kept.direction {
+                Direction::Entry => Opened::Entered(Entered {
+                    success: true,
+                    action: "ENTRY",
+                    event_id: &event_id,
+                    history_id: None,
+                    repeated,
+                    notes,
+                }),
+                Direction::Exit => Opened::Exited(Exited {
+                    success: true,
+                    action: "EXIT",
+                    event_id: &event_id,
+                    fee,
+                    duration: &duration,
+                    repeated,
+                    notes,
+                }),
+            }))
+        }
         Answer::Entered { event_id, history_id, repeated, notes } => Ok(json(&Opened::Entered(Entered {
             success: true,
             action: "ENTRY",
             event_id: &event_id,
-            history_id,
+            history_id: Some(history_id),
             repeated,
             notes,
         }))),
@@ -122,7 +150,8 @@ pub async fn close(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut close: CloseRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let said: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let mut close = CloseRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
@@ -140,12 +169,12 @@ pub async fn detection(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let detection: DetectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let said: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let zone = worker.zone();
+    let detection = DetectionRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &zone))?;
     let caller = caller_of(&request);
     caller.check_edge(&detection.edge_id)?;
-    let said = detection.direction.as_deref().filter(|text| !text.is_empty());
-    let zone = worker.zone();
-    let direction = match said {
+    let direction = match detection.direction.as_deref() {
         Some(text) => Some(request::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
         None => worker.lane(&detection.edge_id),
     };
@@ -206,8 +235,8 @@ pub(super) struct Entered<'a> {
     action: &'static str,
     /// The stay's id, the same on every central.
     event_id: &'a str,
-    /// This central's row number; means nothing elsewhere.
-    history_id: i64,
+    /// This central's row number; means nothing elsewhere. Null: it is on no row, for no plate was told.
+    history_id: Option<i64>,
     /// It was asked before: nothing was changed, and this is the answer of then. Absent: no.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,

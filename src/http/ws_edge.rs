@@ -26,6 +26,7 @@ use super::refusals::note_denial;
 use super::state::Worker;
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
+use crate::domain::told::fields::{self, Fields};
 use crate::gates::news::Note;
 use crate::gates::report::{CameraId, EventReport};
 use crate::links::dial::close_reason;
@@ -144,10 +145,10 @@ impl EdgeSocket {
             return context.text(json!({"type": "pong"}).to_string());
         }
         let its_id = said.get("event_id").cloned();
-        let report: EventReport = match serde_json::from_value(with_camera(said, &edge_id)) {
+        let report = match EventReport::read(&with_camera(said, &edge_id)) {
             Ok(report) => report,
-            Err(error) => {
-                let error = ApiError::new(Code::InvalidBody, error.to_string());
+            Err(refusal) => {
+                let error = ApiError::refused(refusal, &self.worker.zone());
                 return self.answer_unreadable(error, its_id, context);
             }
         };
@@ -186,8 +187,7 @@ impl EdgeSocket {
 
     /// The first text says who it is: `{"edge_id": 1}`.
     fn introduce(&mut self, said: &Value, context: &mut Carrying) {
-        let named = said.get("edge_id").cloned().and_then(|id| serde_json::from_value::<CameraId>(id).ok());
-        let Some(Ok(edge_id)) = named.map(|id| id.checked()) else {
+        let Some(edge_id) = CameraId::read(Fields::of(&[said]).get(fields::GATE)).map(|id| id.edge_id()) else {
             return end(CloseCode::Policy, "No edge_id provided", context);
         };
         let caller = self.caller();
@@ -260,8 +260,9 @@ impl EdgeSocket {
 
 /// The report with the camera the socket belongs to, if it names none.
 fn with_camera(mut said: Value, edge_id: &str) -> Value {
-    if let Some(fields) = said.as_object_mut() {
-        fields.entry("camera_id").or_insert_with(|| edge_id.into());
+    let names_one = Fields::of(&[&said]).get(fields::GATE).is_some();
+    if let Some(fields) = said.as_object_mut().filter(|_| !names_one) {
+        fields.insert("camera_id".to_owned(), edge_id.into());
     }
     said
 }

@@ -103,6 +103,9 @@ pub struct UnreadOpening {
     pub told_ms: Option<i64>,
     pub fee: Option<Vnd>,
     pub beside: Beside,
+    /// A person opened, and why, if that was said.
+    pub force: bool,
+    pub reason: Option<String>,
     pub notes: Vec<Note>,
 }
 

@@ -124,6 +124,8 @@ impl<S: Storage> Transaction<'_, S> {
             paid,
             card_id: beside.card_id,
             images: beside.images,
+            force: opening.force,
+            reason: opening.reason,
         };
         let hlc = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
         let draft = Draft {

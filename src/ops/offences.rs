@@ -41,6 +41,10 @@ pub enum Offence {
     MalformedFrame,
     /// Texts that cannot be read, one after the other.
     UnreadableTexts,
+    /// A report of a gate that is no event. Logged as `report_refused`.
+    RefusedReport,
+    /// An opening for a car that could not be read. Logged as `opening_unread`.
+    UnreadPlate,
 }
 
 impl Offence {
@@ -55,6 +59,8 @@ impl Offence {
             Self::FrameTooLong => "frame_too_long",
             Self::MalformedFrame => "malformed_frame",
             Self::UnreadableTexts => "unreadable_texts",
+            Self::RefusedReport => "refused_report",
+            Self::UnreadPlate => "unread_plate",
         }
     }
 }
@@ -93,11 +99,10 @@ impl Offences {
 
     /// As [`Self::note`], for a reason that takes time to find.
     pub fn note_with(&self, what: Offence, at: &str, source: &str, reason: impl FnOnce() -> String) {
-        self.metrics.offences.get_or_create(&OffenceLabel { kind: what.name() }).inc();
         if what == Offence::NoConnectionLeft {
             *self.full_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        if let Some(suppressed) = self.count(what, source, Instant::now()) {
+        if let Some(suppressed) = self.count(what, source) {
             log_one(what, at, source, &reason(), suppressed);
         }
     }
@@ -108,6 +113,12 @@ impl Offences {
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < SHOWN_FOR)
     }
 
+    /// Counts it. How many lines were left out before the one that is to be written now; `None`: this one is left out too.
+    pub fn count(&self, what: Offence, source: &str) -> Option<u64> {
+        self.metrics.offences.get_or_create(&OffenceLabel { kind: what.name() }).inc();
+        self.count_at(what, source, Instant::now())
+    }
+
     /// Says how many lines were left out where nothing came for a minute, and forgets those sources.
     pub fn sweep(&self) {
         for ((what, source), suppressed) in self.over(Instant::now()) {
@@ -115,8 +126,7 @@ impl Offences {
         }
     }
 
-    /// How many were left out before this one; `None`: it is left out too.
-    fn count(&self, what: Offence, source: &str, now: Instant) -> Option<u64> {
+    fn count_at(&self, what: Offence, source: &str, now: Instant) -> Option<u64> {
         let mut silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
         let known = silences.contains_key(&(what, source.to_owned()));
         let source = if known || silences.len() < MOST { source } else { OTHERS };
@@ -162,7 +172,7 @@ mod tests {
     fn of_a_flood_one_line_a_minute_is_written_and_says_how_many_were_left_out() {
         let (offences, start) = (offences(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let count = |what, source, seconds| offences.count(what, source, at(seconds));
+        let count = |what, source, seconds| offences.count_at(what, source, at(seconds));
         assert_eq!(count(Offence::Http, "10.0.0.1", 0), Some(0));
         for second in 0..59 {
             assert_eq!(count(Offence::Http, "10.0.0.1", second), None);
@@ -180,7 +190,7 @@ mod tests {
     fn ever_new_sources_write_a_bounded_number_of_lines_and_are_all_counted() {
         let (offences, now) = (offences(), Instant::now());
         let lines =
-            (0..10_000).filter(|number| offences.count(Offence::Http, &number.to_string(), now).is_some()).count();
+            (0..10_000).filter(|number| offences.count_at(Offence::Http, &number.to_string(), now).is_some()).count();
         assert_eq!(lines, MOST + 1);
         for number in 0..10 {
             offences.note(Offence::TooManyFrames, "api", &number.to_string(), "");

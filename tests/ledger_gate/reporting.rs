@@ -283,6 +283,8 @@ fn an_opening_for_a_car_that_could_not_be_read_is_kept_once_and_names_no_stay() 
         told_ms: None,
         fee: None,
         beside: Beside::default(),
+        force: false,
+        reason: None,
         notes: Vec::new(),
     };
     let mut tell = |direction, id| match central.ask(Job::Unread(opening(direction, id))).unwrap() {

@@ -5,9 +5,11 @@
 //! default in silence. Plates are read by [`super::plate`], ids of gates by [`super::ids`].
 
 pub mod amount;
+pub mod fields;
 pub mod moment;
 pub mod payment;
 pub mod vehicle;
+pub mod way;
 pub mod word;
 
 use serde_json::Value;

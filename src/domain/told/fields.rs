@@ -1,0 +1,185 @@
+//! Fields as programs name them: one meaning, many keys.
+//!
+//! Keys are compared as words are (see [`folded`]): `plate_text`, `plateText` and `Plate Text` are one. To teach a key, add it
+//! folded to the line of its meaning.
+
+use serde_json::Value;
+
+use super::word::folded;
+
+/// The keys of one meaning, folded, those first that count before others.
+pub type Keys = &'static [&'static str];
+
+pub const EVENT: Keys = &["type", "eventtype", "event", "direction", "huong", "chieu", "lane"];
+pub const GATE: Keys =
+    &["cameraid", "edgeid", "camera", "edge", "gateid", "gate", "deviceid", "device", "cong", "macong"];
+pub const PLATE: Keys = &[
+    "platetext",
+    "plateid",
+    "plate",
+    "platenumber",
+    "plateno",
+    "licenseplate",
+    "licenseplatenumber",
+    "licenceplate",
+    "licenceplatenumber",
+    "numberplate",
+    "vehicleplate",
+    "carplate",
+    "bestplatenumber",
+    "recognizedlicenseplate",
+    "plateutf8",
+    "plateascii",
+    "license",
+    "licence",
+    "registration",
+    "bienso",
+    "biensoxe",
+    "bienkiemsoat",
+    "bks",
+    "bsx",
+];
+pub const PLATE_VIEW: Keys = &["plateview"];
+pub const TIME: Keys = &[
+    "timestamp",
+    "time",
+    "datetime",
+    "eventtime",
+    "capturetimestamp",
+    "capturetime",
+    "accuratetime",
+    "detectedat",
+    "occurredat",
+    "thoigian",
+    "ts",
+];
+pub const EVENT_ID: Keys = &["eventid", "requestid", "uuid"];
+pub const FEE: Keys = &["fee", "amount", "phi", "sotien", "tien"];
+pub const VEHICLE_TYPE: Keys = &["vehicletype", "vehicleclass", "loaixe", "vehicle"];
+pub const CAMERA_TYPE: Keys = &["cameratype"];
+pub const CONFIDENCE: Keys =
+    &["confidence", "plateconfidence", "bestconfidence", "confidencelevel", "score", "dotincay"];
+pub const PAID: Keys = &["paid"];
+pub const CARD: Keys = &["cardid"];
+pub const LOST_CARD: Keys = &["lostcard"];
+pub const IMAGES: Keys = &["images"];
+pub const BY: Keys = &["by"];
+pub const FORCE: Keys = &["force"];
+pub const REASON: Keys = &["reason", "lydo"];
+pub const ACTION: Keys = &["action"];
+pub const REQUEST_ID: Keys = &["requestid"];
+pub const STAY_ID: Keys = &["eventid"];
+pub const LOOKUP: Keys = &["lookup"];
+pub const DIRECTION: Keys = &["direction", "huong", "chieu"];
+pub const CAMERA_NAME: Keys = &["cameraname"];
+
+/// How far below the top a plate is looked for.
+const DEEPEST: usize = 6;
+
+/// What an object says, and one that is a part of it.
+#[derive(Debug, Clone)]
+pub struct Fields<'v> {
+    /// Folded, what says nothing left out.
+    said: Vec<(String, &'v str, &'v Value)>,
+}
+
+impl<'v> Fields<'v> {
+    /// The fields of some objects, those of the first before those of the next. What is no object has none.
+    #[must_use]
+    pub fn of(objects: &[&'v Value]) -> Self {
+        let fields = objects.iter().filter_map(|object| object.as_object()).flatten();
+        let said = fields.filter(|(_, value)| says_something(value));
+        Self { said: said.map(|(key, value)| (folded(key), key.as_str(), value)).collect() }
+    }
+
+    #[must_use]
+    pub fn get(&self, keys: Keys) -> Option<&'v Value> {
+        keys.iter().find_map(|key| self.said.iter().find(|(said, ..)| said == key)).map(|(.., value)| *value)
+    }
+
+    /// As [`Self::get`], a text or a number.
+    #[must_use]
+    pub fn text(&self, keys: Keys) -> Option<String> {
+        super::text(self.get(keys)).ok().flatten()
+    }
+
+    /// The keys as they were written, for people.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'v str> {
+        self.said.iter().map(|(_, key, _)| *key).collect()
+    }
+}
+
+/// The text of a plate anywhere within a value, as camera programs nest it: `{"results": [{"plate": "29a12345"}]}`.
+#[must_use]
+pub fn plate_within(value: &Value) -> Option<String> {
+    let mut level = vec![value];
+    for _ in 0..DEEPEST {
+        if let Some(text) = Fields::of(&level).text(PLATE) {
+            return Some(text);
+        }
+        level = level.into_iter().flat_map(parts).collect();
+    }
+    None
+}
+
+fn parts(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plate_is_found_under_every_key_that_programs_give_it() {
+        for said in [
+            json!({"plate_text": "29A12345"}),
+            json!({"plate": "29A12345"}),
+            json!({"plateNumber": "29A12345"}),
+            json!({"PlateNumber": "29A12345"}),
+            json!({"license_plate": "29A12345"}),
+            json!({"licensePlate": "29A12345"}),
+            json!({"license_plate_number": "29A12345"}),
+            json!({"best_plate_number": "29A12345", "best_plate": {"plate": "29A12346"}}),
+            json!({"plateUTF8": "29A12345"}),
+            json!({"license": "29A12345"}),
+            json!({"Biển số": "29A12345"}),
+            json!({"bien_so": "29A12345"}),
+            json!({"plate_text": null, "plate_id": "", "plate": "29A12345"}),
+            json!({"results": [{"plate": "29A12345", "score": 0.9, "candidates": [{"plate": "29A1234S"}]}]}),
+            json!({"result": {"PlateResult": {"license": "29A12345"}}}),
+            json!({"plate": {"props": {"plate": [{"value": 1}]}}, "Plate": {"PlateNumber": "29A12345"}}),
+        ] {
+            assert_eq!(plate_within(&said).as_deref(), Some("29A12345"), "{said}");
+        }
+        for none in [json!({}), json!([]), json!("29A12345"), json!({"colour": "29A12345"}), json!({"plate": true})] {
+            assert_eq!(plate_within(&none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn keys_are_written_folded_and_a_part_fills_what_the_first_lacks() {
+        for keys in [EVENT, GATE, PLATE, TIME, EVENT_ID, FEE, VEHICLE_TYPE, CONFIDENCE, DIRECTION] {
+            assert!(keys.iter().all(|key| folded(key) == **key), "{keys:?}");
+        }
+        let (data, top) = (json!({"fee": null, "Score": "0.5"}), json!({"fee": 5_000, "score": 0.1}));
+        let fields = Fields::of(&[&data, &top]);
+        assert_eq!((fields.get(FEE), fields.text(CONFIDENCE).as_deref()), (Some(&json!(5_000)), Some("0.5")));
+        assert_eq!(fields.names(), ["Score", "fee", "score"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Which way a car passes, and what else a program calls an event.
+
+use super::word::folded;
+use crate::domain::direction::Direction;
+
+/// Folded, see [`folded`].
+const IN: &[&str] = &[
+    "entry",
+    "in",
+    "enter",
+    "entering",
+    "entered",
+    "entrance",
+    "ingress",
+    "arrival",
+    "arrive",
+    "checkin",
+    "inbound",
+    "carin",
+    "vehiclein",
+    "vehicleentry",
+    "vao",
+    "vaobai",
+    "xevao",
+    "luotvao",
+    "huongvao",
+    "chieuvao",
+    "congvao",
+    "lanvao",
+];
+const OUT: &[&str] = &[
+    "exit",
+    "out",
+    "leave",
+    "leaving",
+    "exiting",
+    "egress",
+    "departure",
+    "depart",
+    "checkout",
+    "outbound",
+    "carout",
+    "vehicleout",
+    "vehicleexit",
+    "ra",
+    "rabai",
+    "xera",
+    "luotra",
+    "huongra",
+    "chieura",
+    "congra",
+    "lanra",
+    "rakhoibai",
+];
+
+/// Reads a direction in any spelling: `ENTRY`, `in`, `VÀO`, `xe ra`.
+#[must_use]
+pub fn read(text: &str) -> Option<Direction> {
+    let word = folded(text);
+    let is_one_of = |words: &[&str]| words.contains(&word.as_str());
+    match (is_one_of(IN), is_one_of(OUT)) {
+        (true, _) => Some(Direction::Entry),
+        (_, true) => Some(Direction::Exit),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direction_is_read_in_every_common_spelling() {
+        for (text, direction) in [
+            ("ENTRY", Some(Direction::Entry)),
+            ("entry", Some(Direction::Entry)),
+            (" In ", Some(Direction::Entry)),
+            ("VÀO", Some(Direction::Entry)),
+            ("Vào bãi", Some(Direction::Entry)),
+            ("xe vào", Some(Direction::Entry)),
+            ("check-in", Some(Direction::Entry)),
+            ("EXIT", Some(Direction::Exit)),
+            ("OUT", Some(Direction::Exit)),
+            ("RA", Some(Direction::Exit)),
+            ("Xe ra", Some(Direction::Exit)),
+            ("Check out", Some(Direction::Exit)),
+            ("", None),
+            ("UP", None),
+            ("left", None),
+            ("1", None),
+            ("both", None),
+        ] {
+            assert_eq!(read(text), direction, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_means_one_direction_and_is_written_folded() {
+        assert!(IN.iter().all(|word| !OUT.contains(word)));
+        assert!(IN.iter().chain(OUT).all(|word| folded(word) == **word));
+    }
+}
