@@ -13,6 +13,8 @@ mod common;
 use common::central::API_PORT;
 use common::ws::Ws;
 use common::{Central, DEADLINE, eventually};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 /// What both places say of the cameras. Time passes between two answers: they are compared where the list was the same before
@@ -181,6 +183,223 @@ fn reports_that_are_refused_are_logged_at_a_bounded_rate() {
     let counted = central.http.get("/metrics").text;
     for kind in ["refused_report", "unread_plate"] {
         assert!(counted.contains(&format!("parkmesh_input_refused_total{{kind=\"{kind}\"}} 40")), "{counted}");
+    }
+}
+
+/// One thing told in some spelling. `kept`: what has to stand in the history, unless a note in the answer says that it does not.
+#[derive(Debug, Clone)]
+struct Spelled {
+    key: &'static str,
+    told: Value,
+    kept: Option<Value>,
+}
+
+fn spelled(key: &'static str, told: Value, kept: impl Into<Value>) -> Spelled {
+    Spelled { key, told, kept: Some(kept.into()) }
+}
+
+fn nonsense(key: &'static str, told: Value) -> Spelled {
+    Spelled { key, told, kept: None }
+}
+
+fn one_of(spellings: Vec<Spelled>) -> impl Strategy<Value = Spelled> {
+    prop::sample::select(spellings)
+}
+
+/// A whole second of the site, `ago_s` before `now_s`.
+fn time(now_s: i64, ago_s: i64) -> impl Strategy<Value = Spelled> {
+    let second = now_s - ago_s;
+    let local = parkmesh::domain::time::SiteZone::default().local_text(second * 1_000);
+    let kept = local.clone();
+    let day = format!("{}/{}/{}", &local[8..10], &local[5..7], &local[..4]);
+    let mut spellings: Vec<Spelled> = [
+        json!(second),
+        json!(second.to_string()),
+        json!(second * 1_000),
+        json!(second * 1_000_000),
+        json!(format!("{second}.0")),
+        json!(local),
+        json!(local.replace(' ', "T")),
+        json!(format!("{}+07:00", local.replace(' ', "T"))),
+        json!(local.replace('-', "/")),
+        json!(local.replace(['-', ' ', ':'], "")),
+        json!(format!("{day} {}", &local[11..])),
+    ]
+    .into_iter()
+    .flat_map(|told| {
+        ["timestamp", "time", "dateTime", "event_time"].map(|key| spelled(key, told.clone(), kept.clone()))
+    })
+    .collect();
+    let odd =
+        [json!("hôm qua"), json!(-5), json!({}), json!(second + 86_400), json!(second - 40 * 86_400), json!("07:30")];
+    spellings.extend(odd.map(|told| nonsense("timestamp", told)));
+    one_of(spellings)
+}
+
+fn amount(vnd: i64) -> impl Strategy<Value = Spelled> {
+    let thousands = vnd / 1_000;
+    let mut spellings: Vec<Spelled> = [
+        json!(vnd),
+        json!(vnd.to_string()),
+        json!(format!("{vnd}.0")),
+        json!(format!("{thousands}.000")),
+        json!(format!("{thousands},000 đ")),
+        json!(format!("{thousands}k")),
+        json!(format!("{thousands} nghìn")),
+        json!(format!("VND {thousands}.000")),
+        // Read as so many đồng: noted.
+        json!(format!("{thousands}.00")),
+    ]
+    .into_iter()
+    .flat_map(|told| ["fee", "amount", "số tiền"].map(|key| spelled(key, told.clone(), vnd)))
+    .collect();
+    spellings.extend(
+        [json!("free"), json!(-1), json!(2.5), json!([]), json!(200_000_000)].map(|told| nonsense("fee", told)),
+    );
+    one_of(spellings)
+}
+
+fn vehicle() -> impl Strategy<Value = Spelled> {
+    let known = [
+        ("moto", ["MOTO", " Xe máy ", "motorcycle", "xe_may"]),
+        ("car", ["Ô tô", "CAR", "sedan", "xe hơi"]),
+        ("truck", ["xe tải", "Truck", "LORRY", "Xe Tai"]),
+    ];
+    let known = known.into_iter().flat_map(|(kept, told)| {
+        told.into_iter()
+            .flat_map(move |told| ["vehicle_type", "vehicleType", "loại xe"].map(|key| spelled(key, json!(told), kept)))
+    });
+    let odd = ["máy xúc", "amphibian"].map(|told| nonsense("vehicle_type", json!(told)));
+    one_of(known.chain(odd).collect())
+}
+
+fn spelled_plate(plate: &str) -> impl Strategy<Value = Spelled> {
+    let (front, back) = plate.split_at(3);
+    let keys = ["plate_text", "plate_id", "plate", "plateNumber", "license_plate", "licensePlate", "Biển số"];
+    let spellings = [
+        plate.to_owned(),
+        plate.to_lowercase(),
+        format!("{front}-{back}"),
+        format!("{front}\n{back}"),
+        format!(" {front} · {back} "),
+        plate.replace('A', "А"),
+        format!("{front}/{back}"),
+    ];
+    let spellings = spellings.into_iter().flat_map(|told| keys.map(|key| spelled(key, json!(told), plate)));
+    one_of(spellings.collect())
+}
+
+fn kind(name: &'static str) -> impl Strategy<Value = Spelled> {
+    let words: &[&str] =
+        if name == "ENTRY" { &["ENTRY", "entry", "IN", "VÀO", "xe vào"] } else { &["EXIT", "Out", "RA", "Xe ra"] };
+    let named = words.iter().map(|word| spelled("type", json!(word), name));
+    one_of(
+        named.chain([spelled("event_type", json!(name), name), spelled("direction", json!(words[1]), name)]).collect(),
+    )
+}
+
+/// Whatever spelling a program has for what it tells: what stands in the history afterwards is what it told, or the answer says of
+/// which field it is not.
+#[test]
+fn no_success_hides_that_something_else_is_recorded_than_was_told() {
+    const CASES: u32 = 200;
+    let central = Central::standalone("central-1");
+    let now_s = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": 1})).unwrap();
+    socket.hear_json(DEADLINE, |said| said["type"] == "connected");
+    let socket = std::cell::RefCell::new(socket);
+    let number = std::cell::Cell::new(0_u32);
+    let next_plate = || {
+        number.set(number.get() + 1);
+        format!("29A{:05}", number.get())
+    };
+    let tell = |event: &Value, by_socket: bool| -> Value {
+        if !by_socket {
+            return central.http.post("/api/edge/event", event).ok().body;
+        }
+        let mut socket = socket.borrow_mut();
+        socket.say(event).unwrap();
+        socket.hear_json(DEADLINE, |said| said["type"] == "answer")
+    };
+    let strategy =
+        (any::<bool>(), any::<bool>(), any::<bool>(), 2..20_i64).prop_flat_map(|(socket, flat, alone, hours)| {
+            // The plate is put in where the case runs, so that a smaller example is not a repeat.
+            let plate = spelled_plate("29A00000");
+            let facts = (
+                time(now_s, hours * 3_600),
+                time(now_s, 3_600),
+                amount(25_000),
+                vehicle(),
+                kind("ENTRY"),
+                kind("EXIT"),
+                plate,
+            );
+            (Just(socket), Just(flat), Just(alone), facts)
+        });
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&strategy, |(by_socket, flat, alone, facts)| {
+        let (came, left, fee, vehicle, entry, exit, plate) = facts;
+        let key = next_plate();
+        let plate = Spelled {
+            told: json!(plate.told.as_str().unwrap().replace("00000", &key[3..])),
+            kept: Some(json!(key)),
+            ..plate
+        };
+        let event = |kind: &Spelled, told: &[&Spelled]| {
+            let mut event = json!({"camera_id": 1, "data": {}});
+            event[kind.key] = kind.told.clone();
+            for one in told {
+                let is_top = flat || one.key.to_lowercase().contains("time");
+                let place = if is_top { &mut event } else { &mut event["data"] };
+                place[one.key] = one.told.clone();
+            }
+            event
+        };
+        let mut answers = Vec::new();
+        if !alone {
+            answers.push(tell(&event(&entry, &[&plate, &came, &vehicle]), by_socket));
+        }
+        answers.push(tell(&event(&exit, &[&plate, &left, &fee, &vehicle]), by_socket));
+        let rows = central.http.rows_of(&key);
+        // An entry at a time that cannot be is recorded as it is received, after an exit that was told with the right one.
+        let is_pair = alone || came.kept.is_some();
+        prop_assert!(rows.len() == 1 || !is_pair, "{:?} {:?}", &rows, &answers);
+        let is_alone = |row: &&Value| row["anomalies"].as_array().unwrap().contains(&json!("exit_without_entry"));
+        let row = rows.iter().find(|row| !row["exit_time"].is_null()).unwrap();
+        let came_row = rows.iter().find(|row| !is_alone(row)).unwrap_or(row);
+        let noted = |answer: &Value, field: &str| {
+            let notes = answer["notes"].as_array().cloned().unwrap_or_default();
+            notes.iter().any(|note| note["field"].as_str().is_some_and(|noted| noted.ends_with(field)))
+        };
+        let last = answers.last().unwrap();
+        let paid = if alone { row["collected"].clone() } else { row["fee"].clone() };
+        let mut checks = vec![
+            ("plate_text", last, &row["plate_id"], &plate),
+            ("timestamp", last, &row["exit_time"], &left),
+            ("fee", last, &paid, &fee),
+            ("vehicle_type", last, &row["camera_type"], &vehicle),
+        ];
+        if !alone {
+            checks.push(("timestamp", &answers[0], &came_row["entry_time"], &came));
+            checks.push(("vehicle_type", &answers[0], &came_row["camera_type"], &vehicle));
+        }
+        for (field, answer, stored, told) in checks {
+            let is_kept = told.kept.as_ref() == Some(stored);
+            prop_assert!(
+                is_kept || noted(answer, field),
+                "{} told as {:?} is {} without a note: {}",
+                field,
+                told,
+                stored,
+                answer
+            );
+        }
+        prop_assert_eq!(last["action"].as_str(), Some("EXIT"));
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
     }
 }
 

@@ -11,9 +11,62 @@ use utoipa::ToSchema;
 use super::plate::PlateId;
 use super::problem::{FieldProblem, is_plain_text};
 use super::time::is_date;
+use super::told::word::folded;
 
 /// The status that pays 0.
 pub const ACTIVE: &str = "active";
+/// What else is written for it, folded; it is kept as [`ACTIVE`].
+const ACTIVE_WORDS: &[&str] = &[
+    "active",
+    "on",
+    "1",
+    "true",
+    "yes",
+    "enabled",
+    "enable",
+    "valid",
+    "hoatdong",
+    "danghoatdong",
+    "conhan",
+    "conhieuluc",
+    "hieuluc",
+    "kichhoat",
+    "dakichhoat",
+];
+/// What is written for one that pays nothing for its plate, folded; it is kept as it is. Any other word would be one, too, that
+/// somebody may have meant otherwise.
+const INACTIVE_WORDS: &[&str] = &[
+    "",
+    "inactive",
+    "off",
+    "0",
+    "false",
+    "no",
+    "disabled",
+    "disable",
+    "invalid",
+    "expired",
+    "cancelled",
+    "canceled",
+    "suspended",
+    "paused",
+    "stopped",
+    "locked",
+    "blocked",
+    "deleted",
+    "pending",
+    "hethan",
+    "ngung",
+    "tamngung",
+    "tamdung",
+    "ngunghoatdong",
+    "khonghoatdong",
+    "khoa",
+    "dakhoa",
+    "huy",
+    "dahuy",
+    "chokichhoat",
+];
 /// What `type` may be. The type is for the office; every active one pays 0.
 pub const KINDS: [&str; 3] = ["company", "monthly", "regular"];
 /// Longest id, and longest other text of a subscription, in characters. A subscription fits in one event.
@@ -113,6 +166,15 @@ impl Subscription {
                 format!("must be one of {kinds}"),
             ));
         }
+        let word = folded(&self.status);
+        if !ACTIVE_WORDS.contains(&word.as_str()) && !INACTIVE_WORDS.contains(&word.as_str()) {
+            problems.push(FieldProblem::new(
+                format!("{field}.status"),
+                "unknown_value",
+                format!("{:?} không rõ nghĩa: ghi active (đang hiệu lực) hoặc inactive", self.status),
+                format!("{:?} is not known: say active or inactive", self.status),
+            ));
+        }
         for (name, date) in [("start_date", &self.start_date), ("end_date", &self.end_date)] {
             if !date.is_empty() && !is_date(date) {
                 problems.push(FieldProblem::new(
@@ -144,18 +206,21 @@ impl Subscription {
         let mut text = |name: &str| match object.get(name) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.trim().to_owned(),
-            Some(Value::Number(number)) if name == "id" || name == "phone" => number.to_string(),
+            Some(Value::Number(number)) if ["id", "phone", "status"].contains(&name) => number.to_string(),
+            Some(Value::Bool(flag)) if name == "status" => flag.to_string(),
             Some(_) => {
                 problems.push(FieldProblem::wrong_type(format!("{field}.{name}"), "chữ", "a text"));
                 String::new()
             }
         };
+        let status = text("status");
+        let status = if ACTIVE_WORDS.contains(&folded(&status).as_str()) { ACTIVE.to_owned() } else { status };
         Self {
             id: text("id"),
             plate_number: text("plate_number"),
             owner_name: text("owner_name"),
             kind: text("type"),
-            status: text("status"),
+            status,
             start_date: text("start_date"),
             end_date: text("end_date"),
             phone: text("phone"),
@@ -215,6 +280,38 @@ mod tests {
         let mut object = json!({"id": "s1", "plate_number": "29A-123.45", "status": "active"});
         object.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
         list_from_json(&json!([object])).unwrap().remove(0)
+    }
+
+    /// `on` was accepted and never applied.
+    #[test]
+    fn a_status_is_read_in_every_common_spelling_and_an_unknown_one_is_refused() {
+        let plate = PlateId::parse("29A12345").unwrap();
+        for (told, active) in [
+            (json!("active"), true),
+            (json!("Active"), true),
+            (json!(" ON "), true),
+            (json!(true), true),
+            (json!(1), true),
+            (json!("Đang hoạt động"), true),
+            (json!("còn hạn"), true),
+            (json!("inactive"), false),
+            (json!("off"), false),
+            (json!(false), false),
+            (json!("Hết hạn"), false),
+            (json!("tạm ngưng"), false),
+            (json!(""), false),
+        ] {
+            assert_eq!(one(json!({"status": told})).active_for(&plate, "2025-12-03"), active, "{told}");
+        }
+        for unknown in ["perhaps", "vip", "2"] {
+            let list = json!([{"id": "s1", "plate_number": "29A-123.45", "status": unknown}]);
+            let problems = list_from_json(&list).unwrap_err();
+            assert_eq!((problems[0].field.as_str(), problems[0].code), ("subscriptions[0].status", "unknown_value"));
+        }
+        for word in ACTIVE_WORDS.iter().chain(INACTIVE_WORDS) {
+            assert_eq!(folded(word), **word);
+        }
+        assert!(ACTIVE_WORDS.iter().all(|word| !INACTIVE_WORDS.contains(word)));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Body, Correction, Draft, RightFee, Void};
+use crate::domain::anomaly::Anomaly;
+use crate::domain::event::{Body, Correction, Draft, Exit, RightFee, Void};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
@@ -52,7 +53,65 @@ impl<S: Storage> Transaction<'_, S> {
             reason: request.reason.clone(),
             by: self.doer_text(),
         };
-        self.amend(&row.stay_id, exit_name.as_deref().unwrap_or(&row.stay_id), hlc, Body::Correction(correction))
+        let name = exit_name.as_deref().unwrap_or(&row.stay_id);
+        let amended = self.amend(&row.stay_id, name, hlc, Body::Correction(correction))?;
+        if *plate != row.plate_id {
+            self.give_exits_their_stay(&row, plate, request)?;
+        }
+        Ok(amended)
+    }
+
+    /// An exit whose plate was misread left its stay open, so that the next exit of that car was of this stay, and the entry before
+    /// it was of none. Now that the first is where it belongs, the next is given the stay of the entry before it: removed, and
+    /// written anew. What was taken stays as it was.
+    fn give_exits_their_stay(
+        &mut self,
+        corrected: &StayRow,
+        plate: &PlateId,
+        request: &CorrectStay,
+    ) -> Result<(), Stop<S::Error>> {
+        let ended_by_it = |row: &StayRow| row.exit.as_ref().is_some_and(|exit| exit.fact == corrected.entry_fact);
+        let before = self.read()?.last_begun(plate, corrected.entry_hlc)?;
+        let Some(StoredStay { row, .. }) = before.into_iter().find(|before| ended_by_it(&before.row)) else {
+            return Ok(());
+        };
+        if !row.anomalies.contains(&Anomaly::DoubleExit) {
+            return Ok(());
+        }
+        let component = Component::around(self.read()?, &row)?;
+        let facts = component.held_facts();
+        let account = account_beside(&facts, &component.neighbours);
+        let again = Outcome::ClosedAgain { stay: row.stay_id.clone() };
+        for exit in facts.iter().filter(|fact| account.outcomes.get(&fact.id) == Some(&again)) {
+            let Body::Exit(told) = &exit.event.body else { continue };
+            let begun = self.read()?.last_begun(plate, exit.event.hlc)?;
+            let is_its = |begun: &StayRow| begun.stay_id != row.stay_id && !begun.is_exit_alone();
+            let Some(StoredStay { row: of, .. }) = begun.into_iter().find(|begun| is_its(&begun.row)) else { continue };
+            let taken = account.resolution.takings.iter().find(|taking| taking.fact == exit.id);
+            let mut doubts: BTreeSet<String> = told.doubts.iter().cloned().collect();
+            doubts.insert(Anomaly::FeeUncertain.name().to_owned());
+            let anew = Exit {
+                stay: None,
+                fee: taken.map_or(told.fee, |taking| taking.fee),
+                // Whoever else corrects it in a cut writes the same exit.
+                request_id: Some(exit.id.to_string()),
+                doubts: doubts.into_iter().collect(),
+                ..told.clone()
+            };
+            let hlc = self.hlc_after(&row, Some(plate))?;
+            let void = Void { removes: vec![exit.id.clone()], reason: request.reason.clone(), by: self.doer_text() };
+            self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
+            let draft = Draft {
+                hlc: Hlc::next(exit.event.hlc.ms(), Some(exit.event.hlc)),
+                timestamp_ms: exit.event.timestamp_ms,
+                skew_ms: exit.event.skew_ms,
+                event_id: Some(of.stay_id),
+                body: Body::Exit(anew),
+                by: None,
+            };
+            self.author(draft)?;
+        }
+        Ok(())
     }
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.

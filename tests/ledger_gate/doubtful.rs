@@ -112,6 +112,64 @@ fn a_fee_of_a_stay_whose_exit_may_have_been_missed_is_told() {
     }
 }
 
+/// The exit of the first day was read as another plate's. A person puts that right a week later.
+#[test]
+fn an_exit_that_gets_its_plate_gives_the_later_ones_their_stays() {
+    let mut first = Central::new(0);
+    let mut second = Central::new(1);
+    let mut misread = String::new();
+    for day in 0..4 {
+        for (direction, hour, plate_text) in
+            [(Direction::Entry, 0, P), (Direction::Exit, 9, if day == 0 { Q } else { P })]
+        {
+            let at_ms = START_MS + day * DAY_MS + hour * HOUR_MS;
+            first.now_ms = at_ms + SECOND_MS;
+            let told = Report { plate: plate(plate_text), ..told(direction, &format!("{day}-{hour}"), at_ms) };
+            let passed = take(&mut first, told);
+            if plate_text == Q {
+                misread = passed.event_id;
+            }
+        }
+    }
+    let before: Vec<_> = first.rows().iter().map(|row| (row.status, row.collected.0)).collect();
+    let paid_for_two_days = 33 * 25_000;
+    assert_eq!(
+        before,
+        [
+            (StayStatus::Out, paid_for_two_days),
+            (StayStatus::Out, 0),
+            (StayStatus::Superseded, 0),
+            (StayStatus::Out, 225_000),
+            (StayStatus::Out, 225_000),
+        ]
+    );
+    let money = revenue(&mut first);
+    second.hear(&mut first);
+    // In a cut two people see it.
+    for central in [&mut first, &mut second] {
+        central.now_ms = START_MS + 7 * DAY_MS;
+        central.ask(correct(&misread, P)).unwrap();
+        check(central);
+    }
+    first.hear(&mut second);
+    second.hear(&mut first);
+    for central in [&mut first, &mut second] {
+        check(central);
+        let rows = central.rows();
+        let visits: Vec<_> = rows.iter().map(|row| (row.status, row.collected.0)).collect();
+        let expected = [0, paid_for_two_days, 225_000, 225_000].map(|paid| (StayStatus::Out, paid));
+        assert_eq!((visits, revenue(central)), (expected.to_vec(), money));
+        let days: Vec<i64> =
+            rows.iter().map(|row| (row.exit.as_ref().unwrap().exit_ms - row.entry_ms) / HOUR_MS).collect();
+        assert_eq!(days, [9; 4], "each visit has its own entry and exit");
+        assert!(rows[1].anomalies.iter().any(|anomaly| anomaly.name() == "fee_uncertain"));
+        assert!(rows[2].anomalies.is_empty());
+        central.rebuild(1);
+        assert_eq!(central.rows(), rows);
+    }
+    assert_eq!(first.rows(), second.rows());
+}
+
 #[test]
 fn a_second_camera_of_one_entry_leaves_the_stay_as_it_is() {
     let mut central = Central::new(0);
