@@ -40,9 +40,6 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// of a site may have under way together.
 const MAX_HANDSHAKES: usize = 1_024;
 
-/// Beyond its own bound a worker would accept none, not even of who is known; [`Room`] closes those that are too many.
-const NOT_BOUNDED_HERE: usize = usize::MAX >> 1;
-
 /// How a server treats its connections.
 #[derive(Clone)]
 pub struct Terms {
@@ -83,7 +80,9 @@ where
     let address = listener.local_addr()?;
     let builder = ServerBuilder::default()
         .workers(terms.workers)
-        .max_concurrent_connections(NOT_BOUNDED_HERE)
+        // [`Room`] closes those that are too many, and keeps places for who is known. This bound is of those not looked at yet: in a
+        // burst they would take the last descriptors.
+        .max_concurrent_connections(terms.room.most_accepted().div_ceil(terms.workers.max(1)))
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
         .disable_signals();
     let ending = builder.graceful_shutdown_signal();

@@ -32,6 +32,8 @@ const DASHBOARDS_OF_ALL: usize = 1_000;
 pub const LEAST_OF_ONE: usize = 4;
 /// Kept for this machine.
 const KEPT_FOR_THIS_MACHINE: usize = 8;
+/// Accepted beyond all places, so that they can be refused: who comes faster waits at the door, and costs no descriptor.
+const BEING_REFUSED: usize = 64;
 /// How many addresses a log line names.
 const SHOWN_SOURCES: usize = 5;
 /// Files and sockets that are none of these: the database with its readers, links that this central dials, what it logs to.
@@ -196,6 +198,12 @@ pub struct Taken {
 impl Room {
     fn new((of_one, of_all): (usize, usize), paces: [Pace; 2], known: Arc<Known>, level: Level) -> Arc<Self> {
         Arc::new(Self { of_one, of_all, paces, known, taken: Mutex::default(), level })
+    }
+
+    /// How many connections to accept at a time: all places, and some to refuse.
+    #[must_use]
+    pub fn most_accepted(&self) -> usize {
+        self.of_all + BEING_REFUSED.min(self.of_all / 8)
     }
 
     /// One more place for this address.
