@@ -9,6 +9,7 @@ use parkmesh::domain::ids::{Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::{ExitPart, StayRow, StayStatus};
+use parkmesh::domain::stay::TakenAs;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::storage::{EventRef, QuarterTotal, Storage, Summary};
 use parkmesh::replication::log::{ChainHash, EventBytes, Head};
@@ -147,6 +148,7 @@ fn write(writer: &mut Writer, log: &LogId, first_seq: u64, steps: &[Step]) -> Re
             quarter: 1_925_712,
             central: "central-1".into(),
             edge_id: format!("edge-{edge}"),
+            taken_as: TakenAs::default(),
             entries: 1,
             exits: 1,
             revenue: Vnd(25_000),

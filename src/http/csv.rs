@@ -4,6 +4,7 @@
 //! value, it gets a `'` before it: `51E0012` is no 5.1E+13, and `01` is not 1. Also inside of a text, where the one who opens the
 //! table with another separator than it was written with would begin a cell.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::error::ApiError;
@@ -51,7 +52,7 @@ impl Style {
 }
 
 /// The heads of the columns, Vietnamese and English.
-pub(super) const HEADS: [(&str, &str); 16] = [
+pub(super) const HEADS: [(&str, &str); 18] = [
     ("Biển số", "Plate"),
     ("Mã biển số", "Plate id"),
     ("Loại xe", "Vehicle type"),
@@ -63,6 +64,8 @@ pub(super) const HEADS: [(&str, &str); 16] = [
     ("Thời gian gửi", "Duration"),
     ("Phí (đ)", "Fee (VND)"),
     ("Đã thu (đ)", "Collected (VND)"),
+    ("Cách trả", "Paid by"),
+    ("Người thu", "Taken by"),
     ("Thuê bao", "Subscription"),
     ("Mở thủ công", "Opened by hand"),
     ("Bất thường", "Anomalies"),
@@ -102,6 +105,8 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.text(row.duration.as_deref().unwrap_or_default());
     line.number(left.then_some(row.fee));
     line.number(left.then_some(row.collected));
+    line.text(&method(row, style.english));
+    line.text(row.payment.exit_by.as_deref().unwrap_or_default());
     line.text(row.subscription_id.as_deref().unwrap_or_default());
     line.text(manual(row, style.english));
     let anomalies: Vec<_> = row.anomalies.iter().map(|anomaly| word(style.english, "anomaly", anomaly)).collect();
@@ -109,6 +114,11 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.text(row.superseded_by.as_deref().unwrap_or_default());
     line.text(&row.event_id);
     line.end()
+}
+
+/// How it was paid; empty: the gate did not say.
+pub(super) fn method(row: &HistoryRow, is_english: bool) -> Cow<'_, str> {
+    row.payment.paid.as_ref().map_or(Cow::Borrowed(""), |paid| word(is_english, "paid", paid.method.name()))
 }
 
 /// Where it was opened by hand.

@@ -15,6 +15,7 @@ use super::state::Worker;
 use super::xlsx;
 use crate::access::right::Need;
 use crate::domain::anomaly::Anomaly;
+use crate::domain::payment::Method;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
 use crate::store::reader::{Gate, HistoryQuery, HistoryRow, MAX_OFFSET, WithAnomaly};
@@ -81,7 +82,7 @@ pub struct HistoryParameters {
     /// What `from`, `to` and `today_only` are about: when it came in (the default), or when it left.
     #[param(pattern = "^(entry|exit)?$")]
     by: Option<String>,
-    /// `central-1/edge-1`, or `central-1` for all its gates: came in or went out there.
+    /// `central-1/edge-1`, or `central-1` for all its gates: came in or went out there; with `by=exit` and a time, went out there.
     #[param(max_length = 128)]
     gate: Option<String>,
     /// `any`, or the name of a kind.
@@ -89,6 +90,12 @@ pub struct HistoryParameters {
         pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type)?$"
     )]
     anomaly: Option<String>,
+    /// Who did the exit: `an`, `token:backup`, `edge:edge-1`, as `exit_by` of a row.
+    #[param(max_length = 256)]
+    exit_by: Option<String>,
+    /// How it was paid.
+    #[param(pattern = "^(cash|qr|card|transfer|account|free)?$")]
+    method: Option<String>,
     /// `next_cursor` of the page before.
     #[param(pattern = "^([0-9]{1,14}\\.[0-9]{1,14})?$")]
     cursor: Option<String>,
@@ -137,6 +144,8 @@ impl HistoryParameters {
             status: status(self.status.as_deref())?,
             gate: gate(self.gate.as_deref())?,
             anomaly: anomaly("anomaly", self.anomaly.as_deref())?,
+            exit_by: self.exit_by.filter(|who| !who.is_empty()),
+            method: method(self.method.as_deref())?,
             cursor: cursor(self.cursor.as_deref())?,
         })
     }
@@ -169,6 +178,15 @@ pub(super) fn gate(text: Option<&str>) -> Result<Option<Gate>, ApiError> {
     let (central, edge_id) = text.split_once('/').unwrap_or((text, ""));
     let edge_id = Some(edge_id.to_owned()).filter(|edge_id| !edge_id.is_empty());
     Ok((!central.is_empty()).then(|| Gate { central: central.to_owned(), edge_id }))
+}
+
+fn method(name: Option<&str>) -> Result<Option<Method>, ApiError> {
+    let name = name.unwrap_or_default();
+    let known = Method::ALL.into_iter().find(|method| method.name() == name);
+    match known {
+        None if !name.is_empty() => Err(ApiError::bad_field("method", Method::ALL.map(Method::name).join(", "))),
+        known => Ok(known),
+    }
 }
 
 /// `any`, or the name of a kind.

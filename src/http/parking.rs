@@ -23,12 +23,12 @@ use crate::domain::money::Vnd;
 use crate::domain::payment::{FeeLine, total};
 use crate::domain::plate::PlateId;
 use crate::domain::tariff::Tariff;
-use crate::domain::time::duration_text;
+use crate::domain::time::{SiteZone, duration_text};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::ledger::storage::SettingKind;
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
-use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader};
+use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader, Takings};
 
 /// What people change is decided by the writer.
 pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::NotDurable];
@@ -45,6 +45,10 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/stats", Need::Look, stats, "The figures of a day, of the site and of each gate.")
             .query::<StatsParameters>()
             .answers::<Figures>("The figures")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/takings", Need::Look, takings, "What was taken, by gate, person, way of payment and vehicle type.")
+            .query::<TakingsParameters>()
+            .answers::<TakingsAnswer>("The takings")
             .refuses(&[Code::InvalidField, Code::Busy]),
         get("/api/status", Need::Look, status, "This central and its lot.")
             .answers::<StatusAnswer>("The state")
@@ -115,6 +119,31 @@ pub struct StatsParameters {
     /// Of the site, `2026-11-28`; absent: today.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
     day: Option<String>,
+}
+
+/// The query of `GET /api/takings`, as sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TakingsParameters {
+    /// First day of the site, `2026-11-28`; absent: today.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    from: Option<String>,
+    /// Last day; absent: the first.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    to: Option<String>,
+}
+
+/// What was taken. Over one day the sums are those of `GET /api/stats`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TakingsAnswer {
+    success: bool,
+    from: String,
+    to: String,
+    exits: i64,
+    /// VND.
+    revenue: i64,
+    /// They sum to `exits` and `revenue`.
+    takings: Vec<Takings>,
 }
 
 /// The figures of a day, as answered. `vehicles_in_parking` is as of now.
@@ -256,16 +285,35 @@ pub async fn stats(
 ) -> Result<HttpResponse, ApiError> {
     let mut today = Today::of(&worker.shared);
     if let Some(day) = parameters.into_inner().day.filter(|day| !day.is_empty()) {
-        let zone = worker.zone();
-        let noon = zone.parse_local_text(&format!("{day} 12:00:00"));
-        let noon_ms = noon.map_err(|_| ApiError::bad_field("day", "a date YYYY-MM-DD"))?;
-        (today.start_ms, today.end_ms) = zone.day_bounds_ms(noon_ms);
-        today.day = day;
+        today = today.moved_to("day", day, &worker.zone())?;
     }
     answer(&worker.shared, move |reader| {
         let stats = today.stats(reader)?;
         let gates = reader.stats(today.start_ms, today.end_ms)?.gates;
         Ok(Figures { success: true, day: today.day, stats, gates })
+    })
+    .await
+}
+
+/// `GET /api/takings`
+pub async fn takings(
+    parameters: web::Query<TakingsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let TakingsParameters { from, to } = parameters.into_inner();
+    let mut first = Today::of(&worker.shared);
+    if let Some(day) = from.filter(|day| !day.is_empty()) {
+        first = first.moved_to("from", day, &worker.zone())?;
+    }
+    let last = match to.filter(|day| !day.is_empty()) {
+        Some(day) => first.clone().moved_to("to", day, &worker.zone())?,
+        None => first.clone(),
+    };
+    answer(&worker.shared, move |reader| {
+        let takings = reader.takings(first.start_ms, last.end_ms)?;
+        let exits = takings.iter().map(|taken| taken.exits).sum();
+        let revenue = takings.iter().map(|taken| taken.revenue).sum();
+        Ok(TakingsAnswer { success: true, from: first.day, to: last.day, exits, revenue, takings })
     })
     .await
 }
@@ -434,6 +482,14 @@ impl Today {
         let now_ms = shared.clock.now_ms();
         let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
         Self { day: zone.day(now_ms), start_ms, end_ms, cars_inside: shared.held().cars_inside }
+    }
+
+    /// Another day, as `field` of a query names it.
+    fn moved_to(self, field: &str, day: String, zone: &SiteZone) -> Result<Self, ApiError> {
+        let noon = zone.parse_local_text(&format!("{day} 12:00:00"));
+        let noon_ms = noon.map_err(|_| ApiError::bad_field(field, "a date YYYY-MM-DD"))?;
+        let (start_ms, end_ms) = zone.day_bounds_ms(noon_ms);
+        Ok(Self { day, start_ms, end_ms, ..self })
     }
 
     /// `YYYY-MM-DD`.

@@ -4,7 +4,7 @@
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
-use super::csv::{HEADS, manual};
+use super::csv::{HEADS, manual, method};
 use super::pages::word;
 use crate::store::reader::HistoryRow;
 
@@ -14,7 +14,8 @@ pub const MAX_ROWS: usize = 50_000;
 pub const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What its columns are as wide as, in characters.
-const WIDTHS: [f64; HEADS.len()] = [14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 14., 28., 28., 32.];
+const WIDTHS: [f64; HEADS.len()] =
+    [14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32.];
 const FEE: u16 = 9;
 const COLLECTED: u16 = 10;
 /// Everything came from cameras and people; a text is never a formula or a link in a workbook.
@@ -76,17 +77,19 @@ fn write(sheet: &mut Worksheet, line: u32, row: &HistoryRow, is_english: bool) -
         (5, row.entry_camera_name.as_deref().unwrap_or_default().into()),
         (7, row.exit_camera_name.as_deref().unwrap_or_default().into()),
         (8, row.duration.as_deref().unwrap_or_default().into()),
-        (11, row.subscription_id.as_deref().unwrap_or_default().into()),
-        (12, manual(row, is_english).into()),
-        (14, row.superseded_by.as_deref().unwrap_or_default().into()),
-        (15, row.event_id.as_str().into()),
+        (11, method(row, is_english)),
+        (12, row.payment.exit_by.as_deref().unwrap_or_default().into()),
+        (13, row.subscription_id.as_deref().unwrap_or_default().into()),
+        (14, manual(row, is_english).into()),
+        (16, row.superseded_by.as_deref().unwrap_or_default().into()),
+        (17, row.event_id.as_str().into()),
     ];
     for (column, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
         sheet.write_string(line, *column, text.as_ref())?;
     }
     let anomalies: Vec<_> = row.anomalies.iter().map(|anomaly| word(is_english, "anomaly", anomaly)).collect();
     if !anomalies.is_empty() {
-        sheet.write_string(line, 13, anomalies.join("; "))?;
+        sheet.write_string(line, 15, anomalies.join("; "))?;
     }
     let time = Format::new().set_num_format(TIME);
     for (column, text) in [(4, Some(row.entry_time.as_str())), (6, row.exit_time.as_deref())] {

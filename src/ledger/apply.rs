@@ -9,13 +9,12 @@ use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
-use crate::domain::stay::{Fact, Link, guarded, links};
+use crate::domain::stay::{Fact, Link, Taking, guarded, links};
 
 use super::component::{self, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::runs::UNKNOWN_TYPE;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
-use super::state::TotalChange;
 use super::storage::{EventRef, SettingKind, Storage};
 use super::transaction::Transaction;
 
@@ -95,7 +94,7 @@ impl<S: Storage> Transaction<'_, S> {
         let committed_ms = self.now.wall_ms;
         // Where another stay has its id, the general way finds it another.
         let Some(row_id) = self.insert_row_if_new(&row, committed_ms)? else { return Ok(false) };
-        self.count(row.entry_ms, &row.source_central, &row.edge_id, TotalChange { entries: 1, ..Default::default() });
+        self.count_entry(&row, 1);
         let open = OpenStay::of_row(row_id, &row, committed_ms, Some(event.hlc), self.places);
         self.set_inside(plate, Some(open));
         Ok(true)
@@ -113,8 +112,7 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(row) = plainly(|| changed(&old, |row| close(row, fact))) else { return Ok(false) };
         self.replace_ending(row_id, &old, &row)?;
         if let Body::Exit(exit) = &event.body {
-            let change = TotalChange { exits: 1, revenue_vnd: exit.fee.0, ..Default::default() };
-            self.count(event.timestamp_ms, &exit.exit_central, &exit.exit_edge, change);
+            self.count_taking(Taking::of(fact, exit, exit.fee), Some(&row.camera_type), 1);
         }
         self.set_inside(&row.plate_id, None);
         Ok(true)

@@ -495,7 +495,7 @@ impl Storage for MemoryStorage {
     }
 
     fn add_total(&mut self, change: &QuarterTotal) -> Result<(), MemoryError> {
-        let key = (change.quarter, change.central.clone(), change.edge_id.clone());
+        let key = (change.quarter, change.central.clone(), change.edge_id.clone(), change.taken_as.clone());
         self.note(Undo::Total(key.clone(), self.totals.get(&key).copied()))?;
         let sum = self.totals.entry(key.clone()).or_default();
         sum.entries += change.entries;

@@ -14,7 +14,6 @@ use crate::domain::stay::{Fact, Link, Resolution, links};
 use super::apply::place;
 use super::component::{self, Component, loose_key, skipped_key, slots};
 use super::open_stay::OpenStay;
-use super::state::TotalChange;
 use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
 
@@ -232,13 +231,13 @@ impl<S: Storage> Transaction<'_, S> {
         for row in &resolution.rows {
             let was_inside = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
             if was_inside && !row.is_exit_alone() {
-                let change = TotalChange { entries: sign, ..Default::default() };
-                self.count(row.entry_ms, &row.source_central, &row.edge_id, change);
+                self.count_entry(row, sign);
             }
         }
+        let ended = resolution.rows.iter().filter_map(|row| Some((&row.exit.as_ref()?.fact, row.camera_type.as_str())));
+        let types: HashMap<&FactId, &str> = ended.collect();
         for taking in &resolution.takings {
-            let change = TotalChange { exits: sign, revenue_vnd: sign * taking.fee.0, ..Default::default() };
-            self.count(taking.exit_ms, &taking.central, &taking.edge_id, change);
+            self.count_taking(taking.clone(), types.get(&taking.fact).copied(), sign);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{CentralId, Hlc, LogId};
 use crate::domain::plate::PlateId;
+use crate::domain::stay::TakenAs;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
@@ -102,8 +103,8 @@ impl State {
     }
 }
 
-/// The sums of a quarter of an hour at one gate: (quarter since 1970, central, edge).
-pub type TotalKey = (i64, String, String);
+/// The sums of a quarter of an hour at one gate: (quarter since 1970, central, edge, of exits who took what).
+pub type TotalKey = (i64, String, String, TakenAs);
 
 /// Entries, exits and revenue to add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::Fact;
+use crate::domain::stay::{Fact, TakenAs};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// Where an event lies.
@@ -58,13 +58,15 @@ pub struct Behind {
     pub since_ms: i64,
 }
 
-/// One change of the sums of a quarter of an hour ([`crate::domain::time::quarter`]) at one gate. Signed: a refold takes back
+/// One change of the sums of a quarter of an hour ([`crate::domain::time::quarter`]) at one gate, told apart by who took what. Signed: a refold takes back
 /// what it changes, and finds it whatever the site's zone is meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarterTotal {
     pub quarter: i64,
     pub central: String,
     pub edge_id: String,
+    /// Of exits; of entries empty.
+    pub taken_as: TakenAs,
     pub entries: i64,
     pub exits: i64,
     pub revenue: Vnd,

@@ -7,7 +7,7 @@ use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::{Fact, Link};
+use crate::domain::stay::{Fact, Link, TakenAs, Taking};
 use crate::domain::time::{MAX_MS, quarter};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
@@ -167,7 +167,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         for (log, head) in &self.staged.heads {
             self.storage.set_head(log, *head)?;
         }
-        for ((quarter, central, edge_id), change) in &self.staged.totals {
+        for ((quarter, central, edge_id, taken_as), change) in &self.staged.totals {
             if *change == TotalChange::default() {
                 continue;
             }
@@ -175,6 +175,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
                 quarter: *quarter,
                 central: central.clone(),
                 edge_id: edge_id.clone(),
+                taken_as: taken_as.clone(),
                 entries: change.entries,
                 exits: change.exits,
                 revenue: crate::domain::money::Vnd(change.revenue_vnd),
@@ -345,13 +346,22 @@ impl<'a, S: Storage> Transaction<'a, S> {
         row.source_central == self.context.central.as_str()
     }
 
-    /// Counts in the quarter of an hour of `at_ms` at a gate.
-    pub(super) fn count(&mut self, at_ms: i64, central: &str, edge_id: &str, change: TotalChange) {
-        let key = (quarter(at_ms), central.to_owned(), edge_id.to_owned());
-        let sum = self.staged.totals.entry(key).or_default();
-        sum.entries += change.entries;
-        sum.exits += change.exits;
-        sum.revenue_vnd += change.revenue_vnd;
+    /// Counts an entry (`sign` 1), or takes it back (-1).
+    pub(super) fn count_entry(&mut self, row: &StayRow, sign: i64) {
+        let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone(), TakenAs::default());
+        self.staged.totals.entry(key).or_default().entries += sign;
+    }
+
+    /// Counts what was taken at an exit, or takes it back, for the vehicle type of its stay where it ended one.
+    pub(super) fn count_taking(&mut self, taking: Taking, of_stay: Option<&str>, sign: i64) {
+        let mut taken_as = taking.told_apart;
+        if let Some(camera_type) = of_stay {
+            camera_type.clone_into(&mut taken_as.camera_type);
+        }
+        let sum =
+            self.staged.totals.entry((quarter(taking.exit_ms), taking.central, taking.edge_id, taken_as)).or_default();
+        sum.exits += sign;
+        sum.revenue_vnd += sign * taking.fee.0;
     }
 
     pub(super) fn set_inside(&mut self, plate: &PlateId, open: Option<OpenStay>) {

@@ -3,7 +3,7 @@
 import { drawMesh } from "./dashboard/mesh.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { ago, duration, milliseconds, moment, money, number } from "./lib/format.js";
+import { ago, duration, milliseconds, moment, money, number, serverDay } from "./lib/format.js";
 import { reasonText } from "./lib/reasons.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { start, watchCameras } from "./shell.js";
@@ -17,7 +17,7 @@ function showLot({ lot }) {
   put("inside", number(lot.inside));
   put("entries", number(lot.entries));
   put("exits", number(lot.exits));
-  put("revenue", money(lot.revenue));
+  put("revenue", money(lot.revenue)).href = `/history?day=${serverDay(centralNow())}`;
   put("types", lot.inside_by_type.map(({ camera_type, cars }) => `${typeName(camera_type)} ${number(cars)}`).join(" · "));
 }
 

@@ -13,10 +13,10 @@ import { Queue } from "./gate/queue.js";
 import { restWhenChanged } from "./gate/rest.js";
 import { play, soundIsOn, turnSound } from "./gate/sound.js";
 import { verdict } from "./gate/verdict.js";
-import { get, post } from "./lib/api.js";
+import { get, post, query } from "./lib/api.js";
 import { at, el, icon, keyed, put } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { ago, moment, money, number, siteTime, stayText } from "./lib/format.js";
+import { ago, moment, money, number, serverDay, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
 import { USUAL_TYPES, hasText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
@@ -31,6 +31,9 @@ const MOST_NAMED = 3;
 const SURE = 0.8;
 /** How a fee is paid at a gate; each car begins with the first. */
 const METHODS = ["cash", "qr", "card", "transfer", "account"];
+/** Those used within so many days stand ready. */
+const METHODS_DAYS = 14;
+let usesMore = false;
 
 /** The car in hand: `{plate, view, type, typeFrom, read, info, method, request, pressed, done, refused, promised}`. `read`: of the queue,
  * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:
@@ -198,10 +201,25 @@ function showCar() {
   }
 }
 
-/** How it is paid is recorded with the exit. */
+/** How it is paid is recorded with the exit: one press where more than cash is used, else out of the way. */
 function showMethod(shown) {
   at("method-part").hidden = !shown;
-  if (shown) at("method").value = car.method;
+  if (!shown) return;
+  at("method").value = car.method;
+  at("method-part").classList.toggle("several", usesMore);
+  at("method").hidden = usesMore;
+  at("methods").hidden = !usesMore;
+  for (const button of at("methods").children) {
+    const chosen = button.dataset.method === car.method;
+    button.setAttribute("aria-pressed", String(chosen));
+    button.classList.toggle("active", chosen);
+  }
+}
+
+/** Whether anybody paid otherwise than in cash lately, at any gate of the site. */
+async function askMethods() {
+  const { takings } = await get(query("/api/takings", { from: serverDay(centralNow() - METHODS_DAYS * 86_400_000), to: serverDay(centralNow()) }));
+  usesMore = takings.some(({ method }) => METHODS.indexOf(method) > 0);
 }
 
 function showPlate() {
@@ -375,6 +393,10 @@ function changeGate() {
 await start("gate");
 at("method").replaceChildren(...METHODS.map((method) => el("option", { value: method }, t(`common.paid_${method}`))));
 at("method").addEventListener("change", () => { car.method = at("method").value; });
+at("methods").replaceChildren(...METHODS.map((method) => {
+  const choose = () => { car.method = method; render(); };
+  return el("button", { type: "button", class: "btn btn-outline-secondary", "data-method": method, onclick: choose }, t(`common.paid_${method}`));
+}));
 restIf = restWhenChanged(at("console"), ".pick, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -410,6 +432,7 @@ at("unskip").addEventListener("click", () => {
 });
 showSound();
 get("/api/parking/fees").then((answer) => { fees = answer.fees; }, () => {});
+askMethods().then(render, () => {});
 watch(["gates", "central", "events", "lot"], showGates);
 watch(["events", "gates", "central"], showRecent);
 watch(["peers", "freshness"], showMissing);

@@ -6,11 +6,12 @@
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
-import { calendarDay, day, duration, moment, money, number, timeOfDay } from "./lib/format.js";
+import { calendarDay, day, duration, moment, money, number, serverDay, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { startStory, tell } from "./history/story.js";
-import { kindOf } from "./history/words.js";
+import { renameTakings, showTakings } from "./history/takings.js";
+import { gateName, kindOf, methodName, personName } from "./history/words.js";
 import { start } from "./shell.js";
 
 const ROWS = 50;
@@ -30,8 +31,9 @@ const VIEWS = {
 };
 /** Anomalies that a status says already. */
 const SAID = { LEFT_UNSEEN: "left_unseen", SUPERSEDED: "double_entry" };
-const FIELDS = ["search", "day", "by", "from", "to", "gate", "anomaly"];
-const MORE = ["from", "to", "gate", "anomaly"];
+const FIELDS = ["search", "day", "by", "from", "to", "gate", "exit_by", "method", "anomaly"];
+const MORE = ["from", "to", "gate", "exit_by", "method", "anomaly"];
+const METHODS = ["cash", "qr", "card", "transfer", "account", "free"];
 
 /** The filters as they stand. */
 let filters = {};
@@ -50,8 +52,9 @@ function readAddress() {
   filters.by = filters.by === "entry" ? "entry" : "exit";
   view = given.get("view") in VIEWS ? given.get("view") : "";
   for (const name of FIELDS) {
-    // A gate of another time may no longer be in the list.
+    // A gate or a person of another time may no longer be in the list.
     if (name === "gate" && filters.gate) addGates([filters.gate]);
+    if (name === "exit_by" && filters.exit_by) addPeople([filters.exit_by]);
     at(name).value = filters[name];
   }
   if (MORE.some((name) => filters[name])) expand(true);
@@ -75,6 +78,22 @@ function addGates(gates) {
   at("gate").value = filters.gate || chosen;
 }
 
+/** Those who did something are offered as they are met. */
+function addPeople(people) {
+  const known = new Set([...at("exit_by").options].map((option) => option.value));
+  const added = new Set(people.filter((by) => by && !known.has(by)));
+  at("exit_by").append(...[...added].sort().map((by) => el("option", { value: by }, personName(by))));
+}
+
+/** Chooses in a filter, as a press on a sum does. */
+function choose(name, value) {
+  if (name === "gate") addGates([value]);
+  if (name === "exit_by") addPeople([value]);
+  at(name).value = value;
+  if (value) expand(true);
+  search();
+}
+
 /** The filters changed: from the first page on. */
 function search() {
   for (const name of FIELDS) filters[name] = at(name).value.trim();
@@ -95,35 +114,13 @@ function showFilters() {
   // What the spreadsheets of that language expect.
   at("export").href = query("/api/parking/history.csv", { ...conditions(), lang: language, separator: language === "vi" ? ";" : "," });
   at("export-book").href = query("/api/parking/history.xlsx", { ...conditions(), lang: language });
-  showTakings();
+  showTakings(filters, choose);
 }
 
 const isFiltered = () => view !== "" || FIELDS.some((name) => name !== "by" && filters[name]);
 
 /** Today at the site, `2026-11-28`. */
-const today = () => dayOf(centralNow());
-function dayOf(ms) {
-  const [d, m, y] = day(ms).split("/");
-  return `${y}-${m.padStart(2, "0")}-${d.padStart(2, "0")}`;
-}
-
-/** What was taken that day, of the site and at each gate: of all of it, whatever else is looked for. */
-async function showTakings() {
-  const chosen = filters.day;
-  at("takings").hidden = !chosen;
-  if (!chosen) return;
-  const found = await get(query("/api/stats", { day: chosen })).catch(() => null);
-  if (!found || filters.day !== chosen) return;
-  put("takings-title", t("history.takings", { day: calendarDay(chosen) }));
-  put("takings-revenue", money(found.revenue_today));
-  put("takings-count", t("history.takings_sum", { exits: number(found.exits_today), entries: number(found.entries_today) }));
-  const gates = found.gates.filter((gate) => gate.exits > 0 || gate.revenue !== 0);
-  keyed(at("takings-gates"), gates, (gate) => `${gate.central}/${gate.edge_id}`, () => el("li"), (item, gate) => {
-    put(item, t("history.takings_gate", { gate: gateName(`${gate.central}/${gate.edge_id}`), exits: number(gate.exits), revenue: money(gate.revenue) }));
-  });
-}
-
-const gateName = (address) => state.gates[address]?.name || address;
+const today = () => serverDay(centralNow());
 
 /** Whether a question is under way: news wait for it, else a long search would begin anew for ever. */
 let busy = false;
@@ -164,6 +161,7 @@ let shown = null;
 
 function show(rows, cursor) {
   shown = [rows, cursor];
+  addPeople(rows.map((row) => row.exit_by));
   const none = rows.length === 0 && !cursor;
   at("nothing").hidden = !none;
   if (none) {
@@ -202,7 +200,11 @@ function showRow(element, row) {
   cell("out").replaceChildren(...(left ? when(icon("box-arrow-right"), row.exit_ms, row.exit_camera_name) : []));
   put(cell("stayed"), left && !alone ? duration(row.exit_ms - row.entry_ms) : "");
   // What was taken in the end: it is what the sum under the column counts.
-  cell("fee").replaceChildren(left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_at_exit", { fee: money(row.fee) })) : "");
+  const how = left ? [row.paid ? methodName(row.paid.method) : null, row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · ") : "";
+  cell("fee").replaceChildren(
+    left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_at_exit", { fee: money(row.fee) })) : "",
+    how ? el("small", { class: "quiet taken" }, how) : "",
+  );
   const words = row.anomalies.filter((kind) => kind !== SAID[row.status]);
   cell("how").replaceChildren(
     stateOf(kindOf(row.status), t(`common.stay_${row.status}`)),
@@ -231,7 +233,7 @@ function listen() {
     search();
   };
   at("day").addEventListener("change", () => (at("day").value ? toDay(at("day").value) : search()));
-  const step = (days) => toDay(dayOf(Date.parse(`${filters.day || today()}T12:00:00Z`) + days * 86_400_000));
+  const step = (days) => toDay(serverDay(Date.parse(`${filters.day || today()}T12:00:00Z`) + days * 86_400_000));
   at("day-before").addEventListener("click", () => step(-1));
   at("day-after").addEventListener("click", () => step(1));
   at("print").addEventListener("click", () => print());
@@ -272,20 +274,23 @@ function stayFresh() {
     if (told !== names) {
       names = told;
       if (shown) show(...shown);
-      showTakings();
+      renameTakings(filters, choose);
     }
     const last = events[events.length - 1]?.id ?? null;
     if (last === known) return;
     known = last;
     const again = () => {
       waiting = busy ? setTimeout(again, RELOAD_MS) : 0;
-      if (!waiting) load({ quietly: true });
+      if (waiting) return;
+      load({ quietly: true });
+      showTakings(filters, choose);
     };
     waiting ||= setTimeout(again, Math.max(RELOAD_MS, tookMs * REST_PER_WORK));
   });
 }
 
 await start("history");
+at("method").append(...METHODS.map((method) => el("option", { value: method }, methodName(method))));
 const pages = paging(load);
 readAddress();
 showFilters();

@@ -1,6 +1,7 @@
 // The gate console: a car in, a car out, presses that are refused, doubled, or lost.
 
-import { Central, eventually, live, mesh, ok, equal, openPage, says, test } from "./harness.mjs";
+import { join } from "node:path";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test } from "./harness.mjs";
 
 const PHONE = { width: 360, height: 740 };
 const detect = (central, edge, plate) =>
@@ -22,6 +23,39 @@ async function press(page, button) {
 }
 
 const LANES = { edges: [{ id: "edge-1", name: "Cổng A vào", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }, { id: "edge-3", name: "Cổng B" }] };
+
+test("how it is paid is one press where more than cash is used, and cash unless said", async () => {
+  const central = await new Central("central-1", { edges: [{ id: "edge-1", direction: "ENTRY" }, { id: "edge-2", direction: "EXIT" }] }).start();
+  const price = { fees: { fee_base: 0, fee_per_hour: 25_000, fee_overnight: 0, fee_daily_max: 0 } };
+  equal((await central.call("PUT", "/api/parking/fees", price)).success, true);
+  for (const plate of ["29A10001", "29A10002", "29A10003"]) await central.enter("edge-1", plate);
+  const payOf = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].paid?.method;
+  const leave = async (page, plate, before = async () => {}) => {
+    await page.fill("#plate", plate);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#open:not([hidden]):not([aria-disabled])");
+    await before();
+    await page.click("#open");
+    await page.waitForSelector("#next:not([hidden]):not([aria-disabled])");
+    await page.click("#next");
+    return eventually(`${plate} left`, () => payOf(plate));
+  };
+  let page = await openPage(`${central.url}/gate?edge=edge-2`);
+  await live(page);
+  equal(await leave(page, "29A10001", async () => ok(await page.isHidden("#methods"), "nobody pays otherwise here")), "cash");
+  equal(await leave(page, "29A10002", () => page.selectOption("#method", "qr")), "qr");
+  await page.done();
+  page = await openPage(`${central.url}/gate?edge=edge-2`, { width: 360, height: 740 });
+  await live(page);
+  equal(await leave(page, "29A10003", async () => {
+    await says(page, "#methods [aria-pressed=true]", "Tiền mặt");
+    await page.click("#methods [data-method=transfer]");
+    await says(page, "#methods [aria-pressed=true]", "Chuyển khoản");
+    await settled(page);
+    await page.screenshot({ path: join(root, "target/screenshots/gate-methods-phone.png") });
+  }), "transfer");
+  await page.done();
+});
 
 test("a car is let in and out with one button each", async () => {
   const central = await new Central("central-1", LANES).start();

@@ -1,12 +1,23 @@
 // The history: found by plate and gate, turned page by page, told, corrected, removed, and given to a spreadsheet.
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
-import { Central, equal, eventually, live, mesh, ok, openPage, says, test, textOf } from "./harness.mjs";
+import { Central, equal, eventually, live, mesh, ok, openPage, root, says, settled, test, textOf } from "./harness.mjs";
 
 const plates = (page) => page.$$eval("#rows .open", (all) => all.map((one) => one.textContent.replace(/\W/g, "")));
 const shows = (page, wanted) =>
   eventually(`the rows are ${wanted}`, async () => JSON.stringify(await plates(page)) === JSON.stringify(wanted));
+
+/** Pictures for people to look at: wide and on a phone. */
+async function shown(page, name) {
+  mkdirSync(join(root, "target/screenshots"), { recursive: true });
+  for (const [kind, width, height] of [["phone", 360, 740], ["wide", 1366, 900]]) {
+    await page.setViewportSize({ width, height });
+    await settled(page);
+    await page.screenshot({ path: join(root, `target/screenshots/${name}-${kind}.png`), fullPage: true });
+  }
+}
 
 test("the history is searched, filtered and turned", async () => {
   const central = await new Central("central-1").start();
@@ -56,9 +67,9 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   await live(page);
   await page.click("[data-view=today]");
   await says(page, "#takings-revenue", "37.000 đ");
-  await says(page, "#takings-gates", "Cổng A ra");
+  await says(page, "#takings-gate", "Cổng A ra");
   await says(page, "#rows .out", "Cổng A ra");
-  equal(await page.locator("#takings-gates li").count(), 2, "gates that took something");
+  equal(await page.locator("#takings-gate tr").count(), 2, "gates that took something");
   await says(page, "#sum-fee", "37.000 đ");
   // On paper it says whose list it is and of which day.
   await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
@@ -76,6 +87,93 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   equal(await page.inputValue("#day"), chosen);
   await page.selectOption("#by", "entry");
   await eventually("who came in that day", async () => (await plates(page)).includes("29A12345"));
+  await page.done();
+});
+
+/** A central with people: `as(name)` calls as one of them. */
+async function withPeople(id, names, settings) {
+  const central = await new Central(id, { security: { admin: "password" }, ...settings }).start();
+  const code = readFileSync(join(central.directory, "log.txt"), "utf8").match(/event=first_code code=(\S+)/)[1];
+  const sent = async (path, body, cookie = "") => {
+    const answer = await fetch(central.url + path, { method: "POST", headers: { "Content-Type": "application/json", Cookie: cookie }, body: JSON.stringify(body) });
+    const found = await answer.json();
+    if (!found.success) throw new Error(`${path}: ${JSON.stringify(found)}`);
+    return { ...found, cookie: answer.headers.get("set-cookie")?.split(";")[0] };
+  };
+  const password = "ba con voi";
+  const first = await sent("/api/access/code", { code, name: names[0], password });
+  const cookies = { [names[0]]: first.cookie };
+  for (const name of names.slice(1)) {
+    await sent("/api/access/people", { name, role: "operator", password }, first.cookie);
+    cookies[name] = (await sent("/api/access/login", { name, password })).cookie;
+  }
+  return { central, cookies, as: (name, path, body) => sent(path, body, cookies[name]) };
+}
+
+test("takings are told by gate, person, way of payment and type, and sum to the figures", async () => {
+  const edges = [{ id: "edge-1", name: "Cổng A vào", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }, { id: "edge-3", name: "Cổng B ra", direction: "EXIT" }];
+  const { central, cookies, as } = await withPeople("central-1", ["an", "Bình", "Chi"], { edges });
+  const open = (who, body) => as(who, "/api/edge/barrier/open", body);
+  const leave = (who, edge_id, plate_id, fee, method) => open(who, { edge_id, plate_id, direction: "EXIT", force: true, fee, ...(method ? { paid: { method } } : {}) });
+  for (let car = 0; car < 6; car += 1) await open("an", { edge_id: "edge-1", plate_id: `29A1000${car}`, camera_type: car % 2 ? "moto" : "car", direction: "ENTRY" });
+  await leave("Bình", "edge-2", "29A10000", 25_000, "cash");
+  await leave("Bình", "edge-2", "29A10001", 5_000, "qr");
+  await leave("Bình", "edge-3", "29A10002", 50_000, "qr");
+  await leave("Chi", "edge-3", "29A10003", 7_000, "cash");
+  await leave("Chi", "edge-3", "30A99999", 11_000, "account");
+  // No way to pay, and nothing due.
+  await leave("Chi", "edge-2", "29A10004", 1_000);
+  await leave("Chi", "edge-2", "29A10005", 0);
+  // Out once more, and a fee put right afterwards.
+  await leave("Bình", "edge-2", "29A10002", 3_000, "cash");
+  const wrong = (await central.call("GET", "/api/parking/history?search=29A10003")).history[0].event_id;
+  const right = await fetch(`${central.url}/api/parking/history/${wrong}`, { method: "PUT", headers: { "Content-Type": "application/json", Cookie: cookies.an }, body: JSON.stringify({ fee: 6_000, reason: "thối nhầm" }) });
+  equal(right.status, 200, await right.text());
+
+  const page = await openPage(`${central.url}/`);
+  await live(page);
+  const stats = await central.call("GET", "/api/stats");
+  await says(page, "#revenue", "101.000 đ");
+  equal(stats.revenue_today, 101_000);
+  // One press.
+  await page.click("#revenue");
+  await says(page, "#takings-revenue", "101.000 đ");
+  const sums = (id) => page.$$eval(`#takings-${id} tr`, (rows) => Object.fromEntries(rows.map((row) => [row.cells[0].innerText, `${row.cells[1].innerText}: ${row.cells[2].innerText}`])));
+  const wanted = {
+    gate: { "Cổng B ra": "3: 67.000 đ", "Cổng A ra": "5: 34.000 đ" },
+    person: { "Bình": "4: 83.000 đ", "Chi": "4: 18.000 đ" },
+    method: { "QR": "2: 55.000 đ", "Tiền mặt": "3: 34.000 đ", "Ghi nợ": "1: 11.000 đ", "Không ghi cách trả": "1: 1.000 đ", "Không thu": "1: 0 đ" },
+    // Exits without an entry, which told no type.
+    type: { "Ô tô": "3: 76.000 đ", "Chưa rõ loại": "2: 14.000 đ", "Xe máy": "3: 11.000 đ" },
+  };
+  for (const [part, rows] of Object.entries(wanted)) await eventually(`${part}: ${JSON.stringify(await sums(part))}`, async () => JSON.stringify(await sums(part)) === JSON.stringify(rows));
+  for (const gate of stats.gates.filter(({ exits }) => exits > 0)) {
+    const name = edges.find(({ id }) => id === gate.edge_id).name;
+    equal((await sums("gate"))[name].replace(/\D/g, ""), `${gate.exits}${gate.revenue}`, name);
+  }
+  // Forced ones and such without an entry are listed, and lead to their story.
+  await says(page, "#takings-odd-title", "lượt ra");
+  await page.click("#takings-odd-title");
+  const odd = await page.locator("#takings-odd").innerText();
+  ok(odd.includes("30A99999") && odd.includes("Ra không có lượt vào"), odd);
+  await shown(page, "takings");
+
+  // Of one gate and one person, with their sum above and below the list.
+  await page.click("#takings-gate tr:has-text('Cổng B ra') button");
+  await page.click("#takings-person tr:has-text('Chi') button");
+  await says(page, "#takings-revenue", "17.000 đ");
+  await shows(page, ["30A99999", "29A10003"]);
+  await says(page, "#sum-fee", "17.000 đ");
+  await says(page, "#rows", "Ghi nợ · Chi");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#export")]);
+  const table = readFileSync(await download.path(), "utf8").trim().split("\r\n").map((line) => line.split(";"));
+  equal(table.slice(1).map((line) => [line[table[0].indexOf("Cách trả")], line[table[0].indexOf("Người thu")]]), [["Ghi nợ", "Chi"], ["Tiền mặt", "Chi"]]);
+  await page.click("#takings-person tr:has-text('Chi') button");
+  await says(page, "#takings-revenue", "67.000 đ");
+  await page.click("#rows tr:has-text('30A99999') .open");
+  await says(page, ".summary", "Ghi nợ 11.000 đ");
+  await says(page, ".summary", "Chi");
+  await shown(page, "takings-story");
   await page.done();
 });
 

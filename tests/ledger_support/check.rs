@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parkmesh::domain::event::{Body, Event};
 use parkmesh::domain::ids::FactId;
 use parkmesh::domain::row::{StayRow, StayStatus};
-use parkmesh::domain::stay::{Resolution, resolve};
+use parkmesh::domain::stay::{Resolution, TakenAs, resolve};
 use parkmesh::domain::time::quarter;
 use parkmesh::ledger::state::{TotalChange, TotalKey};
 use parkmesh::ledger::storage::EventRef;
@@ -34,18 +34,24 @@ fn check_memory(central: &mut Central, rows: &[StayRow]) {
     assert_eq!(central.ledger.events(), held);
 }
 
-/// The sums of every quarter of an hour and gate are those of the rows that came in and of the takings.
+/// The sums of every quarter of an hour and gate, told apart by who took what, are those of the rows that came in and of the takings.
 fn check_sums(central: &mut Central, resolution: &Resolution) {
     let mut sums: BTreeMap<TotalKey, TotalChange> = BTreeMap::new();
     for row in &resolution.rows {
         let came_in = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
         if came_in && !row.is_exit_alone() {
-            let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone());
+            let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone(), TakenAs::default());
             sums.entry(key).or_default().entries += 1;
         }
     }
     for taking in &resolution.takings {
-        let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone());
+        let mut taken_as = taking.told_apart.clone();
+        // An exit that ended a stay counts for the type of the stay.
+        let ended = |row: &&StayRow| row.exit.as_ref().is_some_and(|exit| exit.fact == taking.fact);
+        if let Some(row) = resolution.rows.iter().find(ended) {
+            taken_as.camera_type.clone_from(&row.camera_type);
+        }
+        let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone(), taken_as);
         let sum = sums.entry(key).or_default();
         sum.exits += 1;
         sum.revenue_vnd += taking.fee.0;

@@ -39,8 +39,11 @@ pub use repeats::PASSAGE_WINDOW_MS;
 pub use request::{REQUEST_WINDOW_MS, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};
 
+use super::doer::Doer;
+use super::event::{Event, Exit};
 use super::ids::FactId;
 use super::money::Vnd;
+use super::payment::Method;
 use super::row::StayRow;
 
 /// What was taken at an exit. The sum over all is the revenue, whatever became of the stays.
@@ -53,6 +56,44 @@ pub struct Taking {
     /// When, Unix ms: decides the site day it counts for.
     pub exit_ms: i64,
     pub fee: Vnd,
+    pub told_apart: TakenAs,
+}
+
+impl Taking {
+    #[must_use]
+    pub fn of(fact: &Fact, exit: &Exit, fee: Vnd) -> Self {
+        Self {
+            fact: fact.id.clone(),
+            central: exit.exit_central.clone(),
+            edge_id: exit.exit_edge.clone(),
+            exit_ms: fact.event.timestamp_ms,
+            fee,
+            told_apart: TakenAs::of(&fact.event, exit),
+        }
+    }
+}
+
+/// What takings are told apart by beside their gate, as the exit says. Names, for they are only counted and shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TakenAs {
+    /// Who took it, as [`Doer::text`]; empty: nobody proved to be anybody.
+    pub by: String,
+    /// Of a [`Method`]; empty: something was due, and the gate did not say how it was paid.
+    pub method: String,
+    /// The vehicle type the exit told; empty: none.
+    pub camera_type: String,
+}
+
+impl TakenAs {
+    #[must_use]
+    pub fn of(event: &Event, exit: &Exit) -> Self {
+        let method = exit.paid.as_ref().map(|paid| paid.method).or((exit.fee == Vnd(0)).then_some(Method::Free));
+        Self {
+            by: event.by.as_ref().and_then(Doer::text).unwrap_or_default(),
+            method: method.map(Method::name).unwrap_or_default().to_owned(),
+            camera_type: exit.camera_type.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// What a set of facts means. Every list is sorted by its first field, so equal sets give equal values.

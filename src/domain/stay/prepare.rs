@@ -129,13 +129,7 @@ impl<'a> Prepared<'a> {
 
     fn taking(&self, fact: &Fact) -> Option<Taking> {
         match &fact.event.body {
-            Body::Exit(exit) => Some(Taking {
-                fact: fact.id.clone(),
-                central: exit.exit_central.clone(),
-                edge_id: exit.exit_edge.clone(),
-                exit_ms: fact.event.timestamp_ms,
-                fee: exit.fee + self.more_taken(fact),
-            }),
+            Body::Exit(exit) => Some(Taking::of(fact, exit, exit.fee + self.more_taken(fact))),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use super::Reader;
 use super::rows::{HISTORY_COLUMNS, HistoryRow};
 use super::walk::{Filter, Range, Walk};
 use crate::domain::anomaly::Anomaly;
+use crate::domain::payment::Method;
 use crate::domain::row::StayStatus;
 use crate::store::error::StoreError;
 
@@ -51,9 +52,13 @@ pub struct HistoryQuery {
     pub exited_since_ms: Option<i64>,
     /// ... and before this.
     pub exited_before_ms: Option<i64>,
-    /// Only stays that came in or went out there.
+    /// Only stays that came in or went out there; with a span of exits, that went out there.
     pub gate: Option<Gate>,
     pub anomaly: Option<WithAnomaly>,
+    /// Only stays whose exit this person, token or edge did: as [`Payment::exit_by`](super::Payment::exit_by).
+    pub exit_by: Option<String>,
+    /// Only stays paid so.
+    pub method: Option<Method>,
     /// Go on behind this row.
     pub cursor: Option<HistoryCursor>,
 }
@@ -88,6 +93,8 @@ impl Default for HistoryQuery {
             exited_before_ms: None,
             gate: None,
             anomaly: None,
+            exit_by: None,
+            method: None,
             cursor: None,
         }
     }
@@ -204,7 +211,7 @@ fn places_of_plates(
                 return Ok(None);
             }
             let place = HistoryRow::place(row)?;
-            if range.holds(place) && filter.takes(row)? {
+            if range.holds(place) && filter.takes(connection, row)? {
                 places.push(place);
             }
         }
@@ -228,7 +235,7 @@ fn page_of_places(
     let wanted = places.get(skip.min(places.len())..).unwrap_or_default();
     let mut rows = Vec::new();
     for place in wanted.iter().take(limit) {
-        rows.push(statement.query_row([place.id], |row| Ok(HistoryRow::read(row)))??);
+        rows.push(statement.query_row([place.id], |row| Ok(HistoryRow::read(connection, row)))??);
     }
     let next = (wanted.len() > limit).then(|| wanted.get(limit.saturating_sub(1)).copied()).flatten();
     Ok(HistoryPage { rows, next })

@@ -30,7 +30,7 @@ pub use history::{
     MAX_PAGE_ROWS, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
-pub use rows::{DayStats, GateStats, HistoryRow, SyncState};
+pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
 pub(super) use runs::{read_event, read_hash, read_head};
 pub use story::{Story, ToldAnomaly, ToldFact};
 

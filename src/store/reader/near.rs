@@ -37,9 +37,9 @@ impl Reader {
         }
         let mut statement =
             self.connection.prepare_cached(&format!("SELECT {HISTORY_COLUMNS} FROM history WHERE id = ?1"))?;
-        let found = nearest
-            .into_iter()
-            .map(|(_, _, id)| statement.query_row([id], |row| Ok(HistoryRow::read(row))).optional()?.transpose());
+        let found = nearest.into_iter().map(|(_, _, id)| {
+            statement.query_row([id], |row| Ok(HistoryRow::read(&self.connection, row))).optional()?.transpose()
+        });
         found.filter_map(Result::transpose).collect()
     }
 }

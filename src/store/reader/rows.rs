@@ -1,12 +1,15 @@
 //! What a reader gives out: rows with the documented names, ready to be serialised.
 
-use rusqlite::{OptionalExtension, Row};
-use serde::Serialize;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Reader;
 use super::history::HistoryCursor;
+use crate::domain::doer::Doer;
 use crate::domain::ids::LogId;
+use crate::domain::payment::Paid;
 use crate::domain::plate::PlateId;
 use crate::domain::time::quarter;
 use crate::store::error::StoreError;
@@ -17,7 +20,7 @@ pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, 
      entry_confidence, entry_source, exit_time, exit_camera_id, exit_camera_name, exit_confidence, exit_source, \
      duration, fee, status, created_at, updated_at, event_id, source_central, edge_id, sync_status, camera_type, \
      entry_ms, entry_manual, confirmed_ms, exit_ms, exit_central, exit_edge, exit_manual, tariff_version, \
-     subscription_id, superseded_by, collected, anomalies, last_hlc, entry_unknown";
+     subscription_id, superseded_by, collected, anomalies, last_hlc, entry_unknown, exit_event";
 
 /// Where some of [`HISTORY_COLUMNS`] stand.
 pub(super) mod column {
@@ -31,6 +34,7 @@ pub(super) mod column {
     pub const EXIT_CENTRAL: usize = 27;
     pub const EXIT_EDGE: usize = 28;
     pub const ANOMALIES: usize = 34;
+    pub const EXIT_EVENT: usize = 37;
 }
 
 /// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
@@ -80,6 +84,45 @@ pub struct HistoryRow {
     pub last_hlc: i64,
     /// The fee was taken by a gate that did not know the entry.
     pub entry_unknown: bool,
+    #[serde(flatten)]
+    pub payment: Payment,
+}
+
+/// Who took the money at the exit, and how it was paid. No column of the row: see docs/decisions/050.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct Payment {
+    /// `an`, `token:backup`, `edge:edge-1`; null: nobody proved to be anybody, the event is older than such names, or there is no exit.
+    pub exit_by: Option<String>,
+    /// Null: the gate did not say.
+    pub paid: Option<Paid>,
+}
+
+/// What is read of an exit's event for it.
+#[derive(Deserialize)]
+struct ExitEvent {
+    by: Option<Doer>,
+    data: ExitData,
+}
+
+#[derive(Deserialize)]
+struct ExitData {
+    paid: Option<Paid>,
+}
+
+impl Payment {
+    /// Of a row selected as [`HISTORY_COLUMNS`]; empty for what a predecessor said.
+    pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Self, StoreError> {
+        let ValueRef::Integer(event) = row.get_ref(column::EXIT_EVENT)? else { return Ok(Self::default()) };
+        let mut statement = connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let mut events = statement.query([event])?;
+        let Some(event) = events.next()? else { return Ok(Self::default()) };
+        let text = event.get_ref(0)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))?;
+        let read: Option<ExitEvent> = serde_json::from_str(text).ok();
+        Ok(read.map_or_else(Self::default, |event| Self {
+            exit_by: event.by.as_ref().and_then(Doer::text),
+            paid: event.data.paid,
+        }))
+    }
 }
 
 impl HistoryRow {
@@ -89,7 +132,7 @@ impl HistoryRow {
     }
 
     /// Reads a row selected as [`HISTORY_COLUMNS`].
-    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+    pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Self, StoreError> {
         let anomalies: Option<String> = row.get(34)?;
         let entry_ms = row.get(23)?;
         Ok(Self {
@@ -131,6 +174,7 @@ impl HistoryRow {
             anomalies: anomalies.map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             last_hlc: row.get(35)?,
             entry_unknown: row.get::<_, Option<bool>>(36)?.unwrap_or(false),
+            payment: Payment::read(connection, row)?,
         })
     }
 }
@@ -141,6 +185,21 @@ pub struct GateStats {
     pub central: String,
     pub edge_id: String,
     pub entries: i64,
+    pub exits: i64,
+    /// VND.
+    pub revenue: i64,
+}
+
+/// What was taken at one gate by one person in one way for one vehicle type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Takings {
+    pub central: String,
+    pub edge_id: String,
+    /// As `exit_by` of the history; empty: nobody proved to be anybody.
+    pub by: String,
+    /// As `paid.method` of the history; empty: something was due, and the gate did not say. Exits that cost nothing are `free`.
+    pub method: String,
+    pub camera_type: String,
     pub exits: i64,
     /// VND.
     pub revenue: i64,
@@ -176,7 +235,7 @@ impl Reader {
     pub fn stay(&mut self, event_id: &str) -> Result<Option<HistoryRow>, StoreError> {
         let sql = format!("SELECT {HISTORY_COLUMNS} FROM history WHERE event_id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        statement.query_row([event_id], |row| Ok(HistoryRow::read(row))).optional()?.transpose()
+        statement.query_row([event_id], |row| Ok(HistoryRow::read(&self.connection, row))).optional()?.transpose()
     }
 
     /// The cars inside, newest entry first, at most `limit`.
@@ -191,7 +250,7 @@ impl Reader {
         let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut inside = Vec::new();
         while let Some(row) = rows.next()? {
-            inside.push(HistoryRow::read(row)?);
+            inside.push(HistoryRow::read(&self.connection, row)?);
         }
         Ok(inside)
     }
@@ -246,6 +305,29 @@ impl Reader {
             revenue: gates.iter().map(|gate| gate.revenue).sum(),
             gates,
         })
+    }
+
+    /// The exits and the revenue of [`Reader::stats`], told apart, ordered by gate. They sum to them.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn takings(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Takings>, StoreError> {
+        let sql = "SELECT central, edge_id, taken_by, method, camera_type, sum(exits), sum(revenue) FROM quarter_total \
+                   WHERE quarter >= ?1 AND quarter < ?2 GROUP BY 1, 2, 3, 4, 5 HAVING sum(exits) <> 0 OR sum(revenue) <> 0 \
+                   ORDER BY 1, 2, 3, 4, 5";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let takings = statement.query_map((quarter(start_ms), quarter(end_ms)), |row| {
+            Ok(Takings {
+                central: row.get(0)?,
+                edge_id: row.get(1)?,
+                by: row.get(2)?,
+                method: row.get(3)?,
+                camera_type: row.get(4)?,
+                exits: row.get(5)?,
+                revenue: row.get(6)?,
+            })
+        })?;
+        Ok(takings.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// One row per peer anything was ever received from, by id.

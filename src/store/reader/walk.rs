@@ -6,8 +6,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::history::{Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, WithAnomaly};
-use super::rows::{HISTORY_COLUMNS, HistoryRow, column};
+use super::rows::{HISTORY_COLUMNS, HistoryRow, Payment, column};
 use crate::domain::anomaly::Anomaly;
+use crate::domain::payment::Method;
 use crate::domain::row::StayStatus;
 use crate::store::error::StoreError;
 use crate::store::schema::LONG_MS;
@@ -45,6 +46,8 @@ pub(super) struct Filter {
     entries_only: bool,
     gate: Option<Gate>,
     anomaly: Option<WithAnomaly>,
+    exit_by: Option<String>,
+    method: Option<Method>,
     /// Unix ms; `None`: whether and whenever it ended.
     exited: Option<std::ops::Range<i64>>,
 }
@@ -57,12 +60,14 @@ impl Filter {
             entries_only: query.entries_only && !query.in_parking_only,
             gate: query.gate.clone(),
             anomaly: query.anomaly,
+            exit_by: query.exit_by.clone(),
+            method: query.method,
             exited: exited(query),
         }
     }
 
     /// Whether a row selected as [`HISTORY_COLUMNS`] is asked for.
-    pub(super) fn takes(&self, row: &Row<'_>) -> Result<bool, StoreError> {
+    pub(super) fn takes(&self, connection: &Connection, row: &Row<'_>) -> Result<bool, StoreError> {
         let is = |column: usize, wanted: &str| -> Result<bool, StoreError> {
             Ok(matches!(row.get_ref(column)?, ValueRef::Text(text) if text == wanted.as_bytes()))
         };
@@ -79,7 +84,9 @@ impl Filter {
         }
         if let Some(Gate { central, edge_id }) = &self.gate {
             let mut meets = false;
-            for (at, edge) in [(column::SOURCE_CENTRAL, column::EDGE_ID), (column::EXIT_CENTRAL, column::EXIT_EDGE)] {
+            let (came, went) = ((column::SOURCE_CENTRAL, column::EDGE_ID), (column::EXIT_CENTRAL, column::EXIT_EDGE));
+            // Who left in a span is asked for where it left: what was taken there is counted.
+            for (at, edge) in [came, went].into_iter().skip(usize::from(self.exited.is_some())) {
                 meets |= is(at, central)? && edge_id.as_ref().map_or(Ok(true), |edge_id| is(edge, edge_id))?;
             }
             if !meets {
@@ -91,11 +98,21 @@ impl Filter {
         }
         let anomalies = text(row, column::ANOMALIES)?;
         let has = |anomaly: Anomaly| anomalies.split(',').any(|name| name == anomaly.name());
-        Ok(match self.anomaly {
+        let is_as_odd = match self.anomaly {
             None => true,
             Some(WithAnomaly::Any) => !anomalies.is_empty(),
             Some(WithAnomaly::Kind(anomaly)) => has(anomaly),
-        } && !(self.entries_only && has(Anomaly::ExitWithoutEntry)))
+        };
+        if !is_as_odd || (self.entries_only && has(Anomaly::ExitWithoutEntry)) {
+            return Ok(false);
+        }
+        // Last: an event is looked up for it.
+        if self.exit_by.is_none() && self.method.is_none() {
+            return Ok(true);
+        }
+        let Payment { exit_by, paid } = Payment::read(connection, row)?;
+        Ok(self.exit_by.as_ref().is_none_or(|wanted| exit_by.as_ref() == Some(wanted))
+            && self.method.is_none_or(|wanted| paid.is_some_and(|paid| paid.method == wanted)))
     }
 }
 
@@ -225,7 +242,7 @@ impl<'c> Walk<'c> {
                 }
                 _ => statement.query((key, behind.entry_ms, behind.id, *since_ms))?,
             };
-            let ahead = next(&mut rows, filter, is_one && to_skip > 0)?;
+            let ahead = next(self.connection, &mut rows, filter, is_one && to_skip > 0)?;
             lanes.push((rows, ahead));
         }
         let mut last = None;
@@ -248,17 +265,17 @@ impl<'c> Walk<'c> {
                 Found::Miss => misses += 1,
             }
             last = Some(place);
-            *ahead = next(rows, filter, is_one && to_skip > 0)?;
+            *ahead = next(self.connection, rows, filter, is_one && to_skip > 0)?;
         }
         Ok(page)
     }
 }
 
-fn next(rows: &mut Rows<'_>, filter: &Filter, skips: bool) -> Result<Ahead, StoreError> {
+fn next(connection: &Connection, rows: &mut Rows<'_>, filter: &Filter, skips: bool) -> Result<Ahead, StoreError> {
     let Some(row) = rows.next()? else { return Ok(None) };
-    let found = match filter.takes(row)? {
+    let found = match filter.takes(connection, row)? {
         true if skips => Found::Skipped,
-        true => Found::Row(Box::new(HistoryRow::read(row)?)),
+        true => Found::Row(Box::new(HistoryRow::read(connection, row)?)),
         false => Found::Miss,
     };
     Ok(Some((HistoryRow::place(row)?, found)))

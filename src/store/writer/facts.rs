@@ -7,6 +7,7 @@ use super::transaction::setting_name;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
+use crate::domain::stay::TakenAs;
 use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
@@ -243,14 +244,15 @@ impl Writer {
     }
 
     pub(super) fn write_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
-        let QuarterTotal { quarter, central, edge_id, entries, exits, revenue } = change;
+        let QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue } = change;
+        let TakenAs { by, method, camera_type } = taken_as;
         self.connection
             .prepare_cached(
-                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
+                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
                  entries = entries + excluded.entries, exits = exits + excluded.exits, \
                  revenue = revenue + excluded.revenue",
             )?
-            .execute((quarter, central, edge_id, entries, exits, revenue.0))?;
+            .execute((quarter, central, edge_id, by, method, camera_type, entries, exits, revenue.0))?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ import { duration, moment_full as momentFull, money } from "../lib/format.js";
 import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
 import { printReceipt } from "./receipt.js";
-import { kindOf, picture } from "./words.js";
+import { kindOf, methodName, personName, picture } from "./words.js";
 
 /** Later than this after it happened is worth telling. */
 const LATE_MS = 5000;
@@ -118,6 +118,8 @@ function summary(row) {
   if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, row.exit_camera_name)));
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
+  if (left && row.paid) lines.push(line("paid", `${methodName(row.paid.method)} ${money(row.paid.amount)}`, row.paid.reference ? el("small", { class: "quiet" }, row.paid.reference) : null));
+  if (left && row.exit_by) lines.push(line("taken_by", personName(row.exit_by)));
   if (left && row.collected !== row.fee) lines.push(line("collected", el("strong", {}, money(row.collected))));
   if (row.superseded_by) {
     const other = el("button", { type: "button", class: "btn btn-link" }, row.superseded_by);

@@ -1,6 +1,21 @@
 // How states and facts are shown.
 
 import { icon } from "../lib/dom.js";
+import { state } from "../lib/feed.js";
+import { t } from "../lib/texts.js";
+
+/** A gate by the name the site gave it, else by its address. */
+export const gateName = (address) => state.gates[address]?.name || address;
+
+/** How it was paid; empty: the gate did not say. */
+export const methodName = (method) => t(`common.paid_${method || "unsaid"}`);
+
+/** Who did it, of the name the program gives it: `an`, `token:backup`, `edge:edge-1`; empty: nobody logged in. */
+export function personName(by) {
+  const [, kind, name] = /^(token|edge|predecessor|command):(.*)$/s.exec(by ?? "") ?? [];
+  if (kind) return t(`common.by_${kind}`, { name });
+  return by || t("common.by_nobody");
+}
 
 /** The colour of a status. */
 export const kindOf = (status) => (status === "IN" ? "good" : status === "OUT" || status === "VOID" ? "quiet" : "wait");

@@ -92,6 +92,9 @@ export function siteTime(text) {
 /** The site's clock at `ms` as the server reads and writes it: `2026-11-22 16:06:56`. */
 export const serverTime = (ms) => `${day(ms).split("/").map((part) => part.padStart(2, "0")).reverse().join("-")} ${timeToSecond(ms)}`;
 
+/** The day at `ms` as the server writes it: `2026-11-22`. */
+export const serverDay = (ms) => serverTime(ms).slice(0, 10);
+
 /** A day as the server writes it, `2026-11-22`. */
 export const calendarDay = (text) => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? text.split("-").reverse().join("/") : text);
 

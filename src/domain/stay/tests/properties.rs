@@ -11,7 +11,7 @@ use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::fold::{resolve_with, step};
-use crate::domain::stay::{Fact, FoldKey, Link, Resolution, Taking, links, resolve, same_request};
+use crate::domain::stay::{Fact, FoldKey, Link, Resolution, TakenAs, Taking, links, resolve, same_request};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
@@ -287,7 +287,8 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
     if let (Some(fee), Body::Exit(exit)) = (fee(fact), &fact.event.body) {
         let exit_ms = fact.event.timestamp_ms;
         let (central, edge_id) = (exit.exit_central.clone(), exit.exit_edge.clone());
-        expected.takings.push(Taking { fact: fact.id.clone(), central, edge_id, exit_ms, fee });
+        let told_apart = TakenAs::of(&fact.event, exit);
+        expected.takings.push(Taking { fact: fact.id.clone(), central, edge_id, exit_ms, fee, told_apart });
         expected.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
     }
     let after = resolve(&[facts, std::slice::from_ref(fact)].concat());

@@ -1,0 +1,103 @@
+// What was taken on a day: in all, and by gate, person, way of payment and vehicle type; and the exits somebody has to look at.
+
+import { get, query } from "../lib/api.js";
+import { at, el, icon, keyed, put } from "../lib/dom.js";
+import { calendarDay, money, number, timeOfDay } from "../lib/format.js";
+import { t, typeName } from "../lib/texts.js";
+import { tell } from "./story.js";
+import { gateName, methodName, personName } from "./words.js";
+
+/** What makes an exit worth a look for who counts the money. */
+const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "unknown_type", "other_type"];
+const MOST_ODD = 200;
+/** More are folded away until asked for. */
+const FEW = 5;
+
+/** By what the sums are told apart: the filter a press sets (null: there is none), the value of a sum, its name. */
+const PARTS = [
+  { id: "gate", filter: "gate", of: (one) => `${one.central}/${one.edge_id}`, name: gateName },
+  { id: "person", filter: "exit_by", of: (one) => one.by, name: personName },
+  { id: "method", filter: "method", of: (one) => one.method, name: methodName },
+  { id: "type", filter: null, of: (one) => one.camera_type, name: typeName },
+];
+
+/** What was answered last, and to which question. */
+let shown = { question: null, drawn: null, found: [], odd: [] };
+
+/** Shows the takings of the day that `filters` name, as far as their gate, person and way of payment go; `choose(name, value)` sets one. */
+export async function showTakings(filters, choose) {
+  at("takings").hidden = !filters.day;
+  if (!filters.day) return;
+  const question = JSON.stringify(PARTS.map(({ filter }) => filters[filter]).concat(filters.day));
+  shown.question = question;
+  const [answer, odd] = await Promise.all([get(query("/api/takings", { from: filters.day })), oddOf(filters)]).catch(() => [null]);
+  if (!answer || shown.question !== question) return;
+  if (shown.drawn !== question) at("takings-odd-part").open = odd.length <= FEW;
+  shown = { question, drawn: question, found: answer.takings, odd };
+  draw(filters, choose);
+}
+
+/** Names came: as it stands, anew. */
+export function renameTakings(filters, choose) {
+  if (filters.day) draw(filters, choose);
+}
+
+async function oddOf({ day, gate, exit_by, method }) {
+  const odd = [];
+  let cursor = "";
+  do {
+    const page = await get(query("/api/parking/history", { by: "exit", from: day, to: day, anomaly: "any", gate, exit_by, method, limit: MOST_ODD, cursor }));
+    odd.push(...page.history.filter((row) => row.anomalies.some((kind) => ODD_MONEY.includes(kind))));
+    cursor = page.next_cursor;
+  } while (cursor && odd.length < MOST_ODD);
+  return odd;
+}
+
+const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
+
+function draw(filters, choose) {
+  const asked = shown.found.filter((one) => gateMatches(one, filters.gate) && (!filters.exit_by || one.by === filters.exit_by) && (!filters.method || one.method === filters.method));
+  const sum = (all, of) => all.reduce((total, one) => total + of(one), 0);
+  const revenue = (all) => sum(all, (one) => one.revenue);
+  const exits = (all) => sum(all, (one) => one.exits);
+  const chosen = PARTS.filter(({ filter }) => filter && filters[filter]).map(({ filter, name }) => name(filters[filter]));
+  put("takings-title", [t("history.takings", { day: calendarDay(filters.day) }), ...chosen].join(" · "));
+  put("takings-revenue", money(revenue(asked)));
+  put("takings-count", t("history.takings_exits", { n: number(exits(asked)) }));
+  for (const part of PARTS) {
+    const groups = new Map();
+    for (const one of asked) groups.set(part.of(one), [...(groups.get(part.of(one)) ?? []), one]);
+    const rows = [...groups].map(([value, all]) => ({ value, exits: exits(all), revenue: revenue(all) }));
+    rows.sort((a, b) => b.revenue - a.revenue || b.exits - a.exits);
+    keyed(at(`takings-${part.id}`), rows, ({ value }) => value, () => el("tr", {}, el("th", { scope: "row" }), el("td", { class: "number" }), el("td", { class: "number" })), (row, group) => {
+      const [name, count, amount] = row.children;
+      const text = part.name(group.value);
+      // What has a filter of its own is pressed to see it alone, and once more to see all.
+      const isChosen = part.filter && filters[part.filter] === group.value;
+      if (part.filter && group.value) {
+        const button = name.firstElementChild ?? name.appendChild(el("button", { type: "button", class: "btn btn-link" }));
+        button.setAttribute("aria-pressed", String(Boolean(isChosen)));
+        button.onclick = () => choose(part.filter, isChosen ? "" : group.value);
+        put(button, text);
+      } else put(name, text);
+      put(count, number(group.exits));
+      put(amount, money(group.revenue));
+    });
+  }
+  showOdd();
+}
+
+function showOdd() {
+  const { odd } = shown;
+  at("takings-odd-part").hidden = odd.length === 0;
+  put("takings-odd-title", t("history.takings_odd", { n: odd.length >= MOST_ODD ? `${MOST_ODD}+` : number(odd.length) }));
+  keyed(at("takings-odd"), odd, (row) => row.event_id, (row) => {
+    const button = el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view);
+    button.addEventListener("click", () => tell(row.event_id));
+    return el("li", {}, el("span", { class: "quiet" }, timeOfDay(row.exit_ms)), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
+  }, (item, row) => {
+    put(item.querySelector(".where"), [gateName(row.exit_camera_name ?? ""), row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · "));
+    item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => el("span", { class: "odd" }, icon("exclamation-triangle"), t(`common.anomaly_${kind}`))));
+    put(item.querySelector(".end"), money(row.collected));
+  });
+}
