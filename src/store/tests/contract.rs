@@ -132,7 +132,17 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list
 }
 
-fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
+/// The clock of the fact that ends a row: after all of its plate. Both storages know one that no row of the plate is above, and it
+/// need not be the same: a row that left a plate may have raised one of them.
+fn clock_of_end(step: &Step, memory: &mut MemoryStorage, writer: &mut Writer) -> Hlc {
+    let Step::End { stay, row } = step else { return Hlc::default() };
+    let Some(held) = memory.stay(&stay_id(*stay)).unwrap() else { return Hlc::default() };
+    let plate = held.row.plate_id;
+    let greatest = memory.greatest_hlc_of_plate(&plate).unwrap().max(writer.greatest_hlc_of_plate(&plate).unwrap());
+    Hlc::next(row.last_hlc.ms(), greatest)
+}
+
+fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at: Hlc) {
     let row_of = |storage: &mut S, stay: u8| storage.stay(&stay_id(stay)).unwrap().map(|found| found.row_id);
     match step {
         Step::Insert { stay, row, own } => {
@@ -151,7 +161,6 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
             let stored = storage.stay(&stay_id(*stay)).unwrap();
             if let Some(StoredStay { row_id, row: held, .. }) = stored.filter(|held| held.row.status == StayStatus::In)
             {
-                let greatest = storage.greatest_hlc_of_plate(&held.plate_id).unwrap();
                 let ended = StayRow {
                     confirmed_ms: row.confirmed_ms,
                     confirm_fact: row.confirm_fact.clone(),
@@ -159,7 +168,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3]) {
                     status: row.status,
                     collected: row.collected,
                     anomalies: row.anomalies.clone(),
-                    last_hlc: Hlc::next(row.last_hlc.ms(), greatest),
+                    last_hlc: ends_at,
                     ..held
                 };
                 storage.update_ending(row_id, &ended, 99).unwrap();
@@ -269,8 +278,9 @@ proptest! {
         memory.begin().unwrap();
         disk.writer().begin().unwrap();
         for step in &steps {
-            apply(&mut memory, step, &mut memory_heads);
-            apply(disk.writer(), step, &mut disk_heads);
+            let ends_at = clock_of_end(step, &mut memory, disk.writer());
+            apply(&mut memory, step, &mut memory_heads, ends_at);
+            apply(disk.writer(), step, &mut disk_heads, ends_at);
             agree(&mut memory, disk.writer());
             match step {
                 Step::Commit => {
