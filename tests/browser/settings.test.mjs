@@ -249,6 +249,88 @@ test("amounts of the tariff are written as people write them and slips are asked
   await page.done();
 });
 
+test("a price list is entered, tried, announced ahead, changed and withdrawn", async () => {
+  const central = await new Central("central-1").start();
+  const fees = () => central.call("GET", "/api/parking/fees");
+  const page = await openPage(`${central.url}/settings#tariff`, { expected: /400/ });
+  const picture = async (name) => {
+    mkdirSync(join(root, "target/screenshots"), { recursive: true });
+    for (const [kind, width, height] of [["phone", 360, 740], ["wide", 1366, 900]]) {
+      await page.setViewportSize({ width, height });
+      await settled(page);
+      await page.screenshot({ path: join(root, `target/screenshots/${name}-${kind}.png`), fullPage: true });
+    }
+  };
+  // By day and night, as a city sets it.
+  await says(page, "#preview-fee", "75.000 đ");
+  await page.selectOption("#rate--how", "per_visit");
+  await page.fill("#rate--plan-day", "6.000");
+  await page.fill("#rate--plan-night", "9 nghìn");
+  await page.fill("#preview-exit", "22:00");
+  await says(page, "#preview-fee", "15.000 đ");
+  await says(page, "#preview-lines", "Ban ngày · 1 × 6.000 đ");
+  await page.selectOption("#rate--plan-mixed", "longer");
+  await says(page, "#preview-fee", "6.000 đ");
+  // Motorbikes in steps.
+  await page.fill("#new-type", "Xe máy");
+  await page.click("#add-type");
+  await page.selectOption("#rate-moto-how", "steps");
+  await page.fill("#rate-moto-plan-first_price", "3000");
+  await page.click("[data-type=moto] .step-rows > .btn");
+  await page.locator("[data-type=moto] .step [data-field$='.price']").fill("2.000");
+  await page.selectOption("#preview-type", "moto");
+  await page.fill("#preview-exit", "11:30");
+  await says(page, "#preview-fee", "9.000 đ");
+  await says(page, "#preview-lines", "Nấc tiếp theo · 3 × 2.000 đ");
+  // A list for Tết, and a lost card.
+  await page.click("#add-list");
+  await page.fill(".day-list [data-field=name]", "Tết");
+  await page.fill(".day-list [data-field=dates]", "6/2/2027, 07/02/2027");
+  await page.selectOption(".day-list .how", "monthly");
+  await page.fill(".day-list [data-field='plan.per_month']", "50.000");
+  await page.fill("#lost-card", "20.000");
+  await page.selectOption("#preview-type", "");
+  await page.fill("#preview-date", "2027-02-07");
+  await page.click("#preview-lost");
+  await says(page, "#preview-fee", "70.000 đ");
+  await says(page, "#preview-lines", "Mất thẻ");
+  await picture("tariff-plan");
+  // Announced: what holds stays.
+  await page.selectOption("#when", "later");
+  await page.fill("#valid-from", "2027-01-01T00:00");
+  await page.click("#save-tariff");
+  await says(page, "#toasts", "Đã hẹn");
+  await says(page, "#announced", "Từ 01/01/2027 00:00");
+  equal(await page.inputValue("#rate--how"), "hourly", "what holds now is shown again");
+  const held = await fees();
+  equal([held.fees.fee_per_hour, held.fees.plan], [25_000, undefined]);
+  const [{ fees: ahead }] = held.announced;
+  equal(ahead.plan, { kind: "per_visit", day_from: "06:00", night_from: "18:00", day: 6000, night: 9000, mixed: "longer" });
+  equal(ahead.types.moto.plan, { kind: "steps", first_minutes: 120, first_price: 3000, steps: [{ minutes: 60, price: 2000 }] });
+  equal([ahead.days[0].name, ahead.days[0].dates, ahead.lost_card], ["Tết", ["2027-02-06", "2027-02-07"], 20_000]);
+  await picture("tariff-announced");
+  // Looked at again, wrong at its field, put right.
+  await page.click("#announced .btn-outline-secondary");
+  equal(await page.inputValue("#rate--plan-night"), "9.000");
+  await page.fill("#rate--plan-day_from", "19:00");
+  await page.fill(".day-list [data-field=dates]", "hôm nọ");
+  await page.click("#save-tariff");
+  await page.waitForSelector(".day-list [data-field=dates].is-invalid");
+  await page.fill(".day-list [data-field=dates]", "06/02/2027");
+  await page.fill("#rate--plan-day_from", "06:00");
+  await page.fill("#rate--plan-night", "10.000");
+  await page.click("#save-tariff");
+  await eventually("it replaced the one for that moment", async () => {
+    const { announced } = await fees();
+    return announced.length === 1 && announced[0].fees.plan.night === 10_000 && announced[0].fees.days[0].dates.length === 1;
+  });
+  await page.click("#announced .btn-outline-danger");
+  await page.click("dialog .btn-danger");
+  await eventually("withdrawn", async () => (await fees()).announced.length === 0);
+  await page.waitForSelector("#announced", { state: "hidden" });
+  await page.done();
+});
+
 test("a subscription is added, corrected at its field, and removed", async () => {
   const central = await new Central("central-1").start();
   const page = await openPage(`${central.url}/settings#subscriptions`, { expected: /400/ });

@@ -1,28 +1,24 @@
-// Phí gửi xe: the tariff of the site, with what it would cost as the person types. The server works it out: one rule, one place.
+// Phí gửi xe: the price list of the site, with what a stay would cost as the person types. The server works it out: one rule, one place.
 
 import { get, post, put as save } from "../lib/api.js";
 import { at, el, icon, put } from "../lib/dom.js";
 import { centralNow, state, watch } from "../lib/feed.js";
 import { feeLines } from "../lib/fee.js";
-import { day, duration, money, number, siteTime } from "../lib/format.js";
-import { mark, markProblems, pictureButton, unmark } from "../lib/forms.js";
+import { duration, money, number, serverDay, siteTime } from "../lib/format.js";
+import { mark, markProblems, unmark } from "../lib/forms.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { KNOWN_TYPES, t, typeName } from "../lib/texts.js";
+import { dayList } from "./days.js";
+import { isPutAside, rateTable } from "./rate.js";
 
-const FIELDS = ["fee_base", "fee_per_hour", "fee_daily_max", "fee_overnight"];
-/** The one that is no amount. */
-const HOURS = "fee_base";
 const PREVIEW_PAUSE_MS = 150;
-/** What may have a price of its own at most sites; others by the name the gates give. */
+const DAY_MS = 86_400_000;
 
-/** What the fields do not show, and is kept: lists for some days, the price of a lost card; plans by vehicle type. */
-let kept = {};
-let plans = {};
-
-/** As the fields show it. */
+/** What holds now, as the fields show it. */
 let saved = null;
 let version = null;
+let table = null;
 let timer = 0;
 
 const isDirty = () => saved !== null && JSON.stringify(read()) !== JSON.stringify(saved);
@@ -30,26 +26,67 @@ export const tariffIsDirty = isDirty;
 
 export async function startTariff() {
   at("tariff-form").addEventListener("submit", (event) => { event.preventDefault(); saveTariff(); });
-  at("undo-tariff").addEventListener("click", () => render(saved));
-  at("add-type").addEventListener("click", addType);
+  at("undo-tariff").addEventListener("click", () => { showWhen(""); render(saved); });
+  at("add-list").addEventListener("click", () => { addList({ name: "", rate: read() }, false); changed(); });
   at("types").replaceChildren(...KNOWN_TYPES.map((type) => el("option", { value: typeName(type) })));
-  for (const name of ["preview-entry", "preview-exit", "preview-days", "preview-type"]) at(name).addEventListener("input", preview);
+  moneyInput(at("lost-card"), number).addEventListener("input", changed);
+  at("when").addEventListener("change", () => showWhen(at("when").value === "later" ? at("valid-from").value || `${serverDay(centralNow() + DAY_MS)}T00:00` : ""));
+  at("valid-from").addEventListener("input", changed);
+  for (const name of ["preview-date", "preview-entry", "preview-exit", "preview-days", "preview-type", "preview-lost"]) at(name).addEventListener("input", preview);
   await load();
-  watch(["central"], othersSaved);
+  watch(["central"], (news) => {
+    othersSaved(news);
+    // The day of the site may have come after the prices.
+    if (at("preview-date").value === "") preview();
+  });
 }
 
 async function load() {
   try {
     const answer = await get("/api/parking/fees");
     version = answer.version;
-    put("announced", (answer.announced ?? []).map((one) => t("settings.announced", { from: siteTime(one.valid_from) })).join(" "));
-    put("tariff-version", answer.version ? t("settings.tariff_version", { version: answer.version }) : t("settings.tariff_default"));
+    put("tariff-version", t(version ? "settings.in_force" : "settings.tariff_default")).title = version ?? "";
+    showAnnounced(answer.announced ?? []);
+    showWhen("");
     render(answer.fees);
     saved = read();
     changed();
   } catch (error) {
     toast("bad", error.text);
   }
+}
+
+/** What comes into force later, each to be looked at, changed or withdrawn. */
+function showAnnounced(announced) {
+  at("announced").hidden = announced.length === 0;
+  at("announced").replaceChildren(...announced.map((one) => {
+    const from = siteTime(one.valid_from);
+    const look = el("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, icon("pencil"), " ", t("settings.announced_edit"));
+    look.addEventListener("click", () => { showWhen(one.valid_from.slice(0, 16).replace(" ", "T")); render(one.fees, false); });
+    const withdraw = el("button", { type: "button", class: "btn btn-sm btn-outline-danger" }, t("settings.announced_withdraw"));
+    withdraw.addEventListener("click", async () => {
+      if (!await confirmed({ title: t("settings.withdraw_question", { from }), text: t("settings.withdraw_text"), yes: t("settings.announced_withdraw"), danger: true })) return;
+      try {
+        await save("/api/parking/fees", { fees: null, valid_from: one.valid_from });
+        toast("good", t("settings.withdrawn", { from }));
+        await load();
+      } catch (error) {
+        toast("bad", error.text);
+      }
+    });
+    return el("li", {}, el("span", {}, t("settings.announced", { from })), el("span", { class: "buttons" }, look, withdraw));
+  }));
+}
+
+/** From when the list is to count: `2026-12-01T00:00`; empty: at once. */
+function showWhen(from) {
+  at("when").value = from ? "later" : "now";
+  at("valid-from").value = from;
+  at("valid-from").hidden = !from;
+  if (from) at("preview-date").value = from.slice(0, 10);
+  mark(at("valid-from"), null);
+  put("save-tariff", t(from ? "settings.announce_tariff" : "settings.save_tariff"));
+  if (saved) changed();
 }
 
 /** Another central's save arrives as an event. */
@@ -59,69 +96,40 @@ function othersSaved({ central }) {
   else load();
 }
 
-function render(fees) {
-  const types = Object.entries(fees.types ?? {});
-  kept = { days: fees.days, lost_card: fees.lost_card };
-  plans = Object.fromEntries([["", fees], ...types].map(([type, rate]) => [type, rate.plan]));
-  at("rates").replaceChildren(rate("", fees), ...types.map(([type, fees]) => rate(type, fees)));
-  changed();
+/** `holds`: it is what counts now, so that a change of it can be told. */
+function render(fees, holds = true) {
+  table = rateTable({ name: "", base: fees, types: fees.types ?? {}, baseTitle: t("settings.rate_base"), path: () => "fees", changed, before: holds, knownTypes: KNOWN_TYPES });
+  at("rates").replaceChildren(table);
+  at("day-lists").replaceChildren();
+  for (const list of fees.days ?? []) addList(list, holds);
+  at("lost-card").value = Number.isFinite(fees.lost_card) ? number(fees.lost_card) : "";
+  if (saved) changed();
 }
 
-function rate(type, fees) {
-  const title = type === "" ? t("settings.rate_base") : typeName(type) === type ? type : `${typeName(type)} (${type})`;
-  const inputs = FIELDS.map((field) => {
-    const id = `rate-${type}-${field}`;
-    const isHours = field === HOURS;
-    const value = isHours ? fees[field] ?? 0 : number(fees[field] ?? 0);
-    const input = el("input", { class: "form-control", id, "data-field": field, inputmode: "decimal", autocomplete: "off", value });
-    if (!isHours) moneyInput(input, number);
-    input.addEventListener("input", changed);
-    return el("div", {}, el("label", { class: "form-label", for: id }, t(`settings.rate_${field}`)), el("div", { class: "input-group" }, input, el("span", { class: "input-group-text" }, t(isHours ? "settings.unit_hours" : "settings.unit_vnd"))));
-  });
-  const drop = type === "" ? null : pictureButton(icon("trash"), t("settings.remove_type", { type }), (event) => { event.target.closest("fieldset").remove(); changed(); }, "outline-danger");
-  const plan = fees.plan ? el("p", { class: "form-text" }, t("settings.has_plan", { kind: t(`settings.plan_${fees.plan.kind}`) })) : null;
-  const lists = type === "" && fees.days ? el("p", { class: "form-text" }, t("settings.has_lists", { names: fees.days.map((list) => list.name).join(", ") })) : null;
-  return el("fieldset", { class: "panel-body rate", "data-type": type }, el("legend", {}, title, " ", drop), plan, lists, el("div", { class: "fields" }, inputs));
+function addList(list, holds) {
+  const made = dayList({ list, changed, before: holds, drop: () => { made.remove(); changed(); } });
+  at("day-lists").append(made);
 }
 
 /** What is typed, as the server wants it; what is no number stays a text, and the server says so. */
 function read() {
-  const result = JSON.parse(JSON.stringify(kept));
-  for (const set of at("rates").querySelectorAll("fieldset")) {
-    const fees = {};
-    for (const input of set.querySelectorAll("[data-field]")) {
-      fees[input.dataset.field] = (input.dataset.field === HOURS ? readHours : readMoney)(input.value) ?? input.value.trim();
-    }
-    if (plans[set.dataset.type]) fees.plan = plans[set.dataset.type];
-    if (set.dataset.type === "") Object.assign(result, fees);
-    else (result.types ??= {})[set.dataset.type] = fees;
-  }
-  return result;
+  const { rate, types } = table.readRates();
+  const days = [...at("day-lists").children].map((list, index) => list.readList(index));
+  const lost = at("lost-card").value.trim();
+  return { ...rate, ...(types ? { types } : {}), ...(days.length > 0 ? { days } : {}), ...(lost === "" ? {} : { lost_card: readMoney(lost) ?? lost }) };
 }
 
-/** `0,5` or `0.5`. */
-const readHours = (text) => (/^\d+(?:[.,]\d{1,2})?$/.test(text.trim()) ? Number(text.trim().replace(",", ".")) : null);
-
 function changed() {
-  at("save-tariff").disabled = at("undo-tariff").disabled = !isDirty();
-  const types = ["", ...[...at("rates").querySelectorAll("fieldset")].map((set) => set.dataset.type).filter(Boolean)];
+  const later = at("when").value === "later";
+  at("save-tariff").disabled = !isDirty() && !later;
+  at("undo-tariff").disabled = at("save-tariff").disabled;
+  const named = [...at("tariff-form").querySelectorAll("[data-type]")].map((set) => set.dataset.type);
+  const types = ["", ...new Set(named.filter(Boolean))];
   const picker = at("preview-type");
   const chosen = picker.value;
   picker.replaceChildren(...types.map((type) => el("option", { value: type }, type === "" ? t("settings.any_type") : typeName(type))));
   picker.value = types.includes(chosen) ? chosen : "";
   preview();
-}
-
-function addType() {
-  const said = at("new-type").value.trim();
-  // People name types as they are shown; the gates name them otherwise.
-  const type = KNOWN_TYPES.find((known) => typeName(known).toLowerCase() === said.toLowerCase()) ?? said;
-  if (type === "" || [...at("rates").querySelectorAll("fieldset")].some((set) => set.dataset.type === type)) return at("new-type").focus();
-  const base = read();
-  plans[type] = base.plan;
-  at("rates").append(rate(type, { ...base, days: null }));
-  at("new-type").value = "";
-  changed();
 }
 
 function preview() {
@@ -131,12 +139,13 @@ function preview() {
 
 async function showPreview() {
   const [entry, exit, days] = ["preview-entry", "preview-exit", "preview-days"].map((name) => at(name).value);
-  const today = state.central ? dateOf(centralNow()) : null;
-  if (!today || !entry || !exit) return;
-  const later = dateOf(centralNow() + (Number.parseInt(days, 10) || 0) * 86_400_000);
-  unmark(at("rates"));
+  if (!state.central || !entry || !exit) return;
+  const first = at("preview-date").value || serverDay(centralNow());
+  if (!at("preview-date").value) at("preview-date").value = first;
+  const last = serverDay(Date.parse(`${first}T05:00:00Z`) + (Number.parseInt(days, 10) || 0) * DAY_MS);
+  unmark(at("tariff-form"));
   try {
-    const body = { fees: read(), camera_type: at("preview-type").value, entry_time: `${today} ${entry}:00`, exit_time: `${later} ${exit}:00` };
+    const body = { fees: read(), camera_type: at("preview-type").value, entry_time: `${first} ${entry}:00`, exit_time: `${last} ${exit}:00`, lost_card: at("preview-lost").checked };
     const { fee, lines, duration_ms } = await post("/api/parking/fees/preview", body);
     put("preview-fee", `${duration(duration_ms)} → ${money(fee)}`);
     at("preview-lines").replaceChildren(feeLines(lines));
@@ -147,36 +156,27 @@ async function showPreview() {
   }
 }
 
-function dateOf(ms) {
-  const [d, m, y] = day(ms).split("/");
-  return `${y}-${m.padStart(2, "0")}-${d.padStart(2, "0")}`;
-}
-
-/** `fees.fee_per_hour`, `fees.types.moto.fee_base`. */
+/** The input of a field as the server names it: `fees.fee_per_hour`, `fees.days[0].types.moto.plan.day`. */
 function inputOf(field) {
-  const parts = field.split(".");
-  const name = parts[parts.length - 1];
-  const type = parts[1] === "types" ? parts.slice(2, -1).join(".") : "";
-  return document.getElementById(`rate-${type}-${name}`);
+  const path = (input) => input.closest("[data-place]")?.dataset.place;
+  return [...at("tariff-form").querySelectorAll("[data-field]")].find((input) => `${path(input)}.${input.dataset.field}` === field);
 }
 
-/** Slips of a zero or a thousand, each as a sentence: `[["Ô tô: Phí mỗi giờ: 25.000 đ → 3 đ", …]]`. */
-function slips(fees) {
-  const found = [];
-  for (const type of ["", ...Object.keys(fees.types ?? {})]) {
-    const now = type === "" ? fees : fees.types[type];
-    const before = type === "" ? saved : saved.types?.[type];
-    for (const field of FIELDS.filter((field) => field !== HOURS && doubtful(now[field], before?.[field] ?? null))) {
-      const values = { type: type === "" ? t("settings.rate_base") : typeName(type), field: t(`settings.rate_${field}`), before: before ? money(before[field]) : "–", after: money(now[field]) };
-      found.push(t("settings.slip", values));
-    }
-  }
-  return found;
+const amounts = () => [...at("tariff-form").querySelectorAll("[data-kind^=vnd]")].filter((input) => !isPutAside(input));
+
+/** Slips of a zero or a thousand, each as a sentence: `["Ô tô: Phí mỗi giờ: 25.000 đ → 3 đ", …]`. */
+function slips() {
+  return amounts().flatMap((input) => {
+    const [now, before] = [readMoney(input.value), input.dataset.before === undefined ? null : Number(input.dataset.before)];
+    if (now === null || !doubtful(now, before)) return [];
+    const type = input.closest("[data-type]")?.dataset.type ?? "";
+    return [t("settings.slip", { type: type === "" ? t("settings.rate_base") : typeName(type), field: input.labels[0].textContent, before: before === null ? "–" : money(before), after: money(now) })];
+  });
 }
 
 /** Marks what is no amount, in words that say how one is written. */
 function markAmounts() {
-  const wrong = [...at("rates").querySelectorAll("[data-field]")].filter((input) => input.dataset.field !== HOURS && readMoney(input.value) === null);
+  const wrong = amounts().filter((input) => readMoney(input.value) === null && !(input.dataset.kind === "vnd?" && input.value.trim() === ""));
   for (const input of wrong) mark(input, t("common.no_amount"));
   wrong[0]?.focus();
   return wrong.length > 0;
@@ -185,16 +185,18 @@ function markAmounts() {
 async function saveTariff() {
   unmark(at("tariff-form"));
   if (markAmounts()) return;
-  const doubts = slips(read());
+  if (at("when").value === "later" && !at("valid-from").value) return mark(at("valid-from"), t("settings.when_missing"));
+  const doubts = slips();
   if (doubts.length > 0 && !await confirmed({ title: t("settings.slips"), text: doubts.join("\n"), yes: t("settings.slips_yes"), danger: true })) return;
   await sendTariff();
 }
 
 /** Saves what is typed over the tariff that was read; over another one only after asking. */
 async function sendTariff() {
+  const from = at("when").value === "later" ? `${at("valid-from").value.replace("T", " ")}:00` : "";
   try {
-    await save("/api/parking/fees", { fees: read(), version });
-    toast("good", t("settings.tariff_saved"));
+    await save("/api/parking/fees", { fees: read(), version, ...(from ? { valid_from: from } : {}) });
+    toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"));
     await load();
   } catch (error) {
     if (error.code === "stale_version") {
@@ -203,7 +205,7 @@ async function sendTariff() {
       version = error.body.version;
       return sendTariff();
     }
-    const rest = markProblems(error.problems ?? [], inputOf);
+    const rest = markProblems(error.problems ?? [], (field) => (field === "valid_from" ? at("valid-from") : inputOf(field)));
     toast("bad", `${t("settings.tariff_failed")}${rest.length > 0 || error.problems?.length === 0 ? `: ${rest.join("; ") || error.text}` : ""}`);
   }
 }
