@@ -2,7 +2,7 @@
 
 import { drawMesh } from "./dashboard/mesh.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
-import { centralNow, state, watch } from "./lib/feed.js";
+import { centralNow, gateName, state, watch, withGateNames } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number, serverDay } from "./lib/format.js";
 import { reasonText } from "./lib/reasons.js";
 import { language, t, typeName } from "./lib/texts.js";
@@ -103,7 +103,7 @@ function lineOf(line) {
   if (line.manual) marks.push(t("dashboard.manual"));
   if (line.without_entry) marks.push(t("dashboard.without_entry"));
   if (line.subscribed) marks.push(t("dashboard.subscribed"));
-  const where = line.edge ? `${line.central}/${line.edge}` : line.central;
+  const where = line.edge ? gateName(`${line.central}/${line.edge}`) : line.central;
   const cost = line.kind === "exit" ? money(line.fee) : "";
   return el(
     "li", {},
@@ -121,7 +121,7 @@ function showAnomalies({ anomalies }) {
     row.replaceChildren(
       el("span", { class: "quiet" }, moment(stay.at_ms, centralNow())),
       el("a", { class: "plate", href: `/history#stay=${encodeURIComponent(stay.event_id)}` }, stay.plate_view),
-      ...stay.told.map((one) => el("span", { class: "badge-odd", title: one[language] }, t(`common.anomaly_${one.kind}`))),
+      ...stay.told.map((one) => el("span", { class: "badge-odd", title: withGateNames(one[language]) }, t(`common.anomaly_${one.kind}`))),
     );
   });
 }

@@ -15,10 +15,10 @@ import { play, soundIsOn, turnSound } from "./gate/sound.js";
 import { verdict } from "./gate/verdict.js";
 import { get, post, query } from "./lib/api.js";
 import { at, el, icon, keyed, put } from "./lib/dom.js";
-import { centralNow, state, watch } from "./lib/feed.js";
+import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { ago, moment, money, number, serverDay, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
-import { USUAL_TYPES, hasText, t, typeName } from "./lib/texts.js";
+import { USUAL_TYPES, hasText, problemText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 const LOOK_AGAIN_MS = 15_000;
@@ -46,7 +46,6 @@ let fees = { types: {} };
 
 const gate = () => at("gate").value;
 const member = () => state.gates[`${state.central?.id}/${gate()}`];
-const gateName = (address) => state.gates[address]?.name || address;
 /** The lane as the settings say, else as the person chose for this device; null: both ways. */
 const lane = () => member()?.lane ?? (localStorage.getItem(`lane-${gate()}`) || null);
 
@@ -181,6 +180,7 @@ function showCar() {
   const problem = done?.repeated ? t("gate.repeated") : done && car.promised !== null && done.fee !== car.promised ? t("gate.other_fee", { promised: money(car.promised), fee: money(done.fee) }) : car.problem;
   at("problem").hidden = !problem;
   put("problem", problem ?? "");
+  showNotes(done);
   showOldData(says);
   showNear(says === "not_inside" ? car : null, lookUpOf);
   showTypes(tone);
@@ -232,6 +232,13 @@ function showPlate() {
   at("read").className = `read${unsure && !car.done ? " wait" : ""}`;
   const confidence = read?.confidence ? number(Math.round(read.confidence * 100)) : "";
   put("read", car.done ? "" : read === null ? t("gate.typed") : t(unsure ? "gate.read_unsure" : "gate.read_at", { age: ago(read.lastMs, centralNow()), confidence }));
+}
+
+/** What was told and is not used as told, and what is odd about the car: in the words of the program. */
+function showNotes(done) {
+  const notes = done?.notes ?? [];
+  at("notes").hidden = notes.length === 0;
+  put("notes", notes.map(problemText).join(" · "));
 }
 
 /** A decision on old data is said to be one, where the data decides it; since when and what it means is said further down. */
@@ -436,8 +443,8 @@ askMethods().then(render, () => {});
 watch(["gates", "central", "events", "lot"], showGates);
 watch(["events", "gates", "central"], showRecent);
 watch(["peers", "freshness"], showMissing);
-// Without a mouse a focused field would bring up the keyboard; from here it is the second tab.
-if (document.activeElement === document.body) at(matchMedia("(pointer: fine)").matches ? "plate" : "main").focus({ preventScroll: true });
+// Without a mouse a focused field would bring up the keyboard; from here it is the next tab.
+if (document.activeElement === document.body) at(matchMedia("(pointer: fine)").matches ? "plate" : "seen-title").focus({ preventScroll: true });
 setInterval(() => {
   if (state.number === null) return;
   if (car?.info && !car.done && !busy && !editing) refresh(car);

@@ -5,13 +5,13 @@
 
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
-import { centralNow, state, watch } from "./lib/feed.js";
+import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, day, duration, moment, money, number, serverDay, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { startStory, tell } from "./history/story.js";
 import { renameTakings, showTakings } from "./history/takings.js";
-import { gateName, kindOf, methodName, personName } from "./history/words.js";
+import { kindOf, methodName, personName } from "./history/words.js";
 import { start } from "./shell.js";
 
 const ROWS = 50;
@@ -74,7 +74,8 @@ function addGates(gates) {
   const known = new Set([...at("gate").options].map((option) => option.value));
   const added = gates.filter((gate) => !known.has(gate)).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const chosen = at("gate").value;
-  at("gate").append(...added.map((gate) => el("option", { value: gate }, gate)));
+  at("gate").append(...added.map((gate) => el("option", { value: gate })));
+  for (const option of at("gate").options) if (option.value) put(option, gateName(option.value));
   at("gate").value = filters.gate || chosen;
 }
 

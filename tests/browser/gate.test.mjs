@@ -28,7 +28,10 @@ test("how it is paid is one press where more than cash is used, and cash unless 
   const central = await new Central("central-1", { edges: [{ id: "edge-1", direction: "ENTRY" }, { id: "edge-2", direction: "EXIT" }] }).start();
   const price = { fees: { fee_base: 0, fee_per_hour: 25_000, fee_overnight: 0, fee_daily_max: 0 } };
   equal((await central.call("PUT", "/api/parking/fees", price)).success, true);
-  for (const plate of ["29A10001", "29A10002", "29A10003"]) await central.enter("edge-1", plate);
+  for (const plate of ["29A10001", "29A10002", "29A10003"]) {
+    await central.enter("edge-1", plate);
+    await eventually("an hour has begun", async () => (await central.call("POST", "/api/edge/detection", { edge_id: "edge-2", plate_id: plate, lookup: true })).vehicle_info.fee > 0);
+  }
   const payOf = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].paid?.method;
   const leave = async (page, plate, before = async () => {}) => {
     await page.fill("#plate", plate);

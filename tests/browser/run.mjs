@@ -12,5 +12,6 @@ await import("./history.test.mjs");
 await import("./audit.test.mjs");
 await import("./old_browser.test.mjs");
 await import("./firefox.test.mjs");
+await import("./presses.test.mjs");
 await import("./every_page.test.mjs");
 await runAll();

@@ -2,7 +2,7 @@
 
 import { get, query } from "../lib/api.js";
 import { at, el } from "../lib/dom.js";
-import { centralNow, state } from "../lib/feed.js";
+import { centralNow, gateName } from "../lib/feed.js";
 import { moment } from "../lib/format.js";
 import { t, typeName } from "../lib/texts.js";
 import { differing, plateKey } from "./plates.js";
@@ -18,7 +18,7 @@ function row(stay, parts, pick) {
   const button = el(
     "button", { type: "button", class: "btn" },
     el("span", { class: "plate" }, parts.map(([text, marked]) => (marked ? el("mark", {}, text) : text))),
-    el("span", { class: "quiet" }, [moment(stay.entry_ms, centralNow()), state.gates[from]?.name || from, typeName(stay.camera_type)].join(" · ")),
+    el("span", { class: "quiet" }, [moment(stay.entry_ms, centralNow()), gateName(from), typeName(stay.camera_type)].join(" · ")),
   );
   button.addEventListener("click", () => pick(stay.plate_id, stay.plate_view));
   return el("li", {}, button);

@@ -174,16 +174,10 @@ function restoration(row, path, done, cancel) {
 function removal(row, path, done, cancel) {
   const { reason, values } = why();
   const submit = el("button", { type: "submit", class: "btn btn-danger" }, t("history.void"));
-  return form(t("history.void"), [reason.box], submit, cancel, async () => {
+  const meaning = el("p", { class: "form-text" }, t("history.void_meaning"));
+  return form(t("history.void_question", { plate: row.plate_view }), [meaning, reason.box], submit, cancel, async () => {
     const said = values();
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
-    const yes = await confirmed({
-      title: t("history.void_question", { plate: row.plate_view }),
-      text: t("history.void_meaning"),
-      yes: t("history.void"),
-      danger: true,
-    });
-    if (!yes) return;
     await remove(path, said);
     toast("good", t("history.voided", { plate: row.plate_view }));
     await done();

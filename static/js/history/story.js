@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { at, el, icon, state as stateOf } from "../lib/dom.js";
 import { feeLines } from "../lib/fee.js";
+import { gateName, withGateNames } from "../lib/feed.js";
 import { duration, moment_full as momentFull, money } from "../lib/format.js";
 import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
@@ -69,7 +70,7 @@ function head(title, status) {
 
 function show(dialog, story) {
   const { row } = story;
-  const sentence = (text) => text[language] ?? text.en;
+  const sentence = (text) => withGateNames(text[language] ?? text.en);
   const parts = [head(row?.plate_view ?? t("history.unknown_stay"), row?.status)];
   if (row) parts.push(summary(row));
   if (story.anomalies.length > 0) {
@@ -114,8 +115,8 @@ function summary(row) {
   const paid = row.subscription_id ? t("history.by_subscription", { id: row.subscription_id }) : money(row.fee);
   const lines = [];
   if (row.camera_type) lines.push(line("type", typeName(row.camera_type)));
-  if (!alone) lines.push(line("entry", momentFull(row.entry_ms), el("small", { class: "quiet" }, row.entry_camera_name)));
-  if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, row.exit_camera_name)));
+  if (!alone) lines.push(line("entry", momentFull(row.entry_ms), el("small", { class: "quiet" }, gateName(row.entry_camera_name))));
+  if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, gateName(row.exit_camera_name))));
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
   if (left && row.paid) lines.push(line("paid", `${methodName(row.paid.method)} ${money(row.paid.amount)}`, row.paid.reference ? el("small", { class: "quiet" }, row.paid.reference) : null));
@@ -143,6 +144,8 @@ function told(fact, sentence) {
     drawn,
     el("div", {},
       el("p", {}, sentence),
+      fact.images.length > 0 ? el("p", { class: "quiet", title: fact.images.map((image) => image.sha256).join("\n") }, t("history.images", { kinds: fact.images.map((image) => image.kind).join(", ") })) : null,
+      fact.card_id ? el("p", { class: "quiet" }, t("history.card", { id: fact.card_id })) : null,
       fact.lines.length > 0 ? el("div", { class: "quiet" }, feeLines(fact.lines)) : null,
       el("p", { class: "quiet" }, el("time", {}, momentFull(fact.time_ms)), ` · ${notes.join(" · ")}`),
       el("p", { class: "quiet fact-id technical", hidden: true }, fact.fact)),

@@ -2,10 +2,11 @@
 
 import { get, query } from "../lib/api.js";
 import { at, el, icon, keyed, put } from "../lib/dom.js";
+import { gateName } from "../lib/feed.js";
 import { calendarDay, money, number, timeOfDay } from "../lib/format.js";
 import { t, typeName } from "../lib/texts.js";
 import { tell } from "./story.js";
-import { gateName, methodName, personName } from "./words.js";
+import { methodName, personName } from "./words.js";
 
 /** What makes an exit worth a look for who counts the money. */
 const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "unknown_type", "other_type"];

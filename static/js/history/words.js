@@ -1,11 +1,7 @@
 // How states and facts are shown.
 
 import { icon } from "../lib/dom.js";
-import { state } from "../lib/feed.js";
 import { t } from "../lib/texts.js";
-
-/** A gate by the name the site gave it, else by its address. */
-export const gateName = (address) => state.gates[address]?.name || address;
 
 /** How it was paid; empty: the gate did not say. */
 export const methodName = (method) => t(`common.paid_${method || "unsaid"}`);

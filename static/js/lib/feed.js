@@ -1,6 +1,8 @@
 // The only module that opens the status feed (docs/status-feed.md). It keeps `state` up to date for ever, resumes after a
 // break, and says how fresh it is.
 
+import { t } from "./texts.js";
+
 const MEMBERS = ["peers", "logs", "gates"];
 /** As many as the central keeps: a page that is open for a year holds no more. */
 const MOST_EVENTS = 100;
@@ -30,6 +32,13 @@ export function freshness() {
   const open = socket?.readyState === WebSocket.OPEN && Date.now() - heardMs < SILENCE_MS;
   return { state: heardMs === 0 ? "asking" : open ? "live" : "lost", heardMs: heardMs + offsetMs };
 }
+
+/** A gate by the name the site gave it, else by its address, `central-1/edge-1`. */
+export const gateName = (address) => state.gates[address]?.name || address;
+
+/** A sentence of the program, with the gates it names called as the site calls them. */
+export const withGateNames = (sentence) => Object.values(state.gates).filter((gate) => gate.name)
+  .reduce((text, { name, edge, central }) => text.split(t("common.gate_said", { edge, central })).join(name), sentence);
 
 /**
  * Calls `show(state)` once there is a snapshot, and whenever one of these sections changes; at most once a frame. With section
