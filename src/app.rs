@@ -22,12 +22,15 @@ use crate::actors::mesh_view::MeshNews;
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
+use crate::config::diff::names_since;
 use crate::config::file::Loaded;
 use crate::config::model::AdminMode;
 use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::doorkeeper::Doorkeeper;
 use crate::domain::authorship::Author;
+use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
 use crate::gates::news::EdgeNews;
 use crate::gates::roster::EdgeRoster;
@@ -39,6 +42,7 @@ use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopSe
 use crate::http::state::Shared;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::ledger::authorship::Authorship;
+use crate::ledger::job::Job;
 use crate::ledger::{Context, Ledger};
 use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
 use crate::links::known_authors::KnownAuthors;
@@ -319,6 +323,7 @@ impl App {
         let started = api.send(ServeOn(listener, api_place, api_tls)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         say_what_is_open(&view);
+        tell_names(&shared);
         let first_code = offer_first_code(&door, &view.borrow());
         let offered = first_code.is_some();
         supervise::keep_running(&around, "first_code", move || {
@@ -508,6 +513,20 @@ async fn keep_house(shared: Arc<Shared>) {
         let door = shared.door.clone();
         // A failure is logged there.
         drop(actix_web::web::block(move || door.save_uses()).await);
+    }
+}
+
+/// Tells all centrals what the gates here are called, where the settings say another name than is known; and the site, where nobody
+/// has said yet.
+fn tell_names(shared: &Shared) {
+    let (config, held) = (shared.config(), shared.held());
+    let says_site = !config.site.name.is_empty() && !held.settings.is_told_name(SITE);
+    let mut names = names_since(&config, &config, says_site);
+    names.retain(|naming| held.settings.name(&naming.id).unwrap_or_default() != naming.name);
+    if !names.is_empty() {
+        let job = Job::PutNames(names).by(Doer::new(DoerKind::Command, "start"));
+        // What cannot be written now is told at the next start.
+        shared.writer.do_send(Decide::new(job).0);
     }
 }
 

@@ -316,7 +316,7 @@ fn it_is_read_in_pages_and_as_a_table() {
     let lines: Vec<&str> = table.text.trim_start_matches('\u{feff}').lines().collect();
     assert_eq!(lines.len(), 6, "{lines:?}");
     assert!(lines[0].starts_with("Time,Kind,Who,From,What,Outcome,Before,After"), "{}", lines[0]);
-    assert!(lines[1].contains(",settings,an,127."), "{}", lines[1]);
+    assert!(lines[1].contains(",Settings,an,127."), "{}", lines[1]);
     let name = table.headers["content-disposition"].to_str().unwrap();
     assert!(name.contains("parkmesh-audit-central-1-"), "{name}");
 }

@@ -1,4 +1,4 @@
-//! The list of subscriptions and the tariff as several people change them: nobody's work is lost, here or at another central.
+//! The list of subscriptions, the tariff and the names of the site as several people change them: nobody's work is lost, here or at another central.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -146,4 +146,31 @@ fn a_tariff_is_not_saved_over_one_that_was_not_read() {
     // A predecessor's page sends none.
     central.http.put("/api/parking/fees", &json!({"fees": fees(30_000)})).ok();
     assert_eq!(held()["fees"]["fee_per_hour"], 30_000);
+}
+
+#[test]
+fn the_name_of_the_site_and_of_a_gate_is_said_at_one_central_and_known_at_all() {
+    let config = "/api/p2p/config";
+    let mesh = Mesh::start(2);
+    let [one, two] = [&mesh.centrals[0].http, &mesh.centrals[1].http];
+    let site = |http: &Http| http.get("/api/status").ok().body["central"]["site"].as_str().unwrap().to_owned();
+    let shown = |http: &Http| http.get(config).ok().body["config"]["site"]["name"].clone();
+    let gates = |http: &Http| {
+        let table = http.get("/api/parking/history.csv").text;
+        table.lines().nth(1).map(|line| line.split(',').nth(5).unwrap_or_default().to_owned()).unwrap_or_default()
+    };
+    two.put(config, &json!({"site": {"name": "Bãi A"}, "edges": [{"id": "edge-1", "name": "Cổng sau"}]})).ok();
+    two.post("/api/edge/barrier/open", &json!({"edge_id": "edge-1", "plate_id": "29A12345", "direction": "ENTRY"}))
+        .ok();
+    eventually("the name is everywhere", DEADLINE, || site(one) == "Bãi A");
+    eventually("the gate is called so everywhere", DEADLINE, || gates(one) == "Cổng sau");
+    assert_eq!(shown(one), "Bãi A", "and on the settings page");
+    // The later change counts, also where the file says another name.
+    one.put(config, &json!({"site": {"name": "Bãi B"}})).ok();
+    eventually("the later one", DEADLINE, || site(two) == "Bãi B");
+    two.put(config, &json!({"site": {"name": "Bãi A"}})).ok();
+    eventually("what the file said all the time is said anew", DEADLINE, || site(one) == "Bãi A");
+    // A gate that is gone has no name any more.
+    two.put(config, &json!({"edges": []})).ok();
+    eventually("its address again", DEADLINE, || gates(one) == "central-2/edge-1");
 }

@@ -32,6 +32,7 @@ use super::db_writer::HeldView;
 use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
 use super::supervise::{Handle, InjectPanic, injected_panic};
 use crate::config::model::AdminMode;
+use crate::domain::naming::SITE;
 use crate::feed::board::Board;
 use crate::feed::line::EventLine;
 use crate::ops::clock::{Clock, is_behind};
@@ -231,7 +232,7 @@ impl StatusFeed {
         }
         self.show_central();
         self.read_events();
-        let gates = self.gates.show(&self.around.config.borrow(), &self.day);
+        let gates = self.gates.show(&self.around.config.borrow(), &self.around.held.borrow().settings, &self.day);
         self.board.set_members("gates", gates);
     }
 
@@ -240,7 +241,7 @@ impl StatusFeed {
         let config = self.around.config.borrow().clone();
         let now_ms = self.around.clock.now_ms();
         let central = json!({
-            "id": config.this_central.id, "site": config.site.name, "time_zone": config.site.time_zone.name(),
+            "id": config.this_central.id, "site": self.around.held.borrow().settings.name(SITE).unwrap_or(&config.site.name), "time_zone": config.site.time_zone.name(),
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
             "can_commit": self.around.held.borrow().failure.is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::model::{ApiMode, Config, PeerCentral};
+use crate::domain::naming::Naming;
 
 /// The kinds of change, for the answer to a save and for the log. The names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -21,6 +22,17 @@ pub enum ChangeKind {
     Edges,
     Security,
     Tuning,
+}
+
+/// What the site and the gates here are called by `new`, to be told to all centrals: those of `old` that are gone have no name any
+/// more. `says_site`: the site's name is meant too, rather than only kept in the file.
+#[must_use]
+pub fn names_since(old: &Config, new: &Config, says_site: bool) -> Vec<Naming> {
+    let central = new.this_central.id.as_str();
+    let site = says_site.then(|| Naming::of_site(&new.site.name));
+    let gates = new.edges.iter().map(|edge| Naming::of_gate(central, &edge.id, &edge.name));
+    let gone = old.edges.iter().filter(|edge| new.edges.iter().all(|kept| kept.id != edge.id));
+    site.into_iter().chain(gates).chain(gone.map(|edge| Naming::of_gate(central, &edge.id, ""))).collect()
 }
 
 /// What takes effect between `old` and `new`. Empty where only the writing differs: peers in another order, an address said twice.

@@ -15,6 +15,7 @@ use super::doer::{Doer, MAX_NAME_BYTES};
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
+use super::naming::Naming;
 use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Paid};
 use super::plate::{self, PlateId};
 use super::problem::is_plain_text;
@@ -349,6 +350,8 @@ pub enum Body {
     Subscription(SubscriptionUpdate),
     /// A central was let in or thrown out.
     Central(CentralStanding),
+    /// The site or a gate was given a name.
+    Naming(Naming),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -394,6 +397,7 @@ impl Event {
             type_name::PRICE_LIST => Body::PriceList(read(data)?),
             type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
             type_name::CENTRAL => Body::Central(read(data)?),
+            type_name::NAMING => Body::Naming(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -442,6 +446,7 @@ impl Event {
             return Err(Malformed(format!("a name of more than {MAX_NAME_BYTES} bytes")));
         }
         match &self.body {
+            Body::Naming(naming) if !naming.is_sound() => Err(Malformed("a name that cannot be shown".into())),
             Body::Entry(entry) => check_kept(entry.card_id.as_deref(), &entry.images, None, &[]),
             Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
             Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),
@@ -619,6 +624,7 @@ impl Draft {
             Body::PriceList(data) => self.write(at, type_name::PRICE_LIST, data),
             Body::Subscription(data) => self.write(at, type_name::SUBSCRIPTION, data),
             Body::Central(data) => self.write(at, type_name::CENTRAL, data),
+            Body::Naming(data) => self.write(at, type_name::NAMING, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

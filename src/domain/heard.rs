@@ -35,7 +35,12 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
         }
         Body::Void(_) => hasher.texts(&[type_name::VOID, event_id.unwrap_or_default()]),
         // Predecessors have no word for these.
-        Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) | Body::Unread(_) => {
+        Body::Tariff(_)
+        | Body::PriceList(_)
+        | Body::Subscription(_)
+        | Body::Central(_)
+        | Body::Naming(_)
+        | Body::Unread(_) => {
             hasher.texts(&["SETTING", &timestamp_ms.to_string()]);
         }
         Body::Unknown { type_name } => {

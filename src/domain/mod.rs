@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod heard;
 pub mod ids;
 pub mod money;
+pub mod naming;
 pub mod payment;
 pub mod plate;
 pub mod problem;

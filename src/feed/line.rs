@@ -104,6 +104,7 @@ impl EventLine {
             Body::Tariff(_) | Body::PriceList(_) => bare("tariff"),
             Body::Subscription(_) => bare("subscription"),
             Body::Central(_) => bare("central"),
+            Body::Naming(_) => bare("naming"),
             Body::Unknown { .. } => bare("unknown"),
         }
     }

@@ -10,6 +10,7 @@ use super::csv::{self, Line, Style};
 use super::error::ApiError;
 use super::history::cursor;
 use super::operation::{Operation, get};
+use super::pages::said;
 use super::parking::{Today, answer};
 use super::query::{instant, number};
 use super::state::Worker;
@@ -173,19 +174,55 @@ fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
     let entry = &row.entry;
     let mut line = Line::new(style);
     line.time(&zone.local_text(entry.at_ms));
-    line.text(entry.kind.name());
-    line.text(&entry.who);
+    let is_english = style.english;
+    let words = |key: String, code: &str| said(is_english, &key).unwrap_or(code).to_owned();
+    line.text(&words(format!("audit.kind_{}", entry.kind.name()), entry.kind.name()));
+    line.text(&who(&entry.who, is_english));
     line.text(&entry.from);
     line.text(&entry.what);
-    line.text(&entry.outcome);
-    line.text(&side(&entry.before));
-    line.text(&side(&entry.after));
+    let outcome = match (entry.outcome.as_str(), is_english) {
+        ("done", false) => "xong".to_owned(),
+        (outcome, _) => words(format!("common.error_{outcome}"), outcome),
+    };
+    line.text(&outcome);
+    line.text(&side(&entry.before, zone, is_english));
+    line.text(&side(&entry.after, zone, is_english));
     line.number(i64::try_from(entry.count).ok());
     line.time(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
     line.number(Some(row.id));
     line.end()
 }
 
-fn side(side: &Value) -> String {
-    if side.is_null() { String::new() } else { side.to_string() }
+/// `token:backup` as the page says it.
+fn who(who: &str, is_english: bool) -> String {
+    if who.is_empty() {
+        return said(is_english, "audit.nobody").unwrap_or_default().to_owned();
+    }
+    let known = who
+        .split_once(':')
+        .and_then(|(kind, name)| Some(said(is_english, &format!("audit.who_{kind}"))?.replace("{name}", name)));
+    known.unwrap_or_else(|| who.to_owned())
+}
+
+/// Where fields lie, which says nothing to people.
+const PLACES: [&str; 8] = ["this_central", "peer_centrals", "site", "edges", "security", "tuning", "fees", "types"];
+
+/// How it was, or is since, field by field: `Phí: 25000; central-2: Vân tay: …`.
+fn side(side: &Value, zone: &SiteZone, is_english: bool) -> String {
+    let Some(fields) = side.as_object() else {
+        return if side.is_null() { String::new() } else { side.to_string() };
+    };
+    let shown = fields.iter().map(|(name, value)| {
+        let (place, field) = name.rsplit_once('.').unwrap_or(("", name));
+        let value = match (value.as_i64(), value.as_str()) {
+            (Some(ms), _) if field.ends_with("_ms") && !field.starts_with("reconnect") => zone.local_text(ms),
+            (_, Some(text)) => said(is_english, &format!("audit.value_{text}")).unwrap_or(text).to_owned(),
+            _ => said(is_english, &format!("audit.value_{value}")).map_or_else(|| value.to_string(), str::to_owned),
+        };
+        let Some(known) = said(is_english, &format!("audit.field_{field}")) else { return format!("{name}: {value}") };
+        let whose =
+            place.split('.').filter(|part| !part.is_empty() && !PLACES.contains(part)).collect::<Vec<_>>().join(" ");
+        if whose.is_empty() { format!("{known}: {value}") } else { format!("{whose}: {known}: {value}") }
+    });
+    shown.collect::<Vec<_>>().join("; ")
 }

@@ -5,6 +5,7 @@
 //! table with another separator than it was written with would begin a cell.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::error::ApiError;
@@ -73,6 +74,29 @@ pub(super) const HEADS: [(&str, &str); 18] = [
     ("Mã lượt", "Stay id"),
 ];
 
+/// What gates are called, `central/edge` by what the site says.
+#[derive(Debug, Clone, Default)]
+pub struct GateNames(HashMap<String, String>);
+
+impl GateNames {
+    /// As known now: those of this central by its settings.
+    #[must_use]
+    pub fn known(shared: &Shared) -> Self {
+        let (config, held) = (shared.config(), shared.held());
+        let told = held.settings.names().map(|(gate, name)| (gate.to_owned(), name.to_owned()));
+        let own = config.edges.iter().filter(|edge| !edge.name.is_empty());
+        let own = own.map(|edge| (format!("{}/{}", config.this_central.id, edge.id), edge.name.clone()));
+        Self(told.chain(own).collect())
+    }
+
+    /// A gate as people call it, else by its address.
+    #[must_use]
+    pub fn of<'n>(&'n self, address: Option<&'n str>) -> &'n str {
+        let address = address.unwrap_or_default();
+        self.0.get(address).map_or(address, String::as_str)
+    }
+}
+
 /// The line of the history's heads.
 #[must_use]
 pub fn head(style: Style) -> String {
@@ -91,7 +115,7 @@ pub fn heads(heads: &[(&str, &str)], style: Style) -> String {
 
 /// The line of a row.
 #[must_use]
-pub fn line(row: &HistoryRow, style: Style) -> String {
+pub fn line(row: &HistoryRow, style: Style, names: &GateNames) -> String {
     let mut line = Line::new(style);
     let left = row.exit_ms.is_some();
     line.text(&row.plate_view);
@@ -99,9 +123,9 @@ pub fn line(row: &HistoryRow, style: Style) -> String {
     line.text(&word(style.english, "type", &row.camera_type));
     line.text(&word(style.english, "stay", &row.status));
     line.time(&row.entry_time);
-    line.text(row.entry_camera_name.as_deref().unwrap_or_default());
+    line.text(names.of(row.entry_camera_name.as_deref()));
     line.time(row.exit_time.as_deref().unwrap_or_default());
-    line.text(row.exit_camera_name.as_deref().unwrap_or_default());
+    line.text(names.of(row.exit_camera_name.as_deref()));
     line.text(row.duration.as_deref().unwrap_or_default());
     line.number(left.then_some(row.fee));
     line.number(left.then_some(row.collected));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::code::Code;
-use super::csv::{self, Style};
+use super::csv::{self, GateNames, Style};
 use super::error::ApiError;
 use super::operation::{Operation, get};
 use super::parking::{Stats, Today, answer};
@@ -250,9 +250,10 @@ pub async fn export(
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
     let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
+    let names = GateNames::known(&shared);
     super::csv::export(shared, &name, csv::head(style), query, move |reader, query| {
         let page = reader.history(&query)?;
-        let lines = page.rows.iter().map(|row| csv::line(row, style)).collect();
+        let lines = page.rows.iter().map(|row| csv::line(row, style, &names)).collect();
         // The offset is over with the first page.
         Ok((lines, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
     })
@@ -270,6 +271,7 @@ pub async fn workbook(
     let is_english = parameters.style()?.english;
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
+    let names = GateNames::known(shared);
     let made = shared.readers.ask(move |reader| {
         let mut rows = Vec::new();
         loop {
@@ -278,7 +280,7 @@ pub async fn workbook(
             match page.next {
                 _ if rows.len() > xlsx::MAX_ROWS => return Ok(None),
                 Some(next) => query = HistoryQuery { cursor: Some(next), offset: 0, ..query },
-                None => return Ok(Some(xlsx::workbook(&rows, is_english))),
+                None => return Ok(Some(xlsx::workbook(&rows, is_english, &names))),
             }
         }
     });

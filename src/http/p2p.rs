@@ -12,14 +12,17 @@ use super::body::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::error::ApiError;
 use super::operation::{Operation, delete, get, post, put};
+use super::parking::decide;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused, Saved};
-use crate::config::diff::ChangeKind;
+use crate::config::diff::{ChangeKind, names_since};
 use crate::config::model::Config;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::ids::CentralId;
+use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
+use crate::ledger::job::Job;
 
 /// What a save may be refused for.
 pub(super) const OF_A_SAVE: &[Code] = &[Code::InvalidField, Code::NotSaved];
@@ -82,7 +85,7 @@ pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
     let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
     HttpResponse::Ok().json(Settings {
         success: true,
-        config: shown(&config),
+        config: of_site(shown(&config), &worker.shared),
         version: config.version(),
         broken_config: worker.shared.broken_config.clone(),
         edges_with_keys: with_keys.map(|edge| edge.id.clone()).collect(),
@@ -97,8 +100,15 @@ pub async fn put_config(
 ) -> Result<HttpResponse, ApiError> {
     let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let version = version_of(&body)?;
-    let act = caller_of(&request).act(Kind::Settings, "");
+    let caller = caller_of(&request);
+    let act = caller.act(Kind::Settings, "");
+    let before = worker.shared.config();
+    let says_site = body.pointer("/site/name").is_some();
     let saved = change(&worker.shared, Edit::Put(body), version, act).await?;
+    let names = names_since(&before, &saved.config, says_site);
+    if !names.is_empty() {
+        decide(&worker, Job::PutNames(names).by(caller.who.doer())).await?;
+    }
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "P2P configuration updated successfully. Applied.")))
 }
 
@@ -165,6 +175,15 @@ impl SettingsSaved {
             warnings: saved.warnings,
         }
     }
+}
+
+/// With what another central called the site since.
+fn of_site(mut config: Value, shared: &Shared) -> Value {
+    let held = shared.held();
+    if let (Some(said), Some(name)) = (held.settings.name(SITE), config.pointer_mut("/site/name")) {
+        *name = said.into();
+    }
+    config
 }
 
 /// The settings without what is nobody's business: key hashes stay here.

@@ -4,6 +4,7 @@
 //! files}/…`: such an address never changes its content, so browsers keep it for good, and a newer program has new ones.
 //! The modules name each other relatively and so stay under the same digest.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -106,17 +107,26 @@ pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<Http
 /// What the pages call a code (`common.stay_OUT`, `common.type_moto`), so that tables say the same; the code of itself where
 /// they have no word for it.
 #[must_use]
-pub fn word<'c>(is_english: bool, kind: &str, code: &'c str) -> std::borrow::Cow<'c, str> {
+pub fn word<'c>(is_english: bool, kind: &str, code: &'c str) -> Cow<'c, str> {
+    said(is_english, &format!("common.{kind}_{code}")).map_or(code.into(), Into::into)
+}
+
+/// The text of a key of `common.json` or `audit.json`; `None`: there is none.
+#[must_use]
+pub fn said(is_english: bool, key: &str) -> Option<&'static str> {
     type Texts = HashMap<String, String>;
     static TEXTS: LazyLock<[Texts; 2]> = LazyLock::new(|| {
         ["vi", "en"].map(|language| {
-            let file = Assets::get(&format!("i18n/{language}/common.json"));
-            file.and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default()
+            let file = |part| {
+                let file = Assets::get(&format!("i18n/{language}/{part}.json"));
+                file.and_then(|file| serde_json::from_slice::<Texts>(&file.data).ok()).unwrap_or_default()
+            };
+            file("common").into_iter().chain(file("audit")).collect()
         })
     });
     let [vi, en] = &*TEXTS;
     let texts = if is_english { en } else { vi };
-    texts.get(&format!("common.{kind}_{code}")).map_or(code.into(), |text| text.clone().into())
+    texts.get(key).map(String::as_str)
 }
 
 /// `GET /docs/{path}`

@@ -20,6 +20,7 @@ use crate::actors::status_feed::notices::Notice;
 use crate::domain::audit::{Kind, changes};
 use crate::domain::event::PriceList;
 use crate::domain::money::Vnd;
+use crate::domain::naming::SITE;
 use crate::domain::payment::{FeeLine, total};
 use crate::domain::plate::PlateId;
 use crate::domain::tariff::Tariff;
@@ -327,7 +328,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     let cameras = Cameras::of(shared);
     let central = AboutCentral {
         id: config.this_central.id.to_string(),
-        site: config.site.name.clone(),
+        site: shared.held().settings.name(SITE).unwrap_or(&config.site.name).to_owned(),
         time_zone: config.site.time_zone.name().to_owned(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: shared.started.elapsed().as_secs(),

@@ -4,7 +4,7 @@
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
-use super::csv::{HEADS, manual, method};
+use super::csv::{GateNames, HEADS, manual, method};
 use super::pages::word;
 use crate::store::reader::HistoryRow;
 
@@ -26,7 +26,7 @@ const AMOUNT: &str = "#,##0";
 ///
 /// # Errors
 /// The library's: not for rows of the history, whose texts are short.
-pub fn workbook(rows: &[HistoryRow], is_english: bool) -> Result<Vec<u8>, XlsxError> {
+pub fn workbook(rows: &[HistoryRow], is_english: bool, names: &GateNames) -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
     book.set_properties(&DocProperties::new().set_title(if is_english { "History" } else { "Lịch sử" }));
     let sheet = book.add_worksheet();
@@ -44,7 +44,7 @@ pub fn workbook(rows: &[HistoryRow], is_english: bool) -> Result<Vec<u8>, XlsxEr
     let mut line = 0_u32;
     for row in rows {
         line += 1;
-        write(sheet, line, row, is_english)?;
+        write(sheet, line, row, is_english, names)?;
     }
     if line > 0 {
         sheet.autofilter(0, 0, line, u16::try_from(HEADS.len()).unwrap_or(1) - 1)?;
@@ -68,14 +68,20 @@ fn collected(row: &HistoryRow) -> Option<i64> {
     row.exit_ms.is_some().then_some(row.collected)
 }
 
-fn write(sheet: &mut Worksheet, line: u32, row: &HistoryRow, is_english: bool) -> Result<(), XlsxError> {
+fn write(
+    sheet: &mut Worksheet,
+    line: u32,
+    row: &HistoryRow,
+    is_english: bool,
+    names: &GateNames,
+) -> Result<(), XlsxError> {
     let texts = [
         (0, row.plate_view.as_str().into()),
         (1, row.plate_id.as_str().into()),
         (2, word(is_english, "type", &row.camera_type)),
         (3, word(is_english, "stay", &row.status)),
-        (5, row.entry_camera_name.as_deref().unwrap_or_default().into()),
-        (7, row.exit_camera_name.as_deref().unwrap_or_default().into()),
+        (5, names.of(row.entry_camera_name.as_deref()).into()),
+        (7, names.of(row.exit_camera_name.as_deref()).into()),
         (8, row.duration.as_deref().unwrap_or_default().into()),
         (11, method(row, is_english)),
         (12, row.payment.exit_by.as_deref().unwrap_or_default().into()),

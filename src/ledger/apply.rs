@@ -53,7 +53,7 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Exit(_) => is_first && self.exit_plainly(fact, newest_of_all)?,
             Body::Confirmed(_) => is_first && self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
-            Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) => {
+            Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) | Body::Naming(_) => {
                 self.apply_setting(event)?;
                 return Ok(true);
             }
@@ -200,6 +200,7 @@ impl<S: Storage> Transaction<'_, S> {
                 None => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
             },
             Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
+            Body::Naming(naming) => (SettingKind::Name, naming.id.clone()),
             Body::Central(standing) => return self.apply_standing(event, standing),
             _ => return Ok(()),
         };
@@ -223,6 +224,7 @@ impl<S: Storage> Transaction<'_, S> {
                 let (id, value) = (update.id.clone(), update.subscription.clone());
                 self.settings_mut().set_subscription(set_by, id, value, known_ms);
             }
+            Body::Naming(naming) => self.settings_mut().set_name(set_by, naming.id.clone(), naming.name.clone()),
             _ => {}
         }
         if let Some(new) = self.settings().stored(kind, id) {

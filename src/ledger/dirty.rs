@@ -75,6 +75,7 @@ impl<S: Storage> Transaction<'_, S> {
             Job::PutTariff(_)
             | Job::Announce(_)
             | Job::PutStanding(_)
+            | Job::PutNames(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
             | Job::Unread(_)

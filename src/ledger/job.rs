@@ -9,6 +9,7 @@ use crate::domain::doer::Doer;
 use crate::domain::event::{Draft, Image, PriceList};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
+use crate::domain::naming::Naming;
 use crate::domain::plate::PlateId;
 use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
@@ -175,6 +176,8 @@ pub enum Job {
     Announce(PriceList),
     /// A central is let in or thrown out, everywhere.
     PutStanding(CentralStanding),
+    /// The site and gates are called so: one event per name that differs from what is held.
+    PutNames(Vec<Naming>),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
     /// Changes these and no others: one event per id that differs from what is held.

@@ -1,9 +1,10 @@
-//! Changing the settings that are replicated: tariff, subscriptions, the standing of centrals.
+//! Changing the settings that are replicated: tariff, subscriptions, the standing of centrals, names.
 
 use std::collections::BTreeSet;
 
 use crate::domain::event::{Body, Draft, PriceList, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::Hlc;
+use crate::domain::naming::Naming;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
@@ -81,6 +82,15 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::StandingSet { version: fact.id.to_string() })
     }
 
+    /// An event for each name that differs from what is held.
+    pub(super) fn put_names(&mut self, names: Vec<Naming>) -> Result<Answer, Stop<S::Error>> {
+        let differs = |naming: &Naming| self.settings().name(&naming.id).unwrap_or_default() != naming.name;
+        let draft = |naming: Naming| self.setting_draft(SettingKind::Name, &naming.id.clone(), Body::Naming(naming));
+        let drafts: Vec<Draft> = names.into_iter().filter(differs).map(draft).collect();
+        self.author_all(drafts)?;
+        Ok(Answer::Noted)
+    }
+
     /// Makes this list of what is held, whatever that is.
     pub(super) fn put_subscriptions(&mut self, list: Vec<Subscription>) -> Result<Answer, Stop<S::Error>> {
         let mut ids = BTreeSet::new();
@@ -115,7 +125,7 @@ impl<S: Storage> Transaction<'_, S> {
         let held = match guarded.of {
             SettingKind::Tariff | SettingKind::Announced => settings.tariff_at(self.now.wall_ms).1,
             SettingKind::Subscription => Some(settings.subscriptions_version()),
-            SettingKind::Central => None,
+            SettingKind::Central | SettingKind::Name => None,
         };
         if held != guarded.version {
             return Err(Stop::Refused(Refusal::StaleVersion));

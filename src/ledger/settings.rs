@@ -101,6 +101,8 @@ pub struct Settings {
     subscriptions_digest: Digest,
     /// By fingerprint, as text.
     centrals: BTreeMap<String, Decisions>,
+    /// What the site and its gates are called.
+    names: BTreeMap<String, (SetBy, String)>,
     /// The ids of the subscriptions of a plate.
     by_plate: HashMap<PlateId, BTreeSet<String>>,
 }
@@ -129,6 +131,7 @@ impl Settings {
                     let known_ms = set_by.hlc.ms();
                     settings.set_subscription(set_by, id, value, known_ms);
                 }
+                SettingKind::Name => settings.set_name(set_by, id, value.unwrap_or_default()),
                 SettingKind::Central => {
                     let standing = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
                     if let Some(standing) = standing.filter(|standing| settings.is_newer_standing(&set_by, standing)) {
@@ -288,6 +291,7 @@ impl Settings {
             SettingKind::Announced => self.announced.get(&id.parse().ok()?).map(|(set_by, _)| set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
             SettingKind::Central => self.centrals.get(id)?.0.values().map(|(set_by, _)| set_by).max(),
+            SettingKind::Name => self.names.get(id).map(|(set_by, _)| set_by),
         }
     }
 
@@ -304,6 +308,7 @@ impl Settings {
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
+            SettingKind::Name => self.names.get(id).map(|(_, name)| name.clone()),
             SettingKind::Central => return None,
         };
         Some(Setting { kind, id: id.to_owned(), hlc: set_by.hlc, at: set_by.at, value })
@@ -315,13 +320,37 @@ impl Settings {
         let announced = self.announced.keys().filter_map(|from| self.stored(SettingKind::Announced, &from.to_string()));
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
         let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
-        tariff.into_iter().chain(announced).chain(subscriptions).chain(centrals).map(|setting| setting_hash(&setting))
+        let names = self.names.keys().filter_map(|id| self.stored(SettingKind::Name, id));
+        let all = tariff.into_iter().chain(announced).chain(subscriptions).chain(centrals).chain(names);
+        all.map(|setting| setting_hash(&setting))
     }
 
     /// Whether an event set at `set_by` counts against what is held.
     #[must_use]
     pub fn is_newer(&self, kind: SettingKind, id: &str, set_by: &SetBy) -> bool {
         self.set_by(kind, id).is_none_or(|held| held < set_by)
+    }
+
+    /// What the site ([`SITE`](crate::domain::naming::SITE)) or a gate, `central/edge`, is called; `None`: nobody said, or it has no name
+    /// any more.
+    #[must_use]
+    pub fn name(&self, id: &str) -> Option<&str> {
+        self.names.get(id).map(|(_, name)| name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Every name that was given, by what has it.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().map(|(id, (_, name))| (id.as_str(), name.as_str())).filter(|(_, name)| !name.is_empty())
+    }
+
+    /// Whether anybody ever said what it is called, that it has no name included.
+    #[must_use]
+    pub fn is_told_name(&self, id: &str) -> bool {
+        self.names.contains_key(id)
+    }
+
+    pub fn set_name(&mut self, set_by: SetBy, id: String, name: String) {
+        self.names.insert(id, (set_by, name));
     }
 
     pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) {
@@ -378,12 +407,13 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
         SettingKind::Announced => "announced",
         SettingKind::Subscription => "subscription",
         SettingKind::Central => "central",
+        SettingKind::Name => "name",
     };
     let set_by = SetBy { hlc: setting.hlc, at: setting.at.clone() };
     let mut hasher = Sha256::new();
     let id = match setting.kind {
         SettingKind::Central => setting.id.split(' ').next().unwrap_or_default(),
-        SettingKind::Tariff | SettingKind::Announced | SettingKind::Subscription => &setting.id,
+        SettingKind::Tariff | SettingKind::Announced | SettingKind::Subscription | SettingKind::Name => &setting.id,
     };
     for part in [kind, id, &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
         hasher.update(part.len().to_le_bytes());

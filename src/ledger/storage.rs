@@ -102,6 +102,8 @@ pub enum SettingKind {
     Subscription,
     /// The standing of a central, by its fingerprint.
     Central,
+    /// What the site or a gate is called, by the id of a [`Naming`](crate::domain::naming::Naming).
+    Name,
 }
 
 /// Everything kept in memory, read once at start. Costs by cars inside, logs and settings, never by history.

@@ -119,6 +119,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::PutTariff(tariff) => self.put_tariff(tariff),
             Job::Announce(list) => self.announce_tariff(list),
             Job::PutStanding(standing) => self.put_standing(standing),
+            Job::PutNames(names) => self.put_names(names),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::ChangeSubscriptions(changes) => self.change_subscriptions(changes),
             Job::IfVersion(guarded) => self.if_version(*guarded),

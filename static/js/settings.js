@@ -152,7 +152,9 @@ async function saveDraft() {
 
 function fieldName(field) {
   const input = inputOf(field);
-  return input?.labels?.[0]?.textContent.replace(" *", "") ?? input?.getAttribute("aria-label") ?? field;
+  const label = input?.labels?.[0];
+  // Beside the name may stand whose it is.
+  return (label?.firstElementChild ?? label)?.textContent.replace(" *", "") ?? input?.getAttribute("aria-label") ?? field;
 }
 
 function inputOf(field) {

@@ -32,7 +32,7 @@ for (let car = 0; car < 60; car += 1) {
   const type = car % 3 ? "car" : "moto";
   const report = (kind, atMs, more = {}) => central.call("POST", "/api/edge/event", { type: kind, camera_id: kind === "ENTRY" ? "edge-1" : "edge-2", event_id: `${kind}-${car}`, timestamp: atMs / 1000, data: { plate_text: plate(car), vehicle_type: type, ...more } });
   await report("ENTRY", enteredMs);
-  if (car < 38) await report("EXIT", enteredMs + (30 + (car % 5) * 25) * 60_000 > nowMs ? nowMs - 60_000 : enteredMs + (30 + (car % 5) * 25) * 60_000, { fee: type === "moto" ? 5000 : 25_000 * (1 + (car % 5 > 1 ? 1 : 0)) });
+  if (car < 38) await report("EXIT", enteredMs + (30 + (car % 5) * 25) * 60_000 > nowMs ? nowMs - 60_000 : enteredMs + (30 + (car % 5) * 25) * 60_000, { fee: type === "moto" ? 5000 : 25_000 * (1 + (car % 5 > 1 ? 1 : 0)), paid: { method: car % 4 ? "cash" : "qr" } });
 }
 await eventually("all is everywhere", async () => {
   const counts = await Promise.all(centrals.map(async (central) => (await central.call("GET", "/api/parking/history?limit=-1")).count));
@@ -56,7 +56,7 @@ for (const language of ["vi", "en"]) {
     await page.waitForSelector("#console:not(.resting)");
   });
   await take("dashboard", "/");
-  await take("history", "/history?view=exits");
+  await take("history", `/history?day=${new Date(nowMs + 7 * 3_600_000).toISOString().slice(0, 10)}`);
   await take("settings", "/settings#tariff");
 }
 await stopAll();

@@ -193,6 +193,40 @@ test("two people editing see the difference and both changes can be kept", async
   await second.done();
 });
 
+test("what the site and its gates are called is said at one central and read at the other", async () => {
+  const [one, two] = mesh(2, { edges: [{ id: "edge-1", name: "Cổng trước" }] });
+  // Told at the start, by its file.
+  two.settings.edges[0].name = "Cổng sau, đường Lê Lợi";
+  await Promise.all([one.start(), two.start()]);
+  await two.enter("edge-1", "29A12345");
+  const wall = await openPage(`${one.url}/`);
+  await live(wall);
+  await says(wall, "#gates", "Cổng sau, đường Lê Lợi");
+  await says(wall, "#events", "Cổng sau, đường Lê Lợi");
+  const page = await openPage(`${two.url}/settings#site`);
+  await page.waitForSelector("#site:not([hidden])");
+  await edit(page, "#site-name-field");
+  await page.fill("#site-name-field", "Bãi xe Bến Thành");
+  await page.click("#save");
+  await says(page, "#toasts", "Đã lưu");
+  await says(wall, ".who", "Bãi xe Bến Thành");
+  // The page of settings there shows it, and saving something else there does not say another name again.
+  const other = await openPage(`${one.url}/settings#site`);
+  await eventually("shown at the other", async () => (await other.inputValue("#site-name-field")) === "Bãi xe Bến Thành");
+  await other.done();
+  const table = await (await fetch(`${one.url}/api/parking/history.csv`)).text();
+  ok(table.includes("Cổng sau, đường Lê Lợi") && !table.includes("central-2/edge-1"), table);
+  const story = await openPage(`${one.url}/history`);
+  await live(story);
+  await says(story, "#rows .in", "Cổng sau, đường Lê Lợi");
+  await story.click("#rows .open");
+  await says(story, "#story .facts", "Cổng sau, đường Lê Lợi");
+  ok(!(await story.innerText("#story")).includes("edge-1"), await story.innerText("#story"));
+  await story.done();
+  await page.done();
+  await wall.done();
+});
+
 test("the tariff is previewed by the rule of the server and saved for the site", async () => {
   const [one, two] = mesh(2);
   await Promise.all([one.start(), two.start()]);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Detected;
 use crate::config::model::Config;
 use crate::feed::line::EventLine;
+use crate::ledger::settings::Settings;
 use crate::store::reader::DayStats;
 
 /// Most gates remembered; edge ids are what clients say they are.
@@ -52,7 +53,7 @@ impl Gates {
 
     /// The members of section `gates`.
     #[must_use]
-    pub fn show(&self, config: &Config, day: &DayStats) -> Vec<(String, Value)> {
+    pub fn show(&self, config: &Config, settings: &Settings, day: &DayStats) -> Vec<(String, Value)> {
         let own = config.this_central.id.as_str();
         let mut gates: BTreeMap<String, Value> = BTreeMap::new();
         for edge in &config.edges {
@@ -81,6 +82,13 @@ impl Gates {
                 fields.insert("entries".into(), sums.entries.into());
                 fields.insert("exits".into(), sums.exits.into());
                 fields.insert("revenue".into(), sums.revenue.into());
+            }
+        }
+        // Those of other centrals, as they called them.
+        for (gate, fields) in &mut gates {
+            let is_named = fields.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+            if let (false, Some(name), Some(fields)) = (is_named, settings.name(gate), fields.as_object_mut()) {
+                fields.insert("name".into(), name.into());
             }
         }
         gates.into_iter().collect()

@@ -12,12 +12,16 @@ pub const TARIFF: &str = "TARIFF_UPDATE";
 pub const PRICE_LIST: &str = "PRICE_LIST";
 pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
 pub const CENTRAL: &str = "CENTRAL_STANDING";
+pub const NAMING: &str = "NAMING";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
     #[must_use]
     pub fn is_setting(&self) -> bool {
-        matches!(self, Self::Tariff(_) | Self::PriceList(_) | Self::Subscription(_) | Self::Central(_))
+        matches!(
+            self,
+            Self::Tariff(_) | Self::PriceList(_) | Self::Subscription(_) | Self::Central(_) | Self::Naming(_)
+        )
     }
 
     /// The `type` of an event that states this; `unknown` for one of a newer version.
@@ -34,6 +38,7 @@ impl Body {
             Self::PriceList(_) => PRICE_LIST,
             Self::Subscription(_) => SUBSCRIPTION,
             Self::Central(_) => CENTRAL,
+            Self::Naming(_) => NAMING,
             Self::Unknown { .. } => "unknown",
         }
     }

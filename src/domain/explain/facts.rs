@@ -46,6 +46,7 @@ impl Explainer<'_> {
                 | Body::PriceList(_)
                 | Body::Subscription(_)
                 | Body::Central(_)
+                | Body::Naming(_)
                 | Body::Unknown { .. } => Text::default(),
             },
         }
@@ -322,6 +323,7 @@ fn kind(event: &Event) -> Text {
         | Body::PriceList(_)
         | Body::Subscription(_)
         | Body::Central(_)
+        | Body::Naming(_)
         | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
     }
 }

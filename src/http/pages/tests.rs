@@ -357,8 +357,19 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     keys.extend(statuses.iter().map(|status| format!("common.stay_{}", status.name())));
     keys.extend(Anomaly::ALL.iter().map(|anomaly| format!("common.anomaly_{}", anomaly.name())));
     keys.extend(Kind::ALL.iter().map(|kind| format!("audit.kind_{}", kind.name())));
-    let kinds =
-        ["entry", "exit", "confirmed", "correction", "void", "unread", "tariff", "subscription", "central", "unknown"];
+    let kinds = [
+        "entry",
+        "exit",
+        "confirmed",
+        "correction",
+        "void",
+        "unread",
+        "tariff",
+        "subscription",
+        "central",
+        "naming",
+        "unknown",
+    ];
     keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));
     keys.extend(vehicle::names().map(|name| format!("common.type_{name}")));
     let codes = Code::ALL.iter().map(|code| code.name());

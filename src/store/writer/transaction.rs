@@ -177,11 +177,13 @@ pub(super) fn setting_name(kind: SettingKind) -> &'static str {
         SettingKind::Announced => "announced",
         SettingKind::Subscription => "subscription",
         SettingKind::Central => "central",
+        SettingKind::Name => "name",
     }
 }
 
 fn setting_kind(name: &str) -> Result<SettingKind, StoreError> {
-    [SettingKind::Tariff, SettingKind::Announced, SettingKind::Subscription, SettingKind::Central]
+    use SettingKind::{Announced, Central, Name, Subscription, Tariff};
+    [Tariff, Announced, Subscription, Central, Name]
         .into_iter()
         .find(|kind| setting_name(*kind) == name)
         .ok_or_else(|| StoreError::Value(format!("setting {name:?}")))
