@@ -27,6 +27,7 @@ use crate::config::file::Loaded;
 use crate::config::model::AdminMode;
 use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::desks::audit_desk::AuditDesk;
+use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
 use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
@@ -47,6 +48,7 @@ use crate::ledger::{Context, Ledger};
 use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
+use crate::maintenance::backup::Parts;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::console;
@@ -193,12 +195,15 @@ impl App {
             Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None }), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
-        let notices = Arc::new(Notices::new(notices, held.clone(), offences.clone()));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
         let readers = Readers::start(Serves::Pages, data_dir.clone(), &around);
 
         let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
+        let backups = Arc::<BackupDesk>::default();
+        let notices = Notices::new(notices, held.clone(), offences.clone(), backups.clone(), view.clone());
+        let notices = Arc::new(notices);
+        let parts = Parts::of_central(data_dir.clone(), kept.file().to_owned());
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         register_faults(&faults, &writer, &readers, &keeper);
         let news = Door::default();
@@ -273,6 +278,7 @@ impl App {
             stopping: AtomicBool::new(false),
             broken_config,
             notices,
+            backups: backups.clone(),
             mesh_off: mesh_off.clone(),
             faults: test_faults.then_some(faults),
             subscriptions: tokio::sync::Mutex::default(),
@@ -286,12 +292,17 @@ impl App {
             let audit = audit.clone();
             async move { audit.keep().await }
         });
-        let low_view = view.clone();
+        let (low_view, counted) = (view.clone(), metrics.clone());
         supervise::keep_running(&around, "disk_watch", move || {
             let (directory, low_view) = (directory.clone(), low_view.clone());
             let free = move || crate::store::free_bytes(directory.path());
-            let low = move || low_view.borrow().tuning.low_disk_mb.saturating_mul(1_000_000);
-            disk::watch(free, low, metrics.clone())
+            let low = move || low_view.borrow().tuning.low_disk_bytes();
+            disk::watch(free, low, counted.clone())
+        });
+        let config = view.clone();
+        supervise::keep_running(&around, "backups", move || {
+            let (backups, parts, config, metrics) = (backups.clone(), parts.clone(), config.clone(), metrics.clone());
+            async move { backups.keep(parts, config, clock, metrics).await }
         });
 
         let listening = Listening::default();

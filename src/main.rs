@@ -26,7 +26,6 @@ use parkmesh::ops::log_format::{self, LogFormat};
 use parkmesh::ops::service_manager;
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
-use parkmesh::vault::accounts_file;
 use parkmesh::vault::code_file::CodeFile;
 use parkmesh::vault::secret;
 
@@ -305,9 +304,11 @@ fn back_up(cli: &Cli, to: &Path) -> ExitCode {
         Ok(found) => found,
         Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
     };
+    let leave_free_bytes = loaded.config.tuning.low_disk_bytes();
     let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
     let now_ms = Clock::machine().now_ms();
-    match backup::back_up(&parts(cli, config_file), to, &site, now_ms, &mut progress()) {
+    let parts = backup::Parts { leave_free_bytes, ..parts(cli, config_file) };
+    match backup::back_up(&parts, to, &site, now_ms, &mut progress()) {
         Ok(found) => {
             println!("{found}\n{}", to.display());
             ExitCode::SUCCESS
@@ -332,7 +333,7 @@ fn restore(cli: &Cli, from: &Path) -> ExitCode {
 
 fn parts(cli: &Cli, config_file: PathBuf) -> backup::Parts {
     let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    backup::Parts { data_dir, beside: [key_file::IDENTITY_FILE, accounts_file::FILE], config_file }
+    backup::Parts::of_central(data_dir, config_file)
 }
 
 /// Whoever may write the data directory may administer the central: that is what the code proves.

@@ -21,6 +21,7 @@ use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::store::{DataDir, Writer};
 use rusqlite::Connection;
 use serde_json::json;
+use std::time::Duration;
 
 const EXIT_STORAGE: i32 = 74;
 
@@ -267,4 +268,79 @@ fn a_backup_of_a_damaged_central_says_so_and_does_not_get_its_name() {
     assert!(!to.exists());
     let (code, text) = run_with(&central, "restore", &["nowhere"]);
     assert!(code == EXIT_STORAGE && text.contains("no backup"), "{text}");
+}
+
+/// What `/api/status` says of the backups, once it says what is waited for.
+fn backup_state(central: &Central, what: &str, is_so: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let state = || central.http.get("/api/status").ok().body["central"].clone();
+    common::eventually_some(what, Duration::from_secs(60), || Some(state()).filter(|central| is_so(&central["backup"])))
+}
+
+/// Asked for, made, proven, kept as many as wanted; one that was damaged is told of, and not put back.
+#[test]
+fn the_daily_backup_is_proven_and_a_damaged_one_is_told_of() {
+    let mut central = with_history();
+    central.start();
+    let refused = central.http.post("/api/backup", &json!({}));
+    assert_eq!((refused.status, refused.field("code")), (409, "backup_off"), "{refused:?}");
+    let dir = central.directory().join("backups");
+    let put = |backup: serde_json::Value| central.http.put("/api/p2p/config", &json!({"backup": backup}));
+    for wrong in [json!({"dir": "beside"}), json!({"at": "25:00"}), json!({"at": 3}), json!({"keep": 0})] {
+        assert_eq!(put(wrong.clone()).status, 400, "{wrong}");
+    }
+    // None is there, and one was due: it does not wait for the next night.
+    put(json!({"dir": dir, "keep": 2})).ok();
+    let proven = |least_ms: i64| {
+        move |backup: &serde_json::Value| backup["proven_ms"].as_i64() > Some(least_ms) && backup["running"] == false
+    };
+    let mut last_ms = 0;
+    for round in 0..3 {
+        if round > 0 {
+            assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
+        }
+        let shown = backup_state(&central, "a proven backup", proven(last_ms));
+        assert!(shown["backup"]["failed"].is_null() && shown["notices"] == json!([]), "{shown}");
+        last_ms = shown["backup"]["proven_ms"].as_i64().unwrap();
+    }
+    let mut kept: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    kept.sort();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(central.http.get("/metrics").text.contains(&format!("parkmesh_backup_proven {}", last_ms / 1_000)));
+
+    // One bit, as a failing disk turns it.
+    let damaged = kept[1].join("central.db");
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&damaged, bytes).unwrap();
+    assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
+    let shown = backup_state(&central, "the damaged backup", |backup| backup["failed"].is_string());
+    assert!(shown["backup"]["failed"].as_str().unwrap().contains("is not what it was"), "{shown}");
+    assert_eq!(shown["notices"][0]["code"], "backup", "{shown}");
+    assert!(shown["backup"]["proven_ms"].as_i64() > Some(last_ms), "the new one is there all the same: {shown}");
+    central.terminate();
+    std::fs::rename(central.data_directory(), central.directory().join("data.old")).unwrap();
+    let (code, text) = run_with(&central, "restore", &[kept[1].to_str().unwrap()]);
+    assert!(code == EXIT_STORAGE && text.contains("is not what it was"), "{text}");
+    let (code, text) = run_with(&central, "restore", &[kept[0].to_str().unwrap()]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(run(&central, "verify").0, 0);
+}
+
+/// Its directory cannot be written: said, and tried again once the settings change.
+#[test]
+fn a_backup_that_cannot_be_made_says_why() {
+    let mut central = with_history();
+    central.start();
+    let file = central.directory().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": file.join("under")}})).ok();
+    let shown = backup_state(&central, "a failure", |backup| backup["failed"].is_string());
+    assert!(shown["backup"]["failed"].as_str().unwrap().contains("cannot copy to"), "{shown}");
+    assert_eq!(shown["notices"][0]["code"], "backup", "{shown}");
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": central.directory().join("there")}})).ok();
+    let shown = backup_state(&central, "a proven backup", |backup| backup["proven_ms"].is_i64());
+    assert!(shown["backup"]["failed"].is_null() && shown["notices"] == json!([]), "{shown}");
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": null}})).ok();
+    backup_state(&central, "no backups", |backup| backup["dir"].is_null() && backup["proven_ms"].is_null());
 }

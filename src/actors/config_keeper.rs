@@ -8,7 +8,7 @@
 //! A failure at 1 to 3 leaves everything as it was. One change at a time.
 
 use std::net::{IpAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +130,12 @@ pub struct Keepsake {
 }
 
 impl Keepsake {
+    /// Where saves go.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// `file`: where saves go.
     #[must_use]
     pub fn new(file: PathBuf, config: Config, audit: Arc<AuditDesk>) -> Self {

@@ -248,6 +248,7 @@ impl StatusFeed {
             "broken_config": self.around.broken_config, "notices": self.around.notices.all(), "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
+            "backup": self.around.notices.backup(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),

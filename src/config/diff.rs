@@ -21,6 +21,7 @@ pub enum ChangeKind {
     TimeZone,
     Edges,
     Security,
+    Backup,
     Tuning,
 }
 
@@ -57,6 +58,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<ChangeKind> {
         (old.site.time_zone != new.site.time_zone, ChangeKind::TimeZone),
         (old.edges != new.edges, ChangeKind::Edges),
         (old.security != new.security || old.refused_centrals != new.refused_centrals, ChangeKind::Security),
+        (old.backup != new.backup, ChangeKind::Backup),
         (old.tuning != new.tuning, ChangeKind::Tuning),
     ];
     all.into_iter().filter(|(changed, _)| *changed).map(|(_, kind)| kind).collect()
@@ -105,6 +107,7 @@ mod tests {
             (json!({"edges": [{"id": "e"}]}), vec![Edges]),
             (json!({"security": {"legacy_port": 9002}}), vec![Security]),
             (json!({"security": {"api": "https"}}), vec![ApiListener, Security]),
+            (json!({"backup": {"keep": 3}}), vec![Backup]),
             (json!({"tuning": {"mask_plates": true}}), vec![Tuning]),
         ] {
             let after = merge::merge(&before(), &put).unwrap().config;

@@ -13,7 +13,7 @@ use super::host::Host;
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
-use crate::domain::time::SiteZone;
+use crate::domain::time::{ClockTime, SiteZone};
 
 /// The ports of the documented file.
 pub const DEFAULT_P2P_PORT: u16 = 9000;
@@ -37,6 +37,7 @@ pub struct Config {
     /// Listen on exactly this address; absent: the own one if it is loopback, else all.
     #[schema(value_type = Option<String>)]
     pub bind: Option<IpAddr>,
+    pub backup: Backup,
     pub tuning: Tuning,
 }
 
@@ -212,6 +213,20 @@ impl ApiMode {
     }
 }
 
+/// When this central copies itself, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Backup {
+    /// The directory the backups go into, best on another disk; `None`: none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
+    /// Each day at this time of the site's clock.
+    #[schema(value_type = String, pattern = "^[0-9]{1,2}:[0-9]{2}$")]
+    pub at: ClockTime,
+    /// The newest so many stay.
+    #[schema(minimum = 1, maximum = 1_000)]
+    pub keep: u32,
+}
+
 /// What an installer rarely touches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Tuning {
@@ -257,6 +272,19 @@ impl Default for Security {
     }
 }
 
+impl Default for Backup {
+    fn default() -> Self {
+        Self { dir: None, at: ClockTime::hour(3), keep: 7 }
+    }
+}
+
+impl Tuning {
+    #[must_use]
+    pub fn low_disk_bytes(&self) -> u64 {
+        self.low_disk_mb.saturating_mul(1_000_000)
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Self {
@@ -283,6 +311,7 @@ impl Config {
             security: Security::default(),
             refused_centrals: Vec::new(),
             bind: None,
+            backup: Backup::default(),
             tuning: Tuning::default(),
         }
     }

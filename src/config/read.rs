@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::model::{
-    AdminMode, ApiMode, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode, PeerCentral,
-    ReadsMode, RefusedCentral, Security, Site, ThisCentral, Tuning,
+    AdminMode, ApiMode, Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode,
+    PeerCentral, ReadsMode, RefusedCentral, Security, Site, ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
 use crate::domain::direction::Direction;
@@ -19,7 +19,7 @@ use crate::domain::fingerprint::{BadFingerprint, Fingerprint};
 use crate::domain::ids::{CentralId, EdgeId, IdError};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::tariff::MAX_TYPE_CHARS;
-use crate::domain::time::SiteZone;
+use crate::domain::time::{ClockTime, NoClockTime, SiteZone};
 use crate::domain::told::vehicle;
 use std::collections::BTreeMap;
 
@@ -42,6 +42,7 @@ const PORTS: RangeInclusive<u64> = 1..=65_535;
 const RECONNECT_MS: RangeInclusive<u64> = 10..=600_000;
 const REQUESTS_IN_FLIGHT: RangeInclusive<u64> = 1..=100_000;
 const REQUESTS_PER_SECOND: RangeInclusive<u64> = 10..=100_000;
+const BACKUPS_KEPT: RangeInclusive<u64> = 1..=1_000;
 const LOW_DISK_MB: RangeInclusive<u64> = 0..=1_000_000;
 
 /// Settings, and what was odd about their source.
@@ -97,6 +98,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
         .map(|fields| refused_central(fields, &mut report))
         .collect();
     let bind = root.optional("bind", &mut report, bind_ip);
+    let backup = backup(&mut root, &mut report);
     let tuning = tuning(&mut root, &mut report);
     root.done(&mut report);
 
@@ -121,6 +123,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
                 security,
                 refused_centrals: refused.into_iter().flatten().collect(),
                 bind,
+                backup,
                 tuning,
             };
             Ok(Read { config, warnings: report.warnings })
@@ -243,6 +246,17 @@ fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16
     };
     let names_key_alone = security.api_key_file.is_some() && !names_certificate;
     (security, named, names_key_alone)
+}
+
+fn backup(root: &mut Fields<'_>, report: &mut Report) -> Backup {
+    let default = Backup::default();
+    let mut fields = root.part("backup", report);
+    let dir = fields.optional("dir", report, file_path).flatten();
+    let at = fields.optional("at", report, clock_time).unwrap_or(default.at);
+    let keep =
+        fields.optional("keep", report, |value| whole_number(value, BACKUPS_KEPT)).unwrap_or(default.keep.into());
+    fields.done(report);
+    Backup { dir, at, keep: u32::try_from(keep).unwrap_or(default.keep) }
 }
 
 fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
@@ -422,6 +436,12 @@ fn file_path(value: &Value) -> Result<Option<String>, Wrong> {
     }
     let message_vi = "phải là đường dẫn đầy đủ, bắt đầu bằng /";
     Err(("bad_path", message_vi.into(), "must be a whole path that begins with /".into()))
+}
+
+fn clock_time(value: &Value) -> Result<ClockTime, Wrong> {
+    text(value)?
+        .parse()
+        .map_err(|error: NoClockTime| ("bad_time", "giờ trong ngày, viết như 03:00".into(), error.to_string()))
 }
 
 /// Names as they stand in the address line of a browser, without port.

@@ -2,4 +2,5 @@
 //! of blocking threads.
 
 pub mod audit_desk;
+pub mod backup_desk;
 pub mod doorkeeper;

@@ -8,11 +8,13 @@
 //! times; nothing here locks or allocates except for the text returned.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// The zone of a site whose settings name none.
 pub const DEFAULT_ZONE: &str = "Asia/Ho_Chi_Minh";
@@ -26,6 +28,7 @@ pub const QUARTER_MS: i64 = 15 * 60 * 1_000;
 
 const MS_PER_SECOND: i64 = 1_000;
 const MS_PER_MINUTE: i64 = 60_000;
+const SECONDS_PER_MINUTE: i64 = 60;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Changes of offset are tabled up to 2100-01-01 UTC; later times keep the offset of that moment. Zones without
 /// daylight saving time are exact for ever.
@@ -160,6 +163,19 @@ impl SiteZone {
         (utc_s + self.span(utc_s).offset_s).rem_euclid(SECONDS_PER_DAY)
     }
 
+    /// The last instant, at `unix_ms` or before, at which the site's clock showed `time`; on a day that skips it, as of
+    /// [`Self::parse_local_text`].
+    #[must_use]
+    pub fn last_at(&self, time: ClockTime, unix_ms: i64) -> i64 {
+        let on_day_of = |unix_ms: i64| {
+            let midnight = format!("{} 00:00:00", self.day(unix_ms)).parse::<DateTime>().ok()?;
+            self.instant_ms(midnight.checked_add(SignedDuration::from_secs(time.seconds())).ok()?)
+        };
+        let days =
+            [unix_ms, self.day_start_ms(unix_ms) - 1, self.day_start_ms(unix_ms) - SECONDS_PER_DAY * MS_PER_SECOND];
+        days.into_iter().filter_map(on_day_of).find(|at_ms| *at_ms <= unix_ms).unwrap_or(MIN_MS)
+    }
+
     /// The day of the week on the site's calendar: 0 is Monday.
     #[must_use]
     pub fn weekday(&self, unix_ms: i64) -> usize {
@@ -275,6 +291,68 @@ fn push_digits(text: &mut String, number: i64, digits: u32) {
     for place in (0..digits).rev() {
         let digit = (number / 10_i64.pow(place)) % 10;
         text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+    }
+}
+
+/// A time of day on the site's clock, `06:00`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ClockTime {
+    minutes: u16,
+}
+
+impl ClockTime {
+    /// A full hour, 0 to 24.
+    #[must_use]
+    pub const fn hour(hour: u16) -> Self {
+        Self { minutes: if hour < 24 { hour * 60 } else { 24 * 60 } }
+    }
+
+    /// Since midnight.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        i64::from(self.minutes) * SECONDS_PER_MINUTE
+    }
+}
+
+/// It is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time of day is written 06:00")]
+pub struct NoClockTime;
+
+impl FromStr for ClockTime {
+    type Err = NoClockTime;
+
+    /// `06:00`, also `6:00` and `24:00`, the end of the day.
+    fn from_str(text: &str) -> Result<Self, NoClockTime> {
+        let (hours, minutes) = text.trim().split_once(':').ok_or(NoClockTime)?;
+        let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
+            let is_number = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| text.parse::<u16>().ok()).flatten().ok_or(NoClockTime)
+        };
+        let minutes = number(hours, 1..=2)? * 60
+            + number(minutes, 2..=2).and_then(|minutes| if minutes < 60 { Ok(minutes) } else { Err(NoClockTime) })?;
+        if minutes <= 24 * 60 { Ok(Self { minutes }) } else { Err(NoClockTime) }
+    }
+}
+
+impl TryFrom<String> for ClockTime {
+    type Error = NoClockTime;
+
+    fn try_from(text: String) -> Result<Self, NoClockTime> {
+        text.parse()
+    }
+}
+
+impl From<ClockTime> for String {
+    fn from(time: ClockTime) -> Self {
+        time.to_string()
+    }
+}
+
+impl fmt::Display for ClockTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
     }
 }
 
@@ -430,6 +508,24 @@ mod tests {
             prop_assert!(zone.midnights_crossed(unix_ms, other_ms) >= 0);
             prop_assert!(zone.day_start_ms(unix_ms) <= unix_ms.max(MIN_MS));
             prop_assert!(duration_text(unix_ms).ends_with("phút"));
+        }
+    }
+
+    #[test]
+    fn the_last_time_the_clock_showed_something() {
+        for (zone, now, time, last) in [
+            ("Asia/Ho_Chi_Minh", "2026-11-29 14:00:00", "03:00", "2026-11-29 03:00:00"),
+            ("Asia/Ho_Chi_Minh", "2026-11-29 03:00:00", "3:00", "2026-11-29 03:00:00"),
+            ("Asia/Ho_Chi_Minh", "2026-11-29 02:59:59", "03:00", "2026-11-28 03:00:00"),
+            ("Asia/Ho_Chi_Minh", "2026-11-29 00:00:00", "00:00", "2026-11-29 00:00:00"),
+            ("Asia/Ho_Chi_Minh", "2026-01-01 00:00:00", "23:59", "2025-12-31 23:59:00"),
+            // The clock skips 02:30 on that day, and shows 03:30.
+            ("Europe/Berlin", "2026-03-29 12:00:00", "02:30", "2026-03-29 03:30:00"),
+            ("Europe/Berlin", "2026-10-25 12:00:00", "02:30", "2026-10-25 02:30:00"),
+        ] {
+            let zone = SiteZone::named(zone).unwrap();
+            let now_ms = zone.parse_local_text(now).unwrap();
+            assert_eq!(zone.local_text(zone.last_at(time.parse().unwrap(), now_ms)), last, "{now} {time}");
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod accounts;
 pub mod amendments;
 pub mod api;
 pub mod audit;
+mod backup;
 pub mod body;
 pub mod code;
 pub mod csv;

@@ -17,6 +17,7 @@ use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::notices::Notice;
+use crate::desks::backup_desk::BackupState;
 use crate::domain::audit::{Kind, changes};
 use crate::domain::event::PriceList;
 use crate::domain::money::Vnd;
@@ -187,6 +188,8 @@ struct AboutCentral {
     broken_config: Option<String>,
     /// What a person has to look at on this machine.
     notices: Vec<Notice>,
+    /// How it stands with the backups of this central.
+    backup: BackupState,
     /// Which parts ask nobody on the network who he is: `edges`, `p2p`.
     open: Vec<&'static str>,
 }
@@ -337,6 +340,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         clock_behind: false,
         broken_config: shared.broken_config.clone(),
         notices: shared.notices.all(),
+        backup: shared.notices.backup(),
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {

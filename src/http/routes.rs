@@ -14,8 +14,8 @@ use super::access::enforce;
 use super::error::ApiError;
 use super::operation::Operation;
 use super::{
-    accounts, amendments, audit, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p, pages,
-    parking, predecessors, stories, subscriptions, ws_edge, ws_peer, ws_status,
+    accounts, amendments, audit, backup, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p,
+    pages, parking, predecessors, stories, subscriptions, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need;
 
@@ -40,6 +40,7 @@ pub(super) fn operations() -> impl Iterator<Item = Operation> {
         ("mesh", mesh::operations()),
         ("mesh", predecessors::operations()),
         ("mesh", ws_peer::operations()),
+        ("pages and monitoring", backup::operations()),
         ("access", accounts::operations()),
         ("access", edge_keys::operations()),
         ("access", audit::operations()),

@@ -20,6 +20,7 @@ use crate::actors::status_feed::notices::Notices;
 use crate::actors::supervise::{Faults, Handle};
 use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
+use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub broken_config: Option<String>,
     /// What a person has to look at.
     pub notices: Arc<Notices>,
+    /// Who makes the backups.
+    pub backups: Arc<BackupDesk>,
     /// Why this central cannot prove itself to others, and so is not linked to any.
     pub mesh_off: Option<String>,
     /// Only when started for tests of supervision.

@@ -111,13 +111,16 @@ pub struct Metrics {
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
-    /// Plates whose history is behind the events, and since when some are, without a break, in s since 1970; 0: none waits.
+    /// Plates whose history is behind the events, and since when the first of them waits, in s since 1970; 0: none waits.
     pub plates_waiting: Level,
     pub plates_waiting_since: Level,
     /// Dashboards that look at the status feed.
     pub dashboards: Level,
     pub wal_bytes: Level,
     pub disk_free_bytes: Level,
+    /// When the newest proven backup was begun, in s since 1970; 0: there is none. And whether the last attempt failed or one is damaged.
+    pub backup_proven: Level,
+    pub backup_failed: Level,
 }
 
 impl Metrics {
@@ -151,6 +154,8 @@ impl Metrics {
             dashboards: Level::default(),
             wal_bytes: Level::default(),
             disk_free_bytes: Level::default(),
+            backup_proven: Level::default(),
+            backup_failed: Level::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -214,6 +219,10 @@ impl Metrics {
             Unit::Bytes,
             self.disk_free_bytes.clone(),
         );
+        let text = "When the newest proven backup was begun, s since 1970; 0: there is none";
+        registry.register("backup_proven", text, self.backup_proven.clone());
+        let text = "1 if the last backup failed, or one is damaged";
+        registry.register("backup_failed", text, self.backup_failed.clone());
     }
 
     /// The OpenMetrics text.

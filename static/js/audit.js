@@ -96,7 +96,7 @@ function fieldName(name) {
 }
 
 /** Where fields lie, which says nothing to people. */
-const LISTS = ["this_central", "peer_centrals", "site", "edges", "security", "tuning", "fees", "types"];
+const LISTS = ["this_central", "peer_centrals", "site", "edges", "security", "backup", "tuning", "fees", "types"];
 
 function by(who) {
   if (who === "") return t("audit.nobody");

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actors::config_keeper::ConfigView;
 use crate::actors::db_writer::HeldView;
+use crate::desks::backup_desk::{BackupDesk, BackupState};
 use crate::ops::offences::Offences;
 
 const ALL_TAKEN: &str =
@@ -14,10 +16,10 @@ const ALL_TAKEN: &str =
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
-    /// `accounts`: people and tokens could not be read; `connections`: in the last ten minutes somebody was turned away because all were
+    /// `accounts`: people and tokens could not be read; `backup`: one is due, or damaged, or cannot be made; `connections`: in the last ten minutes somebody was turned away because all were
     /// taken; `database`: what a start found there; `files`: they were removed or replaced while this runs; `identity`: the key of this
     /// central cannot be used; `log_grows`: another program keeps the log from starting over.
-    #[schema(pattern = "^(accounts|connections|database|files|identity|log_grows)$")]
+    #[schema(pattern = "^(accounts|backup|connections|database|files|identity|log_grows)$")]
     pub code: &'static str,
     /// What is so, and what to do.
     pub reason: String,
@@ -29,14 +31,28 @@ pub struct Notices {
     at_start: Vec<Notice>,
     writer: HeldView,
     offences: Arc<Offences>,
+    backups: Arc<BackupDesk>,
+    config: ConfigView,
 }
 
 impl Notices {
     /// `at_start`: with their codes.
     #[must_use]
-    pub fn new(at_start: Vec<(&'static str, String)>, writer: HeldView, offences: Arc<Offences>) -> Self {
+    pub fn new(
+        at_start: Vec<(&'static str, String)>,
+        writer: HeldView,
+        offences: Arc<Offences>,
+        backups: Arc<BackupDesk>,
+        config: ConfigView,
+    ) -> Self {
         let at_start = at_start.into_iter().map(|(code, reason)| Notice { code, reason }).collect();
-        Self { at_start, writer, offences }
+        Self { at_start, writer, offences, backups, config }
+    }
+
+    /// How it stands with the backups.
+    #[must_use]
+    pub fn backup(&self) -> BackupState {
+        self.backups.state()
     }
 
     /// All there is now.
@@ -44,7 +60,9 @@ impl Notices {
     pub fn all(&self) -> Vec<Notice> {
         let watched = self.writer.borrow().watched.clone();
         let full = self.offences.was_full().then(|| ALL_TAKEN.to_owned());
-        let now = [("files", watched.files.clone()), ("log_grows", watched.log.clone()), ("connections", full)];
+        let backup = self.backups.state().notice(&self.config.borrow().site.time_zone);
+        let (files, log) = (watched.files.clone(), watched.log.clone());
+        let now = [("files", files), ("log_grows", log), ("connections", full), ("backup", backup)];
         let now = now.into_iter().filter_map(|(code, reason)| Some(Notice { code, reason: reason? }));
         self.at_start.iter().cloned().chain(now).collect()
     }

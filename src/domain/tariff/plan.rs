@@ -7,16 +7,13 @@
 //!
 //! A stay is counted in whole seconds, as by the hour; the grace at the end is taken off before anything is counted.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::MS_PER_SECOND;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{FeeLine, Part};
-use crate::domain::time::SiteZone;
+use crate::domain::time::{ClockTime, SiteZone};
 
 /// Longest grace, in minutes: a day.
 pub const MAX_GRACE_MINUTES: u32 = 24 * 60;
@@ -26,60 +23,6 @@ pub const MAX_STEP_MINUTES: u32 = 31 * 24 * 60;
 
 const S_PER_MINUTE: i64 = 60;
 const S_PER_DAY: i64 = 86_400;
-
-/// A time of day on the site's clock, `06:00`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct ClockTime {
-    minutes: u16,
-}
-
-impl ClockTime {
-    fn seconds(self) -> i64 {
-        i64::from(self.minutes) * S_PER_MINUTE
-    }
-}
-
-/// It is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a time of day is written 06:00")]
-pub struct NoClockTime;
-
-impl FromStr for ClockTime {
-    type Err = NoClockTime;
-
-    /// `06:00`, also `6:00` and `24:00`, the end of the day.
-    fn from_str(text: &str) -> Result<Self, NoClockTime> {
-        let (hours, minutes) = text.trim().split_once(':').ok_or(NoClockTime)?;
-        let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
-            let is_number = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| text.parse::<u16>().ok()).flatten().ok_or(NoClockTime)
-        };
-        let minutes = number(hours, 1..=2)? * 60
-            + number(minutes, 2..=2).and_then(|minutes| if minutes < 60 { Ok(minutes) } else { Err(NoClockTime) })?;
-        if minutes <= 24 * 60 { Ok(Self { minutes }) } else { Err(NoClockTime) }
-    }
-}
-
-impl TryFrom<String> for ClockTime {
-    type Error = NoClockTime;
-
-    fn try_from(text: String) -> Result<Self, NoClockTime> {
-        text.parse()
-    }
-}
-
-impl From<ClockTime> for String {
-    fn from(time: ClockTime) -> Self {
-        time.to_string()
-    }
-}
-
-impl fmt::Display for ClockTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
-    }
-}
 
 /// A price that is not by the hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::super::days::{DayList, MAX_DATES, MAX_LISTS, MAX_NAME_CHARS, Weekday};
-use super::super::plan::{ClockTime, Mixed, Monthly, Nights, PerVisit, Plan, PlanKind, Step, Steps};
+use super::super::plan::{Mixed, Monthly, Nights, PerVisit, Plan, PlanKind, Step, Steps};
 use super::super::{ROOT, Rate};
 use super::{rates, whole_number};
 use crate::domain::money::Vnd;
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::time::is_date;
+use crate::domain::time::{ClockTime, is_date};
 
 /// Reads the fields of one object and notes what is wrong with them.
 struct Fields<'f> {

@@ -1,0 +1,290 @@
+//! The daily backup: made at its time, proven, and the newest ones kept.
+//!
+//! What there is stands in the directory itself, in the proof of each backup, so that nothing has to be remembered: how old the last
+//! proven one is, which are the oldest, whether today's was missed while this central was off. Before each new one the files of all
+//! others are held against their proofs: what was changed since counts for nothing and is told of.
+//!
+//! Docs: operations.md, *Backup*.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use serde::Serialize;
+use tokio::sync::{Notify, oneshot, watch};
+use utoipa::ToSchema;
+
+use crate::config::model::{Backup, Config};
+use crate::domain::time::SiteZone;
+use crate::maintenance::Site;
+use crate::maintenance::backup::{BackupError, PARTIAL, Parts, Proof, back_up};
+use crate::ops::clock::Clock;
+use crate::ops::metrics::Metrics;
+
+/// How often it is asked whether one is due; a start that misses its backup makes it after so long.
+const PERIOD: Duration = Duration::from_secs(60);
+/// After a failure the next attempt.
+const RETRY: Duration = Duration::from_secs(3_600);
+/// One that is due and not there for so long is told of.
+const PATIENCE_MS: i64 = 2 * 3_600_000;
+/// Gates first.
+const NICENESS: i32 = 19;
+
+/// How it stands with the backups of this central.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BackupState {
+    /// Where they go; null: none are made.
+    pub dir: Option<String>,
+    /// When the newest proven one was begun, Unix ms.
+    pub proven_ms: Option<i64>,
+    /// How many proven ones there are.
+    pub kept: usize,
+    /// One is being made, or the others are being checked.
+    pub running: bool,
+    /// Why the last attempt came to nothing, or which backup is damaged.
+    pub failed: Option<String>,
+    /// The last one that was due is not there, hours later.
+    pub overdue: bool,
+}
+
+impl BackupState {
+    /// What a person has to look at.
+    #[must_use]
+    pub fn notice(&self, zone: &SiteZone) -> Option<String> {
+        self.dir.as_ref()?;
+        if let Some(reason) = &self.failed {
+            return Some(format!("no backup: {reason}"));
+        }
+        self.overdue.then(|| match self.proven_ms {
+            Some(proven_ms) => {
+                let text = zone.local_text(proven_ms);
+                format!("the last proven backup is of {text}: one that was due since is not there")
+            }
+            None => "there is no proven backup yet, and one was due".to_owned(),
+        })
+    }
+}
+
+/// The one who makes them. One for each central; pages ask it.
+#[derive(Debug, Default)]
+pub struct BackupDesk {
+    state: Mutex<BackupState>,
+    asked: Notify,
+}
+
+impl BackupDesk {
+    #[must_use]
+    pub fn state(&self) -> BackupState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes one now; one that is being made is that one.
+    pub fn begin(&self) {
+        self.asked.notify_one();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BackupState)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Makes backups for ever, as the settings in force want them. `parts`: of this central.
+    pub async fn keep(
+        &self,
+        parts: Parts,
+        mut config: watch::Receiver<Arc<Config>>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) {
+        let mut failed_at: Option<Instant> = None;
+        let mut damaged = Vec::new();
+        let mut asked = false;
+        let mut is_start = true;
+        loop {
+            let now_ms = clock.now_ms();
+            let round = Round::of(&config.borrow_and_update(), &parts, now_ms);
+            if let Some(round) = &round {
+                let may_try = !is_start && failed_at.is_none_or(|at| at.elapsed() >= RETRY);
+                self.look(round, &damaged);
+                if asked || (may_try && self.is_due(round)) {
+                    self.change(|state| state.running = true);
+                    let (work, started) = (round.clone(), Instant::now());
+                    let made = in_background(move || work.make()).await;
+                    (damaged, failed_at) = self.take(made, started);
+                    self.look(round, &damaged);
+                    self.show(&metrics);
+                    self.change(|state| state.running = false);
+                }
+            } else {
+                (damaged, failed_at) = (Vec::new(), None);
+                self.change(|state| *state = BackupState::default());
+            }
+            self.show(&metrics);
+            is_start = false;
+            asked = tokio::select! {
+                () = self.asked.notified() => true,
+                () = tokio::time::sleep(PERIOD) => false,
+                changed = config.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    failed_at = None;
+                    false
+                }
+            };
+        }
+    }
+
+    /// Brings up to date what can be seen without reading more than the proofs.
+    fn look(&self, round: &Round, damaged: &[PathBuf]) {
+        let proven = round.proven().into_iter().filter(|(path, _)| !damaged.contains(path));
+        let proven: Vec<i64> = proven.map(|(_, proof)| proof.made_ms).collect();
+        self.change(|state| {
+            *state = BackupState {
+                dir: Some(round.dir.display().to_string()),
+                proven_ms: proven.last().copied(),
+                kept: proven.len(),
+                ..std::mem::take(state)
+            };
+        });
+        let overdue = self.is_due(round) && round.now_ms - round.due_ms > PATIENCE_MS;
+        self.change(|state| state.overdue = overdue);
+    }
+
+    fn is_due(&self, round: &Round) -> bool {
+        self.state().proven_ms.is_none_or(|proven_ms| proven_ms < round.due_ms)
+    }
+
+    /// The damaged ones, and since when the making fails.
+    fn take(&self, made: Option<Made>, started: Instant) -> (Vec<PathBuf>, Option<Instant>) {
+        let Made { damaged, outcome } = made.unwrap_or_else(|| Made {
+            damaged: Vec::new(),
+            outcome: Err("its thread failed; the log says why".to_owned()),
+        });
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut failed = None;
+        for (_, reason) in &damaged {
+            warn!(event = "backup_damaged", reason = reason.as_str(); "a backup is not what it was");
+            failed = Some(reason.clone());
+        }
+        let failed_at = match outcome {
+            Ok((place, events)) => {
+                let place = place.display().to_string();
+                info!(event = "backup_made", place = place.as_str(), events, took_ms; "a backup was made and proven");
+                None
+            }
+            Err(reason) => {
+                warn!(event = "backup_failed", reason = reason.as_str(), took_ms; "no backup could be made");
+                failed = Some(reason);
+                Some(Instant::now())
+            }
+        };
+        self.change(|state| state.failed = failed);
+        (damaged.into_iter().map(|(path, _)| path).collect(), failed_at)
+    }
+
+    fn show(&self, metrics: &Metrics) {
+        let state = self.state();
+        metrics.backup_proven.set(state.proven_ms.unwrap_or_default().div_euclid(1_000));
+        metrics.backup_failed.set(i64::from(state.failed.is_some()));
+    }
+}
+
+/// What is to be done, as of one moment.
+#[derive(Debug, Clone)]
+struct Round {
+    parts: Parts,
+    site: Site,
+    dir: PathBuf,
+    keep: usize,
+    now_ms: i64,
+    /// When one was due last.
+    due_ms: i64,
+}
+
+/// What came of it.
+struct Made {
+    /// Each with the reason.
+    damaged: Vec<(PathBuf, String)>,
+    /// Where it is, and how many events it holds.
+    outcome: Result<(PathBuf, u64), String>,
+}
+
+impl Round {
+    /// `None`: no backups are wanted.
+    fn of(config: &Config, parts: &Parts, now_ms: i64) -> Option<Self> {
+        let Backup { dir, at, keep } = &config.backup;
+        let zone = config.site.time_zone.clone();
+        Some(Self {
+            parts: Parts { leave_free_bytes: config.tuning.low_disk_bytes(), ..parts.clone() },
+            dir: dir.as_ref()?.into(),
+            keep: usize::try_from(*keep).unwrap_or(usize::MAX),
+            now_ms,
+            due_ms: zone.last_at(*at, now_ms),
+            site: Site { central: config.this_central.id.clone(), zone },
+        })
+    }
+
+    /// The proven backups of this central, the oldest first.
+    fn proven(&self) -> Vec<(PathBuf, Proof)> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_name = |path: &PathBuf| path.extension().is_none_or(|extension| extension != PARTIAL);
+        let mut found: Vec<_> =
+            entries.filter(is_name).filter_map(|path| Some((path.clone(), Proof::of(&path)?))).collect();
+        found.retain(|(_, proof)| proof.central == self.site.central);
+        found.sort_by_key(|(_, proof)| proof.made_ms);
+        found
+    }
+
+    fn make(self) -> Made {
+        let mut damaged = Vec::new();
+        let mut sound = Vec::new();
+        for (path, proof) in self.proven() {
+            match proof.holds(&path) {
+                Ok(()) => sound.push(path),
+                Err(reason) => damaged.push((path, reason.to_string())),
+            }
+        }
+        Made { damaged, outcome: self.add(sound).map_err(|reason| reason.to_string()) }
+    }
+
+    /// `sound`: those there are, the oldest first; of them goes what is too much.
+    fn add(&self, mut sound: Vec<PathBuf>) -> Result<(PathBuf, u64), BackupError> {
+        self.clear_partial();
+        let time = self.site.zone.local_text(self.now_ms).replace(' ', "_").replace(':', "");
+        // Two may be asked for in one second.
+        let place = self.dir.join(format!("{}_{time}{:03}", self.site.central, self.now_ms.rem_euclid(1_000)));
+        let found = back_up(&self.parts, &place, &self.site, self.now_ms, &mut |_, _| {})?;
+        sound.push(place.clone());
+        for old in sound.iter().take(sound.len().saturating_sub(self.keep)) {
+            fs::remove_dir_all(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
+        }
+        Ok((place, found.report.events))
+    }
+
+    /// What an attempt left that was killed, or whose copy was not whole.
+    fn clear_partial(&self) {
+        let begin = format!("{}_", self.site.central);
+        let is_ours = |path: &Path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name.starts_with(&begin) && path.extension().is_some_and(|extension| extension == PARTIAL)
+        };
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|entry| is_ours(&entry.path())) {
+            // What cannot be removed is told of when the next one cannot be made.
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+/// On a thread of its own that gives way to all others. `None`: it could not be started, or it panicked.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = oneshot::channel();
+    let run = move || {
+        // Where this is refused, backups only compete with gates.
+        let _refused = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+        drop(done.send(work()));
+    };
+    std::thread::Builder::new().name("backup".to_owned()).spawn(run).ok()?;
+    result.await.ok()
+}
