@@ -300,6 +300,28 @@ test("of 500 presses with reads at random none opens for a car that was not unde
   await page.done();
 });
 
+test("what the answer notes of what was told is shown beside what it did", async () => {
+  const central = await new Central("central-1", LANES).start();
+  const page = await openPage(`${central.url}/gate?edge=edge-1`, PHONE);
+  await live(page);
+  // The central notes what is odd about what the page sent: here it is made to send a plate as nobody writes one.
+  await page.route("**/api/edge/barrier/open", async (route) => {
+    const body = JSON.parse(route.request().postData());
+    await route.continue({ postData: JSON.stringify({ ...body, plate_view: "x".repeat(80) }) });
+  });
+  await type(page, "29A55555");
+  await press(page, "#open");
+  await says(page, "#car-state", "Đã mở cho vào");
+  await page.waitForSelector("#notes:not([hidden])");
+  const { history: [row] } = await central.call("GET", "/api/parking/history");
+  equal([row.status, row.plate_view], ["IN", "29A-555.55"]);
+  ok((await page.innerText("#notes")).length > 10, "in words");
+  console.log(`  ${await page.innerText("#notes")}`);
+  await press(page, "#next");
+  await page.waitForSelector("#notes", { state: "hidden" });
+  await page.done();
+});
+
 test("a press whose answer was lost is repeated and counted once", async () => {
   const central = await new Central("central-1").start();
   const page = await openPage(`${central.url}/gate?edge=edge-1`, { ...PHONE, expected: /ERR_FAILED/ });
