@@ -18,7 +18,7 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::payment::Method;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
-use crate::store::reader::{Gate, HistoryQuery, HistoryRow, MAX_OFFSET, WithAnomaly};
+use crate::store::reader::{Gate, HistoryQuery, HistoryRow, MAX_OFFSET, PaidBy, WithAnomaly};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -93,8 +93,8 @@ pub struct HistoryParameters {
     /// Who did the exit: `an`, `token:backup`, `edge:edge-1`, as `exit_by` of a row.
     #[param(max_length = 256)]
     exit_by: Option<String>,
-    /// How it was paid.
-    #[param(pattern = "^(cash|qr|card|transfer|account|free)?$")]
+    /// How it was paid; `free`: nothing was due, `unsaid`: something was, and the gate did not say.
+    #[param(pattern = "^(cash|qr|card|transfer|account|free|unsaid)?$")]
     method: Option<String>,
     /// `next_cursor` of the page before.
     #[param(pattern = "^([0-9]{1,14}\\.[0-9]{1,14})?$")]
@@ -180,12 +180,14 @@ pub(super) fn gate(text: Option<&str>) -> Result<Option<Gate>, ApiError> {
     Ok((!central.is_empty()).then(|| Gate { central: central.to_owned(), edge_id }))
 }
 
-fn method(name: Option<&str>) -> Result<Option<Method>, ApiError> {
-    let name = name.unwrap_or_default();
-    let known = Method::ALL.into_iter().find(|method| method.name() == name);
-    match known {
-        None if !name.is_empty() => Err(ApiError::bad_field("method", Method::ALL.map(Method::name).join(", "))),
-        known => Ok(known),
+fn method(name: Option<&str>) -> Result<Option<PaidBy>, ApiError> {
+    let known = |name: &str| Method::ALL.into_iter().find(|method| method.name() == name).map(PaidBy::Method);
+    match name.unwrap_or_default() {
+        "" => Ok(None),
+        "unsaid" => Ok(Some(PaidBy::Unsaid)),
+        name => known(name).map(Some).ok_or_else(|| {
+            ApiError::bad_field("method", format!("{}, unsaid", Method::ALL.map(Method::name).join(", ")))
+        }),
     }
 }
 

@@ -33,7 +33,7 @@ const VIEWS = {
 const SAID = { LEFT_UNSEEN: "left_unseen", SUPERSEDED: "double_entry" };
 const FIELDS = ["search", "day", "by", "from", "to", "gate", "exit_by", "method", "anomaly"];
 const MORE = ["from", "to", "gate", "exit_by", "method", "anomaly"];
-const METHODS = ["cash", "qr", "card", "transfer", "account", "free"];
+const METHODS = ["cash", "qr", "card", "transfer", "account", "free", "unsaid"];
 
 /** The filters as they stand. */
 let filters = {};
@@ -106,8 +106,11 @@ function search() {
 
 function showFilters() {
   for (const chip of document.querySelectorAll("[data-view]")) {
-    const isToday = chip.dataset.view === "today";
-    chip.setAttribute("aria-pressed", String(isToday ? filters.day !== "" && filters.day === today() : chip.dataset.view === view && !(view === "" && filters.day)));
+    const isChosen = {
+      today: () => filters.day !== "" && filters.day === today(),
+      month: () => [filters.from, filters.to].join() === month().join(),
+    }[chip.dataset.view] ?? (() => chip.dataset.view === view && !(view === "" && (filters.day || filters.from || filters.to)));
+    chip.setAttribute("aria-pressed", String(isChosen()));
   }
   const count = MORE.filter((name) => filters[name]).length;
   at("more-count").hidden = count === 0;
@@ -122,6 +125,9 @@ const isFiltered = () => view !== "" || FIELDS.some((name) => name !== "by" && f
 
 /** Today at the site, `2026-11-28`. */
 const today = () => serverDay(centralNow());
+
+/** From the first day of the month until tomorrow, as the fields want it. */
+const month = () => [`${today().slice(0, 8)}01T00:00`, `${serverDay(centralNow() + 86_400_000)}T00:00`];
 
 /** Whether a question is under way: news wait for it, else a long search would begin anew for ever. */
 let busy = false;
@@ -249,6 +255,12 @@ function listen() {
       if (chip.dataset.view === "today") {
         view = "";
         return toDay(today());
+      }
+      if (chip.dataset.view === "month") {
+        view = "";
+        [at("day").value, at("by").value] = ["", "exit"];
+        [at("from").value, at("to").value] = month();
+        return search();
       }
       view = chip.dataset.view;
       // Who is inside left on no day.

@@ -170,6 +170,20 @@ test("takings are told by gate, person, way of payment and type, and sum to the 
   equal(table.slice(1).map((line) => [line[table[0].indexOf("Cách trả")], line[table[0].indexOf("Người thu")]]), [["Ghi nợ", "Chi"], ["Tiền mặt", "Chi"]]);
   await page.click("#takings-person tr:has-text('Chi') button");
   await says(page, "#takings-revenue", "67.000 đ");
+  // What was due and not said to be paid, and what cost nothing; in the month as on the day.
+  await page.click("[data-view=month]");
+  await says(page, "#takings-title", "Doanh thu từ 01/");
+  equal(await page.getAttribute("[data-view=month]", "aria-pressed"), "true");
+  await page.click("#takings-gate tr:has-text('Cổng B ra') button");
+  await says(page, "#takings-revenue", "101.000 đ");
+  await page.click("#takings-method tr:has-text('Không ghi cách trả') button");
+  await says(page, "#takings-revenue", "1.000 đ");
+  await shows(page, ["29A10004"]);
+  await page.click("#takings-method tr:has-text('Không ghi cách trả') button");
+  await page.click("#takings-method tr:has-text('Không thu') button");
+  await shows(page, ["29A10005"]);
+  await page.click("#clear");
+  await page.click("[data-view=today]");
   await page.click("#rows tr:has-text('30A99999') .open");
   await says(page, ".summary", "Ghi nợ 11.000 đ");
   await says(page, ".summary", "Chi");

@@ -57,10 +57,19 @@ pub struct HistoryQuery {
     pub anomaly: Option<WithAnomaly>,
     /// Only stays whose exit this person, token or edge did: as [`Payment::exit_by`](super::Payment::exit_by).
     pub exit_by: Option<String>,
-    /// Only stays paid so.
-    pub method: Option<Method>,
+    /// Only stays that ended and were paid so.
+    pub method: Option<PaidBy>,
     /// Go on behind this row.
     pub cursor: Option<HistoryCursor>,
+}
+
+/// The way of payment a query asks for, as [`Takings`](super::Takings) are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaidBy {
+    /// [`Method::Free`] are also those of which nothing was due.
+    Method(Method),
+    /// Something was due, and the gate did not say.
+    Unsaid,
 }
 
 /// The gates a query asks for.

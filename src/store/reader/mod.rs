@@ -27,7 +27,7 @@ pub use aside::{Aside, AsideKind};
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
 pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_OFFSET,
-    MAX_PAGE_ROWS, WithAnomaly, normalised_search,
+    MAX_PAGE_ROWS, PaidBy, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};

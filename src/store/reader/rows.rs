@@ -26,6 +26,7 @@ pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, 
 pub(super) mod column {
     pub const ID: usize = 0;
     pub const PLATE_ID: usize = 1;
+    pub const FEE: usize = 14;
     pub const STATUS: usize = 15;
     pub const SOURCE_CENTRAL: usize = 19;
     pub const EDGE_ID: usize = 20;

@@ -1,9 +1,9 @@
-// What was taken on a day: in all, and by gate, person, way of payment and vehicle type; and the exits somebody has to look at.
+// What was taken on a day or in a month: in all, and by gate, person, way of payment and vehicle type; and the exits somebody has to look at.
 
 import { get, query } from "../lib/api.js";
 import { at, el, icon, keyed, put } from "../lib/dom.js";
 import { gateName } from "../lib/feed.js";
-import { calendarDay, money, number, timeOfDay } from "../lib/format.js";
+import { calendarDay, moment, money, number, serverDay, timeOfDay } from "../lib/format.js";
 import { t, typeName } from "../lib/texts.js";
 import { tell } from "./story.js";
 import { methodName, personName } from "./words.js";
@@ -11,43 +11,54 @@ import { methodName, personName } from "./words.js";
 /** What makes an exit worth a look for who counts the money. */
 const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "unknown_type", "other_type"];
 const MOST_ODD = 200;
+const DAY_MS = 86_400_000;
 /** More are folded away until asked for. */
 const FEW = 5;
+
+const UNSAID = "unsaid";
 
 /** By what the sums are told apart: the filter a press sets (null: there is none), the value of a sum, its name. */
 const PARTS = [
   { id: "gate", filter: "gate", of: (one) => `${one.central}/${one.edge_id}`, name: gateName },
   { id: "person", filter: "exit_by", of: (one) => one.by, name: personName },
-  { id: "method", filter: "method", of: (one) => one.method, name: methodName },
+  { id: "method", filter: "method", of: (one) => one.method || UNSAID, name: methodName },
   { id: "type", filter: null, of: (one) => one.camera_type, name: typeName },
 ];
 
 /** What was answered last, and to which question. */
-let shown = { question: null, drawn: null, found: [], odd: [] };
+let shown = { question: null, drawn: null, isOneDay: true, found: [], odd: [] };
 
-/** Shows the takings of the day that `filters` name, as far as their gate, person and way of payment go; `choose(name, value)` sets one. */
+/** The days that `filters` name, both included; null: no whole days. */
+function days({ day, by, from, to }) {
+  if (day) return { from: day, to: day };
+  const isWhole = by === "exit" && from.endsWith("T00:00") && to.endsWith("T00:00") && from < to;
+  return isWhole ? { from: from.slice(0, 10), to: serverDay(Date.parse(`${to.slice(0, 10)}T05:00:00Z`) - DAY_MS) } : null;
+}
+
+/** Shows the takings of the days that `filters` name, as far as their gate, person and way of payment go; `choose(name, value)` sets one. */
 export async function showTakings(filters, choose) {
-  at("takings").hidden = !filters.day;
-  if (!filters.day) return;
-  const question = JSON.stringify(PARTS.map(({ filter }) => filters[filter]).concat(filters.day));
+  const span = days(filters);
+  at("takings").hidden = !span;
+  if (!span) return;
+  const question = JSON.stringify([span, ...PARTS.map(({ filter }) => filters[filter])]);
   shown.question = question;
-  const [answer, odd] = await Promise.all([get(query("/api/takings", { from: filters.day })), oddOf(filters)]).catch(() => [null]);
+  const [answer, odd] = await Promise.all([get(query("/api/takings", span)), oddOf(span, filters)]).catch(() => [null]);
   if (!answer || shown.question !== question) return;
   if (shown.drawn !== question) at("takings-odd-part").open = odd.length <= FEW;
-  shown = { question, drawn: question, found: answer.takings, odd };
+  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, odd };
   draw(filters, choose);
 }
 
 /** Names came: as it stands, anew. */
 export function renameTakings(filters, choose) {
-  if (filters.day) draw(filters, choose);
+  if (days(filters)) draw(filters, choose);
 }
 
-async function oddOf({ day, gate, exit_by, method }) {
+async function oddOf(span, { gate, exit_by, method }) {
   const odd = [];
   let cursor = "";
   do {
-    const page = await get(query("/api/parking/history", { by: "exit", from: day, to: day, anomaly: "any", gate, exit_by, method, limit: MOST_ODD, cursor }));
+    const page = await get(query("/api/parking/history", { by: "exit", ...span, anomaly: "any", gate, exit_by, method, limit: MOST_ODD, cursor }));
     odd.push(...page.history.filter((row) => row.anomalies.some((kind) => ODD_MONEY.includes(kind))));
     cursor = page.next_cursor;
   } while (cursor && odd.length < MOST_ODD);
@@ -57,12 +68,14 @@ async function oddOf({ day, gate, exit_by, method }) {
 const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
 
 function draw(filters, choose) {
-  const asked = shown.found.filter((one) => gateMatches(one, filters.gate) && (!filters.exit_by || one.by === filters.exit_by) && (!filters.method || one.method === filters.method));
+  const asked = shown.found.filter((one) => gateMatches(one, filters.gate) && (!filters.exit_by || one.by === filters.exit_by) && (!filters.method || (one.method || UNSAID) === filters.method));
   const sum = (all, of) => all.reduce((total, one) => total + of(one), 0);
   const revenue = (all) => sum(all, (one) => one.revenue);
   const exits = (all) => sum(all, (one) => one.exits);
   const chosen = PARTS.filter(({ filter }) => filter && filters[filter]).map(({ filter, name }) => name(filters[filter]));
-  put("takings-title", [t("history.takings", { day: calendarDay(filters.day) }), ...chosen].join(" · "));
+  const span = days(filters);
+  const title = span.from === span.to ? t("history.takings", { day: calendarDay(span.from) }) : t("history.takings_days", { from: calendarDay(span.from), to: calendarDay(span.to) });
+  put("takings-title", [title, ...chosen].join(" · "));
   put("takings-revenue", money(revenue(asked)));
   put("takings-count", t("history.takings_exits", { n: number(exits(asked)) }));
   for (const part of PARTS) {
@@ -95,8 +108,9 @@ function showOdd() {
   keyed(at("takings-odd"), odd, (row) => row.event_id, (row) => {
     const button = el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view);
     button.addEventListener("click", () => tell(row.event_id));
-    return el("li", {}, el("span", { class: "quiet" }, timeOfDay(row.exit_ms)), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
+    return el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
   }, (item, row) => {
+    put(item.querySelector(".when"), shown.isOneDay ? timeOfDay(row.exit_ms) : moment(row.exit_ms));
     put(item.querySelector(".where"), [gateName(row.exit_camera_name ?? ""), row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · "));
     item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => el("span", { class: "odd" }, icon("exclamation-triangle"), t(`common.anomaly_${kind}`))));
     put(item.querySelector(".end"), money(row.collected));
