@@ -418,3 +418,25 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   await page.waitForSelector("#checklist", { state: "hidden" });
   await page.done();
 });
+
+test("a daily backup is set on the page, made at once, and shown as proven", async () => {
+  const central = await new Central("central-1").start();
+  const page = await openPage(`${central.url}/settings#site`, { expected: /400/ });
+  await live(page);
+  await says(page, "#backup-state", "Chưa đặt sao lưu");
+  ok(await page.locator("#backup-now").isHidden(), "nothing to begin yet");
+  await edit(page, "#backup-dir-field");
+  await page.fill("#backup-dir-field", "sao-luu");
+  await page.click("#save");
+  await says(page, "#site", "phải là đường dẫn đầy đủ");
+  await page.fill("#backup-dir-field", join(central.directory, "backups"));
+  await page.fill("#backup-keep-field", "2");
+  await page.click("#save");
+  await says(page, "#toasts", "Đã áp dụng. (sao lưu)");
+  // One was due, and there was none.
+  await says(page, "#backup-state", "đang giữ 1 bản");
+  await page.click("#backup-now");
+  await says(page, "#backup-state", "đang giữ 2 bản");
+  await page.screenshot({ path: shot("settings-backup-vi") });
+  await page.done();
+});

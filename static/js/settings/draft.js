@@ -93,7 +93,7 @@ export class Draft {
 
 /** Members keep the id they were read with as their key, so that a changed id is a change and not another member. */
 function withKeys(config) {
-  const result = copy({ this_central: config.this_central, site: config.site, security: config.security, peer_centrals: config.peer_centrals, edges: config.edges });
+  const result = copy(Object.fromEntries([...Object.keys(OBJECTS), ...LISTS].map((name) => [name, config[name]])));
   for (const list of LISTS) {
     for (const member of result[list]) member.key ??= member.id;
   }
