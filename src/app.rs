@@ -17,11 +17,10 @@ use self::mesh_wiring::{Mesh, MeshParts};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held};
-use crate::actors::ledger_core::LedgerCore;
-use crate::actors::mesh_view::MeshNews;
+use crate::actors::mesh_registry::{LeaveMesh, MeshNews};
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
-use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, InjectPanic, Surroundings};
+use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Surroundings};
 use crate::config::diff::names_since;
 use crate::config::file::Loaded;
 use crate::config::model::AdminMode;
@@ -56,7 +55,7 @@ use crate::ops::in_flight::InFlight;
 use crate::ops::log_format::LogFormat;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
-use crate::ops::{disk, log_format, open_files, service_manager, signals};
+use crate::ops::{disk, log_format, process};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
@@ -131,7 +130,7 @@ impl App {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
-        let open_files = open_files::allow_most();
+        let open_files = process::allow_most_files();
         // What can be refused is tried before anything runs.
         let api_place = api::place(&config);
         let listener = bind(api_place.address).map_err(|error| StartError::Listen {
@@ -175,8 +174,7 @@ impl App {
             warn!(event = "few_open_files", open_files; "the system lets this process have few files and sockets open: fewer connections are taken than a site may need (ulimit -n, LimitNOFILE)");
         }
         let (fatal, fatals) = mpsc::unbounded_channel();
-        let around = Surroundings { metrics: metrics.clone(), fatal };
-        let faults = Faults::default();
+        let around = Surroundings { metrics: metrics.clone(), fatal, faults: test_faults.then(Faults::default) };
         let (publish, held) = watch::channel(Arc::new(Held::of(&ledger)));
         metrics.cars_inside.set(i64::try_from(ledger.inside().len()).unwrap_or(i64::MAX));
         info!(
@@ -187,7 +185,7 @@ impl App {
         let writer_thread = Arbiter::new();
         let counted = metrics.clone();
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
-            DbWriter::new(Box::new(LedgerCore::new(ledger)), clock, counted, publish)
+            DbWriter::new(ledger, clock, counted, publish)
         })
         .await?;
         let to_writer = writer.clone();
@@ -205,7 +203,6 @@ impl App {
         let notices = Arc::new(notices);
         let parts = Parts::of_central(data_dir.clone(), kept.file().to_owned());
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
-        register_faults(&faults, &writer, &readers, &keeper);
         let news = Door::default();
         let p2p_listening = Listening::default();
         let listening = p2p_listening.clone();
@@ -225,7 +222,6 @@ impl App {
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),
             is_off: mesh_off.is_some(),
-            faults: test_faults.then(|| faults.clone()),
         });
 
         let broken_config = loaded.broken.map(|broken| broken.to_string());
@@ -233,7 +229,7 @@ impl App {
         let context = FeedContext {
             config: view.clone(),
             keeper: keeper.clone(),
-            mesh: mesh.door(),
+            mesh: mesh.registry.clone(),
             readers: readers.clone(),
             held: held.clone(),
             clock,
@@ -252,7 +248,6 @@ impl App {
             }
             told.do_send(news);
         });
-        faults.register("status_feed", feed.clone());
 
         let in_flight = InFlight::new(in_flight_limit(&view), metrics.edge_in_flight.clone());
         let shared = Arc::new(Shared {
@@ -261,7 +256,7 @@ impl App {
             writer: writer.clone(),
             held,
             readers,
-            mesh: mesh.door(),
+            mesh: mesh.registry.clone(),
             feed: feed.clone(),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
@@ -280,7 +275,7 @@ impl App {
             notices,
             backups: backups.clone(),
             mesh_off: mesh_off.clone(),
-            faults: test_faults.then_some(faults),
+            faults: around.faults.clone(),
             subscriptions: tokio::sync::Mutex::default(),
             last_probe: tokio::sync::Mutex::new(None),
         });
@@ -363,7 +358,7 @@ impl App {
     /// Runs until a signal asks to stop or something fails for good, then stops in order.
     pub async fn run(mut self) -> Ending {
         let ending = tokio::select! {
-            signal = signals::stop_requested() => match signal {
+            signal = process::stop_requested() => match signal {
                 Ok(name) => Ending::Asked(name),
                 Err(error) => Ending::Failed(Fatal { actor: "signals".into(), reason: error.to_string() }),
             },
@@ -380,10 +375,10 @@ impl App {
             Ending::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),
         };
         info!(event = "stopping", reason = reason.as_str(); "stopping");
-        service_manager::stopping();
+        process::say_stopping();
         let started = Instant::now();
         self.shared.stopping.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.leave()).await.is_err() {
+        if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.addr().send(LeaveMesh)).await.is_err() {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }
         // After a failure gates are served by the next process, and soon.
@@ -466,19 +461,6 @@ fn authorship(key: Option<Credentials>, authors: &KnownAuthors) -> Result<Author
 async fn front(around: &Surroundings, role: Role, listening: &Listening) -> Result<Addr<Front>, ArbiterGone> {
     let (name, listening) = (format!("{}_server", role.name), listening.clone());
     supervise::start_once(&Arbiter::current(), around, name, move || Front::new(role, listening)).await
-}
-
-fn register_faults(
-    faults: &Faults,
-    writer: &Addr<DbWriter>,
-    readers: &Readers,
-    keeper: &supervise::Handle<ConfigKeeper>,
-) {
-    let writer = writer.clone();
-    faults.register_fn("db_writer", move || writer.do_send(InjectPanic));
-    let readers = readers.clone();
-    faults.register_fn("db_reader", move || readers.inject_panic());
-    faults.register("config_keeper", keeper.clone());
 }
 
 /// Writes the few frames that are sent before a link exists, in this central's name.

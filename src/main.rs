@@ -21,9 +21,8 @@ use parkmesh::lab::{bench, demo, ready};
 use parkmesh::legacy::import::{self, ImportError, Importer, Kind, Outcome};
 use parkmesh::maintenance::{Site, backup, rebuild, verify};
 use parkmesh::ops::clock::Clock;
-use parkmesh::ops::cores::on_all_cores;
 use parkmesh::ops::log_format::{self, LogFormat};
-use parkmesh::ops::service_manager;
+use parkmesh::ops::process::{self, on_all_cores};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
 use parkmesh::vault::code_file::CodeFile;
@@ -515,8 +514,8 @@ async fn run(options: Options) -> ExitCode {
         }
     };
     print_address(&app);
-    service_manager::ready();
-    supervise::spawn(service_manager::keep_alive());
+    process::say_ready();
+    supervise::spawn(process::keep_alive());
     match app.run().await {
         Ending::Asked(_) => ExitCode::SUCCESS,
         Ending::Failed(_) => ExitCode::from(EXIT_INTERNAL),

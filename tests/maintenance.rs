@@ -15,6 +15,7 @@ use parkmesh::domain::ids::{CentralId, Epoch, Hlc, LogId};
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::Job;
+use parkmesh::ledger::storage::Storage as _;
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::replication::log::{EventBytes, Head, Run};

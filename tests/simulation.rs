@@ -10,7 +10,7 @@
 )]
 
 use parkmesh::lab::simulation::{Campaign, Options, Seeds};
-use parkmesh::ops::cores::on_all_cores;
+use parkmesh::ops::process::on_all_cores;
 
 /// No kind of fault is missing among them. As many as there is time for: `parkmesh simulate --seeds 100000`.
 const SEEDS: u64 = 1_000;

@@ -9,6 +9,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, OpenBarrier, Told, VoidStay};
+use parkmesh::ledger::storage::Storage as _;
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::maintenance::{Site, rebuild, verify};

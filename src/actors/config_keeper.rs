@@ -18,7 +18,6 @@ use log::{error, info, warn};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::supervise::{InjectPanic, injected_panic};
 use crate::config::diff::{ChangeKind, changed};
 use crate::config::file;
 use crate::config::merge::merge;
@@ -352,13 +351,5 @@ impl Handler<ChangeConfig> for ConfigKeeper {
     fn handle(&mut self, request: ChangeConfig, _: &mut Self::Context) -> Self::Result {
         let work = change(self.kept.clone(), request);
         AtomicResponse::new(Box::pin(work.into_actor(self).map(|saved, _, _| saved)))
-    }
-}
-
-impl Handler<InjectPanic> for ConfigKeeper {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }

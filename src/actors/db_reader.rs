@@ -11,7 +11,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContext};
 use log::warn;
 
-use super::supervise::{InjectPanic, Restarts, Surroundings, guard, injected_panic};
+use super::supervise::{Restarts, Surroundings, guard};
 use crate::domain::ids::LogId;
 use crate::ops::in_flight::{InFlight, Permit};
 use crate::replication::log::Run;
@@ -100,11 +100,6 @@ impl Readers {
     pub async fn run(&self, log: LogId, after: u64, max_bytes: usize) -> Result<Option<Run>, ReadError> {
         self.ask(move |reader| reader.run(&log, after, max_bytes)).await
     }
-
-    /// Makes a reader panic (tests).
-    pub fn inject_panic(&self) {
-        self.pool.do_send(InjectPanic);
-    }
 }
 
 pub struct DbReader {
@@ -164,15 +159,5 @@ impl<T: Send + 'static> Handler<Ask<T>> for DbReader {
             self.restart(&reason, context);
             ReadError::Failed
         })
-    }
-}
-
-impl Handler<InjectPanic> for DbReader {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, context: &mut Self::Context) {
-        if let Err(reason) = guard(injected_panic) {
-            self.restart(&reason, context);
-        }
     }
 }

@@ -15,99 +15,110 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use actix::fut::{ActorFuture, ActorFutureExt, wrap_future};
-use actix::{Actor, AsyncContext, Context, Handler, MessageResult, Recipient};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use log::{error, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-mod messages;
-mod notes;
 mod queue;
 mod turns;
 
-pub use self::messages::{
-    AnnounceTo, Committed, Decide, Flush, HeardFrom, Probe, SkewMeasured, StartNewEpoch, ToldPredecessor,
-};
 pub use self::queue::MAX_BATCH_EVENTS;
 use self::queue::{MANY_EVENTS, Queue, RUNS_PERIOD};
 use self::turns::Turns;
 
 use super::config_keeper::ConfigChanged;
-use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, Epoch, LogId};
-use crate::domain::time::SiteZone;
 use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Outcome, Refusal};
 use crate::ledger::settings::Settings;
-use crate::ledger::storage::{Behind, EventRef};
-use crate::ops::clock::Clock;
+use crate::ledger::storage::{Behind, Storage, Watched};
+use crate::ledger::transaction::Now;
+use crate::ledger::{Ledger, Processed};
+use crate::ops::clock::{Clock, is_behind};
+use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::said::Said;
 use crate::replication::log::{Head, Run};
-use crate::store::writer::Watched;
+use crate::store::writer::Writer;
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
 const LINGER: Duration = Duration::from_micros(300);
 /// A failing disk is logged at once and then this often.
 const FAILURE_LOG_PERIOD: Duration = Duration::from_secs(10);
+/// The ledger was closed; nothing comes after that.
+const CLOSED: &str = "the database is closed";
 /// How often the files are looked after.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// While files are missing, that is logged again this often.
 const VANISHED_LOG_PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// What a batch came to. `outcomes` has one per job, in order.
-#[derive(Debug)]
-pub struct Decided {
-    pub outcomes: Vec<Outcome>,
-    pub committed: Vec<Run>,
-    /// A transaction was committed: the logs grew, or the audit alone.
-    pub durable: bool,
-    /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`].
-    pub failure: Option<String>,
-    /// Events that came and have no effect, with the reason.
-    pub set_aside: Vec<(EventRef, String)>,
+/// Decide this, make it durable, then answer. Never cancelled once sent: who stops waiting finds it done or not done.
+///
+/// The reply channel closing without an answer means the writer failed; the job may or may not have happened.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Decide {
+    pub job: Job,
+    pub reply: oneshot::Sender<Outcome>,
+    /// Given back after the answer.
+    pub permit: Option<Permit>,
 }
 
-/// What the writer drives: the ledger over its disk. Tests put one that fails here.
-pub trait Core: Send {
-    /// Decides all jobs in one transaction.
-    fn process(&mut self, jobs: Vec<Job>, wall_ms: i64, skew_ms: Option<i64>, fresh_epoch: Epoch) -> Decided;
-    /// One transaction in which about so many facts that wait are folded. The outcomes are none.
-    fn settle(&mut self, facts: usize, wall_ms: i64) -> Decided;
-    /// The plates whose history is behind the events.
-    fn behind(&self) -> Option<Behind>;
-    /// Work that may follow a commit once its answers are out. Returns the size of the write-ahead log in bytes.
-    fn make_room(&mut self) -> u64;
-    /// Notes that something came from a peer.
-    ///
-    /// # Errors
-    /// Why it could not.
-    fn record_sync(&mut self, peer: &CentralId, now_ms: i64) -> Result<(), String>;
-    /// Notes how far a predecessor was told of some logs.
-    ///
-    /// # Errors
-    /// Why it could not.
-    fn record_told(&mut self, peer: &CentralId, cursors: &[(LogId, u64)]) -> Result<(), String>;
-    /// One real commit, of a page; `as_an_event`: as large as an event's. It changes nothing.
-    ///
-    /// # Errors
-    /// Why nothing can be committed now.
-    fn probe(&mut self, as_an_event: bool) -> Result<(), String>;
-    /// Looks after the files, once a second.
-    fn watch(&mut self) -> Watched;
-    /// What is durable, but for why the last commit failed and what was seen of the files; `None`: it is closed.
-    fn held(&self) -> Option<Held>;
-    /// How far every log is held.
-    fn heads(&self) -> Vec<(LogId, Head)>;
-    /// Never continues the current own log.
-    fn start_new_epoch(&mut self);
-    /// The own id or the site's zone changed: events authored from now on carry them.
-    fn reconfigure(&mut self, central: &CentralId, zone: &SiteZone);
-    /// Writes everything back and closes the disk.
-    ///
-    /// # Errors
-    /// Why it could not; what was committed stays committed.
-    fn close(&mut self) -> Result<(), String>;
+impl Decide {
+    /// A job without a permit and the channel its outcome comes on.
+    #[must_use]
+    pub fn new(job: Job) -> (Self, oneshot::Receiver<Outcome>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self { job, reply, permit: None }, outcome)
+    }
 }
+
+/// What was committed just now: own events and stored ones, by log. Sent after the answers.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Committed {
+    pub runs: Arc<[Run]>,
+    /// The log this process writes, once it has one.
+    pub own_log: Option<LogId>,
+}
+
+/// The own log is not ours alone any more: the next own event starts a new one.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StartNewEpoch;
+
+/// Who hears of commits from now on. Answers how far every log is held by then: nothing is missed in between.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<(LogId, Head)>")]
+pub struct AnnounceTo(pub Recipient<Committed>);
+
+/// The median clock offset to the peers, stamped into events from now on; `None`: unknown.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct SkewMeasured(pub Option<i64>);
+
+/// Something came from these peers: for `p2p_sync_state`. Send it now and then, not for each run.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct HeardFrom(pub Vec<CentralId>);
+
+/// A predecessor was told of these logs up to there, and heard it.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ToldPredecessor {
+    pub peer: CentralId,
+    pub cursors: Vec<(LogId, u64)>,
+}
+
+/// Tries a real commit, now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct Probe;
+
+/// Commit what is queued, write the WAL back into the database, and take nothing any more. The last message of a stop.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct Flush;
 
 /// What is durable now, as the writer publishes it after each commit: nobody asks it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -129,12 +140,32 @@ pub struct Held {
     pub watched: Arc<Watched>,
 }
 
+impl Held {
+    /// What a ledger holds.
+    #[must_use]
+    pub fn of<S: Storage>(ledger: &Ledger<S>) -> Self {
+        Self {
+            settings: ledger.settings().clone(),
+            own_log: ledger.own_log().cloned(),
+            digest: ledger.behind().is_none().then(|| ledger.digest()),
+            behind: ledger.behind(),
+            events: ledger.events(),
+            cars_inside: ledger.inside().len() as u64,
+            failure: None,
+            watched: Arc::default(),
+        }
+    }
+}
+
 /// Where it is published, and seen from any thread.
 pub type HeldSender = watch::Sender<Arc<Held>>;
 pub type HeldView = watch::Receiver<Arc<Held>>;
 
-pub struct DbWriter {
-    core: Box<dyn Core>,
+pub struct DbWriter<S = Writer> {
+    /// `None` once closed.
+    ledger: Option<Ledger<S>>,
+    /// The newest stamp of this central: of what was written since the start, and of the cars inside that came in here.
+    newest_own_ms: Option<i64>,
     clock: Clock,
     metrics: Arc<Metrics>,
     view: HeldSender,
@@ -145,7 +176,6 @@ pub struct DbWriter {
     runs_wait: bool,
     lingering: bool,
     awake_until: Instant,
-    closed: bool,
     skew_ms: Option<i64>,
     listener: Option<Recipient<Committed>>,
     failing_since: Option<Instant>,
@@ -154,11 +184,14 @@ pub struct DbWriter {
     vanished_logged: Option<Instant>,
 }
 
-impl DbWriter {
+impl<S: Storage> DbWriter<S> {
     #[must_use]
-    pub fn new(core: Box<dyn Core>, clock: Clock, metrics: Arc<Metrics>, view: HeldSender) -> Self {
+    pub fn new(ledger: Ledger<S>, clock: Clock, metrics: Arc<Metrics>, view: HeldSender) -> Self {
+        let own = ledger.context().central.as_str();
+        let stamps = ledger.inside().filter(|(_, open)| open.place.central == own).map(|(_, open)| open.entry_ms);
         Self {
-            core,
+            newest_own_ms: stamps.max(),
+            ledger: Some(ledger),
             clock,
             metrics,
             view,
@@ -169,7 +202,6 @@ impl DbWriter {
             runs_wait: false,
             lingering: false,
             awake_until: Instant::now(),
-            closed: false,
             skew_ms: None,
             listener: None,
             failing_since: None,
@@ -180,10 +212,8 @@ impl DbWriter {
     }
 
     fn watch(&mut self) {
-        if self.closed {
-            return;
-        }
-        let watched = self.core.watch();
+        let Some(ledger) = &mut self.ledger else { return };
+        let watched = ledger.storage_mut().watch();
         let due = self.vanished_logged.is_none_or(|logged| logged.elapsed() >= VANISHED_LOG_PERIOD);
         match &watched.files {
             Some(reason) if due => {
@@ -202,7 +232,7 @@ impl DbWriter {
     }
 
     fn collect(&mut self, decide: Decide, context: &mut Context<Self>) {
-        if self.closed {
+        if self.ledger.is_none() {
             drop(decide.reply.send(Err(Refusal::NotDurable("this central is stopping".into()))));
             return;
         }
@@ -234,7 +264,7 @@ impl DbWriter {
     /// Sees to it that plates that wait get their turn.
     fn let_plates_wait(&mut self, context: &mut Context<Self>) {
         let now = Instant::now();
-        if self.closed || self.core.behind().is_none() {
+        if self.ledger.as_ref().and_then(Ledger::behind).is_none() {
             return self.turns.nothing_waits(now);
         }
         let busy = self.queue.len() > 0;
@@ -256,22 +286,21 @@ impl DbWriter {
 
     /// Folds some of what waits.
     fn turn(&mut self) {
-        if self.closed {
-            return;
-        }
+        let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
-        let decided = self.core.settle(self.turns.facts(), self.clock.now_ms());
-        match &decided.failure {
-            Some(_) => self.turns.failed(Instant::now()),
-            None => self.turns.over(Instant::now(), started.elapsed()),
-        }
-        self.record(&decided, &[], started.elapsed());
-        // Nothing was written down, but figures have changed.
-        if decided.durable
-            && let Some(listener) = &self.listener
-        {
-            let own_log = self.view.borrow().own_log.clone();
-            listener.do_send(Committed { runs: Arc::new([]), own_log });
+        let now = Now { wall_ms: self.clock.now_ms(), skew_ms: None, clock_wrong: false };
+        match ledger.settle(self.turns.facts(), now) {
+            Err(error) => {
+                self.turns.failed(Instant::now());
+                self.failed(&error.to_string());
+            }
+            Ok(_) => {
+                self.turns.over(Instant::now(), started.elapsed());
+                self.succeeded();
+                self.publish();
+                // Nothing was written down, but figures have changed.
+                self.announce(Arc::new([]));
+            }
         }
         self.make_room();
     }
@@ -321,24 +350,27 @@ impl DbWriter {
             }
             return;
         };
+        let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
-        let mut decided = self.core.process(jobs, self.clock.now_ms(), self.skew_ms, Epoch(random));
+        let wall_ms = self.clock.now_ms();
+        let clock_wrong = is_behind(wall_ms, self.newest_own_ms);
+        let mut processed = ledger.process(jobs, Now { wall_ms, skew_ms: self.skew_ms, clock_wrong }, Epoch(random));
         let took = started.elapsed();
+        if processed.durable && !clock_wrong {
+            self.newest_own_ms = self.newest_own_ms.max(Some(wall_ms));
+        }
         self.queue.batch_over();
         if events >= MANY_EVENTS {
             self.turns.much_came(Instant::now());
         }
         // Before the answers: who has one finds its figures published.
-        self.record(&decided, &from_peers, took);
+        self.record(&processed, &from_peers, took);
         // Who stopped waiting is not told; the permit goes back when its pair is dropped.
-        for (outcome, (reply, _permit)) in std::mem::take(&mut decided.outcomes).into_iter().zip(waiting) {
+        for (outcome, (reply, _permit)) in std::mem::take(&mut processed.outcomes).into_iter().zip(waiting) {
             drop(reply.send(outcome));
         }
-        if let Some(listener) = &self.listener
-            && !decided.committed.is_empty()
-        {
-            let own_log = self.view.borrow().own_log.clone();
-            listener.do_send(Committed { runs: decided.committed.into(), own_log });
+        if !processed.committed.is_empty() {
+            self.announce(processed.committed.into());
         }
         self.make_room();
         self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
@@ -347,20 +379,28 @@ impl DbWriter {
         std::thread::yield_now();
     }
 
-    fn make_room(&mut self) {
-        self.metrics.wal_bytes.set(i64::try_from(self.core.make_room()).unwrap_or(i64::MAX));
+    fn announce(&self, runs: Arc<[Run]>) {
+        if let Some(listener) = &self.listener {
+            listener.do_send(Committed { runs, own_log: self.view.borrow().own_log.clone() });
+        }
     }
 
-    fn record(&mut self, decided: &Decided, from_peers: &[LogId], took: Duration) {
-        if let Some(reason) = &decided.failure {
+    fn make_room(&mut self) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let wal_bytes = ledger.storage_mut().make_room();
+        self.metrics.wal_bytes.set(i64::try_from(wal_bytes).unwrap_or(i64::MAX));
+    }
+
+    fn record(&mut self, processed: &Processed, from_peers: &[LogId], took: Duration) {
+        if let Some(reason) = &processed.failure {
             self.failed(reason);
             return;
         }
-        if decided.durable {
+        if processed.durable {
             self.succeeded();
             self.publish();
         }
-        for (at, reason) in &decided.set_aside {
+        for (at, reason) in &processed.set_aside {
             // One line for what a log says again and again.
             let (log, kind) = (at.log.to_string(), reason.split(':').next().unwrap_or_default());
             if self.said.is_news(&log, kind, Instant::now()) {
@@ -368,11 +408,11 @@ impl DbWriter {
                 warn!(event = "event_set_aside", log = log.as_str(), seq = seq, reason = reason; "an event that came has no effect here");
             }
         }
-        if decided.committed.is_empty() {
+        if processed.committed.is_empty() {
             return;
         }
         let mut events = 0;
-        for run in &decided.committed {
+        for run in &processed.committed {
             let origin = if from_peers.contains(&run.log) { "peer" } else { "own" };
             self.metrics.events.get_or_create(&OriginLabel { origin }).inc_by(run.events.len() as u64);
             events += run.events.len();
@@ -384,7 +424,7 @@ impl DbWriter {
 
     /// Shows what is durable now.
     fn publish(&self) {
-        let Some(held) = self.core.held() else { return };
+        let Some(held) = self.ledger.as_ref().map(Held::of) else { return };
         self.metrics.cars_inside.set(i64::try_from(held.cars_inside).unwrap_or(i64::MAX));
         self.metrics.show_behind(held.behind.map(|behind| (behind.plates, behind.since_ms)));
         self.show(|shown| *shown = Held { failure: shown.failure.take(), watched: shown.watched.clone(), ..held });
@@ -422,13 +462,13 @@ impl DbWriter {
 /// See [`DbWriter::linger`].
 struct Linger;
 
-impl ActorFuture<DbWriter> for Linger {
+impl<S: Storage> ActorFuture<DbWriter<S>> for Linger {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
-        writer: &mut DbWriter,
-        _: &mut Context<DbWriter>,
+        writer: &mut DbWriter<S>,
+        _: &mut Context<DbWriter<S>>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
         if Instant::now() >= writer.awake_until {
@@ -441,7 +481,7 @@ impl ActorFuture<DbWriter> for Linger {
     }
 }
 
-impl Actor for DbWriter {
+impl<S: Storage> Actor for DbWriter<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -452,7 +492,7 @@ impl Actor for DbWriter {
     }
 }
 
-impl Handler<Decide> for DbWriter {
+impl<S: Storage> Handler<Decide> for DbWriter<S> {
     type Result = ();
 
     fn handle(&mut self, decide: Decide, context: &mut Self::Context) {
@@ -460,16 +500,17 @@ impl Handler<Decide> for DbWriter {
     }
 }
 
-impl Handler<AnnounceTo> for DbWriter {
+impl<S: Storage> Handler<AnnounceTo> for DbWriter<S> {
     type Result = MessageResult<AnnounceTo>;
 
     fn handle(&mut self, to: AnnounceTo, _: &mut Self::Context) -> Self::Result {
         self.listener = Some(to.0);
-        MessageResult(self.core.heads())
+        let ledger = self.ledger.iter();
+        MessageResult(ledger.flat_map(|ledger| ledger.heads().map(|(log, head)| (log.clone(), *head))).collect())
     }
 }
 
-impl Handler<SkewMeasured> for DbWriter {
+impl<S: Storage> Handler<SkewMeasured> for DbWriter<S> {
     type Result = ();
 
     fn handle(&mut self, skew: SkewMeasured, _: &mut Self::Context) {
@@ -477,7 +518,7 @@ impl Handler<SkewMeasured> for DbWriter {
     }
 }
 
-impl Handler<ConfigChanged> for DbWriter {
+impl<S: Storage> Handler<ConfigChanged> for DbWriter<S> {
     type Result = ();
 
     fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
@@ -487,27 +528,62 @@ impl Handler<ConfigChanged> for DbWriter {
             while self.queue.len() > 0 {
                 self.commit();
             }
-            self.core.reconfigure(&new.this_central.id, &new.site.time_zone);
+            if let Some(ledger) = &mut self.ledger {
+                ledger.set_central(new.this_central.id.clone());
+                ledger.set_zone(new.site.time_zone.clone());
+            }
             self.publish();
         }
     }
 }
 
-impl Handler<StartNewEpoch> for DbWriter {
+impl<S: Storage> Handler<StartNewEpoch> for DbWriter<S> {
     type Result = ();
 
     fn handle(&mut self, _: StartNewEpoch, _: &mut Self::Context) {
-        self.core.start_new_epoch();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.start_new_epoch();
+        }
         self.publish();
     }
 }
 
-impl Handler<Probe> for DbWriter {
+impl<S: Storage> Handler<HeardFrom> for DbWriter<S> {
+    type Result = ();
+
+    fn handle(&mut self, heard: HeardFrom, _: &mut Self::Context) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let now_ms = self.clock.now_ms();
+        for peer in &heard.0 {
+            // For people to look at only: the next time will do as well.
+            if let Err(reason) = ledger.storage_mut().record_sync(peer.as_str(), now_ms) {
+                let reason = reason.to_string();
+                warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note what came from a peer");
+            }
+        }
+    }
+}
+
+impl<S: Storage> Handler<ToldPredecessor> for DbWriter<S> {
+    type Result = ();
+
+    fn handle(&mut self, told: ToldPredecessor, _: &mut Self::Context) {
+        let Some(ledger) = &mut self.ledger else { return };
+        // What is not noted is told again, which changes nothing there.
+        if let Err(reason) = ledger.storage_mut().record_told(told.peer.as_str(), &told.cursors) {
+            let (peer, reason) = (told.peer.as_str(), reason.to_string());
+            warn!(event = "sync_state_not_saved", peer = peer, reason = reason.as_str(); "cannot note what a predecessor was told");
+        }
+    }
+}
+
+impl<S: Storage> Handler<Probe> for DbWriter<S> {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
         // After a failure a disk with room for a page only is not taken for a good one.
-        let probed = self.core.probe(self.failing_since.is_some());
+        let probed = ledger.storage_mut().probe(self.failing_since.is_some()).map_err(|error| error.to_string());
         match &probed {
             Ok(()) => self.succeeded(),
             Err(reason) => self.failed(reason),
@@ -517,26 +593,15 @@ impl Handler<Probe> for DbWriter {
     }
 }
 
-impl Handler<Flush> for DbWriter {
+impl<S: Storage> Handler<Flush> for DbWriter<S> {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        if self.closed {
-            return Ok(());
-        }
         while self.queue.len() > 0 {
             self.commit();
         }
-        self.closed = true;
-        self.core.close()
-    }
-}
-
-impl Handler<InjectPanic> for DbWriter {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
+        let Some(ledger) = self.ledger.take() else { return Ok(()) };
+        ledger.into_storage().close().map_err(|error| error.to_string())
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide};
-use super::supervise::{Handle, InjectPanic, injected_panic};
+use super::supervise::Handle;
 use crate::domain::doer::Doer;
 use crate::gates::request::EdgeRequest;
 use crate::ledger::job::{Answer, Outcome, Refusal};
@@ -91,13 +91,5 @@ impl Handler<Submit> for EdgeGateway {
             // Who stopped waiting is not told.
             Err(refusal) => drop(reply.send(Err(refusal))),
         }
-    }
-}
-
-impl Handler<InjectPanic> for EdgeGateway {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }

@@ -8,7 +8,7 @@
 
 pub mod admission;
 pub mod guests;
-mod link_test;
+pub mod link_test;
 mod survey;
 
 use std::cell::{Cell, RefCell};
@@ -20,13 +20,14 @@ use std::time::{Duration, Instant};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use log::{info, warn};
+use tokio::sync::mpsc::UnboundedSender;
 
 use self::admission::ForeignLinks;
+use self::link_test::{LinkTest, LinkTestStep};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_writer::{AnnounceTo, Committed, DbWriter, HeldView};
-use super::mesh_view::{AskMesh, LeaveMesh, LinkTest, MeshNews, MeshStatus, TestLink, UnknownPeer};
 use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, log_alarm};
-use super::supervise::{self, Faults, Handle, InjectPanic, Surroundings, injected_panic};
+use super::supervise::{self, Handle, Surroundings};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use super::trust_desk::TrustDesk;
 use crate::config::model::{Config, P2pMode, PeerCentral};
@@ -35,11 +36,12 @@ use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
 use crate::links::dial::PeerAddress;
 use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use crate::links::status::MeshStatus;
 use crate::ops::said::Said;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
-use crate::replication::log::Head;
+use crate::replication::log::{Head, Run};
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
@@ -56,6 +58,39 @@ fn backoff(config: &Config, legacy: bool) -> BackoffRange {
     } else {
         BackoffRange { floor_ms: tuning.reconnect_min_ms, cap_ms: tuning.reconnect_max_ms }
     }
+}
+
+/// What is the state of the mesh, as this central sees it?
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "MeshStatus")]
+pub struct AskMesh;
+
+/// Try the connection to this peer, for real, now.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<LinkTest, UnknownPeer>")]
+pub struct TestLink {
+    pub peer: CentralId,
+    /// Told of each step when it is made.
+    pub told: Option<UnboundedSender<LinkTestStep>>,
+}
+
+/// There is no such peer in the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownPeer;
+
+/// Say goodbye to all peers and start no link any more.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct LeaveMesh;
+
+/// Something about the mesh is other than before: sent by the registry to whoever shows it.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum MeshNews {
+    /// These runs are durable here.
+    Committed(Arc<[Run]>),
+    /// A link came or went, or should be another.
+    Links,
 }
 
 /// One peer that should be linked.
@@ -96,8 +131,6 @@ pub struct RegistryContext {
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
     /// This central cannot prove itself to others: it is linked to none.
     pub is_off: bool,
-    /// Only when started for tests of supervision.
-    pub faults: Option<Faults>,
 }
 
 impl RegistryContext {
@@ -202,13 +235,10 @@ impl MeshRegistry {
             link_in_use: Rc::new(Cell::new(None)),
             seed: 0,
         };
-        let handle = supervise::start(&self.context.around, name.clone(), move || {
+        let handle = supervise::start(&self.context.around, name, move || {
             // Without random numbers the jitter is only less random.
             PeerLink::new(LinkContext { seed: getrandom::u64().unwrap_or_default(), ..base.clone() })
         });
-        if let Some(faults) = &self.context.faults {
-            faults.register(name, handle.clone());
-        }
         let mode = self.context.config.borrow().security.p2p;
         Link { config: peer.clone(), mode, backoff: dial_backoff, handle }
     }
@@ -383,13 +413,5 @@ impl Handler<LeaveMesh> for MeshRegistry {
         self.context.foreign.leave();
         let links = std::mem::take(&mut *self.context.links.borrow_mut());
         links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
-    }
-}
-
-impl Handler<InjectPanic> for MeshRegistry {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }

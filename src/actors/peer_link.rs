@@ -13,7 +13,6 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::{debug, error, info, warn};
 
-use super::supervise::{InjectPanic, injected_panic};
 use super::trust_desk::TrustDesk;
 use crate::domain::fingerprint::Fingerprint;
 use crate::links::dial::{self, DialError, PeerAddress, Upgraded};
@@ -379,14 +378,6 @@ impl Handler<Leave> for PeerLink {
         self.peer.stop(self.around.clock.now(), &have.borrow());
         self.perform(context);
         context.stop();
-    }
-}
-
-impl Handler<InjectPanic> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }
 

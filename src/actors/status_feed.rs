@@ -8,7 +8,10 @@
 //! - It runs on a thread of its own. From the writer it hears, by way of the registry, what that announces anyway; the lot
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
 
-use std::collections::HashMap;
+pub mod notices;
+mod sources;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,25 +20,22 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-mod gates;
-pub mod notices;
-mod sources;
-mod unread;
-
-use self::gates::Gates;
 use self::notices::Notices;
 use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pending_json, until};
-use self::unread::Unread;
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::HeldView;
-use super::mesh_view::{MeshDoor, MeshNews, MeshStatus};
-use super::supervise::{Handle, InjectPanic, injected_panic};
-use crate::config::model::AdminMode;
+use super::mesh_registry::{MeshNews, MeshRegistry};
+use super::supervise::Handle;
+use crate::config::model::{AdminMode, Config};
+use crate::domain::event::Event;
 use crate::domain::naming::SITE;
 use crate::feed::board::Board;
 use crate::feed::line::EventLine;
+use crate::ledger::settings::Settings;
+use crate::links::status::MeshStatus;
 use crate::ops::clock::{Clock, is_behind};
+use crate::replication::log::{EventBytes, Run};
 use crate::store::reader::DayStats;
 
 /// The shortest time between two publications: 5 a second.
@@ -56,7 +56,7 @@ const AUDIENCE_STAYS: Duration = Duration::from_secs(5);
 pub struct FeedContext {
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
-    pub mesh: MeshDoor,
+    pub mesh: Handle<MeshRegistry>,
     pub readers: Readers,
     /// What is durable now.
     pub held: HeldView,
@@ -373,10 +373,148 @@ impl Handler<ConfigChanged> for StatusFeed {
     }
 }
 
-impl Handler<InjectPanic> for StatusFeed {
-    type Result = ();
+/// Events kept: more than are shown, so that the last one of each gate is among them.
+const MAX_UNREAD: usize = 500;
 
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
+/// The newest events, oldest first, and how many came before them.
+#[derive(Debug, Default)]
+struct Unread {
+    events: VecDeque<EventBytes>,
+    left_out: u64,
+}
+
+impl Unread {
+    /// These runs are durable here.
+    fn committed(&mut self, runs: &[Run]) {
+        for run in runs {
+            let skip = run.events.len().saturating_sub(MAX_UNREAD);
+            self.events.extend(run.events.iter().skip(skip).cloned());
+            let over = self.events.len().saturating_sub(MAX_UNREAD);
+            self.events.drain(..over);
+            self.left_out += (skip + over) as u64;
+        }
+    }
+
+    /// Reads them: how many are left out, and the lines of those that came after. One that cannot be read is in quarantine, and
+    /// counted there.
+    fn read(&mut self) -> (u64, Vec<EventLine>) {
+        let events = std::mem::take(&mut self.events);
+        let lines = events.iter().filter_map(|event| Some(EventLine::of(&Event::parse(event).ok()?)));
+        (std::mem::take(&mut self.left_out), lines.collect())
+    }
+}
+
+/// Most gates remembered; edge ids are what clients say they are.
+const MAX_GATES: usize = 256;
+/// Plates shown as what a gate's camera read.
+const MAX_SEEN: usize = 5;
+
+/// The last event of each gate, `central/edge`, and what the cameras of this central read last.
+#[derive(Debug, Default)]
+struct Gates {
+    last: BTreeMap<String, EventLine>,
+    seen: BTreeMap<String, VecDeque<Detected>>,
+}
+
+impl Gates {
+    /// Something happened; not necessarily now.
+    fn saw(&mut self, line: &EventLine) {
+        let Some(gate) = line.gate().filter(|_| matches!(line.kind, "entry" | "exit")) else { return };
+        if self.last.get(&gate).is_some_and(|known| known.at_ms > line.at_ms) {
+            return;
+        }
+        self.last.insert(gate, line.clone());
+        if self.last.len() > MAX_GATES {
+            let oldest = self.last.iter().min_by_key(|(_, line)| line.at_ms).map(|(gate, _)| gate.clone());
+            oldest.map(|gate| self.last.remove(&gate));
+        }
+    }
+
+    /// A camera of this central read a plate. Reading it again only renews it.
+    fn detected(&mut self, central: &str, detected: Detected) {
+        let seen = self.seen.entry(format!("{central}/{}", detected.edge_id)).or_default();
+        seen.retain(|known| known.plate_id != detected.plate_id);
+        seen.push_back(detected);
+        if seen.len() > MAX_SEEN {
+            seen.pop_front();
+        }
+        if self.seen.len() > MAX_GATES {
+            let newest = |seen: &VecDeque<Detected>| seen.back().map(|detected| detected.at_ms);
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| newest(seen)).map(|(gate, _)| gate.clone());
+            oldest.map(|gate| self.seen.remove(&gate));
+        }
+    }
+
+    /// The members of section `gates`.
+    fn show(&self, config: &Config, settings: &Settings, day: &DayStats) -> Vec<(String, Value)> {
+        let own = config.this_central.id.as_str();
+        let mut gates: BTreeMap<String, Value> = BTreeMap::new();
+        for edge in &config.edges {
+            let gate = json!({"central": own, "edge": edge.id, "name": edge.name, "lane": edge.direction});
+            gates.insert(format!("{own}/{}", edge.id), gate);
+        }
+        for (gate, line) in &self.last {
+            let fields =
+                gates.entry(gate.clone()).or_insert_with(|| json!({"central": line.central, "edge": line.edge}));
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("last".into(), json!(line));
+            }
+        }
+        for (gate, seen) in &self.seen {
+            let (central, edge) = gate.split_once('/').unwrap_or((gate, ""));
+            let fields = gates.entry(gate.clone()).or_insert_with(|| json!({"central": central, "edge": edge}));
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("seen".into(), json!(seen));
+            }
+        }
+        for sums in day.gates.iter().take(MAX_GATES) {
+            let gate = gates
+                .entry(format!("{}/{}", sums.central, sums.edge_id))
+                .or_insert_with(|| json!({"central": sums.central, "edge": sums.edge_id}));
+            if let Some(fields) = gate.as_object_mut() {
+                fields.insert("entries".into(), sums.entries.into());
+                fields.insert("exits".into(), sums.exits.into());
+                fields.insert("revenue".into(), sums.revenue.into());
+            }
+        }
+        // Those of other centrals, as they called them.
+        for (gate, fields) in &mut gates {
+            let is_named = fields.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+            if let (false, Some(name), Some(fields)) = (is_named, settings.name(gate), fields.as_object_mut()) {
+                fields.insert("name".into(), name.into());
+            }
+        }
+        gates.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{CentralId, Epoch, LogId};
+    use crate::replication::log::ChainHash;
+
+    fn run(seqs: std::ops::RangeInclusive<usize>) -> Run {
+        let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(1) };
+        let bytes = |seq| {
+            let place = format!(r#""log":"{log}","seq":{seq},"hlc":1"#);
+            format!(
+                r#"{{"type":"OF_TOMORROW","source_central":"central-1","timestamp":1,"event_id":null,"data":{{}},{place}}}"#
+            )
+        };
+        let events = seqs.map(|seq| EventBytes::from(bytes(seq))).collect();
+        Run { log: log.clone(), after: 0, prev: ChainHash([0; 32]), events, hash: ChainHash([0; 32]) }
+    }
+
+    #[test]
+    fn of_a_flood_the_newest_are_read_and_the_others_counted() {
+        let mut unread = Unread::default();
+        unread.committed(&[run(1..=2), run(3..=MAX_UNREAD + 10)]);
+        unread.committed(&[run(MAX_UNREAD + 11..=MAX_UNREAD + 12)]);
+        let (left_out, lines) = unread.read();
+        assert_eq!((left_out, lines.len()), (12, MAX_UNREAD));
+        assert!(lines[0].id.ends_with("#13"), "{}", lines[0].id);
+        assert!(lines[MAX_UNREAD - 1].id.ends_with(&format!("#{}", MAX_UNREAD + 12)));
+        assert_eq!(unread.read(), (0, Vec::new()));
     }
 }

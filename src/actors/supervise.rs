@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use log::{debug, error, warn};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::ops::metrics::Metrics;
 
@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Where to say that it is over; read by `app`.
     pub fatal: mpsc::UnboundedSender<Fatal>,
+    /// Only where tests make actors panic.
+    pub faults: Option<Faults>,
 }
 
 impl Surroundings {
@@ -100,9 +102,10 @@ where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A + 'static,
 {
-    let first = Generation::new(&mut factory);
+    let name = name.into();
+    let first = Generation::new(surroundings, &name, &mut factory);
     let slot = Arc::new(RwLock::new(first.addr.clone()));
-    spawn(keep(surroundings.clone(), name.into(), factory, first, Arc::downgrade(&slot)));
+    spawn(keep(surroundings.clone(), name, factory, first, Arc::downgrade(&slot)));
     Handle { slot }
 }
 
@@ -123,11 +126,11 @@ where
     let around = around.clone();
     let name = name.into();
     arbiter.spawn_fn(move || {
-        let generation = Generation::new(build);
+        let Generation { addr, run, struck } = Generation::new(&around, &name, build);
         // A receiver that is gone no longer wants the actor: its only address is dropped here and it ends.
-        drop(reply.send(generation.addr));
+        drop(reply.send(addr));
         spawn(async move {
-            if let Some(reason) = ended(&name, generation.run).await {
+            if let Some(reason) = ended(&name, run, struck).await {
                 around.give_up(name, reason);
             }
         });
@@ -166,13 +169,16 @@ pub struct ArbiterGone;
 struct Generation<A: Actor<Context = Context<A>>> {
     addr: Addr<A>,
     run: actix::dev::ContextFut<A, Context<A>>,
+    /// Tests make it panic by this.
+    struck: Option<Arc<Notify>>,
 }
 
 impl<A: Actor<Context = Context<A>>> Generation<A> {
-    fn new(build: impl FnOnce() -> A) -> Self {
+    fn new(around: &Surroundings, name: &str, build: impl FnOnce() -> A) -> Self {
+        let struck = around.faults.as_ref().map(|faults| faults.of(name));
         let context = Context::new();
         let addr = context.address();
-        Self { addr, run: context.into_future(build()) }
+        Self { addr, run: context.into_future(build()), struck }
     }
 }
 
@@ -180,8 +186,19 @@ impl<A: Actor<Context = Context<A>>> Generation<A> {
 async fn ended<A: Actor<Context = Context<A>>>(
     name: &str,
     run: actix::dev::ContextFut<A, Context<A>>,
+    struck: Option<Arc<Notify>>,
 ) -> Option<String> {
-    match actix::spawn(run).await {
+    let life = async move {
+        match struck {
+            None => run.await,
+            Some(struck) => tokio::select! {
+                biased;
+                () = struck.notified() => injected_panic(),
+                () = run => {}
+            },
+        }
+    };
+    match actix::spawn(life).await {
         Ok(()) => {
             debug!(event = "actor_stopped", actor = name; "actor stopped");
             None
@@ -205,9 +222,9 @@ async fn keep<A, F>(
     let mut generation = first;
     loop {
         // The slot alone keeps the address alive: with the last handle the actor ends.
-        let Generation { addr, run } = generation;
+        let Generation { addr, run, struck } = generation;
         drop(addr);
-        let Some(reason) = ended(&name, run).await else { return };
+        let Some(reason) = ended(&name, run, struck).await else { return };
         let Some(pause) = restarts.allow(Instant::now()) else { return around.give_up(name, reason) };
         around.metrics.restarted(&name);
         warn!(
@@ -220,7 +237,7 @@ async fn keep<A, F>(
         }
         let Some(slot) = slot.upgrade() else { return };
         // A factory that panics is a failure like any other, but there is nothing left to restart.
-        let built = guard(|| Generation::new(&mut factory));
+        let built = guard(|| Generation::new(&around, &name, &mut factory));
         generation = match built {
             Ok(next) => next,
             Err(reason) => return around.give_up(name, reason),
@@ -284,12 +301,7 @@ pub fn log_panics() {
     }));
 }
 
-/// Makes the actor panic. Tests of supervision send it; a central honours it only when started for such tests.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct InjectPanic;
-
-/// The body of every `Handler<InjectPanic>`.
+/// What an injected fault does.
 ///
 /// # Panics
 /// Always: that is its purpose.
@@ -298,40 +310,28 @@ pub fn injected_panic() {
     panic!("injected by a test");
 }
 
-type Inject = Box<dyn Fn() + Send>;
-
-/// The actors that tests can make panic, by name.
+/// The supervised actors by name, so that tests can make them panic.
 #[derive(Clone, Default)]
 pub struct Faults {
-    actors: Arc<Mutex<BTreeMap<String, Inject>>>,
+    actors: Arc<Mutex<BTreeMap<String, Arc<Notify>>>>,
 }
 
 impl Faults {
-    /// Makes an actor reachable for [`Faults::inject`]; a later one of that name replaces it.
-    pub fn register<A>(&self, name: impl Into<String>, handle: Handle<A>)
-    where
-        A: Actor<Context = Context<A>> + Handler<InjectPanic>,
-    {
-        self.register_fn(name, move || handle.addr().do_send(InjectPanic));
-    }
-
-    pub fn register_fn(&self, name: impl Into<String>, inject: impl Fn() + Send + 'static) {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Box::new(inject));
-    }
-
-    /// Makes that actor panic; the known names if there is none of this name.
+    /// Makes one actor of that name panic.
     ///
     /// # Errors
     /// The names there are.
     pub fn inject(&self, name: &str) -> Result<(), Vec<String>> {
         let actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
-        match actors.get(name) {
-            Some(inject) => {
-                inject();
-                Ok(())
-            }
-            None => Err(actors.keys().cloned().collect()),
-        }
+        let struck = actors.get(name).ok_or_else(|| actors.keys().cloned().collect::<Vec<_>>())?;
+        struck.notify_one();
+        Ok(())
+    }
+
+    /// Told when an actor of that name has to panic.
+    fn of(&self, name: &str) -> Arc<Notify> {
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        actors.entry(name.to_owned()).or_default().clone()
     }
 }
 

@@ -8,7 +8,6 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use log::warn;
 
 use super::db_writer::{DbWriter, Decide, HeardFrom, HeldView, StartNewEpoch};
-use super::supervise::{InjectPanic, injected_panic};
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
@@ -201,13 +200,5 @@ impl Handler<AskLogs> for SyncCoordinator {
 
     fn handle(&mut self, _: AskLogs, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.coordinator.status(&self.around.have.borrow()))
-    }
-}
-
-impl Handler<InjectPanic> for SyncCoordinator {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }

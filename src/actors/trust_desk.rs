@@ -15,7 +15,6 @@ use log::{error, info, warn};
 use serde_json::json;
 
 use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
-use super::mesh_view::{Expulsion, MeshStatus, PeerTrust, PendingCentral, RefusedCertificate};
 use super::supervise::{self, Handle};
 use crate::config::host::Host;
 use crate::config::model::{Config, P2pMode};
@@ -26,6 +25,7 @@ use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::links::known_authors::{Keys, KnownAuthors, TAKES_BACK};
 use crate::links::mesh::MeshClock;
+use crate::links::status::{Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::ops::said::Said;
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
@@ -360,16 +360,19 @@ impl TrustDesk {
         let refused = self.0.refused.borrow();
         for peer in &mut status.peers {
             let known = config.peer(&peer.id);
+            let fingerprint = self.pin(&peer.id);
+            let expulsion = fingerprint.and_then(|pin| self.expulsion(pin));
             peer.trust = PeerTrust {
-                fingerprint: self.pin(&peer.id),
-                expelled: self.pin(&peer.id).and_then(|pin| self.expulsion(pin)),
+                fingerprint,
                 unconfirmed: known.is_some_and(|known| known.unconfirmed || known.fingerprint.is_none()),
-                refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
+                expelled: expulsion.is_some(),
+                expulsion,
+                certificate_refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
             };
         }
         status.fingerprint = (!self.0.parts.is_off).then(|| self.own());
         let pending = self.0.pending.borrow().list();
         status.pending =
-            pending.into_iter().map(|(fingerprint, stranger)| PendingCentral { fingerprint, stranger }).collect();
+            pending.into_iter().map(|(fingerprint, stranger)| PendingShown::new(fingerprint, stranger)).collect();
     }
 }

@@ -10,9 +10,8 @@ use actix::Addr;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, HeldView};
-use crate::actors::mesh_registry::{LinkChanged, Links, MeshRegistry, Raise, RegistryContext};
-use crate::actors::mesh_view::{MeshDoor, MeshNews};
-use crate::actors::supervise::{self, Faults, Handle, Surroundings};
+use crate::actors::mesh_registry::{LinkChanged, Links, MeshNews, MeshRegistry, Raise, RegistryContext};
+use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
 use crate::actors::trust_desk::{TrustDesk, TrustParts};
 use crate::desks::audit_desk::AuditDesk;
@@ -51,7 +50,6 @@ pub struct MeshParts {
     pub news: Door<MeshNews>,
     /// This central cannot prove itself to others: it is linked to none.
     pub is_off: bool,
-    pub faults: Option<Faults>,
 }
 
 /// The running mesh. It ends with its handles.
@@ -91,7 +89,6 @@ pub fn start(parts: MeshParts) -> Mesh {
         numbers: numbers.clone(),
         writer: parts.writer.clone(),
         readers: parts.readers.clone(),
-        faults: parts.faults.clone(),
     }));
     let trust = TrustDesk::new(TrustParts {
         config: parts.config.clone(),
@@ -124,7 +121,6 @@ pub fn start(parts: MeshParts) -> Mesh {
         foreign,
         listening: parts.listening,
         is_off: parts.is_off,
-        faults: parts.faults.clone(),
     };
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
     let (to, about_links) = (coordinator.clone(), registry.clone());
@@ -140,26 +136,7 @@ pub fn start(parts: MeshParts) -> Mesh {
     });
     let to = registry.clone();
     alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
-    if let Some(faults) = &parts.faults {
-        faults.register("sync_coordinator", coordinator.clone());
-        faults.register("mesh_registry", registry.clone());
-    }
     Mesh { registry }
-}
-
-impl Mesh {
-    /// The way in for questions from outside.
-    #[must_use]
-    pub fn door(&self) -> MeshDoor {
-        let (status, test) = (self.registry.clone(), self.registry.clone());
-        let (leave, invite) = (self.registry.clone(), self.registry.clone());
-        MeshDoor::new(
-            Arc::new(move || status.addr().recipient()),
-            Arc::new(move || test.addr().recipient()),
-            Arc::new(move || leave.addr().recipient()),
-            Arc::new(move || invite.addr().recipient()),
-        )
-    }
 }
 
 /// Reads runs on the readers' threads; the bytes for the wire are made there, too.

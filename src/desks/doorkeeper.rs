@@ -25,7 +25,6 @@ use crate::domain::audit::{self, Act, By};
 use crate::ops::clock::Clock;
 use crate::vault::accounts_file::AccountsFile;
 use crate::vault::code_file::CodeFile;
-use crate::vault::password;
 use crate::vault::secret::{self, Kind};
 
 /// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
@@ -246,7 +245,7 @@ impl Doorkeeper {
         let _turn = self.hashing_turn(if is_known { Asks::Known } else { Asks::Stranger })?;
         self.attempt(source, Some(account))?;
         let person = self.accounts().person(name).cloned();
-        let is_right = password::is_right(password, person.as_ref().map(|person| person.password.as_str()));
+        let is_right = secret::is_right(password, person.as_ref().map(|person| person.password.as_str()));
         let mut memory = self.memory();
         match is_right {
             Err(error) => {
@@ -465,7 +464,7 @@ fn put_uses(tokens: &mut [Token], uses: &HashMap<String, i64>) {
 
 fn hashed(field: &str, name: &str, new: &str) -> Result<String, Refused> {
     check_password(field, name, new).map_err(Unchanged::Field)?;
-    password::hash(new).map_err(|error| failed(&error))
+    secret::hash_password(new).map_err(|error| failed(&error))
 }
 
 fn failed(error: &dyn std::error::Error) -> Refused {

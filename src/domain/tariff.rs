@@ -7,13 +7,12 @@
 //! - fee = `h * p` without a cap, else `floor(h/24) * min(24p, cap) + min((h mod 24) * p, cap)`;
 //! - plus the overnight price per site midnight crossed during the stay, if `h > 0`.
 //!
-//! A rate may have a plan in the place of that rule (`tariff/plan.rs`), and some days a list of their own (`tariff/days.rs`).
+//! A rate may have a plan in the place of that rule (`tariff/plan.rs`), and some days a list of their own ([`DayList`]).
 //!
 //! Invariants: a fee is never negative, is the sum of its lines, and by the hour never sinks as the stay gets longer, whatever
 //! the tariff; money is integer arithmetic throughout, saturating at the greatest amount. A tariff that passes [`Tariff::check`] is far from that.
 //! `tariff/read.rs` reads what a request gives, naming every wrong field.
 
-pub mod days;
 pub mod plan;
 mod read;
 
@@ -22,7 +21,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::days::{DayList, Weekday};
 use self::plan::Plan;
 use super::money::Vnd;
 use super::payment::{self, FeeLine, Part};
@@ -295,13 +293,68 @@ impl Rate {
     }
 }
 
+/// Most lists of a tariff, and most dates of one.
+pub const MAX_LISTS: usize = 8;
+pub const MAX_DATES: usize = 100;
+/// Longest name of a list, in characters.
+pub const MAX_NAME_CHARS: usize = 64;
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Weekday {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl Weekday {
+    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let index = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|known| *known == name)?;
+        Self::ALL.get(index).copied()
+    }
+}
+
+/// What a stay costs that begins on one of these days.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DayList {
+    /// For people: `Tết`, `Cuối tuần`.
+    #[schema(max_length = 64)]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weekdays: Vec<Weekday>,
+    /// `2026-02-17`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    pub dates: Vec<String>,
+    /// Of types that are not named below; absent: they pay as on other days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Rate>,
+}
+
+impl DayList {
+    /// Whether it is for this day, `YYYY-MM-DD`, which is that of the week.
+    #[must_use]
+    pub fn is_for(&self, day: &str, weekday: Weekday) -> bool {
+        self.weekdays.contains(&weekday) || self.dates.iter().any(|date| date == day)
+    }
+}
+
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use proptest::prelude::*;
 
     /// 2025-12-03 10:00:00 in Vietnam.
     const ENTRY_MS: i64 = 1_764_730_800_000;

@@ -1,6 +1,6 @@
 //! The one place that enforces who may do what: around every route, with the needs that stand beside it in `routes.rs`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use actix_web::body::BoxBody;
@@ -12,7 +12,6 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
-use super::forwarded;
 use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, decide, may_speak_as};
 use crate::access::who::Who;
@@ -125,7 +124,7 @@ pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
     // Nobody asked: nobody.
     known.unwrap_or_else(|| {
         let modes = Modes { admin_password: true, edge_keys: true, reads_login: true };
-        Rc::new(Caller { who: Who::Nobody, modes, from: forwarded::ELSEWHERE })
+        Rc::new(Caller { who: Who::Nobody, modes, from: ELSEWHERE })
     })
 }
 
@@ -151,7 +150,7 @@ pub fn modes(config: &Config) -> Modes {
 /// Where a request at the API port comes from, also through a proxy.
 #[must_use]
 pub fn from(request: &HttpRequest, config: &Config) -> IpAddr {
-    forwarded::origin(sender(request), request.headers(), &config.security.trusted_proxies)
+    forwarded_from(sender(request), request.headers(), &config.security.trusted_proxies)
 }
 
 /// Where a request comes from: at the API port as [`identify`] found out, elsewhere who opened the connection.
@@ -164,7 +163,7 @@ pub fn origin(request: &HttpRequest) -> IpAddr {
 /// Who opened the connection. Without an address (never over TCP) it is nobody's friend.
 #[must_use]
 pub fn sender(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(forwarded::ELSEWHERE, |address| address.ip().to_canonical())
+    request.peer_addr().map_or(ELSEWHERE, |address| address.ip().to_canonical())
 }
 
 /// Cookies know no ports: centrals on one address are told apart by their ids. Over HTTPS the name says to browsers that nobody
@@ -192,11 +191,51 @@ fn shown<'r>(headers: &'r HeaderMap, cookie_name: &str) -> Shown<'r> {
     Shown { session: session(headers, cookie_name), secret: bearer.or(key) }
 }
 
+/// Somebody elsewhere whom nobody vouches for.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What proxies add to what they pass on.
+const HEADERS: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+
+/// The address a request comes from, of the one that sent it to us and what it says of others.
+///
+/// Of a trusted proxy the last address it names that is no trusted proxy itself, else [`ELSEWHERE`]. What anyone else says is
+/// not believed: he himself sent it, and what he forwards from this machine is from elsewhere.
+fn forwarded_from(sender: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    if !HEADERS.iter().any(|name| headers.contains_key(*name)) {
+        return sender;
+    }
+    if trusted.contains(&sender) {
+        let named = ["x-forwarded-for", "forwarded", "x-real-ip"].into_iter().find(|name| headers.contains_key(*name));
+        let texts = named.into_iter().flat_map(|name| headers.get_all(name)).map(|value| value.to_str().unwrap_or(""));
+        let hops: Vec<Option<IpAddr>> = texts.flat_map(|text| text.split(',')).map(hop).collect();
+        let stranger = hops.into_iter().rev().find(|hop| !hop.is_some_and(|hop| trusted.contains(&hop)));
+        return stranger.flatten().unwrap_or(ELSEWHERE);
+    }
+    if sender.is_loopback() { ELSEWHERE } else { sender }
+}
+
+/// One entry of a list of hops: `203.0.113.9`, `"[2001:db8::1]:4711"`, `for=203.0.113.9;proto=https`.
+fn hop(text: &str) -> Option<IpAddr> {
+    let pairs = text.split(';').map(str::trim);
+    let told = pairs.clone().find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("for").then_some(value)
+    });
+    let told = told.or_else(|| pairs.clone().next())?.trim().trim_matches('"');
+    let bare = match told.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None if told.matches(':').count() == 1 => told.split(':').next()?,
+        None => told,
+    };
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-
     use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::test::TestRequest;
 
     #[test]
     fn what_is_shown_is_found_in_its_header() {
@@ -234,6 +273,49 @@ mod tests {
             (Method::DELETE, None),
         ] {
             assert_eq!(need_of(needs, &method), need, "{method}");
+        }
+    }
+
+    fn from(sender: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let trusted: Vec<IpAddr> = trusted.iter().map(|ip| ip.parse().unwrap()).collect();
+        forwarded_from(sender.parse().unwrap(), &map, &trusted).to_string()
+    }
+
+    #[test]
+    fn what_nobody_forwarded_is_from_who_sent_it() {
+        assert_eq!(from("127.0.0.1", &[], &[]), "127.0.0.1");
+        assert_eq!(from("10.0.0.7", &[], &["127.0.0.1"]), "10.0.0.7");
+    }
+
+    #[test]
+    fn what_was_forwarded_on_this_machine_is_from_elsewhere_whatever_it_says() {
+        for header in HEADERS {
+            assert_eq!(from("127.0.0.1", &[(header, "127.0.0.1")], &[]), "0.0.0.0", "{header}");
+            assert_eq!(from("10.0.0.7", &[(header, "127.0.0.1")], &[]), "10.0.0.7", "{header}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_for_whom_it_speaks() {
+        let trusted = &["127.0.0.1", "10.0.0.2"];
+        for (header, value, expected) in [
+            ("x-forwarded-for", "203.0.113.9", "203.0.113.9"),
+            ("x-forwarded-for", "127.0.0.1, 203.0.113.9", "203.0.113.9"),
+            ("x-forwarded-for", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("x-forwarded-for", "203.0.113.9:4711", "203.0.113.9"),
+            ("x-forwarded-for", "unknown", "0.0.0.0"),
+            ("x-forwarded-for", "10.0.0.2", "0.0.0.0"),
+            ("forwarded", "for=203.0.113.9;proto=https, for=10.0.0.2", "203.0.113.9"),
+            ("forwarded", "proto=https;For=\"[2001:db8::1]:4711\"", "2001:db8::1"),
+            ("forwarded", "for=_hidden", "0.0.0.0"),
+            ("x-real-ip", "203.0.113.9", "203.0.113.9"),
+            ("via", "1.1 proxy", "0.0.0.0"),
+        ] {
+            assert_eq!(from("127.0.0.1", &[(header, value)], trusted), expected, "{header}: {value}");
         }
     }
 }

@@ -14,7 +14,8 @@ use super::operation::{Operation, get};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Probe;
-use crate::actors::supervise::InjectPanic;
+use crate::actors::supervise::injected_panic;
+use crate::store::reader::Reader;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -99,10 +100,15 @@ pub async fn panic(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let Some(faults) = &worker.shared.faults else { return Err(ApiError::no_such_path()) };
-    if parameters.actor == "edge_gateway" {
-        worker.gateway.addr().do_send(InjectPanic);
+    if parameters.actor == "db_reader" {
+        let question = |_: &mut Reader| {
+            injected_panic();
+            Ok(())
+        };
+        // actix runs it on threads of its own: a question is the only way in.
+        let _failed = worker.shared.readers.ask(question).await;
     } else if let Err(known) = faults.inject(&parameters.actor) {
-        return Err(ApiError::not_found(format!("actors: edge_gateway, {}", known.join(", "))));
+        return Err(ApiError::not_found(format!("actors: db_reader, {}", known.join(", "))));
     }
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }

@@ -1,6 +1,7 @@
 //! Who belongs to the mesh: centrals that knocked and wait for a person's yes or no, invitations, and who is thrown out.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use qrcodegen::{QrCode, QrCodeEcc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -11,14 +12,12 @@ use super::code::Code;
 use super::error::ApiError;
 use super::mesh::ask_mesh;
 use super::operation::{Operation, delete, post};
-use super::p2p::OF_A_SAVE;
-use super::p2p::{SettingsSaved, change, known_shape};
+use super::p2p::{OF_A_SAVE, SettingsSaved, change, known_shape};
 use super::parking::decide;
-use super::qr;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::config_keeper::Edit;
-use crate::actors::mesh_view::PendingCentral;
+use crate::actors::mesh_registry::guests::Invite;
 use crate::config::host::Host;
 use crate::config::model::{P2pMode, RefusedCentral};
 use crate::domain::audit::Kind;
@@ -27,6 +26,7 @@ use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::{Answer, Job};
 use crate::links::join::{self, MemberCard};
+use crate::links::status::PendingShown;
 use crate::trust::invitation::{BadInvitation, Invitation};
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -144,7 +144,7 @@ pub async fn invite(
             "centrals prove nothing to each other here (security.p2p is open), so there is nothing to invite with";
         return Err(ApiError::new(Code::InvitationRefused, why));
     }
-    let invited = worker.shared.mesh.invite(i64::from(valid_min) * MIN_MS).await;
+    let invited = worker.shared.mesh.addr().send(Invite { valid_ms: i64::from(valid_min) * MIN_MS }).await;
     let invited = invited.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
     // Nobody is shown what nobody can trace.
     let audit = &worker.shared.audit;
@@ -152,7 +152,7 @@ pub async fn invite(
     let entry = act.done(audit.now_ms(), Value::Null, json!({ "until_ms": invited.until_ms }));
     audit.write(entry).await.map_err(|_| ApiError::not_durable())?;
     let invitation = invited.invitation.to_text();
-    let svg = qr::svg(&invitation);
+    let svg = qr_svg(&invitation);
     Ok(HttpResponse::Ok().json(InvitationMade { success: true, invitation, svg, until_ms: invited.until_ms }))
 }
 
@@ -255,18 +255,17 @@ pub async fn accept(
 ) -> Result<HttpResponse, ApiError> {
     let asked: Accept = body::json_if_any(&request, payload).await?;
     let shared = &worker.shared;
-    let PendingCentral { fingerprint, stranger } = pending(shared, &fingerprint).await?;
-    let act = caller_of(&request).act(Kind::Pending, &stranger.central);
-    let known = shared.config().peer(&stranger.central).is_some();
+    let PendingShown { central, fingerprint, from, ip, p2p_port, .. } = pending(shared, &fingerprint).await?;
+    let act = caller_of(&request).act(Kind::Pending, &central);
+    let known = shared.config().peer(&central).is_some();
     let edit = if known {
         // Configured, but met first at another address than its own: only its certificate was missing.
         let fields = json!({"fingerprint": fingerprint, "unconfirmed": false});
-        Edit::ChangePeer(stranger.central, fields)
+        Edit::ChangePeer(central, fields)
     } else {
-        let (ip, p2p_port) = stranger.listens.unzip();
-        let ip = asked.ip.or(ip).unwrap_or_else(|| stranger.from.to_string());
+        let ip = asked.ip.or(ip).unwrap_or_else(|| from.to_string());
         let p2p_port = asked.p2p_port.or(p2p_port);
-        let peer = json!({"id": stranger.central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint});
+        let peer = json!({"id": central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint});
         Edit::AddPeer(peer)
     };
     let saved = change(shared, edit, None, act).await?;
@@ -279,16 +278,50 @@ pub async fn refuse(
     fingerprint: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let PendingCentral { fingerprint, stranger } = pending(&worker.shared, &fingerprint).await?;
-    let act = caller_of(&request).act(Kind::Pending, &stranger.central);
-    let refused = RefusedCentral { id: stranger.central, fingerprint };
+    let PendingShown { central, fingerprint, .. } = pending(&worker.shared, &fingerprint).await?;
+    let act = caller_of(&request).act(Kind::Pending, &central);
+    let refused = RefusedCentral { id: central, fingerprint };
     let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer refused.")))
 }
 
-async fn pending(shared: &Shared, text: &str) -> Result<PendingCentral, ApiError> {
+async fn pending(shared: &Shared, text: &str) -> Result<PendingShown, ApiError> {
     let nobody = || ApiError::not_found("nobody with this fingerprint waits here");
     let fingerprint: Fingerprint = text.parse().map_err(|_| nobody())?;
     let mesh = ask_mesh(shared).await.ok_or_else(ApiError::internal)?;
     mesh.pending.into_iter().find(|pending| pending.fingerprint == fingerprint).ok_or_else(nobody)
+}
+
+/// The quiet zone around the code, in modules.
+const MARGIN: i32 = 4;
+
+/// A text as a QR code, drawn as SVG: one path, black on white, with the margin readers need. `None`: the text is too long for a QR code (some 2,900 bytes).
+fn qr_svg(text: &str) -> Option<String> {
+    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
+    let side = code.size() + 2 * MARGIN;
+    let mut path = String::new();
+    for y in 0..code.size() {
+        for x in (0..code.size()).filter(|x| code.get_module(*x, y)) {
+            path.push_str(&format!("M{},{}h1v1h-1z", x + MARGIN, y + MARGIN));
+        }
+    }
+    Some(format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0,0h{side}v{side}h-{side}z"/><path fill="#000" d="{path}"/></svg>"##
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_drawn_and_one_that_is_too_long_is_not() {
+        let drawn = qr_svg("parkmesh-invitation:1/central-1").unwrap();
+        // The finder pattern of the upper left corner: its first row is seven dark modules.
+        for x in 0..7 {
+            assert!(drawn.contains(&format!("M{},4h1v1h-1z", x + 4)), "{x}: {drawn}");
+        }
+        assert!(!drawn.contains("M11,4h"), "then a light one");
+        assert_eq!(qr_svg(&"x".repeat(4_000)), None);
+    }
 }

@@ -19,13 +19,13 @@ use super::p2p::known_shape;
 use super::query::flag;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
-use crate::actors::mesh_view::{
-    Expulsion, LinkTestStep, LogStatus, MeshStatus, OldestUnacked, PeerStatus, PendingCentral, RefusedCertificate,
-};
+use crate::actors::mesh_registry::link_test::LinkTestStep;
+use crate::actors::mesh_registry::{AskMesh, TestLink};
 use crate::config::model::P2pMode;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
+use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
 use crate::store::reader::SyncState;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -65,7 +65,7 @@ pub(super) struct Mesh {
     /// Frames since the start.
     messages_sent: u64,
     messages_received: u64,
-    peers: Vec<PeerShown>,
+    peers: Vec<MeshPeer>,
     /// Centrals nobody configured that knocked and wait for a person's yes.
     pending: Vec<PendingShown>,
     /// Equal on two centrals that hold the same history; null while plates wait.
@@ -86,82 +86,22 @@ pub(super) struct Mesh {
 
 /// One peer of the settings and the link to it.
 #[derive(Debug, Serialize, ToSchema)]
-struct PeerShown {
+struct MeshPeer {
     peer_id: String,
+    /// The same as `ip`.
     peer_ip: String,
+    /// The same as `port`.
     peer_port: u16,
-    connected: bool,
     /// On the site's clock.
     last_ping_time: Option<String>,
-    #[schema(pattern = "^(connected|connecting|disconnected)$")]
-    state: String,
     /// The same as `state`.
     status: String,
     /// The same as `it_lacks_events`.
     lag_events: Option<u64>,
     /// The same as `reason`.
     last_error: Option<String>,
-    /// In that state since.
-    since_ms: i64,
-    /// Why it is not connected.
-    reason: Option<String>,
-    /// The next dial, while there is no link.
-    next_attempt_ms: Option<i64>,
-    last_heard_ms: Option<i64>,
-    round_trip_ms: Option<f64>,
-    /// Its clock minus ours.
-    clock_offset_ms: Option<i64>,
-    unacked_bytes: u64,
-    /// Linked, and nothing that is to be carried waits for a minute, in neither direction. Connected, in sync, fresh and moving
-    /// are four things.
-    moving: bool,
-    /// What was sent first of all it has not acknowledged; null: it has acknowledged all.
-    oldest_unacked: Option<OldestUnacked>,
-    /// Events it announced that are not held here; null: unknown.
-    we_lack_events: Option<u64>,
-    /// Events held here that it has not said it holds; null: unknown.
-    it_lacks_events: Option<u64>,
-    /// Of the certificate it has to show; null: it was never met.
-    #[schema(value_type = Option<String>)]
-    fingerprint: Option<Fingerprint>,
-    /// No person has compared it yet.
-    unconfirmed: bool,
-    /// A person expelled it from the mesh, here or elsewhere.
-    expelled: bool,
-    /// Why and by whom it was; null: it was not.
-    expulsion: Option<Expulsion>,
-    /// Another certificate was shown in its name within the last hour, and refused.
-    certificate_refused: Option<RefusedCertificate>,
-}
-
-/// A central that waits for a person's yes.
-#[derive(Debug, Serialize, ToSchema)]
-struct PendingShown {
-    /// Who it says it is.
-    central: String,
-    #[schema(value_type = String)]
-    fingerprint: Fingerprint,
-    /// The address it knocked from.
-    from: String,
-    /// Where it says it can be dialled; null: it does not say.
-    ip: Option<String>,
-    p2p_port: Option<u16>,
-    first_seen_ms: i64,
-    last_seen_ms: i64,
-}
-
-/// One log of the mesh.
-#[derive(Debug, Serialize, ToSchema)]
-struct LogShown {
-    log: String,
-    /// Events held here.
-    have: u64,
-    /// The most anyone announced.
-    known: u64,
-    /// The peer it comes from.
-    source: Option<String>,
-    waits_for: Option<String>,
-    waits_since_ms: Option<i64>,
+    #[serde(flatten)]
+    shown: PeerShown,
 }
 
 /// When something was last received from each peer.
@@ -215,15 +155,15 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         connected_peers: mesh.peers.iter().filter(|peer| peer.connected).count(),
         messages_sent: mesh.messages_sent,
         messages_received: mesh.messages_received,
-        peers: mesh.peers.iter().map(|peer| PeerShown::new(peer, &zone)).collect(),
-        pending: mesh.pending.into_iter().map(PendingShown::from).collect(),
+        peers: mesh.peers.into_iter().map(|peer| MeshPeer::new(peer, &zone)).collect(),
+        pending: mesh.pending,
         digest: held.digest.map(|digest| digest.to_string()),
         events: held.events,
         plates_waiting: held.behind.map_or(0, |behind| behind.plates),
         plates_waiting_since_ms: held.behind.map(|behind| behind.since_ms),
         listening: mesh.listening,
         listen_error: mesh.listen_error,
-        logs: mesh.logs.into_iter().map(LogShown::from).collect(),
+        logs: mesh.logs,
         now_ms: shared.clock.now_ms(),
     })
 }
@@ -286,7 +226,7 @@ async fn tested(
 ) -> Result<LinkWorks, ApiError> {
     let failed =
         || ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {peer}. Peer may be offline."));
-    match tokio::time::timeout(TEST_TIMEOUT, shared.mesh.test(peer.clone(), told)).await {
+    match tokio::time::timeout(TEST_TIMEOUT, shared.mesh.addr().send(TestLink { peer: peer.clone(), told })).await {
         Ok(Ok(Ok(test))) if test.ok => Ok(LinkWorks {
             success: true,
             message: format!("Successfully sent test message to {peer}"),
@@ -339,65 +279,20 @@ fn line<T: Serialize>(value: &T) -> String {
 
 /// Tells when nobody answers.
 pub(super) async fn ask_mesh(shared: &Shared) -> Option<MeshStatus> {
-    tokio::time::timeout(MESH_TIMEOUT, shared.mesh.status()).await.ok()?.ok()
+    tokio::time::timeout(MESH_TIMEOUT, shared.mesh.addr().send(AskMesh)).await.ok()?.ok()
 }
 
-impl PeerShown {
-    fn new(peer: &PeerStatus, zone: &SiteZone) -> Self {
+impl MeshPeer {
+    fn new(shown: PeerShown, zone: &SiteZone) -> Self {
         Self {
-            peer_id: peer.id.to_string(),
-            peer_ip: peer.ip.clone(),
-            peer_port: peer.port,
-            connected: peer.connected,
-            last_ping_time: peer.last_heard_ms.map(|ms| zone.local_text(ms)),
-            state: peer.state.clone(),
-            status: peer.state.clone(),
-            lag_events: peer.it_lacks_events,
-            last_error: peer.reason.clone(),
-            since_ms: peer.since_ms,
-            reason: peer.reason.clone(),
-            next_attempt_ms: peer.next_attempt_ms,
-            last_heard_ms: peer.last_heard_ms,
-            round_trip_ms: peer.round_trip_ms,
-            clock_offset_ms: peer.clock_offset_ms,
-            unacked_bytes: peer.unacked_bytes,
-            moving: peer.moving,
-            oldest_unacked: peer.oldest_unacked.clone(),
-            we_lack_events: peer.we_lack_events,
-            it_lacks_events: peer.it_lacks_events,
-            fingerprint: peer.trust.fingerprint,
-            unconfirmed: peer.trust.unconfirmed,
-            expelled: peer.trust.expelled.is_some(),
-            expulsion: peer.trust.expelled.clone(),
-            certificate_refused: peer.trust.refused.clone(),
-        }
-    }
-}
-
-impl From<PendingCentral> for PendingShown {
-    fn from(PendingCentral { fingerprint, stranger }: PendingCentral) -> Self {
-        let (ip, p2p_port) = stranger.listens.unzip();
-        Self {
-            central: stranger.central.to_string(),
-            fingerprint,
-            from: stranger.from.to_string(),
-            ip,
-            p2p_port,
-            first_seen_ms: stranger.first_seen_ms,
-            last_seen_ms: stranger.last_seen_ms,
-        }
-    }
-}
-
-impl From<LogStatus> for LogShown {
-    fn from(log: LogStatus) -> Self {
-        Self {
-            log: log.log.to_string(),
-            have: log.have,
-            known: log.known,
-            source: log.source.map(|source| source.to_string()),
-            waits_for: log.waits_for,
-            waits_since_ms: log.waits_since_ms,
+            peer_id: shown.id.to_string(),
+            peer_ip: shown.ip.clone(),
+            peer_port: shown.port,
+            last_ping_time: shown.last_heard_ms.map(|ms| zone.local_text(ms)),
+            status: shown.state.clone(),
+            lag_events: shown.it_lacks_events,
+            last_error: shown.reason.clone(),
+            shown,
         }
     }
 }

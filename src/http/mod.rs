@@ -10,7 +10,7 @@
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`operation`], [`openapi`] | one row per operation, which stands beside its handler; all of them as a document |
 //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
+//! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
 //! | [`ws_edge`] | the sockets of edge programs |
@@ -32,7 +32,6 @@ pub mod edge_keys;
 pub mod edge_programs;
 pub mod edges;
 pub mod error;
-mod forwarded;
 pub mod health;
 pub mod history;
 pub mod limits;
@@ -47,7 +46,6 @@ pub mod p2p_server;
 pub mod pages;
 pub mod parking;
 pub mod predecessors;
-pub mod qr;
 pub mod query;
 pub mod refusals;
 pub mod room;

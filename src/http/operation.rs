@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::code::Code;
 use super::view::Vehicle;
 use crate::access::right::Need;
-use crate::actors::mesh_view::LinkTestStep;
+use crate::actors::mesh_registry::link_test::LinkTestStep;
 use crate::domain::problem::FieldProblem;
 
 /// What every body may be refused for before anyone looks at what it says.

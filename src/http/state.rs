@@ -14,7 +14,7 @@ use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Held, HeldView};
 use crate::actors::edge_gateway::EdgeGateway;
-use crate::actors::mesh_view::MeshDoor;
+use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::status_feed::StatusFeed;
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::supervise::{Faults, Handle};
@@ -40,7 +40,7 @@ pub struct Shared {
     /// What is durable now.
     pub held: HeldView,
     pub readers: Readers,
-    pub mesh: MeshDoor,
+    pub mesh: Handle<MeshRegistry>,
     pub feed: Handle<StatusFeed>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,

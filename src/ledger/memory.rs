@@ -257,6 +257,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn probe(&mut self, _: bool) -> Result<(), MemoryError> {
+        if std::mem::take(&mut self.fail_next_commit) { Err(MemoryError::Injected) } else { Ok(()) }
+    }
+
     fn commit(&mut self) -> Result<(), MemoryError> {
         if std::mem::take(&mut self.fail_next_commit) {
             self.rollback();

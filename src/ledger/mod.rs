@@ -300,6 +300,7 @@ impl<S: Storage> Ledger<S> {
 
     /// The site moved to another time zone: places written from now on are in it.
     pub fn set_zone(&mut self, zone: SiteZone) {
+        self.storage.set_zone(zone.clone());
         self.context.zone = zone;
     }
 

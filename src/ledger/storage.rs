@@ -9,6 +9,7 @@ use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, TakenAs};
+use crate::domain::time::SiteZone;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// Where an event lies.
@@ -118,8 +119,17 @@ pub struct Loaded {
     pub behind: Option<Behind>,
 }
 
+/// What a look at the files found, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watched {
+    /// Why this central must be restarted, and soon.
+    pub files: Option<String>,
+    /// Who keeps the log from starting over, so that it grows.
+    pub log: Option<String>,
+}
+
 /// The disk of one central.
-pub trait Storage {
+pub trait Storage: Send + Unpin + 'static {
     type Error: std::error::Error + Send + Sync + 'static;
 
     fn load(&mut self) -> Result<Loaded, Self::Error>;
@@ -208,4 +218,38 @@ pub trait Storage {
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
     /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary, and what waits.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;
+
+    // What has nothing to do with the ledger's transactions. A storage that is no file has nothing to do for it.
+
+    /// Work that may follow a commit once its answers are out: it costs nothing but for some milliseconds once per some 10,000
+    /// events. Returns the size of the write-ahead log in bytes. A failure is logged and tried again; nothing depends on it.
+    fn make_room(&mut self) -> u64 {
+        0
+    }
+    /// Notes that something came from a peer. In the open transaction if there is one, else in its own.
+    fn record_sync(&mut self, _peer: &str, _now_ms: i64) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Notes how far a predecessor was told of some logs. In the open transaction if there is one, else in its own.
+    fn record_told(&mut self, _peer: &str, _cursors: &[(LogId, u64)]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// One real, synced commit, which changes nothing. Not within a transaction. Of one page; `as_an_event`: as large as an event's.
+    /// An error says why nothing can be committed now.
+    fn probe(&mut self, _as_an_event: bool) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Looks after the files; once a second, not within a transaction.
+    fn watch(&mut self) -> Watched {
+        Watched::default()
+    }
+    /// The site moved to another time zone: texts written from now on are in it.
+    fn set_zone(&mut self, _zone: SiteZone) {}
+    /// Ends in order: what is in the write-ahead log goes into the database. What was committed is safe without it.
+    fn close(self) -> Result<(), Self::Error>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 }

@@ -16,7 +16,6 @@ use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::Decide;
 use crate::actors::db_writer::{DbWriter, ToldPredecessor};
 use crate::actors::supervise;
-use crate::actors::supervise::{InjectPanic, injected_panic};
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
 use crate::domain::doer::Doer;
 use crate::domain::doer::DoerKind;
@@ -478,14 +477,6 @@ impl Handler<LeaveLegacy> for LegacyLink {
         self.accepted = None;
         self.around.standing.set(None);
         context.stop();
-    }
-}
-
-impl Handler<InjectPanic> for LegacyLink {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
     }
 }
 

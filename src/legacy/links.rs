@@ -10,8 +10,7 @@ use super::link::{AdoptLegacy, LeaveLegacy, LegacyContext, LegacyLink, Linked, O
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::DbWriter;
 use crate::actors::mesh_registry::admission::{Admitted, ForeignKnock, ForeignLinks};
-use crate::actors::mesh_view::MeshStatus;
-use crate::actors::supervise::{self, Faults, Handle, Surroundings};
+use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
@@ -19,6 +18,7 @@ use crate::legacy::dialect::Dialect;
 use crate::legacy::dialect::hear::{Said, read};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
 use crate::links::socket::{FromSocket, Socket, SocketEvent};
+use crate::links::status::MeshStatus;
 use crate::replication::handshake::{HelloRefusal, Identity};
 use crate::replication::peer::status::{LinkState, PeerStatus};
 
@@ -35,8 +35,6 @@ pub struct LegacyParts {
     pub numbers: SocketNumbers,
     pub writer: Addr<DbWriter>,
     pub readers: Readers,
-    /// Where the links are registered for tests of supervision.
-    pub faults: Option<Faults>,
 }
 
 struct Part {
@@ -60,7 +58,7 @@ impl LegacyLinks {
     }
 
     fn link_to(&self, peer: &PeerCentral, zone: SiteZone) -> Part {
-        let LegacyParts { around, identity, have, clock, numbers, writer, readers, faults } = self.parts.clone();
+        let LegacyParts { around, identity, have, clock, numbers, writer, readers } = self.parts.clone();
         let standing: Standing = Rc::new(Cell::new(None));
         let context = LegacyContext {
             identity: identity.borrow().clone(),
@@ -74,10 +72,7 @@ impl LegacyLinks {
             standing: standing.clone(),
         };
         let name = format!("legacy_link:{}", peer.id);
-        let handle = supervise::start(&around, name.clone(), move || LegacyLink::new(context.clone()));
-        if let Some(faults) = faults {
-            faults.register(name, handle.clone());
-        }
+        let handle = supervise::start(&around, name, move || LegacyLink::new(context.clone()));
         Part { config: peer.clone(), zone, handle, standing }
     }
 }

@@ -7,3 +7,4 @@ pub mod join;
 pub mod known_authors;
 pub mod mesh;
 pub mod socket;
+pub mod status;

@@ -4,7 +4,6 @@
 
 pub mod backup;
 pub mod rebuild;
-mod replay;
 pub mod verify;
 
 use std::path::Path;

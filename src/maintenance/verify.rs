@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::{fmt, fs};
 
-use super::replay::{FOLDED_FACTS, replay};
+use super::rebuild::{FOLDED_FACTS, replay};
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::{Epoch, LogId};
 use crate::ledger::job::Job;
-use crate::ledger::storage::EventRef;
+use crate::ledger::storage::{EventRef, Storage as _};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Ledger, Processed, RULES_VERSION};
 use crate::replication::log::{EventBytes, Head, Run};

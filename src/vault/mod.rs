@@ -2,14 +2,12 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`password`] | argon2id: slow on purpose, so never on a thread that serves |
-//! | [`secret`] | random secrets, and their hashes |
+//! | [`secret`] | random secrets and passwords, and their hashes |
 //! | [`accounts_file`] | people and tokens of a central |
 //! | [`code_file`] | the one-time code a person makes on the machine |
 //! | [`private_file`] | files nobody else on the machine can read |
 
 pub mod accounts_file;
 pub mod code_file;
-pub mod password;
 pub mod private_file;
 pub mod secret;

@@ -7,6 +7,7 @@ use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
+use parkmesh::ledger::storage::Storage as _;
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::store::DataDir;

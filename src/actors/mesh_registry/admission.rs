@@ -12,7 +12,6 @@ use log::{info, warn};
 
 use super::MeshRegistry;
 use crate::actors::config_keeper::ChangeConfig;
-use crate::actors::mesh_view::MeshStatus;
 use crate::actors::peer_link::Adopt;
 use crate::actors::trust_desk::TrustDesk;
 use crate::config::model::{Config, P2pMode};
@@ -20,6 +19,7 @@ use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::links::socket::{FromSocket, Socket, ToSocket};
+use crate::links::status::MeshStatus;
 use crate::replication::handshake::{HelloRefusal, Identity};
 use crate::replication::peer::output::{Alarm, SocketId};
 use crate::replication::peer::status::PeerStatus;

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::MeshRegistry;
 use crate::actors::config_keeper::{ChangeConfig, Edit, SaveRefused};
 use crate::actors::db_writer::Decide;
-use crate::actors::mesh_view::{Invite, Invited};
 use crate::config::model::{Config, PeerCentral};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
@@ -17,6 +16,21 @@ use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::Job;
 use crate::trust::invitation::{Code, CodeRefused, Invitation};
+
+/// Invite a central that comes within so many ms.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<Invited, getrandom::Error>")]
+pub struct Invite {
+    pub valid_ms: i64,
+}
+
+/// An open invitation.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    pub invitation: Invitation,
+    /// Unix ms.
+    pub until_ms: i64,
+}
 
 /// Somebody came with an invitation's code, over a socket on which it showed its certificate.
 #[derive(Debug, Message)]

@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
+use utoipa::ToSchema;
 
-use crate::actors::mesh_view::{LinkTest, LinkTestStep};
 use crate::actors::peer_link::{AskLink, PeerLink, RetryNow};
 use crate::actors::supervise::Handle;
 use crate::links::dial::{self, PeerAddress};
@@ -23,6 +24,25 @@ const LINK_TIMEOUT: Duration = Duration::from_secs(6);
 const REFUSED_AFTER: Duration = Duration::from_millis(250);
 /// How often the link is asked meanwhile.
 const ASK_PERIOD: Duration = Duration::from_millis(50);
+
+/// What came of a test: the steps that were made, the last one being the one that failed, if one did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LinkTest {
+    pub ok: bool,
+    pub steps: Vec<LinkTestStep>,
+    pub round_trip_ms: Option<f64>,
+    pub clock_offset_ms: Option<i64>,
+}
+
+/// One step: `resolve`, `tcp`, `websocket`, `handshake`, `round_trip`.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LinkTestStep {
+    pub step: &'static str,
+    pub ok: bool,
+    pub took_ms: f64,
+    /// What was found, or why it failed.
+    pub detail: String,
+}
 
 struct Steps {
     made: Vec<LinkTestStep>,

@@ -11,18 +11,16 @@ use sha2::{Digest, Sha256};
 
 use super::MeshRegistry;
 use crate::actors::db_writer::{Held, SkewMeasured};
-use crate::actors::mesh_view::{
-    BUILT_IN_TARIFF, LogStatus, MeshStatus, OldestUnacked, PeerSays, PeerStatus, PeerTrust,
-};
 use crate::actors::peer_link::{AskLink, PeerLink, Say};
 use crate::actors::supervise::Handle;
 use crate::config::model::PeerCentral;
 use crate::domain::ids::CentralId;
 use crate::links::mesh::MeshClock;
+use crate::links::status::{BUILT_IN_TARIFF, LogShown, MeshStatus, OldestUnacked, PeerSays, PeerShown, PeerTrust};
 use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
-use crate::replication::coordinator::{LogStatus as CoreLogStatus, WaitReason};
+use crate::replication::coordinator::{LogStatus, WaitReason};
 use crate::replication::have::Have;
-use crate::replication::peer::status::{LinkState, PeerStatus as CorePeerStatus};
+use crate::replication::peer::status::{LinkState, PeerStatus};
 use crate::wire::frame::Heartbeat;
 
 /// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
@@ -97,21 +95,21 @@ impl MeshRegistry {
 }
 
 /// The status of every link, in the order of `links`; `None` of one that is just being built anew.
-pub async fn ask_all(links: &[Configured]) -> Vec<Option<CorePeerStatus>> {
+pub async fn ask_all(links: &[Configured]) -> Vec<Option<PeerStatus>> {
     let asked = links.iter().map(|(_, _, link)| link.addr().send(AskLink));
     join_all(asked).await.into_iter().map(Result::ok).collect()
 }
 
 /// The links that stand.
 #[must_use]
-pub fn linked(statuses: &[Option<CorePeerStatus>]) -> Vec<CentralId> {
+pub fn linked(statuses: &[Option<PeerStatus>]) -> Vec<CentralId> {
     let up = statuses.iter().flatten().filter(|status| status.state == LinkState::Connected);
     up.map(|status| status.peer.clone()).collect()
 }
 
 /// The median of the peers' clocks minus ours; `None`: no peer's clock is known.
 #[must_use]
-pub fn median_offset_ms(statuses: &[Option<CorePeerStatus>]) -> Option<i64> {
+pub fn median_offset_ms(statuses: &[Option<PeerStatus>]) -> Option<i64> {
     let mut offsets: Vec<i64> = statuses.iter().flatten().filter_map(|status| status.clock_offset_ms).collect();
     offsets.sort_unstable();
     // An event's skew is its author's clock minus the others'.
@@ -131,9 +129,9 @@ pub fn have_digest(have: &Have) -> String {
 }
 
 /// Of the configured peers and no others; one whose link is just being built anew is not linked.
-pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeerStatus>], clock: MeshClock) {
+pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<PeerStatus>], clock: MeshClock) {
     let now_ms = clock.now().mono_ms;
-    let of_each = |level: &dyn Fn(&CorePeerStatus) -> i64| {
+    let of_each = |level: &dyn Fn(&PeerStatus) -> i64| {
         let levels = links
             .iter()
             .zip(statuses)
@@ -148,7 +146,7 @@ pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<CorePeer
     }));
 }
 
-pub fn show_logs(metrics: &Metrics, logs: &[CoreLogStatus]) {
+pub fn show_logs(metrics: &Metrics, logs: &[LogStatus]) {
     metrics.log_lag.show(logs.iter().map(|log| {
         let lag = i64::try_from(log.announced.saturating_sub(log.held)).unwrap_or(i64::MAX);
         (LogLabel { log: log.log.to_string() }, lag)
@@ -161,8 +159,8 @@ pub fn mesh_status(
     listening: Result<Option<String>, String>,
     held: &Held,
     links: &[Configured],
-    statuses: &[Option<CorePeerStatus>],
-    logs: &[CoreLogStatus],
+    statuses: &[Option<PeerStatus>],
+    logs: &[LogStatus],
     clock: MeshClock,
 ) -> MeshStatus {
     let counters = || statuses.iter().flatten().map(|status| status.counters);
@@ -181,25 +179,25 @@ pub fn mesh_status(
         peers: links
             .iter()
             .zip(statuses)
-            .map(|(link, status)| peer_status(link, status.as_ref(), logs, clock))
+            .map(|(link, status)| peer_shown(link, status.as_ref(), logs, clock))
             .collect(),
-        logs: logs.iter().map(|log| log_status(log, clock)).collect(),
+        logs: logs.iter().map(|log| log_shown(log, clock)).collect(),
     }
 }
 
-fn peer_status(
+fn peer_shown(
     (id, config, _): &Configured,
-    status: Option<&CorePeerStatus>,
-    logs: &[CoreLogStatus],
+    status: Option<&PeerStatus>,
+    logs: &[LogStatus],
     clock: MeshClock,
-) -> PeerStatus {
+) -> PeerShown {
     let from_it = logs.iter().filter(|log| log.source.as_ref() == Some(id));
     let we_lack = from_it.map(|log| log.announced.saturating_sub(log.held)).sum();
     let connected = status.is_some_and(|status| status.state == LinkState::Connected);
     let now_ms = clock.now().mono_ms;
     let oldest = status.and_then(|status| status.oldest_unacked.as_ref());
-    let waits_here = |log: &CoreLogStatus| log.stands_still && log.source.as_ref() == Some(id);
-    PeerStatus {
+    let waits_here = |log: &LogStatus| log.stands_still && log.source.as_ref() == Some(id);
+    PeerShown {
         moving: connected && !oldest.is_some_and(|oldest| oldest.is_overdue(now_ms)) && !logs.iter().any(waits_here),
         oldest_unacked: oldest.map(|oldest| OldestUnacked {
             log: oldest.log.clone(),
@@ -237,7 +235,7 @@ pub fn tariff_name(held: &Held, at_ms: i64) -> String {
     held.settings.tariff_at(at_ms).1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
 }
 
-fn state_name(status: Option<&CorePeerStatus>) -> &'static str {
+fn state_name(status: Option<&PeerStatus>) -> &'static str {
     match status.map(|status| status.state) {
         Some(LinkState::Connected) => "connected",
         Some(LinkState::Connecting) | None => "connecting",
@@ -245,9 +243,9 @@ fn state_name(status: Option<&CorePeerStatus>) -> &'static str {
     }
 }
 
-fn log_status(log: &CoreLogStatus, clock: MeshClock) -> LogStatus {
+fn log_shown(log: &LogStatus, clock: MeshClock) -> LogShown {
     let wait = log.waits.as_ref();
-    LogStatus {
+    LogShown {
         log: log.log.clone(),
         have: log.held,
         known: log.announced.max(log.held),

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::mesh_view::{LogStatus, MeshStatus, PeerStatus, PendingCentral};
+use super::super::mesh_registry::AskMesh;
 use super::{FeedContext, MESH_TIMEOUT};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
+use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
 use crate::store::error::StoreError;
 use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount, WithAnomaly};
 
@@ -54,7 +56,7 @@ pub async fn gather(around: FeedContext, due: Due) -> Gathered {
         if !due.mesh {
             return None;
         }
-        tokio::time::timeout(MESH_TIMEOUT, around.mesh.status()).await.ok()?.ok()
+        tokio::time::timeout(MESH_TIMEOUT, around.mesh.addr().send(AskMesh)).await.ok()?.ok()
     };
     let (gathered, mesh) = futures_util::future::join(lot, mesh).await;
     Gathered { mesh, ..gathered }
@@ -143,37 +145,30 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
 const SHOWN_UNACKED_MS: u64 = 5_000;
 
 /// A peer as its member of section `peers`.
-pub fn peer_json(peer: &PeerStatus) -> Value {
-    // What is acknowledged in a moment is no news.
+pub fn peer_json(peer: &PeerShown) -> Value {
+    // What is acknowledged in a moment is no news, and its age is one each time.
     let oldest = peer.oldest_unacked.as_ref().filter(|oldest| oldest.age_ms >= SHOWN_UNACKED_MS);
-    let oldest = oldest.map(|oldest| json!({"log": oldest.log, "to": oldest.to, "since_ms": oldest.since_ms}));
-    json!({
-        "moving": peer.moving, "oldest_unacked": oldest,
-        "ip": peer.ip, "port": peer.port, "state": peer.state, "since_ms": peer.since_ms, "reason": peer.reason,
-        "next_attempt_ms": peer.next_attempt_ms, "last_heard_ms": peer.last_heard_ms, "round_trip_ms": peer.round_trip_ms,
-        "clock_offset_ms": peer.clock_offset_ms, "unacked_bytes": peer.unacked_bytes,
-        "we_lack_events": peer.we_lack_events, "it_lacks_events": peer.it_lacks_events, "says": peer.says,
-        "fingerprint": peer.trust.fingerprint, "unconfirmed": peer.trust.unconfirmed, "expelled": peer.trust.expelled.is_some(),
-        "expulsion": peer.trust.expelled,
-        "certificate_refused": peer.trust.refused,
-    })
+    let mut member = json!(peer);
+    if let Some(fields) = member.as_object_mut() {
+        fields.insert("oldest_unacked".into(), oldest.map_or(Value::Null, |oldest| without(oldest, "age_ms")));
+    }
+    member
 }
 
 /// A central that waits for a person's yes, without the moment it knocked last: that changes every few seconds.
-pub fn pending_json(PendingCentral { fingerprint, stranger }: &PendingCentral) -> Value {
-    let (ip, p2p_port) = stranger.listens.clone().unzip();
-    json!({
-        "central": stranger.central, "fingerprint": fingerprint, "from": stranger.from, "ip": ip, "p2p_port": p2p_port,
-        "first_seen_ms": stranger.first_seen_ms,
-    })
+pub fn pending_json(pending: &PendingShown) -> Value {
+    without(pending, "last_seen_ms")
 }
 
-/// A log as its member of section `logs`.
-pub fn log_json(log: &LogStatus) -> Value {
-    json!({
-        "have": log.have, "known": log.known, "source": log.source,
-        "waits_for": log.waits_for, "waits_since_ms": log.waits_since_ms,
-    })
+/// A log as its member of section `logs`, whose name it is.
+pub fn log_json(log: &LogShown) -> Value {
+    without(log, "log")
+}
+
+fn without(shown: impl Serialize, field: &str) -> Value {
+    let mut member = json!(shown);
+    member.as_object_mut().map(|fields| fields.remove(field));
+    member
 }
 
 /// How long until something is due again.

@@ -16,16 +16,14 @@ impl Handler<Ask> for Counter {
         self.generation
     }
 }
-impl Handler<InjectPanic> for Counter {
-    type Result = ();
-    fn handle(&mut self, _: InjectPanic, _: &mut Self::Context) {
-        injected_panic();
-    }
-}
 
 fn surroundings() -> (Surroundings, mpsc::UnboundedReceiver<Fatal>) {
     let (fatal, fatals) = mpsc::unbounded_channel();
-    (Surroundings { metrics: Metrics::new(), fatal }, fatals)
+    (Surroundings { metrics: Metrics::new(), fatal, faults: Some(Faults::default()) }, fatals)
+}
+
+fn inject(around: &Surroundings, name: &str) -> Result<(), Vec<String>> {
+    around.faults.as_ref().unwrap().inject(name)
 }
 
 fn counting() -> impl FnMut() -> Counter + Send {
@@ -55,7 +53,7 @@ async fn a_panicked_actor_is_replaced_by_a_new_one_behind_the_same_handle() {
     let (around, _fatals) = surroundings();
     let handle = start(&around, "counter", counting());
     assert_eq!(generation_of(&handle, 1).await, 1);
-    assert!(handle.addr().send(InjectPanic).await.is_err());
+    inject(&around, "counter").unwrap();
     assert_eq!(generation_of(&handle, 2).await, 2);
     assert!(around.metrics.render().unwrap().contains(r#"parkmesh_restarts_total{actor="counter"} 1"#));
 }
@@ -66,7 +64,7 @@ async fn a_spent_budget_is_fatal() {
     let handle = start(&around, "counter", counting());
     for generation in 1..=BUDGET + 1 {
         generation_of(&handle, generation).await;
-        assert!(handle.addr().send(InjectPanic).await.is_err());
+        inject(&around, "counter").unwrap();
     }
     let fatal = fatals.recv().await.unwrap();
     assert_eq!(fatal, Fatal { actor: "counter".into(), reason: "injected by a test".into() });
@@ -77,7 +75,8 @@ async fn an_actor_without_a_budget_is_fatal_at_its_first_panic() {
     let (around, mut fatals) = surroundings();
     let arbiter = actix::Arbiter::new();
     let handle = start_once(&arbiter.handle(), &around, "writer", || Counter { generation: 1 }).await.unwrap();
-    assert!(handle.send(InjectPanic).await.is_err());
+    inject(&around, "writer").unwrap();
+    assert!(handle.send(Ask).await.is_err(), "who waits is not left waiting");
     assert_eq!(fatals.recv().await.unwrap().actor, "writer");
     arbiter.stop();
 }
@@ -113,12 +112,12 @@ fn a_guarded_panic_is_an_error_with_its_text() {
     assert_eq!(guard(injected_panic), Err("injected by a test".into()));
 }
 
-#[test]
-fn an_unknown_actor_is_answered_with_the_known_names() {
-    let faults = Faults::default();
-    faults.register_fn("a", || {});
-    assert_eq!(faults.inject("a"), Ok(()));
-    assert_eq!(faults.inject("b"), Err(vec!["a".to_owned()]));
+#[actix::test]
+async fn an_unknown_actor_is_answered_with_the_known_names() {
+    let (around, _fatals) = surroundings();
+    let handle = start(&around, "counter", counting());
+    generation_of(&handle, 1).await;
+    assert_eq!(inject(&around, "reader"), Err(vec!["counter".to_owned()]));
 }
 
 #[actix::test]

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
-use super::numbers::{NumberSource, Resting};
 use super::report::LoadReport;
 use crate::lab::client::{Address, ClientError, Connection, write_request};
-use crate::lab::plates::{plate, view};
+use crate::lab::plates::{NumberSource, Resting, plate, view};
 
 /// Answers of the first moments are not counted: connections open, caches fill. A tenth of the run, at most this.
 const LONGEST_WARM_UP: Duration = Duration::from_secs(1);

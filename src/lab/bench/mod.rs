@@ -1,7 +1,6 @@
 //! `parkmesh bench`: drives running centrals over HTTP and says how fast they answer.
 
 mod load;
-mod numbers;
 mod propagation;
 mod report;
 

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::numbers::NumberSource;
 use super::report::PropagationReport;
 use crate::lab::caller::Caller;
 use crate::lab::client::Address;
-use crate::lab::plates::{plate, view};
+use crate::lab::plates::{NumberSource, plate, view};
 
 /// How long a row may take before it is counted as missing.
 const LONGEST: Duration = Duration::from_secs(10);

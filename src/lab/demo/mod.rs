@@ -2,7 +2,6 @@
 
 mod check;
 mod children;
-mod dice;
 mod gates;
 mod site_clock;
 mod table;

@@ -6,7 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::dice::Dice;
+use fastrand::Rng;
+
 use crate::domain::direction::Direction;
 use crate::lab::plates;
 
@@ -25,11 +26,11 @@ const REGULARS_PER_CENTRAL: u64 = 300;
 /// Plates from here on belong to visitors who come once.
 const FIRST_VISITOR: u64 = 1_000_000;
 
-const MOTORBIKES_PERCENT: u64 = 70;
-const REGULARS_PERCENT: u64 = 60;
-const LEAVES_ELSEWHERE_PERCENT: u64 = 35;
-const DOUBLE_PRESS_PERCENT: u64 = 3;
-const WRONG_DIRECTION_PERCENT: u64 = 2;
+const MOTORBIKES_PERCENT: u32 = 70;
+const REGULARS_PERCENT: u32 = 60;
+const LEAVES_ELSEWHERE_PERCENT: u32 = 35;
+const DOUBLE_PRESS_PERCENT: u32 = 3;
+const WRONG_DIRECTION_PERCENT: u32 = 2;
 
 /// What goes wrong at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +59,7 @@ pub struct Trip {
 /// The source of trips; never ends.
 #[derive(Debug)]
 pub struct Traffic {
-    dice: Dice,
+    dice: Rng,
     centrals: usize,
     /// When the next car arrives.
     next_arrival_ms: i64,
@@ -75,7 +76,7 @@ impl Traffic {
     #[must_use]
     pub fn new(seed: u64, centrals: usize, start_ms: i64) -> Self {
         let mut traffic = Self {
-            dice: Dice::new(seed),
+            dice: Rng::with_seed(seed),
             centrals: centrals.max(1),
             next_arrival_ms: start_ms,
             next_visitor: FIRST_VISITOR,
@@ -103,15 +104,15 @@ impl Traffic {
         let at_ms = self.next_arrival_ms;
         self.next_arrival_ms = self.arrival_after(at_ms);
         let number = self.driver();
-        let central = self.dice.index(self.centrals);
+        let central = self.dice.usize(..self.centrals);
         let leaves_at =
-            if self.dice.chance(LEAVES_ELSEWHERE_PERCENT) { self.dice.index(self.centrals) } else { central };
+            if chance(&mut self.dice, LEAVES_ELSEWHERE_PERCENT) { self.dice.usize(..self.centrals) } else { central };
         let entry = Trip {
             at_ms,
             central,
             direction: Direction::Entry,
             plate: plates::plate(number),
-            motorbike: self.dice.chance(MOTORBIKES_PERCENT),
+            motorbike: chance(&mut self.dice, MOTORBIKES_PERCENT),
             slip: self.slip(),
         };
         let exit = Trip {
@@ -129,8 +130,8 @@ impl Traffic {
 
     /// Somebody who is not inside.
     fn driver(&mut self) -> u64 {
-        if self.dice.chance(REGULARS_PERCENT) {
-            let regular = self.dice.below(REGULARS_PER_CENTRAL * self.centrals as u64);
+        if chance(&mut self.dice, REGULARS_PERCENT) {
+            let regular = self.dice.u64(..REGULARS_PER_CENTRAL * self.centrals as u64);
             if !self.inside.contains(&regular) {
                 return regular;
             }
@@ -140,9 +141,9 @@ impl Traffic {
     }
 
     fn slip(&mut self) -> Slip {
-        if self.dice.chance(DOUBLE_PRESS_PERCENT) {
+        if chance(&mut self.dice, DOUBLE_PRESS_PERCENT) {
             Slip::DoublePress
-        } else if self.dice.chance(WRONG_DIRECTION_PERCENT) {
+        } else if chance(&mut self.dice, WRONG_DIRECTION_PERCENT) {
             Slip::WrongDirection
         } else {
             Slip::Nothing
@@ -157,13 +158,18 @@ impl Traffic {
         let busiest_per_hour = f64::from(ARRIVALS_PER_CENTRAL) * self.centrals as f64 * f64::from(BUSIEST) / 1_000.0;
         let mut at_ms = ms;
         loop {
-            let gap_hours = -self.dice.fraction().ln() / busiest_per_hour;
+            let gap_hours = -(1.0 - self.dice.f64()).ln() / busiest_per_hour;
             at_ms += (gap_hours * HOUR_MS as f64).ceil() as i64;
-            if self.dice.below(u64::from(BUSIEST)) < u64::from(share_of_hour(at_ms)) {
+            if self.dice.u32(..BUSIEST) < share_of_hour(at_ms) {
                 return at_ms;
             }
         }
     }
+}
+
+/// True in `percent` of 100 cases.
+pub(super) fn chance(dice: &mut Rng, percent: u32) -> bool {
+    dice.u32(..100) < percent
 }
 
 fn hour_of(ms: i64) -> i64 {
@@ -175,14 +181,14 @@ fn share_of_hour(ms: i64) -> u32 {
 }
 
 /// How long somebody who arrives at `ms` stays: at work, at home over night, or for an errand.
-fn stay_ms(dice: &mut Dice, ms: i64) -> i64 {
+fn stay_ms(dice: &mut Rng, ms: i64) -> i64 {
     let hour = hour_of(ms);
     let until_hour = |hour_of_day: i64| hour_of_day * HOUR_MS - ms.rem_euclid(DAY_MS);
     let minutes = match hour {
-        6..=8 if dice.chance(60) => return until_hour(16) + dice.between(30, 180) * MINUTE_MS,
-        18..=23 if dice.chance(50) => return until_hour(30) + dice.between(0, 150) * MINUTE_MS,
-        _ if dice.chance(30) => dice.between(5, 29),
-        _ => dice.between(30, 240),
+        6..=8 if chance(dice, 60) => return until_hour(16) + dice.i64(30..=180) * MINUTE_MS,
+        18..=23 if chance(dice, 50) => return until_hour(30) + dice.i64(0..=150) * MINUTE_MS,
+        _ if chance(dice, 30) => dice.i64(5..=29),
+        _ => dice.i64(30..=240),
     };
     minutes * MINUTE_MS
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::dice::Dice;
+use fastrand::Rng;
+
+use super::traffic::chance;
 use crate::lab::proxy::LinkState;
 
 /// The first spell comes soon, so that short demos see one.
@@ -24,7 +26,7 @@ pub struct Spell {
 /// The source of disturbances for a mesh; `None` for a single central, which has no links.
 #[derive(Debug, Clone)]
 pub struct Weather {
-    dice: Dice,
+    dice: Rng,
     centrals: usize,
     first: bool,
 }
@@ -33,7 +35,7 @@ impl Weather {
     #[must_use]
     pub fn new(seed: u64, centrals: usize) -> Self {
         // Not the stream of numbers the traffic uses.
-        Self { dice: Dice::new(seed ^ 0x5ea5_0fc1_0ad5), centrals, first: true }
+        Self { dice: Rng::with_seed(seed ^ 0x5ea5_0fc1_0ad5), centrals, first: true }
     }
 
     /// What comes next.
@@ -41,20 +43,20 @@ impl Weather {
         if self.centrals < 2 {
             return None;
         }
-        let one = self.dice.index(self.centrals);
-        let links = if self.dice.chance(40) {
+        let one = self.dice.usize(..self.centrals);
+        let links = if chance(&mut self.dice, 40) {
             (0..self.centrals).filter(|other| *other != one).map(|other| (one, other)).collect()
         } else {
-            let other = (one + 1 + self.dice.index(self.centrals - 1)) % self.centrals;
+            let other = (one + 1 + self.dice.usize(..self.centrals - 1)) % self.centrals;
             vec![(one, other)]
         };
         let quiet = if std::mem::take(&mut self.first) { FIRST_QUIET } else { self.seconds(4, 10) };
-        let state = if self.dice.chance(70) { LinkState::Cut } else { LinkState::Held };
+        let state = if chance(&mut self.dice, 70) { LinkState::Cut } else { LinkState::Held };
         Some(Spell { quiet, links, state, lasts: self.seconds(2, 6) })
     }
 
-    fn seconds(&mut self, from: i64, to: i64) -> Duration {
-        Duration::from_millis(u64::try_from(self.dice.between(from * 1_000, to * 1_000)).unwrap_or_default())
+    fn seconds(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.dice.u64(from * 1_000..=to * 1_000))
     }
 }
 

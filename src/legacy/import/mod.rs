@@ -18,6 +18,7 @@ use crate::domain::ids::Epoch;
 use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal};
+use crate::ledger::storage::Storage as _;
 use crate::ledger::transaction::Now;
 use crate::legacy::import::database::{ForeignError, Predecessor};
 use crate::maintenance::{Progress, Site};

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use super::Reader;
 use super::rows::{HISTORY_COLUMNS, HistoryRow};
 use crate::domain::plate::PlateId;
-use crate::domain::plate::likeness::unlikeness;
+use crate::domain::plate::unlikeness;
 use crate::store::error::StoreError;
 
 /// Cars inside that are compared, the newest entries first: some ms, and more than most lots have places for.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::ledger::storage::Watched;
 use crate::store::StoreError;
 use crate::store::left::{Left, look};
-use crate::store::writer::Watched;
 
 fn file(disk: &Disk, name: &str) -> PathBuf {
     disk.path.path().join(name)

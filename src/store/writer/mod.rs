@@ -28,11 +28,10 @@ use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::time::{SiteZone, UnknownZone};
 use crate::ledger::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary,
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary, Watched,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
-pub use self::standing::Watched;
 use super::files::{Files, Seen};
 use super::left;
 use stays::NewestOfPlate;
@@ -75,7 +74,7 @@ pub struct Writer {
     in_order: bool,
 }
 
-/// Without [`Writer::close`] it leaves the files as a crash does.
+/// Without [`Storage::close`] it leaves the files as a crash does.
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.in_order {
@@ -167,60 +166,6 @@ impl Writer {
         self.checkpointer.wal_bytes()
     }
 
-    /// Lets the write-ahead log start over when it is time. Call it after each commit, once the answers are out: it costs
-    /// nothing but for some milliseconds once per some 10,000 events.
-    /// A failure is logged and tried again; nothing depends on it.
-    pub fn make_room(&mut self) {
-        if self.transaction.is_none() {
-            self.checkpointer.make_room(&self.connection);
-        }
-    }
-
-    /// Notes that something came from a peer. In the open transaction if there is one, else in its own.
-    ///
-    /// # Errors
-    /// Whatever the disk says.
-    pub fn record_sync(&mut self, peer: &str, now_ms: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
-                   last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
-                   updated_at = excluded.updated_at";
-        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc.local_text(now_ms)))?;
-        Ok(())
-    }
-
-    /// Notes how far a predecessor was told of some logs. In the open transaction if there is one, else in its own.
-    ///
-    /// # Errors
-    /// Whatever the disk says.
-    pub fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
-        // One sync, however many logs.
-        let all = self.connection.savepoint()?;
-        for (log, seq) in cursors {
-            all.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
-        }
-        all.commit()?;
-        Ok(())
-    }
-
-    /// One real, synced commit, which changes nothing. Not within a transaction. Of one page; `as_an_event`: as large as an event's.
-    ///
-    /// # Errors
-    /// Why nothing can be committed now.
-    pub fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {
-        if schema::event_row(self.next_log, 1).is_none() {
-            return Err(StoreError::Value("there is no number left for another log".into()));
-        }
-        self.stand_by_files()?;
-        self.checkpointer.keep_bound(&self.connection);
-        if as_an_event {
-            self.try_event()?
-        } else {
-            touch(&self.connection)?
-        };
-        self.keep_committed()
-    }
-
     fn try_event(&mut self) -> Result<(), StoreError> {
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // No event has this place. The pages of the row become free ones, which the next probe or event takes; without a
@@ -230,27 +175,6 @@ impl Writer {
         savepoint.prepare_cached("DELETE FROM quarantine WHERE event = 0")?.execute(())?;
         savepoint.commit()?;
         transaction.commit()?;
-        Ok(())
-    }
-
-    /// The site moved to another time zone: texts written from now on are in it.
-    pub fn set_zone(&mut self, zone: SiteZone) {
-        self.zone = zone;
-    }
-
-    /// Ends in order: what is in the write-ahead log goes into the database. What was committed is safe without it.
-    ///
-    /// # Errors
-    /// Whatever the disk says.
-    pub fn close(mut self) -> Result<(), StoreError> {
-        self.rollback();
-        let copied = self.checkpointer.finish(&self.connection)?;
-        if !self.lost && self.files.look() != Seen::DatabaseGone {
-            self.in_order = true;
-            if copied {
-                drop(self.directory.put_mark(None));
-            }
-        }
         Ok(())
     }
 
@@ -426,5 +350,65 @@ impl Storage for Writer {
 
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.clear_all_but_events()
+    }
+
+    fn make_room(&mut self) -> u64 {
+        if self.transaction.is_none() {
+            self.checkpointer.make_room(&self.connection);
+        }
+        self.wal_bytes()
+    }
+
+    fn record_sync(&mut self, peer: &str, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
+                   last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
+                   updated_at = excluded.updated_at";
+        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc.local_text(now_ms)))?;
+        Ok(())
+    }
+
+    fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
+        // One sync, however many logs.
+        let all = self.connection.savepoint()?;
+        for (log, seq) in cursors {
+            all.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
+        }
+        all.commit()?;
+        Ok(())
+    }
+
+    fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {
+        if schema::event_row(self.next_log, 1).is_none() {
+            return Err(StoreError::Value("there is no number left for another log".into()));
+        }
+        self.stand_by_files()?;
+        self.checkpointer.keep_bound(&self.connection);
+        if as_an_event {
+            self.try_event()?
+        } else {
+            touch(&self.connection)?
+        };
+        self.keep_committed()
+    }
+
+    fn watch(&mut self) -> Watched {
+        self.look_after_files()
+    }
+
+    fn set_zone(&mut self, zone: SiteZone) {
+        self.zone = zone;
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        self.rollback();
+        let copied = self.checkpointer.finish(&self.connection)?;
+        if !self.lost && self.files.look() != Seen::DatabaseGone {
+            self.in_order = true;
+            if copied {
+                drop(self.directory.put_mark(None));
+            }
+        }
+        Ok(())
     }
 }

@@ -7,17 +7,9 @@ use log::error;
 use rusqlite::config::DbConfig;
 
 use super::Writer;
+use crate::ledger::storage::Watched;
 use crate::store::error::StoreError;
 use crate::store::files::{Seen, aside, log_of};
-
-/// What a look at the files found, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Watched {
-    /// Why this central must be restarted, and soon.
-    pub files: Option<String>,
-    /// Who keeps the log from starting over, so that it grows.
-    pub log: Option<String>,
-}
 
 impl Writer {
     /// Before a commit: whether it would be there afterwards.
@@ -40,8 +32,8 @@ impl Writer {
         kept
     }
 
-    /// Looks after the files; once a second, not within a transaction.
-    pub fn watch(&mut self) -> Watched {
+    /// See [`crate::ledger::storage::Storage::watch`].
+    pub(super) fn look_after_files(&mut self) -> Watched {
         let files = match self.directory.keep_locked() {
             Err(StoreError::Locked(_)) => {
                 self.lost = true;

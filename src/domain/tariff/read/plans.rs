@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::days::{DayList, MAX_DATES, MAX_LISTS, MAX_NAME_CHARS, Weekday};
 use super::super::plan::{Mixed, Monthly, Nights, PerVisit, Plan, PlanKind, Step, Steps};
-use super::super::{ROOT, Rate};
+use super::super::{DayList, MAX_DATES, MAX_LISTS, MAX_NAME_CHARS, ROOT, Rate, Weekday};
 use super::{rates, whole_number};
 use crate::domain::money::Vnd;
 use crate::domain::problem::{FieldProblem, is_plain_text};

@@ -1,0 +1,174 @@
+//! The mesh as this central sees it and shows it: at `/api/p2p/status`, in the feed of dashboards, and to its own actors.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::{CentralId, LogId};
+use crate::trust::pending::Stranger;
+
+/// How a tariff that nobody has set yet is named between centrals.
+pub const BUILT_IN_TARIFF: &str = "built-in";
+
+/// The mesh as this central sees it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MeshStatus {
+    /// Whether links can be made at all: the P2P port is bound.
+    pub listening: Option<String>,
+    /// Why not, if not.
+    pub listen_error: Option<String>,
+    /// Frames since the start.
+    pub messages_sent: u64,
+    pub messages_received: u64,
+    /// The event that set the tariff in force here, or [`BUILT_IN_TARIFF`].
+    pub tariff_version: String,
+    pub peers: Vec<PeerShown>,
+    /// Who knocked and waits for a person's yes, who came first first.
+    pub pending: Vec<PendingShown>,
+    /// Of this central's certificate; `None`: the mesh does not answer.
+    pub fingerprint: Option<Fingerprint>,
+    pub logs: Vec<LogShown>,
+}
+
+/// One peer of the settings and the link to it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PeerShown {
+    #[serde(skip)]
+    pub id: CentralId,
+    pub ip: String,
+    pub port: u16,
+    pub connected: bool,
+    #[schema(pattern = "^(connected|connecting|disconnected)$")]
+    pub state: String,
+    /// In that state since, Unix ms.
+    pub since_ms: i64,
+    /// Why it is not connected, in words.
+    pub reason: Option<String>,
+    /// The next dial, Unix ms, while there is no link.
+    pub next_attempt_ms: Option<i64>,
+    /// The last frame or pong, Unix ms.
+    pub last_heard_ms: Option<i64>,
+    pub round_trip_ms: Option<f64>,
+    /// Its clock minus ours.
+    pub clock_offset_ms: Option<i64>,
+    pub unacked_bytes: u64,
+    /// Linked, and nothing that is to be carried waits for a minute, in neither direction. Connected, in sync, fresh and moving
+    /// are four things.
+    pub moving: bool,
+    /// What was sent first of all it has not acknowledged; null: it has acknowledged all.
+    pub oldest_unacked: Option<OldestUnacked>,
+    /// Events it announced that are not held here; null: unknown.
+    pub we_lack_events: Option<u64>,
+    /// Events held here that it has not said it holds; null: unknown.
+    pub it_lacks_events: Option<u64>,
+    /// What it said of itself in its last HEARTBEAT, at most 30 s old; null before the first.
+    pub says: Option<PeerSays>,
+    #[serde(flatten)]
+    pub trust: PeerTrust,
+}
+
+/// Events that were sent to a peer and that it has not said it committed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct OldestUnacked {
+    #[schema(value_type = String)]
+    pub log: LogId,
+    /// The number of the last of them.
+    pub to: u64,
+    /// Sent then, Unix ms.
+    pub since_ms: i64,
+    /// How long ago that is.
+    pub age_ms: u64,
+}
+
+/// How a peer is known to be who it says.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, ToSchema)]
+pub struct PeerTrust {
+    /// Of the certificate it has to show; null: it was never met.
+    #[schema(value_type = Option<String>)]
+    pub fingerprint: Option<Fingerprint>,
+    /// No person has compared it yet.
+    pub unconfirmed: bool,
+    /// A person expelled it from the mesh, here or elsewhere.
+    pub expelled: bool,
+    /// Why and by whom it was; null: it was not.
+    pub expulsion: Option<Expulsion>,
+    /// Another certificate was shown in its name within the last hour, and refused.
+    pub certificate_refused: Option<RefusedCertificate>,
+}
+
+/// That a person threw a central out of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Expulsion {
+    pub reason: Option<String>,
+    /// Who did it.
+    pub by: Option<String>,
+}
+
+/// A certificate that is not the one pinned for a peer.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RefusedCertificate {
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+    /// Where it was shown: the address of who dialled us, or that we dialled.
+    pub from: String,
+    /// When last, Unix ms.
+    pub at_ms: i64,
+}
+
+/// What a peer says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PeerSays {
+    /// The centrals it is linked with.
+    #[schema(value_type = Vec<String>)]
+    pub links: Vec<CentralId>,
+    /// The tariff in force there: the event that set it, or `built-in`; null: it did not say.
+    pub tariff_version: Option<String>,
+    /// Its site's time zone; null: it did not say.
+    pub time_zone: Option<String>,
+}
+
+/// A central nobody configured that knocked and waits for a person's yes.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PendingShown {
+    /// Who it says it is.
+    #[schema(value_type = String)]
+    pub central: CentralId,
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+    /// The address it knocked from.
+    #[schema(value_type = String)]
+    pub from: IpAddr,
+    /// Where it says it can be dialled; null: it does not say.
+    pub ip: Option<String>,
+    pub p2p_port: Option<u16>,
+    pub first_seen_ms: i64,
+    pub last_seen_ms: i64,
+}
+
+impl PendingShown {
+    #[must_use]
+    pub fn new(fingerprint: Fingerprint, stranger: Stranger) -> Self {
+        let Stranger { central, from, listens, first_seen_ms, last_seen_ms } = stranger;
+        let (ip, p2p_port) = listens.unzip();
+        Self { central, fingerprint, from, ip, p2p_port, first_seen_ms, last_seen_ms }
+    }
+}
+
+/// One log of the mesh.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LogShown {
+    #[schema(value_type = String)]
+    pub log: LogId,
+    /// Events held here.
+    pub have: u64,
+    /// The most anyone announced.
+    pub known: u64,
+    /// The peer it comes from.
+    #[schema(value_type = Option<String>)]
+    pub source: Option<CentralId>,
+    /// What it waits for, and since when (Unix ms), if it does.
+    pub waits_for: Option<String>,
+    pub waits_since_ms: Option<i64>,
+}
