@@ -110,6 +110,17 @@ async function withPeople(id, names, settings) {
   return { central, cookies, as: (name, path, body) => sent(path, body, cookies[name]) };
 }
 
+test("an answer that breaks off in its middle is no answer", async () => {
+  const central = await new Central("central-1").start();
+  await central.enter("edge-1", "29A12345");
+  const page = await openPage(`${central.url}/login`);
+  await live(page);
+  await page.route("**/api/parking/history?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"success": true, "history": [' }));
+  await page.goto(`${central.url}/history`);
+  await says(page, "#said", "Máy chủ không trả lời");
+  await page.done();
+});
+
 test("takings are told by gate, person, way of payment and type, and sum to the figures", async () => {
   const edges = [{ id: "edge-1", name: "Cổng A vào", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }, { id: "edge-3", name: "Cổng B ra", direction: "EXIT" }];
   const { central, cookies, as } = await withPeople("central-1", ["an", "Bình", "Chi"], { edges });

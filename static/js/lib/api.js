@@ -59,15 +59,11 @@ async function callOnce(method, path, body) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new ApiError(0, { code: "no_answer", error: t("common.error_no_answer") });
-  }
-  const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(answer.status, content, Number(answer.headers.get("Retry-After") ?? 0));
-  return content;
+  const nothing = () => { throw new ApiError(0, { code: "no_answer", error: t("common.error_no_answer") }); };
+  const answer = await fetch(path, options).catch(nothing);
+  if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})), Number(answer.headers.get("Retry-After") ?? 0));
+  // One that breaks off in its middle is none.
+  return answer.json().catch(nothing);
 }
 
 /** A call whose answer comes as lines of JSON; `each` hears of those before the last, which is the answer. */
