@@ -61,6 +61,7 @@ use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file::{self, IdentityError};
 use crate::wire::encode::Encoder;
+use crate::wire::frame::Instance;
 
 /// How long each step of a stop may take; together less than 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -143,15 +144,20 @@ impl App {
             return Err(StartError::HalfRebuilt);
         }
         let mut notices = Vec::new();
-        let Identity { credentials, is_new: key_is_new, mesh_off } = identity(&data_dir)?;
+        let Identity { credentials, mesh_off } = identity(&data_dir)?;
         notices.extend(mesh_off.clone().map(|reason| ("identity", reason)));
         let api_tls = api::secure(&api_place, &credentials).map_err(StartError::Certificate)?;
         let zone = config.site.time_zone.clone();
         let database_is_new = std::fs::metadata(directory.database()).map_or(0, |found| found.len()) == 0;
-        if database_is_new && !key_is_new {
+        // A key made ahead, by `parkmesh identity`, is no sign of an earlier run.
+        let key_is_unused = key_file::begin_use(&data_dir);
+        if database_is_new && !key_is_unused {
             warn!(event = "database_missing", data_dir = data_dir.display().to_string(); "this central has run before and its database is gone: an empty one is made, and what the other centrals hold returns from them");
         }
-        let writer = Writer::open(&directory, zone.clone())?;
+        let mut writer = Writer::open(&directory, zone.clone())?;
+        let instance = Instance(getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?);
+        // Where nothing can be committed now nobody is told which start it is, and gates hear it.
+        let (start, seen) = (writer.note_start(instance).ok(), writer.seen_starts()?);
         notices.extend(writer.found().iter().map(|reason| ("database", reason.clone())));
         let context = Context { central: config.this_central.id.clone(), zone };
         let authors = {
@@ -218,7 +224,9 @@ impl App {
             credentials: credentials.clone(),
             authors,
             data_dir,
-            instance: getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?,
+            instance,
+            start,
+            seen,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),
             is_off: mesh_off.is_some(),
@@ -418,8 +426,6 @@ impl App {
 /// The key of this central, as it was found.
 struct Identity {
     credentials: Credentials,
-    /// It was made just now: the first start, or the directory was lost.
-    is_new: bool,
     /// Why it cannot be used: what is in `credentials` is forgotten again.
     mesh_off: Option<String>,
 }
@@ -433,7 +439,7 @@ fn identity(data_dir: &Path) -> Result<Identity, IdentityError> {
             let cause = std::error::Error::source(&problem).map(|cause| format!(": {cause}")).unwrap_or_default();
             let reason = format!("{problem}{cause}");
             error!(event = "identity_unusable", reason = reason.as_str(); "this central has no key to prove itself with: the mesh is off, gates go on");
-            return Ok(Identity { credentials: key_file::throwaway()?, is_new: false, mesh_off: Some(reason) });
+            return Ok(Identity { credentials: key_file::throwaway()?, mesh_off: Some(reason) });
         }
     };
     let fingerprint = opened.credentials.fingerprint().to_string();
@@ -445,7 +451,7 @@ fn identity(data_dir: &Path) -> Result<Identity, IdentityError> {
             "others on this machine could read the key of this central: tightened; if anyone may have copied it, stop, move the file away and start"
         );
     }
-    Ok(Identity { credentials: opened.credentials, is_new: opened.is_new, mesh_off: None })
+    Ok(Identity { credentials: opened.credentials, mesh_off: None })
 }
 
 /// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process. `key`:

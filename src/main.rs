@@ -339,6 +339,11 @@ fn parts(cli: &Cli, config_file: PathBuf) -> backup::Parts {
 fn new_code(cli: &Cli) -> ExitCode {
     log_format::install(cli.log_format.unwrap_or_default());
     let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    if !data_dir.is_dir() {
+        let reason = format!("{} is no directory", data_dir.display());
+        error!(event = "code_not_made", reason, exit_code = EXIT_STORAGE; "no code was made: name the data directory of the central with --data-dir, or start that central first");
+        return ExitCode::from(EXIT_STORAGE);
+    }
     let code = match secret::make_code() {
         Ok(code) => code,
         Err(problem) => return fail(EXIT_INTERNAL, "code_not_made", &problem),

@@ -220,14 +220,15 @@ fn who_belongs_to_the_mesh_is_told_where_it_was_decided() {
     });
 
     let reason = json!({"reason": "máy bị lấy cắp", "by": "Lan"});
-    inviting.http.post("/api/p2p/peers/central-2/expel", &reason).ok();
+    let reply = inviting.http.post("/api/p2p/peers/central-2/expel", &reason).ok();
+    assert_eq!(reply.body["notes"][0]["code"], "from_login", "{}", reply.body);
     let expelled = audit(&inviting.http, "kind=expulsion")[0].clone();
     assert_eq!(expelled["what"], "central-2");
     assert_eq!(
         (&expelled["before"]["standing"], &expelled["after"]["standing"]),
         (&json!("admitted"), &json!("expelled"))
     );
-    assert_eq!(expelled["after"]["by"], "Lan");
+    assert_eq!(expelled["after"]["by"], Value::Null, "nobody is logged in, and nobody is what he says he is");
 }
 
 #[test]

@@ -337,3 +337,21 @@ fn one_byte_that_makes_a_text_none_is_found() {
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
     assert!(central.subcommand("verify").output().unwrap().status.success());
 }
+
+/// What a person does ahead of the first start is no sign of an earlier run, and a command says what it lacks.
+#[test]
+fn a_key_made_ahead_is_no_sign_of_an_earlier_run_and_a_code_wants_a_directory() {
+    let mut central = Central::secured("central-1");
+    central.write_config();
+    let code = central.subcommand("new-code").output().unwrap();
+    let said = String::from_utf8_lossy(&code.stderr).into_owned();
+    assert_eq!(code.status.code(), Some(EXIT_STORAGE));
+    assert!(said.contains("--data-dir") && !said.contains("free some space"), "{said}");
+    assert!(central.subcommand("identity").output().unwrap().status.success());
+    central.start();
+    assert!(!central.log().contains("database_missing"), "{}", central.log());
+    central.terminate();
+    fs::remove_file(central.database()).unwrap();
+    central.start();
+    assert!(central.log().contains("database_missing"));
+}

@@ -101,7 +101,11 @@ fn frames_without_end_for_a_minute_each() {
             let central = central_with_a_peer();
             let quiet = ws_flood::p99(ws_flood::let_in_for(&central, 0, time / 4));
             let before_kib = central.memory_kib();
+            let sink = ws_flood::Socket { sink: Some(ws_flood::sink()), ..socket.clone() };
             for sent in ALL {
+                let cars = || ws_flood::let_in_for(&central, 10_000 * (11 + sent as usize), time);
+                let (took, _) = ws_flood::during(&central, &sink, &[sent], FLOODER, connections, cars);
+                let beside = ws_flood::p99(took);
                 let (most_kib, (took, came)) = ws_flood::most_memory_kib(&central, || {
                     let cars = || ws_flood::let_in_for(&central, 10_000 * (1 + sent as usize), time);
                     ws_flood::during(&central, &socket, &[sent], FLOODER, connections, cars)
@@ -109,10 +113,11 @@ fn frames_without_end_for_a_minute_each() {
                 let (grown_kib, busy) = (most_kib.saturating_sub(before_kib), ws_flood::p99(took));
                 let (sockets, bytes) = (came.sockets.load(Ordering::Relaxed), came.bytes.load(Ordering::Relaxed));
                 println!(
-                    "{}, {connections} x {sent:?}: {sockets} sockets, {} MB sent, {grown_kib} KiB, p99 {quiet:?} -> {busy:?} ({:.2})",
+                    "{}, {connections} x {sent:?}: {sockets} sockets, {} MB sent, {grown_kib} KiB, p99 {quiet:?} -> {busy:?} ({:.2}), {beside:?} beside a sink ({:.2})",
                     socket.name,
                     bytes / 1_000_000,
-                    busy.as_secs_f64() / quiet.as_secs_f64()
+                    busy.as_secs_f64() / quiet.as_secs_f64(),
+                    busy.as_secs_f64() / beside.as_secs_f64()
                 );
                 assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
             }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use common::central::P2P_PORT;
 use common::{Central, DEADLINE, Dice, Mesh, eventually};
 use parkmesh::domain::authorship::{Author, Proof};
-use parkmesh::domain::event::{Body, Draft, Entry, TariffUpdate, Void};
+use parkmesh::domain::event::{Body, Draft, Entry, Exit, TariffUpdate, Void};
 use parkmesh::domain::fingerprint::Fingerprint;
 use parkmesh::domain::ids::{Epoch, FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
@@ -32,6 +32,8 @@ use parkmesh::tls::key_file;
 use parkmesh::tls::peers::Client;
 use parkmesh::wire::encode::Encoder;
 use parkmesh::wire::frame::{Frame, Heartbeat, Hello, Instance, SyncRequest, Versions};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
@@ -52,6 +54,8 @@ struct Bad {
     /// What it gives who asks for a log that it announced.
     logs: BTreeMap<LogId, Vec<EventBytes>>,
     given: BTreeSet<LogId>,
+    /// How far others hold which logs, as they told: to go on from there.
+    heard: BTreeMap<LogId, Head>,
     dice: Dice,
 }
 
@@ -69,6 +73,7 @@ impl Bad {
             encoder: Encoder::new(BAD.parse().unwrap()),
             logs: BTreeMap::new(),
             given: BTreeSet::new(),
+            heard: BTreeMap::new(),
             dice: Dice(common::seed()),
         }
     }
@@ -102,6 +107,7 @@ impl Bad {
             instance,
             wall_ms: 0,
             listens: None,
+            start: None,
         }));
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(2) {
@@ -146,7 +152,22 @@ impl Bad {
     /// Gives whoever asks what was announced.
     fn serve(&mut self) {
         while let Ok(Some(text)) = self.hear() {
-            let Ok(Frame::SyncRequest(request)) = Frame::parse(&text) else { continue };
+            let request = match Frame::parse(&text) {
+                Ok(Frame::SyncRequest(request)) => request,
+                Ok(Frame::HaveLogs(heads)) => {
+                    self.heard.extend(heads.into_iter().filter(|(log, _)| log.central.as_str() != BAD));
+                    continue;
+                }
+                _ => continue,
+            };
+            // A log of another, of this start or an earlier one, is continued soundly.
+            if request.after > 0 && self.heard.contains_key(&request.log) {
+                let event = self.events(&request.log, request.after + 1).pop().unwrap();
+                let hash = request.hash.extend(&event);
+                let run = Run { log: request.log, after: request.after, prev: request.hash, events: vec![event], hash };
+                self.say(&Frame::SyncRun { sub: request.sub, run });
+                continue;
+            }
             let Some(events) = self.logs.get(&request.log).cloned() else { continue };
             if request.after == 0 {
                 self.given.insert(request.log.clone());
@@ -186,7 +207,18 @@ impl Bad {
     }
 
     fn body(&mut self, log: &LogId) -> Body {
-        match self.dice.below(4) {
+        match self.dice.below(6) {
+            4 => {
+                // What others wrote is removed, or closed for nothing.
+                let heard =
+                    self.heard.iter().flat_map(|(log, head)| (1..=head.to.min(5)).map(|seq| (log.clone(), seq)));
+                let removes: Vec<FactId> = heard.map(|(log, seq)| FactId::Authored { log, seq }).take(20).collect();
+                Body::Void(Void { removes, reason: "evil".into(), by: None })
+            }
+            5 => Body::Exit(Exit {
+                force: true,
+                ..Exit::of(Some(PlateId::parse("66A66666").unwrap()), "central-1", "edge-1", Vnd(0))
+            }),
             0 => {
                 let mut tariff = Tariff::default();
                 tariff.base.fee_per_hour = Vnd(666);
@@ -261,7 +293,19 @@ impl Bad {
             std::thread::sleep(Duration::from_millis(50));
             return;
         }
-        match self.dice.below(8) {
+        match self.dice.below(10) {
+            8 => {
+                let beyond = |(log, head): (&LogId, &Head)| (log.clone(), Head { to: head.to + 1, ..*head });
+                let heads: BTreeMap<LogId, Head> = self.heard.iter().map(beyond).collect();
+                if !heads.is_empty() {
+                    self.say(&Frame::HaveLogs(heads));
+                }
+            }
+            9 => {
+                let logs: Vec<_> = (0..50).map(|_| self.log(BAD)).collect();
+                let logs = logs.into_iter().map(|log| (log.clone(), self.events(&log, 1))).collect();
+                self.announce(logs);
+            }
             0 => {
                 let logs: Vec<LogId> = (0..300).map(|_| self.log("central-2")).collect();
                 let heads = logs.into_iter().map(|log| (log.clone(), Head { to: 9, ..Head::empty(&log) })).collect();
@@ -328,6 +372,10 @@ fn mesh_that_knows_it() -> Mesh {
         central.add_peer(BAD, "127.0.0.1", 1);
     }
     mesh.start_all();
+    // A log of each that ends with this process.
+    for (number, central) in mesh.centrals.iter().enumerate() {
+        central.http.enter("edge-1", &format!("30A0000{number}"));
+    }
     // Their keys are not new any more: for ten minutes a central with a new key would believe that it wrote what it is given.
     for central in &mut mesh.centrals {
         central.terminate();
@@ -342,6 +390,22 @@ fn logs_held(central: &Central) -> Vec<LogId> {
     let mut statement = database.prepare("SELECT name FROM log WHERE head > 0").unwrap();
     let names: Vec<String> = statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// The certificate of a central, as its logs show it.
+fn own_key(central: &Central) -> String {
+    let pem = std::fs::read_to_string(central.data_directory().join(key_file::IDENTITY_FILE)).unwrap();
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    der.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first event of each log.
+fn first_events(central: &Central) -> Vec<(LogId, String)> {
+    let database = rusqlite::Connection::open(central.database()).unwrap();
+    let sql = "SELECT name, bytes FROM log JOIN event ON event.id = (log.no << 40) + 1";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
+    rows.map(Result::unwrap).map(|(name, first)| (name.parse().unwrap(), first)).collect()
 }
 
 fn resident_kib(central: &Central) -> u64 {
@@ -435,7 +499,24 @@ fn does_its_worst(for_time: Duration) {
     // Nobody holds a word in another's name: each of these logs is one of those the three began.
     let logs = own_logs(&mesh.centrals[0]);
     assert!(mesh.centrals.iter().all(|central| own_logs(central) == logs));
-    assert!(logs.len() <= 3, "one process each: {logs:?}");
+    // Each is one its central began: it may say of the present one that it holds more, and then another is begun, now and then.
+    let keys: BTreeMap<&str, String> = mesh.centrals.iter().map(|it| (it.id.as_str(), own_key(it))).collect();
+    for central in &mesh.centrals {
+        for (log, first) in first_events(central).into_iter().filter(|(log, _)| log.central.as_str() != BAD) {
+            let opened_by = Proof::of(&first).opening().map(|(_, by)| by.certificate.clone()).unwrap();
+            assert_eq!(opened_by, keys[log.central.as_str()], "{log} at {}", central.id);
+        }
+    }
+    let most = 2 + 8 + 1 + usize::try_from(for_time.as_secs() / 60).unwrap();
+    for central in &mesh.centrals {
+        let begun = logs.iter().filter(|log| log.central.as_str() == central.id).count();
+        assert!(begun <= most, "{begun} logs of {}: {logs:?}", central.id);
+    }
+    for central in &mesh.centrals {
+        let forged = central.http.rows_of("66A66666");
+        let of_others = forged.iter().find(|row| row["source_central"] != BAD);
+        assert!(of_others.is_none(), "{of_others:?}");
+    }
     let told = mesh.centrals[0].log();
     for alarm in ["log_not_its_authors", "oversized_event"] {
         assert!(told.lines().any(|line| line.contains(&format!("alarm={alarm}")) && line.contains(BAD)), "{alarm}");
@@ -448,6 +529,61 @@ fn does_its_worst(for_time: Duration) {
 #[test]
 fn a_peer_that_does_its_worst_harms_nobody_else_and_is_out_when_it_is_expelled() {
     does_its_worst(Duration::from_secs(6));
+}
+
+/// What it writes in its own name is taken, as it was let in for that; but it does not fill the disk.
+#[test]
+fn who_fills_the_disk_in_its_own_name_is_slowed_and_told_of() {
+    let mut mesh = mesh_that_knows_it();
+    mesh.centrals[0].terminate();
+    // As much is free nowhere.
+    mesh.centrals[0].config["tuning"]["low_disk_mb"] = json!(1_000_000);
+    mesh.centrals[0].write_config();
+    mesh.start_all_but_linked();
+    let central = &mesh.centrals[0];
+    let size = || std::fs::metadata(central.database()).unwrap().len() + wal_bytes(central);
+    let before = size();
+    let mut bad = Bad::new(central);
+    let start = Instant::now();
+    let told = || central.log().contains("alarm=too_much_of_one");
+    let mut gave = 0;
+    while !told() {
+        assert!(start.elapsed() < 3 * DEADLINE, "{gave} logs were taken, and nobody was told");
+        if bad.socket.is_none() && !bad.link() {
+            std::thread::sleep(Duration::from_millis(50));
+            continue;
+        }
+        let logs: Vec<LogId> = (0..8).map(|_| bad.log(BAD)).collect();
+        let fat = |number: usize| format!(r#"{{"type":"X","n":{number},"pad":"{}"}}"#, "x".repeat(15_000)).into();
+        bad.announce(logs.into_iter().map(|log| (log, (0..16).map(fat).collect())).collect());
+        let announced = Instant::now();
+        while announced.elapsed() < Duration::from_millis(300) {
+            bad.serve();
+        }
+        gave = bad.given.len();
+    }
+    // It goes on for a while.
+    let still = Instant::now();
+    while still.elapsed() < Duration::from_secs(2) {
+        bad.turn();
+    }
+    let grown = size() - before;
+    println!("{gave} logs of 240 kB, {} MB grown", grown / 1_000_000);
+    assert!(grown < 64 << 20, "{grown} bytes");
+    let status = central.http.p2p_status();
+    let taken =
+        status["peers"].as_array().unwrap().iter().find(|peer| peer["peer_id"] == BAD).unwrap()["taken"].clone();
+    assert!(taken["bytes"].as_u64().unwrap() > 16 << 20, "{status}");
+    assert!(central.http.get("/metrics").text.contains(r#"parkmesh_taken_bytes{peer="central-9"}"#));
+    central.http.enter("edge-1", "29A12345");
+    mesh.centrals[1].http.enter("edge-1", "29A54321");
+    eventually("the others are not held up", DEADLINE, || {
+        mesh.centrals.iter().all(|it| ["29A12345", "29A54321"].iter().all(|plate| it.http.rows_of(plate).len() == 1))
+    });
+}
+
+fn wal_bytes(central: &Central) -> u64 {
+    std::fs::metadata(central.data_directory().join("central.db-wal")).map_or(0, |wal| wal.len())
 }
 
 /// `HOSTILE_SECONDS=600 cargo test --release --test hostile -- --ignored --nocapture`

@@ -278,3 +278,42 @@ fn what_was_changed_without_its_hash_is_taken_by_nobody() {
     });
     assert_eq!(mesh.centrals[1].http.rows_of("30A").len(), 0);
 }
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::remove_dir_all(to).ok();
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap).filter(|file| file.path().is_file()) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_of_a_directory_that_ran_in_its_place_is_told_of_at_both_ends() {
+    let mut mesh = Mesh::start(2);
+    let [watching, original] = &mut mesh.centrals[..] else { unreachable!("two") };
+    original.terminate();
+    // The copy has the place and address of the original.
+    let (data, aside) = (original.data_directory(), original.directory().join("aside"));
+    copy_directory(&data, &aside);
+    original.start();
+    let linked = |central: &Central| central.http.p2p_status()["peers"][0]["connected"] == true;
+    let named = |central: &Central| central.log().matches("alarm=older_start").count();
+    eventually("the copy is linked", DEADLINE, || linked(watching));
+    original.http.enter("edge-1", "29A12345");
+    // Who watches restarts, too: it remembers.
+    watching.terminate();
+    watching.start();
+    eventually("the copy is linked again", DEADLINE, || linked(watching));
+    eventually("it has answered", DEADLINE, || watching.http.p2p_status()["peers"][0]["round_trip_ms"].is_number());
+    assert_eq!((named(watching), named(original)), (0, 0), "nothing tells a copy from a restart");
+
+    original.terminate();
+    copy_directory(&aside, &data);
+    original.start();
+    eventually("both ends are told", DEADLINE, || (named(watching), named(original)) == (1, 1));
+    assert!(linked(watching), "which of the two is the right one a person says");
+    let said = original.log();
+    assert!(said.contains("central-1 says: central-2 goes on from start 2 of its database, though start 2"), "{said}");
+    original.http.enter("edge-1", "30E99999");
+    assert_eq!(mesh.wait_equal(DEADLINE).len(), 2, "nothing is lost");
+}

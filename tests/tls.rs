@@ -237,6 +237,19 @@ fn nobody_speaks_in_the_name_of_a_peer_without_its_key() {
     assert_eq!(peer(&mesh.centrals[0], "central-2")["connected"], true);
     mesh.centrals[1].http.enter("edge-1", "29A12345");
     assert_eq!(mesh.wait_equal(DEADLINE).len(), 1);
+
+    // With the id of whom it dials, which anybody can say: the key is looked at first.
+    let mut namesake = Central::secured("central-1");
+    namesake.add_peer("central-9", &mesh.centrals[0].ip, P2P_PORT);
+    namesake.start();
+    eventually("it is told what to do", DEADLINE, || {
+        let reason = peer(&namesake, "central-9")["reason"].clone();
+        reason.as_str().is_some_and(|reason| reason.contains("give this one an id of its own"))
+    });
+    let (log, shown) = (mesh.centrals[0].log(), fingerprint(&namesake));
+    let refused = log.lines().find(|line| line.contains("is the id of the central that was dialled")).unwrap();
+    assert!(refused.contains("remote=127.") && refused.contains(shown.as_str().unwrap()), "{refused}");
+    assert!(!log.contains("duplicate_central_id"), "no second machine has its key");
 }
 
 #[test]
@@ -498,7 +511,8 @@ fn who_is_expelled_is_refused_by_all_also_by_those_that_hear_of_it_later() {
     mesh.centrals[0].http.post("/api/p2p/peers/central-3/expel", &reason).ok().field("version");
     let is_out = |central: &Central| {
         let shown = peer(central, "central-3");
-        let why = json!({"reason": "máy bị lấy cắp", "by": "Lan"});
+        // Nobody is logged in, and nobody is what he says he is.
+        let why = json!({"reason": "máy bị lấy cắp", "by": null});
         shown["expelled"] == true && shown["connected"] == false && shown["expulsion"] == why
     };
     eventually("its link ends", DEADLINE, || is_out(&mesh.centrals[0]));

@@ -39,6 +39,7 @@ use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::said::Said;
 use crate::replication::log::{Head, Run};
+use crate::replication::starts::SeenOf;
 use crate::store::writer::Writer;
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
@@ -101,6 +102,11 @@ pub struct SkewMeasured(pub Option<i64>);
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct HeardFrom(pub Vec<CentralId>);
+
+/// This start of a peer was linked and lives.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct SawStart(pub SeenOf);
 
 /// A predecessor was told of these logs up to there, and heard it.
 #[derive(Debug, Clone, Message)]
@@ -560,6 +566,19 @@ impl<S: Storage> Handler<HeardFrom> for DbWriter<S> {
                 let reason = reason.to_string();
                 warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note what came from a peer");
             }
+        }
+    }
+}
+
+impl<S: Storage> Handler<SawStart> for DbWriter<S> {
+    type Result = ();
+
+    fn handle(&mut self, saw: SawStart, _: &mut Self::Context) {
+        let Some(ledger) = &mut self.ledger else { return };
+        // It is known until this process ends, and noted again when that peer starts again.
+        if let Err(reason) = ledger.storage_mut().note_seen(&saw.0) {
+            let (peer, reason) = (saw.0.0.as_str(), reason.to_string());
+            warn!(event = "sync_state_not_saved", peer = peer, reason = reason.as_str(); "cannot note which start of a peer was seen");
         }
     }
 }

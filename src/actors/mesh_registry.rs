@@ -36,6 +36,7 @@ use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
 use crate::links::dial::PeerAddress;
 use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use crate::links::seen_starts::SeenStarts;
 use crate::links::status::MeshStatus;
 use crate::ops::said::Said;
 use crate::replication::backoff::BackoffRange;
@@ -120,6 +121,7 @@ pub struct RegistryContext {
     /// Whoever shows what happens: told of commits and links after those who work with them.
     pub news: Door<MeshNews>,
     pub reader: RunReader,
+    pub seen: SeenStarts,
     pub writer: Addr<DbWriter>,
     /// What is durable now.
     pub held: HeldView,
@@ -232,6 +234,7 @@ impl MeshRegistry {
             reports: self.context.reports.clone(),
             alarms: self.context.alarms.clone(),
             reader: self.context.reader.clone(),
+            seen: self.context.seen.clone(),
             link_in_use: Rc::new(Cell::new(None)),
             seed: 0,
         };

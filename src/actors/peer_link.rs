@@ -17,6 +17,7 @@ use super::trust_desk::TrustDesk;
 use crate::domain::fingerprint::Fingerprint;
 use crate::links::dial::{self, DialError, PeerAddress, Upgraded};
 use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
+use crate::links::seen_starts::SeenStarts;
 use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
 use crate::replication::committed::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
@@ -83,6 +84,7 @@ pub struct LinkContext {
     pub reports: Door<Reported>,
     pub alarms: Door<Alarm>,
     pub reader: RunReader,
+    pub seen: SeenStarts,
     /// The link in use, kept across restarts of the actor: a new one reports it as gone.
     pub link_in_use: Rc<Cell<Option<SocketId>>>,
     /// Decides the jitter of the back-off.
@@ -102,7 +104,8 @@ pub struct PeerLink {
 impl PeerLink {
     #[must_use]
     pub fn new(around: LinkContext) -> Self {
-        let peer = Peer::new(around.settings.clone(), around.clock.now(), around.seed);
+        let mut peer = Peer::new(around.settings.clone(), around.clock.now(), around.seed);
+        peer.remember(around.seen.of(&around.settings.peer, around.trust.pin(&around.settings.peer)));
         Self { around, peer, sockets: BTreeMap::new(), first_contacts: BTreeMap::new(), timer: None, failed_dials: 0 }
     }
 
@@ -155,6 +158,10 @@ impl PeerLink {
             PeerReport::LinkDown { reason, .. } => {
                 self.around.link_in_use.set(None);
                 warn!(event = "peer_disconnected", peer = self.name(), reason = reason.as_str(); "peer disconnected");
+            }
+            PeerReport::Started(seen) => {
+                let peer = &self.around.settings.peer;
+                return self.around.seen.saw(peer, self.around.trust.pin(peer), *seen);
             }
             // Before any run of it: whose key it is decides whose log it is.
             PeerReport::Vouches { keys } => return self.around.trust.hear_keys(&self.around.settings.peer, keys),

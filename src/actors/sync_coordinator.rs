@@ -1,6 +1,7 @@
 //! Decides which log is taken from whom, by the pure [`Coordinator`], and has what came committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -14,15 +15,23 @@ use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, To
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::coordinator::LogStatus;
+use crate::replication::coordinator::allowance::Taken;
 use crate::replication::log::Run;
 use crate::replication::peer::output::{Alarm, PeerReport};
 
 /// How often the peers that sent something are noted in the database.
 const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 
+/// The logs, and what was taken of whose since the process started.
+#[derive(Debug, Clone, Default)]
+pub struct Logs {
+    pub logs: Vec<LogStatus>,
+    pub taken: BTreeMap<CentralId, Taken>,
+}
+
 /// What is the state of each log that is followed or wanted?
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Vec<LogStatus>")]
+#[rtype(result = "Logs")]
 pub struct AskLogs;
 
 /// This central has another id now.
@@ -42,6 +51,8 @@ pub struct CoordinatorContext {
     pub writer: Addr<DbWriter>,
     /// What is durable now.
     pub held: HeldView,
+    /// Whether the disk is low.
+    pub disk_is_low: Rc<dyn Fn() -> bool>,
 }
 
 pub struct SyncCoordinator {
@@ -109,8 +120,8 @@ impl SyncCoordinator {
                 }
             }
             Ok(_) => {}
-            Err(Refusal::NotItsAuthor { reason, is_known, .. }) => {
-                self.coordinator.store_refused(now, &held, log, &reason, is_known);
+            Err(Refusal::NotItsAuthor { reason, doubt, .. }) => {
+                self.coordinator.store_refused(now, &held, log, &reason, doubt);
             }
             Err(refusal) => {
                 let (name, reason) = (log.to_string(), refusal.to_string());
@@ -134,6 +145,7 @@ impl SyncCoordinator {
         let timer = context.run_later(Duration::from_millis(wait_ms.saturating_add(1)), |this, context| {
             this.timer = None;
             let have = this.around.have.clone();
+            this.coordinator.set_disk_low(this.around.clock.now(), (this.around.disk_is_low)());
             this.coordinator.tick(this.around.clock.now(), &have.borrow());
             this.perform(context);
         });
@@ -166,6 +178,7 @@ impl Handler<Reported> for SyncCoordinator {
             self.heard_from.insert(reported.peer.clone());
         }
         let have = self.around.have.clone();
+        self.coordinator.set_disk_low(self.around.clock.now(), (self.around.disk_is_low)());
         self.coordinator.report(self.around.clock.now(), &have.borrow(), &reported.peer, reported.report);
         self.perform(context);
     }
@@ -199,6 +212,7 @@ impl Handler<AskLogs> for SyncCoordinator {
     type Result = MessageResult<AskLogs>;
 
     fn handle(&mut self, _: AskLogs, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.coordinator.status(&self.around.have.borrow()))
+        let taken = self.coordinator.taken().map(|(central, taken)| (central.clone(), taken)).collect();
+        MessageResult(Logs { logs: self.coordinator.status(&self.around.have.borrow()), taken })
     }
 }

@@ -242,7 +242,7 @@ impl TrustDesk {
             pin: self.pin(&peer.id),
             ip: peer.ip.ip(),
         });
-        judge(claimed, shown, reached, known)
+        judge(&config.this_central.id, claimed, shown, reached, known)
     }
 
     /// From now on `peer` is who has this certificate, until a person says otherwise.
@@ -319,7 +319,8 @@ impl TrustDesk {
                 }
             }
             Distrust::OwnCertificate { .. } => self.note_clone(&hello.central, &from.ip().to_string(), distrust),
-            Distrust::OfAnother { .. } | Distrust::Refused(_) | Distrust::Expelled(_) => {}
+            // Told as refused, with the address.
+            Distrust::OwnId(_) | Distrust::OfAnother { .. } | Distrust::Refused(_) | Distrust::Expelled(_) => {}
         }
     }
 

@@ -9,7 +9,7 @@ use actix::Addr;
 
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::{DbWriter, HeldView};
+use crate::actors::db_writer::{DbWriter, HeldView, SawStart};
 use crate::actors::mesh_registry::{LinkChanged, Links, MeshNews, MeshRegistry, Raise, RegistryContext};
 use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
@@ -18,12 +18,14 @@ use crate::desks::audit_desk::AuditDesk;
 use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
+use crate::links::seen_starts::SeenStarts;
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
 use crate::replication::peer::output::{Alarm, PeerReport, ReadRun, RunRead};
+use crate::replication::starts::SeenOf;
 use crate::tls::credentials::Credentials;
-use crate::wire::frame::{Instance, Listens};
+use crate::wire::frame::{Instance, Listens, Start};
 
 /// What the mesh is built on.
 pub struct MeshParts {
@@ -43,7 +45,11 @@ pub struct MeshParts {
     /// Where the key is.
     pub data_dir: PathBuf,
     /// 64 random bits: tells this process from its predecessor and from a clone.
-    pub instance: u64,
+    pub instance: Instance,
+    /// Which start of the database it is.
+    pub start: Option<Start>,
+    /// Which were seen of others.
+    pub seen: Vec<SeenOf>,
     /// Where the P2P port is bound, or why it is not.
     pub listening: Rc<dyn Fn() -> Result<Option<String>, String>>,
     /// Where it is told what happened.
@@ -64,8 +70,9 @@ pub fn start(parts: MeshParts) -> Mesh {
     let own = &config.this_central;
     let identity = Identity {
         central: own.id.clone(),
-        instance: Instance(parts.instance),
+        instance: parts.instance,
         listens: Some(Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port }),
+        start: parts.start,
     };
     let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
     let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
@@ -77,6 +84,14 @@ pub fn start(parts: MeshParts) -> Mesh {
         started: RegistryContext::coordinator_started(&links),
         writer: parts.writer.clone(),
         held: parts.held.clone(),
+        disk_is_low: {
+            let (metrics, config) = (parts.around.metrics.clone(), parts.config.clone());
+            // Until it was asked for the first time it is not known.
+            Rc::new(move || {
+                let free = u64::try_from(metrics.disk_free_bytes.get()).unwrap_or(0);
+                free > 0 && free < config.borrow().tuning.low_disk_bytes()
+            })
+        },
     };
     let coordinator =
         supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));
@@ -100,6 +115,8 @@ pub fn start(parts: MeshParts) -> Mesh {
         is_off: parts.is_off,
         data_dir: parts.data_dir,
     });
+    let (note, writer) = (Door::default(), parts.writer.clone());
+    note.lead_to(move |seen| writer.do_send(SawStart(seen)));
     let context = RegistryContext {
         around: parts.around.clone(),
         identity,
@@ -114,6 +131,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         alarms: alarms.clone(),
         news: parts.news,
         reader: run_reader(parts.readers),
+        seen: SeenStarts::new(parts.seen, note),
         writer: parts.writer,
         held: parts.held,
         audit: parts.audit,

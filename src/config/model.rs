@@ -278,13 +278,6 @@ impl Default for Backup {
     }
 }
 
-impl Tuning {
-    #[must_use]
-    pub fn low_disk_bytes(&self) -> u64 {
-        self.low_disk_mb.saturating_mul(1_000_000)
-    }
-}
-
 impl Default for Tuning {
     fn default() -> Self {
         Self {
@@ -296,6 +289,13 @@ impl Default for Tuning {
             log_format: LogFormat::Text,
             mask_plates: false,
         }
+    }
+}
+
+impl Tuning {
+    #[must_use]
+    pub fn low_disk_bytes(&self) -> u64 {
+        self.low_disk_mb.saturating_mul(1_000_000)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A running server on a bound socket, with or without TLS.
 //!
 //! Connections are counted per address, and all together, from before the first byte is read, the TLS handshake included, until they
-//! end: one too many is closed at once, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
+//! end: one too many is closed unread, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
 //! after a minute by the kernel, whatever the connection waits for meanwhile.
 
 use std::any::Any;
@@ -36,6 +36,9 @@ use crate::tls::TlsTerms;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for a connection to be closed in order.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// One that is refused because its address has enough is not read, and closed after this, if there is room: who comes again and again
+/// costs little.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 /// TLS handshakes under way at a time in one worker; then none is accepted there until one is over. Far more than the addresses
 /// of a site may have under way together.
 const MAX_HANDSHAKES: usize = 1_024;
@@ -151,7 +154,7 @@ fn is_mere_end(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-/// Counts each connection as long as it is served; one too many is closed at once. What ended it is noted where it was garbage.
+/// Counts each connection as long as it is served; one too many is closed unread. What ended it is noted where it was garbage.
 fn counted<H>(
     terms: &Terms,
     http: H,
@@ -182,9 +185,19 @@ where
                 }
             }
         }
-        let served = entered.and_then(Result::ok).map(|taken| http.call(Metered::new(io, taken)));
+        let (served, refused) = match entered {
+            Some(Ok(taken)) => (Some(http.call(Metered::new(io, taken))), None),
+            Some(Err(Full::OfOne)) => (None, room.hold().map(|held| (held, io))),
+            _ => (None, None),
+        };
         async move {
-            let Some(served) = served else { return Ok(()) };
+            let Some(served) = served else {
+                if refused.is_some() {
+                    tokio::time::sleep(REFUSED_FOR).await;
+                }
+                drop(refused);
+                return Ok(());
+            };
             let ended = served.await;
             if let (Err(error), Some(sender)) = (&ended, &sender)
                 && let Some((what, reason)) = garbage(error)

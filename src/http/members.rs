@@ -24,6 +24,8 @@ use crate::domain::audit::Kind;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::standing::{CentralStanding, Standing};
+use crate::domain::told::Note;
+use crate::gates::beside::from_login;
 use crate::ledger::job::{Answer, Job};
 use crate::links::join::{self, MemberCard};
 use crate::links::status::PendingShown;
@@ -67,9 +69,8 @@ pub(super) struct Accept {
 const VALID_MIN: u32 = 60;
 const MAX_VALID_MIN: u32 = 24 * 60;
 const MIN_MS: i64 = 60_000;
-/// Longest reason and name of a person, in characters.
+/// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
-const MAX_BY_CHARS: usize = 100;
 
 /// An invitation to be made.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -112,7 +113,9 @@ pub(super) struct Joined {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct Expelling {
     reason: Option<String>,
-    by: Option<String>,
+    /// Not used: who expels it is known by the login or token.
+    #[schema(value_type = Option<String>)]
+    by: Option<Value>,
 }
 
 /// The peer is thrown out, of the whole mesh.
@@ -122,6 +125,9 @@ pub(super) struct Expelled {
     message: &'static str,
     /// The event that says so.
     version: String,
+    /// What was not used as it was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// `POST /api/p2p/invitations`
@@ -213,12 +219,10 @@ pub async fn expel(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: Expelling = body::json_if_any(&request, payload).await?;
-    for (field, text, max_chars) in [("reason", &asked.reason, MAX_REASON_CHARS), ("by", &asked.by, MAX_BY_CHARS)] {
-        if text.as_ref().is_some_and(|text| !is_plain_text(text, max_chars)) {
-            return Err(ApiError::bad_fields(&[FieldProblem::bad_text(field, max_chars)]));
-        }
+    if asked.reason.as_ref().is_some_and(|reason| !is_plain_text(reason, MAX_REASON_CHARS)) {
+        return Err(ApiError::bad_fields(&[FieldProblem::bad_text("reason", MAX_REASON_CHARS)]));
     }
-    // Who is logged in need not say so.
+    let notes = asked.by.filter(|by| !by.is_null()).map(|_| from_login("by")).into_iter().collect();
     let by = Some(caller_of(&request).who.to_string()).filter(|who| !who.is_empty());
     let id = known_shape(&id)?;
     let mesh = ask_mesh(&worker.shared).await.ok_or_else(ApiError::internal)?;
@@ -235,12 +239,12 @@ pub async fn expel(
         ip: None,
         p2p_port: None,
         reason: asked.reason,
-        by: asked.by.or(by),
+        by,
     };
     let act = caller_of(&request).act(Kind::Expulsion, &standing.central);
     match decide(&worker, Job::PutStanding(standing).audited(act)).await? {
         Answer::StandingSet { version } => {
-            Ok(HttpResponse::Ok().json(Expelled { success: true, message: "Expelled from the mesh.", version }))
+            Ok(HttpResponse::Ok().json(Expelled { success: true, message: "Expelled from the mesh.", version, notes }))
         }
         _ => Err(ApiError::internal()),
     }

@@ -100,8 +100,18 @@ struct MeshPeer {
     lag_events: Option<u64>,
     /// The same as `reason`.
     last_error: Option<String>,
+    /// What was taken of its own logs, whoever passed it on, since this process started.
+    taken: TakenShown,
     #[serde(flatten)]
     shown: PeerShown,
+}
+
+/// What was taken of a central's own logs.
+#[derive(Debug, Serialize, ToSchema)]
+struct TakenShown {
+    logs: u64,
+    events: u64,
+    bytes: u64,
 }
 
 /// When something was last received from each peer.
@@ -292,6 +302,7 @@ impl MeshPeer {
             status: shown.state.clone(),
             lag_events: shown.it_lacks_events,
             last_error: shown.reason.clone(),
+            taken: TakenShown { logs: shown.taken.logs, events: shown.taken.events, bytes: shown.taken.bytes },
             shown,
         }
     }

@@ -237,6 +237,18 @@ impl Room {
         Ok(taken)
     }
 
+    /// A place to keep one that is refused for a moment, so that coming again at once is not worth it; `None`: others may need it.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>) -> Option<HeldBack> {
+        let mut taken = self.lock();
+        if taken.held >= self.of_all / 4 || taken.all >= self.of_all / 2 {
+            return None;
+        }
+        taken.held += 1;
+        drop(taken);
+        Some(HeldBack(self.clone()))
+    }
+
     /// Somebody from this address proved who he is, or was served as a gate.
     pub fn knows(&self, from: IpAddr) {
         self.known.note(from, Instant::now());
@@ -271,6 +283,16 @@ impl Taken {
     }
 }
 
+/// The place of one that is refused.
+#[derive(Debug)]
+pub struct HeldBack(Arc<Room>);
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        self.0.lock().held -= 1;
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         self.of.lock().take(&self.source, 1);
@@ -282,6 +304,8 @@ impl Drop for Taken {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
+    /// Refused, and not closed yet.
+    held: usize,
     by_source: HashMap<String, Share>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::domain::authorship::{Author, Key, OpenedBy, Proof, opening_message};
 use crate::domain::ids::{CentralId, LogId};
-use crate::replication::log::{Head, Run};
+use crate::replication::log::{Doubt, Head, Run};
 
 use super::job::Refusal;
 use super::storage::{EventRef, Storage};
@@ -23,6 +23,9 @@ pub enum Distrusted {
     /// No key is known for that central; it may be later.
     #[error("{0}")]
     Unknown(String),
+    /// The central signs its logs now, and not this one: it may be older, and then the central gives it itself.
+    #[error("{0}")]
+    Unsigned(String),
 }
 
 /// Who may begin logs, and under which name. Asked once per log, on the writer's thread.
@@ -111,7 +114,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let Some(key) = bound else {
             let reason = "it goes on with what was not written by the process that began it".to_owned();
-            return Err(Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason, is_known: true }));
+            return Err(Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason, doubt: Doubt::Certain }));
         };
         self.authorship.remember(log, run.head(), key);
         Ok(())
@@ -124,8 +127,12 @@ impl<S: Storage> Transaction<'_, S> {
     ) -> Result<(), Stop<S::Error>> {
         let Some(judge) = &self.authorship.judge else { return Ok(()) };
         ask(&**judge).map_err(|why| {
-            let is_known = matches!(why, Distrusted::Forged(_));
-            Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason: why.to_string(), is_known })
+            let doubt = match why {
+                Distrusted::Forged(_) => Doubt::Certain,
+                Distrusted::Unknown(_) => Doubt::UnknownKey,
+                Distrusted::Unsigned(_) => Doubt::Unsigned,
+            };
+            Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason: why.to_string(), doubt })
         })
     }
 

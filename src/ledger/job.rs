@@ -16,7 +16,7 @@ use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 use crate::domain::told::Note;
 use crate::domain::told::payment::ToldPaid;
-use crate::replication::log::{Head, Run};
+use crate::replication::log::{Doubt, Head, Run};
 
 use super::settings::SubscriptionChange;
 use super::storage::{SettingKind, StoredStay};
@@ -419,9 +419,9 @@ pub enum Refusal {
     /// The run's hash is not its chain's, or differs from what is held at the same place.
     #[error("the run's chain hash is wrong")]
     BrokenChain { log: LogId },
-    /// The run was not written by whose log it is; `is_known`: that is certain, and not only that nobody here knows the key.
+    /// The run was not written by whose log it is, or not as far as is known.
     #[error("{log} is not taken: {reason}")]
-    NotItsAuthor { log: LogId, reason: String, is_known: bool },
+    NotItsAuthor { log: LogId, reason: String, doubt: Doubt },
     /// The transaction failed; nothing of it happened. Try again later.
     #[error("not durable now: {0}")]
     NotDurable(String),

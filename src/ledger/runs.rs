@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::stay::Fact;
-use crate::replication::log::{ChainHash, EventBytes, Head, Run};
+use crate::replication::log::{ChainHash, Doubt, EventBytes, Head, Run};
 
 use super::job::{Answer, Refusal};
 use super::storage::{EventRef, Storage};
@@ -36,7 +36,7 @@ impl<S: Storage> Transaction<'_, S> {
         if held.to == 0 && self.state.logs_of(&log.central) >= MAX_LOGS_OF_ONE {
             let reason =
                 format!("{} logs of {} are held already, more than any central begins", MAX_LOGS_OF_ONE, log.central);
-            return Err(Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason, is_known: true }));
+            return Err(Stop::Refused(Refusal::NotItsAuthor { log: log.clone(), reason, doubt: Doubt::Certain }));
         }
         let hashes = chain(run);
         let already_held = usize::try_from(held.to - run.after).unwrap_or(usize::MAX);

@@ -11,6 +11,7 @@ use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, TakenAs};
 use crate::domain::time::SiteZone;
 use crate::replication::log::{ChainHash, EventBytes, Head};
+use crate::replication::starts::SeenOf;
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,6 +233,10 @@ pub trait Storage: Send + Unpin + 'static {
     }
     /// Notes how far a predecessor was told of some logs. In the open transaction if there is one, else in its own.
     fn record_told(&mut self, _peer: &str, _cursors: &[(LogId, u64)]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Notes which start was seen of a central.
+    fn note_seen(&mut self, _seen: &SeenOf) -> Result<(), Self::Error> {
         Ok(())
     }
     /// One real, synced commit, which changes nothing. Not within a transaction. Of one page; `as_an_event`: as large as an event's.

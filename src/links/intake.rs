@@ -21,7 +21,7 @@ use crate::access::throttle::source_of;
 use crate::ops::offences::{Offence, Offences};
 
 /// Whoever exceeds waits this long for the end of the socket, so that coming again at once is no way around a rate.
-pub const HOLD: Duration = Duration::from_secs(1);
+pub const HOLD: Duration = Duration::from_secs(3);
 /// The longest head: 2 bytes, 8 of length, 4 of mask.
 const MAX_HEAD_BYTES: usize = 14;
 

@@ -244,7 +244,7 @@ impl Judge for KnownAuthors {
         if author_opens || known.signing.contains(central) {
             let why =
                 format!("{central} signs the beginning of its logs, and not of this one: only itself may give it");
-            return Err(Distrusted::Unknown(why));
+            return Err(Distrusted::Unsigned(why));
         }
         // A central whose program shows nothing yet.
         let why = || Distrusted::Unknown(format!("no key is known here that stands for {central}"));

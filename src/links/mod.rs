@@ -6,5 +6,6 @@ pub mod intake;
 pub mod join;
 pub mod known_authors;
 pub mod mesh;
+pub mod seen_starts;
 pub mod socket;
 pub mod status;

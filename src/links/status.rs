@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
+use crate::replication::coordinator::allowance::Taken;
 use crate::trust::pending::Stranger;
 
 /// How a tariff that nobody has set yet is named between centrals.
@@ -63,6 +64,9 @@ pub struct PeerShown {
     pub we_lack_events: Option<u64>,
     /// Events held here that it has not said it holds; null: unknown.
     pub it_lacks_events: Option<u64>,
+    /// What was taken of its own logs since this process started. Not told to dashboards: it changes all the time.
+    #[serde(skip)]
+    pub taken: Taken,
     /// What it said of itself in its last HEARTBEAT, at most 30 s old; null before the first.
     pub says: Option<PeerSays>,
     #[serde(flatten)]

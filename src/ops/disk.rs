@@ -8,10 +8,10 @@ use log::{info, warn};
 
 use super::metrics::Metrics;
 
-/// How often the disk is asked. Filling 500 MB within one period would take 8 MB/s.
-const PERIOD: Duration = Duration::from_secs(60);
+/// How often the disk is asked. Filling 500 MB within one period would take 100 MB/s.
+const PERIOD: Duration = Duration::from_secs(5);
 /// While the disk stays low, the warning is repeated every so many periods.
-const REPEAT_PERIODS: u32 = 10;
+const REPEAT_PERIODS: u32 = 120;
 
 /// Looks at the disk for ever. `free` asks how many bytes are left, `low` how many are little.
 pub async fn watch<E: Display>(free: impl Fn() -> Result<u64, E>, low: impl Fn() -> u64, metrics: Arc<Metrics>) {

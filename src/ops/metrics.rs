@@ -108,6 +108,10 @@ pub struct Metrics {
     pub link_unacked_bytes: Levels<PeerLabel>,
     /// How long the oldest of them waits.
     pub link_unacked_age_seconds: Levels<PeerLabel>,
+    /// What was taken of each other central's own logs.
+    pub taken_logs: Levels<PeerLabel>,
+    pub taken_events: Levels<PeerLabel>,
+    pub taken_bytes: Levels<PeerLabel>,
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
@@ -147,6 +151,9 @@ impl Metrics {
             links: Levels::default(),
             link_unacked_bytes: Levels::default(),
             link_unacked_age_seconds: Levels::default(),
+            taken_logs: Levels::default(),
+            taken_events: Levels::default(),
+            taken_bytes: Levels::default(),
             log_lag: Levels::default(),
             cars_inside: Level::default(),
             plates_waiting: Level::default(),
@@ -201,6 +208,10 @@ impl Metrics {
         let text = "How long the oldest run sent to a peer waits to be acknowledged";
         let age = self.link_unacked_age_seconds.series.clone();
         registry.register_with_unit("link_unacked_age", text, Unit::Seconds, age);
+        registry.register("taken_logs", "Logs taken of another central", self.taken_logs.series.clone());
+        registry.register("taken_events", "Events taken of another central", self.taken_events.series.clone());
+        let text = "Bytes of events taken of another central";
+        registry.register_with_unit("taken", text, Unit::Bytes, self.taken_bytes.series.clone());
         registry.register(
             "log_lag_events",
             "Events announced by others and not held here, by log",
@@ -287,6 +298,9 @@ mod tests {
         metrics.links.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.link_unacked_bytes.show([(PeerLabel { peer: "a".into() }, 1)]);
         metrics.link_unacked_age_seconds.show([(PeerLabel { peer: "a".into() }, 1)]);
+        for level in [&metrics.taken_logs, &metrics.taken_events, &metrics.taken_bytes] {
+            level.show([(PeerLabel { peer: "a".into() }, 1)]);
+        }
         metrics.log_lag.show([(LogLabel { log: "a".into() }, 1)]);
         let text = metrics.render().unwrap();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE parkmesh_"));

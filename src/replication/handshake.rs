@@ -3,7 +3,7 @@
 use crate::domain::ids::CentralId;
 use crate::trust::judge::Distrust;
 use crate::wire::compressed;
-use crate::wire::frame::{ErrorFrame, Hello, Instance, Listens, Versions, code};
+use crate::wire::frame::{ErrorFrame, Hello, Instance, Listens, Start, Versions, code};
 
 /// The versions of the protocol this build speaks.
 pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
@@ -18,6 +18,8 @@ pub struct Identity {
     pub instance: Instance,
     /// Where it tells others it can be dialled.
     pub listens: Option<Listens>,
+    /// Which start of its database it is; `None`: that could not be noted.
+    pub start: Option<Start>,
 }
 
 /// Why a HELLO is not accepted. The dialler waits the longest back-off before it tries again.
@@ -52,6 +54,7 @@ impl Identity {
             instance: self.instance,
             wall_ms,
             listens: self.listens.clone(),
+            start: self.start.clone(),
         }
     }
 
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     fn identity(central: &str, instance: u64) -> Identity {
-        Identity { central: central.parse().unwrap(), instance: Instance(instance), listens: None }
+        Identity { central: central.parse().unwrap(), instance: Instance(instance), listens: None, start: None }
     }
 
     #[test]

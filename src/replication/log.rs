@@ -141,3 +141,13 @@ impl<'de> Deserialize<'de> for ChainHash {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+/// How sure it is that a run was not written by whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nothing will change it.
+    Certain,
+    /// No key is known that it was begun with; one may be later.
+    UnknownKey,
+    /// It is of the time before its author signed, as its own logs are: what the author gives itself is taken.
+    Unsigned,
+}

@@ -21,4 +21,5 @@ pub mod log;
 pub mod now;
 pub mod peer;
 pub mod source;
+pub mod starts;
 pub mod window;

@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -334,6 +334,21 @@ CREATE TABLE quarter_total(
   PRIMARY KEY(quarter, central, edge_id, taken_by, method, camera_type)
 ) STRICT, WITHOUT ROWID;
 UPDATE ledger SET rules = 0;
+";
+
+/// The starts of the program on this database, the latest few, and the last one seen of each central with the certificate it had: a copy
+/// of a directory that is run in its place is known by them (docs/decisions/043-whose-log-it-is.md). `instance`: 64 random bits.
+const V9: &str = "
+CREATE TABLE start(
+  number   INTEGER PRIMARY KEY,
+  instance INTEGER NOT NULL
+) STRICT;
+CREATE TABLE seen_start(
+  central     TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  number      INTEGER NOT NULL,
+  instance    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).

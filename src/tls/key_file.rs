@@ -24,6 +24,8 @@ use super::credentials::{BadCredentials, Credentials};
 pub const IDENTITY_FILE: &str = "identity.pem";
 /// Lies beside it as long as it is new.
 pub const NEW_FILE: &str = "identity.new";
+/// What is in it until a process serves with that key.
+const UNUSED: &[u8] = b"unused";
 /// The file has some 1,000 bytes; this is the most that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 const OWNER_ONLY: u32 = 0o600;
@@ -101,6 +103,17 @@ pub fn is_new(directory: &Path) -> bool {
     directory.join(NEW_FILE).exists()
 }
 
+/// A process begins to serve with the key in a data directory. Whether none did before: it was made just now, or ahead.
+#[must_use]
+pub fn begin_use(directory: &Path) -> bool {
+    let path = directory.join(NEW_FILE);
+    // Where it cannot be emptied the next process is taken for the first, which only leaves something unsaid.
+    fs::read(&path).is_ok_and(|found| found.starts_with(UNUSED)) && {
+        drop(fs::write(&path, b""));
+        true
+    }
+}
+
 /// From now on the key in a data directory is not new.
 ///
 /// # Errors
@@ -142,7 +155,8 @@ fn make(directory: &Path) -> Result<(), IdentityError> {
         let mut file = NamedTempFile::new_in(directory)?;
         file.write_all(pem.as_bytes())?;
         file.as_file().sync_all()?;
-        OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(directory.join(NEW_FILE))?;
+        let mut new = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(directory.join(NEW_FILE))?;
+        new.write_all(UNUSED)?;
         file.persist(&path)?;
         File::open(directory)?.sync_all()
     };
@@ -172,6 +186,7 @@ mod tests {
         assert!(made.is_new && made.was_open_to_others.is_none());
         assert_eq!(mode_of(&directory.path().join(IDENTITY_FILE)), 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+        assert!(begin_use(directory.path()) && !begin_use(directory.path()), "one process is the first");
         assert!(is_new(directory.path()));
         settle(directory.path()).unwrap();
         assert!(!is_new(directory.path()));

@@ -39,7 +39,9 @@ pub enum Believed {
 /// Why it is not believed. The sentences are told to the other side.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    #[error("central {claimed} is known here by another certificate")]
+    #[error(
+        "central {claimed} is known here by another certificate: if this is not its new machine, give this one an id of its own"
+    )]
     Changed { claimed: CentralId, pinned: Fingerprint },
     #[error("a person refused this certificate of {0} here")]
     Refused(CentralId),
@@ -51,6 +53,8 @@ pub enum Distrust {
          directory; then stop {claimed}, remove its data directory and start it again"
     )]
     OwnCertificate { claimed: CentralId, own: CentralId },
+    #[error("{0} is the id of the central that was dialled, which has another key: give this one an id of its own")]
+    OwnId(CentralId),
     #[error("this certificate is that of {owner}, not of {claimed}")]
     OfAnother { claimed: CentralId, owner: CentralId },
     #[error("central {0} was met first at another address than its configured one: it waits for a person's yes here")]
@@ -67,11 +71,12 @@ impl Distrust {
     }
 }
 
-/// Judges who showed the certificate `shown` and says it is `claimed`, `peers` being those configured here.
+/// Judges who showed the certificate `shown` and says it is `claimed`, `peers` being those configured at `own`.
 ///
 /// # Errors
 /// [`Distrust`]
 pub fn judge(
+    own: &CentralId,
     claimed: &CentralId,
     shown: Fingerprint,
     reached: Reached,
@@ -84,6 +89,9 @@ pub fn judge(
         } else if peer.pin == Some(shown) {
             return Err(Distrust::OfAnother { claimed: claimed.clone(), owner: peer.id });
         }
+    }
+    if claimed == own {
+        return Err(Distrust::OwnId(claimed.clone()));
     }
     let peer = found.ok_or_else(|| Distrust::Unknown(claimed.clone()))?;
     match peer.pin {
@@ -154,8 +162,10 @@ mod tests {
             ("c4", "k4", from("127.0.0.1"), Ok(Believed::FirstContact)),
             ("c4", "k4", from("10.0.0.4"), elsewhere("c4")),
             ("c9", "k9", from("10.0.0.9"), Err(Distrust::Unknown(id("c9")))),
+            ("c0", "k9", from("10.0.0.9"), Err(Distrust::OwnId(id("c0")))),
+            ("c0", "k1", from("10.0.0.1"), of_c1("c0")),
         ] {
-            let judged = judge(&id(claimed), fingerprint(key), reached, peers());
+            let judged = judge(&id("c0"), &id(claimed), fingerprint(key), reached, peers());
             assert_eq!(judged, expected, "{claimed} with {key}, {reached:?}");
         }
     }

@@ -61,6 +61,18 @@ pub struct Hello {
     /// Where it can be dialled, as it is told to people; never acted upon by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listens: Option<Listens>,
+    /// Absent from older versions, and where it could not be noted on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+}
+
+/// Which start of the program on its database a process is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The how manieth, from 1.
+    pub number: u64,
+    /// The instances of those before it, the latest first; of many the last few.
+    pub earlier: Vec<Instance>,
 }
 
 /// Where a central can be dialled.
@@ -162,6 +174,8 @@ pub mod code {
     pub const PENDING: &str = "pending";
     /// A frame that cannot be read.
     pub const BAD_FRAME: &str = "bad_frame";
+    /// An older copy of the central's database was continued: another process has gone on from there before. The link stands.
+    pub const OLDER_START: &str = "older_start";
     /// Events of a log that was not asked for on this link.
     pub const UNASKED_RUN: &str = "unasked_run";
 }

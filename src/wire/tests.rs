@@ -51,10 +51,12 @@ fn run() -> impl Strategy<Value = Run> {
 fn frame() -> impl Strategy<Value = Frame> {
     let listens = prop::option::of((".*", any::<u16>()).prop_map(|(ip, p2p_port)| Listens { ip, p2p_port }));
     let who = (any::<(u32, u32)>(), central(), any::<u64>(), any::<i64>());
-    let hello = (who, prop::collection::vec(".*", 0..3), listens);
-    let hello = hello.prop_map(|(((min, max), central, instance, wall_ms), capabilities, listens)| {
+    let start = prop::option::of((any::<u64>(), prop::collection::vec(any::<u64>().prop_map(Instance), 0..3)))
+        .prop_map(|start| start.map(|(number, earlier)| Start { number, earlier }));
+    let hello = (who, prop::collection::vec(".*", 0..3), listens, start);
+    let hello = hello.prop_map(|(((min, max), central, instance, wall_ms), capabilities, listens, start)| {
         let (versions, instance) = (Versions { min, max }, Instance(instance));
-        Frame::Hello(Hello { versions, capabilities, central, instance, wall_ms, listens })
+        Frame::Hello(Hello { versions, capabilities, central, instance, wall_ms, listens, start })
     });
     let digests =
         prop::collection::btree_map(any::<u8>().prop_map(Bucket), any::<u64>().prop_map(BucketDigest), 0..256);

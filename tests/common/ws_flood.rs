@@ -1,7 +1,7 @@
 //! Clients that send WebSocket frames as fast as they can, and what that costs a central.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub struct Socket {
     pub path: &'static str,
     pub protocol: Option<&'static str>,
     pub first: Option<String>,
+    /// Where it is sent to instead of the central, for comparison.
+    pub sink: Option<SocketAddr>,
 }
 
 /// Every kind of socket there is; `central-2` is a peer that is linked by what is said first.
@@ -40,6 +42,7 @@ pub fn sockets() -> Vec<Socket> {
         path,
         protocol,
         first: first.map(str::to_owned),
+        sink: None,
     };
     let hello = r#"{"type":"HELLO","source_central":"central-2","timestamp":1733140800000,"event_id":null,"data":{"versions":{"min":1,"max":1},"capabilities":[],"central":"central-2","instance":"00000000000000aa","wall_ms":1733140800000}}"#;
     let ours = Some("parkmesh.1");
@@ -105,6 +108,8 @@ pub fn during<T>(
         for number in 0..connections {
             let sent = sent[number % sent.len()];
             scope.spawn(move || {
+                // It is on another machine in truth: here it must not compete for the cores.
+                let _refused = rustix::process::setpriority_process(None, 19);
                 while !over.load(Ordering::Relaxed) {
                     let reads = number % 2 == 0;
                     if send_until_ended(central, socket, sent, from, reads, over, came).is_err() {
@@ -160,7 +165,7 @@ fn send_until_ended(
 
 /// A connection on which frames may be sent.
 pub fn upgraded(central: &Central, socket: &Socket, from: [u8; 4]) -> std::io::Result<TcpStream> {
-    let to = format!("{}:{}", central.ip, socket.port);
+    let to = socket.sink.map_or_else(|| format!("{}:{}", central.ip, socket.port), |sink| sink.to_string());
     let mut stream = super::net::connect_from(from.into(), to.parse().unwrap())?;
     let protocol =
         socket.protocol.map(|protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n")).unwrap_or_default();
@@ -178,6 +183,23 @@ pub fn upgraded(central: &Central, socket: &Socket, from: [u8; 4]) -> std::io::R
         head.push(byte[0]);
     }
     if head.starts_with(b"HTTP/1.1 101") { Ok(stream) } else { Err(ErrorKind::ConnectionRefused.into()) }
+}
+
+/// Upgrades whoever comes and reads what he sends: what a flood costs the machine alone.
+pub fn sink() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = vec![0; 64 * 1024];
+                let _asked = stream.read(&mut bytes);
+                let _answered = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+                while stream.read(&mut bytes).is_ok_and(|count| count > 0) {}
+            });
+        }
+    });
+    address
 }
 
 /// The most memory a central had in KiB while `work` ran.

@@ -23,7 +23,7 @@ use crate::links::status::MeshStatus;
 use crate::replication::handshake::{HelloRefusal, Identity};
 use crate::replication::peer::output::{Alarm, SocketId};
 use crate::replication::peer::status::PeerStatus;
-use crate::trust::judge::{Believed, Reached};
+use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::frame::Hello;
 
 /// Somebody dialled us and said HELLO.
@@ -82,7 +82,19 @@ pub struct Admitted {
 /// The peer that says HELLO on an inbound socket. If it is refused it is told why, and the socket is closed.
 fn admit(identity: &Identity, config: &Config, trust: &TrustDesk, knock: &Knock) -> Result<CentralId, HelloRefusal> {
     let Knock { hello, remote, shown, .. } = knock;
-    identity.check(hello)?;
+    // Whose key it is comes first: anybody can say any id.
+    if let (P2pMode::Tls, Some(shown), Some(from)) = (config.security.p2p, shown, remote)
+        && hello.central == identity.central
+        && *shown != trust.own()
+    {
+        trust.judge(&hello.central, *shown, Reached::From(from.ip()))?;
+    }
+    let checked = identity.check(hello);
+    if let (Err(HelloRefusal::DuplicateCentralId(own)), Some(_own_key), Some(from)) = (&checked, shown, remote) {
+        let clone = Distrust::OwnCertificate { claimed: own.clone(), own: own.clone() };
+        trust.note_clone(own, &from.ip().to_string(), &clone);
+    }
+    checked?;
     if config.security.p2p == P2pMode::Open {
         let known = config.peer(&hello.central);
         return known.map(|peer| peer.id.clone()).ok_or_else(|| HelloRefusal::NotConfigured(hello.central.clone()));
@@ -163,10 +175,15 @@ impl MeshRegistry {
     fn refused(&mut self, knock: &Knock, refusal: &HelloRefusal) {
         let (central, reason) = (knock.hello.central.to_string(), refusal.to_string());
         let host = knock.remote.map(|remote| remote.ip().to_string()).unwrap_or_default();
-        if self.said.is_news(&central, &format!("{host} {reason}"), Instant::now()) {
+        // Strangers say whatever id they like.
+        let is_ours = self.context.config.borrow().peer(&knock.hello.central).is_some();
+        let about = if is_ours { &central } else { &host };
+        let what = if is_ours { format!("{host} {reason}") } else { refusal.code().to_owned() };
+        if self.said.is_news(about, &what, Instant::now()) {
             let remote = knock.remote.map(|remote| remote.to_string()).unwrap_or_default();
+            let shown = knock.shown.map(|shown| shown.to_string()).unwrap_or_default();
             warn!(
-                event = "peer_refused", peer = central.as_str(), remote = remote.as_str(), reason = reason.as_str();
+                event = "peer_refused", peer = central.as_str(), remote = remote.as_str(), shown = shown.as_str(), reason = reason.as_str();
                 "refused a socket"
             );
         }

@@ -13,11 +13,13 @@ use super::MeshRegistry;
 use crate::actors::db_writer::{Held, SkewMeasured};
 use crate::actors::peer_link::{AskLink, PeerLink, Say};
 use crate::actors::supervise::Handle;
+use crate::actors::sync_coordinator::Logs;
 use crate::config::model::PeerCentral;
 use crate::domain::ids::CentralId;
 use crate::links::mesh::MeshClock;
 use crate::links::status::{BUILT_IN_TARIFF, LogShown, MeshStatus, OldestUnacked, PeerSays, PeerShown, PeerTrust};
 use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
+use crate::replication::coordinator::allowance::Taken;
 use crate::replication::coordinator::{LogStatus, WaitReason};
 use crate::replication::have::Have;
 use crate::replication::peer::status::{LinkState, PeerStatus};
@@ -146,8 +148,17 @@ pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<PeerStat
     }));
 }
 
-pub fn show_logs(metrics: &Metrics, logs: &[LogStatus]) {
-    metrics.log_lag.show(logs.iter().map(|log| {
+pub fn show_logs(metrics: &Metrics, logs: &Logs) {
+    let taken = |of: fn(Taken) -> u64| {
+        let levels = logs.taken.iter().map(move |(central, taken)| {
+            (PeerLabel { peer: central.to_string() }, i64::try_from(of(*taken)).unwrap_or(i64::MAX))
+        });
+        levels.collect::<Vec<_>>()
+    };
+    metrics.taken_logs.show(taken(|taken| taken.logs));
+    metrics.taken_events.show(taken(|taken| taken.events));
+    metrics.taken_bytes.show(taken(|taken| taken.bytes));
+    metrics.log_lag.show(logs.logs.iter().map(|log| {
         let lag = i64::try_from(log.announced.saturating_sub(log.held)).unwrap_or(i64::MAX);
         (LogLabel { log: log.log.to_string() }, lag)
     }));
@@ -160,7 +171,7 @@ pub fn mesh_status(
     held: &Held,
     links: &[Configured],
     statuses: &[Option<PeerStatus>],
-    logs: &[LogStatus],
+    logs: &Logs,
     clock: MeshClock,
 ) -> MeshStatus {
     let counters = || statuses.iter().flatten().map(|status| status.counters);
@@ -179,9 +190,12 @@ pub fn mesh_status(
         peers: links
             .iter()
             .zip(statuses)
-            .map(|(link, status)| peer_shown(link, status.as_ref(), logs, clock))
+            .map(|(link, status)| {
+                let taken = logs.taken.get(&link.0).copied().unwrap_or_default();
+                PeerShown { taken, ..peer_shown(link, status.as_ref(), &logs.logs, clock) }
+            })
             .collect(),
-        logs: logs.iter().map(|log| log_shown(log, clock)).collect(),
+        logs: logs.logs.iter().map(|log| log_shown(log, clock)).collect(),
     }
 }
 
@@ -220,6 +234,7 @@ fn peer_shown(
         unacked_bytes: status.map_or(0, |status| status.unacked_bytes as u64),
         we_lack_events: connected.then_some(we_lack),
         it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
+        taken: Taken::default(),
         trust: PeerTrust::default(),
         says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
             links: status.links.clone(),
@@ -263,6 +278,7 @@ fn wait_name(reason: WaitReason) -> &'static str {
         WaitReason::CommitFailed => "commit_failed",
         WaitReason::LinkBusy => "link_busy",
         WaitReason::SourceAvoided => "source_avoided",
+        WaitReason::TooMuch => "too_much",
         WaitReason::Forked => "forked",
     }
 }

@@ -104,6 +104,7 @@ fn reasons() -> Vec<String> {
         Distrust::Refused(a.clone()),
         Distrust::Expelled(a.clone()),
         Distrust::OwnCertificate { claimed: a.clone(), own: b.clone() },
+        Distrust::OwnId(a.clone()),
         Distrust::OfAnother { claimed: a.clone(), owner: b.clone() },
         Distrust::Elsewhere(a.clone()),
         Distrust::Unknown(a.clone()),

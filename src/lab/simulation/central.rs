@@ -13,7 +13,8 @@ use crate::replication::have::Have;
 use crate::replication::now::Now;
 use crate::replication::peer::output::{PeerCommand, PeerReport, SocketId};
 use crate::replication::peer::{Peer, PeerSettings};
-use crate::wire::frame::Instance;
+use crate::replication::starts::{MOST_TOLD, SeenStart};
+use crate::wire::frame::{Instance, Start};
 
 /// What all wall clocks would show at the start if they were right, Unix ms.
 const EPOCH_MS: i64 = 1_760_000_000_000;
@@ -26,6 +27,15 @@ pub(super) enum Mail {
     Committed(Vec<CommittedRun>, Option<LogId>),
     StoreFailed(LogId),
     StoreRefused(LogId, String),
+}
+
+/// What a directory remembers besides events.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Notes {
+    /// Of all processes on it, the first one first.
+    pub(super) starts: Vec<Instance>,
+    /// The last start seen of each peer.
+    pub(super) seen: BTreeMap<usize, SeenStart>,
 }
 
 /// Where a socket leads.
@@ -49,8 +59,9 @@ pub(super) struct Central {
     pub(super) coordinator: Coordinator,
     pub(super) have: Have,
     pub(super) disk: Box<dyn Replica>,
-    /// An older copy of the directory, put aside.
-    pub(super) backup: Option<Box<dyn Replica>>,
+    pub(super) notes: Notes,
+    /// Another copy of the directory, put aside.
+    pub(super) backup: Option<(Box<dyn Replica>, Notes)>,
     /// What is authored next goes into a new log.
     pub(super) new_epoch: bool,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
@@ -101,7 +112,7 @@ impl Central {
     pub(super) fn new(index: usize, id: usize, disk: Box<dyn Replica>) -> Self {
         Self {
             index,
-            identity: Identity { central: central_id(id), instance: Instance(0), listens: None },
+            identity: Identity { central: central_id(id), instance: Instance(0), listens: None, start: None },
             alive: false,
             powered: true,
             life: 0,
@@ -109,6 +120,7 @@ impl Central {
             coordinator: Coordinator::new(),
             have: Have::default(),
             disk,
+            notes: Notes::default(),
             backup: None,
             new_epoch: false,
             sockets: BTreeMap::new(),
@@ -135,6 +147,9 @@ impl Central {
         self.alive = true;
         self.powered = true;
         self.identity.instance = Instance(instance);
+        let earlier: Vec<Instance> = self.notes.starts.iter().rev().take(MOST_TOLD).copied().collect();
+        self.notes.starts.push(Instance(instance));
+        self.identity.start = Some(Start { number: self.notes.starts.len() as u64, earlier });
         self.have = self.disk.heads();
         self.coordinator = Coordinator::new();
         let now = self.now(now_ms);
@@ -144,7 +159,9 @@ impl Central {
     pub(super) fn new_peer(&self, now: Now, index: usize, seed: u64) -> Peer {
         let settings =
             PeerSettings { own: self.identity.clone(), peer: central_id(index), dial_backoff: BackoffRange::DIAL };
-        Peer::new(settings, now, seed)
+        let mut peer = Peer::new(settings, now, seed);
+        peer.remember(self.notes.seen.get(&index).copied());
+        peer
     }
 
     /// The process is gone, and all that was only in its memory.

@@ -1,6 +1,6 @@
 //! What happens to processes and their directories: crashes at every point of a commit, loss, old copies, doubles.
 
-use super::central::{Central, CrashPoint, Death, Socket};
+use super::central::{Central, CrashPoint, Death, Notes, Socket};
 use super::faults;
 use super::replica::{Moment, Replica, ReplicaOutcome};
 use super::world::{Event, World};
@@ -17,6 +17,10 @@ impl World<'_> {
         state.die();
         let held_up = std::mem::take(&mut state.held_up);
         state.powered = !power;
+        // The start of the process is the first commit it made.
+        if lost_commits == 3 {
+            state.notes.starts.pop();
+        }
         if let Err(what) = state.disk.restart(usize::try_from(lost_commits).unwrap_or(0)) {
             self.broken = Some(format!("c{central}: {what}"));
         }
@@ -25,6 +29,7 @@ impl World<'_> {
             self.end_connection(connection, end, (!power).then_some("reset"));
         }
         if lost_commits > 0 {
+            self.may_start_older();
             *self.report.figures.faults.entry(faults::LOST_COMMITS).or_default() += 1;
             self.forget();
         }
@@ -84,7 +89,7 @@ impl World<'_> {
     /// Somebody copies a directory and keeps the copy.
     pub(super) fn back_up(&mut self, central: usize) {
         if let Some(state) = self.centrals.get_mut(central) {
-            state.backup = Some(state.disk.copy());
+            state.backup = Some((state.disk.copy(), state.notes.clone()));
         }
     }
 
@@ -92,36 +97,56 @@ impl World<'_> {
     pub(super) fn wipe(&mut self, central: usize, until_ms: u64) -> bool {
         let Some(state) = self.centrals.get(central) else { return false };
         let empty = (self.new_disk)(&state.identity.central);
-        self.exchange_disk(central, empty, until_ms)
+        self.exchange_disk(central, (empty, Notes::default()), until_ms).is_some()
     }
 
-    /// A machine starts again with an older copy of its directory.
+    /// A machine starts again with another copy of its directory; the one it had is put aside and may return.
     pub(super) fn restore(&mut self, central: usize, until_ms: u64) -> bool {
         let Some(state) = self.centrals.get_mut(central) else { return false };
         let Some(backup) = state.backup.take() else { return false };
-        self.exchange_disk(central, backup, until_ms)
+        let before = self.exchange_disk(central, backup, until_ms);
+        let exchanged = before.is_some();
+        if let Some(state) = self.centrals.get_mut(central) {
+            state.backup = before;
+        }
+        exchanged
     }
 
-    fn exchange_disk(&mut self, central: usize, disk: Box<dyn Replica>, until_ms: u64) -> bool {
+    fn exchange_disk(
+        &mut self,
+        central: usize,
+        (disk, notes): (Box<dyn Replica>, Notes),
+        until_ms: u64,
+    ) -> Option<(Box<dyn Replica>, Notes)> {
         if !self.crash(central, Death { point: CrashPoint::Before, power: until_ms.is_multiple_of(2), until_ms }) {
-            return false;
+            return None;
         }
-        if let Some(state) = self.centrals.get_mut(central) {
-            state.disk = disk;
-        }
+        let state = self.centrals.get_mut(central)?;
+        let before = (std::mem::replace(&mut state.disk, disk), std::mem::replace(&mut state.notes, notes));
+        self.may_start_older();
         self.forget();
-        true
+        Some(before)
+    }
+
+    /// From now on a central may go on from an older copy of its directory.
+    fn may_start_older(&mut self) {
+        self.justified.insert("older_start");
+        self.truth.errors.insert("older_start");
     }
 
     /// A second machine starts with the id of one and a copy of its directory. There is one double at a time.
     pub(super) fn clone_central(&mut self, of: usize, until_ms: u64) -> bool {
         let place = self.members();
-        let Some(disk) = self.centrals.get(of).map(|original| original.disk.copy()) else { return false };
+        let Some((disk, notes)) = self.centrals.get(of).map(|original| (original.disk.copy(), original.notes.clone()))
+        else {
+            return false;
+        };
         let Some(state) = self.centrals.get_mut(place).filter(|double| !double.alive) else { return false };
         let life = state.life + 1;
-        *state = Central { life, ..Central::new(place, of, disk) };
+        *state = Central { life, notes, ..Central::new(place, of, disk) };
         self.doubled = of;
         self.double_known = false;
+        self.may_start_older();
         self.justified.insert("duplicate_central_id");
         self.truth.errors.insert("duplicate_central_id");
         self.restart(place);
@@ -141,10 +166,14 @@ impl World<'_> {
         }
         if double_stays {
             let empty = (self.new_disk)(&super::central::central_id(original));
-            let disk = self.centrals.get_mut(place).map(|double| std::mem::replace(&mut double.disk, empty));
+            let directory = self
+                .centrals
+                .get_mut(place)
+                .map(|double| (std::mem::replace(&mut double.disk, empty), std::mem::take(&mut double.notes)));
             self.crash(original, death);
-            if let (Some(state), Some(disk)) = (self.centrals.get_mut(original), disk) {
+            if let (Some(state), Some((disk, notes))) = (self.centrals.get_mut(original), directory) {
                 state.disk = disk;
+                state.notes = notes;
             }
         }
         self.forget();

@@ -102,7 +102,7 @@ impl World<'_> {
             2 => state.identity.central.clone(),
             _ => peer,
         };
-        let mut hello = Identity { central, instance: Instance(number), listens: None }.hello(0);
+        let mut hello = Identity { central, instance: Instance(number), listens: None, start: None }.hello(0);
         if turn == 3 {
             hello.versions = Versions { min: 90, max: 99 };
         }

@@ -1,6 +1,6 @@
 //! The part of the actors: carries what the machines want done to the network and the disk, and back.
 
-use super::central::{Mail, Socket};
+use super::central::{Central, Mail, Socket};
 use super::network::Packet;
 use super::replica::{Moment, ReplicaJob, ReplicaOutcome};
 use super::world::{Event, World};
@@ -9,9 +9,11 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::have::Have;
+use crate::replication::log::Doubt;
 use crate::replication::now::Now;
 use crate::replication::peer::Peer;
 use crate::replication::peer::output::{PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
+use crate::replication::starts::{MOST_TOLD, SeenStart};
 use crate::wire::frame::Frame;
 
 /// Largest transaction of the simulated writer, in jobs.
@@ -93,12 +95,31 @@ impl World<'_> {
             }
             PeerOutput::Report(report) => {
                 self.note(|| format!("c{central} of c{peer}: {report:?}"));
+                if let PeerReport::Started(seen) = report {
+                    return self.has_seen(central, peer, seen);
+                }
                 if matches!(report, PeerReport::LinkUp { .. }) {
                     self.report.figures.links_up += 1;
                 }
                 self.post(central, Mail::Report(peer, report));
             }
             PeerOutput::Alarm(alarm) => self.alarm(central, &alarm),
+        }
+    }
+
+    /// A central has seen a start of a peer: unless the directory of that process was of the one seen before, somebody was alarmed.
+    fn has_seen(&mut self, central: usize, peer: usize, start: SeenStart) {
+        let of = |state: &&Central| state.notes.starts.contains(&start.instance);
+        let starts = self.centrals.iter().find(of).map(|state| state.notes.starts.clone());
+        let Some(state) = self.centrals.get_mut(central) else { return };
+        let before = state.notes.seen.insert(peer, start);
+        let told = std::mem::take(&mut self.told_older);
+        // The directory of a process that is gone may be, too.
+        let Some(starts) = starts.filter(|starts| starts.len() < MOST_TOLD) else { return };
+        let goes_on = before.is_none_or(|before| starts.contains(&before.instance) && before.number <= start.number);
+        if goes_on == told {
+            self.broken =
+                Some(format!("c{central} saw {before:?} of c{peer}, then {start:?}, and was alarmed: {told}"));
         }
     }
 
@@ -159,7 +180,7 @@ impl World<'_> {
             }
             Mail::StoreRefused(log, reason) => {
                 self.with_coordinator(central, |coordinator, now, have| {
-                    coordinator.store_refused(now, have, &log, &reason, true);
+                    coordinator.store_refused(now, have, &log, &reason, Doubt::Certain);
                 });
             }
             Mail::StoreFailed(log) => {

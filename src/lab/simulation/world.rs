@@ -132,6 +132,8 @@ pub(super) struct World<'a> {
     pub(super) justified: BTreeSet<&'static str>,
     /// Logs that somebody was alarmed about.
     pub(super) alarmed: BTreeSet<LogId>,
+    /// The last alarm was about a start from an older copy.
+    pub(super) told_older: bool,
     pub(super) truth: Truth,
     /// How often gates asked for something.
     pub(super) asked: u64,
@@ -173,6 +175,7 @@ impl<'a> World<'a> {
             invented: BTreeSet::new(),
             justified: BTreeSet::new(),
             alarmed: BTreeSet::new(),
+            told_older: false,
             truth: Truth::default(),
             asked: 0,
             report: Report { seed, ..Report::default() },
@@ -363,6 +366,7 @@ impl<'a> World<'a> {
         if !self.justified.contains(alarm.name()) {
             self.broken = Some(format!("c{central} raised an alarm: {alarm}"));
         }
+        self.told_older = matches!(alarm, Alarm::OlderStart { .. });
         if let Alarm::DuplicateCentralId { central } = alarm {
             self.double_known |= *central == central_id(self.doubled);
         }

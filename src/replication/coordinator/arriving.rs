@@ -2,6 +2,7 @@
 
 use super::Coordinator;
 use super::CoordinatorOutput;
+use super::allowance::OWN_LOGS;
 use super::log_state::LogState;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::continuity::{Continuity, judge};
@@ -23,6 +24,14 @@ impl Coordinator {
         let durable = held.head_or_empty(&log);
         let state = self.logs.entry(log.clone()).or_default();
         let current = current && state.source.as_ref().is_some_and(|source| source.peer == *peer);
+        // What is on its way of a log that is begun is taken still: only a few are at a time.
+        if self.held_back_until_ms(now, &log, false).is_some() {
+            if current {
+                self.unfollow(&log);
+            }
+            return self.settle(now, held, &log);
+        }
+        let state = self.logs.entry(log.clone()).or_default();
         let (after, head) = (run.after, run.head());
         match judge(state.received(durable), run) {
             Continuity::Continues(run) => {
@@ -30,8 +39,7 @@ impl Coordinator {
                     source.last_event_ms = now.mono_ms;
                     source.forwards |= head.to > source.announced;
                 }
-                let since_ms = state.queued.map_or(now.mono_ms, |(_, since_ms)| since_ms);
-                state.queued = Some((head, since_ms));
+                state.handed_over(now.mono_ms, durable.to, &run);
                 if head.to > durable.to {
                     state.offered(now.mono_ms, peer, head.to.max(state.offer_of(peer)), head.to);
                 }
@@ -112,7 +120,7 @@ impl Coordinator {
             self.counters.forks += 1;
             let alarm = |log| Alarm::Fork { log, seq, peer: peer.clone() };
             if self.own_log.as_ref() == Some(log) {
-                self.abandon_own_log(log, alarm);
+                self.abandon_own_log(now, log, alarm);
             } else {
                 self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
             }
@@ -126,8 +134,10 @@ impl Coordinator {
     }
 
     /// Our current log is not ours alone: nothing more is authored into it.
-    pub(super) fn abandon_own_log(&mut self, log: &LogId, alarm: impl FnOnce(LogId) -> Alarm) {
-        if self.abandoned.as_ref() != Some(log) {
+    pub(super) fn abandon_own_log(&mut self, now: Now, log: &LogId, alarm: impl FnOnce(LogId) -> Alarm) {
+        let may = self.own_logs.free_at_ms(now.mono_ms, OWN_LOGS).is_none();
+        if self.abandoned.as_ref() != Some(log) && may {
+            self.own_logs.pay(now.mono_ms, OWN_LOGS, 1);
             self.abandoned = Some(log.clone());
             self.outputs.push(CoordinatorOutput::Alarm(alarm(log.clone())));
             self.outputs.push(CoordinatorOutput::StartNewEpoch { log: log.clone() });

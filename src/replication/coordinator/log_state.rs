@@ -1,11 +1,12 @@
 //! What the coordinator knows of one log that is followed or wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::allowance::Taken;
 use super::{Wait, WaitReason};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::backoff::{Backoff, BackoffRange};
-use crate::replication::log::Head;
+use crate::replication::log::{Head, Run};
 use crate::replication::peer::earlier;
 use crate::replication::peer::output::SocketId;
 use crate::replication::peer::status::STANDSTILL_MS;
@@ -64,6 +65,8 @@ pub(super) struct LogState {
     pub(super) source: Option<Source>,
     /// The end of what was handed to the writer and is not committed yet, and since when something waits.
     pub(super) queued: Option<(Head, u64)>,
+    /// What each run of it is counted as once it is committed, by its end.
+    unpaid: VecDeque<(u64, Taken)>,
     /// Who sent the last of it, and on which link.
     pub(super) queued_from: Option<(CentralId, SocketId)>,
     failures: Backoff,
@@ -71,6 +74,8 @@ pub(super) struct LogState {
     avoided: BTreeMap<CentralId, Avoided>,
     /// Peers whose chain of this log differs from ours.
     pub(super) forked: BTreeSet<CentralId>,
+    /// Since when it is refused because its author did not sign it.
+    pub(super) unsigned_since_ms: Option<u64>,
     pub(super) wait: Option<Wait>,
     /// Nothing came or was committed for too long, and somebody was told.
     pub(super) stands_still: bool,
@@ -91,11 +96,13 @@ impl Default for LogState {
             offers: BTreeMap::new(),
             source: None,
             queued: None,
+            unpaid: VecDeque::new(),
             queued_from: None,
             failures: Backoff::new(BackoffRange::COMMIT),
             retry_at_ms: None,
             avoided: BTreeMap::new(),
             forked: BTreeSet::new(),
+            unsigned_since_ms: None,
             wait: None,
             stands_still: false,
         }
@@ -251,18 +258,43 @@ impl LogState {
         Choice::Take(best.peer.clone())
     }
 
-    /// Something of what was queued is durable.
-    pub(super) fn committed(&mut self, now_ms: u64, durable: u64) {
+    /// A run was handed to the writer, which begins after `durable` events.
+    pub(super) fn handed_over(&mut self, now_ms: u64, durable: u64, run: &Run) {
+        let since_ms = self.queued.map_or(now_ms, |(_, since_ms)| since_ms);
+        self.queued = Some((run.head(), since_ms));
+        let logs = u64::from(durable == 0 && run.after == 0);
+        let bytes = run.events.iter().map(|event| event.len() as u64).sum();
+        self.unpaid.push_back((run.head().to, Taken { logs, events: run.events.len() as u64, bytes }));
+    }
+
+    /// Nothing of what was queued will be committed.
+    pub(super) fn drop_queued(&mut self) {
+        self.queued = None;
+        self.unpaid.clear();
+    }
+
+    /// Something of what was queued is durable: what it is counted as.
+    pub(super) fn committed(&mut self, now_ms: u64, durable: u64) -> Taken {
         self.failures.reset();
         self.retry_at_ms = None;
+        self.unsigned_since_ms = None;
         self.queued = self.queued.filter(|(head, _)| head.to > durable).map(|(head, _)| (head, now_ms));
+        let mut paid = Taken::default();
+        while let Some((_, taken)) = self.unpaid.front().copied().filter(|(to, _)| *to <= durable) {
+            self.unpaid.pop_front();
+            paid.logs += taken.logs;
+            paid.events += taken.events;
+            paid.bytes += taken.bytes;
+        }
+        paid
     }
 
     /// A commit failed. `false`: it is known already.
     pub(super) fn commit_failed(&mut self, now_ms: u64) -> bool {
-        if self.queued.take().is_none() {
+        if self.queued.is_none() {
             return false;
         }
+        self.drop_queued();
         let wait_ms = self.failures.ceiling_ms();
         // Nobody else competes for our disk: the wait needs no jitter.
         let _ = self.failures.next_wait_ms(0);

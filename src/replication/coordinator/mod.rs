@@ -4,6 +4,7 @@
 //! changes the difference. Invariants: a log has at most one source; a run is handed to the writer only if it continues
 //! what was handed before; acknowledgements name what is durable, never more.
 
+pub mod allowance;
 mod arriving;
 mod log_state;
 mod settle;
@@ -14,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::have::Have;
-use crate::replication::log::Head;
-use crate::replication::log::Run;
+use crate::replication::log::{Doubt, Head, Run};
 use crate::replication::now::Now;
 use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, SocketId};
+use crate::replication::peer::status::STANDSTILL_MS;
+use allowance::{Account, Meter, Taken};
 use log_state::LogState;
 use serde::Serialize;
 
@@ -44,6 +46,11 @@ pub struct Coordinator {
     abandoned: Option<LogId>,
     links: BTreeMap<CentralId, Link>,
     logs: BTreeMap<LogId, LogState>,
+    /// By whose name events have.
+    accounts: BTreeMap<CentralId, Account>,
+    disk_is_low: bool,
+    /// Own logs that were begun because others said they hold more of the one before.
+    own_logs: Meter,
     check_at_ms: Option<u64>,
     outputs: Vec<CoordinatorOutput>,
     counters: Counters,
@@ -63,6 +70,9 @@ impl Coordinator {
             abandoned: None,
             links: BTreeMap::new(),
             logs: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            disk_is_low: false,
+            own_logs: Meter::default(),
             check_at_ms: None,
             outputs: Vec::new(),
             counters: Counters::default(),
@@ -125,7 +135,10 @@ impl Coordinator {
     /// `log` is durable up to `head` (own logs too). `held` shows it already.
     pub fn committed(&mut self, now: Now, held: &Have, log: &LogId, head: Head) {
         let Some(state) = self.logs.get_mut(log) else { return };
-        state.committed(now.mono_ms, held.to(log));
+        let taken = state.committed(now.mono_ms, held.to(log));
+        if taken != Taken::default() {
+            self.accounts.entry(log.central.clone()).or_default().charge(now.mono_ms, taken);
+        }
         if let Some(source) = &state.source {
             let command = PeerCommand::Acknowledge { log: log.clone(), head };
             let (peer, link) = (source.peer.clone(), source.link);
@@ -150,21 +163,26 @@ impl Coordinator {
         }
     }
 
-    /// A run was not written by whose log it is, `is_certain` or as far as is known now. What was queued of the log is dropped, and
+    /// A run was not written by whose log it is, for certain or as far as is known now. What was queued of the log is dropped, and
     /// it is not taken on that link again, as from who holds another chain; or later, as from a source that disappointed.
-    pub fn store_refused(&mut self, now: Now, held: &Have, log: &LogId, reason: &str, is_certain: bool) {
+    ///
+    /// Of a central that is being brought up to date others pass on what it has not given itself yet: that is an alarm if it stays so.
+    pub fn store_refused(&mut self, now: Now, held: &Have, log: &LogId, reason: &str, doubt: Doubt) {
         let Some(state) = self.logs.get_mut(log) else { return };
-        state.queued = None;
+        state.drop_queued();
         let Some((peer, link)) = state.queued_from.take() else { return };
         // Who lied on a link that is over may have been somebody else.
-        if is_certain && self.links.get(&peer).is_some_and(|current| current.id == link) {
+        if doubt == Doubt::Certain && self.links.get(&peer).is_some_and(|current| current.id == link) {
             state.forked.insert(peer.clone());
             self.counters.forks += 1;
         } else {
             state.avoid(now.mono_ms, &peer);
         }
-        let alarm = Alarm::NotItsAuthor { log: log.clone(), peer, reason: reason.to_owned() };
-        self.outputs.push(CoordinatorOutput::Alarm(alarm));
+        let since_ms = *state.unsigned_since_ms.get_or_insert(now.mono_ms);
+        if doubt != Doubt::Unsigned || now.mono_ms - since_ms >= STANDSTILL_MS {
+            let alarm = Alarm::NotItsAuthor { log: log.clone(), peer, reason: reason.to_owned() };
+            self.outputs.push(CoordinatorOutput::Alarm(alarm));
+        }
         self.unfollow(log);
         self.settle(now, held, log);
         self.fill_links(now, held);
@@ -255,7 +273,7 @@ impl Coordinator {
             return;
         }
         if self.own_log.as_ref() == Some(log) {
-            self.abandon_own_log(log, |log| Alarm::OwnLogAhead {
+            self.abandon_own_log(now, log, |log| Alarm::OwnLogAhead {
                 log,
                 ours: durable.to,
                 theirs: head.to,
@@ -318,6 +336,8 @@ pub enum WaitReason {
     LinkBusy,
     /// Every central that holds more has disappointed us; the only one left is tried again shortly.
     SourceAvoided,
+    /// More of its author was taken than may be in this time.
+    TooMuch,
     /// The chain differs from the one held here, at every central that holds more.
     Forked,
 }

@@ -77,7 +77,14 @@ impl Coordinator {
         for link in self.links.values_mut() {
             link.waiting.remove(log);
         }
-        match state.choose(now.mono_ms, log, received.to) {
+        let mut choice = state.choose(now.mono_ms, log, received.to);
+        if matches!(choice, Choice::Take(_))
+            && let Some(until_ms) = self.held_back_until_ms(now, log, received.to == 0)
+        {
+            choice = Choice::Wait(WaitReason::TooMuch, Some(until_ms));
+        }
+        let Some(state) = self.logs.get_mut(log) else { return };
+        match choice {
             Choice::Nothing => state.set_wait(now.mono_ms, None),
             Choice::Wait(reason, until_ms) => {
                 state.set_wait(now.mono_ms, Some(reason));

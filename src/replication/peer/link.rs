@@ -14,7 +14,8 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::have::{Have, bucket_of};
 use crate::replication::log::Head;
 use crate::replication::now::Now;
-use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance, code};
+use crate::replication::starts::SeenStart;
+use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance, Start, code};
 
 /// How often a link is pinged, in ms.
 pub const PING_EVERY_MS: u64 = 5_000;
@@ -71,6 +72,8 @@ pub(super) struct Link {
     errors_sent: BTreeSet<&'static str>,
     /// The first acknowledgement, or 30 s of life.
     pub(super) proven: bool,
+    /// Which start of its database the peer is, until it has answered a ping: what a process that is gone said may come late.
+    pub(super) start: Option<(SeenStart, Start)>,
 }
 
 impl Link {
@@ -107,6 +110,7 @@ impl Link {
             their_heartbeat: Heartbeat::default(),
             errors_sent: BTreeSet::new(),
             proven: false,
+            start: None,
         }
     }
 

@@ -21,6 +21,7 @@ use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::{HelloRefusal, Identity, is_refusal};
 use crate::replication::have::Have;
 use crate::replication::now::Now;
+use crate::replication::starts::SeenStart;
 use crate::wire::decode::FrameError;
 use crate::wire::frame::{Frame, Heartbeat, Hello, code};
 use contest::{Contest, Dialler, Probed};
@@ -81,6 +82,7 @@ pub struct Peer {
     last_heard_ms: Option<u64>,
     state_since: (LinkState, u64),
     stopped: bool,
+    seen: Option<SeenStart>,
 }
 
 impl Peer {
@@ -101,7 +103,13 @@ impl Peer {
             last_heard_ms: None,
             state_since: (LinkState::Disconnected, now.mono_ms),
             stopped: false,
+            seen: None,
         }
+    }
+
+    /// The last start that was seen of the peer, by an earlier process or before a failure.
+    pub fn remember(&mut self, seen: Option<SeenStart>) {
+        self.seen = seen;
     }
 
     /// Call when [`Peer::next_wakeup_ms`] is due, and once at the start; harmless at any time.
@@ -200,6 +208,7 @@ impl Peer {
             link.last_heard_ms = now.mono_ms;
             link.pong(now, payload);
             self.last_heard_ms = Some(now.mono_ms);
+            self.lives(now);
         }
         let link_socket = self.link.as_ref().map(|link| link.socket);
         let answered = self.contest.take_if(|contest| {
@@ -338,6 +347,10 @@ impl Peer {
             Ok(Frame::Error(error)) => {
                 let refused = is_refusal(&error.code);
                 self.last_error = Some(format!("the peer said: {}", error.error));
+                if error.code == code::OLDER_START {
+                    let peer = self.settings.peer.clone();
+                    self.out.alarm(Alarm::OlderStartHere { peer, said: error.error.clone() });
+                }
                 if refused {
                     self.out.close(link.socket, close_code::REFUSED, "refused by the peer");
                     self.alarm_if_double(&error.code);

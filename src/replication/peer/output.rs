@@ -9,6 +9,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::replication::committed::CommittedRun;
 use crate::replication::log::{Head, Run};
 use crate::replication::now::Now;
+use crate::replication::starts::SeenStart;
 use crate::wire::encode::Encoder;
 use crate::wire::frame::Frame;
 use crate::wire::frame::Refusal;
@@ -96,6 +97,8 @@ pub enum PeerReport {
     },
     /// The peer's logs begin with its signature.
     SignsLogs,
+    /// The peer is this start of its database, and lives.
+    Started(SeenStart),
     /// The peer says which keys stand for which centrals.
     Vouches {
         keys: BTreeMap<CentralId, Vec<Fingerprint>>,
@@ -130,6 +133,10 @@ pub enum PeerCommand {
 pub enum Alarm {
     /// Two living processes use one central id: two machines with one configuration, or a cloned disk.
     DuplicateCentralId { central: CentralId },
+    /// A central goes on from an older copy of its database than was linked before.
+    OlderStart { central: CentralId, start: u64, seen: u64 },
+    /// A peer says that this central is the one that does.
+    OlderStartHere { peer: CentralId, said: String },
     /// Two centrals hold different events at one place of a log. It is no longer replicated between the two.
     Fork { log: LogId, seq: u64, peer: CentralId },
     /// A peer sent events whose hash is not their chain's: damaged on the way or on its disk.
@@ -142,6 +149,8 @@ pub enum Alarm {
     NotItsAuthor { log: LogId, peer: CentralId, reason: String },
     /// A peer announced more logs nobody here has heard of than any mesh has. Its link was ended.
     TooManyLogs { peer: CentralId },
+    /// More of what one central wrote was taken than may be in this time: its logs wait.
+    TooMuchOfOne { central: CentralId, what: &'static str },
     /// A peer said what cannot be read. Its link was ended.
     BadFrame { peer: CentralId, reason: String },
     /// A peer sent an event that is larger than an event may be. Its link was ended; nothing of the run was taken.
@@ -159,8 +168,11 @@ impl Alarm {
     #[must_use]
     pub fn about(&self) -> &CentralId {
         match self {
-            Self::DuplicateCentralId { central } => central,
-            Self::Fork { peer, .. }
+            Self::DuplicateCentralId { central }
+            | Self::OlderStart { central, .. }
+            | Self::TooMuchOfOne { central, .. } => central,
+            Self::OlderStartHere { peer, .. }
+            | Self::Fork { peer, .. }
             | Self::BrokenRun { peer, .. }
             | Self::OwnLogAhead { peer, .. }
             | Self::ReadFailed { peer, .. }
@@ -179,12 +191,14 @@ impl Alarm {
     pub fn name(&self) -> &'static str {
         match self {
             Self::DuplicateCentralId { .. } => "duplicate_central_id",
+            Self::OlderStart { .. } | Self::OlderStartHere { .. } => "older_start",
             Self::Fork { .. } => "log_forked",
             Self::BrokenRun { .. } => "broken_run",
             Self::OwnLogAhead { .. } => "own_log_ahead",
             Self::ReadFailed { .. } => "read_failed",
             Self::NotItsAuthor { .. } => "log_not_its_authors",
             Self::TooManyLogs { .. } => "too_many_logs",
+            Self::TooMuchOfOne { .. } => "too_much_of_one",
             Self::BadFrame { .. } => "bad_frame",
             Self::OversizedEvent { .. } => "oversized_event",
             Self::CannotPassOn { .. } => "cannot_pass_on",
@@ -197,6 +211,13 @@ impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateCentralId { central } => write!(f, "two living processes use the central id {central}"),
+            Self::OlderStart { central, start, seen } => write!(
+                f,
+                "{central} goes on from start {start} of its database, though start {seen} of another copy was linked before: it was put \
+                 back from a copy, or its disk forgot something. If nobody did that, two machines take turns with one directory: stop \
+                 one for good, or expel the certificate"
+            ),
+            Self::OlderStartHere { peer, said } => write!(f, "{peer} says: {said}"),
             Self::Fork { log, seq, peer } => write!(f, "{peer} holds another event {seq} of {log}"),
             Self::BrokenRun { log, after, peer } => write!(f, "{peer} sent damaged events of {log} after {after}"),
             Self::OwnLogAhead { log, ours, theirs, peer } => {
@@ -207,6 +228,11 @@ impl fmt::Display for Alarm {
                 write!(f, "{peer} gave events of {log} that are not taken: {reason}")
             }
             Self::TooManyLogs { peer } => write!(f, "{peer} announced more unknown logs than any mesh has"),
+            Self::TooMuchOfOne { central, what } => write!(
+                f,
+                "{central} wrote more {what} than is taken of one central in this time: the rest waits; if no site writes as much, \
+                 expel it"
+            ),
             Self::BadFrame { peer, reason } => write!(f, "{peer} sent what cannot be read: {reason}"),
             Self::OversizedEvent { log, seq, bytes, peer } => {
                 write!(f, "{peer} sent event {seq} of {log} with {bytes} bytes, more than an event may have")

@@ -7,8 +7,9 @@ use super::{Peer, close_code};
 use crate::replication::handshake::{HelloRefusal, SIGNS_LOGS, is_refusal};
 use crate::replication::have::Have;
 use crate::replication::now::Now;
+use crate::replication::starts::SeenStart;
 use crate::wire::compressed;
-use crate::wire::frame::{Frame, Hello};
+use crate::wire::frame::{Frame, Hello, code};
 
 impl Peer {
     /// A socket's handshake is done: it becomes the link, or has to contend with it.
@@ -78,12 +79,30 @@ impl Peer {
             self.out.report(PeerReport::SignsLogs);
         }
         let mut link = Link::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
+        link.start = SeenStart::of(&hello).zip(hello.start);
         link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
         link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
         self.link = Some(link);
         for frame in frames {
             self.received_on_link(now, held, Ok(frame));
         }
+    }
+
+    /// The link answered: whatever its process said of itself is so now.
+    pub(super) fn lives(&mut self, now: Now) {
+        let Some(link) = &mut self.link else { return };
+        let Some((current, start)) = link.start.take() else { return };
+        let seen = self.seen.replace(current);
+        if seen == Some(current) {
+            return;
+        }
+        if let Some(seen) = seen.filter(|seen| !seen.leads_to(current.instance, &start)) {
+            let central = self.settings.peer.clone();
+            let alarm = Alarm::OlderStart { central, start: current.number, seen: seen.number };
+            link.error(now, code::OLDER_START, alarm.to_string(), &mut self.out);
+            self.out.alarm(alarm);
+        }
+        self.out.report(PeerReport::Started(current));
     }
 
     /// The link ended: the challenger takes its place if there is one, else the peer is dialled again.

@@ -6,6 +6,7 @@ mod disk;
 mod filters;
 mod pages;
 mod runs;
+mod starts;
 mod vanish;
 mod wal;
 mod whole;

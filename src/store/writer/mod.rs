@@ -7,6 +7,7 @@
 mod audit;
 mod facts;
 mod standing;
+mod starts;
 mod stays;
 mod transaction;
 
@@ -31,6 +32,7 @@ use crate::ledger::storage::{
     DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary, Watched,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
+use crate::replication::starts::SeenOf;
 
 use super::files::{Files, Seen};
 use super::left;
@@ -376,6 +378,10 @@ impl Storage for Writer {
         }
         all.commit()?;
         Ok(())
+    }
+
+    fn note_seen(&mut self, seen: &SeenOf) -> Result<(), StoreError> {
+        self.record_seen(seen)
     }
 
     fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {

@@ -34,6 +34,8 @@ export function alarmsOf({ central, peers, logs }, { cameras = [], account = nul
   }
   const forked = Object.entries(logs).filter(([, log]) => log.waits_for === "forked");
   for (const [log, { waits_since_ms: sinceMs }] of forked) add("forked", "bad", { values: { log }, sinceMs, href: SETTINGS, member: log });
+  const tooMuch = [...new Set(Object.entries(logs).filter(([, log]) => log.waits_for === "too_much").map(([log]) => log.split("/")[0]))];
+  for (const id of tooMuch) add("too_much", "bad", { values: { id }, href: SETTINGS, member: id });
   const skews = all.map(([id, peer]) => [id, Math.round(Math.abs(peer.clock_offset_ms ?? 0) / 1000)]).filter(([, seconds]) => seconds > MOST_SKEW_S);
   if (skews.length > 0) add("skew", "bad", { values: { peers: skews.map(([id, seconds]) => `${id} (${t("common.seconds", { n: number(seconds) })})`).join(", ") } });
   if (central.clock_behind) add("clock_behind", "bad");

@@ -5,7 +5,7 @@ mod sources;
 use super::*;
 use super::{Wait, WaitReason};
 use crate::domain::ids::Epoch;
-use crate::replication::log::{ChainHash, EventBytes, Run};
+use crate::replication::log::{ChainHash, Doubt, EventBytes, Run};
 use crate::wire::frame::Refusal;
 
 const IDLE_MS: u64 = 10 * 60 * 1_000;
@@ -57,8 +57,8 @@ impl Rig {
         self.take()
     }
 
-    fn refuse(&mut self, log: &LogId, is_certain: bool) -> Vec<String> {
-        self.coordinator.store_refused(self.now, &self.held, log, "", is_certain);
+    fn refuse(&mut self, log: &LogId, doubt: Doubt) -> Vec<String> {
+        self.coordinator.store_refused(self.now, &self.held, log, "", doubt);
         self.take()
     }
 
@@ -241,7 +241,7 @@ fn what_waits_for_its_commit_accuses_nobody() {
     let mut rig = lied_to();
     assert_eq!(rig.has(2, &log, 9), ["c1 unfollow 5"]);
     assert_eq!(rig.send(2, run(&log, 2, 4), false), NOTHING, "and what it gave on the way differs from no event held");
-    assert_eq!(rig.refuse(&log, true), ["alarm log_not_its_authors", "c2 follow 5@2"]);
+    assert_eq!(rig.refuse(&log, Doubt::Certain), ["alarm log_not_its_authors", "c2 follow 5@2"]);
     assert_eq!(rig.run(2, &log, 2, 9), ["store 5: 2..9"]);
     assert_eq!(rig.coordinator.counters().forks, 1, "the liar");
     assert_eq!(rig.report(2, PeerReport::LinkDown { link: SocketId(2), reason: String::new() }), NOTHING);
@@ -257,16 +257,136 @@ fn what_waits_for_its_commit_accuses_nobody() {
     assert_eq!(rig.pass(1_000), ["c2 follow 5@4"]);
 
     // The true events come from the liar itself, and its link ends before the forged ones are refused.
-    for is_certain in [false, true] {
+    for doubt in [Doubt::UnknownKey, Doubt::Certain] {
         let mut rig = lied_to();
         rig.has(1, &log, 9);
         assert_eq!(rig.run(1, &log, 2, 4), ["c1 unfollow 5"]);
         rig.report(1, PeerReport::LinkUp { link: SocketId(11) });
         let has = PeerReport::Has { link: SocketId(11), log: log.clone(), head: head(&log, 9) };
         assert_eq!(rig.report(1, has), NOTHING);
-        assert_eq!(rig.refuse(&log, is_certain), ["alarm log_not_its_authors"]);
+        assert_eq!(rig.refuse(&log, doubt), ["alarm log_not_its_authors"]);
         assert_eq!(rig.pass(2_000), ["c1 follow 5@2"], "whoever is there now is asked after a pause");
     }
+}
+
+#[test]
+fn what_others_pass_on_of_a_central_that_signs_since_today_accuses_nobody_unless_it_stays_so() {
+    // It comes back as a version that signs; a third one says first that it has more of the log of before.
+    let log = log_of(2, 5);
+    let refused = || {
+        let mut rig = Rig::linked(&[1, 2]);
+        rig.has(1, &log, 4);
+        rig.run(1, &log, 0, 4);
+        assert_eq!(rig.refuse(&log, Doubt::Unsigned), ["c1 unfollow 5"], "and no alarm");
+        rig
+    };
+    let mut rig = refused();
+    assert_eq!(rig.has(2, &log, 4), ["c2 follow 5@0"], "the author gives it itself");
+    rig.run(2, &log, 0, 4);
+    assert_eq!(rig.commit(&log, 4), ["c2 ack 5@4"]);
+
+    let mut rig = refused();
+    let mut alarms = Vec::new();
+    for second in 1..=120 {
+        for output in rig.pass(1_000) {
+            if output.starts_with("c1 follow") {
+                rig.run(1, &log, 0, 4);
+                let told = rig.refuse(&log, Doubt::Unsigned);
+                alarms.extend(told.into_iter().filter(|told| told.starts_with("alarm")).map(|_| second));
+            }
+        }
+    }
+    assert!(alarms.first().is_some_and(|second| (60..=70).contains(second)), "{alarms:?}");
+}
+
+#[test]
+fn of_one_central_so_many_logs_are_taken_at_once_and_the_rest_wait_whoever_passes_them_on() {
+    let mut rig = Rig::linked(&[1, 2]);
+    // What is forged is charged to nobody.
+    for epoch in 100_000..105_000 {
+        let log = log_of(1, epoch);
+        rig.has(2, &log, 1);
+        rig.run(2, &log, 0, 1);
+        rig.refuse(&log, Doubt::Certain);
+    }
+    assert_eq!(rig.coordinator.taken().next(), None);
+    let mut taken = 0;
+    let mut told = Vec::new();
+    for epoch in 0..5_000 {
+        let log = log_of(1, epoch);
+        let peer = 1 + epoch % 2;
+        let wanted = rig.has(peer, &log, 1);
+        if wanted.iter().any(|output| output.contains("follow")) {
+            rig.run(peer, &log, 0, 1);
+            rig.commit(&log, 1);
+            taken += 1;
+        }
+        told.extend(wanted.into_iter().filter(|output| output.starts_with("alarm")));
+    }
+    assert_eq!((taken, told), (4_097, vec!["alarm too_much_of_one".to_owned()]));
+    let (waits, other) = (log_of(1, 4_999), log_of(2, 7));
+    assert_eq!(rig.wait_of(&waits).unwrap().reason, WaitReason::TooMuch);
+    assert_eq!(rig.has(2, &other, 1), ["c2 follow 7@0"], "others are not held up");
+    let goes_on = log_of(1, 1);
+    rig.has(2, &goes_on, 2);
+    assert_eq!(rig.run(2, &goes_on, 1, 2), ["store 1: 1..2"], "nor what was begun");
+    let later = rig.pass(1_000);
+    assert!(later.iter().filter(|output| output.contains("follow")).count() > 7, "{later:?}");
+    let of_c1 = rig.coordinator.taken().next().unwrap();
+    assert_eq!((of_c1.0, of_c1.1.logs, of_c1.1.events), (&id(1), 4_097, 4_097));
+}
+
+#[test]
+fn while_the_disk_is_low_one_central_fills_it_slowly_and_others_are_not_held_up() {
+    let mut rig = Rig::linked(&[1, 2]);
+    rig.coordinator.set_disk_low(rig.now, true);
+    let big = |log: &LogId, n: u64| {
+        let event = EventBytes::from(format!(r#"{{"n":{n},"pad":"{}"}}"#, "x".repeat(15_000)));
+        let prev = Head::empty(log).hash;
+        Run { log: log.clone(), after: 0, prev, hash: prev.extend(&event), events: vec![event] }
+    };
+    let mut told = Vec::new();
+    for epoch in 0..2_000 {
+        let log = log_of(1, epoch);
+        let run = big(&log, epoch);
+        let has = PeerReport::Has { link: SocketId(1), log: log.clone(), head: run.head() };
+        let wanted = rig.report(1, has);
+        if wanted.iter().any(|output| output.contains("follow")) {
+            let head = run.head();
+            rig.send(1, run, true);
+            rig.held.set(&log, head);
+            rig.coordinator.committed(rig.now, &rig.held, &log, head);
+            rig.take();
+        }
+        told.extend(wanted.into_iter().filter(|output| output.starts_with("alarm")));
+    }
+    assert_eq!(told, ["alarm too_much_of_one"]);
+    let bytes = rig.coordinator.taken().next().unwrap().1.bytes;
+    assert!((16 << 20..17 << 20).contains(&bytes), "{bytes}");
+    assert_eq!(rig.has(2, &log_of(2, 1), 1), ["c2 follow 1@0"]);
+    rig.coordinator.set_disk_low(rig.now, false);
+    rig.pass(2_000);
+    assert_ne!(
+        rig.wait_of(&log_of(1, 1_999)).map(|wait| wait.reason),
+        Some(WaitReason::TooMuch),
+        "there is room again"
+    );
+}
+
+#[test]
+fn who_says_all_the_time_that_it_holds_more_of_our_log_does_not_make_us_begin_others_without_end() {
+    let mut rig = Rig::linked(&[1]);
+    let mut begun = 0;
+    for second in 0..600 {
+        let log = log_of(0, begun);
+        rig.coordinator.set_own_log(rig.now, &rig.held, Some(log.clone()));
+        let outputs = rig.has(1, &log, 3 + second);
+        let alarmed = outputs.iter().any(|output| output == "alarm own_log_ahead");
+        assert_eq!(outputs.iter().any(|output| output.starts_with("new epoch")), alarmed, "{outputs:?}");
+        begun += u64::from(alarmed);
+        rig.pass(1_000);
+    }
+    assert!((17..=20).contains(&begun), "{begun} in ten minutes");
 }
 
 #[test]

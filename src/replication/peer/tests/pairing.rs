@@ -148,3 +148,54 @@ fn a_challenger_is_judged_anew_when_the_link_is_replaced_meanwhile() {
     assert_eq!(alarms(&rig.take()).len(), 1);
     assert_eq!(rig.peer.link(), Some(SocketId(3)));
 }
+
+/// The peer is linked anew as this process, which says which start of its database it is; it answers pings if it `lives`.
+fn relinked(rig: &mut Rig, socket: u64, instance: u64, number: u64, earlier: &[u64], lives: bool) -> Vec<PeerOutput> {
+    let start = Start { number, earlier: earlier.iter().copied().map(Instance).collect() };
+    let hello = Hello { start: Some(start), ..hello_of("c2", instance) };
+    rig.peer.accepted(rig.now, &rig.held, SocketId(socket), hello);
+    let mut outputs = rig.take();
+    for ping in pings(&outputs, socket).into_iter().filter(|_| lives) {
+        rig.peer.pong(rig.now, &rig.held, SocketId(socket), ping);
+    }
+    outputs.extend(rig.take());
+    rig.peer.closed(rig.now, &rig.held, SocketId(socket), "gone");
+    rig.take();
+    outputs
+}
+
+#[test]
+fn who_goes_on_from_an_older_copy_is_told_of_once_at_both_ends_and_stays_linked() {
+    let mut rig = Rig::new("c1", "c2");
+    let older = |outputs: &[PeerOutput]| alarms(outputs).iter().map(Alarm::name).collect::<Vec<_>>();
+    assert!(older(&relinked(&mut rig, 1, 20, 2, &[10], true)).is_empty());
+    // Its directory is copied here; the copy runs in its place, restarts, and the original comes back.
+    assert!(older(&relinked(&mut rig, 2, 31, 3, &[20, 10], true)).is_empty(), "nothing tells a copy from a restart");
+    assert!(older(&relinked(&mut rig, 3, 41, 4, &[31, 20, 10], true)).is_empty());
+    assert!(
+        older(&relinked(&mut rig, 4, 30, 3, &[20, 10], false)).is_empty(),
+        "what is heard late of a process that is gone"
+    );
+    let outputs = relinked(&mut rig, 5, 30, 3, &[20, 10], true);
+    assert_eq!(older(&outputs), ["older_start"]);
+    let told = frames(&outputs, 5).into_iter().find_map(|frame| match frame {
+        Frame::Error(error) => Some(error),
+        _ => None,
+    });
+    let told = told.unwrap();
+    assert_eq!(told.code, code::OLDER_START);
+    assert!(!is_refusal(&told.code) && !outputs.iter().any(|output| matches!(output, PeerOutput::Close { .. })));
+    assert!(older(&relinked(&mut rig, 6, 30, 3, &[20, 10], true)).is_empty(), "once");
+    assert_eq!(older(&relinked(&mut rig, 7, 41, 4, &[31, 20, 10], true)), ["older_start"], "the copy comes back");
+    // A version that says nothing of it is linked in between.
+    rig.peer.accepted(rig.now, &rig.held, SocketId(8), hello_of("c2", 77));
+    assert!(older(&rig.take()).is_empty());
+
+    // The other end.
+    let mut rig = Rig::linked();
+    rig.hears(1, Frame::Error(told));
+    let outputs = rig.take();
+    assert_eq!(older(&outputs), ["older_start"]);
+    assert!(alarms(&outputs)[0].to_string().starts_with("c2 says: c2 goes on from start 3"), "{outputs:?}");
+    assert_eq!(rig.peer.link(), Some(SocketId(1)));
+}
