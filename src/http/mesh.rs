@@ -72,7 +72,7 @@ pub(super) struct Mesh {
     digest: Option<String>,
     /// Events held, of all logs.
     events: u64,
-    /// Plates whose history is still to be made from events that are held, and since when the first of them waits, Unix ms.
+    /// Plates whose history is still to be made from events that are held, and since when some are, without a break, Unix ms.
     plates_waiting: u64,
     plates_waiting_since_ms: Option<i64>,
     /// The address others can reach.

@@ -47,7 +47,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let newest_of_all = event.hlc > self.staged.max_hlc;
         self.staged.max_hlc = self.staged.max_hlc.max(event.hlc);
-        let is_first = copy.is_none() && event.recorded_plate().map_or(Ok(true), |plate| Ok(!self.is_dirty(plate)?))?;
+        let is_first = copy.is_none();
         let plain = match &event.body {
             Body::Entry(entry) => is_first && self.enter_plainly(fact, entry, newest_of_all)?,
             Body::Exit(_) => is_first && self.exit_plainly(fact, newest_of_all)?,

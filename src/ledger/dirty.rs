@@ -1,25 +1,130 @@
 //! What is appended and not yet applied: the history of its plates waits until they are folded.
 //!
 //! A run from a peer is appended at once. What of it is not plain waits, on disk and in the same transaction, under the plates
-//! it concerns; each of these is folded once for all that waits under it, in turns between which gates are answered, and first
-//! if a gate asks about it. What was not folded before a kill still waits afterwards. At any moment the history is what
+//! it concerns. It is taken up in turns between which gates are answered, and first if a gate asks about one of its plates. What
+//! was not taken up before a kill still waits afterwards. At any moment the history is what
 //! [`resolve`](crate::domain::stay::resolve) makes of the facts that do not wait.
+//!
+//! A turn goes by the clocks of all that waits, whatever the plate: so an entry comes after the exit before it, from another
+//! log, and nearly everything is plain after all; and what is written lies together on the disk, which it does not for the visits of
+//! one plate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::event::Body;
+use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::stay::Fact;
 
 use super::apply::place;
 use super::job::{Job, Told};
-use super::storage::{Behind, DirtyFact, Storage};
+use super::storage::{Behind, DirtyFact, EventRef, Storage};
 use super::transaction::Transaction;
 
+/// Most facts that wait, for they are kept in memory, some 200 bytes each. Where more come, the earliest are taken up at once.
+const MOST_WAITING: usize = 131_072;
 /// Facts of one plate folded at once. What waits longer is folded in parts, by its clocks.
 const MOST_AT_ONCE: usize = 1024;
+/// What is not plain is folded with the next that wait under its plate: with so many, or as many as what they were folded with the
+/// last time, so that a long row of them costs each the same.
+const FEWEST_AT_ONCE: usize = 8;
+/// So many that wait are taken up at once before one that comes: a run costs by its length.
+const MOST_BEFORE: usize = 2;
+/// Waiting facts looked at for plain ones, at once.
+const LOOKED_AT: usize = 64;
+
+/// The clock of an event, and where it lies.
+pub type Place = (Hlc, EventRef);
+
+/// How an event waits.
+#[derive(Debug)]
+struct Waiting {
+    plate: PlateId,
+    other: Option<PlateId>,
+    is_entry: bool,
+}
+
+/// What waits, by its clock and by its plates.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    by_clock: BTreeMap<Place, Waiting>,
+    by_plate: HashMap<PlateId, BTreeSet<Place>>,
+    since_ms: i64,
+}
+
+impl Backlog {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_clock.is_empty()
+    }
+
+    #[must_use]
+    pub fn behind(&self) -> Option<Behind> {
+        let plates = self.by_plate.len() as u64;
+        (!self.is_empty()).then_some(Behind { plates, since_ms: self.since_ms })
+    }
+
+    pub fn insert(&mut self, fact: DirtyFact) {
+        let DirtyFact { at, hlc, plate, other, is_entry, since_ms } = fact;
+        self.since_ms = if self.is_empty() { since_ms } else { self.since_ms.min(since_ms) };
+        let place = (hlc, at);
+        for plate in std::iter::once(&plate).chain(&other) {
+            self.by_plate.entry(plate.clone()).or_default().insert(place.clone());
+        }
+        self.by_clock.insert(place, Waiting { plate, other, is_entry });
+    }
+
+    /// Takes over what a transaction let wait.
+    pub fn append(&mut self, staged: Self) {
+        for ((hlc, at), Waiting { plate, other, is_entry }) in staged.by_clock {
+            self.insert(DirtyFact { at, hlc, plate, other, is_entry, since_ms: staged.since_ms });
+        }
+    }
+
+    pub fn remove(&mut self, place: &Place) {
+        let Some(Waiting { plate, other, .. }) = self.by_clock.remove(place) else { return };
+        for plate in std::iter::once(plate).chain(other) {
+            if let Some(places) = self.by_plate.get_mut(&plate)
+                && places.remove(place)
+                && places.is_empty()
+            {
+                self.by_plate.remove(&plate);
+            }
+        }
+    }
+
+    /// By their clocks: of all, or under a plate.
+    fn first(&self, of: Option<&PlateId>) -> impl Iterator<Item = &Place> {
+        let all = of.is_none().then(|| self.by_clock.keys());
+        all.into_iter().flatten().chain(of.and_then(|plate| self.by_plate.get(plate)).into_iter().flatten())
+    }
+}
 
 impl<S: Storage> Transaction<'_, S> {
+    /// Applies an appended fact if it is plain, and what waits under its plate and is earlier is plain before it: an exit lets an entry
+    /// be taken up that waited for it. `false`: it has to wait, or to be folded in.
+    pub(super) fn apply_in_turn(&mut self, fact: &Fact) -> Result<bool, S::Error> {
+        let event = &*fact.event;
+        if let Some(plate) = event.recorded_plate().filter(|_| self.waiting() > 0) {
+            let own = (event.hlc, place(event));
+            for taken_up in 0..=MOST_BEFORE {
+                let Some(first) = self.first_waiting(Some(plate), 1).pop().filter(|first| *first < own) else { break };
+                // What waits behind its like waits for something else.
+                let is_like = |waiting: &Waiting| waiting.is_entry == matches!(event.body, Body::Entry(_));
+                if taken_up == MOST_BEFORE || (taken_up == 0 && self.how_waits(&first).is_some_and(is_like)) {
+                    return Ok(false);
+                }
+                if let Some(earlier) = self.read()?.fact(&first.1)?
+                    && !self.apply_plainly(&earlier)?
+                {
+                    return Ok(false);
+                }
+                self.take_up(&first)?;
+            }
+        }
+        self.apply_plainly(fact)
+    }
+
     /// Lets an appended fact wait for its plates to be folded. `false`: it concerns no plate that is known, so that little can
     /// hang together with it.
     pub(super) fn defer(&mut self, fact: &Fact) -> Result<bool, S::Error> {
@@ -30,24 +135,28 @@ impl<S: Storage> Transaction<'_, S> {
         if let Some(stay_id) = named {
             plates.extend(self.read()?.stay(stay_id)?.map(|stored| stored.row.plate_id));
         }
-        if plates.is_empty() {
-            return Ok(false);
+        let mut plates = plates.into_iter();
+        let Some(plate) = plates.next() else { return Ok(false) };
+        let other = plates.next();
+        while self.waiting() >= MOST_WAITING {
+            self.take_up_first(None, self.folded + LOOKED_AT)?;
         }
-        let dirty = DirtyFact { at: place(event), hlc: event.hlc, plates: plates.into_iter().collect() };
-        let now_ms = self.now.wall_ms;
-        let new = self.write()?.mark_dirty(&dirty, now_ms)?;
-        let behind = self.staged.behind.get_or_insert(Behind { plates: 0, since_ms: now_ms });
-        behind.plates += new;
+        self.staged.max_hlc = self.staged.max_hlc.max(event.hlc);
+        let (is_entry, since_ms) = (matches!(event.body, Body::Entry(_)), self.now.wall_ms);
+        let dirty = DirtyFact { at: place(event), hlc: event.hlc, plate, other, is_entry, since_ms };
+        self.write()?.put_dirty(&dirty)?;
+        self.staged.deferred.insert(dirty);
         Ok(true)
     }
 
-    pub(super) fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, S::Error> {
-        if self.staged.behind.is_none() { Ok(false) } else { self.read()?.is_dirty(plate) }
+    /// How many facts wait.
+    fn waiting(&self) -> usize {
+        self.state.backlog.by_clock.len() + self.staged.deferred.by_clock.len() - self.staged.settled.len()
     }
 
     /// Folds what waits under the plates a job is about.
     pub(super) fn settle_for(&mut self, job: &Job) -> Result<(), S::Error> {
-        if self.staged.behind.is_none() {
+        if self.waiting() == 0 {
             return Ok(());
         }
         match job {
@@ -110,42 +219,68 @@ impl<S: Storage> Transaction<'_, S> {
         }
     }
 
-    /// Folds all that waits under a plate.
+    /// Takes up all that waits under a plate.
     fn settle(&mut self, plate: &PlateId) -> Result<(), S::Error> {
-        while self.is_dirty(plate)? && self.settle_some(plate, MOST_AT_ONCE)? > 0 {}
-        Ok(())
+        self.take_up_first(Some(plate), usize::MAX)
     }
 
-    /// Folds the first facts that wait under a plate. Returns how many.
-    fn settle_some(&mut self, plate: &PlateId, most: usize) -> Result<usize, S::Error> {
-        let dirty = self.read()?.dirty_facts(plate, most)?;
-        let mut facts = Vec::with_capacity(dirty.len());
-        for waiting in &dirty {
-            facts.extend(self.read()?.fact(&waiting.at)?);
-            let settled = self.write()?.unmark_dirty(waiting)?;
-            if let Some(behind) = &mut self.staged.behind {
-                behind.plates = behind.plates.saturating_sub(settled);
-            }
-        }
-        self.fold_in(&facts)?;
-        if self.staged.behind.is_some_and(|behind| behind.plates == 0) {
-            self.staged.behind = None;
-        }
-        Ok(dirty.len())
-    }
-
-    /// Folds plates, the one that has waited longest first, until `most` facts were folded or none waits.
-    pub(super) fn settle_longest(&mut self, most: usize) -> Result<(), S::Error> {
-        while self.staged.behind.is_some() && self.folded < most {
-            let Some((plate, _)) = self.read()?.longest_dirty()? else { break };
-            if self.settle_some(&plate, most.saturating_sub(self.folded).min(MOST_AT_ONCE))? == 0 {
+    /// Takes up what waits, by its clocks, until `most` facts were read and folded or nothing waits; all of it, or that of a plate.
+    pub(super) fn take_up_first(&mut self, of: Option<&PlateId>, most: usize) -> Result<(), S::Error> {
+        let mut folded_with: HashMap<PlateId, usize> = HashMap::new();
+        while self.waiting() > 0 && self.folded < most {
+            let first = self.first_waiting(of, LOOKED_AT.min(most - self.folded));
+            if first.is_empty() {
                 break;
             }
-        }
-        let longest = if self.staged.behind.is_some() { self.read()?.longest_dirty()? } else { None };
-        if let (Some(behind), Some((_, since_ms))) = (&mut self.staged.behind, longest) {
-            behind.since_ms = since_ms;
+            for place in first {
+                let fact = self.read()?.fact(&place.1)?;
+                if let Some(fact) = &fact
+                    && !self.apply_plainly(fact)?
+                    && let Some(plate) = self.how_waits(&place).map(|waiting| waiting.plate.clone())
+                {
+                    let before = self.folded;
+                    let with = folded_with.get(&plate).copied().unwrap_or_default();
+                    self.fold_first(&plate, with.clamp(FEWEST_AT_ONCE, MOST_AT_ONCE))?;
+                    folded_with.insert(plate, self.folded - before);
+                    break;
+                }
+                self.take_up(&place)?;
+                self.folded += 1;
+            }
         }
         Ok(())
+    }
+
+    /// Folds the first facts that wait under a plate.
+    fn fold_first(&mut self, plate: &PlateId, most: usize) -> Result<(), S::Error> {
+        let mut facts = Vec::new();
+        for place in self.first_waiting(Some(plate), most) {
+            facts.extend(self.read()?.fact(&place.1)?);
+            self.take_up(&place)?;
+        }
+        self.fold_in(&facts)
+    }
+
+    fn take_up(&mut self, place: &Place) -> Result<(), S::Error> {
+        self.write()?.remove_dirty(&place.1)?;
+        if self.state.backlog.by_clock.contains_key(place) {
+            self.staged.settled.insert(place.clone());
+        } else {
+            self.staged.deferred.remove(place);
+        }
+        Ok(())
+    }
+
+    fn how_waits(&self, place: &Place) -> Option<&Waiting> {
+        self.state.backlog.by_clock.get(place).or_else(|| self.staged.deferred.by_clock.get(place))
+    }
+
+    /// The first that wait, by their clocks: of all, or under a plate.
+    fn first_waiting(&self, of: Option<&PlateId>, most: usize) -> Vec<Place> {
+        let committed = self.state.backlog.first(of).filter(|place| !self.staged.settled.contains(place)).take(most);
+        let mut first: Vec<_> = committed.chain(self.staged.deferred.first(of).take(most)).cloned().collect();
+        first.sort_unstable();
+        first.truncate(most);
+        first
     }
 }

@@ -18,7 +18,7 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 pub use self::error::MemoryError;
 use super::state::{TotalChange, TotalKey};
 use super::storage::{
-    Behind, DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary,
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary,
 };
 
 /// Commits that can still be taken back.
@@ -37,8 +37,7 @@ enum Undo {
     Total(TotalKey, Option<TotalChange>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
-    DirtyPlate(PlateId, Option<(u64, i64)>),
-    DirtyFact((PlateId, Hlc, EventRef), Option<DirtyFact>),
+    Dirty(EventRef, Option<DirtyFact>),
     Summary(Summary),
     Audit,
 }
@@ -54,9 +53,7 @@ pub struct MemoryStorage {
     pub quarantined: BTreeMap<EventRef, String>,
     pub audit: Vec<Entry>,
     /// What waits, by plate.
-    pub dirty: BTreeMap<(PlateId, Hlc, EventRef), DirtyFact>,
-    /// When each plate began to wait: in which order, and at what time.
-    dirty_plates: BTreeMap<PlateId, (u64, i64)>,
+    pub dirty: BTreeMap<EventRef, DirtyFact>,
     /// Calls that read rows or events, for tests that count them.
     pub reads: u64,
     /// Changes made, for tests that count them.
@@ -93,7 +90,6 @@ impl Default for MemoryStorage {
             quarantined: BTreeMap::new(),
             audit: Vec::new(),
             dirty: BTreeMap::new(),
-            dirty_plates: BTreeMap::new(),
             reads: 0,
             writes: 0,
             requests: BTreeMap::new(),
@@ -158,8 +154,7 @@ impl MemoryStorage {
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
-                Undo::DirtyPlate(key, old) => put(&mut self.dirty_plates, key, old),
-                Undo::DirtyFact(key, old) => put(&mut self.dirty, key, old),
+                Undo::Dirty(key, old) => put(&mut self.dirty, key, old),
                 Undo::Summary(old) => self.summary = old,
                 Undo::Audit => drop(self.audit.pop()),
             }
@@ -240,12 +235,7 @@ impl Storage for MemoryStorage {
             inside: self.stays.values().filter(|stay| stay.row.status == StayStatus::In).cloned().collect(),
             settings: self.settings.values().cloned().collect(),
             summary: self.summary.clone(),
-            behind: self
-                .dirty_plates
-                .values()
-                .map(|(_, since_ms)| *since_ms)
-                .min()
-                .map(|since_ms| Behind { plates: self.dirty_plates.len() as u64, since_ms }),
+            dirty: self.dirty.values().cloned().collect(),
         })
     }
 
@@ -319,51 +309,6 @@ impl Storage for MemoryStorage {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, MemoryError> {
         let facts = self.loose_of_key.get(key).into_iter().flatten();
         Ok(facts.filter_map(|at| self.loose.get(at)).map(|fact| fact.hlc).max())
-    }
-
-    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, MemoryError> {
-        Ok(self.dirty_plates.contains_key(plate))
-    }
-
-    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, MemoryError> {
-        let longest = self.dirty_plates.iter().min_by_key(|(_, (number, _))| *number);
-        Ok(longest.map(|(plate, (_, since_ms))| (plate.clone(), *since_ms)))
-    }
-
-    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, MemoryError> {
-        let all = self.dirty.iter().filter(|((of, ..), _)| of == plate);
-        Ok(all.map(|(_, fact)| fact.clone()).take(most).collect())
-    }
-
-    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, MemoryError> {
-        let mut new = 0;
-        for plate in &fact.plates {
-            let key = (plate.clone(), fact.hlc, fact.at.clone());
-            self.note(Undo::DirtyFact(key.clone(), None))?;
-            self.dirty.insert(key, fact.clone());
-            if !self.dirty_plates.contains_key(plate) {
-                let next = self.dirty_plates.values().map(|(number, _)| number + 1).max().unwrap_or_default();
-                self.note(Undo::DirtyPlate(plate.clone(), None))?;
-                self.dirty_plates.insert(plate.clone(), (next, now_ms));
-                new += 1;
-            }
-        }
-        Ok(new)
-    }
-
-    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, MemoryError> {
-        let mut settled = 0;
-        for plate in &fact.plates {
-            let key = (plate.clone(), fact.hlc, fact.at.clone());
-            self.note(Undo::DirtyFact(key.clone(), self.dirty.get(&key).cloned()))?;
-            self.dirty.remove(&key);
-            if !self.dirty.keys().any(|(of, ..)| of == plate) {
-                self.note(Undo::DirtyPlate(plate.clone(), self.dirty_plates.get(plate).copied()))?;
-                self.dirty_plates.remove(plate);
-                settled += 1;
-            }
-        }
-        Ok(settled)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, MemoryError> {
@@ -485,6 +430,18 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn put_dirty(&mut self, fact: &DirtyFact) -> Result<(), MemoryError> {
+        self.note(Undo::Dirty(fact.at.clone(), self.dirty.get(&fact.at).cloned()))?;
+        self.dirty.insert(fact.at.clone(), fact.clone());
+        Ok(())
+    }
+
+    fn remove_dirty(&mut self, at: &EventRef) -> Result<(), MemoryError> {
+        self.note(Undo::Dirty(at.clone(), self.dirty.get(at).cloned()))?;
+        self.dirty.remove(at);
+        Ok(())
+    }
+
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), MemoryError> {
         let key = (edge_id.to_owned(), request_id.to_owned());
         self.note(Undo::Request(key.clone(), self.requests.get(&key).cloned()))?;
@@ -570,10 +527,7 @@ impl Storage for MemoryStorage {
             self.note(Undo::Quarantine(key, Some(old)))?;
         }
         for (key, old) in std::mem::take(&mut self.dirty) {
-            self.note(Undo::DirtyFact(key, Some(old)))?;
-        }
-        for (key, old) in std::mem::take(&mut self.dirty_plates) {
-            self.note(Undo::DirtyPlate(key, Some(old)))?;
+            self.note(Undo::Dirty(key, Some(old)))?;
         }
         Ok(())
     }

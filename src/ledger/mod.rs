@@ -189,18 +189,18 @@ impl<S: Storage> Ledger<S> {
         Ok(())
     }
 
-    /// One turn of folding what waits, the plate that has waited longest first: about `facts` facts are read and folded, each plate
-    /// with what it hangs together with. Each call is one transaction. Returns how many were; 0: nothing waits.
+    /// One turn of taking up what waits, by its clocks: about `facts` facts are read and folded, each with what it hangs together
+    /// with. Each call is one transaction. Returns how many were; 0: nothing waits.
     ///
     /// # Errors
     /// Those of the storage; then nothing changed.
     pub fn settle(&mut self, facts: usize, now: Now) -> Result<usize, S::Error> {
-        if self.state.behind.is_none() {
+        if self.state.backlog.is_empty() {
             return Ok(0);
         }
         let Self { context, state, places, storage, steps, authorship } = self;
         let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship);
-        if let Err(error) = transaction.settle_longest(facts) {
+        if let Err(error) = transaction.take_up_first(None, facts) {
             transaction.abandon();
             return Err(error);
         }
@@ -214,7 +214,7 @@ impl<S: Storage> Ledger<S> {
     /// The plates whose history is behind the events; `None`: it is what the events give.
     #[must_use]
     pub fn behind(&self) -> Option<Behind> {
-        self.state.behind
+        self.state.backlog.behind()
     }
 
     /// Empties the projection, so that [`Ledger::replay`] can make it anew.

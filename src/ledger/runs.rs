@@ -84,7 +84,7 @@ impl<S: Storage> Transaction<'_, S> {
                     return self.put_off(at, event.hlc);
                 }
                 let fact = Fact { id: event.fact_id(), event: event.into() };
-                let settled = self.apply_plainly(&fact)? || self.defer(&fact)?;
+                let settled = self.apply_in_turn(&fact)? || self.defer(&fact)?;
                 return if settled { Ok(()) } else { self.fold_in(&[fact]) };
             }
             Ok(event) => format!("says it is {} but lies at {}/{}", event.fact_id(), at.log, at.seq),

@@ -13,9 +13,10 @@ use crate::domain::stay::TakenAs;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
+use super::dirty::{Backlog, Place};
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
-use super::storage::{Behind, EventRef, Loaded, StoredStay, Summary};
+use super::storage::{EventRef, Loaded, StoredStay, Summary};
 
 /// The committed state.
 #[derive(Debug, Default)]
@@ -29,7 +30,8 @@ pub struct State {
     pub max_hlc: Hlc,
     pub events: u64,
     pub loose_facts: u64,
-    pub behind: Option<Behind>,
+    /// What is held and not applied yet.
+    pub backlog: Backlog,
     /// The log this process writes; `None` until its first own event.
     pub own_log: Option<LogId>,
     /// Events that have no effect before their time comes near.
@@ -47,7 +49,7 @@ impl State {
 
     #[must_use]
     pub fn of_loaded(loaded: Loaded, put_off: BTreeSet<(Hlc, EventRef)>, places: &mut Places) -> Self {
-        let Loaded { heads, inside, settings, summary, behind } = loaded;
+        let Loaded { heads, inside, settings, summary, dirty } = loaded;
         let inside = inside
             .into_iter()
             .map(|StoredStay { row_id, row, committed_ms }| {
@@ -55,6 +57,8 @@ impl State {
                 (row.plate_id, Box::new(open))
             })
             .collect();
+        let mut backlog = Backlog::default();
+        dirty.into_iter().for_each(|fact| backlog.insert(fact));
         let mut logs_of: HashMap<CentralId, usize> = HashMap::new();
         for (log, _) in &heads {
             *logs_of.entry(log.central.clone()).or_default() += 1;
@@ -67,7 +71,7 @@ impl State {
             max_hlc: summary.max_hlc,
             events: summary.events,
             loose_facts: summary.loose_facts,
-            behind,
+            backlog,
             own_log: None,
             put_off,
             logs_of,
@@ -94,7 +98,8 @@ impl State {
         self.max_hlc = staged.max_hlc;
         self.events = staged.events;
         self.loose_facts = staged.loose_facts;
-        self.behind = staged.behind;
+        staged.settled.iter().for_each(|place| self.backlog.remove(place));
+        self.backlog.append(staged.deferred);
         self.own_log = staged.own_log;
         for taken_up in &staged.taken_up {
             self.put_off.remove(taken_up);
@@ -127,7 +132,9 @@ pub struct Staged {
     pub max_hlc: Hlc,
     pub events: u64,
     pub loose_facts: u64,
-    pub behind: Option<Behind>,
+    /// What waits from now on, and what does no more.
+    pub deferred: Backlog,
+    pub settled: BTreeSet<Place>,
     pub own_log: Option<LogId>,
     /// Events that have no effect yet, and those that were such and have one now.
     pub put_off: BTreeSet<(Hlc, EventRef)>,
@@ -149,7 +156,8 @@ impl Staged {
             max_hlc: state.max_hlc,
             events: state.events,
             loose_facts: state.loose_facts,
-            behind: state.behind,
+            deferred: Backlog::default(),
+            settled: BTreeSet::new(),
             own_log: state.own_log.clone(),
             put_off: BTreeSet::new(),
             taken_up: Vec::new(),

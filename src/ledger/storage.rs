@@ -49,14 +49,18 @@ pub struct DirtyFact {
     pub at: EventRef,
     pub hlc: Hlc,
     /// The plates it waits under: the one it states, and that of the stay it names.
-    pub plates: Vec<PlateId>,
+    pub plate: PlateId,
+    pub other: Option<PlateId>,
+    pub is_entry: bool,
+    /// Since when, wall clock, Unix ms.
+    pub since_ms: i64,
 }
 
 /// Plates whose history is behind the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behind {
     pub plates: u64,
-    /// Since when the first of them waits, wall clock, Unix ms.
+    /// Since when some wait, without a break, wall clock, Unix ms.
     pub since_ms: i64,
 }
 
@@ -108,7 +112,7 @@ pub enum SettingKind {
     Name,
 }
 
-/// Everything kept in memory, read once at start. Costs by cars inside, logs and settings, never by history.
+/// Everything kept in memory, read once at start. Costs by cars inside, logs, settings and what waits, never by history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     pub heads: Vec<(LogId, Head)>,
@@ -116,8 +120,8 @@ pub struct Loaded {
     pub inside: Vec<StoredStay>,
     pub settings: Vec<Setting>,
     pub summary: Summary,
-    /// `None`: the history is what the events give.
-    pub behind: Option<Behind>,
+    /// What is held and not applied yet.
+    pub dirty: Vec<DirtyFact>,
 }
 
 /// What a look at the files found, for people.
@@ -192,16 +196,10 @@ pub trait Storage: Send + Unpin + 'static {
     /// Adds the fact or replaces its keys.
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
-    /// Whether events wait to be applied under a plate.
-    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, Self::Error>;
-    /// The plate that has waited longest, and since when.
-    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, Self::Error>;
-    /// The first events, by their clocks, that wait under a plate.
-    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, Self::Error>;
-    /// Lets an appended event wait under its plates. Returns how many of them did not wait before.
-    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, Self::Error>;
-    /// The event waits no more. Returns how many of its plates do not either.
-    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, Self::Error>;
+    /// Lets an appended event wait to be applied.
+    fn put_dirty(&mut self, fact: &DirtyFact) -> Result<(), Self::Error>;
+    /// The event waits no more.
+    fn remove_dirty(&mut self, at: &EventRef) -> Result<(), Self::Error>;
     /// Remembers that the event carries this request.
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
     /// Remembers where a fact lies that was heard from a predecessor.

@@ -115,7 +115,7 @@ pub struct Metrics {
     /// Events known to exist elsewhere and not held here, per log.
     pub log_lag: Levels<LogLabel>,
     pub cars_inside: Level,
-    /// Plates whose history is behind the events, and since when the first of them waits, in s since 1970; 0: none waits.
+    /// Plates whose history is behind the events, and since when some are, without a break, in s since 1970; 0: none waits.
     pub plates_waiting: Level,
     pub plates_waiting_since: Level,
     /// Dashboards that look at the status feed.

@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
@@ -351,6 +351,24 @@ CREATE TABLE seen_start(
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What waits lies as the events do, so that a run is marked at one place of the file; under which plates is known by heart.
+/// other: a second plate the event waits under.
+const V10: &str = "
+CREATE TABLE waiting(
+  event    INTEGER PRIMARY KEY,
+  hlc      INTEGER NOT NULL,
+  plate_id TEXT NOT NULL,
+  other    TEXT,
+  is_entry INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO waiting
+  SELECT event, hlc, dirty_fact.plate_id, other, CASE WHEN json_valid(bytes) THEN coalesce(bytes ->> '$.type' = 'VEHICLE_ENTRY_PENDING', 0) ELSE 0 END, since_ms
+  FROM dirty_fact JOIN dirty ON dirty.plate_id = dirty_fact.plate_id JOIN event ON event.id = dirty_fact.event;
+DROP TABLE dirty_fact;
+DROP TABLE dirty;
+";
+
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]
 pub fn event_row(log_no: i64, seq: u64) -> Option<i64> {
@@ -591,6 +609,32 @@ mod tests {
             .collect::<Result<Vec<(i64, String, i64, i64, i64)>, _>>()
             .unwrap();
         assert_eq!(sums, [(0, "out".into(), 0, 1, 0), (1, "in".into(), 2, 0, 0), (3, "out".into(), 0, 2, 57_000)]);
+    }
+
+    #[test]
+    fn what_waited_to_be_folded_waits_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("central.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate_with(&mut connection, &path, &[V1, V2, V3, V4, V5, V6, V7, V8, V9]).unwrap();
+        connection
+            .execute_batch(
+                r#"INSERT INTO event VALUES(1, '{"type":"VEHICLE_ENTRY_PENDING"}', x'', 5), (2, '{"type":"VEHICLE_EXIT"}', x'', 5),
+                     (3, 'no event', x'', 5);
+                   INSERT INTO dirty VALUES(1, '29A1', 70), (2, '29A2', 60);
+                   INSERT INTO dirty_fact VALUES('29A1', 10, 1, NULL), ('29A1', 20, 2, '29A2'), ('29A2', 20, 2, '29A1'),
+                     ('29A2', 30, 3, NULL);"#,
+            )
+            .unwrap();
+        migrate_with(&mut connection, &path, MIGRATIONS).unwrap();
+        let mut statement = connection.prepare("SELECT * FROM waiting ORDER BY event").unwrap();
+        type Row = (i64, i64, Option<String>, bool, i64);
+        let rows = statement
+            .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?, row.get(5)?)))
+            .unwrap()
+            .collect::<Result<Vec<Row>, _>>()
+            .unwrap();
+        assert_eq!(rows, [(1, 10, None, true, 70), (2, 20, Some("29A2".into()), false, 70), (3, 30, None, false, 60)]);
     }
 
     #[test]

@@ -227,8 +227,7 @@ impl Central {
 
     /// The facts of stays that do not wait to be folded.
     pub fn applied(&mut self) -> Vec<Fact> {
-        let waiting: BTreeSet<EventRef> =
-            self.ledger.storage_mut().dirty.values().map(|fact| fact.at.clone()).collect();
+        let waiting: BTreeSet<EventRef> = self.ledger.storage().dirty.keys().cloned().collect();
         let at = |fact: &Fact| EventRef { log: fact.event.log.clone(), seq: fact.event.seq };
         self.facts().into_iter().filter(|fact| !waiting.contains(&at(fact))).collect()
     }

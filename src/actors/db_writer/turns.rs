@@ -1,7 +1,8 @@
-//! When plates that wait are folded: in turns of some ms between which gates are answered.
+//! When what waits is taken up: in turns of some ms between which gates are answered.
 //!
-//! Who catches up brings what belongs together in several runs, one after the other. A plate folded in between would be folded
-//! again, so turns are rare while much comes in, and follow each other once it is over.
+//! Who catches up brings what belongs together in several runs, one after the other. What is taken up in between, before something
+//! earlier of its plate from another log, is folded again, so turns are rare while much comes in, and follow each other once it
+//! is over.
 
 use std::time::{Duration, Instant};
 

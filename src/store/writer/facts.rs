@@ -1,6 +1,6 @@
 //! Events, and the small tables that point at them.
 
-use rusqlite::{ErrorCode, OptionalExtension};
+use rusqlite::ErrorCode;
 
 use super::Writer;
 use super::transaction::setting_name;
@@ -152,56 +152,37 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn is_plate_dirty(&self, plate: &PlateId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM dirty WHERE plate_id = ?1";
-        Ok(self.connection.prepare_cached(sql)?.exists([plate.as_str()])?)
-    }
-
-    pub(super) fn find_longest_dirty(&self) -> Result<Option<(PlateId, i64)>, StoreError> {
-        let sql = "SELECT plate_id, since_ms FROM dirty ORDER BY no LIMIT 1";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
-        let longest = self.connection.prepare_cached(sql)?.query_row((), read).optional()?;
-        longest.map(|(text, since_ms)| Ok((plate(&text)?, since_ms))).transpose()
-    }
-
-    pub(super) fn find_dirty_facts(&mut self, of: &PlateId, most: usize) -> Result<Vec<DirtyFact>, StoreError> {
-        let sql = "SELECT hlc, event, other FROM dirty_fact WHERE plate_id = ?1 ORDER BY hlc, event LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((of.as_str(), i64::try_from(most).unwrap_or(i64::MAX)))?;
+    pub(super) fn load_dirty(&mut self) -> Result<Vec<DirtyFact>, StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT event, hlc, plate_id, other, is_entry, since_ms FROM waiting")?;
+        let mut rows = statement.query(())?;
         let mut facts = Vec::new();
         while let Some(row) = rows.next()? {
-            let mut plates = vec![of.clone()];
-            plates.extend(row.get_ref(2)?.as_str_or_null().ok().flatten().map(plate).transpose()?);
-            let at = self.logs.place(&self.connection, row.get(1)?)?;
-            facts.push(DirtyFact { at, hlc: clock(row.get(0)?)?, plates });
+            let other: Option<String> = row.get(3)?;
+            facts.push(DirtyFact {
+                at: self.logs.place(&self.connection, row.get(0)?)?,
+                hlc: clock(row.get(1)?)?,
+                plate: plate(&row.get::<_, String>(2)?)?,
+                other: other.as_deref().map(plate).transpose()?,
+                is_entry: row.get(4)?,
+                since_ms: row.get(5)?,
+            });
         }
         Ok(facts)
     }
 
-    pub(super) fn add_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, StoreError> {
+    pub(super) fn add_dirty(&mut self, fact: &DirtyFact) -> Result<(), StoreError> {
         let event = self.row_of(&fact.at.log, fact.at.seq)?;
-        let mut new = 0;
-        for plate in &fact.plates {
-            let other = fact.plates.iter().find(|other| *other != plate).map(PlateId::as_str);
-            let sql = "INSERT OR IGNORE INTO dirty_fact VALUES(?1, ?2, ?3, ?4)";
-            self.connection.prepare_cached(sql)?.execute((plate.as_str(), fact.hlc.ms(), event, other))?;
-            let sql = "INSERT OR IGNORE INTO dirty(plate_id, since_ms) VALUES(?1, ?2)";
-            new += self.connection.prepare_cached(sql)?.execute((plate.as_str(), now_ms))? as u64;
-        }
-        Ok(new)
+        let (plate, other) = (fact.plate.as_str(), fact.other.as_ref().map(PlateId::as_str));
+        let mut statement = self.connection.prepare_cached("INSERT INTO waiting VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
+        statement.execute((event, fact.hlc.ms(), plate, other, fact.is_entry, fact.since_ms))?;
+        Ok(())
     }
 
-    pub(super) fn drop_dirty(&mut self, fact: &DirtyFact) -> Result<u64, StoreError> {
-        let event = self.row_of(&fact.at.log, fact.at.seq)?;
-        let mut settled = 0;
-        for plate in &fact.plates {
-            let sql = "DELETE FROM dirty_fact WHERE plate_id = ?1 AND hlc = ?2 AND event = ?3";
-            self.connection.prepare_cached(sql)?.execute((plate.as_str(), fact.hlc.ms(), event))?;
-            let sql = "DELETE FROM dirty WHERE plate_id = ?1 \
-                       AND NOT EXISTS(SELECT 1 FROM dirty_fact WHERE dirty_fact.plate_id = ?1)";
-            settled += self.connection.prepare_cached(sql)?.execute([plate.as_str()])? as u64;
-        }
-        Ok(settled)
+    pub(super) fn drop_dirty(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        self.connection.prepare_cached("DELETE FROM waiting WHERE event = ?1")?.execute([event])?;
+        Ok(())
     }
 
     pub(super) fn find_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
@@ -293,7 +274,7 @@ impl Writer {
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM setting; DELETE FROM quarantine; \
-             DELETE FROM dirty; DELETE FROM dirty_fact; \
+             DELETE FROM waiting; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
         Ok(())

@@ -230,24 +230,12 @@ impl Storage for Writer {
         self.find_greatest_loose_hlc(key)
     }
 
-    fn is_dirty(&mut self, plate: &PlateId) -> Result<bool, StoreError> {
-        self.is_plate_dirty(plate)
+    fn put_dirty(&mut self, fact: &DirtyFact) -> Result<(), StoreError> {
+        self.add_dirty(fact)
     }
 
-    fn longest_dirty(&mut self) -> Result<Option<(PlateId, i64)>, StoreError> {
-        self.find_longest_dirty()
-    }
-
-    fn dirty_facts(&mut self, plate: &PlateId, most: usize) -> Result<Vec<DirtyFact>, StoreError> {
-        self.find_dirty_facts(plate, most)
-    }
-
-    fn mark_dirty(&mut self, fact: &DirtyFact, now_ms: i64) -> Result<u64, StoreError> {
-        self.add_dirty(fact, now_ms)
-    }
-
-    fn unmark_dirty(&mut self, fact: &DirtyFact) -> Result<u64, StoreError> {
-        self.drop_dirty(fact)
+    fn remove_dirty(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        self.drop_dirty(at)
     }
 
     fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{Behind, Loaded, Setting, SettingKind, StoredStay, Summary};
+use crate::ledger::storage::{Loaded, Setting, SettingKind, StoredStay, Summary};
 use crate::replication::log::Head;
 use crate::store::error::StoreError;
 use crate::store::reader::{read_hash, read_head};
@@ -95,7 +95,7 @@ impl Writer {
             inside: self.load_inside()?,
             settings: self.load_settings()?,
             summary: self.load_summary()?,
-            behind: self.load_behind()?,
+            dirty: self.load_dirty()?,
         })
     }
 
@@ -143,13 +143,6 @@ impl Writer {
             });
         }
         Ok(settings)
-    }
-
-    fn load_behind(&self) -> Result<Option<Behind>, StoreError> {
-        let sql = "SELECT count(*), min(since_ms) FROM dirty";
-        let (plates, since_ms): (i64, Option<i64>) =
-            self.connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(since_ms.map(|since_ms| Behind { plates: plates.cast_unsigned(), since_ms }))
     }
 
     fn load_summary(&mut self) -> Result<Summary, StoreError> {
