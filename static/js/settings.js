@@ -100,10 +100,13 @@ function showConflict() {
   });
 }
 
+/** Whether these are the settings in force, and the site is called as they say: its name may have been given at another central. */
+const isKnown = (version, { site }) => state.central.config_version === version && state.central.site === site.name;
+
 /** Somebody saved: taken over at once if nothing is being changed here, else shown. */
 async function othersSaved() {
-  if (saving || draft.current === null || state.central.config_version === draft.current.version) return;
-  if (theirs?.version === state.central.config_version) return;
+  if (saving || draft.current === null || isKnown(draft.current.version, draft.base)) return;
+  if (theirs && isKnown(theirs.version, theirs.config)) return;
   if (!draft.current.isDirty) return load();
   try {
     const saved = await get("/api/p2p/config");

@@ -393,7 +393,7 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   await live(page);
   await page.waitForSelector("#checklist:not([hidden])");
   const open = () => page.locator("#checklist-steps .state.wait").count();
-  equal(await open(), 4);
+  equal(await open(), 5);
   await settled(page);
   ok(await page.locator("#loading").isHidden(), "it was loaded at the first attempt");
   await page.screenshot({ path: shot("settings-checklist-vi"), fullPage: true });
@@ -407,11 +407,13 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   await page.fill("#edges tr:last-child [data-field=id]", "edge-1");
   await page.click("#save");
   await says(page, "#toasts", "Đã áp dụng");
-  await eventually("two are done", async () => await open() === 2);
+  await eventually("two are done", async () => await open() === 3);
   ok(await page.locator("#site-name-field").getAttribute("readonly") !== null, "for reading again");
   const { fees } = await central.call("GET", "/api/parking/fees");
   const saved = await central.call("PUT", "/api/parking/fees", { fees: { ...fees, fee_per_hour: 20000 } });
   equal(saved.status, 200, JSON.stringify(saved));
+  equal((await central.call("PUT", "/api/p2p/config", { backup: { dir: join(central.directory, "backups") } })).status, 200);
+  await eventually("a tariff and a place for backups", async () => await open() === 1);
   await page.click('.tabs a[href="/settings#p2p"]');
   await addPeer(page, other);
   await page.click("#save");

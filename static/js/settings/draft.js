@@ -87,7 +87,10 @@ export class Draft {
   toJson() {
     const lists = Object.fromEntries(LISTS.map((list) => [list, this.mine[list].map(({ key, ...member }) => member)]));
     const objects = Object.entries(OBJECTS).map(([object, fields]) => [object, Object.fromEntries(fields.map((field) => [field, this.mine[object][field]]))]);
-    return { ...Object.fromEntries(objects), ...lists, version: this.version };
+    const body = { ...Object.fromEntries(objects), ...lists, version: this.version };
+    // Who sends a name says it to all centrals: not one that was only read, and may be another by now.
+    if (same(this.mine.site.name, this.base.site.name)) delete body.site.name;
+    return body;
   }
 }
 
