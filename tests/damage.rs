@@ -307,6 +307,44 @@ fn a_quiet_site_has_all_in_the_database() {
     eventually("copied", 3 * DEADLINE, || held() == Ok(50));
 }
 
+/// Somebody left the database open in a viewer, which goes on seeing the moment it was opened at.
+#[test]
+fn a_log_that_grows_behind_a_forgotten_reader_is_told_and_shrinks_once_it_is_gone() {
+    const GROWN_BYTES: u64 = 48 << 20;
+    const BOUND_BYTES: u64 = 64 << 20;
+    let central = Central::standalone("central-1");
+    central.http.enter("edge-1", "29A12345");
+    let viewer = rusqlite::Connection::open(central.database()).unwrap();
+    viewer.execute_batch("BEGIN; SELECT count(*) FROM history").unwrap();
+    let log = central.data_directory().join("central.db-wal");
+    let bytes = || fs::metadata(&log).map_or(0, |file| file.len());
+    let mut rounds = 0;
+    let mut write = || {
+        rounds += 1;
+        let list: Vec<Value> = (0..200)
+            .map(|id| json!({"id": format!("{id}"), "plate_number": "30B-543.21", "type": "monthly", "status": "active", "note": format!("{rounds} {}", "x".repeat(400))}))
+            .collect();
+        central.http.put("/api/subscriptions", &json!({"subscriptions": list})).ok();
+    };
+    eventually("the log grows", 6 * DEADLINE, || {
+        write();
+        bytes() > GROWN_BYTES
+    });
+    let told = || central.http.get("/api/status").ok().text.contains("log_grows");
+    eventually("told on the page", DEADLINE, || {
+        write();
+        told()
+    });
+    let line = central.log().lines().find(|line| line.contains("event=log_grows")).map(ToOwned::to_owned).unwrap();
+    assert!(line.contains(&std::process::id().to_string()), "who holds it is named: {line}");
+    drop(viewer);
+    eventually("the log is short again, and nothing is told", 6 * DEADLINE, || {
+        write();
+        bytes() <= BOUND_BYTES && !told()
+    });
+    assert_eq!(central.http.rows_of("29A12345").len(), 1);
+}
+
 #[test]
 fn asking_whether_it_is_ready_writes_a_page_or_two_in_ten_seconds() {
     let central = Central::standalone("central-1");

@@ -308,7 +308,17 @@ fn a_forced_opening_without_a_plate_is_kept_and_shown() {
     force(json!({"direction": "ENTRY"})).ok();
     let kept = central.http.get("/api/parking/anomalies?kind=unread").ok();
     assert_eq!(kept.number("count"), 5, "{}", kept.text);
-    assert_eq!(force(json!({})).refused(400).field("field"), "direction", "in or out cannot be known");
+    let lacks_all = force(json!({})).ok();
+    assert_eq!((lacks_all.field("action"), &lacks_all.body["notes"][0]["code"]), ("ENTRY", &json!("assumed")));
+    assert_eq!(central.http.stats()["revenue_today"], 80_000, "of whichever car: it was taken");
+    let first = &kept.body["anomalies"][0];
+    assert_eq!((&first["direction"], &first["fee"]), (&json!("EXIT"), &json!(20_000)), "{}", kept.text);
+    let said = json!({"plate_id": "29A-123.45", "reason": "xem lại hình"});
+    let read = central.http.correct(&first["fact"].as_str().unwrap().replace('/', "%2F"), &said).ok();
+    assert_eq!((read.field("status"), read.number("collected")), ("OUT", 20_000), "{}", read.text);
+    assert_eq!(central.http.rows_of("29A12345")[0]["event_id"], read.body["event_id"]);
+    assert_eq!(central.http.get("/api/parking/anomalies?kind=unread").ok().number("count"), 5);
+    assert_eq!(central.http.stats()["revenue_today"], 80_000, "and counts once");
     let unforced = json!({"edge_id": "edge-1", "direction": "ENTRY"});
     assert_eq!(central.http.open(&unforced).refused(400).field("field"), "plate_id", "a car may still be read");
 }

@@ -254,7 +254,7 @@ fn amount(vnd: i64) -> impl Strategy<Value = Spelled> {
     .flat_map(|told| ["fee", "amount", "số tiền"].map(|key| spelled(key, told.clone(), vnd)))
     .collect();
     spellings.extend(
-        [json!("free"), json!(-1), json!(2.5), json!([]), json!(200_000_000)].map(|told| nonsense("fee", told)),
+        [json!("nothing"), json!(-1), json!(2.5), json!([]), json!(200_000_000)].map(|told| nonsense("fee", told)),
     );
     one_of(spellings)
 }

@@ -296,3 +296,34 @@ fn without_any_argument_it_serves_a_standalone_central() {
     assert_eq!(status.unwrap().body["standalone_mode"], true);
     assert!(directory.path().join("data/central.db").exists());
 }
+
+/// After a power cut the battery of the machine is flat, or somebody set the clock wrongly once.
+#[test]
+fn what_a_wrong_clock_stamped_is_said_and_its_fee_is_to_be_checked() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    for (name, shifted_ms, behind, odd) in [
+        ("years ago", -20 * 365 * DAY_MS, true, "clock_skew"),
+        ("an hour ago", -3_600_000, true, "clock_skew"),
+        ("once a year ahead", 365 * DAY_MS, false, ""),
+    ] {
+        let mut central = Central::standalone("central-1");
+        central.http.enter("edge-1", "30A00001");
+        central.terminate();
+        central.env("PARKMESH_CLOCK", common::shifted_clock(shifted_ms)).start();
+        let is_behind =
+            |central: &Central| central.http.get("/api/status").ok().body["central"]["clock_behind"].clone();
+        assert_eq!(is_behind(&central), behind, "{name}");
+        central.http.enter("edge-1", "35A00001");
+        let row = central.http.rows_of("35A00001").remove(0);
+        assert_eq!(row["anomalies"].to_string().contains("clock_skew"), !odd.is_empty(), "{name}: {row}");
+        central.terminate();
+        central.env("PARKMESH_CLOCK", "").start();
+        assert_eq!(is_behind(&central), false, "{name}: the clock is right again");
+        if name == "years ago" {
+            let exit = json!({"edge_id": "edge-2", "plate_id": "35A00001", "direction": "EXIT", "force": true});
+            central.http.open(&exit).ok();
+            let row = central.http.rows_of("35A00001").remove(0);
+            assert!(row["anomalies"].to_string().contains("fee_uncertain"), "{name}: {row}");
+        }
+    }
+}

@@ -10,7 +10,10 @@
 mod common;
 
 use common::{Central, DEADLINE, Http, Mesh, eventually};
+use parkmesh::domain::time::SiteZone;
 use serde_json::{Value, json};
+
+const HOUR_MS: i64 = 3_600_000;
 
 const PATH: &str = "/api/subscriptions";
 
@@ -173,4 +176,47 @@ fn the_name_of_the_site_and_of_a_gate_is_said_at_one_central_and_known_at_all() 
     // A gate that is gone has no name any more.
     two.put(config, &json!({"edges": []})).ok();
     eventually("its address again", DEADLINE, || gates(one) == "central-2/edge-1");
+}
+
+/// It is not all or nothing at the moment of the exit: the hours outside it are charged, and that is said.
+#[test]
+fn a_subscription_pays_for_the_days_it_is_valid_and_no_others() {
+    let central = Central::standalone("central-1");
+    // A zone in which it is between 10 and 11 o'clock, so that last midnight is between an entry and an exit of 20 hours.
+    let now_ms =
+        i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let ahead = 10 - now_ms / HOUR_MS % 24;
+    let ahead = if ahead < -12 { ahead + 24 } else { ahead };
+    let zone = SiteZone::named(&format!("Etc/GMT{:+}", -ahead)).unwrap();
+    central.http.put("/api/p2p/config", &json!({"site": {"time_zone": zone.name()}})).ok();
+    let fees = json!({"fee_base": 0, "fee_per_hour": 10_000, "fee_overnight": 0, "fee_daily_max": 0});
+    central.http.put("/api/parking/fees", &json!({"fees": fees})).ok();
+    let out_ms = now_ms / HOUR_MS * HOUR_MS;
+    let in_ms = out_ms - 20 * HOUR_MS;
+    let (today, yesterday) = (zone.day(out_ms), zone.day(in_ms));
+    let before = zone.day(in_ms - 24 * HOUR_MS);
+    for (number, (name, from, to, fee, noted)) in [
+        ("valid all the time", "2020-01-01", today.as_str(), 0, false),
+        ("valid without an end", "", "", 0, false),
+        ("ended at midnight", "2020-01-01", yesterday.as_str(), 100_000, true),
+        ("sold today", today.as_str(), "", 100_000, true),
+        ("of yesterday alone", yesterday.as_str(), yesterday.as_str(), 100_000, true),
+        ("ended before", "2020-01-01", before.as_str(), 200_000, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let plate = format!("29A1230{number}");
+        let one = json!({"id": "1", "plate_number": plate, "type": "monthly", "status": "active", "start_date": from, "end_date": to});
+        central.http.put(PATH, &json!({"subscriptions": [one], "version": held(&central.http).1})).ok();
+        let tell = |kind: &str, at_ms: i64| {
+            let told = json!({"type": kind, "camera_id": 1, "timestamp": at_ms, "data": {"plate_text": plate}});
+            central.http.post("/api/edge/event", &told).ok()
+        };
+        tell("ENTRY", in_ms);
+        let left = tell("EXIT", out_ms);
+        assert_eq!(left.number("fee"), fee, "{name}: {}", left.text);
+        assert_eq!(left.text.contains("partly_covered"), noted, "{name}: {}", left.text);
+        assert_eq!(central.http.rows_of(&plate)[0]["fee"], fee, "{name}");
+    }
 }

@@ -270,6 +270,14 @@ pub struct Unread {
     pub reason: Option<String>,
 }
 
+impl Unread {
+    /// What was taken, as far as the gate said.
+    #[must_use]
+    pub fn taken(&self) -> Option<Vnd> {
+        self.fee.or_else(|| self.paid.as_ref().map(|paid| paid.amount))
+    }
+}
+
 /// What was really taken at an exit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RightFee {

@@ -148,6 +148,16 @@ impl EventReport {
     /// # Errors
     /// It is no object, or does not say what happened or where.
     pub fn read(said: &Value) -> Result<Self, Refusal> {
+        // Some programs send each event as a list of one, or as a text of its own.
+        let unpacked: Option<Value> = said.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let said = unpacked.as_ref().unwrap_or(said);
+        let said = if let Value::Array(items) = said
+            && let [only] = items.as_slice()
+        {
+            only
+        } else {
+            said
+        };
         if !said.is_object() {
             let example = r#"{"type": "ENTRY", "camera_id": 1, "data": {"plate_text": "29A-123.45"}}"#;
             return Err(Refusal::Invalid(format!("an event is one object, such as {example}")));
@@ -249,14 +259,7 @@ impl EventReport {
             _ => match self.direction.or(gate.lane) {
                 Some(direction) => (direction, false),
                 None => {
-                    let vi = "không rõ xe vào hay ra (cổng chưa đặt hướng): ghi là xe vào";
-                    told.unused(
-                        "type",
-                        "assumed",
-                        vi,
-                        "in or out? the gate has no lane in the settings: taken for an entry",
-                        None,
-                    );
+                    told.notes.push(way::assumed("type", Direction::Entry));
                     (Direction::Entry, false)
                 }
             },

@@ -296,9 +296,13 @@ impl OpenRequest {
             Ok(plate) => plate,
             // A person opens for a car that no camera can read: that it was opened is kept.
             Err(error) if force => {
-                let direction = direction.ok_or_else(|| {
-                    wrong("direction", "ENTRY or EXIT? without a plate the state of the lot cannot tell")
-                })?;
+                let direction = direction.unwrap_or_else(|| {
+                    // Without a plate the state of the lot cannot tell, but money is taken of cars that leave.
+                    let leaves = fee.is_some_and(|fee| fee > Vnd(0)) || beside.paid.is_some();
+                    let direction = if leaves { Direction::Exit } else { Direction::Entry };
+                    notes.push(way::assumed("direction", direction));
+                    direction
+                });
                 notes.push(unread("plate_id", &error.to_string()));
                 return Ok(Job::Unread(UnreadOpening {
                     edge_id: self.edge_id,

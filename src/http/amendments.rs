@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
-/// A correction as sent: at least one of the first five. Keys that are not here are ignored.
+/// A correction as sent: at least one of the first six. Keys that are not here are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CorrectionRequest {
@@ -65,6 +65,9 @@ pub struct CorrectionRequest {
     /// What was really taken at the exit, in đồng.
     #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     fee: Option<i64>,
+    /// The exit was that of this car, and not of the one of this stay, which is inside still. Sent alone.
+    #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
+    exit_plate_id: Option<String>,
     /// `false`: it was removed and is not; with it comes back what was removed.
     void: Option<bool>,
     #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
@@ -188,26 +191,33 @@ impl CorrectionRequest {
             problems.push(FieldProblem::new("void", "invalid", vi, en));
         }
         let nothing = plate_id.is_none() && plate_view.is_none() && camera_type.is_none() && fee.is_none() && !restore;
-        if nothing && problems.is_empty() {
+        let exit_plate_id = given(self.exit_plate_id);
+        if exit_plate_id.is_some() && !nothing {
+            let (vi, en) = ("hãy gửi riêng, chỉ cùng lý do", "send it alone, with the reason");
+            problems.push(FieldProblem::new("exit_plate_id", "invalid", vi, en));
+        }
+        if nothing && exit_plate_id.is_none() && problems.is_empty() {
             problems.push(FieldProblem::new(
                 "plate_id",
                 "missing",
-                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, hoặc void: false",
-                "say what to correct: plate_id, plate_view, camera_type, fee, or void: false",
+                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, exit_plate_id, hoặc void: false",
+                "say what to correct: plate_id, plate_view, camera_type, fee, exit_plate_id, or void: false",
             ));
         }
-        let plate = plate_id.and_then(|text| match PlateId::told(&text) {
+        let mut read = |field: &'static str, text: String| match PlateId::told(&text) {
             Ok(plate) => Some(plate),
             Err(error) => {
                 problems.push(FieldProblem::new(
-                    "plate_id",
+                    field,
                     "invalid_plate",
                     "biển số gồm 6 đến 12 chữ A-Z và số, không kể dấu cách, '-' và '.'",
                     error.to_string(),
                 ));
                 None
             }
-        });
+        };
+        let plate = plate_id.and_then(|text| read("plate_id", text));
+        let exit_plate = exit_plate_id.and_then(|text| read("exit_plate_id", text));
         let plate_view = plate_view.and_then(|text| match plate::check_view(&text) {
             Ok(view) => view.map(str::to_owned),
             Err(error) => {
@@ -222,7 +232,7 @@ impl CorrectionRequest {
         });
         let reason = reason(self.reason, &mut problems);
         if problems.is_empty() {
-            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, restore, reason })
+            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, exit_plate, restore, reason })
         } else {
             Err(problems)
         }
@@ -270,6 +280,7 @@ mod tests {
     fn a_correction_says_what_and_why() {
         assert_eq!(problems(json!({"plate_id": "29a-123.45", "reason": "đọc nhầm"})), []);
         assert_eq!(problems(json!({"plate_view": "29A-123.45", "reason": "x", "by": "Lan"})), []);
+        assert_eq!(problems(json!({"exit_plate_id": "29A-123.45", "reason": "x"})), []);
         assert_eq!(problems(json!({"camera_type": "xe máy", "fee": 0, "void": false, "reason": "x"})), []);
         for (json, expected) in [
             (json!({"reason": "x"}), vec![("plate_id", "missing")]),
@@ -279,6 +290,8 @@ mod tests {
             (json!({"fee": -1, "reason": "x"}), vec![("fee", "out_of_range")]),
             (json!({"fee": 1_000_000_000_001_i64, "reason": "x"}), vec![("fee", "out_of_range")]),
             (json!({"void": true, "reason": "x"}), vec![("void", "invalid")]),
+            (json!({"exit_plate_id": "29A1", "reason": "x"}), vec![("exit_plate_id", "invalid_plate")]),
+            (json!({"exit_plate_id": "29A12345", "fee": 1, "reason": "x"}), vec![("exit_plate_id", "invalid")]),
             (json!({"fee": 0}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A12345", "reason": " \t"}), vec![("reason", "missing")]),
             (json!({"plate_id": "29A1", "reason": "x"}), vec![("plate_id", "invalid_plate")]),

@@ -119,6 +119,22 @@ pub async fn json<T: DeserializeOwned>(
     parse(&read(request, payload, limit_bytes).await?)
 }
 
+/// What a gate sends, in whatever encoding its program has: UTF-16 by its mark; of another the letters that are no UTF-8 are lost, and
+/// the rest is read.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_gates<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let units = |of: fn([u8; 2]) -> u16| -> Vec<u16> {
+        bytes.chunks_exact(2).skip(1).filter_map(|pair| pair.try_into().ok()).map(of).collect()
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => parse(String::from_utf16_lossy(&units(u16::from_le_bytes)).as_bytes()),
+        [0xfe, 0xff, ..] => parse(String::from_utf16_lossy(&units(u16::from_be_bytes)).as_bytes()),
+        _ => parse(String::from_utf8_lossy(bytes).trim_end_matches('\0').as_bytes()),
+    }
+}
+
 /// # Errors
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
@@ -136,7 +152,11 @@ fn declares_json(request: &HttpRequest) -> bool {
         return false;
     };
     let media_type = declared.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json")
+    // No browser sends these unasked to another site either.
+    let media_type = media_type.to_ascii_lowercase();
+    media_type == "application/json"
+        || media_type == "text/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 #[cfg(test)]
@@ -150,13 +170,36 @@ mod tests {
         for (declared, taken) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
+            ("text/json", true),
+            ("application/vnd.camera+json", true),
             ("text/plain", false),
+            ("text/plain+json", false),
+            ("application/x-www-form-urlencoded", false),
             ("application/jsonp", false),
         ] {
             let request = TestRequest::default().insert_header((CONTENT_TYPE, declared)).to_http_request();
             assert_eq!(declares_json(&request), taken, "{declared}");
         }
         assert!(!declares_json(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn what_a_gate_sends_is_read_in_its_encoding() {
+        let text = r#"{"a":"Cổng"}"#;
+        let utf16 = |bytes: fn(u16) -> [u8; 2]| {
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(bytes).collect::<Vec<u8>>()
+        };
+        for sent in [
+            text.as_bytes().to_vec(),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+            [text.as_bytes(), b"\n\0"].concat(),
+        ] {
+            assert_eq!(parse_gates::<serde_json::Value>(&sent).unwrap()["a"], "Cổng");
+        }
+        let latin = parse_gates::<serde_json::Value>(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}").unwrap();
+        assert_eq!((&latin["plate"], &latin["camera_name"]), (&"29A12345".into(), &"C\u{fffd}ng".into()));
+        assert_eq!(parse_gates::<serde_json::Value>(b"\xff\xfe{").unwrap_err().code(), "invalid_json");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub async fn event(
 ) -> Result<HttpResponse, ApiError> {
     let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
     let read = |said: Value| EventReport::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()));
-    let report = body::parse(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
+    let report = body::parse_gates(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
     Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
 }
 

@@ -3,16 +3,20 @@
 //! Both are about a row that is held here; whoever knows no such stay is told so. The clock of either is after every fact
 //! held of the stay and of the plates concerned, so that it means the same wherever it arrives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::anomaly::Anomaly;
-use crate::domain::event::{Body, Correction, Draft, Exit, RightFee, Void};
+use crate::domain::direction::Direction;
+use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, Void};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Outcome, account, account_beside};
+use crate::domain::stay::{Account, Fact, Outcome, account, account_beside};
+use crate::domain::time::duration_text;
 
+use super::apply::reading_of;
+use super::charge::{Charge, taken};
 use super::component::{self, Component};
 use super::job::{Answer, CorrectStay, Refusal, VoidStay};
 use super::storage::{Storage, StoredStay};
@@ -20,11 +24,15 @@ use super::transaction::{Stop, Transaction};
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn correct(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
-        let stored = self.read()?.stay(&request.stay_id)?;
-        let row = stored.ok_or_else(|| Stop::Refused(Refusal::UnknownStay(request.stay_id.clone())))?.row;
+        let Some(StoredStay { row, .. }) = self.read()?.stay(&request.stay_id)? else {
+            return self.read_opening(request);
+        };
         let is_void = row.status == StayStatus::Void;
         if is_void && !request.restore {
             return Err(Stop::Refused(Refusal::AlreadyVoid));
+        }
+        if let Some(plate) = &request.exit_plate {
+            return self.give_exit_to(&row, plate, request);
         }
         let plate = request.plate.as_ref().unwrap_or(&row.plate_id);
         let plate_view = match &request.plate_view {
@@ -56,22 +64,171 @@ impl<S: Storage> Transaction<'_, S> {
         let name = exit_name.as_deref().unwrap_or(&row.stay_id);
         let amended = self.amend(&row.stay_id, name, hlc, Body::Correction(correction))?;
         if *plate != row.plate_id {
-            self.give_exits_their_stay(&row, plate, request)?;
+            self.give_exits_their_stay(&row.entry_fact, row.entry_hlc, plate, request)?;
         }
         Ok(amended)
     }
 
+    /// The exit of a stay was another car's, that is inside as well: removed, and written anew as that car's. The stay it ended goes on.
+    fn give_exit_to(
+        &mut self,
+        row: &StayRow,
+        plate: &PlateId,
+        request: &CorrectStay,
+    ) -> Result<Answer, Stop<S::Error>> {
+        let Some(exit) = row.exit.as_ref().filter(|_| !row.is_exit_alone()) else {
+            return Err(refused("exit_plate_id", "this stay has no exit beside an entry: correct its plate_id"));
+        };
+        if *plate == row.plate_id {
+            return Err(Stop::Refused(Refusal::Unchanged));
+        }
+        let component = Component::around(self.read()?, row)?;
+        let facts = component.held_facts();
+        let account = account_beside(&facts, &component.neighbours);
+        let Some(left) = facts.iter().find(|fact| fact.id == exit.fact) else {
+            return Err(refused("exit_plate_id", "its exit cannot be read"));
+        };
+        let removes = with_repeats(vec![left.id.clone()], &account.outcomes);
+        let then = self.inside_at(plate, left.event.timestamp_ms)?.map(|stored| stored.row);
+        let hlc = self.hlc_after(row, Some(plate))?;
+        let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
+        self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
+        let anew = self.write_anew(left, taken_at(&account, left), then.as_ref(), plate, &request.reason)?;
+        self.give_exits_their_stay(&anew.id, anew.event.hlc, plate, request)?;
+        let stored = self.read()?.stay(&row.stay_id)?.map(Box::new);
+        Ok(Answer::Amended { stay_id: row.stay_id.clone(), version: anew.id.to_string(), row: stored })
+    }
+
+    /// An opening for a car that could not be read gets its plate: the passage is written down as that car's, at the time and with the
+    /// money of the opening, which then is on no list any more.
+    fn read_opening(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
+        let unknown = || Stop::Refused(Refusal::UnknownStay(request.stay_id.clone()));
+        let id: FactId = request.stay_id.parse().map_err(|_| unknown())?;
+        let fact = component::fact_of(self.read()?, &id)?.ok_or_else(unknown)?;
+        let event = &*fact.event;
+        let Body::Unread(opening) = &event.body else { return Err(unknown()) };
+        let plate = request.plate.as_ref().ok_or_else(|| refused("plate_id", "say which plate it was"))?;
+        let request_id = reading_of(&id);
+        if !self.events_of_request(&opening.edge_id, &request_id, event.hlc)?.is_empty() {
+            return Err(refused("plate_id", "this opening was given its plate already: correct that stay"));
+        }
+        let fee = request.fee.or_else(|| opening.taken());
+        let plate_view = request.plate_view.clone().unwrap_or_else(|| plate::view(plate));
+        let camera_type = request.camera_type.clone().unwrap_or_else(|| opening.camera_type.clone());
+        let passed = self.context.zone.local_text(event.timestamp_ms);
+        let (stay_id, body) = match opening.direction {
+            Direction::Entry => {
+                let entry = Entry {
+                    plate_view,
+                    camera_type,
+                    entry_time: passed,
+                    request_id: Some(request_id),
+                    force: opening.force,
+                    reason: Some(request.reason.clone()),
+                    reported: opening.reported,
+                    told_fee: fee.filter(|fee| *fee > Vnd(0)),
+                    card_id: opening.card_id.clone(),
+                    images: opening.images.clone(),
+                    ..Entry::of(plate.clone(), opening.edge_id.clone())
+                };
+                (self.new_stay_id(plate)?, Body::Entry(entry))
+            }
+            Direction::Exit => {
+                let then = self.inside_at(plate, event.timestamp_ms)?.map(|stored| stored.row);
+                let due = taken(fee);
+                let doubts = fee.is_none().then(|| Anomaly::FeeUncertain.name().to_owned());
+                let central = event.source_central.clone();
+                let exit = Exit {
+                    stay: then.is_none().then_some(None),
+                    plate_view: Some(plate_view),
+                    exit_time: passed,
+                    lines: due.lines,
+                    paid: opening.paid.clone(),
+                    duration: duration_text(then.as_ref().map_or(0, |row| event.timestamp_ms - row.entry_ms)),
+                    camera_type: Some(camera_type).filter(|camera_type| !camera_type.is_empty()),
+                    request_id: Some(request_id),
+                    force: opening.force,
+                    reason: Some(request.reason.clone()),
+                    reported: opening.reported,
+                    told: !opening.force,
+                    card_id: opening.card_id.clone(),
+                    images: opening.images.clone(),
+                    doubts: doubts.into_iter().collect(),
+                    ..Exit::of(Some(plate.clone()), central, opening.edge_id.clone(), due.fee)
+                };
+                let own = || self.new_stay_id(plate);
+                (then.map_or_else(own, |row| Ok(row.stay_id))?, Body::Exit(exit))
+            }
+        };
+        let draft = Draft {
+            hlc: Hlc::next(event.hlc.ms(), Some(event.hlc)),
+            timestamp_ms: event.timestamp_ms,
+            skew_ms: event.skew_ms,
+            event_id: Some(stay_id.clone()),
+            body,
+            by: None,
+        };
+        let read = self.author(draft)?;
+        if opening.direction == Direction::Exit {
+            self.give_exits_their_stay(&read.id, read.event.hlc, plate, request)?;
+        }
+        let row = self.read()?.stay(&stay_id)?.map(Box::new);
+        Ok(Answer::Amended { stay_id, version: read.id.to_string(), row })
+    }
+
+    /// An exit, of another stay (of none: of a car nobody knows the entry of).
+    fn write_anew(
+        &mut self,
+        left: &Fact,
+        fee: Vnd,
+        of: Option<&StayRow>,
+        plate: &PlateId,
+        reason: &str,
+    ) -> Result<Fact, Stop<S::Error>> {
+        let Body::Exit(told) = &left.event.body else { return Err(refused("exit_plate_id", "it is no exit")) };
+        let mut doubts: BTreeSet<String> = told.doubts.iter().cloned().collect();
+        doubts.insert(Anomaly::FeeUncertain.name().to_owned());
+        let due =
+            Charge { fee: told.fee, lines: told.lines.clone(), ..Charge::default() }.by_hand(Some(fee), Some(reason));
+        let is_its = told.plate_id.as_ref() == Some(plate);
+        let anew = Exit {
+            stay: of.is_none().then_some(None),
+            plate_id: Some(plate.clone()),
+            plate_view: told.plate_view.clone().filter(|_| is_its),
+            fee,
+            lines: due.lines,
+            // Whoever else corrects it in a cut writes the same exit.
+            request_id: Some(left.id.to_string()),
+            doubts: doubts.into_iter().collect(),
+            ..told.clone()
+        };
+        let event_id = match of {
+            Some(of) => of.stay_id.clone(),
+            None => self.new_stay_id(plate)?,
+        };
+        let draft = Draft {
+            hlc: Hlc::next(left.event.hlc.ms(), Some(left.event.hlc)),
+            timestamp_ms: left.event.timestamp_ms,
+            skew_ms: left.event.skew_ms,
+            event_id: Some(event_id),
+            body: Body::Exit(anew),
+            by: None,
+        };
+        self.author(draft)
+    }
+
     /// An exit whose plate was misread left its stay open, so that the next exit of that car was of this stay, and the entry before
-    /// it was of none. Now that the first is where it belongs, the next is given the stay of the entry before it: removed, and
+    /// it was of none. Now that the first, `exit`, is where it belongs, the next is given the stay of the entry before it: removed, and
     /// written anew. What was taken stays as it was.
     fn give_exits_their_stay(
         &mut self,
-        corrected: &StayRow,
+        exit: &FactId,
+        exit_hlc: Hlc,
         plate: &PlateId,
         request: &CorrectStay,
     ) -> Result<(), Stop<S::Error>> {
-        let ended_by_it = |row: &StayRow| row.exit.as_ref().is_some_and(|exit| exit.fact == corrected.entry_fact);
-        let before = self.read()?.last_begun(plate, corrected.entry_hlc)?;
+        let ended_by_it = |row: &StayRow| row.exit.as_ref().is_some_and(|ended| ended.fact == *exit);
+        let before = self.read()?.last_begun(plate, exit_hlc)?;
         let Some(StoredStay { row, .. }) = before.into_iter().find(|before| ended_by_it(&before.row)) else {
             return Ok(());
         };
@@ -83,41 +240,21 @@ impl<S: Storage> Transaction<'_, S> {
         let account = account_beside(&facts, &component.neighbours);
         let again = Outcome::ClosedAgain { stay: row.stay_id.clone() };
         for exit in facts.iter().filter(|fact| account.outcomes.get(&fact.id) == Some(&again)) {
-            let Body::Exit(told) = &exit.event.body else { continue };
             let begun = self.read()?.last_begun(plate, exit.event.hlc)?;
             let is_its = |begun: &StayRow| begun.stay_id != row.stay_id && !begun.is_exit_alone();
             let Some(StoredStay { row: of, .. }) = begun.into_iter().find(|begun| is_its(&begun.row)) else { continue };
-            let taken = account.resolution.takings.iter().find(|taking| taking.fact == exit.id);
-            let mut doubts: BTreeSet<String> = told.doubts.iter().cloned().collect();
-            doubts.insert(Anomaly::FeeUncertain.name().to_owned());
-            let anew = Exit {
-                stay: None,
-                fee: taken.map_or(told.fee, |taking| taking.fee),
-                // Whoever else corrects it in a cut writes the same exit.
-                request_id: Some(exit.id.to_string()),
-                doubts: doubts.into_iter().collect(),
-                ..told.clone()
-            };
             let hlc = self.hlc_after(&row, Some(plate))?;
             let void = Void { removes: vec![exit.id.clone()], reason: request.reason.clone(), by: self.doer_text() };
             self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
-            let draft = Draft {
-                hlc: Hlc::next(exit.event.hlc.ms(), Some(exit.event.hlc)),
-                timestamp_ms: exit.event.timestamp_ms,
-                skew_ms: exit.event.skew_ms,
-                event_id: Some(of.stay_id),
-                body: Body::Exit(anew),
-                by: None,
-            };
-            self.author(draft)?;
+            self.write_anew(exit, taken_at(&account, exit), Some(&of), plate, &request.reason)?;
         }
         Ok(())
     }
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
     fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
-        let refused = |problem: &str| Stop::Refused(Refusal::Field { field: "fee", problem: problem.to_owned() });
-        let exit = row.exit.as_ref().ok_or_else(|| refused("this stay has no exit at which a fee was taken"))?;
+        let none = || refused("fee", "this stay has no exit at which a fee was taken");
+        let exit = row.exit.as_ref().ok_or_else(none)?;
         let component = Component::around(self.read()?, row)?;
         let facts = component.held_facts();
         let takings = account_beside(&facts, &component.neighbours).resolution.takings;
@@ -144,6 +281,7 @@ impl<S: Storage> Transaction<'_, S> {
         // Of an entry whose car was inside already only the entry: its barrier and exits are with the stay that counts.
         let removes: Vec<FactId> =
             outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();
+        let removes = with_repeats(removes, &outcomes);
         let hlc = self.hlc_after(&row, None)?;
         let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))
@@ -182,6 +320,26 @@ impl<S: Storage> Transaction<'_, S> {
         }
         Ok(hlc)
     }
+}
+
+/// Some facts, and what tells them again: it would count in their place.
+fn with_repeats(mut facts: Vec<FactId>, outcomes: &BTreeMap<FactId, Outcome>) -> Vec<FactId> {
+    let again = outcomes.iter().filter_map(|(id, outcome)| match outcome {
+        Outcome::Repeated { first } if facts.contains(first) => Some(id.clone()),
+        _ => None,
+    });
+    facts.extend(again.collect::<Vec<_>>());
+    facts
+}
+
+/// What was taken at an exit, as corrected.
+fn taken_at(account: &Account, exit: &Fact) -> Vnd {
+    let told = if let Body::Exit(told) = &exit.event.body { told.fee } else { Vnd(0) };
+    account.resolution.takings.iter().find(|taking| taking.fact == exit.id).map_or(told, |taking| taking.fee)
+}
+
+fn refused<E>(field: &'static str, problem: &str) -> Stop<E> {
+    Stop::Refused(Refusal::Field { field, problem: problem.to_owned() })
 }
 
 fn bad_view<E>(view: &str, plate: &PlateId) -> Stop<E> {

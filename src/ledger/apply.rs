@@ -4,8 +4,9 @@
 //! confirmation or the exit of the open stay. These take one step of the fold (the same code `resolve` folds with).
 //! Everything else is left to [`super::refold`].
 
+use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Entry, Event};
-use crate::domain::ids::Hlc;
+use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
@@ -17,6 +18,14 @@ use super::runs::UNKNOWN_TYPE;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
 use super::storage::{EventRef, SettingKind, Storage};
 use super::transaction::Transaction;
+
+/// Begins the request of a passage that tells whose an opening was; gates cannot send it.
+const READING: &str = "\u{1}read ";
+
+/// The request of the passage that tells whose an opening was: whoever else tells it in a cut tells the same.
+pub(super) fn reading_of(opening: &FactId) -> String {
+    format!("{READING}{opening}")
+}
 
 /// Why an opening for a car that could not be read is set aside.
 pub const UNREAD: &str = "unread";
@@ -57,8 +66,11 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_setting(event)?;
                 return Ok(true);
             }
-            Body::Unread(_) => {
-                self.write()?.quarantine(&place(event), UNREAD)?;
+            Body::Unread(opening) => {
+                if self.events_of_request(&opening.edge_id, &reading_of(&fact.id), event.hlc)?.is_empty() {
+                    self.write()?.quarantine(&place(event), UNREAD)?;
+                    self.count_opening(event, 1);
+                }
                 true
             }
             Body::Unknown { type_name } => {
@@ -71,6 +83,26 @@ impl<S: Storage> Transaction<'_, S> {
             self.note_applied(fact)?;
         }
         Ok(plain)
+    }
+
+    /// A passage that tells which car it was that could not be read: the opening has its plate and stands for itself no more.
+    pub(super) fn settle_opening(&mut self, request_id: &str) -> Result<(), S::Error> {
+        let read = request_id.strip_prefix(READING).and_then(|id| id.parse().ok());
+        let Some(FactId::Authored { log, seq }) = read else { return Ok(()) };
+        let at = EventRef { log, seq };
+        let Some(fact) = self.read()?.fact(&at)? else { return Ok(()) };
+        if matches!(fact.event.body, Body::Unread(_)) && self.write()?.release(&at)? {
+            self.count_opening(&fact.event, -1);
+        }
+        Ok(())
+    }
+
+    /// A car left, whichever it was, and what was taken of it was taken.
+    fn count_opening(&mut self, event: &Event, sign: i64) {
+        let Body::Unread(opening) = &event.body else { return };
+        if opening.direction == Direction::Exit {
+            self.count_taking(Taking::of_opening(event, opening), None, sign);
+        }
     }
 
     fn enter_plainly(&mut self, fact: &Fact, entry: &Entry, newest_of_all: bool) -> Result<bool, S::Error> {

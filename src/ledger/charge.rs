@@ -69,6 +69,19 @@ pub(super) fn taken(fee: Option<Vnd>) -> Charge {
     Charge::of(lines.into_iter().collect())
 }
 
+/// What is said of money that was taken at an entry.
+pub(super) fn not_counted(field: &str, told: Vnd) -> Note {
+    Note::new(
+        field,
+        "not_counted",
+        format!("{} đ thu lúc vào được giữ lại để xem, không tính vào doanh thu và không trừ vào phí lúc ra", told.0),
+        format!(
+            "the {} VND taken at the entry are kept to be looked at; they are in no sum, and not taken off the fee at the exit",
+            told.0
+        ),
+    )
+}
+
 /// A payment as the exit keeps it, of what was told under `field`; what is not the fee is noted.
 pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut Vec<Note>) -> Option<Paid> {
     let told = told?;

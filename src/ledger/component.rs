@@ -13,12 +13,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::domain::anomaly::Anomaly;
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Fact, Folded, Link, Neighbour, Prepared, REQUEST_WINDOW_MS, links, same_request};
+use crate::domain::stay::{
+    Fact, Folded, Link, Neighbour, PASSAGE_WINDOW_MS, Prepared, REQUEST_WINDOW_MS, links, same_request,
+};
 use crate::replication::log::EventBytes;
 
 use super::storage::{EventRef, Storage, StoredStay};
@@ -158,8 +160,16 @@ impl Leads {
     }
 }
 
-/// Where facts act on a plate, and which.
-type Places<'f> = BTreeMap<Hlc, BTreeSet<&'f FactId>>;
+/// Where facts act on a plate.
+type Places<'f> = BTreeMap<Hlc, Acting<'f>>;
+
+/// What acts at one place.
+#[derive(Default)]
+struct Acting<'f> {
+    facts: BTreeSet<&'f FactId>,
+    /// An exit that a program told is among it, which may tell the passage before it again.
+    told: bool,
+}
 
 /// A row that replaced one outside, which stays as it is only as long as this one begins as it did.
 struct Replacing {
@@ -244,7 +254,9 @@ impl Component {
             }
             let mut places: BTreeMap<&PlateId, Places<'_>> = BTreeMap::new();
             for (plate, fact) in before.places().chain(after.places()) {
-                places.entry(plate).or_default().entry(fact.event.hlc).or_default().insert(&fact.id);
+                let acting = places.entry(plate).or_default().entry(fact.event.hlc).or_default();
+                acting.facts.insert(&fact.id);
+                acting.told |= matches!(&fact.event.body, Body::Exit(exit) if exit.told);
             }
             if self.take_skipped(held, places.keys().copied())? {
                 continue;
@@ -282,17 +294,21 @@ impl Component {
         for (plate, clocks) in places {
             let mut from = clocks.first_key_value();
             while let Some((&clock, acting)) = from {
-                for open in self.open_at(held, plate, clock)? {
+                let mut next = self.next_beside(held, plate, clock)?;
+                let at = next.first().map(|next| next.row.entry_hlc);
+                let until = at.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+                let mut until_next = clocks.range((std::ops::Bound::Included(clock), until));
+                let told = until_next.find(|(_, acting)| acting.told).map(|(told, _)| *told);
+                for open in self.open_at(held, plate, clock, told)? {
                     // What else acts at the same clock may concern the stay before it is replaced.
-                    match self.replacing(plate, clock, &open).filter(|_| acting.len() == 1) {
+                    match self.replacing(plate, clock, &open).filter(|_| acting.facts.len() == 1) {
                         Some(entry) => {
                             replacing.push(Replacing { entry, plate: (*plate).clone(), left: open });
                         }
                         None => missing.push(open),
                     }
                 }
-                let mut next = self.next_beside(held, plate, clock)?;
-                let Some(at) = next.first().map(|next| next.row.entry_hlc) else { break };
+                let Some(at) = at else { break };
                 let matters = |next: &StoredStay| next.row.status == StayStatus::Superseded;
                 if clocks.contains_key(&at) || next.len() > 1 || next.iter().any(matters) {
                     missing.append(&mut next);
@@ -310,18 +326,37 @@ impl Component {
         Ok((missing, replacing))
     }
 
-    /// The stay outside that is open on a plate when something of ours begins there.
-    fn open_at<H: Held>(&mut self, held: &mut H, plate: &PlateId, clock: Hlc) -> Result<Vec<StoredStay>, H::Error> {
+    /// The stay outside that is open on a plate when something of ours begins there, or whose passage out may be told again behind it;
+    /// `told`: when ours first tells one.
+    fn open_at<H: Held>(
+        &mut self,
+        held: &mut H,
+        plate: &PlateId,
+        clock: Hlc,
+        told: Option<Hlc>,
+    ) -> Result<Vec<StoredStay>, H::Error> {
         let mut open = Vec::new();
-        for last in held.last_begun(plate, clock)? {
+        let mut last = held.last_begun(plate, clock)?;
+        // One of ours that began a moment before may come to be void: then what ended before it ended last.
+        let is_ours = |last: &StoredStay| self.rows.contains_key(&last.row.stay_id);
+        while let Some(begun) = last.first().filter(|_| last.iter().all(is_ours)).map(|last| last.row.entry_hlc)
+            && begun.ms() >= clock.ms() - PASSAGE_WINDOW_MS
+        {
+            last = held.last_begun(plate, begun)?;
+        }
+        for last in last {
             let row = &last.row;
+            let told_again = row.anomalies.contains(&Anomaly::DoubleExit).then_some(clock).or(told);
+            let since =
+                |end: Hlc| end >= clock || told_again.is_some_and(|again| end.ms() >= again.ms() - PASSAGE_WINDOW_MS);
             let is_open = match &row.exit {
-                _ if self.rows.contains_key(&row.stay_id) || row.is_exit_alone() => false,
+                _ if self.rows.contains_key(&row.stay_id) => false,
+                _ if row.is_exit_alone() && told_again.is_none() => false,
                 // Until the next stay began, and that did not before.
                 _ if row.anomalies.contains(&Anomaly::LeftUnseen) => true,
                 None => true,
-                Some(_) if row.last_hlc < clock => false,
-                Some(exit) => fact_of(held, &exit.fact)?.is_none_or(|exit| exit.event.hlc >= clock),
+                Some(_) if !since(row.last_hlc) => false,
+                Some(exit) => fact_of(held, &exit.fact)?.is_none_or(|exit| since(exit.event.hlc)),
             };
             if is_open {
                 open.push(last);

@@ -168,7 +168,8 @@ impl<S: Storage> Transaction<'_, S> {
                 request.event_id.as_ref().map_or(Ok(()), |stay_id| self.settle_stay(stay_id))
             }
             Job::Correct(request) => {
-                request.plate.as_ref().map_or(Ok(()), |plate| self.settle(plate))?;
+                let plates = [&request.plate, &request.exit_plate];
+                plates.into_iter().flatten().try_for_each(|plate| self.settle(plate))?;
                 self.settle_stay(&request.stay_id)
             }
             Job::Void(request) => self.settle_stay(&request.stay_id),

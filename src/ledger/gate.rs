@@ -12,9 +12,9 @@ use crate::domain::row::StayRow;
 use crate::domain::stay::{Link, QUICK_EXIT_MS};
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
-use crate::domain::told::{Note, amount, vehicle};
+use crate::domain::told::{Note, amount, vehicle, way};
 
-use super::charge::{Charge, Ending, doubt_of, paid, unpaid};
+use super::charge::{Charge, Ending, doubt_of, not_counted, paid, unpaid};
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
 use super::storage::Storage;
@@ -51,7 +51,14 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let open = self.inside(&request.plate).cloned();
         match (request.direction, open) {
-            (None, None) if request.fee.is_some() => Err(bad_fee("the vehicle is not inside: say direction EXIT")),
+            // Money is taken of cars that leave.
+            (None, None) if request.fee.is_some_and(|fee| fee > Vnd(0)) => {
+                let mut answer = self.exit_unknown(request, doubts)?;
+                if let Answer::Exited { notes, .. } = &mut answer {
+                    notes.push(way::assumed("direction", Direction::Exit));
+                }
+                Ok(answer)
+            }
             (None | Some(Direction::Entry), None) => self.enter(request, None, doubts),
             (Some(Direction::Entry), Some(open)) if request.force => self.enter(request, Some(&open), doubts),
             (None | Some(Direction::Entry), Some(open))
@@ -119,6 +126,13 @@ impl<S: Storage> Transaction<'_, S> {
         doubts: &BTreeSet<Anomaly>,
     ) -> Result<Answer, Stop<S::Error>> {
         let now_ms = self.now.wall_ms;
+        let mut notes: Vec<Note> = request.beside.paid.iter().map(|_| unpaid("paid", "only_at_exit")).collect();
+        let mut doubts = doubts.clone();
+        let told_fee = request.fee.filter(|fee| *fee > Vnd(0));
+        if let Some(told) = told_fee {
+            doubts.insert(Anomaly::FeeUncertain);
+            notes.push(not_counted("fee", told));
+        }
         let event_id = self.stay_id_at_gate(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, replaced.map(|open| open.last_hlc))?;
         let entry = Entry {
@@ -134,10 +148,10 @@ impl<S: Storage> Transaction<'_, S> {
             reason: request.reason.clone(),
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
-            told_fee: None,
+            told_fee,
             card_id: request.beside.card_id.clone(),
             images: request.beside.images.clone(),
-            doubts: names(doubts),
+            doubts: names(&doubts),
         };
         let fact = self.author(self.draft(hlc, &event_id, Body::Entry(entry)))?;
         let opened = self.inside(&request.plate).filter(|open| open.is_entered_by(&fact.id));
@@ -148,7 +162,6 @@ impl<S: Storage> Transaction<'_, S> {
                 (event_id, row_id)
             }
         };
-        let notes = request.beside.paid.iter().map(|_| unpaid("paid", "only_at_exit")).collect();
         Ok(Answer::Entered { event_id, history_id, repeated: false, notes })
     }
 
@@ -378,7 +391,6 @@ fn check_fee<E>(request: &OpenBarrier) -> Result<(), Stop<E>> {
     match request.fee {
         None => Ok(()),
         Some(_) if !request.force => Err(bad_fee("is only taken together with 'force': true")),
-        Some(_) if request.direction == Some(Direction::Entry) => Err(bad_fee("belongs to an exit, not to an entry")),
         Some(fee) if !(Vnd(0)..=Vnd::MAX_TOLD).contains(&fee) => {
             Err(bad_fee(&format!("must be between 0 and {} VND", Vnd::MAX_TOLD.0)))
         }

@@ -150,6 +150,8 @@ pub struct CorrectStay {
     pub camera_type: Option<String>,
     /// What was really taken at its exit.
     pub fee: Option<Vnd>,
+    /// Its exit was another car's; given alone.
+    pub exit_plate: Option<PlateId>,
     /// It was removed and is not.
     pub restore: bool,
     pub reason: String,

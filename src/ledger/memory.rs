@@ -486,10 +486,9 @@ impl Storage for MemoryStorage {
         Ok(listed.map(|(at, _)| at.clone()).collect())
     }
 
-    fn release(&mut self, at: &EventRef) -> Result<(), MemoryError> {
+    fn release(&mut self, at: &EventRef) -> Result<bool, MemoryError> {
         self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
-        self.quarantined.remove(at);
-        Ok(())
+        Ok(self.quarantined.remove(at).is_some())
     }
 
     fn put_audit(&mut self, entry: &Entry) -> Result<(), MemoryError> {

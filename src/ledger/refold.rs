@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::domain::event::Body;
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
@@ -17,10 +18,12 @@ use super::open_stay::OpenStay;
 use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
 
-/// The keys a loose fact is found by. Nobody looks for it by its own id.
-fn keys_of(fact: &Fact, skipped: bool) -> Vec<String> {
+/// The keys a loose fact is found by. Nobody looks for it by its own id. An exit that tells the passage of another one, `first`, is
+/// found by that one.
+fn keys_of(fact: &Fact, skipped: bool, first: Option<&FactId>) -> Vec<String> {
     let own = Link::Fact(fact.id.clone());
     let mut keys: Vec<String> = links(fact).iter().filter(|link| **link != own).filter_map(loose_key).collect();
+    keys.extend(first.cloned().map(Link::Fact).as_ref().and_then(loose_key));
     if skipped {
         keys.extend(fact.event.recorded_plate().map(skipped_key));
     }
@@ -105,6 +108,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         if let Some((edge_id, request_id)) = event.request() {
             self.write()?.put_request(edge_id, request_id, &place(event), event.hlc)?;
+            self.settle_opening(request_id)?;
         }
         Ok(())
     }
@@ -177,16 +181,25 @@ impl<S: Storage> Transaction<'_, S> {
         after: &Resolution,
     ) -> Result<(), S::Error> {
         let is_skipped = |in_: &Resolution, id: &FactId| in_.quarantined.iter().any(|(skipped, _)| skipped == id);
+        let first_in = |in_: &'_ Resolution, fact: &Fact| {
+            let is_exit = matches!(fact.event.body, Body::Exit(_));
+            in_.repeats.iter().find(|(repeat, _)| is_exit && *repeat == fact.id).map(|(_, first)| first.clone())
+        };
         let row_of: HashMap<&FactId, &StayRow> =
             after.rows.iter().flat_map(|row| slots(row).map(move |id| (id, row))).collect();
         for fact in facts {
             let loose = !row_of.get(&fact.id).is_some_and(|row| is_found_by(row, fact));
             let was_loose = were_loose.contains(&fact.id);
             let (waiting, skipped) = (after.waiting.contains(&fact.id), is_skipped(after, &fact.id));
-            let is_other = || waiting != before.waiting.contains(&fact.id) || skipped != is_skipped(before, &fact.id);
+            let first = first_in(after, fact);
+            let is_other = || {
+                let (waited, was_skipped) = (before.waiting.contains(&fact.id), is_skipped(before, &fact.id));
+                waiting != waited || skipped != was_skipped || first != first_in(before, fact)
+            };
             let at = place(&fact.event);
             if loose && (!was_loose || is_other()) {
-                let entry = LooseFact { at, hlc: fact.event.hlc, keys: keys_of(fact, skipped), waiting };
+                let entry =
+                    LooseFact { at, hlc: fact.event.hlc, keys: keys_of(fact, skipped, first.as_ref()), waiting };
                 self.write()?.put_loose_fact(&entry)?;
             } else if !loose && was_loose {
                 self.write()?.remove_loose_fact(&at)?;
@@ -219,7 +232,9 @@ impl<S: Storage> Transaction<'_, S> {
             let listed = if moved.contains(&fact.id) { None } else { reason_in(before, &fact.id) };
             match (listed, reason_in(after, &fact.id)) {
                 (old, Some(new)) if old.as_ref() != Some(&new) => self.write()?.quarantine(&at, &new)?,
-                (Some(_), None) => self.write()?.release(&at)?,
+                (Some(_), None) => {
+                    self.write()?.release(&at)?;
+                }
                 _ => {}
             }
         }

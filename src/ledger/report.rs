@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::domain::event::{Body, Draft, Entry, Event, Exit, Reported, Unread};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
-use crate::domain::plate;
+use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, told_apart};
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{Note, vehicle};
 
-use super::charge::{Charge, doubt_of, paid, taken, unpaid};
+use super::charge::{Charge, doubt_of, not_counted, paid, taken, unpaid};
 use super::component;
 use super::gate::names;
 use super::job::{
@@ -51,7 +51,6 @@ struct Moment {
 struct ToldExit {
     stay: Option<Option<String>>,
     due: Charge,
-    told: bool,
     told_fee: Option<Vnd>,
     duration: String,
 }
@@ -378,14 +377,15 @@ impl<S: Storage> Transaction<'_, S> {
             ));
         }
         if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
+            // Of two exits that name no stay the one with the money counts, whoever tells them.
+            let own_id = if more { self.new_stay_id(&report.plate)? } else { event_id.clone() };
             let told = ToldExit {
-                stay: Some(Some(event_id.clone())),
+                stay: Some((!more).then(|| event_id.clone())),
                 due: taken(Some(counted)),
-                told: !more,
                 told_fee: report.fee.filter(|fee| !more && *fee != exit.fee),
                 duration: exit.duration.clone(),
             };
-            self.tell_exit(report, moment, Some(row.last_hlc), &event_id, told)?;
+            self.tell_exit(report, moment, Some(row.last_hlc), &own_id, told)?;
         }
         Ok(Some(self.passed(Direction::Exit, event_id, counted, exit.duration, true)?))
     }
@@ -396,12 +396,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         if let Some(told) = report.fee {
             report.doubts.insert(Anomaly::FeeUncertain);
-            report.notes.push(Note::new(
-                "data.fee",
-                "not_counted",
-                format!("{} đ thu lúc vào được giữ lại để xem, không tính vào doanh thu và không trừ vào phí lúc ra", told.0),
-                format!("the {} VND taken at the entry are kept to be looked at; they are in no sum, and not taken off the fee at the exit", told.0),
-            ));
+            report.notes.push(not_counted("data.fee", told));
         }
         let event_id = self.new_stay_id(&report.plate)?;
         let entry = Entry {
@@ -460,7 +455,7 @@ impl<S: Storage> Transaction<'_, S> {
             ));
         }
         let fee = charge.fee;
-        let told = ToldExit { stay, due: charge, told: true, told_fee, duration: duration.clone() };
+        let told = ToldExit { stay, due: charge, told_fee, duration: duration.clone() };
         self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
@@ -473,7 +468,7 @@ impl<S: Storage> Transaction<'_, S> {
         event_id: &str,
         told: ToldExit,
     ) -> Result<(), Stop<S::Error>> {
-        let ToldExit { stay, due, told, told_fee, duration } = told;
+        let ToldExit { stay, due, told_fee, duration } = told;
         let paid = paid(report.beside.paid.as_ref(), due.fee, "data.paid", &mut report.notes);
         report.doubts.extend(doubt_of(paid.as_ref(), due.fee));
         let exit = Exit {
@@ -494,7 +489,7 @@ impl<S: Storage> Transaction<'_, S> {
             tariff_version: due.tariff_version,
             subscription_id: due.subscription_id,
             reported: moment.reported,
-            told,
+            told: true,
             told_fee,
             lines: due.lines,
             paid,
@@ -508,14 +503,12 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The stay a car was in at a time: the open one if it had begun by then, else one that has ended since. Clocks of edges
-    /// may be a minute apart without anyone noticing; what is further from it is said.
-    fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<Left>, S::Error> {
+    /// may be a minute apart without anyone noticing.
+    pub(super) fn inside_at(&mut self, plate: &PlateId, at_ms: i64) -> Result<Option<StoredStay>, S::Error> {
         let skew_ms = i64::try_from(MAX_SKEW_MS).unwrap_or(i64::MAX);
-        let open = self.inside(&report.plate).map(|open| (open.entry_ms, open.stay_id(&report.plate)));
-        if let Some((entry_ms, stay_id)) = &open
-            && *entry_ms <= at_ms.saturating_add(skew_ms)
-        {
-            return Ok(self.read()?.stay(stay_id)?.map(Left::of));
+        let open = self.inside(plate).filter(|open| open.entry_ms <= at_ms.saturating_add(skew_ms));
+        if let Some(stay_id) = open.map(|open| open.stay_id(plate)) {
+            return self.read()?.stay(&stay_id);
         }
         let was_inside = |row: &StayRow| {
             let ended_later = match (row.status, &row.exit) {
@@ -525,11 +518,17 @@ impl<S: Storage> Transaction<'_, S> {
             };
             row.entry_ms <= at_ms && ended_later && !row.is_exit_alone()
         };
-        let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
+        let rows = self.latest_stays(plate, STAYS_LOOKED_AT)?;
         let inside_then = rows.into_iter().filter(|stored| was_inside(&stored.row));
-        if let Some(then) = inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)) {
+        Ok(inside_then.max_by_key(|stored| (stored.row.entry_ms, stored.row.last_hlc)))
+    }
+
+    /// As [`Self::inside_at`], for an exit that is told; what is further from it is said.
+    fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<Left>, S::Error> {
+        if let Some(then) = self.inside_at(&report.plate, at_ms)? {
             return Ok(Some(Left::of(then)));
         }
+        let open = self.inside(&report.plate).map(|open| (open.entry_ms, open.stay_id(&report.plate)));
         let Some((entry_ms, stay_id)) = open else { return Ok(None) };
         let came = self.context.zone.local_text(entry_ms);
         let Some(stored) = self.read()?.stay(&stay_id)? else { return Ok(None) };

@@ -210,8 +210,8 @@ pub trait Storage: Send + Unpin + 'static {
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
     /// The events on that list whose reason begins so.
     fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, Self::Error>;
-    /// Takes an event from that list: it has an effect after all.
-    fn release(&mut self, at: &EventRef) -> Result<(), Self::Error>;
+    /// Takes an event from that list: it has an effect after all. Whether it was on it.
+    fn release(&mut self, at: &EventRef) -> Result<bool, Self::Error>;
     /// Adds to the end of the audit, which nothing ever changes or removes.
     fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;

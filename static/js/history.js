@@ -9,6 +9,7 @@ import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, day, duration, moment, money, number, serverDay, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { language, t, typeName } from "./lib/texts.js";
+import { showOpening } from "./history/amend.js";
 import { startStory, tell } from "./history/story.js";
 import { renameTakings, showTakings } from "./history/takings.js";
 import { kindOf, methodName, personName } from "./history/words.js";
@@ -129,6 +130,16 @@ const today = () => serverDay(centralNow());
 /** From the first day of the month until tomorrow, as the fields want it. */
 const month = () => [`${today().slice(0, 8)}01T00:00`, `${serverDay(centralNow() + 86_400_000)}T00:00`];
 
+/** Openings for cars that could not be read: on no row until somebody says which car it was. */
+async function showOpenings() {
+  const found = view === "anomalies" ? await get("/api/parking/anomalies?kind=unread&limit=50").catch(() => null) : null;
+  const openings = view === "anomalies" && found ? found.anomalies : [];
+  at("openings").hidden = openings.length === 0;
+  keyed(at("openings-list"), openings, (opening) => opening.fact, () => el("li"), (item, opening) => {
+    showOpening(item, opening, gateName(`${opening.central}/${opening.edge_id}`), () => load({ quietly: true }));
+  });
+}
+
 /** Whether a question is under way: news wait for it, else a long search would begin anew for ever. */
 let busy = false;
 let tookMs = 0;
@@ -138,6 +149,7 @@ async function load({ quietly = false } = {}) {
   const begun = performance.now();
   busy = true;
   if (!quietly) put("said", t("history.loading"));
+  showOpenings();
   let cursor = pages.cursor();
   const rows = [];
   try {

@@ -196,3 +196,24 @@ fn who_guesses_from_many_addresses_keeps_out_nobody_who_is_known_or_sits_at_the_
         assert_eq!(statuses, [200; 6]);
     });
 }
+
+/// A proxy on the machine makes everybody one address, whatever it says of them.
+#[test]
+fn who_guesses_behind_the_same_proxy_keeps_out_nobody_who_lately_logged_in_through_it() {
+    let central = with_passwords();
+    administrator(&central);
+    for (header, guesses_at) in [("X-Forwarded-For", "one"), ("X-Real-IP", "another"), ("Forwarded", "each")] {
+        let from = |address: &str, name: &str, password: &str| {
+            let said = if header == "Forwarded" { format!("for={address}") } else { address.to_owned() };
+            let through = central.http.with(header, said);
+            through.post("/api/access/login", &json!({"name": name, "password": password})).status
+        };
+        assert_eq!(from("192.168.1.50", "an", PASSWORD), 200, "{header}");
+        let guess = |number: usize| {
+            let name = if guesses_at == "each" { format!("ke-gian-{number}") } else { format!("ke-gian-{guesses_at}") };
+            from("203.0.113.9", &name, "a guess")
+        };
+        assert!((0..50).any(|number| guess(number) == 429), "{header}: nobody slowed the guesses");
+        assert_eq!(from("192.168.1.50", "an", PASSWORD), 200, "{header}");
+    }
+}

@@ -341,3 +341,27 @@ test("type and fee are corrected with what they cost told before and a removal i
   await says(page, "#sum-fee", "5.000 đ");
   await page.done();
 });
+
+test("an opening without a plate gets it, and an exit is given to the car that left", async () => {
+  const central = await new Central("central-1").start();
+  await central.call("POST", "/api/edge/event", { type: "EXIT", camera_id: 2, data: { plate_text: "UNKNOWN", fee: 20_000 } });
+  for (const plate of ["29A12345", "30E54321"]) await central.enter("edge-1", plate);
+  await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: "29A12345", direction: "EXIT" });
+  const page = await openPage(`${central.url}/history?view=anomalies`);
+  await live(page);
+  await says(page, "#openings-list", "20.000 đ");
+  await page.click("#openings-list button");
+  await page.fill("#amend-plate_id", "51F 777.77");
+  await page.fill("#amend-reason", "xem lại hình");
+  await page.click("#openings-list button[type=submit]");
+  await says(page, "#rows", "51F-777.77");
+  await page.waitForSelector("#openings", { state: "hidden" });
+  await page.click("[data-view='']");
+  await page.click("#rows .open:text('29A-123.45')");
+  await page.click("#story button:text('Lượt ra là của xe khác')");
+  await page.fill("#amend-exit_plate_id", "30e 543.21");
+  await page.fill("#amend-reason", "nhầm xe");
+  await page.click("#story form button[type=submit]");
+  const status = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].status;
+  await eventually("the other car left", async () => (await status("30E54321")) === "OUT" && (await status("29A12345")) === "IN");
+});

@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +15,12 @@ use super::ws::Ws;
 
 /// The original waits 10 s before it dials again.
 const REDIAL: Duration = Duration::from_millis(300);
+
+const TABLE: &str = "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, plate_id TEXT NOT NULL, plate_view TEXT NOT NULL, \
+    entry_time TEXT NOT NULL, entry_camera_id INTEGER, entry_camera_name TEXT, entry_confidence REAL, entry_source TEXT, \
+    exit_time TEXT, exit_camera_id INTEGER, exit_camera_name TEXT, exit_confidence REAL, exit_source TEXT, duration TEXT, \
+    fee INTEGER DEFAULT 0, status TEXT NOT NULL, created_at TEXT, updated_at TEXT, event_id TEXT, source_central TEXT, \
+    edge_id TEXT, sync_status TEXT DEFAULT 'LOCAL')";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct OldRow {
@@ -37,6 +44,8 @@ struct State {
     /// Frames it did not understand.
     errors: Vec<String>,
     hellos: usize,
+    /// Peers it has dialled.
+    links: usize,
     on_utc: bool,
 }
 
@@ -54,7 +63,8 @@ pub struct OldCentral {
     state: Arc<Mutex<State>>,
     running: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    peer: Option<String>,
+    /// Whom it dials: id and `ip:port`.
+    peers: Vec<(String, String)>,
     listener: Option<TcpListener>,
 }
 
@@ -88,7 +98,7 @@ impl OldCentral {
             state: Arc::default(),
             running: Arc::default(),
             thread: None,
-            peer: None,
+            peers: Vec::new(),
             listener: Some(listener),
         }
     }
@@ -100,7 +110,12 @@ impl OldCentral {
 
     /// Runs, dialling `peer` (`ip:port`).
     pub fn start(&mut self, peer: &str) {
-        self.peer = Some(peer.to_owned());
+        self.start_among(vec![(String::new(), peer.to_owned())]);
+    }
+
+    /// Runs, dialling these: their ids, and `ip:port`.
+    pub fn start_among(&mut self, peers: Vec<(String, String)>) {
+        self.peers = peers;
         self.restart();
     }
 
@@ -115,10 +130,8 @@ impl OldCentral {
             id: self.id.clone(),
             v2: self.v2,
             state: self.state.clone(),
-            outbound: None,
+            outbound: self.peers.iter().map(|(id, address)| Client::new(id, address)).collect(),
             inbound: Vec::new(),
-            dialled: None,
-            peer: self.peer.clone().expect("a peer to dial"),
         };
         let running = self.running.clone();
         self.thread = Some(std::thread::spawn(move || {
@@ -126,6 +139,14 @@ impl OldCentral {
                 play.turn(&listener);
             }
         }));
+    }
+
+    pub fn has_dialled_all(&self) -> bool {
+        self.state.lock().unwrap().links == self.peers.len()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Its process ends; its database stays.
@@ -136,6 +157,43 @@ impl OldCentral {
         }
         // What it could not send is forgotten.
         self.state.lock().unwrap().to_say.clear();
+    }
+
+    /// Its database, as the second revision makes one.
+    pub fn save(&self, path: &std::path::Path) {
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.execute_batch(TABLE).unwrap();
+        for row in self.rows() {
+            let at = |central: &str| format!("{central}/edge-1");
+            let own = if row.source == self.id { "edge_manual" } else { "p2p_sync" };
+            let columns = (row.id, &row.plate, &row.entered, at(&row.source), own, &row.exited, &row.exit_camera);
+            let insert = "INSERT INTO history(id, plate_id, plate_view, entry_time, entry_camera_name, entry_source, exit_time, \
+                exit_camera_name, exit_source, duration, fee, status, event_id, source_central, edge_id, sync_status, created_at, \
+                updated_at) VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '0 giờ 0 phút', ?9, ?10, ?11, ?12, 'edge-1', 'SYNCED', ?13, ?13)";
+            let (id, plate, entered, camera, source, exited, exit_camera) = columns;
+            let written = utc(row.created_ms);
+            let exit_source = exited.as_ref().map(|_| row.exit_source);
+            database
+                .execute(
+                    insert,
+                    rusqlite::params![
+                        id,
+                        plate,
+                        entered,
+                        camera,
+                        source,
+                        exited,
+                        exit_camera,
+                        exit_source,
+                        row.fee,
+                        row.status,
+                        row.event_id,
+                        row.source,
+                        written
+                    ],
+                )
+                .unwrap();
+        }
     }
 
     pub fn rows(&self) -> Vec<OldRow> {
@@ -247,41 +305,77 @@ struct Play {
     id: String,
     v2: bool,
     state: Arc<Mutex<State>>,
-    outbound: Option<Ws>,
+    outbound: Vec<Client>,
     inbound: Vec<Ws>,
+}
+
+/// The connection it dials to one peer.
+struct Client {
+    id: String,
+    address: String,
+    socket: Option<Ws>,
+    /// Two of them may dial each other at once, so that neither waits for the other.
+    dialling: Option<Receiver<Option<Ws>>>,
     dialled: Option<Instant>,
-    peer: String,
+}
+
+impl Client {
+    fn new(id: &str, address: &str) -> Self {
+        Self { id: id.to_owned(), address: address.to_owned(), socket: None, dialling: None, dialled: None }
+    }
+
+    /// Dials when it is time to; whether a connection stands that did not before.
+    fn has_dialled(&mut self, v2: bool) -> bool {
+        if let Some(dialling) = &self.dialling {
+            match dialling.try_recv() {
+                Err(TryRecvError::Empty) => return false,
+                result => self.socket = result.unwrap_or_default(),
+            }
+            self.dialling = None;
+        } else if self.dialled.is_none_or(|dialled| dialled.elapsed() > REDIAL) {
+            self.dialled = Some(Instant::now());
+            let (address, (says, dialling)) = (self.address.clone(), channel());
+            std::thread::spawn(move || says.send(Ws::dial(&address, if v2 { "/ws/p2p" } else { "/" }, None).ok()));
+            self.dialling = Some(dialling);
+        }
+        self.socket.is_some()
+    }
 }
 
 impl Play {
     fn turn(&mut self, listener: &TcpListener) {
         self.inbound.extend(Ws::accept(listener, Duration::from_millis(1)));
-        if self.outbound.is_none() && self.dialled.is_none_or(|dialled| dialled.elapsed() > REDIAL) {
-            self.dialled = Some(Instant::now());
-            let path = if self.v2 { "/ws/p2p" } else { "/" };
-            self.outbound = Ws::dial(&self.peer, path, None).ok();
-            let request = self.request();
-            if let Some(outbound) = &mut self.outbound {
+        let request = self.request();
+        for client in &mut self.outbound {
+            if client.socket.is_some() || !client.has_dialled(self.v2) {
+                continue;
+            }
+            if let Some(outbound) = &mut client.socket {
                 if self.v2 {
                     let _sent = outbound.say(&json!({"peer_id": self.id}));
                 }
                 let _sent = outbound.say(&request);
             }
         }
+        let links = self.outbound.iter().filter(|client| client.socket.is_some()).count();
+        self.state.lock().unwrap().links = links;
         let to_say = std::mem::take(&mut self.state.lock().unwrap().to_say);
         // Over every connection, and forgotten whether there was one or not.
         for frame in &to_say {
-            for socket in self.inbound.iter_mut().chain(self.outbound.as_mut()) {
+            let clients = self.outbound.iter_mut().filter_map(|client| client.socket.as_mut());
+            for socket in self.inbound.iter_mut().chain(clients) {
                 let _sent = socket.say(frame);
             }
         }
         let mut inbound = std::mem::take(&mut self.inbound);
         inbound.retain_mut(|socket| self.listen(socket, true));
         self.inbound.extend(inbound);
-        if let Some(mut outbound) = self.outbound.take()
-            && self.listen(&mut outbound, false)
-        {
-            self.outbound = Some(outbound);
+        for index in 0..self.outbound.len() {
+            if let Some(mut socket) = self.outbound[index].socket.take()
+                && self.listen(&mut socket, false)
+            {
+                self.outbound[index].socket = Some(socket);
+            }
         }
     }
 
@@ -307,7 +401,10 @@ impl Play {
             if let Some(answer) = self.handle(&frame) {
                 // The first revision answers over its own client only; an error where it came from, as a server.
                 let is_error = answer["type"] == "ERROR";
-                let sent = match (&mut self.outbound, is_error) {
+                let is_asker =
+                    |client: &&mut Client| client.id.is_empty() || frame["source_central"] == client.id.as_str();
+                let own = self.outbound.iter_mut().find(is_asker).and_then(|client| client.socket.as_mut());
+                let sent = match (own, is_error) {
                     (_, true) if is_server => socket.say(&answer),
                     (_, true) => Ok(()),
                     _ if self.v2 || !is_server => socket.say(&answer),

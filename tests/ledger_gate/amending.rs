@@ -1,15 +1,18 @@
 //! A person corrects a plate or removes a stay.
 
+use parkmesh::domain::anomaly::Anomaly;
+use parkmesh::domain::direction::Direction;
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate;
-use parkmesh::domain::row::StayStatus;
-use parkmesh::ledger::job::{Answer, CorrectStay, Job, Refusal};
+use parkmesh::domain::row::{StayRow, StayStatus};
+use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, Refusal, Report, UnreadOpening};
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
+use crate::reporting::{report, take};
 
 /// `None` in place of the row: it is no longer there.
 fn status_after(central: &mut Central, job: Job) -> Option<StayStatus> {
@@ -279,4 +282,130 @@ fn a_restored_stay_meets_what_happened_meanwhile() {
     let later = central.row(&second);
     assert_eq!((later.status, later.superseded_by), (StayStatus::Superseded, Some(stay)), "it was inside already");
     check(&mut central);
+}
+
+/// Two cars are inside, and one leaves under the plate of the other.
+#[test]
+fn an_exit_read_as_a_car_that_is_inside_is_given_to_the_one_that_left() {
+    let mut central = Central::new(0);
+    let inside = central.enters(entry("edge-1", P));
+    central.wait(MINUTE_MS);
+    let left = central.enters(entry("edge-1", Q));
+    central.wait(91 * MINUTE_MS);
+    central.exits(exit("edge-2", P));
+    let taken = revenue(&mut central);
+    let to = |plate_text: &str| amended(&inside, |request| request.exit_plate = Some(plate(plate_text)));
+    assert_eq!(central.ask(to(P)), Err(Refusal::Unchanged));
+    assert_eq!(status_after(&mut central, to(Q)), Some(StayStatus::In), "{P} is inside again");
+    let row = central.row(&left);
+    assert_eq!((row.status, row.collected, row.exit.unwrap().exit_ms), (StayStatus::Out, Vnd(taken), central.now_ms));
+    assert!(row.anomalies.contains(&Anomaly::FeeUncertain), "by the price of the other: somebody has to look");
+    assert_eq!(revenue(&mut central), taken);
+    check(&mut central);
+    assert!(
+        matches!(central.ask(to(Q)), Err(Refusal::Field { field: "exit_plate_id", .. })),
+        "it has no exit any more"
+    );
+    // Both go on as if it had been read.
+    central.wait(MINUTE_MS);
+    assert_eq!(central.exits(exit("edge-2", P)).0, inside);
+    assert!(matches!(central.press(exit("edge-2", Q)), Err(Refusal::NotInside(_))));
+    check(&mut central);
+}
+
+/// The misread exit is found days later: the car that left came and went meanwhile, and so did the other.
+#[test]
+fn later_exits_of_both_cars_are_put_right_with_the_misread_one() {
+    let mut central = Central::new(0);
+    let tell = |central: &mut Central, direction, plate_text: &str| {
+        central.wait(HOUR_MS);
+        let told = Report { plate: plate(plate_text), ..report(direction, None, None) };
+        take(central, told).event_id
+    };
+    let of_p = tell(&mut central, Direction::Entry, P);
+    let of_q = tell(&mut central, Direction::Entry, Q);
+    tell(&mut central, Direction::Exit, P);
+    central.wait(DAY_MS);
+    let again = tell(&mut central, Direction::Entry, Q);
+    tell(&mut central, Direction::Exit, Q);
+    tell(&mut central, Direction::Exit, P);
+    central.ask(amended(&of_p, |request| request.exit_plate = Some(plate(Q)))).unwrap();
+    check(&mut central);
+    let rows: Vec<_> = [&of_p, &of_q, &again].map(|stay| central.row(stay)).into_iter().collect();
+    assert!(rows.iter().all(|row| row.status == StayStatus::Out), "{rows:?}");
+    let stayed = |row: &StayRow| (row.exit.as_ref().unwrap().exit_ms - row.entry_ms) / HOUR_MS;
+    assert_eq!(rows.iter().map(stayed).collect::<Vec<_>>(), [29, 1, 1]);
+}
+
+#[test]
+fn an_opening_that_could_not_be_read_is_counted_and_gets_its_plate_everywhere_once() {
+    for knows_entry in [true, false] {
+        let (mut first, mut second) = (Central::new(0), Central::new(1));
+        let stay = knows_entry.then(|| first.enters(entry("edge-1", P)));
+        first.wait(91 * MINUTE_MS);
+        second.wait(91 * MINUTE_MS);
+        let opening = UnreadOpening {
+            edge_id: "edge-2".to_owned(),
+            direction: Direction::Exit,
+            text: "UNKNOWN".to_owned(),
+            camera_type: String::new(),
+            request_id: None,
+            told_ms: None,
+            fee: Some(Vnd(40_000)),
+            beside: Beside::default(),
+            force: false,
+            reason: None,
+            notes: Vec::new(),
+        };
+        let Answer::Unread(kept) = first.ask(Job::Unread(opening)).unwrap() else { panic!("not kept") };
+        check(&mut first);
+        assert_eq!(revenue(&mut first), 40_000, "what was taken is in the sums before anybody knows of whom");
+        let fact = kept.fact.to_string();
+        let read = |plate_text: &str| amended(&fact, |request| request.plate = Some(plate(plate_text)));
+        let refused = first.ask(amended(&fact, |request| request.fee = Some(Vnd(1))));
+        assert!(matches!(refused, Err(Refusal::Field { field: "plate_id", .. })), "{refused:?}");
+        // Both of two people in a cut know which car it was.
+        second.hear(&mut first);
+        second.settle();
+        check(&mut second);
+        first.wait(HOUR_MS);
+        second.wait(2 * HOUR_MS);
+        for central in [&mut first, &mut second] {
+            central.ask(read(P)).unwrap();
+            check(central);
+            assert!(matches!(central.ask(read(P)), Err(Refusal::Field { field: "plate_id", .. })));
+        }
+        second.hear(&mut first);
+        first.hear(&mut second);
+        for central in [&mut first, &mut second] {
+            central.settle();
+            check(central);
+            let rows = central.rows();
+            assert_eq!(rows.len(), 1, "{rows:?}");
+            assert_eq!((rows[0].status, rows[0].collected), (StayStatus::Out, Vnd(40_000)));
+            assert!(stay.as_ref().is_none_or(|stay| *stay == rows[0].stay_id));
+            assert_eq!(rows[0].exit.as_ref().unwrap().exit_ms, START_MS + 91 * MINUTE_MS);
+            assert_eq!((revenue(central), central.ledger.storage_mut().quarantined.len()), (40_000, 0));
+        }
+        assert_eq!(first.ledger.digest(), second.ledger.digest());
+    }
+}
+
+/// What was read arrives before the opening it was read of, and the history is made anew.
+#[test]
+fn an_opening_that_has_its_plate_already_is_on_no_list() {
+    let mut gate = Central::new(0);
+    let opening = say::unread(START_MS, Direction::Exit, 40_000);
+    let mut scribe = Scribe::new("scribe", 1);
+    let id = scribe.say(&opening);
+    gate.ask(Job::Store(scribe.run(0, 1))).unwrap();
+    gate.ask(amended(&id.to_string(), |request| request.plate = Some(plate(P)))).unwrap();
+    let mut other = Central::new(1);
+    other.hear(&mut gate);
+    for _ in 0..2 {
+        other.settle();
+        check(&mut other);
+        assert_eq!((revenue(&mut other), other.ledger.storage_mut().quarantined.len()), (40_000, 0));
+        let _repeated = other.ask(Job::Store(scribe.run(0, 1)));
+    }
 }

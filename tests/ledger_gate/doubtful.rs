@@ -1,10 +1,11 @@
 //! What cameras and people tell that cannot all be so: it is taken, and said in the answer and at the stay.
 
+use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::tariff::{Rate, Tariff};
-use parkmesh::ledger::job::{Answer, Job, OpenBarrier, Passed, Refusal, Report};
+use parkmesh::ledger::job::{Answer, Job, OpenBarrier, Passed, Refusal, Report, VoidStay};
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::*;
@@ -318,4 +319,50 @@ fn a_press_right_after_a_late_report_lets_the_car_out() {
     let mut central = Central::new(0);
     let stay = take(&mut central, told(Direction::Entry, "a", START_MS - 23 * HOUR_MS)).event_id;
     assert_eq!(central.exits(open("edge-9", P)).0, stay);
+}
+
+/// Front and rear camera report to two centrals that do not hear each other.
+#[test]
+fn a_passage_told_at_two_centrals_in_a_cut_is_one_row_and_one_fee_and_a_void_removes_it() {
+    let at =
+        |ms: i64, fee: Option<i64>| Report { fee: fee.map(Vnd), ..report(Direction::Exit, None, Some(START_MS + ms)) };
+    for (name, knows, first_fee, second_fee, counts) in [
+        ("nobody knows the entry", false, Some(25_000), Some(25_000), 25_000),
+        ("the first told no money", false, None, Some(25_000), 25_000),
+        ("the first knows it", true, None, None, 50_000),
+        ("and the other took money", true, None, Some(30_000), 50_000),
+    ] {
+        for first_is_sooner in [true, false] {
+            let (mut first, mut second) = (Central::new(0), Central::new(1));
+            if knows {
+                first.now_ms = START_MS - 2 * HOUR_MS;
+                first.ask(Job::Open(entry("edge-1", P))).unwrap();
+            }
+            (first.now_ms, second.now_ms) = (START_MS + 10 * MINUTE_MS, START_MS + 10 * MINUTE_MS);
+            let (soon, late) = (MINUTE_MS, 3 * MINUTE_MS);
+            let (first_ms, second_ms) = if first_is_sooner { (soon, late) } else { (late, soon) };
+            first.ask(Job::Report(at(first_ms, first_fee))).unwrap();
+            second.ask(Job::Report(at(second_ms, second_fee))).unwrap();
+            second.hear(&mut first);
+            first.hear(&mut second);
+            for central in [&mut first, &mut second] {
+                central.settle();
+                check(central);
+                let rows = central.rows();
+                assert_eq!(rows.len(), 1, "{name}: {rows:?}");
+                assert_eq!(rows[0].collected, Vnd(counts), "{name}, sooner {first_is_sooner}");
+                assert!(rows[0].anomalies.contains(&Anomaly::DoubleExit), "{name}");
+            }
+            assert_eq!(first.ledger.digest(), second.ledger.digest());
+            let stay_id = first.rows()[0].stay_id.clone();
+            first.ask(Job::Void(VoidStay { stay_id, reason: "test".to_owned() })).unwrap();
+            check(&mut first);
+            let rows = first.rows();
+            assert_eq!(
+                rows.iter().map(|row| row.collected.0).sum::<i64>(),
+                0,
+                "{name}: nothing of it comes back: {rows:?}"
+            );
+        }
+    }
 }

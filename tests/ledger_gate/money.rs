@@ -259,8 +259,6 @@ fn a_fee_is_only_taken_where_it_means_something() {
         ("without force", fee(1, exit("edge-1", P))),
         ("negative", forced(fee(-1, exit("edge-1", P)))),
         ("more than anybody has", forced(fee(Vnd::MAX_TOLD.0 + 1, exit("edge-1", P)))),
-        ("of an entry", forced(fee(1, entry("edge-1", P)))),
-        ("of what would be an entry by state", forced(fee(1, open("edge-1", P)))),
     ] {
         let mut central = Central::new(0);
         let refused = central.press(asked);
@@ -270,4 +268,25 @@ fn a_fee_is_only_taken_where_it_means_something() {
     let mut central = Central::new(0);
     assert_eq!(central.exits(forced(fee(Vnd::MAX_TOLD.0, exit("edge-1", P)))).1, Vnd::MAX_TOLD.0);
     check(&mut central);
+}
+
+#[test]
+fn a_forced_opening_with_money_is_never_refused_for_the_state_of_the_lot() {
+    let fee = |fee: i64, asked: OpenBarrier| forced(OpenBarrier { fee: Some(Vnd(fee)), ..asked });
+    for (why, asked, left, collected, note) in [
+        ("of what would be an entry by state", fee(20_000, open("edge-1", P)), true, 20_000, "assumed"),
+        ("taken at an entry", fee(20_000, entry("edge-1", P)), false, 0, "not_counted"),
+    ] {
+        let mut central = Central::new(0);
+        let answer = central.press(asked).unwrap();
+        let (Answer::Entered { notes, .. } | Answer::Exited { notes, .. }) = &answer else {
+            panic!("{why}: {answer:?}")
+        };
+        assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), [note], "{why}");
+        let row = central.rows().remove(0);
+        assert_eq!((row.exit.is_some(), row.collected), (left, Vnd(collected)), "{why}");
+        check(&mut central);
+    }
+    let mut central = Central::new(0);
+    assert!(matches!(central.press(fee(0, open("edge-1", P))), Ok(Answer::Entered { notes, .. }) if notes.is_empty()));
 }

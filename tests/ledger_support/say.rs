@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use parkmesh::domain::event::{Body, Confirmed, Correction, Draft, Entry, Event, Exit, Void};
+use parkmesh::domain::direction::Direction;
+use parkmesh::domain::event::{Body, Confirmed, Correction, Draft, Entry, Event, Exit, Unread, Void};
 use parkmesh::domain::ids::{CentralId, Epoch, FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::replication::log::{ChainHash, EventBytes, Head, Run};
@@ -88,6 +89,25 @@ pub fn exit_unknown(hlc_ms: i64, own_id: &str, plate_text: &str, fee: i64) -> Dr
         exit.force = true;
         exit.requested_fee = Some(Vnd(fee));
     })
+}
+
+/// An opening for a car that could not be read.
+pub fn unread(hlc_ms: i64, direction: Direction, fee: i64) -> Draft {
+    let body = Unread {
+        edge_id: "edge-0".to_owned(),
+        direction,
+        text: String::new(),
+        camera_type: String::new(),
+        fee: Some(Vnd(fee)),
+        request_id: None,
+        reported: None,
+        paid: None,
+        card_id: None,
+        images: Vec::new(),
+        force: false,
+        reason: None,
+    };
+    Draft { event_id: None, ..draft(hlc_ms, "", Body::Unread(body)) }
 }
 
 pub fn confirmed(hlc_ms: i64, stay: &str) -> Draft {

@@ -7,14 +7,19 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::super::event::Body;
+use super::super::event::{Body, Exit};
 use super::super::ids::FactId;
+use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::super::row::StayRow;
 use super::Resolution;
 use super::claims::Claims;
 use super::fact::{Fact, FoldKey};
 use super::prepare::{Act, Deed, Prepared};
+use super::repeats::PASSAGE_WINDOW_MS;
+
+const PANICKED: &str = "a step panicked: ";
+const NO_EXIT: &str = "it is no exit";
 
 /// The state of one plate. Rows and aliases are kept by the index of their claim.
 #[derive(Debug, Default)]
@@ -23,6 +28,38 @@ pub(super) struct Lot {
     /// Superseded entries, and exits that closed a stay they did not know: which stay they mean.
     alias: HashMap<usize, usize>,
     open: Option<usize>,
+    /// What ended last, as long as no car came in since.
+    ended: Option<Ended>,
+    /// A step was not taken, so that it is not known what ended last.
+    is_blind: bool,
+}
+
+/// A stay that ended, and the exit of it that counts.
+#[derive(Debug, Clone)]
+struct Ended {
+    stay: usize,
+    exit: FactId,
+    /// By its clock.
+    at_ms: i64,
+    fee: Vnd,
+    /// The fee, as corrected.
+    taken: Vnd,
+    told: bool,
+    /// Its gate knew the stay.
+    named: bool,
+}
+
+impl Ended {
+    /// The act ends `stay`.
+    fn by(act: &Act<'_, '_>, exit: &Exit, stay: usize, named: bool) -> Self {
+        let at_ms = act.fact.event.hlc.ms();
+        Self { stay, exit: act.fact.id.clone(), at_ms, fee: exit.fee, taken: exit.fee, told: exit.told, named }
+    }
+
+    /// Whether an exit can be of the same passage.
+    fn is_near(&self, exit: &Fact) -> bool {
+        self.at_ms.abs_diff(exit.event.hlc.ms()) <= PASSAGE_WINDOW_MS.unsigned_abs()
+    }
 }
 
 /// What one step changes.
@@ -32,6 +69,15 @@ pub(super) struct Change {
     pub(super) rows: Vec<(usize, StayRow)>,
     pub(super) alias: Option<(usize, usize)>,
     open: Option<usize>,
+    ended: Option<Ended>,
+    /// Of two exits that tell one passage the one that does not count, and the one that does.
+    same_passage: Option<(FactId, FactId)>,
+}
+
+impl Change {
+    fn of(rows: Vec<(usize, StayRow)>, alias: Option<(usize, usize)>, open: Option<usize>) -> Self {
+        Self { rows, alias, open, ended: None, same_passage: None }
+    }
 }
 
 /// A settled stay that comes after others in the fold of its plate, of which only the beginning is looked at.
@@ -58,7 +104,12 @@ impl Lot {
     /// A neighbour begins. It ends the open stay if that is the one it replaces, and then none of ours is open: what it opens is
     /// another's. `false`: it does not begin as it did, because one of ours is open.
     fn pass(&mut self, neighbour: &Neighbour, claims: &Claims<'_>) -> bool {
-        let Some((open, row)) = self.open_row() else { return true };
+        let Some((open, row)) = self.open_row() else {
+            // What is told again behind it is of its passage.
+            let ended = self.ended.take();
+            let told = matches!(&neighbour.fact.event.body, Body::Exit(exit) if exit.told);
+            return !(told && ended.is_some_and(|ended| ended.is_near(&neighbour.fact)));
+        };
         let Body::Entry(entry) = &neighbour.fact.event.body else { return false };
         let replaced = entry.replaces.as_deref().and_then(|id| claims.named(id));
         if replaced.is_none_or(|claim| self.stay_of(claim.index) != open) {
@@ -85,6 +136,29 @@ impl Lot {
         self.rows.extend(change.rows);
         self.alias.extend(change.alias);
         self.open = change.open;
+        self.ended = change.ended.filter(|_| !self.is_blind);
+    }
+
+    /// Another exit than the one that ended `ended` tells the same passage. The one that knew the stay counts, else the first above 0.
+    fn told_twice(&self, act: &Act<'_, '_>, exit: &Exit, ended: &Ended) -> Result<Change, String> {
+        let mut row = self.rows.get(&ended.stay).ok_or("the fact that began its stay was skipped")?.clone();
+        let named = matches!(act.deed, Deed::Leave);
+        let has_the_money = ended.fee.0 == 0 && exit.fee.0 > 0;
+        let counts = if named { ended.told || has_the_money } else { ended.told && !ended.named && has_the_money };
+        let id = act.fact.id.clone();
+        let mut change = Change::of(Vec::new(), (!named).then_some((act.claim.index, ended.stay)), None);
+        if counts {
+            row.leave_instead(act.fact, exit, ended.taken, !named);
+            change.same_passage = Some((ended.exit.clone(), id));
+            change.ended = Some(Ended::by(act, exit, ended.stay, named));
+        } else {
+            row.note_told_again(&act.fact.event);
+            change.same_passage = Some((id, ended.exit.clone()));
+            change.ended = Some(ended.clone());
+        }
+        row.note_other_fee(ended.fee, exit.fee);
+        change.rows.push((ended.stay, row));
+        Ok(change)
     }
 }
 
@@ -98,47 +172,67 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
             let mut row = act.claim.row()?;
             let index = act.claim.index;
             let Some((open, open_row)) = lot.open_row() else {
-                return Ok(Change { rows: vec![(index, row)], alias: None, open: Some(index) });
+                return Ok(Change::of(vec![(index, row)], None, Some(index)));
             };
             if replaces.is_some_and(|replaced| lot.stay_of(replaced.index) == open) {
                 let mut left = open_row.clone();
                 left.leave_unseen(act.fact);
-                return Ok(Change { rows: vec![(open, left), (index, row)], alias: None, open: Some(index) });
+                return Ok(Change::of(vec![(open, left), (index, row)], None, Some(index)));
             }
             row.supersede(open_row);
             let mut inside = open_row.clone();
             inside.note_entered_again(act.fact);
-            Ok(Change { rows: vec![(open, inside), (index, row)], alias: Some((index, open)), open: lot.open })
+            Ok(Change::of(vec![(open, inside), (index, row)], Some((index, open)), lot.open))
         }
         Deed::Confirm => {
             let (stay, mut row) = named_row(lot, act)?;
             if !row.confirm(act.fact) {
                 return Err("it confirms an exit whose entry nobody saw".to_owned());
             }
-            Ok(Change { rows: vec![(stay, row)], alias: None, open: lot.open })
+            Ok(Change { ended: lot.ended.clone(), ..Change::of(vec![(stay, row)], None, lot.open) })
         }
         Deed::Leave => {
+            let exit = exit_of(act)?;
             let (stay, mut row) = named_row(lot, act)?;
-            if !row.close(act.fact) {
-                return Err("it is no exit".to_owned());
+            let ended = lot.ended.as_ref();
+            if let Some(ended) = ended.filter(|ended| ended.stay == stay && !ended.named && ended.is_near(act.fact))
+                && (ended.told || exit.told)
+            {
+                return lot.told_twice(act, exit, ended);
             }
-            Ok(Change { rows: vec![(stay, row)], alias: None, open: lot.open.filter(|open| *open != stay) })
+            if !row.close(act.fact) {
+                return Err(NO_EXIT.to_owned());
+            }
+            let open = lot.open.filter(|open| *open != stay);
+            let ended = if open == lot.open { lot.ended.clone() } else { Some(Ended::by(act, exit, stay, true)) };
+            Ok(Change { ended, ..Change::of(vec![(stay, row)], None, open) })
         }
         Deed::LeaveUnknown | Deed::LeaveByPlate => {
+            let exit = exit_of(act)?;
             let index = act.claim.index;
             let Some((open, open_row)) = lot.open_row() else {
-                return Ok(Change { rows: vec![(index, act.claim.row()?)], alias: None, open: None });
+                if let Some(ended) = lot.ended.as_ref().filter(|ended| exit.told && ended.is_near(act.fact)) {
+                    return lot.told_twice(act, exit, ended);
+                }
+                let ended = Some(Ended::by(act, exit, index, false));
+                return Ok(Change { ended, ..Change::of(vec![(index, act.claim.row()?)], None, None) });
             };
             let mut row = open_row.clone();
-            let closed = match act.deed {
-                Deed::LeaveByPlate => row.close(act.fact),
-                _ => row.close_unknown(act.fact),
-            };
+            let by_plate = matches!(act.deed, Deed::LeaveByPlate);
+            let closed = if by_plate { row.close(act.fact) } else { row.close_unknown(act.fact) };
             if !closed {
-                return Err("it is no exit".to_owned());
+                return Err(NO_EXIT.to_owned());
             }
-            Ok(Change { rows: vec![(open, row)], alias: Some((index, open)), open: None })
+            let ended = Some(Ended::by(act, exit, open, by_plate));
+            Ok(Change { ended, ..Change::of(vec![(open, row)], Some((index, open)), None) })
         }
+    }
+}
+
+fn exit_of<'a>(act: &Act<'_, 'a>) -> Result<&'a Exit, String> {
+    match &act.fact.event.body {
+        Body::Exit(exit) => Ok(exit),
+        _ => Err(NO_EXIT.to_owned()),
     }
 }
 
@@ -168,6 +262,7 @@ where
 {
     let (acts, mut outcome) = prepared.acts();
     let mut disturbed = Vec::new();
+    let mut same_passages: HashMap<FactId, FactId> = HashMap::new();
     let mut told_again: HashMap<&PlateId, Vec<(&Fact, usize)>> = HashMap::new();
     for (again, claim) in prepared.told_again() {
         if let Some(plate) = &claim.plate {
@@ -191,13 +286,25 @@ where
             }
             match guarded(|| step(&lot, act)) {
                 Ok(mut change) => {
-                    if let Some((_, row)) = change.rows.last_mut() {
-                        row.collected += prepared.more_taken(act.fact);
+                    let more = prepared.more_taken(act.fact);
+                    let earns = change.same_passage.as_ref().is_none_or(|(repeat, _)| *repeat != act.fact.id);
+                    if let Some((_, row)) = change.rows.last_mut().filter(|_| earns) {
+                        row.collected += more;
                     }
+                    if let Some(ended) = change.ended.as_mut().filter(|ended| ended.exit == act.fact.id) {
+                        ended.taken += more;
+                    }
+                    same_passages.extend(change.same_passage.take());
                     took(act, &change);
                     lot.apply(change);
                 }
-                Err(reason) => outcome.quarantined.push((act.fact.id.clone(), reason)),
+                Err(reason) => {
+                    // It may have been an entry or an exit: of what follows nothing is taken for one passage.
+                    if reason.starts_with(PANICKED) {
+                        (lot.is_blind, lot.ended) = (true, None);
+                    }
+                    outcome.quarantined.push((act.fact.id.clone(), reason));
+                }
             }
         }
         for neighbour in beside {
@@ -220,6 +327,10 @@ where
             Err(reason) => outcome.quarantined.push((claim.fact.id.clone(), reason)),
         }
     }
+    outcome.takings.retain(|taking| !same_passages.contains_key(&taking.fact));
+    outcome.repeats.iter_mut().for_each(|(_, first)| *first = counting(&same_passages, first));
+    outcome.repeats.extend(same_passages.keys().map(|repeat| (repeat.clone(), counting(&same_passages, repeat))));
+    outcome.repeats.sort();
     outcome.rows.sort_by(|a, b| a.stay_id.cmp(&b.stay_id));
     outcome.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
     outcome.waiting.sort();
@@ -228,12 +339,21 @@ where
     Folded { resolution: outcome, disturbed }
 }
 
+/// The exit that counts for this one.
+fn counting(same_passages: &HashMap<FactId, FactId>, fact: &FactId) -> FactId {
+    let mut fact = fact;
+    while let Some(counts) = same_passages.get(fact) {
+        fact = counts;
+    }
+    fact.clone()
+}
+
 /// Runs a step that only looks at shared state, so that nothing is half-changed when it panics.
 ///
 /// # Errors
 /// The step's, or that it panicked.
 pub fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| Err(format!("a step panicked: {}", text_of(&*panic))))
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| Err(format!("{PANICKED}{}", text_of(&*panic))))
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {

@@ -40,7 +40,7 @@ pub use request::{REQUEST_WINDOW_MS, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};
 
 use super::doer::Doer;
-use super::event::{Event, Exit};
+use super::event::{Event, Exit, Unread};
 use super::ids::FactId;
 use super::money::Vnd;
 use super::payment::Method;
@@ -69,6 +69,26 @@ impl Taking {
             exit_ms: fact.event.timestamp_ms,
             fee,
             told_apart: TakenAs::of(&fact.event, exit),
+        }
+    }
+}
+
+impl Taking {
+    /// At an exit of a car that could not be read.
+    #[must_use]
+    pub fn of_opening(event: &Event, opening: &Unread) -> Self {
+        let exit = Exit {
+            camera_type: Some(opening.camera_type.clone()),
+            paid: opening.paid.clone(),
+            ..Exit::of(None, event.source_central.clone(), opening.edge_id.clone(), opening.taken().unwrap_or_default())
+        };
+        Self {
+            fact: event.fact_id(),
+            central: event.source_central.clone(),
+            edge_id: opening.edge_id.clone(),
+            exit_ms: event.timestamp_ms,
+            fee: exit.fee,
+            told_apart: TakenAs::of(event, &exit),
         }
     }
 }

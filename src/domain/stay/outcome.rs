@@ -114,6 +114,12 @@ pub fn account_beside(facts: &[Fact], neighbours: &[Neighbour]) -> Account {
     for (id, reason) in &resolution.quarantined {
         outcomes.insert(id.clone(), Outcome::Skipped { reason: reason.clone() });
     }
+    for (id, first) in &resolution.repeats {
+        // What began a row made it, also where another exit counts for that passage.
+        if !matches!(outcomes.get(id), Some(Outcome::LeftAlone { .. })) {
+            outcomes.insert(id.clone(), Outcome::Repeated { first: first.clone() });
+        }
+    }
     let removed_by = removed_by(&prepared);
     for &fact in &prepared.facts {
         if !outcomes.contains_key(&fact.id) {
@@ -161,9 +167,6 @@ fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
 
 /// Of a fact that was settled before the fold.
 fn of_settled(prepared: &Prepared<'_>, removed_by: &HashMap<&FactId, &Fact>, fact: &Fact) -> Outcome {
-    if let Some(first) = prepared.repeats.first_of(&fact.id) {
-        return Outcome::Repeated { first: first.id.clone() };
-    }
     let row_of = |name: &str| prepared.claims.named(name).map(|claim| claim.stay_id.clone());
     let event = &*fact.event;
     let name = event.event_id.as_deref().unwrap_or_default();

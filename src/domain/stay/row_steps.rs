@@ -231,6 +231,20 @@ impl StayRow {
         self.touch(event);
     }
 
+    /// This exit counts in place of the one that ended the stay and took `taken`: both tell one passage.
+    pub(super) fn leave_instead(&mut self, fact: &Fact, exit: &Exit, taken: Vnd, entry_unknown: bool) {
+        self.collected = Vnd(self.collected.0.saturating_sub(taken.0));
+        self.end(fact, exit, entry_unknown);
+        self.anomalies.insert(Anomaly::DoubleExit);
+    }
+
+    /// One passage was told with two fees.
+    pub(super) fn note_other_fee(&mut self, one: Vnd, other: Vnd) {
+        if one != other && one.0 > 0 && other.0 > 0 {
+            self.anomalies.insert(Anomaly::FeeUncertain);
+        }
+    }
+
     /// What an author was in doubt about.
     fn doubt(&mut self, names: &[String]) {
         let stated = names.iter().filter_map(|name| Anomaly::from_name(name));

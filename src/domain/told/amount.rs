@@ -8,6 +8,9 @@ use crate::domain::money::Vnd;
 /// What an amount is counted in, folded by the reader: đồng, and thousands of it (`25k`, `25 nghìn`).
 const DONG: [&str; 5] = ["d", "vnd", "vnđ", "dong", "₫"];
 const THOUSANDS: [&str; 5] = ["k", "nghin", "ngan", "n", "ng"];
+const MILLIONS: [&str; 3] = ["tr", "trieu", "m"];
+/// Nothing was to be paid.
+const FREE: [&str; 4] = ["mienphi", "free", "khongthu", "khongtinhphi"];
 
 /// It is no amount of đồng between 0 and [`Vnd::MAX_FEE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,16 @@ pub fn read(value: Option<&Value>) -> Result<Option<Vnd>, NoAmount> {
         },
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
         Some(Value::String(text)) => of_text(text).ok_or(NoAmount)?,
+        // With the currency beside it, which has to be ours.
+        Some(Value::Object(said)) => {
+            let in_dong = said.get("currency").is_none_or(|currency| currency.as_str().is_some_and(is_dong));
+            let mut amounts = said.iter().filter(|(key, _)| ["amount", "value"].contains(&key.as_str()));
+            let (Some((_, amount)), None, true) = (amounts.next(), amounts.next(), in_dong) else {
+                return Err(NoAmount);
+            };
+            let only = said.keys().all(|key| ["amount", "value", "currency"].contains(&key.as_str()));
+            return if only && !amount.is_object() { read(Some(amount)) } else { Err(NoAmount) };
+        }
         Some(_) => return Err(NoAmount),
     };
     Some(Vnd(amount)).filter(|amount| amount.is_fee()).ok_or(NoAmount).map(Some)
@@ -57,6 +70,9 @@ fn of_text(text: &str) -> Option<i64> {
     let text = text.trim_start_matches(['₫', '+']);
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',' | '\'' | '_')).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
+    if FREE.contains(&super::word::folded(text).as_str()) {
+        return Some(0);
+    }
     // The currency may stand before the number, too.
     if digits.is_empty() {
         let from = text.find(|c: char| c.is_ascii_digit())?;
@@ -69,8 +85,12 @@ fn of_text(text: &str) -> Option<i64> {
     }
     let folded = super::word::folded(unit);
     let counted = DONG.iter().find_map(|dong| folded.strip_suffix(dong)).filter(|rest| !rest.is_empty());
-    let in_thousands = |unit: &str| THOUSANDS.contains(&unit);
-    (in_thousands(&folded) || counted.is_some_and(in_thousands)).then(|| number(digits, 1_000))?
+    let factor = |unit: &str| match unit {
+        unit if THOUSANDS.contains(&unit) => Some(1_000),
+        unit if MILLIONS.contains(&unit) => Some(1_000_000),
+        _ => None,
+    };
+    number(digits, factor(&folded).or_else(|| factor(counted?))?)
 }
 
 fn is_dong(unit: &str) -> bool {
@@ -124,6 +144,13 @@ mod tests {
             (json!(25_000), 25_000),
             (json!(25_000.0), 25_000),
             (json!(2.5e4), 25_000),
+            (json!("1 triệu"), 1_000_000),
+            (json!("1,5tr"), 1_500_000),
+            (json!("1.5 triệu đồng"), 1_500_000),
+            (json!("Miễn phí"), 0),
+            (json!("FREE"), 0),
+            (json!({"amount": 25_000, "currency": "VND"}), 25_000),
+            (json!({"value": "25.000 đ"}), 25_000),
             (json!("25000"), 25_000),
             (json!("25000.0"), 25_000),
             (json!("25000.00"), 25_000),
@@ -175,7 +202,6 @@ mod tests {
             json!("-25000"),
             json!("25 USD"),
             json!("$25"),
-            json!("free"),
             json!("đ"),
             json!("25000 25000 x"),
             json!("1e4"),

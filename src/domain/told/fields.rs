@@ -11,8 +11,25 @@ use super::word::folded;
 pub type Keys = &'static [&'static str];
 
 pub const EVENT: Keys = &["type", "eventtype", "event", "direction", "huong", "chieu", "lane"];
-pub const GATE: Keys =
-    &["cameraid", "edgeid", "camera", "edge", "gateid", "gate", "deviceid", "device", "cong", "macong"];
+pub const GATE: Keys = &[
+    "cameraid",
+    "edgeid",
+    "camera",
+    "edge",
+    "gateid",
+    "gate",
+    "deviceid",
+    "device",
+    "cong",
+    "macong",
+    "devicename",
+    "deviceserial",
+    "channelname",
+    "channelid",
+    "channel",
+    "ipaddress",
+    "ipaddr",
+];
 pub const PLATE: Keys = &[
     "platetext",
     "plateid",

@@ -5,6 +5,7 @@ use jiff::fmt::rfc2822;
 use jiff::fmt::temporal::DateTimeParser;
 use serde_json::Value;
 
+use super::word::folded;
 use crate::domain::time::{MAX_MS, SiteZone};
 
 /// It cannot be read as a moment.
@@ -18,8 +19,18 @@ const MS_BELOW: f64 = 1e14;
 const US_BELOW: f64 = 1e17;
 const NS_BELOW: f64 = 1e20;
 
+const BOXED: [&str; 4] = ["$date", "seconds", "_seconds", "value"];
+
+/// Morning and afternoon, behind a clock of twelve hours, folded.
+const AM: [&str; 3] = ["am", "sa", "sang"];
+const PM: [&str; 3] = ["pm", "ch", "chieu"];
+
+/// How some languages print a local time.
+const PRINTED: [&str; 3] = ["%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S"];
+
 /// Reads a moment, Unix ms: a number of seconds, ms, µs or ns, also as a text; ISO 8601 in its forms; what cameras write
-/// (`2026-11-22 07:30:05.120`, `22/11/2026 07:30`, `20261122073005`, `20261122 073005120`); RFC 2822. A text without an
+/// (`2026-11-22 07:30:05.120`, `22/11/2026 07:30`, `07:30 22/11/2026`, `22/11/2026 07:30:05 SA`, `20261122073005`, `20261122 073005120`); RFC 2822, and
+/// what languages print (`Sun Nov 22 07:30:05 2026`, `/Date(1795307405120)/`, `{"$date": …}`). A text without an
 /// offset is on the site's clock. `None`: nothing is told.
 ///
 /// # Errors
@@ -30,6 +41,16 @@ pub fn read(value: Option<&Value>, zone: &SiteZone) -> Result<Option<i64>, NoMom
         Some(Value::Number(number)) => of_number(number.as_f64().ok_or(NoMoment)?),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
         Some(Value::String(text)) => of_text(text.trim(), zone),
+        // As databases and programs write a moment as an object of one.
+        Some(Value::Object(said)) => match said.iter().next().filter(|_| said.len() == 1) {
+            Some((key, inner)) if BOXED.contains(&key.as_str()) && !inner.is_object() => {
+                return read(Some(inner), zone);
+            }
+            Some((key, Value::Object(inner))) if BOXED.contains(&key.as_str()) => {
+                return inner.get("$numberLong").map_or(Err(NoMoment), |number| read(Some(number), zone));
+            }
+            _ => None,
+        },
         Some(_) => None,
     };
     ms.filter(|ms| (1..=MAX_MS).contains(ms)).ok_or(NoMoment).map(Some)
@@ -61,7 +82,15 @@ fn of_text(text: &str, zone: &SiteZone) -> Option<i64> {
             return number;
         }
     }
-    with_offset(&text).or_else(|| local(&text, zone))
+    if let Some(boxed) = text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/")) {
+        // What follows the ms is the zone it is shown in.
+        return boxed.split(['+', '-']).next().and_then(|ms| of_number(ms.parse().ok()?));
+    }
+    let printed = || {
+        let times = PRINTED.iter().filter_map(|format| DateTime::strptime(format, &text).ok());
+        times.filter_map(|local| zone.instant_ms(local)).next()
+    };
+    with_offset(&text).or_else(|| local(&text, zone)).or_else(printed)
 }
 
 /// `20261122073005`, with or without seconds and ms: as many digits as no Unix time of our days has.
@@ -105,7 +134,14 @@ fn with_offset(text: &str) -> Option<i64> {
 
 /// A text on the site's clock.
 fn local(text: &str, zone: &SiteZone) -> Option<i64> {
+    let (text, half) = match text.rsplit_once(' ') {
+        Some((rest, word)) if AM.contains(&folded(word).as_str()) => (rest, Some(0)),
+        Some((rest, word)) if PM.contains(&folded(word).as_str()) => (rest, Some(12)),
+        _ => (text, None),
+    };
     let (date, time) = text.split_once(['T', 't', ' ', '_']).map(|(date, time)| (date, time.trim()))?;
+    // `07:30:05 22/11/2026`
+    let (date, time) = if date.contains(':') { (time, date) } else { (date, time) };
     if date.len() == 8 && date.bytes().chain(time.bytes()).all(|byte| byte.is_ascii_digit()) {
         return compact(date, time, zone);
     }
@@ -131,6 +167,13 @@ fn local(text: &str, zone: &SiteZone) -> Option<i64> {
     if clock.next().is_some() {
         return None;
     }
+    let hour = match half {
+        None => hour.to_owned(),
+        Some(half) => match hour.parse::<u8>().ok().filter(|hour| (1..=12).contains(hour))? {
+            12 => half.to_string(),
+            hour => (hour + half).to_string(),
+        },
+    };
     let iso = format!("{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{seconds:0>2}");
     zone.instant_ms(iso.parse().ok()?)
 }
@@ -201,14 +244,41 @@ mod tests {
             (json!("20261122T073005"), SECOND_MS),
             (json!("Sun, 22 Nov 2026 07:30:05 +0700"), SECOND_MS),
             (json!("Sun, 22 Nov 2026 00:30:05 GMT"), SECOND_MS),
+            (json!("07:30:05 22/11/2026"), SECOND_MS),
+            (json!("07:30 22-11-2026"), MINUTE_MS),
+            (json!("22/11/2026 07:30:05 AM"), SECOND_MS),
+            (json!("22/11/2026 7:30:05 SA"), SECOND_MS),
+            (json!("2026-11-22 07:30:05 am"), SECOND_MS),
+            (json!("Sun Nov 22 07:30:05 2026"), SECOND_MS),
+            (json!("22-Nov-2026 07:30:05"), SECOND_MS),
+            (json!("/Date(1795307405120)/"), MS),
+            (json!("/Date(1795307405120+0700)/"), MS),
+            (json!({"$date": 1_795_307_405_120_i64}), MS),
+            (json!({"$date": {"$numberLong": "1795307405120"}}), MS),
+            (json!({"$date": "2026-11-22T00:30:05Z"}), SECOND_MS),
+            (json!({"_seconds": 1_795_307_405}), SECOND_MS),
         ] {
             assert_eq!(told(&value), Ok(Some(ms)), "{value}");
         }
     }
 
     #[test]
+    fn a_clock_of_twelve_hours_is_read_with_its_half() {
+        for (text, hour) in [("12:30 AM", 0), ("1:30 SA", 1), ("12:30 PM", 12), ("7:30 CH", 19), ("11:30 pm", 23)] {
+            let shown = SiteZone::default().local_text(told(&json!(format!("22/11/2026 {text}"))).unwrap().unwrap());
+            assert_eq!(shown, format!("2026-11-22 {hour:02}:30:00"), "{text}");
+        }
+        for text in ["13:30 PM", "0:30 AM", "07:30 XM"] {
+            assert_eq!(told(&json!(format!("22/11/2026 {text}"))), Err(NoMoment), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_moment_is_said_to_be_none() {
         for value in [
+            json!({"$date": {}}),
+            json!({"seconds": 1_795_307_405, "nanos": 0}),
+            json!("/Date(x)/"),
             json!("now"),
             json!("yesterday 07:30"),
             json!("2026-13-22 07:30:05"),

@@ -1,7 +1,23 @@
 //! Which way a car passes, and what else a program calls an event.
 
+use super::Note;
 use super::word::folded;
 use crate::domain::direction::Direction;
+
+/// What is said where nothing told the way.
+#[must_use]
+pub fn assumed(field: &'static str, direction: Direction) -> Note {
+    let (vi, en) = match direction {
+        Direction::Entry => ("vào", "an entry"),
+        Direction::Exit => ("ra", "an exit"),
+    };
+    Note::new(
+        field,
+        "assumed",
+        format!("không rõ xe vào hay ra (cổng chưa đặt hướng): ghi là xe {vi}"),
+        format!("in or out? the gate has no lane in the settings: taken for {en}"),
+    )
+}
 
 /// Folded, see [`folded`].
 const IN: &[&str] = &[

@@ -102,21 +102,20 @@ fn what_only_adds_is_noted_and_opens() {
 
 #[test]
 fn a_forced_opening_without_a_plate_is_one_that_could_not_be_read() {
-    for (plate, direction, kept) in [
-        (json!(null), Some("EXIT"), Some(Direction::Exit)),
-        (json!("UNKNOWN"), Some("VÀO"), Some(Direction::Entry)),
-        (json!("29A1"), None, None),
+    for (plate, direction, beside, kept, codes) in [
+        (json!(null), Some("EXIT"), json!({}), Direction::Exit, vec!["unread"]),
+        (json!("UNKNOWN"), Some("VÀO"), json!({}), Direction::Entry, vec!["unread"]),
+        (json!("29A1"), None, json!({}), Direction::Entry, vec!["assumed", "unread"]),
+        (json!("29A1"), None, json!({"fee": 0}), Direction::Entry, vec!["assumed", "unread"]),
+        (json!("29A1"), None, json!({"fee": "20k"}), Direction::Exit, vec!["assumed", "unread"]),
+        (json!("29A1"), None, json!({"paid": "cash"}), Direction::Exit, vec!["assumed", "unread"]),
     ] {
         let mut body = with("plate_id", plate.clone());
         body["direction"] = json!(direction);
-        match (job("open", body), kept) {
-            (Ok(Job::Unread(opening)), Some(kept)) => {
-                assert_eq!((opening.direction, opening.force), (kept, true), "{plate}");
-                assert_eq!(opening.notes[0].code, "unread");
-            }
-            (Err(Refusal::Field { field: "direction", .. }), None) => {}
-            other => panic!("{plate} {other:?}"),
-        }
+        body.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        let Ok(Job::Unread(opening)) = job("open", body.clone()) else { panic!("{body}") };
+        assert_eq!((opening.direction, opening.force), (kept, true), "{body}");
+        assert_eq!(opening.notes.iter().map(|note| note.code).collect::<Vec<_>>(), codes, "{body}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What gates ask for, drawn from one number: cars that come and go, people who press twice, force and mistype, edges that
-//! ask again, settings that change; and people who correct or remove what they see in the history.
+//! ask again, programs that tell what passed, settings that change; and people who correct or remove what they see in the history.
+
+use std::collections::BTreeSet;
 
 use crate::domain::direction::Direction;
 use crate::domain::doer::{Doer, DoerKind};
@@ -10,7 +12,7 @@ use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::subscription::{ACTIVE, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::told::payment::ToldPaid;
-use crate::ledger::job::{Beside, CloseBarrier, CorrectStay, Job, OpenBarrier, VoidStay};
+use crate::ledger::job::{Beside, CloseBarrier, CorrectStay, Job, OpenBarrier, Report, VoidStay};
 use crate::replication::backoff::SplitMix64;
 
 /// The same few cars come and go all the time, as at a site: the same one is at several gates at once, and has a long history
@@ -69,7 +71,24 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
     };
     let entry = OpenBarrier { direction: Some(Direction::Entry), ..by_state.clone() };
     let exit = OpenBarrier { direction: Some(Direction::Exit), ..by_state.clone() };
-    let job = match dice.below(40) {
+    let report = |direction, plate| Report {
+        edge_id: format!("edge-{}", number % EDGES),
+        direction,
+        plate,
+        plate_view: None,
+        camera_type: "car".to_owned(),
+        confidence: None,
+        request_id: None,
+        told_ms: None,
+        fee: fee.filter(|_| direction == Direction::Exit),
+        seen_inside: false,
+        beside: Beside::default(),
+        notes: Vec::new(),
+        doubts: BTreeSet::new(),
+    };
+    let job = match dice.below(50) {
+        40..=47 => Job::Report(report(Direction::Exit, plate)),
+        48..=49 => Job::Report(report(Direction::Entry, plate)),
         0..=7 => Job::Open(by_state),
         8..=16 => Job::Open(entry),
         17..=24 => Job::Open(exit),

@@ -70,6 +70,11 @@ pub struct Aside {
     pub time: Option<String>,
     pub known_ms: i64,
     pub known: String,
+    /// Of an opening for a car that could not be read: in or out, and what was taken of it, in đồng.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<i64>,
     #[serde(flatten)]
     pub text: Text,
 }
@@ -121,10 +126,13 @@ fn one(
     let from = event.as_ref().map(place);
     let log_central = fact.to_string().split('/').next().unwrap_or_default().to_owned();
     let (central, edge_id) = from.unwrap_or((log_central, None));
-    let is_unread = matches!(&event, Some(Event { body: Body::Unread(_), .. }));
+    let opening = match &event {
+        Some(Event { body: Body::Unread(opening), .. }) => Some(opening),
+        _ => None,
+    };
     Ok(Aside {
         row,
-        kind: if is_unread { AsideKind::Unread } else { kind }.name(),
+        kind: if opening.is_some() { AsideKind::Unread } else { kind }.name(),
         fact: fact.to_string(),
         type_name: event.as_ref().map(|event| event.body.type_name()),
         event_id: event.as_ref().and_then(|event| event.event_id.clone()),
@@ -134,6 +142,8 @@ fn one(
         time: event.as_ref().map(|event| zone.local_text(event.timestamp_ms)),
         known_ms,
         known: zone.local_text(known_ms),
+        direction: opening.map(|opening| opening.direction.name()),
+        fee: opening.and_then(|opening| opening.taken()).map(|fee| fee.0),
         text,
     })
 }

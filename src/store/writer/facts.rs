@@ -287,10 +287,10 @@ impl Writer {
         rows.into_iter().map(|row| self.logs.place(&self.connection, row)).collect()
     }
 
-    pub(super) fn drop_quarantined(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(()) };
-        self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;
-        Ok(())
+    pub(super) fn drop_quarantined(&mut self, at: &EventRef) -> Result<bool, StoreError> {
+        let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(false) };
+        let dropped = self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;
+        Ok(dropped > 0)
     }
 
     pub(super) fn add_quarantined(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {

@@ -326,7 +326,7 @@ impl Storage for Writer {
         self.find_quarantined(reason_begins)
     }
 
-    fn release(&mut self, at: &EventRef) -> Result<(), StoreError> {
+    fn release(&mut self, at: &EventRef) -> Result<bool, StoreError> {
         self.drop_quarantined(at)
     }
 

@@ -3,7 +3,7 @@
 import { get, post, put, remove } from "../lib/api.js";
 import { el, icon, put as putText } from "../lib/dom.js";
 import { centralNow } from "../lib/feed.js";
-import { money, number, serverTime } from "../lib/format.js";
+import { moment, money, number, serverTime } from "../lib/format.js";
 import { mark, markProblems, unmark } from "../lib/forms.js";
 import { me } from "../lib/login.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
@@ -22,9 +22,12 @@ export function amendments(row, done) {
     }
     const correct = el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("pencil"), " ", t("history.correct"));
     const void_ = el("button", { type: "button", class: "btn btn-outline-danger" }, icon("trash"), " ", t("history.void"));
+    const alone = row.exit_ms === null || row.anomalies.includes("exit_without_entry");
+    const other = alone ? null : el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("box-arrow-right"), " ", t("history.other_car"));
     correct.addEventListener("click", () => open(correction(row, path, done, choose)));
+    other?.addEventListener("click", () => open(exitOfAnother(row, path, done, choose)));
     void_.addEventListener("click", () => open(removal(row, path, done, choose)));
-    return place.replaceChildren(el("div", { class: "buttons" }, correct, void_));
+    return place.replaceChildren(el("div", { class: "buttons" }, correct, other, void_));
   };
   const open = (form) => {
     place.replaceChildren(form);
@@ -155,6 +158,52 @@ function correction(row, path, done, cancel) {
     toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "));
     await done();
   });
+}
+
+/** The exit was that of another car, which was inside as well. */
+function exitOfAnother(row, path, done, cancel) {
+  const plate = field("exit_plate_id", t("history.other_plate"), { maxlength: 20, autocapitalize: "characters" }, t("history.other_meaning", { plate: row.plate_view }));
+  const { reason, values } = why();
+  const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.save_correction"));
+  return form(t("history.other_car"), [plate.box, reason.box], submit, cancel, async () => {
+    const said = values();
+    const typed = plate.input.value.trim();
+    if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
+    if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
+    await put(path, { exit_plate_id: typed, ...said });
+    toast("good", t("history.other_saved", { plate: typed, inside: row.plate_view }));
+    await done();
+  });
+}
+
+/** An opening for a car that could not be read, and the way to say which car it was; what is typed stays while others change. */
+export function showOpening(item, opening, gate, done) {
+  if (item.querySelector("form")) return;
+  const way = t(opening.direction === "EXIT" ? "history.exit" : "history.entry");
+  const line = el("p", {}, el("span", { class: "time" }, moment(opening.time_ms)), " ", el("span", {}, way), " ", el("span", {}, gate), " ", el("span", {}, opening.fee ? money(opening.fee) : ""));
+  const say = el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("pencil"), " ", t("history.opening_plate"));
+  say.addEventListener("click", () => {
+    const plate = field("plate_id", t("history.right_plate"), { maxlength: 20, autocapitalize: "characters" });
+    const { reason, values } = why();
+    const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.save_correction"));
+    const close = () => {
+      item.replaceChildren();
+      showOpening(item, opening, gate, done);
+    };
+    item.append(form(t("history.opening_plate"), [plate.box, reason.box], submit, close, async () => {
+      const said = values();
+      const typed = plate.input.value.trim();
+      if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
+      if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
+      await put(`/api/parking/history/${encodeURIComponent(opening.fact)}`, { plate_id: typed, ...said });
+      toast("good", t("history.opening_saved", { plate: typed }));
+      close();
+      await done();
+    }));
+    say.remove();
+    plate.input.focus();
+  });
+  item.replaceChildren(line, say);
 }
 
 /** A removal is undone. */

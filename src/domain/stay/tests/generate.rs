@@ -28,6 +28,8 @@ struct Sketch {
     heard: Option<u8>,
     skew_ms: Option<i64>,
     told_ms: Option<i64>,
+    /// Of an exit: a program told it.
+    told: bool,
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
@@ -39,29 +41,33 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     let skew = prop::option::weighted(0.2, prop_oneof![Just(-90_000_i64), Just(10_i64), Just(90_000_i64)]);
     // At and around the edge of what two times of one passage can be apart.
     let told = prop::option::weighted(0.3, prop_oneof![Just(0), Just(PASSAGE_WINDOW_MS), Just(PASSAGE_WINDOW_MS + 1)]);
+    let told = (told, any::<bool>());
     let place = (0_u8..12, 0_usize..3, hlc, 0_usize..3, 0_usize..4);
-    (place, references, naming, rest, skew, told).prop_map(|(place, references, naming, rest, skew_ms, told_ms)| {
-        let (kind, central, hlc, plate, stay) = place;
-        let (others, request) = references;
-        let (replaces, name_unique) = naming;
-        let (flag, fee, heard) = rest;
-        Sketch {
-            kind,
-            central,
-            hlc,
-            plate,
-            stay,
-            others,
-            request,
-            replaces,
-            name_unique,
-            flag,
-            fee,
-            heard,
-            skew_ms,
-            told_ms,
-        }
-    })
+    (place, references, naming, rest, skew, told).prop_map(
+        |(place, references, naming, rest, skew_ms, (told_ms, told))| {
+            let (kind, central, hlc, plate, stay) = place;
+            let (others, request) = references;
+            let (replaces, name_unique) = naming;
+            let (flag, fee, heard) = rest;
+            Sketch {
+                kind,
+                central,
+                hlc,
+                plate,
+                stay,
+                others,
+                request,
+                replaces,
+                name_unique,
+                flag,
+                fee,
+                heard,
+                skew_ms,
+                told_ms,
+                told,
+            }
+        },
+    )
 }
 
 /// A set of up to `most` facts. Authored ones have a place in a log of their own each.
@@ -137,7 +143,10 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
     let reported = sketch.told_ms.map(|told_ms| Reported { told_ms, received_ms: sketch.hlc });
     let fact = fact.change(|event| match &mut event.body {
         Body::Entry(entry) => entry.reported = reported,
-        Body::Exit(exit) => exit.reported = reported,
+        Body::Exit(exit) => {
+            exit.reported = reported;
+            exit.told = sketch.told && !exit.force;
+        }
         _ => {}
     });
     match sketch.heard {

@@ -11,7 +11,9 @@ use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::fold::{resolve_with, step};
-use crate::domain::stay::{Fact, FoldKey, Link, Resolution, TakenAs, Taking, links, resolve, same_request};
+use crate::domain::stay::{
+    Fact, FoldKey, Link, PASSAGE_WINDOW_MS, Resolution, TakenAs, Taking, links, resolve, same_request,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
@@ -108,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn repeats_are_requests_asked_twice_or_copies_of_what_predecessors_said(facts in facts(14)) {
+    fn repeats_are_requests_asked_twice_exits_told_again_or_copies_of_what_predecessors_said(facts in facts(14)) {
         let outcome = resolve(&facts);
         let facts: BTreeMap<FactId, Fact> =
             distinct(&facts).into_iter().map(|fact| (fact.id.clone(), fact)).collect();
@@ -116,8 +118,10 @@ proptest! {
         for (repeat, first) in &outcome.repeats {
             prop_assert!(!repeats.contains(first), "a first is a repeat");
             let same = same_request(&facts[repeat].event, &facts[first].event);
-            let through_copy = facts.values().any(|other| other.is_heard() && repeats.contains(&other.id));
-            prop_assert!(same || facts[repeat].is_heard() || through_copy);
+            let is_told = |fact: &Fact| matches!(&fact.event.body, Body::Exit(exit) if exit.told);
+            let is_copy = |fact: &Fact| fact.is_heard() || is_told(fact);
+            let through_copy = facts.values().any(|other| is_copy(other) && repeats.contains(&other.id));
+            prop_assert!(same || is_copy(&facts[repeat]) || through_copy);
         }
         // Of two facts with one request at least one is a repeat: at most one counts.
         for (a, b) in facts.values().flat_map(|a| facts.values().map(move |b| (a, b))) {
@@ -147,6 +151,8 @@ proptest! {
         let before = resolve(&facts);
         let plate_text = [P, Q, "31C11111"][plate_number];
         let hlc = facts.iter().map(|fact| fact.event.hlc).max().map_or(1, |hlc| hlc.ms() + 1);
+        // So late that it tells no passage again.
+        let hlc = hlc + PASSAGE_WINDOW_MS;
         let open = before.rows.iter().find(|r| r.plate_id.as_str() == plate_text && r.status == StayStatus::In);
         let add = |fact: Fact, rows: Vec<StayRow>| expect_step(&facts, &before, &fact, rows);
         let begin = entry("d", hlc, "N", plate_text);
@@ -201,9 +207,9 @@ proptest! {
         let outcome = panicking(&facts);
         prop_assert_eq!(&panicking(&shuffled), &outcome);
         let whole = resolve(&facts);
-        prop_assert_eq!(&outcome.takings, &whole.takings, "money does not depend on steps");
+        let lost = whole.takings.iter().find(|taking| !outcome.takings.contains(taking));
+        prop_assert_eq!(lost, None, "no step takes money away by not being taken");
         prop_assert_eq!(&outcome.waiting, &whole.waiting);
-        prop_assert_eq!(&outcome.repeats, &whole.repeats);
     }
 
     #[test]
