@@ -108,7 +108,7 @@ enum Command {
     Ready,
     /// Run a whole mesh with simulated gates on this machine, to look at
     Demo(demo::Args),
-    /// Measure how fast running centrals answer
+    /// Measure how fast running centrals answer; the cars it makes stay in their history: not on a site that is in use
     Bench(bench::Args),
     /// Simulate meshes in which everything goes wrong, and check that nothing is lost
     ///

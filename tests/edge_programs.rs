@@ -126,6 +126,34 @@ fn the_socket_of_an_edge_introduces_itself_first() {
     socket.until_ended(DEADLINE);
 }
 
+/// A program that sends what it has kept as soon as it is connected.
+#[test]
+fn an_event_that_comes_first_is_introduction_and_event() {
+    let central = Central::standalone("central-1");
+    let told = [
+        json!({"type": "ENTRY", "camera_id": "in-1", "event_id": 5, "data": {"plate_text": "29A-000.01"}}),
+        json!({"edge_id": "in-1", "type": "ENTRY", "plate": "29A00002"}),
+        json!({"edge_id": "in-1", "type": "ENTRY"}),
+    ];
+    for (number, event) in told.iter().enumerate() {
+        let mut socket = dial(&central);
+        socket.say(event).unwrap();
+        assert_eq!(socket.hear_json(DEADLINE, |_| true)["type"], "connected", "{event}");
+        let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+        assert_eq!(answer["success"], true, "{event}: {answer}");
+        assert_eq!(central.http.whole_history().len(), (number + 1).min(2), "{event}");
+    }
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": "in-1", "type": "WASHED", "data": {"plate_text": "29A00003"}})).unwrap();
+    let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    assert_eq!(answer["success"], false, "what cannot be read is said: {answer}");
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": "in-1", "type": "register"})).unwrap();
+    assert_eq!(socket.hear_json(DEADLINE, |_| true)["type"], "connected");
+    socket.say(&json!({"type": "ping"})).unwrap();
+    assert_eq!(socket.hear_json(DEADLINE, |_| true)["type"], "pong", "nothing was answered in between");
+}
+
 #[test]
 fn events_sent_at_once_are_answered_in_order() {
     const CARS: usize = 200;

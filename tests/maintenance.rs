@@ -294,17 +294,26 @@ fn the_daily_backup_is_proven_and_a_damaged_one_is_told_of() {
     let proven = |least_ms: i64| {
         move |backup: &serde_json::Value| backup["proven_ms"].as_i64() > Some(least_ms) && backup["running"] == false
     };
+    let all = || {
+        let mut all: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        all.sort();
+        all
+    };
     let mut last_ms = 0;
-    for round in 0..3 {
-        if round > 0 {
-            assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
-        }
+    for days_before in [3, 2, 1, 0] {
         let shown = backup_state(&central, "a proven backup", proven(last_ms));
         assert!(shown["backup"]["failed"].is_null() && shown["notices"] == json!([]), "{shown}");
         last_ms = shown["backup"]["proven_ms"].as_i64().unwrap();
+        if days_before > 0 {
+            // It is of another day.
+            let proof = all().last().unwrap().join("proven.json");
+            let mut said: serde_json::Value = serde_json::from_slice(&std::fs::read(&proof).unwrap()).unwrap();
+            said["made_ms"] = json!(last_ms - days_before * 86_400_000);
+            std::fs::write(&proof, said.to_string()).unwrap();
+            assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
+        }
     }
-    let mut kept: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    kept.sort();
+    let kept = all();
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert!(central.http.get("/metrics").text.contains(&format!("parkmesh_backup_proven {}", last_ms / 1_000)));
 
@@ -319,6 +328,10 @@ fn the_daily_backup_is_proven_and_a_damaged_one_is_told_of() {
     assert!(shown["backup"]["failed"].as_str().unwrap().contains("is not what it was"), "{shown}");
     assert_eq!(shown["notices"][0]["code"], "backup", "{shown}");
     assert!(shown["backup"]["proven_ms"].as_i64() > Some(last_ms), "the new one is there all the same: {shown}");
+    // A second one of that day takes its place, and none of another day's.
+    assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
+    backup_state(&central, "one more", proven(shown["backup"]["proven_ms"].as_i64().unwrap()));
+    assert!(kept.iter().all(|path| path.exists()) && all().len() == 3, "{:?}", all());
     central.terminate();
     std::fs::rename(central.data_directory(), central.directory().join("data.old")).unwrap();
     let (code, text) = run_with(&central, "restore", &[kept[1].to_str().unwrap()]);
@@ -328,7 +341,7 @@ fn the_daily_backup_is_proven_and_a_damaged_one_is_told_of() {
     assert_eq!(run(&central, "verify").0, 0);
 }
 
-/// Its directory cannot be written: said, and tried again once the settings change.
+/// Its directory cannot be written, or is no place for it: said, and tried again once the settings change.
 #[test]
 fn a_backup_that_cannot_be_made_says_why() {
     let mut central = with_history();
@@ -338,6 +351,11 @@ fn a_backup_that_cannot_be_made_says_why() {
     central.http.put("/api/p2p/config", &json!({"backup": {"dir": file.join("under")}})).ok();
     let shown = backup_state(&central, "a failure", |backup| backup["failed"].is_string());
     assert!(shown["backup"]["failed"].as_str().unwrap().contains("cannot copy to"), "{shown}");
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": central.data_directory().join("under")}})).ok();
+    let is_inside = |backup: &serde_json::Value| {
+        backup["failed"].as_str().is_some_and(|why| why.contains("is in the data directory"))
+    };
+    backup_state(&central, "a refusal", is_inside);
     assert_eq!(shown["notices"][0]["code"], "backup", "{shown}");
     central.http.put("/api/p2p/config", &json!({"backup": {"dir": central.directory().join("there")}})).ok();
     let shown = backup_state(&central, "a proven backup", |backup| backup["proven_ms"].is_i64());

@@ -222,7 +222,7 @@ pub struct Backup {
     /// Each day at this time of the site's clock.
     #[schema(value_type = String, pattern = "^[0-9]{1,2}:[0-9]{2}$")]
     pub at: ClockTime,
-    /// The newest so many stay.
+    /// Of so many days the newest stays.
     #[schema(minimum = 1, maximum = 1_000)]
     pub keep: u32,
 }

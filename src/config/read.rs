@@ -441,7 +441,7 @@ fn file_path(value: &Value) -> Result<Option<String>, Wrong> {
 fn clock_time(value: &Value) -> Result<ClockTime, Wrong> {
     text(value)?
         .parse()
-        .map_err(|error: NoClockTime| ("bad_time", "giờ trong ngày, viết như 03:00".into(), error.to_string()))
+        .map_err(|error: NoClockTime| ("bad_time", "phải là giờ trong ngày, viết như 06:00".into(), error.to_string()))
 }
 
 /// Names as they stand in the address line of a browser, without port.

@@ -6,6 +6,7 @@
 //!
 //! Docs: operations.md, *Backup*.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -242,23 +243,28 @@ impl Round {
         let mut sound = Vec::new();
         for (path, proof) in self.proven() {
             match proof.holds(&path) {
-                Ok(()) => sound.push(path),
+                Ok(()) => sound.push((path, proof.made_ms)),
                 Err(reason) => damaged.push((path, reason.to_string())),
             }
         }
         Made { damaged, outcome: self.add(sound).map_err(|reason| reason.to_string()) }
     }
 
-    /// `sound`: those there are, the oldest first; of them goes what is too much.
-    fn add(&self, mut sound: Vec<PathBuf>) -> Result<(PathBuf, u64), BackupError> {
+    /// `sound`: those there are, with their times, the oldest first; of them goes what is too much.
+    fn add(&self, mut sound: Vec<(PathBuf, i64)>) -> Result<(PathBuf, u64), BackupError> {
         self.clear_partial();
         let time = self.site.zone.local_text(self.now_ms).replace(' ', "_").replace(':', "");
         // Two may be asked for in one second.
         let place = self.dir.join(format!("{}_{time}{:03}", self.site.central, self.now_ms.rem_euclid(1_000)));
         let found = back_up(&self.parts, &place, &self.site, self.now_ms, &mut |_, _| {})?;
-        sound.push(place.clone());
-        for old in sound.iter().take(sound.len().saturating_sub(self.keep)) {
-            fs::remove_dir_all(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
+        sound.push((place.clone(), self.now_ms));
+        // Of each day the newest: who asks for one after the other loses none of an older day.
+        let mut days = BTreeSet::new();
+        for (old, made_ms) in sound.iter().rev() {
+            if days.contains(&self.site.zone.day(*made_ms)) || days.len() >= self.keep {
+                fs::remove_dir_all(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
+            }
+            days.insert(self.site.zone.day(*made_ms));
         }
         Ok((place, found.report.events))
     }

@@ -317,7 +317,7 @@ impl ClockTime {
 
 /// It is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a time of day is written 06:00")]
+#[error("must be a time of day, written like 06:00")]
 pub struct NoClockTime;
 
 impl FromStr for ClockTime {

@@ -139,14 +139,21 @@ impl EdgeSocket {
                 return self.answer_unreadable(error, None, context);
             }
         };
-        let Some(edge_id) = self.edge_id.clone() else { return self.introduce(&said, context) };
+        let is_first = self.edge_id.is_none();
+        if is_first {
+            self.introduce(&said, context);
+        }
+        let Some(edge_id) = self.edge_id.clone() else { return };
         self.note_life(&edge_id);
         if said.get("type").is_some_and(|kind| kind == "ping") {
             return context.text(json!({"type": "pong"}).to_string());
         }
         let its_id = said.get("event_id").cloned();
+        let tells = said.get("data").is_some() || Fields::of(&[&said]).get(fields::PLATE).is_some();
         let report = match EventReport::read(&with_camera(said, &edge_id)) {
             Ok(report) => report,
+            // It said who it is and no more. A program that sends its queue at once says so with its first event.
+            Err(_) if is_first && !tells => return,
             Err(refusal) => {
                 let error = ApiError::refused(refusal, &self.worker.zone());
                 return self.answer_unreadable(error, its_id, context);
@@ -185,7 +192,7 @@ impl EdgeSocket {
         }
     }
 
-    /// The first text says who it is: `{"edge_id": 1}`.
+    /// The first text says who it is: `{"edge_id": 1}`, or an event with its camera.
     fn introduce(&mut self, said: &Value, context: &mut Carrying) {
         let Some(edge_id) = CameraId::read(Fields::of(&[said]).get(fields::GATE)).map(|id| id.edge_id()) else {
             return end(CloseCode::Policy, "No edge_id provided", context);

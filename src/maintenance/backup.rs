@@ -102,6 +102,8 @@ fn hash_of(path: &Path) -> io::Result<String> {
 pub enum BackupError {
     #[error("{} is there already: name a directory that is not, such as one of today's date", .0.display())]
     Exists(PathBuf),
+    #[error("{} is in the data directory, which a backup is to outlive: name another one", .0.display())]
+    Inside(PathBuf),
     #[error("{} is there: a backup goes into an empty data directory. Stop the central and move its directory away first", .0.display())]
     Occupied(PathBuf),
     #[error("{} is no backup: it has no {DATABASE_FILE}", .0.display())]
@@ -133,6 +135,9 @@ pub fn back_up(
     progress: Progress<'_>,
 ) -> Result<Verified, BackupError> {
     must_exist(&parts.data_dir)?;
+    if is_inside(to, &parts.data_dir) {
+        return Err(BackupError::Inside(to.to_owned()));
+    }
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
@@ -162,6 +167,12 @@ pub fn back_up(
     };
     sync().map_err(failed)?;
     Ok(found)
+}
+
+/// Whether a place, of which only the directories above need be there, lies in a directory.
+fn is_inside(place: &Path, directory: &Path) -> bool {
+    let there = place.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    fs::canonicalize(directory).is_ok_and(|directory| there.is_some_and(|there| there.starts_with(directory)))
 }
 
 /// A full disk stops the gates: a backup that would fill it is not begun.
