@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parkmesh::lab::simulation::{Options, Report, Topology, run_with_ledgers};
+use parkmesh::lab::simulation::{Options, Report, Topology, run};
 
 use crate::Plan;
 use crate::common::{DEADLINE, Mesh};
@@ -38,7 +38,7 @@ pub fn simulate() {
             idle_ms: 1_000,
             ..Options::default()
         };
-        let Report { events_written, figures, .. } = run_with_ledgers(1, &options).expect("nothing goes wrong");
+        let Report { events_written, figures, .. } = run(1, &options).expect("nothing goes wrong");
         let per_event = |count: u64| count as f64 / events_written as f64;
         println!(
             "{centrals} simulated centrals: {:.1} messages and {:.0} bytes per event ({events_written} events)",

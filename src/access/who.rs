@@ -21,17 +21,6 @@ pub enum Role {
     Administrator,
 }
 
-impl Role {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::ShiftLead => "shift_lead",
-            Self::Administrator => "administrator",
-        }
-    }
-}
-
 /// The caller, as far as it proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Who {

@@ -15,18 +15,15 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
 use actix_rt::task::spawn_blocking;
 use log::{error, info, warn};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::config::diff::{ChangeKind, changed};
 use crate::config::file;
-use crate::config::merge::merge;
-use crate::config::model::{Config, RefusedCentral};
-use crate::config::read::MAX_REFUSED;
+use crate::config::merge::{Edit, SaveRefused, merge, put_of};
+use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{self, Act};
-use crate::domain::fingerprint::Fingerprint;
-use crate::domain::ids::CentralId;
 use crate::domain::problem::FieldProblem;
 
 /// Whoever needs longer to verify or apply than this is not waited for.
@@ -69,22 +66,6 @@ pub struct Participant {
 #[rtype(result = "()")]
 pub struct Concerns(pub Participant);
 
-/// A change of the settings.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Edit {
-    /// Keys that are absent keep their value.
-    Put(Value),
-    AddPeer(Value),
-    /// The named fields of one peer.
-    ChangePeer(CentralId, Value),
-    /// Its link ends, and its certificate is refused until somebody adds it again.
-    RemovePeer(CentralId),
-    /// The first contact with a peer; nothing is changed if it has a fingerprint already.
-    Pin(CentralId, Fingerprint),
-    /// A central nobody configured is turned away from now on.
-    Refuse(RefusedCentral),
-}
-
 /// Change the settings. `version`: what they were read at; another one in force is a refusal.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Saved, SaveRefused>")]
@@ -103,20 +84,6 @@ pub struct Saved {
     /// What took effect; nothing, where only the writing differs.
     pub changes: Vec<ChangeKind>,
     pub warnings: Vec<FieldProblem>,
-}
-
-/// Nothing was changed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SaveRefused {
-    /// Other settings are in force than those the client read.
-    Stale {
-        current: String,
-    },
-    Invalid(Vec<FieldProblem>),
-    PeerExists(CentralId),
-    UnknownPeer(CentralId),
-    /// The file cannot be written; why is in the log.
-    NotSaved,
 }
 
 /// What a new keeper is built from after a panic. The settings in force and the participants outlive it.
@@ -216,65 +183,6 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
         }
     }
     Ok(saved)
-}
-
-/// The request body a whole-settings PUT would have for this edit.
-fn put_of(current: &Config, edit: Edit) -> Result<Value, SaveRefused> {
-    let mut peers: Vec<Value> = current.peer_centrals.iter().map(|peer| json!({"id": peer.id})).collect();
-    match edit {
-        Edit::Put(put) => return Ok(put),
-        Edit::AddPeer(peer) => {
-            let id = peer.get("id").and_then(Value::as_str).and_then(|id| CentralId::new(id).ok());
-            if let Some(id) = id.filter(|id| current.peer(id).is_some()) {
-                return Err(SaveRefused::PeerExists(id));
-            }
-            peers.push(peer);
-        }
-        Edit::ChangePeer(id, fields) => {
-            let at = current.peer_centrals.iter().position(|peer| peer.id == id);
-            let Some(slot) = at.and_then(|at| peers.get_mut(at)) else { return Err(SaveRefused::UnknownPeer(id)) };
-            let mut fields = fields;
-            let Some(object) = fields.as_object_mut() else {
-                return Err(SaveRefused::Invalid(vec![FieldProblem::wrong_type(
-                    "",
-                    "một đối tượng {…}",
-                    "an object {…}",
-                )]));
-            };
-            if object.get("id").is_some_and(|said| said.as_str() != Some(id.as_str())) {
-                let text = "is not the peer of the address; remove that one and add this";
-                let text_vi = "không phải central trong địa chỉ; hãy xóa central đó rồi thêm central này";
-                return Err(SaveRefused::Invalid(vec![FieldProblem::new("id", "other_peer", text_vi, text)]));
-            }
-            object.insert("id".into(), json!(id));
-            *slot = fields;
-        }
-        Edit::RemovePeer(id) => {
-            let before = peers.len();
-            peers.retain(|peer| peer.get("id").and_then(Value::as_str) != Some(id.as_str()));
-            if peers.len() == before {
-                return Err(SaveRefused::UnknownPeer(id));
-            }
-        }
-        Edit::Pin(id, fingerprint) => {
-            let at = current.peer_centrals.iter().position(|peer| peer.id == id);
-            let (peer, slot) = (current.peer(&id), at.and_then(|at| peers.get_mut(at)));
-            let (Some(peer), Some(slot)) = (peer, slot) else { return Err(SaveRefused::UnknownPeer(id)) };
-            if peer.fingerprint.is_none() {
-                *slot = json!({"id": id, "fingerprint": fingerprint, "unconfirmed": true});
-            }
-        }
-        Edit::Refuse(central) => {
-            let mut refused = current.refused_centrals.clone();
-            refused.retain(|refused| refused.fingerprint != central.fingerprint);
-            // There is always room for one more.
-            let surplus = (refused.len() + 1).saturating_sub(MAX_REFUSED);
-            let mut refused = refused.split_off(surplus);
-            refused.push(central);
-            return Ok(json!({ "refused_centrals": refused }));
-        }
-    }
-    Ok(json!({ "peer_centrals": peers }))
 }
 
 async fn verify(participants: &[Participant], new: &Arc<Config>) -> Result<(), SaveRefused> {

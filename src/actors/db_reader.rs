@@ -12,9 +12,7 @@ use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContex
 use log::warn;
 
 use super::supervise::{Restarts, Surroundings, guard};
-use crate::domain::ids::LogId;
 use crate::ops::in_flight::{InFlight, Permit};
-use crate::replication::log::Run;
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;
 
@@ -91,14 +89,6 @@ impl Readers {
         let permit = self.waiting.enter().ok_or(ReadError::Busy)?;
         let ask = Ask { question: Box::new(question), _permit: permit };
         self.pool.send(ask).await.map_err(|_| ReadError::Failed)?
-    }
-
-    /// The events of a log after `after`, about `max_bytes` of them; `None`: there are none.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn run(&self, log: LogId, after: u64, max_bytes: usize) -> Result<Option<Run>, ReadError> {
-        self.ask(move |reader| reader.run(&log, after, max_bytes)).await
     }
 }
 

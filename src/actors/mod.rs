@@ -9,4 +9,3 @@ pub mod peer_link;
 pub mod status_feed;
 pub mod supervise;
 pub mod sync_coordinator;
-pub mod trust_desk;

@@ -13,12 +13,12 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::{debug, error, info, warn};
 
-use super::trust_desk::TrustDesk;
 use crate::domain::fingerprint::Fingerprint;
 use crate::links::dial::{self, DialError, PeerAddress, Upgraded};
 use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
 use crate::links::seen_starts::SeenStarts;
 use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
+use crate::links::trust_desk::TrustDesk;
 use crate::replication::committed::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
 use crate::replication::peer::status::PeerStatus;

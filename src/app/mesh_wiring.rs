@@ -1,4 +1,4 @@
-//! Starts the mesh: the coordinator, the registry and, through it, the links. They know each other by doors only.
+//! Starts the mesh: the coordinator, the registry and, through it, the links.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use actix::Addr;
 
-use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
+use crate::actors::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, HeldView, SawStart};
 use crate::actors::mesh_registry::{LinkChanged, Links, MeshNews, MeshRegistry, Raise, RegistryContext};
 use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
-use crate::actors::trust_desk::{TrustDesk, TrustParts};
+use crate::config::merge::{Edit, SaveRefused};
 use crate::desks::audit_desk::AuditDesk;
+use crate::domain::audit::{Act, By, Kind};
 use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use crate::links::seen_starts::SeenStarts;
+use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
@@ -105,12 +107,13 @@ pub fn start(parts: MeshParts) -> Mesh {
         writer: parts.writer.clone(),
         readers: parts.readers.clone(),
     }));
+    let refusals = parts.audit.clone();
     let trust = TrustDesk::new(TrustParts {
         config: parts.config.clone(),
-        keeper: parts.keeper.clone(),
+        save_pin: save_pin(parts.keeper.clone()),
+        note_refusal: Box::new(move |act| refusals.note_refusal(act, "certificate_refused")),
         credentials: parts.credentials,
         clock,
-        audit: parts.audit.clone(),
         authors: parts.authors,
         is_off: parts.is_off,
         data_dir: parts.data_dir,
@@ -155,6 +158,15 @@ pub fn start(parts: MeshParts) -> Mesh {
     let to = registry.clone();
     alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
     Mesh { registry }
+}
+
+/// Asks the keeper of the settings to pin a certificate. That is settled once it is written, or the peer is none any more.
+fn save_pin(keeper: Handle<ConfigKeeper>) -> SavePin {
+    Box::new(move |peer, shown| {
+        let act = Act::new(Kind::Peer, By::new("mesh:first-contact", ""), &peer);
+        let asked = keeper.addr().send(ChangeConfig { edit: Edit::Pin(peer, shown), version: None, act });
+        Box::pin(async move { matches!(asked.await, Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_)))) })
+    })
 }
 
 /// Reads runs on the readers' threads; the bytes for the wire are made there, too.

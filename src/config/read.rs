@@ -1,4 +1,4 @@
-//! From JSON to settings: every field's type and range. What concerns more than one field is in `validate.rs`.
+//! From JSON to settings: every field's type and range, and what has to fit together.
 //!
 //! Files of both predecessor revisions are read as they are: a missing `p2p_port` is 9000, a missing `api_port` 8000, a
 //! number may be written as a text.
@@ -30,9 +30,8 @@ pub const MAX_EDGES: usize = 1_000;
 pub const MAX_REFUSED: usize = 100;
 const MAX_HOST_NAMES: usize = 20;
 const MAX_TRUSTED_PROXIES: usize = 20;
-/// Longest name of a site or edge, and longest id of an edge, in characters.
+/// Longest name of a site or edge, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
-pub const MAX_EDGE_ID_CHARS: usize = 64;
 /// Longest hash of a key, and longest path of a file, in characters.
 const MAX_HASH_CHARS: usize = 256;
 const MAX_PATH_CHARS: usize = 1_000;

@@ -124,12 +124,6 @@ impl Subscription {
         self.status == ACTIVE && begun && not_over
     }
 
-    /// The key of its plate, for looking it up; `None`: `plate_number` is no plate.
-    #[must_use]
-    pub fn plate(&self) -> Option<PlateId> {
-        PlateId::parse(&self.plate_number).ok()
-    }
-
     /// What is wrong with it, each field under `field` (`subscriptions[3]`); empty: it can be used.
     #[must_use]
     pub fn check(&self, field: &str) -> Vec<FieldProblem> {
@@ -337,7 +331,7 @@ mod tests {
     #[test]
     fn it_is_for_one_plate_however_that_is_written() {
         let subscription = one(json!({"plate_number": " 29mđ1 - 123.45"}));
-        assert_eq!(subscription.plate(), PlateId::parse("29MD112345").ok());
+        assert_eq!(PlateId::parse(&subscription.plate_number), PlateId::parse("29MD112345"));
         for (plate, covered) in [("29MĐ1-123.45", true), ("29MD112345", true), ("29MD112346", false)] {
             assert_eq!(subscription.active_for(&PlateId::parse(plate).unwrap(), "2025-12-03"), covered, "{plate}");
         }

@@ -59,11 +59,6 @@ impl Board {
     }
 
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -110,12 +105,6 @@ impl Board {
         for (key, value) in members {
             self.set_member(section, &key, value);
         }
-    }
-
-    /// The members of a section that are there.
-    pub fn members(&self, section: &str) -> impl Iterator<Item = (&str, &Value)> {
-        let parts = self.members.get(section).into_iter().flatten();
-        parts.filter_map(|(key, part)| Some((key.as_str(), part.value.as_ref()?)))
     }
 
     pub fn remove_member(&mut self, section: &'static str, key: &str) {

@@ -14,7 +14,7 @@ use super::operation::{Operation, delete, post};
 use super::p2p::change;
 use super::state::Worker;
 use crate::access::right::Need;
-use crate::actors::config_keeper::Edit;
+use crate::config::merge::Edit;
 use crate::domain::audit::{self, Act};
 use crate::vault::secret::{self, Kind};
 

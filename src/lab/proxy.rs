@@ -82,11 +82,6 @@ impl Proxy {
     pub fn set(&self, state: LinkState) {
         self.state.send_replace(state);
     }
-
-    #[must_use]
-    pub fn state(&self) -> LinkState {
-        *self.state.borrow()
-    }
 }
 
 /// Carries one connection until it ends on either side or the link is cut.

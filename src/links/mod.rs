@@ -9,3 +9,4 @@ pub mod mesh;
 pub mod seen_starts;
 pub mod socket;
 pub mod status;
+pub mod trust_desk;

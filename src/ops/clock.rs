@@ -86,12 +86,6 @@ impl Clock {
         self.at(machine_ms())
     }
 
-    /// Whether this is not the machine's clock.
-    #[must_use]
-    pub fn is_injected(self) -> bool {
-        self.warp.is_some()
-    }
-
     /// What this clock shows when the machine's shows `unix_ms`.
     #[must_use]
     #[expect(
@@ -124,8 +118,6 @@ mod tests {
         assert_eq!(clock.at(500), 1_000_000);
         assert_eq!(clock.at(501), 1_000_600);
         assert_eq!(clock.at(499), 999_400);
-        assert!(clock.is_injected());
-        assert!(!Clock::machine().is_injected());
     }
 
     #[test]

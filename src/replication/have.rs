@@ -60,12 +60,6 @@ impl Have {
         self.heads.is_empty()
     }
 
-    /// The number of events held of all logs.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.heads.values().map(|head| head.to).sum()
-    }
-
     /// The digests of the buckets that are not empty. Costs a pass over all logs.
     #[must_use]
     pub fn digests(&self) -> BTreeMap<Bucket, BucketDigest> {
@@ -145,7 +139,6 @@ mod tests {
                 have.set(log, head);
                 prop_assert_eq!(have.head(log), Some(head));
             }
-            prop_assert_eq!(have.events(), have.iter().map(|(_, head)| head.to).sum::<u64>());
             for (log, _) in other.iter() {
                 have.set(log, Head::empty(log));
                 prop_assert_eq!(have.head(log), None, "a log without events is not held");

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Failure, Figures, Options, Report, Topology, faults, run_with_ledgers};
+use super::{Failure, Figures, Options, Report, Topology, faults, run};
 
 /// Runs of fewer seeds say nothing about what never happened.
 const ENOUGH_SEEDS: u64 = 100;
@@ -74,7 +74,7 @@ pub fn campaign(
 ) -> Result<Campaign, Box<Failure>> {
     let mut campaign = Campaign::default();
     for seed in seeds {
-        let report = run_with_ledgers(seed, &options(seed))?;
+        let report = run(seed, &options(seed))?;
         each(&report);
         campaign.add(&report);
     }

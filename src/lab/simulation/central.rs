@@ -58,10 +58,10 @@ pub(super) struct Central {
     pub(super) peers: BTreeMap<usize, Peer>,
     pub(super) coordinator: Coordinator,
     pub(super) have: Have,
-    pub(super) disk: Box<dyn Replica>,
+    pub(super) disk: Replica,
     pub(super) notes: Notes,
     /// Another copy of the directory, put aside.
-    pub(super) backup: Option<(Box<dyn Replica>, Notes)>,
+    pub(super) backup: Option<(Replica, Notes)>,
     /// What is authored next goes into a new log.
     pub(super) new_epoch: bool,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
@@ -109,7 +109,7 @@ pub(super) fn central_id(index: usize) -> CentralId {
 
 impl Central {
     /// `id`: the number in its central id, which is its own place unless it is somebody's double.
-    pub(super) fn new(index: usize, id: usize, disk: Box<dyn Replica>) -> Self {
+    pub(super) fn new(index: usize, id: usize, disk: Replica) -> Self {
         Self {
             index,
             identity: Identity { central: central_id(id), instance: Instance(0), listens: None, start: None },

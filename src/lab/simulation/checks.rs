@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// How many of the first events a disk holds as their author wrote them.
-    fn genuine(&self, log: &LogId, disk: &dyn Replica, held: u64) -> u64 {
+    fn genuine(&self, log: &LogId, disk: &Replica, held: u64) -> u64 {
         let same = |seq: u64| seq == 0 || disk.hash_at(log, seq) == self.written_at(seq).map(|(_, hash)| *hash);
         let (mut good, mut bad) = (0, held.min(self.written.len() as u64) + 1);
         if same(bad - 1) {
@@ -125,7 +125,7 @@ impl Truth {
     }
 
     /// A frame leaves a central: it may say and carry only what is durable there.
-    pub(super) fn sent(&mut self, socket: SocketId, frame: &Frame, disk: &dyn Replica) -> Result<(), String> {
+    pub(super) fn sent(&mut self, socket: SocketId, frame: &Frame, disk: &Replica) -> Result<(), String> {
         let durable = |log: &LogId, head: Head| disk.hash_at(log, head.to) == Some(head.hash);
         match frame {
             Frame::SyncRequest(request) => {
@@ -168,10 +168,10 @@ impl Truth {
     }
 
     /// A disk forgot something: what no disk holds any more cannot be asked for.
-    pub(super) fn forgotten<'a>(&mut self, disks: impl Iterator<Item = &'a dyn Replica>) {
+    pub(super) fn forgotten<'a>(&mut self, disks: impl Iterator<Item = &'a Replica>) {
         let disks: Vec<_> = disks.map(|disk| (disk, disk.heads())).collect();
         for (name, log) in &mut self.logs {
-            let best = disks.iter().map(|(disk, have)| log.genuine(name, *disk, have.to(name))).max().unwrap_or(0);
+            let best = disks.iter().map(|(disk, have)| log.genuine(name, disk, have.to(name))).max().unwrap_or(0);
             if best < log.acknowledged {
                 self.excused += log.acknowledged - best;
                 log.acknowledged = best;
@@ -180,7 +180,7 @@ impl Truth {
     }
 
     /// The first event that was acknowledged and is not on this disk.
-    pub(super) fn missing(&self, disk: &dyn Replica) -> Option<(LogId, u64)> {
+    pub(super) fn missing(&self, disk: &Replica) -> Option<(LogId, u64)> {
         let have = disk.heads();
         self.logs.iter().filter(|(_, log)| log.acknowledged > 0).find_map(|(name, log)| {
             let genuine = log.genuine(name, disk, have.to(name));
@@ -190,14 +190,14 @@ impl Truth {
 
     /// Logs of which some of these disks hold different events at one place, with the numbers of the disks that are to be
     /// given up: those that do not continue what the author wrote as far as any of them does.
-    pub(super) fn forks(&self, disks: &[&dyn Replica]) -> BTreeMap<LogId, BTreeSet<usize>> {
+    pub(super) fn forks(&self, disks: &[&Replica]) -> BTreeMap<LogId, BTreeSet<usize>> {
         let mut forks: BTreeMap<LogId, BTreeSet<usize>> = BTreeMap::new();
         let heads: Vec<_> = disks.iter().map(|disk| disk.heads()).collect();
         for (name, log) in self.logs.iter().filter(|(_, log)| !log.forged.is_empty()) {
             let holders = disks.iter().zip(&heads).enumerate();
             let best = holders.max_by_key(|(index, (disk, have))| {
                 let to = have.to(name);
-                (log.genuine(name, **disk, to), to, std::cmp::Reverse(*index))
+                (log.genuine(name, disk, to), to, std::cmp::Reverse(*index))
             });
             let Some((_, (reference, reference_have))) = best else { continue };
             for (index, (disk, have)) in disks.iter().zip(&heads).enumerate() {

@@ -96,7 +96,7 @@ impl World<'_> {
     /// A machine starts again with an empty directory.
     pub(super) fn wipe(&mut self, central: usize, until_ms: u64) -> bool {
         let Some(state) = self.centrals.get(central) else { return false };
-        let empty = (self.new_disk)(&state.identity.central);
+        let empty = Replica::new(&state.identity.central);
         self.exchange_disk(central, (empty, Notes::default()), until_ms).is_some()
     }
 
@@ -115,9 +115,9 @@ impl World<'_> {
     fn exchange_disk(
         &mut self,
         central: usize,
-        (disk, notes): (Box<dyn Replica>, Notes),
+        (disk, notes): (Replica, Notes),
         until_ms: u64,
-    ) -> Option<(Box<dyn Replica>, Notes)> {
+    ) -> Option<(Replica, Notes)> {
         if !self.crash(central, Death { point: CrashPoint::Before, power: until_ms.is_multiple_of(2), until_ms }) {
             return None;
         }
@@ -165,7 +165,7 @@ impl World<'_> {
             return;
         }
         if double_stays {
-            let empty = (self.new_disk)(&super::central::central_id(original));
+            let empty = Replica::new(&super::central::central_id(original));
             let directory = self
                 .centrals
                 .get_mut(place)

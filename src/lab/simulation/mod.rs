@@ -15,7 +15,7 @@
 //! | `faults`, `disasters`, `lies` | what goes wrong: outside, with processes and directories, with what peers say |
 //! | `central`, `shell`, `sockets`, `network`, `topology` | the parts of the actors and of the network |
 //! | `evil` | what somebody writes who has a central in his hands |
-//! | `replica`, `ledger_replica`, `traffic` | disks, what is decided on them, what gates ask |
+//! | `replica`, `traffic` | disks, what is decided on them, what gates ask |
 //! | `checks`, `campaign` | what must hold; sums over many seeds |
 //!
 //! A seed decides everything. A failure carries its seed and the last steps before it.
@@ -26,7 +26,6 @@ mod checks;
 mod disasters;
 mod evil;
 mod faults;
-mod ledger_replica;
 mod lies;
 mod network;
 mod phases;
@@ -41,12 +40,9 @@ mod world;
 
 use std::fmt;
 
-use crate::domain::ids::CentralId;
 use std::collections::BTreeMap;
 
 pub use campaign::{Campaign, Seeds, campaign};
-pub use ledger_replica::LedgerReplica;
-pub use replica::{Meaning, MemoryReplica, Moment, Replica, ReplicaJob, ReplicaOutcome};
 pub use topology::Topology;
 
 /// What to simulate.
@@ -120,35 +116,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Simulates one seed with replicas in memory.
+/// Simulates one seed.
 ///
 /// # Errors
 /// [`Failure`] if a promise was broken.
 pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
-    run_with(seed, options, |central| Box::new(MemoryReplica::new(central)))
-}
-
-/// Simulates one seed with replicas that are whole ledgers, and with the traffic of gates.
-///
-/// # Errors
-/// [`Failure`] if a promise was broken.
-pub fn run_with_ledgers(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
-    run_with(seed, options, |central| Box::new(LedgerReplica::new(central)))
-}
-
-/// Simulates one seed with replicas of the caller's.
-///
-/// # Errors
-/// [`Failure`] if a promise was broken.
-pub fn run_with(
-    seed: u64,
-    options: &Options,
-    replica: impl Fn(&CentralId) -> Box<dyn Replica>,
-) -> Result<Report, Box<Failure>> {
-    match world::World::new(seed, options, &replica, false).run() {
+    match world::World::new(seed, options, false).run() {
         Ok(report) => Ok(report),
         // The same again, this time writing down what happens: it is a function of the seed.
-        Err(failure) => match world::World::new(seed, options, &replica, true).run() {
+        Err(failure) => match world::World::new(seed, options, true).run() {
             Ok(_) => Err(failure),
             Err(traced) => Err(traced),
         },

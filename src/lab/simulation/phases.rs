@@ -126,7 +126,7 @@ impl World<'_> {
             self.stop_double();
             return Ok(true);
         }
-        let disks: Vec<&dyn Replica> = self.mesh().iter().map(|central| central.disk.as_ref()).collect();
+        let disks: Vec<&Replica> = self.mesh().iter().map(|central| &central.disk).collect();
         let forks = self.truth.forks(&disks);
         if let Some(log) = forks.keys().find(|log| !self.alarmed.contains(log)) {
             return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
@@ -203,7 +203,7 @@ impl World<'_> {
         }
         self.report.figures.kinds = common.unwrap_or_default().kinds;
         for central in self.mesh() {
-            if let Some((log, seq)) = self.truth.missing(central.disk.as_ref()) {
+            if let Some((log, seq)) = self.truth.missing(&central.disk) {
                 return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));
             }
         }

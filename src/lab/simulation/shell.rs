@@ -337,7 +337,7 @@ impl World<'_> {
         self.report.figures.frame_bytes += text.len() as u64;
         self.note(|| format!("c{central} sends on {socket:?}: {}", text.chars().take(300).collect::<String>()));
         let Some(state) = self.centrals.get(central) else { return };
-        if let Err(what) = self.truth.sent(socket, &frame, state.disk.as_ref()) {
+        if let Err(what) = self.truth.sent(socket, &frame, &state.disk) {
             self.broken = Some(format!("c{central} {what}"));
         }
         self.send(central, socket, Packet::Text(Ok(frame)));

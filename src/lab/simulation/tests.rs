@@ -1,4 +1,4 @@
-//! Seeds that have to hold, with logs alone and with whole ledgers.
+//! Seeds that have to hold.
 
 use super::*;
 
@@ -59,12 +59,6 @@ fn disks_that_forget_their_last_commits_get_them_back_from_the_peers() {
 
 fn held(seeds: std::ops::Range<u64>) -> Campaign {
     campaign(seeds, Options::of_seed, |_| {}).unwrap_or_else(|failure| panic!("{failure}"))
-}
-
-#[test]
-fn a_run_with_ledgers_is_a_function_of_its_seed() {
-    let run = |seed| run_with_ledgers(seed, &Options::of_seed(seed)).unwrap();
-    assert_eq!(run(21), run(21));
 }
 
 /// `SIMULATION_SEEDS=5000..9000 cargo test --release simulation -- --ignored --nocapture`

@@ -8,7 +8,7 @@ use super::network::Network;
 use super::replica::Replica;
 use super::topology;
 use super::{Options, Report};
-use crate::domain::ids::{CentralId, LogId};
+use crate::domain::ids::LogId;
 use crate::replication::backoff::SplitMix64;
 use crate::replication::peer::output::{Alarm, ReadRun, RunRead};
 
@@ -98,13 +98,9 @@ pub(super) enum Event {
     },
 }
 
-/// Makes the empty disk of a central.
-pub(super) type NewDisk<'a> = &'a dyn Fn(&CentralId) -> Box<dyn Replica>;
-
 /// All there is.
 pub(super) struct World<'a> {
     pub(super) options: &'a Options,
-    pub(super) new_disk: NewDisk<'a>,
     /// By place: who is configured as whose peer.
     peers: Vec<Vec<usize>>,
     pub(super) random: SplitMix64,
@@ -148,16 +144,15 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(seed: u64, options: &'a Options, new_disk: NewDisk<'a>, tracing: bool) -> Self {
+    pub(super) fn new(seed: u64, options: &'a Options, tracing: bool) -> Self {
         let members = options.centrals;
         let mut peers = topology::neighbours(options.topology, members, seed);
         peers.push(Vec::new());
         let mut centrals: Vec<Central> =
-            (0..members).map(|index| Central::new(index, index, new_disk(&central_id(index)))).collect();
-        centrals.push(Central::new(members, 0, new_disk(&central_id(0))));
+            (0..members).map(|index| Central::new(index, index, Replica::new(&central_id(index)))).collect();
+        centrals.push(Central::new(members, 0, Replica::new(&central_id(0))));
         Self {
             options,
-            new_disk,
             peers,
             random: SplitMix64::new(seed),
             now_ms: 0,
@@ -346,7 +341,7 @@ impl<'a> World<'a> {
     /// The disks there are.
     pub(super) fn forget(&mut self) {
         let disks = self.centrals.iter().filter(|central| central.index < self.options.centrals || central.alive);
-        self.truth.forgotten(disks.map(|central| central.disk.as_ref()));
+        self.truth.forgotten(disks.map(|central| &central.disk));
     }
 
     /// The centrals configured as peers of one.

@@ -302,11 +302,6 @@ impl Peer {
         std::mem::take(&mut self.out.outputs)
     }
 
-    #[must_use]
-    pub fn id(&self) -> &CentralId {
-        &self.settings.peer
-    }
-
     /// The link in use, if any.
     #[must_use]
     pub fn link(&self) -> Option<SocketId> {

@@ -11,21 +11,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::LocalBoxFuture;
 use log::{error, info, warn};
 use serde_json::json;
+use tokio::sync::watch;
 
-use super::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView, Edit, SaveRefused};
-use super::supervise::{self, Handle};
+use super::known_authors::{Keys, KnownAuthors, TAKES_BACK};
+use super::mesh::MeshClock;
+use super::status::{Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::config::host::Host;
+use crate::config::merge::Edit;
 use crate::config::model::{Config, P2pMode};
-use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
-use crate::links::known_authors::{Keys, KnownAuthors, TAKES_BACK};
-use crate::links::mesh::MeshClock;
-use crate::links::status::{Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::ops::said::Said;
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
@@ -39,13 +39,17 @@ const SHOWN_MS: i64 = 60 * 60 * 1_000;
 /// A pin that could not be saved is saved again after this.
 const PIN_RETRY: Duration = Duration::from_secs(10);
 
+/// Writes down the certificate of a first contact; whether that is settled.
+pub type SavePin = Box<dyn Fn(CentralId, Fingerprint) -> LocalBoxFuture<'static, bool>>;
+
 /// What the desk is built on.
 pub struct TrustParts {
-    pub config: ConfigView,
-    pub keeper: Handle<ConfigKeeper>,
+    pub config: watch::Receiver<Arc<Config>>,
+    pub save_pin: SavePin,
     pub credentials: Credentials,
     pub clock: MeshClock,
-    pub audit: Arc<AuditDesk>,
+    /// Tells the audit of a certificate that was refused.
+    pub note_refusal: Box<dyn Fn(Act)>,
     /// Told of every key that is learned here: the writer asks it whose logs to believe.
     pub authors: KnownAuthors,
     /// The credentials are forgotten again: they are shown to nobody.
@@ -112,7 +116,7 @@ impl TrustDesk {
             return;
         }
         let data_dir = self.0.parts.data_dir.clone();
-        supervise::spawn(async move {
+        actix::spawn(async move {
             actix::clock::sleep(TAKES_BACK).await;
             if let Err(error) = key_file::settle(&data_dir) {
                 let (file, error) = (data_dir.join(key_file::NEW_FILE).display().to_string(), error.to_string());
@@ -258,12 +262,9 @@ impl TrustDesk {
             "first contact: from now on only this certificate is that peer; compare it there and confirm it"
         );
         let (desk, peer, mut is_news) = (self.clone(), peer.clone(), true);
-        supervise::spawn(async move {
+        actix::spawn(async move {
             loop {
-                let edit = Edit::Pin(peer.clone(), shown);
-                let act = Act::new(Kind::Peer, By::new("mesh:first-contact", ""), &peer);
-                let asked = desk.0.parts.keeper.addr().send(ChangeConfig { edit, version: None, act });
-                if let Ok(Ok(_) | Err(SaveRefused::UnknownPeer(_))) = asked.await {
+                if (desk.0.parts.save_pin)(peer.clone(), shown).await {
                     desk.0.fresh.borrow_mut().remove(&peer);
                     return;
                 }
@@ -282,7 +283,7 @@ impl TrustDesk {
         let refused = RefusedCertificate { fingerprint: shown, from: from.to_owned(), at_ms };
         self.0.refused.borrow_mut().insert(peer.clone(), refused);
         let act = Act::new(Kind::Refusal, By::new("", from), format!("certificate of {peer}"));
-        self.0.parts.audit.note_refusal(act, "certificate_refused");
+        (self.0.parts.note_refusal)(act);
         let (shown, pinned) = (shown.to_string(), self.pin(peer).map(|pinned| pinned.to_string()).unwrap_or_default());
         if self.0.said.borrow_mut().is_news(peer.as_str(), from, Instant::now()) {
             error!(
