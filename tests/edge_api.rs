@@ -228,6 +228,10 @@ fn wrong_calls_are_refused_with_the_reason_and_change_nothing() {
     let nested = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     raw_body("application/json", nested.as_bytes()).refused(400);
     raw_body("text/plain", &good_bytes).refused(415);
+    let packed = raw(&central, "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", "{}");
+    assert!(packed.starts_with("HTTP/1.1 415") && packed.contains("gzip"), "{packed}");
+    let unnamed = central.http.open(&json!({"edge_id": "e", "direction": "ENTRY", "soBien": "29A12345"})).refused(400);
+    assert!(unnamed.field("error").contains("\"plate_id\""), "{}", unnamed.text);
     let large = with("plate_view", json!("x".repeat(300_000))).to_string();
     assert_eq!(raw_body("application/json", large.as_bytes()).status, 413);
     central.http.get(OPEN).refused(405);
@@ -262,6 +266,7 @@ fn a_press_is_read_as_leniently_as_a_report() {
         (json!({"camera_id": 2, "direction": "in"}), "ENTRY", vec![]),
         (json!({"edge_id": 2, "direction": "Xe vào", "confidence": "high"}), "ENTRY", vec!["confidence"]),
         (json!({"edge_id": "2", "direction": "ENTRY", "plate_view": "x".repeat(40)}), "ENTRY", vec!["plate_view"]),
+        (json!({"edge_id": "2", "direction": "ENTRY", "plate_view": "30A-999.99"}), "ENTRY", vec!["plate_view"]),
         (
             json!({"edge_id": "2", "direction": "RA", "force": "true", "camera_type": "y".repeat(40)}),
             "EXIT",

@@ -61,8 +61,20 @@ fn a_camera_is_online_by_its_heartbeat_and_offline_after_a_minute_of_silence() {
     eventually("silence is noticed", DEADLINE, || central.http.get("/api/cameras").ok().body["offline"] == 2);
     central.http.post("/api/edge/heartbeat", &json!({"camera_id": "Cổng A"})).ok();
     assert!(cameras(&central)["cameras"].as_array().unwrap().iter().any(|camera| camera["id"] == "Cong-A"));
-    for wrong in [json!({}), json!({"camera_id": " "}), json!({"camera_id": {}}), json!([])] {
-        central.http.post("/api/edge/heartbeat", &wrong).refused(400);
+    central.http.post("/api/edge/heartbeat", &json!({"camera_id": 3.0, "events_sent": "12"})).ok();
+    let listed = cameras(&central);
+    let third = listed["cameras"].as_array().unwrap().iter().find(|camera| camera["id"] == "3").unwrap();
+    assert_eq!(third["events_sent"], 12, "{third}");
+    for wrong in [
+        json!({}),
+        json!({"camera_id": " "}),
+        json!({"camera_id": {}}),
+        json!([]),
+        json!([1]),
+        json!({"camera_id": 1, "events_sent": "many"}),
+    ] {
+        let said = central.http.post("/api/edge/heartbeat", &wrong).refused(400);
+        assert!(!said.text.contains("invalid type") && !said.text.contains("column"), "{}", said.text);
     }
 }
 
@@ -76,8 +88,16 @@ fn what_an_edge_calls_itself_is_shown_and_changes_no_settings() {
     assert_eq!(central.http.post("/api/edge/sync-config", &said).ok().field("message"), "No changes needed");
     assert_eq!(cameras(&central)["cameras"][0]["ip"], "192.168.1.50");
     assert_eq!(central.http.get("/api/p2p/config").ok().body["version"], before);
-    for wrong in [json!({}), json!({"edge_cameras": {}}), json!({"edge_cameras": []})] {
-        central.http.post("/api/edge/sync-config", &wrong).refused(400);
+    for wrong in [
+        json!({}),
+        json!([]),
+        json!({"edge_cameras": {}}),
+        json!({"edge_cameras": []}),
+        json!({"edge_cameras": [{"id": 1, "name": "Cổng A"}]}),
+        json!({"edge_cameras": {"1": "Cổng A"}}),
+    ] {
+        let said = central.http.post("/api/edge/sync-config", &wrong).refused(400);
+        assert!(said.text.contains("edge_cameras") && !said.text.contains("invalid type"), "{}", said.text);
     }
 }
 
@@ -195,6 +215,28 @@ fn a_report_that_contradicts_the_lot_is_taken_and_shown_as_what_it_is() {
     {
         central.http.post("/api/edge/event", &wrong).refused(400);
     }
+}
+
+/// Whatever a gate took is in a sum, and what it took is what it said.
+#[test]
+fn what_was_paid_counts_as_it_was_told() {
+    let central = Central::standalone("central-1");
+    let exit = |plate: &str, told: Value| {
+        let mut data = told;
+        data["plate_text"] = json!(plate);
+        central.http.post("/api/edge/event", &json!({"type": "EXIT", "camera_id": 1, "data": data})).ok()
+    };
+    let alone = exit("30E99999", json!({"paid": {"method": "cash", "amount": 25_000}}));
+    assert_eq!((alone.number("fee"), &alone.body["notes"]), (25_000, &Value::Null), "{}", alone.text);
+    let unread = exit("", json!({"paid": {"method": "cash", "amount": 5_000}}));
+    assert_eq!(unread.number("fee"), 5_000, "{}", unread.text);
+    assert_eq!(central.http.stats()["revenue_today"], 30_000);
+    central.http.enter("edge-7", "29A12345");
+    let out = exit("29A12345", json!({"fee": 50_000, "paid": "tiền mặt"}));
+    let noted: Vec<&Value> = out.body["notes"].as_array().unwrap().iter().map(|note| &note["code"]).collect();
+    assert_eq!(noted, ["worked_out", "differs"], "{}", out.text);
+    let facts = central.http.get(&format!("/api/parking/history/{}/story", out.field("event_id"))).ok();
+    assert!(facts.text.contains("\"amount\":50000"), "{}", facts.text);
 }
 
 /// A program that goes on sending what is no event writes no line each; all are counted.

@@ -10,17 +10,18 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::beside::Sent;
-use super::request::{MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, optional_text, unread, wrong};
+use super::request::{MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, optional_text, plate_view, unread, wrong};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::event::Image;
 use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::time::SiteZone;
 use crate::domain::told::fields::{self, Fields};
 use crate::domain::told::word::folded;
-use crate::domain::told::{Note, amount, moment, vehicle, way};
+use crate::domain::told::{self, Note, amount, moment, vehicle, way};
 use crate::ledger::job::{Beside, Job, Refusal, Report, ReportChange, UnreadOpening};
 
 /// What programs say in place of a vehicle type: the lane of their camera, if that is no direction.
@@ -31,6 +32,9 @@ const EXIT: &str = "EXIT";
 const DETECTION: &str = "DETECTION";
 const LOCATION_UPDATE: &str = "LOCATION_UPDATE";
 const KINDS: [&str; 6] = [ENTRY, EXIT, DETECTION, LOCATION_UPDATE, "UPDATE", "DELETE"];
+
+/// A key that nobody reads is said, of so many.
+const MOST_UNREAD_NOTES: usize = 10;
 
 /// What the settings say of the gate a report comes from.
 #[derive(Debug, Default)]
@@ -120,7 +124,9 @@ impl CameraId {
     #[must_use]
     pub fn read(told: Option<&Value>) -> Option<Self> {
         match told? {
-            Value::Number(number) => Some(number.as_i64().map_or_else(|| Self::Name(number.to_string()), Self::Number)),
+            Value::Number(number) => {
+                Some(told::whole(number).map_or_else(|| Self::Name(number.to_string()), Self::Number))
+            }
             Value::String(name) => Some(Self::Name(name.clone())).filter(|_| !name.trim().is_empty()),
             _ => None,
         }
@@ -173,21 +179,32 @@ impl EventReport {
             notes.push(Note::new("data", "not_read", "không đọc được phần data", "it is no object; it is not used"));
         }
         let fields = Fields::of(&[data, said]);
-        let camera_id = CameraId::read(top.get(fields::GATE)).ok_or_else(|| {
-            wrong("camera_id", "which camera or gate tells this? send a number or a name, such as \"camera_id\": 1")
-        })?;
+        let camera_id =
+            CameraId::read(top.get(fields::GATE).or_else(|| fields.get(fields::GATE))).ok_or_else(|| {
+                wrong("camera_id", "which camera or gate tells this? send a number or a name, such as \"camera_id\": 1")
+            })?;
         let direction = fields.text(fields::DIRECTION).as_deref().and_then(way::read);
         let kind = kind_of(&top, direction)?;
         let plate_text =
             fields.text(fields::PLATE).or_else(|| fields::plate_within(data)).or_else(|| fields::plate_within(said));
         let keys = if plate_text.is_none() { Fields::of(&[data]).names() } else { Vec::new() };
+        for (place, part) in [("data.", data), ("", said)] {
+            // Without a plate all that stands in `data` is named beside that.
+            if plate_text.is_some() || place.is_empty() {
+                notes.extend(not_used(place, part, plate_text.as_deref()));
+            }
+        }
+        notes.truncate(MOST_UNREAD_NOTES);
+        let time_of_kind = if kind == EXIT { fields::EXIT_TIME } else { fields::ENTRY_TIME };
+        let times = [fields::TIME, time_of_kind, fields::TIME_TOO];
+        let timestamp = times.into_iter().find_map(|keys| top.get(keys).or_else(|| fields.get(keys))).cloned();
         Ok(Self {
             kind,
             camera_id,
             camera_name: top.text(fields::CAMERA_NAME),
             camera_type: top.text(fields::CAMERA_TYPE),
             direction,
-            timestamp: top.get(fields::TIME).or_else(|| fields.get(fields::TIME)).cloned(),
+            timestamp,
             event_id: top.text(fields::EVENT_ID),
             data: EventData {
                 keys: keys.into_iter().map(bounded).collect(),
@@ -269,7 +286,12 @@ impl EventReport {
         let fee = told.fee(self.data.fee.as_ref()).filter(|fee| direction == Direction::Exit || *fee > Vnd(0));
         let confidence = confidence("data.confidence", self.data.confidence.as_ref(), &mut told.notes);
         let request_id = told.id(self.event_id);
-        let beside = told.beside(&self.data);
+        let mut beside = told.beside(&self.data);
+        if let Some(paid) = &mut beside.paid
+            && paid.method != Method::Free
+        {
+            paid.amount = paid.amount.or(fee);
+        }
         let is_lane = |kind: &String| {
             way::read(kind).is_some() || LANES.iter().any(|lane| kind.trim().eq_ignore_ascii_case(lane))
         };
@@ -284,11 +306,13 @@ impl EventReport {
             Err(error) if seen_inside => return Err(wrong("data.plate_text", error.to_string())),
             Err(error) => {
                 let told_instead = match self.data.keys.as_slice() {
+                    [] if text.is_empty() => " (there is no plate_text)".to_owned(),
                     [] => String::new(),
                     keys => format!(" (there is no plate_text; told are: {})", keys.join(", ")),
                 };
                 told.notes.push(unread("data.plate_text", &format!("{error}{told_instead}")));
                 let (text, notes) = (bounded(&text), told.notes);
+                let fee = fee.or(beside.amount_at(direction));
                 return Ok(Job::Unread(UnreadOpening {
                     edge_id,
                     direction,
@@ -304,8 +328,9 @@ impl EventReport {
                 }));
             }
         };
-        let shown = self.data.plate_view.as_deref().and_then(|view| check_view(view).ok().flatten());
-        let shown = shown.or_else(|| check_view(&text).ok().flatten().filter(|text| text.contains(['-', '.'])));
+        let view = plate_view("data.plate_view", self.data.plate_view.as_deref(), &plate, &mut told.notes);
+        let shown =
+            view.as_deref().or_else(|| check_view(&text).ok().flatten().filter(|text| text.contains(['-', '.'])));
         Ok(Job::Report(Report {
             edge_id,
             direction,
@@ -388,6 +413,32 @@ impl Told {
             None
         })
     }
+}
+
+/// What a part of an event tells that is not used: another plate, and keys that are not known, unless the plate stands below them.
+fn not_used(place: &str, part: &Value, plate: Option<&str>) -> Vec<Note> {
+    let fields = Fields::of(&[part]);
+    let plate = plate.and_then(|plate| PlateId::told(plate).ok());
+    let other = |told: &Value| {
+        let told = told::text(Some(told)).ok().flatten().and_then(|text| PlateId::told(&text).ok());
+        told.filter(|told| plate.as_ref().is_some_and(|plate| plate != told))
+    };
+    let others = fields.all(fields::PLATE).filter_map(|(key, told)| {
+        let (other, plate) = (other(told)?, plate.as_ref()?);
+        Some(Note::new(
+            format!("{place}{}", bounded(key)),
+            "differs",
+            format!("biển số khác ({other}): ghi theo {plate}"),
+            format!("this is another plate, {other}: {plate} is recorded"),
+        ))
+    });
+    let is_part = |key: &str| place.is_empty() && key == "data";
+    let unread = fields.unread().filter(|(key, told)| !is_part(key) && fields::plate_within(told).is_none());
+    let unread = unread.map(|(key, _)| {
+        let (vi, en) = ("không có mục này: không dùng", "no such field is known: it is not used");
+        Note::new(format!("{place}{}", bounded(key)), "not_read", vi, en)
+    });
+    others.chain(unread).collect()
 }
 
 /// What happened, by its documented name. A program that calls its events otherwise may tell a direction beside it.
@@ -485,13 +536,80 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_is_told_is_dropped_in_silence() {
+        let noted = |event: Value| {
+            let report = checked(event).unwrap();
+            let noted: Vec<(String, &str)> = report.notes.into_iter().map(|note| (note.field, note.code)).collect();
+            (report.told_ms, report.fee, noted)
+        };
+        let exit = |key: &str, value: Value| {
+            let mut event = json!({"type": "EXIT", "camera_id": 1, "data": {"plate_text": "29A12345"}});
+            event["data"][key] = value;
+            event
+        };
+        for key in ["epoch_time", "snapTime", "trigger_time", "recognizeTime", "created_at", "unix", "exit_time"] {
+            let (told_ms, _, notes) = noted(exit(key, json!(1_733_140_800)));
+            assert_eq!((told_ms, notes), (Some(1_733_140_800_000), vec![]), "{key}");
+        }
+        for key in ["charge", "cost", "money", "paid_amount", "thành tiền", "parkingFee"] {
+            let (_, fee, notes) = noted(exit(key, json!("25.000")));
+            assert_eq!((fee, notes), (Some(Vnd(25_000)), vec![]), "{key}");
+        }
+        for key in ["utc", "startTime", "t", "price", "total", "giá", "number", "colour"] {
+            let (told_ms, fee, notes) = noted(exit(key, json!(1_733_140_800)));
+            assert_eq!((told_ms, fee, notes), (None, None, vec![(format!("data.{key}"), "not_read")]), "{key}");
+        }
+        // The first that says the time counts, wherever it stands.
+        let mut both = exit("timestamp", json!(1_733_140_800));
+        both["created_at"] = json!(1_733_140_900);
+        assert_eq!(noted(both).0, Some(1_733_140_800_000));
+        let mut many = exit("fee", json!(5_000));
+        for number in 0..40 {
+            many[format!("x{number}")] = json!(number);
+        }
+        assert_eq!(noted(many).2.len(), MOST_UNREAD_NOTES);
+        let device = json!({"type": "EXIT", "data": {"plate_text": "29A12345", "deviceID": 3.0}});
+        assert_eq!(checked(device).unwrap().edge_id, "3");
+        let two = exit("plate", json!("30E-999.99"));
+        assert_eq!(noted(two).2, [("data.plate".to_owned(), "differs")]);
+        assert_eq!(noted(exit("plate_id", json!("29a-123.45"))).2, []);
+    }
+
+    #[test]
+    fn a_plate_is_shown_as_a_writing_of_itself() {
+        for (told, shown) in [("51F-900.01", Some("51F-900.01")), ("30A-999.99", None), ("<b>51F90001</b>", None)] {
+            let data = json!({"plate_text": "51F90001", "plate_view": told});
+            let report = checked(json!({"type": "ENTRY", "camera_id": 1, "data": data})).unwrap();
+            assert_eq!(report.plate_view.as_deref(), shown, "{told}");
+            let noted: Vec<&str> = report.notes.iter().map(|note| note.field.as_str()).collect();
+            assert_eq!(noted, if shown.is_some() { vec![] } else { vec!["data.plate_view"] }, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_way_to_pay_without_an_amount_paid_the_fee_that_is_told() {
+        for (paid, fee, amount) in [
+            (json!("tiền mặt"), json!(50_000), Some(50_000)),
+            (json!({"method": "cash", "amount": 7_000}), json!(50_000), Some(7_000)),
+            (json!("cash"), json!(null), None),
+            (json!("free"), json!(50_000), None),
+        ] {
+            let data = json!({"plate_text": "51F90001", "paid": paid, "fee": fee});
+            let report = checked(json!({"type": "EXIT", "camera_id": 1, "data": data})).unwrap();
+            assert_eq!(report.beside.paid.unwrap().amount, amount.map(Vnd), "{paid} {fee}");
+        }
+        let unread = json!({"type": "EXIT", "camera_id": 1, "data": {"paid": {"method": "cash", "amount": 25_000}}});
+        assert!(matches!(job(unread), Ok(Job::Unread(UnreadOpening { fee: Some(Vnd(25_000)), .. }))));
+    }
+
+    #[test]
     fn a_field_that_only_adds_never_refuses_the_event() {
         let odd = json!({"type": "EXIT", "camera_id": "edge-1", "timestamp": "now", "event_id": "",
             "data": {"plate_text": "29A12345", "confidence": "high", "fee": -5, "plate_view": "x".repeat(90)}});
         let report = checked(odd).unwrap();
         assert_eq!((report.told_ms, report.confidence, report.fee, report.request_id), (None, None, None, None));
         let noted: Vec<&str> = report.notes.iter().map(|note| note.field.as_str()).collect();
-        assert_eq!(noted, ["timestamp", "data.fee", "data.confidence"]);
+        assert_eq!(noted, ["timestamp", "data.fee", "data.confidence", "data.plate_view"]);
         assert!(report.doubts.contains(&Anomaly::TimeUncertain) && report.doubts.contains(&Anomaly::FeeUncertain));
         for told in [json!(-1), json!(1e300), json!(null), json!({})] {
             let event = json!({"type": "ENTRY", "camera_id": 1, "timestamp": told, "data": {"plate_text": "29A12345"}});

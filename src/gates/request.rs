@@ -21,6 +21,7 @@ pub(super) const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_EVENT_ID_BYTES: usize = 128;
 /// Longest text in place of a plate that is kept, in characters.
 const MAX_UNREAD_CHARS: usize = 64;
+const NO_PLATE: &str = "it is missing: send the plate, such as \"plate_id\": \"29A-123.45\"";
 /// Longest reason of a forced opening, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
@@ -311,18 +312,18 @@ impl OpenRequest {
                     camera_type,
                     request_id,
                     told_ms: None,
-                    fee,
+                    fee: fee.or(beside.amount_at(direction)),
                     force,
                     reason,
                     beside,
                     notes,
                 }));
             }
-            Err(error) => return Err(wrong("plate_id", error.to_string())),
+            Err(_) => return Err(plate(&self.plate_id).err().unwrap_or_else(|| wrong("plate_id", NO_PLATE))),
         };
         Ok(Job::Open(OpenBarrier {
+            plate_view: plate_view("plate_view", self.plate_view.as_deref(), &plate, &mut notes),
             plate,
-            plate_view: plate_view(self.plate_view.as_deref(), &mut notes),
             direction,
             camera_type,
             confidence: confidence("confidence", self.confidence.as_ref(), &mut notes),
@@ -350,9 +351,10 @@ impl CloseRequest {
 
 impl DetectionRequest {
     fn checked(self, config: &Config) -> Result<Detection, Refusal> {
+        let plate = plate(&self.plate_id)?;
         Ok(Detection {
-            plate: plate(&self.plate_id)?,
-            plate_view: plate_view(self.plate_view.as_deref(), &mut Vec::new()),
+            plate_view: plate_view("plate_view", self.plate_view.as_deref(), &plate, &mut Vec::new()),
+            plate,
             camera_type: vehicle_type(config, &self.edge_id, self.camera_type),
             direction: lane(config, &self.edge_id, self.direction.as_deref())?,
         })
@@ -401,6 +403,9 @@ pub(super) fn wrong(field: &'static str, problem: impl Into<String>) -> Refusal 
 }
 
 pub(super) fn plate(text: &str) -> Result<PlateId, Refusal> {
+    if text.trim().is_empty() {
+        return Err(wrong("plate_id", NO_PLATE));
+    }
     PlateId::told(text).map_err(|error| wrong("plate_id", error.to_string()))
 }
 
@@ -420,15 +425,20 @@ pub(super) fn optional_text(
 }
 
 /// The form for people, if it can be used.
-fn plate_view(told: Option<&str>, notes: &mut Vec<Note>) -> Option<String> {
-    match check_view(told?) {
-        Ok(view) => view.map(ToOwned::to_owned),
-        Err(error) => {
-            let vi = "không dùng được cách viết biển số này";
-            notes.push(Note::new("plate_view", "not_read", vi, format!("{error}; it is not used")));
-            None
-        }
-    }
+pub(super) fn plate_view(
+    field: &'static str,
+    told: Option<&str>,
+    plate: &PlateId,
+    notes: &mut Vec<Note>,
+) -> Option<String> {
+    let problem = match check_view(told?) {
+        Ok(view) if view.is_none_or(|view| plate.is_written(view)) => return view.map(ToOwned::to_owned),
+        Ok(_) => format!("it is no way to write {plate}"),
+        Err(error) => error.to_string(),
+    };
+    let vi = "không dùng được cách viết biển số này";
+    notes.push(Note::new(field, "not_read", vi, format!("{problem}; it is not used")));
+    None
 }
 
 /// How sure the camera is, if that can be used.

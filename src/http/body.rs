@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -51,12 +51,25 @@ pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usi
 }
 
 async fn take(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
+    if let Some(encoding) = encoding(request) {
+        return Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            format!("the body is sent with Content-Encoding: {encoding}; send it as it is, without that header"),
+        ));
+    }
     let bodies = request.app_data::<web::Data<Bodies>>().ok_or_else(ApiError::internal)?;
     let lease = bodies.clone().into_inner().lease(access::origin(request));
     match tokio::time::timeout(BODY_TIMEOUT, collect(payload, lease, announced(request), limit_bytes)).await {
         Err(_elapsed) => Err(ApiError::body_too_slow()),
         Ok(read) => read,
     }
+}
+
+/// How the body is packed, if it is: nothing here unpacks one.
+fn encoding(request: &HttpRequest) -> Option<String> {
+    let named = request.headers().get(CONTENT_ENCODING)?.as_bytes();
+    let named: String = String::from_utf8_lossy(named).trim().chars().take(32).collect();
+    Some(named).filter(|named| !named.is_empty() && !named.eq_ignore_ascii_case("identity"))
 }
 
 /// How long it says it is. Without that it may still come in chunks.
@@ -181,6 +194,14 @@ mod tests {
             assert_eq!(declares_json(&request), taken, "{declared}");
         }
         assert!(!declares_json(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn a_packed_body_is_named() {
+        for (declared, named) in [("gzip", Some("gzip")), (" br ", Some("br")), ("identity", None), ("", None)] {
+            let request = TestRequest::default().insert_header((CONTENT_ENCODING, declared)).to_http_request();
+            assert_eq!(encoding(&request).as_deref(), named, "{declared}");
+        }
     }
 
     #[test]

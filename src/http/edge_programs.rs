@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
-use crate::domain::told::Note;
+use crate::domain::told::{self, Note};
 use crate::gates::report::{CameraId, EventReport};
 use crate::gates::request::EdgeRequest;
 use crate::gates::roster::{Edge, said};
@@ -262,15 +262,42 @@ impl Passage {
 }
 
 /// `POST /api/edge/heartbeat` as sent. Keys that are not here are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct Heartbeat {
-    #[serde(default)]
-    #[schema(value_type = CameraId, required = true)]
-    camera_id: Value,
+    camera_id: CameraId,
     camera_name: Option<String>,
     camera_type: Option<String>,
     events_sent: Option<u64>,
     events_failed: Option<u64>,
+}
+
+impl Heartbeat {
+    fn read(said: &Value) -> Result<Self, ApiError> {
+        if !said.is_object() {
+            let example = r#"{"camera_id": 1, "events_sent": 12}"#;
+            return Err(ApiError::new(Code::InvalidBody, format!("a heartbeat is one object, such as {example}")));
+        }
+        let camera_id = CameraId::read(said.get("camera_id"));
+        Ok(Self {
+            camera_id: camera_id
+                .ok_or_else(|| ApiError::bad_field("camera_id", "which camera lives? a number or a name"))?,
+            camera_name: words(said, "camera_name")?,
+            camera_type: words(said, "camera_type")?,
+            events_sent: count(said, "events_sent")?,
+            events_failed: count(said, "events_failed")?,
+        })
+    }
+}
+
+/// A text, or a number where a text is meant.
+fn words(said: &Value, field: &'static str) -> Result<Option<String>, ApiError> {
+    told::text(said.get(field)).map_err(|error| ApiError::bad_field(field, error.to_string()))
+}
+
+/// How many, as a number or as a text.
+fn count(said: &Value, field: &'static str) -> Result<Option<u64>, ApiError> {
+    let Some(text) = words(said, field)? else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| ApiError::bad_field(field, "a whole number of 0 or more is expected"))
 }
 
 /// `POST /api/edge/heartbeat`: the edge lives.
@@ -279,11 +306,8 @@ pub async fn heartbeat(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let beat: Heartbeat = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let camera_id = CameraId::read(Some(&beat.camera_id));
-    let camera_id =
-        camera_id.ok_or_else(|| ApiError::bad_field("camera_id", "which camera lives? a number or a name"))?;
-    let edge_id = camera_id.edge_id();
+    let beat = Heartbeat::read(&body::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
+    let edge_id = beat.camera_id.edge_id();
     caller_of(&request).check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
         edge.name = said(beat.camera_name.as_deref()).or_else(|| edge.name.take());
@@ -295,19 +319,39 @@ pub async fn heartbeat(
 }
 
 /// `POST /api/edge/sync-config` as sent. Keys that are not here are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct EdgeCameras {
     /// By the edge's id; not empty.
-    #[schema(required, nullable = false)]
-    edge_cameras: Option<BTreeMap<String, EdgeCamera>>,
+    edge_cameras: BTreeMap<String, EdgeCamera>,
 }
 
 /// What an edge calls itself.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 struct EdgeCamera {
     name: Option<String>,
     ip: Option<String>,
     camera_type: Option<String>,
+}
+
+impl EdgeCameras {
+    fn read(said: &Value) -> Result<Self, ApiError> {
+        let wrong = || {
+            let example = r#"{"edge_cameras": {"1": {"name": "Cổng A"}}}"#;
+            ApiError::bad_field("edge_cameras", format!("the cameras by their ids are expected, such as {example}"))
+        };
+        let told = match said.as_object().ok_or_else(wrong)?.get("edge_cameras") {
+            None | Some(Value::Null) => Err(ApiError::bad_field("edge_cameras", "Missing edge_cameras in request")),
+            Some(told) => told.as_object().filter(|told| !told.is_empty()).ok_or_else(wrong),
+        };
+        let camera = |(id, camera): (&String, &Value)| {
+            if !camera.is_object() {
+                return Err(wrong());
+            }
+            let [name, ip, camera_type] = ["name", "ip", "camera_type"].map(|field| words(camera, field));
+            Ok((id.clone(), EdgeCamera { name: name?, ip: ip?, camera_type: camera_type? }))
+        };
+        Ok(Self { edge_cameras: told?.iter().map(camera).collect::<Result<_, _>>()? })
+    }
 }
 
 /// `POST /api/edge/sync-config`: what an edge calls itself. Shown, and nothing else: settings are changed by people.
@@ -316,11 +360,9 @@ pub async fn sync_config(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: EdgeCameras = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let cameras = sent.edge_cameras.filter(|cameras| !cameras.is_empty());
-    let cameras = cameras.ok_or_else(|| ApiError::bad_field("edge_cameras", "Missing edge_cameras in request"))?;
+    let sent = EdgeCameras::read(&body::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
     let (mut changed, caller) = (false, caller_of(&request));
-    for (id, camera) in cameras {
+    for (id, camera) in sent.edge_cameras {
         let edge_id = CameraId::Name(id).edge_id();
         caller.check_edge(&edge_id)?;
         worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {

@@ -214,7 +214,8 @@ impl<S: Storage> Transaction<'_, S> {
     fn exit_unknown(&mut self, request: &OpenBarrier, doubts: &BTreeSet<Anomaly>) -> Result<Answer, Stop<S::Error>> {
         let event_id = self.new_stay_id(&request.plate)?;
         let hlc = self.next_hlc(&request.plate, None)?;
-        let due = Charge::default().by_hand(request.fee, request.reason.as_deref());
+        let taken = request.fee.or(request.beside.amount_at(Direction::Exit));
+        let due = Charge::default().by_hand(taken, request.reason.as_deref());
         let (fee, duration, mut notes) = (due.fee, duration_text(0), Vec::new());
         let exit =
             Exit { stay: Some(None), duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };

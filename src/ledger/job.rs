@@ -33,6 +33,15 @@ pub struct Beside {
     pub lost_card: bool,
 }
 
+impl Beside {
+    /// What was taken, as far as the payment says: of a car whose stay is not known that is the fee, unless another is told.
+    #[must_use]
+    pub fn amount_at(&self, direction: Direction) -> Option<Vnd> {
+        let paid = self.paid.as_ref().filter(|_| direction == Direction::Exit)?;
+        paid.amount
+    }
+}
+
 /// A person or a machine at a gate asks for the barrier to open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenBarrier {

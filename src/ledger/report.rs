@@ -439,7 +439,7 @@ impl<S: Storage> Transaction<'_, S> {
                 }
                 ending.charge
             }
-            None => taken(report.fee),
+            None => taken(report.fee.or(report.beside.amount_at(Direction::Exit))),
         };
         if report.beside.lost_card && left.is_some() {
             report.notes.extend(self.charge_lost_card(&mut charge, "data.lost_card"));

@@ -173,6 +173,21 @@ fn an_exit_says_how_it_was_paid_and_what_the_fee_consists_of() {
     }
 }
 
+/// Of a car that nobody knows the entry of what was paid is the fee, where no other is told.
+#[test]
+fn what_was_paid_at_an_exit_alone_is_its_fee() {
+    let mut central = Central::new(0);
+    for (told, fee) in [(None, 25_000), (Some(Vnd(7_000)), 7_000)] {
+        let asked = OpenBarrier { beside: paid_in(Method::Cash, Some(25_000)), fee: told, ..exit("edge-2", P) };
+        central.press(OpenBarrier { force: true, ..asked }).unwrap();
+        let left = exit_of(central.last_event());
+        assert_eq!((left.fee, total(&left.lines), left.paid.unwrap().amount), (Vnd(fee), Vnd(fee), Vnd(25_000)));
+        assert_eq!(left.doubts.is_empty(), fee == 25_000);
+        central.wait(HOUR_MS);
+    }
+    check(&mut central);
+}
+
 #[test]
 fn a_payment_that_records_nothing_is_said_to() {
     let mut central = Central::new(0);

@@ -28,10 +28,7 @@ pub struct NoAmount;
 pub fn read(value: Option<&Value>) -> Result<Option<Vnd>, NoAmount> {
     let amount = match value {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::Number(number)) => match number.as_i64() {
-            Some(whole) => whole,
-            None => number.as_f64().and_then(whole).ok_or(NoAmount)?,
-        },
+        Some(Value::Number(number)) => super::whole(number).ok_or(NoAmount)?,
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
         Some(Value::String(text)) => of_text(text).ok_or(NoAmount)?,
         // With the currency beside it, which has to be ours.
@@ -60,11 +57,6 @@ pub fn implausible(field: &'static str, fee: Vnd) -> Note {
     )
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]
-fn whole(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
-}
-
 fn of_text(text: &str) -> Option<i64> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).map(super::word::narrow).collect();
     let text = text.trim_start_matches(['₫', '+']);
@@ -84,13 +76,14 @@ fn of_text(text: &str) -> Option<i64> {
         return number(digits, 1);
     }
     let folded = super::word::folded(unit);
-    let counted = DONG.iter().find_map(|dong| folded.strip_suffix(dong)).filter(|rest| !rest.is_empty());
     let factor = |unit: &str| match unit {
         unit if THOUSANDS.contains(&unit) => Some(1_000),
         unit if MILLIONS.contains(&unit) => Some(1_000_000),
         _ => None,
     };
-    number(digits, factor(&folded).or_else(|| factor(counted?))?)
+    // With the currency behind it: `25 nghìn đồng`, `25K VND`.
+    let counted = || DONG.iter().filter_map(|dong| folded.strip_suffix(dong)).find_map(factor);
+    number(digits, factor(&folded).or_else(counted)?)
 }
 
 fn is_dong(unit: &str) -> bool {
@@ -173,6 +166,9 @@ mod tests {
             (json!("25,000.00"), 25_000),
             (json!("25.000,00"), 25_000),
             (json!("25k"), 25_000),
+            (json!("25K VND"), 25_000),
+            (json!("25k đ"), 25_000),
+            (json!("1,5tr vnd"), 1_500_000),
             (json!("25K"), 25_000),
             (json!("25 nghìn"), 25_000),
             (json!("25 nghìn đồng"), 25_000),
@@ -195,6 +191,7 @@ mod tests {
             json!(-1),
             json!(25_000.5),
             json!("25.5"),
+            json!("25,000.50"),
             json!("25.0000"),
             json!("1,23,456"),
             json!("1.234,567"),

@@ -42,6 +42,10 @@ pub const PLATE: Keys = &[
     "licenceplatenumber",
     "numberplate",
     "vehicleplate",
+    "platenum",
+    "carnumber",
+    "carplatenumber",
+    "lpr",
     "carplate",
     "bestplatenumber",
     "recognizedlicenseplate",
@@ -70,8 +74,37 @@ pub const TIME: Keys = &[
     "thoigian",
     "ts",
 ];
+/// Names of a time that counts where none of those is told.
+pub const TIME_TOO: Keys = &[
+    "epochtime",
+    "epoch",
+    "unixtime",
+    "unix",
+    "snaptime",
+    "triggertime",
+    "recognizetime",
+    "recognitiontime",
+    "createdat",
+    "date",
+];
+/// Names of the time of an entry, and of an exit.
+pub const ENTRY_TIME: Keys = &["entrytime", "timein", "giovao"];
+pub const EXIT_TIME: Keys = &["exittime", "timeout", "giora"];
 pub const EVENT_ID: Keys = &["eventid", "requestid", "uuid"];
-pub const FEE: Keys = &["fee", "amount", "phi", "sotien", "tien"];
+pub const FEE: Keys = &[
+    "fee",
+    "amount",
+    "phi",
+    "sotien",
+    "tien",
+    "parkingfee",
+    "totalfee",
+    "thanhtien",
+    "paidamount",
+    "charge",
+    "cost",
+    "money",
+];
 pub const VEHICLE_TYPE: Keys = &["vehicletype", "vehicleclass", "loaixe", "vehicle"];
 pub const CAMERA_TYPE: Keys = &["cameratype"];
 pub const CONFIDENCE: Keys =
@@ -89,6 +122,33 @@ pub const STAY_ID: Keys = &["eventid"];
 pub const LOOKUP: Keys = &["lookup"];
 pub const DIRECTION: Keys = &["direction", "huong", "chieu"];
 pub const CAMERA_NAME: Keys = &["cameraname"];
+
+/// What programs of the predecessor tell of their own lists: documented not to be used.
+pub const UNUSED: Keys = &["source", "entryid", "historyid", "duration", "status", "sourcecentral", "centralid"];
+/// All that is read of an event.
+pub const KNOWN: &[Keys] = &[
+    EVENT,
+    GATE,
+    PLATE,
+    PLATE_VIEW,
+    TIME,
+    TIME_TOO,
+    ENTRY_TIME,
+    EXIT_TIME,
+    EVENT_ID,
+    FEE,
+    VEHICLE_TYPE,
+    CAMERA_TYPE,
+    CONFIDENCE,
+    PAID,
+    CARD,
+    LOST_CARD,
+    IMAGES,
+    BY,
+    DIRECTION,
+    CAMERA_NAME,
+    UNUSED,
+];
 
 /// How far below the top a plate is looked for.
 const DEEPEST: usize = 6;
@@ -118,6 +178,17 @@ impl<'v> Fields<'v> {
     #[must_use]
     pub fn text(&self, keys: Keys) -> Option<String> {
         super::text(self.get(keys)).ok().flatten()
+    }
+
+    /// What is told under several keys of one meaning, as they were written.
+    pub fn all<'f>(&'f self, keys: Keys) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
+        self.said.iter().filter(|(said, ..)| keys.contains(&said.as_str())).map(|(_, key, value)| (*key, *value))
+    }
+
+    /// What is told under keys that mean nothing here.
+    pub fn unread<'f>(&'f self) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
+        let is_known = |said: &str| KNOWN.iter().any(|keys| keys.contains(&said));
+        self.said.iter().filter(move |(said, ..)| !is_known(said)).map(|(_, key, value)| (*key, *value))
     }
 
     /// The keys as they were written, for people.
@@ -177,6 +248,9 @@ mod tests {
             json!({"license": "29A12345"}),
             json!({"Biển số": "29A12345"}),
             json!({"bien_so": "29A12345"}),
+            json!({"lpr": "29A12345"}),
+            json!({"carNumber": "29A12345"}),
+            json!({"PlateNum": "29A12345"}),
             json!({"plate_text": null, "plate_id": "", "plate": "29A12345"}),
             json!({"results": [{"plate": "29A12345", "score": 0.9, "candidates": [{"plate": "29A1234S"}]}]}),
             json!({"result": {"PlateResult": {"license": "29A12345"}}}),
@@ -191,7 +265,7 @@ mod tests {
 
     #[test]
     fn keys_are_written_folded_and_a_part_fills_what_the_first_lacks() {
-        for keys in [EVENT, GATE, PLATE, TIME, EVENT_ID, FEE, VEHICLE_TYPE, CONFIDENCE, DIRECTION] {
+        for keys in KNOWN.iter().copied() {
             assert!(keys.iter().all(|key| folded(key) == **key), "{keys:?}");
         }
         let (data, top) = (json!({"fee": null, "Score": "0.5"}), json!({"fee": 5_000, "score": 0.1}));

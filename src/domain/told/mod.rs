@@ -12,7 +12,7 @@ pub mod vehicle;
 pub mod way;
 pub mod word;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::problem::FieldProblem;
 
@@ -27,9 +27,19 @@ pub fn text(value: Option<&Value>) -> Result<Option<String>, NoText> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.trim().is_empty())),
-        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(Value::Number(number)) => {
+            Ok(Some(whole(number).map_or_else(|| number.to_string(), |whole| whole.to_string())))
+        }
         Some(_) => Err(NoText),
     }
+}
+
+/// A whole number, also as programs write one that know only parts of one: `51012300.0`.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]
+pub fn whole(number: &Number) -> Option<i64> {
+    let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < 1e15).then_some(float as i64);
+    number.as_i64().or_else(|| of_float(number.as_f64()?))
 }
 
 /// A list, an object or a flag where a text is meant.
@@ -79,6 +89,8 @@ mod tests {
         for (told, read) in [
             (json!("29A-123.45"), Some("29A-123.45")),
             (json!(29_112_345), Some("29112345")),
+            (json!(51_012_300.0), Some("51012300")),
+            (json!(3.5), Some("3.5")),
             (json!(" "), None),
             (json!(null), None),
         ] {

@@ -3,10 +3,11 @@
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::Offset;
 use serde_json::Value;
 
 use super::word::folded;
-use crate::domain::time::{MAX_MS, SiteZone};
+use crate::domain::time::SiteZone;
 
 /// It cannot be read as a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,11 @@ const SECONDS_BELOW: f64 = 1e11;
 const MS_BELOW: f64 = 1e14;
 const US_BELOW: f64 = 1e17;
 const NS_BELOW: f64 = 1e20;
+
+/// What is read as later than the year 2200, in ms, was written in a form that is not known.
+const LATEST_MS: i64 = 7_258_118_400_000;
+/// No clock on earth stands further from UTC, in s.
+const FARTHEST_OFFSET_S: i32 = 14 * 3_600;
 
 const BOXED: [&str; 4] = ["$date", "seconds", "_seconds", "value"];
 
@@ -38,7 +44,9 @@ const PRINTED: [&str; 3] = ["%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S", "%d %b 
 pub fn read(value: Option<&Value>, zone: &SiteZone) -> Result<Option<i64>, NoMoment> {
     let ms = match value {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::Number(number)) => of_number(number.as_f64().ok_or(NoMoment)?),
+        Some(Value::Number(number)) => super::whole(number)
+            .and_then(|whole| of_digits(&whole.to_string(), zone))
+            .or(of_number(number.as_f64().ok_or(NoMoment)?)),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
         Some(Value::String(text)) => of_text(text.trim(), zone),
         // As databases and programs write a moment as an object of one.
@@ -53,7 +61,7 @@ pub fn read(value: Option<&Value>, zone: &SiteZone) -> Result<Option<i64>, NoMom
         },
         Some(_) => None,
     };
-    ms.filter(|ms| (1..=MAX_MS).contains(ms)).ok_or(NoMoment).map(Some)
+    ms.filter(|ms| (1..=LATEST_MS).contains(ms)).ok_or(NoMoment).map(Some)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be of a size that a time has")]
@@ -126,10 +134,16 @@ fn with_offset(text: &str) -> Option<i64> {
         |bare| format!("{bare}Z"),
     );
     let joined = joined.replace('/', "-");
-    let timestamp = DateTimeParser::new()
-        .parse_timestamp(&joined)
-        .or_else(|_| rfc2822::DateTimeParser::new().parse_timestamp(text));
-    Some(timestamp.ok()?.as_millisecond())
+    if let Ok(timestamp) = DateTimeParser::new().parse_timestamp(&joined) {
+        let offset = DateTimeParser::new().parse_pieces(&joined).ok()?.to_numeric_offset()?;
+        return Some(timestamp.as_millisecond()).filter(|_| is_on_earth(offset));
+    }
+    let zoned = rfc2822::DateTimeParser::new().parse_zoned(text).ok()?;
+    Some(zoned.timestamp().as_millisecond()).filter(|_| is_on_earth(zoned.offset()))
+}
+
+fn is_on_earth(offset: Offset) -> bool {
+    offset.seconds().abs() <= FARTHEST_OFFSET_S
 }
 
 /// A text on the site's clock.
@@ -239,6 +253,10 @@ mod tests {
             (json!("20261122073005"), SECOND_MS),
             (json!("20261122073005120"), MS),
             (json!("202611220730"), MINUTE_MS),
+            (json!(20_261_122_073_005_i64), SECOND_MS),
+            (json!(20_261_122_073_005.0), SECOND_MS),
+            (json!(20_261_122_073_005_120_i64), MS),
+            (json!("2026-11-22T14:30:05+14:00"), SECOND_MS),
             (json!("20261122 073005120"), MS),
             (json!("20261122_073005"), SECOND_MS),
             (json!("20261122T073005"), SECOND_MS),
@@ -284,6 +302,11 @@ mod tests {
             json!("2026-13-22 07:30:05"),
             json!("2026-11-22 25:30:05"),
             json!("2026-11-22"),
+            json!("2026-11-22T07:30:05+25:00"),
+            json!("2026-11-22T07:30:05-15:00"),
+            json!("Sun, 22 Nov 2026 07:30:05 +2500"),
+            // As digits of a date they are none, and as ms of a time that nobody lives to see.
+            json!(22_112_026_073_005_i64),
             json!("07:30:05"),
             json!("11/22/2026 07:30:05"),
             json!("20261322073005x"),
@@ -329,7 +352,7 @@ mod tests {
         #[test]
         fn no_text_breaks_the_reader(text in any::<String>()) {
             if let Ok(Some(ms)) = told(&json!(text)) {
-                prop_assert!((1..=MAX_MS).contains(&ms));
+                prop_assert!((1..=LATEST_MS).contains(&ms));
             }
         }
     }
