@@ -9,7 +9,7 @@ use super::super::tariff::is_long_stay;
 use super::super::told::vehicle::are_unlike;
 use super::Explainer;
 use super::facts::span_between;
-use super::words::{Face, Text, gate, money};
+use super::words::{Face, Text, gate, money, vehicle};
 
 impl Explainer<'_> {
     pub(super) fn anomaly(&self, row: &StayRow, anomaly: Anomaly) -> Text {
@@ -79,12 +79,16 @@ impl Explainer<'_> {
         });
         let again = self.superseded_by(row).into_iter().map(|(_, entry)| &entry.camera_type);
         let unlike = by.into_iter().chain(at_exit).chain(again).find(|told| are_unlike(&row.camera_type, told));
-        let (own, other) = (&row.camera_type, unlike.map_or("?", String::as_str));
+        let (own, other) = (vehicle(&row.camera_type), vehicle(unlike.map_or("?", String::as_str)));
         Text::new(
             format!(
-                "Cùng ký tự biển số nhưng khác loại xe ({own:?} và {other:?}): có thể là hai xe, hãy xem lại hai biển số"
+                "Cùng ký tự biển số nhưng khác loại xe ({} và {}): có thể là hai xe, hãy xem lại hai biển số",
+                own.vi, other.vi
             ),
-            format!("Told as {own:?} and as {other:?}: perhaps two vehicles whose plates have the same characters"),
+            format!(
+                "Told as {} and as {}: perhaps two vehicles whose plates have the same characters",
+                own.en, other.en
+            ),
         )
     }
 

@@ -127,6 +127,21 @@ fn what_is_uncertain_about_a_fee() {
 }
 
 #[test]
+fn types_that_do_not_go_together_are_called_as_people_call_them() {
+    let facts = [
+        entry("A", at(0), "S1", P),
+        exit("B", at(60), "S1", 0).change_exit(|exit| exit.camera_type = Some("moto".into())),
+    ];
+    assert_eq!(
+        told(&facts, "S1", Anomaly::OtherType),
+        text(
+            "Cùng ký tự biển số nhưng khác loại xe (Ô tô và Xe máy): có thể là hai xe, hãy xem lại hai biển số",
+            "Told as car and as motorbike: perhaps two vehicles whose plates have the same characters",
+        )
+    );
+}
+
+#[test]
 fn a_clock_that_is_off_is_named() {
     let facts = [entry("A", at(0), "S1", P).skewed(-3 * HOUR_MS), exit("B", at(60), "S1", 0).skewed(5_000)];
     assert_eq!(
