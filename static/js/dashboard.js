@@ -17,7 +17,9 @@ function showLot({ lot }) {
   put("inside", number(lot.inside));
   put("entries", number(lot.entries));
   put("exits", number(lot.exits));
-  put("revenue", money(lot.revenue)).href = `/history?day=${serverDay(centralNow())}`;
+  const revenue = put("revenue", money(lot.revenue));
+  revenue.href = `/history?day=${serverDay(centralNow())}`;
+  revenue.parentElement.style.setProperty("--characters", revenue.textContent.length);
   put("types", lot.inside_by_type.map(({ camera_type, cars }) => `${typeName(camera_type)} ${number(cars)}`).join(" · "));
 }
 

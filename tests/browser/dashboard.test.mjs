@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Central, eventually, live, mesh, ok, equal, openPage, root, says, test, textOf } from "./harness.mjs";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
 
 test("a break is said at once and what happened meanwhile is there afterwards", async () => {
   const central = await new Central("central-1").start();
@@ -91,6 +91,38 @@ test("a wall tells all that needs a hand and each leads to where it is done", as
   await says(wall, "#incomplete", "central-2");
   equal(await wall.locator("#notices li", { hasText: "central-2 mất kết nối" }).locator("a").getAttribute("href"), "/settings#p2p");
   await wall.done();
+});
+
+test("what was taken stays in its figure however much it is", async () => {
+  const central = await new Central("central-1").start();
+  const leave = (plate, fee) => central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: plate, direction: "EXIT", force: true, fee });
+  const page = await openPage(central.url);
+  await live(page);
+  const sizes = [["", 360, 740], ["", 760, 1024], ["", 800, 1280], ["", 1366, 900], ["?wall", 1920, 1080], ["?wall", 3840, 2160]];
+  const most = 100_000_000;
+  let taken = 0;
+  for (const total of [99_999_999, 999_999_999]) {
+    for (let car = 0; taken < total; car += 1) {
+      const fee = Math.min(most, total - taken);
+      const answer = await leave(`30A${String(total % 97).padStart(2, "0")}${String(100 + car)}`, fee);
+      ok(answer.success, JSON.stringify(answer));
+      taken += fee;
+    }
+    for (const [query, width, height] of sizes) {
+      await page.setViewportSize({ width, height });
+      await page.goto(`${central.url}/${query}`);
+      await says(page, "#revenue", `${new Intl.NumberFormat("vi-VN").format(total)} đ`);
+      await settled(page);
+      await page.screenshot({ path: join(root, `target/screenshots/revenue-${total}-${width}.png`) });
+      const beyond = await page.evaluate(() => {
+        const range = document.createRange();
+        range.selectNodeContents(document.getElementById("revenue"));
+        return range.getBoundingClientRect().right - document.getElementById("revenue").closest(".figure").getBoundingClientRect().right;
+      });
+      ok(beyond < 0, `${total} at ${width}: ${beyond} px beyond its figure`);
+    }
+  }
+  await page.done();
 });
 
 test("half a million messages do not grow an open page", async () => {
