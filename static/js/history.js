@@ -119,7 +119,18 @@ function showFilters() {
   // What the spreadsheets of that language expect.
   at("export").href = query("/api/parking/history.csv", { ...conditions(), lang: language, separator: language === "vi" ? ";" : "," });
   at("export-book").href = query("/api/parking/history.xlsx", { ...conditions(), lang: language });
-  showTakings(filters, choose);
+  showTakings({ ...filters, view }, choose);
+}
+
+function showPrintHead() {
+  const time = (text) => `${calendarDay(text.slice(0, 10))} ${text.slice(11, 16)}`;
+  const span = filters.day ? calendarDay(filters.day)
+    : [["from", filters.from], ["to", filters.to]].map(([name, text]) => (text ? `${t(`history.range_${name}`)} ${time(text)}` : "")).filter(Boolean).join(" ");
+  const selected = ["gate", "exit_by", "method", "anomaly"].filter((name) => filters[name]).map((name) => at(name).selectedOptions[0]?.text);
+  put("print-head", [
+    state.central?.site, state.central?.id, span || t("history.any_day"), t(`history.by_${filters.by}`), view && t(`history.view_${view}`), ...selected, filters.search,
+    t("history.printed", { time: `${day(centralNow())} ${timeOfDay(centralNow())}` }),
+  ].filter(Boolean).join(" · "));
 }
 
 const isFiltered = () => view !== "" || FIELDS.some((name) => name !== "by" && filters[name]);
@@ -191,6 +202,7 @@ function show(rows, cursor) {
   keyed(at("rows"), rows, (row) => row.event_id, makeRow, showRow);
   const all = pages.isFirst() && !cursor;
   put("sum-count", t(all ? "history.sum_all" : "history.sum_page", { n: number(rows.length) }));
+  showPrintHead();
   put("sum-fee", money(rows.reduce((sum, row) => sum + (row.exit_ms === null ? 0 : row.collected), 0)));
 }
 
@@ -257,10 +269,7 @@ function listen() {
   at("day-after").addEventListener("click", () => step(1));
   at("print").addEventListener("click", () => print());
   // Whose list it is, of what, and of when: a sheet of paper has no address.
-  addEventListener("beforeprint", () => {
-    const chosen = filters.day ? [calendarDay(filters.day), t(`history.by_${filters.by}`)] : [];
-    put("print-head", [state.central?.site, ...chosen, t("history.printed", { time: `${day(centralNow())} ${timeOfDay(centralNow())}` })].filter(Boolean).join(" · "));
-  });
+  addEventListener("beforeprint", showPrintHead);
   at("more").addEventListener("click", () => expand(at("details").hidden));
   for (const chip of document.querySelectorAll("[data-view]")) {
     chip.addEventListener("click", () => {
@@ -299,7 +308,7 @@ function stayFresh() {
     if (told !== names) {
       names = told;
       if (shown) show(...shown);
-      renameTakings(filters, choose);
+      renameTakings({ ...filters, view }, choose);
     }
     const last = events[events.length - 1]?.id ?? null;
     if (last === known) return;
@@ -308,7 +317,7 @@ function stayFresh() {
       waiting = busy ? setTimeout(again, RELOAD_MS) : 0;
       if (waiting) return;
       load({ quietly: true });
-      showTakings(filters, choose);
+      showTakings({ ...filters, view }, choose);
     };
     waiting ||= setTimeout(again, Math.max(RELOAD_MS, tookMs * REST_PER_WORK));
   });

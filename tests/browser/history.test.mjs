@@ -75,6 +75,10 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
   await page.emulateMedia({ media: "print" });
   await says(page, "#print-head", "Theo giờ ra · in lúc");
+  await says(page, "#print-head", "central-1 · ");
+  ok(await page.isVisible(".print-sign"), "with a line to sign");
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/history-print.png"), fullPage: true });
   ok(await page.isHidden(".topbar") && await page.isHidden("#filters"), "and what is no list is not printed");
   await page.emulateMedia({ media: "screen" });
   // Who is inside has not left.
@@ -87,6 +91,20 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
   equal(await page.inputValue("#day"), chosen);
   await page.selectOption("#by", "entry");
   await eventually("who came in that day", async () => (await plates(page)).includes("29A12345"));
+  // Sums of the whole day do not stand beside a list that is of something else.
+  await page.waitForSelector("#takings", { state: "hidden" });
+  await page.selectOption("#by", "exit");
+  await page.waitForSelector("#takings", { state: "visible" });
+  for (const other of ["[data-view=anomalies]", "[data-view=void]", "[data-view=exits]"]) {
+    await page.click(other);
+    await page.waitForSelector("#takings", { state: "hidden" });
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    ok((await page.textContent("#print-head")).includes(await page.textContent(other)), "and on paper it says of what");
+    await page.click("[data-view='']");
+    await page.waitForSelector("#takings", { state: "visible" });
+  }
+  await page.fill("#search", "30A");
+  await page.waitForSelector("#takings", { state: "hidden" });
   await page.done();
 });
 
@@ -300,7 +318,7 @@ test("type and fee are corrected with what they cost told before and a removal i
   // Each begun hour costs: so one has to begin.
   const entered = Date.now();
   await eventually("it stays a second", () => Date.now() > entered + 1000);
-  await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: "29A12345", direction: "EXIT", force: true, fee: 25000 });
+  await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: "29A12345", direction: "EXIT", force: true, fee: 25000, paid: { method: "cash" } });
   const page = await openPage(`${central.url}/history`);
   await live(page);
   await page.click("#rows .open");
@@ -324,7 +342,8 @@ test("type and fee are corrected with what they cost told before and a removal i
   await page.locator("#story button", { hasText: "In phiếu" }).click();
   await page.emulateMedia({ media: "print" });
   const receipt = await page.innerText(".receipt");
-  for (const text of ["29A-123.45", "Loại xe\nXe máy", "Phí\n5.000 đ", "Cảm ơn"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
+  for (const text of ["29A-123.45", "Loại xe\nXe máy", "Cổng\n", "Phí\n5.000 đ", "Cách trả\nTiền mặt", "Cảm ơn"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
+  await page.screenshot({ path: join(root, "target/screenshots/receipt.png") });
   ok(!receipt.includes("object") && await page.isHidden("#story"), receipt);
   await page.evaluate(() => dispatchEvent(new Event("afterprint")));
   await page.emulateMedia({ media: "screen" });

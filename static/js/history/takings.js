@@ -28,10 +28,11 @@ const PARTS = [
 /** What was answered last, and to which question. */
 let shown = { question: null, drawn: null, isOneDay: true, found: [], odd: [] };
 
-/** The days that `filters` name, both included; null: no whole days. */
-function days({ day, by, from, to }) {
+/** The days whose takings `filters` ask for, both included; null: no whole days, or a filter that sums of days do not follow. */
+function days({ day, by, from, to, search, anomaly, view }) {
+  if (by !== "exit" || search || anomaly || view) return null;
   if (day) return { from: day, to: day };
-  const isWhole = by === "exit" && from.endsWith("T00:00") && to.endsWith("T00:00") && from < to;
+  const isWhole = from.endsWith("T00:00") && to.endsWith("T00:00") && from < to;
   return isWhole ? { from: from.slice(0, 10), to: serverDay(Date.parse(`${to.slice(0, 10)}T05:00:00Z`) - DAY_MS) } : null;
 }
 
