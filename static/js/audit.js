@@ -90,13 +90,13 @@ function fieldName(name) {
   const parts = name.split(".");
   const last = parts.pop();
   const key = `audit.field_${last}`;
-  if (!hasText(key)) return name;
+  if (!hasText(key)) return typeName(name);
   const whose = parts.filter((part) => !LISTS.includes(part)).map((part) => typeName(part)).join(" ");
   return whose ? `${whose}: ${t(key)}` : t(key);
 }
 
 /** Where fields lie, which says nothing to people. */
-const LISTS = ["this_central", "peer_centrals", "site", "edges", "security", "backup", "tuning", "fees", "types"];
+const LISTS = ["this_central", "peer_centrals", "site", "edges", "security", "backup", "tuning", "fees", "types", "plan"];
 
 function by(who) {
   if (who === "") return t("audit.nobody");
@@ -126,10 +126,12 @@ function valueText(name, said) {
   if (MONEY.includes(name) && Number.isFinite(said)) return money(said);
   if (["camera_type", "vehicle_type"].includes(name)) return typeName(said);
   if (hasText(`audit.value_${said}`)) return t(`audit.value_${said}`);
+  if (Array.isArray(said)) return said.map((one) => valueText(name, one)).join(typeof said[0] === "object" ? "; " : ", ");
+  if (said !== null && typeof said === "object") return Object.entries(said).map(([part, one]) => `${fieldName(part)}: ${valueText(part, one)}`).join(", ");
   return typeof said === "string" ? said : JSON.stringify(said);
 }
 
-const MONEY = ["fee", "fee_due", "collected", "fee_per_hour", "fee_overnight", "fee_daily_max"];
+const MONEY = ["fee", "fee_due", "collected", "fee_per_hour", "fee_overnight", "fee_daily_max", "lost_card", "day", "night", "day_and_night", "first_price", "price", "per_night", "same_day", "per_month"];
 
 function listen() {
   at("filters").addEventListener("submit", (event) => {

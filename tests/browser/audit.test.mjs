@@ -38,6 +38,10 @@ test("an administrator sees on the audit page who did what and others see nothin
   for (let number = 0; number < 60; number += 1) {
     equal(await asAdministrator("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 1000 + number } }), 200);
   }
+  const plan = { kind: "per_visit", day_from: "06:00", night_from: "18:00", day: 6000, night: 9000 };
+  const steps = { kind: "steps", first_minutes: 120, first_price: 3000, steps: [{ minutes: 60, price: 2000 }] };
+  const days = [{ name: "Tết", dates: ["2027-02-06"], rate: { fee_base: 0, fee_per_hour: 7000 } }, { name: "Cuối tuần", weekdays: ["sat", "sun"], types: { moto: { fee_base: 0, fee_per_hour: 1, plan: steps } } }];
+  equal(await asAdministrator("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 1060, plan: steps, types: { moto: { fee_base: 0, fee_per_hour: 1000, plan } }, days, lost_card: 20000 } }), 200);
   equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: true } }), 200);
   equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: false } }), 200);
   equal(await asAdministrator("POST", "/api/edge/barrier/open", { edge_id: "edge-1", plate_id: "30A99999", direction: "EXIT", force: true, fee: 20000, reason: "x" }), 200);
@@ -45,10 +49,14 @@ test("an administrator sees on the audit page who did what and others see nothin
   await page.reload();
   await page.waitForSelector("#rows tr");
   // Words, where programs have names: fields, values, requests, refusals.
-  const raw = await page.$$eval("#rows :is(dt, .code, dd ins, dd del, .what > span)", (all) => all.map((one) => one.textContent).filter((text) => /^[a-z0-9]+([_.][a-z0-9-]+)+$|\/api\/|^(true|false|EXIT|active|company)$/.test(text)));
+  const raw = await page.$$eval("#rows :is(dt, .code, dd ins, dd del, .what > span)", (all) => all.map((one) => one.textContent).filter((text) => /^[a-z0-9]+([_.][a-z0-9-]+)+$|[a-z]_[a-z]|"|\/api\/|^(true|false|EXIT|active|company)$/.test(text)));
   equal(raw, [], "names of programs on the page:");
   await says(page, "#rows", "Che biển số trong nhật ký chương trình");
   await says(page, "#rows", "20.000 đ");
+  for (const text of ["Xe máy: Giá lượt ban ngày", "6.000 đ", "theo lượt, ngày và đêm", "Mất thẻ: thu thêm"]) await says(page, "#rows", text);
+  await settled(page);
+  mkdirSync(join(root, "target/screenshots"), { recursive: true });
+  await page.screenshot({ path: join(root, "target/screenshots/audit-words.png") });
   await page.reload();
   await page.selectOption("#kind", "settings");
   await eventually("only settings", async () => await page.locator("#rows tr").count() === 4);
@@ -62,7 +70,7 @@ test("an administrator sees on the audit page who did what and others see nothin
   await page.selectOption("#kind", "tariff");
   await eventually("a full page of the tariff", async () => await page.locator("#rows tr").count() === 50);
   await page.click("#older");
-  await eventually("the rest", async () => await page.locator("#rows tr").count() === 10);
+  await eventually("the rest", async () => await page.locator("#rows tr").count() === 11);
   await page.click("#newest");
   await page.fill("#who", "nobody");
   await page.locator("#who").blur();
