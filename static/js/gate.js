@@ -334,12 +334,12 @@ async function close() {
   busy = true;
   try {
     const { confirmed } = await post("/api/edge/barrier/close", { edge_id: gate(), event_id: asked.done.event_id });
-    toast(confirmed ? "good" : "wait", t(confirmed ? "gate.closed" : "gate.closed_before"));
+    toast(confirmed ? "good" : "wait", t(confirmed ? "gate.closed" : "gate.closed_before"), { about: "closing" });
     busy = false;
     if (car === asked) finish();
   } catch (error) {
     busy = false;
-    toast("bad", error.text);
+    toast("bad", error.text, { about: "closing" });
   }
 }
 

@@ -61,7 +61,7 @@ async function send(form, fields, again, work) {
   } catch (error) {
     const rest = markProblems(error.problems ?? [], (field) => (fields[field] ? at(fields[field]) : null));
     if ((error.problems ?? []).length === 0) rest.push(loginProblem(error));
-    if (rest.length > 0) toast("bad", rest.join("; "));
+    if (rest.length > 0) toast("bad", rest.join("; "), { about: "password" });
   }
 }
 
@@ -79,7 +79,7 @@ at("own-form").addEventListener("submit", (event) => {
   send(event.target, { new: "own-new", old: "own-old" }, ["own-new", "own-again"], async () => {
     await put("/api/access/password", { old: plain(at("own-old").value), new: plain(at("own-new").value) });
     event.target.reset();
-    toast("good", t("login.changed"));
+    toast("good", t("login.changed"), { about: "password" });
   });
 });
 at("leave").addEventListener("click", async () => {

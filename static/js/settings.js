@@ -55,8 +55,15 @@ async function load() {
   }
 }
 
+const shownPart = () => (PARTS.includes(location.hash.slice(1)) ? location.hash.slice(1) : PARTS[0]);
+
+/** What is saved is called after the part it is seen in. */
+const inNetwork = () => shownPart() === "p2p";
+const nameSave = () => put("save", t(inNetwork() ? "settings.save" : "settings.save_other"));
+
 function showPart() {
-  const part = PARTS.includes(location.hash.slice(1)) ? location.hash.slice(1) : PARTS[0];
+  const part = shownPart();
+  if (!saving) nameSave();
   for (const name of PARTS) at(name).hidden = name !== part || draft.current === null;
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.getAttribute("href") === `/settings#${part}`) {
@@ -133,23 +140,23 @@ async function saveDraft() {
     theirs = null;
     read();
     const applied = saved.applied.map((what) => t(`settings.applied_${what}`)).join(", ");
-    toast("good", `${t("settings.saved")}${applied ? ` (${applied})` : ""}`);
+    toast("good", `${t(inNetwork() ? "settings.saved" : "settings.saved_other")}${applied ? ` (${applied})` : ""}`, { about: "settings" });
     for (const warning of saved.warnings) toast("wait", `${fieldName(warning.field)}: ${problemText(warning)}`);
     if (saved.applied.includes("api_listener")) sayNewAddress(saved.config);
   } catch (error) {
     if (error.code === "stale_version") {
       theirs = await get("/api/p2p/config").catch(() => null);
-      toast("bad", t("settings.stale"));
+      toast("bad", t("settings.stale"), { about: "settings" });
       at("conflict").scrollIntoView({ block: "center" });
     } else {
       const rest = markProblems(error.problems, inputOf);
       const reason = error.problems.length > 0 ? rest.join("; ") : error.text;
-      toast("bad", `${t("settings.save_failed")}${reason ? `: ${reason}` : ""}`);
+      toast("bad", `${t(inNetwork() ? "settings.save_failed" : "settings.save_failed_other")}${reason ? `: ${reason}` : ""}`, { about: "settings" });
     }
   }
   saving = false;
   button.disabled = false;
-  put(button, t("settings.save"));
+  nameSave();
   showDraft();
   othersSaved();
 }

@@ -342,7 +342,17 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   equal(ahead.plan, { kind: "per_visit", day_from: "06:00", night_from: "18:00", day: 6000, night: 9000, mixed: "longer" });
   equal(ahead.types.moto.plan, { kind: "steps", first_minutes: 120, first_price: 3000, steps: [{ minutes: 60, price: 2000 }] });
   equal([ahead.days[0].name, ahead.days[0].dates, ahead.lost_card], ["Tết", ["2027-02-06", "2027-02-07"], 20_000]);
+  // What is tried for a time after that is counted by it; with changes, by these, and it says so.
+  await page.fill("#preview-date", "2027-02-07");
+  await says(page, "#preview-note", "Tính theo biểu phí hẹn từ 01/01/2027 00:00");
+  await says(page, "#preview-fee", "70.000 đ");
   await picture("tariff-announced");
+  await page.fill("#lost-card", "30.000");
+  await says(page, "#preview-note", "Tính theo biểu phí ở trên; khi xe ra từ 01/01/2027 00:00");
+  await page.click("#undo-tariff");
+  await page.fill("#preview-date", "2026-12-31");
+  await says(page, "#preview-fee", "100.000 đ");
+  await page.waitForSelector("#preview-note", { state: "hidden" });
   // Looked at again, wrong at its field, put right.
   await page.click("#announced .btn-outline-secondary");
   equal(await page.inputValue("#rate--plan-night"), "9.000");
@@ -427,14 +437,18 @@ test("a daily backup is set on the page, made at once, and shown as proven", asy
   await live(page);
   await says(page, "#backup-state", "Chưa đặt sao lưu");
   ok(await page.locator("#backup-now").isHidden(), "nothing to begin yet");
+  equal(await page.getAttribute("#backup-dir-field", "placeholder"), "–", "what is not set, read");
   await edit(page, "#backup-dir-field");
+  equal(await page.getAttribute("#backup-dir-field", "placeholder"), "ví dụ: /var/backups/parkmesh");
   await page.fill("#backup-dir-field", "sao-luu");
   await page.click("#save");
   await says(page, "#site", "phải là đường dẫn đầy đủ");
+  await says(page, "#toasts", "Không thể lưu cài đặt");
   await page.fill("#backup-dir-field", join(central.directory, "backups"));
   await page.fill("#backup-keep-field", "2");
   await page.click("#save");
-  await says(page, "#toasts", "Đã áp dụng. (sao lưu)");
+  await says(page, "#toasts", "Đã lưu cài đặt. Đã áp dụng. (sao lưu)");
+  equal(await page.locator("#toasts .bad").count(), 0, "failures beside the success");
   // One was due, and there was none.
   await says(page, "#backup-state", "đang giữ 1 bản");
   // Another one of the same day takes its place.

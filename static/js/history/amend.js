@@ -75,8 +75,8 @@ function form(title, boxes, submit, cancel, send) {
     } catch (error) {
       const code = `history.error_${error.code}`;
       const rest = markProblems(error.problems ?? [], (name) => made.querySelector(`#amend-${name}`));
-      if (rest.length > 0) toast("bad", rest.join("; "));
-      else if ((error.problems ?? []).length === 0) toast("bad", KNOWN.includes(error.code) ? t(code) : error.text ?? String(error));
+      if (rest.length > 0) toast("bad", rest.join("; "), { about: "amendment" });
+      else if ((error.problems ?? []).length === 0) toast("bad", KNOWN.includes(error.code) ? t(code) : error.text ?? String(error), { about: "amendment" });
     }
     submit.disabled = false;
   });
@@ -155,7 +155,7 @@ function correction(row, path, done, cancel) {
       change.fee !== undefined && t("history.corrected_fee", fees),
     ].filter(Boolean);
     const superseded = answer.status === "SUPERSEDED" && row.status !== "SUPERSEDED";
-    toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "));
+    toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "), { about: "amendment" });
     await done();
   });
 }
@@ -171,7 +171,7 @@ function exitOfAnother(row, path, done, cancel) {
     if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
     await put(path, { exit_plate_id: typed, ...said });
-    toast("good", t("history.other_saved", { plate: typed, inside: row.plate_view }));
+    toast("good", t("history.other_saved", { plate: typed, inside: row.plate_view }), { about: "amendment" });
     await done();
   });
 }
@@ -196,7 +196,7 @@ export function showOpening(item, opening, gate, done) {
       if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
       if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
       await put(`/api/parking/history/${encodeURIComponent(opening.fact)}`, { plate_id: typed, ...said });
-      toast("good", t("history.opening_saved", { plate: typed }));
+      toast("good", t("history.opening_saved", { plate: typed }), { about: "amendment" });
       close();
       await done();
     }));
@@ -215,7 +215,7 @@ function restoration(row, path, done, cancel) {
     const said = values();
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
     await put(path, { void: false, ...said });
-    toast("good", t("history.restored", { plate: row.plate_view }));
+    toast("good", t("history.restored", { plate: row.plate_view }), { about: "amendment" });
     await done();
   });
 }
@@ -228,7 +228,7 @@ function removal(row, path, done, cancel) {
     const said = values();
     if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
     await remove(path, said);
-    toast("good", t("history.voided", { plate: row.plate_view }));
+    toast("good", t("history.voided", { plate: row.plate_view }), { about: "amendment" });
     await done();
   });
 }

@@ -11,12 +11,17 @@ const MOST = 4;
 
 const ICONS = { good: () => icon("check-circle"), bad: () => icon("x-octagon"), wait: () => icon("info-circle") };
 
-/** A short message: `kind` is `good`, `bad` or `wait`. `action`: `{text, run}` of a button in it. */
-export function toast(kind, text, action = null) {
+/**
+ * A short message: `kind` is `good`, `bad` or `wait`. `action`: `{text, run}` of a button in it. `about`: what was attempted; how that went
+ * before no longer counts, so that a failure does not stand beside the success that came after it.
+ */
+export function toast(kind, text, { action = null, about = null } = {}) {
   const close = el("button", { type: "button", class: "btn-close", "aria-label": t("common.close") });
   const button = action && el("button", { type: "button", class: "btn btn-outline-secondary btn-sm" }, action.text);
   const element = el("div", { class: `message ${kind}` }, ICONS[kind](), el("span", {}, text), button, close);
   const list = at("toasts");
+  if (about) for (const failure of list.querySelectorAll(".bad")) if (failure.dataset.about === about) failure.remove();
+  if (about) element.dataset.about = about;
   let timer;
   const leave = () => { clearTimeout(timer); element.remove(); };
   const wait = () => {

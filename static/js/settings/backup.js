@@ -11,9 +11,9 @@ export function startBackup() {
   at("backup-now").addEventListener("click", async () => {
     try {
       await post("/api/backup");
-      toast("good", t("settings.backup_begun"));
+      toast("good", t("settings.backup_begun"), { about: "backup" });
     } catch (error) {
-      toast("bad", error.text);
+      toast("bad", error.text, { about: "backup" });
     }
   });
 }

@@ -112,12 +112,12 @@ async function removePeer(draft, key, changed) {
 export function addPeer(draft, changed) {
   const [id, ip, port] = ["new-id", "new-ip", "new-port"].map((name) => at(name).value.trim());
   if (!id || !ip) {
-    toast("bad", t("settings.fill_in"));
+    toast("bad", t("settings.fill_in"), { about: "new peer" });
     at(id ? "new-ip" : "new-id").focus();
     return false;
   }
   if (draft.current.mine.peer_centrals.some((peer) => peer.id === id) || draft.current.mine.this_central.id === id) {
-    toast("bad", t("settings.exists", { id }));
+    toast("bad", t("settings.exists", { id }), { about: "new peer" });
     at("new-id").focus();
     return false;
   }
@@ -125,7 +125,7 @@ export function addPeer(draft, changed) {
   const p2p_port = port === "" ? 9000 : /^\d+$/.test(port) ? Number(port) : port;
   draft.current.mine.peer_centrals.push({ key: `new-${newKeys}`, id, ip, p2p_port });
   changed();
-  toast("good", t("settings.added", { id }));
+  toast("good", t("settings.added", { id }), { about: "new peer" });
   return true;
 }
 
@@ -148,13 +148,13 @@ async function testPeer(id, row) {
       showSteps(result, made, true);
     });
     showSteps(result, test.steps);
-    toast("good", t("settings.test_good", { id }));
+    toast("good", t("settings.test_good", { id }), { about: `test of ${id}` });
   } catch (error) {
     const steps = error.body?.steps ?? made;
     showSteps(result, steps);
     const failed = steps.find((step) => !step.ok);
     const reason = failed ? `${t(`settings.step_${failed.step}`)}: ${reasonText(failed.detail)}` : error.text;
-    toast("bad", t("settings.test_bad", { id, reason }));
+    toast("bad", t("settings.test_bad", { id, reason }), { about: `test of ${id}` });
   }
   button.disabled = false;
 }

@@ -41,7 +41,12 @@ export function lock() {
     for (const field of fields(part)) {
       // A list cannot be read only.
       if (field.tagName === "SELECT") field.disabled = reading;
-      else field.readOnly = reading;
+      else {
+        field.readOnly = reading;
+        // Read, what is empty is not set: an example would look like a value.
+        field.dataset.example ??= field.placeholder;
+        field.placeholder = reading ? "–" : field.dataset.example;
+      }
     }
   }
 }

@@ -86,9 +86,9 @@ async function change(one, apply) {
 async function restore(removed) {
   try {
     await post("/api/subscriptions/restore", { subscriptions: removed });
-    toast("good", t("settings.subscription_restored"));
+    toast("good", t("settings.subscription_restored"), { about: "subscriptions" });
   } catch (error) {
-    toast("bad", error.text);
+    toast("bad", error.text, { about: "subscriptions" });
   }
   await load();
 }
@@ -97,8 +97,8 @@ async function drop(one) {
   const question = { title: t("settings.remove_subscription", { plate: one.plate_number }), text: t("settings.remove_subscription_text"), yes: t("settings.remove"), danger: true };
   if (!await confirmed(question)) return;
   const { error, removed } = await change(one, (list) => list.filter((other) => other.id !== one.id));
-  if (error) toast("bad", error.text);
-  else toast("good", t("settings.subscription_removed"), { text: t("settings.restore"), run: () => restore(removed) });
+  if (error) toast("bad", error.text, { about: "subscriptions" });
+  else toast("good", t("settings.subscription_removed"), { about: "subscriptions", action: { text: t("settings.restore"), run: () => restore(removed) } });
 }
 
 function edit(one) {
@@ -127,10 +127,10 @@ function edit(one) {
     go.disabled = false;
     if (error === null) {
       dialog.close();
-      return toast("good", t("settings.subscription_saved"));
+      return toast("good", t("settings.subscription_saved"), { about: "subscriptions" });
     }
     const rest = markProblems(error.problems, (field) => (field.startsWith(`subscriptions[${index}].`) ? inputs[field.split(".").pop()] : null));
-    if (rest.length > 0 || error.problems.length === 0) toast("bad", rest.join("; ") || error.text);
+    if (rest.length > 0 || error.problems.length === 0) toast("bad", rest.join("; ") || error.text, { about: "subscriptions" });
   });
   document.body.append(dialog);
   dialog.showModal();

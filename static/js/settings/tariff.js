@@ -18,6 +18,8 @@ const DAY_MS = 86_400_000;
 /** What holds now, as the fields show it. */
 let saved = null;
 let version = null;
+/** The lists that were announced, the soonest first. */
+let ahead = [];
 let table = null;
 let timer = 0;
 
@@ -58,6 +60,7 @@ async function load() {
 
 /** What comes into force later, each to be looked at, changed or withdrawn. */
 function showAnnounced(announced) {
+  ahead = announced;
   at("announced").hidden = announced.length === 0;
   at("announced").replaceChildren(...announced.map((one) => {
     const from = siteTime(one.valid_from);
@@ -68,10 +71,10 @@ function showAnnounced(announced) {
       if (!await confirmed({ title: t("settings.withdraw_question", { from }), text: t("settings.withdraw_text"), yes: t("settings.announced_withdraw"), danger: true })) return;
       try {
         await save("/api/parking/fees", { fees: null, valid_from: one.valid_from });
-        toast("good", t("settings.withdrawn", { from }));
+        toast("good", t("settings.withdrawn", { from }), { about: "withdrawal" });
         await load();
       } catch (error) {
-        toast("bad", error.text);
+        toast("bad", error.text, { about: "withdrawal" });
       }
     });
     return el("li", {}, el("span", {}, t("settings.announced", { from })), el("span", { class: "buttons" }, look, withdraw));
@@ -137,6 +140,16 @@ function preview() {
   timer = setTimeout(showPreview, PREVIEW_PAUSE_MS);
 }
 
+/** What a car that leaves at `until` is charged by: the list in the fields, unless one that was announced counts by then. */
+function listAt(until) {
+  const from = at("when").value === "later" && at("valid-from").value ? `${at("valid-from").value.replace("T", " ")}:00` : "";
+  if (from > until) return { fees: read(), note: t("settings.preview_before", { from: siteTime(from) }) };
+  const next = ahead.filter(({ valid_from: start }) => start > from && start <= until).pop();
+  if (!next) return { fees: read(), note: "" };
+  const then = { from: siteTime(next.valid_from) };
+  return from || isDirty() ? { fees: read(), note: t("settings.preview_typed", then) } : { fees: next.fees, note: t("settings.preview_announced", then) };
+}
+
 async function showPreview() {
   const [entry, exit, days] = ["preview-entry", "preview-exit", "preview-days"].map((name) => at(name).value);
   if (!state.central || !entry || !exit) return;
@@ -145,7 +158,9 @@ async function showPreview() {
   const last = serverDay(Date.parse(`${first}T05:00:00Z`) + (Number.parseInt(days, 10) || 0) * DAY_MS);
   unmark(at("tariff-form"));
   try {
-    const body = { fees: read(), camera_type: at("preview-type").value, entry_time: `${first} ${entry}:00`, exit_time: `${last} ${exit}:00`, lost_card: at("preview-lost").checked };
+    const { fees, note } = listAt(`${last} ${exit}:00`);
+    put("preview-note", note);
+    const body = { fees, camera_type: at("preview-type").value, entry_time: `${first} ${entry}:00`, exit_time: `${last} ${exit}:00`, lost_card: at("preview-lost").checked };
     const { fee, lines, duration_ms } = await post("/api/parking/fees/preview", body);
     put("preview-fee", `${duration(duration_ms)} → ${money(fee)}`);
     at("preview-lines").replaceChildren(feeLines(lines));
@@ -196,7 +211,7 @@ async function sendTariff() {
   const from = at("when").value === "later" ? `${at("valid-from").value.replace("T", " ")}:00` : "";
   try {
     await save("/api/parking/fees", { fees: read(), version, ...(from ? { valid_from: from } : {}) });
-    toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"));
+    toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"), { about: "tariff" });
     await load();
   } catch (error) {
     if (error.code === "stale_version") {
@@ -206,6 +221,6 @@ async function sendTariff() {
       return sendTariff();
     }
     const rest = markProblems(error.problems ?? [], (field) => (field === "valid_from" ? at("valid-from") : inputOf(field)));
-    toast("bad", `${t("settings.tariff_failed")}${rest.length > 0 || error.problems?.length === 0 ? `: ${rest.join("; ") || error.text}` : ""}`);
+    toast("bad", `${t("settings.tariff_failed")}${rest.length > 0 || error.problems?.length === 0 ? `: ${rest.join("; ") || error.text}` : ""}`, { about: "tariff" });
   }
 }
