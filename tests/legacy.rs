@@ -574,7 +574,7 @@ impl Site {
             let is_last_old = up.iter().all(|other| *other == gate || self.ours[*other].is_some());
             self.taken += match &self.ours[gate] {
                 // A person or a program at the gate; every other one tells afterwards.
-                Some(ours) if self.cars % 2 == 0 => ours.http.leave("edge-2", &plate),
+                Some(ours) if self.cars.is_multiple_of(2) => ours.http.leave("edge-2", &plate),
                 Some(ours) => {
                     let told = json!({"type": "EXIT", "camera_id": 2, "data": {"plate_text": plate}});
                     ours.http.post("/api/edge/event", &told).ok().number("fee")

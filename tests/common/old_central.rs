@@ -335,7 +335,9 @@ impl Client {
         } else if self.dialled.is_none_or(|dialled| dialled.elapsed() > REDIAL) {
             self.dialled = Some(Instant::now());
             let (address, (says, dialling)) = (self.address.clone(), channel());
-            std::thread::spawn(move || says.send(Ws::dial(&address, if v2 { "/ws/p2p" } else { "/" }, None).ok()));
+            std::thread::spawn(move || {
+                says.send(Ws::dial(&address, if v2 { "/ws/p2p" } else { "/" }, None).ok()).is_ok()
+            });
             self.dialling = Some(dialling);
         }
         self.socket.is_some()

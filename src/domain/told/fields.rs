@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn keys_are_written_folded_and_a_part_fills_what_the_first_lacks() {
-        for keys in KNOWN.iter().copied() {
+        for keys in KNOWN {
             assert!(keys.iter().all(|key| folded(key) == **key), "{keys:?}");
         }
         let (data, top) = (json!({"fee": null, "Score": "0.5"}), json!({"fee": 5_000, "score": 0.1}));
