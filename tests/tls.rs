@@ -553,3 +553,33 @@ fn who_is_expelled_is_refused_by_all_also_by_those_that_hear_of_it_later() {
     take_over(&mesh.centrals[2], &joined.body["members"]);
     eventually("it is back", DEADLINE, || connected(&mesh.centrals[2]) == 2);
 }
+
+/// A machine was prepared by copying the disk of another one and changing the id.
+#[test]
+fn a_clone_is_refused_at_both_machines_and_told_what_to_do() {
+    let mut mesh = secured_mesh(2);
+    mesh.centrals[0].start();
+    let key = std::fs::read(identity_file(&mesh.centrals[0])).unwrap();
+    let data = mesh.centrals[1].data_directory();
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(identity_file(&mesh.centrals[1]), key).unwrap();
+    std::fs::set_permissions(identity_file(&mesh.centrals[1]), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    mesh.centrals[1].start();
+    assert_eq!(fingerprint(&mesh.centrals[0]), fingerprint(&mesh.centrals[1]));
+    for (central, other) in [(0, "central-2"), (1, "central-1")] {
+        let central = &mesh.centrals[central];
+        eventually("it is told in the log", DEADLINE, || {
+            let log = central.log();
+            let line = log.lines().find(|line| line.contains("event=own_certificate_shown")).map(ToOwned::to_owned);
+            line.is_some_and(|line| {
+                line.contains("ERROR") && line.contains("clone") && line.contains("remove its data directory")
+            })
+        });
+        assert_eq!(peer(central, other)["connected"], false);
+        central.http.enter("edge-1", "29A12345");
+    }
+    for central in &mesh.centrals {
+        assert_eq!(central.http.rows_of("29A12345").len(), 1, "neither hears of the other's");
+    }
+}

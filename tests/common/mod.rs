@@ -106,10 +106,15 @@ pub fn shifted_clock(offset_ms: i64) -> String {
     format!("{},{now_ms},1", now_ms + offset_ms)
 }
 
-/// A value of `PARKMESH_CLOCK`: the time is now, and runs `speed` times as fast from here on.
+/// A value of `PARKMESH_CLOCK`: it is eight in the morning of the site's today, and time runs `speed` times as fast from here on.
+/// Hours pass in seconds, and what is asked of "today" is asked of one day.
 pub fn fast_clock(speed: u32) -> String {
+    const DAY_MS: u128 = 24 * 3_600_000;
+    const ZONE_MS: u128 = 7 * 3_600_000;
+    const MORNING_MS: u128 = 8 * 3_600_000;
     let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    format!("{now_ms},{now_ms},{speed}")
+    let morning_ms = now_ms - (now_ms + ZONE_MS) % DAY_MS + MORNING_MS;
+    format!("{morning_ms},{now_ms},{speed}")
 }
 
 /// A seed for a random test: `PARKMESH_SEED`, else a new one; printed, so that a failure can be repeated.
