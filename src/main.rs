@@ -19,7 +19,8 @@ use parkmesh::domain::time::SiteZone;
 use parkmesh::lab::simulation::{self, Campaign, Seeds};
 use parkmesh::lab::{bench, demo, ready};
 use parkmesh::legacy::import::{self, ImportError, Importer, Kind, Outcome};
-use parkmesh::maintenance::{Site, backup, rebuild, verify};
+use parkmesh::maintenance::export::{Days, ExportError, Exported};
+use parkmesh::maintenance::{Site, backup, export, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LogFormat};
 use parkmesh::ops::process::{self, on_all_cores};
@@ -91,6 +92,11 @@ enum Command {
         #[arg(value_name = "DIR")]
         from: PathBuf,
     },
+    /// Write the events, exits and sums of some days into a file, for an auditor; the central may run
+    ///
+    /// One JSON record a line. config/audit/check_export.py checks it without this program: that no event was changed, and that the
+    /// sums are what the exits give.
+    Export(ExportArgs),
     /// Take over what the Python system before this program wrote down, into a central that does not run
     ///
     /// Files of the old program: data/central.db (either revision; only read), data/parking_fees.json,
@@ -122,6 +128,19 @@ enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// The first day of the site, like 2026-11-01
+    #[arg(long, value_name = "DAY")]
+    from: String,
+    /// The last day, which has to be over
+    #[arg(long, value_name = "DAY")]
+    to: String,
+    /// Made by this; it must not be there yet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +202,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Backup { ref to }) => back_up(&cli, to),
         Some(Command::Restore { ref from }) => restore(&cli, from),
+        Some(Command::Export(ref args)) => export_days(&cli, args),
         Some(Command::Import(ref args)) => import(&cli, args),
         Some(Command::NewCode) => new_code(&cli),
         Some(Command::Ready) => match settings(cli.config.as_deref()) {
@@ -325,6 +345,32 @@ fn restore(cli: &Cli, from: &Path) -> ExitCode {
             let (data_dir, config_file) = (parts.data_dir.display(), parts.config_file.display());
             println!("{data_dir} is as in the backup; the settings, {config_file}, are {whose}. Start the central");
             ExitCode::SUCCESS
+        }
+        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
+    }
+}
+
+fn export_days(cli: &Cli, ExportArgs { from, to, file }: &ExportArgs) -> ExitCode {
+    log_format::install(cli.log_format.unwrap_or_default());
+    let _ = rustix::process::nice(BACKUP_NICENESS);
+    let config = match settings(cli.config.as_deref()) {
+        Ok((loaded, _)) => loaded.config,
+        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
+    };
+    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
+    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    let days = Days { from: from.clone(), to: to.clone() };
+    match export::export(&data_dir, &site, &days, file, Clock::machine().now_ms(), &mut progress()) {
+        Ok(Exported { events, exits, counted, revenue }) => {
+            println!(
+                "{}: {events} events, {exits} exits of which {counted} count, {revenue} VND\n\
+                 check it: python3 check_export.py {0}",
+                file.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(problem @ (ExportError::Day(_) | ExportError::Order { .. } | ExportError::NotOver(_))) => {
+            fail(EXIT_USAGE, "maintenance_failed", &problem)
         }
         Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
     }

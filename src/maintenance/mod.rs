@@ -1,8 +1,9 @@
-//! `parkmesh verify`, `rebuild`, `import` and `restore`: work on the database of a central that does not run; `parkmesh backup` on any.
+//! `parkmesh verify`, `rebuild`, `import` and `restore`: work on the database of a central that does not run; `parkmesh backup` and `export` on any.
 //!
 //! Verifying and rebuilding replay the events in the order of their clocks, log by log merged.
 
 pub mod backup;
+pub mod export;
 pub mod rebuild;
 pub mod verify;
 

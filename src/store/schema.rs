@@ -24,7 +24,7 @@ const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
-const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
+pub(super) const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
 /// What is left of a positive 64-bit row number.
 const MAX_LOG_NO: i64 = (1 << (63 - SEQ_BITS)) - 1;
 

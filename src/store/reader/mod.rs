@@ -5,6 +5,7 @@
 
 mod aside;
 mod audit;
+mod exits;
 mod history;
 mod lot;
 mod near;
@@ -25,6 +26,7 @@ use super::schema;
 
 pub use aside::{Aside, AsideKind};
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
+pub use exits::{Counted, ToldExit};
 pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_OFFSET,
     MAX_PAGE_ROWS, PaidBy, WithAnomaly, normalised_search,

@@ -1,0 +1,209 @@
+//! What became of each exit and what it counts for: what the sums are made of, for whoever checks them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::OptionalExtension as _;
+use serde::Serialize;
+
+use super::Reader;
+use super::runs::{read_event, read_hash};
+use super::story::Snapshot;
+use crate::domain::direction::Direction;
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::{FactId, LogId};
+use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside};
+use crate::ledger::RULES_VERSION;
+use crate::ledger::apply::UNREAD;
+use crate::ledger::component::{Component, Held as _};
+use crate::ledger::storage::EventRef;
+use crate::replication::log::{ChainHash, EventBytes};
+use crate::store::error::StoreError;
+use crate::store::schema::{MAX_SEQ, event_place, event_row_of};
+
+/// What became of one exit, or of one opening for a car nobody could read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToldExit {
+    /// Its place, `{log}/{number}`.
+    pub fact: String,
+    /// Its identity: its place, or the digest of what a predecessor said.
+    pub id: String,
+    /// When it happened, Unix ms.
+    pub exit_ms: i64,
+    /// A name of [`Outcome`]; `unread`: an opening for a car nobody could read; `read`: which car it was is known by now; `copy`: it counts
+    /// where another central heard it.
+    pub outcome: &'static str,
+    /// The places of what decides that and the amount: the exit it repeats, the void, the corrections in order.
+    pub because: Vec<String>,
+    /// `None`: it counts for nothing.
+    pub counts: Option<Counted>,
+}
+
+/// What an exit adds to the sums, as [`super::Takings`] tells them apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    pub central: String,
+    pub edge_id: String,
+    pub by: String,
+    pub method: String,
+    pub camera_type: String,
+    /// VND.
+    pub revenue: i64,
+}
+
+impl Counted {
+    fn of(taking: &Taking, type_of_stay: Option<&str>) -> Self {
+        let told = &taking.told_apart;
+        Self {
+            central: taking.central.clone(),
+            edge_id: taking.edge_id.clone(),
+            by: told.by.clone(),
+            method: told.method.clone(),
+            camera_type: type_of_stay.unwrap_or(&told.camera_type).to_owned(),
+            revenue: taking.fee.0,
+        }
+    }
+}
+
+impl Reader {
+    /// What became of the exit that the event at this place is; `None`: it is none.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn told_exit(&mut self, log: &LogId, seq: u64, event: &Event) -> Result<Option<ToldExit>, StoreError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let place = format!("{log}/{seq}");
+        if let Body::Unread(opening) = &event.body {
+            if opening.direction != Direction::Exit {
+                return Ok(None);
+            }
+            let row = self.logs.row(&transaction, log, seq)?;
+            let mut stands = transaction.prepare_cached("SELECT 1 FROM quarantine WHERE event = ?1 AND reason = ?2")?;
+            let stands = stands.exists((row, UNREAD))?;
+            return Ok(Some(ToldExit {
+                fact: place.clone(),
+                id: place,
+                exit_ms: event.timestamp_ms,
+                outcome: if stands { UNREAD } else { "read" },
+                because: Vec::new(),
+                counts: stands.then(|| Counted::of(&Taking::of_opening(event, opening), None)),
+            }));
+        }
+        if !matches!(event.body, Body::Exit(_)) {
+            return Ok(None);
+        }
+        let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
+        let Some(fact) = held.fact(&EventRef { log: log.clone(), seq })? else { return Ok(None) };
+        let (component, ..) =
+            Component::of_new(&mut held, std::slice::from_ref(&fact), HashSet::new(), Component::held_facts)?;
+        let facts = component.held_facts();
+        Ok(Some(told(&fact, &facts, &account_beside(&facts, &component.neighbours))))
+    }
+}
+
+fn told(exit: &Fact, facts: &[Fact], account: &Account) -> ToldExit {
+    let place_of = |id: &FactId| {
+        let copies = facts.iter().filter(|fact| fact.id == *id);
+        copies.min_by_key(|copy| copy.copy_order()).map_or_else(|| id.to_string(), place)
+    };
+    let (counting, outcome) = (place_of(&exit.id), account.outcomes.get(&exit.id));
+    let taking = account.resolution.takings.iter().find(|taking| taking.fact == exit.id);
+    let mut because = Vec::new();
+    if let Some(Outcome::Repeated { first: other } | Outcome::Removed { by: other, .. }) = outcome {
+        because.push(place_of(other));
+    }
+    let mut corrections: Vec<&Fact> = facts.iter().filter(|fact| corrects(fact, &exit.id)).collect();
+    corrections.sort_by_key(|fact| fact.place());
+    because.extend(corrections.into_iter().map(place));
+    let stay = account.resolution.rows.iter().find(|row| row.exit.as_ref().is_some_and(|by| by.fact == exit.id));
+    let here = place(exit);
+    let is_copy = counting != here;
+    ToldExit {
+        id: exit.id.to_string(),
+        exit_ms: exit.event.timestamp_ms,
+        outcome: if is_copy { "copy" } else { outcome.map_or("skipped", Outcome::name) },
+        because: if is_copy { vec![counting] } else { because },
+        counts: taking.filter(|_| !is_copy).map(|taking| Counted::of(taking, stay.map(|row| row.camera_type.as_str()))),
+        fact: here,
+    }
+}
+
+fn place(fact: &Fact) -> String {
+    format!("{}/{}", fact.event.log, fact.event.seq)
+}
+
+fn corrects(fact: &Fact, exit: &FactId) -> bool {
+    matches!(&fact.event.body, Body::Correction(correction) if correction.right_fee.as_ref().is_some_and(|right| right.exit == *exit))
+}
+
+impl Reader {
+    /// How many events wait to be counted.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherVersion`]: the history was made by other rules, or is being made anew.
+    pub fn uncounted(&mut self, path: &Path) -> Result<u64, StoreError> {
+        let rules: u32 = self.connection.query_row("SELECT rules FROM ledger", (), |row| row.get(0))?;
+        if rules != RULES_VERSION {
+            return Err(StoreError::OtherVersion { path: path.to_owned() });
+        }
+        let waiting: i64 = self.connection.query_row("SELECT count(*) FROM waiting", (), |row| row.get(0))?;
+        Ok(waiting.cast_unsigned())
+    }
+
+    /// How many events of a log, which are held up to `to`, have a clock below `hlc_ms`: clocks only grow along a log.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn events_before(&mut self, log: &LogId, to: u64, hlc_ms: i64) -> Result<u64, StoreError> {
+        let mut clock = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let (mut known_before, mut known_after) = (0, to + 1);
+        while known_after - known_before > 1 {
+            let middle = known_before + (known_after - known_before) / 2;
+            let row = self.logs.row(&self.connection, log, middle)?;
+            let bytes = clock.query_row([row], |row| Ok(read_event(row.get_ref(0)?)))??;
+            match Event::parse(&bytes) {
+                Ok(event) if event.hlc.ms() >= hlc_ms => known_after = middle,
+                _ => known_before = middle,
+            }
+        }
+        Ok(known_before)
+    }
+
+    /// The hash of a log at a place, as it was stored; `None`: no event is there.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn hash_at(&mut self, log: &LogId, seq: u64) -> Result<Option<ChainHash>, StoreError> {
+        if seq == 0 {
+            return Ok(Some(ChainHash::genesis(log)));
+        }
+        let row = self.logs.row(&self.connection, log, seq)?;
+        let mut statement = self.connection.prepare_cached("SELECT hash FROM event WHERE id = ?1")?;
+        statement.query_row([row], |row| Ok(read_hash(row.get_ref(0)?))).optional()?.transpose()
+    }
+
+    /// The events after `after`, at most so many, each with its hash as it was stored. Unlike [`Reader::run`] it gives also what is
+    /// damaged, to be found by whoever checks.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn written(
+        &mut self,
+        log: &LogId,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<(u64, EventBytes, ChainHash)>, StoreError> {
+        let Some(number) = self.logs.find(&self.connection, log)? else { return Ok(Vec::new()) };
+        let last = after.saturating_add(most).min(MAX_SEQ);
+        let rows = (event_row_of(log, number, after)?, event_row_of(log, number, last)?);
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, bytes, hash FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut rows = statement.query(rows)?;
+        let mut written = Vec::new();
+        while let Some(row) = rows.next()? {
+            written.push((event_place(row.get(0)?).1, read_event(row.get_ref(1)?)?, read_hash(row.get_ref(2)?)?));
+        }
+        Ok(written)
+    }
+}
