@@ -81,6 +81,35 @@ fn a_removed_stay_is_kept_as_void_and_its_money_is_gone() {
 }
 
 #[test]
+fn a_corrected_way_of_payment_is_shown_found_and_summed_at_every_central() {
+    let mesh = Mesh::start(2);
+    let gate = &mesh.centrals[0].http;
+    let stay = gate.enter("edge-1", "29A12345");
+    let left = json!({"edge_id": "edge-2", "plate_id": "29A12345", "direction": "EXIT", "force": true, "fee": 25_000,
+        "paid": "cash"});
+    gate.open(&left).ok();
+    let paid = json!({"method": "transfer", "reference": "FT24336"});
+    gate.correct(&stay, &json!({"paid": paid, "reason": "bấm nhầm tiền mặt"})).ok();
+    gate.correct(&stay, &json!({"paid": paid, "reason": "lại"})).refused(409);
+    for central in &mesh.centrals {
+        let http = &central.http;
+        eventually("the correction is here", DEADLINE, || http.history("method=transfer").len() == 1);
+        let held = row(central, "29A12345");
+        assert_eq!(held["paid"], json!({"method": "transfer", "amount": 25_000, "reference": "FT24336"}));
+        assert_eq!(held["collected"], 25_000);
+        assert!(http.history("method=cash").is_empty());
+        let takings = http.get("/api/takings").ok();
+        let by_method: Vec<_> = takings.body["takings"].as_array().unwrap().iter().collect();
+        assert_eq!(by_method.len(), 1, "{}", takings.text);
+        assert_eq!((&by_method[0]["method"], &by_method[0]["revenue"]), (&json!("transfer"), &json!(25_000)));
+        let story = http.get(&format!("/api/parking/history/{stay}/story")).ok();
+        let said = story.body["facts"].as_array().unwrap().last().unwrap().clone();
+        assert!(said["vi"].as_str().unwrap().starts_with("Sửa cách trả từ Tiền mặt thành Chuyển khoản"), "{said}");
+        assert_eq!(said["reason"], "bấm nhầm tiền mặt");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_says_what_to_do() {
     let central = Central::standalone("central-1");
     let event_id = central.http.enter("edge-1", "29A12345");
@@ -176,9 +205,10 @@ fn type_and_fee_are_corrected_and_a_removal_is_undone_over_the_wire_and_everywhe
     );
     let story = a.http.get(&format!("/api/parking/history/{event_id}/story")).ok();
     let told = story.body["facts"].to_string();
-    for words in
-        ["Sửa loại xe thành Xe máy; Sửa phí từ 25.000 đ thành 5.000 đ", "Fee corrected from 25,000 đ to 5,000 đ"]
-    {
+    for words in [
+        "Sửa loại xe thành Xe máy; Sửa số tiền đã thu từ 25.000 đ thành 5.000 đ",
+        "Amount collected corrected from 25,000 đ to 5,000 đ",
+    ] {
         assert!(told.contains(words), "{words}: {told}");
     }
     a.http.void(&event_id, &json!({"reason": "nhầm"})).ok();

@@ -69,11 +69,12 @@ fn after_a_day() -> (Mesh, String) {
     told(b, "out", "29A12345", "EXIT", 1, json!({"paid": {"method": "cash", "amount": 100_000}}));
     mesh.heal(0, 1);
     mesh.wait_equal(DEADLINE);
-    // A wrong fee, and a stay that was none.
+    // A wrong fee, a wrong way of payment, and a stay that was none.
     a.leave("out-a", "29A12343");
     a.leave("out-a", "29A12344");
     let stay = |plate: &str| a.rows_of(plate)[0]["event_id"].as_str().unwrap().to_owned();
     a.correct(&stay("29A12343"), &json!({"fee": 20_000, "reason": "half an hour only"})).ok();
+    a.correct(&stay("29A12341"), &json!({"paid": "transfer", "reason": "pressed cash"})).ok();
     a.void(&stay("29A12344"), &json!({"reason": "a test"})).ok();
     mesh.wait_equal(DEADLINE);
     for central in &mut mesh.centrals {

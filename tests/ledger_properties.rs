@@ -11,9 +11,10 @@ use ledger_support::check::check;
 use ledger_support::say::{self, Scribe};
 use ledger_support::{Central, HOUR_MS, SECOND_MS, START_MS, close, correct, open, void};
 use parkmesh::domain::direction::Direction;
-use parkmesh::domain::event::{Body, Draft, Event, Reported, RightFee};
+use parkmesh::domain::event::{Body, Draft, Event, Reported, RightFee, RightMethod};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::Method;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::stay::{Fact, REQUEST_WINDOW_MS, resolve};
 use parkmesh::domain::tariff::Tariff;
@@ -170,7 +171,9 @@ fn said(sketch: &Sketch, now_ms: i64, known: &Known) -> Said {
                 let right = |exit| RightFee { exit, before: Vnd(0), fee: Vnd(7_000) };
                 correction.right_fee = next().filter(|_| sketch.flag).map(right);
                 correction.undoes = next().into_iter().collect();
-                correction.camera_type = (sketch.kind == 9).then(|| "truck".to_owned());
+                let method = |exit| RightMethod { exit, before: None, method: Method::Qr, reference: None };
+                correction.right_method = next().map(method);
+                correction.camera_type = (sketch.kind == 9).then(|| "moto".to_owned());
             }
             draft
         }

@@ -26,8 +26,13 @@ def stated(event, corrections, exit_id):
     data = event["data"]
     paid = data.get("paid") or {}
     told = data["fee"] if data.get("fee") is not None else paid.get("amount", 0)
-    rights = [right for right in (by["data"].get("right_fee") for by in corrections) if right and right["exit"] == exit_id]
-    return rights[-1]["fee"] if rights else told, paid.get("method", "free" if told == 0 else "")
+    taken = latest("right_fee", corrections, exit_id).get("fee", told)
+    return taken, latest("right_method", corrections, exit_id).get("method") or paid.get("method", "free" if taken == 0 else "")
+
+
+def latest(name, corrections, exit_id):
+    rights = [right for right in (by["data"].get(name) for by in corrections) if right and right["exit"] == exit_id]
+    return rights[-1] if rights else {}
 
 
 def check(lines):

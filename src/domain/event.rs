@@ -16,7 +16,7 @@ use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::naming::Naming;
-use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Paid};
+use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Method, Paid};
 use super::plate::{self, PlateId};
 use super::problem::is_plain_text;
 use super::standing::CentralStanding;
@@ -288,7 +288,20 @@ pub struct RightFee {
     pub fee: Vnd,
 }
 
-/// A person corrected what is known of a stay: the plate, the type, what was taken, that it is void. The stay is the `event_id`. Of
+/// How it was really paid at an exit. What was taken, and by whom, stays as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RightMethod {
+    /// As of a [`RightFee`].
+    pub exit: FactId,
+    /// What was known of it until then, for people; absent: the gate had not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Method>,
+    pub method: Method,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+/// A person corrected what is known of a stay: the plate, the type, what was taken and how it was paid, that it is void. The stay is the `event_id`. Of
 /// each the latest that states it counts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Correction {
@@ -300,6 +313,8 @@ pub struct Correction {
     pub camera_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right_fee: Option<RightFee>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right_method: Option<RightMethod>,
     /// Voids of this stay that count no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undoes: Vec<FactId>,
@@ -458,6 +473,9 @@ impl Event {
             Body::Entry(entry) => check_kept(entry.card_id.as_deref(), &entry.images, None, &[]),
             Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
             Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),
+            Body::Correction(Correction { right_method: Some(right), .. }) => {
+                check_reference(right.reference.as_deref())
+            }
             _ => Ok(()),
         }
     }
@@ -546,10 +564,7 @@ fn check_kept(
     if images.len() > MAX_IMAGES || !images.iter().all(Image::is_sound) {
         return wrong("images are too many, or not named as they should be");
     }
-    let reference = paid.and_then(|paid| paid.reference.as_deref());
-    if reference.is_some_and(|text| !is_plain_text(text, MAX_REFERENCE_CHARS)) {
-        return wrong("the reference of a payment is too long, or has control characters");
-    }
+    check_reference(paid.and_then(|paid| paid.reference.as_deref()))?;
     if paid.is_some_and(|paid| !paid.amount.is_fee()) {
         return wrong("what was paid is no amount");
     }
@@ -559,6 +574,13 @@ fn check_kept(
     };
     if lines.len() > MAX_LINES || !lines.iter().all(is_sound) {
         return wrong("the lines of the fee are too many, or too large");
+    }
+    Ok(())
+}
+
+fn check_reference(reference: Option<&str>) -> Result<(), Malformed> {
+    if reference.is_some_and(|text| !is_plain_text(text, MAX_REFERENCE_CHARS)) {
+        return Err(Malformed("the reference of a payment is too long, or has control characters".to_owned()));
     }
     Ok(())
 }

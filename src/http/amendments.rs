@@ -18,9 +18,10 @@ use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::told::Note;
 use crate::domain::told::vehicle::{self, Told};
+use crate::domain::told::{self, Note};
 use crate::gates::beside::from_login;
+use crate::gates::request::PaidSent;
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 
 const OF_A_STAY: &[Code] = &[Code::NotFound, Code::AlreadyVoid];
@@ -31,7 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "/api/parking/history/{event_id}",
             Need::Amend,
             correct,
-            "Correct plate, type or fee of a stay, or take back its removal.",
+            "Correct plate, type, fee or way of payment of a stay, or take back its removal.",
         )
         .body::<CorrectionRequest>()
         .answers::<Amended<'_>>("The stay as it now is")
@@ -49,7 +50,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
-/// A correction as sent: at least one of the first six. Keys that are not here are ignored.
+/// A correction as sent: at least one of the first seven. Keys that are not here are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CorrectionRequest {
@@ -65,6 +66,9 @@ pub struct CorrectionRequest {
     /// What was really taken at the exit, in đồng.
     #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     fee: Option<i64>,
+    /// How it was really paid at the exit: a method, or `{method, reference}`. What was taken stays as it is.
+    #[schema(value_type = Option<PaidSent>)]
+    paid: Option<Value>,
     /// The exit was that of this car, and not of the one of this stay, which is inside still. Sent alone.
     #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     exit_plate_id: Option<String>,
@@ -186,11 +190,20 @@ impl CorrectionRequest {
                 format!("a fee is between 0 and {most} đồng"),
             ));
         }
+        let paid = told::payment::read(self.paid.as_ref()).unwrap_or_else(|error| {
+            problems.push(FieldProblem::new(error.field(), "invalid", "hãy chọn cách trả", error.to_string()));
+            None
+        });
+        if paid.as_ref().is_some_and(|paid| paid.amount.is_some()) {
+            let (vi, en) = ("số tiền đã thu sửa ở fee", "what was taken is corrected by fee");
+            problems.push(FieldProblem::new("paid.amount", "invalid", vi, en));
+        }
         if self.void == Some(true) {
             let (vi, en) = ("để hủy lượt, gửi DELETE", "to remove a stay, send DELETE");
             problems.push(FieldProblem::new("void", "invalid", vi, en));
         }
-        let nothing = plate_id.is_none() && plate_view.is_none() && camera_type.is_none() && fee.is_none() && !restore;
+        let nothing = plate_id.is_none() && plate_view.is_none() && camera_type.is_none() && fee.is_none();
+        let nothing = nothing && self.paid.as_ref().is_none_or(Value::is_null) && !restore;
         let exit_plate_id = given(self.exit_plate_id);
         if exit_plate_id.is_some() && !nothing {
             let (vi, en) = ("hãy gửi riêng, chỉ cùng lý do", "send it alone, with the reason");
@@ -200,8 +213,8 @@ impl CorrectionRequest {
             problems.push(FieldProblem::new(
                 "plate_id",
                 "missing",
-                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, exit_plate_id, hoặc void: false",
-                "say what to correct: plate_id, plate_view, camera_type, fee, exit_plate_id, or void: false",
+                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, paid, exit_plate_id, hoặc void: false",
+                "say what to correct: plate_id, plate_view, camera_type, fee, paid, exit_plate_id, or void: false",
             ));
         }
         let mut read = |field: &'static str, text: String| match PlateId::told(&text) {
@@ -232,7 +245,7 @@ impl CorrectionRequest {
         });
         let reason = reason(self.reason, &mut problems);
         if problems.is_empty() {
-            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, exit_plate, restore, reason })
+            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, paid, exit_plate, restore, reason })
         } else {
             Err(problems)
         }
@@ -281,6 +294,7 @@ mod tests {
         assert_eq!(problems(json!({"plate_id": "29a-123.45", "reason": "đọc nhầm"})), []);
         assert_eq!(problems(json!({"plate_view": "29A-123.45", "reason": "x", "by": "Lan"})), []);
         assert_eq!(problems(json!({"exit_plate_id": "29A-123.45", "reason": "x"})), []);
+        assert_eq!(problems(json!({"paid": {"method": "chuyển khoản", "reference": "FT1"}, "reason": "x"})), []);
         assert_eq!(problems(json!({"camera_type": "xe máy", "fee": 0, "void": false, "reason": "x"})), []);
         for (json, expected) in [
             (json!({"reason": "x"}), vec![("plate_id", "missing")]),
@@ -289,6 +303,10 @@ mod tests {
             (json!({"camera_type": "unknown", "reason": "x"}), vec![("camera_type", "missing")]),
             (json!({"fee": -1, "reason": "x"}), vec![("fee", "out_of_range")]),
             (json!({"fee": 1_000_000_000_001_i64, "reason": "x"}), vec![("fee", "out_of_range")]),
+            (json!({"paid": "gold", "reason": "x"}), vec![("paid.method", "invalid")]),
+            (json!({"paid": 5, "reason": "x"}), vec![("paid", "invalid")]),
+            (json!({"paid": {"method": "cash", "amount": 1}, "reason": "x"}), vec![("paid.amount", "invalid")]),
+            (json!({"paid": null, "reason": "x"}), vec![("plate_id", "missing")]),
             (json!({"void": true, "reason": "x"}), vec![("void", "invalid")]),
             (json!({"exit_plate_id": "29A1", "reason": "x"}), vec![("exit_plate_id", "invalid_plate")]),
             (json!({"exit_plate_id": "29A12345", "fee": 1, "reason": "x"}), vec![("exit_plate_id", "invalid")]),

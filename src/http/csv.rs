@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use super::error::ApiError;
 use super::pages::word;
 use super::state::Shared;
+use crate::domain::anomaly::Anomaly;
 use crate::store::error::StoreError;
 use crate::store::reader::HistoryRow;
 use crate::store::reader::Reader;
@@ -122,8 +123,9 @@ pub fn line(row: &HistoryRow, style: Style, names: &GateNames) -> String {
     line.text(&row.plate_id);
     line.text(&word(style.english, "type", &row.camera_type));
     line.text(&word(style.english, "stay", &row.status));
-    line.time(&row.entry_time);
-    line.text(names.of(row.entry_camera_name.as_deref()));
+    let (entry_time, entry_gate) = entered(row);
+    line.time(entry_time);
+    line.text(names.of(entry_gate));
     line.time(row.exit_time.as_deref().unwrap_or_default());
     line.text(names.of(row.exit_camera_name.as_deref()));
     line.text(row.duration.as_deref().unwrap_or_default());
@@ -138,6 +140,14 @@ pub fn line(row: &HistoryRow, style: Style, names: &GateNames) -> String {
     line.text(row.superseded_by.as_deref().unwrap_or_default());
     line.text(&row.event_id);
     line.end()
+}
+
+/// When and where it came in; empty where only an exit is known, whose time the row has in its place.
+pub(super) fn entered(row: &HistoryRow) -> (&str, Option<&str>) {
+    if row.anomalies.iter().any(|name| name == Anomaly::ExitWithoutEntry.name()) {
+        return ("", None);
+    }
+    (&row.entry_time, row.entry_camera_name.as_deref())
 }
 
 /// How it was paid; empty: the gate did not say.

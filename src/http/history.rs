@@ -90,7 +90,7 @@ pub struct HistoryParameters {
         pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type)?$"
     )]
     anomaly: Option<String>,
-    /// Who did the exit: `an`, `token:backup`, `edge:edge-1`, as `exit_by` of a row.
+    /// Who did the exit: `an`, `token:backup`, `edge:edge-1`, as `exit_by` of a row; `-`: nobody who logged in.
     #[param(max_length = 256)]
     exit_by: Option<String>,
     /// How it was paid; `free`: nothing was due, `unsaid`: something was, and the gate did not say.

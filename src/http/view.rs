@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::direction::Direction;
+use crate::domain::payment::FeeLine;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::VehicleInfo;
 
@@ -12,7 +13,7 @@ use crate::ledger::job::VehicleInfo;
 pub struct Vehicle {
     plate_id: String,
     plate_view: String,
-    /// The vehicle type; empty: unknown.
+    /// The vehicle type that was asked about; empty: none.
     camera_type: String,
     /// The one that was asked about; null: none.
     direction: Option<Direction>,
@@ -33,9 +34,15 @@ pub struct Vehicle {
     /// `1 giờ 31 phút`
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<String>,
+    /// As what it came in, as corrected, which is what it pays as; empty: not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entered_as: Option<String>,
     /// What leaving now would cost, in VND.
     #[serde(skip_serializing_if = "Option::is_none")]
     fee: Option<i64>,
+    /// What that consists of; the lines sum to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<FeeLine>>,
     /// Of an EXIT of a car that is not inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -59,7 +66,9 @@ impl Vehicle {
             entry_time: inside.map(|inside| zone.local_text(inside.entry_ms)),
             entry_from: inside.map(|inside| format!("{}/{}", inside.entry_central, inside.entry_edge)),
             duration: inside.map(|inside| inside.duration.clone()),
+            entered_as: inside.map(|inside| inside.camera_type.clone()),
             fee: inside.map(|inside| inside.fee.0),
+            lines: inside.map(|inside| inside.lines.clone()),
             error: unseen.then_some("No entry record found"),
         }
     }

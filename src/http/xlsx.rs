@@ -4,7 +4,7 @@
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
-use super::csv::{GateNames, HEADS, manual, method};
+use super::csv::{GateNames, HEADS, entered, manual, method};
 use super::pages::word;
 use crate::store::reader::HistoryRow;
 
@@ -75,12 +75,13 @@ fn write(
     is_english: bool,
     names: &GateNames,
 ) -> Result<(), XlsxError> {
+    let (entry_time, entry_gate) = entered(row);
     let texts = [
         (0, row.plate_view.as_str().into()),
         (1, row.plate_id.as_str().into()),
         (2, word(is_english, "type", &row.camera_type)),
         (3, word(is_english, "stay", &row.status)),
-        (5, names.of(row.entry_camera_name.as_deref()).into()),
+        (5, names.of(entry_gate).into()),
         (7, names.of(row.exit_camera_name.as_deref()).into()),
         (8, row.duration.as_deref().unwrap_or_default().into()),
         (11, method(row, is_english)),
@@ -98,8 +99,8 @@ fn write(
         sheet.write_string(line, 15, anomalies.join("; "))?;
     }
     let time = Format::new().set_num_format(TIME);
-    for (column, text) in [(4, Some(row.entry_time.as_str())), (6, row.exit_time.as_deref())] {
-        let Some(text) = text else { continue };
+    for (column, text) in [(4, Some(entry_time)), (6, row.exit_time.as_deref())] {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
         // Spreadsheets know no year before 1900.
         match ExcelDateTime::parse_from_str(text) {
             Ok(moment) => sheet.write_datetime_with_format(line, column, moment, &time)?,

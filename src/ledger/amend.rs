@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, Void};
+use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, RightMethod, Void};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
+use crate::domain::payment::{Method, Paid};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Account, Fact, Outcome, account, account_beside};
+use crate::domain::stay::{Account, Fact, Outcome, account, account_beside, paid_as_corrected};
 use crate::domain::time::duration_text;
+use crate::domain::told::payment::ToldPaid;
 
 use super::apply::reading_of;
 use super::charge::{Charge, taken};
@@ -45,9 +47,14 @@ impl<S: Storage> Transaction<'_, S> {
         let is_read_anew = *plate != row.plate_id || plate_view != row.plate_view;
         let camera_type = request.camera_type.clone().filter(|camera_type| *camera_type != row.camera_type);
         let right_fee = request.fee.map(|fee| self.right_fee(&row, fee)).transpose()?.flatten();
+        let taken = right_fee.as_ref().map(|(_, right)| right.fee);
+        let right_method =
+            request.paid.as_ref().map(|paid| self.right_method(&row, paid, taken)).transpose()?.flatten();
         let (exit_name, right_fee) = right_fee.unzip();
+        let (method_name, right_method) = right_method.unzip();
         let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
-        if !is_read_anew && camera_type.is_none() && right_fee.is_none() && undoes.is_empty() {
+        if !is_read_anew && camera_type.is_none() && right_fee.is_none() && right_method.is_none() && undoes.is_empty()
+        {
             return Err(Stop::Refused(Refusal::Unchanged));
         }
         let hlc = self.hlc_after(&row, Some(plate))?;
@@ -57,12 +64,13 @@ impl<S: Storage> Transaction<'_, S> {
             plate_view: is_read_anew.then_some(plate_view),
             camera_type,
             right_fee,
+            right_method,
             undoes,
             reason: request.reason.clone(),
             by: self.doer_text(),
         };
-        let name = exit_name.as_deref().unwrap_or(&row.stay_id);
-        let amended = self.amend(&row.stay_id, name, hlc, Body::Correction(correction))?;
+        let name = exit_name.or(method_name).unwrap_or_else(|| row.stay_id.clone());
+        let amended = self.amend(&row.stay_id, &name, hlc, Body::Correction(correction))?;
         if *plate != row.plate_id {
             self.give_exits_their_stay(&row.entry_fact, row.entry_hlc, plate, request)?;
         }
@@ -93,7 +101,8 @@ impl<S: Storage> Transaction<'_, S> {
         let hlc = self.hlc_after(row, Some(plate))?;
         let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
-        let anew = self.write_anew(left, taken_at(&account, left), then.as_ref(), plate, &request.reason)?;
+        let taken = (taken_at(&account, left), paid_as_corrected(left, &facts));
+        let anew = self.write_anew(left, taken, then.as_ref(), plate, &request.reason)?;
         self.give_exits_their_stay(&anew.id, anew.event.hlc, plate, request)?;
         let stored = self.read()?.stay(&row.stay_id)?.map(Box::new);
         Ok(Answer::Amended { stay_id: row.stay_id.clone(), version: anew.id.to_string(), row: stored })
@@ -115,6 +124,9 @@ impl<S: Storage> Transaction<'_, S> {
         let fee = request.fee.or_else(|| opening.taken());
         let plate_view = request.plate_view.clone().unwrap_or_else(|| plate::view(plate));
         let camera_type = request.camera_type.clone().unwrap_or_else(|| opening.camera_type.clone());
+        if request.paid.is_some() && opening.direction == Direction::Entry {
+            return Err(refused("paid", "this opening let a car in: nothing was paid"));
+        }
         let passed = self.context.zone.local_text(event.timestamp_ms);
         let (stay_id, body) = match opening.direction {
             Direction::Entry => {
@@ -136,6 +148,7 @@ impl<S: Storage> Transaction<'_, S> {
             Direction::Exit => {
                 let then = self.inside_at(plate, event.timestamp_ms)?.map(|stored| stored.row);
                 let due = taken(fee);
+                let paid = request.paid.as_ref().map(|told| as_paid(told, due.fee)).transpose()?;
                 let doubts = fee.is_none().then(|| Anomaly::FeeUncertain.name().to_owned());
                 let central = event.source_central.clone();
                 let exit = Exit {
@@ -143,7 +156,7 @@ impl<S: Storage> Transaction<'_, S> {
                     plate_view: Some(plate_view),
                     exit_time: passed,
                     lines: due.lines,
-                    paid: opening.paid.clone(),
+                    paid: paid.or_else(|| opening.paid.clone()),
                     duration: duration_text(then.as_ref().map_or(0, |row| event.timestamp_ms - row.entry_ms)),
                     camera_type: Some(camera_type).filter(|camera_type| !camera_type.is_empty()),
                     request_id: Some(request_id),
@@ -180,7 +193,7 @@ impl<S: Storage> Transaction<'_, S> {
     fn write_anew(
         &mut self,
         left: &Fact,
-        fee: Vnd,
+        (fee, paid): (Vnd, Option<Paid>),
         of: Option<&StayRow>,
         plate: &PlateId,
         reason: &str,
@@ -197,6 +210,7 @@ impl<S: Storage> Transaction<'_, S> {
             plate_view: told.plate_view.clone().filter(|_| is_its),
             fee,
             lines: due.lines,
+            paid,
             // Whoever else corrects it in a cut writes the same exit.
             request_id: Some(left.id.to_string()),
             doubts: doubts.into_iter().collect(),
@@ -246,23 +260,50 @@ impl<S: Storage> Transaction<'_, S> {
             let hlc = self.hlc_after(&row, Some(plate))?;
             let void = Void { removes: vec![exit.id.clone()], reason: request.reason.clone(), by: self.doer_text() };
             self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
-            self.write_anew(exit, taken_at(&account, exit), Some(&of), plate, &request.reason)?;
+            let taken = (taken_at(&account, exit), paid_as_corrected(exit, &facts));
+            self.write_anew(exit, taken, Some(&of), plate, &request.reason)?;
         }
         Ok(())
     }
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
     fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
-        let none = || refused("fee", "this stay has no exit at which a fee was taken");
-        let exit = row.exit.as_ref().ok_or_else(none)?;
+        let Some(Ended { exit, name, taken: before, .. }) = self.ended(row)? else {
+            return Err(refused("fee", "this stay has no exit at which a fee was taken"));
+        };
+        Ok((before != fee).then_some((name, RightFee { exit, before, fee })))
+    }
+
+    /// How it was really paid there, likewise. `taken`: what is corrected with it.
+    fn right_method(
+        &mut self,
+        row: &StayRow,
+        paid: &ToldPaid,
+        taken: Option<Vnd>,
+    ) -> Result<Option<(String, RightMethod)>, Stop<S::Error>> {
+        let Some(ended) = self.ended(row)? else {
+            return Err(refused("paid", "this stay has no exit at which anything was paid"));
+        };
+        let Paid { method, reference, .. } = as_paid(paid, taken.unwrap_or(ended.taken))?;
+        let before = ended.paid.as_ref().map(|paid| paid.method);
+        let is_known = ended.paid.is_some_and(|paid| (paid.method, &paid.reference) == (method, &reference));
+        Ok((!is_known).then_some((ended.name, RightMethod { exit: ended.exit, before, method, reference })))
+    }
+
+    /// What is known of the exit of a row.
+    fn ended(&mut self, row: &StayRow) -> Result<Option<Ended>, S::Error> {
+        let Some(exit) = row.exit.as_ref() else { return Ok(None) };
         let component = Component::around(self.read()?, row)?;
         let facts = component.held_facts();
         let takings = account_beside(&facts, &component.neighbours).resolution.takings;
-        let before = takings.iter().find(|taking| taking.fact == exit.fact).map_or(exit.fee, |taking| taking.fee);
-        let told = facts.iter().find(|fact| fact.id == exit.fact).map(|fact| &fact.event);
-        let name = told.and_then(|event| event.exit_stay().or(event.event_id.as_deref())).unwrap_or(&row.stay_id);
-        let right = || (name.to_owned(), RightFee { exit: exit.fact.clone(), before, fee });
-        Ok((before != fee).then(right))
+        let left = facts.iter().find(|fact| fact.id == exit.fact);
+        let name = left.and_then(|fact| fact.event.exit_stay().or(fact.event.event_id.as_deref()));
+        Ok(Some(Ended {
+            exit: exit.fact.clone(),
+            name: name.unwrap_or(&row.stay_id).to_owned(),
+            taken: takings.iter().find(|taking| taking.fact == exit.fact).map_or(exit.fee, |taking| taking.fee),
+            paid: left.and_then(|fact| paid_as_corrected(fact, &facts)),
+        }))
     }
 
     /// The voids by which a stay is void.
@@ -322,6 +363,15 @@ impl<S: Storage> Transaction<'_, S> {
     }
 }
 
+/// The exit of a stay, as corrected.
+struct Ended {
+    exit: FactId,
+    /// By which it names the stay.
+    name: String,
+    taken: Vnd,
+    paid: Option<Paid>,
+}
+
 /// Some facts, and what tells them again: it would count in their place.
 fn with_repeats(mut facts: Vec<FactId>, outcomes: &BTreeMap<FactId, Outcome>) -> Vec<FactId> {
     let again = outcomes.iter().filter_map(|(id, outcome)| match outcome {
@@ -336,6 +386,14 @@ fn with_repeats(mut facts: Vec<FactId>, outcomes: &BTreeMap<FactId, Outcome>) ->
 fn taken_at(account: &Account, exit: &Fact) -> Vnd {
     let told = if let Body::Exit(told) = &exit.event.body { told.fee } else { Vnd(0) };
     account.resolution.takings.iter().find(|taking| taking.fact == exit.id).map_or(told, |taking| taking.fee)
+}
+
+/// How what was taken was paid, as a person says afterwards.
+fn as_paid<E>(told: &ToldPaid, taken: Vnd) -> Result<Paid, Stop<E>> {
+    if told.method == Method::Free && taken > Vnd(0) {
+        return Err(refused("paid", "something was taken there: if it was not, correct fee to 0"));
+    }
+    Ok(Paid { method: told.method, amount: taken, reference: told.reference.clone() })
 }
 
 fn refused<E>(field: &'static str, problem: &str) -> Stop<E> {

@@ -1,14 +1,17 @@
 //! What leaving costs: the tariff over the hours that no subscription pays for.
 
 use crate::domain::anomaly::Anomaly;
+use crate::domain::event::Body;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
+use crate::domain::stay::Link;
 use crate::domain::tariff::is_long_stay;
 use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
+use super::component::loose_key;
 use super::storage::Storage;
 use super::transaction::Transaction;
 
@@ -129,11 +132,21 @@ pub(super) struct Ending {
 impl<S: Storage> Transaction<'_, S> {
     /// The end of a stay that began as `row` says, by a vehicle that is told to be `told_type` as it leaves. A type that is told at
     /// only one of both is that of the stay; of two the first counts, and the difference is said.
-    pub(super) fn ending(&self, row: &StayRow, entry_ms: i64, exit_ms: i64, told_type: &str) -> Ending {
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub(super) fn ending(
+        &mut self,
+        row: &StayRow,
+        entry_ms: i64,
+        exit_ms: i64,
+        told_type: &str,
+    ) -> Result<Ending, S::Error> {
         let entered_type = if row.camera_type.is_empty() { told_type } else { row.camera_type.as_str() };
         let charge = self.charge(&row.plate_id, entered_type, entry_ms, exit_ms);
         let mut ending = Ending { notes: charge.note().into_iter().collect(), ..Ending::default() };
-        if !told_type.is_empty() && !vehicle::same(entered_type, told_type) {
+        let differs = !told_type.is_empty() && !vehicle::same(entered_type, told_type);
+        if differs && !self.is_typed_by_a_person(row)? {
             let other_fee = self.charge(&row.plate_id, told_type, entry_ms, exit_ms).fee;
             ending.is_uncertain = other_fee != charge.fee;
             let (fee, other_fee) = (charge.fee.0, other_fee.0);
@@ -163,7 +176,19 @@ impl<S: Storage> Transaction<'_, S> {
             ));
         }
         ending.charge = charge;
-        ending
+        Ok(ending)
+    }
+
+    /// Whether a person corrected the type of an open stay: he has looked, whatever cameras tell.
+    fn is_typed_by_a_person(&mut self, row: &StayRow) -> Result<bool, S::Error> {
+        let Some(key) = loose_key(&Link::of_stay(&row.stay_id)) else { return Ok(false) };
+        for at in self.read()?.loose_facts(&key)? {
+            let said = self.read()?.fact(&at)?;
+            if said.is_some_and(|fact| matches!(&fact.event.body, Body::Correction(it) if it.camera_type.is_some())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds what a lost card costs, or says that the tariff has no price for it.

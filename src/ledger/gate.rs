@@ -176,7 +176,7 @@ impl<S: Storage> Transaction<'_, S> {
             Some(row) => row,
             None => self.stay_of(&request.plate, open)?,
         };
-        let mut ending = self.ending(&row, open.entry_ms, now_ms, &request.camera_type);
+        let mut ending = self.ending(&row, open.entry_ms, now_ms, &request.camera_type)?;
         let due = &ending.charge;
         let is_long = is_long_stay(open.entry_ms, now_ms);
         if is_long && due.fee.0 > 0 && !request.force {
@@ -310,17 +310,20 @@ impl<S: Storage> Transaction<'_, S> {
             (None, Some(open)) => open.plate_view(&detection.plate),
             (None, None) => plate::view(&detection.plate),
         };
-        let inside = open.map(|open| InsideInfo {
-            stay_id: open.stay_id(&detection.plate),
-            entry_ms: open.entry_ms,
-            entry_central: open.place.central.clone(),
-            entry_edge: open.place.edge_id.clone(),
-            fee: {
-                let entered_as = Some(&open.place.camera_type).filter(|kind| !kind.is_empty());
-                let pays_as = entered_as.unwrap_or(&detection.camera_type);
-                self.charge(&detection.plate, pays_as, open.entry_ms, self.now.wall_ms).fee
-            },
-            duration: duration_text(self.now.wall_ms.saturating_sub(open.entry_ms)),
+        let inside = open.map(|open| {
+            let entered_as = Some(&open.place.camera_type).filter(|kind| !kind.is_empty());
+            let pays_as = entered_as.unwrap_or(&detection.camera_type);
+            let due = self.charge(&detection.plate, pays_as, open.entry_ms, self.now.wall_ms);
+            InsideInfo {
+                stay_id: open.stay_id(&detection.plate),
+                entry_ms: open.entry_ms,
+                entry_central: open.place.central.clone(),
+                entry_edge: open.place.edge_id.clone(),
+                camera_type: open.place.camera_type.clone(),
+                fee: due.fee,
+                lines: due.lines,
+                duration: duration_text(self.now.wall_ms.saturating_sub(open.entry_ms)),
+            }
         });
         let camera_type = detection.camera_type.clone();
         VehicleInfo { plate: detection.plate.clone(), plate_view, camera_type, inside, subscription_id }

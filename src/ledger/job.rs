@@ -10,6 +10,7 @@ use crate::domain::event::{Draft, Image, PriceList};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::naming::Naming;
+use crate::domain::payment::FeeLine;
 use crate::domain::plate::PlateId;
 use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
@@ -159,6 +160,8 @@ pub struct CorrectStay {
     pub camera_type: Option<String>,
     /// What was really taken at its exit.
     pub fee: Option<Vnd>,
+    /// How it was really paid there. Its amount is not looked at.
+    pub paid: Option<ToldPaid>,
     /// Its exit was another car's; given alone.
     pub exit_plate: Option<PlateId>,
     /// It was removed and is not.
@@ -277,8 +280,11 @@ pub struct InsideInfo {
     pub entry_ms: i64,
     pub entry_central: String,
     pub entry_edge: String,
-    /// What leaving now would cost, and how long the car has been inside as shown.
+    /// As what it came in, as corrected; empty: not told.
+    pub camera_type: String,
+    /// What leaving now would cost, of which lines, and how long the car has been inside as shown.
     pub fee: Vnd,
+    pub lines: Vec<FeeLine>,
     pub duration: String,
 }
 

@@ -432,7 +432,7 @@ impl<S: Storage> Transaction<'_, S> {
         let duration = duration_text(left.as_ref().map_or(0, |left| moment.ms.saturating_sub(left.entry_ms)));
         let mut charge = match &left {
             Some(left) => {
-                let ending = self.ending(&left.row, left.entry_ms, moment.ms, &report.camera_type);
+                let ending = self.ending(&left.row, left.entry_ms, moment.ms, &report.camera_type)?;
                 report.notes.extend(ending.notes);
                 if ending.is_uncertain {
                     report.doubts.insert(Anomaly::FeeUncertain);

@@ -1,13 +1,17 @@
 //! A person corrects a plate or removes a stay.
 
+use std::collections::BTreeMap;
+
 use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::Method;
 use parkmesh::domain::plate;
 use parkmesh::domain::row::{StayRow, StayStatus};
-use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, Refusal, Report, UnreadOpening};
+use parkmesh::domain::told::payment::ToldPaid;
+use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, OpenBarrier, Refusal, Report, UnreadOpening};
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
@@ -238,6 +242,106 @@ fn a_corrected_fee_counts_in_place_of_what_was_taken_and_what_the_gate_said_stay
     central.ask(amended(&stay, |request| request.restore = true)).unwrap();
     assert_eq!((central.row(&stay).collected, revenue(&mut central)), (Vnd(35_000), 35_000));
     check(&mut central);
+}
+
+/// What was taken by each method.
+fn by_method(central: &mut Central) -> Vec<(String, i64)> {
+    let mut sums = BTreeMap::<String, i64>::new();
+    for ((.., taken_as), sum) in &central.ledger.storage_mut().totals {
+        *sums.entry(taken_as.method.clone()).or_default() += sum.revenue_vnd;
+    }
+    sums.into_iter().filter(|(_, vnd)| *vnd != 0).collect()
+}
+
+fn paid_by(stay_id: &str, method: Method) -> Job {
+    amended(stay_id, |request| request.paid = Some(ToldPaid { method, amount: None, reference: None }))
+}
+
+#[test]
+fn a_corrected_way_of_payment_moves_what_was_taken_and_changes_no_amount() {
+    // As the gate told it, and what that counts as.
+    for (told, first) in [(Some(Method::Cash), "cash"), (None, "")] {
+        let mut central = Central::new(0);
+        let stay = central.enters(entry("edge-1", P));
+        let refused = central.ask(paid_by(&stay, Method::Transfer));
+        assert!(matches!(refused, Err(Refusal::Field { field: "paid", .. })), "it is inside: {refused:?}");
+        central.wait(91 * MINUTE_MS);
+        let paid = told.map(|method| ToldPaid { method, amount: None, reference: None });
+        central.exits(OpenBarrier { beside: Beside { paid, ..Beside::default() }, ..exit("edge-2", P) });
+        let all = |method: &str, vnd: i64| vec![(method.to_owned(), vnd)];
+        assert_eq!(by_method(&mut central), all(first, 50_000));
+        let refused = central.ask(paid_by(&stay, Method::Free));
+        assert!(matches!(refused, Err(Refusal::Field { field: "paid", .. })), "50.000 were taken: {refused:?}");
+        for (method, before) in [(Method::Transfer, told), (Method::Qr, Some(Method::Transfer))] {
+            central.ask(paid_by(&stay, method)).unwrap();
+            assert_eq!(central.ask(paid_by(&stay, method)), Err(Refusal::Unchanged));
+            let Body::Correction(said) = central.last_event().body else { panic!("no correction") };
+            assert_eq!(said.right_method.map(|right| (right.before, right.method)), Some((before, method)));
+            assert_eq!(by_method(&mut central), all(method.name(), 50_000));
+            assert_eq!(central.row(&stay).collected, Vnd(50_000));
+            check(&mut central);
+        }
+        // With what was taken, and after it.
+        let both = |request: &mut CorrectStay| {
+            request.fee = Some(Vnd(20_000));
+            request.paid = Some(ToldPaid { method: Method::Card, amount: None, reference: Some("R1".to_owned()) });
+        };
+        central.ask(amended(&stay, both)).unwrap();
+        assert_eq!(by_method(&mut central), all("card", 20_000));
+        central.ask(pays(&stay, 30_000)).unwrap();
+        assert_eq!(by_method(&mut central), all("card", 30_000));
+        check(&mut central);
+        // What another car's exit took keeps the way it was paid.
+        central.ask(amended(&stay, |request| request.exit_plate = Some(plate(Q)))).unwrap();
+        assert_eq!(by_method(&mut central), all("card", 30_000));
+        check(&mut central);
+    }
+}
+
+#[test]
+fn what_was_free_and_was_paid_after_all_is_not_said_to_be_free() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(MINUTE_MS);
+    central.exits(forced(OpenBarrier { fee: Some(Vnd(0)), ..exit("edge-2", P) }));
+    central.ask(pays(&stay, 15_000)).unwrap();
+    assert_eq!(by_method(&mut central), [(String::new(), 15_000)], "nobody said how");
+    central.ask(paid_by(&stay, Method::Cash)).unwrap();
+    assert_eq!(by_method(&mut central), [("cash".to_owned(), 15_000)]);
+    check(&mut central);
+}
+
+#[test]
+fn a_type_that_a_person_corrected_is_in_no_doubt_whatever_cameras_told() {
+    let typed = |kind: &str, asked: OpenBarrier| OpenBarrier { camera_type: kind.to_owned(), ..asked };
+    let is_moto = |request: &mut CorrectStay| request.camera_type = Some("moto".to_owned());
+    for (corrected_first, again) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut central = Central::new(0);
+        let stay = central.enters(typed("car", entry("edge-1", P)));
+        central.wait(HOUR_MS);
+        if again {
+            take(
+                &mut central,
+                Report {
+                    camera_type: "car".to_owned(),
+                    ..report(Direction::Entry, Some("b"), Some(START_MS + HOUR_MS - 1))
+                },
+            );
+        }
+        if corrected_first {
+            central.ask(amended(&stay, is_moto)).unwrap();
+        }
+        let left = central.press(typed("car", exit("edge-2", P))).unwrap();
+        if !corrected_first {
+            central.ask(amended(&stay, is_moto)).unwrap();
+        }
+        let Answer::Exited { notes, .. } = left else { panic!("{left:?}") };
+        assert!(notes.iter().all(|note| note.code != "other_type"), "{notes:?}");
+        for row in central.rows() {
+            assert!(!row.anomalies.contains(&Anomaly::OtherType), "{corrected_first} {again} {row:?}");
+        }
+        check(&mut central);
+    }
 }
 
 #[test]

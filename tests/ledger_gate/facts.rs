@@ -65,7 +65,7 @@ fn older_events_say_what_they_said() {
 fn todays_events_are_read_and_written_as_they_are_kept() {
     let events = events(SINCE);
     let by: Vec<_> = events.iter().map(|event| event.by.as_ref().unwrap().to_string()).collect();
-    assert_eq!(by, ["an", "token:backup", "edge:edge-2", "", "an"]);
+    assert_eq!(by, ["an", "token:backup", "edge:edge-2", "", "an", "an"]);
     let exit = exit_of(events[1].clone());
     let image = Image { sha256: "0f".repeat(32), kind: "plate".to_owned() };
     assert_eq!((exit.card_id.as_deref(), exit.images), (Some("C-0042"), vec![image]));

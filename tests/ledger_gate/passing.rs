@@ -4,6 +4,7 @@ use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::{FeeLine, Part};
 use parkmesh::domain::row::StayStatus;
 use parkmesh::ledger::job::{Answer, Detection, InsideInfo, Job, OpenBarrier, Refusal, VehicleInfo};
 
@@ -209,7 +210,9 @@ fn who_is_inside_cannot_come_in_and_who_is_outside_cannot_leave() {
         entry_ms: START_MS,
         entry_central: "central-1".to_owned(),
         entry_edge: "edge-1".to_owned(),
+        camera_type: "car".to_owned(),
         fee: Vnd(25_000),
+        lines: vec![FeeLine::of(Part::Hour, 1, Vnd(25_000))],
         duration: "0 giờ 31 phút".to_owned(),
     };
     let inside = VehicleInfo { plate_view: "29A 12345".to_owned(), inside: Some(inside), ..outside };

@@ -10,7 +10,7 @@ use super::super::row::StayRow;
 use super::super::stay::{Fact, Outcome, same_request};
 use super::super::time::SiteZone;
 use super::Explainer;
-use super::words::{Face, Text, gate, money, span, vehicle};
+use super::words::{Face, Text, gate, method, money, span, vehicle};
 
 impl Explainer<'_> {
     /// What the fact said and what became of it.
@@ -301,12 +301,20 @@ fn corrected(correction: &Correction) -> Text {
     let fee = correction.right_fee.as_ref().map(|right| {
         let (before, fee) = (money(right.before.0), money(right.fee.0));
         Text::new(
-            format!("Sửa phí từ {} thành {}", before.vi, fee.vi),
-            format!("Fee corrected from {} to {}", before.en, fee.en),
+            format!("Sửa số tiền đã thu từ {} thành {}", before.vi, fee.vi),
+            format!("Amount collected corrected from {} to {}", before.en, fee.en),
+        )
+    });
+    let way = correction.right_method.as_ref().map(|right| {
+        let unsaid = || Text::new("không rõ", "not said");
+        let (before, now) = (right.before.map_or_else(unsaid, method), method(right.method));
+        Text::new(
+            format!("Sửa cách trả từ {} thành {}", before.vi, now.vi),
+            format!("Payment corrected from {} to {}", before.en, now.en),
         )
     });
     let restored = (!correction.undoes.is_empty()).then(|| Text::new("Khôi phục lượt này", "Visit restored"));
-    let mut parts = [restored, plate, vehicle, fee].into_iter().flatten();
+    let mut parts = [restored, plate, vehicle, fee, way].into_iter().flatten();
     let first = parts.next().unwrap_or_else(|| Text::new("Sửa lượt này", "Visit corrected"));
     parts.fold(first, |all, part| Text::new(format!("{}; {}", all.vi, part.vi), format!("{}; {}", all.en, part.en)))
 }

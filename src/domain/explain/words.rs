@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::payment::Method;
 use super::super::time::SiteZone;
 
 const MS_PER_SECOND: u64 = 1_000;
@@ -50,6 +51,19 @@ pub(super) fn vehicle(name: &str) -> Text {
         "van" => Text::new("Xe van", "van"),
         "bus" => Text::new("Xe khách", "bus"),
         other => Text::new(other, other),
+    }
+}
+
+/// A way to pay as people call it.
+pub(super) fn method(method: Method) -> Text {
+    match method {
+        Method::Cash => Text::new("Tiền mặt", "cash"),
+        Method::Qr => Text::new("QR", "QR code"),
+        Method::Card => Text::new("Thẻ ngân hàng", "bank card"),
+        Method::Transfer => Text::new("Chuyển khoản", "bank transfer"),
+        Method::Account => Text::new("Ghi nợ", "on account"),
+        Method::Free => Text::new("Không thu", "free"),
+        Method::Other => Text::new("Cách khác", "another way"),
     }
 }
 

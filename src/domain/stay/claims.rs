@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::super::anomaly::Anomaly;
 use super::super::event::Body;
 use super::super::ids::FactId;
 use super::super::plate::PlateId;
@@ -62,6 +63,11 @@ impl Claim<'_> {
             row.touch(&fact.event);
         }
         Ok(row)
+    }
+
+    fn has_corrected_type(&self) -> bool {
+        let is_typed = |fact: &&Fact| matches!(&fact.event.body, Body::Correction(said) if said.camera_type.is_some());
+        self.corrections.iter().any(is_typed)
     }
 
     fn corrected_plate(&self) -> Option<&PlateId> {
@@ -217,6 +223,22 @@ impl<'a> Claims<'a> {
     /// The claim a fact makes.
     pub(super) fn made_by(&self, fact: &FactId) -> Option<&Claim<'a>> {
         self.claims.get(*self.by_fact.get(fact)?)
+    }
+
+    /// Whoever corrected a type has looked at the vehicle: that another was told of it is no question any more, nor of the entries that
+    /// went up in its stay.
+    pub(super) fn settle_types(&self, rows: &mut HashMap<usize, StayRow>) {
+        let settled = |index: &usize| self.claims.get(*index).is_some_and(Claim::has_corrected_type);
+        let settled: HashSet<String> =
+            rows.iter().filter(|(index, _)| settled(index)).map(|(_, row)| row.stay_id.clone()).collect();
+        if settled.is_empty() {
+            return;
+        }
+        for row in rows.values_mut() {
+            if settled.contains(row.superseded_by.as_ref().unwrap_or(&row.stay_id)) {
+                row.anomalies.remove(&Anomaly::OtherType);
+            }
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Claim<'a>> {

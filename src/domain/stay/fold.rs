@@ -316,6 +316,7 @@ where
                 row.note_told_again(&again.event);
             }
         }
+        prepared.claims.settle_types(&mut lot.rows);
         outcome.rows.extend(lot.rows.into_values());
     }
     for claim in prepared.void_claims() {

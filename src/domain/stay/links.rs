@@ -35,8 +35,8 @@ pub fn links(fact: &Fact) -> Vec<Link> {
         return Vec::new();
     }
     let mut links = vec![Link::Fact(fact.id.clone())];
-    links.extend(event.event_id.as_deref().map(stay));
-    links.extend(event.exit_stay().map(stay));
+    links.extend(event.event_id.as_deref().map(Link::of_stay));
+    links.extend(event.exit_stay().map(Link::of_stay));
     links.extend(event.recorded_plate().cloned().map(Link::Plate));
     let exit = event.exit_stay().and_then(|_| second_and_fee(fact));
     links.extend(exit.map(|(second, fee)| Link::Exit { second, fee }));
@@ -50,8 +50,12 @@ pub fn links(fact: &Fact) -> Vec<Link> {
     links
 }
 
-fn stay(id: &str) -> Link {
-    Link::Stay(stay_base(id).to_owned())
+impl Link {
+    /// Of what names the stay `id`.
+    #[must_use]
+    pub fn of_stay(id: &str) -> Self {
+        Self::Stay(stay_base(id).to_owned())
+    }
 }
 
 /// A stay id as it was given, without what makes it unique.

@@ -34,7 +34,7 @@ pub use fact::{Fact, FoldKey};
 pub use fold::{Folded, Neighbour, guarded};
 pub use links::{Link, links};
 pub use outcome::{Account, Outcome, account, account_beside};
-pub use prepare::Prepared;
+pub use prepare::{Prepared, paid_as_corrected};
 pub use repeats::PASSAGE_WINDOW_MS;
 pub use request::{REQUEST_WINDOW_MS, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};
@@ -68,7 +68,7 @@ impl Taking {
             edge_id: exit.exit_edge.clone(),
             exit_ms: fact.event.timestamp_ms,
             fee,
-            told_apart: TakenAs::of(&fact.event, exit),
+            told_apart: TakenAs::of(&fact.event, exit, fee),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Taking {
             edge_id: opening.edge_id.clone(),
             exit_ms: event.timestamp_ms,
             fee: exit.fee,
-            told_apart: TakenAs::of(event, &exit),
+            told_apart: TakenAs::of(event, &exit, exit.fee),
         }
     }
 }
@@ -105,9 +105,10 @@ pub struct TakenAs {
 }
 
 impl TakenAs {
+    /// `taken`: what was taken in the end.
     #[must_use]
-    pub fn of(event: &Event, exit: &Exit) -> Self {
-        let method = exit.paid.as_ref().map(|paid| paid.method).or((exit.fee == Vnd(0)).then_some(Method::Free));
+    pub fn of(event: &Event, exit: &Exit, taken: Vnd) -> Self {
+        let method = exit.paid.as_ref().map(|paid| paid.method).or((taken == Vnd(0)).then_some(Method::Free));
         Self {
             by: event.by.as_ref().and_then(Doer::text).unwrap_or_default(),
             method: method.map(Method::name).unwrap_or_default().to_owned(),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::event::{Body, Void};
+use super::super::event::{Body, Correction, RightMethod, Void};
 use super::super::ids::FactId;
 use super::super::money::Vnd;
+use super::super::payment::Paid;
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -24,6 +25,8 @@ pub struct Prepared<'a> {
     void: HashSet<&'a FactId>,
     /// What was really taken at exits.
     right_fees: HashMap<&'a FactId, Vnd>,
+    /// How it was really paid at them.
+    right_methods: HashMap<&'a FactId, &'a RightMethod>,
 }
 
 /// What a fact asks of the fold.
@@ -84,8 +87,10 @@ impl<'a> Prepared<'a> {
         let void = removed(&standing_voids(&facts), &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
-        let right_fees = right_fees(&facts);
-        Self { facts, repeats, claims, by_plate, void, right_fees }
+        let right_fees =
+            of_exits(&facts, |correction| correction.right_fee.as_ref().map(|right| (&right.exit, right.fee)));
+        let right_methods = right_methods(&facts);
+        Self { facts, repeats, claims, by_plate, void, right_fees, right_methods }
     }
 
     /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
@@ -129,7 +134,13 @@ impl<'a> Prepared<'a> {
 
     fn taking(&self, fact: &Fact) -> Option<Taking> {
         match &fact.event.body {
-            Body::Exit(exit) => Some(Taking::of(fact, exit, exit.fee + self.more_taken(fact))),
+            Body::Exit(exit) => {
+                let mut taking = Taking::of(fact, exit, exit.fee + self.more_taken(fact));
+                if let Some(right) = self.right_methods.get(&fact.id) {
+                    right.method.name().clone_into(&mut taking.told_apart.method);
+                }
+                Some(taking)
+            }
             _ => None,
         }
     }
@@ -235,22 +246,42 @@ pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)
         .collect()
 }
 
-/// What was really taken at exits: the latest correction that says so, of those that name the stay as the exit does and came later.
+/// What corrections state of exits: of each the latest that states it, of those that name the stay as the exit does and came later.
 /// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
-fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
+fn of_exits<'a, T>(
+    facts: &[&'a Fact],
+    stated: impl Fn(&'a Correction) -> Option<(&'a FactId, T)>,
+) -> HashMap<&'a FactId, T> {
     let exits: HashMap<&FactId, &Fact> =
         facts.iter().filter(|fact| matches!(fact.event.body, Body::Exit(_))).map(|fact| (&fact.id, *fact)).collect();
-    let mut fees = HashMap::new();
+    let mut of_exits = HashMap::new();
     for fact in facts {
         let Body::Correction(correction) = &fact.event.body else { continue };
-        let Some(right) = &correction.right_fee else { continue };
-        let Some(exit) = exits.get(&right.exit) else { continue };
+        let Some((id, right)) = stated(correction) else { continue };
+        let Some(exit) = exits.get(id) else { continue };
         let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
         if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
-            fees.insert(&right.exit, right.fee);
+            of_exits.insert(id, right);
         }
     }
-    fees
+    of_exits
+}
+
+fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
+    of_exits(facts, |correction| correction.right_method.as_ref().map(|right| (&right.exit, right)))
+}
+
+/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
+#[must_use]
+pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
+    let Body::Exit(told) = &exit.event.body else { return None };
+    let mut facts = distinct(facts);
+    if !facts.iter().any(|fact| fact.id == exit.id) {
+        facts.push(exit);
+    }
+    let Some(right) = right_methods(&facts).remove(&exit.id) else { return told.paid.clone() };
+    let amount = told.paid.as_ref().map_or(told.fee, |paid| paid.amount);
+    Some(Paid { method: right.method, amount, reference: right.reference.clone() })
 }
 
 /// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.

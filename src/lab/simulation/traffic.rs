@@ -121,9 +121,14 @@ fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
     let said = CorrectStay { stay_id, reason, restore: is_void, ..CorrectStay::default() };
     Job::Correct(match drawn {
         0 | 3 => CorrectStay { camera_type: Some("truck".to_owned()), ..said },
-        1 | 4 => CorrectStay { fee: row.exit.as_ref().map(|exit| Vnd(exit.fee.0 / 2 + 500)), ..said },
+        1 => CorrectStay { fee: row.exit.as_ref().map(|exit| Vnd(exit.fee.0 / 2 + 500)), ..said },
+        4 => CorrectStay { paid: row.exit.as_ref().map(|_| transfer()), ..said },
         _ => CorrectStay { plate: number_of(&row.plate_id).and_then(|car| plate(car ^ 1)), ..said },
     })
+}
+
+fn transfer() -> ToldPaid {
+    ToldPaid { method: Method::Transfer, amount: None, reference: None }
 }
 
 /// The plate of a car; every other one is an electric motorbike's.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Reader;
 use super::runs::read_event;
+use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::explain::apart;
 use crate::domain::explain::words::Text;
@@ -70,7 +71,7 @@ pub struct Aside {
     pub time: Option<String>,
     pub known_ms: i64,
     pub known: String,
-    /// Of an opening for a car that could not be read: in or out, and what was taken of it, in đồng.
+    /// Of an exit, and of an opening for a car that could not be read: in or out, and what was taken, in đồng.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,13 +127,15 @@ fn one(
     let from = event.as_ref().map(place);
     let log_central = fact.to_string().split('/').next().unwrap_or_default().to_owned();
     let (central, edge_id) = from.unwrap_or((log_central, None));
-    let opening = match &event {
-        Some(Event { body: Body::Unread(opening), .. }) => Some(opening),
+    let passage = event.as_ref().and_then(|event| match &event.body {
+        Body::Unread(opening) => Some((opening.direction, opening.taken())),
+        Body::Exit(exit) => Some((Direction::Exit, Some(exit.fee))),
         _ => None,
-    };
+    });
+    let is_unread = matches!(event.as_ref().map(|event| &event.body), Some(Body::Unread(_)));
     Ok(Aside {
         row,
-        kind: if opening.is_some() { AsideKind::Unread } else { kind }.name(),
+        kind: if is_unread { AsideKind::Unread } else { kind }.name(),
         fact: fact.to_string(),
         type_name: event.as_ref().map(|event| event.body.type_name()),
         event_id: event.as_ref().and_then(|event| event.event_id.clone()),
@@ -142,8 +145,8 @@ fn one(
         time: event.as_ref().map(|event| zone.local_text(event.timestamp_ms)),
         known_ms,
         known: zone.local_text(known_ms),
-        direction: opening.map(|opening| opening.direction.name()),
-        fee: opening.and_then(|opening| opening.taken()).map(|fee| fee.0),
+        direction: passage.map(|(direction, _)| direction.name()),
+        fee: passage.and_then(|(_, taken)| taken).map(|fee| fee.0),
         text,
     })
 }

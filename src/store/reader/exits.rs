@@ -133,7 +133,10 @@ fn place(fact: &Fact) -> String {
 }
 
 fn corrects(fact: &Fact, exit: &FactId) -> bool {
-    matches!(&fact.event.body, Body::Correction(correction) if correction.right_fee.as_ref().is_some_and(|right| right.exit == *exit))
+    let Body::Correction(correction) = &fact.event.body else { return false };
+    let of_fee = correction.right_fee.as_ref().map(|right| &right.exit);
+    let of_method = correction.right_method.as_ref().map(|right| &right.exit);
+    of_fee == Some(exit) || of_method == Some(exit)
 }
 
 impl Reader {

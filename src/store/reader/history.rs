@@ -55,13 +55,16 @@ pub struct HistoryQuery {
     /// Only stays that came in or went out there; with a span of exits, that went out there.
     pub gate: Option<Gate>,
     pub anomaly: Option<WithAnomaly>,
-    /// Only stays whose exit this person, token or edge did: as [`Payment::exit_by`](super::Payment::exit_by).
+    /// Only stays whose exit this person, token or edge did: as [`Payment::exit_by`](super::Payment::exit_by), or [`NOBODY`].
     pub exit_by: Option<String>,
     /// Only stays that ended and were paid so.
     pub method: Option<PaidBy>,
     /// Go on behind this row.
     pub cursor: Option<HistoryCursor>,
 }
+
+/// Asks for the exits of those who proved to be nobody: no name begins so.
+pub const NOBODY: &str = "-";
 
 /// The way of payment a query asks for, as [`Takings`](super::Takings) are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

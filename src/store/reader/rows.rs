@@ -11,7 +11,9 @@ use crate::domain::doer::Doer;
 use crate::domain::ids::LogId;
 use crate::domain::payment::Paid;
 use crate::domain::plate::PlateId;
+use crate::domain::stay::{Fact, Link, paid_as_corrected};
 use crate::domain::time::quarter;
+use crate::ledger::component::loose_key;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::read_confidence;
 
@@ -26,7 +28,6 @@ pub(super) const HISTORY_COLUMNS: &str = "id, plate_id, plate_view, entry_time, 
 pub(super) mod column {
     pub const ID: usize = 0;
     pub const PLATE_ID: usize = 1;
-    pub const FEE: usize = 14;
     pub const STATUS: usize = 15;
     pub const SOURCE_CENTRAL: usize = 19;
     pub const EDGE_ID: usize = 20;
@@ -34,6 +35,7 @@ pub(super) mod column {
     pub const EXIT_MS: usize = 26;
     pub const EXIT_CENTRAL: usize = 27;
     pub const EXIT_EDGE: usize = 28;
+    pub const COLLECTED: usize = 33;
     pub const ANOMALIES: usize = 34;
     pub const EXIT_EVENT: usize = 37;
 }
@@ -89,7 +91,7 @@ pub struct HistoryRow {
     pub payment: Payment,
 }
 
-/// Who took the money at the exit, and how it was paid. No column of the row: see docs/decisions/050.
+/// Who took the money at the exit, and how it was paid, as corrected. No column of the row: see docs/decisions/050.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Payment {
     /// `an`, `token:backup`, `edge:edge-1`; null: nobody proved to be anybody, the event is older than such names, or there is no exit.
@@ -101,12 +103,14 @@ pub struct Payment {
 /// What is read of an exit's event for it.
 #[derive(Deserialize)]
 struct ExitEvent {
+    event_id: Option<String>,
     by: Option<Doer>,
     data: ExitData,
 }
 
 #[derive(Deserialize)]
 struct ExitData {
+    stay: Option<String>,
     paid: Option<Paid>,
 }
 
@@ -117,13 +121,33 @@ impl Payment {
         let mut statement = connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
         let mut events = statement.query([event])?;
         let Some(event) = events.next()? else { return Ok(Self::default()) };
-        let text = event.get_ref(0)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))?;
-        let read: Option<ExitEvent> = serde_json::from_str(text).ok();
-        Ok(read.map_or_else(Self::default, |event| Self {
-            exit_by: event.by.as_ref().and_then(Doer::text),
-            paid: event.data.paid,
-        }))
+        let text = text_of(event)?;
+        let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(Self::default()) };
+        let stay = read.data.stay.or(read.event_id);
+        let paid = stay.map(|stay| corrected(connection, text, &stay)).transpose()?.flatten();
+        Ok(Self { exit_by: read.by.as_ref().and_then(Doer::text), paid: paid.or(read.data.paid) })
     }
+}
+
+/// How it was paid at an exit, if anybody corrected that: corrections are loose facts of the stay they name.
+fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<Paid>, StoreError> {
+    let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(None) };
+    let mut events = statement.query([key])?;
+    let mut facts = Vec::new();
+    while let Some(event) = events.next()? {
+        facts.extend(Fact::read(text_of(event)?));
+    }
+    // Nearly always: nobody changed anything.
+    if facts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Fact::read(exit).and_then(|exit| paid_as_corrected(&exit, &facts)))
+}
+
+fn text_of<'r>(event: &'r Row<'_>) -> Result<&'r str, StoreError> {
+    event.get_ref(0)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))
 }
 
 impl HistoryRow {

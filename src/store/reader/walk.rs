@@ -5,7 +5,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
-use super::history::{Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, PaidBy, WithAnomaly};
+use super::history::{Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, NOBODY, PaidBy, WithAnomaly};
 use super::rows::{HISTORY_COLUMNS, HistoryRow, Payment, column};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::payment::Method;
@@ -112,10 +112,11 @@ impl Filter {
         }
         let Payment { exit_by, paid } = Payment::read(connection, row)?;
         let has_left = row.get_ref(column::EXIT_MS)? != ValueRef::Null;
-        let is_free = row.get::<_, i64>(column::FEE)? == 0;
+        let is_free = row.get::<_, i64>(column::COLLECTED)? == 0;
         let method = paid.map(|paid| paid.method).or(is_free.then_some(Method::Free));
         let paid_by = method.map_or(PaidBy::Unsaid, PaidBy::Method);
-        Ok(self.exit_by.as_ref().is_none_or(|wanted| exit_by.as_ref() == Some(wanted))
+        let exit_by = exit_by.as_deref().unwrap_or(NOBODY);
+        Ok(self.exit_by.as_ref().is_none_or(|wanted| has_left && exit_by == wanted)
             && self.method.is_none_or(|wanted| has_left && wanted == paid_by))
     }
 }

@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::build::*;
-use crate::domain::event::{Body, Reported, RightFee};
+use crate::domain::event::{Body, Reported, RightFee, RightMethod};
 use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
 
 const PLATES: [&str; 3] = [P, Q, "31C11111"];
@@ -129,7 +130,12 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
                     let right = |exit| RightFee { exit, before: Vnd(sketch.fee), fee: Vnd(50 + sketch.fee) };
                     correction.right_fee = named.next().map(right);
                 }
-                correction.camera_type = (sketch.fee == 1).then(|| "truck".to_owned());
+                if let Some(exit) = sketch.others.get(1).and_then(|_| named.next()) {
+                    let before = None;
+                    correction.right_method =
+                        Some(RightMethod { exit, before, method: Method::Transfer, reference: None });
+                }
+                correction.camera_type = (sketch.fee == 1).then(|| "moto".to_owned());
                 correction.undoes = named.collect();
             }
         }),
