@@ -15,9 +15,11 @@ import { play, soundIsOn, turnSound } from "./gate/sound.js";
 import { verdict } from "./gate/verdict.js";
 import { get, post, query } from "./lib/api.js";
 import { at, el, icon, keyed, put } from "./lib/dom.js";
+import { feeLines, linesText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { ago, moment, money, number, serverDay, siteTime, stayText } from "./lib/format.js";
 import { toast } from "./lib/notices.js";
+import { printReceipt } from "./lib/receipt.js";
 import { USUAL_TYPES, hasText, problemText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
@@ -176,7 +178,12 @@ function showCar() {
   put("car-state", car.problem && !info ? "" : t(`gate.says_${says}`, values));
   put("amount", done ? (done.action === "EXIT" ? money(done.fee) : "") : says === "owes" ? values.fee : "");
   put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : "");
-  facts(done || !info?.already_inside ? [] : [[t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), values.time], [t("gate.entry_from"), values.from]]);
+  const leaves = !done && info?.already_inside;
+  facts(leaves ? [[t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), values.time], [t("gate.entry_from"), values.from]] : []);
+  const lines = leaves && direction() === "EXIT" ? info.lines ?? [] : [];
+  put("fee-of", leaves ? [typeName(info.entered_as || car.type), linesText(lines)].filter(Boolean).join(" · ") : "");
+  // One line alone is the amount again.
+  at("fee-lines").replaceChildren(...(lines.length > 1 ? [feeLines(lines)] : []));
   const problem = done?.repeated ? t("gate.repeated") : done && car.promised !== null && done.fee !== car.promised ? t("gate.other_fee", { promised: money(car.promised), fee: money(done.fee) }) : car.problem;
   at("problem").hidden = !problem;
   put("problem", problem ?? "");
@@ -194,6 +201,7 @@ function showCar() {
   at("skip").hidden = done !== null || busy;
   at("close").hidden = done?.action !== "ENTRY";
   at("next").hidden = done === null;
+  at("receipt").hidden = done?.action !== "EXIT";
   if (done) {
     const next = queue.waiting(centralNow()).find((read) => read.plate !== car.read?.plate);
     put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
@@ -253,6 +261,8 @@ function facts(rows) {
   at("facts").replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
+const allTypes = (own) => [...new Set([...USUAL_TYPES, ...Object.keys(fees.types ?? {}), own])].filter(Boolean);
+
 /** The type picks the price: shown with where it is from, and what it costs. */
 function showTypes(tone) {
   const shown = car.info !== null && !car.info.already_inside && !car.done && (tone === "good" || direction() === "ENTRY");
@@ -263,7 +273,7 @@ function showTypes(tone) {
     return Number.isFinite(rate.fee_per_hour) && !rate.plan ? t("gate.per_hour", { fee: money(rate.fee_per_hour) }) : "";
   };
   at("types-legend").replaceChildren(t(`gate.type_from_${car.typeFrom}`), el("span", { class: "of-type" }, perHour(car.type)));
-  const types = [...new Set([...USUAL_TYPES, ...Object.keys(fees.types ?? {}), car.type])];
+  const types = allTypes(car.type);
   keyed(at("types"), types, (type) => type, () => el("button", { type: "button", class: "btn btn-outline-secondary" }, el("span"), el("small")), (button, type) => {
     put(button.firstElementChild, typeName(type));
     put(button.lastElementChild, perHour(type));
@@ -271,6 +281,12 @@ function showTypes(tone) {
     button.setAttribute("aria-pressed", String(car.type === type));
     button.onclick = () => { car.type = type; car.typeFrom = "person"; render(); };
   });
+}
+
+/** A guess is told of a car that comes in or of which nothing is known; of one that is inside only what was seen. */
+function typeToTell({ type, typeFrom, info, pressed }) {
+  const isGuess = !["camera", "person"].includes(typeFrom);
+  return pressed === "EXIT" && isGuess && (info?.entered_as || typeFrom === "none") ? undefined : type || undefined;
 }
 
 /** Opens. `more`: `force`, its reason and a fee, after the person said so. */
@@ -281,7 +297,7 @@ async function open(more = {}) {
   asked.pressed = direction();
   asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
   render();
-  const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: asked.type, direction: asked.pressed, request_id: asked.request, ...more };
+  const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
   if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method };
   let refused = null;
   try {
@@ -321,11 +337,15 @@ const canForce = (code) => ["already_inside", "not_inside", "long_stay"].include
 async function forced() {
   const asked = car;
   const { code } = judged();
-  const answer = await askForce(code, direction(), asked.info);
+  const type = asked.typeFrom === "none" ? "" : asked.type;
+  const answer = await askForce(code, direction(), { info: asked.info, methods: METHODS, types: allTypes(asked.type), type });
   if (!answer || car !== asked) return;
   await refresh(asked);
   if (car !== asked || judged().code !== code) return toast("wait", t("gate.changed_meanwhile"));
-  await open({ force: true, ...answer });
+  const { method, type: chosen, ...rest } = answer;
+  if (method) asked.method = method;
+  if (chosen !== undefined) [asked.type, asked.typeFrom] = [chosen, chosen === "" ? "none" : "person"];
+  await open({ force: true, ...rest });
 }
 
 async function close() {
@@ -340,6 +360,16 @@ async function close() {
   } catch (error) {
     busy = false;
     toast("bad", error.text, { about: "closing" });
+  }
+}
+
+/** What the customer gets in the hand, as the history has it. */
+async function receipt() {
+  try {
+    const { row } = await get(`/api/parking/history/${encodeURIComponent(car.done.event_id)}/story`);
+    printReceipt(row);
+  } catch (error) {
+    toast("bad", error.text ?? String(error), { about: "receipt" });
   }
 }
 
@@ -370,6 +400,12 @@ function lookUpOf(plate, view = null) {
   const { read } = car;
   // A type the camera told belongs to the car, not to its plate.
   lookUp({ plate, view, type: read?.type ?? "", read });
+}
+
+/** A plate that is typed or picked beside a car nobody knows is that car's; else it is another car's. */
+function lookUpTyped(plate, view = null) {
+  if (car?.info && !car.done && judged().code === "not_inside") lookUpOf(plate, view);
+  else lookUp({ plate, view });
 }
 
 function showRecent({ events, central }) {
@@ -408,9 +444,9 @@ restIf = restWhenChanged(at("console"), ".pick, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("plate").value.trim();
-  if (plate && !busy) lookUp({ plate });
+  if (plate && !busy) lookUpTyped(plate);
 });
-at("plate").addEventListener("input", () => showMatches(lane() === "ENTRY" ? "" : at("plate").value, (plate, view) => lookUp({ plate, view })));
+at("plate").addEventListener("input", () => showMatches(lane() === "ENTRY" ? "" : at("plate").value, lookUpTyped));
 at("edit").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("edit-plate").value.trim();
@@ -432,6 +468,7 @@ at("force").addEventListener("click", forced);
 at("close").addEventListener("click", close);
 at("next").addEventListener("click", finish);
 at("skip").addEventListener("click", skip);
+at("receipt").addEventListener("click", receipt);
 at("unskip").addEventListener("click", () => {
   const read = queue.unskip();
   if (car === null && read) take(read);

@@ -12,7 +12,7 @@ import { language, t, typeName } from "./lib/texts.js";
 import { showOpening } from "./history/amend.js";
 import { startStory, tell } from "./history/story.js";
 import { renameTakings, showTakings } from "./history/takings.js";
-import { kindOf, methodName, personName } from "./history/words.js";
+import { METHODS, kindOf, methodName, personName } from "./history/words.js";
 import { start } from "./shell.js";
 
 const ROWS = 50;
@@ -34,7 +34,6 @@ const VIEWS = {
 const SAID = { LEFT_UNSEEN: "left_unseen", SUPERSEDED: "double_entry" };
 const FIELDS = ["search", "day", "by", "from", "to", "gate", "exit_by", "method", "anomaly"];
 const MORE = ["from", "to", "gate", "exit_by", "method", "anomaly"];
-const METHODS = ["cash", "qr", "card", "transfer", "account", "free", "unsaid"];
 
 /** The filters as they stand. */
 let filters = {};
@@ -233,7 +232,7 @@ function showRow(element, row) {
   // What was taken in the end: it is what the sum under the column counts.
   const how = left ? [row.paid ? methodName(row.paid.method) : null, row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · ") : "";
   cell("fee").replaceChildren(
-    left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_at_exit", { fee: money(row.fee) })) : "",
+    left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_due", { fee: money(row.fee) })) : "",
     how ? el("small", { class: "quiet taken" }, how) : "",
   );
   const words = row.anomalies.filter((kind) => kind !== SAID[row.status]);

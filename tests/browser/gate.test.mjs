@@ -225,10 +225,44 @@ test("opening all the same wants a reason and a fee that is typed", async () => 
   await page.click("dialog .btn-danger");
   await says(page, "#fee-doubt", "25 đ có đúng không?");
   await page.fill("#forced-fee", "25 nghìn");
+  equal(await page.inputValue("#forced-type"), "car", "by its plate");
+  await page.selectOption("#forced-method", "transfer");
+  await page.selectOption("#forced-type", "truck");
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/gate-forced.png") });
   await page.click("dialog .btn-danger");
   await says(page, "#car-state", "Đã mở cho ra");
   const [row] = (await central.call("GET", "/api/parking/history")).history;
-  equal([row.fee, row.anomalies.includes("exit_without_entry")], [25000, true]);
+  equal([row.fee, row.anomalies.includes("exit_without_entry"), row.camera_type, row.paid.method], [25000, true, "truck", "transfer"]);
+  const [taken] = (await central.call("GET", "/api/takings")).takings;
+  equal([taken.method, taken.camera_type, taken.revenue], ["transfer", "truck", 25000]);
+  await page.done();
+});
+
+test("before the press at the way out stand the type and the parts of the fee and after it the receipt", async () => {
+  const central = await new Central("central-1", LANES).start();
+  await central.call("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 25000, fee_overnight: 0, fee_daily_max: 0, types: { moto: { fee_base: 0, fee_per_hour: 5000 } } } });
+  // A person said at the way in that it is a motorbike, against its plate.
+  await central.enter("edge-1", "29A12345", "moto");
+  const page = await openPage(`${central.url}/gate?edge=edge-2`, PHONE);
+  await live(page);
+  const entered = Date.now();
+  await eventually("it stays a second", () => Date.now() > entered + 1000);
+  await type(page, "29A12345");
+  await says(page, "#fee-of", "Xe máy · Giờ gửi 1 × 5.000 đ");
+  ok((await page.locator("#fee-of").boundingBox()).y < (await page.locator("#open").boundingBox()).y, "above the button");
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/gate-lines.png"), fullPage: true });
+  await press(page, "#open");
+  await says(page, "#car-state", "Đã mở cho ra");
+  const [row] = (await central.call("GET", "/api/parking/history")).history;
+  equal(row.anomalies.filter((kind) => kind !== "quick_exit"), [], "a guess by the plate is not told of a car that is known");
+  await page.evaluate(() => { window.print = () => {}; });
+  await press(page, "#receipt");
+  await page.waitForSelector(".receipt", { state: "attached" });
+  await page.emulateMedia({ media: "print" });
+  const receipt = await page.innerText(".receipt");
+  for (const text of ["29A-123.45", "Xe máy", "Đã thu", "5.000 đ"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
   await page.done();
 });
 

@@ -325,15 +325,15 @@ test("type and fee are corrected with what they cost told before and a removal i
   await page.click(".amend .btn-outline-secondary");
   equal(await page.inputValue("#amend-fee"), "25.000");
   await page.selectOption("#amend-camera_type", "moto");
-  await says(page, "#amend-told", "25.000 đ với Ô tô và 5.000 đ với Xe máy");
+  await says(page, "#amend-told", "Theo biểu phí: 25.000 đ (Ô tô) → 5.000 đ (Xe máy). Đã thu 25.000 đ");
   await page.fill("#amend-fee", "5 nghìn");
   await page.fill("#amend-reason", "nhầm loại xe");
   await page.keyboard.press("Enter");
-  await says(page, "dialog.question", "Sửa phí từ 25.000 đ thành 5.000 đ?");
+  await says(page, "dialog.question", "Sửa số tiền đã thu từ 25.000 đ thành 5.000 đ?");
   await page.click("dialog.question .btn-primary");
-  await says(page, "#story .facts", "Sửa loại xe thành Xe máy; Sửa phí từ 25.000 đ thành 5.000 đ");
-  await says(page, "#toasts", "Phí: 25.000 đ → 5.000 đ");
-  await says(page, "#rows .fee", "lúc ra: 25.000 đ");
+  await says(page, "#story .facts", "Sửa loại xe thành Xe máy; Sửa số tiền đã thu từ 25.000 đ thành 5.000 đ");
+  await says(page, "#toasts", "Loại xe: Xe máy. Theo biểu phí là 5.000 đ; đã thu 25.000 đ. Đã thu: 25.000 đ → 5.000 đ");
+  await says(page, "#rows .fee", "phí: 25.000 đ");
   await says(page, "#sum-fee", "5.000 đ");
   equal((await central.call("GET", "/api/stats")).revenue_today, 5000, "the day");
 
@@ -342,7 +342,7 @@ test("type and fee are corrected with what they cost told before and a removal i
   await page.locator("#story button", { hasText: "In phiếu" }).click();
   await page.emulateMedia({ media: "print" });
   const receipt = await page.innerText(".receipt");
-  for (const text of ["29A-123.45", "Loại xe\nXe máy", "Cổng\n", "Phí\n5.000 đ", "Cách trả\nTiền mặt", "Cảm ơn"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
+  for (const text of ["29A-123.45", "Loại xe\nXe máy", "Cổng\n", "Đã thu\n5.000 đ", "Cách trả\nTiền mặt", "Cảm ơn"]) ok(receipt.includes(text), `${text} on: ${receipt}`);
   await page.screenshot({ path: join(root, "target/screenshots/receipt.png") });
   ok(!receipt.includes("object") && await page.isHidden("#story"), receipt);
   await page.evaluate(() => dispatchEvent(new Event("afterprint")));
@@ -383,4 +383,36 @@ test("an opening without a plate gets it, and an exit is given to the car that l
   await page.click("#story form button[type=submit]");
   const status = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].status;
   await eventually("the other car left", async () => (await status("30E54321")) === "OUT" && (await status("29A12345")) === "IN");
+});
+
+test("how it was paid is corrected with what it moves told before and after and who did nothing of note can be chosen", async () => {
+  const central = await new Central("central-1").start();
+  const out = (plate, fee, paid) => central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: plate, direction: "EXIT", force: true, fee, paid });
+  await out("30A99999", 20000, "cash");
+  await out("30A88888", 5000, "cash");
+  const page = await openPage(`${central.url}/history`);
+  await live(page);
+  await page.click("[data-view=today]");
+  await says(page, "#takings-method", "Tiền mặt\t2\t25.000 đ");
+  await page.locator("#rows .open", { hasText: "30A99999" }).click();
+  await page.click(".amend .btn-outline-secondary");
+  equal(await page.locator("#amend-paid option").allInnerTexts(), ["Tiền mặt", "QR", "Thẻ", "Chuyển khoản", "Ghi nợ"]);
+  await page.selectOption("#amend-paid", "transfer");
+  await says(page, "#amend-told-paid", "Tiền mặt → Chuyển khoản. 20.000 đ được chuyển sang mục Chuyển khoản");
+  await page.fill("#amend-reason", "bấm nhầm");
+  await page.screenshot({ path: join(root, "target/screenshots/correct-method.png") });
+  await page.keyboard.press("Enter");
+  await says(page, "#toasts", "Cách trả: Tiền mặt → Chuyển khoản, 20.000 đ.");
+  await says(page, "#story .facts", "Sửa cách trả từ Tiền mặt thành Chuyển khoản");
+  await page.keyboard.press("Escape");
+  await says(page, "#takings-method", "Chuyển khoản\t1\t20.000 đ");
+  await says(page, "#takings-method", "Tiền mặt\t1\t5.000 đ");
+  await says(page, "#takings-revenue", "25.000 đ");
+  await page.locator("#takings-method button", { hasText: "Chuyển khoản" }).click();
+  await shows(page, ["30A99999"]);
+  await page.locator("#takings-method button", { hasText: "Chuyển khoản" }).click();
+  await page.locator("#takings-person button", { hasText: "Không đăng nhập" }).click();
+  await shows(page, ["30A88888", "30A99999"]);
+  await says(page, "#takings-title", "Không đăng nhập");
+  await page.done();
 });

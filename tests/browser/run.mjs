@@ -1,4 +1,4 @@
-// The pages in a real browser against real centrals: `npm ci && node run.mjs [part of a test's name]`. Needs target/debug/parkmesh
+// The pages in a real browser against real centrals: `npm ci && node run.mjs [parts of the names of tests]`. Needs target/debug/parkmesh
 // (or PARKMESH_BIN) and Debian's Chromium (or CHROMIUM). Screenshots go to target/screenshots.
 
 import { runAll } from "./harness.mjs";

@@ -1,5 +1,6 @@
 // What needs no browser: the pure modules of the pages.
 
+import { Queue } from "../../static/js/gate/queue.js";
 import { doubtful, readMoney } from "../../static/js/lib/money.js";
 import { equal, test } from "./harness.mjs";
 
@@ -33,4 +34,26 @@ test("an amount below 500 and a change of more than half are asked about", () =>
     [0, 25000, "change"], [25000, 0, "change"], [0, 0, null], [25000, 25000, null],
   ];
   for (const [vnd, before, wanted] of table) equal(doubtful(vnd, before), wanted, `${before} -> ${vnd}`);
+});
+
+test("a car that was let through waits no more under whatever plate its camera read", () => {
+  const seen = (plate, atMs) => ({ plate_id: plate, plate_view: plate, camera_type: "", confidence: 0.9, at_ms: atMs });
+  // What was read when, what was let through when, and who waits then.
+  const table = [
+    [[["29A12345", 0]], ["29A12345", 5_000], []],
+    [[["29A12346", 0], ["29A12345", 2_000]], ["29A12345", 60_000], [], "misread first, found a minute later"],
+    [[["29A12346", 0]], ["29A12345", 150_000], [], "let out under its near plate after a while"],
+    [[["29A1234", 0]], ["29A12345", 90_000], [], "a sign was missing"],
+    [[["30B99999", 0]], ["29A12345", 10_000], ["30B99999"], "another car"],
+    [[["29A12346", 0]], ["29A12345", 240_000], ["29A12346"], "too long ago for one car"],
+  ];
+  for (const [reads, [plate, ms], waits, why] of table) {
+    const queue = new Queue();
+    queue.hear(reads.map(([read, atMs]) => seen(read, atMs)));
+    queue.settle(plate, ms);
+    equal(queue.waiting(ms).map((read) => read.plate), waits, why);
+    // The feed tells the same reads again.
+    queue.hear(reads.map(([read, atMs]) => seen(read, atMs)));
+    equal(queue.waiting(ms).map((read) => read.plate), waits, `${why}, told again`);
+  }
 });

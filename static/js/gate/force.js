@@ -4,7 +4,7 @@ import { el, put } from "../lib/dom.js";
 import { money, number, siteTime } from "../lib/format.js";
 import { mark } from "../lib/forms.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
-import { t } from "../lib/texts.js";
+import { t, typeName } from "../lib/texts.js";
 
 /** Why a person opens all the same; the text of the last is typed. */
 const REASONS = {
@@ -13,8 +13,11 @@ const REASONS = {
   long_stay: ["agreed", "staff", "other"],
 };
 
-/** `{reason}` or `{reason, fee}`: open all the same; null: do not. `code`: what is forced. */
-export function askForce(code, direction, info) {
+/**
+ * `{reason, fee?, method?, type?}`: open all the same; null: do not. `code`: what is forced. `methods`: how it may be paid, the first
+ * unless another is chosen; `types`: of what vehicle it may be, `type` unless another is chosen, "": nobody says.
+ */
+export function askForce(code, direction, { info, methods, types, type }) {
   return new Promise((resolve) => {
     const takesFee = direction === "EXIT";
     const choices = REASONS[code].map((reason) => el(
@@ -22,6 +25,9 @@ export function askForce(code, direction, info) {
     ));
     const other = el("input", { class: "form-control", id: "force-other", autocomplete: "off", maxlength: 200, "aria-label": t("gate.reason_other"), hidden: true });
     const fee = moneyInput(el("input", { class: "form-control form-control-lg", id: "forced-fee", autocomplete: "off" }), number);
+    // Of a stay that is known the type is known, too.
+    const typed = code === "long_stay" ? null : choice("forced-type", t("gate.forced_type"), [["", t("gate.type_unsaid")], ...types.map((name) => [name, typeName(name)])], type);
+    const paid = takesFee ? choice("forced-method", t("gate.method"), methods.map((name) => [name, t(`common.paid_${name}`)]), methods[0]) : null;
     const doubt = el("p", { class: "notice wait", id: "fee-doubt", hidden: true });
     const problem = el("p", { class: "notice bad", id: "reason-missing", role: "alert", hidden: true }, t("gate.reason_missing"));
     const no = el("button", { type: "button", class: "btn btn-outline-secondary btn-lg" }, t("common.cancel"));
@@ -33,7 +39,7 @@ export function askForce(code, direction, info) {
       el("fieldset", { class: "reasons" }, el("legend", { class: "h6" }, t("gate.reason")), choices, other), problem,
       takesFee ? el("div", {}, el("label", { class: "form-label", for: "forced-fee" }, t("gate.forced_fee")), fee) : null,
       takesFee && info.fee ? el("p", { class: "form-text" }, t("gate.due", { fee: money(info.fee) })) : null,
-      doubt, el("div", { class: "answers" }, no, yes),
+      doubt, el("div", { class: "beside" }, paid?.box, typed?.box), el("div", { class: "answers" }, no, yes),
     );
     const dialog = el("dialog", { class: "question", "aria-labelledby": "refused-title" }, form);
     let answer = null;
@@ -49,8 +55,9 @@ export function askForce(code, direction, info) {
       const reason = chosen() === "other" ? other.value.trim() : chosen() && t(`gate.reason_${chosen()}`);
       problem.hidden = Boolean(reason);
       if (!reason) return (chosen() === "other" ? other : choices[0].firstElementChild).focus();
+      const type = typed?.select.value;
       if (!takesFee) {
-        answer = { reason };
+        answer = { reason, type };
         return dialog.close();
       }
       const amount = readMoney(fee.value);
@@ -63,7 +70,7 @@ export function askForce(code, direction, info) {
         put(doubt, t("gate.fee_doubt", { fee: money(amount) }));
         return;
       }
-      answer = { reason, fee: amount };
+      answer = { reason, fee: amount, method: paid.select.value, type };
       dialog.close();
     });
     dialog.addEventListener("close", () => { dialog.remove(); resolve(answer); });
@@ -71,4 +78,9 @@ export function askForce(code, direction, info) {
     dialog.showModal();
     no.focus();
   });
+}
+
+function choice(id, label, options, chosen) {
+  const select = el("select", { class: "form-select form-select-lg", id }, options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  return { select, box: el("div", {}, el("label", { class: "form-label", for: id }, label), select) };
 }

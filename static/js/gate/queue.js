@@ -11,6 +11,8 @@ const WAITING_MS = 10 * 60_000;
 const SAME_CAR_MS = 60_000;
 /** Two readings so soon after each other that differ in one sign are one car, misread. */
 const MISREAD_MS = 15_000;
+/** As long as a person may need to find out under which plate a misread car is inside. */
+const SOUGHT_MS = 3 * 60_000;
 
 /** A read is `{plate, view, type, confidence, firstMs, lastMs}`. */
 export class Queue {
@@ -37,7 +39,7 @@ export class Queue {
     this.#settled.set(plate, ms);
     for (const read of this.#reads.values()) {
       const isIt = read.plate === plate && read.firstMs < ms + SAME_CAR_MS;
-      const isMisread = near(read.plate, plate) && Math.abs(read.lastMs - ms) < MISREAD_MS;
+      const isMisread = near(read.plate, plate) && read.lastMs < ms + MISREAD_MS && read.lastMs > ms - SOUGHT_MS;
       if (isIt || isMisread) this.#reads.delete(read.plate);
       if (isMisread) this.#settled.set(read.plate, ms);
     }

@@ -9,6 +9,7 @@ import { me } from "../lib/login.js";
 import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { USUAL_TYPES, t, typeName } from "../lib/texts.js";
+import { METHODS, methodName } from "./words.js";
 
 /** The part of a story in which a person changes it; `done` is called afterwards. */
 export function amendments(row, done) {
@@ -103,7 +104,14 @@ function correction(row, path, done, cancel) {
   const left = row.exit_ms !== null;
   const fee = field("fee", t("history.right_fee"), { value: number(takenFor(row)) });
   moneyInput(fee.input, number);
+  const known = row.paid?.method ?? "unsaid";
+  const method = el("select", { class: "form-select", id: "amend-paid" });
+  // What is not said can be said, not the other way round.
+  const ways = METHODS.filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
+  method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, methodName(name))));
+  const methodBox = el("div", {}, el("label", { class: "form-label", for: "amend-paid" }, t("history.paid")), method);
   const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
+  const toldPaid = el("p", { class: "notice wait", id: "amend-told-paid", role: "status", hidden: true });
   const { reason, values } = why();
   const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.save_correction"));
 
@@ -115,9 +123,16 @@ function correction(row, path, done, cancel) {
   };
   offer([]);
   tariff.then((fees) => offer(Object.keys(fees?.types ?? {})));
+  const otherWay = () => ({ before: methodName(known), after: methodName(method.value), taken: money(takenFor(row)) });
+  method.addEventListener("change", () => {
+    toldPaid.hidden = method.value === known;
+    putText(toldPaid, t("history.other_method", otherWay()));
+  });
   // What the type costs is told before it is saved; what was taken is only changed by who types it.
+  let costs = "";
   type.addEventListener("change", async () => {
     told.hidden = true;
+    costs = "";
     const fees = await tariff;
     if (fees === null || type.value === row.camera_type || row.anomalies.includes("exit_without_entry")) return;
     const wanted = type.value;
@@ -128,9 +143,10 @@ function correction(row, path, done, cancel) {
     told.hidden = false;
     const said = { before: typeName(row.camera_type), fee_before: money(found[0]), after: typeName(wanted), fee_after: money(found[1]), taken: money(takenFor(row)) };
     putText(told, t(left ? "history.type_costs_left" : "history.type_costs_inside", said));
+    costs = t(left ? "history.type_saved_left" : "history.type_saved_inside", said);
   });
 
-  return form(t("history.correct"), [plate.box, typeBox, left ? fee.box : null, told, reason.box], submit, cancel, async () => {
+  return form(t("history.correct"), [plate.box, typeBox, told, left ? fee.box : null, left ? methodBox : null, toldPaid, reason.box], submit, cancel, async () => {
     const said = values();
     const [typed, amount] = [plate.input.value.trim(), left ? readMoney(fee.input.value) : null];
     if (isMissing(plate.input, typed, t("history.plate_missing"))) return;
@@ -141,6 +157,7 @@ function correction(row, path, done, cancel) {
       plate_id: typed === row.plate_view ? undefined : typed,
       camera_type: type.value === row.camera_type ? undefined : type.value,
       fee: left && amount !== taken ? amount : undefined,
+      paid: left && method.value !== known ? method.value : undefined,
     };
     if (Object.values(change).every((value) => value === undefined)) return toast("wait", t("history.error_unchanged"));
     const fees = { before: money(taken), after: money(amount) };
@@ -152,7 +169,9 @@ function correction(row, path, done, cancel) {
     const parts = [
       change.plate_id && t("history.corrected", { plate: typed }),
       change.camera_type && t("history.corrected_type", { type: typeName(type.value) }),
+      change.camera_type && costs,
       change.fee !== undefined && t("history.corrected_fee", fees),
+      change.paid && t("history.corrected_method", { ...otherWay(), taken: money(amount) }),
     ].filter(Boolean);
     const superseded = answer.status === "SUPERSEDED" && row.status !== "SUPERSEDED";
     toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "), { about: "amendment" });

@@ -5,9 +5,9 @@ import { at, el, icon, state as stateOf } from "../lib/dom.js";
 import { feeLines } from "../lib/fee.js";
 import { gateName, withGateNames } from "../lib/feed.js";
 import { duration, moment_full as momentFull, money } from "../lib/format.js";
+import { printReceipt } from "../lib/receipt.js";
 import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
-import { printReceipt } from "./receipt.js";
 import { kindOf, methodName, personName, picture } from "./words.js";
 
 /** Later than this after it happened is worth telling. */
@@ -103,7 +103,7 @@ function tools(dialog, row) {
     technical.setAttribute("aria-expanded", String(open));
     for (const part of dialog.querySelectorAll(".technical")) part.hidden = !open;
   });
-  const receipt = row.exit_ms === null ? null : el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("printer"), " ", t("history.receipt"));
+  const receipt = row.exit_ms === null ? null : el("button", { type: "button", class: "btn btn-outline-secondary" }, icon("printer"), " ", t("common.receipt_print"));
   receipt?.addEventListener("click", () => printReceipt(row));
   return el("div", { class: "tools" }, el("div", { class: "buttons" }, receipt, technical), id);
 }

@@ -2,14 +2,14 @@
 
 import { get, query } from "../lib/api.js";
 import { at, el, icon, keyed, put } from "../lib/dom.js";
-import { gateName } from "../lib/feed.js";
+import { gateName, state, watch } from "../lib/feed.js";
 import { calendarDay, moment, money, number, serverDay, timeOfDay } from "../lib/format.js";
 import { t, typeName } from "../lib/texts.js";
 import { tell } from "./story.js";
-import { methodName, personName } from "./words.js";
+import { NOBODY, methodName, personName } from "./words.js";
 
 /** What makes an exit worth a look for who counts the money. */
-const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "unknown_type", "other_type"];
+const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "double_entry", "time_uncertain", "clock_skew", "unknown_type", "other_type"];
 const MOST_ODD = 200;
 const DAY_MS = 86_400_000;
 /** More are folded away until asked for. */
@@ -20,13 +20,13 @@ const UNSAID = "unsaid";
 /** By what the sums are told apart: the filter a press sets (null: there is none), the value of a sum, its name. */
 const PARTS = [
   { id: "gate", filter: "gate", of: (one) => `${one.central}/${one.edge_id}`, name: gateName },
-  { id: "person", filter: "exit_by", of: (one) => one.by, name: personName },
+  { id: "person", filter: "exit_by", of: (one) => one.by || NOBODY, name: personName },
   { id: "method", filter: "method", of: (one) => one.method || UNSAID, name: methodName },
   { id: "type", filter: null, of: (one) => one.camera_type, name: typeName },
 ];
 
 /** What was answered last, and to which question. */
-let shown = { question: null, drawn: null, isOneDay: true, found: [], odd: [] };
+let shown = { question: null, drawn: null, isOneDay: true, found: [], odd: [], aside: [] };
 
 /** The days whose takings `filters` ask for, both included; null: no whole days, or a filter that sums of days do not follow. */
 function days({ day, by, from, to, search, anomaly, view }) {
@@ -43,10 +43,10 @@ export async function showTakings(filters, choose) {
   if (!span) return;
   const question = JSON.stringify([span, ...PARTS.map(({ filter }) => filters[filter])]);
   shown.question = question;
-  const [answer, odd] = await Promise.all([get(query("/api/takings", span)), oddOf(span, filters)]).catch(() => [null]);
+  const [answer, odd, aside] = await Promise.all([get(query("/api/takings", span)), oddOf(span, filters), asideOf(span, filters)]).catch(() => [null]);
   if (!answer || shown.question !== question) return;
-  if (shown.drawn !== question) at("takings-odd-part").open = odd.length <= FEW;
-  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, odd };
+  if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length <= FEW;
+  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, odd, aside };
   draw(filters, choose);
 }
 
@@ -66,10 +66,21 @@ async function oddOf(span, { gate, exit_by, method }) {
   return odd;
 }
 
+/** Exits that took something and are on no row: of cars whose plate or entry is not known here. */
+async function asideOf({ from, to }, filters) {
+  // Who did it and how it was paid is not told of them.
+  if (filters.exit_by || filters.method) return [];
+  const found = await Promise.all(["waiting", "unread"].map((kind) => get(query("/api/parking/anomalies", { kind, limit: MOST_ODD }))));
+  return found.flatMap((answer) => answer.anomalies).filter((event) => {
+    const day = event.time_ms === null ? "" : serverDay(event.time_ms);
+    return event.direction === "EXIT" && event.fee > 0 && day >= from && day <= to && gateMatches(event, filters.gate);
+  });
+}
+
 const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
 
 function draw(filters, choose) {
-  const asked = shown.found.filter((one) => gateMatches(one, filters.gate) && (!filters.exit_by || one.by === filters.exit_by) && (!filters.method || (one.method || UNSAID) === filters.method));
+  const asked = shown.found.filter((one) => gateMatches(one, filters.gate) && (!filters.exit_by || (one.by || NOBODY) === filters.exit_by) && (!filters.method || (one.method || UNSAID) === filters.method));
   const sum = (all, of) => all.reduce((total, one) => total + of(one), 0);
   const revenue = (all) => sum(all, (one) => one.revenue);
   const exits = (all) => sum(all, (one) => one.exits);
@@ -89,7 +100,7 @@ function draw(filters, choose) {
       const text = part.name(group.value);
       // What has a filter of its own is pressed to see it alone, and once more to see all.
       const isChosen = part.filter && filters[part.filter] === group.value;
-      if (part.filter && group.value) {
+      if (part.filter) {
         const button = name.firstElementChild ?? name.appendChild(el("button", { type: "button", class: "btn btn-link" }));
         button.setAttribute("aria-pressed", String(Boolean(isChosen)));
         button.onclick = () => choose(part.filter, isChosen ? "" : group.value);
@@ -103,17 +114,42 @@ function draw(filters, choose) {
 }
 
 function showOdd() {
-  const { odd } = shown;
-  at("takings-odd-part").hidden = odd.length === 0;
-  put("takings-odd-title", t("history.takings_odd", { n: odd.length >= MOST_ODD ? `${MOST_ODD}+` : number(odd.length) }));
-  keyed(at("takings-odd"), odd, (row) => row.event_id, (row) => {
-    const button = el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view);
-    button.addEventListener("click", () => tell(row.event_id));
+  const { odd, aside } = shown;
+  const all = [...aside, ...odd];
+  at("takings-odd-part").hidden = all.length === 0;
+  put("takings-odd-title", t("history.takings_odd", { n: odd.length >= MOST_ODD ? `${MOST_ODD}+` : number(all.length) }));
+  keyed(at("takings-odd"), all, (row) => row.fact ?? row.event_id, (row) => {
+    const button = row.fact ? el("span", {}) : el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view);
+    if (!row.fact) button.addEventListener("click", () => tell(row.event_id));
     return el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
-  }, (item, row) => {
-    put(item.querySelector(".when"), shown.isOneDay ? timeOfDay(row.exit_ms) : moment(row.exit_ms));
-    put(item.querySelector(".where"), [gateName(row.exit_camera_name ?? ""), row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · "));
-    item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => el("span", { class: "odd" }, icon("exclamation-triangle"), t(`common.anomaly_${kind}`))));
-    put(item.querySelector(".end"), money(row.collected));
-  });
+  }, (item, row) => (row.fact ? showAside(item, row) : showRow(item, row)));
 }
+
+function showWhen(item, ms) {
+  put(item.querySelector(".when"), shown.isOneDay ? timeOfDay(ms) : moment(ms));
+}
+
+const why = (text) => el("span", { class: "odd" }, icon("exclamation-triangle"), text);
+
+function showAside(item, event) {
+  showWhen(item, event.time_ms);
+  put(item.querySelector(".where"), gateName(`${event.central}/${event.edge_id}`));
+  item.querySelector(".why").replaceChildren(why(t(`history.aside_${event.kind}`)));
+  put(item.querySelector(".end"), money(event.fee));
+}
+
+function showRow(item, row) {
+  showWhen(item, row.exit_ms);
+  put(item.querySelector(".where"), [gateName(row.exit_camera_name ?? ""), row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · "));
+  item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => why(t(`common.anomaly_${kind}`))));
+  put(item.querySelector(".end"), money(row.collected));
+}
+
+/** Of whom something may be missing: what they took is not in these sums yet. */
+function showMissing() {
+  const behind = Object.entries(state.peers).filter(([, peer]) => peer.state !== "connected" || peer.we_lack_events > 0).map(([id]) => id);
+  at("takings-missing").hidden = behind.length === 0;
+  put("takings-missing", t("history.takings_missing", { ids: behind.join(", ") }));
+}
+
+watch(["peers"], showMissing);

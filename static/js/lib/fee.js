@@ -4,12 +4,15 @@ import { el } from "./dom.js";
 import { money, number } from "./format.js";
 import { hasText, t } from "./texts.js";
 
+const partName = ({ part }) => t(hasText(`common.line_${part}`) ? `common.line_${part}` : "common.line_other");
+const counted = (line) => (typeof line.count === "number" ? t("common.line_counted", { n: number(line.count), price: money(line.price) }) : "");
+
 /** A list of the parts: how many at which price, or what for, and what that comes to. */
 export function feeLines(lines) {
-  return el("ul", { class: "fee-lines", "aria-label": t("common.fee_lines") }, ...lines.map((line) => {
-    const key = `common.line_${line.part}`;
-    const counted = typeof line.count === "number" ? t("common.line_counted", { n: number(line.count), price: money(line.price) }) : "";
-    const parts = [t(hasText(key) ? key : "common.line_other"), line.reason, counted].filter(Boolean);
-    return el("li", {}, el("span", {}, parts.join(" · ")), " ", el("span", { class: "end" }, money(line.amount)));
-  }));
+  return el("ul", { class: "fee-lines", "aria-label": t("common.fee_lines") }, ...lines.map((line) => el(
+    "li", {}, el("span", {}, [partName(line), line.reason, counted(line)].filter(Boolean).join(" · ")), " ", el("span", { class: "end" }, money(line.amount)),
+  )));
 }
+
+/** The same in a few words: what is counted, and what else plays a part. */
+export const linesText = (lines) => lines.map((line) => [partName(line), counted(line)].filter(Boolean).join(" ")).join(" + ");
