@@ -22,6 +22,7 @@ pub enum ChangeKind {
     Edges,
     Security,
     Backup,
+    Vietqr,
     Tuning,
 }
 
@@ -59,6 +60,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<ChangeKind> {
         (old.edges != new.edges, ChangeKind::Edges),
         (old.security != new.security || old.refused_centrals != new.refused_centrals, ChangeKind::Security),
         (old.backup != new.backup, ChangeKind::Backup),
+        (old.vietqr != new.vietqr, ChangeKind::Vietqr),
         (old.tuning != new.tuning, ChangeKind::Tuning),
     ];
     all.into_iter().filter(|(changed, _)| *changed).map(|(_, kind)| kind).collect()
@@ -108,6 +110,7 @@ mod tests {
             (json!({"security": {"legacy_port": 9002}}), vec![Security]),
             (json!({"security": {"api": "https"}}), vec![ApiListener, Security]),
             (json!({"backup": {"keep": 3}}), vec![Backup]),
+            (json!({"vietqr": {"bank": "970436", "account": "0011"}}), vec![Vietqr]),
             (json!({"tuning": {"mask_plates": true}}), vec![Tuning]),
         ] {
             let after = merge::merge(&before(), &put).unwrap().config;

@@ -14,6 +14,7 @@ use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::time::{ClockTime, SiteZone};
+use crate::domain::vietqr::TransferAccount;
 
 /// The ports of the documented file.
 pub const DEFAULT_P2P_PORT: u16 = 9000;
@@ -38,6 +39,8 @@ pub struct Config {
     #[schema(value_type = Option<String>)]
     pub bind: Option<IpAddr>,
     pub backup: Backup,
+    /// Where fees are transferred to by QR code.
+    pub vietqr: TransferAccount,
     pub tuning: Tuning,
 }
 
@@ -312,6 +315,7 @@ impl Config {
             refused_centrals: Vec::new(),
             bind: None,
             backup: Backup::default(),
+            vietqr: TransferAccount::default(),
             tuning: Tuning::default(),
         }
     }

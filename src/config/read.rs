@@ -21,6 +21,7 @@ use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::tariff::MAX_TYPE_CHARS;
 use crate::domain::time::{ClockTime, NoClockTime, SiteZone};
 use crate::domain::told::vehicle;
+use crate::domain::vietqr::{BANK_DIGITS, MAX_ACCOUNT_CHARS, TransferAccount};
 use std::collections::BTreeMap;
 
 /// Most peers and edges of one central. A site has about ten of each.
@@ -98,6 +99,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
         .collect();
     let bind = root.optional("bind", &mut report, bind_ip);
     let backup = backup(&mut root, &mut report);
+    let vietqr = vietqr(&mut root, &mut report);
     let tuning = tuning(&mut root, &mut report);
     root.done(&mut report);
 
@@ -123,6 +125,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
                 refused_centrals: refused.into_iter().flatten().collect(),
                 bind,
                 backup,
+                vietqr,
                 tuning,
             };
             Ok(Read { config, warnings: report.warnings })
@@ -256,6 +259,19 @@ fn backup(root: &mut Fields<'_>, report: &mut Report) -> Backup {
         fields.optional("keep", report, |value| whole_number(value, BACKUPS_KEPT)).unwrap_or(default.keep.into());
     fields.done(report);
     Backup { dir, at, keep: u32::try_from(keep).unwrap_or(default.keep) }
+}
+
+fn vietqr(root: &mut Fields<'_>, report: &mut Report) -> TransferAccount {
+    let mut fields = root.part("vietqr", report);
+    let bank = fields.optional("bank", report, bank_number).unwrap_or_default();
+    let account = fields.optional("account", report, account_number).unwrap_or_default();
+    let holder = fields.optional("holder", report, name_text).unwrap_or_default();
+    if bank.is_empty() != account.is_empty() {
+        let missing = fields.name(if bank.is_empty() { "bank" } else { "account" });
+        report.problems.push(FieldProblem::missing(missing));
+    }
+    fields.done(report);
+    TransferAccount { bank, account, holder }
 }
 
 fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
@@ -435,6 +451,24 @@ fn file_path(value: &Value) -> Result<Option<String>, Wrong> {
     }
     let message_vi = "phải là đường dẫn đầy đủ, bắt đầu bằng /";
     Err(("bad_path", message_vi.into(), "must be a whole path that begins with /".into()))
+}
+
+fn bank_number(value: &Value) -> Result<String, Wrong> {
+    let number = text(value)?;
+    if number.is_empty() || (number.len() == BANK_DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Ok(number.to_owned());
+    }
+    let message_vi = "phải là mã ngân hàng của NAPAS gồm 6 chữ số, ví dụ 970436 (Vietcombank)";
+    Err(("bad_bank", message_vi.into(), "must be the bank's NAPAS number of 6 digits, such as 970436 (Vietcombank)".into()))
+}
+
+fn account_number(value: &Value) -> Result<String, Wrong> {
+    let number: String = text(value)?.chars().filter(|c| !matches!(c, ' ' | '.' | '-')).collect();
+    if number.len() <= MAX_ACCOUNT_CHARS && number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(number);
+    }
+    let message_vi = "phải là số tài khoản: tối đa 19 chữ số hoặc chữ cái";
+    Err(("bad_account", message_vi.into(), "must be the number of an account: at most 19 digits or letters".into()))
 }
 
 fn clock_time(value: &Value) -> Result<ClockTime, Wrong> {

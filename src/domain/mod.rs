@@ -22,3 +22,4 @@ pub mod subscription;
 pub mod tariff;
 pub mod time;
 pub mod told;
+pub mod vietqr;

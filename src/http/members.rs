@@ -1,7 +1,6 @@
 //! Who belongs to the mesh: centrals that knocked and wait for a person's yes or no, invitations, and who is thrown out.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use qrcodegen::{QrCode, QrCodeEcc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -14,6 +13,7 @@ use super::mesh::ask_mesh;
 use super::operation::{Operation, delete, post};
 use super::p2p::{OF_A_SAVE, SettingsSaved, change, known_shape};
 use super::parking::decide;
+use super::qr;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::mesh_registry::guests::Invite;
@@ -158,7 +158,7 @@ pub async fn invite(
     let entry = act.done(audit.now_ms(), Value::Null, json!({ "until_ms": invited.until_ms }));
     audit.write(entry).await.map_err(|_| ApiError::not_durable())?;
     let invitation = invited.invitation.to_text();
-    let svg = qr_svg(&invitation);
+    let svg = qr::svg(&invitation);
     Ok(HttpResponse::Ok().json(InvitationMade { success: true, invitation, svg, until_ms: invited.until_ms }))
 }
 
@@ -294,38 +294,4 @@ async fn pending(shared: &Shared, text: &str) -> Result<PendingShown, ApiError> 
     let fingerprint: Fingerprint = text.parse().map_err(|_| nobody())?;
     let mesh = ask_mesh(shared).await.ok_or_else(ApiError::internal)?;
     mesh.pending.into_iter().find(|pending| pending.fingerprint == fingerprint).ok_or_else(nobody)
-}
-
-/// The quiet zone around the code, in modules.
-const MARGIN: i32 = 4;
-
-/// A text as a QR code, drawn as SVG: one path, black on white, with the margin readers need. `None`: the text is too long for a QR code (some 2,900 bytes).
-fn qr_svg(text: &str) -> Option<String> {
-    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
-    let side = code.size() + 2 * MARGIN;
-    let mut path = String::new();
-    for y in 0..code.size() {
-        for x in (0..code.size()).filter(|x| code.get_module(*x, y)) {
-            path.push_str(&format!("M{},{}h1v1h-1z", x + MARGIN, y + MARGIN));
-        }
-    }
-    Some(format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0,0h{side}v{side}h-{side}z"/><path fill="#000" d="{path}"/></svg>"##
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_drawn_and_one_that_is_too_long_is_not() {
-        let drawn = qr_svg("parkmesh-invitation:1/central-1").unwrap();
-        // The finder pattern of the upper left corner: its first row is seven dark modules.
-        for x in 0..7 {
-            assert!(drawn.contains(&format!("M{},4h1v1h-1z", x + 4)), "{x}: {drawn}");
-        }
-        assert!(!drawn.contains("M11,4h"), "then a light one");
-        assert_eq!(qr_svg(&"x".repeat(4_000)), None);
-    }
 }

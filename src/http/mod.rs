@@ -9,8 +9,8 @@
 //! | [`refusals`] | who was turned away, for the audit |
 //! | [`code`], [`error`] | the stable codes with their status; every refusal as an answer |
 //! | [`operation`], [`openapi`] | one row per operation, which stands beside its handler; all of them as a document |
-//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`] | the handlers, by area |
-//! | [`body`], [`query`], [`view`], [`csv`] | reading requests, showing values |
+//! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`edge_keys`], [`audit`], [`health`], [`pages`], [`vietqr`] | the handlers, by area |
+//! | [`body`], [`query`], [`view`], [`csv`], [`qr`] | reading requests, showing values |
 //! | [`state`] | what handlers reach |
 //! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
 //! | [`ws_edge`] | the sockets of edge programs |
@@ -46,6 +46,7 @@ pub mod p2p_server;
 pub mod pages;
 pub mod parking;
 pub mod predecessors;
+mod qr;
 pub mod query;
 pub mod refusals;
 pub mod room;
@@ -55,6 +56,7 @@ pub mod server;
 pub mod state;
 pub mod stories;
 pub mod subscriptions;
+mod vietqr;
 pub mod view;
 pub mod ws_edge;
 pub mod ws_intake;

@@ -12,6 +12,7 @@ import { showMatches, showNear } from "./gate/near.js";
 import { Queue } from "./gate/queue.js";
 import { restWhenChanged } from "./gate/rest.js";
 import { play, soundIsOn, turnSound } from "./gate/sound.js";
+import { showTransfer } from "./gate/transfer.js";
 import { verdict } from "./gate/verdict.js";
 import { get, post, query } from "./lib/api.js";
 import { at, el, icon, keyed, put } from "./lib/dom.js";
@@ -166,7 +167,7 @@ function render() {
   showQueue();
   const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
   const [first] = queue.waiting(centralNow());
-  restIf([car?.request ?? "", ...shown, first?.plate ?? ""].join("\n"));
+  restIf([car?.request ?? "", ...shown, first?.plate ?? "", String(at("transfer").hidden)].join("\n"));
 }
 
 function showCar() {
@@ -196,7 +197,9 @@ function showCar() {
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
   if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 ? "gate.open_paid" : "gate.open_exit", values));
-  showMethod(may && !entering && info.fee > 0);
+  const pays = may && !entering && info.fee > 0;
+  showMethod(pays);
+  showTransfer(car, pays && !busy, render);
   at("force").hidden = tone !== "bad" || !canForce(code);
   at("skip").hidden = done !== null || busy;
   at("close").hidden = done?.action !== "ENTRY";
@@ -298,7 +301,7 @@ async function open(more = {}) {
   asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
   render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
-  if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method };
+  if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
@@ -435,7 +438,7 @@ function changeGate() {
 
 await start("gate");
 at("method").replaceChildren(...METHODS.map((method) => el("option", { value: method }, t(`common.paid_${method}`))));
-at("method").addEventListener("change", () => { car.method = at("method").value; });
+at("method").addEventListener("change", () => { car.method = at("method").value; render(); });
 at("methods").replaceChildren(...METHODS.map((method) => {
   const choose = () => { car.method = method; render(); };
   return el("button", { type: "button", class: "btn btn-outline-secondary", "data-method": method, onclick: choose }, t(`common.paid_${method}`));

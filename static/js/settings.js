@@ -9,6 +9,7 @@ import { mark, markProblems, show, unmark, valueOf } from "./lib/forms.js";
 import { toast } from "./lib/notices.js";
 import { problemText, t } from "./lib/texts.js";
 import { showBackup, startBackup } from "./settings/backup.js";
+import { BANKS } from "./settings/banks.js";
 import { showChecklist } from "./settings/checklist.js";
 import { Draft } from "./settings/draft.js";
 import { addEdge, edgeInput, showEdges } from "./settings/edges.js";
@@ -244,6 +245,7 @@ function bind() {
     write(at("edges").closest("[data-editable]"));
     addEdge(draft, showDraft);
   });
+  at("banks").replaceChildren(...BANKS.map(([value, name]) => el("option", { value }, name)));
   at("zones").replaceChildren(...(Intl.supportedValuesOf?.("timeZone") ?? USUAL_ZONES).map((value) => el("option", { value })));
   addEventListener("hashchange", showPart);
   addEventListener("beforeunload", (event) => {

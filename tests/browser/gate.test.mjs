@@ -24,6 +24,39 @@ async function press(page, button) {
 
 const LANES = { edges: [{ id: "edge-1", name: "Cổng A vào", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }, { id: "edge-3", name: "Cổng B" }] };
 
+test("who pays by QR sees a code for this fee, and the transfer is found by what it says", async () => {
+  const vietqr = { bank: "970436", account: "0011001932418", holder: "CONG TY BAI XE A" };
+  const central = await new Central("central-1", { edges: [{ id: "edge-1", direction: "ENTRY" }, { id: "edge-2", direction: "EXIT" }], vietqr }).start();
+  ok((await charge(central)).success);
+  await central.enter("edge-1", "29A10001");
+  await eventually("an hour has begun", async () => (await central.call("POST", "/api/edge/detection", { edge_id: "edge-2", plate_id: "29A10001", lookup: true })).vehicle_info.fee > 0);
+  for (const viewport of [{ width: 800, height: 1280 }, PHONE]) {
+    const page = await openPage(`${central.url}/gate?edge=edge-2`, viewport);
+    await live(page);
+    await type(page, "29A10001");
+    ok(await page.isHidden("#transfer"), "in cash no code is needed");
+    await page.selectOption("#method", "qr");
+    await page.waitForSelector("#transfer:not([hidden]) svg");
+    await says(page, "#transfer-to", "CONG TY BAI XE A · 0011001932418");
+    await awake(page);
+    await settled(page);
+    await page.screenshot({ path: join(root, `target/screenshots/gate-vietqr-${viewport.width}.png`) });
+    ok(await page.evaluate(() => document.querySelector("#open").getBoundingClientRect().bottom <= innerHeight), "the button is seen with the code");
+    await page.selectOption("#method", "cash");
+    await page.waitForSelector("#transfer[hidden]", { state: "attached" });
+    if (viewport === PHONE) {
+      await page.selectOption("#method", "qr");
+      await page.waitForSelector("#transfer:not([hidden]) svg");
+      const content = (await page.textContent("#transfer-content")).split(" ").pop();
+      await press(page, "#open");
+      await page.waitForSelector("#next:not([hidden])");
+      const [row] = (await central.call("GET", "/api/parking/history?search=29A10001")).history;
+      equal(row.paid, { method: "qr", amount: 25_000, reference: content });
+    }
+    await page.done();
+  }
+});
+
 test("how it is paid is one press where more than cash is used, and cash unless said", async () => {
   const central = await new Central("central-1", { edges: [{ id: "edge-1", direction: "ENTRY" }, { id: "edge-2", direction: "EXIT" }] }).start();
   const price = { fees: { fee_base: 0, fee_per_hour: 25_000, fee_overnight: 0, fee_daily_max: 0 } };
