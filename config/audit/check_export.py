@@ -23,16 +23,11 @@ def doer(event):
 
 def stated(event, corrections, exit_id):
     """What an exit was taken for, and how: as it says, unless a correction of it says otherwise."""
-    data = event["data"]
-    paid = data.get("paid") or {}
-    told = data["fee"] if data.get("fee") is not None else paid.get("amount", 0)
-    taken = latest("right_fee", corrections, exit_id).get("fee", told)
-    return taken, latest("right_method", corrections, exit_id).get("method") or paid.get("method", "free" if taken == 0 else "")
-
-
-def latest(name, corrections, exit_id):
-    rights = [right for right in (by["data"].get(name) for by in corrections) if right and right["exit"] == exit_id]
-    return rights[-1] if rights else {}
+    paid, fee = event["data"].get("paid") or {}, event["data"].get("fee")
+    said = [right for by in corrections for right in (by["data"].get("right_fee"), by["data"].get("right_method")) if right]
+    right = {name: value for right in said if right["exit"] == exit_id for name, value in right.items()}
+    taken = right.get("fee", paid.get("amount", 0) if fee is None else fee)
+    return taken, right.get("method") or paid.get("method", "free" if taken == 0 else "")
 
 
 def check(lines):

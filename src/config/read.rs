@@ -263,12 +263,13 @@ fn backup(root: &mut Fields<'_>, report: &mut Report) -> Backup {
 
 fn vietqr(root: &mut Fields<'_>, report: &mut Report) -> TransferAccount {
     let mut fields = root.part("vietqr", report);
+    let problems = report.problems.len();
     let bank = fields.optional("bank", report, bank_number).unwrap_or_default();
     let account = fields.optional("account", report, account_number).unwrap_or_default();
     let holder = fields.optional("holder", report, name_text).unwrap_or_default();
-    if bank.is_empty() != account.is_empty() {
-        let missing = fields.name(if bank.is_empty() { "bank" } else { "account" });
-        report.problems.push(FieldProblem::missing(missing));
+    if bank.is_empty() != account.is_empty() && report.problems.len() == problems {
+        let missing = if bank.is_empty() { "bank" } else { "account" };
+        report.problems.push(FieldProblem::missing(fields.name(missing)));
     }
     fields.done(report);
     TransferAccount { bank, account, holder }
@@ -459,7 +460,11 @@ fn bank_number(value: &Value) -> Result<String, Wrong> {
         return Ok(number.to_owned());
     }
     let message_vi = "phải là mã ngân hàng của NAPAS gồm 6 chữ số, ví dụ 970436 (Vietcombank)";
-    Err(("bad_bank", message_vi.into(), "must be the bank's NAPAS number of 6 digits, such as 970436 (Vietcombank)".into()))
+    Err((
+        "bad_bank",
+        message_vi.into(),
+        "must be the bank's NAPAS number of 6 digits, such as 970436 (Vietcombank)".into(),
+    ))
 }
 
 fn account_number(value: &Value) -> Result<String, Wrong> {

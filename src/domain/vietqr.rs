@@ -61,8 +61,8 @@ impl TransferAccount {
 pub fn content_of(stay_id: &str) -> String {
     // Without what is mistaken for something else when it is read aloud.
     const LETTERS: [char; 32] = [
-        '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q',
-        'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z',
+        '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P',
+        'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z',
     ];
     let digest = Sha256::digest(stay_id.as_bytes());
     let letters = digest.iter().take(8).filter_map(|byte| LETTERS.get(usize::from(byte % 32)));
@@ -76,9 +76,12 @@ fn field(id: &str, value: &str) -> String {
 /// CRC-16/CCITT: polynomial 0x1021, begun with 0xFFFF.
 fn checksum(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |sum, byte| {
-        (0..8).fold(sum ^ (u16::from(*byte) << 8), |sum: u16, _| {
-            if sum & 0x8000 == 0 { sum << 1 } else { (sum << 1) ^ 0x1021 }
-        })
+        (0..8).fold(
+            sum ^ (u16::from(*byte) << 8),
+            |sum: u16, _| {
+                if sum & 0x8000 == 0 { sum << 1 } else { (sum << 1) ^ 0x1021 }
+            },
+        )
     })
 }
 

@@ -55,10 +55,7 @@ pub(super) struct TransferCode {
 }
 
 /// `GET /api/vietqr`
-pub async fn code(
-    parameters: web::Query<CodeParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let config = worker.shared.config();
     let account = &config.vietqr;
     let CodeParameters { fee, event_id } = parameters.into_inner();
