@@ -213,7 +213,7 @@ impl Bad {
                 let heard =
                     self.heard.iter().flat_map(|(log, head)| (1..=head.to.min(5)).map(|seq| (log.clone(), seq)));
                 let removes: Vec<FactId> = heard.map(|(log, seq)| FactId::Authored { log, seq }).take(20).collect();
-                Body::Void(Void { removes, reason: "evil".into(), by: None })
+                Body::Void(Void { removes, money: Vec::new(), reason: "evil".into(), by: None })
             }
             5 => Body::Exit(Exit {
                 force: true,
@@ -227,7 +227,7 @@ impl Bad {
             1 => self.admission_as(BAD),
             2 => {
                 let removes = (1..20).map(|seq| FactId::Authored { log: log.clone(), seq }).collect();
-                Body::Void(Void { removes, reason: "evil".into(), by: None })
+                Body::Void(Void { removes, money: Vec::new(), reason: "evil".into(), by: None })
             }
             _ => Body::Entry(Entry {
                 plate_view: "66A-666.66".into(),

@@ -29,5 +29,7 @@ mod reporting;
 mod requests;
 #[path = "ledger_gate/runs.rs"]
 mod runs;
+#[path = "ledger_gate/shifts.rs"]
+mod shifts;
 #[path = "ledger_gate/work.rs"]
 mod work;

@@ -16,7 +16,7 @@ def chained(before, text):
 
 
 def doer(event):
-    by = event.get("by") or {}
+    by = event.get("data", {}).get("taken_by") or event.get("by") or {}
     prefix = by.get("kind") + ":" if by.get("kind") in ("token", "edge", "predecessor", "command") else ""
     return prefix + by["name"] if by.get("name") is not None else ""
 

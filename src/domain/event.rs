@@ -3,6 +3,7 @@
 //! The author's bytes are the event. [`Draft::encode`] makes them; [`Event::parse`] reads them; nobody re-serialises a
 //! parsed event. Unknown keys are ignored and unknown types kept as [`Body::Unknown`], so that formats can grow.
 
+mod check;
 pub mod type_name;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,18 +12,17 @@ use utoipa::ToSchema;
 
 use super::authorship::{Key, OpenedBy, Proof};
 use super::direction::Direction;
-use super::doer::{Doer, MAX_NAME_BYTES};
+use super::doer::{Doer, DoerKind};
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::naming::Naming;
-use super::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Method, Paid};
+use super::payment::{FeeLine, Method, Paid};
 use super::plate::{self, PlateId};
-use super::problem::is_plain_text;
+use super::shift::{MoneyChange, ShiftClosed, ShiftOpened};
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
 use super::tariff::Tariff;
-use super::time::{MAX_MS, MIN_MS};
 
 /// Largest event, checked before authoring, in bytes.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
@@ -165,6 +165,9 @@ pub struct Exit {
     /// How it was paid, if the gate said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid: Option<Paid>,
+    /// Who took the money, where a person only wrote down afterwards which car it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<Doer>,
     /// The card or ticket it left with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card_id: Option<String>,
@@ -220,6 +223,7 @@ impl Exit {
             fee,
             lines: Vec::new(),
             paid: None,
+            taken_by: None,
             duration: String::new(),
             camera_type: None,
             confidence: None,
@@ -318,6 +322,9 @@ pub struct Correction {
     /// Voids of this stay that count no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undoes: Vec<FactId>,
+    /// What it changes in what was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub money: Vec<MoneyChange>,
     pub reason: String,
     /// Its [`Event::by`] as text, for older versions; in their events what the request said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -329,6 +336,9 @@ pub struct Correction {
 pub struct Void {
     /// The facts of the stay as its author saw them.
     pub removes: Vec<FactId>,
+    /// What it changes in what was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub money: Vec<MoneyChange>,
     pub reason: String,
     /// Its [`Event::by`] as text, for older versions; in their events what the request said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -375,6 +385,10 @@ pub enum Body {
     Central(CentralStanding),
     /// The site or a gate was given a name.
     Naming(Naming),
+    /// A person took over a gate.
+    ShiftOpened(ShiftOpened),
+    /// A shift ended, and what it came to.
+    ShiftClosed(ShiftClosed),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -421,6 +435,8 @@ impl Event {
             type_name::SUBSCRIPTION => Body::Subscription(read(data)?),
             type_name::CENTRAL => Body::Central(read(data)?),
             type_name::NAMING => Body::Naming(read(data)?),
+            type_name::SHIFT_OPENED => Body::ShiftOpened(read(data)?),
+            type_name::SHIFT_CLOSED => Body::ShiftClosed(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -439,51 +455,27 @@ impl Event {
         Ok(event)
     }
 
-    /// What a known shape can still say that makes no sense.
-    fn check(&self) -> Result<(), Malformed> {
-        if self.is_of_a_stay() && self.event_id.is_none() {
-            return Err(Malformed("a vehicle event needs an event_id".into()));
-        }
-        if !(MIN_MS..=MAX_MS).contains(&self.timestamp_ms) {
-            return Err(Malformed(format!("timestamp {} is no time", self.timestamp_ms)));
-        }
-        let fees = match &self.body {
-            Body::Exit(exit) => [Some(exit.fee), exit.requested_fee],
-            Body::Entry(entry) => [entry.told_fee, None],
-            Body::Unread(unread) => [unread.fee, None],
-            Body::Correction(Correction { right_fee: Some(right), .. }) => [Some(right.fee), Some(right.before)],
-            _ => [None, None],
-        };
-        if let Some(fee) = fees.into_iter().flatten().find(|fee| !fee.is_fee()) {
-            return Err(Malformed(format!("{} is no fee", fee.0)));
-        }
-        if let Body::PriceList(PriceList { valid_from_ms, tariff }) = &self.body {
-            let is_time = valid_from_ms.is_none_or(|from_ms| (MIN_MS..=MAX_MS).contains(&from_ms));
-            if !is_time || (valid_from_ms.is_none() && tariff.is_none()) {
-                return Err(Malformed(
-                    "a price list needs a tariff, or the moment of the one that is withdrawn".into(),
-                ));
-            }
-        }
-        if self.by.as_ref().and_then(|by| by.name.as_ref()).is_some_and(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(Malformed(format!("a name of more than {MAX_NAME_BYTES} bytes")));
-        }
-        match &self.body {
-            Body::Naming(naming) if !naming.is_sound() => Err(Malformed("a name that cannot be shown".into())),
-            Body::Entry(entry) => check_kept(entry.card_id.as_deref(), &entry.images, None, &[]),
-            Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
-            Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),
-            Body::Correction(Correction { right_method: Some(right), .. }) => {
-                check_reference(right.reference.as_deref())
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
     #[must_use]
     pub fn is_of_a_stay(&self) -> bool {
-        !self.body.is_setting() && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
+        let is_other = self.body.is_setting() || self.body.is_of_a_shift();
+        !is_other && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
+    }
+
+    /// The name of the person who did it.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        self.by.as_ref().filter(|by| by.kind == DoerKind::Person).and_then(|by| by.name.as_deref())
+    }
+
+    /// What it changes in what was taken, of a correction or a void.
+    #[must_use]
+    pub fn money(&self) -> &[MoneyChange] {
+        match &self.body {
+            Body::Correction(correction) => &correction.money,
+            Body::Void(void) => &void.money,
+            _ => &[],
+        }
     }
 
     /// Its place in its log; of what was heard from a predecessor what was said, so that all who heard it made one fact.
@@ -550,51 +542,6 @@ impl Event {
     }
 }
 
-/// The bounds of what is kept beside a passage.
-fn check_kept(
-    card_id: Option<&str>,
-    images: &[Image],
-    paid: Option<&Paid>,
-    lines: &[FeeLine],
-) -> Result<(), Malformed> {
-    let wrong = |what: &str| Err(Malformed(what.to_owned()));
-    if card_id.is_some_and(|id| !is_plain_text(id, MAX_CARD_ID_CHARS)) {
-        return wrong("card_id is too long, or has control characters");
-    }
-    if images.len() > MAX_IMAGES || !images.iter().all(Image::is_sound) {
-        return wrong("images are too many, or not named as they should be");
-    }
-    check_reference(paid.and_then(|paid| paid.reference.as_deref()))?;
-    if paid.is_some_and(|paid| !paid.amount.is_fee()) {
-        return wrong("what was paid is no amount");
-    }
-    let is_sound = |line: &FeeLine| {
-        line.amount.0.unsigned_abs() <= Vnd::MAX_FEE.0.unsigned_abs()
-            && line.reason.as_deref().is_none_or(|reason| is_plain_text(reason, MAX_LINE_REASON_CHARS))
-    };
-    if lines.len() > MAX_LINES || !lines.iter().all(is_sound) {
-        return wrong("the lines of the fee are too many, or too large");
-    }
-    Ok(())
-}
-
-fn check_reference(reference: Option<&str>) -> Result<(), Malformed> {
-    if reference.is_some_and(|text| !is_plain_text(text, MAX_REFERENCE_CHARS)) {
-        return Err(Malformed("the reference of a payment is too long, or has control characters".to_owned()));
-    }
-    Ok(())
-}
-
-impl Image {
-    /// Named by a hash, with a kind that can be shown.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        let is_hash = self.sha256.len() == 64
-            && self.sha256.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-        is_hash && is_plain_text(&self.kind, MAX_IMAGE_KIND_CHARS)
-    }
-}
-
 /// An event about to be authored: all but its place in the log, which the ledger gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -655,6 +602,8 @@ impl Draft {
             Body::Subscription(data) => self.write(at, type_name::SUBSCRIPTION, data),
             Body::Central(data) => self.write(at, type_name::CENTRAL, data),
             Body::Naming(data) => self.write(at, type_name::NAMING, data),
+            Body::ShiftOpened(data) => self.write(at, type_name::SHIFT_OPENED, data),
+            Body::ShiftClosed(data) => self.write(at, type_name::SHIFT_CLOSED, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

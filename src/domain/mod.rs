@@ -16,6 +16,7 @@ pub mod payment;
 pub mod plate;
 pub mod problem;
 pub mod row;
+pub mod shift;
 pub mod standing;
 pub mod stay;
 pub mod subscription;

@@ -8,7 +8,7 @@ use crate::domain::plate;
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -105,6 +105,8 @@ impl EventLine {
             Body::Subscription(_) => bare("subscription"),
             Body::Central(_) => bare("central"),
             Body::Naming(_) => bare("naming"),
+            Body::ShiftOpened(opened) => Self { edge: some(&opened.edge_id), ..bare("shift_opened") },
+            Body::ShiftClosed(closed) => Self { edge: some(&closed.edge_id), ..bare("shift_closed") },
             Body::Unknown { .. } => bare("unknown"),
         }
     }

@@ -65,6 +65,9 @@ codes! {
     RequestIdReused = 409 "request_id_reused", "this request id belongs to another request";
     Unchanged = 409 "unchanged", "the correction says what is already so";
     AlreadyVoid = 409 "already_void", "the stay was removed before";
+    ShiftOpen = 409 "shift_open", "somebody has a shift open at this gate: `shift` and `person` say which";
+    ShiftClosed = 409 "shift_closed", "the shift was closed before";
+    ShiftElsewhere = 409 "shift_elsewhere", "the shift is at a gate of another central, `central`: it is closed there";
     StaleVersion = 409 "stale_version", "the settings, the tariff or the list changed since they were read";
     StaleList = 409 "stale_list", "the list would remove subscriptions that were added or changed a moment ago, or restores some that are there again";
     AlreadyExists = 409 "already_exists", "the peer, person or token is there already";

@@ -255,6 +255,15 @@ impl ApiError {
             Refusal::Unchanged => Self::new(Code::Unchanged, message),
             Refusal::StaleVersion => Self::new(Code::StaleVersion, message),
             Refusal::AlreadyVoid => Self::new(Code::AlreadyVoid, message),
+            Refusal::ShiftOpen { id, person } => Self::new(Code::ShiftOpen, message)
+                .with("shift", id.as_str().into())
+                .with("person", person.as_str().into()),
+            Refusal::UnknownShift(_) => Self::not_found(message),
+            Refusal::ShiftClosed { id } => Self::new(Code::ShiftClosed, message).with("shift", id.as_str().into()),
+            Refusal::OthersShift { .. } => Self::new(Code::Forbidden, message),
+            Refusal::ShiftElsewhere { central } => {
+                Self::new(Code::ShiftElsewhere, message).with("central", central.as_str().into())
+            }
             Refusal::OtherEdge { .. } => Self::new(Code::OtherEdge, message),
             Refusal::Invalid(_) => Self::new(Code::Invalid, message),
             Refusal::Field { field, problem } => Self::bad_field(field, problem),

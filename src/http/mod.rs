@@ -53,6 +53,8 @@ pub mod room;
 pub mod routes;
 pub mod screen;
 pub mod server;
+mod shift_tables;
+pub mod shifts;
 pub mod state;
 pub mod stories;
 pub mod subscriptions;

@@ -283,6 +283,9 @@ fn more(code: Code) -> &'static [(&'static str, More)] {
         }
         Code::StaleVersion => &[("version", More::Any), ("difference", More::Any)],
         Code::StaleList => &[("version", More::Any), ("would_remove", More::Any), ("difference", More::Any)],
+        Code::ShiftOpen => &[("shift", More::Text), ("person", More::Text)],
+        Code::ShiftClosed => &[("shift", More::Text)],
+        Code::ShiftElsewhere => &[("central", More::Text)],
         Code::PeerUnreachable => &[("steps", More::Steps)],
         Code::NotDurable => &[("reason", More::Text)],
         _ => &[],

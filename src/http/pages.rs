@@ -32,6 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
         shown("/", "Bảng điều khiển: the state of the lot and of the mesh."),
         shown("/gate", "Cổng: the console of a person at a gate."),
         shown("/history", "Lịch sử: the history."),
+        shown("/shifts", "Ca trực: the sheets of shifts."),
         shown("/settings", "Cài đặt P2P: the settings."),
         shown("/login", "Đăng nhập: logging in, the first password, the own password."),
         shown("/audit", "Nhật ký thao tác: who changed what, for administrators."),
@@ -68,10 +69,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const MIN_COMPRESSED_BYTES: usize = 1_000;
 
 /// Path and name of every page.
-pub const PAGES: [(&str, &str); 6] = [
+pub const PAGES: [(&str, &str); 7] = [
     ("/", "dashboard"),
     ("/gate", "gate"),
     ("/history", "history"),
+    ("/shifts", "shifts"),
     ("/settings", "settings"),
     ("/login", "login"),
     ("/audit", "audit"),

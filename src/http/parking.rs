@@ -27,7 +27,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{SiteZone, duration_text};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
-use crate::ledger::storage::SettingKind;
+use crate::ledger::storage::{SettingKind, Shift};
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
 use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader, Takings};
@@ -133,6 +133,9 @@ pub struct TakingsParameters {
     /// Last day; absent: the first.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
     to: Option<String>,
+    /// `shift`: told apart by shift, too; each row says which, and null where it is of none.
+    #[param(pattern = "^(shift)?$")]
+    by: Option<String>,
 }
 
 /// What was taken. Over one day the sums are those of `GET /api/stats`.
@@ -146,6 +149,29 @@ pub(super) struct TakingsAnswer {
     revenue: i64,
     /// They sum to `exits` and `revenue`.
     takings: Vec<Takings>,
+    /// The shifts of these days, where they are told apart by shift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shifts: Option<Vec<ShiftOfTakings>>,
+}
+
+/// A shift that takings are of.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShiftOfTakings {
+    id: String,
+    central: String,
+    edge_id: String,
+    person: String,
+    from_ms: i64,
+    /// Null: it is open.
+    until_ms: Option<i64>,
+}
+
+impl From<Shift> for ShiftOfTakings {
+    fn from(shift: Shift) -> Self {
+        let Shift { id, central, edge_id, from_ms, opened, closed } = shift;
+        let person = opened.map(|opened| opened.person).unwrap_or_default();
+        Self { id, central, edge_id, person, from_ms, until_ms: closed.map(|closed| closed.until_ms) }
+    }
 }
 
 /// The figures of a day, as answered. `vehicles_in_parking` is as of now.
@@ -304,7 +330,12 @@ pub async fn takings(
     parameters: web::Query<TakingsParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let TakingsParameters { from, to } = parameters.into_inner();
+    let TakingsParameters { from, to, by } = parameters.into_inner();
+    let is_by_shift = match by.as_deref() {
+        None | Some("") => false,
+        Some("shift") => true,
+        Some(_) => return Err(ApiError::bad_field("by", "shift, or nothing")),
+    };
     let mut first = Today::of(&worker.shared);
     if let Some(day) = from.filter(|day| !day.is_empty()) {
         first = first.moved_to("from", day, &worker.zone())?;
@@ -314,10 +345,16 @@ pub async fn takings(
         None => first.clone(),
     };
     answer(&worker.shared, move |reader| {
-        let takings = reader.takings(first.start_ms, last.end_ms)?;
+        let (start_ms, end_ms) = (first.start_ms, last.end_ms);
+        let (takings, shifts) = if is_by_shift {
+            let (takings, shifts) = reader.takings_by_shift(start_ms, end_ms)?;
+            (takings, Some(shifts.into_iter().map(ShiftOfTakings::from).collect()))
+        } else {
+            (reader.takings(start_ms, end_ms)?, None)
+        };
         let exits = takings.iter().map(|taken| taken.exits).sum();
         let revenue = takings.iter().map(|taken| taken.revenue).sum();
-        Ok(TakingsAnswer { success: true, from: first.day, to: last.day, exits, revenue, takings })
+        Ok(TakingsAnswer { success: true, from: first.day, to: last.day, exits, revenue, takings, shifts })
     })
     .await
 }
@@ -477,7 +514,7 @@ pub(super) struct Today {
     /// Unix ms.
     pub(super) start_ms: i64,
     /// Of the next day.
-    end_ms: i64,
+    pub(super) end_ms: i64,
     cars_inside: u64,
 }
 
@@ -490,7 +527,7 @@ impl Today {
     }
 
     /// Another day, as `field` of a query names it.
-    fn moved_to(self, field: &str, day: String, zone: &SiteZone) -> Result<Self, ApiError> {
+    pub(super) fn moved_to(self, field: &str, day: String, zone: &SiteZone) -> Result<Self, ApiError> {
         let noon = zone.parse_local_text(&format!("{day} 12:00:00"));
         let noon_ms = noon.map_err(|_| ApiError::bad_field(field, "a date YYYY-MM-DD"))?;
         let (start_ms, end_ms) = zone.day_bounds_ms(noon_ms);

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::operation::Operation;
 use super::{
     accounts, amendments, audit, backup, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p,
-    pages, parking, predecessors, stories, subscriptions, vietqr, ws_edge, ws_peer, ws_status,
+    pages, parking, predecessors, shifts, stories, subscriptions, vietqr, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need;
 
@@ -35,6 +35,7 @@ pub(super) fn operations() -> impl Iterator<Item = Operation> {
         ("lot", stories::operations()),
         ("lot", parking::operations()),
         ("lot", vietqr::operations()),
+        ("lot", shifts::operations()),
         ("lot", subscriptions::operations()),
         ("mesh", p2p::operations()),
         ("mesh", members::operations()),

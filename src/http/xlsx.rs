@@ -19,8 +19,8 @@ const WIDTHS: [f64; HEADS.len()] =
 const FEE: u16 = 9;
 const COLLECTED: u16 = 10;
 /// Everything came from cameras and people; a text is never a formula or a link in a workbook.
-const TIME: &str = "dd/mm/yyyy hh:mm:ss";
-const AMOUNT: &str = "#,##0";
+pub(super) const TIME: &str = "dd/mm/yyyy hh:mm:ss";
+pub(super) const AMOUNT: &str = "#,##0";
 
 /// The workbook of these rows.
 ///

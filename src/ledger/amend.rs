@@ -13,7 +13,8 @@ use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, Paid};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Account, Fact, Outcome, account, account_beside, paid_as_corrected};
+use crate::domain::shift::MoneyChange;
+use crate::domain::stay::{Account, Fact, Outcome, Taking, account, account_beside, paid_as_corrected};
 use crate::domain::time::duration_text;
 use crate::domain::told::payment::ToldPaid;
 
@@ -53,6 +54,17 @@ impl<S: Storage> Transaction<'_, S> {
         let (exit_name, right_fee) = right_fee.unzip();
         let (method_name, right_method) = right_method.unzip();
         let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
+        let mut money = Vec::new();
+        if (right_fee.is_some() || right_method.is_some())
+            && let Some(Ended { taking: Some(taking), .. }) = self.ended(&row)?
+        {
+            money.push(MoneyChange::of(&taking, right_fee.as_ref().map_or(taking.fee, |right| right.fee)));
+        }
+        for void in &undoes {
+            let void = component::fact_of(self.read()?, void)?;
+            let removed = void.as_ref().map(|void| void.event.money()).unwrap_or_default();
+            money.extend(removed.iter().map(MoneyChange::undone));
+        }
         if !is_read_anew && camera_type.is_none() && right_fee.is_none() && right_method.is_none() && undoes.is_empty()
         {
             return Err(Stop::Refused(Refusal::Unchanged));
@@ -66,6 +78,7 @@ impl<S: Storage> Transaction<'_, S> {
             right_fee,
             right_method,
             undoes,
+            money,
             reason: request.reason.clone(),
             by: self.doer_text(),
         };
@@ -99,7 +112,7 @@ impl<S: Storage> Transaction<'_, S> {
         let removes = with_repeats(vec![left.id.clone()], &account.outcomes);
         let then = self.inside_at(plate, left.event.timestamp_ms)?.map(|stored| stored.row);
         let hlc = self.hlc_after(row, Some(plate))?;
-        let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
+        let void = self.void_of(removes, &account, &request.reason);
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
         let taken = (taken_at(&account, left), paid_as_corrected(left, &facts));
         let anew = self.write_anew(left, taken, then.as_ref(), plate, &request.reason)?;
@@ -157,6 +170,7 @@ impl<S: Storage> Transaction<'_, S> {
                     exit_time: passed,
                     lines: due.lines,
                     paid: paid.or_else(|| opening.paid.clone()),
+                    taken_by: event.by.clone(),
                     duration: duration_text(then.as_ref().map_or(0, |row| event.timestamp_ms - row.entry_ms)),
                     camera_type: Some(camera_type).filter(|camera_type| !camera_type.is_empty()),
                     request_id: Some(request_id),
@@ -211,6 +225,7 @@ impl<S: Storage> Transaction<'_, S> {
             fee,
             lines: due.lines,
             paid,
+            taken_by: told.taken_by.clone().or_else(|| left.event.by.clone()),
             // Whoever else corrects it in a cut writes the same exit.
             request_id: Some(left.id.to_string()),
             doubts: doubts.into_iter().collect(),
@@ -258,7 +273,7 @@ impl<S: Storage> Transaction<'_, S> {
             let is_its = |begun: &StayRow| begun.stay_id != row.stay_id && !begun.is_exit_alone();
             let Some(StoredStay { row: of, .. }) = begun.into_iter().find(|begun| is_its(&begun.row)) else { continue };
             let hlc = self.hlc_after(&row, Some(plate))?;
-            let void = Void { removes: vec![exit.id.clone()], reason: request.reason.clone(), by: self.doer_text() };
+            let void = self.void_of(vec![exit.id.clone()], &account, &request.reason);
             self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
             let taken = (taken_at(&account, exit), paid_as_corrected(exit, &facts));
             self.write_anew(exit, taken, Some(&of), plate, &request.reason)?;
@@ -296,12 +311,14 @@ impl<S: Storage> Transaction<'_, S> {
         let component = Component::around(self.read()?, row)?;
         let facts = component.held_facts();
         let takings = account_beside(&facts, &component.neighbours).resolution.takings;
+        let taking = takings.into_iter().find(|taking| taking.fact == exit.fact);
         let left = facts.iter().find(|fact| fact.id == exit.fact);
         let name = left.and_then(|fact| fact.event.exit_stay().or(fact.event.event_id.as_deref()));
         Ok(Some(Ended {
             exit: exit.fact.clone(),
             name: name.unwrap_or(&row.stay_id).to_owned(),
-            taken: takings.iter().find(|taking| taking.fact == exit.fact).map_or(exit.fee, |taking| taking.fee),
+            taken: taking.as_ref().map_or(exit.fee, |taking| taking.fee),
+            taking,
             paid: left.and_then(|fact| paid_as_corrected(fact, &facts)),
         }))
     }
@@ -318,14 +335,22 @@ impl<S: Storage> Transaction<'_, S> {
         let row = self.stay_to_amend(&request.stay_id)?.row;
         let component = Component::around(self.read()?, &row)?;
         let facts = component.held_facts();
-        let outcomes = account_beside(&facts, &component.neighbours).outcomes;
+        let account = account_beside(&facts, &component.neighbours);
+        let outcomes = &account.outcomes;
         // Of an entry whose car was inside already only the entry: its barrier and exits are with the stay that counts.
         let removes: Vec<FactId> =
             outcomes.iter().filter(|(_, outcome)| outcome.made(&row.stay_id)).map(|(id, _)| id.clone()).collect();
-        let removes = with_repeats(removes, &outcomes);
+        let removes = with_repeats(removes, outcomes);
         let hlc = self.hlc_after(&row, None)?;
-        let void = Void { removes, reason: request.reason.clone(), by: self.doer_text() };
+        let void = self.void_of(removes, &account, &request.reason);
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))
+    }
+
+    /// The void of some facts, with what was taken at the exits among them.
+    fn void_of(&self, removes: Vec<FactId>, account: &Account, reason: &str) -> Void {
+        let takings = account.resolution.takings.iter().filter(|taking| removes.contains(&taking.fact));
+        let money = takings.map(|taking| MoneyChange::of(taking, Vnd(0))).collect();
+        Void { removes, money, reason: reason.to_owned(), by: self.doer_text() }
     }
 
     fn stay_to_amend(&mut self, stay_id: &str) -> Result<StoredStay, Stop<S::Error>> {
@@ -370,6 +395,8 @@ struct Ended {
     name: String,
     taken: Vnd,
     paid: Option<Paid>,
+    /// As it counts; absent: it does not.
+    taking: Option<Taking>,
 }
 
 /// Some facts, and what tells them again: it would count in their place.

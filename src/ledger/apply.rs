@@ -66,6 +66,10 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_setting(event)?;
                 return Ok(true);
             }
+            Body::ShiftOpened(_) | Body::ShiftClosed(_) => {
+                self.apply_shift(event)?;
+                return Ok(true);
+            }
             Body::Unread(opening) => {
                 if self.events_of_request(&opening.edge_id, &reading_of(&fact.id), event.hlc)?.is_empty() {
                     self.write()?.quarantine(&place(event), UNREAD)?;

@@ -30,6 +30,8 @@ const MOST_AT_ONCE: usize = 1024;
 const FEWEST_AT_ONCE: usize = 8;
 /// So many that wait are taken up at once before one that comes: a run costs by its length.
 const MOST_BEFORE: usize = 2;
+/// So many that wait are taken up before a shift is closed: some 100 ms of the writer. What waits beyond is told of that shift afterwards.
+const MOST_BEFORE_A_CLOSING: usize = 2_000;
 /// Waiting facts looked at for plain ones, at once.
 const LOOKED_AT: usize = 64;
 
@@ -178,6 +180,9 @@ impl<S: Storage> Transaction<'_, S> {
                 let stay_id = self.stay_reported_as(&change.edge_id, &change.event_id)?;
                 self.settle_stay(&stay_id)
             }
+            // What waits may belong to it.
+            Job::CloseShift(_) if self.waiting() <= MOST_BEFORE_A_CLOSING => self.take_up_first(None, usize::MAX),
+            Job::CloseShift(_) => Ok(()),
             Job::Hear(told) => told.iter().try_for_each(|told| self.settle_told(told)),
             Job::Audited(audited) => self.settle_for(&audited.job),
             Job::By(done) => self.settle_for(&done.job),
@@ -186,6 +191,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::Announce(_)
             | Job::PutStanding(_)
             | Job::PutNames(_)
+            | Job::OpenShift(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
             | Job::Unread(_)

@@ -254,6 +254,7 @@ impl<S: Storage> Transaction<'_, S> {
             told_fee: None,
             lines: due.lines,
             paid,
+            taken_by: None,
             card_id: request.beside.card_id.clone(),
             images: request.beside.images.clone(),
             doubts,

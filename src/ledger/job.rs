@@ -176,6 +176,24 @@ pub struct VoidStay {
     pub reason: String,
 }
 
+/// A person takes over a gate of this central.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenShift {
+    pub edge_id: String,
+    /// The cash there is to give change with.
+    pub opening_cash: Vnd,
+}
+
+/// A person hands over a gate of this central, or ends the shift of one who went home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseShift {
+    pub id: String,
+    pub counted_cash: Vnd,
+    pub note: Option<String>,
+    /// May close what another person opened.
+    pub may_close_others: bool,
+}
+
 /// One thing to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Job {
@@ -192,6 +210,8 @@ pub enum Job {
     PutStanding(CentralStanding),
     /// The site and gates are called so: one event per name that differs from what is held.
     PutNames(Vec<Naming>),
+    OpenShift(OpenShift),
+    CloseShift(CloseShift),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
     /// Changes these and no others: one event per id that differs from what is held.
@@ -377,6 +397,10 @@ pub enum Answer {
         /// The row as it now is; `None`: it went up in another stay (an exit without entry that found its entry).
         row: Option<Box<StoredStay>>,
     },
+    /// It is as asked for, and committed.
+    ShiftSet {
+        id: String,
+    },
     /// What came of each thing a predecessor said, in order.
     Heard(Vec<Hearing>),
     /// The run is held: the log now stands at `head`.
@@ -422,6 +446,17 @@ pub enum Refusal {
     /// Another edge let that car in; this one may act only as itself.
     #[error("that entry was made at edge {edge_id} of {central}: an edge with a key closes behind its own cars alone")]
     OtherEdge { central: String, edge_id: String },
+    /// A gate has one shift at a time.
+    #[error("{person} has a shift open at this gate: it is closed first, by {person} or a shift lead")]
+    ShiftOpen { id: String, person: String },
+    #[error("no shift has the id {0:?}")]
+    UnknownShift(String),
+    #[error("this shift was closed before; its sheet does not change any more")]
+    ShiftClosed { id: String },
+    #[error("this is the shift of {person}: ask a shift lead or an administrator to close it")]
+    OthersShift { person: String },
+    #[error("this shift is at a gate of {central}: open and close it there")]
+    ShiftElsewhere { central: String },
     /// What was read is not what is held any more.
     #[error("it has changed since it was read; read it again")]
     StaleVersion,

@@ -3,22 +3,26 @@
 //! Every change records its inverse, so that a transaction can be rolled back, and the last commits can be taken back
 //! one by one as a power cut on a lying disk would.
 
+mod books;
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::audit::Entry;
-use crate::domain::ids::{Hlc, LogId};
+use crate::domain::event::Event;
+use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::Fact;
+use crate::domain::shift::{Counted, Figures};
+use crate::domain::stay::{Fact, Taking};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 pub use self::error::MemoryError;
+use super::sheet::{self, ChangeLine};
 use super::state::{TotalChange, TotalKey};
 use super::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Storage, StoredStay, Summary,
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
 };
 
 /// Commits that can still be taken back.
@@ -35,6 +39,9 @@ enum Undo {
     Request(RequestKey, Option<BTreeMap<EventRef, Hlc>>),
     Heard([u8; 32], Option<BTreeSet<EventRef>>),
     Total(TotalKey, Option<TotalChange>),
+    Taking(FactId, Option<Box<Taking>>),
+    Money(EventRef, Option<Vec<(String, ChangeLine<LogId>)>>),
+    Shift(String, Option<Box<Shift>>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
     Dirty(EventRef, Option<DirtyFact>),
@@ -50,6 +57,10 @@ pub struct MemoryStorage {
     pub stays: BTreeMap<i64, StoredStay>,
     pub loose: BTreeMap<EventRef, LooseFact>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
+    pub takings: BTreeMap<FactId, Taking>,
+    pub shifts: BTreeMap<String, Shift>,
+    /// What corrections and voids changed in what was taken, and who says so.
+    money: BTreeMap<EventRef, Vec<(String, ChangeLine<LogId>)>>,
     pub quarantined: BTreeMap<EventRef, String>,
     pub audit: Vec<Entry>,
     /// What waits, by plate.
@@ -87,6 +98,9 @@ impl Default for MemoryStorage {
             stays: BTreeMap::new(),
             loose: BTreeMap::new(),
             totals: BTreeMap::new(),
+            takings: BTreeMap::new(),
+            shifts: BTreeMap::new(),
+            money: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             audit: Vec::new(),
             dirty: BTreeMap::new(),
@@ -152,6 +166,9 @@ impl MemoryStorage {
                 Undo::Heard(key, old) => put(&mut self.heard, key, old),
                 Undo::Request(key, old) => put(&mut self.requests, key, old),
                 Undo::Total(key, old) => put(&mut self.totals, key, old),
+                Undo::Taking(fact, old) => put(&mut self.takings, fact, old.map(|old| *old)),
+                Undo::Money(at, old) => put(&mut self.money, at, old),
+                Undo::Shift(id, old) => put(&mut self.shifts, id, old.map(|old| *old)),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
                 Undo::Dirty(key, old) => put(&mut self.dirty, key, old),
@@ -468,6 +485,39 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), MemoryError> {
+        let fact = &taking.fact;
+        self.note(Undo::Taking(fact.clone(), self.takings.get(fact).cloned().map(Box::new)))?;
+        put(&mut self.takings, fact.clone(), is_taken.then(|| taking.clone()));
+        Ok(())
+    }
+
+    fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {
+        self.note(Undo::Money(at.clone(), self.money.get(at).cloned()))?;
+        self.money.insert(at.clone(), books::lines(at, event));
+        Ok(())
+    }
+
+    fn shift(&mut self, id: &str) -> Result<Option<Shift>, MemoryError> {
+        Ok(self.shifts.get(id).cloned())
+    }
+
+    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, MemoryError> {
+        let of_gate = |shift: &&Shift| shift.central == central && shift.edge_id == edge_id && shift.opened.is_some();
+        Ok(self.shifts.values().filter(of_gate).max_by_key(|shift| shift.from_ms).cloned())
+    }
+
+    fn put_shift(&mut self, shift: &Shift) -> Result<(), MemoryError> {
+        let id = &shift.id;
+        self.note(Undo::Shift(id.clone(), self.shifts.get(id).cloned().map(Box::new)))?;
+        self.shifts.insert(id.clone(), shift.clone());
+        Ok(())
+    }
+
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), MemoryError> {
+        sheet::figures(self, shift)
+    }
+
     fn put_setting(&mut self, setting: &Setting) -> Result<(), MemoryError> {
         let key = (setting.kind, setting.id.clone());
         self.note(Undo::Setting(key.clone(), self.settings.get(&key).cloned()))?;
@@ -518,6 +568,15 @@ impl Storage for MemoryStorage {
         }
         for (key, old) in std::mem::take(&mut self.totals) {
             self.note(Undo::Total(key, Some(old)))?;
+        }
+        for (fact, old) in std::mem::take(&mut self.takings) {
+            self.note(Undo::Taking(fact, Some(Box::new(old))))?;
+        }
+        for (at, old) in std::mem::take(&mut self.money) {
+            self.note(Undo::Money(at, Some(old)))?;
+        }
+        for (id, old) in std::mem::take(&mut self.shifts) {
+            self.note(Undo::Shift(id, Some(Box::new(old))))?;
         }
         for (key, old) in std::mem::take(&mut self.settings) {
             self.note(Undo::Setting(key, Some(old)))?;

@@ -12,6 +12,7 @@
 //! | [`report`] | what edge programs saw happen |
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
+//! | [`shifts`], [`sheet`] | who answers for the money of a gate, from when to when; what a shift comes to |
 //! | [`audited`] | what a person changed, told beside the change |
 //! | [`runs`] | what peers send |
 //! | [`authorship`] | whether who sends it may: each log is written by who began it |
@@ -41,6 +42,8 @@ pub mod repeats;
 pub mod report;
 pub mod runs;
 pub mod settings;
+pub mod sheet;
+pub mod shifts;
 pub mod state;
 pub mod storage;
 pub mod transaction;

@@ -106,6 +106,9 @@ impl<S: Storage> Transaction<'_, S> {
         if let FactId::Heard(digest) = &fact.id {
             self.write()?.put_heard(digest, &place(event))?;
         }
+        if !event.money().is_empty() {
+            self.write()?.put_money_changes(&place(event), event)?;
+        }
         if let Some((edge_id, request_id)) = event.request() {
             self.write()?.put_request(edge_id, request_id, &place(event), event.hlc)?;
             self.settle_opening(request_id)?;

@@ -493,6 +493,7 @@ impl<S: Storage> Transaction<'_, S> {
             told_fee,
             lines: due.lines,
             paid,
+            taken_by: None,
             card_id: report.beside.card_id.clone(),
             images: report.beside.images.clone(),
             doubts: names(&report.doubts),

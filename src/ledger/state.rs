@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::domain::ids::{CentralId, Hlc, LogId};
+use crate::domain::ids::{CentralId, FactId, Hlc, LogId};
 use crate::domain::plate::PlateId;
-use crate::domain::stay::TakenAs;
+use crate::domain::stay::{TakenAs, Taking};
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
@@ -126,6 +126,8 @@ pub struct Staged {
     pub inside: HashMap<PlateId, Option<Box<OpenStay>>>,
     pub settings: Option<Arc<Settings>>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
+    /// What is taken at exits from now on, and what is not any more.
+    pub takings: BTreeMap<FactId, (Taking, bool)>,
     /// The runs appended, one per log, in order of first append.
     pub runs: Vec<Run>,
     pub digest: Digest,
@@ -151,6 +153,7 @@ impl Staged {
             inside: HashMap::new(),
             settings: None,
             totals: BTreeMap::new(),
+            takings: BTreeMap::new(),
             runs: Vec::new(),
             digest: state.digest,
             max_hlc: state.max_hlc,

@@ -4,11 +4,13 @@
 //! transaction is lost: the ledger calls `rollback` and answers every job of the batch with "not durable".
 
 use crate::domain::audit::Entry;
+use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::{Fact, TakenAs};
+use crate::domain::shift::{Counted, Figures};
+use crate::domain::stay::{Fact, TakenAs, Taking};
 use crate::domain::time::SiteZone;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::replication::starts::SeenOf;
@@ -76,6 +78,31 @@ pub struct QuarterTotal {
     pub entries: i64,
     pub exits: i64,
     pub revenue: Vnd,
+}
+
+/// What is known of a shift, of facts that may come in any order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shift {
+    /// [`crate::domain::shift::shift_id`].
+    pub id: String,
+    pub central: String,
+    pub edge_id: String,
+    pub from_ms: i64,
+    /// Of several the lowest, of openings and of closings.
+    pub opened: Option<ShiftOpening>,
+    pub closed: Option<ShiftClosing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShiftOpening {
+    pub place: (Hlc, EventRef),
+    pub person: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShiftClosing {
+    pub place: (Hlc, EventRef),
+    pub until_ms: i64,
 }
 
 /// The singleton facts about the whole ledger, written once per transaction.
@@ -205,6 +232,17 @@ pub trait Storage: Send + Unpin + 'static {
     /// Remembers where a fact lies that was heard from a predecessor.
     fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), Self::Error>;
     fn add_total(&mut self, change: &QuarterTotal) -> Result<(), Self::Error>;
+    /// Keeps what was taken at an exit to be found by gate and time, or takes it out again.
+    fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), Self::Error>;
+    /// Keeps what the correction or void that lies there changes in what was taken.
+    fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
+    fn shift(&mut self, id: &str) -> Result<Option<Shift>, Self::Error>;
+    /// The last that began at a gate and whose opening is held.
+    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, Self::Error>;
+    /// Adds the shift or replaces what is known of it.
+    fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
+    /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::doer::Doer;
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
 use crate::domain::plate::PlateId;
@@ -120,6 +120,8 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Announce(list) => self.announce_tariff(list),
             Job::PutStanding(standing) => self.put_standing(standing),
             Job::PutNames(names) => self.put_names(names),
+            Job::OpenShift(request) => self.open_shift(request),
+            Job::CloseShift(request) => self.close_shift(request),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::ChangeSubscriptions(changes) => self.change_subscriptions(changes),
             Job::IfVersion(guarded) => self.if_version(*guarded),
@@ -168,21 +170,29 @@ impl<'a, S: Storage> Transaction<'a, S> {
         for (log, head) in &self.staged.heads {
             self.storage.set_head(log, *head)?;
         }
-        for ((quarter, central, edge_id, taken_as), change) in &self.staged.totals {
-            if *change == TotalChange::default() {
+        self.write_takings()?;
+        self.storage.set_summary(&self.staged.summary())
+    }
+
+    /// Writes what the transaction has counted so far.
+    pub(super) fn write_takings(&mut self) -> Result<(), S::Error> {
+        for ((quarter, central, edge_id, taken_as), change) in std::mem::take(&mut self.staged.totals) {
+            if change == TotalChange::default() {
                 continue;
             }
-            self.storage.add_total(&QuarterTotal {
-                quarter: *quarter,
-                central: central.clone(),
-                edge_id: edge_id.clone(),
-                taken_as: taken_as.clone(),
-                entries: change.entries,
-                exits: change.exits,
-                revenue: crate::domain::money::Vnd(change.revenue_vnd),
-            })?;
+            let TotalChange { entries, exits, revenue_vnd } = change;
+            let revenue = crate::domain::money::Vnd(revenue_vnd);
+            self.storage.add_total(&QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue })?;
         }
-        self.storage.set_summary(&self.staged.summary())
+        for (taking, is_taken) in std::mem::take(&mut self.staged.takings).into_values() {
+            self.storage.set_taking(&taking, is_taken)?;
+        }
+        Ok(())
+    }
+
+    /// The person who does it.
+    pub(super) fn person(&self) -> Option<String> {
+        self.by.as_ref().filter(|by| by.kind == DoerKind::Person).and_then(|by| by.name.clone())
     }
 
     /// Who does it, as events of older versions name them.
@@ -354,15 +364,17 @@ impl<'a, S: Storage> Transaction<'a, S> {
     }
 
     /// Counts what was taken at an exit, or takes it back, for the vehicle type of its stay where it ended one.
-    pub(super) fn count_taking(&mut self, taking: Taking, of_stay: Option<&str>, sign: i64) {
-        let mut taken_as = taking.told_apart;
+    pub(super) fn count_taking(&mut self, mut taking: Taking, of_stay: Option<&str>, sign: i64) {
         if let Some(camera_type) = of_stay {
-            camera_type.clone_into(&mut taken_as.camera_type);
+            camera_type.clone_into(&mut taking.told_apart.camera_type);
         }
-        let sum =
-            self.staged.totals.entry((quarter(taking.exit_ms), taking.central, taking.edge_id, taken_as)).or_default();
+        let (central, edge_id) = (taking.central.clone(), taking.edge_id.clone());
+        let key = (quarter(taking.exit_ms), central, edge_id, taking.told_apart.clone());
+        let sum = self.staged.totals.entry(key).or_default();
         sum.exits += sign;
         sum.revenue_vnd += sign * taking.fee.0;
+        // What was taken is first taken back and then counted as it is now, so the last word counts.
+        self.staged.takings.insert(taking.fact.clone(), (taking, sign > 0));
     }
 
     pub(super) fn set_inside(&mut self, plate: &PlateId, open: Option<OpenStay>) {

@@ -23,6 +23,7 @@ pub mod schema;
 pub mod verify;
 pub mod writer;
 
+mod books;
 mod files;
 mod left;
 mod log_numbers;

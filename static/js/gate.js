@@ -11,6 +11,7 @@ import { near, plateKey, typeByPlate } from "./gate/plates.js";
 import { showMatches, showNear } from "./gate/near.js";
 import { Queue } from "./gate/queue.js";
 import { restWhenChanged } from "./gate/rest.js";
+import { followShift } from "./gate/shift.js";
 import { play, soundIsOn, turnSound } from "./gate/sound.js";
 import { showTransfer } from "./gate/transfer.js";
 import { verdict } from "./gate/verdict.js";
@@ -436,14 +437,14 @@ function changeGate() {
   showRecent(state);
 }
 
-await start("gate");
+await start("gate", "shifts");
 at("method").replaceChildren(...METHODS.map((method) => el("option", { value: method }, t(`common.paid_${method}`))));
 at("method").addEventListener("change", () => { car.method = at("method").value; render(); });
 at("methods").replaceChildren(...METHODS.map((method) => {
   const choose = () => { car.method = method; render(); };
   return el("button", { type: "button", class: "btn btn-outline-secondary", "data-method": method, onclick: choose }, t(`common.paid_${method}`));
 }));
-restIf = restWhenChanged(at("console"), ".pick, .plate-form, .edit");
+restIf = restWhenChanged(at("console"), ".pick, .shift, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("plate").value.trim();
@@ -483,6 +484,7 @@ askMethods().then(render, () => {});
 watch(["gates", "central", "events", "lot"], showGates);
 watch(["events", "gates", "central"], showRecent);
 watch(["peers", "freshness"], showMissing);
+followShift(gate);
 // Without a mouse a focused field would bring up the keyboard; from here it is the next tab.
 if (document.activeElement === document.body) at(matchMedia("(pointer: fine)").matches ? "plate" : "seen-title").focus({ preventScroll: true });
 setInterval(() => {

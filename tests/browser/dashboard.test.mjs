@@ -197,7 +197,7 @@ test("what is wrong with files and ports is said in the language of the reader o
   writeFileSync(join(central.directory, "data/identity.pem"), "no key");
   await central.start();
   const english = /\b(the|is|not|it|line|column|no|lies|refused|cannot|error|expected|EOF)\b/i;
-  for (const path of ["/", "/gate", "/history", "/settings", "/login", "/audit"]) {
+  for (const path of ["/", "/gate", "/history", "/shifts", "/settings", "/login", "/audit"]) {
     const page = await openPage(central.url + path);
     await live(page);
     for (const text of ["không phải JSON, sai ở dòng 1", "tệp hỏng cất ở", "thiếu khóa riêng"]) {

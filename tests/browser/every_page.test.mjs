@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
-const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"], ["wall", "/?wall"]];
+const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"], ["shifts", "/shifts"], ["wall", "/?wall"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
 /** Sizes a page is made for beside those of all. */
 const SIZES_OF = { gate: [["tablet", 800, 1280], ["lying", 740, 360]], wall: [["wall", 1920, 1080]] };

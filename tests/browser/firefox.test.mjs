@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Central, equal, eventually, ok, root, test } from "./harness.mjs";
 
 const PROGRAM = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"].find((path) => path && existsSync(path));
-const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/settings", "/login", "/audit"];
+const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/shifts", "/settings", "/login", "/audit"];
 const PORT = 20_000 + (process.pid % 10_000);
 
 /** One Firefox with a window, and what can be asked of it. */

@@ -8,7 +8,7 @@ import { brotliDecompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { equal, eventually, here, mesh, ok, root, test } from "./harness.mjs";
 
-const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/settings", "/login", "/audit"];
+const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/shifts", "/settings", "/login", "/audit"];
 /** What its own date and time fields do, not the pages. */
 const ITS_OWN = /Refused to apply inline style/;
 

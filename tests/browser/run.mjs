@@ -10,6 +10,7 @@ await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");
 await import("./history.test.mjs");
 await import("./audit.test.mjs");
+await import("./shifts.test.mjs");
 await import("./old_browser.test.mjs");
 await import("./firefox.test.mjs");
 await import("./presses.test.mjs");

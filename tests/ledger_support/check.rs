@@ -38,6 +38,7 @@ fn check_memory(central: &mut Central, rows: &[StayRow]) {
 /// The sums of every quarter of an hour and gate, told apart by who took what, are those of the rows that came in and of the takings.
 fn check_sums(central: &mut Central, resolution: &Resolution) {
     let mut sums: BTreeMap<TotalKey, TotalChange> = BTreeMap::new();
+    let mut takings: BTreeMap<FactId, Taking> = BTreeMap::new();
     for row in &resolution.rows {
         let came_in = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
         if came_in && !row.is_exit_alone() {
@@ -52,6 +53,7 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
         if let Some(row) = resolution.rows.iter().find(ended) {
             taken_as.camera_type.clone_from(&row.camera_type);
         }
+        takings.insert(taking.fact.clone(), Taking { told_apart: taken_as.clone(), ..taking.clone() });
         let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone(), taken_as);
         let sum = sums.entry(key).or_default();
         sum.exits += 1;
@@ -64,6 +66,7 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
             && opening.direction == Direction::Exit
         {
             let taking = Taking::of_opening(&event, opening);
+            takings.insert(taking.fact.clone(), taking.clone());
             let key = (quarter(taking.exit_ms), taking.central, taking.edge_id, taking.told_apart);
             let sum = sums.entry(key).or_default();
             sum.exits += 1;
@@ -72,6 +75,7 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
     }
 
     assert_eq!(storage.totals, sums);
+    assert_eq!(storage.takings, takings, "each is found by gate and time");
 }
 
 /// What waits and what has no effect is listed, and nothing else is.

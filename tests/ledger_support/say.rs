@@ -126,7 +126,7 @@ pub fn correction(hlc_ms: i64, stay: &str, new_plate: Option<&str>) -> Draft {
 }
 
 pub fn void(hlc_ms: i64, stay: &str, removes: Vec<FactId>) -> Draft {
-    draft(hlc_ms, stay, Body::Void(Void { removes, reason: "test".to_owned(), by: None }))
+    draft(hlc_ms, stay, Body::Void(Void { removes, money: Vec::new(), reason: "test".to_owned(), by: None }))
 }
 
 pub fn change_exit(mut draft: Draft, change: impl FnOnce(&mut Exit)) -> Draft {

@@ -13,6 +13,8 @@ pub const PRICE_LIST: &str = "PRICE_LIST";
 pub const SUBSCRIPTION: &str = "SUBSCRIPTION_UPDATE";
 pub const CENTRAL: &str = "CENTRAL_STANDING";
 pub const NAMING: &str = "NAMING";
+pub const SHIFT_OPENED: &str = "SHIFT_OPENED";
+pub const SHIFT_CLOSED: &str = "SHIFT_CLOSED";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
@@ -22,6 +24,12 @@ impl Body {
             self,
             Self::Tariff(_) | Self::PriceList(_) | Self::Subscription(_) | Self::Central(_) | Self::Naming(_)
         )
+    }
+
+    /// Whether it is the beginning or the end of somebody's shift.
+    #[must_use]
+    pub fn is_of_a_shift(&self) -> bool {
+        matches!(self, Self::ShiftOpened(_) | Self::ShiftClosed(_))
     }
 
     /// The `type` of an event that states this; `unknown` for one of a newer version.
@@ -39,6 +47,8 @@ impl Body {
             Self::Subscription(_) => SUBSCRIPTION,
             Self::Central(_) => CENTRAL,
             Self::Naming(_) => NAMING,
+            Self::ShiftOpened(_) => SHIFT_OPENED,
+            Self::ShiftClosed(_) => SHIFT_CLOSED,
             Self::Unknown { .. } => "unknown",
         }
     }

@@ -47,6 +47,8 @@ impl Explainer<'_> {
                 | Body::Subscription(_)
                 | Body::Central(_)
                 | Body::Naming(_)
+                | Body::ShiftOpened(_)
+                | Body::ShiftClosed(_)
                 | Body::Unknown { .. } => Text::default(),
             },
         }
@@ -332,6 +334,8 @@ fn kind(event: &Event) -> Text {
         | Body::Subscription(_)
         | Body::Central(_)
         | Body::Naming(_)
+        | Body::ShiftOpened(_)
+        | Body::ShiftClosed(_)
         | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
     }
 }

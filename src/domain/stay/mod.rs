@@ -110,7 +110,7 @@ impl TakenAs {
     pub fn of(event: &Event, exit: &Exit, taken: Vnd) -> Self {
         let method = exit.paid.as_ref().map(|paid| paid.method).or((taken == Vnd(0)).then_some(Method::Free));
         Self {
-            by: event.by.as_ref().and_then(Doer::text).unwrap_or_default(),
+            by: exit.taken_by.as_ref().or(event.by.as_ref()).and_then(Doer::text).unwrap_or_default(),
             method: method.map(Method::name).unwrap_or_default().to_owned(),
             camera_type: exit.camera_type.clone().unwrap_or_default(),
         }

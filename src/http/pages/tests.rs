@@ -369,6 +369,8 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
         "subscription",
         "central",
         "naming",
+        "shift_opened",
+        "shift_closed",
         "unknown",
     ];
     keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));

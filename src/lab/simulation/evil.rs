@@ -62,7 +62,7 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
                 let at = storage.events.keys().nth(usize::try_from(dice.next_u64() % places).ok()?)?;
                 Some(FactId::Authored { log: at.log.clone(), seq: at.seq })
             });
-            Body::Void(Void { removes: removed.collect(), reason: "evil".to_owned(), by: None })
+            Body::Void(Void { removes: removed.collect(), money: Vec::new(), reason: "evil".to_owned(), by: None })
         }
         4 => Body::Exit(Exit {
             stay: (dice.below(2) == 0).then_some(None),

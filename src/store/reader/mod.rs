@@ -11,6 +11,7 @@ mod lot;
 mod near;
 mod rows;
 mod runs;
+mod shifts;
 mod story;
 mod walk;
 
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+#[cfg(test)]
+use super::books;
 use super::directory::DATABASE_FILE;
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
@@ -34,6 +37,7 @@ pub use history::{
 pub use lot::{DayCourse, TypeCount};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
 pub(super) use runs::{read_event, read_hash, read_head};
+pub use shifts::{LateFacts, Sheet, SheetExit, SheetFact};
 pub use story::{Story, ToldAnomaly, ToldFact};
 
 /// The statements a page may cost, by name, for a test that asks SQLite for their plans.
@@ -52,6 +56,17 @@ pub(super) fn statements() -> Vec<(&'static str, String)> {
         ("audit", audit::ALL.to_owned()),
         ("audit of a kind", audit::OF_KIND.to_owned()),
         ("audit of somebody", audit::OF_WHO.to_owned()),
+        ("shift", books::shifts(books::SHIFT)),
+        ("last shift of a gate", books::shifts(books::LAST_AT_GATE)),
+        ("shifts of a gate", books::shifts(books::AT_GATE)),
+        ("next shift of a gate", books::NEXT_AT_GATE.to_owned()),
+        ("next gate with shifts", books::NEXT_GATE.to_owned()),
+        ("shifts of a person", books::shifts(books::OF_PERSON)),
+        ("open shifts", books::shifts(books::OPEN)),
+        ("takings of a shift", books::TAKINGS.to_owned()),
+        ("entries of a shift", books::ENTRIES.to_owned()),
+        ("changes by a person", books::changes(books::CHANGES_BY)),
+        ("changes of exits", books::changes(books::CHANGES_AT)),
     ]
 }
 

@@ -112,6 +112,7 @@ struct ExitEvent {
 struct ExitData {
     stay: Option<String>,
     paid: Option<Paid>,
+    taken_by: Option<Doer>,
 }
 
 impl Payment {
@@ -125,7 +126,10 @@ impl Payment {
         let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(Self::default()) };
         let stay = read.data.stay.or(read.event_id);
         let paid = stay.map(|stay| corrected(connection, text, &stay)).transpose()?.flatten();
-        Ok(Self { exit_by: read.by.as_ref().and_then(Doer::text), paid: paid.or(read.data.paid) })
+        Ok(Self {
+            exit_by: read.data.taken_by.as_ref().or(read.by.as_ref()).and_then(Doer::text),
+            paid: paid.or(read.data.paid),
+        })
     }
 }
 
@@ -225,6 +229,9 @@ pub struct Takings {
     /// As `paid.method` of the history; empty: something was due, and the gate did not say. Exits that cost nothing are `free`.
     pub method: String,
     pub camera_type: String,
+    /// The shift it belongs to, where that was asked for; null: to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Option<String>>,
     pub exits: i64,
     /// VND.
     pub revenue: i64,
@@ -348,6 +355,7 @@ impl Reader {
                 by: row.get(2)?,
                 method: row.get(3)?,
                 camera_type: row.get(4)?,
+                shift: None,
                 exits: row.get(5)?,
                 revenue: row.get(6)?,
             })

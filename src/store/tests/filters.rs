@@ -204,6 +204,17 @@ fn no_page_scans_or_sorts() {
         ("audit", "SEARCH audit USING INDEX audit_at"),
         ("audit of a kind", "SEARCH audit USING INDEX audit_kind"),
         ("audit of somebody", "SEARCH audit USING INDEX audit_who"),
+        ("shift", "SEARCH shift USING PRIMARY KEY"),
+        ("last shift of a gate", "SEARCH shift USING INDEX shift_gate"),
+        ("shifts of a gate", "SEARCH shift USING INDEX shift_gate"),
+        ("next shift of a gate", "SEARCH shift USING INDEX shift_gate"),
+        ("next gate with shifts", "SEARCH shift USING INDEX shift_gate"),
+        ("shifts of a person", "SEARCH shift USING INDEX shift_person"),
+        ("open shifts", "SEARCH shift USING INDEX shift_until"),
+        ("takings of a shift", "SEARCH taking USING PRIMARY KEY"),
+        ("entries of a shift", "SEARCH history USING INDEX history_entry"),
+        ("changes by a person", "SEARCH money_change USING INDEX money_change_by"),
+        ("changes of exits", "SEARCH money_change USING INDEX money_change_at"),
     ]
     .into();
     let mut seen = BTreeSet::new();

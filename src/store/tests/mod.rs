@@ -1,6 +1,7 @@
 //! The store on real files: what it promises the ledger, and what it does when the disk does not do what it is told.
 
 mod audit;
+mod books;
 mod contract;
 mod disk;
 mod filters;

@@ -273,7 +273,8 @@ impl Writer {
         self.open_rows.forget_before(self.next_history_id);
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
+             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
              DELETE FROM waiting; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;

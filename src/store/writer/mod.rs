@@ -6,6 +6,7 @@
 
 mod audit;
 mod facts;
+mod money;
 mod standing;
 mod starts;
 mod stays;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::books;
 use super::checkpoint::{Checkpointer, touch};
 use super::directory::DataDir;
 use super::error::StoreError;
@@ -23,13 +25,17 @@ use super::log_numbers::LogNumbers;
 use super::schema;
 use super::stay_columns::find_ended_in;
 use crate::domain::audit::Entry;
+use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
+use crate::domain::shift::{Counted, Figures};
+use crate::domain::stay::Taking;
 use crate::domain::time::{SiteZone, UnknownZone};
+use crate::ledger::sheet;
 use crate::ledger::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Storage, StoredStay, Summary, Watched,
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Shift, Storage, StoredStay, Summary, Watched,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::replication::starts::SeenOf;
@@ -312,6 +318,30 @@ impl Storage for Writer {
 
     fn add_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
         self.write_total(change)
+    }
+
+    fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), StoreError> {
+        self.write_taking(taking, is_taken)
+    }
+
+    fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        self.add_money_changes(at, event)
+    }
+
+    fn shift(&mut self, id: &str) -> Result<Option<Shift>, StoreError> {
+        self.books().one(books::SHIFT, [id])
+    }
+
+    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
+        self.books().one(books::LAST_AT_GATE, (central, edge_id, i64::MAX))
+    }
+
+    fn put_shift(&mut self, shift: &Shift) -> Result<(), StoreError> {
+        self.write_shift(shift)
+    }
+
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), StoreError> {
+        sheet::figures(&mut self.books(), shift)
     }
 
     fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {

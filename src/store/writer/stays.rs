@@ -195,7 +195,7 @@ impl Writer {
     }
 
     /// A fact as it is stored: the event's row number, or the hash of what was heard.
-    fn fact_value(&mut self, fact: &FactId) -> Result<Value, StoreError> {
+    pub(super) fn fact_value(&mut self, fact: &FactId) -> Result<Value, StoreError> {
         match fact {
             FactId::Authored { log, seq } => Ok(Value::Integer(self.row_of(log, *seq)?)),
             FactId::Heard(digest) => Ok(Value::Blob(digest.to_vec())),

@@ -23,10 +23,19 @@ const PARTS = [
   { id: "person", filter: "exit_by", of: (one) => one.by || NOBODY, name: personName },
   { id: "method", filter: "method", of: (one) => one.method || UNSAID, name: methodName },
   { id: "type", filter: null, of: (one) => one.camera_type, name: typeName },
+  { id: "shift", filter: null, of: (one) => one.shift ?? "", name: shiftName, link: (id) => query("/shifts", { id }) },
 ];
 
+/** A shift by who had it, where, and from when. */
+function shiftName(id) {
+  const shift = shown.shifts.find((one) => one.id === id);
+  if (!shift) return t("history.no_shift");
+  const from = shown.isOneDay ? timeOfDay(shift.from_ms) : moment(shift.from_ms);
+  return [personName(shift.person), gateName(`${shift.central}/${shift.edge_id}`), from].join(" · ");
+}
+
 /** What was answered last, and to which question. */
-let shown = { question: null, drawn: null, isOneDay: true, found: [], odd: [], aside: [] };
+let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [] };
 
 /** The days whose takings `filters` ask for, both included; null: no whole days, or a filter that sums of days do not follow. */
 function days({ day, by, from, to, search, anomaly, view }) {
@@ -43,10 +52,10 @@ export async function showTakings(filters, choose) {
   if (!span) return;
   const question = JSON.stringify([span, ...PARTS.map(({ filter }) => filters[filter])]);
   shown.question = question;
-  const [answer, odd, aside] = await Promise.all([get(query("/api/takings", span)), oddOf(span, filters), asideOf(span, filters)]).catch(() => [null]);
+  const [answer, odd, aside] = await Promise.all([get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters)]).catch(() => [null]);
   if (!answer || shown.question !== question) return;
   if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length <= FEW;
-  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, odd, aside };
+  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, shifts: answer.shifts, odd, aside };
   draw(filters, choose);
 }
 
@@ -90,6 +99,7 @@ function draw(filters, choose) {
   put("takings-title", [title, ...chosen].join(" · "));
   put("takings-revenue", money(revenue(asked)));
   put("takings-count", t("history.takings_exits", { n: number(exits(asked)) }));
+  at("takings-shifts").hidden = shown.shifts.length === 0;
   for (const part of PARTS) {
     const groups = new Map();
     for (const one of asked) groups.set(part.of(one), [...(groups.get(part.of(one)) ?? []), one]);
@@ -105,6 +115,9 @@ function draw(filters, choose) {
         button.setAttribute("aria-pressed", String(Boolean(isChosen)));
         button.onclick = () => choose(part.filter, isChosen ? "" : group.value);
         put(button, text);
+      } else if (part.link && group.value) {
+        const link = name.firstElementChild ?? name.appendChild(el("a", { href: part.link(group.value) }));
+        put(link, text);
       } else put(name, text);
       put(count, number(group.exits));
       put(amount, money(group.revenue));

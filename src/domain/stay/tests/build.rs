@@ -77,7 +77,7 @@ pub fn void(central: &str, hlc: i64, stay: &str, removes: &[&Fact]) -> Fact {
 }
 
 pub fn void_ids(central: &str, hlc: i64, stay: &str, removes: Vec<FactId>) -> Fact {
-    fact(central, hlc, stay, Body::Void(Void { removes, reason: "test".to_owned(), by: None }))
+    fact(central, hlc, stay, Body::Void(Void { removes, money: Vec::new(), reason: "test".to_owned(), by: None }))
 }
 
 /// Changes to a fact just built.

@@ -1,0 +1,732 @@
+//! Shifts: opening and closing them, and their sheets. What belongs to which and what a sheet says: docs/decisions/061-shifts.md.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::caller_of;
+use super::body::{self, SHORT_LIMIT_BYTES};
+use super::code::Code;
+use super::csv::{self, GateNames, Style};
+use super::error::ApiError;
+use super::operation::{Operation, get, post};
+use super::pages::word;
+use super::parking::{DECIDED, Today, answer, decide};
+use super::query::{flag, number};
+use super::shift_tables::{self, Cell, EXIT_HEADS, SHEET_HEADS, Table};
+use super::state::Worker;
+use super::xlsx;
+use crate::access::right::Need;
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::EdgeId;
+use crate::domain::money::Vnd;
+use crate::domain::plate::{self, PlateId};
+use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS};
+use crate::domain::time::SiteZone;
+use crate::ledger::job::{Answer, CloseShift, Job, OpenShift};
+use crate::store::error::StoreError;
+use crate::store::reader::{LateFacts, Reader, Sheet, SheetExit, SheetFact};
+
+/// Most exits on one page.
+const MAX_EXITS: i64 = 1_000;
+/// Exits read at a time for a table.
+const TABLE_EXITS: usize = 1_000;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/shifts", Need::Look, shifts, "The shifts of a day, or those that are open.")
+            .query::<ShiftsParameters>()
+            .answers::<Sheets>("Their sheets, by gate and beginning")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        post("/api/shifts", Need::Login, open, "Take over a gate of this central.")
+            .body::<OpeningRequest>()
+            .answers::<OneSheet>("The shift is open")
+            .refuses(DECIDED)
+            .refuses(&[Code::ShiftOpen, Code::Busy]),
+        get("/api/shifts/{id}", Need::Look, sheet, "The sheet of a shift.")
+            .answers::<OneSheet>("The sheet, as it was closed and with what came later")
+            .refuses(&[Code::NotFound, Code::Busy]),
+        get("/api/shifts/{id}/exits", Need::Look, exits, "The exits of a shift, in their order.")
+            .query::<ExitsParameters>()
+            .answers::<Exits>("A page of them")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        get("/api/shifts.csv", Need::Look, sheets_csv, "The sheets of a day as a table for spreadsheets.")
+            .query::<ShiftsParameters>()
+            .answers_text(&["text/csv"], "The table")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/shifts.xlsx", Need::Look, sheets_book, "The sheets of a day as a workbook.")
+            .query::<ShiftsParameters>()
+            .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/shifts/{id}/exits.csv", Need::Look, exits_csv, "The exits of a shift as a table for spreadsheets.")
+            .query::<TableParameters>()
+            .answers_text(&["text/csv"], "The table, sent while it is read")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        get("/api/shifts/{id}/exits.xlsx", Need::Look, exits_book, "The sheet of a shift and its exits as a workbook.")
+            .query::<TableParameters>()
+            .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        post("/api/shifts/{id}/close", Need::Login, close, "End a shift with the cash that was counted.")
+            .body::<ClosingRequest>()
+            .answers::<OneSheet>("The sheet, which does not change any more")
+            .refuses(DECIDED)
+            .refuses(&[Code::NotFound, Code::ShiftClosed, Code::ShiftElsewhere, Code::Busy]),
+    ]
+}
+
+/// The query of `GET /api/shifts`, as sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ShiftsParameters {
+    /// Of the site, `2026-11-28`; absent: today.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    day: Option<String>,
+    /// Only those that are open now, of whatever day.
+    #[param(value_type = Option<bool>)]
+    open: Option<String>,
+    /// Of a table: the language of the heads.
+    #[param(pattern = "^(vi|en)?$")]
+    lang: Option<String>,
+    /// Of a table.
+    #[param(pattern = "^[,;]?$")]
+    separator: Option<String>,
+}
+
+/// How a table is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TableParameters {
+    /// The language of the heads.
+    #[param(pattern = "^(vi|en)?$")]
+    lang: Option<String>,
+    #[param(pattern = "^[,;]?$")]
+    separator: Option<String>,
+}
+
+/// The query of `GET /api/shifts/{id}/exits`, as sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExitsParameters {
+    /// At most so many; absent: 100.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// After so many.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    offset: Option<String>,
+}
+
+/// A gate is taken over. Who does so is known by the login.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct OpeningRequest {
+    /// A gate of this central.
+    #[schema(required, nullable = false, max_length = 64)]
+    edge_id: Option<String>,
+    /// The cash there is to give change with, in đồng; absent: 0.
+    #[schema(minimum = 0, maximum = 10_000_000_000_i64)]
+    opening_cash: Option<i64>,
+}
+
+/// A shift ends.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct ClosingRequest {
+    /// All the cash in the drawer, what it began with included, in đồng.
+    #[schema(required, nullable = false, minimum = 0, maximum = 10_000_000_000_i64)]
+    counted_cash: Option<i64>,
+    #[schema(max_length = 500)]
+    note: Option<String>,
+}
+
+/// Sheets of shifts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Sheets {
+    success: bool,
+    /// `YYYY-MM-DD`, of the site; null where those that are open were asked for.
+    day: Option<String>,
+    shifts: Vec<ShiftSheet>,
+}
+
+/// The sheet of one shift.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OneSheet {
+    success: bool,
+    shift: ShiftSheet,
+    /// Exits, corrections and removals that belong to the shift and that its closing did not know; null: it is open, or its closing
+    /// does not say what it counted.
+    late: Option<Vec<FactOfShift>>,
+    /// So many more than are listed.
+    late_left_off: usize,
+    /// What of the addendum comes of no fact in the list: passages that proved to be told twice, or not to be, in VND.
+    late_otherwise: i64,
+    /// What its person corrected and removed in this time.
+    made: Vec<FactOfShift>,
+}
+
+/// What is known of a shift. Times as text are on the site's clock, amounts in VND.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ShiftSheet {
+    id: String,
+    central: String,
+    edge_id: String,
+    /// What the gate is called.
+    gate: String,
+    person: String,
+    from_ms: i64,
+    opened_at: String,
+    opening_cash: i64,
+    /// Cars inside the lot when it was opened.
+    inside_at_opening: u64,
+    /// Null: it is open.
+    until_ms: Option<i64>,
+    closed_at: Option<String>,
+    closed_by: Option<String>,
+    inside_at_closing: Option<u64>,
+    counted_cash: Option<i64>,
+    note: Option<String>,
+    /// As it was closed, which never changes; of an open one as of now.
+    figures: SheetFigures,
+    /// What should be in the drawer by these figures: what it began with, what was paid in cash, what was changed of that in cash.
+    expected_cash: i64,
+    /// What was counted less what was expected.
+    difference: Option<i64>,
+    /// What has come of it since it was closed, by facts that came late; null: nothing.
+    addendum: Option<SheetFigures>,
+}
+
+/// What a shift comes to.
+#[derive(Debug, Serialize, ToSchema)]
+struct SheetFigures {
+    /// Cars that came in at its gate.
+    entries: i64,
+    exits: i64,
+    revenue: i64,
+    /// They sum to `exits` and `revenue`.
+    methods: Vec<OfMethod>,
+    /// They sum to `exits` and `revenue`.
+    takings: Vec<OfType>,
+    /// What its person changed of what others had taken, or he before.
+    amended: Vec<AmendedAmount>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OfMethod {
+    /// Empty: the gate did not say; it counts as cash.
+    method: String,
+    exits: i64,
+    revenue: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OfType {
+    method: String,
+    camera_type: String,
+    exits: i64,
+    revenue: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AmendedAmount {
+    method: String,
+    amount: i64,
+}
+
+/// An exit, a correction or a removal, beside a sheet.
+#[derive(Debug, Serialize, ToSchema)]
+struct FactOfShift {
+    /// Log and place.
+    fact: String,
+    #[schema(pattern = "^(exit|correction|void)$")]
+    kind: &'static str,
+    at_ms: i64,
+    at: String,
+    by: String,
+    reason: Option<String>,
+    /// The stay.
+    event_id: Option<String>,
+    plate_view: Option<String>,
+    /// Of the exit it is about.
+    gate: String,
+    exit_ms: i64,
+    /// What it adds to what was taken.
+    amount: i64,
+}
+
+/// Exits of a shift.
+#[derive(Debug, Serialize, ToSchema)]
+struct Exits {
+    success: bool,
+    exits: Vec<ExitOfShift>,
+    /// `offset` of the next page; null: this is the last.
+    next_offset: Option<usize>,
+}
+
+/// An exit of a shift.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExitOfShift {
+    fact: String,
+    /// The stay; null: of a car that could not be read.
+    event_id: Option<String>,
+    plate_id: Option<String>,
+    plate_view: Option<String>,
+    exit_ms: i64,
+    exit_time: String,
+    /// What was due.
+    fee: i64,
+    /// What was taken in the end: the fee, or what a correction made of it.
+    collected: i64,
+    method: String,
+    camera_type: String,
+    by: String,
+    /// Opened by hand, and why.
+    forced: bool,
+    reason: Option<String>,
+    /// What the gate says was paid, where that is not the fee.
+    paid: Option<i64>,
+}
+
+impl ShiftsParameters {
+    /// The day that is asked for, and none where it is what is open.
+    fn day(&self, worker: &Worker) -> Result<Option<Today>, ApiError> {
+        if flag("open", self.open.as_deref())? {
+            return Ok(None);
+        }
+        let today = Today::of(&worker.shared);
+        match self.day.clone().filter(|day| !day.is_empty()) {
+            Some(day) => today.moved_to("day", day, &worker.zone()).map(Some),
+            None => Ok(Some(today)),
+        }
+    }
+}
+
+fn sheets_of(reader: &mut Reader, day: Option<&Today>) -> Result<Vec<Sheet>, StoreError> {
+    match day {
+        Some(day) => reader.sheets(day.start_ms, day.end_ms),
+        None => reader.open_sheets(),
+    }
+}
+
+/// `GET /api/shifts`
+pub async fn shifts(
+    parameters: web::Query<ShiftsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let day = parameters.day(&worker)?;
+    let face = Face::of(&worker);
+    answer(&worker.shared, move |reader| {
+        let sheets = sheets_of(reader, day.as_ref())?;
+        let shifts = sheets.iter().map(|sheet| face.sheet(sheet)).collect();
+        Ok(Sheets { success: true, day: day.map(|day| day.day().to_owned()), shifts })
+    })
+    .await
+}
+
+/// `GET /api/shifts.csv`
+pub async fn sheets_csv(
+    parameters: web::Query<ShiftsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
+    let text = day_table(&worker, &parameters).await?.csv(style);
+    Ok(attached(&worker, "shifts", "csv", "text/csv; charset=utf-8", text.into_bytes()))
+}
+
+/// `GET /api/shifts.xlsx`
+pub async fn sheets_book(
+    parameters: web::Query<ShiftsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let is_english = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?.english;
+    let table = day_table(&worker, &parameters).await?;
+    let book = web::block(move || shift_tables::workbook(&[table], is_english)).await;
+    Ok(attached(&worker, "shifts", "xlsx", xlsx::MEDIA_TYPE, written(book)?))
+}
+
+async fn day_table(worker: &Worker, parameters: &ShiftsParameters) -> Result<Table, ApiError> {
+    let day = parameters.day(worker)?;
+    let face = Face::of(worker);
+    let sheets = worker.shared.readers.ask(move |reader| sheets_of(reader, day.as_ref())).await?;
+    let rows = sheets.iter().map(|sheet| line(&face.sheet(sheet))).collect();
+    Ok(Table { title: ("Ca trực", "Shifts"), heads: SHEET_HEADS, rows })
+}
+
+fn line(sheet: &ShiftSheet) -> Vec<Cell> {
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let time = |text: Option<&str>| Cell::Time(text.unwrap_or_default().to_owned());
+    let count = |number: Option<u64>| Cell::Number(number.and_then(|number| i64::try_from(number).ok()));
+    vec![
+        text(&sheet.gate),
+        text(&sheet.person),
+        time(Some(&sheet.opened_at)),
+        time(sheet.closed_at.as_deref()),
+        text(sheet.closed_by.as_deref().unwrap_or_default()),
+        count(Some(sheet.inside_at_opening)),
+        Cell::Number(Some(sheet.figures.entries)),
+        Cell::Number(Some(sheet.figures.exits)),
+        count(sheet.inside_at_closing),
+        Cell::Number(Some(sheet.figures.revenue)),
+        Cell::Number(Some(sheet.opening_cash)),
+        Cell::Number(Some(sheet.expected_cash)),
+        Cell::Number(sheet.counted_cash),
+        Cell::Number(sheet.difference),
+        Cell::Number(sheet.addendum.as_ref().map(|addendum| addendum.revenue)),
+        text(sheet.note.as_deref().unwrap_or_default()),
+        text(&sheet.id),
+    ]
+}
+
+/// The workbook, as it was written on another thread.
+fn written<E: std::fmt::Display>(
+    book: Result<Result<Vec<u8>, E>, actix_web::error::BlockingError>,
+) -> Result<Vec<u8>, ApiError> {
+    book.map_err(|_| ApiError::internal())?.map_err(|error| {
+        log::error!(event = "workbook_failed", error:% = error; "shifts could not be written as a workbook");
+        ApiError::internal()
+    })
+}
+
+fn attached(worker: &Worker, what: &str, ending: &str, media_type: &str, body: Vec<u8>) -> HttpResponse {
+    let central = worker.shared.config().this_central.id.to_string();
+    let name = format!("attachment; filename=\"parkmesh-{central}-{what}.{ending}\"");
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, name)).body(body)
+}
+
+/// `GET /api/shifts/{id}/exits.csv`: all of them, read and sent a page at a time.
+pub async fn exits_csv(
+    path: web::Path<String>,
+    parameters: web::Query<TableParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
+    let (id, zone) = (path.into_inner(), worker.zone());
+    let sheet = sheet_or_404(&worker, id.clone()).await?;
+    let name = format!("parkmesh-shift-{}.csv", sheet.shift.from_ms);
+    let head = csv::heads(EXIT_HEADS, style);
+    csv::export(worker.shared.clone(), &name, head, 0_usize, move |reader, offset| {
+        let page = reader.exits_of(&sheet, offset, TABLE_EXITS)?;
+        let next = (page.len() == TABLE_EXITS).then(|| offset + TABLE_EXITS);
+        let rows = page.into_iter().map(|exit| exit_line(ExitOfShift::of(exit, &zone), style.english)).collect();
+        let table = Table { title: ("", ""), heads: &[], rows };
+        Ok((table.lines(style), next))
+    })
+    .await
+}
+
+/// `GET /api/shifts/{id}/exits.xlsx`: the sheet, and at most [`xlsx::MAX_ROWS`] exits.
+pub async fn exits_book(
+    path: web::Path<String>,
+    parameters: web::Query<TableParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let is_english = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?.english;
+    let (id, zone, face) = (path.into_inner(), worker.zone(), Face::of(&worker));
+    let sheet = sheet_or_404(&worker, id.clone()).await?;
+    let shown = face.sheet(&sheet);
+    let exits = worker.shared.readers.ask(move |reader| reader.exits_of(&sheet, 0, xlsx::MAX_ROWS)).await?;
+    let made = web::block(move || {
+        let rows = exits.into_iter().map(|exit| exit_line(ExitOfShift::of(exit, &zone), is_english)).collect();
+        let exits = Table { title: ("Lượt ra", "Exits"), heads: EXIT_HEADS, rows };
+        shift_tables::workbook(&[items(&shown, is_english), exits], is_english)
+    });
+    let from_ms = id.rsplit('_').next().unwrap_or_default().to_owned();
+    Ok(attached(&worker, &format!("shift-{from_ms}"), "xlsx", xlsx::MEDIA_TYPE, written(made.await)?))
+}
+
+async fn sheet_or_404(worker: &Worker, id: String) -> Result<Sheet, ApiError> {
+    let unknown = format!("no shift has the id {id:?}");
+    let asked = worker.shared.readers.ask(move |reader| reader.sheet(&id)).await?;
+    asked.ok_or_else(|| ApiError::not_found(unknown))
+}
+
+/// The figures of a sheet, one a line.
+fn items(sheet: &ShiftSheet, is_english: bool) -> Table {
+    let cells = line(sheet);
+    let named =
+        SHEET_HEADS.iter().zip(cells).map(|((vi, en), cell)| ((if is_english { *en } else { *vi }).to_owned(), cell));
+    let mut items: Vec<(String, Cell)> = named.collect();
+    let methods = sheet.figures.methods.iter();
+    items.extend(methods.map(|of| (shift_tables::method(is_english, &of.method), Cell::Number(Some(of.revenue)))));
+    Table::of_items(("Phiếu ca", "Sheet"), items)
+}
+
+fn exit_line(exit: ExitOfShift, is_english: bool) -> Vec<Cell> {
+    vec![
+        Cell::Time(exit.exit_time),
+        Cell::Text(exit.plate_view.unwrap_or_default()),
+        Cell::Text(word(is_english, "type", &exit.camera_type).into_owned()),
+        Cell::Number(Some(exit.fee)),
+        Cell::Number(Some(exit.collected)),
+        Cell::Text(shift_tables::method(is_english, &exit.method)),
+        Cell::Text(exit.by),
+        Cell::Text(if exit.forced { "x".to_owned() } else { String::new() }),
+        Cell::Text(exit.reason.unwrap_or_default()),
+        Cell::Text(exit.event_id.unwrap_or_default()),
+    ]
+}
+
+/// `POST /api/shifts`
+pub async fn open(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: OpeningRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let mut problems = Vec::new();
+    let edge_id = match sent.edge_id.as_deref().map(str::trim).filter(|id| !id.is_empty()).map(EdgeId::new) {
+        Some(Ok(edge)) => edge.as_str().to_owned(),
+        Some(Err(error)) => {
+            problems.push(FieldProblem::new("edge_id", "invalid", "mã cổng không hợp lệ", error.to_string()));
+            String::new()
+        }
+        None => {
+            problems.push(FieldProblem::missing("edge_id"));
+            String::new()
+        }
+    };
+    let opening_cash = cash("opening_cash", sent.opening_cash.or(Some(0)), &mut problems);
+    refuse(&problems)?;
+    let caller = caller_of(&request);
+    let id = set(&worker, Job::OpenShift(OpenShift { edge_id, opening_cash }).by(caller.who.doer())).await?;
+    shown(&worker, id).await
+}
+
+/// `POST /api/shifts/{id}/close`
+pub async fn close(
+    path: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: ClosingRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let mut problems = Vec::new();
+    let counted_cash = cash("counted_cash", sent.counted_cash, &mut problems);
+    let note = sent.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
+    if note.as_deref().is_some_and(|note| !is_plain_text(note, MAX_NOTE_CHARS)) {
+        problems.push(FieldProblem::bad_text("note", MAX_NOTE_CHARS));
+    }
+    refuse(&problems)?;
+    let caller = caller_of(&request);
+    let may_close_others = caller.check(Need::Amend).is_ok();
+    let closing = CloseShift { id: path.into_inner(), counted_cash, note, may_close_others };
+    let id = set(&worker, Job::CloseShift(closing).by(caller.who.doer())).await?;
+    shown(&worker, id).await
+}
+
+/// `GET /api/shifts/{id}`
+pub async fn sheet(path: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    shown(&worker, path.into_inner()).await
+}
+
+/// `GET /api/shifts/{id}/exits`
+pub async fn exits(
+    path: web::Path<String>,
+    parameters: web::Query<ExitsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = number("limit", parameters.limit.as_deref(), 100)?;
+    let limit = usize::try_from(limit).ok().filter(|_| (1..=MAX_EXITS).contains(&limit));
+    let limit = limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {MAX_EXITS}")))?;
+    let offset = usize::try_from(number("offset", parameters.offset.as_deref(), 0)?);
+    let offset = offset.map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
+    let zone = worker.zone();
+    found(&worker, path.into_inner(), move |reader, sheet| {
+        let page = reader.exits_of(&sheet, offset, limit)?;
+        let next_offset = (page.len() == limit).then(|| offset + limit);
+        let exits = page.into_iter().map(|exit| ExitOfShift::of(exit, &zone)).collect();
+        Ok(Exits { success: true, exits, next_offset })
+    })
+    .await
+}
+
+async fn set(worker: &Worker, job: Job) -> Result<String, ApiError> {
+    match decide(worker, job).await? {
+        Answer::ShiftSet { id } => Ok(id),
+        _ => Err(ApiError::internal()),
+    }
+}
+
+async fn shown(worker: &Worker, id: String) -> Result<HttpResponse, ApiError> {
+    let face = Face::of(worker);
+    found(worker, id, move |reader, sheet| {
+        let (late, made) = (reader.late_facts(&sheet)?, reader.changes_made(&sheet)?);
+        let since = sheet.addendum().unwrap_or_default().revenue();
+        let late_otherwise = late.as_ref().map_or(0, |late| since - late.amount);
+        let left_off = late.as_ref().map_or(0, |late| late.left_off);
+        let facts = |facts: &[SheetFact]| facts.iter().map(|fact| face.fact(fact)).collect();
+        let late = late.map(|LateFacts { listed, .. }| facts(&listed));
+        let (shift, made) = (face.sheet(&sheet), facts(&made));
+        Ok(OneSheet { success: true, shift, late, late_left_off: left_off, late_otherwise, made })
+    })
+    .await
+}
+
+/// Asks for something of a shift; 404 where it is not held here.
+async fn found<T: Serialize + Send + 'static>(
+    worker: &Worker,
+    id: String,
+    question: impl FnOnce(&mut Reader, Sheet) -> Result<T, StoreError> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = format!("no shift has the id {id:?}");
+    let asked = worker.shared.readers.ask(move |reader| {
+        let sheet = reader.sheet(&id)?;
+        sheet.map(|sheet| question(reader, sheet)).transpose()
+    });
+    let found = asked.await?.ok_or_else(|| ApiError::not_found(unknown))?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+fn cash(field: &str, amount: Option<i64>, problems: &mut Vec<FieldProblem>) -> Vnd {
+    let Some(amount) = amount else {
+        problems.push(FieldProblem::missing(field));
+        return Vnd(0);
+    };
+    if !(Vnd(0)..=MAX_CASH).contains(&Vnd(amount)) {
+        let most = MAX_CASH.0;
+        let (vi, en) = (format!("từ 0 đến {most} đồng"), format!("must be between 0 and {most} đồng"));
+        problems.push(FieldProblem::new(field, "out_of_range", vi, en));
+    }
+    Vnd(amount)
+}
+
+fn refuse(problems: &[FieldProblem]) -> Result<(), ApiError> {
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::bad_fields(problems)) }
+}
+
+/// How times and gates are shown.
+struct Face {
+    zone: SiteZone,
+    names: GateNames,
+}
+
+impl Face {
+    fn of(worker: &Worker) -> Self {
+        Self { zone: worker.zone(), names: GateNames::known(&worker.shared) }
+    }
+
+    fn gate(&self, central: &str, edge_id: &str) -> String {
+        self.names.of(Some(&format!("{central}/{edge_id}"))).to_owned()
+    }
+
+    fn sheet(&self, sheet: &Sheet) -> ShiftSheet {
+        let Sheet { shift, person, opened, closed, live } = sheet;
+        let closing = closed.as_ref().map(|(closed, _)| closed);
+        let figures = closing.map_or(live, |closed| &closed.figures);
+        let opening_cash = closing.map_or(opened.opening_cash, |closed| closed.opening_cash);
+        let expected_cash = figures.expected_cash(opening_cash).0;
+        ShiftSheet {
+            id: shift.id.clone(),
+            central: shift.central.clone(),
+            edge_id: shift.edge_id.clone(),
+            gate: self.gate(&shift.central, &shift.edge_id),
+            person: person.clone(),
+            from_ms: opened.from_ms,
+            opened_at: self.zone.local_text(opened.from_ms),
+            opening_cash: opening_cash.0,
+            inside_at_opening: opened.inside,
+            until_ms: closing.map(|closed| closed.until_ms),
+            closed_at: closing.map(|closed| self.zone.local_text(closed.until_ms)),
+            closed_by: closed.as_ref().map(|(_, by)| by.clone()),
+            inside_at_closing: closing.map(|closed| closed.inside),
+            counted_cash: closing.map(|closed| closed.counted_cash.0),
+            note: closing.and_then(|closed| closed.note.clone()),
+            figures: SheetFigures::of(figures),
+            expected_cash,
+            difference: closing.map(|closed| closed.counted_cash.0 - expected_cash),
+            addendum: sheet.addendum().as_ref().map(SheetFigures::of),
+        }
+    }
+
+    fn fact(&self, fact: &SheetFact) -> FactOfShift {
+        let event = &fact.event;
+        let (kind, reason) = match &event.body {
+            Body::Correction(correction) => ("correction", Some(correction.reason.clone())),
+            Body::Void(void) => ("void", Some(void.reason.clone())),
+            Body::Exit(exit) => ("exit", exit.reason.clone()),
+            _ => ("exit", None),
+        };
+        FactOfShift {
+            fact: event.fact_id().to_string(),
+            kind,
+            at_ms: event.timestamp_ms,
+            at: self.zone.local_text(event.timestamp_ms),
+            by: event.by.as_ref().map(ToString::to_string).unwrap_or_default(),
+            reason,
+            event_id: event.event_id.clone(),
+            plate_view: plate_view(event),
+            gate: self.gate(&fact.central, &fact.edge_id),
+            exit_ms: fact.exit_ms,
+            amount: fact.amount,
+        }
+    }
+}
+
+/// The plate, as far as the event or the id of its stay says.
+fn plate_view(event: &Event) -> Option<String> {
+    let recorded = event.recorded_plate().map(plate::view);
+    let view = if let Body::Exit(exit) = &event.body { exit.plate_view.clone() } else { None };
+    let of_stay = || {
+        let read = event.event_id.as_deref()?.split('~').next()?.rsplit('_').next()?;
+        PlateId::parse(read).ok().map(|plate| plate::view(&plate))
+    };
+    view.or(recorded).or_else(of_stay)
+}
+
+impl SheetFigures {
+    fn of(figures: &Figures) -> Self {
+        let of_types = |types: &std::collections::BTreeMap<String, crate::domain::shift::Sum>| {
+            types.values().fold((0, 0), |(exits, revenue), sum| (exits + sum.exits, revenue + sum.revenue))
+        };
+        let methods = figures.takings.iter().map(|(method, types)| {
+            let (exits, revenue) = of_types(types);
+            OfMethod { method: method.clone(), exits, revenue }
+        });
+        let takings = figures.sums().map(|(method, camera_type, sum)| OfType {
+            method: method.to_owned(),
+            camera_type: camera_type.to_owned(),
+            exits: sum.exits,
+            revenue: sum.revenue,
+        });
+        let amended =
+            figures.amended.iter().map(|(method, amount)| AmendedAmount { method: method.clone(), amount: *amount });
+        Self {
+            entries: figures.entries,
+            exits: figures.exits(),
+            revenue: figures.revenue(),
+            methods: methods.collect(),
+            takings: takings.collect(),
+            amended: amended.collect(),
+        }
+    }
+}
+
+impl ExitOfShift {
+    fn of(exit: SheetExit, zone: &SiteZone) -> Self {
+        let SheetExit { event, taken, method, camera_type, taken_by } = exit;
+        let (fee, forced, reason, paid) = match &event.body {
+            Body::Exit(exit) => (exit.fee.0, exit.force, exit.reason.clone(), exit.paid.as_ref()),
+            Body::Unread(opening) => {
+                let fee = opening.taken().unwrap_or_default().0;
+                (fee, opening.force, opening.reason.clone(), opening.paid.as_ref())
+            }
+            _ => (taken, false, None, None),
+        };
+        Self {
+            fact: event.fact_id().to_string(),
+            event_id: event.event_id.clone(),
+            plate_id: event.recorded_plate().map(ToString::to_string),
+            plate_view: plate_view(&event),
+            exit_ms: event.timestamp_ms,
+            exit_time: zone.local_text(event.timestamp_ms),
+            fee,
+            collected: taken,
+            method,
+            camera_type,
+            by: taken_by,
+            forced,
+            reason,
+            paid: paid.map(|paid| paid.amount.0).filter(|amount| *amount != fee),
+        }
+    }
+}

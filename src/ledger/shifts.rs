@@ -1,0 +1,123 @@
+//! Opening and closing shifts, and what the facts of others say of them.
+//!
+//! Both are written by the central whose gate it is and by no other, so that a gate has one shift at a time, and one closing.
+
+use crate::domain::event::{Body, Draft, Event};
+use crate::domain::ids::Hlc;
+use crate::domain::shift::{MAX_COUNTED_LOGS, ShiftClosed, ShiftOpened, begins_ms, shift_id};
+
+use super::apply::place;
+use super::job::{Answer, CloseShift, OpenShift, Refusal};
+use super::storage::{Shift, ShiftClosing, ShiftOpening, Storage};
+use super::transaction::{Stop, Transaction};
+
+impl<S: Storage> Transaction<'_, S> {
+    pub(super) fn open_shift(&mut self, request: OpenShift) -> Result<Answer, Stop<S::Error>> {
+        let OpenShift { edge_id, opening_cash } = request;
+        if self.person().is_none() {
+            return Err(Stop::Refused(Refusal::Invalid("a shift is a person's: log in".to_owned())));
+        }
+        let central = self.context.central.as_str().to_owned();
+        let last = self.read()?.last_shift(&central, &edge_id)?;
+        if let Some(open) = last.as_ref().filter(|last| last.closed.is_none()) {
+            let person = open.opened.as_ref().map(|opened| opened.person.clone()).unwrap_or_default();
+            return Err(Stop::Refused(Refusal::ShiftOpen { id: open.id.clone(), person }));
+        }
+        // Not before the last one ended, nor at the very moment it began: a clock may have been set back.
+        let ended = last.as_ref().and_then(|last| Some(last.closed.as_ref()?.until_ms.max(last.from_ms + 1)));
+        let from_ms = self.now.wall_ms.max(ended.unwrap_or_default());
+        let shift = shift_id(&central, &edge_id, from_ms);
+        let inside = self.cars_inside();
+        let hlc = Hlc::next(self.now.wall_ms, last.and_then(|last| last.closed).map(|closed| closed.place.0));
+        let opened = ShiftOpened { shift: shift.clone(), edge_id, from_ms, opening_cash, inside };
+        self.author(self.shift_draft(hlc, Body::ShiftOpened(opened)))?;
+        Ok(Answer::ShiftSet { id: shift })
+    }
+
+    pub(super) fn close_shift(&mut self, request: CloseShift) -> Result<Answer, Stop<S::Error>> {
+        let CloseShift { id, counted_cash, note, may_close_others } = request;
+        let unknown = |id: &str| Stop::Refused(Refusal::UnknownShift(id.to_owned()));
+        let shift = self.read()?.shift(&id)?.ok_or_else(|| unknown(&id))?;
+        let opening = shift.opened.as_ref().ok_or_else(|| unknown(&id))?;
+        let person = opening.person.clone();
+        if self.person().as_ref() != Some(&person) && !may_close_others {
+            return Err(Stop::Refused(Refusal::OthersShift { person }));
+        }
+        if shift.central != self.context.central.as_str() {
+            return Err(Stop::Refused(Refusal::ShiftElsewhere { central: shift.central }));
+        }
+        if shift.closed.is_some() {
+            return Err(Stop::Refused(Refusal::ShiftClosed { id }));
+        }
+        let (opened_hlc, at) = opening.place.clone();
+        let opened = self.read()?.fact(&at)?;
+        let Some(Body::ShiftOpened(opened)) = opened.as_ref().map(|fact| &fact.event.body) else {
+            return Err(unknown(&id));
+        };
+        let opening_cash = opened.opening_cash;
+        // What this moment still brought belongs to it.
+        let until_ms = self.now.wall_ms.max(shift.from_ms) + 1;
+        self.write_takings()?;
+        let ending = Some(ShiftClosing { place: opening.place.clone(), until_ms });
+        let (figures, counted) = self.read()?.shift_figures(&Shift { closed: ending, ..shift.clone() })?;
+        let closed = ShiftClosed {
+            shift: id.clone(),
+            edge_id: shift.edge_id,
+            until_ms,
+            opening_cash,
+            counted_cash,
+            inside: self.cars_inside(),
+            figures: figures.bounded(),
+            counted: Some(counted).filter(|counted| counted.len() <= MAX_COUNTED_LOGS),
+            note,
+        };
+        let hlc = Hlc::next(self.now.wall_ms, Some(opened_hlc));
+        self.author(self.shift_draft(hlc, Body::ShiftClosed(closed)))?;
+        Ok(Answer::ShiftSet { id })
+    }
+
+    /// What an opening or a closing says is kept with its shift, whichever of the two comes first.
+    pub(super) fn apply_shift(&mut self, event: &Event) -> Result<(), S::Error> {
+        let (id, edge_id) = match &event.body {
+            Body::ShiftOpened(opened) => (&opened.shift, &opened.edge_id),
+            Body::ShiftClosed(closed) => (&closed.shift, &closed.edge_id),
+            _ => return Ok(()),
+        };
+        let central = event.log.central.as_str();
+        let Some(from_ms) = begins_ms(id, central, edge_id) else { return Ok(()) };
+        let held = self.read()?.shift(id)?;
+        let new = || {
+            let (central, edge_id) = (central.to_owned(), edge_id.clone());
+            Shift { id: id.clone(), central, edge_id, from_ms, opened: None, closed: None }
+        };
+        let mut shift = held.clone().unwrap_or_else(new);
+        let place = (event.hlc, place(event));
+        match &event.body {
+            Body::ShiftOpened(_) if shift.opened.as_ref().is_none_or(|held| place < held.place) => {
+                let person = event.person().unwrap_or_default().to_owned();
+                shift.opened = Some(ShiftOpening { place, person });
+            }
+            Body::ShiftClosed(closed) if shift.closed.as_ref().is_none_or(|held| place < held.place) => {
+                shift.closed = Some(ShiftClosing { place, until_ms: closed.until_ms });
+            }
+            _ => {}
+        }
+        if held.as_ref() == Some(&shift) { Ok(()) } else { self.write()?.put_shift(&shift) }
+    }
+
+    /// As this central knows, what is being decided included.
+    fn cars_inside(&self) -> u64 {
+        let staged = self
+            .staged
+            .inside
+            .iter()
+            .map(|(plate, now)| i64::from(now.is_some()) - i64::from(self.state.inside.contains_key(plate)));
+        let committed = i64::try_from(self.state.inside.len()).unwrap_or(i64::MAX);
+        u64::try_from(committed.saturating_add(staged.sum())).unwrap_or_default()
+    }
+
+    fn shift_draft(&self, hlc: Hlc, body: Body) -> Draft {
+        let (timestamp_ms, skew_ms) = (self.now.wall_ms, self.now.skew_ms);
+        Draft { hlc, timestamp_ms, skew_ms, event_id: None, body, by: None }
+    }
+}

@@ -1,0 +1,213 @@
+//! Shifts and what was taken: the tables `taking`, `shift` and `money_change`, for the writer and for readers.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::error::StoreError;
+use super::log_numbers::LogNumbers;
+use super::schema::event_place;
+use crate::domain::ids::{Hlc, LogId};
+use crate::domain::time::{QUARTER_MS, quarter};
+use crate::ledger::sheet::{Books, ChangeLine, Span, TakingLine};
+use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
+
+const SHIFT_COLUMNS: &str = "id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc";
+const CHANGE_COLUMNS: &str = "event, at_ms, central, edge_id, exit_ms, taken_by, method, exit, change";
+
+/// The first gate after another that ever had a shift.
+pub(super) const NEXT_GATE: &str = "SELECT central, edge_id FROM shift WHERE opened IS NOT NULL AND \
+     (central, edge_id) > (?1, ?2) ORDER BY central, edge_id LIMIT 1";
+pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND central = ?1 AND \
+     edge_id = ?2 AND from_ms > ?3 ORDER BY from_ms LIMIT 1";
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact FROM taking \
+     WHERE central = ?1 AND edge_id = ?2 AND exit_ms >= ?3 AND exit_ms < ?4";
+const ENTRIES_OF_QUARTERS: &str = "SELECT coalesce(sum(entries), 0) FROM quarter_total \
+     WHERE quarter >= ?1 AND quarter < ?2 AND central = ?3 AND edge_id = ?4";
+pub(super) const ENTRIES: &str = "SELECT count(*) FROM history WHERE entry_ms >= ?1 AND entry_ms < ?2 AND source_central = ?3 \
+     AND edge_id = ?4 AND status IN ('IN', 'OUT', 'LEFT_UNSEEN') AND (exit_event IS NULL OR exit_event <> entry_event)";
+
+pub(super) fn changes(filter: &str) -> String {
+    format!("SELECT {CHANGE_COLUMNS} FROM money_change WHERE {filter}")
+}
+
+pub(super) const CHANGES_BY: &str = "changed_by = ?1 AND at_ms >= ?2 AND at_ms < ?3";
+pub(super) const CHANGES_AT: &str = "central = ?1 AND edge_id = ?2 AND exit_ms >= ?3 AND exit_ms < ?4";
+
+pub(super) fn shifts(filter: &str) -> String {
+    format!("SELECT {SHIFT_COLUMNS} FROM shift WHERE {filter}")
+}
+
+pub(super) const SHIFT: &str = "id = ?1";
+pub(super) const LAST_AT_GATE: &str =
+    "opened IS NOT NULL AND central = ?1 AND edge_id = ?2 AND from_ms < ?3 ORDER BY from_ms DESC LIMIT 1";
+pub(super) const OF_PERSON: &str = "opened IS NOT NULL AND person = ?1 AND from_ms > ?2 AND from_ms < ?3";
+pub(super) const AT_GATE: &str =
+    "opened IS NOT NULL AND central = ?1 AND edge_id = ?2 AND from_ms >= ?3 AND from_ms < ?4";
+pub(super) const OPEN: &str = "opened IS NOT NULL AND until_ms IS NULL";
+
+/// The tables, of whoever has a connection.
+pub(super) struct StoredBooks<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) logs: &'c mut LogNumbers,
+}
+
+impl StoredBooks<'_> {
+    /// The shifts a query finds, which is one of the above.
+    pub(super) fn find(&mut self, filter: &str, parameters: impl rusqlite::Params) -> Result<Vec<Shift>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&shifts(filter))?;
+        let mut rows = statement.query(parameters)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.read(row)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn one(&mut self, filter: &str, parameters: impl rusqlite::Params) -> Result<Option<Shift>, StoreError> {
+        Ok(self.find(filter, parameters)?.into_iter().next())
+    }
+
+    /// The gates that ever had a shift: one step of the index each.
+    pub(super) fn gates(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_GATE)?;
+        let mut gates: Vec<(String, String)> = Vec::new();
+        loop {
+            let (central, edge_id) = gates.last().map_or(("", ""), |(central, edge_id)| (central, edge_id));
+            let next = statement.query_row((central, edge_id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            match next {
+                Some(gate) => gates.push(gate),
+                None => return Ok(gates),
+            }
+        }
+    }
+
+    fn read(&mut self, row: &Row<'_>) -> Result<Shift, StoreError> {
+        let mut place = |event: usize, hlc: usize| -> Result<_, StoreError> {
+            let Some(event) = row.get::<_, Option<i64>>(event)? else { return Ok(None) };
+            let hlc = Hlc::new(row.get(hlc)?).map_err(|_| StoreError::Value("clock of a shift".into()))?;
+            Ok(Some((hlc, self.logs.place(self.connection, event)?)))
+        };
+        let (opened, closed) = (place(5, 6)?, place(8, 9)?);
+        let (person, until_ms) = (row.get(4)?, row.get::<_, Option<i64>>(7)?);
+        Ok(Shift {
+            id: row.get(0)?,
+            central: row.get(1)?,
+            edge_id: row.get(2)?,
+            from_ms: row.get(3)?,
+            opened: opened.map(|place| ShiftOpening { place, person }),
+            closed: closed.zip(until_ms).map(|(place, until_ms)| ShiftClosing { place, until_ms }),
+        })
+    }
+
+    fn changes(&mut self, filter: &str, parameters: impl rusqlite::Params) -> Result<Vec<ChangeLine<i64>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&changes(filter))?;
+        let read = |row: &Row<'_>| {
+            Ok(ChangeLine {
+                place: event_place(row.get(0)?),
+                at_ms: row.get(1)?,
+                central: row.get(2)?,
+                edge_id: row.get(3)?,
+                exit_ms: row.get(4)?,
+                taken_by: row.get(5)?,
+                method: row.get(6)?,
+                exit: authored(row.get_ref(7)?),
+                change: row.get(8)?,
+            })
+        };
+        Ok(statement.query_map(parameters, read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// What is written of a shift, in the order of its columns.
+    pub(super) fn write(&self, shift: &Shift, opened: Option<i64>, closed: Option<i64>) -> Result<(), StoreError> {
+        let Shift { id, central, edge_id, from_ms, .. } = shift;
+        let person = shift.opened.as_ref().map_or("", |opening| opening.person.as_str());
+        let opened_hlc = shift.opened.as_ref().map(|opening| opening.place.0.ms());
+        let until_ms = shift.closed.as_ref().map(|closing| closing.until_ms);
+        let closed_hlc = shift.closed.as_ref().map(|closing| closing.place.0.ms());
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO shift VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+            .execute((id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc))?;
+        Ok(())
+    }
+}
+
+/// The place of a fact that is an event.
+fn authored(fact: ValueRef<'_>) -> Option<(i64, u64)> {
+    if let ValueRef::Integer(event) = fact { Some(event_place(event)) } else { None }
+}
+
+/// A text as it lies there.
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
+    row.get_ref(column)?.as_str().map_err(|_| StoreError::Value("a text of takings".into()))
+}
+
+impl Books for StoredBooks<'_> {
+    type Error = StoreError;
+    type Log = i64;
+
+    fn log(&mut self, log: i64) -> Result<LogId, StoreError> {
+        self.logs.name(self.connection, log)
+    }
+
+    fn next_from_ms(&mut self, central: &str, edge_id: &str, after_ms: i64) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_AT_GATE)?;
+        Ok(statement.query_row((central, edge_id, after_ms), |row| row.get(0)).optional()?)
+    }
+
+    fn shifts_of(&mut self, person: &str, (from_ms, until_ms): Span) -> Result<Vec<Shift>, StoreError> {
+        self.find(OF_PERSON, (person, from_ms, until_ms))
+    }
+
+    /// The whole quarters of an hour are summed already; of the two at the ends the entries are counted.
+    fn entries(&mut self, central: &str, edge_id: &str, (from_ms, until_ms): Span) -> Result<i64, StoreError> {
+        let (first, last) = (quarter(from_ms.saturating_add(QUARTER_MS - 1)), quarter(until_ms));
+        let count = |from_ms: i64, until_ms: i64| -> Result<i64, StoreError> {
+            if from_ms >= until_ms {
+                return Ok(0);
+            }
+            let mut statement = self.connection.prepare_cached(ENTRIES)?;
+            Ok(statement.query_row((from_ms, until_ms, central, edge_id), |row| row.get(0))?)
+        };
+        if first >= last {
+            return count(from_ms, until_ms);
+        }
+        let mut statement = self.connection.prepare_cached(ENTRIES_OF_QUARTERS)?;
+        let whole: i64 = statement.query_row((first, last, central, edge_id), |row| row.get(0))?;
+        Ok(whole + count(from_ms, first * QUARTER_MS)? + count(last.saturating_mul(QUARTER_MS), until_ms)?)
+    }
+
+    fn takings(
+        &mut self,
+        central: &str,
+        edge_id: &str,
+        (from_ms, until_ms): Span,
+        each: &mut dyn FnMut(TakingLine<'_, i64>),
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(TAKINGS)?;
+        let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
+        while let Some(row) = rows.next()? {
+            each(TakingLine {
+                exit_ms: row.get(0)?,
+                taken_by: text(row, 1)?,
+                method: text(row, 2)?,
+                camera_type: text(row, 3)?,
+                fee: row.get(4)?,
+                place: authored(row.get_ref(5)?),
+            });
+        }
+        Ok(())
+    }
+
+    fn changes_by(&mut self, person: &str, (from_ms, until_ms): Span) -> Result<Vec<ChangeLine<i64>>, StoreError> {
+        self.changes(CHANGES_BY, (person, from_ms, until_ms))
+    }
+
+    fn changes_at(
+        &mut self,
+        central: &str,
+        edge_id: &str,
+        (from_ms, until_ms): Span,
+    ) -> Result<Vec<ChangeLine<i64>>, StoreError> {
+        self.changes(CHANGES_AT, (central, edge_id, from_ms, until_ms))
+    }
+}

@@ -1,0 +1,261 @@
+//! Shifts: their sheets, what belongs to each, and the takings told apart by them.
+
+use std::collections::BTreeMap;
+
+use super::Reader;
+use super::rows::Takings;
+use crate::domain::event::{Body, Event};
+use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, is_of};
+use crate::ledger::sheet::{self, Books, ChangeLine, Span};
+use crate::ledger::storage::{EventRef, Shift};
+use crate::store::books::{self, StoredBooks};
+use crate::store::error::StoreError;
+use crate::store::reader::read_event;
+use crate::store::schema::event_row;
+
+/// Most facts that are listed beside a sheet.
+const MAX_LISTED: usize = 500;
+
+/// A shift, what opened and closed it, and what it comes to by now.
+#[derive(Debug, Clone)]
+pub struct Sheet {
+    pub shift: Shift,
+    pub person: String,
+    pub opened: ShiftOpened,
+    /// With who closed it, as events name him.
+    pub closed: Option<(ShiftClosed, String)>,
+    /// By all that is applied here; of a closed one what it would be closed with now.
+    pub live: Figures,
+}
+
+impl Sheet {
+    /// What came of it after it was closed; `None`: nothing, or it is open.
+    #[must_use]
+    pub fn addendum(&self) -> Option<Figures> {
+        let (closed, _) = self.closed.as_ref()?;
+        Some(self.live.since(&closed.figures)).filter(|since| *since != Figures::default())
+    }
+}
+
+/// An exit, a correction or a void, as a sheet lists it.
+#[derive(Debug, Clone)]
+pub struct SheetFact {
+    /// The event.
+    pub event: Event,
+    /// What it adds to what was taken, VND.
+    pub amount: i64,
+    /// Of what it changes: where, when and how.
+    pub central: String,
+    pub edge_id: String,
+    pub exit_ms: i64,
+    pub method: String,
+}
+
+/// What belongs to a closed shift and was not counted.
+#[derive(Debug, Clone)]
+pub struct LateFacts {
+    pub listed: Vec<SheetFact>,
+    /// So many more.
+    pub left_off: usize,
+    /// What all of them add to what was taken, VND.
+    pub amount: i64,
+}
+
+/// An exit of a shift.
+#[derive(Debug, Clone)]
+pub struct SheetExit {
+    pub event: Event,
+    /// As it counts now, VND.
+    pub taken: i64,
+    pub method: String,
+    pub camera_type: String,
+    pub taken_by: String,
+}
+
+impl Reader {
+    fn books(&mut self) -> StoredBooks<'_> {
+        StoredBooks { connection: &self.connection, logs: &mut self.logs }
+    }
+
+    /// The shift of that id; `None`: its opening is not held.
+    ///
+    /// # Errors
+    /// Whatever the disk says, here and below.
+    pub fn sheet(&mut self, id: &str) -> Result<Option<Sheet>, StoreError> {
+        let shift = self.books().one(books::SHIFT, [id])?;
+        shift.map_or(Ok(None), |shift| self.sheet_of(shift))
+    }
+
+    /// The shifts that were open at some time from `start_ms` until before `end_ms`, by gate and beginning.
+    pub fn sheets(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Sheet>, StoreError> {
+        let mut sheets = Vec::new();
+        for (shift, _) in self.shifts_within(start_ms, end_ms)? {
+            sheets.extend(self.sheet_of(shift)?);
+        }
+        Ok(sheets)
+    }
+
+    /// The shifts that are open.
+    pub fn open_sheets(&mut self) -> Result<Vec<Sheet>, StoreError> {
+        let mut sheets = Vec::new();
+        for shift in self.books().find(books::OPEN, ())? {
+            sheets.extend(self.sheet_of(shift)?);
+        }
+        sheets.sort_by(|a, b| (&a.shift.central, &a.shift.edge_id).cmp(&(&b.shift.central, &b.shift.edge_id)));
+        Ok(sheets)
+    }
+
+    /// At a gate the shifts do not overlap, so beside those that begin within only the last one before can reach into it.
+    fn shifts_within(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<(Shift, Span)>, StoreError> {
+        let mut books = self.books();
+        let mut within = Vec::new();
+        for (central, edge_id) in books.gates()? {
+            let mut shifts = books.find(books::LAST_AT_GATE, (&central, &edge_id, start_ms))?;
+            shifts.extend(books.find(books::AT_GATE, (&central, &edge_id, start_ms, end_ms))?);
+            for shift in shifts {
+                let (from_ms, until_ms) = sheet::span_of(&mut books, &shift)?;
+                if until_ms > start_ms {
+                    within.push((shift, (from_ms.max(start_ms), until_ms.min(end_ms))));
+                }
+            }
+        }
+        Ok(within)
+    }
+
+    fn sheet_of(&mut self, shift: Shift) -> Result<Option<Sheet>, StoreError> {
+        let Some(opening) = shift.opened.clone() else { return Ok(None) };
+        let Some(Body::ShiftOpened(opened)) = self.event_of(&opening.place.1)?.map(|event| event.body) else {
+            return Ok(None);
+        };
+        let closed = match &shift.closed {
+            Some(closing) => self.event_of(&closing.place.1)?,
+            None => None,
+        };
+        let closed = closed.and_then(|event| {
+            let by = event.by.as_ref().map(ToString::to_string).unwrap_or_default();
+            if let Body::ShiftClosed(closed) = event.body { Some((closed, by)) } else { None }
+        });
+        let live = sheet::figures(&mut self.books(), &shift)?.0;
+        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live }))
+    }
+
+    /// What of a closed shift was not counted at its closing; `None`: it does not say what it counted, or is open.
+    pub fn late_facts(&mut self, sheet: &Sheet) -> Result<Option<LateFacts>, StoreError> {
+        let Some((closed, _)) = &sheet.closed else { return Ok(None) };
+        let Some(late) = sheet::late(&mut self.books(), &sheet.shift, closed)? else { return Ok(None) };
+        let amount =
+            late.exits.iter().map(|(_, fee)| *fee).chain(late.changes.iter().map(|change| change.change)).sum();
+        let count = late.exits.len() + late.changes.len();
+        let mut listed = Vec::new();
+        for ((log, seq), fee) in late.exits.into_iter().take(MAX_LISTED) {
+            let Some(event) = self.event_at((log, seq))? else { continue };
+            let (central, edge_id) = (sheet.shift.central.clone(), sheet.shift.edge_id.clone());
+            let exit_ms = event.timestamp_ms;
+            listed.push(SheetFact { event, amount: fee, central, edge_id, exit_ms, method: String::new() });
+        }
+        let room = MAX_LISTED.saturating_sub(listed.len());
+        listed.extend(self.changes(late.changes.into_iter().take(room))?);
+        Ok(Some(LateFacts { left_off: count.saturating_sub(listed.len()), listed, amount }))
+    }
+
+    /// What the person of a shift changed of what was taken, in its time.
+    pub fn changes_made(&mut self, sheet: &Sheet) -> Result<Vec<SheetFact>, StoreError> {
+        let made = sheet::made_in(&mut self.books(), &sheet.shift)?;
+        self.changes(made.into_iter().take(MAX_LISTED))
+    }
+
+    fn changes(&mut self, lines: impl Iterator<Item = ChangeLine<i64>>) -> Result<Vec<SheetFact>, StoreError> {
+        let mut facts = Vec::new();
+        for ChangeLine { place, central, edge_id, exit_ms, method, change, .. } in lines {
+            let Some(event) = self.event_at(place)? else { continue };
+            facts.push(SheetFact { event, amount: change, central, edge_id, exit_ms, method });
+        }
+        Ok(facts)
+    }
+
+    /// The exits of a shift in the order they were, `limit` of them after the first `skipped`.
+    pub fn exits_of(&mut self, sheet: &Sheet, skipped: usize, limit: usize) -> Result<Vec<SheetExit>, StoreError> {
+        let mut books = self.books();
+        let within = sheet::span_of(&mut books, &sheet.shift)?;
+        let (mut places, mut seen) = (Vec::new(), 0_usize);
+        books.takings(&sheet.shift.central, &sheet.shift.edge_id, within, &mut |taking| {
+            if !is_of(&sheet.person, taking.taken_by) {
+                return;
+            }
+            seen += 1;
+            let is_on_page = seen > skipped && places.len() < limit;
+            if let Some(place) = taking.place.filter(|_| is_on_page) {
+                let texts = [taking.method, taking.camera_type, taking.taken_by].map(str::to_owned);
+                places.push((place, taking.fee, texts));
+            }
+        })?;
+        let mut exits = Vec::new();
+        for (place, taken, [method, camera_type, taken_by]) in places {
+            let Some(event) = self.event_at(place)? else { continue };
+            exits.push(SheetExit { event, taken, method, camera_type, taken_by });
+        }
+        Ok(exits)
+    }
+
+    /// [`Reader::takings`], told apart by shift as well: they sum to the same. And the shifts of that time.
+    pub fn takings_by_shift(&mut self, start_ms: i64, end_ms: i64) -> Result<(Vec<Takings>, Vec<Shift>), StoreError> {
+        type Key = (String, String, String);
+        let mut rest: BTreeMap<(String, String, Key), (i64, i64)> = BTreeMap::new();
+        for taken in self.takings(start_ms, end_ms)? {
+            let key = (taken.central, taken.edge_id, (taken.by, taken.method, taken.camera_type));
+            rest.insert(key, (taken.exits, taken.revenue));
+        }
+        let (mut all, mut shifts) = (Vec::new(), Vec::new());
+        for (shift, within) in self.shifts_within(start_ms, end_ms)? {
+            let person = shift.opened.as_ref().map_or("", |opened| opened.person.as_str());
+            let mut sums: Vec<(Key, (i64, i64))> = Vec::new();
+            self.books().takings(&shift.central, &shift.edge_id, within, &mut |taking| {
+                if !is_of(person, taking.taken_by) {
+                    return;
+                }
+                let parts = [taking.taken_by, taking.method, taking.camera_type];
+                let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2] == parts;
+                match sums.iter_mut().find(is_same) {
+                    Some((_, sum)) => *sum = (sum.0 + 1, sum.1 + taking.fee),
+                    None => sums.push((parts.map(str::to_owned).into(), (1, taking.fee))),
+                }
+            })?;
+            sums.sort();
+            for (key, (exits, revenue)) in sums {
+                let of = rest.entry((shift.central.clone(), shift.edge_id.clone(), key.clone())).or_default();
+                *of = (of.0 - exits, of.1 - revenue);
+                let (central, edge_id) = (shift.central.clone(), shift.edge_id.clone());
+                all.push(takings((central, edge_id, key), Some(shift.id.clone()), (exits, revenue)));
+            }
+            shifts.push(shift);
+        }
+        let rest = rest.into_iter().filter(|(_, sum)| *sum != (0, 0));
+        all.extend(rest.map(|(key, sum)| takings(key, None, sum)));
+        Ok((all, shifts))
+    }
+
+    fn event_of(&mut self, at: &EventRef) -> Result<Option<Event>, StoreError> {
+        let row = self.logs.row(&self.connection, &at.log, at.seq)?;
+        row.map_or(Ok(None), |row| self.event_in(row))
+    }
+
+    fn event_at(&mut self, (log, seq): (i64, u64)) -> Result<Option<Event>, StoreError> {
+        event_row(log, seq).map_or(Ok(None), |row| self.event_in(row))
+    }
+
+    /// `None`: it is not held, or cannot be read.
+    fn event_in(&self, row: i64) -> Result<Option<Event>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let mut rows = statement.query([row])?;
+        let bytes = rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()?;
+        Ok(bytes.and_then(|bytes| Event::parse(&bytes).ok()))
+    }
+}
+
+fn takings(
+    (central, edge_id, (by, method, camera_type)): (String, String, (String, String, String)),
+    shift: Option<String>,
+    (exits, revenue): (i64, i64),
+) -> Takings {
+    Takings { central, edge_id, by, method, camera_type, shift: Some(shift), exits, revenue }
+}

@@ -1,0 +1,186 @@
+// Ca trực: the sheets of a day, and one of them: what there was, what came in and went out, what should be in the drawer and what was,
+// what came later, every exit; for the printer, for spreadsheets.
+
+import { methodName, personName } from "./history/words.js";
+import { get, query } from "./lib/api.js";
+import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
+import { centralNow, watch } from "./lib/feed.js";
+import { calendarDay, moment, moment_full as momentFull, money, number, serverDay, timeToSecond } from "./lib/format.js";
+import { language, t, typeName } from "./lib/texts.js";
+import { start } from "./shell.js";
+
+const EXITS = 100;
+const DAY_MS = 86_400_000;
+/** An open shift is asked for again after so long. */
+const LOOK_AGAIN_MS = 20_000;
+
+/** The newest question; answers to older ones are dropped. */
+let asked = 0;
+/** The shift that is shown; empty: the day. */
+let shown = new URLSearchParams(location.search).get("id") ?? "";
+let isOpen = false;
+
+/** What a drawer has too much or too little. */
+const differenceText = (amount) => (amount < 0 ? t("shifts.short", { money: money(-amount) }) : amount > 0 ? t("shifts.over", { money: money(amount) }) : t("shifts.exact"));
+const differenceState = (amount) => (amount === null ? "" : stateOf(amount === 0 ? "good" : amount < 0 ? "bad" : "wait", differenceText(amount)));
+const signed = (amount) => (amount > 0 ? `+${money(amount)}` : money(amount));
+const spanText = (sheet) => (sheet.until_ms === null ? t("shifts.since", { from: moment(sheet.from_ms) }) : `${moment(sheet.from_ms)} – ${moment(sheet.until_ms)}`);
+
+async function load() {
+  const question = ++asked;
+  const address = shown ? query("/shifts", { id: shown }) : query("/shifts", { day: at("day").value });
+  history.replaceState(null, "", address);
+  try {
+    const answer = await get(shown ? `/api/shifts/${encodeURIComponent(shown)}` : query("/api/shifts", { day: at("day").value }));
+    if (question !== asked) return;
+    put("said", "");
+    if (shown) showSheet(answer);
+    else showDay(answer);
+  } catch (error) {
+    if (question === asked) put("said", error.status === 404 ? t("shifts.unknown") : error.text ?? String(error));
+  }
+}
+
+function showParts() {
+  at("day-part").hidden = shown !== "";
+  at("sheet").hidden = shown === "";
+  at("back").hidden = shown === "";
+  const path = shown ? `/api/shifts/${encodeURIComponent(shown)}/exits` : "/api/shifts";
+  const values = { day: shown ? "" : at("day").value, lang: language };
+  at("export").href = query(`${path}.csv`, { ...values, separator: language === "vi" ? ";" : "," });
+  at("export-book").href = query(`${path}.xlsx`, values);
+}
+
+function showDay({ shifts }) {
+  showParts();
+  at("nothing").hidden = shifts.length > 0;
+  at("table").hidden = shifts.length === 0;
+  keyed(at("rows"), shifts, (sheet) => sheet.id, (sheet) => {
+    const link = el("a", { href: query("/shifts", { id: sheet.id }) });
+    return el("tr", {}, el("th", { scope: "row" }, link), el("td", {}), el("td", {}), el("td", { class: "number" }), el("td", { class: "number" }), el("td", { class: "number" }), el("td", {}), el("td", { class: "number" }));
+  }, (row, sheet) => {
+    const [gate, person, time, exits, revenue, counted, difference, addendum] = row.children;
+    put(gate.firstElementChild, sheet.gate);
+    put(person, sheet.person);
+    put(time, spanText(sheet));
+    put(exits, number(sheet.figures.exits));
+    put(revenue, money(sheet.figures.revenue));
+    put(counted, sheet.counted_cash === null ? "" : money(sheet.counted_cash));
+    difference.replaceChildren(sheet.until_ms === null ? stateOf("good", t("shifts.open")) : differenceState(sheet.difference));
+    put(addendum, sheet.addendum ? signed(sheet.addendum.revenue) : "");
+  });
+}
+
+/** The lines of a small table: name, and amounts. */
+function fill(table, rows) {
+  at(table).hidden = rows.length === 0;
+  at(table).tBodies[0].replaceChildren(...rows.map(([name, ...values]) => el("tr", {}, el("th", { scope: "row" }, name), values.map((value) => el("td", { class: "number" }, value)))));
+}
+
+/** Under which words an amount without a way of payment stands. */
+const wayName = (method) => (method ? methodName(method) : t("shifts.unsaid"));
+const isCash = (method) => method === "" || method === "cash";
+
+function showSheet(answer) {
+  const { shift: sheet } = answer;
+  const { figures } = sheet;
+  isOpen = sheet.until_ms === null;
+  at("day").value = serverDay(sheet.from_ms);
+  showParts();
+  at("back").href = query("/shifts", { day: at("day").value });
+  at("still-open").hidden = !isOpen;
+  put("sheet-of", [sheet.gate, sheet.person, spanText(sheet)].join(" · "));
+  const facts = [[t("shifts.opened_at"), momentFull(sheet.from_ms)]];
+  if (!isOpen) facts.push([t("shifts.closed_at"), momentFull(sheet.until_ms)], [t("shifts.closed_by"), personName(sheet.closed_by)]);
+  if (sheet.note) facts.push([t("shifts.note"), sheet.note]);
+  at("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+
+  const elsewhere = sheet.inside_at_closing - (sheet.inside_at_opening + figures.entries - figures.exits);
+  fill("cars", [
+    [t("shifts.inside_before"), number(sheet.inside_at_opening)], [t("shifts.entries"), number(figures.entries)], [t("shifts.exits_out"), number(figures.exits)],
+    ...(isOpen ? [] : [...(elsewhere === 0 ? [] : [[t("shifts.elsewhere"), number(elsewhere)]]), [t("shifts.inside_after"), number(sheet.inside_at_closing)]]),
+  ]);
+  const taken = figures.methods.filter(({ method }) => isCash(method)).reduce((sum, { revenue }) => sum + revenue, 0);
+  fill("cash", [
+    [t("shifts.opening_cash"), money(sheet.opening_cash)], [t("shifts.taken_cash"), money(taken)],
+    ...figures.amended.map(({ method, amount }) => [t("shifts.amended", { method: methodName(method) }), signed(amount)]),
+    [t("shifts.expected"), money(sheet.expected_cash)],
+    ...(isOpen ? [] : [[t("shifts.counted"), money(sheet.counted_cash)], [t("shifts.difference"), differenceState(sheet.difference)]]),
+  ]);
+  at("cash").title = t("shifts.expected_hint");
+  const total = [t("shifts.total"), number(figures.exits), money(figures.revenue)];
+  fill("methods", [...figures.methods.map(({ method, exits, revenue }) => [wayName(method), number(exits), money(revenue)]), total]);
+  const types = new Map();
+  for (const { camera_type: type, exits, revenue } of figures.takings) {
+    const sum = types.get(type) ?? { exits: 0, revenue: 0 };
+    types.set(type, { exits: sum.exits + exits, revenue: sum.revenue + revenue });
+  }
+  fill("types", [...[...types].map(([type, sum]) => [type === "*" ? t("shifts.any_type") : typeName(type), number(sum.exits), money(sum.revenue)]), total]);
+
+  const since = sheet.addendum;
+  at("late-part").hidden = !since;
+  if (since) put("late-sum", t("shifts.running_sum", { money: signed(since.revenue), n: number(since.exits) }));
+  const rest = [];
+  if (answer.late_left_off > 0) rest.push(el("li", {}, t("shifts.late_more", { n: number(answer.late_left_off) })));
+  if (answer.late_otherwise !== 0) rest.push(el("li", {}, el("span", { class: "detail" }, t("shifts.late_otherwise")), el("span", { class: "end" }, signed(answer.late_otherwise))));
+  at("late").replaceChildren(...(answer.late ?? []).map(factLine), ...rest);
+  at("made-part").hidden = answer.made.length === 0;
+  at("made").replaceChildren(...answer.made.map(factLine));
+  showExits(sheet.id);
+}
+
+function factLine(fact) {
+  return el(
+    "li", {}, el("span", { class: "quiet" }, momentFull(fact.at_ms)), el("span", { class: "name" }, t(`shifts.kind_${fact.kind}`)),
+    el("span", { class: "plate" }, fact.plate_view ?? t("shifts.unread")), el("span", { class: "detail" }, [personName(fact.by), fact.reason].filter(Boolean).join(": ")),
+    el("span", { class: "end" }, signed(fact.amount)),
+  );
+}
+
+/** The exits, a page at a time; those that are there already stay. */
+async function showExits(id, offset = 0) {
+  const { exits, next_offset: next } = await get(query(`/api/shifts/${encodeURIComponent(id)}/exits`, { limit: EXITS, offset }));
+  if (shown !== id) return;
+  const rows = exits.map((exit) => {
+    const odd = exit.forced ? el("small", { class: "quiet" }, " ", [t("shifts.forced"), exit.reason].filter(Boolean).join(": ")) : null;
+    const plate = exit.event_id ? el("a", { class: "plate", href: query("/history", { search: exit.plate_id ?? "" }) }, exit.plate_view ?? "") : t("shifts.unread");
+    return el("tr", {}, el("td", {}, timeToSecond(exit.exit_ms)), el("td", {}, plate, odd), el("td", {}, typeName(exit.camera_type)), el("td", {}, wayName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
+  });
+  const body = at("exits").tBodies[0];
+  if (offset === 0) body.replaceChildren(...rows);
+  else body.append(...rows);
+  at("exits-part").hidden = body.children.length === 0;
+  at("more").hidden = next === null;
+  at("more").onclick = () => showExits(id, next);
+}
+
+/** Another day, by its distance. */
+function move(days) {
+  at("day").value = serverDay(Date.parse(`${at("day").value}T05:00:00Z`) + days * DAY_MS);
+  choose();
+}
+
+function choose() {
+  if (!at("day").value) at("day").value = serverDay(centralNow());
+  shown = "";
+  load();
+}
+
+await start("shifts");
+at("day").value = new URLSearchParams(location.search).get("day") || serverDay(centralNow());
+at("day").title = calendarDay(at("day").value);
+at("day").addEventListener("change", choose);
+at("day-before").addEventListener("click", () => move(-1));
+at("day-after").addEventListener("click", () => move(1));
+at("filters").addEventListener("submit", (event) => event.preventDefault());
+at("print").addEventListener("click", () => print());
+load();
+let lastShift = "";
+watch(["events"], ({ events }) => {
+  const last = events.find((line) => line.kind.startsWith("shift_"));
+  if (!last || last.id === lastShift) return;
+  const isFirst = lastShift === "";
+  lastShift = last.id;
+  if (!isFirst) load();
+});
+setInterval(() => { if (!shown || isOpen) load(); }, LOOK_AGAIN_MS);

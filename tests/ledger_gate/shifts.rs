@@ -1,0 +1,480 @@
+//! Shifts: what belongs to one follows from the facts, whatever their order, and a closed sheet never changes.
+
+use std::collections::BTreeMap;
+
+use parkmesh::domain::direction::Direction;
+use parkmesh::domain::doer::{Doer, DoerKind};
+use parkmesh::domain::event::{Body, Draft, Event};
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::Method;
+use parkmesh::domain::shift::{Figures, ShiftClosed, is_of, span};
+use parkmesh::domain::stay::resolve;
+use parkmesh::domain::told::payment::ToldPaid;
+use parkmesh::ledger::job::{Answer, Beside, CloseShift, CorrectStay, Job, OpenBarrier, OpenShift, Refusal, Report};
+use parkmesh::ledger::sheet::{figures, late};
+use parkmesh::ledger::storage::Shift;
+use parkmesh::replication::log::Head;
+use proptest::prelude::*;
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::*;
+use crate::reporting::report;
+
+fn person(name: &str) -> Doer {
+    Doer::new(DoerKind::Person, name)
+}
+
+fn opening(edge_id: &str, who: &str) -> Job {
+    Job::OpenShift(OpenShift { edge_id: edge_id.to_owned(), opening_cash: Vnd(100_000) }).by(person(who))
+}
+
+fn closing(id: &str, who: &str, is_lead: bool) -> Job {
+    let (counted_cash, note) = (Vnd(250_000), Some("thiếu tiền lẻ".to_owned()));
+    Job::CloseShift(CloseShift { id: id.to_owned(), counted_cash, note, may_close_others: is_lead }).by(person(who))
+}
+
+fn set(central: &mut Central, job: Job) -> String {
+    match central.ask(job) {
+        Ok(Answer::ShiftSet { id }) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn paid(method: Method, request: OpenBarrier) -> OpenBarrier {
+    let paid = Some(ToldPaid { method, amount: None, reference: None });
+    OpenBarrier { beside: Beside { paid, ..Beside::default() }, ..request }
+}
+
+/// A car that comes in and leaves for `fee`, by `who`.
+fn visit(central: &mut Central, edge: &str, plate: &str, who: &Doer, fee: i64, method: Method) -> String {
+    let stay = central.enters(entry(edge, plate));
+    central.wait(MINUTE_MS);
+    let out = OpenBarrier { fee: Some(Vnd(fee)), ..forced(paid(method, exit(edge, plate))) };
+    central.ask(Job::Open(out).by(who.clone())).unwrap();
+    central.wait(MINUTE_MS);
+    stay
+}
+
+fn shift(central: &mut Central, id: &str) -> Shift {
+    central.ledger.storage().shifts.get(id).cloned().unwrap_or_else(|| panic!("no shift {id}"))
+}
+
+fn live(central: &mut Central, id: &str) -> Figures {
+    let shift = shift(central, id);
+    figures(central.ledger.storage_mut(), &shift).unwrap().0
+}
+
+fn closed(central: &mut Central, id: &str) -> ShiftClosed {
+    let at = shift(central, id).closed.unwrap().place.1;
+    let (bytes, _) = &central.ledger.storage().events[&at];
+    match Event::parse(bytes).unwrap().body {
+        Body::ShiftClosed(closed) => closed,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What was not counted, as text, with what it comes to.
+fn told_late(central: &mut Central, id: &str) -> (Vec<String>, i64) {
+    let (shift, closed) = (shift(central, id), closed(central, id));
+    let late = late(central.ledger.storage_mut(), &shift, &closed).unwrap().unwrap();
+    let amount = late.exits.iter().map(|(_, fee)| *fee).chain(late.changes.iter().map(|change| change.change)).sum();
+    let exits = late.exits.iter().map(|((log, seq), _)| format!("{log}/{seq}"));
+    let changes = late.changes.iter().map(|change| format!("{}/{}", change.place.0, change.place.1));
+    let mut facts: Vec<_> = exits.chain(changes).collect();
+    facts.sort();
+    (facts, amount)
+}
+
+#[test]
+fn a_shift_counts_what_its_person_and_its_gates_own_program_took_at_its_gate() {
+    let mut central = Central::new(0);
+    let (lan, an) = (person("lan"), person("an"));
+    visit(&mut central, "edge-1", "29A00001", &lan, 7_000, Method::Cash);
+    let id = set(&mut central, opening("edge-1", "lan"));
+    visit(&mut central, "edge-1", "29A00002", &lan, 20_000, Method::Cash);
+    visit(&mut central, "edge-1", "29A00003", &Doer::new(DoerKind::Edge, "edge-1"), 30_000, Method::Qr);
+    visit(&mut central, "edge-1", "29A00004", &Doer::OPEN, 5_000, Method::Cash);
+    visit(&mut central, "edge-1", "29A00005", &an, 40_000, Method::Cash);
+    visit(&mut central, "edge-2", "29A00006", &lan, 50_000, Method::Cash);
+    central.enters(entry("edge-1", "29A00007"));
+    set(&mut central, closing(&id, "lan", false));
+    central.wait(1);
+    visit(&mut central, "edge-1", "29A00008", &lan, 60_000, Method::Cash);
+    let sheet = closed(&mut central, &id);
+    assert_eq!((sheet.figures.entries, sheet.figures.exits(), sheet.figures.revenue()), (5, 3, 55_000));
+    assert_eq!(sheet.figures.expected_cash(sheet.opening_cash), Vnd(125_000));
+    assert_eq!((sheet.counted_cash, sheet.inside), (Vnd(250_000), 1));
+    assert_eq!(live(&mut central, &id), sheet.figures, "the next one's are not its");
+    assert_eq!(told_late(&mut central, &id), (vec![], 0));
+    check(&mut central);
+}
+
+#[test]
+fn what_came_in_the_transaction_of_the_closing_is_counted() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    let id = set(&mut central, opening("edge-1", "lan"));
+    let out = OpenBarrier { fee: Some(Vnd(9_000)), ..forced(exit("edge-1", P)) };
+    let outcomes = central.process(vec![Job::Open(out), closing(&id, "lan", false)]).outcomes;
+    assert!(outcomes.iter().all(Result::is_ok), "{stay}: {outcomes:?}");
+    assert_eq!(closed(&mut central, &id).figures.revenue(), 9_000);
+    let sheet = closed(&mut central, &id);
+    assert_eq!((sheet.inside, live(&mut central, &id)), (0, sheet.figures));
+    check(&mut central);
+}
+
+#[test]
+fn a_gate_has_one_shift_which_its_person_or_a_shift_lead_ends_once_at_its_own_central() {
+    let (mut here, mut there) = (Central::new(0), Central::new(1));
+    let token = Doer::new(DoerKind::Token, "kiosk");
+    let by_token = Job::OpenShift(OpenShift { edge_id: "edge-1".to_owned(), opening_cash: Vnd(0) }).by(token);
+    assert!(matches!(here.ask(by_token), Err(Refusal::Invalid(_))), "a shift is a person's");
+    let id = set(&mut here, opening("edge-1", "lan"));
+    for who in ["lan", "an"] {
+        let refused = Refusal::ShiftOpen { id: id.clone(), person: "lan".to_owned() };
+        assert_eq!(here.ask(opening("edge-1", who)), Err(refused), "{who}");
+    }
+    set(&mut here, opening("edge-2", "lan"));
+    there.hear(&mut here);
+    let elsewhere = Refusal::ShiftElsewhere { central: "central-1".to_owned() };
+    assert_eq!(there.ask(closing(&id, "lan", false)), Err(elsewhere));
+    assert_eq!(here.ask(closing("x", "lan", true)), Err(Refusal::UnknownShift("x".to_owned())));
+    assert_eq!(here.ask(closing(&id, "an", false)), Err(Refusal::OthersShift { person: "lan".to_owned() }));
+    set(&mut here, closing(&id, "an", true));
+    let event = here.last_event();
+    assert_eq!(event.person(), Some("an"), "told as whose");
+    assert_eq!(here.ask(closing(&id, "lan", false)), Err(Refusal::ShiftClosed { id: id.clone() }));
+    // In the same moment, and with a clock that went back.
+    let next = set(&mut here, opening("edge-1", "an"));
+    assert_ne!(next, id);
+    assert_eq!(shift(&mut here, &next).from_ms, shift(&mut here, &id).closed.unwrap().until_ms);
+    set(&mut here, closing(&next, "an", false));
+    here.wait(-HOUR_MS);
+    let third = set(&mut here, opening("edge-1", "an"));
+    assert_eq!(shift(&mut here, &third).from_ms, shift(&mut here, &next).closed.unwrap().until_ms);
+    // What is kept on the disk says the same, however it is made anew.
+    let before = here.ledger.storage().shifts.clone();
+    here = here.restart();
+    here.rebuild(2);
+    assert_eq!(here.ledger.storage().shifts, before);
+}
+
+#[test]
+fn what_comes_late_is_an_addendum_and_the_sheet_stays() {
+    let (mut here, mut there) = (Central::new(0), Central::new(1));
+    let (lan, lead) = (person("lan"), person("lead"));
+    let id = set(&mut here, opening("edge-1", "lan"));
+    let stay = visit(&mut here, "edge-1", P, &lan, 20_000, Method::Cash);
+    let other = visit(&mut here, "edge-1", Q, &lan, 30_000, Method::Cash);
+    there.hear(&mut here);
+    // In a cut the lead corrects one at another central, and the gate's program tells of an exit once the shift is closed.
+    there.now_ms = here.now_ms;
+    let told = |stay_id: &str, fee: i64| {
+        let request = CorrectStay {
+            stay_id: stay_id.to_owned(),
+            fee: Some(Vnd(fee)),
+            reason: "trả lại".into(),
+            ..CorrectStay::default()
+        };
+        Job::Correct(request).by(lead.clone())
+    };
+    there.ask(told(&stay, 15_000)).unwrap();
+    here.ask(void(&other).by(lan)).unwrap();
+    here.wait(HOUR_MS);
+    set(&mut here, closing(&id, "lan", false));
+    let sheet = closed(&mut here, &id);
+    assert_eq!((sheet.figures.revenue(), sheet.figures.exits()), (20_000, 1));
+    let late_exit = Report {
+        edge_id: "edge-1".to_owned(),
+        fee: Some(Vnd(8_000)),
+        ..report(Direction::Exit, Some("7"), Some(here.now_ms - HOUR_MS / 2))
+    };
+    here.wait(MINUTE_MS);
+    here.ask(Job::Report(Report { plate: plate("30C11111"), ..late_exit })).unwrap();
+    there.hear(&mut here);
+    here.hear(&mut there);
+    for central in [&mut here, &mut there] {
+        assert_eq!(closed(central, &id), sheet);
+        let since = live(central, &id).since(&sheet.figures);
+        assert_eq!((since.exits(), since.revenue()), (1, 3_000));
+        let (facts, amount) = told_late(central, &id);
+        assert_eq!((facts.len(), amount), (2, 3_000), "{facts:?}");
+        check(central);
+    }
+}
+
+#[test]
+fn what_a_person_gives_back_of_anothers_exit_is_of_the_shift_in_which_he_does() {
+    let mut central = Central::new(0);
+    let (lan, an) = (person("lan"), person("an"));
+    let first = set(&mut central, opening("edge-1", "lan"));
+    let stay = visit(&mut central, "edge-1", P, &lan, 20_000, Method::Cash);
+    set(&mut central, closing(&first, "lan", false));
+    let second = set(&mut central, opening("edge-1", "an"));
+    visit(&mut central, "edge-1", Q, &an, 10_000, Method::Cash);
+    central.ask(void(&stay).by(an.clone())).unwrap();
+    let restore = CorrectStay { stay_id: stay, restore: true, reason: "nhầm".into(), ..CorrectStay::default() };
+    let (before, after) = (live(&mut central, &first), live(&mut central, &second));
+    assert_eq!((before.revenue(), before.amended), (0, BTreeMap::new()));
+    assert_eq!((after.revenue(), after.amended), (10_000, BTreeMap::from([("cash".to_owned(), -20_000)])));
+    assert_eq!(live(&mut central, &second).expected_cash(Vnd(100_000)), Vnd(90_000));
+    central.ask(Job::Correct(restore).by(an)).unwrap();
+    let after = live(&mut central, &second);
+    assert_eq!((live(&mut central, &first).revenue(), after.amended), (20_000, BTreeMap::new()));
+    check(&mut central);
+}
+
+/// Of which car an exit was is found out by a shift lead: the money stays with who took it.
+#[test]
+fn who_writes_down_whose_an_exit_was_has_not_taken_its_money() {
+    let mut central = Central::new(0);
+    let id = set(&mut central, opening("edge-1", "lan"));
+    let misread = visit(&mut central, "edge-1", P, &person("lan"), 20_000, Method::Cash);
+    central.enters(entry("edge-1", Q));
+    let right = CorrectStay {
+        stay_id: misread,
+        exit_plate: Some(plate(Q)),
+        reason: "đọc nhầm".into(),
+        ..CorrectStay::default()
+    };
+    central.ask(Job::Correct(right).by(person("lead"))).unwrap();
+    let Body::Exit(anew) = central.last_event().body else { panic!("no exit") };
+    assert_eq!(anew.taken_by, Some(person("lan")));
+    assert_eq!(live(&mut central, &id).revenue(), 20_000);
+    check(&mut central);
+}
+
+const GATES: [&str; 2] = ["edge-1", "edge-2"];
+const PEOPLE: [&str; 3] = ["lan", "an", "lead"];
+const METHODS: [Method; 3] = [Method::Cash, Method::Qr, Method::Transfer];
+
+#[derive(Debug, Clone)]
+enum Act {
+    Open(usize, usize),
+    Close(usize, usize),
+    Enter(usize, u8),
+    Leave(usize, u8, usize, usize),
+    /// Told by a program, so many minutes after it was.
+    Told(usize, u8, i64),
+    Void(prop::sample::Index, usize),
+    RightFee(prop::sample::Index, usize, i64),
+    RightPlate(prop::sample::Index, u8, usize),
+    Restore(prop::sample::Index, usize),
+    Hear,
+    Wait(i64),
+    Restart,
+}
+
+fn any_act() -> impl Strategy<Value = (bool, Act)> {
+    let (gate, who, car) = (0..GATES.len(), 0..PEOPLE.len(), 0..5_u8);
+    let index = any::<prop::sample::Index>();
+    let act = prop_oneof![
+        3 => (gate.clone(), who.clone()).prop_map(|(gate, who)| Act::Open(gate, who)),
+        2 => (gate.clone(), who.clone()).prop_map(|(gate, who)| Act::Close(gate, who)),
+        5 => (gate.clone(), car.clone()).prop_map(|(gate, car)| Act::Enter(gate, car)),
+        6 => (gate.clone(), car.clone(), 0..4_usize, 0..METHODS.len()).prop_map(|(gate, car, who, how)| Act::Leave(gate, car, who, how)),
+        2 => (gate, car.clone(), 0..90_i64).prop_map(|(gate, car, late)| Act::Told(gate, car, late)),
+        1 => (index.clone(), who.clone()).prop_map(|(stay, who)| Act::Void(stay, who)),
+        2 => (index.clone(), who.clone(), 0..50_i64).prop_map(|(stay, who, fee)| Act::RightFee(stay, who, fee * 1_000)),
+        1 => (index.clone(), car, who.clone()).prop_map(|(stay, car, who)| Act::RightPlate(stay, car, who)),
+        1 => (index, who).prop_map(|(stay, who)| Act::Restore(stay, who)),
+        1 => Just(Act::Hear),
+        3 => (1..40_i64).prop_map(|minutes| Act::Wait(minutes * MINUTE_MS)),
+        1 => Just(Act::Restart),
+    ];
+    (any::<bool>(), act)
+}
+
+/// What is refused is refused; what is done has to be right.
+fn act(centrals: &mut [Central; 2], second: bool, act: &Act) {
+    let [first, other] = centrals;
+    let (here, there) = if second { (other, first) } else { (first, other) };
+    let car = |car: u8| format!("29A0000{car}");
+    let of_stay = |here: &mut Central, stay: &prop::sample::Index, request: CorrectStay, who: usize| {
+        let rows = here.rows();
+        if !rows.is_empty() {
+            let stay_id = rows[stay.index(rows.len())].stay_id.clone();
+            let request = CorrectStay { stay_id, reason: "r".into(), ..request };
+            drop(here.ask(Job::Correct(request).by(person(PEOPLE[who]))));
+        }
+    };
+    match act {
+        Act::Open(gate, who) => drop(here.ask(opening(GATES[*gate], PEOPLE[*who]))),
+        Act::Close(gate, who) => {
+            let own = here.ledger.context().central.to_string();
+            let of_gate =
+                |shift: &&Shift| shift.central == own && shift.edge_id == GATES[*gate] && shift.closed.is_none();
+            if let Some(id) = here.ledger.storage().shifts.values().find(of_gate).map(|shift| shift.id.clone()) {
+                drop(here.ask(closing(&id, PEOPLE[*who], *who == 2)));
+            }
+        }
+        Act::Enter(gate, plate) => drop(here.press(forced(entry(GATES[*gate], &car(*plate))))),
+        Act::Leave(gate, plate, who, how) => {
+            let by = PEOPLE.get(*who).map_or(Doer::OPEN, |name| person(name));
+            let out = paid(METHODS[*how], exit(GATES[*gate], &car(*plate)));
+            let out = OpenBarrier { fee: Some(Vnd(1_000 * i64::from(*plate + 1))), ..forced(out) };
+            drop(here.ask(Job::Open(out).by(by)));
+        }
+        Act::Told(gate, plate, late) => {
+            let told = report(Direction::Exit, None, Some(here.wall_ms() - late * MINUTE_MS));
+            let (edge_id, fee) = (GATES[*gate].to_owned(), Some(Vnd(500)));
+            drop(here.ask(Job::Report(Report { edge_id, fee, plate: self::plate(&car(*plate)), ..told })));
+        }
+        Act::Void(stay, who) => {
+            let rows = here.rows();
+            if !rows.is_empty() {
+                let job = void(&rows[stay.index(rows.len())].stay_id).by(person(PEOPLE[*who]));
+                drop(here.ask(job));
+            }
+        }
+        Act::RightFee(stay, who, fee) => {
+            of_stay(here, stay, CorrectStay { fee: Some(Vnd(*fee)), ..CorrectStay::default() }, *who);
+        }
+        Act::RightPlate(stay, plate, who) => {
+            of_stay(here, stay, CorrectStay { plate: Some(self::plate(&car(*plate))), ..CorrectStay::default() }, *who);
+        }
+        Act::Restore(stay, who) => of_stay(here, stay, CorrectStay { restore: true, ..CorrectStay::default() }, *who),
+        Act::Hear => here.hear(there),
+        Act::Wait(ms) => {
+            here.wait(*ms);
+            there.wait(*ms);
+        }
+        Act::Restart => {
+            let fresh = std::mem::replace(here, Central::new(9)).restart();
+            *here = fresh;
+        }
+    }
+}
+
+/// Takes all that others hold, a few events of a log at a time, in an order of its own.
+fn hears_in_pieces(central: &mut Central, others: &mut [Central; 2], mut turn: usize) {
+    loop {
+        let mut ahead = Vec::new();
+        for (from, other) in others.iter().enumerate() {
+            for (log, head) in other.heads() {
+                let held = central.heads().get(&log).copied().unwrap_or_else(|| Head::empty(&log));
+                if held.to < head.to {
+                    ahead.push((from, log, held));
+                }
+            }
+        }
+        if ahead.is_empty() {
+            break;
+        }
+        turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (from, log, held) = ahead.swap_remove((turn >> 33) % ahead.len());
+        let run = others[from].run_after(&log, held, 1 + (turn >> 40) % 3);
+        central.ask(Job::Store(run)).unwrap();
+    }
+    central.settle();
+}
+
+/// What each shift comes to, from `resolve` and nothing else: exits and revenue by its id, and those of none.
+fn by_hand(central: &mut Central) -> BTreeMap<String, (i64, i64)> {
+    let shifts: Vec<Shift> =
+        central.ledger.storage().shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for taking in resolve(&central.facts()).takings {
+        let of = shifts.iter().filter(|shift| {
+            let same_gate = |other: &&Shift| (&other.central, &other.edge_id) == (&shift.central, &shift.edge_id);
+            let next = shifts
+                .iter()
+                .filter(same_gate)
+                .map(|other| other.from_ms)
+                .filter(|from_ms| *from_ms > shift.from_ms)
+                .min();
+            let (from_ms, until_ms) = span(shift.from_ms, shift.closed.as_ref().map(|closed| closed.until_ms), next);
+            (&taking.central, &taking.edge_id) == (&shift.central, &shift.edge_id)
+                && (from_ms..until_ms).contains(&taking.exit_ms)
+                && is_of(&shift.opened.as_ref().unwrap().person, &taking.told_apart.by)
+        });
+        let of: Vec<&str> = of.map(|shift| shift.id.as_str()).collect();
+        assert!(of.len() <= 1, "{taking:?} is of {of:?}");
+        let sum = sums.entry(of.first().unwrap_or(&"none").to_string()).or_default();
+        *sum = (sum.0 + 1, sum.1 + taking.fee.0);
+    }
+    sums
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Two centrals with two gates each, cut off from each other most of the time; a third hears all of it in another order.
+    #[test]
+    fn every_central_says_the_same_of_every_shift_in_any_order(
+        acts in proptest::collection::vec(any_act(), 1..90), turn in any::<usize>(),
+    ) {
+        let mut centrals = [Central::new(0), Central::new(1)];
+        let mut sheets: BTreeMap<String, ShiftClosed> = BTreeMap::new();
+        for (second, one) in &acts {
+            act(&mut centrals, *second, one);
+            for central in &mut centrals {
+                let closings: Vec<String> = central.ledger.storage().shifts.values().filter(|shift| shift.closed.is_some()).map(|shift| shift.id.clone()).collect();
+                for id in closings {
+                    let sheet = closed(central, &id);
+                    if let Some(before) = sheets.get(&id) {
+                        prop_assert_eq!(before, &sheet, "a closed sheet never changes");
+                    } else {
+                        prop_assert_eq!(&live(central, &id).bounded(), &sheet.figures, "it says what was known");
+                        sheets.insert(id, sheet);
+                    }
+                }
+            }
+        }
+        let mut third = Central::new(2);
+        third.now_ms = centrals.iter().map(|central| central.now_ms).max().unwrap();
+        hears_in_pieces(&mut third, &mut centrals, turn);
+        let [first, second] = &mut centrals;
+        first.hear(second);
+        second.hear(first);
+        let ids: Vec<String> = first.ledger.storage().shifts.keys().cloned().collect();
+        let sums = by_hand(first);
+        for central in [first, second, &mut third] {
+            check(central);
+            for id in &ids {
+                let live = live(central, id);
+                let sum = sums.get(id).copied().unwrap_or_default();
+                prop_assert_eq!((live.exits(), live.revenue()), sum, "{} at {}", id, central.ledger.context().central);
+            }
+        }
+        let [first, second] = &mut centrals;
+        for id in &ids {
+            let all = [&mut *first, &mut *second, &mut third].map(|central| (live(central, id), shift(central, id)));
+            prop_assert!(all.iter().all(|one| *one == all[0]), "{id}: {all:?}");
+            if let Some(sheet) = sheets.get(id) {
+                let (live, _) = &all[0];
+                prop_assert_eq!(&sheet.figures.and(&live.since(&sheet.figures)), live);
+                let told = [&mut *first, &mut *second, &mut third].map(|central| told_late(central, id));
+                prop_assert!(told.iter().all(|one| *one == told[0]), "{id}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shifts_are_written_as_they_are_kept_and_said_by_who_may() {
+    const LINES: &str = include_str!("../golden/events/since_shifts.jsonl");
+    for line in LINES.lines() {
+        let event = Event::parse(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event;
+        let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
+        assert_eq!(draft.encode(&log, seq).unwrap(), line);
+    }
+    for (line, sound, wrong) in [
+        (0, "\"kind\":\"person\"", "\"kind\":\"token\""),
+        (0, "central-1_edge-1_1795325909743", "central-2_edge-1_1795325909743"),
+        (0, "\"from_ms\":1795325909743", "\"from_ms\":1795325909744"),
+        (0, "\"opening_cash\":500000", "\"opening_cash\":-1"),
+        (1, "\"until_ms\":1795354709743", "\"until_ms\":1795325909742"),
+        (1, "\"counted_cash\":560000", "\"counted_cash\":10000000001"),
+        (1, "\"log\":\"central-1/", "\"log\":\"central-2/"),
+        (2, "\"before\":25000", "\"before\":-25000"),
+    ] {
+        let text = LINES.lines().nth(line).unwrap();
+        assert!(text.contains(sound), "{sound}");
+        // Of the log it is the last that is the event's own.
+        let (before, after) = text.rsplit_once(sound).unwrap();
+        let changed = if sound.contains("log") { [before, wrong, after].concat() } else { text.replace(sound, wrong) };
+        assert!(Event::parse(&changed).is_err(), "{sound} as {wrong}");
+    }
+}
