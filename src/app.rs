@@ -132,14 +132,15 @@ impl App {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
         let open_files = process::allow_most_files();
-        // What can be refused is tried before anything runs.
+        // What can be refused is tried before anything runs. The directory first: who starts a central twice is told so, and not that
+        // somebody has its port.
+        let directory = DataDir::open(&data_dir)?;
         let api_place = api::place(&config);
         let listener = bind(api_place.address).map_err(|error| StartError::Listen {
             address: api_place.address,
             setting: "this_central.api_port",
             error,
         })?;
-        let directory = DataDir::open(&data_dir)?;
         if rebuild::is_unfinished(&data_dir) {
             return Err(StartError::HalfRebuilt);
         }
@@ -284,6 +285,7 @@ impl App {
             backups: backups.clone(),
             mesh_off: mesh_off.clone(),
             faults: around.faults.clone(),
+            settings: tokio::sync::RwLock::default(),
             subscriptions: tokio::sync::Mutex::default(),
             last_probe: tokio::sync::Mutex::new(None),
         });

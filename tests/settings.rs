@@ -9,10 +9,12 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::central::{API_PORT, P2P_PORT};
@@ -126,6 +128,43 @@ fn peers_are_added_changed_and_removed_one_by_one() {
     central.http.delete(&path).refused(404);
     assert_eq!(saved(&central)["peer_centrals"], json!([]));
     assert_eq!(central.http.p2p_status()["standalone_mode"], true);
+}
+
+#[test]
+fn the_name_of_the_site_is_never_read_under_the_version_of_another() {
+    let central = Central::standalone("central-1");
+    let (stop, said) = (AtomicBool::new(false), Mutex::new(BTreeMap::<String, String>::new()));
+    let read = std::thread::scope(|scope| {
+        let reader = |http: Http| {
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut read = BTreeSet::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let shown = http.get("/api/p2p/config").ok().body;
+                    let name = shown["config"]["site"]["name"].as_str().unwrap_or_default().to_owned();
+                    read.insert((shown["version"].as_str().unwrap().to_owned(), name));
+                }
+                read
+            })
+        };
+        let readers = [reader(central.http.clone()), reader(central.http.clone())];
+        for number in 0..40 {
+            let name = format!("Bãi xe {number}");
+            let saved = central.http.put("/api/p2p/config", &json!({"site": {"name": name}})).ok();
+            said.lock().unwrap().insert(saved.field("version").to_owned(), name);
+        }
+        stop.store(true, Ordering::Relaxed);
+        readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<BTreeSet<_>>()
+    });
+    let said = said.into_inner().unwrap();
+    assert!(read.len() > 2, "{read:?}");
+    for (version, name) in read {
+        assert!(
+            said.get(&version).is_none_or(|named| *named == name),
+            "{name} under the version of {:?}",
+            said[&version]
+        );
+    }
 }
 
 #[test]

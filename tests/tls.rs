@@ -112,6 +112,8 @@ fn another_certificate_in_the_name_of_a_peer_is_refused_loudly_until_a_person_ac
     let test = mesh.centrals[0].http.post("/api/p2p/test-connection?peer_id=central-2", &json!({})).refused(400);
     let steps = test.body["steps"].as_array().unwrap().clone();
     assert!(steps.last().unwrap()["detail"].as_str().unwrap().contains("not the one pinned"), "{steps:?}");
+    let said = test.field("error");
+    assert!(said.contains("has a new key") && !said.contains("offline"), "{said}");
     assert_eq!(mesh.centrals[0].http.rows_of("29A12345"), [] as [Value; 0]);
 
     let accepted = json!({"fingerprint": new, "unconfirmed": false});

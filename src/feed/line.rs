@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::domain::doer::Doer;
 use crate::domain::event::{Body, Event};
-use crate::domain::plate;
+use crate::domain::plate::{self, PlateId};
 
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +39,9 @@ pub struct EventLine {
     /// Nothing was due: a subscription.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub subscribed: bool,
+    /// Who did it: `an`, `token:backup`, `edge:edge-1`; absent: nobody proved to be anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl EventLine {
@@ -57,6 +61,18 @@ impl EventLine {
             manual: false,
             without_entry: false,
             subscribed: false,
+            by: event.by.as_ref().and_then(Doer::text),
+        }
+    }
+
+    /// Of a change of a stay that names no plate: the one its id was made of.
+    fn of_stay(event: &Event, kind: &'static str) -> Self {
+        let made_of = event.event_id.as_deref().and_then(|id| id.split('~').next()?.rsplit('_').next());
+        let plate = made_of.and_then(|text| PlateId::parse(text).ok());
+        Self {
+            plate_view: plate.as_ref().map(plate::view),
+            plate_id: plate.map(|plate| plate.as_str().to_owned()),
+            ..Self::bare(event, kind)
         }
     }
 
@@ -92,17 +108,23 @@ impl EventLine {
                 subscribed: exit.subscription_id.is_some() && exit.fee.0 == 0,
                 ..bare("exit")
             },
-            Body::Correction(correction) => Self {
-                plate_id: correction.plate_id.as_ref().map(|plate| plate.as_str().to_owned()),
-                plate_view: correction.plate_view.clone(),
-                ..bare("correction")
-            },
-            Body::Void(_) => bare("void"),
+            Body::Correction(correction) => {
+                let stay = Self::of_stay(event, "correction");
+                Self {
+                    plate_id: correction.plate_id.as_ref().map(|plate| plate.as_str().to_owned()).or(stay.plate_id),
+                    plate_view: correction.plate_view.clone().or(stay.plate_view),
+                    ..bare("correction")
+                }
+            }
+            Body::Void(_) => Self::of_stay(event, "void"),
             Body::Unread(unread) => {
-                Self { edge: some(&unread.edge_id), fee: unread.fee.map(|fee| fee.0), ..bare("unread") }
+                Self { edge: some(&unread.edge_id), fee: unread.taken().map(|fee| fee.0), ..bare("unread") }
             }
             Body::Tariff(_) | Body::PriceList(_) => bare("tariff"),
-            Body::Subscription(_) => bare("subscription"),
+            Body::Subscription(update) => Self {
+                plate_view: update.subscription.as_ref().and_then(|listed| some(&listed.plate_number)),
+                ..bare("subscription")
+            },
             Body::Central(_) => bare("central"),
             Body::Naming(_) => bare("naming"),
             Body::ShiftOpened(opened) => Self { edge: some(&opened.edge_id), ..bare("shift_opened") },
@@ -115,5 +137,33 @@ impl EventLine {
     #[must_use]
     pub fn gate(&self) -> Option<String> {
         self.edge.as_ref().map(|edge| format!("{}/{edge}", self.central))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The newest file of golden events: one of each kind, by who did it.
+    const EVENTS: &str = include_str!("../../tests/golden/events/since_money.jsonl");
+
+    #[test]
+    fn a_line_names_the_car_and_who_did_it() {
+        let lines = EVENTS.lines().map(|line| EventLine::of(&Event::parse(line).unwrap()));
+        let said: Vec<_> = lines.map(|line| (line.kind, line.plate_id, line.plate_view, line.by)).collect();
+        let some = |text: &str| Some(text.to_owned());
+        let car = |kind, by: &str| (kind, some("29A12345"), some("29A-123.45"), some(by));
+        assert_eq!(
+            said,
+            [
+                car("entry", "an"),
+                car("exit", "token:backup"),
+                ("correction", some("29A12346"), some("29A-123.46"), some("edge:edge-2")),
+                ("unread", None, None, None),
+                // These name the stay alone.
+                car("void", "an"),
+                car("correction", "an"),
+            ]
+        );
     }
 }

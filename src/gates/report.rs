@@ -10,7 +10,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::beside::Sent;
-use super::request::{MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, optional_text, plate_view, unread, wrong};
+use super::request::{
+    MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, not_known, optional_text, plate_view, unread, vehicle_told,
+    wrong,
+};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::event::Image;
@@ -34,7 +37,7 @@ const LOCATION_UPDATE: &str = "LOCATION_UPDATE";
 const KINDS: [&str; 6] = [ENTRY, EXIT, DETECTION, LOCATION_UPDATE, "UPDATE", "DELETE"];
 
 /// A key that nobody reads is said, of so many.
-const MOST_UNREAD_NOTES: usize = 10;
+pub(super) const MOST_UNREAD_NOTES: usize = 10;
 
 /// What the settings say of the gate a report comes from.
 #[derive(Debug, Default)]
@@ -194,6 +197,13 @@ impl EventReport {
                 notes.extend(not_used(place, part, plate_text.as_deref()));
             }
         }
+        let (vehicle_type, bad_type) = vehicle_told(&fields, fields::VEHICLE_TYPE, "data.vehicle_type");
+        // What a call names so is the vehicle, too, where it is none of the program's lanes.
+        let (camera_type, bad_camera_type) = match top.get(fields::CAMERA_TYPE) {
+            Some(_) => vehicle_told(&top, fields::CAMERA_TYPE, "camera_type"),
+            None => vehicle_told(&fields, fields::CAMERA_TYPE, "data.camera_type"),
+        };
+        notes.splice(0..0, bad_type.into_iter().chain(bad_camera_type));
         notes.truncate(MOST_UNREAD_NOTES);
         let time_of_kind = if kind == EXIT { fields::EXIT_TIME } else { fields::ENTRY_TIME };
         let times = [fields::TIME, time_of_kind, fields::TIME_TOO];
@@ -202,7 +212,7 @@ impl EventReport {
             kind,
             camera_id,
             camera_name: top.text(fields::CAMERA_NAME),
-            camera_type: top.text(fields::CAMERA_TYPE),
+            camera_type,
             direction,
             timestamp,
             event_id: top.text(fields::EVENT_ID),
@@ -217,7 +227,7 @@ impl EventReport {
                 lost_card: fields.get(fields::LOST_CARD).cloned(),
                 images: fields.get(fields::IMAGES).cloned(),
                 by: fields.get(fields::BY).cloned(),
-                vehicle_type: fields.text(fields::VEHICLE_TYPE),
+                vehicle_type: vehicle_type.or_else(|| top.text(fields::EVENT).filter(|told| is_vehicle(told))),
                 event_id: Fields::of(&[data]).text(fields::STAY_ID),
             },
             notes,
@@ -433,12 +443,13 @@ fn not_used(place: &str, part: &Value, plate: Option<&str>) -> Vec<Note> {
         ))
     });
     let is_part = |key: &str| place.is_empty() && key == "data";
-    let unread = fields.unread().filter(|(key, told)| !is_part(key) && fields::plate_within(told).is_none());
-    let unread = unread.map(|(key, _)| {
-        let (vi, en) = ("không có mục này: không dùng", "no such field is known: it is not used");
-        Note::new(format!("{place}{}", bounded(key)), "not_read", vi, en)
-    });
-    others.chain(unread).collect()
+    let unread =
+        fields.unread(fields::KNOWN).filter(|(key, told)| !is_part(key) && fields::plate_within(told).is_none());
+    others.chain(unread.map(|(key, _)| not_known(&format!("{place}{}", bounded(key))))).collect()
+}
+
+fn is_vehicle(told: &str) -> bool {
+    matches!(vehicle::read(told), vehicle::Told::Known(_))
 }
 
 /// What happened, by its documented name. A program that calls its events otherwise may tell a direction beside it.
@@ -447,6 +458,8 @@ fn kind_of(top: &Fields<'_>, direction: Option<Direction>) -> Result<String, Ref
     let word = told.as_deref().map(folded).unwrap_or_default();
     let known = KINDS.into_iter().find(|kind| folded(kind) == word);
     let read = known.or_else(|| told.as_deref().and_then(way::read).or(direction).map(Direction::name));
+    // A gate that says what vehicle it was has seen one.
+    let read = read.or_else(|| told.as_deref().filter(|told| is_vehicle(told)).map(|_| DETECTION));
     read.map(ToOwned::to_owned).ok_or_else(|| {
         let told = told.map_or_else(|| "it is missing".to_owned(), |told| format!("{:?} is none", bounded(&told)));
         wrong("type", format!("{told}: what happened? one of {}; IN, OUT, VÀO and RA do as well", KINDS.join(", ")))
@@ -573,6 +586,30 @@ mod tests {
         let two = exit("plate", json!("30E-999.99"));
         assert_eq!(noted(two).2, [("data.plate".to_owned(), "differs")]);
         assert_eq!(noted(exit("plate_id", json!("29a-123.45"))).2, []);
+    }
+
+    #[test]
+    fn a_gate_that_says_the_vehicle_in_place_of_what_happened_has_seen_one() {
+        for (camera_id, direction) in [(1, Direction::Entry), (7, Direction::Exit)] {
+            for told in ["truck", "Xe máy", "CAR"] {
+                let event = json!({"type": told, "camera_id": camera_id, "data": {"plate_text": "29A12345"}});
+                let report = checked(event).unwrap();
+                assert_eq!((report.direction, report.camera_type.as_str()), (direction, told));
+            }
+        }
+        assert!(checked(json!({"type": "spaceship", "camera_id": 1, "data": {"plate_text": "29A12345"}})).is_err());
+        for (data, kept, noted) in [
+            (json!({"vehicle_type": "spaceship"}), "spaceship", vec![]),
+            (json!({"camera_type": "spaceship"}), "spaceship", vec![]),
+            (json!({"vehicle_type": {"a": 1}}), "", vec!["data.vehicle_type"]),
+            (json!({"camera_type": true}), "", vec!["data.camera_type"]),
+        ] {
+            let mut event = json!({"type": "ENTRY", "camera_id": 1, "data": data});
+            event["data"]["plate_text"] = json!("29A12345");
+            let report = checked(event).unwrap();
+            let fields: Vec<&str> = report.notes.iter().map(|note| note.field.as_str()).collect();
+            assert_eq!((report.camera_type.as_str(), fields), (kept, noted), "{data}");
+        }
     }
 
     #[test]

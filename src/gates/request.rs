@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::beside::Sent;
-use super::report::{CameraId, EventReport, GateSettings};
+use super::report::{CameraId, EventReport, GateSettings, MOST_UNREAD_NOTES};
 use crate::config::model::Config;
 use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
@@ -108,6 +108,9 @@ pub struct CloseRequest {
     /// Not theirs to say: an edge with a key closes behind its own cars alone.
     #[schema(ignore)]
     pub only_own: bool,
+    /// What was told and is not used.
+    #[schema(ignore)]
+    pub notes: Vec<Note>,
 }
 
 /// `POST /api/edge/detection` as sent. Keys that are not known are ignored.
@@ -133,6 +136,9 @@ pub struct DetectionRequest {
     /// A person asks; no camera saw it.
     #[schema(value_type = Option<bool>)]
     pub lookup: Option<Value>,
+    /// What was told and could not be read, or is not used.
+    #[schema(ignore)]
+    pub notes: Vec<Note>,
 }
 
 impl OpenRequest {
@@ -141,13 +147,15 @@ impl OpenRequest {
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
         let gate = gate(&fields)?;
+        let (camera_type, bad_type) = vehicle_of(&fields);
+        let notes = gate.note("edge_id").into_iter().chain(bad_type).chain(unknown(&fields, fields::OF_OPEN));
         Ok(Self {
             edge_id: gate.edge_id(),
             plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
             action: text(&fields, fields::ACTION, "action")?,
             plate_view: fields.text(fields::PLATE_VIEW),
             direction: text(&fields, fields::DIRECTION, "direction")?,
-            camera_type: fields.text(fields::CAMERA_TYPE).or_else(|| fields.text(fields::VEHICLE_TYPE)),
+            camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),
             request_id: text(&fields, fields::REQUEST_ID, "request_id")?,
             force: fields.get(fields::FORCE).cloned(),
@@ -158,7 +166,7 @@ impl OpenRequest {
             lost_card: fields.get(fields::LOST_CARD).cloned(),
             images: fields.get(fields::IMAGES).cloned(),
             by: fields.get(fields::BY).cloned(),
-            notes: gate.note("edge_id").into_iter().collect(),
+            notes: notes.take(MOST_UNREAD_NOTES).collect(),
         })
     }
 }
@@ -174,6 +182,7 @@ impl CloseRequest {
             event_id: text(&fields, fields::STAY_ID, "event_id")?,
             action: text(&fields, fields::ACTION, "action")?,
             only_own: false,
+            notes: unknown(&fields, fields::OF_CLOSE).take(MOST_UNREAD_NOTES).collect(),
         })
     }
 }
@@ -183,15 +192,18 @@ impl DetectionRequest {
     /// As [`OpenRequest::read`].
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
+        let (camera_type, bad_type) = vehicle_of(&fields);
+        let notes = bad_type.into_iter().chain(unknown(&fields, fields::OF_DETECTION));
         Ok(Self {
             edge_id: gate(&fields)?.edge_id(),
             plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
             plate_view: fields.text(fields::PLATE_VIEW),
             direction: text(&fields, fields::DIRECTION, "direction")?,
-            camera_type: fields.text(fields::CAMERA_TYPE).or_else(|| fields.text(fields::VEHICLE_TYPE)),
+            camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),
             timestamp: fields.get(fields::TIME).cloned(),
             lookup: fields.get(fields::LOOKUP).cloned(),
+            notes: notes.take(MOST_UNREAD_NOTES).collect(),
         })
     }
 }
@@ -205,6 +217,32 @@ fn call(said: &Value) -> Result<Fields<'_>, Refusal> {
 fn gate(fields: &Fields<'_>) -> Result<CameraId, Refusal> {
     CameraId::read(fields.get(fields::GATE))
         .ok_or_else(|| wrong("edge_id", "which gate? send its id, such as \"edge_id\": \"edge-1\""))
+}
+
+/// What is said of keys that mean nothing to a call, unless the plate stands below them.
+fn unknown<'f>(fields: &'f Fields<'_>, known: &'f [Keys]) -> impl Iterator<Item = Note> + 'f {
+    let unread = fields.unread(known).filter(|(_, told)| fields::plate_within(told).is_none());
+    unread.map(|(key, _)| not_known(&bounded(key)))
+}
+
+pub(super) fn not_known(field: &str) -> Note {
+    Note::new(field, "not_read", "không có mục này: không dùng", "no such field is known: it is not used")
+}
+
+fn vehicle_of(fields: &Fields<'_>) -> (Option<String>, Option<Note>) {
+    match fields.get(fields::CAMERA_TYPE) {
+        Some(_) => vehicle_told(fields, fields::CAMERA_TYPE, "camera_type"),
+        None => vehicle_told(fields, fields::VEHICLE_TYPE, "vehicle_type"),
+    }
+}
+
+/// The vehicle type that is told, and what is said where that is no text: a gate opens for whatever stands there.
+pub(super) fn vehicle_told(fields: &Fields<'_>, keys: Keys, field: &str) -> (Option<String>, Option<Note>) {
+    let told = fields.get(keys);
+    let text = told::text(told).ok().flatten();
+    let is_lost = told.is_some() && text.is_none();
+    let (vi, en) = ("loại xe phải là chữ: không dùng", "a type of vehicle is a text: it is not used");
+    (text, is_lost.then(|| Note::new(field, "not_read", vi, en)))
 }
 
 /// A text, or a number where a text is meant.

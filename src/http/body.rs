@@ -1,5 +1,7 @@
 //! Request bodies: JSON, declared as such, bounded in size and time, and in how much of them is held at once.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -7,7 +9,8 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::access;
 use super::code::Code;
@@ -45,7 +48,7 @@ impl Deref for Body {
 /// 415, 413, 408, 503 if too much of others is held, or 400 if the connection breaks off.
 pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
     if !declares_json(request) {
-        return Err(ApiError::not_json());
+        return Err(not_json(request));
     }
     take(request, payload, limit_bytes).await
 }
@@ -63,6 +66,12 @@ async fn take(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) 
         Err(_elapsed) => Err(ApiError::body_too_slow()),
         Ok(read) => read,
     }
+}
+
+fn not_json(request: &HttpRequest) -> ApiError {
+    let declared = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let declared = declared.map(|declared| declared.chars().take(MAX_KEY_CHARS).collect::<String>());
+    ApiError::not_json(declared.as_deref())
 }
 
 /// How the body is packed, if it is: nothing here unpacks one.
@@ -117,7 +126,7 @@ pub async fn json_if_any<T: DeserializeOwned + Default>(
     if body.is_empty() {
         return Ok(T::default());
     }
-    if declares_json(request) { parse(&body) } else { Err(ApiError::not_json()) }
+    if declares_json(request) { parse(&body) } else { Err(not_json(request)) }
 }
 
 /// Reads the body as a `T`.
@@ -152,13 +161,61 @@ pub fn parse_gates<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // RFC 8259 lets a reader ignore the mark that some programs begin with.
-    serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)).map_err(|error| {
-        match error.classify() {
-            serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
-            _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
-        }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let read = serde_json::from_slice::<EachOnce>(bytes).and_then(|EachOnce| serde_json::from_slice(bytes));
+    read.map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
+        _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
     })
 }
+
+/// JSON in which no object has a key twice: which of two plates a car has is nobody's to guess.
+struct EachOnce;
+
+impl<'de> Deserialize<'de> for EachOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+/// Scalars are as they are.
+macro_rules! taken {
+    ($($visit:ident: $type:ty),*) => {$(fn $visit<E>(self, _: $type) -> Result<Self, E> { Ok(self) })*};
+}
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    taken!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            fields.next_value::<Self>()?;
+            if let Some(again) = seen.replace(key) {
+                let again: String = again.chars().take(MAX_KEY_CHARS).collect();
+                return Err(A::Error::custom(format_args!("{again:?} stands twice in one object: send it once")));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Of a key that is named in an error.
+const MAX_KEY_CHARS: usize = 64;
 
 fn declares_json(request: &HttpRequest) -> bool {
     let Some(declared) = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
@@ -221,6 +278,29 @@ mod tests {
         let latin = parse_gates::<serde_json::Value>(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}").unwrap();
         assert_eq!((&latin["plate"], &latin["camera_name"]), (&"29A12345".into(), &"C\u{fffd}ng".into()));
         assert_eq!(parse_gates::<serde_json::Value>(b"\xff\xfe{").unwrap_err().code(), "invalid_json");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named_wherever_it_stands() {
+        for (text, key) in [
+            (r#"{"plate":"A","plate":"B"}"#, Some("plate")),
+            (r#"{"plate":"A","plate":"A"}"#, Some("plate")),
+            (r#"{"data":{"fee":1,"x":[{"fee":2,"\u0066ee":3}]}}"#, Some("fee")),
+            (r#"{"plate":"A","Plate":"B"}"#, None),
+            (r#"[{"a":1},{"a":1,"b":{"a":null}}]"#, None),
+            (r#"{"a":-1,"b":1.5,"c":true,"d":"x","e":[],"f":{}}"#, None),
+        ] {
+            let read = parse::<serde_json::Value>(text.as_bytes());
+            let named = read.err().map(|error| (error.code(), error.to_string()));
+            match key {
+                None => assert_eq!(named, None, "{text}"),
+                Some(key) => {
+                    let (code, said) = named.unwrap();
+                    assert!(code == "invalid_body" && said.starts_with(&format!("{key:?} stands twice")), "{said}");
+                    assert!(said.contains("line 1 column"), "{said}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -155,10 +155,15 @@ pub async fn close(
     let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
+    let notes = std::mem::take(&mut close.notes);
     match submit(&worker, &caller, EdgeRequest::Close(close)).await? {
-        Answer::Closed { confirmed, event_id } => {
-            Ok(json(&Closed { success: true, message: "Barrier closed", confirmed, event_id: event_id.as_deref() }))
-        }
+        Answer::Closed { confirmed, event_id } => Ok(json(&Closed {
+            success: true,
+            message: "Barrier closed",
+            confirmed,
+            event_id: event_id.as_deref(),
+            notes,
+        })),
         _ => Err(ApiError::internal()),
     }
 }
@@ -171,13 +176,14 @@ pub async fn detection(
 ) -> Result<HttpResponse, ApiError> {
     let said: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let zone = worker.zone();
-    let detection = DetectionRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &zone))?;
+    let mut detection = DetectionRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &zone))?;
     let caller = caller_of(&request);
     caller.check_edge(&detection.edge_id)?;
     let direction = match detection.direction.as_deref() {
         Some(text) => Some(request::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
         None => worker.lane(&detection.edge_id),
     };
+    let notes = std::mem::take(&mut detection.notes);
     let is_camera = told::flag(detection.lookup.as_ref()) != Some(true);
     let camera = is_camera.then(|| (detection.edge_id.clone(), told::confidence(detection.confidence.as_ref())));
     match submit(&worker, &caller, EdgeRequest::Detect(detection)).await? {
@@ -199,7 +205,7 @@ pub async fn detection(
                 });
             }
             let vehicle_info = Vehicle::new(&info, direction, &zone);
-            Ok(json(&Seen { success: true, allowed, vehicle_info }))
+            Ok(json(&Seen { success: true, allowed, vehicle_info, notes }))
         }
         _ => Err(ApiError::internal()),
     }
@@ -274,6 +280,9 @@ pub(super) struct Closed<'a> {
     confirmed: bool,
     /// Of the entry that was confirmed.
     event_id: Option<&'a str>,
+    /// As of an entry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// What is known of a car a camera saw.
@@ -283,6 +292,9 @@ pub(super) struct Seen {
     /// Opening the barrier in this direction would not contradict the state of the lot.
     allowed: bool,
     vehicle_info: Vehicle,
+    /// What was told and is not used as told. Absent: all of it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// The answer on the hot path: one buffer, no tree of values in between.

@@ -184,9 +184,10 @@ impl ApiError {
 
     /// 415.
     #[must_use]
-    pub fn not_json() -> Self {
+    pub fn not_json(declared: Option<&str>) -> Self {
         let message = "send the body with Content-Type: application/json";
-        Self::new(Code::UnsupportedMediaType, message)
+        let declared = declared.map_or_else(|| "none is declared".to_owned(), |declared| format!("not {declared:?}"));
+        Self::new(Code::UnsupportedMediaType, format!("{message}, as one JSON object ({declared})"))
     }
 
     /// 500: our fault; the cause is in the log.

@@ -197,6 +197,9 @@ pub async fn sync_state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiEr
     Ok(HttpResponse::Ok().json(SyncStates { success: true, sync_state }))
 }
 
+/// What the predecessor says of every failure.
+const MAYBE_OFFLINE: &str = "Peer may be offline.";
+
 /// The query of `POST /api/p2p/test-connection`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -234,8 +237,7 @@ async fn tested(
     shared: &Shared,
     told: Option<UnboundedSender<LinkTestStep>>,
 ) -> Result<LinkWorks, ApiError> {
-    let failed =
-        || ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {peer}. Peer may be offline."));
+    let failed = |why: &str| ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {peer}. {why}"));
     match tokio::time::timeout(TEST_TIMEOUT, shared.mesh.addr().send(TestLink { peer: peer.clone(), told })).await {
         Ok(Ok(Ok(test))) if test.ok => Ok(LinkWorks {
             success: true,
@@ -244,10 +246,14 @@ async fn tested(
             round_trip_ms: test.round_trip_ms,
             clock_offset_ms: test.clock_offset_ms,
         }),
-        Ok(Ok(Ok(test))) => Err(failed().with("steps", json!(test.steps))),
+        Ok(Ok(Ok(test))) => {
+            // Where something answers it is not offline: what it said is why.
+            let why = test.steps.last().filter(|step| !step.ok && step.step != "tcp");
+            Err(failed(why.map_or(MAYBE_OFFLINE, |step| step.detail.as_str())).with("steps", json!(test.steps)))
+        }
         Ok(Ok(Err(_unknown))) => Err(unknown(&peer)),
         Ok(Err(_closed)) => Err(ApiError::internal()),
-        Err(_elapsed) => Err(failed()),
+        Err(_elapsed) => Err(failed(MAYBE_OFFLINE)),
     }
 }
 

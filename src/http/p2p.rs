@@ -82,6 +82,7 @@ pub(super) struct SettingsSaved {
 
 /// `GET /api/p2p/config`
 pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
+    let _whole = worker.shared.settings.read().await;
     let config = worker.shared.config();
     let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
     HttpResponse::Ok().json(Settings {
@@ -103,6 +104,7 @@ pub async fn put_config(
     let version = version_of(&body)?;
     let caller = caller_of(&request);
     let act = caller.act(Kind::Settings, "");
+    let _whole = worker.shared.settings.write().await;
     let before = worker.shared.config();
     let says_site = body.pointer("/site/name").is_some();
     let saved = change(&worker.shared, Edit::Put(body), version, act).await?;

@@ -73,6 +73,8 @@ pub struct Shared {
     pub mesh_off: Option<String>,
     /// Only when started for tests of supervision.
     pub faults: Option<Faults>,
+    /// Held while settings are changed with the names that are the site's, so that nobody reads the ones without the others.
+    pub settings: tokio::sync::RwLock<()>,
     /// The list of subscriptions as it was last sent.
     pub subscriptions: Written,
     /// When a commit was last tried for `/readyz`, and what came of it.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::access::{Caller, Pass, from};
-use super::body::SHORT_LIMIT_BYTES;
+use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::edge_programs::{note_refused, take};
 use super::error::ApiError;
@@ -132,12 +132,9 @@ impl EdgeSocket {
         if let Err(refused) = caller.check(Need::Gate) {
             return end(CloseCode::Policy, &refused.to_string(), context);
         }
-        let said: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        let said: Value = match body::parse(text.as_bytes()) {
             Ok(said) => said,
-            Err(error) => {
-                let error = ApiError::new(Code::InvalidJson, format!("this is not JSON: {error}"));
-                return self.answer_unreadable(error, None, context);
-            }
+            Err(error) => return self.answer_unreadable(error, None, context),
         };
         let is_first = self.edge_id.is_none();
         if is_first {

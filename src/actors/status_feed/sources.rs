@@ -121,6 +121,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
         manual: false,
         without_entry: false,
         subscribed: false,
+        by: None,
     };
     let without_entry = row.anomalies.iter().any(|name| name == "exit_without_entry");
     let mut lines = Vec::new();
@@ -135,6 +136,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
             manual: row.exit_manual.unwrap_or(false),
             without_entry,
             subscribed: row.subscription_id.is_some(),
+            by: row.payment.exit_by.clone(),
             ..line("exit", exit_ms, central, edge)
         });
     }

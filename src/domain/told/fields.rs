@@ -150,6 +150,33 @@ pub const KNOWN: &[Keys] = &[
     UNUSED,
 ];
 
+/// All that is read of a call for the barrier to open.
+pub const OF_OPEN: &[Keys] = &[
+    GATE,
+    PLATE,
+    ACTION,
+    PLATE_VIEW,
+    DIRECTION,
+    CAMERA_TYPE,
+    VEHICLE_TYPE,
+    CONFIDENCE,
+    REQUEST_ID,
+    FORCE,
+    REASON,
+    FEE,
+    PAID,
+    CARD,
+    LOST_CARD,
+    IMAGES,
+    BY,
+    UNUSED,
+];
+/// All that is read of one that says that it closed.
+pub const OF_CLOSE: &[Keys] = &[GATE, PLATE, STAY_ID, ACTION, UNUSED];
+/// All that is read of a camera's look at a car.
+pub const OF_DETECTION: &[Keys] =
+    &[GATE, PLATE, PLATE_VIEW, DIRECTION, CAMERA_TYPE, VEHICLE_TYPE, CONFIDENCE, TIME, LOOKUP, UNUSED];
+
 /// How far below the top a plate is looked for.
 const DEEPEST: usize = 6;
 
@@ -185,9 +212,9 @@ impl<'v> Fields<'v> {
         self.said.iter().filter(|(said, ..)| keys.contains(&said.as_str())).map(|(_, key, value)| (*key, *value))
     }
 
-    /// What is told under keys that mean nothing here.
-    pub fn unread<'f>(&'f self) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
-        let is_known = |said: &str| KNOWN.iter().any(|keys| keys.contains(&said));
+    /// What is told under keys that mean none of `known`.
+    pub fn unread<'f>(&'f self, known: &'f [Keys]) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
+        let is_known = move |said: &str| known.iter().any(|keys| keys.contains(&said));
         self.said.iter().filter(move |(said, ..)| !is_known(said)).map(|(_, key, value)| (*key, *value))
     }
 

@@ -127,3 +127,40 @@ fn a_forced_fee_is_whole_money() {
     }
     assert!(matches!(job("open", with("fee", json!(2.5))), Err(Refusal::Field { field: "fee", .. })));
 }
+
+#[test]
+fn a_key_that_no_call_reads_is_noted_and_what_is_no_vehicle_is_no_reason_to_keep_a_gate_shut() {
+    let noted = |call: &str, key: &str, value: Value| {
+        let body = json!({"edge_id": "edge-1", "plate_id": "29A12345", key: value});
+        let notes = match call {
+            "open" => OpenRequest::read(&body).unwrap().notes,
+            "close" => CloseRequest::read(&body).unwrap().notes,
+            _ => DetectionRequest::read(&body).unwrap().notes,
+        };
+        notes.into_iter().map(|note| format!("{} {}", note.field, note.code)).collect::<Vec<_>>()
+    };
+    for call in ["open", "close", "detection"] {
+        assert_eq!(noted(call, "colour", json!("red")), ["colour not_read"], "{call}");
+        assert_eq!(noted(call, "lane_no", json!({"x": [1]})), ["lane_no not_read"], "{call}");
+        // What says nothing, what holds the plate, and lists of the predecessor.
+        for (key, value) in [("colour", json!(null)), ("colour", json!(" ")), ("source", json!("manual"))] {
+            assert_eq!(noted(call, key, value), [""; 0], "{call} {key}");
+        }
+        let mut many = json!({"edge_id": "edge-1", "plate_id": "29A12345"});
+        (0..40).for_each(|number| many[format!("x{number}")] = json!(number));
+        assert_eq!(OpenRequest::read(&many).unwrap().notes.len(), MOST_UNREAD_NOTES);
+    }
+    for (key, calls) in [("force", vec!["open"]), ("lookup", vec!["detection"]), ("timestamp", vec!["detection"])] {
+        for call in ["open", "close", "detection"] {
+            assert_eq!(noted(call, key, json!(true)).is_empty(), calls.contains(&call), "{call} {key}");
+        }
+    }
+    for call in ["open", "detection"] {
+        for key in ["camera_type", "vehicle_type"] {
+            for told in [json!({"a": 1}), json!(["car"]), json!(true)] {
+                assert_eq!(noted(call, key, told.clone()), [format!("{key} not_read")], "{call} {told}");
+            }
+            assert_eq!(noted(call, key, json!("spaceship")), [""; 0], "the ledger says what it makes of it");
+        }
+    }
+}
