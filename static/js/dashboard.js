@@ -5,7 +5,7 @@ import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, gateName, state, watch, withGateNames } from "./lib/feed.js";
 import { ago, duration, milliseconds, moment, money, number, serverDay } from "./lib/format.js";
 import { reasonText } from "./lib/reasons.js";
-import { language, t, typeName } from "./lib/texts.js";
+import { language, personName, t, typeName } from "./lib/texts.js";
 import { start, watchCameras } from "./shell.js";
 
 /** Lines that fit on a screen. */
@@ -30,6 +30,7 @@ function showPeers({ peers, central }) {
   const kind = linked === all.length ? "good" : linked === 0 ? "bad" : "wait";
   at("linked").replaceChildren(...(all.length === 0 ? [] : [stateOf(kind, t("dashboard.linked", { n: linked, all: all.length }))]));
   at("mesh-more").hidden = all.length === 0;
+  at("mesh-more").parentElement.classList.toggle("all-fine", linked === all.length);
   showIncomplete(all);
   drawMesh(at("picture"), central.id, all);
   at("peers").classList.toggle("all-fine", linked === all.length);
@@ -82,7 +83,7 @@ function showGates({ gates }) {
     const how = stateOfGate(gate);
     card.className = `gate-card ${how?.[0] ?? ""}`;
     card.replaceChildren(
-      el("div", { class: "gate-head" }, el("strong", {}, gate.name || gate.edge), el("small", { class: "quiet" }, gate.name ? `${gate.central}/${gate.edge}` : gate.central, gate.lane ? el("span", { class: "gate-lane" }, " · ", t(`dashboard.lane_${gate.lane}`)) : "")),
+      el("div", { class: "gate-head" }, el("strong", {}, gate.name || gate.edge), el("small", { class: `quiet ${gate.name ? "also" : ""}` }, gate.name ? `${gate.central}/${gate.edge}` : gate.central, gate.lane ? el("span", { class: "gate-lane" }, " · ", t(`dashboard.lane_${gate.lane}`)) : "")),
       how ? stateOf(how[0], how[1]) : "",
       last
         ? el("div", { class: "gate-last" }, kindOf(last), el("span", { class: "plate" }, last.plate_view ?? last.plate_id ?? ""), el("small", { class: "quiet" }, moment(last.at_ms, centralNow())))
@@ -105,12 +106,14 @@ function lineOf(line) {
   if (line.manual) marks.push(t("dashboard.manual"));
   if (line.without_entry) marks.push(t("dashboard.without_entry"));
   if (line.subscribed) marks.push(t("dashboard.subscribed"));
-  const where = line.edge ? gateName(`${line.central}/${line.edge}`) : line.central;
-  const cost = line.kind === "exit" ? money(line.fee) : "";
+  // Of a change it matters who made it, not at which machine.
+  const by = line.by && !line.edge ? personName(line.by) : null;
+  const where = by ?? (line.edge ? gateName(`${line.central}/${line.edge}`) : line.central);
+  const cost = line.kind === "exit" || line.fee ? money(line.fee) : "";
   return el(
     "li", {},
     el("span", { class: "when" }, moment(line.at_ms, centralNow())),
-    el("span", { class: `kind ${line.kind}${line.plate_id ? "" : " no-plate"}` }, line.kind === "entry" ? icon("box-arrow-in-right") : line.kind === "exit" ? icon("box-arrow-right") : icon("pencil"), t(`common.kind_${line.kind}`)),
+    el("span", { class: `kind ${line.kind}${line.plate_view || line.plate_id ? "" : " no-plate"}` }, line.kind === "entry" ? icon("box-arrow-in-right") : line.kind === "exit" ? icon("box-arrow-right") : icon("pencil"), t(`common.kind_${line.kind}`)),
     el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""),
     marks.length > 0 ? el("span", { class: "detail unusual", title: `${where} · ${marks.join(" · ")}` }, marks.join(" · ")) : el("span", { class: "detail" }, where),
     el("span", { class: "end" }, cost),

@@ -71,7 +71,7 @@ test("ten centrals are readable in one picture", async () => {
 });
 
 test("a wall tells all that needs a hand and each leads to where it is done", async () => {
-  const [one, two] = mesh(2, { security: { admin: "open" }, edges: [{ id: "edge-1", name: "Cổng A", direction: "ENTRY" }] });
+  const [one, two] = mesh(2, { security: { admin: "open" }, edges: Array.from({ length: 10 }, (_, index) => ({ id: `edge-${index + 1}`, name: `Cổng ${index + 1}`, direction: "ENTRY" })) });
   await one.start();
   const before = () => { const now = Date.now; Date.now = () => now() + (window.later ?? 0); };
   const wall = await openPage(`${one.url}/?wall`, { width: 1920, height: 1080, before });
@@ -90,6 +90,14 @@ test("a wall tells all that needs a hand and each leads to where it is done", as
   await says(wall, "#notices", "central-2 mất kết nối");
   await says(wall, "#incomplete", "central-2");
   equal(await wall.locator("#notices li", { hasText: "central-2 mất kết nối" }).locator("a").getAttribute("href"), "/settings#p2p");
+  // With something to be done, too, all of it is on the screen.
+  for (const [width, height] of [[1920, 1080], [1366, 768], [3840, 2160]]) {
+    await wall.setViewportSize({ width, height });
+    await settled(wall);
+    const [tall, gates] = await wall.evaluate(() => [document.documentElement.scrollHeight, [...document.querySelectorAll(".gate-card")].map((card) => card.getBoundingClientRect().bottom)]);
+    ok(tall <= height && gates.every((bottom) => bottom <= height), `${width}x${height}: ${tall} high, gates end at ${gates}`);
+    await wall.screenshot({ path: join(root, `target/screenshots/wall-alarm-${width}.png`) });
+  }
   await wall.done();
 });
 
@@ -210,4 +218,20 @@ test("what is wrong with files and ports is said in the language of the reader o
   const foreign = await openPage(central.url, { language: "en" });
   await eventually("as it was said", async () => (await foreign.textContent("#notices")).includes("no private key"));
   await foreign.done();
+});
+
+test("what people changed says which car and who did it", async () => {
+  const central = await new Central("central-1").start();
+  const stay = await central.enter("edge-1", "29A12345");
+  const page = await openPage(central.url);
+  await live(page);
+  await central.call("PUT", `/api/parking/history/${stay}`, { camera_type: "truck", reason: "x" });
+  await says(page, "#events li:first-child", "29A-123.45");
+  await central.call("DELETE", `/api/parking/history/${stay}`, { reason: "x" });
+  await says(page, "#events li:first-child", "Hủy");
+  await says(page, "#events li:first-child", "29A-123.45");
+  await central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-1", direction: "EXIT", force: true, fee: 5000, reason: "x" });
+  await says(page, "#events li:first-child", "Không đọc được");
+  await says(page, "#events li:first-child", "5.000 đ");
+  await page.done();
 });

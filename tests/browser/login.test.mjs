@@ -147,6 +147,20 @@ test("a shift lead corrects and voids, and an operator is told whom to ask", asy
   equal(await operator.locator("#story .amend button").count(), 0, "buttons of who may not");
   await settled(operator);
   await operator.screenshot({ path: shot("history-story-operator") });
+  // Prices can be looked at, and tried; nothing is offered that he may not save.
+  await operator.goto(`${central.url}/settings#tariff`);
+  await operator.waitForSelector("#looks-only:not([hidden])");
+  await operator.waitForSelector("#rates input");
+  equal(await operator.locator("#rates input:enabled, #lost-card:enabled, #save-tariff:visible, #add-list:visible").count(), 0, "fields of who may not save");
+  await operator.fill("#preview-exit", "11:00");
+  await eventually("the price of a stay is told", async () => (await operator.innerText("#preview-fee")).includes("đ"));
+  await settled(operator);
+  await operator.screenshot({ path: shot("settings-operator"), fullPage: true });
+  for (const part of ["p2p", "site", "security", "subscriptions"]) {
+    await operator.goto(`${central.url}/settings#${part}`);
+    await operator.waitForSelector(`#${part}:not([hidden])`);
+    equal(await operator.locator(`#${part} button:visible`).count(), 0, `buttons of ${part}`);
+  }
   await operator.done();
   const lead = await enter("Chi", "/history");
   await lead.click(".amend .btn-outline-secondary");

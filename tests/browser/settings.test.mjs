@@ -27,7 +27,7 @@ test("two centrals are linked through the page and an entry at one appears at th
     const page = await openPage(`${central.url}/settings`);
     await page.waitForSelector("#no-peers:not([hidden])");
     await addPeer(page, other);
-    await says(page, "#toasts", `Đã thêm peer "${other.id}"`);
+    await says(page, "#toasts", `Đã thêm máy chủ "${other.id}"`);
     await page.waitForSelector("#savebar:not([hidden])");
     await page.click("#save");
     await says(page, "#toasts", "Đã lưu cấu hình P2P. Đã áp dụng.");

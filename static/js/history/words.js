@@ -3,21 +3,13 @@
 import { icon } from "../lib/dom.js";
 import { t } from "../lib/texts.js";
 
+export { NOBODY, personName } from "../lib/texts.js";
+
 /** All ways to pay, as the history is asked for them. */
 export const METHODS = ["cash", "qr", "card", "transfer", "account", "free", "unsaid"];
 
 /** How it was paid; empty: the gate did not say. */
 export const methodName = (method) => t(`common.paid_${method || "unsaid"}`);
-
-/** Asks the history for what nobody did who had logged in. */
-export const NOBODY = "-";
-
-/** Who did it, of the name the program gives it: `an`, `token:backup`, `edge:edge-1`; empty: nobody logged in. */
-export function personName(by) {
-  const [, kind, name] = /^(token|edge|predecessor|command):(.*)$/s.exec(by ?? "") ?? [];
-  if (kind) return t(`common.by_${kind}`, { name });
-  return by && by !== NOBODY ? by : t("common.by_nobody");
-}
 
 /** The colour of a status. */
 export const kindOf = (status) => (status === "IN" ? "good" : status === "OUT" || status === "VOID" ? "quiet" : "wait");

@@ -38,6 +38,16 @@ export const USUAL_TYPES = KNOWN_TYPES.slice(0, 4);
 /** A vehicle type as people call it: those we know by their name, others as the gates say. */
 export const typeName = (type) => texts[`common.type_${type}`] ?? type;
 
+/** Asks the history for what nobody did who had logged in. */
+export const NOBODY = "-";
+
+/** Who did it, of the name the program gives it: `an`, `token:backup`, `edge:edge-1`; empty: nobody logged in. */
+export function personName(by) {
+  const [, kind, name] = /^(token|edge|predecessor|command):(.*)$/s.exec(by ?? "") ?? [];
+  if (kind) return t(`common.by_${kind}`, { name });
+  return by && by !== NOBODY ? by : t("common.by_nobody");
+}
+
 /** Whether there is such a text. */
 export const hasText = (key) => key in texts;
 
