@@ -19,6 +19,8 @@ mod facts;
 mod hearing;
 #[path = "ledger_gate/money.rs"]
 mod money;
+#[path = "ledger_gate/orders.rs"]
+mod orders;
 #[path = "ledger_gate/passing.rs"]
 mod passing;
 #[path = "ledger_gate/price_lists.rs"]

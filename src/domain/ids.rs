@@ -135,6 +135,7 @@ pub struct Hlc(i64);
 
 impl Hlc {
     pub const MAX_MS: i64 = 1 << 53;
+    pub const MIN: Self = Self(0);
     pub const MAX: Self = Self(Self::MAX_MS);
 
     /// A clock further ahead of the receiver's own than this, in ms (300 years), is not believed before its time has come. It is

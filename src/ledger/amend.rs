@@ -54,40 +54,43 @@ impl<S: Storage> Transaction<'_, S> {
         let (exit_name, right_fee) = right_fee.unzip();
         let (method_name, right_method) = right_method.unzip();
         let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
-        let mut money = Vec::new();
-        if (right_fee.is_some() || right_method.is_some())
+        let stated = Correction { reason: request.reason.clone(), by: self.doer_text(), ..Correction::default() };
+        let mut of_exit = Correction { right_fee, right_method, ..stated.clone() };
+        if of_exit != stated
             && let Some(Ended { taking: Some(taking), .. }) = self.ended(&row)?
         {
-            money.push(MoneyChange::of(&taking, right_fee.as_ref().map_or(taking.fee, |right| right.fee)));
+            let fee = of_exit.right_fee.as_ref().map_or(taking.fee, |right| right.fee);
+            of_exit.money.push(MoneyChange::of(&taking, fee));
         }
-        for void in &undoes {
-            let void = component::fact_of(self.read()?, void)?;
-            let removed = void.as_ref().map(|void| void.event.money()).unwrap_or_default();
-            money.extend(removed.iter().map(MoneyChange::undone));
-        }
-        if !is_read_anew && camera_type.is_none() && right_fee.is_none() && right_method.is_none() && undoes.is_empty()
-        {
-            return Err(Stop::Refused(Refusal::Unchanged));
-        }
-        let hlc = self.hlc_after(&row, Some(plate))?;
-        let correction = Correction {
+        let mut of_stay = Correction {
             // Always both: of two corrections made at once, one counts as a whole.
             plate_id: is_read_anew.then(|| plate.clone()),
             plate_view: is_read_anew.then_some(plate_view),
             camera_type,
-            right_fee,
-            right_method,
             undoes,
-            money,
-            reason: request.reason.clone(),
-            by: self.doer_text(),
+            ..stated.clone()
         };
-        let name = exit_name.or(method_name).unwrap_or_else(|| row.stay_id.clone());
-        let amended = self.amend(&row.stay_id, &name, hlc, Body::Correction(correction))?;
-        if *plate != row.plate_id {
-            self.give_exits_their_stay(&row.entry_fact, row.entry_hlc, plate, request)?;
+        for void in &of_stay.undoes {
+            let void = component::fact_of(self.read()?, void)?;
+            let removed = void.as_ref().map(|void| void.event.money()).unwrap_or_default();
+            of_stay.money.extend(removed.iter().map(MoneyChange::undone));
         }
-        Ok(amended)
+        let hlc = self.hlc_after(&row, Some(plate))?;
+        let name = exit_name.or(method_name).unwrap_or_else(|| row.stay_id.clone());
+        let correction = match (of_exit == stated, of_stay == stated) {
+            (true, true) => return Err(Stop::Refused(Refusal::Unchanged)),
+            // The exit may name another stay, of which nothing else is corrected.
+            (false, true) => return self.amend(&row.stay_id, &name, hlc, Body::Correction(of_exit)),
+            (false, false) if name != row.stay_id => {
+                self.amend(&row.stay_id, &name, hlc, Body::Correction(of_exit))?;
+                of_stay
+            }
+            (_, false) => {
+                let money = [of_exit.money, of_stay.money].concat();
+                Correction { right_fee: of_exit.right_fee, right_method: of_exit.right_method, money, ..of_stay }
+            }
+        };
+        self.amend(&row.stay_id, &row.stay_id, hlc, Body::Correction(correction))
     }
 
     /// The exit of a stay was another car's, that is inside as well: removed, and written anew as that car's. The stay it ended goes on.
@@ -116,7 +119,6 @@ impl<S: Storage> Transaction<'_, S> {
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
         let taken = (taken_at(&account, left), paid_as_corrected(left, &facts));
         let anew = self.write_anew(left, taken, then.as_ref(), plate, &request.reason)?;
-        self.give_exits_their_stay(&anew.id, anew.event.hlc, plate, request)?;
         let stored = self.read()?.stay(&row.stay_id)?.map(Box::new);
         Ok(Answer::Amended { stay_id: row.stay_id.clone(), version: anew.id.to_string(), row: stored })
     }
@@ -196,9 +198,6 @@ impl<S: Storage> Transaction<'_, S> {
             by: None,
         };
         let read = self.author(draft)?;
-        if opening.direction == Direction::Exit {
-            self.give_exits_their_stay(&read.id, read.event.hlc, plate, request)?;
-        }
         let row = self.read()?.stay(&stay_id)?.map(Box::new);
         Ok(Answer::Amended { stay_id, version: read.id.to_string(), row })
     }
@@ -244,41 +243,6 @@ impl<S: Storage> Transaction<'_, S> {
             by: None,
         };
         self.author(draft)
-    }
-
-    /// An exit whose plate was misread left its stay open, so that the next exit of that car was of this stay, and the entry before
-    /// it was of none. Now that the first, `exit`, is where it belongs, the next is given the stay of the entry before it: removed, and
-    /// written anew. What was taken stays as it was.
-    fn give_exits_their_stay(
-        &mut self,
-        exit: &FactId,
-        exit_hlc: Hlc,
-        plate: &PlateId,
-        request: &CorrectStay,
-    ) -> Result<(), Stop<S::Error>> {
-        let ended_by_it = |row: &StayRow| row.exit.as_ref().is_some_and(|ended| ended.fact == *exit);
-        let before = self.read()?.last_begun(plate, exit_hlc)?;
-        let Some(StoredStay { row, .. }) = before.into_iter().find(|before| ended_by_it(&before.row)) else {
-            return Ok(());
-        };
-        if !row.anomalies.contains(&Anomaly::DoubleExit) {
-            return Ok(());
-        }
-        let component = Component::around(self.read()?, &row)?;
-        let facts = component.held_facts();
-        let account = account_beside(&facts, &component.neighbours);
-        let again = Outcome::ClosedAgain { stay: row.stay_id.clone() };
-        for exit in facts.iter().filter(|fact| account.outcomes.get(&fact.id) == Some(&again)) {
-            let begun = self.read()?.last_begun(plate, exit.event.hlc)?;
-            let is_its = |begun: &StayRow| begun.stay_id != row.stay_id && !begun.is_exit_alone();
-            let Some(StoredStay { row: of, .. }) = begun.into_iter().find(|begun| is_its(&begun.row)) else { continue };
-            let hlc = self.hlc_after(&row, Some(plate))?;
-            let void = self.void_of(vec![exit.id.clone()], &account, &request.reason);
-            self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
-            let taken = (taken_at(&account, exit), paid_as_corrected(exit, &facts));
-            self.write_anew(exit, taken, Some(&of), plate, &request.reason)?;
-        }
-        Ok(())
     }
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.

@@ -12,7 +12,7 @@ use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
 use crate::domain::stay::{Fact, Link, Taking, guarded, links};
 
-use super::component::{self, loose_key, skipped_key};
+use super::component::{self, EVER, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::runs::UNKNOWN_TYPE;
 use super::settings::{SITE_TARIFF, SetBy, setting_hash};
@@ -221,7 +221,7 @@ impl<S: Storage> Transaction<'_, S> {
         for link in links(fact) {
             let key = if let Link::Plate(plate) = &link { Some(skipped_key(plate)) } else { loose_key(&link) };
             let Some(key) = key else { continue };
-            if !self.read()?.loose_facts(&key)?.is_empty() {
+            if !self.read()?.loose_facts(&key, EVER)?.is_empty() {
                 return Ok(true);
             }
         }

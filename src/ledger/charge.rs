@@ -11,7 +11,7 @@ use crate::domain::tariff::is_long_stay;
 use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
-use super::component::loose_key;
+use super::component::{EVER, loose_key};
 use super::storage::Storage;
 use super::transaction::Transaction;
 
@@ -182,7 +182,7 @@ impl<S: Storage> Transaction<'_, S> {
     /// Whether a person corrected the type of an open stay: he has looked, whatever cameras tell.
     fn is_typed_by_a_person(&mut self, row: &StayRow) -> Result<bool, S::Error> {
         let Some(key) = loose_key(&Link::of_stay(&row.stay_id)) else { return Ok(false) };
-        for at in self.read()?.loose_facts(&key)? {
+        for at in self.read()?.loose_facts(&key, EVER)? {
             let said = self.read()?.fact(&at)?;
             if said.is_some_and(|fact| matches!(&fact.event.body, Body::Correction(it) if it.camera_type.is_some())) {
                 return Ok(true);

@@ -10,6 +10,7 @@
 //! of everything there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::domain::anomaly::Anomaly;
@@ -25,6 +26,8 @@ use crate::replication::log::EventBytes;
 
 use super::storage::{EventRef, Storage, StoredStay};
 
+/// All clocks.
+pub const EVER: RangeInclusive<Hlc> = Hlc::MIN..=Hlc::MAX;
 /// Rows of a plate looked at, at once, for the first that is not gathered.
 const ROWS_AT_ONCE: usize = 4;
 /// Rows of a plate gathered at once where one is known to matter: twice as many each time, up to this.
@@ -40,8 +43,8 @@ pub trait Held {
     fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, Self::Error>;
     /// The first rows of an effective plate whose entry has this clock or a higher one, in order of it; none that is void.
     fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, Self::Error>;
-    /// The loose facts under a key, see [`loose_key`].
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// The loose facts under a key with such clocks, see [`loose_key`].
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     /// The applied events that carry this edge and request id, with clocks from the first to the second, in ms.
     fn events_of_request(
@@ -75,8 +78,8 @@ impl<S: Storage> Held for S {
         Storage::begun_since(self, plate, since, most)
     }
 
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, S::Error> {
-        Storage::loose_facts(self, key)
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, S::Error> {
+        Storage::loose_facts(self, key, clocks)
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, S::Error> {
@@ -121,6 +124,12 @@ pub fn loose_key(link: &Link) -> Option<String> {
 #[must_use]
 pub fn skipped_key(plate: &PlateId) -> String {
     format!("q:{plate}")
+}
+
+/// The key of exits that found no stay to end at their place on a plate.
+#[must_use]
+pub fn stray_key(plate: &PlateId) -> String {
+    format!("d:{plate}")
 }
 
 /// Facts and rows that hang together.
@@ -169,6 +178,16 @@ struct Acting<'f> {
     facts: BTreeSet<&'f FactId>,
     /// An exit that a program told is among it, which may tell the passage before it again.
     told: bool,
+}
+
+/// What is beside the facts and may matter.
+#[derive(Default)]
+struct Beside {
+    /// What has to be gathered.
+    missing: Vec<StoredStay>,
+    replacing: Vec<Replacing>,
+    /// The exits that found no stay to end where one of ours may be open.
+    strays: Vec<EventRef>,
 }
 
 /// A row that replaced one outside, which stays as it is only as long as this one begins as it did.
@@ -261,9 +280,12 @@ impl Component {
             if self.take_skipped(held, places.keys().copied())? {
                 continue;
             }
-            let (missing, replacing) = self.look_beside(held, &places)?;
+            let Beside { missing, replacing, strays } = self.look_beside(held, &places)?;
             if !missing.is_empty() {
                 self.take(held, missing)?;
+                continue;
+            }
+            if self.take_strays(held, &strays)? {
                 continue;
             }
             let (before, after) = (before.fold(&self.neighbours), after.fold(&self.neighbours));
@@ -274,6 +296,10 @@ impl Component {
                 missing.extend(held.begun_since(&stored.row.plate_id, stored.row.entry_hlc, self.reach)?);
             }
             missing.extend(replacing.into_iter().filter(|r| !begins(&after, r)).map(|replacing| replacing.left));
+            for stray in before.strays.iter().chain(&after.strays) {
+                let just_after = Hlc::next(0, Some(stray.at));
+                missing.extend(self.open_at(held, &stray.plate, just_after, Some(stray.at))?);
+            }
             if missing.is_empty() {
                 return Ok((before, after));
             }
@@ -287,8 +313,8 @@ impl Component {
         &mut self,
         held: &mut H,
         places: &BTreeMap<&PlateId, Places<'_>>,
-    ) -> Result<(Vec<StoredStay>, Vec<Replacing>), H::Error> {
-        let (mut missing, mut replacing) = (Vec::new(), Vec::new());
+    ) -> Result<Beside, H::Error> {
+        let Beside { mut missing, mut replacing, mut strays } = Beside::default();
         self.neighbours.clear();
         self.beside.clear();
         for (plate, clocks) in places {
@@ -297,6 +323,7 @@ impl Component {
                 let mut next = self.next_beside(held, plate, clock)?;
                 let at = next.first().map(|next| next.row.entry_hlc);
                 let until = at.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+                strays.extend(held.loose_facts(&stray_key(plate), clock..=at.unwrap_or(Hlc::MAX))?);
                 let mut until_next = clocks.range((std::ops::Bound::Included(clock), until));
                 let told = until_next.find(|(_, acting)| acting.told).map(|(told, _)| *told);
                 for open in self.open_at(held, plate, clock, told)? {
@@ -323,7 +350,7 @@ impl Component {
                 from = clocks.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).next();
             }
         }
-        Ok((missing, replacing))
+        Ok(Beside { missing, replacing, strays })
     }
 
     /// The stay outside that is open on a plate when something of ours begins there, or whose passage out may be told again behind it;
@@ -444,10 +471,19 @@ impl Component {
         let before = self.facts.len();
         for plate in plates {
             if self.plates.insert(plate.clone()) {
-                let places = held.loose_facts(&skipped_key(plate))?;
+                let places = held.loose_facts(&skipped_key(plate), EVER)?;
                 self.add_loose(facts_at(held, &places)?, &mut leads);
             }
         }
+        self.follow(held, leads)?;
+        Ok(self.facts.len() > before)
+    }
+
+    /// Gathers exits that found no stay to end; whether one was not gathered yet.
+    fn take_strays<H: Held>(&mut self, held: &mut H, strays: &[EventRef]) -> Result<bool, H::Error> {
+        let mut leads = Leads::default();
+        let before = self.facts.len();
+        self.add_loose(facts_at(held, strays)?, &mut leads);
         self.follow(held, leads)?;
         Ok(self.facts.len() > before)
     }
@@ -552,7 +588,7 @@ pub fn repeats_of<H: Held>(held: &mut H, event: &Event) -> Result<Vec<Fact>, H::
 /// Those of what is looked up.
 pub fn loose_under<H: Held>(held: &mut H, link: &Link) -> Result<Vec<Fact>, H::Error> {
     let Some(key) = loose_key(link) else { return Ok(Vec::new()) };
-    let places = held.loose_facts(&key)?;
+    let places = held.loose_facts(&key, EVER)?;
     facts_at(held, &places)
 }
 

@@ -7,6 +7,7 @@ mod books;
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use crate::domain::audit::Entry;
 use crate::domain::event::Event;
@@ -328,8 +329,9 @@ impl Storage for MemoryStorage {
         Ok(facts.filter_map(|at| self.loose.get(at)).map(|fact| fact.hlc).max())
     }
 
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, MemoryError> {
-        Ok(self.loose_of_key.get(key).into_iter().flatten().cloned().collect())
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, MemoryError> {
+        let facts = self.loose_of_key.get(key).into_iter().flatten();
+        Ok(facts.filter(|at| self.loose.get(at).is_some_and(|fact| clocks.contains(&fact.hlc))).cloned().collect())
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, MemoryError> {

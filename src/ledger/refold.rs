@@ -10,23 +10,24 @@ use crate::domain::event::Body;
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{Fact, Link, Resolution, links};
+use crate::domain::stay::{Fact, Folded, Link, Resolution, Stray, links};
 
 use super::apply::place;
-use super::component::{self, Component, loose_key, skipped_key, slots};
+use super::component::{self, Component, loose_key, skipped_key, slots, stray_key};
 use super::open_stay::OpenStay;
 use super::storage::{EventRef, LooseFact, Storage};
 use super::transaction::Transaction;
 
 /// The keys a loose fact is found by. Nobody looks for it by its own id. An exit that tells the passage of another one, `first`, is
 /// found by that one.
-fn keys_of(fact: &Fact, skipped: bool, first: Option<&FactId>) -> Vec<String> {
+fn keys_of(fact: &Fact, skipped: bool, stray: Option<&Stray>, first: Option<&FactId>) -> Vec<String> {
     let own = Link::Fact(fact.id.clone());
     let mut keys: Vec<String> = links(fact).iter().filter(|link| **link != own).filter_map(loose_key).collect();
     keys.extend(first.cloned().map(Link::Fact).as_ref().and_then(loose_key));
     if skipped {
         keys.extend(fact.event.recorded_plate().map(skipped_key));
     }
+    keys.extend(stray.map(|stray| stray_key(&stray.plate)));
     keys
 }
 
@@ -69,13 +70,16 @@ impl<S: Storage> Transaction<'_, S> {
         let without = self.not_held(new)?;
         let with = |component: &Component| with_copies(component, new).0;
         let (component, before, after) = Component::of_new(self.read()?, new, without, with)?;
-        let (before, after) = (before.resolution, after.resolution);
         self.folded += component.facts.len() + new.len();
         debug_assert!(
-            before.rows.iter().all(|row| component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row))
-                && before.rows.len() == component.rows.len(),
+            before.resolution.rows.len() == component.rows.len()
+                && before
+                    .resolution
+                    .rows
+                    .iter()
+                    .all(|row| { component.rows.get(&row.stay_id).is_some_and(|stored| stored.row == *row) }),
             "the stored rows are what their facts give: {:?} {:?}",
-            before.rows,
+            before.resolution.rows,
             component.rows,
         );
         let (facts, replaced) = with_copies(&component, new);
@@ -90,8 +94,9 @@ impl<S: Storage> Transaction<'_, S> {
             }
             self.write()?.release(at)?;
         }
-        self.write_rows(&component, &before, &after)?;
+        self.write_rows(&component, &before.resolution, &after.resolution)?;
         self.write_loose_facts(&loose, &facts, &before, &after)?;
+        let (before, after) = (before.resolution, after.resolution);
         self.change_sums(&before, -1);
         self.change_sums(&after, 1);
         self.forget_clocks(facts.iter().filter_map(|fact| fact.event.recorded_plate()));
@@ -180,29 +185,39 @@ impl<S: Storage> Transaction<'_, S> {
         &mut self,
         were_loose: &BTreeSet<FactId>,
         facts: &[Fact],
-        before: &Resolution,
-        after: &Resolution,
+        before: &Folded,
+        after: &Folded,
     ) -> Result<(), S::Error> {
-        let is_skipped = |in_: &Resolution, id: &FactId| in_.quarantined.iter().any(|(skipped, _)| skipped == id);
-        let first_in = |in_: &'_ Resolution, fact: &Fact| {
+        let is_skipped =
+            |in_: &Folded, fact: &Fact| in_.resolution.quarantined.iter().any(|(skipped, _)| *skipped == fact.id);
+        let stray_in = |in_: &'_ Folded, fact: &Fact| in_.strays.iter().find(|stray| stray.exit == fact.id).cloned();
+        let first_in = |in_: &'_ Folded, fact: &Fact| {
             let is_exit = matches!(fact.event.body, Body::Exit(_));
-            in_.repeats.iter().find(|(repeat, _)| is_exit && *repeat == fact.id).map(|(_, first)| first.clone())
+            let mut repeats = in_.resolution.repeats.iter().filter(|(repeat, _)| is_exit && *repeat == fact.id);
+            repeats.next().map(|(_, first)| first.clone())
         };
         let row_of: HashMap<&FactId, &StayRow> =
-            after.rows.iter().flat_map(|row| slots(row).map(move |id| (id, row))).collect();
+            after.resolution.rows.iter().flat_map(|row| slots(row).map(move |id| (id, row))).collect();
         for fact in facts {
-            let loose = !row_of.get(&fact.id).is_some_and(|row| is_found_by(row, fact));
+            let (skipped, stray) = (is_skipped(after, fact), stray_in(after, fact));
+            let is_found = row_of.get(&fact.id).is_some_and(|row| is_found_by(row, fact));
+            let loose = !is_found || stray.is_some();
             let was_loose = were_loose.contains(&fact.id);
-            let (waiting, skipped) = (after.waiting.contains(&fact.id), is_skipped(after, &fact.id));
+            let waiting = after.resolution.waiting.contains(&fact.id);
             let first = first_in(after, fact);
             let is_other = || {
-                let (waited, was_skipped) = (before.waiting.contains(&fact.id), is_skipped(before, &fact.id));
-                waiting != waited || skipped != was_skipped || first != first_in(before, fact)
+                let waited = before.resolution.waiting.contains(&fact.id);
+                let was_skipped = is_skipped(before, fact);
+                waiting != waited
+                    || skipped != was_skipped
+                    || stray != stray_in(before, fact)
+                    || first != first_in(before, fact)
             };
             let at = place(&fact.event);
             if loose && (!was_loose || is_other()) {
-                let entry =
-                    LooseFact { at, hlc: fact.event.hlc, keys: keys_of(fact, skipped, first.as_ref()), waiting };
+                let hlc = stray.as_ref().map_or(fact.event.hlc, |stray| stray.at);
+                let keys = keys_of(fact, skipped, stray.as_ref(), first.as_ref());
+                let entry = LooseFact { at, hlc, keys, waiting };
                 self.write()?.put_loose_fact(&entry)?;
             } else if !loose && was_loose {
                 self.write()?.remove_loose_fact(&at)?;

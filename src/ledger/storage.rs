@@ -3,6 +3,8 @@
 //! All calls between `begin` and `commit` are one transaction and see each other's effects. Every error means that the
 //! transaction is lost: the ledger calls `rollback` and answers every job of the batch with "not durable".
 
+use std::ops::RangeInclusive;
+
 use crate::domain::audit::Entry;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
@@ -180,7 +182,8 @@ pub trait Storage: Send + Unpin + 'static {
     fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
     /// The greatest clock of the loose facts under a key.
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, Self::Error>;
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// The loose facts under a key with such clocks.
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
     /// The event as a fact; `None`: there is none, or it cannot be read.
     fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {

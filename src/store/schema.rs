@@ -22,6 +22,9 @@ const APPLICATION_ID: i64 = 0x504d_7368;
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
 const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
+/// The loose facts under a key, with clocks from the second to the third.
+pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
+
 /// Bits of an event's row number that are its `seq`; the number of its log is above them.
 const SEQ_BITS: u32 = 40;
 pub(super) const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;

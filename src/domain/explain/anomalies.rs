@@ -8,7 +8,7 @@ use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, same_request};
 use super::super::tariff::is_long_stay;
 use super::super::told::vehicle::are_unlike;
 use super::Explainer;
-use super::facts::span_between;
+use super::facts::{left_alone, span_between, took};
 use super::words::{Face, Text, gate, money, vehicle};
 
 impl Explainer<'_> {
@@ -17,7 +17,7 @@ impl Explainer<'_> {
         match anomaly {
             Anomaly::DoubleEntry => self.double_entry(row, &face),
             Anomaly::DoubleExit => self.double_exit(row, &face),
-            Anomaly::ExitWithoutEntry => exit_without_entry(row, &face),
+            Anomaly::ExitWithoutEntry => self.exit_without_entry(row, &face),
             Anomaly::LeftUnseen => self.left_unseen(row, &face),
             Anomaly::ClockSkew => self.clock_skew(row),
             Anomaly::ManualOpening => manual_opening(row, &face),
@@ -204,7 +204,29 @@ impl Explainer<'_> {
                 format!("The gate says it took {}, and {} is what is due", told.en, fee.en),
             );
         }
+        let unknown = exit.filter(|_| row.exit.as_ref().is_some_and(|end| end.entry_unknown));
+        if let Some((fact, exit)) = unknown.filter(|_| stamped_ms.is_none_or(|stamped_ms| stamped_ms >= row.entry_ms)) {
+            let face = Face::of_day(self.zone, row.entry_ms);
+            let (known, took) = (self.entry_taken(&fact.event, &face), took(exit, exit.fee));
+            let stayed = span_between(row.entry_ms, fact.event.timestamp_ms);
+            return Text::new(
+                format!("Lúc ra {}, {}; xe thực gửi {}", known.vi, took.vi, stayed.vi),
+                format!("At the exit {}, {}; the car stayed {}", known.en, took.en, stayed.en),
+            );
+        }
         fee_uncertain(row, stamped_ms)
+    }
+
+    fn exit_without_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let (gate, time) = (gate(&row.source_central, &row.edge_id), face.time(row.entry_ms));
+        let left = Text::new(format!("tại {} lúc {time}", gate.vi), format!("at {} at {time}", gate.en));
+        match self.facts.get(&row.entry_fact).map(|fact| &fact.event.body) {
+            Some(Body::Exit(exit)) if row.status != StayStatus::Void => left_alone(&left, exit, row.collected),
+            _ => Text::new(
+                format!("Lượt ra không có lượt vào {}, đã bị hủy", left.vi),
+                format!("An exit without an entry {}, removed", left.en),
+            ),
+        }
     }
 
     fn left_unseen(&self, row: &StayRow, face: &Face<'_>) -> Text {
@@ -245,24 +267,6 @@ impl Explainer<'_> {
         Text::new("Giờ ghi có thể sai, hãy chỉnh giờ máy", "The times recorded may be wrong: set the clock")
             .and(Self::skew_note(&facts))
     }
-}
-
-fn exit_without_entry(row: &StayRow, face: &Face<'_>) -> Text {
-    let gate = gate(&row.source_central, &row.edge_id);
-    let (time, fee) = (face.time(row.entry_ms), money(row.collected.0));
-    if row.status == StayStatus::Void {
-        return Text::new(
-            format!("Lượt ra không có lượt vào tại {} lúc {time}, đã bị hủy", gate.vi),
-            format!("An exit without an entry at {} at {time}, removed", gate.en),
-        );
-    }
-    Text::new(
-        format!("Xe ra tại {} lúc {time} mà không có lượt vào nào; nhân viên mở thủ công, thu {}", gate.vi, fee.vi),
-        format!(
-            "The car left at {} at {time} without any entry; it was let out by hand, {} was taken",
-            gate.en, fee.en
-        ),
-    )
 }
 
 fn manual_opening(row: &StayRow, face: &Face<'_>) -> Text {
@@ -311,12 +315,6 @@ fn fee_uncertain(row: &StayRow, stamped_ms: Option<i64>) -> Text {
                 "The exit is stamped {} before the entry: clocks differ, and the fee of {} may be wrong",
                 behind.en, fee.en
             ),
-        );
-    }
-    if exit.entry_unknown {
-        return Text::new(
-            format!("Cổng ra không biết lượt vào nên thu {} theo nhân viên nhập; xe thực gửi {}", fee.vi, stayed.vi),
-            format!("The gate did not know of the entry and took {} as typed in; the car stayed {}", fee.en, stayed.en),
         );
     }
     if is_long_stay(row.entry_ms, exit.exit_ms) && !exit.manual && exit.fee > Vnd(0) {

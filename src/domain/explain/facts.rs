@@ -4,6 +4,7 @@ use super::super::direction::Direction;
 use super::super::doer::DoerKind;
 use super::super::event::{Body, Correction, Entry, Event, Exit, Unread};
 use super::super::ids::FactId;
+use super::super::money::Vnd;
 use super::super::payment::{Method, Paid};
 use super::super::plate::PlateId;
 use super::super::row::StayRow;
@@ -115,7 +116,6 @@ impl Explainer<'_> {
         let event = &*fact.event;
         let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face).and(opened_by(event));
         let fee = money(exit.fee.0);
-        let why = why(exit.reason.as_deref());
         let row = match outcome {
             Outcome::Closed { stay, .. } | Outcome::ClosedAgain { stay } | Outcome::LeftAlone { stay } => {
                 self.row(stay)
@@ -146,15 +146,16 @@ impl Explainer<'_> {
                     .and(forced)
                     .and(Self::skew_note(&[fact]))
             }
-            Outcome::Closed { entry_unknown: true, .. } => Text::new(
-                format!("Xe ra {}; cổng này không biết lượt vào, nhân viên mở thủ công{why}, thu {}", left.vi, fee.vi),
-                format!(
-                    "The car left {}; that gate did not know of the entry, was opened by hand{why} and took {}",
-                    left.en, fee.en
-                ),
-            )
-            .and(exit.paid.as_ref().map(paid_by))
-            .and(Self::skew_note(&[fact])),
+            Outcome::Closed { entry_unknown: true, .. } => {
+                let (known, took) = (self.entry_taken(event, face), took(exit, exit.fee));
+                let forced = exit.force.then(|| forced(exit.reason.as_deref()));
+                Text::new(format!("Xe ra {}", left.vi), format!("The car left {}", left.en))
+                    .and(Some(Text::new(format!("; {}", known.vi), format!("; {}", known.en))))
+                    .and(forced)
+                    .and(Some(Text::new(format!(", {}", took.vi), format!(", {}", took.en))))
+                    .and(exit.paid.as_ref().map(paid_by))
+                    .and(Self::skew_note(&[fact]))
+            }
             Outcome::ClosedAgain { .. } => {
                 let before = row.and_then(|row| row.exit.as_ref()).map(|first| {
                     let first_gate = gate(&first.central, &first.edge_id);
@@ -172,15 +173,18 @@ impl Explainer<'_> {
                 .and(before)
                 .and(Self::skew_note(&[fact]))
             }
-            _ => Text::new(
-                format!("Xe ra {} mà không có lượt vào nào; nhân viên mở thủ công{why}, thu {}", left.vi, fee.vi),
-                format!(
-                    "The car left {} without any entry; it was let out by hand{why}, {} was taken",
-                    left.en, fee.en
-                ),
-            )
-            .and(exit.paid.as_ref().map(paid_by))
-            .and(Self::skew_note(&[fact])),
+            _ => left_alone(&left, exit, exit.fee).and(exit.paid.as_ref().map(paid_by)).and(Self::skew_note(&[fact])),
+        }
+    }
+
+    /// From which entry a gate charged that did not know the one the car came in by.
+    pub(super) fn entry_taken(&self, exit: &Event, face: &Face<'_>) -> Text {
+        match exit.exit_stay().and_then(|stay| self.row(stay)).map(|row| face.time(row.entry_ms)) {
+            Some(time) => Text::new(
+                format!("cổng này tính từ lượt vào lúc {time} đã kết thúc trước đó"),
+                format!("that gate charged since the entry at {time}, whose visit had ended before"),
+            ),
+            None => Text::new("cổng này chưa biết lượt vào", "that gate did not know of the entry"),
         }
     }
 
@@ -225,6 +229,35 @@ pub fn apart(fact: &FactId, event: Option<&Event>, outcome: &Outcome, zone: &Sit
         Outcome::Skipped { reason } => skipped(event, reason, &face),
         _ => Text::default(),
     }
+}
+
+/// An exit whose entry nobody saw.
+pub(super) fn left_alone(left: &Text, exit: &Exit, taken: Vnd) -> Text {
+    let (how, took) = (how_it_opened(exit), took(exit, taken));
+    Text::new(
+        format!("Xe ra {} mà không có lượt vào nào; {}, {}", left.vi, how.vi, took.vi),
+        format!("The car left {} without any entry; {}, {}", left.en, how.en, took.en),
+    )
+}
+
+fn how_it_opened(exit: &Exit) -> Text {
+    let why = why(exit.reason.as_deref());
+    if exit.force {
+        return Text::new(format!("nhân viên mở thủ công{why}"), format!("it was let out by hand{why}"));
+    }
+    if exit.told {
+        return Text::new("cổng báo lại sau khi xe đã ra", "the gate told it afterwards");
+    }
+    Text::new("cổng đã mở", "the gate opened")
+}
+
+/// What was taken where nobody worked out a fee. What a gate did not say is not known.
+pub(super) fn took(exit: &Exit, taken: Vnd) -> Text {
+    if exit.told && taken == Vnd(0) && exit.paid.is_none() && exit.told_fee.is_none() {
+        return Text::new("không báo đã thu bao nhiêu", "and did not say what was taken");
+    }
+    let fee = money(taken.0);
+    Text::new(format!("thu {}", fee.vi), format!("{} was taken", fee.en))
 }
 
 /// A subscription that did not cover the whole stay.

@@ -112,7 +112,37 @@ fn what_is_uncertain_about_a_fee() {
     let unknown = [entry("A", at(0), "S1", P), exit_unknown("B", at(7_200), "X1", P, 9_000)];
     assert_eq!(
         told(&unknown, "S1", Anomaly::FeeUncertain).0,
-        "Cổng ra không biết lượt vào nên thu 9.000 đ theo nhân viên nhập; xe thực gửi 2 giờ 0 phút"
+        "Lúc ra cổng này chưa biết lượt vào, thu 9.000 đ; xe thực gửi 2 giờ 0 phút"
+    );
+    let refitted = [
+        entry("A", at(0), "S1", P),
+        exit("A", at(3_600), "S1", 25_000),
+        entry("A", at(36_000), "S2", P),
+        exit("B", at(39_600), "S1", 275_000),
+    ];
+    assert_eq!(
+        told(&refitted, "S2", Anomaly::FeeUncertain),
+        text(
+            "Lúc ra cổng này tính từ lượt vào lúc 07:30:00 đã kết thúc trước đó, thu 275.000 đ; xe thực gửi 1 giờ 0 phút",
+            "At the exit that gate charged since the entry at 07:30:00, whose visit had ended before, 275,000 đ was taken; \
+             the car stayed 1 h 0 min",
+        )
+    );
+    assert_eq!(
+        story(&refitted, "S2")[1],
+        "Xe ra tại cổng out (B) lúc 18:30:00; cổng này tính từ lượt vào lúc 07:30:00 đã kết thúc trước đó, thu 275.000 đ"
+    );
+    // Told before its entry, by a program that says nothing of money.
+    let early = exit_unknown("B", at(7_200), "X1", P, 0).change_exit(|exit| (exit.told, exit.force) = (true, false));
+    let (vi, en) = told(&[entry("A", at(0), "S1", P), early.clone()], "S1", Anomaly::FeeUncertain);
+    assert_eq!(vi, "Lúc ra cổng này chưa biết lượt vào, không báo đã thu bao nhiêu; xe thực gửi 2 giờ 0 phút");
+    assert_eq!(
+        en,
+        "At the exit that gate did not know of the entry, and did not say what was taken; the car stayed 2 h 0 min"
+    );
+    assert_eq!(
+        story(&[early], "X1")[0],
+        "Xe ra tại cổng out (B) lúc 09:30:00 mà không có lượt vào nào; cổng báo lại sau khi xe đã ra, không báo đã thu bao nhiêu"
     );
     let before = [entry("A", at(0), "S1", P), exit("B", at(1), "S1", 0).at_ms(at(-300))];
     assert_eq!(

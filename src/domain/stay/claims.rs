@@ -32,7 +32,7 @@ pub(super) struct Claim<'a> {
     /// The effective plate; `None`: none is stated.
     pub(super) plate: Option<PlateId>,
     /// Of an exit whose entry is void: that entry, whose plate is its own if it states none.
-    void_entry: Option<usize>,
+    pub(super) void_entry: Option<usize>,
     /// Corrections that name it, in order.
     corrections: Vec<&'a Fact>,
     /// Voids that name it.

@@ -67,6 +67,11 @@ impl<'a> FoldKey<'a> {
         Self { at: fact.place(), moved_from: None }
     }
 
+    /// The clock of the place.
+    pub(super) fn clock(&self) -> Hlc {
+        self.at.0
+    }
+
     /// Of an EXIT or CONFIRMED that names `entry`: its own place, but no earlier than just after the entry.
     #[must_use]
     pub fn after(entry: &'a Fact, fact: &'a Fact) -> Self {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::event::{Body, Exit};
-use super::super::ids::FactId;
+use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::super::row::StayRow;
@@ -28,6 +28,8 @@ pub(super) struct Lot {
     /// Superseded entries, and exits that closed a stay they did not know: which stay they mean.
     alias: HashMap<usize, usize>,
     open: Option<usize>,
+    /// Exits that ended another stay than the one they name: which.
+    refitted: HashMap<FactId, usize>,
     /// What ended last, as long as no car came in since.
     ended: Option<Ended>,
     /// A step was not taken, so that it is not known what ended last.
@@ -45,7 +47,7 @@ struct Ended {
     /// The fee, as corrected.
     taken: Vnd,
     told: bool,
-    /// Its gate knew the stay.
+    /// Its gate knew the stay, or one that a person has removed since.
     named: bool,
 }
 
@@ -72,11 +74,13 @@ pub(super) struct Change {
     ended: Option<Ended>,
     /// Of two exits that tell one passage the one that does not count, and the one that does.
     same_passage: Option<(FactId, FactId)>,
+    /// An exit of a stay that was not open, while none was.
+    is_stray: bool,
 }
 
 impl Change {
     fn of(rows: Vec<(usize, StayRow)>, alias: Option<(usize, usize)>, open: Option<usize>) -> Self {
-        Self { rows, alias, open, ended: None, same_passage: None }
+        Self { rows, alias, open, ended: None, same_passage: None, is_stray: false }
     }
 }
 
@@ -98,6 +102,17 @@ pub struct Folded {
     pub resolution: Resolution,
     /// The neighbours that do not begin as they did: they have to be folded as well.
     pub disturbed: Vec<FactId>,
+    pub strays: Vec<Stray>,
+}
+
+/// An exit that found its stay ended, and no other open: a stay that comes to be open at its place, it would end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stray {
+    pub exit: FactId,
+    /// The clock of its place.
+    pub at: Hlc,
+    /// The effective plate.
+    pub plate: PlateId,
 }
 
 impl Lot {
@@ -132,21 +147,27 @@ impl Lot {
         Some((open, self.rows.get(&open)?))
     }
 
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, act: &Act<'_, '_>, change: Change) {
+        if let (Deed::Leave, Some((stay, _))) = (act.deed, change.rows.last())
+            && *stay != self.stay_of(act.claim.index)
+        {
+            self.refitted.insert(act.fact.id.clone(), *stay);
+        }
         self.rows.extend(change.rows);
         self.alias.extend(change.alias);
         self.open = change.open;
         self.ended = change.ended.filter(|_| !self.is_blind);
     }
 
-    /// Another exit than the one that ended `ended` tells the same passage. The one that knew the stay counts, else the first above 0.
+    /// Another exit than the one that ended `ended` tells the same passage. The first that knew the stay counts, else the first above 0.
     fn told_twice(&self, act: &Act<'_, '_>, exit: &Exit, ended: &Ended) -> Result<Change, String> {
         let mut row = self.rows.get(&ended.stay).ok_or("the fact that began its stay was skipped")?.clone();
-        let named = matches!(act.deed, Deed::Leave);
+        let names_one = matches!(act.deed, Deed::Leave);
+        let named = names_one && self.stay_of(act.claim.index) == ended.stay;
         let has_the_money = ended.fee.0 == 0 && exit.fee.0 > 0;
-        let counts = if named { ended.told || has_the_money } else { ended.told && !ended.named && has_the_money };
+        let counts = !ended.named && if named { ended.told || has_the_money } else { ended.told && has_the_money };
         let id = act.fact.id.clone();
-        let mut change = Change::of(Vec::new(), (!named).then_some((act.claim.index, ended.stay)), None);
+        let mut change = Change::of(Vec::new(), (!names_one).then_some((act.claim.index, ended.stay)), None);
         if counts {
             row.leave_instead(act.fact, exit, ended.taken, !named);
             change.same_passage = Some((ended.exit.clone(), id));
@@ -194,18 +215,38 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
         Deed::Leave => {
             let exit = exit_of(act)?;
             let (stay, mut row) = named_row(lot, act)?;
-            let ended = lot.ended.as_ref();
-            if let Some(ended) = ended.filter(|ended| ended.stay == stay && !ended.named && ended.is_near(act.fact))
-                && (ended.told || exit.told)
+            let ended = lot.ended.as_ref().filter(|ended| ended.is_near(act.fact));
+            if let Some(ended) = ended.filter(|ended| ended.stay == stay)
+                && (exit.told || (ended.told && !ended.named))
             {
                 return lot.told_twice(act, exit, ended);
             }
-            if !row.close(act.fact) {
-                return Err(NO_EXIT.to_owned());
+            if lot.open == Some(stay) {
+                if !row.close(act.fact) {
+                    return Err(NO_EXIT.to_owned());
+                }
+                let ended = Some(Ended::by(act, exit, stay, true));
+                return Ok(Change { ended, ..Change::of(vec![(stay, row)], None, None) });
             }
-            let open = lot.open.filter(|open| *open != stay);
-            let ended = if open == lot.open { lot.ended.clone() } else { Some(Ended::by(act, exit, stay, true)) };
-            Ok(Change { ended, ..Change::of(vec![(stay, row)], None, open) })
+            // Its stay had ended, which its gate did not know: what leaves is the car that is inside.
+            if let Some((open, open_row)) = lot.open_row() {
+                let mut row = open_row.clone();
+                if !row.close_unknown(act.fact) {
+                    return Err(NO_EXIT.to_owned());
+                }
+                let ended = Some(Ended::by(act, exit, open, false));
+                return Ok(Change { ended, ..Change::of(vec![(open, row)], None, None) });
+            }
+            let told_again = ended.filter(|ended| exit.told && ended.stay != stay);
+            let change = if let Some(ended) = told_again {
+                lot.told_twice(act, exit, ended)?
+            } else {
+                if !row.close(act.fact) {
+                    return Err(NO_EXIT.to_owned());
+                }
+                Change { ended: lot.ended.clone(), ..Change::of(vec![(stay, row)], None, None) }
+            };
+            Ok(Change { is_stray: true, ..change })
         }
         Deed::LeaveUnknown | Deed::LeaveByPlate => {
             let exit = exit_of(act)?;
@@ -219,11 +260,12 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
             };
             let mut row = open_row.clone();
             let by_plate = matches!(act.deed, Deed::LeaveByPlate);
+            let named = by_plate || act.claim.void_entry.is_some();
             let closed = if by_plate { row.close(act.fact) } else { row.close_unknown(act.fact) };
             if !closed {
                 return Err(NO_EXIT.to_owned());
             }
-            let ended = Some(Ended::by(act, exit, open, by_plate));
+            let ended = Some(Ended::by(act, exit, open, named));
             Ok(Change { ended, ..Change::of(vec![(open, row)], Some((index, open)), None) })
         }
     }
@@ -261,12 +303,12 @@ where
     S: Fn(&Lot, &Act<'_, '_>) -> Result<Change, String>,
 {
     let (acts, mut outcome) = prepared.acts();
-    let mut disturbed = Vec::new();
+    let (mut disturbed, mut strays) = (Vec::new(), Vec::new());
     let mut same_passages: HashMap<FactId, FactId> = HashMap::new();
-    let mut told_again: HashMap<&PlateId, Vec<(&Fact, usize)>> = HashMap::new();
-    for (again, claim) in prepared.told_again() {
+    let mut told_again: HashMap<&PlateId, Vec<(&Fact, &FactId, usize)>> = HashMap::new();
+    for (again, first, claim) in prepared.told_again() {
         if let Some(plate) = &claim.plate {
-            told_again.entry(plate).or_default().push((again, claim.index));
+            told_again.entry(plate).or_default().push((again, &first.id, claim.index));
         }
     }
     for (plate, mut acts) in acts {
@@ -296,7 +338,11 @@ where
                     }
                     same_passages.extend(change.same_passage.take());
                     took(act, &change);
-                    lot.apply(change);
+                    if change.is_stray {
+                        let (exit, plate) = (act.fact.id.clone(), plate.clone());
+                        strays.push(Stray { exit, at: act.key.clock(), plate });
+                    }
+                    lot.apply(act, change);
                 }
                 Err(reason) => {
                     // It may have been an entry or an exit: of what follows nothing is taken for one passage.
@@ -310,8 +356,8 @@ where
         for neighbour in beside {
             pass(&mut lot, neighbour);
         }
-        for (again, claim) in told_again.remove(plate).unwrap_or_default() {
-            let stay = lot.stay_of(claim);
+        for (again, first, claim) in told_again.remove(plate).unwrap_or_default() {
+            let stay = lot.refitted.get(first).copied().unwrap_or_else(|| lot.stay_of(claim));
             if let Some(row) = lot.rows.get_mut(&stay) {
                 row.note_told_again(&again.event);
             }
@@ -337,7 +383,7 @@ where
     outcome.waiting.sort();
     outcome.quarantined.sort();
     debug_assert!(outcome.rows.is_sorted_by(|a, b| a.stay_id < b.stay_id), "two rows have one stay id");
-    Folded { resolution: outcome, disturbed }
+    Folded { resolution: outcome, disturbed, strays }
 }
 
 /// The exit that counts for this one.

@@ -31,7 +31,7 @@ mod row_steps;
 pub(super) mod tests;
 
 pub use fact::{Fact, FoldKey};
-pub use fold::{Folded, Neighbour, guarded};
+pub use fold::{Folded, Neighbour, Stray, guarded};
 pub use links::{Link, links};
 pub use outcome::{Account, Outcome, account, account_beside};
 pub use prepare::{Prepared, paid_as_corrected};

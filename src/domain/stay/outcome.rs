@@ -21,7 +21,7 @@ pub enum Outcome {
     Superseded { stay: String, by: String },
     /// A confirmation; `again`: not the first.
     Confirmed { stay: String, again: bool },
-    /// An exit: the stay ends. `entry_unknown`: its gate did not know the entry.
+    /// An exit: the stay ends. `entry_unknown`: its gate did not know the entry, and named no stay or one that had ended.
     Closed { stay: String, entry_unknown: bool },
     /// An exit of a stay that was out already.
     ClosedAgain { stay: String },
@@ -53,6 +53,14 @@ impl Outcome {
             | Self::ClosedAgain { stay }
             | Self::LeftAlone { stay } => stay == stay_id,
             _ => false,
+        }
+    }
+
+    /// The stay an exit ended, or left once more.
+    fn ended(&self) -> Option<&str> {
+        match self {
+            Self::Closed { stay, .. } | Self::ClosedAgain { stay } | Self::LeftAlone { stay } => Some(stay),
+            _ => None,
         }
     }
 
@@ -123,10 +131,24 @@ pub fn account_beside(facts: &[Fact], neighbours: &[Neighbour]) -> Account {
     let removed_by = removed_by(&prepared);
     for &fact in &prepared.facts {
         if !outcomes.contains_key(&fact.id) {
-            outcomes.insert(fact.id.clone(), of_settled(&prepared, &removed_by, fact));
+            let mut outcome = of_settled(&prepared, &removed_by, fact);
+            if let Outcome::Corrected { stay } = &mut outcome
+                && let Some(ended) = corrected_exit(fact).and_then(|exit| outcomes.get(exit)).and_then(Outcome::ended)
+            {
+                ended.clone_into(stay);
+            }
+            outcomes.insert(fact.id.clone(), outcome);
         }
     }
     Account { resolution, outcomes }
+}
+
+/// The exit, if what was taken at it is all that a correction corrects: whatever stay that names, it belongs to the one the exit ended.
+fn corrected_exit(fact: &Fact) -> Option<&FactId> {
+    let Body::Correction(correction) = &fact.event.body else { return None };
+    let fee_alone = correction.plate_id.is_none() && correction.camera_type.is_none() && correction.undoes.is_empty();
+    let fee = correction.right_fee.as_ref().map(|right| &right.exit);
+    fee.or(correction.right_method.as_ref().map(|right| &right.exit)).filter(|_| fee_alone)
 }
 
 fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
@@ -141,10 +163,10 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
             (None, _) => Outcome::Opened { stay, left: None },
         },
         Deed::Confirm => Outcome::Confirmed { stay, again: row.confirm_fact.as_ref() != Some(&act.fact.id) },
-        Deed::Leave if row.exit.as_ref().is_some_and(|exit| exit.fact == act.fact.id) => {
-            Outcome::Closed { stay, entry_unknown: false }
-        }
-        Deed::Leave => Outcome::ClosedAgain { stay },
+        Deed::Leave => match row.exit.as_ref().filter(|exit| exit.fact == act.fact.id) {
+            Some(exit) => Outcome::Closed { stay, entry_unknown: exit.entry_unknown },
+            None => Outcome::ClosedAgain { stay },
+        },
         Deed::LeaveByPlate if change.alias.is_some() => Outcome::Closed { stay, entry_unknown: false },
         Deed::LeaveUnknown if change.alias.is_some() => Outcome::Closed { stay, entry_unknown: true },
         Deed::LeaveUnknown | Deed::LeaveByPlate => Outcome::LeftAlone { stay },

@@ -124,11 +124,11 @@ impl<'a> Prepared<'a> {
         self.claims.iter().filter(|claim| claim.void).filter(has_row)
     }
 
-    /// The exits that tell a passage again, with the claim of the stay the passage is about.
-    pub(super) fn told_again(&self) -> impl Iterator<Item = (&'a Fact, &Claim<'a>)> {
+    /// The exits that tell a passage again, with the exit that told it first, and the claim of the stay that one is about.
+    pub(super) fn told_again(&self) -> impl Iterator<Item = (&'a Fact, &'a Fact, &Claim<'a>)> {
         self.repeats.passages().filter_map(|(again, first)| {
             let claim = self.claims.made_by(&first.id).or_else(|| self.claims.named(first.event.exit_stay()?))?;
-            (!claim.void).then_some((again, claim))
+            (!claim.void).then_some((again, first, claim))
         })
     }
 

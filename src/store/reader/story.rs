@@ -1,5 +1,7 @@
 //! The story of a stay: all facts that hang together with it, read in one transaction, told by `domain::explain`.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,7 +24,7 @@ use crate::ledger::storage::{EventRef, StoredStay};
 use crate::replication::log::EventBytes;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
-use crate::store::schema::{request_key, request_weeks};
+use crate::store::schema::{LOOSE_FACTS, request_key, request_weeks};
 use crate::store::stay_columns::{find_begun_since, find_ended_in, find_last_begun, read_stay, select_stays};
 
 /// Why a row is as it is.
@@ -230,8 +232,8 @@ impl Held for Snapshot<'_> {
         find_ended_in(self.connection, self.logs, second, fee)
     }
 
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
-        self.places("SELECT event FROM loose_key WHERE key = ?1", [key])
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
+        self.places(LOOSE_FACTS, (key, clocks.start().ms(), clocks.end().ms()))
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::{Body, Draft, Entry};
+use crate::ledger::component::EVER;
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::storage::{Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
 
@@ -229,8 +230,12 @@ fn agree(memory: &mut MemoryStorage, writer: &mut Writer) {
         let (a, b) = (memory.greatest_hlc_of_plate(&plate).unwrap(), writer.greatest_hlc_of_plate(&plate).unwrap());
         assert!(a <= b, "no row of {plate} is above");
     }
+    let middle = Hlc::new(1_000).unwrap();
     for key in ["s:a", "s:b", "p:29A12345"] {
-        assert_eq!(sorted(memory.loose_facts(key).unwrap()), sorted(writer.loose_facts(key).unwrap()), "{key}");
+        for clocks in [EVER, Hlc::MIN..=middle, middle..=middle, middle..=Hlc::MAX] {
+            let (a, b) = (memory.loose_facts(key, clocks.clone()), writer.loose_facts(key, clocks.clone()));
+            assert_eq!(sorted(a.unwrap()), sorted(b.unwrap()), "{key} {clocks:?}");
+        }
         assert_eq!(memory.greatest_loose_hlc(key).unwrap(), writer.greatest_loose_hlc(key).unwrap(), "{key}");
     }
     for row in memory.stays.values().map(|stored| stored.row.clone()).collect::<Vec<_>>() {

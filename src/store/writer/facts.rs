@@ -1,5 +1,7 @@
 //! Events, and the small tables that point at them.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::ErrorCode;
 
 use super::Writer;
@@ -12,7 +14,7 @@ use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setti
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
-use crate::store::schema::{event_row_of, request_key, request_weeks};
+use crate::store::schema::{LOOSE_FACTS, event_row_of, request_key, request_weeks};
 
 impl Writer {
     /// The number of a log, given to it now if it has none.
@@ -70,9 +72,13 @@ impl Writer {
         rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
     }
 
-    pub(super) fn find_loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT event FROM loose_key WHERE key = ?1")?;
-        let mut rows = statement.query([key])?;
+    pub(super) fn find_loose_facts(
+        &mut self,
+        key: &str,
+        clocks: &RangeInclusive<Hlc>,
+    ) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached(LOOSE_FACTS)?;
+        let mut rows = statement.query((key, clocks.start().ms(), clocks.end().ms()))?;
         let mut facts = Vec::new();
         while let Some(row) = rows.next()? {
             facts.push(self.logs.place(&self.connection, row.get(0)?)?);

@@ -12,6 +12,7 @@ mod starts;
 mod stays;
 mod transaction;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -244,8 +245,8 @@ impl Storage for Writer {
         self.drop_dirty(at)
     }
 
-    fn loose_facts(&mut self, key: &str) -> Result<Vec<EventRef>, StoreError> {
-        self.find_loose_facts(key)
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
+        self.find_loose_facts(key, &clocks)
     }
 
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {

@@ -109,23 +109,69 @@ fn a_forced_entry_that_replaces_a_stay_that_has_left_meanwhile_opens() {
     assert_eq!(everywhere(&facts).statuses(), [("S1", Out), ("S2", In)]);
 }
 
+/// Its gate knew an earlier visit, and not that it had ended: what it let out is the car that was inside.
 #[test]
-fn an_exit_of_a_stay_left_unseen_closes_that_one_and_leaves_the_newer_inside() {
-    let facts = [entry("a", 100, "S1", P), entry("b", 200, "S2", P).replaces("S1"), exit("a", 300, "S1", 9)];
-    let outcome = everywhere(&facts);
-    assert_eq!(outcome.statuses(), [("S1", Out), ("S2", In)]);
-    assert!(outcome.row("S1").anomalies.contains(&Anomaly::LeftUnseen), "the known limit stays visible");
+fn an_exit_of_a_stay_that_had_ended_is_of_the_car_that_is_inside() {
+    let (came, left) = (entry("a", 100, "S1", P), exit("a", 150, "S1", 10));
+    let (unseen, seen) = (entry("b", 200, "S2", P).replaces("S1"), entry("b", 200, "S2", P));
+    for (before, first) in
+        [(vec![came.clone(), left.clone(), seen.clone()], (Out, 10)), (vec![came.clone(), unseen], (LeftUnseen, 0))]
+    {
+        let outcome = everywhere(&[before, vec![exit("b", 300, "S1", 5)]].concat());
+        assert_eq!(outcome.statuses(), [("S1", first.0), ("S2", Out)]);
+        assert_eq!(outcome.row("S1").collected, Vnd(first.1));
+        let row = outcome.row("S2");
+        let ended = row.exit.as_ref().unwrap();
+        assert_eq!(
+            (ended.fee, ended.entry_unknown, row.collected),
+            (Vnd(5), true, Vnd(5)),
+            "what was taken stays with the exit"
+        );
+        assert!(row.anomalies.contains(&Anomaly::FeeUncertain), "and is to be looked at");
+        assert!(!outcome.row("S1").anomalies.contains(&Anomaly::DoubleExit));
+    }
 }
 
 #[test]
-fn an_exit_of_a_stay_already_out_is_kept_as_a_double_exit_and_never_touches_another_stay() {
-    let facts = [entry("a", 100, "S1", P), exit("a", 150, "S1", 10), entry("a", 200, "S2", P), exit("b", 300, "S1", 5)];
+fn an_exit_of_a_stay_that_had_ended_is_a_double_exit_while_none_is_inside() {
+    let facts = [entry("a", 100, "S1", P), exit("a", 150, "S1", 10), exit("b", 300, "S1", 5), entry("a", 400, "S2", P)];
     let outcome = everywhere(&facts);
     assert_eq!(outcome.statuses(), [("S1", Out), ("S2", In)]);
     let row = outcome.row("S1");
     assert_eq!((row.exit.as_ref().unwrap().fee, row.collected), (Vnd(10), Vnd(15)));
     assert!(row.anomalies.contains(&Anomaly::DoubleExit));
     assert_eq!(outcome.revenue(), 15);
+}
+
+/// Two cameras at the way out of two centrals, each of which knew another of two entries of the car.
+#[test]
+fn a_passage_told_of_two_entries_of_one_visit_is_paid_once() {
+    let hour = 3_600_000;
+    let told = |at_ms, stay: &str, fee| exit("b", at_ms, stay, fee).change_exit(|exit| exit.told = true);
+    let facts =
+        [entry("a", 1, "S1", P), entry("b", hour, "S2", P), told(5 * hour, "S1", 5), told(5 * hour + 5_000, "S2", 4)];
+    let outcome = everywhere(&facts);
+    assert_eq!((outcome.revenue(), outcome.row("S1").collected), (5, Vnd(5)));
+    assert!(outcome.row("S1").anomalies.contains(&Anomaly::FeeUncertain), "two fees were told");
+    // Nor does it move to the other when one of the entries is removed.
+    let removed = everywhere(&[&facts[..], &[void("a", 6 * hour, "S2", &[&facts[1]])]].concat());
+    assert_eq!((removed.revenue(), removed.row("S1").collected), (5, Vnd(5)));
+}
+
+/// Two cameras at the way out, of which one knew an earlier visit and the other the last one.
+#[test]
+fn a_passage_told_of_a_stay_that_had_ended_and_of_the_one_inside_is_paid_once() {
+    let hour = 3_600_000;
+    let told = |at_ms, stay: &str, fee| exit("b", at_ms, stay, fee).change_exit(|exit| exit.told = true);
+    let visits = [entry("a", 1, "S1", P), told(hour, "S1", 1), entry("a", 10 * hour, "S2", P)];
+    for (first, second) in [("S1", "S2"), ("S2", "S1")] {
+        let fee = |stay: &str| if stay == "S2" { 2 } else { 11 };
+        let twice = [told(11 * hour, first, fee(first)), told(11 * hour + 5_000, second, fee(second))];
+        let outcome = everywhere(&[&visits[..], &twice[..]].concat());
+        assert_eq!(outcome.statuses(), [("S1", Out), ("S2", Out)]);
+        assert_eq!((outcome.row("S1").collected, outcome.row("S2").collected), (Vnd(1), Vnd(2)), "{first} first");
+        assert!(outcome.row("S2").anomalies.contains(&Anomaly::DoubleExit));
+    }
 }
 
 #[test]

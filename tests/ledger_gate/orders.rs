@@ -1,0 +1,177 @@
+//! Gates tell their visits with the times, in whatever order: the buffer of one comes last, a neighbour tells what it heard of.
+
+use parkmesh::domain::anomaly::Anomaly;
+use parkmesh::domain::direction::Direction;
+use parkmesh::domain::money::Vnd;
+use parkmesh::domain::row::{StayRow, StayStatus};
+use parkmesh::domain::tariff::Tariff;
+use parkmesh::domain::time::SiteZone;
+use parkmesh::ledger::job::{CorrectStay, Job, Report};
+use proptest::prelude::*;
+
+use crate::ledger_support::check::check;
+use crate::ledger_support::*;
+use crate::reporting::{report, revenue, take};
+
+/// When a car came and when it left, in hours.
+const VISITS: [(i64, i64); 3] = [(1, 3), (19, 20), (22, 27)];
+
+/// One passage: of which visit, and which way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Passage {
+    visit: usize,
+    direction: Direction,
+}
+
+impl Passage {
+    fn all(visits: usize) -> Vec<Self> {
+        let both = |visit| [Direction::Entry, Direction::Exit].map(|direction| Self { visit, direction });
+        (0..visits).flat_map(both).collect()
+    }
+
+    fn at_ms(self) -> i64 {
+        let (came, left) = VISITS[self.visit];
+        START_MS + HOUR_MS * if self.direction == Direction::Entry { came } else { left }
+    }
+
+    /// By the gate of that way, or by one for both.
+    fn told(self, two_gates: bool) -> Report {
+        let edge = if two_gates && self.direction == Direction::Exit { "out" } else { "in" };
+        let id = format!("{:?} {}", self.direction, self.visit);
+        Report { edge_id: edge.to_owned(), ..report(self.direction, Some(&id), Some(self.at_ms())) }
+    }
+}
+
+/// Every order of some things.
+fn orders<T: Copy>(of: &[T]) -> Vec<Vec<T>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let first = |index: usize| {
+        let (mut rest, first) = (of.to_vec(), of[index]);
+        rest.remove(index);
+        orders(&rest).into_iter().map(move |rest| [vec![first], rest].concat())
+    };
+    (0..of.len()).flat_map(first).collect()
+}
+
+/// What is due for a stay by the tariff, whatever was taken.
+fn due(row: &StayRow) -> i64 {
+    let left_ms = row.exit.as_ref().unwrap().exit_ms;
+    Tariff::default().fee("car", row.entry_ms, left_ms, &SiteZone::default()).0
+}
+
+/// Every visit is a stay of its own, with its entry and its exit; what was taken is what is due, or a person is told to look.
+fn is_told_whole(central: &mut Central, visits: usize, order: &str) {
+    check(central);
+    let mut rows = central.rows();
+    rows.sort_by_key(|row| row.entry_ms);
+    let hours = |ms: i64| (ms - START_MS) / HOUR_MS;
+    let stays: Vec<_> = rows
+        .iter()
+        .map(|row| (row.status, hours(row.entry_ms), row.exit.as_ref().map(|exit| hours(exit.exit_ms))))
+        .collect();
+    let expected: Vec<_> = VISITS[..visits].iter().map(|(came, left)| (StayStatus::Out, *came, Some(*left))).collect();
+    assert_eq!(stays, expected, "{order}");
+    for row in &rows {
+        let is_shown = row.anomalies.contains(&Anomaly::FeeUncertain);
+        assert!(
+            row.collected.0 == due(row) || is_shown,
+            "{order}: {} taken, {} due: {row:?}",
+            row.collected.0,
+            due(row)
+        );
+        assert_eq!(row.collected, row.exit.as_ref().unwrap().fee, "{order}");
+    }
+    let collected: i64 = rows.iter().map(|row| row.collected.0).sum();
+    assert_eq!(revenue(central), collected, "{order}");
+}
+
+/// The passages are told in an order, each at one of two centrals, which hear of each other in the end, or after so many of them.
+fn tell(order: &[(Passage, usize)], two_gates: bool, hear_after: usize) {
+    let mut centrals = [Central::new(0), Central::new(1)];
+    let last_ms = START_MS + 30 * HOUR_MS;
+    for (told, (passage, at)) in order.iter().enumerate() {
+        centrals.iter_mut().for_each(|central| central.now_ms = last_ms + told as i64 * 20 * SECOND_MS);
+        take(&mut centrals[*at], passage.told(two_gates));
+        if told + 1 == hear_after {
+            hear_each_other(&mut centrals);
+        }
+    }
+    hear_each_other(&mut centrals);
+    let visits = order.len() / 2;
+    let name = format!("{order:?}, two gates: {two_gates}, heard after {hear_after}");
+    centrals.iter_mut().for_each(|central| is_told_whole(central, visits, &name));
+    assert_eq!(centrals[0].rows(), centrals[1].rows());
+}
+
+fn hear_each_other(centrals: &mut [Central; 2]) {
+    let [first, second] = centrals;
+    first.hear(second);
+    second.hear(first);
+}
+
+#[test]
+fn two_visits_are_two_stays_in_every_order_of_telling_at_every_central() {
+    for order in orders(&Passage::all(2)) {
+        for two_gates in [false, true] {
+            // Bit by bit, which central each is told at.
+            for at in 0..1_usize << order.len() {
+                let order: Vec<_> = order.iter().enumerate().map(|(nth, passage)| (*passage, at >> nth & 1)).collect();
+                for hear_after in if at == 0 { 0..1 } else { 0..order.len() } {
+                    tell(&order, two_gates, hear_after);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn three_visits_are_three_stays_in_every_order_of_telling() {
+    for order in orders(&Passage::all(3)) {
+        tell(&order.into_iter().map(|passage| (passage, 0)).collect::<Vec<_>>(), true, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(200)))]
+
+    #[test]
+    fn three_visits_are_three_stays_wherever_they_are_told(
+        order in Just(Passage::all(3)).prop_shuffle(),
+        at in prop::collection::vec(0..2_usize, 6),
+        two_gates: bool,
+        hear_after in 0..6_usize,
+    ) {
+        tell(&order.into_iter().zip(at).collect::<Vec<_>>(), two_gates, hear_after);
+    }
+}
+
+/// The fee of an exit that ends another stay than it names is corrected as any other, together with what else is wrong of that stay.
+#[test]
+fn a_fee_that_moved_to_another_stay_can_be_corrected_with_it() {
+    let mut central = Central::new(0);
+    central.now_ms = START_MS + 30 * HOUR_MS;
+    let [came, left, back, gone] = Passage::all(2)[..] else { panic!("two visits") };
+    for passage in [came, back, gone, left] {
+        central.wait(20 * SECOND_MS);
+        take(&mut central, passage.told(true));
+    }
+    let rows = central.rows();
+    let second = rows.iter().find(|row| row.entry_ms == back.at_ms()).unwrap();
+    assert_eq!(second.collected.0, 475_000, "taken for 19 hours");
+    let request = CorrectStay {
+        stay_id: second.stay_id.clone(),
+        camera_type: Some("truck".to_owned()),
+        fee: Some(Vnd(25_000)),
+        reason: "given back".to_owned(),
+        ..CorrectStay::default()
+    };
+    central.ask(Job::Correct(request)).unwrap();
+    check(&mut central);
+    let second = central.row(&second.stay_id);
+    assert_eq!((second.camera_type.as_str(), second.collected.0), ("truck", 25_000));
+    assert_eq!(revenue(&mut central), 25_000 + 50_000);
+    let trucks = central.rows().iter().filter(|row| row.camera_type == "truck").count();
+    assert_eq!(trucks, 1, "the stay it names keeps its own");
+}
