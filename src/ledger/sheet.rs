@@ -132,7 +132,9 @@ pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(Figures, Vec<C
         }
     }
     let counted = counted.into_iter().map(|(log, to)| Ok(Counted { log: books.log(log)?, to }));
-    Ok((figures, counted.collect::<Result<_, _>>()?))
+    let mut counted = counted.collect::<Result<Vec<_>, B::Error>>()?;
+    counted.sort_by(|a, b| a.log.cmp(&b.log));
+    Ok((figures, counted))
 }
 
 /// What belongs to a closed shift and was not known when it was closed: events of exits, and changes of exits that were counted.

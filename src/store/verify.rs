@@ -252,16 +252,20 @@ impl Evidence {
         Ok(row.map(|stored| stored.row.hash()))
     }
 
-    /// Entries, exits and revenue of each gate over all days; gates of which nothing is left are left out.
-    fn sums(&self) -> Result<BTreeMap<(String, String), [i64; 3]>, StoreError> {
+    /// Entries, exits and revenue of each gate over all days, and the exits and revenue that are found there by time; gates of which
+    /// nothing is left are left out.
+    fn sums(&self) -> Result<BTreeMap<(String, String), [i64; 5]>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue) FROM quarter_total GROUP BY central, edge_id",
+            "SELECT central, edge_id, sum(entries), sum(exits), sum(revenue), sum(taken), sum(fees) FROM (
+               SELECT central, edge_id, entries, exits, revenue, 0 AS taken, 0 AS fees FROM quarter_total
+               UNION ALL SELECT central, edge_id, 0, 0, 0, 1, fee FROM taking) GROUP BY central, edge_id",
         )?;
         let read = |row: &rusqlite::Row<'_>| {
-            Ok(((row.get(0)?, row.get(1)?), [row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?]))
+            let sums = [row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
+            Ok(((row.get(0)?, row.get(1)?), sums))
         };
         let all = statement.query_map((), read)?.collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(all.into_iter().filter(|(_, sums)| *sums != [0; 3]).collect())
+        Ok(all.into_iter().filter(|(_, sums)| *sums != [0; 5]).collect())
     }
 
     fn check_logs(&mut self, report: &mut Report) -> Result<(), StoreError> {
