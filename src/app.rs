@@ -17,14 +17,16 @@ use self::mesh_wiring::{Mesh, MeshParts};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held};
+use crate::actors::herald::Herald;
 use crate::actors::mesh_registry::{LeaveMesh, MeshNews};
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
-use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Surroundings};
+use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
 use crate::config::diff::names_since;
 use crate::config::file::Loaded;
 use crate::config::model::AdminMode;
 use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
+use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
@@ -120,6 +122,9 @@ pub struct App {
     listening: Listening,
     writer_thread: Arbiter,
     feed_thread: Arbiter,
+    alarm_thread: Arbiter,
+    /// It ends with its handle.
+    _herald: Handle<Herald>,
     fatals: mpsc::UnboundedReceiver<Fatal>,
 }
 
@@ -210,6 +215,12 @@ impl App {
         let notices = Arc::new(notices);
         let parts = Parts::of_central(data_dir.clone(), kept.file().to_owned());
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
+        let alarms = Arc::new(AlarmDesk::open(&data_dir, metrics.clone()));
+        let roster = Arc::new(EdgeRoster::default());
+        // A camera that was heard before this start, and is not since, is missed.
+        for (edge, last_ms) in alarms.heard() {
+            roster.heard(&edge, last_ms, |_| {});
+        }
         let news = Door::default();
         let p2p_listening = Listening::default();
         let listening = p2p_listening.clone();
@@ -245,9 +256,16 @@ impl App {
             started_ms: clock.now_ms(),
             broken_config: broken_config.clone(),
             notices: notices.clone(),
+            roster: roster.clone(),
+            metrics: metrics.clone(),
+            alarms: alarms.clone(),
         };
+        let heralds = context.clone();
         let build = move || StatusFeed::new(context.clone());
         let feed = supervise::start_on(&feed_thread.handle(), &around, "status_feed", build).await?;
+        let alarm_thread = Arbiter::new();
+        let build = move || Herald::new(heralds.clone());
+        let herald = supervise::start_on(&alarm_thread.handle(), &around, "herald", build).await?;
         let told = feed.clone();
         let (edge_news, config) = (EdgeNews::default(), view.clone());
         let edges = edge_news.clone();
@@ -269,7 +287,7 @@ impl App {
             feed: feed.clone(),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
-            roster: EdgeRoster::default(),
+            roster,
             edge_news,
             credentials: credentials.clone(),
             rates: Rates::new(view.borrow().tuning.max_requests_per_second),
@@ -282,6 +300,7 @@ impl App {
             stopping: AtomicBool::new(false),
             broken_config,
             notices,
+            alarms,
             backups: backups.clone(),
             mesh_off: mesh_off.clone(),
             faults: around.faults.clone(),
@@ -345,7 +364,20 @@ impl App {
         supervise::keep_running(&around, "first_code", move || {
             offer_first_code_later(door.clone(), view.clone(), offered)
         });
-        Ok(Self { first_code, shared, api, p2p, legacy, mesh, listening, writer_thread, feed_thread, fatals })
+        Ok(Self {
+            first_code,
+            shared,
+            api,
+            p2p,
+            legacy,
+            mesh,
+            listening,
+            writer_thread,
+            feed_thread,
+            alarm_thread,
+            _herald: herald,
+            fatals,
+        })
     }
 
     /// Where the API listens now.
@@ -419,6 +451,7 @@ impl App {
             Err(_elapsed) => warn!(event = "stop_slow", part = "db_writer"; "not everything ended in time"),
         }
         self.feed_thread.stop();
+        self.alarm_thread.stop();
         self.writer_thread.stop();
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");

@@ -20,6 +20,7 @@
 //! | [`wire`] | the frames of our protocol; pure | a frame's fields: `wire/frame.rs` |
 //! | [`ledger`] | what the writer decides, over a storage trait; pure | which facts take the fast path: `ledger/` |
 //! | [`feed`] | what dashboards are told: a numbered state and its changes; pure | a line of the dashboard: `feed/line.rs` |
+//! | [`alarms`] | what needs a hand, and what people are told of it; pure | what is wrong: `alarms/attention.rs`; when it is told: `alarms/book.rs` |
 //! | [`access`] | who may do what: people, tokens, sessions, waits; pure | a call's needs: `http/routes.rs`; what follows: `access/right.rs` |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`vault`] | hashes of passwords, tokens and codes, and their files; blocking | |
@@ -43,6 +44,7 @@
 
 pub mod access;
 pub mod actors;
+pub mod alarms;
 pub mod app;
 pub mod config;
 pub mod desks;

@@ -9,6 +9,7 @@
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
 
 pub mod notices;
+pub mod seen;
 mod sources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,13 +29,16 @@ use super::db_writer::HeldView;
 use super::mesh_registry::{MeshNews, MeshRegistry};
 use super::supervise::Handle;
 use crate::config::model::{AdminMode, Config};
+use crate::desks::alarm_desk::AlarmDesk;
 use crate::domain::event::Event;
 use crate::domain::naming::SITE;
 use crate::feed::board::Board;
 use crate::feed::line::EventLine;
+use crate::gates::roster::EdgeRoster;
 use crate::ledger::settings::Settings;
 use crate::links::status::MeshStatus;
 use crate::ops::clock::{Clock, is_behind};
+use crate::ops::metrics::Metrics;
 use crate::replication::log::{EventBytes, Run};
 use crate::store::reader::DayStats;
 
@@ -66,6 +70,11 @@ pub struct FeedContext {
     /// What the settings file said wrong at the start.
     pub broken_config: Option<String>,
     pub notices: Arc<Notices>,
+    /// The edges that are heard of.
+    pub roster: Arc<EdgeRoster>,
+    pub metrics: Arc<Metrics>,
+    /// What was told of alarms.
+    pub alarms: Arc<AlarmDesk>,
 }
 
 /// What follows this? Answered when there is something; the channel closes if the feed fails.
@@ -248,7 +257,7 @@ impl StatusFeed {
             "broken_config": self.around.broken_config, "notices": self.around.notices.all(), "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
-            "backup": self.around.notices.backup(),
+            "backup": self.around.notices.backup(), "alarms": self.around.alarms.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
@@ -260,6 +269,8 @@ impl StatusFeed {
             "plates_waiting": behind.map_or(0, |behind| behind.plates),
             "plates_waiting_since_ms": behind.map(|behind| behind.since_ms),
         });
+        let needs = seen::seen(&self.around, &self.mesh, self.newest_own_ms).needs();
+        self.board.set_members("attention", needs.iter().map(|need| (need.key(), json!(need))));
         self.board.set("central", central);
         self.board.set("lot", lot);
     }

@@ -23,6 +23,7 @@ pub enum ChangeKind {
     Security,
     Backup,
     Vietqr,
+    Alarms,
     Tuning,
 }
 
@@ -61,6 +62,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<ChangeKind> {
         (old.security != new.security || old.refused_centrals != new.refused_centrals, ChangeKind::Security),
         (old.backup != new.backup, ChangeKind::Backup),
         (old.vietqr != new.vietqr, ChangeKind::Vietqr),
+        (old.alarms != new.alarms, ChangeKind::Alarms),
         (old.tuning != new.tuning, ChangeKind::Tuning),
     ];
     all.into_iter().filter(|(changed, _)| *changed).map(|(_, kind)| kind).collect()

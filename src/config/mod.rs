@@ -7,6 +7,7 @@
 //! To add a setting: a field in `model.rs` with its default, a line in `read.rs`, one in
 //! `config/every-setting.example.json` and one in `docs/settings.md`; a test fails where one is forgotten.
 
+pub mod alarms;
 pub mod diff;
 pub mod file;
 pub mod host;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::alarms::{self, Alarms};
 use super::host::Host;
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
@@ -41,6 +42,7 @@ pub struct Config {
     pub backup: Backup,
     /// Where fees are transferred to by QR code.
     pub vietqr: TransferAccount,
+    pub alarms: Alarms,
     pub tuning: Tuning,
 }
 
@@ -316,6 +318,7 @@ impl Config {
             bind: None,
             backup: Backup::default(),
             vietqr: TransferAccount::default(),
+            alarms: Alarms::default(),
             tuning: Tuning::default(),
         }
     }
@@ -401,10 +404,12 @@ impl Config {
         json
     }
 
-    /// Names this state of the settings: equal settings have equal versions.
+    /// Names this state of the settings: equal settings have equal versions. Secrets are left out, or they could be tried against it.
     #[must_use]
     pub fn version(&self) -> String {
-        let digest = Sha256::digest(self.to_json().to_string());
+        let mut settings = self.to_json();
+        let set = alarms::take_secrets(&mut settings);
+        let digest = Sha256::digest(format!("{settings}{}", set.join(",")));
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         hex.chars().take(VERSION_HEX_DIGITS).collect()
     }

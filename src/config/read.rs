@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::alarms;
 use super::host::Host;
 use super::model::{
     AdminMode, ApiMode, Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode,
@@ -100,6 +101,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
     let bind = root.optional("bind", &mut report, bind_ip);
     let backup = backup(&mut root, &mut report);
     let vietqr = vietqr(&mut root, &mut report);
+    let alarms = alarms::read(&mut root, &mut report);
     let tuning = tuning(&mut root, &mut report);
     root.done(&mut report);
 
@@ -126,6 +128,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
                 bind,
                 backup,
                 vietqr,
+                alarms,
                 tuning,
             };
             Ok(Read { config, warnings: report.warnings })
@@ -310,7 +313,7 @@ fn text(value: &Value) -> Result<&str, Wrong> {
     value.as_str().map(str::trim).ok_or(("wrong_type", "phải là chữ".into(), "must be a text".into()))
 }
 
-fn plain_text(value: &Value, max_chars: usize) -> Result<String, Wrong> {
+pub(super) fn plain_text(value: &Value, max_chars: usize) -> Result<String, Wrong> {
     let text = text(value)?;
     if is_plain_text(text, max_chars) {
         return Ok(text.to_owned());
@@ -368,7 +371,7 @@ fn central_id(value: &Value) -> Result<CentralId, Wrong> {
     CentralId::new(text(value)?).map_err(|error: IdError| ("bad_id", message_vi.into(), error.to_string()))
 }
 
-fn host(value: &Value) -> Result<Host, Wrong> {
+pub(super) fn host(value: &Value) -> Result<Host, Wrong> {
     let message_vi = "phải là địa chỉ IP (ví dụ 192.168.1.101) hoặc tên máy";
     text(value)?.parse().map_err(|error: super::host::BadHost| ("bad_address", message_vi.into(), error.to_string()))
 }
@@ -380,13 +383,13 @@ fn bind_ip(value: &Value) -> Result<IpAddr, Wrong> {
     })
 }
 
-fn port(value: &Value) -> Result<u16, Wrong> {
+pub(super) fn port(value: &Value) -> Result<u16, Wrong> {
     let port = whole_number(value, PORTS)?;
     u16::try_from(port).map_err(|_| out_of_range(&PORTS))
 }
 
 /// A number, or a text of digits.
-fn whole_number(value: &Value, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
+pub(super) fn whole_number(value: &Value, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
     let digits = value.as_str().map(str::trim).and_then(|text| text.parse::<i128>().ok());
     let float = value.as_f64().filter(|number| number.fract() == 0.0);
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates; nothing that large is in a range")]
@@ -414,7 +417,7 @@ fn log_format(value: &Value) -> Result<LogFormat, Wrong> {
     one_of(value, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
 }
 
-fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
+pub(super) fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
     let text = text(value)?;
     let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     chosen.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -476,7 +479,7 @@ fn account_number(value: &Value) -> Result<String, Wrong> {
     Err(("bad_account", message_vi.into(), "must be the number of an account: at most 19 digits or letters".into()))
 }
 
-fn clock_time(value: &Value) -> Result<ClockTime, Wrong> {
+pub(super) fn clock_time(value: &Value) -> Result<ClockTime, Wrong> {
     text(value)?
         .parse()
         .map_err(|error: NoClockTime| ("bad_time", "phải là giờ trong ngày, viết như 06:00".into(), error.to_string()))

@@ -15,7 +15,7 @@ pub const DONE: &str = "done";
 /// Stands for a value that is nobody's business.
 const HIDDEN_VALUE: &str = "(hidden)";
 /// Fields of the settings whose value is never told.
-const HIDDEN_FIELDS: [&str; 1] = ["key_hash"];
+const HIDDEN_FIELDS: [&str; 5] = ["key_hash", "url", "token", "password", "heartbeat_url"];
 /// Most bytes of JSON of each side of a change; what does not fit is counted.
 const MAX_SIDE_BYTES: usize = 8 * 1024;
 /// Where the count of what did not fit stands.

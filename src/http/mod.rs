@@ -21,6 +21,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alarms;
 pub mod amendments;
 pub mod api;
 pub mod audit;

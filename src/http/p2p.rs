@@ -16,6 +16,7 @@ use super::parking::decide;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::config_keeper::{ChangeConfig, Saved};
+use crate::config::alarms::take_secrets;
 use crate::config::diff::{ChangeKind, names_since};
 use crate::config::merge::{Edit, SaveRefused};
 use crate::config::model::Config;
@@ -65,6 +66,8 @@ pub(super) struct Settings {
     broken_config: Option<String>,
     /// The ids of those that have one; the keys themselves are shown when they are made, and never again.
     edges_with_keys: Vec<String>,
+    /// Which addresses, tokens and passwords of the alarms are set: `heartbeat_url`, `owner.token`; they are shown to nobody.
+    alarm_secrets: Vec<String>,
 }
 
 /// The settings were saved and are in force.
@@ -75,6 +78,8 @@ pub(super) struct SettingsSaved {
     #[schema(value_type = Config)]
     config: Value,
     version: String,
+    /// As in the settings.
+    alarm_secrets: Vec<String>,
     /// What took effect.
     applied: Vec<ChangeKind>,
     warnings: Vec<FieldProblem>,
@@ -84,13 +89,15 @@ pub(super) struct SettingsSaved {
 pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
     let _whole = worker.shared.settings.read().await;
     let config = worker.shared.config();
+    let (json, alarm_secrets) = shown(&config);
     let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
     HttpResponse::Ok().json(Settings {
         success: true,
-        config: of_site(shown(&config), &worker.shared),
+        config: of_site(json, &worker.shared),
         version: config.version(),
         broken_config: worker.shared.broken_config.clone(),
         edges_with_keys: with_keys.map(|edge| edge.id.clone()).collect(),
+        alarm_secrets,
     })
 }
 
@@ -169,10 +176,12 @@ pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>,
 
 impl SettingsSaved {
     pub(super) fn new(saved: Saved, message: &'static str) -> Self {
+        let (config, alarm_secrets) = shown(&saved.config);
         Self {
             success: true,
             message,
-            config: shown(&saved.config),
+            config,
+            alarm_secrets,
             version: saved.version,
             applied: saved.changes,
             warnings: saved.warnings,
@@ -189,14 +198,15 @@ fn of_site(mut config: Value, shared: &Shared) -> Value {
     config
 }
 
-/// The settings without what is nobody's business: key hashes stay here.
-fn shown(config: &Arc<Config>) -> Value {
+/// The settings without what is nobody's business, and which secrets of the alarms are set: they and key hashes stay here.
+fn shown(config: &Arc<Config>) -> (Value, Vec<String>) {
     let mut json = config.to_json();
     let edges = json.get_mut("edges").and_then(Value::as_array_mut);
     for edge in edges.into_iter().flatten().filter_map(Value::as_object_mut) {
         edge.remove("key_hash");
     }
-    json
+    let set = take_secrets(&mut json);
+    (json, set)
 }
 
 /// The body of one peer, without the version that may ride in it.

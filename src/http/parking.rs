@@ -17,6 +17,7 @@ use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::notices::Notice;
+use crate::desks::alarm_desk::AlarmState;
 use crate::desks::backup_desk::BackupState;
 use crate::domain::audit::{Kind, changes};
 use crate::domain::event::PriceList;
@@ -216,6 +217,8 @@ struct AboutCentral {
     notices: Vec<Notice>,
     /// How it stands with the backups of this central.
     backup: BackupState,
+    /// How it stands with the alarms people are told of.
+    alarms: AlarmState,
     /// Which parts ask nobody on the network who he is: `edges`, `p2p`.
     open: Vec<&'static str>,
 }
@@ -378,6 +381,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         broken_config: shared.broken_config.clone(),
         notices: shared.notices.all(),
         backup: shared.notices.backup(),
+        alarms: shared.alarms.state(),
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {

@@ -14,8 +14,8 @@ use super::access::enforce;
 use super::error::ApiError;
 use super::operation::Operation;
 use super::{
-    accounts, amendments, audit, backup, edge_keys, edge_programs, edges, health, history, members, mesh, openapi, p2p,
-    pages, parking, predecessors, shifts, stories, subscriptions, vietqr, ws_edge, ws_peer, ws_status,
+    accounts, alarms, amendments, audit, backup, edge_keys, edge_programs, edges, health, history, members, mesh,
+    openapi, p2p, pages, parking, predecessors, shifts, stories, subscriptions, vietqr, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need;
 
@@ -43,6 +43,7 @@ pub(super) fn operations() -> impl Iterator<Item = Operation> {
         ("mesh", predecessors::operations()),
         ("mesh", ws_peer::operations()),
         ("pages and monitoring", backup::operations()),
+        ("pages and monitoring", alarms::operations()),
         ("access", accounts::operations()),
         ("access", edge_keys::operations()),
         ("access", audit::operations()),

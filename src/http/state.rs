@@ -19,6 +19,7 @@ use crate::actors::status_feed::StatusFeed;
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::supervise::{Faults, Handle};
 use crate::config::model::Config;
+use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
@@ -44,7 +45,7 @@ pub struct Shared {
     pub feed: Handle<StatusFeed>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
-    pub roster: EdgeRoster,
+    pub roster: Arc<EdgeRoster>,
     /// What edge programs hear of other gates.
     pub edge_news: EdgeNews,
     /// What this central proves itself with.
@@ -67,6 +68,8 @@ pub struct Shared {
     pub broken_config: Option<String>,
     /// What a person has to look at.
     pub notices: Arc<Notices>,
+    /// What was told of alarms.
+    pub alarms: Arc<AlarmDesk>,
     /// Who makes the backups.
     pub backups: Arc<BackupDesk>,
     /// Why this central cannot prove itself to others, and so is not linked to any.

@@ -131,6 +131,8 @@ pub struct PeerSays {
     pub tariff_version: Option<String>,
     /// Its site's time zone; null: it did not say.
     pub time_zone: Option<String>,
+    /// It has somebody to tell of alarms.
+    pub alarms: bool,
 }
 
 /// A central nobody configured that knocked and waits for a person's yes.

@@ -125,6 +125,11 @@ pub struct Metrics {
     /// When the newest proven backup was begun, in s since 1970; 0: there is none. And whether the last attempt failed or one is damaged.
     pub backup_proven: Level,
     pub backup_failed: Level,
+    /// Alarms that people were told of and that are not over, messages that wait to be sent, and those that were, or were dropped.
+    pub alarms_open: Level,
+    pub alarms_waiting: Level,
+    pub alarms_told: Counter,
+    pub alarms_lost: Counter,
 }
 
 impl Metrics {
@@ -163,6 +168,10 @@ impl Metrics {
             disk_free_bytes: Level::default(),
             backup_proven: Level::default(),
             backup_failed: Level::default(),
+            alarms_open: Level::default(),
+            alarms_waiting: Level::default(),
+            alarms_told: Counter::default(),
+            alarms_lost: Counter::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -234,6 +243,11 @@ impl Metrics {
         registry.register("backup_proven", text, self.backup_proven.clone());
         let text = "1 if the last backup failed, or one is damaged";
         registry.register("backup_failed", text, self.backup_failed.clone());
+        let text = "Alarms that people were told of and that are not over";
+        registry.register("alarms_open", text, self.alarms_open.clone());
+        registry.register("alarms_waiting", "Messages that channels are still to be told", self.alarms_waiting.clone());
+        registry.register("alarms_told", "Messages that channels were told", self.alarms_told.clone());
+        registry.register("alarms_lost", "Messages that had to be dropped", self.alarms_lost.clone());
     }
 
     /// The OpenMetrics text.

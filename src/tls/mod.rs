@@ -6,6 +6,7 @@
 //! | [`credentials`] | key and certificate in use, and their fingerprint |
 //! | [`peers`] | TLS 1.3 between centrals: both sides show a certificate, which is known by its fingerprint and nothing else |
 //! | [`openings`] | signatures at the beginning of logs |
+//! | [`internet`] | TLS with servers on the internet, that alarms are told to |
 //! | [`api`] | TLS of the API port: the own certificate or a given one; who calls shows none |
 //!
 //! Names, dates and issuers in a certificate mean nothing here: a central must work with a wrong clock and without anyone
@@ -13,6 +14,7 @@
 
 pub mod api;
 pub mod credentials;
+pub mod internet;
 pub mod key_file;
 pub mod openings;
 pub mod peers;

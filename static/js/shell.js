@@ -112,7 +112,7 @@ function showFreshness() {
     put("clock", timeOfDay(centralNow()));
     at("clock").title = day(centralNow());
   }
-  const found = state.central ? alarmsOf(state, { cameras, account, nowMs: centralNow() }) : [];
+  const found = state.central ? alarmsOf(state, { account }) : [];
   if (lost) found.unshift({ key: "lost", kind: "bad", text: t("common.notice_lost", { age: ago(fresh.heardMs, centralNow()) }) });
   if (silent) found.unshift({ key: "silent", kind: "bad", text: t("common.notice_silent") });
   showNotices(found);

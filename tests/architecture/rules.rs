@@ -10,7 +10,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["domain"],
     &["trust"],
     &["wire", "replication"],
-    &["ledger", "feed", "access", "legacy::dialect"],
+    &["ledger", "feed", "access", "alarms", "legacy::dialect"],
     &["config", "vault", "store", "ops", "tls", "legacy::peer", "lab::simulation"],
     &["maintenance"],
     &["desks", "links", "gates"],
@@ -26,6 +26,7 @@ pub const LAYERS: &[&[&str]] = &[
 const KNOWS_ONLY: &[(&str, &[&str])] = &[
     ("feed", &["domain"]),
     ("access", &["domain"]),
+    ("alarms", &["domain"]),
     ("config", &["domain"]),
     ("vault", &["domain", "access"]),
     ("store", &["domain", "replication", "ledger"]),
@@ -45,6 +46,7 @@ pub const PURE: &[&str] = &[
     "ledger",
     "feed",
     "access",
+    "alarms",
     "legacy::dialect",
     "legacy::peer",
     "lab::simulation",
@@ -98,6 +100,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "app", "lab"]),
     ("actix_web_actors", &["http"]),
     ("rustls", &["tls"]),
+    ("rustls_native_certs", &["tls"]),
+    ("lettre", &["desks"]),
     ("rcgen", &["tls"]),
     ("tokio", &["desks", "links", "gates", "actors", "http", "legacy", "app", "ops", "lab"]),
 ];

@@ -34,6 +34,8 @@ const TELL_LINKS_AFTER: Duration = Duration::from_millis(100);
 /// Names in the `digests` of a HEARTBEAT.
 pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
+/// There, with any value: the sender has somebody to tell of alarms.
+pub const ALARMS: &str = "alarms";
 
 pub type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
 
@@ -83,6 +85,9 @@ impl MeshRegistry {
         digests.insert(TARIFF.to_owned(), tariff_name(held, self.context.clock.now().wall_ms));
         let zone = self.context.config.borrow().site.time_zone.name().to_owned();
         digests.insert(TIME_ZONE.to_owned(), zone);
+        if self.context.config.borrow().alarms.are_on() {
+            digests.insert(ALARMS.to_owned(), "on".to_owned());
+        }
         let wall_ms = self.context.clock.now().wall_ms;
         let keys = self.context.trust.keys_to_tell();
         for (_, _, link) in self.handles() {
@@ -240,6 +245,7 @@ fn peer_shown(
             links: status.links.clone(),
             tariff_version: status.digests.get(TARIFF).cloned(),
             time_zone: status.digests.get(TIME_ZONE).cloned(),
+            alarms: status.digests.contains_key(ALARMS),
         }),
     }
 }

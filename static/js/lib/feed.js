@@ -3,7 +3,7 @@
 
 import { t } from "./texts.js";
 
-const MEMBERS = ["peers", "logs", "gates"];
+const MEMBERS = ["peers", "logs", "gates", "attention"];
 /** As many as the central keeps: a page that is open for a year holds no more. */
 const MOST_EVENTS = 100;
 const FIRST_PAUSE_MS = 300;
@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 3000;
 const SILENCE_MS = 12_000;
 
 /** What the central said last; `number` is null before the first snapshot. */
-export const state = { number: null, central: null, lot: null, course: null, anomalies: [], peers: {}, logs: {}, gates: {}, events: [] };
+export const state = { number: null, central: null, lot: null, course: null, anomalies: [], peers: {}, logs: {}, gates: {}, attention: {}, events: [] };
 
 /** Heard last, by this browser's clock; 0: never. */
 let heardMs = 0;

@@ -1,0 +1,240 @@
+//! One message, in words: what it says, in the language of who is told.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::attention::Attention;
+
+/// The texts of the pages, of which these are some: what is said of a thing is said everywhere in the same words.
+static TEXTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
+    let read = |text| serde_json::from_str(text).unwrap_or_default();
+    [read(include_str!("../../static/i18n/vi/common.json")), read(include_str!("../../static/i18n/en/common.json"))]
+});
+
+/// The longest text of a message, in characters: every receiver takes as much.
+const MAX_TEXT_CHARS: usize = 900;
+
+/// What language people are told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    #[default]
+    Vi,
+    En,
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Something is wrong from now on.
+    Begin,
+    /// It is still so.
+    Still,
+    /// It is over.
+    End,
+    /// Something happened once.
+    Event,
+    /// The figures of a day.
+    Report,
+    /// Somebody tries whether messages arrive.
+    Test,
+}
+
+/// One message. Its id is its own: who has seen it knows the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: String,
+    /// What beginning, repetitions and end of one alarm have in common.
+    pub alarm: String,
+    pub kind: Kind,
+    /// What it is about, as `attention` names it; or `forced`, `odd`, `report`, `test`.
+    pub code: String,
+    /// Who tells it.
+    pub central: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub site: String,
+    /// When it was made, Unix ms.
+    pub at_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+    pub text: String,
+}
+
+/// Who tells, in which language.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice<'v> {
+    pub central: &'v str,
+    pub site: &'v str,
+    pub language: Language,
+}
+
+impl Voice<'_> {
+    /// A text of the pages with its blanks filled; `None`: there is none.
+    fn text(&self, key: &str, values: &BTreeMap<&'static str, String>) -> Option<String> {
+        let [vietnamese, english] = &*TEXTS;
+        let texts = if self.language == Language::Vi { vietnamese } else { english };
+        let text = texts.get(&format!("common.{key}"))?.clone();
+        Some(values.iter().fold(text, |text, (blank, value)| text.replace(&format!("{{{blank}}}"), value)))
+    }
+
+    /// In this voice's language.
+    #[must_use]
+    pub fn say(&self, vietnamese: impl Into<String>, english: impl Into<String>) -> String {
+        if self.language == Language::Vi { vietnamese.into() } else { english.into() }
+    }
+
+    /// What is wrong, in one sentence.
+    #[must_use]
+    pub fn what(&self, need: &Attention) -> String {
+        self.text(&format!("notice_{}", need.code), &need.values).unwrap_or_else(|| need.code.to_owned())
+    }
+
+    /// The sentence, why, and what to do.
+    #[must_use]
+    pub fn whole(&self, need: &Attention) -> String {
+        let parts = [
+            Some(self.what(need)),
+            need.reason.clone().map(|reason| format!("({reason})")),
+            self.text(&format!("todo_{}", need.code), &BTreeMap::new()),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// How long, as people say it.
+    #[must_use]
+    pub fn duration(&self, ms: i64) -> String {
+        let minutes = ms.max(0) / 60_000;
+        let (hours, rest) = (minutes / 60, minutes % 60);
+        match (hours, minutes) {
+            (0, 0) => self.say("chưa đầy 1 phút", "less than 1 min"),
+            (0, _) => self.say(format!("{minutes} phút"), format!("{minutes} min")),
+            (1..48, _) if rest == 0 => self.say(format!("{hours} giờ"), format!("{hours} h")),
+            (1..48, _) => self.say(format!("{hours} giờ {rest} phút"), format!("{hours} h {rest} min")),
+            _ => self.say(format!("{} ngày", hours / 24), format!("{} days", hours / 24)),
+        }
+    }
+
+    /// A message of this central. `text` without who says it: that is put before it.
+    #[must_use]
+    pub fn message(&self, kind: Kind, code: &str, alarm: &str, id: String, at_ms: i64, text: &str) -> Message {
+        let mark = match kind {
+            Kind::Begin | Kind::Still => "⚠ ",
+            Kind::End => "✅ ",
+            Kind::Event | Kind::Report | Kind::Test => "",
+        };
+        let place = if self.site.is_empty() { String::new() } else { format!("{} · ", self.site) };
+        let text: String = format!("{mark}{place}{}: {text}", self.central).chars().take(MAX_TEXT_CHARS).collect();
+        Message {
+            id,
+            alarm: alarm.to_owned(),
+            kind,
+            code: code.to_owned(),
+            central: self.central.to_owned(),
+            site: self.site.to_owned(),
+            at_ms,
+            since_ms: None,
+            text,
+        }
+    }
+}
+
+/// Đồng as people write them: `1.250.000 đ`.
+#[must_use]
+pub fn dong(amount: i64) -> String {
+    let digits = amount.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('.');
+        }
+        text.push(digit);
+    }
+    format!("{}{text} đ", if amount < 0 { "-" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarms::attention::{PeerSeen, Seen};
+
+    const VOICE: Voice<'_> = Voice { central: "central-1", site: "Bãi A", language: Language::Vi };
+
+    #[test]
+    fn it_says_what_the_pages_say() {
+        let peer = PeerSeen { id: "central-2".into(), ..PeerSeen::default() };
+        let seen = Seen { can_commit: true, now_ms: 100_000, peers: vec![peer], ..Seen::default() };
+        let need = &seen.needs()[0];
+        assert_eq!(VOICE.what(need), "central-2 mất kết nối");
+        assert!(VOICE.whole(need).starts_with("central-2 mất kết nối Kiểm tra máy"), "{}", VOICE.whole(need));
+        let english = Voice { language: Language::En, ..VOICE };
+        assert_eq!(english.what(need), "central-2 is not linked");
+    }
+
+    /// A new kind of thing that needs a hand has its words, in both languages.
+    #[test]
+    fn each_thing_that_needs_a_hand_has_its_words_in_both_languages() {
+        let peer = PeerSeen {
+            id: "c2".into(),
+            clock_offset_ms: Some(100_000),
+            tariff_version: Some("x".into()),
+            time_zone: Some("x".into()),
+            certificate_refused_ms: Some(1),
+            ..PeerSeen::default()
+        };
+        let log = |waits: &str| super::super::attention::LogSeen {
+            log: "c2/1".into(),
+            waits_for: waits.into(),
+            ..Default::default()
+        };
+        let seen = Seen {
+            now_ms: 100_000,
+            little_disk: Some(1),
+            clock_behind: true,
+            broken_config: Some("x".into()),
+            listen_error: Some("x".into()),
+            edges: vec![super::super::attention::EdgeSeen { id: "e".into(), ..Default::default() }],
+            peers: vec![peer],
+            logs: vec![log("forked"), log("too_much")],
+            pending: vec![("c9".into(), "AB".into(), 1)],
+            notices: ["accounts", "backup", "connections", "database", "files", "identity", "log_grows"]
+                .map(|code| (code, "x".to_owned()))
+                .to_vec(),
+            ..Seen::default()
+        };
+        let needs = seen.needs();
+        let codes: std::collections::BTreeSet<_> = needs.iter().map(|need| need.code).collect();
+        assert_eq!(codes.len(), 21, "{codes:?}");
+        for need in &needs {
+            for language in [Language::Vi, Language::En] {
+                let voice = Voice { language, ..VOICE };
+                let text = voice.what(need);
+                assert!(text != need.code && !text.contains('{'), "{}: {text}", need.code);
+                assert!(voice.text(&format!("todo_{}", need.code), &BTreeMap::new()).is_some(), "{}", need.code);
+            }
+        }
+    }
+
+    #[test]
+    fn spans_and_sums_are_written_as_people_say_them() {
+        let cases = [
+            (0, "chưa đầy 1 phút"),
+            (720_000, "12 phút"),
+            (3_600_000, "1 giờ"),
+            (4_000_000, "1 giờ 6 phút"),
+            (200_000_000, "2 ngày"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(VOICE.duration(ms), text);
+        }
+        for (amount, text) in [(0, "0 đ"), (999, "999 đ"), (1_250_000, "1.250.000 đ"), (-5_000, "-5.000 đ")] {
+            assert_eq!(dong(amount), text);
+        }
+        let message = VOICE.message(Kind::End, "peer", "a", "a#end".into(), 5, &"x".repeat(2_000));
+        assert!(
+            message.text.starts_with("✅ Bãi A · central-1: xxx") && message.text.chars().count() == MAX_TEXT_CHARS
+        );
+    }
+}
