@@ -171,6 +171,10 @@ fn sheets_and_takings_of_two_operators_at_two_centrals_are_the_same_on_both_to_t
     assert_eq!(of_day, [lans.clone(), ans.clone(), next.clone()]);
     let open_now = there.get("/api/shifts?open=1").ok().body;
     assert_eq!(open_now["shifts"].as_array().unwrap().len(), 1, "{open_now}");
+    for (gate, count) in [("central-2/edge-1", 1), ("central-2", 1), ("central-1", 0), ("central-2/edge-2", 0)] {
+        let open = there.get(&format!("/api/shifts?open=1&gate={gate}")).ok().body;
+        assert_eq!(open["shifts"].as_array().unwrap().len(), count, "{gate}");
+    }
     let exits = there.get(&format!("/api/shifts/{lans}/exits?limit=3")).ok().body;
     let rest = there.get(&format!("/api/shifts/{lans}/exits?limit=3&offset={}", exits["next_offset"])).ok().body;
     let all: Vec<_> = [&exits, &rest].iter().flat_map(|page| page["exits"].as_array().unwrap().clone()).collect();

@@ -10,6 +10,7 @@ use super::body::{self, SHORT_LIMIT_BYTES};
 use super::code::Code;
 use super::csv::{self, GateNames, Style};
 use super::error::ApiError;
+use super::history::gate;
 use super::operation::{Operation, get, post};
 use super::pages::word;
 use super::parking::{DECIDED, Today, answer, decide};
@@ -27,7 +28,7 @@ use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CloseShift, Job, OpenShift};
 use crate::store::error::StoreError;
-use crate::store::reader::{LateFacts, Reader, Sheet, SheetExit, SheetFact};
+use crate::store::reader::{Gate, LateFacts, Reader, Sheet, SheetExit, SheetFact};
 
 /// Most exits on one page.
 const MAX_EXITS: i64 = 1_000;
@@ -86,6 +87,9 @@ pub struct ShiftsParameters {
     /// Only those that are open now, of whatever day.
     #[param(value_type = Option<bool>)]
     open: Option<String>,
+    /// Of those that are open now: `central-1/edge-1`, or `central-1` for all its gates.
+    #[param(max_length = 128)]
+    gate: Option<String>,
     /// Of a table: the language of the heads.
     #[param(pattern = "^(vi|en)?$")]
     lang: Option<String>,
@@ -287,24 +291,36 @@ struct ExitOfShift {
     paid: Option<i64>,
 }
 
+/// Which shifts are asked for.
+enum Asked {
+    OfDay(Today),
+    Open(Option<Gate>),
+}
+
 impl ShiftsParameters {
-    /// The day that is asked for, and none where it is what is open.
-    fn day(&self, worker: &Worker) -> Result<Option<Today>, ApiError> {
+    fn asked(&self, worker: &Worker) -> Result<Asked, ApiError> {
+        let gate = gate(self.gate.as_deref())?;
         if flag("open", self.open.as_deref())? {
-            return Ok(None);
+            return Ok(Asked::Open(gate));
         }
         let today = Today::of(&worker.shared);
         match self.day.clone().filter(|day| !day.is_empty()) {
-            Some(day) => today.moved_to("day", day, &worker.zone()).map(Some),
-            None => Ok(Some(today)),
+            Some(day) => today.moved_to("day", day, &worker.zone()).map(Asked::OfDay),
+            None => Ok(Asked::OfDay(today)),
         }
     }
 }
 
-fn sheets_of(reader: &mut Reader, day: Option<&Today>) -> Result<Vec<Sheet>, StoreError> {
-    match day {
-        Some(day) => reader.sheets(day.start_ms, day.end_ms),
-        None => reader.open_sheets(),
+impl Asked {
+    fn sheets(&self, reader: &mut Reader) -> Result<Vec<Sheet>, StoreError> {
+        match self {
+            Self::OfDay(day) => reader.sheets(day.start_ms, day.end_ms),
+            Self::Open(gate) => reader.open_sheets(gate.as_ref()),
+        }
+    }
+
+    fn day(&self) -> Option<&str> {
+        if let Self::OfDay(day) = self { Some(day.day()) } else { None }
     }
 }
 
@@ -313,12 +329,11 @@ pub async fn shifts(
     parameters: web::Query<ShiftsParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let day = parameters.day(&worker)?;
+    let asked = parameters.asked(&worker)?;
     let face = Face::of(&worker);
     answer(&worker.shared, move |reader| {
-        let sheets = sheets_of(reader, day.as_ref())?;
-        let shifts = sheets.iter().map(|sheet| face.sheet(sheet)).collect();
-        Ok(Sheets { success: true, day: day.map(|day| day.day().to_owned()), shifts })
+        let shifts = asked.sheets(reader)?.iter().map(|sheet| face.sheet(sheet)).collect();
+        Ok(Sheets { success: true, day: asked.day().map(str::to_owned), shifts })
     })
     .await
 }
@@ -345,9 +360,9 @@ pub async fn sheets_book(
 }
 
 async fn day_table(worker: &Worker, parameters: &ShiftsParameters) -> Result<Table, ApiError> {
-    let day = parameters.day(worker)?;
+    let asked = parameters.asked(worker)?;
     let face = Face::of(worker);
-    let sheets = worker.shared.readers.ask(move |reader| sheets_of(reader, day.as_ref())).await?;
+    let sheets = worker.shared.readers.ask(move |reader| asked.sheets(reader)).await?;
     let rows = sheets.iter().map(|sheet| line(&face.sheet(sheet))).collect();
     Ok(Table { title: ("Ca trực", "Shifts"), heads: SHEET_HEADS, rows })
 }

@@ -144,7 +144,7 @@ async function showExits(id, offset = 0) {
   const rows = exits.map((exit) => {
     const odd = exit.forced ? el("small", { class: "quiet" }, " ", [t("shifts.forced"), exit.reason].filter(Boolean).join(": ")) : null;
     const plate = exit.event_id ? el("a", { class: "plate", href: query("/history", { search: exit.plate_id ?? "" }) }, exit.plate_view ?? "") : t("shifts.unread");
-    return el("tr", {}, el("td", {}, timeToSecond(exit.exit_ms)), el("td", {}, plate, odd), el("td", {}, typeName(exit.camera_type)), el("td", {}, wayName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
+    return el("tr", {}, el("td", {}, timeToSecond(exit.exit_ms)), el("td", {}, plate, odd), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", {}, methodName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
   });
   const body = at("exits").tBodies[0];
   if (offset === 0) body.replaceChildren(...rows);

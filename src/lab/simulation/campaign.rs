@@ -159,7 +159,7 @@ impl Campaign {
 const ALARMS: [&str; 5] = ["duplicate_central_id", "log_forked", "broken_run", "own_log_ahead", "read_failed"];
 
 /// What the traffic of gates leads to, with cuts and wrong clocks.
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 13] = [
     "IN",
     "OUT",
     "LEFT_UNSEEN",
@@ -171,6 +171,8 @@ const EXPECTED: [&str; 11] = [
     "manual_opening",
     "fee_uncertain",
     "repeat",
+    "shift",
+    "addendum",
 ];
 
 impl fmt::Display for Campaign {

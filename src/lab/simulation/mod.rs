@@ -27,6 +27,7 @@ mod disasters;
 mod evil;
 mod faults;
 mod lies;
+mod money;
 mod network;
 mod phases;
 mod replica;

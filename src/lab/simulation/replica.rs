@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::lies::FORGED;
-use super::traffic;
+use super::{money, traffic};
 use crate::domain::authorship::{Author, OpenedBy, Opener};
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
@@ -160,7 +161,11 @@ impl Replica {
                         let index = usize::try_from(drawn % (stays.len().max(1) as u64)).ok()?;
                         stays.values().nth(index).map(|stored| &stored.row)
                     };
-                    asked.extend(traffic::jobs(n, before, stay));
+                    let central = self.ledger.context().central.as_str();
+                    match money::job(n, central, traffic::EDGES, self.ledger.storage()) {
+                        Some(job) => asked.push(job.by(Doer::new(DoerKind::Person, "an"))),
+                        None => asked.extend(traffic::jobs(n, before, stay)),
+                    }
                 }
                 ReplicaJob::Store(run) => {
                     stored.resize(asked.len(), None);
@@ -345,10 +350,12 @@ impl Replica {
             }
         }
         *kinds.entry("repeat").or_default() += repeats.len() as u64;
+        let shifts = money::meaning(self.ledger.storage_mut(), &mut kinds)?;
         let digest = self.ledger.digest();
         let totals = &self.ledger.storage().totals;
-        let words =
-            format!("digest {digest}, {kinds:?}, waiting {waiting:?}, quarantined {quarantined:?}, sums {totals:?}");
+        let words = format!(
+            "digest {digest}, {kinds:?}, waiting {waiting:?}, quarantined {quarantined:?}, sums {totals:?}{shifts}"
+        );
         Ok(Meaning { words, kinds })
     }
 

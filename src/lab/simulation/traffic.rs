@@ -21,7 +21,7 @@ const PAIRS: u64 = 6;
 /// So many cars may have a subscription.
 const SUBSCRIBERS: u64 = 3;
 /// The edges are known to every central: one may ask at another when its own does not answer.
-const EDGES: u64 = 4;
+pub(super) const EDGES: u64 = 4;
 /// Requests that edges make again and again for a while, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 8;
 /// So often gates ask before edges make others.

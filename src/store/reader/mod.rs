@@ -65,6 +65,7 @@ pub(super) fn statements() -> Vec<(&'static str, String)> {
         ("open shifts", books::shifts(books::OPEN)),
         ("takings of a shift", books::TAKINGS.to_owned()),
         ("entries of a shift", books::ENTRIES.to_owned()),
+        ("entries of its quarters", books::ENTRIES_OF_QUARTERS.to_owned()),
         ("changes by a person", books::changes(books::CHANGES_BY)),
         ("changes of exits", books::changes(books::CHANGES_AT)),
     ]

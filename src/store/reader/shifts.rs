@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
+use super::history::Gate;
 use super::rows::Takings;
 use crate::domain::event::{Body, Event};
 use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, is_of};
@@ -95,10 +96,16 @@ impl Reader {
         Ok(sheets)
     }
 
-    /// The shifts that are open.
-    pub fn open_sheets(&mut self) -> Result<Vec<Sheet>, StoreError> {
+    /// The shifts that are open, at all gates or at those that are meant.
+    pub fn open_sheets(&mut self, at: Option<&Gate>) -> Result<Vec<Sheet>, StoreError> {
         let mut sheets = Vec::new();
-        for shift in self.books().find(books::OPEN, ())? {
+        let mut open = self.books().find(books::OPEN, ())?;
+        open.retain(|shift| {
+            at.is_none_or(|gate| {
+                gate.central == shift.central && gate.edge_id.as_ref().is_none_or(|edge_id| *edge_id == shift.edge_id)
+            })
+        });
+        for shift in open {
             sheets.extend(self.sheet_of(shift)?);
         }
         sheets.sort_by(|a, b| (&a.shift.central, &a.shift.edge_id).cmp(&(&b.shift.central, &b.shift.edge_id)));

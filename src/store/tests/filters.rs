@@ -213,6 +213,7 @@ fn no_page_scans_or_sorts() {
         ("open shifts", "SEARCH shift USING INDEX shift_until"),
         ("takings of a shift", "SEARCH taking USING PRIMARY KEY"),
         ("entries of a shift", "SEARCH history USING INDEX history_entry"),
+        ("entries of its quarters", "SEARCH quarter_total USING PRIMARY KEY"),
         ("changes by a person", "SEARCH money_change USING INDEX money_change_by"),
         ("changes of exits", "SEARCH money_change USING INDEX money_change_at"),
     ]

@@ -23,9 +23,9 @@ export function followShift(gateOf) {
   gate = gateOf;
   at("gate").addEventListener("change", look);
   at("shift-press").addEventListener("click", () => (open ? closing(open) : opening()));
+  watch(["central"], look);
   watch(["events"], heard);
   setInterval(look, LOOK_AGAIN_MS);
-  look();
 }
 
 let lastHeard = "";
@@ -40,8 +40,8 @@ function heard({ events }) {
 
 async function look() {
   try {
-    const { shifts } = await get(query("/api/shifts", { open: 1 }));
-    open = shifts.find((shift) => shift.central === state.central?.id && shift.edge_id === gate()) ?? null;
+    if (!state.central) return;
+    [open = null] = (await get(query("/api/shifts", { open: 1, gate: `${state.central.id}/${gate()}` }))).shifts;
   } catch {
     // What stands there is as old as all else on a page that hears nothing, which says so.
     return;
