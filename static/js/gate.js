@@ -79,7 +79,7 @@ function showLane() {
     button.setAttribute("aria-pressed", String(chosen));
     button.classList.toggle("active", chosen);
   }
-  put("idle-lane", gateName(`${state.central.id}/${gate()}`));
+  put("idle-lane", member()?.name || gate());
   if (state.lot) put("idle-lot", t("gate.lot", { n: number(state.lot.inside) }));
 }
 

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Central, equal, eventually, ok, root, test } from "./harness.mjs";
+import { Central, DEADLINE_MS, equal, eventually, ok, root, test, within } from "./harness.mjs";
 
 const PROGRAM = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"].find((path) => path && existsSync(path));
 const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/shifts", "/settings", "/login", "/audit"];
@@ -38,12 +38,12 @@ async function firefox() {
     }
   });
   let number = 0;
-  const call = (name, parameters = {}) => new Promise((resolve, reject) => {
+  const call = (name, parameters = {}) => within(name, new Promise((resolve, reject) => {
     number += 1;
     waiting.set(number, (error, result) => (error ? reject(new Error(`${name}: ${error.message}`)) : resolve(result)));
     const text = JSON.stringify([0, number, name, parameters]);
     socket.write(`${Buffer.byteLength(text)}:${text}`);
-  });
+  }), 3 * DEADLINE_MS);
   const { capabilities } = await call("WebDriver:NewSession", {});
   const inContext = async (context, script, args = []) => {
     await call("Marionette:SetContext", { value: context });
@@ -69,7 +69,7 @@ async function firefox() {
     end: async () => {
       const gone = new Promise((resolve) => child.once("exit", resolve));
       await call("Marionette:Quit", { flags: ["eForceQuit"] }).catch(() => child.kill());
-      await gone;
+      await within("Firefox ends", gone).catch(() => child.kill("SIGKILL"));
       socket.destroy();
       rmSync(profile, { recursive: true, force: true });
     },

@@ -24,10 +24,34 @@ function ownAddress() {
   return `127.${192 + ((process.pid >> 8) % 32)}.${process.pid % 256}.${addresses}`;
 }
 
+/** How long a whole test may take: the longest, with 500 presses, takes half a minute. */
+const TEST_DEADLINE_MS = 240_000;
+
+/** Gives what is waited for its deadline: a browser that has died answers nothing, for ever. */
+export async function within(what, promise, deadlineMs = DEADLINE_MS) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs); });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Those calls of a page that playwright gives no deadline. */
+export function withDeadlines(page) {
+  page.setDefaultTimeout(DEADLINE_MS);
+  for (const name of ["evaluate", "evaluateHandle", "addInitScript", "emulateMedia", "setViewportSize", "content", "title"]) {
+    const call = page[name].bind(page);
+    page[name] = (...given) => within(`page.${name} at ${page.url()}`, call(...given), 3 * DEADLINE_MS);
+  }
+  return page;
+}
+
 export async function eventually(what, condition, deadlineMs = DEADLINE_MS) {
   const start = Date.now();
   for (;;) {
-    const found = await condition();
+    const found = await within(what, condition(), deadlineMs);
     if (found) return found;
     if (Date.now() - start > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -82,7 +106,7 @@ export class Central {
 
   async call(method, path, body) {
     const answer = await fetch(this.url + path, {
-      method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(DEADLINE_MS),
     });
     return { status: answer.status, ...await answer.json() };
   }
@@ -124,7 +148,7 @@ export async function openPage(url, { language = "vi", width = 1366, height = 90
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
   await context.addInitScript((language) => localStorage.setItem("language", language), language);
   if (before) await context.addInitScript(before);
-  const page = await context.newPage();
+  const page = withDeadlines(await context.newPage());
   const faults = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()) && !expected?.test(message.text())) faults.push(`console: ${message.text()}`);
@@ -136,13 +160,12 @@ export async function openPage(url, { language = "vi", width = 1366, height = 90
   };
   page.on("request", (request) => look(request.url()));
   page.on("websocket", (socket) => look(socket.url()));
-  page.setDefaultTimeout(DEADLINE_MS);
   page.check = () => {
     if (faults.length > 0) throw new Error(faults.join("\n"));
   };
   page.done = async () => {
     page.check();
-    await context.close();
+    await within("the page is closed", context.close());
   };
   await page.goto(url);
   await page.waitForSelector("html:not(.awaiting-texts)");
@@ -195,7 +218,7 @@ export async function runAll(only = process.argv.slice(2)) {
   for (const { name, run } of tests.filter((one) => only.length === 0 || only.some((part) => one.name.includes(part)))) {
     const start = Date.now();
     try {
-      await run();
+      await within(name, run(), TEST_DEADLINE_MS);
       passed += 1;
       console.log(`test browser::${name.replaceAll(" ", "_")} ... ok (${Date.now() - start} ms)`);
     } catch (error) {
@@ -203,10 +226,11 @@ export async function runAll(only = process.argv.slice(2)) {
       console.log(`test browser::${name.replaceAll(" ", "_")} ... FAILED\n${error.stack}`);
       for (const central of running) console.log(`--- ${central.id} ---\n${central.log()}`);
     }
-    for (const context of browser.contexts()) await context.close();
+    for (const context of browser.contexts()) await within("its pages are closed", context.close()).catch((error) => console.log(error.message));
     await stopAll();
   }
-  await browser.close();
+  await within("the browser ends", browser.close()).catch((error) => console.log(error.message));
   console.log(`\ntest result: ${failed === 0 ? "ok" : "FAILED"}. ${passed} passed; ${failed} failed; 0 ignored`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  // What hangs is not waited for.
+  process.exit(failed === 0 ? 0 : 1);
 }

@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
-import { equal, eventually, here, mesh, ok, root, test } from "./harness.mjs";
+import { equal, eventually, here, mesh, ok, root, test, withDeadlines, within } from "./harness.mjs";
 
 const PAGES = ["/", "/?wall", "/gate?edge=edge-1", "/history", "/shifts", "/settings", "/login", "/audit"];
 /** What its own date and time fields do, not the pages. */
@@ -44,7 +44,7 @@ test("the pages work in a Chromium of 2021 and an older one is told so", async (
     // It was built without languages: the browser's own is named here.
     const context = await browser.newContext({ viewport: { width: 800, height: 1280 }, locale: "vi-VN", userAgent });
     await context.addInitScript((language) => localStorage.setItem("language", language), language);
-    const page = await context.newPage();
+    const page = withDeadlines(await context.newPage());
     page.on("pageerror", (error) => faults.push(`${language} ${path}: ${error.message}`));
     page.on("console", (message) => {
       if (["error", "warning"].includes(message.type()) && !ITS_OWN.test(message.text())) faults.push(`${language} ${path}: ${message.text()}`);
@@ -66,7 +66,7 @@ test("the pages work in a Chromium of 2021 and an older one is told so", async (
           await page.evaluate(() => document.querySelector("#rows .open").click());
           await says(page, "its story", () => document.getElementById("story").open && document.getElementById("story").innerText.includes("29A-123.45"));
         }
-        await page.context().close();
+        await within("the page is closed", page.context().close());
       }
     }
     const gate = await open("/gate?edge=edge-1");
@@ -83,6 +83,6 @@ test("the pages work in a Chromium of 2021 and an older one is told so", async (
     await says(older, "it is too old", () => document.getElementById("old-browser").offsetHeight > 0);
     equal(faults, []);
   } finally {
-    await browser.close();
+    await within("the old browser ends", browser.close());
   }
 });
