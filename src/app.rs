@@ -49,6 +49,7 @@ use crate::ledger::{Context, Ledger};
 use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
+use crate::links::site_file;
 use crate::maintenance::backup::Parts;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
@@ -171,6 +172,7 @@ impl App {
             let is_fresh = key_file::is_new(&data_dir) || database_is_new;
             KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
+        let site = site_file::read_or_make(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
         let mut ledger = Ledger::open(writer, context)?;
         rebuild::follow_rules(&mut ledger, &data_dir, clock.now_ms())?;
         for (central, by) in ledger.openers()? {
@@ -238,6 +240,7 @@ impl App {
             data_dir,
             instance,
             start,
+            site,
             seen,
             listening: Rc::new(move || Ok(listening.get()?.map(|address| address.to_string()))),
             news: news.clone(),

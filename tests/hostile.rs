@@ -108,6 +108,7 @@ impl Bad {
             wall_ms: 0,
             listens: None,
             start: None,
+            site: None,
         }));
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(2) {

@@ -46,6 +46,7 @@ use crate::replication::log::{Head, Run};
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
+use crate::trust::site::SiteMark;
 use crate::wire::frame::Listens;
 
 /// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
@@ -109,6 +110,9 @@ pub type Links = Rc<RefCell<BTreeMap<CentralId, Link>>>;
 pub struct RegistryContext {
     pub around: Surroundings,
     pub identity: Rc<RefCell<Identity>>,
+    /// Writes down which site this central belongs to, and what was written last.
+    pub save_site: Rc<dyn Fn(SiteMark)>,
+    pub site_written: Rc<Cell<SiteMark>>,
     pub trust: TrustDesk,
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
@@ -382,6 +386,7 @@ impl Handler<AskMesh> for MeshRegistry {
         let coordinator = self.context.coordinator.addr();
         let metrics = self.context.around.metrics.clone();
         let held = self.context.held.clone();
+        let site = self.context.identity.borrow().site.get();
         let (foreign, trust) = (self.context.foreign.clone(), self.context.trust.clone());
         Box::pin(async move {
             let held = held.borrow().clone();
@@ -392,6 +397,7 @@ impl Handler<AskMesh> for MeshRegistry {
             let mut status = survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
             foreign.show(&mut status);
             trust.show(&mut status);
+            status.site = Some(site);
             status
         })
     }

@@ -256,7 +256,7 @@ impl StatusFeed {
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
             "broken_config": self.around.broken_config, "notices": self.around.notices.all(), "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
-            "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint,
+            "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
             "backup": self.around.notices.backup(), "alarms": self.around.alarms.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,

@@ -1,6 +1,6 @@
 //! Starts the mesh: the coordinator, the registry and, through it, the links.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
 use crate::links::seen_starts::SeenStarts;
+use crate::links::site_file;
 use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
@@ -27,6 +28,7 @@ use crate::replication::handshake::Identity;
 use crate::replication::peer::output::{Alarm, PeerReport, ReadRun, RunRead};
 use crate::replication::starts::SeenOf;
 use crate::tls::credentials::Credentials;
+use crate::trust::site::{OwnSite, SiteMark};
 use crate::wire::frame::{Instance, Listens, Start};
 
 /// What the mesh is built on.
@@ -50,6 +52,8 @@ pub struct MeshParts {
     pub instance: Instance,
     /// Which start of the database it is.
     pub start: Option<Start>,
+    /// Which site it belongs to.
+    pub site: SiteMark,
     /// Which were seen of others.
     pub seen: Vec<SeenOf>,
     /// Where the P2P port is bound, or why it is not.
@@ -75,6 +79,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         instance: parts.instance,
         listens: Some(Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port }),
         start: parts.start,
+        site: OwnSite::new(parts.site),
     };
     let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
     let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
@@ -108,6 +113,7 @@ pub fn start(parts: MeshParts) -> Mesh {
         readers: parts.readers.clone(),
     }));
     let refusals = parts.audit.clone();
+    let site_dir = parts.data_dir.clone();
     let trust = TrustDesk::new(TrustParts {
         config: parts.config.clone(),
         save_pin: save_pin(parts.keeper.clone()),
@@ -121,6 +127,15 @@ pub fn start(parts: MeshParts) -> Mesh {
     let (note, writer) = (Door::default(), parts.writer.clone());
     note.lead_to(move |seen| writer.do_send(SawStart(seen)));
     let context = RegistryContext {
+        save_site: {
+            let data_dir = site_dir;
+            Rc::new(move |mark| {
+                let data_dir = data_dir.clone();
+                // A disk may take its time; all links live on this thread.
+                drop(actix_rt::task::spawn_blocking(move || site_file::write(&data_dir, mark)));
+            })
+        },
+        site_written: Rc::new(Cell::new(parts.site)),
         around: parts.around.clone(),
         identity,
         trust,

@@ -16,7 +16,7 @@ use super::parking::decide;
 use super::qr;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
-use crate::actors::mesh_registry::guests::Invite;
+use crate::actors::mesh_registry::guests::{ConfirmSite, Invite};
 use crate::config::host::Host;
 use crate::config::merge::Edit;
 use crate::config::model::{P2pMode, RefusedCentral};
@@ -191,7 +191,8 @@ pub async fn join(
         let why = "the address of this central is a loopback one, so the others could not reach it: set it first";
         return Err(refused(why.into()));
     }
-    let welcome = join::ask(&invitation, &config.this_central, &shared.credentials).await;
+    let site = ask_mesh(shared).await.and_then(|mesh| mesh.site);
+    let welcome = join::ask(&invitation, &config.this_central, &shared.credentials, site).await;
     let welcome = welcome.map_err(|error| refused(error.to_string()))?;
     let fields = json!({
         "id": invitation.central, "ip": invitation.host, "p2p_port": invitation.p2p_port,
@@ -273,6 +274,7 @@ pub async fn accept(
         Edit::AddPeer(peer)
     };
     let saved = change(shared, edit, None, act).await?;
+    shared.mesh.do_send(ConfirmSite);
     Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer accepted.")))
 }
 

@@ -27,6 +27,7 @@ use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
 use crate::store::reader::SyncState;
+use crate::trust::site::SiteMark;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -46,6 +47,21 @@ const MESH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A test of a link gives up before this, and says at which step.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The site a central belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+struct SiteShown {
+    /// 16 hex digits, drawn at the first start.
+    id: String,
+    /// A person stands behind it: it gives way to no other.
+    firm: bool,
+}
+
+impl SiteShown {
+    fn of(mark: SiteMark) -> Self {
+        Self { id: mark.id.to_string(), firm: mark.firm }
+    }
+}
+
 /// The mesh as this central sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Mesh {
@@ -54,6 +70,8 @@ pub(super) struct Mesh {
     /// Of this central's certificate: what others have to see. `null`: its key cannot be used, and it is linked to none.
     #[schema(value_type = Option<String>)]
     fingerprint: Option<Fingerprint>,
+    /// Which site this central belongs to; null: the mesh does not answer.
+    site: Option<SiteShown>,
     /// Whether centrals prove to each other who they are.
     p2p_mode: P2pMode,
     /// Other centrals can reach this one.
@@ -158,6 +176,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         success: true,
         this_central: config.this_central.id.to_string(),
         fingerprint: shared.mesh_off.is_none().then(|| shared.credentials.fingerprint()),
+        site: mesh.site.map(SiteShown::of),
         p2p_mode: config.security.p2p,
         running,
         standalone_mode: config.peer_centrals.is_empty(),

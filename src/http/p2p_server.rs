@@ -177,7 +177,8 @@ pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web:
     };
     let Ok(code) = card.code.parse() else { return sorry(&CodeRefused::Unknown.to_string()) };
     let from = sender(&request);
-    let guest = Guest { code, central: card.central, ip: card.ip, p2p_port: card.p2p_port, shown, from };
+    let guest =
+        Guest { code, central: card.central, ip: card.ip, p2p_port: card.p2p_port, shown, site: card.site, from };
     match entrance.registry.addr().send(guest).await {
         Ok(Ok(welcome)) => {
             let members = welcome.members.into_iter();

@@ -12,6 +12,7 @@ use crate::domain::ids::CentralId;
 use crate::tls::credentials::Credentials;
 use crate::tls::peers::Client;
 use crate::trust::invitation::Invitation;
+use crate::trust::site::SiteMark;
 
 /// Where guests knock, at the P2P port.
 pub const GUESTS_PATH: &str = "/guests";
@@ -27,6 +28,9 @@ pub struct GuestCard {
     pub central: CentralId,
     pub ip: String,
     pub p2p_port: u16,
+    /// Which site it belongs to; absent from older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteMark>,
 }
 
 /// A member of the mesh, to be taken over as a peer.
@@ -72,6 +76,7 @@ pub async fn ask(
     invitation: &Invitation,
     own: &ThisCentral,
     credentials: &Credentials,
+    site: Option<SiteMark>,
 ) -> Result<WelcomeCard, JoinError> {
     let unreachable = |error: DialError| JoinError::Unreachable(error.to_string());
     let client = Client::new(credentials, Some(invitation.fingerprint));
@@ -82,6 +87,7 @@ pub async fn ask(
         central: own.id.clone(),
         ip: own.ip.to_string(),
         p2p_port: own.p2p_port,
+        site,
     };
     let body = serde_json::to_string(&card).map_err(|_| JoinError::NotUnderstood)?;
     let (success, answer) =

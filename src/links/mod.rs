@@ -7,6 +7,7 @@ pub mod join;
 pub mod known_authors;
 pub mod mesh;
 pub mod seen_starts;
+pub mod site_file;
 pub mod socket;
 pub mod status;
 pub mod trust_desk;

@@ -9,6 +9,7 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::coordinator::allowance::Taken;
 use crate::trust::pending::Stranger;
+use crate::trust::site::SiteMark;
 
 /// How a tariff that nobody has set yet is named between centrals.
 pub const BUILT_IN_TARIFF: &str = "built-in";
@@ -30,6 +31,8 @@ pub struct MeshStatus {
     pub pending: Vec<PendingShown>,
     /// Of this central's certificate; `None`: the mesh does not answer.
     pub fingerprint: Option<Fingerprint>,
+    /// The site this central belongs to; `None`: the mesh does not answer.
+    pub site: Option<SiteMark>,
     pub logs: Vec<LogShown>,
 }
 

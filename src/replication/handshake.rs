@@ -2,6 +2,7 @@
 
 use crate::domain::ids::CentralId;
 use crate::trust::judge::Distrust;
+use crate::trust::site::{OtherSite, OwnSite};
 use crate::wire::compressed;
 use crate::wire::frame::{ErrorFrame, Hello, Instance, Listens, Start, Versions, code};
 
@@ -20,6 +21,8 @@ pub struct Identity {
     pub listens: Option<Listens>,
     /// Which start of its database it is; `None`: that could not be noted.
     pub start: Option<Start>,
+    /// Which site it belongs to.
+    pub site: OwnSite,
 }
 
 /// Why a HELLO is not accepted. The dialler waits the longest back-off before it tries again.
@@ -40,6 +43,8 @@ pub enum HelloRefusal {
     #[error("this central speaks TLS with others (security.p2p); a HELLO without a certificate is not listened to")]
     CertificateExpected,
     #[error(transparent)]
+    OtherSite(#[from] OtherSite),
+    #[error(transparent)]
     Distrusted(#[from] Distrust),
 }
 
@@ -55,10 +60,11 @@ impl Identity {
             wall_ms,
             listens: self.listens.clone(),
             start: self.start.clone(),
+            site: Some(self.site.get()),
         }
     }
 
-    /// Whether the sender of `hello` may be talked to at all: not ourselves, not our double, a common version. An
+    /// Whether the sender of `hello` may be talked to at all: not ourselves, not our double, a common version, no other site. An
     /// acceptor asks this before it knows which peer it is, then looks the id up among its peers.
     ///
     /// # Errors
@@ -74,7 +80,7 @@ impl Identity {
         if theirs.min > theirs.max || theirs.min > VERSIONS.max || theirs.max < VERSIONS.min {
             return Err(HelloRefusal::Version { theirs });
         }
-        Ok(())
+        Ok(self.site.check(hello.site)?)
     }
 
     /// Whether the sender of `hello` is the peer that was dialled.
@@ -100,6 +106,7 @@ impl HelloRefusal {
             Self::SelfConnection => code::SELF_CONNECTION,
             Self::DuplicateCentralId(_) => code::DUPLICATE_CENTRAL_ID,
             Self::HelloExpected => code::HELLO_EXPECTED,
+            Self::OtherSite(_) => code::SITE,
             Self::Distrusted(distrust) if distrust.waits_for_a_person() => code::PENDING,
             Self::CertificateExpected | Self::Distrusted(_) => code::CERTIFICATE,
         }
@@ -122,6 +129,7 @@ pub fn is_refusal(error_code: &str) -> bool {
         code::SELF_CONNECTION,
         code::CERTIFICATE,
         code::PENDING,
+        code::SITE,
     ];
     refusals.contains(&error_code)
 }
@@ -131,7 +139,13 @@ mod tests {
     use super::*;
 
     fn identity(central: &str, instance: u64) -> Identity {
-        Identity { central: central.parse().unwrap(), instance: Instance(instance), listens: None, start: None }
+        Identity {
+            central: central.parse().unwrap(),
+            instance: Instance(instance),
+            listens: None,
+            start: None,
+            site: OwnSite::of_nobody(),
+        }
     }
 
     #[test]

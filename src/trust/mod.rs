@@ -9,3 +9,4 @@
 pub mod invitation;
 pub mod judge;
 pub mod pending;
+pub mod site;

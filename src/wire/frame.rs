@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
+use crate::trust::site::SiteMark;
 
 /// One message between two centrals.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +65,9 @@ pub struct Hello {
     /// Absent from older versions, and where it could not be noted on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Which site it belongs to; absent from older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteMark>,
 }
 
 /// Which start of the program on its database a process is.
@@ -170,6 +174,8 @@ pub mod code {
     pub const HELLO_EXPECTED: &str = "hello_expected";
     /// The certificate is not the one this central is known by, or there was none.
     pub const CERTIFICATE: &str = "certificate";
+    /// It belongs to another site.
+    pub const SITE: &str = "site";
     /// A person there has to say yes first.
     pub const PENDING: &str = "pending";
     /// A frame that cannot be read.

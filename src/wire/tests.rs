@@ -11,6 +11,7 @@ use super::{MAX_FRAME_BYTES, MAX_HAVE_BYTES};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
+use crate::trust::site::{SiteId, SiteMark};
 
 fn encoder() -> Encoder {
     Encoder::new("central-1".parse().unwrap())
@@ -56,7 +57,8 @@ fn frame() -> impl Strategy<Value = Frame> {
     let hello = (who, prop::collection::vec(".*", 0..3), listens, start);
     let hello = hello.prop_map(|(((min, max), central, instance, wall_ms), capabilities, listens, start)| {
         let (versions, instance) = (Versions { min, max }, Instance(instance));
-        Frame::Hello(Hello { versions, capabilities, central, instance, wall_ms, listens, start })
+        let site = (wall_ms % 2 == 0).then(|| SiteMark { id: SiteId(wall_ms.unsigned_abs()), firm: wall_ms % 4 == 0 });
+        Frame::Hello(Hello { versions, capabilities, central, instance, wall_ms, listens, start, site })
     });
     let digests =
         prop::collection::btree_map(any::<u8>().prop_map(Bucket), any::<u64>().prop_map(BucketDigest), 0..256);

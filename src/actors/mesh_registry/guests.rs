@@ -17,6 +17,7 @@ use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::Job;
 use crate::trust::invitation::{Code, CodeRefused, Invitation};
+use crate::trust::site::{OtherSite, SiteMark};
 
 /// Invite a central that comes within so many ms.
 #[derive(Debug, Clone, Copy, Message)]
@@ -33,6 +34,11 @@ pub struct Invited {
     pub until_ms: i64,
 }
 
+/// A person said yes to a central: from here on it is said what belongs to this site.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct ConfirmSite;
+
 /// Somebody came with an invitation's code, over a socket on which it showed its certificate.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Welcome, GuestRefused>")]
@@ -43,6 +49,8 @@ pub struct Guest {
     pub ip: String,
     pub p2p_port: u16,
     pub shown: Fingerprint,
+    /// Which site it belongs to; `None`: it did not say.
+    pub site: Option<SiteMark>,
     /// Where it came from.
     pub from: IpAddr,
 }
@@ -69,6 +77,8 @@ pub struct Member {
 pub enum GuestRefused {
     #[error(transparent)]
     Code(#[from] CodeRefused),
+    #[error(transparent)]
+    OtherSite(#[from] OtherSite),
     #[error("another central has the id {0}: give this one an id of its own first")]
     IdTaken(CentralId),
     #[error("the inviting central cannot add it: {0}")]
@@ -88,6 +98,7 @@ impl Handler<Invite> for MeshRegistry {
         let until_ms = now_ms.saturating_add(invite.valid_ms);
         let own = self.context.config.borrow().this_central.clone();
         self.invitations.open(&code, until_ms, now_ms);
+        self.confirm_site();
         info!(event = "invitation_made", until_ms = until_ms; "an invitation for a new central was made");
         let fingerprint = self.context.trust.own();
         let (central, host, p2p_port) = (own.id, own.ip.to_string(), own.p2p_port);
@@ -158,12 +169,29 @@ impl Handler<Guest> for MeshRegistry {
     }
 }
 
+impl Handler<ConfirmSite> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfirmSite, _: &mut Self::Context) {
+        self.confirm_site();
+    }
+}
+
 impl MeshRegistry {
+    fn confirm_site(&self) {
+        self.context.identity.borrow().site.confirm();
+        self.note_site();
+    }
+
     /// Uses up the code, unless the guest has to change something at home first.
     fn admit_guest(&mut self, guest: &Guest, now_ms: i64) -> Result<i64, GuestRefused> {
         let taken = guest.central == self.context.identity.borrow().central
             || self.context.trust.pin(&guest.central).is_some_and(|pin| pin != guest.shown);
         let until_ms = self.invitations.take(&guest.code, now_ms)?;
+        if let Err(other) = self.context.identity.borrow().site.check(guest.site) {
+            self.invitations.give_back(&guest.code, until_ms);
+            return Err(other.into());
+        }
         if taken {
             self.invitations.give_back(&guest.code, until_ms);
             return Err(GuestRefused::IdTaken(guest.central.clone()));

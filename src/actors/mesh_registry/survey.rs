@@ -36,6 +36,8 @@ pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
 /// There, with any value: the sender has somebody to tell of alarms.
 pub const ALARMS: &str = "alarms";
+/// The site the sender belongs to.
+pub const SITE: &str = "site";
 
 pub type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
 
@@ -72,9 +74,27 @@ impl MeshRegistry {
             let mut linked = linked(&statuses);
             linked.extend(registry.context.foreign.linked());
             let held = registry.context.held.borrow().clone();
+            registry.meet_sites(&statuses);
             registry.say(&linked, &held);
+            registry.note_site();
             then(registry, context);
         }));
+    }
+
+    /// Those that are linked may have agreed with others meanwhile.
+    fn meet_sites(&self, statuses: &[Option<PeerStatus>]) {
+        let linked = statuses.iter().flatten().filter(|status| status.state == LinkState::Connected);
+        for told in linked.filter_map(|status| status.digests.get(SITE)?.parse().ok()) {
+            self.context.identity.borrow().site.met(Some(told));
+        }
+    }
+
+    /// Writes down which site this central belongs to, where it changed.
+    pub(super) fn note_site(&self) {
+        let mark = self.context.identity.borrow().site.get();
+        if self.context.site_written.replace(mark) != mark {
+            (self.context.save_site)(mark);
+        }
     }
 
     fn say(&self, linked: &[CentralId], held: &Held) {
@@ -88,6 +108,7 @@ impl MeshRegistry {
         if self.context.config.borrow().alarms.are_on() {
             digests.insert(ALARMS.to_owned(), "on".to_owned());
         }
+        digests.insert(SITE.to_owned(), self.context.identity.borrow().site.get().to_string());
         let wall_ms = self.context.clock.now().wall_ms;
         let keys = self.context.trust.keys_to_tell();
         for (_, _, link) in self.handles() {
@@ -192,6 +213,7 @@ pub fn mesh_status(
         tariff_version: tariff_name(held, clock.now().wall_ms),
         pending: Vec::new(),
         fingerprint: None,
+        site: None,
         peers: links
             .iter()
             .zip(statuses)

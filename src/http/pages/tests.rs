@@ -109,12 +109,15 @@ fn reasons() -> Vec<String> {
         Distrust::Elsewhere(a.clone()),
         Distrust::Unknown(a.clone()),
     ];
+    let other_site =
+        crate::trust::site::OtherSite { ours: crate::trust::site::SiteId(1), theirs: crate::trust::site::SiteId(2) };
     let hello = [
         HelloRefusal::Version { theirs: VERSIONS },
         HelloRefusal::Identity { expected: a.clone(), found: b },
         HelloRefusal::NotConfigured(a.clone()),
         HelloRefusal::SelfConnection,
         HelloRefusal::DuplicateCentralId(a.clone()),
+        HelloRefusal::OtherSite(other_site),
         HelloRefusal::HelloExpected,
         HelloRefusal::CertificateExpected,
     ];

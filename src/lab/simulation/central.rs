@@ -14,6 +14,7 @@ use crate::replication::now::Now;
 use crate::replication::peer::output::{PeerCommand, PeerReport, SocketId};
 use crate::replication::peer::{Peer, PeerSettings};
 use crate::replication::starts::{MOST_TOLD, SeenStart};
+use crate::trust::site::OwnSite;
 use crate::wire::frame::{Instance, Start};
 
 /// What all wall clocks would show at the start if they were right, Unix ms.
@@ -112,7 +113,13 @@ impl Central {
     pub(super) fn new(index: usize, id: usize, disk: Replica) -> Self {
         Self {
             index,
-            identity: Identity { central: central_id(id), instance: Instance(0), listens: None, start: None },
+            identity: Identity {
+                central: central_id(id),
+                instance: Instance(0),
+                listens: None,
+                start: None,
+                site: OwnSite::of_nobody(),
+            },
             alive: false,
             powered: true,
             life: 0,

@@ -7,6 +7,7 @@ use super::world::{Event, World};
 use crate::domain::ids::{Epoch, LogId};
 use crate::replication::handshake::Identity;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
+use crate::trust::site::OwnSite;
 use crate::wire::encode::Encoder;
 use crate::wire::frame::{ErrorFrame, Frame, Instance, Refusal, SyncRefused, SyncRequest, Versions, code};
 
@@ -102,7 +103,9 @@ impl World<'_> {
             2 => state.identity.central.clone(),
             _ => peer,
         };
-        let mut hello = Identity { central, instance: Instance(number), listens: None, start: None }.hello(0);
+        let mut hello =
+            Identity { central, instance: Instance(number), listens: None, start: None, site: OwnSite::of_nobody() }
+                .hello(0);
         if turn == 3 {
             hello.versions = Versions { min: 90, max: 99 };
         }

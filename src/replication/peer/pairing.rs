@@ -14,6 +14,7 @@ use crate::wire::frame::{Frame, Hello, code};
 impl Peer {
     /// A socket's handshake is done: it becomes the link, or has to contend with it.
     pub(super) fn introduced(&mut self, now: Now, held: &Have, socket: SocketId, dialler: Dialler, hello: Hello) {
+        self.settings.own.site.met(hello.site);
         let challenger = Challenger { socket, dialler, hello, frames: Vec::new() };
         let Some(link) = &self.link else { return self.adopt(now, held, challenger) };
         if link.instance == challenger.hello.instance && link.dialler == dialler {

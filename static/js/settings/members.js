@@ -51,6 +51,7 @@ export function showIdentity({ central }) {
   const open = central.p2p_mode === "open";
   at("p2p-mode").replaceChildren(stateOf(open ? "bad" : "good", t(open ? "settings.p2p_open" : "settings.p2p_tls")));
   put("own-fingerprint", central.fingerprint ?? "–");
+  put("site-id", central.site_id ?? "–");
   at("invite").disabled = open;
   at("join").disabled = open;
   at("pending-part").hidden = central.pending.length === 0;

@@ -11,6 +11,7 @@ use super::output::*;
 use super::*;
 use crate::domain::ids::{Epoch, LogId};
 use crate::replication::log::{EventBytes, Head, Run};
+use crate::trust::site::OwnSite;
 use crate::wire::frame::{Instance, Start, SyncRequest, Versions};
 
 /// The instance of the peer at the other end.
@@ -28,7 +29,13 @@ impl Rig {
     /// `own` and `other` decide which dialler is preferred.
     fn new(own: &str, other: &str) -> Self {
         let now = Now { mono_ms: 1_000, wall_ms: 1_700_000_000_000 };
-        let own = Identity { central: own.parse().unwrap(), instance: Instance(1), listens: None, start: None };
+        let own = Identity {
+            central: own.parse().unwrap(),
+            instance: Instance(1),
+            listens: None,
+            start: None,
+            site: OwnSite::of_nobody(),
+        };
         let settings = PeerSettings { own, peer: other.parse().unwrap(), dial_backoff: BackoffRange::DIAL };
         let texts = (1..=4_000).map(|n| format!(r#"{{"n":{n},"pad":"{}"}}"#, "x".repeat(980)).into()).collect();
         Self { peer: Peer::new(settings, now, 42), now, held: Have::default(), texts }
@@ -171,6 +178,7 @@ fn hello_of(central: &str, instance: u64) -> Hello {
         wall_ms: 0,
         listens: None,
         start: None,
+        site: None,
     }
 }
 
