@@ -9,6 +9,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
@@ -19,6 +20,8 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 86_400_000;
+/// What sums are told apart by.
+const APART: [&str; 5] = ["central", "edge_id", "by", "method", "camera_type"];
 
 /// Exit code and what it says.
 fn checked(file: &Path) -> (i32, String) {
@@ -89,6 +92,29 @@ fn lines(file: &Path) -> Vec<Value> {
     std::fs::read_to_string(file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The records with the sums and the last line that their exits give.
+fn balanced(records: &[Value]) -> String {
+    let mut sums: BTreeMap<[String; 5], (i64, i64)> = BTreeMap::new();
+    for counts in records.iter().map(|record| &record["counts"]).filter(|counts| counts.is_object()) {
+        let sum = sums.entry(APART.map(|name| counts[name].as_str().unwrap().to_owned())).or_default();
+        *sum = (sum.0 + 1, sum.1 + counts["revenue"].as_i64().unwrap());
+    }
+    let mut lines: Vec<Value> =
+        records.iter().filter(|record| !matches!(record["record"].as_str(), Some("sum" | "end"))).cloned().collect();
+    for (apart, (exits, revenue)) in &sums {
+        let mut sum = json!({"record": "sum", "exits": exits, "revenue": revenue});
+        for (name, value) in APART.iter().zip(apart) {
+            sum[name] = json!(value);
+        }
+        lines.push(sum);
+    }
+    let mut end = records.last().unwrap().clone();
+    end["counted"] = json!(sums.values().map(|sum| sum.0).sum::<i64>());
+    end["revenue"] = json!(sums.values().map(|sum| sum.1).sum::<i64>());
+    lines.push(end);
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn an_auditor_recomputes_the_sums_and_is_told_of_one_changed_dong() {
     let (mut mesh, day) = after_a_day();
@@ -156,6 +182,50 @@ fn an_auditor_recomputes_the_sums_and_is_told_of_one_changed_dong() {
         changed += 1;
     }
     assert!(changed > 15, "{changed} places were changed");
+    // What would balance is found out as well: the sums are made anew for each.
+    let exits: Vec<usize> = (0..records.len()).filter(|at| records[*at]["record"] == "exit").collect();
+    let mut refused = 0;
+    for at in exits {
+        let exit = &records[at];
+        let mut variants = Vec::new();
+        if exit["counts"].is_object() {
+            let with = |name: &str, value: Value| {
+                let mut forged = exit.clone();
+                forged["counts"][name] = value;
+                forged
+            };
+            variants.push(with("edge_id", json!("edge-9")));
+            variants.push(with("central", json!("central-9")));
+            variants.push(with("by", json!("somebody")));
+            variants.push(with("method", json!("account")));
+            variants.push(with("revenue", json!(7)));
+            let mut nothing = exit.clone();
+            nothing["counts"] = Value::Null;
+            variants.push(nothing.clone());
+            nothing["outcome"] = json!("removed");
+            variants.push(nothing);
+        } else if exit["outcome"] == "removed" {
+            let mut counts = exit.clone();
+            counts["outcome"] = json!("closed");
+            counts["because"] = json!([]);
+            counts["counts"] = json!({"central": "central-1", "edge_id": "out-a", "by": "", "method": "", "camera_type": "", "revenue": 125_000});
+            variants.push(counts);
+        }
+        for forged in variants {
+            let mut all = records.clone();
+            all[at] = forged.clone();
+            let other = file.with_extension("forged");
+            std::fs::write(&other, balanced(&all)).unwrap();
+            let (code, said) = checked(&other);
+            assert_eq!(code, 1, "{forged}\n{said}");
+            assert!(said.contains(exit["fact"].as_str().unwrap()), "{said}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 30, "{refused} forgeries were tried");
+    std::fs::write(file.with_extension("same"), balanced(&records)).unwrap();
+    assert_eq!(checked(&file.with_extension("same")).0, 0, "what is balanced anew and not forged is whole");
+
     // A line that is missing is missed, whatever it says.
     let mut tried = Vec::new();
     for (number, record) in records.iter().enumerate().filter(|(_, record)| record["record"] != "price_list") {

@@ -38,6 +38,8 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     for number in 0..6 {
         central.http.leave("edge-2", &format!("29A123{number:02}"));
     }
+    let pressed = json!({"edge_id": "edge-1", "plate_id": "30F55555", "direction": "ENTRY", "request_id": "r-1"});
+    central.http.open(&pressed).ok();
     let stays: Vec<String> = (0..2)
         .map(|number| central.http.rows_of(&format!("29A1231{number}"))[0]["event_id"].as_str().unwrap().to_owned())
         .collect();
@@ -156,6 +158,9 @@ fn whatever_else_is_changed_is_noticed() {
         "UPDATE quarter_total SET revenue = revenue + 1000".to_owned(),
         "UPDATE setting SET value = replace(value, '30000', '10000')".to_owned(),
         "UPDATE ledger SET digest = randomblob(32)".to_owned(),
+        "UPDATE ledger SET events = events + 1".to_owned(),
+        "UPDATE plate SET plate_id = '29Z99999' WHERE no = 1".to_owned(),
+        "DELETE FROM request".to_owned(),
     ];
     for sql in changes {
         let directory = copy();

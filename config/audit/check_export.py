@@ -1,39 +1,40 @@
 #!/usr/bin/env python3
 """Checks a file of `parkmesh export`: python3 check_export.py FILE
 
-That no event was changed since it was written, that every exit counts for what its event and its corrections say, and that the
-sums are those of the exits. Files of two centrals name the same hashes. Exit code: 0 all is so, 1 something is not, 2 no such file."""
-import hashlib
-import json
-import sys
-
-MONEY = ("VEHICLE_EXIT", "OPENING_UNREAD", "STAY_CORRECTION")
+That no event was changed, that every exit counts for what its event says unless a correction, a removal or another exit in the file
+says otherwise, and that the sums are those of the exits. Exit code: 0 all is so, 1 something is not, 2 no such file."""
+import hashlib, json, sys
+MONEY = ("VEHICLE_EXIT", "OPENING_UNREAD", "STAY_CORRECTION", "STAY_VOID")
 APART = ("central", "edge_id", "by", "method", "camera_type")
-
 
 def chained(before, text):
     return hashlib.sha256(bytes.fromhex(before) + text.encode()).hexdigest()
+def doer(by):
+    prefix = by["kind"] + ":" if by and by.get("kind") in ("token", "edge", "predecessor", "command") else ""
+    return prefix + by["name"] if by and by.get("name") is not None else ""
+def stated(event, rights):
+    """What an exit counts for: as it says, unless a correction says otherwise. The vehicle type is that of the stay."""
+    data = event["data"]
+    paid, fee = data.get("paid") or {}, data.get("fee")
+    taken = rights.get("fee", paid.get("amount", 0) if fee is None else fee)
+    method = rights.get("method") or paid.get("method", "free" if taken == 0 else "")
+    central, edge = data.get("exit_central", event["source_central"]), data.get("exit_edge", data.get("edge_id"))
+    return {"central": central, "edge_id": edge, "by": doer(data.get("taken_by") or event.get("by")), "method": method, "revenue": taken}
 
-
-def doer(event):
-    by = event.get("data", {}).get("taken_by") or event.get("by") or {}
-    prefix = by.get("kind") + ":" if by.get("kind") in ("token", "edge", "predecessor", "command") else ""
-    return prefix + by["name"] if by.get("name") is not None else ""
-
-
-def stated(event, corrections, exit_id):
-    """What an exit was taken for, and how: as it says, unless a correction of it says otherwise."""
-    paid, fee = event["data"].get("paid") or {}, event["data"].get("fee")
-    said = [right for by in corrections for right in (by["data"].get("right_fee"), by["data"].get("right_method")) if right]
-    right = {name: value for right in said if right["exit"] == exit_id for name, value in right.items()}
-    taken = right.get("fee", paid.get("amount", 0) if fee is None else fee)
-    return taken, right.get("method") or paid.get("method", "free" if taken == 0 else "")
-
+def why_not(told, exits, events, removed):
+    """Whether something in the file says that an exit counts for nothing."""
+    place, because = told["fact"], (told["because"] or [""])[0]
+    if told["outcome"] in ("repeated", "copy"):
+        return because != place and events.get(because, {}).get("type") == "VEHICLE_EXIT"
+    if told["outcome"] == "read":
+        return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
+    same = [other["id"] for other in exits.values() if other["outcome"] == "repeated" and other["because"][:1] == [place]]
+    return not removed.isdisjoint([told["id"], *same])
 
 def check(lines):
     wrong, events, exits, sums, counts, found = [], {}, {}, {}, {}, {}
     head, log, end, span, total = None, None, None, None, 0
-    for line in lines:
+    for line in filter(str.strip, lines):
         record = json.loads(line)
         kind = record.pop("record")
         if kind == "export":
@@ -42,16 +43,13 @@ def check(lines):
             log, head = record["log"], record["prev"]
             if record["after"] == 0 and head != hashlib.sha256(log.encode()).hexdigest():
                 wrong.append(f"{log}: does not begin as a log of this name does")
-            counts[log] = (record["after"], record["to"], record["hash"])
+            counts[log] = (record["after"], record["to"], record["hash"], head)
         elif kind == "event":
             total += 1
-            place, event = f"{log}/{record['seq']}", json.loads(record["bytes"])
-            after, to, last = counts[log]
+            place, event, (after, to, last, _) = f"{log}/{record['seq']}", json.loads(record["bytes"]), counts[log]
             if record["seq"] != after + 1 or chained(head, record["bytes"]) != record["hash"]:
                 wrong.append(f"{place}: the event is not the one that was written there: {record['bytes']}")
-            counts[log], head = (record["seq"], to, last), record["hash"]
-            if record["seq"] == to and head != last:
-                wrong.append(f"{log}: does not end with the hash it names")
+            counts[log], head = (record["seq"], to, last, record["hash"]), record["hash"]
             if event.get("type") in MONEY:
                 events[place] = event
         elif kind == "price_list" and chained(record["prev"], record["bytes"]) != record["hash"]:
@@ -62,37 +60,39 @@ def check(lines):
             sums[tuple(record[name] for name in APART)] = (record["exits"], record["revenue"])
         elif kind == "end":
             end = record
-    if span is None:
-        raise ValueError("it does not begin as one")
-    wrong += [f"{log}: ends at {at}, not at {to}" for log, (at, to, _) in counts.items() if at != to]
-    for place, event in events.items():
-        leaves = event["type"] == "VEHICLE_EXIT" or event["data"].get("direction") == "EXIT"
-        if leaves and span[0] <= event["timestamp"] < span[1] and place not in exits:
-            wrong.append(f"{place}: an exit of these days, and nothing says what became of it")
+    ends = [(log, at, to) for log, (at, to, last, hash) in counts.items() if (at, hash) != (to, last)]
+    wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, at, to in ends]
+    corrections = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == "STAY_CORRECTION")
+    undone, rights = {void for _, _, data in corrections for void in data.get("undoes", ())}, {}
+    voids = [event["data"] for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone]
+    removed = {fact for void in voids for fact in void["removes"]}
+    for right in filter(None, (data.get(name) for _, _, data in corrections for name in ("right_fee", "right_method"))):
+        rights.setdefault(right["exit"], {}).update(right)
+    left = {place for place, event in events.items() if event["type"] == MONEY[0] or event["data"].get("direction") == "EXIT"}
+    missing = [place for place in left - exits.keys() if span[0] <= events[place]["timestamp"] < span[1]]
+    wrong += [f"{place}: an exit of these days, and nothing says what became of it" for place in missing]
     for place, told in exits.items():
         event, counted = events.get(place), told["counts"]
         if event is None:
-            wrong.append(f"{place}: counts as an exit, and there is no such event")
+            wrong.append(f"{place}: said to be an exit, and there is no such event")
         elif counted:
-            corrections = [events[by] for by in told["because"] if events.get(by, {}).get("type") == "STAY_CORRECTION"]
-            amount, method = stated(event, corrections, told["id"])
-            for name, is_so in (("revenue", amount), ("method", method), ("by", doer(event))):
-                if counted[name] != is_so:
-                    wrong.append(f"{place}: {name} is {counted[name]!r}, and its events say {is_so!r}")
+            said = stated(event, rights.get(told["id"], {}))
+            wrong += [f"{place}: {name} is {counted[name]!r}, its events say {said[name]!r}" for name in said if counted[name] != said[name]]
             key = tuple(counted[name] for name in APART)
             found[key] = tuple(map(sum, zip(found.get(key, (0, 0)), (1, counted["revenue"]))))
+        if event and bool(counted) == why_not(told, exits, events, removed):
+            wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
     for key in sorted(sums.keys() | found.keys()):
         if sums.get(key) != found.get(key):
             wrong.append(f"sum of {key}: {sums.get(key)} exits and đồng, and its exits give {found.get(key)}")
     number, revenue = (sum(column) for column in zip((0, 0), *found.values()))
-    if end is None or (end["events"], end["exits"], end["counted"], end["revenue"]) != (total, len(exits), number, revenue):
-        wrong.append(f"the file is not whole: its last line says {end}")
+    if None in (span, end) or (end["events"], end["exits"], end["counted"], end["revenue"]) != (total, len(exits), number, revenue):
+        wrong.append(f"the last line says {end}, and the file holds {total} events, {number} exits that count, {revenue} đồng")
     return wrong, f"{total} events in {len(counts)} logs, {len(exits)} exits of which {number} count, {revenue} đồng"
-
 
 if __name__ == "__main__":
     try:
-        with open(sys.argv[1], encoding="utf-8") as file:
+        with open(sys.argv[1], encoding="utf-8-sig") as file:
             faults, summary = check(file)
     except (IndexError, OSError, ValueError, KeyError, TypeError) as problem:
         sys.exit(print(f"no file of parkmesh export: {problem!r}", file=sys.stderr) or 2)

@@ -62,7 +62,9 @@ impl EdgeId {
     /// [`IdError::Edge`] if `text` has another shape, with the nearest id there is.
     pub fn new(text: &str) -> Result<Self, IdError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-        if (1..=MAX_EDGE_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
+        // What is dots alone is no part of an address: a browser takes it for the way up.
+        let is_name = text.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        if (1..=MAX_EDGE_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed) && is_name {
             Ok(Self(text.to_owned()))
         } else {
             Err(IdError::Edge(Self::near(text).0))
@@ -79,7 +81,7 @@ impl EdgeId {
         };
         let parts: Vec<String> = words.map(plain).filter(|part| !part.is_empty()).collect();
         let id: String = parts.join("-").chars().take(MAX_EDGE_ID_BYTES).collect();
-        Self(if id.is_empty() { "edge".to_owned() } else { id })
+        Self(if id.bytes().any(|byte| byte.is_ascii_alphanumeric()) { id } else { "edge".to_owned() })
     }
 
     #[must_use]
@@ -320,6 +322,9 @@ mod tests {
         for (bad, near) in [
             ("Cổng A", "Cong-A"),
             ("a/b", "a-b"),
+            ("..", "edge"),
+            (".", "edge"),
+            ("-_-", "edge"),
             ("Cổng vào số 1", "Cong-vao-so-1"),
             ("", "edge"),
             ("门", "edge"),

@@ -195,7 +195,20 @@ fn shown<'r>(headers: &'r HeaderMap, cookie_name: &str) -> Shown<'r> {
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What proxies add to what they pass on.
-const HEADERS: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+const HEADERS: [&str; 12] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "via",
+];
 
 /// The address a request comes from, of the one that sent it to us and what it says of others.
 ///
@@ -296,6 +309,14 @@ mod tests {
         for header in HEADERS {
             assert_eq!(from("127.0.0.1", &[(header, "127.0.0.1")], &[]), "0.0.0.0", "{header}");
             assert_eq!(from("10.0.0.7", &[(header, "127.0.0.1")], &[]), "10.0.0.7", "{header}");
+        }
+    }
+
+    #[test]
+    fn whatever_header_a_proxy_here_adds_makes_a_request_one_from_elsewhere() {
+        for name in HEADERS {
+            assert_eq!(from("127.0.0.1", &[(name, "https")], &[]), ELSEWHERE.to_string(), "{name}");
+            assert_eq!(from("10.0.0.9", &[(name, "https")], &[]), "10.0.0.9", "{name}");
         }
     }
 

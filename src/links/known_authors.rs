@@ -201,7 +201,8 @@ impl Known {
         }
         if *central == self.own {
             let began_before = || self.begun.get(central).is_some_and(|keys| keys.contains(&signer));
-            return if signer == self.own_key || began_before() || self.takes_back() {
+            let is_anothers = || self.pinned.values().any(|keys| keys.contains(&signer));
+            return if signer == self.own_key || began_before() || (self.takes_back() && !is_anothers()) {
                 Ok(())
             } else {
                 Err(Distrusted::Forged(format!("this central did not begin it: {signer} did")))
@@ -311,7 +312,16 @@ mod tests {
             assert_eq!(opened(&here, log, by), expected, "{log}");
             assert_eq!(opened(&open, log, by), Ok(()), "{log}, where nobody proves anything");
         }
-        assert_eq!(opened(&fresh, "c0/00000000000000aa", &one), Ok(()), "what an earlier key of ours began comes back");
+        assert_eq!(
+            opened(&fresh, "c0/00000000000000aa", &third),
+            Ok(()),
+            "what an earlier key of ours began comes back"
+        );
+        assert_eq!(
+            opened(&fresh, "c0/00000000000000aa", &one),
+            Err(true),
+            "the key that is pinned for another is none of ours"
+        );
         assert!(opened(&fresh, "c1/00000000000000aa", &other).is_err());
     }
 

@@ -52,7 +52,7 @@ pub enum ExportError {
     Day(String),
     #[error("{from} is after {to}: the first day is --from, the last one --to")]
     Order { from: String, to: String },
-    #[error("{0} is not over yet: what is handed out must not change; take the days up to yesterday")]
+    #[error("{0} is not over yet: its cars are still leaving; take the days up to yesterday")]
     NotOver(String),
     #[error("{} is there already: name a new file", .0.display())]
     Exists(PathBuf),

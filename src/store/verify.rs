@@ -11,6 +11,7 @@ use std::fmt;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest as _, Sha256};
 
 use super::directory::DataDir;
 use super::error::StoreError;
@@ -26,6 +27,14 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// At most so many findings are told; a damaged file has millions.
 const MAX_FINDINGS: usize = 100;
+/// What is looked up by a key, in one order: the numbers of events are this file's own.
+const LOOKUPS: [(&str, &str); 5] = [
+    ("request", "SELECT weeks || ' ' || key || ' ' || hlc AS found FROM request ORDER BY found"),
+    ("heard", "SELECT fact FROM heard ORDER BY fact"),
+    ("shift", "SELECT id || ' ' || from_ms || ' ' || person || ' ' || coalesce(until_ms, '') FROM shift ORDER BY id"),
+    ("money_change", "SELECT at_ms || ' ' || changed_by || ' ' || change AS found FROM money_change ORDER BY found"),
+    ("ledger", "SELECT events FROM ledger"),
+];
 /// Page cache of a check, in KiB.
 const CACHE_KIB: i64 = 16 * 1024;
 
@@ -50,6 +59,8 @@ pub enum Finding {
     OtherRow { stay_id: String },
     /// The sums of all days of a gate are not what the events give.
     Sums { central: String, edge_id: String },
+    /// A table by which something is found holds other rows than the events give.
+    Lookup { table: &'static str },
     /// A row of the history that cannot be read.
     Row { row_id: i64, why: String },
     /// A text of any table that is none: not UTF-8.
@@ -73,6 +84,9 @@ impl fmt::Display for Finding {
             Self::OtherRow { stay_id } => write!(f, "history: the row of {stay_id} is not what the events give"),
             Self::Sums { central, edge_id } => {
                 write!(f, "the sums of {central}/{edge_id} are not what the events give")
+            }
+            Self::Lookup { table } => {
+                write!(f, "table {table}: its rows are not what the events give; 'parkmesh rebuild' makes them anew")
             }
             Self::Text { table, row_id, column } => write!(f, "{table}: {column} of row {row_id} is not a text"),
             Self::Row { row_id, why } => write!(f, "history row {row_id} cannot be read: {why}"),
@@ -241,7 +255,28 @@ impl Evidence {
         for gate in gates.into_iter().filter(|gate| ours.get(*gate) != theirs.get(*gate)) {
             report.add(Finding::Sums { central: gate.0.clone(), edge_id: gate.1.clone() });
         }
+        for (table, sql) in LOOKUPS {
+            if self.lookup(sql)? != made.lookup(sql)? {
+                report.add(Finding::Lookup { table });
+            }
+        }
+        // Plates of which nothing is left stay in it.
+        let missing = "SELECT plate_id FROM history EXCEPT SELECT plate_id FROM plate";
+        if self.connection.prepare(missing)?.exists(())? {
+            report.add(Finding::Lookup { table: "plate" });
+        }
         Ok(())
+    }
+
+    /// A digest of what a statement gives.
+    fn lookup(&self, sql: &str) -> Result<[u8; 32], StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query(())?;
+        let mut digest = Sha256::new();
+        while let Some(row) = rows.next()? {
+            digest.update(format!("{:?}", row.get_ref(0)?));
+        }
+        Ok(digest.finalize().into())
     }
 
     fn row_hash(&mut self, stay_id: &str) -> Result<Option<[u8; 32]>, StoreError> {

@@ -26,6 +26,9 @@ pub const DEAD_AFTER_MS: u64 = 15_000;
 /// How often a HEARTBEAT is sent where nothing changes, in ms.
 pub const HEARTBEAT_EVERY_MS: u64 = 30_000;
 
+/// What is kept of a peer's links, and of the digests it tells.
+const MOST_SHOWN_LINKS: usize = 100;
+const MOST_SHOWN_DIGESTS: usize = 16;
 /// One that tells of links that came or went is sent at once, but not within this many ms of the last.
 pub const HEARTBEATS_APART_MS: u64 = 1_000;
 
@@ -186,7 +189,12 @@ impl Link {
                     self.announcing.announce(now, held, self.socket, &BTreeSet::from([log]), out);
                 }
             }
-            Frame::Heartbeat(heartbeat) => {
+            Frame::Heartbeat(mut heartbeat) => {
+                // Shown to every dashboard, so no longer than a site is large.
+                heartbeat.links.truncate(MOST_SHOWN_LINKS);
+                while heartbeat.digests.len() > MOST_SHOWN_DIGESTS {
+                    heartbeat.digests.pop_last();
+                }
                 let under_way_ms = self.round_trip_ms.unwrap_or(0) / 2;
                 let sent_at_ms = now.wall_ms.saturating_sub(i64::try_from(under_way_ms).unwrap_or(0));
                 self.clock_offset_ms = Some(heartbeat.wall_ms.saturating_sub(sent_at_ms));
