@@ -128,7 +128,7 @@ pub fn line(row: &HistoryRow, style: Style, names: &GateNames) -> String {
     line.text(names.of(entry_gate));
     line.time(row.exit_time.as_deref().unwrap_or_default());
     line.text(names.of(row.exit_camera_name.as_deref()));
-    line.text(row.duration.as_deref().unwrap_or_default());
+    line.text(stayed(row));
     line.number(left.then_some(row.fee));
     line.number(left.then_some(row.collected));
     line.text(&method(row, style.english));
@@ -148,6 +148,12 @@ pub(super) fn entered(row: &HistoryRow) -> (&str, Option<&str>) {
         return ("", None);
     }
     (&row.entry_time, row.entry_camera_name.as_deref())
+}
+
+/// How long it stayed; empty where nobody saw it come in.
+pub(super) fn stayed(row: &HistoryRow) -> &str {
+    let is_known = entered(row).1.is_some();
+    row.duration.as_deref().filter(|_| is_known).unwrap_or_default()
 }
 
 /// How it was paid; empty: the gate did not say.

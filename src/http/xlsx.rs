@@ -4,7 +4,7 @@
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
-use super::csv::{GateNames, HEADS, entered, manual, method};
+use super::csv::{GateNames, HEADS, entered, manual, method, stayed};
 use super::pages::word;
 use crate::store::reader::HistoryRow;
 
@@ -83,7 +83,7 @@ fn write(
         (3, word(is_english, "stay", &row.status)),
         (5, names.of(entry_gate).into()),
         (7, names.of(row.exit_camera_name.as_deref()).into()),
-        (8, row.duration.as_deref().unwrap_or_default().into()),
+        (8, stayed(row).into()),
         (11, method(row, is_english)),
         (12, row.payment.exit_by.as_deref().unwrap_or_default().into()),
         (13, row.subscription_id.as_deref().unwrap_or_default().into()),
