@@ -146,6 +146,7 @@ impl Herald {
         let inside = usize::try_from(self.around.held.borrow().cars_inside).unwrap_or(usize::MAX);
         let away = mesh.peers.iter().filter(|peer| !peer.connected && !peer.trust.expelled);
         let missing: Vec<String> = away.map(|peer| peer.id.to_string()).collect();
+        let site_id = mesh.site.map(|site| site.id.to_string()).unwrap_or_default();
         self.desk.work(|book| {
             let mut changed = book.look(&seen, &rules, &voice);
             let Some(Read { audit: (last, forced), odd, report, .. }) = read else { return ((), changed) };
@@ -168,7 +169,7 @@ impl Herald {
                 let (is_due, noted) = book.report_is_due(due_ms, &tellers, &seen, &voice);
                 changed |= is_due || noted;
                 if is_due {
-                    book.report(due_ms, seen.now_ms, &Day { inside, missing, ..day }, &rules, &voice);
+                    book.report(due_ms, seen.now_ms, &Day { inside, missing, site_id, ..day }, &rules, &voice);
                 }
             }
             ((), changed)

@@ -59,6 +59,8 @@ pub struct Oddity {
 /// The figures of a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Day {
+    /// The id of the site: somebody may be told of several.
+    pub site_id: String,
     pub day: String,
     pub entries: i64,
     pub exits: i64,
@@ -333,7 +335,7 @@ impl Book {
                 format!(" Figures of {missing} may be missing (not linked)."),
             );
         }
-        let id = format!("report/{date}");
+        let id = format!("report/{}/{date}", day.site_id);
         self.put(voice.message(Kind::Report, "report", &id, id.clone(), now_ms, &text), rules);
     }
 

@@ -160,9 +160,16 @@ fn oddities_and_reports_of_the_site_are_told_by_one_and_by_the_next_if_that_one_
     assert_eq!(site.book.report_is_due(due_ms - 1, &[], &site.seen, &VOICE), (false, true), "nothing of before");
     assert_eq!(site.book.report_is_due(due_ms, &lower, &site.seen, &VOICE), (false, false));
     assert_eq!(site.book.report_is_due(due_ms, &[], &site.seen, &VOICE), (true, false));
-    let day = Day { day: "2026-11-29".into(), revenue: 1_250_000, missing: vec!["c3".into()], ..Day::default() };
+    let day = Day {
+        site_id: "ab".into(),
+        day: "2026-11-29".into(),
+        revenue: 1_250_000,
+        missing: vec!["c3".into()],
+        ..Day::default()
+    };
     site.book.report(due_ms, due_ms, &day, &site.rules, &VOICE);
     site.deliver();
+    assert_eq!(site.told.last().unwrap().id, "report/ab/2026-11-29");
     assert!(site.told.last().unwrap().text.contains("thu 1.250.000 đ. Trong bãi: 0 xe. Có thể thiếu số của c3"));
     assert_eq!(site.book.report_is_due(due_ms, &[], &site.seen, &VOICE), (false, false));
     site.seen.now_ms += 24 * HOUR_MS;
