@@ -101,8 +101,7 @@ pub struct Figures {
     pub entries: i64,
     /// By way of payment and vehicle type, as takings are told apart.
     pub takings: BTreeMap<String, BTreeMap<String, Sum>>,
-    /// What its person changed in that time of what had been taken at exits of others, by way of payment, in VND: given back from
-    /// this drawer, or taken into it.
+    /// Only closings of the first version with shifts say so: what its person changed of exits of other shifts. It moves nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub amended: BTreeMap<String, i64>,
 }
@@ -168,18 +167,6 @@ impl Figures {
         self.add(method, camera_type, Sum { exits: 1, revenue: fee });
     }
 
-    /// Counts a change of what was taken at an exit of another shift.
-    pub fn amend(&mut self, method: &str, change: i64) {
-        let amount = match self.amended.get_mut(method) {
-            Some(amount) => amount,
-            None => self.amended.entry(method.to_owned()).or_default(),
-        };
-        *amount = amount.saturating_add(change);
-        if *amount == 0 {
-            self.amended.remove(method);
-        }
-    }
-
     fn add(&mut self, method: &str, camera_type: &str, sum: Sum) {
         let types = match self.takings.get_mut(method) {
             Some(types) => types,
@@ -224,8 +211,7 @@ impl Figures {
     pub fn expected_cash(&self, opening_cash: Vnd) -> Vnd {
         let is_cash = |method: &str| method.is_empty() || method == Method::Cash.name();
         let taken: i64 = self.sums().filter(|(method, ..)| is_cash(method)).map(|(.., sum)| sum.revenue).sum();
-        let amended: i64 = self.amended.iter().filter(|(method, _)| is_cash(method)).map(|(_, amount)| *amount).sum();
-        opening_cash + Vnd(taken) + Vnd(amended)
+        opening_cash + Vnd(taken)
     }
 
     /// These figures, less others: what has to be added to the others to make these.
@@ -236,9 +222,6 @@ impl Figures {
         for (method, camera_type, sum) in before.sums() {
             since.add(method, camera_type, Sum { exits: -sum.exits, revenue: -sum.revenue });
         }
-        for (method, amount) in &before.amended {
-            since.amend(method, -amount);
-        }
         since
     }
 
@@ -248,7 +231,6 @@ impl Figures {
         let mut both = self.clone();
         both.entries = both.entries.saturating_add(other.entries);
         other.sums().for_each(|(method, camera_type, sum)| both.add(method, camera_type, sum));
-        other.amended.iter().for_each(|(method, amount)| both.amend(method, *amount));
         both
     }
 
@@ -309,14 +291,12 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Fact {
         Exit(usize, u8, i64),
-        Amended(usize, i64),
         Entry,
     }
 
     fn any_fact() -> impl Strategy<Value = Fact> {
         prop_oneof![
             (0..METHODS.len(), any::<u8>(), 0..100_000_i64).prop_map(|(m, t, fee)| Fact::Exit(m, t, fee)),
-            (0..METHODS.len(), -50_000..50_000_i64).prop_map(|(m, change)| Fact::Amended(m, change)),
             Just(Fact::Entry),
         ]
     }
@@ -327,7 +307,6 @@ mod tests {
         for fact in facts {
             match fact {
                 Fact::Exit(method, t, fee) => figures.take(METHODS[*method], &format!("vehicle-type-{t}"), *fee),
-                Fact::Amended(method, change) => figures.amend(METHODS[*method], *change),
                 Fact::Entry => figures.entries += 1,
             }
         }
@@ -357,14 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn cash_is_what_was_paid_in_cash_or_not_said_and_what_was_given_back_of_it() {
-        let mut figures = Figures::default();
+    fn cash_is_what_was_paid_in_cash_or_not_said_and_no_correction_at_another_shift_moves_it() {
+        let mut figures: Figures =
+            serde_json::from_str(r#"{"entries":0,"takings":{},"amended":{"cash":-3000}}"#).unwrap();
         for (method, fee) in [("cash", 20_000), ("", 5_000), ("qr", 70_000), ("free", 0)] {
             figures.take(method, "car", fee);
         }
-        figures.amend("cash", -3_000);
-        figures.amend("qr", -1_000);
-        assert_eq!(figures.expected_cash(Vnd(100_000)), Vnd(122_000));
+        assert_eq!(figures.expected_cash(Vnd(100_000)), Vnd(125_000));
+        let live = Figures { amended: BTreeMap::new(), ..figures.clone() };
+        assert_eq!(live.since(&figures), Figures::default(), "and is in no addendum");
         assert_eq!((figures.exits(), figures.revenue()), (4, 95_000));
     }
 

@@ -24,7 +24,7 @@ use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS};
+use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS, MoneyChange};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CloseShift, Job, OpenShift};
 use crate::store::error::StoreError;
@@ -165,7 +165,7 @@ pub(super) struct OneSheet {
     late_left_off: usize,
     /// What of the addendum comes of no fact in the list: passages that proved to be told twice, or not to be, in VND.
     late_otherwise: i64,
-    /// What its person corrected and removed in this time.
+    /// What its person corrected and removed in this time, whosever exits they were: it moves no cash of this shift unless they are its own.
     made: Vec<FactOfShift>,
 }
 
@@ -192,7 +192,7 @@ pub(super) struct ShiftSheet {
     note: Option<String>,
     /// As it was closed, which never changes; of an open one as of now.
     figures: SheetFigures,
-    /// What should be in the drawer by these figures: what it began with, what was paid in cash, what was changed of that in cash.
+    /// What should be in the drawer by these figures: what it began with and what was paid in cash.
     expected_cash: i64,
     /// What was counted less what was expected.
     difference: Option<i64>,
@@ -211,7 +211,7 @@ struct SheetFigures {
     methods: Vec<OfMethod>,
     /// They sum to `exits` and `revenue`.
     takings: Vec<OfType>,
-    /// What its person changed of what others had taken, or he before.
+    /// Only sheets closed by the first version with shifts have any: what their person changed of exits of other shifts. It moves nothing.
     amended: Vec<AmendedAmount>,
 }
 
@@ -256,6 +256,15 @@ struct FactOfShift {
     exit_ms: i64,
     /// What it adds to what was taken.
     amount: i64,
+    /// Of a correction or a removal: what counted as taken before it, and after.
+    before: Option<i64>,
+    after: Option<i64>,
+    /// How it was paid, as known before it; empty: the gate did not say.
+    method: String,
+    /// How it was paid after all; null: the way of payment was not corrected.
+    method_after: Option<String>,
+    /// It takes back a removal.
+    restored: bool,
 }
 
 /// Exits of a shift.
@@ -661,6 +670,13 @@ impl Face {
             Body::Exit(exit) => ("exit", exit.reason.clone()),
             _ => ("exit", None),
         };
+        let is_of = |change: &&MoneyChange| {
+            (&change.central, &change.edge_id, change.exit_ms) == (&fact.central, &fact.edge_id, fact.exit_ms)
+                && change.change() == fact.amount
+        };
+        let change = event.money().iter().find(is_of);
+        let correction = if let Body::Correction(correction) = &event.body { Some(correction) } else { None };
+        let right_method = correction.and_then(|correction| correction.right_method.as_ref());
         FactOfShift {
             fact: event.fact_id().to_string(),
             kind,
@@ -673,6 +689,11 @@ impl Face {
             gate: self.gate(&fact.central, &fact.edge_id),
             exit_ms: fact.exit_ms,
             amount: fact.amount,
+            before: change.map(|change| change.before.0),
+            after: change.map(|change| change.after.0),
+            method: fact.method.clone(),
+            method_after: right_method.map(|right| right.method.name().to_owned()),
+            restored: correction.is_some_and(|correction| !correction.undoes.is_empty()),
         }
     }
 }

@@ -120,12 +120,6 @@ pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(Figures, Vec<C
             taking.place.into_iter().for_each(&mut count);
         }
     })?;
-    for change in made_in(books, shift)? {
-        if !is_of_its_exits(&change, shift, within) {
-            figures.amend(&change.method, change.change);
-        }
-        count(change.place);
-    }
     for change in books.changes_at(&shift.central, &shift.edge_id, within)? {
         if is_of_its_exits(&change, shift, within) {
             count(change.place);

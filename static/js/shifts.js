@@ -103,7 +103,6 @@ function showSheet(answer) {
   const taken = figures.methods.filter(({ method }) => isCash(method)).reduce((sum, { revenue }) => sum + revenue, 0);
   fill("cash", [
     [t("shifts.opening_cash"), money(sheet.opening_cash)], [t("shifts.taken_cash"), money(taken)],
-    ...figures.amended.map(({ method, amount }) => [t("shifts.amended", { method: methodName(method) }), signed(amount)]),
     [t("shifts.expected"), money(sheet.expected_cash)],
     ...(isOpen ? [] : [[t("shifts.counted"), money(sheet.counted_cash)], [t("shifts.difference"), differenceState(sheet.difference)]]),
   ]);
@@ -129,10 +128,18 @@ function showSheet(answer) {
   showExits(sheet.id);
 }
 
+/** What a correction made of what. */
+function changeText(fact) {
+  const way = fact.method_after === null ? "" : `${wayName(fact.method)} → ${wayName(fact.method_after)}`;
+  const sum = fact.before === null || fact.before === fact.after ? "" : `${money(fact.before)} → ${money(fact.after)}`;
+  return [sum, way].filter(Boolean).join(", ");
+}
+
 function factLine(fact) {
+  const kind = fact.restored ? "restored" : fact.kind;
   return el(
-    "li", {}, el("span", { class: "quiet" }, momentFull(fact.at_ms)), el("span", { class: "name" }, t(`shifts.kind_${fact.kind}`)),
-    el("span", { class: "plate" }, fact.plate_view ?? t("shifts.unread")), el("span", { class: "detail" }, [personName(fact.by), fact.reason].filter(Boolean).join(": ")),
+    "li", {}, el("span", { class: "quiet" }, momentFull(fact.at_ms)), el("span", { class: "name" }, t(`shifts.kind_${kind}`)),
+    el("span", { class: "plate" }, fact.plate_view ?? t("shifts.unread")), el("span", { class: "detail" }, [changeText(fact), [personName(fact.by), fact.reason].filter(Boolean).join(": ")].filter(Boolean).join(" · ")),
     el("span", { class: "end" }, signed(fact.amount)),
   );
 }

@@ -11,7 +11,7 @@ use parkmesh::domain::shift::{Figures, ShiftClosed, is_of, span};
 use parkmesh::domain::stay::resolve;
 use parkmesh::domain::told::payment::ToldPaid;
 use parkmesh::ledger::job::{Answer, Beside, CloseShift, CorrectStay, Job, OpenBarrier, OpenShift, Refusal, Report};
-use parkmesh::ledger::sheet::{figures, late};
+use parkmesh::ledger::sheet::{self, figures, late};
 use parkmesh::ledger::storage::Shift;
 use parkmesh::replication::log::Head;
 use proptest::prelude::*;
@@ -71,6 +71,14 @@ fn closed(central: &mut Central, id: &str) -> ShiftClosed {
         Body::ShiftClosed(closed) => closed,
         other => panic!("{other:?}"),
     }
+}
+
+/// What its person changed in a shift, in the order of the events.
+fn made_in(central: &mut Central, id: &str) -> Vec<i64> {
+    let shift = shift(central, id);
+    let mut made = sheet::made_in(central.ledger.storage_mut(), &shift).unwrap();
+    made.sort_by_key(|change| change.place.1);
+    made.iter().map(|change| change.change).collect()
 }
 
 /// What was not counted, as text, with what it comes to.
@@ -204,7 +212,7 @@ fn what_comes_late_is_an_addendum_and_the_sheet_stays() {
 }
 
 #[test]
-fn what_a_person_gives_back_of_anothers_exit_is_of_the_shift_in_which_he_does() {
+fn what_is_changed_of_an_exit_is_of_the_shift_of_the_exit_alone() {
     let mut central = Central::new(0);
     let (lan, an) = (person("lan"), person("an"));
     let first = set(&mut central, opening("edge-1", "lan"));
@@ -214,13 +222,17 @@ fn what_a_person_gives_back_of_anothers_exit_is_of_the_shift_in_which_he_does() 
     visit(&mut central, "edge-1", Q, &an, 10_000, Method::Cash);
     central.ask(void(&stay).by(an.clone())).unwrap();
     let restore = CorrectStay { stay_id: stay, restore: true, reason: "nhầm".into(), ..CorrectStay::default() };
-    let (before, after) = (live(&mut central, &first), live(&mut central, &second));
-    assert_eq!((before.revenue(), before.amended), (0, BTreeMap::new()));
-    assert_eq!((after.revenue(), after.amended), (10_000, BTreeMap::from([("cash".to_owned(), -20_000)])));
-    assert_eq!(live(&mut central, &second).expected_cash(Vnd(100_000)), Vnd(90_000));
+    // The drawer of who removed it has what was taken there, whatever he changes elsewhere; his sheet lists it.
+    let expected = |central: &mut Central| {
+        [(&first, 0), (&second, 100_000)].map(|(id, cash)| live(central, id).expected_cash(Vnd(cash)).0)
+    };
+    assert_eq!(expected(&mut central), [0, 110_000]);
+    let made = made_in(&mut central, &second);
+    assert_eq!(made, [-20_000]);
     central.ask(Job::Correct(restore).by(an)).unwrap();
-    let after = live(&mut central, &second);
-    assert_eq!((live(&mut central, &first).revenue(), after.amended), (20_000, BTreeMap::new()));
+    assert_eq!(expected(&mut central), [20_000, 110_000]);
+    assert_eq!(made_in(&mut central, &second), [-20_000, 20_000]);
+    assert_eq!(made_in(&mut central, &first), [0_i64; 0]);
     check(&mut central);
 }
 
