@@ -25,7 +25,7 @@ const counting = () => {
 const presses = (page) => page.evaluate(() => { const did = window.presses; window.presses = 0; return did; });
 const paid = (central, plate, fee, method) => central.as("POST", "/api/edge/barrier/open", { edge_id: "edge-1", plate_id: plate, direction: "EXIT", force: true, reason: "thử", fee, paid: { method, amount: fee } });
 
-test("a shift is opened in two presses and handed over in three, and the sheet tells what came later", async () => {
+test("a shift is opened in two presses and handed over in three and one for the cash, and the sheet tells what came later", async () => {
   const central = await site();
   const page = await openPage(`${central.url}/gate?edge=edge-1`, { before: counting, expected: /40[0-9]/ });
   await live(page);
@@ -34,6 +34,8 @@ test("a shift is opened in two presses and handed over in three, and the sheet t
   await page.click("#shift-press");
   await page.locator("#login-name").type("lan");
   await page.locator("#login-password").type(PASSWORD);
+  await page.keyboard.press("Enter");
+  await says(page, ".shift-dialog", "Nhập số tiền");
   await page.locator("#shift-opening_cash").fill("500k");
   await page.click(".shift-dialog button[type=submit]");
   await says(page, "#shift-who", "Ca của lan");
@@ -50,17 +52,27 @@ test("a shift is opened in two presses and handed over in three, and the sheet t
   }
 
   await page.click("#shift-press");
-  await page.locator("#shift-counted_cash").type("520.000");
+  await page.locator("#shift-counted_cash").type("520");
+  await page.keyboard.press("Enter");
+  await says(page, ".shift-dialog", "Bạn đếm được 520 đ");
+  await says(page, ".shift-dialog button[type=submit]", "Đúng số này");
+  await settled(page);
+  await page.screenshot({ path: join(here, "../../target/screenshots/shift-far.png") });
+  equal((await central.call("GET", "/api/shifts?open=1")).shifts.length, 1, "it is asked before it is closed");
+  await page.locator("#shift-counted_cash").fill("520.000");
   await page.click(".shift-dialog button[type=submit]");
   await says(page, ".shift-facts", "thiếu 10.000 đ");
   await settled(page);
   await page.screenshot({ path: join(here, "../../target/screenshots/shift-handover.png") });
   await page.locator("#login-name").type("an");
   await page.locator("#login-password").type(PASSWORD);
+  equal(await page.inputValue("#shift-opening_cash"), "", "what was counted is offered, not taken for granted");
+  await page.click("#shift-as-counted");
   await page.click(".shift-dialog button[type=submit]");
   await says(page, "#shift-who", "Ca của an");
   await says(page, "#account", "an");
-  equal(await presses(page), 3, "hand-over");
+  equal(await presses(page), 4, "hand-over, with the cash as it was counted");
+  equal((await central.call("GET", "/api/shifts?open=1")).shifts[0].opening_cash, 520_000);
   await settled(page);
   await page.screenshot({ path: join(here, "../../target/screenshots/shift-gate.png"), fullPage: true });
   await page.done();

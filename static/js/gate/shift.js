@@ -1,4 +1,5 @@
-// The shift at this gate: who has it, and handing it over in three presses: hand over, close with the cash counted, take over.
+// The shift at this gate: who has it, and handing it over in three presses: hand over, close with the cash counted, take over. What
+// is counted or begun with is typed or taken over by a press of its own, never there already: an amount nobody looked at is no amount.
 
 import { get, post, query } from "../lib/api.js";
 import { at, el, put } from "../lib/dom.js";
@@ -6,10 +7,12 @@ import { gateName, state, watch } from "../lib/feed.js";
 import { moment, money, number } from "../lib/format.js";
 import { mark, markProblems } from "../lib/forms.js";
 import { logIn, loginProblem, me } from "../lib/login.js";
-import { moneyInput, readMoney } from "../lib/money.js";
+import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
 
+/** A drawer that holds less, though more should be in it, was more likely mistyped: "600" for 600.000. */
+const FEW_VND = 1000;
 /** What was taken is asked for again after so long: the strip says what it was a moment ago. */
 const LOOK_AGAIN_MS = 20_000;
 
@@ -64,8 +67,8 @@ function show(title, ...content) {
 }
 
 const field = (id, label, input, hint) => el("div", {}, el("label", { class: "form-label", for: id }, label), input, hint ? el("p", { class: "form-text" }, hint) : null);
-const cashField = (id, label, hint, value = "") => {
-  const input = moneyInput(el("input", { class: "form-control form-control-lg", id, autocomplete: "off", value }), number);
+const cashField = (id, label, hint) => {
+  const input = moneyInput(el("input", { class: "form-control form-control-lg", id, autocomplete: "off", required: true }), number);
   return [input, field(id, label, input, hint)];
 };
 
@@ -88,6 +91,7 @@ function form(button, problem, send, ...content) {
     try {
       await send();
     } catch (error) {
+      if (error.code === "shift_closed") look();
       const left = markProblems(error.problems ?? [], (name) => made.querySelector(`#shift-${name}`));
       put(problem, error.problems?.length > 0 ? left.join("; ") : loginProblem(error));
     } finally {
@@ -109,21 +113,41 @@ async function closing(shift) {
   const [cash, cashPart] = cashField("shift-counted_cash", t("shifts.counted_cash"), t("shifts.counted_hint"));
   const note = el("input", { class: "form-control", id: "shift-note", maxlength: 500, autocomplete: "off" });
   const submit = el("button", { type: "submit", class: "btn btn-primary btn-lg" }, t("shifts.close"));
+  const question = el("p", { class: "notice wait", role: "alert", hidden: true });
+  let asked = null;
+  cash.addEventListener("input", () => {
+    asked = null;
+    question.hidden = true;
+    put(submit, t("shifts.close"));
+  });
+  const address = `/api/shifts/${encodeURIComponent(shift.id)}`;
   const send = async () => {
     const counted = amountIn(cash);
     if (counted === null) return;
-    const { shift: sheet } = await post(`/api/shifts/${encodeURIComponent(shift.id)}/close`, { counted_cash: counted, note: note.value.trim() || undefined });
+    const { shift: now } = await get(address);
+    // A closed sheet stays as it is, so a slip is asked about before. What should be there is not said: it is to be counted.
+    if (counted !== asked && isFar(counted, now.expected_cash)) {
+      asked = counted;
+      put(question, t("shifts.counted_far", { money: money(counted) }));
+      question.hidden = false;
+      put(submit, t("shifts.close_sure"));
+      return;
+    }
+    const { shift: sheet } = await post(`${address}/close`, { counted_cash: counted, note: note.value.trim() || undefined });
     takeOver(sheet);
   };
   const place = gateName(`${shift.central}/${shift.edge_id}`);
   const isOthers = account?.kind === "person" && account.name !== shift.person;
+  const whose = account?.may_amend ? "shifts.closing_other" : "shifts.closing_other_may_not";
   show(
     t("shifts.closing_of", { person: shift.person, gate: place }),
-    isOthers ? el("p", { class: "notice wait" }, t("shifts.closing_other", { person: shift.person })) : null,
-    form(submit, problemLine(), send, cashPart, field("shift-note", t("shifts.note"), note), buttons(submit)),
+    isOthers ? el("p", { class: "notice wait" }, t(whose, { person: shift.person })) : null,
+    form(submit, problemLine(), send, cashPart, field("shift-note", t("shifts.note"), note), question, buttons(submit)),
   );
   cash.focus();
 }
+
+const isFar = (counted, expected) => doubtful(counted, expected) !== null || (counted < FEW_VND && counted < expected);
 
 /** The sheet in short, and who takes over. */
 function takeOver(sheet) {
@@ -132,18 +156,26 @@ function takeOver(sheet) {
     el("p", { class: "state good" }, t("shifts.closed_now", { person: sheet.person })),
     el("dl", { class: "shift-facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
     el("p", {}, el("a", { href: query("/shifts", { id: sheet.id }) }, t("shifts.the_sheet"))),
-  ], "other");
+  ], "other", sheet.counted_cash);
 }
 
 /** What a drawer has too much or too little. */
 export const differenceText = (amount) => (amount < 0 ? t("shifts.short", { money: money(-amount) }) : amount > 0 ? t("shifts.over", { money: money(amount) }) : t("shifts.exact"));
 
-/** Who takes over the gate: who is logged in already, or another person, who logs in here. */
-async function opening(before = [], who = "me") {
+/** Who takes over the gate: who is logged in already, or another person, who logs in here. `counted`: what the one before left. */
+async function opening(before = [], who = "me", counted = null) {
   const account = await me().catch(() => null);
   const place = gateName(`${state.central.id}/${gate()}`);
   const own = account?.kind === "person" ? account.name : null;
-  const [cash, cashPart] = cashField("shift-opening_cash", t("shifts.opening_cash"), t("shifts.opening_cash_hint"), "0");
+  const [cash, cashPart] = cashField("shift-opening_cash", t("shifts.opening_cash"), t("shifts.opening_cash_hint"));
+  if (counted !== null) {
+    const use = el("button", { type: "button", class: "btn btn-outline-secondary", id: "shift-as-counted" }, t("shifts.as_counted", { money: money(counted) }));
+    use.addEventListener("click", () => {
+      cash.value = number(counted);
+      mark(cash, null);
+    });
+    cashPart.append(use);
+  }
   const name = el("input", { class: "form-control", id: "login-name", autocomplete: "username" });
   const password = el("input", { class: "form-control", id: "login-password", type: "password", autocomplete: "current-password" });
   const login = el("div", { class: "login-form" }, field("login-name", t("common.login_name"), name), field("login-password", t("common.login_password"), password));
