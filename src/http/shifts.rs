@@ -1,5 +1,7 @@
 //! Shifts: opening and closing them, and their sheets. What belongs to which and what a sheet says: docs/decisions/061-shifts.md.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,10 @@ use crate::store::reader::{Gate, LateFacts, Reader, Sheet, SheetExit, SheetFact}
 
 /// Most exits on one page.
 const MAX_EXITS: i64 = 1_000;
+/// Gates an answer names where another was meant.
+const MAX_NAMED_GATES: usize = 20;
+/// A gate that worked within so long is known.
+const LATELY_MS: i64 = 31 * 24 * 3_600_000;
 /// Exits read at a time for a table.
 const TABLE_EXITS: usize = 1_000;
 
@@ -125,7 +131,7 @@ pub struct ExitsParameters {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(super) struct OpeningRequest {
-    /// A gate of this central.
+    /// A gate of this central: of its settings, or one that has worked here.
     #[schema(required, nullable = false, max_length = 64)]
     edge_id: Option<String>,
     /// The cash there is to give change with, in đồng; absent: 0.
@@ -509,11 +515,32 @@ pub async fn open(
             String::new()
         }
     };
+    if problems.is_empty() {
+        problems.extend(unknown_gate(&worker, &edge_id).await?);
+    }
     let opening_cash = cash("opening_cash", sent.opening_cash.or(Some(0)), &mut problems);
     refuse(&problems)?;
     let caller = caller_of(&request);
     let id = set(&worker, Job::OpenShift(OpenShift { edge_id, opening_cash }).by(caller.who.doer())).await?;
     shown(&worker, id).await
+}
+
+/// A gate has a shift that the settings name, or that was heard since the start or has worked here lately; where none is known, every
+/// one may.
+async fn unknown_gate(worker: &Worker, edge_id: &str) -> Result<Option<FieldProblem>, ApiError> {
+    let shared = &worker.shared;
+    let (own, now_ms) = (shared.config().this_central.id.to_string(), shared.clock.now_ms());
+    let mut gates: BTreeSet<String> = shared.roster.all().into_keys().collect();
+    gates.extend(shared.config().edges.iter().map(|edge| edge.id.clone()));
+    let worked = shared.readers.ask(move |reader| reader.stats(now_ms - LATELY_MS, now_ms + LATELY_MS)).await?;
+    gates.extend(worked.gates.into_iter().filter(|gate| gate.central == own).map(|gate| gate.edge_id));
+    if gates.is_empty() || gates.contains(edge_id) {
+        return Ok(None);
+    }
+    let gates = gates.into_iter().take(MAX_NAMED_GATES).collect::<Vec<_>>().join(", ");
+    let vi = format!("trung tâm này không có cổng đó; các cổng ở đây: {gates}");
+    let en = format!("this central has no such gate; its gates: {gates}");
+    Ok(Some(FieldProblem::new("edge_id", "unknown_gate", vi, en)))
 }
 
 /// `POST /api/shifts/{id}/close`
