@@ -154,12 +154,33 @@ fn sheets_and_takings_of_two_operators_at_two_centrals_are_the_same_on_both_to_t
     assert_eq!(lans_sheet["shift"]["difference"], closed["shift"]["difference"]);
     let addendum = &lans_sheet["shift"]["addendum"];
     assert_eq!((&addendum["exits"], &addendum["revenue"]), (&json!(1), &json!(9_000 - 5_000)), "{lans_sheet}");
+    let (now, difference) = (&lans_sheet["shift"]["expected_cash_now"], &lans_sheet["shift"]["difference_now"]);
+    assert_eq!((now, difference), (&json!(559_000), &json!(1_000)), "{lans_sheet}");
     let late = lans_sheet["late"].as_array().unwrap();
     let told: Vec<_> =
         late.iter().map(|fact| (fact["kind"].as_str().unwrap(), fact["amount"].as_i64().unwrap())).collect();
     assert_eq!(told, [("exit", 9_000), ("correction", -5_000)]);
     assert_eq!((&late[1]["by"], &late[1]["reason"]), (&json!("chi"), &json!("tính nhầm giờ")));
+    assert_eq!((&late[1]["before"], &late[1]["after"]), (&json!(20_000), &json!(15_000)));
     assert_eq!(lans_sheet["late_otherwise"], 0);
+    // How it was paid was told wrong: no sum changes, and the drawer does.
+    let by_qr = json!({"paid": "qr", "reason": "khách chuyển khoản"});
+    first["chi"].correct(&corrected, &by_qr).ok();
+    mesh.wait_equal(DEADLINE);
+    let anew = sheet(there, &lans);
+    assert_eq!(
+        (&anew["shift"]["addendum"]["revenue"], &anew["shift"]["difference_now"]),
+        (&json!(4_000), &json!(16_000))
+    );
+    let of_way = |fact: &&Value| !fact["method_after"].is_null();
+    let way = anew["late"].as_array().unwrap().iter().find(of_way).expect("the way is corrected");
+    assert_eq!(
+        (&way["amount"], &way["method"], &way["method_after"]),
+        (&json!(0), &json!("cash"), &json!("qr")),
+        "{way}"
+    );
+    let table = there.get("/api/shifts.csv?lang=en").text;
+    assert!(table.contains(&format!("{lans},-11000,544000,16000")), "{table}");
     let (ours, theirs) = (takings_by_shift(here), takings_by_shift(there));
     assert_eq!(ours, theirs);
     let expected =

@@ -44,6 +44,9 @@ pub(super) const SHEET_HEADS: &[(&str, &str)] = &[
     ("Phát sinh sau khi đóng (đ)", "After it was closed (VND)"),
     ("Ghi chú", "Note"),
     ("Mã ca", "Shift id"),
+    ("Phát sinh tiền mặt (đ)", "After it was closed, cash (VND)"),
+    ("Phải có sau phát sinh (đ)", "Cash expected after that (VND)"),
+    ("Lệch sau phát sinh (đ)", "Difference after that (VND)"),
 ];
 
 /// Of the exits of a shift.

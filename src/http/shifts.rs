@@ -169,7 +169,8 @@ pub(super) struct OneSheet {
     late: Option<Vec<FactOfShift>>,
     /// So many more than are listed.
     late_left_off: usize,
-    /// What of the addendum comes of no fact in the list: passages that proved to be told twice, or not to be, in VND.
+    /// What of the addendum comes of no fact in the list, in VND: exits that counted otherwise when it was closed, told twice or named by
+    /// their plate since.
     late_otherwise: i64,
     /// What its person corrected and removed in this time, whosever exits they were: it moves no cash of this shift unless they are its own.
     made: Vec<FactOfShift>,
@@ -204,6 +205,9 @@ pub(super) struct ShiftSheet {
     difference: Option<i64>,
     /// What has come of it since it was closed, by facts that came late; null: nothing.
     addendum: Option<SheetFigures>,
+    /// What should have been in the drawer by all that is known now, and what was counted less that; null: nothing came late.
+    expected_cash_now: Option<i64>,
+    difference_now: Option<i64>,
 }
 
 /// What a shift comes to.
@@ -404,6 +408,9 @@ fn line(sheet: &ShiftSheet) -> Vec<Cell> {
         Cell::Number(sheet.addendum.as_ref().map(|addendum| addendum.revenue)),
         text(sheet.note.as_deref().unwrap_or_default()),
         text(&sheet.id),
+        Cell::Number(sheet.expected_cash_now.map(|now| now - sheet.expected_cash)),
+        Cell::Number(sheet.expected_cash_now),
+        Cell::Number(sheet.difference_now),
     ]
 }
 
@@ -478,6 +485,10 @@ fn items(sheet: &ShiftSheet, is_english: bool) -> Table {
     let mut items: Vec<(String, Cell)> = named.collect();
     let methods = sheet.figures.methods.iter();
     items.extend(methods.map(|of| (shift_tables::method(is_english, &of.method), Cell::Number(Some(of.revenue)))));
+    let after = if is_english { "After it was closed" } else { "Phát sinh sau khi đóng" };
+    items.extend(sheet.addendum.iter().flat_map(|since| &since.methods).map(|of| {
+        (format!("{after}: {}", shift_tables::method(is_english, &of.method)), Cell::Number(Some(of.revenue)))
+    }));
     Table::of_items(("Phiếu ca", "Sheet"), items)
 }
 
@@ -666,6 +677,8 @@ impl Face {
         let figures = closing.map_or(live, |closed| &closed.figures);
         let opening_cash = closing.map_or(opened.opening_cash, |closed| closed.opening_cash);
         let expected_cash = figures.expected_cash(opening_cash).0;
+        let addendum = sheet.addendum();
+        let expected_cash_now = addendum.as_ref().map(|_| live.expected_cash(opening_cash).0);
         ShiftSheet {
             id: shift.id.clone(),
             central: shift.central.clone(),
@@ -685,7 +698,9 @@ impl Face {
             figures: SheetFigures::of(figures),
             expected_cash,
             difference: closing.map(|closed| closed.counted_cash.0 - expected_cash),
-            addendum: sheet.addendum().as_ref().map(SheetFigures::of),
+            addendum: addendum.as_ref().map(SheetFigures::of),
+            expected_cash_now,
+            difference_now: closing.zip(expected_cash_now).map(|(closed, expected)| closed.counted_cash.0 - expected),
         }
     }
 

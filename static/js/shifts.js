@@ -26,6 +26,9 @@ const differenceState = (amount) => (amount === null ? "" : stateOf(amount === 0
 const signed = (amount) => (amount > 0 ? `+${money(amount)}` : money(amount));
 const spanText = (sheet) => (sheet.until_ms === null ? t("shifts.since", { from: moment(sheet.from_ms) }) : `${moment(sheet.from_ms)} – ${moment(sheet.until_ms)}`);
 
+/** What should have been there after what came late, and how far off the count was then. */
+const afterText = (sheet) => t("shifts.after_late", { money: money(sheet.expected_cash_now), difference: differenceText(sheet.difference_now) });
+
 async function load() {
   const question = ++asked;
   const address = shown ? query("/shifts", { id: shown }) : query("/shifts", { day: at("day").value });
@@ -67,7 +70,7 @@ function showDay({ shifts }) {
     put(revenue, money(sheet.figures.revenue));
     put(counted, sheet.counted_cash === null ? "" : money(sheet.counted_cash));
     difference.replaceChildren(sheet.until_ms === null ? stateOf("good", t("shifts.open")) : differenceState(sheet.difference));
-    put(addendum, sheet.addendum ? signed(sheet.addendum.revenue) : "");
+    addendum.replaceChildren(...(sheet.addendum ? [signed(sheet.addendum.revenue), el("br", {}), el("small", {}, afterText(sheet))] : []));
   });
 }
 
@@ -118,7 +121,11 @@ function showSheet(answer) {
 
   const since = sheet.addendum;
   at("late-part").hidden = !since;
-  if (since) put("late-sum", t("shifts.running_sum", { money: signed(since.revenue), n: number(since.exits) }));
+  if (since) {
+    put("late-sum", t("shifts.running_sum", { money: signed(since.revenue), n: number(since.exits) }));
+    at("late-ways").replaceChildren(...since.methods.map(({ method, revenue }) => el("li", {}, el("span", { class: "detail" }, wayName(method)), el("span", { class: "end" }, signed(revenue)))));
+    put("late-after", afterText(sheet));
+  }
   const rest = [];
   if (answer.late_left_off > 0) rest.push(el("li", {}, t("shifts.late_more", { n: number(answer.late_left_off) })));
   if (answer.late_otherwise !== 0) rest.push(el("li", {}, el("span", { class: "detail" }, t("shifts.late_otherwise")), el("span", { class: "end" }, signed(answer.late_otherwise))));

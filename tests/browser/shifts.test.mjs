@@ -90,6 +90,12 @@ test("a shift is opened in two presses and handed over in three and one for the 
   await says(office, "#sheet-of", "lan");
   await says(office, "#late", "29A-555.55");
   await says(office, "#late-sum", "+9.000 đ");
+  await says(office, "#late-ways", "Không ghi cách trả");
+  await says(office, "#late-after", "Sau phát sinh: phải có 539.000 đ, thiếu 19.000 đ");
+  await central.as("PUT", `/api/parking/history/${encodeURIComponent((await central.call("GET", `/api/shifts/${encodeURIComponent(first.id)}/exits`)).exits[0].event_id)}`, { paid: "transfer", reason: "khách chuyển khoản" });
+  await office.reload();
+  await says(office, "#late", "Tiền mặt → Chuyển khoản");
+  await says(office, "#late-after", "thừa 11.000 đ");
   await says(office, "#cash", "530.000 đ");
   await says(office, "#exits", "29A-333.33");
   for (const id of ["export", "export-book"]) {
