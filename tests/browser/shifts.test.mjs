@@ -75,6 +75,18 @@ test("a shift is opened in two presses and handed over in three and one for the 
   equal((await central.call("GET", "/api/shifts?open=1")).shifts[0].opening_cash, 520_000);
   await settled(page);
   await page.screenshot({ path: join(here, "../../target/screenshots/shift-gate.png"), fullPage: true });
+  // Who works at a gate whose shift is another's is told before the money button.
+  equal(await page.locator("#shift-warning").getAttribute("hidden"), "", "her own shift");
+  const ans = (await central.call("GET", "/api/shifts?open=1")).shifts[0];
+  await central.as("POST", `/api/shifts/${encodeURIComponent(ans.id)}/close`, { counted_cash: 520_000 });
+  await central.as("POST", "/api/shifts", { edge_id: "edge-1", opening_cash: 0 });
+  await central.enter("edge-1", "29A66666");
+  await page.fill("#plate", "29A66666");
+  await page.keyboard.press("Enter");
+  await says(page, "#shift-warning", "Ca ở cổng này là của sep");
+  await page.waitForSelector("#shift-warning", { state: "visible" });
+  await settled(page);
+  await page.screenshot({ path: join(here, "../../target/screenshots/shift-others.png"), fullPage: true });
   await page.done();
 
   const { shifts: [first] } = await central.call("GET", "/api/shifts");

@@ -26,6 +26,7 @@ export function followShift(gateOf) {
   gate = gateOf;
   at("gate").addEventListener("change", look);
   at("shift-press").addEventListener("click", () => (open ? closing(open) : opening()));
+  document.addEventListener("logged-in", look);
   watch(["central"], look);
   watch(["events"], heard);
   setInterval(look, LOOK_AGAIN_MS);
@@ -52,6 +53,10 @@ async function look() {
   at("shift").hidden = false;
   put("shift-who", open ? t("shifts.running", { person: open.person, from: moment(open.from_ms) }) : t("shifts.none"));
   put("shift-sum", open ? t("shifts.running_sum", { money: money(open.figures.revenue), n: number(open.figures.exits) }) : "");
+  const account = open ? await me().catch(() => null) : null;
+  const isOthers = open && account?.kind === "person" && account.name !== open.person;
+  at("shift-warning").hidden = !isOthers;
+  put("shift-warning", isOthers ? t("shifts.of_nobody", { person: open.person, name: account.name }) : "");
   at("shift-sheet").hidden = !open;
   if (open) at("shift-sheet").href = query("/shifts", { id: open.id });
   put("shift-press", t(open ? "shifts.hand_over" : "shifts.start"));
