@@ -1,10 +1,14 @@
 //! Sheets of shifts for spreadsheets: the sheets of a day, and the exits of one shift. Written by `csv.rs` and as workbooks, with the
 //! same cells.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 
 use super::csv::{BYTE_ORDER_MARK, Line, Style, heads};
+use super::error::ApiError;
 use super::pages::word;
+use super::state::Worker;
 use super::xlsx::{AMOUNT, TIME};
 
 /// A cell of a table.
@@ -149,6 +153,23 @@ pub(super) fn workbook(tables: &[Table], is_english: bool) -> Result<Vec<u8>, Xl
         table.write(book.add_worksheet(), is_english)?;
     }
     book.save_to_buffer()
+}
+
+/// The workbook, as it was written on another thread.
+pub(super) fn written<E: std::fmt::Display>(
+    book: Result<Result<Vec<u8>, E>, actix_web::error::BlockingError>,
+) -> Result<Vec<u8>, ApiError> {
+    book.map_err(|_| ApiError::internal())?.map_err(|error| {
+        log::error!(event = "workbook_failed", error:% = error; "shifts could not be written as a workbook");
+        ApiError::internal()
+    })
+}
+
+/// A table as a file of this central.
+pub(super) fn attached(worker: &Worker, what: &str, ending: &str, media_type: &str, body: Vec<u8>) -> HttpResponse {
+    let central = worker.shared.config().this_central.id.to_string();
+    let name = format!("attachment; filename=\"parkmesh-{central}-{what}.{ending}\"");
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, name)).body(body)
 }
 
 #[cfg(test)]

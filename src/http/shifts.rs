@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +16,7 @@ use super::operation::{Operation, get, post};
 use super::pages::word;
 use super::parking::{DECIDED, Today, answer, decide};
 use super::query::{flag, number};
-use super::shift_tables::{self, Cell, EXIT_HEADS, SHEET_HEADS, Table};
+use super::shift_tables::{self, Cell, EXIT_HEADS, SHEET_HEADS, Table, attached, written};
 use super::state::Worker;
 use super::xlsx;
 use crate::access::right::Need;
@@ -412,22 +411,6 @@ fn line(sheet: &ShiftSheet) -> Vec<Cell> {
         Cell::Number(sheet.expected_cash_now),
         Cell::Number(sheet.difference_now),
     ]
-}
-
-/// The workbook, as it was written on another thread.
-fn written<E: std::fmt::Display>(
-    book: Result<Result<Vec<u8>, E>, actix_web::error::BlockingError>,
-) -> Result<Vec<u8>, ApiError> {
-    book.map_err(|_| ApiError::internal())?.map_err(|error| {
-        log::error!(event = "workbook_failed", error:% = error; "shifts could not be written as a workbook");
-        ApiError::internal()
-    })
-}
-
-fn attached(worker: &Worker, what: &str, ending: &str, media_type: &str, body: Vec<u8>) -> HttpResponse {
-    let central = worker.shared.config().this_central.id.to_string();
-    let name = format!("attachment; filename=\"parkmesh-{central}-{what}.{ending}\"");
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, name)).body(body)
 }
 
 /// `GET /api/shifts/{id}/exits.csv`: all of them, read and sent a page at a time.
