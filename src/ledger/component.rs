@@ -298,7 +298,7 @@ impl Component {
             missing.extend(replacing.into_iter().filter(|r| !begins(&after, r)).map(|replacing| replacing.left));
             for stray in before.strays.iter().chain(&after.strays) {
                 let just_after = Hlc::next(0, Some(stray.at));
-                missing.extend(self.open_at(held, &stray.plate, just_after, Some(stray.at))?);
+                missing.extend(self.open_at(held, &stray.plate, just_after, Some(stray.clock))?);
             }
             if missing.is_empty() {
                 return Ok((before, after));
@@ -383,7 +383,10 @@ impl Component {
                 _ if row.anomalies.contains(&Anomaly::LeftUnseen) => true,
                 None => true,
                 Some(_) if !since(row.last_hlc) => false,
-                Some(exit) => fact_of(held, &exit.fact)?.is_none_or(|exit| since(exit.event.hlc)),
+                // Of one that names another stay the place is where that allows it, see `FoldKey`.
+                Some(exit) => fact_of(held, &exit.fact)?.is_none_or(|exit| {
+                    since(exit.event.hlc) || exit.event.exit_stay().is_some_and(|named| named != row.stay_id)
+                }),
             };
             if is_open {
                 open.push(last);

@@ -109,7 +109,9 @@ pub struct Folded {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stray {
     pub exit: FactId,
-    /// The clock of its place.
+    /// Its clock.
+    pub clock: Hlc,
+    /// The clock of its place: never below.
     pub at: Hlc,
     /// The effective plate.
     pub plate: PlateId,
@@ -234,6 +236,8 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
                 if !row.close_unknown(act.fact) {
                     return Err(NO_EXIT.to_owned());
                 }
+                // Where it acts the entry it names may say, and not its own clock.
+                row.last_hlc = row.last_hlc.max(act.key.clock());
                 let ended = Some(Ended::by(act, exit, open, false));
                 return Ok(Change { ended, ..Change::of(vec![(open, row)], None, None) });
             }
@@ -340,7 +344,7 @@ where
                     took(act, &change);
                     if change.is_stray {
                         let (exit, plate) = (act.fact.id.clone(), plate.clone());
-                        strays.push(Stray { exit, at: act.key.clock(), plate });
+                        strays.push(Stray { exit, clock: act.fact.event.hlc, at: act.key.clock(), plate });
                     }
                     lot.apply(act, change);
                 }
