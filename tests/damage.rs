@@ -39,14 +39,20 @@ fn central(killed: bool) -> Central {
     for number in 1..=3 {
         central.http.enter("edge-1", &format!("29A1234{number}"));
     }
-    let accounts = central.data_directory().join("accounts.json");
     if killed {
         central.kill9()
     } else {
         assert!(central.terminate().0.success())
     }
-    fs::write(accounts, json!({"people": [], "tokens": []}).to_string()).unwrap();
+    write_what_is_made_later(&central);
     central
+}
+
+/// The files of a central that has people, and tells of alarms.
+fn write_what_is_made_later(central: &Central) {
+    let write = |name: &str, json: Value| fs::write(central.data_directory().join(name), json.to_string()).unwrap();
+    write("accounts.json", json!({"people": [], "tokens": []}));
+    write("alarms.json", json!({}));
 }
 
 /// Another central, whose file a person put in the place of this one's.
@@ -54,8 +60,7 @@ fn anothers(name: &str) -> Vec<u8> {
     let mut other = Central::standalone("central-2");
     other.http.enter("edge-1", "30A99999");
     assert!(other.terminate().0.success());
-    let accounts = other.data_directory().join("accounts.json");
-    fs::write(accounts, json!({"people": [], "tokens": []}).to_string()).unwrap();
+    write_what_is_made_later(&other);
     fs::read(other.directory().join(name)).unwrap()
 }
 
@@ -150,6 +155,7 @@ macro_rules! rows {
 const ON_THE_KEPT_SETTINGS: Start = Opens { inside: 3, red: Some("settings"), log: "event=config_broken" };
 const WITHOUT_MESH: Start = Opens { inside: 3, red: Some("identity"), log: "event=identity_unusable" };
 const WITHOUT_ACCOUNTS: Start = Opens { inside: 3, red: Some("accounts"), log: "event=accounts_damaged" };
+const WITHOUT_WHAT_WAS_TOLD: Start = Opens { inside: 3, red: None, log: "event=alarms_unreadable" };
 const ANEW: Start = Opens { inside: 0, red: None, log: "event=database_missing" };
 
 rows! {
@@ -170,6 +176,18 @@ rows! {
     accounts_zeroed: "data/accounts.json" "zeroed" => WITHOUT_ACCOUNTS;
     accounts_of_another: "data/accounts.json" "of another" => QUIET;
     accounts_read_only: "data/accounts.json" "read-only" => QUIET;
+    alarms_missing: "data/alarms.json" "missing" => QUIET;
+    alarms_empty: "data/alarms.json" "empty" => WITHOUT_WHAT_WAS_TOLD;
+    alarms_torn: "data/alarms.json" "torn" => WITHOUT_WHAT_WAS_TOLD;
+    alarms_zeroed: "data/alarms.json" "zeroed" => WITHOUT_WHAT_WAS_TOLD;
+    alarms_of_another: "data/alarms.json" "of another" => QUIET;
+    alarms_read_only: "data/alarms.json" "read-only" => QUIET;
+    site_missing: "data/site.json" "missing" => QUIET;
+    site_empty: "data/site.json" "empty" => QUIET;
+    site_torn: "data/site.json" "torn" => QUIET;
+    site_zeroed: "data/site.json" "zeroed" => QUIET;
+    site_of_another: "data/site.json" "of another" => QUIET;
+    site_read_only: "data/site.json" "read-only" => QUIET;
     database_missing: "data/central.db" "missing" => ANEW;
     database_empty: "data/central.db" "empty" => ANEW;
     database_torn: "data/central.db" "torn" => Refuses { code: EXIT_STORAGE, says: "central.db is damaged" };
