@@ -10,6 +10,7 @@ use parkmesh::ledger::job::{CorrectStay, Job, Report};
 use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
+use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
 use crate::reporting::{report, revenue, take};
 
@@ -174,4 +175,29 @@ fn a_fee_that_moved_to_another_stay_can_be_corrected_with_it() {
     assert_eq!(revenue(&mut central), 25_000 + 50_000);
     let trucks = central.rows().iter().filter(|row| row.camera_type == "truck").count();
     assert_eq!(trucks, 1, "the stay it names keeps its own");
+}
+
+/// An exit is never before the entry it names. Where that went up in an older stay, the older one is open until then, whatever the clock of
+/// the exit: what comes in between is of it.
+#[test]
+fn an_exit_that_acts_later_than_its_clock_is_found_where_it_acts() {
+    let at = |minutes: i64| START_MS + minutes * MINUTE_MS;
+    let known =
+        [say::entry(at(10), "older", P), say::entry(at(100), "newer", P), say::exit(at(50), "newer", P, 25_000)];
+    let between =
+        [say::entry(at(70), "between", P), say::exit(at(80), "gone", P, 5_000), say::entry(at(60), "then", P)];
+    for late in between {
+        let (mut first, mut second) = (Scribe::new("central-8", 1), Scribe::new("central-9", 2));
+        let mut central = Central::new(0);
+        // A visit long before, of which a gate that was cut off tells an exit.
+        first.say(&say::entry(at(1), "gone", P));
+        first.say(&say::exit(at(2), "gone", P, 1_000));
+        known.iter().for_each(|said| drop(first.say(said)));
+        second.say(&late);
+        for scribe in [&first, &second] {
+            central.ask(Job::Store(scribe.run(0, usize::MAX))).unwrap();
+            central.settle();
+            check(&mut central);
+        }
+    }
 }

@@ -227,6 +227,8 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
                 if !row.close(act.fact) {
                     return Err(NO_EXIT.to_owned());
                 }
+                // Where it acts an entry of another row may say, and not its own clock.
+                row.last_hlc = row.last_hlc.max(act.key.clock());
                 let ended = Some(Ended::by(act, exit, stay, true));
                 return Ok(Change { ended, ..Change::of(vec![(stay, row)], None, None) });
             }
@@ -236,8 +238,6 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
                 if !row.close_unknown(act.fact) {
                     return Err(NO_EXIT.to_owned());
                 }
-                // Where it acts the entry it names may say, and not its own clock.
-                row.last_hlc = row.last_hlc.max(act.key.clock());
                 let ended = Some(Ended::by(act, exit, open, false));
                 return Ok(Change { ended, ..Change::of(vec![(open, row)], None, None) });
             }
