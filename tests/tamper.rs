@@ -311,6 +311,8 @@ fn a_copy_of_a_directory_that_ran_in_its_place_is_told_of_at_both_ends() {
     eventually("the copy is linked again", DEADLINE, || linked(watching));
     eventually("it has answered", DEADLINE, || watching.http.p2p_status()["peers"][0]["round_trip_ms"].is_number());
     assert_eq!((named(watching), named(original)), (0, 0), "nothing tells a copy from a restart");
+    // The copy's directory goes, and with it what nobody else holds yet.
+    eventually("its car is known to who watches", DEADLINE, || watching.http.rows_of("29A12345").len() == 1);
 
     original.terminate();
     copy_directory(&aside, &data);
