@@ -37,13 +37,19 @@ pub struct Operation {
     pub(super) method: &'static str,
     pub(super) need: Need,
     pub(super) route: Route,
+    /// Told when somebody asks for the document: a central that routes only does not hold the schemas of all types.
+    parts: Vec<Box<dyn FnOnce(&mut Description)>>,
+}
+
+/// What the document says of an operation.
+struct Description {
     builder: OperationBuilder,
     codes: BTreeSet<Code>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 /// GET, and HEAD with it, which monitoring likes. `summary`: one sentence.
-pub(super) fn get<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+pub(super) fn get<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &'static str) -> Operation
 where
     A: FromRequest + 'static,
 {
@@ -52,7 +58,7 @@ where
 }
 
 /// A WebSocket.
-pub(super) fn socket<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+pub(super) fn socket<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &'static str) -> Operation
 where
     A: FromRequest + 'static,
 {
@@ -61,21 +67,21 @@ where
         .refuses(&[Code::NotAWebsocket])
 }
 
-pub(super) fn post<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+pub(super) fn post<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &'static str) -> Operation
 where
     A: FromRequest + 'static,
 {
     Operation::new("POST", path, need, web::post().to(handler), summary)
 }
 
-pub(super) fn put<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+pub(super) fn put<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &'static str) -> Operation
 where
     A: FromRequest + 'static,
 {
     Operation::new("PUT", path, need, web::put().to(handler), summary)
 }
 
-pub(super) fn delete<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &str) -> Operation
+pub(super) fn delete<A>(path: &'static str, need: Need, handler: impl Handles<A>, summary: &'static str) -> Operation
 where
     A: FromRequest + 'static,
 {
@@ -88,151 +94,172 @@ pub(super) trait Handles<A>: Handler<A, Output: Responder + 'static> {}
 impl<A, H: Handler<A, Output: Responder + 'static>> Handles<A> for H {}
 
 impl Operation {
-    fn new(method: &'static str, path: &'static str, need: Need, route: Route, summary: &str) -> Self {
-        // Each `{name}` of the path is a text.
-        let shown = shown(path);
-        let parameters = shown.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-        let mut builder =
-            OperationBuilder::new().summary(Some(summary)).operation_id(Some(operation_id(method, &shown)));
-        for parameter in parameters {
-            let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-            let parameter = ParameterBuilder::new()
-                .name(parameter)
-                .parameter_in(ParameterIn::Path)
-                .required(Required::True)
-                .schema(Some(text));
-            builder = builder.parameter(parameter);
-        }
-        let mut codes = BTreeSet::from([Code::Internal, Code::UnknownHost, Code::TooManyRequests]);
-        if path.starts_with("/api/") {
-            codes.insert(Code::Stopping);
-        }
-        if method != "GET" || path.starts_with("/ws/") {
-            codes.insert(Code::ForeignPage);
-        }
-        codes.extend(of_its_need(need));
-        Self { path, method, need, route, builder, codes, schemas: Vec::new() }
+    fn new(method: &'static str, path: &'static str, need: Need, route: Route, summary: &'static str) -> Self {
+        let begin = Box::new(move |description: &mut Description| description.begin(method, path, need, summary));
+        Self { path, method, need, route, parts: vec![begin] }
+    }
+
+    fn with(mut self, part: impl FnOnce(&mut Description) + 'static) -> Self {
+        self.parts.push(Box::new(part));
+        self
     }
 
     /// The part of the document it stands in.
-    pub(super) fn tag(mut self, name: &str) -> Self {
-        self.builder = self.builder.tag(name);
-        self
+    pub(super) fn tag(self, name: &'static str) -> Self {
+        self.with(move |description| description.add(|builder| builder.tag(name)))
     }
 
     /// The parameters of its query.
-    pub(super) fn query<P: IntoParams>(mut self) -> Self {
-        for parameter in P::into_params(|| Some(ParameterIn::Query)) {
-            self.builder = self.builder.parameter(parameter);
-        }
-        self.refuses(&[Code::InvalidQuery])
+    pub(super) fn query<P: IntoParams>(self) -> Self {
+        let parameters = |description: &mut Description| {
+            for parameter in P::into_params(|| Some(ParameterIn::Query)) {
+                description.add(|builder| builder.parameter(parameter));
+            }
+        };
+        self.with(parameters).refuses(&[Code::InvalidQuery])
     }
 
     /// A header that may be sent.
-    pub(super) fn header(mut self, name: &str, description: &str, pattern: &str) -> Self {
-        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
-        let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).schema(Some(schema));
-        self.builder = self.builder.parameter(header.description(Some(description)));
-        self
+    pub(super) fn header(self, name: &'static str, meaning: &'static str, pattern: &'static str) -> Self {
+        self.with(move |description| {
+            let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+            let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).schema(Some(schema));
+            description.add(|builder| builder.parameter(header.description(Some(meaning))));
+        })
     }
 
     /// Its body, as JSON.
-    pub(super) fn body<B: ToSchema>(mut self) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.schema::<B>())).build();
-        let body = RequestBodyBuilder::new().required(Some(Required::True)).content(JSON, content).build();
-        self.builder = self.builder.request_body(Some(body));
-        self.refuses(OF_A_BODY)
+    pub(super) fn body<B: ToSchema + 'static>(self) -> Self {
+        self.takes(Description::schema::<B>)
     }
 
     /// Its body, which has a schema that no type has: see `openapi.rs`.
-    pub(super) fn body_named(mut self, schema: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
-        let body = RequestBodyBuilder::new().required(Some(Required::True)).content(JSON, content).build();
-        self.builder = self.builder.request_body(Some(body));
-        self.refuses(OF_A_BODY)
+    pub(super) fn body_named(self, schema: &'static str) -> Self {
+        self.takes(move |_| Ref::from_schema_name(schema))
+    }
+
+    fn takes(self, schema: impl FnOnce(&mut Description) -> Ref + 'static) -> Self {
+        let body = |description: &mut Description| {
+            let content = ContentBuilder::new().schema(Some(schema(description))).build();
+            let body = RequestBodyBuilder::new().required(Some(Required::True)).content(JSON, content).build();
+            description.add(|builder| builder.request_body(Some(body)));
+        };
+        self.with(body).refuses(OF_A_BODY)
     }
 
     /// 200 with this.
-    pub(super) fn answers<A: ToSchema>(self, description: &str) -> Self {
-        self.answers_with::<A>(200, description)
+    pub(super) fn answers<A: ToSchema>(self, meaning: &'static str) -> Self {
+        self.answers_with::<A>(200, meaning)
     }
 
     /// A success with this status.
-    pub(super) fn answers_with<A: ToSchema>(mut self, status: u16, description: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.schema::<A>())).build();
-        let response = ResponseBuilder::new().description(description).content(JSON, content);
-        self.builder = self.builder.response(status.to_string(), response);
-        self
+    pub(super) fn answers_with<A: ToSchema>(self, status: u16, meaning: &'static str) -> Self {
+        self.with(move |description| {
+            let content = ContentBuilder::new().schema(Some(description.schema::<A>())).build();
+            description.answer(status, ResponseBuilder::new().description(meaning).content(JSON, content));
+        })
     }
 
     /// 200 with one of two shapes.
-    pub(super) fn answers_either<A: ToSchema, B: ToSchema>(mut self, description: &str) -> Self {
-        let either = AnyOfBuilder::new().item(self.schema::<A>()).item(self.schema::<B>());
-        let content = ContentBuilder::new().schema(Some(either)).build();
-        self.builder =
-            self.builder.response("200", ResponseBuilder::new().description(description).content(JSON, content));
-        self
+    pub(super) fn answers_either<A: ToSchema, B: ToSchema>(self, meaning: &'static str) -> Self {
+        self.with(move |description| {
+            let either = AnyOfBuilder::new().item(description.schema::<A>()).item(description.schema::<B>());
+            let content = ContentBuilder::new().schema(Some(either)).build();
+            description.answer(200, ResponseBuilder::new().description(meaning).content(JSON, content));
+        })
     }
 
     /// 200 with this, or with lines of JSON if that was asked for.
-    pub(super) fn answers_or_streams<A: ToSchema>(mut self, description: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.schema::<A>())).build();
-        let lines = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
-        let response = ResponseBuilder::new().description(description).content(JSON, content);
-        self.builder = self.builder.response("200", response.content("application/x-ndjson", lines));
-        self
+    pub(super) fn answers_or_streams<A: ToSchema>(self, meaning: &'static str) -> Self {
+        self.with(move |description| {
+            let content = ContentBuilder::new().schema(Some(description.schema::<A>())).build();
+            let lines = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+            let response = ResponseBuilder::new().description(meaning).content(JSON, content);
+            description.answer(200, response.content("application/x-ndjson", lines));
+        })
     }
 
     /// 200 with something no type describes.
-    pub(super) fn answers_text(mut self, media_types: &[&str], description: &str) -> Self {
-        let mut response = ResponseBuilder::new().description(description);
-        for media_type in media_types {
-            let kind = if *media_type == JSON { SchemaType::AnyValue } else { Type::String.into() };
-            let content = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).build();
-            response = response.content(*media_type, content);
-        }
-        self.builder = self.builder.response("200", response);
-        self
+    pub(super) fn answers_text(self, media_types: &'static [&'static str], meaning: &'static str) -> Self {
+        self.with(move |description| {
+            let mut response = ResponseBuilder::new().description(meaning);
+            for media_type in media_types {
+                let kind = if *media_type == JSON { SchemaType::AnyValue } else { Type::String.into() };
+                let content = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).build();
+                response = response.content(*media_type, content);
+            }
+            description.answer(200, response);
+        })
     }
 
     /// A status without a body.
-    pub(super) fn answers_empty(mut self, status: u16, description: &str) -> Self {
-        self.builder = self.builder.response(status.to_string(), ResponseBuilder::new().description(description));
-        self
+    pub(super) fn answers_empty(self, status: u16, meaning: &'static str) -> Self {
+        self.with(move |description| description.answer(status, ResponseBuilder::new().description(meaning)))
     }
 
     /// The codes of its refusals, beside those that follow from what it takes.
-    pub(super) fn refuses(mut self, codes: &[Code]) -> Self {
-        self.codes.extend(codes);
-        self
+    pub(super) fn refuses(self, codes: &'static [Code]) -> Self {
+        self.with(move |description| description.codes.extend(codes))
     }
 
     /// Writes it down.
-    pub(super) fn finish(
-        mut self,
-        paths: &mut BTreeMap<String, PathItem>,
-        schemas: &mut BTreeMap<String, RefOr<Schema>>,
-    ) {
+    pub(super) fn finish(self, paths: &mut BTreeMap<String, PathItem>, schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+        let mut description =
+            Description { builder: OperationBuilder::new(), codes: BTreeSet::new(), schemas: Vec::new() };
+        self.parts.into_iter().for_each(|part| part(&mut description));
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-        for code in &self.codes {
+        for code in &description.codes {
             by_status.entry(code.status()).or_default().push(*code);
         }
         for (status, codes) in by_status {
-            self.builder = self.builder.response(status.to_string(), refusal(&codes));
+            description.answer(status, refusal(&codes));
         }
         // What refusals refer to.
-        self.schema::<Vehicle>();
-        self.schema::<FieldProblem>();
-        self.schema::<LinkTestStep>();
-        schemas.extend(self.schemas);
+        description.schema::<Vehicle>();
+        description.schema::<FieldProblem>();
+        description.schema::<LinkTestStep>();
+        schemas.extend(description.schemas);
         let method = match self.method {
             "GET" => HttpMethod::Get,
             "POST" => HttpMethod::Post,
             "PUT" => HttpMethod::Put,
             _ => HttpMethod::Delete,
         };
-        let item = PathItem::new(method, self.builder);
+        let item = PathItem::new(method, description.builder);
         paths.entry(shown(self.path)).or_default().merge_operations(item);
+    }
+}
+
+impl Description {
+    fn begin(&mut self, method: &str, path: &str, need: Need, summary: &str) {
+        // Each `{name}` of the path is a text.
+        let shown = shown(path);
+        self.add(|builder| builder.summary(Some(summary)).operation_id(Some(operation_id(method, &shown))));
+        for parameter in shown.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+            let parameter = ParameterBuilder::new()
+                .name(parameter)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .schema(Some(text));
+            self.add(|builder| builder.parameter(parameter));
+        }
+        self.codes.extend([Code::Internal, Code::UnknownHost, Code::TooManyRequests]);
+        if path.starts_with("/api/") {
+            self.codes.insert(Code::Stopping);
+        }
+        if method != "GET" || path.starts_with("/ws/") {
+            self.codes.insert(Code::ForeignPage);
+        }
+        self.codes.extend(of_its_need(need));
+    }
+
+    fn add(&mut self, more: impl FnOnce(OperationBuilder) -> OperationBuilder) {
+        self.builder = more(std::mem::take(&mut self.builder));
+    }
+
+    fn answer(&mut self, status: u16, response: impl Into<RefOr<Response>>) {
+        self.add(|builder| builder.response(status.to_string(), response));
     }
 
     /// Keeps a type for the list of schemas and gives the name it is there under.
