@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::central::{API_PORT, P2P_PORT};
+use common::net::own_port;
 use common::old_central::OldCentral;
 use common::ws::Ws;
 use common::{Central, DEADLINE, Http, eventually, eventually_ok, eventually_some};
@@ -51,13 +52,14 @@ fn address(ours: &Central, v2: bool) -> String {
 fn stand_in(ours: &Central, old: &OldCentral) -> Central {
     let mut replaced = Central::new("central-2");
     // Where the settings look for it; both ports on the address the settings have.
+    let api_port = own_port();
     replaced.config["this_central"] =
-        json!({"id": "central-2", "ip": "127.0.0.1", "p2p_port": old.port, "api_port": old.port + 1});
-    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+        json!({"id": "central-2", "ip": "127.0.0.1", "p2p_port": old.port, "api_port": api_port});
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{api_port}"));
     replaced.config["peer_centrals"] =
         json!([{"id": "central-1", "ip": ours.ip, "p2p_port": P2P_PORT, "legacy": true}]);
     replaced.spawn();
-    replaced.http = common::Http::new(format!("http://127.0.0.1:{}", old.port + 1));
+    replaced.http = common::Http::new(format!("http://127.0.0.1:{api_port}"));
     replaced.wait_ready();
     replaced
 }
@@ -498,8 +500,7 @@ struct Site {
 impl Site {
     fn new(v2: bool) -> Self {
         let old: Vec<OldCentral> = (1..=3).map(|n| OldCentral::new(&format!("central-{n}"), v2)).collect();
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let ports = old.iter().map(|old| if v2 { (free(), old.port) } else { (old.port, free()) }).collect();
+        let ports = old.iter().map(|old| if v2 { (own_port(), old.port) } else { (old.port, own_port()) }).collect();
         let ours = old.iter().map(|_| None).collect();
         let mut site = Self { v2, old, ports, ours, inside: Vec::new(), cars: 0, taken: 0 };
         let all: Vec<(String, String)> =

@@ -1,9 +1,9 @@
 //! Addresses that nobody else uses, and links that can be cut.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::time::Duration;
 
 use parkmesh::lab::proxy::{LinkState, Proxy};
@@ -17,6 +17,24 @@ pub fn own_address() -> String {
     assert!(count < u8::MAX, "a test program has at most 253 centrals");
     let process = std::process::id();
     format!("127.{}.{}.{count}", 64 + (process >> 8) % 128, process % 256)
+}
+
+/// A port of 127.0.0.1 that is free, and stays so while nobody listens there: below those that the kernel hands out to whoever
+/// asks for any or dials, another one with each call, and away from those of other test programs.
+pub fn own_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const OF_EACH: u16 = 64;
+    const PROGRAMS: u16 = 120;
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let program = u16::try_from(std::process::id() % u32::from(PROGRAMS)).expect("a small number");
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        assert!(count < OF_EACH, "a test program has at most {OF_EACH} ports of its own");
+        let port = FIRST + program * OF_EACH + count;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A connection from an address of one's own choice.

@@ -89,8 +89,9 @@ fn utc(ms: i64) -> String {
 impl OldCentral {
     /// Of the first or the second revision, listening on 127.0.0.1, not running.
     pub fn new(id: &str, v2: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().unwrap().port();
+        // One that nobody takes between its end and its return, or before one of ours stands there.
+        let port = super::net::own_port();
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         Self {
             id: id.to_owned(),
             port,
