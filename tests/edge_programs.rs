@@ -494,6 +494,8 @@ fn what_happens_at_other_gates_is_told_to_edges() {
     mesh.centrals[0].http.leave("edge-9", "30E99999");
     let told = socket.hear_json(DEADLINE, |said| said["type"] == "EXIT");
     assert_eq!((&told["event_id"], &told["camera_id"]), (&json!(stay), &json!("edge-9")), "{told}");
+    // Removed by who knows of the exit, it is gone with it; by who does not, the exit stays.
+    eventually("the exit is known there", DEADLINE, || mesh.centrals[1].http.rows_of("30E99999")[0]["status"] == "OUT");
     mesh.centrals[1].http.void(&stay, &json!({"reason": "no car"})).ok();
     assert_eq!(socket.hear_json(DEADLINE, |said| said["type"] == "DELETE")["event_id"], json!(stay));
     // More than are under way at a time.
