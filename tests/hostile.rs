@@ -424,14 +424,20 @@ fn fee_per_hour(central: &Central) -> Value {
     central.http.get("/api/parking/fees").ok().body["fees"]["fee_per_hour"].clone()
 }
 
-/// A person sets the tariff at one central: it is in force there at once, and everywhere soon.
-fn tariff_can_be_set(mesh: &Mesh, per_hour: i64) {
+fn set_tariff(mesh: &Mesh, per_hour: i64) {
     let fees = json!({"fees": {"fee_base": 0, "fee_per_hour": per_hour, "fee_overnight": 0, "fee_daily_max": 0}});
     mesh.centrals[0].http.put("/api/parking/fees", &fees).ok();
+}
+
+fn tariff_is_everywhere(mesh: &Mesh, per_hour: i64) -> bool {
+    mesh.centrals.iter().all(|central| fee_per_hour(central) == per_hour)
+}
+
+/// A person sets the tariff at one central: it is in force there at once, and everywhere soon.
+fn tariff_can_be_set(mesh: &Mesh, per_hour: i64) {
+    set_tariff(mesh, per_hour);
     assert_eq!(fee_per_hour(&mesh.centrals[0]), per_hour);
-    eventually("the tariff is in force everywhere", DEADLINE, || {
-        mesh.centrals.iter().all(|central| fee_per_hour(central) == per_hour)
-    });
+    eventually("the tariff is in force everywhere", DEADLINE, || tariff_is_everywhere(mesh, per_hour));
 }
 
 fn does_its_worst(for_time: Duration) {
@@ -447,6 +453,7 @@ fn does_its_worst(for_time: Duration) {
         logs
     };
     let (before_kib, stop) = (resident_kib(&mesh.centrals[0]), AtomicBool::new(false));
+    let begun = Instant::now();
     let mut bad = Bad::new(&mesh.centrals[0]);
     let fingerprint = bad.credentials.fingerprint();
     let admission = bad.admits_itself_as("central-2");
@@ -483,13 +490,26 @@ fn does_its_worst(for_time: Duration) {
                 eventually("a car is known everywhere", DEADLINE, || {
                     mesh.centrals.iter().all(|other| other.http.rows_of(plate).len() == 1)
                 });
-                mesh.centrals[central].http.leave(&edge, plate);
+                // It may remove what it heard of, the entry of a moment ago too: then there is no car to let out, and that is said.
+                let left = mesh.centrals[central].http.press(&edge, plate, "EXIT");
+                if left.status == 409 {
+                    let row = mesh.centrals[central].http.rows_of(plate).remove(0);
+                    assert_eq!((left.field("code"), &row["status"]), ("not_inside", &json!("VOID")), "{row}");
+                } else {
+                    assert_eq!(left.ok().field("action"), "EXIT");
+                }
             }
         }
         stop.store(true, Ordering::Relaxed);
         let (bad, turns) = hostile.join().unwrap();
         println!("{} logs of its own are held", logs_held(&mesh.centrals[0]).len());
-        tariff_can_be_set(&mesh, 7_000);
+        // What it said last may be under way, with a price of its own and the greatest clock: then it is set once more.
+        eventually("the tariff can be set though it is let in", DEADLINE, || {
+            if fee_per_hour(&mesh.centrals[0]) != 7_000 {
+                set_tariff(&mesh, 7_000);
+            }
+            tariff_is_everywhere(&mesh, 7_000)
+        });
         mesh.centrals[0].http.post(&format!("/api/p2p/peers/{BAD}/expel"), &json!({"reason": "stolen"})).ok();
         eventually("it is out", DEADLINE, || {
             let status = mesh.centrals[0].http.p2p_status();
@@ -517,10 +537,11 @@ fn does_its_worst(for_time: Duration) {
             assert_eq!(opened_by, keys[log.central.as_str()], "{log} at {}", central.id);
         }
     }
-    let most = 2 + 8 + 1 + usize::try_from(for_time.as_secs() / 60).unwrap();
+    // As long as it was, on a slow machine longer than it was to be.
+    let most = 2 + 8 + 1 + usize::try_from(begun.elapsed().as_secs() / 60).unwrap();
     for central in &mesh.centrals {
-        let begun = logs.iter().filter(|log| log.central.as_str() == central.id).count();
-        assert!(begun <= most, "{begun} logs of {}: {logs:?}", central.id);
+        let count = logs.iter().filter(|log| log.central.as_str() == central.id).count();
+        assert!(count <= most, "{count} logs of {}: {logs:?}", central.id);
     }
     for central in &mesh.centrals {
         let forged = central.http.rows_of("66A66666");
