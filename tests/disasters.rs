@@ -115,10 +115,10 @@ fn after_a_wrong_tariff_it_is_known_who_is_given_back_what() {
     let tariff =
         |per_hour: i64| json!({"fee_base": 0, "fee_per_hour": per_hour, "fee_overnight": 0, "fee_daily_max": 0});
     http.put("/api/parking/fees", &json!({"fees": tariff(250_000)})).ok();
-    let an_hour_ago_ms = parkmesh::ops::clock::Clock::machine().now_ms() - 3_599_000;
     for plate in ["29A11111", "29A22222", "29A33333"] {
-        let came =
-            json!({"type": "ENTRY", "camera_id": "edge-1", "timestamp": an_hour_ago_ms, "data": {"plate_text": plate}});
+        // In the middle of its first hour, however long this takes.
+        let came_ms = parkmesh::ops::clock::Clock::machine().now_ms() - 1_800_000;
+        let came = json!({"type": "ENTRY", "camera_id": "edge-1", "timestamp": came_ms, "data": {"plate_text": plate}});
         http.post("/api/edge/event", &came).ok();
         assert_eq!(http.leave("edge-2", plate), 250_000);
     }

@@ -324,7 +324,8 @@ fn the_daily_backup_is_proven_and_a_damaged_one_is_told_of() {
     bytes[middle] ^= 1;
     std::fs::write(&damaged, bytes).unwrap();
     assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
-    let shown = backup_state(&central, "the damaged backup", |backup| backup["failed"].is_string());
+    let is_over = |backup: &serde_json::Value| backup["failed"].is_string() && backup["running"] == false;
+    let shown = backup_state(&central, "the damaged backup", is_over);
     assert!(shown["backup"]["failed"].as_str().unwrap().contains("is not what it was"), "{shown}");
     assert_eq!(shown["notices"][0]["code"], "backup", "{shown}");
     assert!(shown["backup"]["proven_ms"].as_i64() > Some(last_ms), "the new one is there all the same: {shown}");
