@@ -191,7 +191,7 @@ fn d20_nothing_is_read_out_of_an_id() {
 #[test]
 fn d26_two_exits_of_one_visit_are_one_exit_and_two_takings_everywhere() {
     let mut mesh = Mesh::new(2);
-    mesh.fast_clock(2_000);
+    mesh.fast_clock(1_000);
     mesh.start_all();
     let stay = mesh.centrals[0].http.enter("edge-1", "29A12345");
     mesh.wait_equal(DEADLINE);

@@ -72,7 +72,7 @@ fn d04_what_a_black_hole_swallowed_arrives_after_it() {
 #[test]
 fn d05_an_exit_missed_while_away_arrives() {
     let mut mesh = Mesh::new(2);
-    mesh.fast_clock(2_000);
+    mesh.fast_clock(1_000);
     mesh.start_all();
     let stay = mesh.centrals[0].http.enter("edge-1", "29A12345");
     mesh.wait_equal(DEADLINE);
@@ -93,7 +93,7 @@ fn d05_an_exit_missed_while_away_arrives() {
 #[test]
 fn d06_a_whole_visit_made_while_away_arrives_with_its_fee() {
     let mut mesh = Mesh::new(2);
-    mesh.fast_clock(2_000);
+    mesh.fast_clock(1_000);
     mesh.start_all();
     mesh.centrals[1].kill9();
     let http = &mesh.centrals[0].http;
