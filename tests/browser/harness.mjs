@@ -24,7 +24,7 @@ function ownAddress() {
   return `127.${192 + ((process.pid >> 8) % 32)}.${process.pid % 256}.${addresses}`;
 }
 
-/** How long a whole test may take: the longest, with 500 presses, takes half a minute. */
+/** How long a whole test may take that does not say otherwise: the longest, with 500 presses, takes half a minute. */
 const TEST_DEADLINE_MS = 240_000;
 
 /** Gives what is waited for its deadline: a browser that has died answers nothing, for ever. */
@@ -210,15 +210,15 @@ export function ok(condition, what) {
 }
 
 const tests = [];
-export const test = (name, run) => tests.push({ name, run });
+export const test = (name, run, deadlineMs = TEST_DEADLINE_MS) => tests.push({ name, run, deadlineMs });
 
 /** Runs what was declared and ends the process; the last line is as cargo's. */
 export async function runAll(only = process.argv.slice(2)) {
   let [passed, failed] = [0, 0];
-  for (const { name, run } of tests.filter((one) => only.length === 0 || only.some((part) => one.name.includes(part)))) {
+  for (const { name, run, deadlineMs } of tests.filter((one) => only.length === 0 || only.some((part) => one.name.includes(part)))) {
     const start = Date.now();
     try {
-      await within(name, run(), TEST_DEADLINE_MS);
+      await within(name, run(), deadlineMs);
       passed += 1;
       console.log(`test browser::${name.replaceAll(" ", "_")} ... ok (${Date.now() - start} ms)`);
     } catch (error) {

@@ -403,7 +403,7 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   await live(page);
   await page.waitForSelector("#checklist:not([hidden])");
   const open = () => page.locator("#checklist-steps .state.wait").count();
-  equal(await open(), 5);
+  await eventually("five are open", async () => await open() === 5);
   await settled(page);
   ok(await page.locator("#loading").isHidden(), "it was loaded at the first attempt");
   await page.screenshot({ path: shot("settings-checklist-vi"), fullPage: true });
