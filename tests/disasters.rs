@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Central, DEADLINE, Mesh, eventually};
+use common::{Central, DEADLINE, Mesh, eventually, skip};
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = include_str!("../docs/disaster-recovery.md");
@@ -107,8 +107,7 @@ fn of_a_site_that_is_gone_one_backup_brings_all_back() {
 #[test]
 fn after_a_wrong_tariff_it_is_known_who_is_given_back_what() {
     if Command::new("python3").arg("--version").output().is_err() {
-        println!("SKIPPED after_a_wrong_tariff_it_is_known_who_is_given_back_what: there is no python3");
-        return;
+        return skip("after_a_wrong_tariff_it_is_known_who_is_given_back_what", "there is no python3");
     }
     let central = Central::standalone("central-1");
     let http = &central.http;

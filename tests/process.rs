@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::central::{API_PORT, P2P_PORT};
+use common::flood::Ends;
 use common::{Central, DEADLINE, eventually, skip};
 use serde_json::json;
 
@@ -219,6 +220,7 @@ fn sigterm_ends_in_time_with_everything_on_disk() {
     let mut half = TcpStream::connect(&address).unwrap();
     half.write_all(b"POST /api/edge/barrier/open HTTP/1.1\r\nContent-Le").unwrap();
     let (status, took) = std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         for thread in 0..4 {
             let (http, stop, answered) = (central.http.clone(), &stop, &answered);
             scope.spawn(move || {
@@ -254,14 +256,15 @@ fn sigterm_ends_in_time_with_everything_on_disk() {
 
 #[test]
 fn a_stop_of_an_idle_one_is_clean_and_frees_its_port() {
+    let mut central = Central::standalone("central-1");
     for _ in 0..3 {
-        let mut central = Central::standalone("central-1");
         let (status, took) = central.terminate();
         assert_eq!(status.code(), Some(0));
         assert!(took < Duration::from_secs(5), "{took:?}");
         let mut stream = TcpStream::connect((central.ip.as_str(), API_PORT));
         let mut nothing = [0; 1];
         assert!(stream.as_mut().map_or(true, |stream| !matches!(stream.read(&mut nothing), Ok(1..))));
+        central.start();
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::central::{API_PORT, P2P_PORT};
+use common::flood::Ends;
 use common::{Central, DEADLINE, Http, eventually};
 use serde_json::{Value, json};
 
@@ -135,6 +136,7 @@ fn the_name_of_the_site_is_never_read_under_the_version_of_another() {
     let central = Central::standalone("central-1");
     let (stop, said) = (AtomicBool::new(false), Mutex::new(BTreeMap::<String, String>::new()));
     let read = std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         let reader = |http: Http| {
             let stop = &stop;
             scope.spawn(move || {

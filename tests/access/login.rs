@@ -166,7 +166,8 @@ fn what_proves_who_somebody_is_lies_nowhere_in_clear() {
 /// Seven hundred addresses guess, each at names of its own, as fast as it is answered.
 #[test]
 fn who_guesses_from_many_addresses_keeps_out_nobody_who_is_known_or_sits_at_the_machine() {
-    use super::common::{flood::call, net::connect_from};
+    use super::common::flood::{Ends, call};
+    use super::common::net::connect_from;
     let central = with_passwords();
     let to = format!("{}:{API_PORT}", central.ip).parse().unwrap();
     let desk: std::net::IpAddr = [127, 98, 200, 1].into();
@@ -182,6 +183,7 @@ fn who_guesses_from_many_addresses_keeps_out_nobody_who_is_known_or_sits_at_the_
     assert_eq!(log_in_from(desk, "an", PASSWORD), 200);
     let (over, turned_away) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let _ends = Ends(&over);
         for thread in 0..60_u8 {
             let (log_in_from, over, turned_away) = (&log_in_from, &over, &turned_away);
             scope.spawn(move || {

@@ -34,7 +34,6 @@ impl Flood {
             for _ in 0..CONNECTIONS {
                 scope.spawn(|| self.ask_until(&over, central));
             }
-            // Also where what is waited for does not come: the flood would go on for ever.
             let _ends = Ends(&over);
             let is_bounded = || self.turned_away.load(Ordering::Relaxed) > before + CONNECTIONS;
             eventually("the flood is turned away", DEADLINE, is_bounded);
@@ -59,8 +58,8 @@ impl Flood {
     }
 }
 
-/// Says that something is over when it is dropped.
-struct Ends<'a>(&'a AtomicBool);
+/// Says that something is over when it is dropped: also where the test fails, and threads that went on would be waited for for ever.
+pub struct Ends<'a>(pub &'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {

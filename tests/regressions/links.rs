@@ -8,6 +8,7 @@ use parkmesh::lab::proxy::LinkState;
 use serde_json::json;
 
 use crate::common::central::P2P_PORT;
+use crate::common::flood::Ends;
 use crate::common::ws::Ws;
 use crate::common::{Central, DEADLINE, Mesh, eventually, stored};
 
@@ -185,6 +186,7 @@ fn d39_peers_that_come_and_go_cost_the_others_no_event() {
     let mesh = Mesh::start(3);
     let (stop, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 mesh.set_link(0, 2, LinkState::Cut);
