@@ -151,12 +151,15 @@ fn d38_noise_on_the_peer_port_costs_nobody_anything() {
     eventually("one connection is left", DEADLINE, || {
         connections_to(&mesh.centrals[0]) + connections_to(&mesh.centrals[1]) == 1
     });
+    // And what is said goes over it: the other one has been given up at this end, too.
+    mesh.centrals[0].http.enter("edge-1", "30E99999");
+    mesh.wait_equal(DEADLINE);
     let before = endings();
-    for noise in ["not json", "{", "[]", "{\"type\":5}", "\u{0}"] {
+    for (number, noise) in ["not json", "{", "[]", "{\"type\":5}", "\u{0}"].iter().enumerate() {
         let mut stranger = Ws::dial(&address, "/", Some(SUBPROTOCOL)).unwrap();
         stranger.say_text(noise).unwrap();
         stranger.until_ended(DEADLINE);
-        mesh.centrals[1].http.enter("edge-1", &format!("29A1{:04}", noise.len()));
+        mesh.centrals[1].http.enter("edge-1", &format!("29A1000{number}"));
     }
     // Not even a WebSocket.
     let mut raw = TcpStream::connect(&address).unwrap();
