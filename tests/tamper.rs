@@ -318,7 +318,7 @@ fn a_copy_of_a_directory_that_ran_in_its_place_is_told_of_at_both_ends() {
     copy_directory(&aside, &data);
     original.start();
     eventually("both ends are told", DEADLINE, || (named(watching), named(original)) == (1, 1));
-    eventually("it is linked all the same: which of the two is the right one a person says", DEADLINE, || linked(watching));
+    eventually("it is linked: which of the two is the right one a person says", DEADLINE, || linked(watching));
     let said = original.log();
     assert!(said.contains("central-1 says: central-2 goes on from start 2 of its database, though start 2"), "{said}");
     original.http.enter("edge-1", "30E99999");
