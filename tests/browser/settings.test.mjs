@@ -227,6 +227,9 @@ test("what the site and its gates are called is said at one central and read at 
   await wall.done();
 });
 
+/** Waits until the tariff of the central stands in the fields again: what is typed before is gone with what was read. */
+const readAgain = (page) => page.waitForSelector("#save-tariff:disabled");
+
 test("the tariff is previewed by the rule of the server and saved for the site", async () => {
   const [one, two] = mesh(2);
   await Promise.all([one.start(), two.start()]);
@@ -255,6 +258,7 @@ test("amounts of the tariff are written as people write them and slips are asked
   await page.click("#save-tariff");
   await says(page, "#toasts", "Đã cập nhật cấu hình phí gửi xe");
   equal((await fees()).fee_per_hour, 20000);
+  await readAgain(page);
   await page.fill("#rate--fee_overnight", "30 nghìn");
   await page.locator("#rate--fee_overnight").blur();
   equal(await page.inputValue("#rate--fee_overnight"), "30.000");
@@ -270,6 +274,7 @@ test("amounts of the tariff are written as people write them and slips are asked
   await page.click("#save-tariff");
   await page.click("dialog .btn-danger");
   await eventually("saved after a yes", async () => (await fees()).fee_per_hour === 3000);
+  await readAgain(page);
   await page.fill("#rate--fee_per_hour", "25.00");
   await page.click("#save-tariff");
   await says(page, "#rate--fee_per_hour-problem", "ví dụ 25.000");
@@ -368,6 +373,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
     const { announced } = await fees();
     return announced.length === 1 && announced[0].fees.plan.night === 10_000 && announced[0].fees.days[0].dates.length === 1;
   });
+  await readAgain(page);
   await page.click("#announced .btn-outline-danger");
   await page.click("dialog .btn-danger");
   await eventually("withdrawn", async () => (await fees()).announced.length === 0);
