@@ -151,7 +151,7 @@ test("a car in hand stays in hand and the next is taken by a tap", async () => {
   });
   await press(page, "#open");
   await says(page, "#car-state", "Đã mở cho vào");
-  await page.waitForFunction(() => window.pressedAgain);
+  await eventually("it pressed again", () => page.evaluate(() => window.pressedAgain));
   // And another car is read: nothing is opened for anybody.
   equal(await inHand(), "51F-111.11", "a second press means nothing");
   await detect(central, "edge-1", "77A44444");

@@ -178,6 +178,10 @@ export const edit = (page, inside) => page.locator("[data-editable]", { has: pag
 /** Waits until the page follows its central. */
 export const live = (page) => page.waitForSelector("#freshness.good");
 
+/** Waits until the page of settings hears presses, all of them: then it shows whose certificate it is. */
+export const started = (page) =>
+  eventually("the page of settings shows its certificate", () => page.evaluate(() => document.getElementById("own-fingerprint").textContent !== "–"));
+
 /** Waits until fonts are there, nothing moves, and nothing on the page has changed for a tenth of a second. */
 export const settled = (page) => page.evaluate(async (deadlineMs) => {
   await document.fonts.ready;

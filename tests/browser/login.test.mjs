@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Central, edit, equal, eventually, live, mesh, ok, openPage, root, says, settled, test } from "./harness.mjs";
+import { Central, edit, equal, eventually, live, mesh, ok, openPage, root, says, settled, started, test } from "./harness.mjs";
 
 const PASSWORD = "ba con voi";
 /** As long as names may be. */
@@ -221,7 +221,7 @@ test("a tenth central joins a mesh of nine by one pasted invitation", async () =
   const { central: tenth, code } = await locked("central-10");
 
   const inviting = await openPage(`${nine[3].url}/settings`);
-  await live(inviting);
+  await started(inviting);
   await inviting.click("#invite");
   const invitation = await inviting.inputValue("#invitation-text");
   await inviting.done();
@@ -230,7 +230,7 @@ test("a tenth central joins a mesh of nine by one pasted invitation", async () =
   const page = await openPage(`${tenth.url}/login`, { expected: /401/ });
   await setPassword(page, code);
   await page.waitForURL(/\/settings$/);
-  await live(page);
+  await started(page);
   await page.click("#join");
   await page.fill("#join-text", invitation);
   await page.click("dialog button:has-text('Vào mạng')");

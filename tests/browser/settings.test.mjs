@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Central, edit, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
+import { Central, edit, eventually, live, mesh, ok, equal, openPage, root, says, settled, started, test, textOf } from "./harness.mjs";
 
 /** Where a picture of a page goes, for people to look at. */
 function shot(name) {
@@ -72,7 +72,7 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
   await inviting.keyboard.press("Escape");
 
   const page = await openPage(`${fresh.url}/settings`);
-  await live(page);
+  await started(page);
   await page.click("#join");
   await page.fill("#join-text", text);
   const start = Date.now();
