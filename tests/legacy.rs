@@ -176,7 +176,10 @@ fn a_predecessor_on_utc_is_not_heard_until_the_settings_say_so() {
         old.on_utc();
         know(&mut ours, &old, v2);
         ours.start();
-        let site_time = || SiteZone::default().local_text(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64);
+        let site_time = || {
+            let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+            SiteZone::default().local_text(now_ms)
+        };
         let before = site_time();
         old.enter("30E20000");
         let after = site_time();
