@@ -100,8 +100,9 @@ async fn carry(inbound: TcpStream, target: SocketAddr, mut state: watch::Receive
     }));
     let back = pin!(carry_one_way(from_target, to_dialler, state.clone(), |state| state == LinkState::Held));
     let cut = pin!(async move { state.wait_for(|state| *state == LinkState::Cut).await.is_ok() });
-    // An end on one side ends the whole connection: WebSocket peers have no use for half of one.
-    select(select(there, back), cut).await;
+    // A cut comes before what could still pass. An end on one side ends the whole connection: WebSocket peers have no use for
+    // half of one.
+    select(cut, select(there, back)).await;
 }
 
 /// Reads chunks and hands each on when it is due; `holds`: in which states nothing is read or handed on.

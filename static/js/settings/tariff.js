@@ -211,8 +211,8 @@ async function sendTariff() {
   const from = at("when").value === "later" ? `${at("valid-from").value.replace("T", " ")}:00` : "";
   try {
     await save("/api/parking/fees", { fees: read(), version, ...(from ? { valid_from: from } : {}) });
-    toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"), { about: "tariff" });
     await load();
+    toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"), { about: "tariff" });
   } catch (error) {
     if (error.code === "stale_version") {
       const overwrite = { title: t("settings.tariff_changed"), text: t("settings.tariff_overwrite"), yes: t("settings.save_tariff"), danger: true };
