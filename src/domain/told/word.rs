@@ -21,6 +21,9 @@ pub fn folded(text: &str) -> String {
 /// A letter without its accent, in its own case, and a full-width character as the usual one.
 #[must_use]
 pub fn plain(character: char) -> char {
+    if character.is_ascii() {
+        return character;
+    }
     let usual = narrow(character);
     let mut lower = usual.to_lowercase();
     match (lower.next(), lower.next()) {
