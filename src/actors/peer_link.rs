@@ -152,7 +152,7 @@ impl PeerLink {
                 if let Some(shown) = self.first_contacts.remove(link) {
                     self.around.trust.learn(&self.around.settings.peer, shown);
                 }
-                self.around.trust.linked();
+                self.around.trust.linked(&self.around.settings.peer);
                 info!(event = "peer_connected", peer = self.name(); "peer connected");
             }
             PeerReport::LinkDown { reason, .. } => {

@@ -39,6 +39,9 @@ pub struct AskLogs;
 #[rtype(result = "()")]
 pub struct OwnIdChanged;
 
+/// Hears of a log how many of the linked peers announced it, and how many are linked.
+pub type Announced = Rc<dyn Fn(&LogId, (usize, usize))>;
+
 /// What a coordinator needs from its surroundings. Cheap to clone.
 #[derive(Clone)]
 pub struct CoordinatorContext {
@@ -53,6 +56,8 @@ pub struct CoordinatorContext {
     pub held: HeldView,
     /// Whether the disk is low.
     pub disk_is_low: Rc<dyn Fn() -> bool>,
+    /// Told, before a run is stored, how many of the linked peers announced its log, and how many are linked.
+    pub announced: Announced,
 }
 
 pub struct SyncCoordinator {
@@ -97,6 +102,7 @@ impl SyncCoordinator {
     /// Bounded by what the senders may leave unacknowledged: 1 MiB a link.
     fn store(&mut self, run: Run, from: &CentralId, context: &mut Context<Self>) {
         let log = run.log.clone();
+        (self.around.announced)(&log, self.coordinator.announcing(&log));
         let job = if *from == log.central { Job::StoreOfAuthor(run) } else { Job::Store(run) };
         let (decide, outcome) = Decide::new(job);
         self.around.writer.do_send(decide);

@@ -99,6 +99,10 @@ pub fn start(parts: MeshParts) -> Mesh {
                 free > 0 && free < config.borrow().tuning.low_disk_bytes()
             })
         },
+        announced: {
+            let authors = parts.authors.clone();
+            Rc::new(move |log, counts| authors.announced(log, counts))
+        },
     };
     let coordinator =
         supervise::start(&parts.around, "sync_coordinator", move || SyncCoordinator::new(context.clone()));

@@ -10,9 +10,11 @@ use crate::domain::authorship::OpenedBy;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::authorship::{Distrusted, Judge};
+use crate::ledger::runs::MAX_LOGS_OF_ONE;
 use crate::tls::openings;
 
-/// For so long after its first link a central with a new key or database takes back what an earlier one in its place wrote.
+/// For so long after it was linked with half of its peers a central with a new key or database takes back what an earlier one in its
+/// place wrote.
 pub const TAKES_BACK: Duration = Duration::from_secs(10 * 60);
 /// Most centrals, and keys of each, that are known by hearsay, or told.
 const MOST_CENTRALS: usize = 256;
@@ -33,8 +35,13 @@ struct Known {
     own_key: Fingerprint,
     /// Its key was not linked with others for long yet, or its database was made by this process.
     is_fresh: bool,
-    /// When the first peer was linked.
+    /// How many peers the settings name, those that were thrown out not counted.
+    peers: usize,
+    /// Those that were linked so far, and since when that is half of them.
+    linked: BTreeSet<CentralId>,
     linked_since: Option<Instant>,
+    /// Logs in its own name that most of the linked peers hold: nobody alone makes one up.
+    held_by_others: BTreeSet<LogId>,
     /// Pinned in the settings, each the one of a peer.
     pinned: Keys,
     /// What members of the mesh decided: whose keys they are is the word of who decided.
@@ -55,12 +62,16 @@ impl KnownAuthors {
     #[must_use]
     pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
         let (pinned, decided, expelled, begun, said_of_itself, signing, vouched) = Default::default();
+        let (linked, held_by_others) = Default::default();
         Self(Arc::new(RwLock::new(Known {
             is_open,
             own,
             own_key,
             is_fresh,
+            peers: 0,
+            linked,
             linked_since: None,
+            held_by_others,
             pinned,
             decided,
             expelled,
@@ -110,13 +121,33 @@ impl KnownAuthors {
         known.vouched.insert(peer.clone(), of_others);
     }
 
-    /// A peer is linked. Whether it is the first, and this central has a new key: it takes back what it wrote before, for
-    /// [`TAKES_BACK`].
-    pub fn linked(&self) -> bool {
+    /// So many peers are there to be asked.
+    pub fn expect(&self, peers: usize) {
+        self.write().peers = peers;
+    }
+
+    /// A peer is linked. Whether half of them were by now, and not before, and this central has a new key: it takes back what it wrote
+    /// before, for [`TAKES_BACK`].
+    pub fn linked(&self, peer: &CentralId) -> bool {
         let mut known = self.write();
-        let is_first = known.linked_since.is_none();
-        known.linked_since.get_or_insert_with(Instant::now);
-        is_first && known.is_fresh
+        known.linked.insert(peer.clone());
+        if known.linked_since.is_some() || 2 * known.linked.len() < known.peers {
+            return false;
+        }
+        known.linked_since = Some(Instant::now());
+        known.is_fresh
+    }
+
+    /// So many of the linked peers announced a log; of those in this central's own name it is noted which most of them hold.
+    pub fn announced(&self, log: &LogId, (announcing, linked): (usize, usize)) {
+        let is_asked = |known: &Known| known.is_fresh && log.central == known.own;
+        if !is_asked(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut known = self.write();
+        if 2 * announcing > linked && 2 * announcing >= known.peers && known.held_by_others.len() < MAX_LOGS_OF_ONE {
+            known.held_by_others.insert(log.clone());
+        }
     }
 
     /// The logs of this central begin with its signature.
@@ -155,9 +186,19 @@ fn add(to: &mut Keys, central: &CentralId, keys: impl IntoIterator<Item = Finger
 }
 
 impl Known {
-    /// Whether logs of this central that it does not know may come back: it has lost its directory or database, or never had one.
-    fn takes_back(&self) -> bool {
-        self.is_fresh && self.linked_since.is_none_or(|since| since.elapsed() < TAKES_BACK)
+    /// Whether a log in this central's own name that it does not know comes back: it has lost its directory or database, and most of
+    /// those who would have taken that log from it hold it.
+    fn takes_back(&self, log: &LogId) -> Result<(), Distrusted> {
+        if !self.is_fresh || self.linked_since.is_some_and(|since| since.elapsed() >= TAKES_BACK) {
+            return Err(Distrusted::Forged("this central did not begin it".into()));
+        }
+        if self.held_by_others.contains(log) {
+            return Ok(());
+        }
+        // Others may be linked yet, or hold it yet.
+        Err(Distrusted::Unsigned(
+            "it is in this central's name, which has a new key, and most of its peers do not hold it".into(),
+        ))
     }
 
     /// Whether this key stands for that central; `None`: no key is known that does.
@@ -195,17 +236,20 @@ impl Known {
         believed
     }
 
-    fn opened(&self, central: &CentralId, signer: Fingerprint) -> Result<(), Distrusted> {
+    fn opened(&self, log: &LogId, signer: Fingerprint) -> Result<(), Distrusted> {
+        let central = &log.central;
         if self.is_open {
             return Ok(());
         }
         if *central == self.own {
             let began_before = || self.begun.get(central).is_some_and(|keys| keys.contains(&signer));
             let is_anothers = || self.pinned.values().any(|keys| keys.contains(&signer));
-            return if signer == self.own_key || began_before() || (self.takes_back() && !is_anothers()) {
+            return if signer == self.own_key || began_before() {
                 Ok(())
-            } else {
+            } else if is_anothers() {
                 Err(Distrusted::Forged(format!("this central did not begin it: {signer} did")))
+            } else {
+                self.takes_back(log)
             };
         }
         match self.is_key_of(central, signer) {
@@ -223,7 +267,7 @@ impl Judge for KnownAuthors {
     fn opened(&self, log: &LogId, message: &[u8], by: &OpenedBy) -> Result<(), Distrusted> {
         let signer = openings::signed_by(message, by).map_err(|error| Distrusted::Forged(error.to_string()))?;
         let mut known = self.write();
-        known.opened(&log.central, signer)?;
+        known.opened(log, signer)?;
         let is_own = log.central == known.own && signer == known.own_key;
         if !known.is_open && !is_own {
             add(&mut known.begun, &log.central, [signer]);
@@ -239,8 +283,7 @@ impl Judge for KnownAuthors {
             return Ok(());
         }
         if *central == known.own {
-            let why = || Distrusted::Forged("this central signs the beginning of its logs, and not of this one".into());
-            return if known.takes_back() { Ok(()) } else { Err(why()) };
+            return known.takes_back(log);
         }
         if author_opens || known.signing.contains(central) {
             let why =
@@ -312,6 +355,8 @@ mod tests {
             assert_eq!(opened(&here, log, by), expected, "{log}");
             assert_eq!(opened(&open, log, by), Ok(()), "{log}, where nobody proves anything");
         }
+        let lost: LogId = "c0/00000000000000aa".parse().unwrap();
+        fresh.announced(&lost, (1, 1));
         assert_eq!(
             opened(&fresh, "c0/00000000000000aa", &third),
             Ok(()),
@@ -350,6 +395,7 @@ mod tests {
         let [own, old, thief, other] = [(); 4].map(|()| credentials());
         let log = "c1/00000000000000aa";
         let replaced = KnownAuthors::new(id("c1"), own.fingerprint(), true, false);
+        replaced.announced(&log.parse().unwrap(), (2, 2));
         assert_eq!(opened(&replaced, log, &old), Ok(()), "it takes back what it wrote");
         let told = replaced.to_tell();
         assert_eq!(told[&id("c1")].len(), 2, "and says that it was that, too");
@@ -369,6 +415,47 @@ mod tests {
         newcomer.learn(&id("c2"), false, (keys_of("c1", &[&other]), Keys::new()), BTreeSet::new());
         assert_eq!(opened(&newcomer, log, &thief), Err(false), "its word ends with its key");
         assert_eq!(opened(&newcomer, log, &old), Ok(()), "what was taken stands");
+    }
+
+    #[test]
+    fn a_log_in_its_own_name_comes_back_to_a_new_key_if_most_of_its_peers_hold_it() {
+        let [own, key] = [(); 2].map(|()| credentials());
+        let log: LogId = "c0/00000000000000aa".parse().unwrap();
+        // Peers of the settings, those that are linked, and of these those that announced it.
+        for (peers, linked, announcing, comes_back) in [
+            (1, 1, 1, true),
+            (2, 1, 1, true),
+            (2, 2, 1, false),
+            (2, 2, 2, true),
+            (3, 1, 1, false),
+            (3, 2, 2, true),
+            (3, 3, 1, false),
+            (3, 3, 2, true),
+            (9, 4, 4, false),
+            (9, 9, 5, true),
+            (9, 9, 4, false),
+        ] {
+            let case = format!("{announcing} of {linked} linked of {peers}");
+            for (is_fresh, signed) in [(true, true), (true, false), (false, true), (false, false)] {
+                let known = KnownAuthors::new(id("c0"), own.fingerprint(), is_fresh, false);
+                known.expect(peers);
+                let judged = |known: &KnownAuthors| {
+                    if signed {
+                        opened(known, "c0/00000000000000aa", &key).is_ok()
+                    } else {
+                        known.unopened(&log, true, false).is_ok()
+                    }
+                };
+                assert!(!judged(&known), "nobody was heard: {case}");
+                known.announced(&"c0/00000000000000bb".parse().unwrap(), (linked, linked));
+                known.announced(&log, (announcing, linked));
+                assert_eq!(judged(&known), comes_back && is_fresh, "{case}, new: {is_fresh}, signed: {signed}");
+            }
+        }
+        let known = KnownAuthors::new(id("c0"), own.fingerprint(), true, false);
+        known.expect(3);
+        assert!(!known.linked(&id("c1")) && !known.linked(&id("c1")), "the time does not begin with one of three");
+        assert!(known.linked(&id("c2")) && !known.linked(&id("c3")), "it begins once");
     }
 
     #[test]

@@ -102,6 +102,9 @@ impl TrustDesk {
             }
         }
         let is_open = config.security.p2p == P2pMode::Open;
+        let is_asked = |peer: &CentralId| !self.pin(peer).is_some_and(|pin| self.is_expelled(pin));
+        let peers = config.peer_centrals.iter().filter(|peer| !peer.legacy && is_asked(&peer.id));
+        self.0.parts.authors.expect(peers.count());
         self.0.parts.authors.learn(&config.this_central.id, is_open, (pinned, decided), expelled);
     }
 
@@ -111,8 +114,8 @@ impl TrustDesk {
     }
 
     /// A peer is linked.
-    pub fn linked(&self) {
-        if !self.0.parts.authors.linked() {
+    pub fn linked(&self, peer: &CentralId) {
+        if !self.0.parts.authors.linked(peer) {
             return;
         }
         let data_dir = self.0.parts.data_dir.clone();

@@ -130,6 +130,11 @@ impl LogState {
         self.offers.remove(peer);
     }
 
+    /// How many peers announced more of it than is durable here.
+    pub(super) fn offers(&self) -> usize {
+        self.offers.len()
+    }
+
     /// How many events `peer` announced, if more than are durable here.
     pub(super) fn offer_of(&self, peer: &CentralId) -> u64 {
         self.offers.get(peer).map_or(0, |offer| offer.to)

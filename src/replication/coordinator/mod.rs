@@ -151,6 +151,12 @@ impl Coordinator {
         self.fill_links(now, held);
     }
 
+    /// How many of the linked peers announced more of a log than is durable here, and how many are linked.
+    #[must_use]
+    pub fn announcing(&self, log: &LogId) -> (usize, usize) {
+        (self.logs.get(log).map_or(0, LogState::offers), self.links.len())
+    }
+
     /// A stored run was refused or its transaction failed. What was queued of the log is dropped and asked for again
     /// after a pause, from what `held` shows.
     pub fn store_failed(&mut self, now: Now, held: &Have, log: &LogId) {
