@@ -405,7 +405,8 @@ fn amend(central: &mut Central, stay: prop::sample::Index, plate: Option<usize>)
                     assert_eq!(held.map(|row| (row.status, row.collected)), Some((StayStatus::Void, Vnd(0))));
                     // Of a passage that is told more than once another exit counts then, if a program told it.
                     let takings = takings(central);
-                    let instead: Vec<_> = takings.iter().filter(|(exit, _)| !takings_before.contains_key(exit)).collect();
+                    let instead: Vec<_> =
+                        takings.iter().filter(|(exit, _)| !takings_before.contains_key(exit)).collect();
                     assert!(instead.iter().all(|(exit, _)| is_told(central, exit)), "{instead:?}");
                     let instead: i64 = instead.iter().map(|(_, fee)| **fee).sum();
                     assert_eq!(revenue(central), before - was.collected.0 + instead, "its money is gone and no other");
