@@ -38,8 +38,11 @@ pub struct Operation {
     pub(super) need: Need,
     pub(super) route: Route,
     /// Told when somebody asks for the document: a central that routes only does not hold the schemas of all types.
-    parts: Vec<Box<dyn FnOnce(&mut Description)>>,
+    parts: Vec<Part>,
 }
+
+/// Adds one thing that the document says.
+type Part = Box<dyn FnOnce(&mut Description)>;
 
 /// What the document says of an operation.
 struct Description {
