@@ -28,6 +28,9 @@ pub struct EventLine {
     pub camera_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fee: Option<i64>,
+    /// How it was paid; absent: the gate did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
     /// A person overrode the state of the lot.
@@ -57,6 +60,7 @@ impl EventLine {
             plate_view: None,
             camera_type: None,
             fee: None,
+            method: None,
             duration: None,
             manual: false,
             without_entry: false,
@@ -102,6 +106,7 @@ impl EventLine {
                 plate_view: exit.plate_view.clone().or_else(|| exit.plate_id.as_ref().map(plate::view)),
                 camera_type: exit.camera_type.clone(),
                 fee: Some(exit.fee.0),
+                method: exit.paid.as_ref().map(|paid| paid.method.name()),
                 duration: some(&exit.duration),
                 manual: exit.force,
                 without_entry: event.exit_stay().is_none(),

@@ -418,7 +418,7 @@ function showRecent({ events, central }) {
   keyed(at("recent"), here, (line) => line.id, () => el("li"), (row, line) => {
     row.replaceChildren(
       el("span", { class: "quiet" }, moment(line.at_ms, centralNow())), el("span", {}, t(`common.kind_${line.kind}`)),
-      el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""), el("span", { class: "end" }, line.kind === "exit" ? money(line.fee) : ""),
+      el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""), el("span", { class: "end" }, line.kind === "exit" ? [line.fee > 0 && line.method ? `${t(`common.paid_${line.method}`)} · ` : "", money(line.fee)].join("") : ""),
     );
   });
 }

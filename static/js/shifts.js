@@ -4,7 +4,7 @@
 import { methodName, personName } from "./history/words.js";
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
-import { centralNow, watch } from "./lib/feed.js";
+import { centralNow, state, watch } from "./lib/feed.js";
 import { calendarDay, moment, moment_full as momentFull, money, number, serverDay, timeToSecond } from "./lib/format.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
@@ -19,11 +19,15 @@ let asked = 0;
 /** The shift that is shown; empty: the day. */
 let shown = new URLSearchParams(location.search).get("id") ?? "";
 let isOpen = false;
+let printed = "";
 
 /** What a drawer has too much or too little. */
 const differenceText = (amount) => (amount < 0 ? t("shifts.short", { money: money(-amount) }) : amount > 0 ? t("shifts.over", { money: money(amount) }) : t("shifts.exact"));
 const differenceState = (amount) => (amount === null ? "" : stateOf(amount === 0 ? "good" : amount < 0 ? "bad" : "wait", differenceText(amount)));
 const signed = (amount) => (amount > 0 ? `+${money(amount)}` : money(amount));
+const signedCount = (amount) => (amount > 0 ? `+${number(amount)}` : number(amount));
+/** It has some of its exits on another day than it began on. */
+const passesMidnight = (sheet) => serverDay(sheet.until_ms ?? centralNow()) !== serverDay(sheet.from_ms);
 const spanText = (sheet) => (sheet.until_ms === null ? t("shifts.since", { from: moment(sheet.from_ms) }) : `${moment(sheet.from_ms)} – ${moment(sheet.until_ms)}`);
 
 /** What should have been there after what came late, and how far off the count was then. */
@@ -54,8 +58,10 @@ function showParts() {
   at("export-book").href = query(`${path}.xlsx`, values);
 }
 
-function showDay({ shifts }) {
+function showDay({ day, shifts }) {
+  at("day").value = day;
   showParts();
+  showPrintHead(calendarDay(day));
   at("nothing").hidden = shifts.length > 0;
   at("table").hidden = shifts.length === 0;
   keyed(at("rows"), shifts, (sheet) => sheet.id, (sheet) => {
@@ -72,6 +78,22 @@ function showDay({ shifts }) {
     difference.replaceChildren(sheet.until_ms === null ? stateOf("good", t("shifts.open")) : differenceState(sheet.difference));
     addendum.replaceChildren(...(sheet.addendum ? [signed(sheet.addendum.revenue), el("br", {}), el("small", {}, afterText(sheet))] : []));
   });
+  const sum = (of) => shifts.reduce((sum, sheet) => sum + of(sheet), 0);
+  put("sum-exits", number(sum(({ figures }) => figures.exits)));
+  put("sum-revenue", money(sum(({ figures }) => figures.revenue)));
+  put("sum-counted", money(sum(({ counted_cash: counted }) => counted ?? 0)));
+  const late = sum(({ addendum }) => addendum?.revenue ?? 0);
+  put("sum-addendum", late === 0 ? "" : signed(late));
+  at("sums").hidden = shifts.length < 2;
+  at("over-midnight").hidden = !shifts.some(passesMidnight);
+  at("takings-of-day").href = query("/history", { day, by: "exit" });
+}
+
+/** What a printed sheet says of where and when; `what`: the day, or the shift. */
+function showPrintHead(what = printed) {
+  printed = what;
+  const time = `${calendarDay(serverDay(centralNow()))} ${timeToSecond(centralNow()).slice(0, 5)}`;
+  put("print-head", [state.central?.site, state.central?.id, what, t("shifts.printed", { time })].filter(Boolean).join(" · "));
 }
 
 /** The lines of a small table: name, and amounts. */
@@ -93,12 +115,14 @@ function showSheet(answer) {
   at("back").href = query("/shifts", { day: at("day").value });
   at("still-open").hidden = !isOpen;
   put("sheet-of", [sheet.gate, sheet.person, spanText(sheet)].join(" · "));
+  showPrintHead(t("shifts.code", { id: sheet.id }));
   const facts = [[t("shifts.opened_at"), momentFull(sheet.from_ms)]];
   if (!isOpen) facts.push([t("shifts.closed_at"), momentFull(sheet.until_ms)], [t("shifts.closed_by"), personName(sheet.closed_by)]);
   if (sheet.note) facts.push([t("shifts.note"), sheet.note]);
   at("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 
   const elsewhere = sheet.inside_at_closing - (sheet.inside_at_opening + figures.entries - figures.exits);
+  at("cars").classList.toggle("running", isOpen);
   fill("cars", [
     [t("shifts.inside_before"), number(sheet.inside_at_opening)], [t("shifts.entries"), number(figures.entries)], [t("shifts.exits_out"), number(figures.exits)],
     ...(isOpen ? [] : [...(elsewhere === 0 ? [] : [[t("shifts.elsewhere"), number(elsewhere)]]), [t("shifts.inside_after"), number(sheet.inside_at_closing)]]),
@@ -122,7 +146,7 @@ function showSheet(answer) {
   const since = sheet.addendum;
   at("late-part").hidden = !since;
   if (since) {
-    put("late-sum", t("shifts.running_sum", { money: signed(since.revenue), n: number(since.exits) }));
+    put("late-sum", t("shifts.late_sum", { money: signed(since.revenue), n: signedCount(since.exits) }));
     at("late-ways").replaceChildren(...since.methods.map(({ method, revenue }) => el("li", {}, el("span", { class: "detail" }, wayName(method)), el("span", { class: "end" }, signed(revenue)))));
     put("late-after", afterText(sheet));
   }
@@ -132,7 +156,7 @@ function showSheet(answer) {
   at("late").replaceChildren(...(answer.late ?? []).map(factLine), ...rest);
   at("made-part").hidden = answer.made.length === 0;
   at("made").replaceChildren(...answer.made.map(factLine));
-  showExits(sheet.id);
+  showExits(sheet.id, passesMidnight(sheet) ? momentFull : timeToSecond);
 }
 
 /** What a correction made of what. */
@@ -152,43 +176,46 @@ function factLine(fact) {
 }
 
 /** The exits, a page at a time; those that are there already stay. */
-async function showExits(id, offset = 0) {
+async function showExits(id, timeText, offset = 0) {
   const { exits, next_offset: next } = await get(query(`/api/shifts/${encodeURIComponent(id)}/exits`, { limit: EXITS, offset }));
   if (shown !== id) return;
   const rows = exits.map((exit) => {
     const odd = exit.forced ? el("small", { class: "quiet" }, " ", [t("shifts.forced"), exit.reason].filter(Boolean).join(": ")) : null;
     const plate = exit.event_id ? el("a", { class: "plate", href: query("/history", { search: exit.plate_id ?? "" }) }, exit.plate_view ?? "") : t("shifts.unread");
-    return el("tr", {}, el("td", {}, timeToSecond(exit.exit_ms)), el("td", {}, plate, odd), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", {}, methodName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
+    return el("tr", {}, el("td", {}, timeText(exit.exit_ms)), el("td", {}, plate, odd, el("small", { class: "on-phone" }, methodName(exit.method))), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", { class: "of-method" }, methodName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
   });
   const body = at("exits").tBodies[0];
   if (offset === 0) body.replaceChildren(...rows);
   else body.append(...rows);
   at("exits-part").hidden = body.children.length === 0;
   at("more").hidden = next === null;
-  at("more").onclick = () => showExits(id, next);
+  at("more").onclick = () => showExits(id, timeText, next);
 }
 
 /** Another day, by its distance. */
 function move(days) {
+  if (!at("day").value) return;
   at("day").value = serverDay(Date.parse(`${at("day").value}T05:00:00Z`) + days * DAY_MS);
   choose();
 }
 
+/** No day is today, which the central knows. */
 function choose() {
-  if (!at("day").value) at("day").value = serverDay(centralNow());
   shown = "";
   load();
 }
 
 await start("shifts");
-at("day").value = new URLSearchParams(location.search).get("day") || serverDay(centralNow());
-at("day").title = calendarDay(at("day").value);
+at("day").value = new URLSearchParams(location.search).get("day") ?? "";
 at("day").addEventListener("change", choose);
 at("day-before").addEventListener("click", () => move(-1));
 at("day-after").addEventListener("click", () => move(1));
 at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("print").addEventListener("click", () => print());
 load();
+// The name of the site comes after the sheet, and the minute passes.
+watch(["central"], () => showPrintHead());
+addEventListener("beforeprint", () => showPrintHead());
 let lastShift = "";
 watch(["events"], ({ events }) => {
   const last = events.find((line) => line.kind.startsWith("shift_"));

@@ -117,6 +117,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
         plate_view: Some(row.plate_view.clone()),
         camera_type: Some(row.camera_type.clone()).filter(|text| !text.is_empty()),
         fee: None,
+        method: None,
         duration: None,
         manual: false,
         without_entry: false,
@@ -136,6 +137,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
             manual: row.exit_manual.unwrap_or(false),
             without_entry,
             subscribed: row.subscription_id.is_some(),
+            method: row.payment.paid.as_ref().map(|paid| paid.method.name()),
             by: row.payment.exit_by.clone(),
             ..line("exit", exit_ms, central, edge)
         });
