@@ -1,7 +1,7 @@
 // What needs no browser: the pure modules of the pages.
 
 import { Queue } from "../../static/js/gate/queue.js";
-import { doubtful, readMoney } from "../../static/js/lib/money.js";
+import { MOST_VND, amountProblem, doubtful, readMoney } from "../../static/js/lib/money.js";
 import { equal, test } from "./harness.mjs";
 
 test("amounts are read as people write them and never a thousand times too small", () => {
@@ -34,6 +34,11 @@ test("an amount below 500 and a change of more than half are asked about", () =>
     [0, 25000, "change"], [25000, 0, "change"], [0, 0, null], [25000, 25000, null],
   ];
   for (const [vnd, before, wanted] of table) equal(doubtful(vnd, before), wanted, `${before} -> ${vnd}`);
+});
+
+test("an amount that can be none is told before it is sent", () => {
+  const table = [[null, "common.no_amount"], [MOST_VND + 1, "common.amount_too_large"], [MOST_VND, null], [0, null]];
+  for (const [vnd, wanted] of table) equal(amountProblem(vnd), wanted, `${vnd}`);
 });
 
 test("a car that was let through waits no more under whatever plate its camera read", () => {

@@ -3,7 +3,7 @@
 import { el, put } from "../lib/dom.js";
 import { money, number, siteTime } from "../lib/format.js";
 import { mark } from "../lib/forms.js";
-import { doubtful, moneyInput, readMoney } from "../lib/money.js";
+import { MOST_VND, amountProblem, doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { t, typeName } from "../lib/texts.js";
 
 /** Why a person opens all the same; the text of the last is typed. */
@@ -61,8 +61,9 @@ export function askForce(code, direction, { info, methods, types, type }) {
         return dialog.close();
       }
       const amount = readMoney(fee.value);
-      mark(fee, amount === null ? t("common.no_amount") : null);
-      if (amount === null) return fee.focus();
+      const wrong = amountProblem(amount);
+      mark(fee, wrong && t(wrong, { most: money(MOST_VND) }));
+      if (wrong) return fee.focus();
       // Said once: whoever presses again means it.
       if (doubtful(amount, info.fee ?? null) && sure !== amount) {
         sure = amount;

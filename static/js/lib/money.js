@@ -5,6 +5,8 @@
 
 /** Below this nobody charges: more likely a slip, "25" for 25.000. */
 export const SMALLEST_VND = 500;
+/** More than this is taken from nobody, as the program has it: a slip. */
+export const MOST_VND = 100_000_000;
 
 const UNITS = [
   [/(?:triệu|trieu|tr|million|m)$/, 1_000_000],
@@ -30,6 +32,9 @@ export function readMoney(text) {
   else if (unit > 1 && DECIMAL.test(rest)) amount = Math.round(Number(rest.replace(",", ".")) * unit);
   return Number.isSafeInteger(amount) ? amount : null;
 }
+
+/** Why it can be no amount, as a text of `common`; null: it can. */
+export const amountProblem = (vnd) => (vnd === null ? "common.no_amount" : vnd > MOST_VND ? "common.amount_too_large" : null);
 
 /** What makes an amount worth a question: `"small"`, `"change"` (by more than half of what it was), or null. `before`: null where there was none. */
 export function doubtful(vnd, before = null) {
