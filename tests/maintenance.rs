@@ -30,8 +30,10 @@ const EXIT_STORAGE: i32 = 74;
 fn with_history() -> Central {
     let mut central = Central::standalone("central-1");
     let http = &central.http;
-    let fees = json!({"fees": {"fee_base": 0.5, "fee_per_hour": 30000}});
-    assert_eq!(http.put("/api/parking/fees", &fees).status, 200);
+    for per_hour in [20_000, 30_000] {
+        let fees = json!({"fees": {"fee_base": 0.5, "fee_per_hour": per_hour}});
+        assert_eq!(http.put("/api/parking/fees", &fees).status, 200);
+    }
     for number in 0..20 {
         http.enter("edge-1", &format!("29A123{number:02}"));
     }
@@ -102,7 +104,7 @@ fn an_event_that_was_changed_is_named() {
     );
     let (code, text) = run(&central, "verify");
     assert_eq!(code, EXIT_STORAGE, "{text}");
-    assert!(text.contains("the chain hash of event 9 is wrong"), "{text}");
+    assert!(text.contains("the chain hash of event 10 is wrong"), "{text}");
 }
 
 #[test]
@@ -145,12 +147,19 @@ fn a_history_that_other_rules_made_is_made_anew_at_the_start() {
             assert!(text.contains("start this version once") && !text.contains("DAMAGED"), "{command}: {text}");
         }
         change(&central, "UPDATE history SET anomalies = '', collected = 1 WHERE plate_id = '51G99999'");
+        // Programs of before kept the last tariff alone, under this name.
+        change(&central, "DELETE FROM setting WHERE kind = 'tariff' AND id LIKE '%/1'");
+        change(&central, "UPDATE setting SET id = 'site' WHERE kind = 'tariff'");
         central.start();
         let row = &central.http.rows_of("51G99999")[0];
         assert_eq!(row["collected"], 40_000, "{row}");
         central.terminate();
         let (code, text) = run(&central, "verify");
         assert_eq!(code, 0, "{text}");
+        // As a central that was always of this version has them.
+        let tariffs = "SELECT count(*) FROM setting WHERE kind = 'tariff' AND id LIKE 'central-1/%'";
+        let kept: i64 = Connection::open(central.database()).unwrap().query_one(tariffs, (), |row| row.get(0)).unwrap();
+        assert_eq!(kept, 2);
     }
 }
 

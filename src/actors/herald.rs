@@ -23,6 +23,7 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{DONE, Kind};
 use crate::domain::naming::SITE;
 use crate::domain::time::SiteZone;
+use crate::ledger::settings::Settings;
 use crate::links::status::MeshStatus;
 use crate::store::error::StoreError;
 use crate::store::reader::{AuditQuery, AuditRow, HistoryQuery, Reader, WithAnomaly};
@@ -74,6 +75,7 @@ struct Read {
 struct Question {
     now_ms: i64,
     zone: SiteZone,
+    prices: Arc<Settings>,
     audit_seen: Option<i64>,
     report_due_ms: Option<i64>,
 }
@@ -119,7 +121,8 @@ impl Herald {
         self.read_at = Some(Instant::now());
         let (zone, now_ms) = (config.site.time_zone.clone(), self.around.clock.now_ms());
         let report_due_ms = config.alarms.report_at.map(|at| zone.last_at(at, now_ms));
-        Question { now_ms, audit_seen: self.desk.work(|book| (book.audit_seen, false)), zone, report_due_ms }
+        let prices = self.around.held.borrow().settings.clone();
+        Question { now_ms, audit_seen: self.desk.work(|book| (book.audit_seen, false)), zone, prices, report_due_ms }
     }
 
     fn take(&mut self, read: Option<Read>) {
@@ -280,7 +283,7 @@ impl Question {
             if !row.anomalies.iter().any(|name| Anomaly::from_name(name).is_some_and(|kind| ODD.contains(&kind))) {
                 continue;
             }
-            for told in reader.anomalies_of(&row.event_id, &self.zone)? {
+            for told in reader.anomalies_of(&row.event_id, &self.zone, &self.prices)? {
                 if Anomaly::from_name(told.kind).is_some_and(|kind| ODD.contains(&kind)) {
                     found.push(Oddity {
                         id: format!("{}/{}", row.event_id, told.kind),

@@ -23,7 +23,8 @@ pub enum Anomaly {
     /// exit is stamped before the entry, a stay over 7 days was charged and no person had looked, or the gate told another fee,
     /// one that is no amount or none that anybody takes.
     FeeUncertain,
-    /// What a gate told of the time could not be used, or it told it more than a day later.
+    /// What a gate told of the time could not be used, or it told it more than a day later, or by a clock that
+    /// seems to be behind.
     TimeUncertain,
     /// A gate told a vehicle type that is none of the site's: the base rate was charged.
     UnknownType,

@@ -88,6 +88,9 @@ pub struct Entry {
     /// An edge program reported it afterwards, with a time of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+    /// A program at a gate told it of a car that had passed; nobody asked for the barrier to open. Absent in older events.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub told: bool,
     /// What the gate says it took beforehand. It is shown, and counted nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_fee: Option<Vnd>,
@@ -196,6 +199,7 @@ impl Entry {
             reason: None,
             replaces: None,
             reported: None,
+            told: false,
             told_fee: None,
             card_id: None,
             images: Vec::new(),
@@ -521,13 +525,18 @@ impl Event {
     /// When a program at a gate says that it happened.
     #[must_use]
     pub fn told_ms(&self) -> Option<i64> {
-        let reported = match &self.body {
+        self.reported().map(|reported| reported.told_ms)
+    }
+
+    /// What was told with it of when it happened.
+    #[must_use]
+    pub fn reported(&self) -> Option<Reported> {
+        match &self.body {
             Body::Entry(entry) => entry.reported,
             Body::Exit(exit) => exit.reported,
             Body::Unread(unread) => unread.reported,
             _ => None,
-        };
-        reported.map(|reported| reported.told_ms)
+        }
     }
 
     /// The edge and the request id that made the event, where it carries one.

@@ -163,6 +163,12 @@ impl SiteZone {
         (utc_s + self.span(utc_s).offset_s).rem_euclid(SECONDS_PER_DAY)
     }
 
+    /// By how much the site's clock is before UTC, in ms.
+    #[must_use]
+    pub fn ahead_of_utc_ms(&self, unix_ms: i64) -> i64 {
+        self.span(seconds(unix_ms)).offset_s * MS_PER_SECOND
+    }
+
     /// The last instant, at `unix_ms` or before, at which the site's clock showed `time`; on a day that skips it, as of
     /// [`Self::parse_local_text`].
     #[must_use]

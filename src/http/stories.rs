@@ -103,8 +103,8 @@ pub(super) struct EventsAside {
 pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let stay_id = path.into_inner();
     let zone = worker.zone();
-    let asked = stay_id.clone();
-    let found = worker.shared.readers.ask(move |reader| reader.story(&asked, &zone)).await?;
+    let (asked, prices) = (stay_id.clone(), worker.shared.held().settings.clone());
+    let found = worker.shared.readers.ask(move |reader| reader.story(&asked, &zone, &prices)).await?;
     match found {
         Some(story) => Ok(HttpResponse::Ok().json(StoryAnswer { success: true, event_id: stay_id, story })),
         None => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
@@ -141,11 +141,12 @@ async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Re
         cursor: cursor(parameters.cursor.as_deref())?,
         ..HistoryQuery::default()
     };
+    let prices = worker.shared.held().settings.clone();
     answer(&worker.shared, move |reader| {
         let page = reader.history(&query)?;
         let mut anomalies = Vec::with_capacity(page.rows.len());
         for row in page.rows {
-            anomalies.push(OddStay { told: reader.anomalies_of(&row.event_id, &zone)?, row });
+            anomalies.push(OddStay { told: reader.anomalies_of(&row.event_id, &zone, &prices)?, row });
         }
         let mut count = |kind| -> Result<usize, StoreError> { Ok(reader.aside(kind, 0, COUNTED, &zone)?.len()) };
         Ok(OddStays {

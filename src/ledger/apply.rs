@@ -5,17 +5,18 @@
 //! Everything else is left to [`super::refold`].
 
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Entry, Event};
+use crate::domain::event::{Body, Entry, Event, PriceList};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::standing::CentralStanding;
 use crate::domain::stay::{Fact, Link, Taking, guarded, links};
+use crate::domain::tariff::Tariff;
 
 use super::component::{self, EVER, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::runs::UNKNOWN_TYPE;
-use super::settings::{SITE_TARIFF, SetBy, setting_hash};
+use super::settings::{SetBy, setting_hash};
 use super::storage::{EventRef, SettingKind, Storage};
 use super::transaction::Transaction;
 
@@ -230,11 +231,13 @@ impl<S: Storage> Transaction<'_, S> {
 
     fn apply_setting(&mut self, event: &Event) -> Result<(), S::Error> {
         let (kind, id) = match &event.body {
-            Body::Tariff(_) => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
-            Body::PriceList(list) => match list.valid_from_ms {
-                Some(from_ms) => (SettingKind::Announced, from_ms.to_string()),
-                None => (SettingKind::Tariff, SITE_TARIFF.to_owned()),
-            },
+            Body::Tariff(update) => return self.apply_tariff(event, &update.tariff),
+            Body::PriceList(PriceList { valid_from_ms: None, tariff }) => {
+                return tariff.as_ref().map_or(Ok(()), |tariff| self.apply_tariff(event, tariff));
+            }
+            Body::PriceList(PriceList { valid_from_ms: Some(from_ms), .. }) => {
+                (SettingKind::Announced, from_ms.to_string())
+            }
             Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
             Body::Naming(naming) => (SettingKind::Name, naming.id.clone()),
             Body::Central(standing) => return self.apply_standing(event, standing),
@@ -249,12 +252,9 @@ impl<S: Storage> Transaction<'_, S> {
             self.staged.digest.subtract(setting_hash(&old));
         }
         match &event.body {
-            Body::Tariff(update) => self.settings_mut().set_tariff(set_by, update.tariff.clone()),
-            Body::PriceList(list) => match (list.valid_from_ms, list.tariff.clone()) {
-                (Some(from_ms), tariff) => self.settings_mut().announce(set_by, from_ms, tariff),
-                (None, Some(tariff)) => self.settings_mut().set_tariff(set_by, tariff),
-                (None, None) => {}
-            },
+            Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff }) => {
+                self.settings_mut().announce(set_by, *from_ms, tariff.clone());
+            }
             Body::Subscription(update) => {
                 let known_ms = self.now.wall_ms;
                 let (id, value) = (update.id.clone(), update.subscription.clone());
@@ -266,6 +266,22 @@ impl<S: Storage> Transaction<'_, S> {
         if let Some(new) = self.settings().stored(kind, id) {
             self.staged.digest.add(setting_hash(&new));
             self.write()?.put_setting(&new)?;
+        }
+        Ok(())
+    }
+
+    /// Each tariff counts for its time, so what is kept of one does not go when the next is set.
+    fn apply_tariff(&mut self, event: &Event, tariff: &Tariff) -> Result<(), S::Error> {
+        let set_by = SetBy { hlc: event.hlc, at: place(event) };
+        if !self.settings().is_new_tariff(&set_by) {
+            return Ok(());
+        }
+        let (kept, dropped) = self.settings_mut().set_tariff(set_by, tariff.clone());
+        self.staged.digest.add(setting_hash(&kept));
+        self.write()?.put_setting(&kept)?;
+        if let Some(dropped) = dropped {
+            self.staged.digest.subtract(setting_hash(&dropped));
+            self.write()?.remove_setting(dropped.kind, &dropped.id)?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What leaving costs: the tariff over the hours that no subscription pays for.
 
+use std::borrow::Cow;
+
 use crate::domain::anomaly::Anomaly;
 use crate::domain::event::Body;
 use crate::domain::money::Vnd;
@@ -7,11 +9,13 @@ use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
-use crate::domain::tariff::is_long_stay;
+use crate::domain::tariff::{Tariff, is_long_stay};
+use crate::domain::time::SiteZone;
 use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
 use super::component::{EVER, loose_key};
+use super::settings::Settings;
 use super::storage::Storage;
 use super::transaction::Transaction;
 
@@ -192,8 +196,8 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// Adds what a lost card costs, or says that the tariff has no price for it.
-    pub(super) fn charge_lost_card(&self, charge: &mut Charge, field: &str) -> Option<Note> {
-        let (tariff, _) = self.settings().tariff_at(self.now.wall_ms);
+    pub(super) fn charge_lost_card(&self, charge: &mut Charge, field: &str, exit_ms: i64) -> Option<Note> {
+        let (tariff, _) = self.prices_at(exit_ms);
         let Some(line) = tariff.lost_card_line() else {
             let vi = "biểu phí không có giá cho thẻ bị mất: không thu thêm";
             return Some(Note::new(field, "no_price", vi, "the tariff has no price for a lost card: nothing is added"));
@@ -204,13 +208,36 @@ impl<S: Storage> Transaction<'_, S> {
         None
     }
 
-    /// Of a stay from `entry_ms` to `exit_ms`. Each stretch of days without a valid subscription costs what a stay of that
-    /// length does.
+    /// An exit of now goes by what is held, one of before by what was in force then.
+    fn prices_at(&self, exit_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+        if exit_ms < self.now.wall_ms {
+            self.settings().tariff_then(exit_ms, self.now.wall_ms)
+        } else {
+            self.settings().tariff_at(exit_ms)
+        }
+    }
+
+    /// See [`Settings::charge`].
     pub(super) fn charge(&self, plate: &PlateId, camera_type: &str, entry_ms: i64, exit_ms: i64) -> Charge {
-        let (tariff, tariff_version) = self.settings().tariff_at(exit_ms);
-        let zone = &self.context.zone;
+        let prices = self.prices_at(exit_ms);
+        self.settings().charge(&self.context.zone, prices, plate, camera_type, entry_ms, exit_ms)
+    }
+}
+
+impl Settings {
+    /// Of a stay from `entry_ms` to `exit_ms` by a tariff and its version. Each stretch of days without a valid subscription costs what a stay of that
+    /// length does.
+    pub(super) fn charge(
+        &self,
+        zone: &SiteZone,
+        (tariff, tariff_version): (Cow<'_, Tariff>, Option<String>),
+        plate: &PlateId,
+        camera_type: &str,
+        entry_ms: i64,
+        exit_ms: i64,
+    ) -> Charge {
         let price = |from_ms, to_ms| tariff.lines(camera_type, from_ms, to_ms, zone);
-        if !self.settings().has_subscription(plate) {
+        if !self.has_subscription(plate) {
             return Charge { tariff_version, ..Charge::of(price(entry_ms, exit_ms)) };
         }
         let mut lines = Vec::new();
@@ -218,7 +245,7 @@ impl<S: Storage> Transaction<'_, S> {
         let mut unpaid_from = None;
         let mut day_ms = entry_ms;
         loop {
-            let valid = self.settings().active_subscription(plate, &zone.day(day_ms));
+            let valid = self.active_subscription(plate, &zone.day(day_ms));
             match (valid, unpaid_from) {
                 (Some(id), unpaid) => {
                     charge.subscription_id = Some(id.to_owned());
@@ -246,5 +273,23 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let Charge { fee, lines, .. } = Charge::of(lines);
         Charge { fee, lines, ..charge }
+    }
+
+    /// What was due for the stay of a row whose fee was taken without knowing its entry; `None`: it was known, or there is none.
+    #[must_use]
+    pub fn due(&self, row: &StayRow, zone: &SiteZone) -> Option<Vnd> {
+        let unknown = row.exit.as_ref().is_some_and(|exit| exit.entry_unknown) && !row.is_exit_alone();
+        let left_ms = row.shown_exit_ms().filter(|_| unknown)?;
+        Some(
+            self.charge(
+                zone,
+                self.tariff_then(left_ms, i64::MAX),
+                &row.plate_id,
+                &row.camera_type,
+                row.entry_ms,
+                left_ms,
+            )
+            .fee,
+        )
     }
 }

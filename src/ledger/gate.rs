@@ -148,6 +148,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: request.reason.clone(),
             replaces: replaced.map(|open| open.stay_id(&request.plate)),
             reported: None,
+            told: false,
             told_fee,
             card_id: request.beside.card_id.clone(),
             images: request.beside.images.clone(),
@@ -194,7 +195,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let Ending { mut charge, mut notes, .. } = ending;
         if request.beside.lost_card {
-            notes.extend(self.charge_lost_card(&mut charge, "lost_card"));
+            notes.extend(self.charge_lost_card(&mut charge, "lost_card", now_ms));
         }
         let due = charge.by_hand(request.fee, request.reason.as_deref());
         let fee = due.fee;

@@ -527,6 +527,13 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), MemoryError> {
+        let key = (kind, id.to_owned());
+        self.note(Undo::Setting(key.clone(), self.settings.get(&key).cloned()))?;
+        self.settings.remove(&key);
+        Ok(())
+    }
+
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), MemoryError> {
         self.note(Undo::Quarantine(at.clone(), self.quarantined.get(at).cloned()))?;
         self.quarantined.insert(at.clone(), reason.to_owned());

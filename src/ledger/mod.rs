@@ -10,6 +10,7 @@
 //! | [`gate`] | the decisions at a barrier |
 //! | [`repeats`] | what was asked before |
 //! | [`report`] | what edge programs saw happen |
+//! | [`edge_clocks`] | whether their clocks are right |
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
 //! | [`shifts`], [`sheet`] | who answers for the money of a gate, from when to when; what a shift comes to |
@@ -31,6 +32,7 @@ mod charge;
 pub mod component;
 pub mod digest;
 pub mod dirty;
+pub mod edge_clocks;
 pub mod gate;
 pub mod heard;
 pub mod job;
@@ -68,7 +70,7 @@ use self::storage::{Behind, EventRef, Storage, Summary};
 use self::transaction::{Now, Stop, Transaction};
 
 /// The version of the rules that make rows out of facts. Digests are comparable only between equal versions.
-pub const RULES_VERSION: u32 = 6;
+pub const RULES_VERSION: u32 = 7;
 
 /// What does not change while a ledger is open.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{REQUEST_WINDOW_MS, renamed_stay_id, told_apart};
+use crate::domain::stay::{REQUEST_WINDOW_MS, Telling, renamed_stay_id};
 
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
@@ -26,12 +26,12 @@ impl<S: Storage> Transaction<'_, S> {
     ///
     /// What `resolve` would take for a repeat must not be authored: its car would have come in by no event at all. So the
     /// clock the new event would have decides whether the first is recent, as it would there: `hlc`, or the next one; and so does
-    /// the time a program tells with it.
+    /// a program that tells it, with a time or none: `told`.
     pub(super) fn answer_of_request(
         &mut self,
         request: &OpenBarrier,
         hlc: Option<Hlc>,
-        told_ms: Option<i64>,
+        told: Option<Option<i64>>,
     ) -> Result<Option<Answer>, Stop<S::Error>> {
         let Some(request_id) = request.request_id.as_deref() else { return Ok(None) };
         let next = match hlc {
@@ -41,7 +41,10 @@ impl<S: Storage> Transaction<'_, S> {
         let mut events = self.events_of_request(&request.edge_id, request_id, next)?;
         events.sort_by_key(|event| (event.hlc, event.fact_id()));
         let is_recent = |event: &Event| (next.ms() - event.hlc.ms()).abs() <= REQUEST_WINDOW_MS;
-        let is_it = |first: &&Event| is_recent(first) && !told_apart(told_ms, first.told_ms());
+        let told_ms = told.flatten();
+        let received_ms = told_ms.map_or(next.ms(), |_| self.now.wall_ms);
+        let telling = Telling { told_ms, received_ms, by_program: told.is_some() };
+        let is_it = |first: &&Event| is_recent(first) && !telling.is_apart(Telling::of(first));
         match firsts_of(request, &events).into_iter().find(is_it) {
             Some(first) => Ok(Some(self.answer_of_event(first)?)),
             None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),
@@ -142,7 +145,7 @@ fn firsts_of<'e>(request: &OpenBarrier, events: &'e [Arc<Event>]) -> Vec<&'e Eve
     let own = events.iter().map(|event| &**event).filter(|event| is_request_of(request, event));
     own.fold(Vec::new(), |mut firsts: Vec<&Event>, event| {
         let within = |first: &&Event| event.hlc.ms() - first.hlc.ms() <= REQUEST_WINDOW_MS;
-        if !firsts.iter().any(|first| within(first) && !told_apart(first.told_ms(), event.told_ms())) {
+        if !firsts.iter().any(|first| within(first) && !Telling::of(first).is_apart(Telling::of(event))) {
             firsts.push(event);
         }
         firsts

@@ -10,12 +10,13 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, told_apart};
+use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Telling, told_apart};
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{Note, vehicle};
 
 use super::charge::{Charge, doubt_of, not_counted, paid, taken, unpaid};
 use super::component;
+use super::edge_clocks::Late;
 use super::gate::names;
 use super::job::{
     Answer, Beside, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening,
@@ -77,6 +78,10 @@ impl<S: Storage> Transaction<'_, S> {
             report.notes.push(note);
             report.doubts.insert(Anomaly::TimeUncertain);
         }
+        if let Some(note) = self.note_of_clock(&report.edge_id, &moment) {
+            report.notes.push(note);
+            report.doubts.insert(Anomaly::TimeUncertain);
+        }
         self.put_in_order_of_arrival(&report, &mut moment)?;
         let mut passed = match self.reported_before(&mut report, &moment)? {
             Some(passed) => passed,
@@ -97,11 +102,13 @@ impl<S: Storage> Transaction<'_, S> {
         };
         if let Some(request_id) = opening.request_id.as_deref() {
             let now = Hlc::next(self.now.wall_ms, None);
+            let (told_ms, received_ms) = (opening.told_ms, self.now.wall_ms);
+            let telling = Telling { told_ms, received_ms, by_program: !opening.force };
             let before = self.events_of_request(&opening.edge_id, request_id, now)?;
             let is_it = |event: &&Arc<Event>| {
                 let recent = self.now.wall_ms.abs_diff(event.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
                 let same = matches!(&event.body, Body::Unread(held) if held.direction == opening.direction && held.text == opening.text);
-                recent && same && !told_apart(opening.told_ms, event.told_ms())
+                recent && same && !telling.is_apart(Telling::of(event))
             };
             if let Some(event) = before.iter().find(is_it) {
                 return kept(event.fact_id(), true, opening.notes);
@@ -205,6 +212,23 @@ impl<S: Storage> Transaction<'_, S> {
         (moment, note)
     }
 
+    /// What is said of a time that was told by a clock that seems to be behind.
+    fn note_of_clock(&mut self, edge_id: &str, moment: &Moment) -> Option<Note> {
+        let Reported { told_ms, received_ms } = moment.reported.filter(|_| moment.hlc.is_some())?;
+        let late = Late::of(told_ms, received_ms);
+        let is_behind = self.state.edge_clocks.is_behind(edge_id, late, self.context.zone.ahead_of_utc_ms(received_ms));
+        self.staged.edges.push((edge_id.to_owned(), late));
+        let by = duration_text(received_ms.saturating_sub(told_ms));
+        is_behind.then(|| {
+            Note::new(
+                "timestamp",
+                "clock_behind",
+                format!("giờ cổng báo chậm {by}, các lần báo trước cũng vậy hoặc đúng bằng giờ UTC: giờ này được dùng; hãy chỉnh giờ máy ở cổng"),
+                format!("this time is {by} ago, as late as others of this gate or by what UTC is behind: it is used; set the clock of the gate"),
+            )
+        })
+    }
+
     /// What is told with the time of the last that is known of the car came after it: a gate tells one thing after the other, also
     /// within a millisecond, or within the second where it tells whole seconds. (The clock of what happens now is just after the
     /// last, which can be ahead of the time that is told next.)
@@ -248,7 +272,7 @@ impl<S: Storage> Transaction<'_, S> {
             notes: Vec::new(),
             beside: Beside::default(),
         };
-        let answered = match self.answer_of_request(&as_request, moment.hlc, report.told_ms) {
+        let answered = match self.answer_of_request(&as_request, moment.hlc, Some(report.told_ms)) {
             // An edge that uses an id for two things still saw two things.
             Err(Stop::Refused(Refusal::RequestIdReused)) => {
                 report.notes.extend(self.note_of_reuse(report, moment)?);
@@ -412,6 +436,7 @@ impl<S: Storage> Transaction<'_, S> {
             reason: None,
             replaces: None,
             reported: moment.reported,
+            told: true,
             told_fee: report.fee,
             card_id: report.beside.card_id.clone(),
             images: report.beside.images.clone(),
@@ -420,7 +445,22 @@ impl<S: Storage> Transaction<'_, S> {
         let draft = self.draft_at(report, moment, None, &event_id, Body::Entry(entry))?;
         self.author(draft)?;
         report.notes.extend(report.beside.paid.iter().map(|_| unpaid("data.paid", "only_at_exit")));
-        Ok(self.passed(Direction::Entry, event_id, Vnd(0), String::new(), false)?)
+        let passed = self.passed(Direction::Entry, event_id, Vnd(0), String::new(), false)?;
+        let row = passed.stay.as_ref().map(|stored| &stored.row);
+        report.notes.extend(row.and_then(|row| self.left_before_told(row)));
+        Ok(passed)
+    }
+
+    /// What is said of an entry whose exit was told before it.
+    fn left_before_told(&self, row: &StayRow) -> Option<Note> {
+        let (zone, exit) = (&self.context.zone, row.exit.as_ref()?);
+        let (due, left) = (self.settings().due(row, zone)?.0, zone.local_text(exit.exit_ms));
+        Some(Note::new(
+            "data.fee",
+            "left_before",
+            format!("xe này đã được báo ra lúc {left}; phí đúng ra là {due} đ, đã ghi thu {} đ", exit.fee.0),
+            format!("this car was told to leave at {left}; {due} VND were due for it, and {} are recorded", exit.fee.0),
+        ))
     }
 
     fn report_exit(&mut self, report: &mut Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
@@ -442,7 +482,7 @@ impl<S: Storage> Transaction<'_, S> {
             None => taken(report.fee.or(report.beside.amount_at(Direction::Exit))),
         };
         if report.beside.lost_card && left.is_some() {
-            report.notes.extend(self.charge_lost_card(&mut charge, "data.lost_card"));
+            report.notes.extend(self.charge_lost_card(&mut charge, "data.lost_card", moment.ms));
         }
         let told_fee = report.fee.filter(|told| *told != charge.fee);
         if let Some(told) = told_fee {

@@ -3,6 +3,7 @@
 //! What saving a whole list of subscriptions comes to is worked out here ([`Settings::difference`]), from any copy of the settings and
 //! so not in the writer's time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use super::storage::{EventRef, Setting, SettingKind};
 
 /// The one tariff there is. Its id leaves room for more.
 pub const SITE_TARIFF: &str = "site";
+/// So many of the tariffs that were set last are kept, for exits that are told late: at most a week late, and years of tariffs at any
+/// site. What is older than the oldest kept is of nobody's interest but a peer's who wants memory filled.
+pub const MOST_TARIFFS: usize = 1_000;
 /// Hex digits of the version of the list of subscriptions.
 const SUBSCRIPTIONS_VERSION_CHARS: usize = 32;
 
@@ -93,7 +97,9 @@ impl Decisions {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
-    tariff: Option<(SetBy, Tariff)>,
+    /// The last [`MOST_TARIFFS`] that were set, by when: the last one is in force. Which those are does not depend on the order in
+    /// which they are heard.
+    tariffs: BTreeMap<SetBy, Arc<Tariff>>,
     /// By the moment from which it counts, Unix ms; `None`: withdrawn.
     announced: BTreeMap<i64, (SetBy, Option<Tariff>)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
@@ -117,7 +123,8 @@ impl Settings {
             match kind {
                 SettingKind::Tariff => {
                     if let Some(tariff) = value.as_deref().and_then(|json| serde_json::from_str(json).ok()) {
-                        settings.tariff = Some((set_by, tariff));
+                        // Programs of before kept one, as "site".
+                        settings.set_tariff(set_by, tariff);
                     }
                 }
                 SettingKind::Announced => {
@@ -146,15 +153,40 @@ impl Settings {
     /// The tariff in force at a time and its version: the last that was announced for that time or before, unless another was set
     /// since it counts.
     #[must_use]
-    pub fn tariff_at(&self, at_ms: i64) -> (std::borrow::Cow<'_, Tariff>, Option<String>) {
+    pub fn tariff_at(&self, at_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+        self.tariff_with(at_ms, self.tariffs.last_key_value())
+    }
+
+    /// As [`Self::tariff_at`], of a time gone by: what was set after it, and before now, does not count. Before anything that is kept the
+    /// first of it does, for the built-in one is nobody's. What has a clock ahead of now was set by a wrong one, nobody knows when.
+    #[must_use]
+    pub fn tariff_then(&self, at_ms: i64, now_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+        let counts = |set_by: &SetBy| set_by.hlc.ms() <= at_ms || set_by.hlc.ms() > now_ms;
+        let until = self.tariffs.iter().rfind(|(set_by, _)| counts(set_by));
+        let (tariff, version) = self.tariff_with(at_ms, until);
+        if version.is_some() { (tariff, version) } else { set_or_built_in(self.tariffs.first_key_value()) }
+    }
+
+    /// `set`: the tariff that was set last.
+    fn tariff_with<'s>(
+        &'s self,
+        at_ms: i64,
+        set: Option<(&'s SetBy, &'s Arc<Tariff>)>,
+    ) -> (Cow<'s, Tariff>, Option<String>) {
         let begun = self.announced.range(..=at_ms).rev();
         let announced =
             begun.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, set_by, tariff.as_ref()?))).next();
-        let set_ms = self.tariff.as_ref().map(|(set_by, _)| set_by.hlc.ms());
+        let set_ms = set.map(|(set_by, _)| set_by.hlc.ms());
         match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
-            Some((_, set_by, tariff)) => (std::borrow::Cow::Borrowed(tariff), Some(set_by.version())),
-            None => self.tariff(),
+            Some((_, set_by, tariff)) => (Cow::Borrowed(tariff), Some(set_by.version())),
+            None => set_or_built_in(set),
         }
+    }
+
+    /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
+    #[must_use]
+    pub fn tariff(&self) -> (Cow<'_, Tariff>, Option<String>) {
+        set_or_built_in(self.tariffs.last_key_value())
     }
 
     /// The tariffs that count from a moment after `after_ms` on, in order: that moment, the tariff, its version.
@@ -165,15 +197,6 @@ impl Settings {
 
     pub fn announce(&mut self, set_by: SetBy, valid_from_ms: i64, tariff: Option<Tariff>) {
         self.announced.insert(valid_from_ms, (set_by, tariff));
-    }
-
-    /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
-    #[must_use]
-    pub fn tariff(&self) -> (std::borrow::Cow<'_, Tariff>, Option<String>) {
-        match &self.tariff {
-            Some((set_by, tariff)) => (std::borrow::Cow::Borrowed(tariff), Some(set_by.version())),
-            None => (std::borrow::Cow::Owned(Tariff::default()), None),
-        }
     }
 
     /// The list as it stands, by id.
@@ -287,7 +310,7 @@ impl Settings {
 
     fn set_by(&self, kind: SettingKind, id: &str) -> Option<&SetBy> {
         match kind {
-            SettingKind::Tariff => self.tariff.as_ref().map(|(set_by, _)| set_by),
+            SettingKind::Tariff => self.tariffs.last_key_value().map(|(set_by, _)| set_by),
             SettingKind::Announced => self.announced.get(&id.parse().ok()?).map(|(set_by, _)| set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
             SettingKind::Central => self.centrals.get(id)?.0.values().map(|(set_by, _)| set_by).max(),
@@ -295,12 +318,11 @@ impl Settings {
         }
     }
 
-    /// A tariff or subscription as stored and hashed; `None` if nothing is held about the id.
+    /// What of a kind only the latest of an id counts, as stored and hashed; `None` if nothing is held about the id.
     #[must_use]
     pub fn stored(&self, kind: SettingKind, id: &str) -> Option<Setting> {
         let set_by = self.set_by(kind, id)?.clone();
         let value = match kind {
-            SettingKind::Tariff => self.tariff.as_ref().and_then(|(_, tariff)| serde_json::to_string(tariff).ok()),
             SettingKind::Announced => {
                 let (_, tariff) = self.announced.get(&id.parse().ok()?)?;
                 tariff.as_ref().and_then(|tariff| serde_json::to_string(tariff).ok())
@@ -309,19 +331,19 @@ impl Settings {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
             SettingKind::Name => self.names.get(id).map(|(_, name)| name.clone()),
-            SettingKind::Central => return None,
+            SettingKind::Tariff | SettingKind::Central => return None,
         };
         Some(Setting { kind, id: id.to_owned(), hlc: set_by.hlc, at: set_by.at, value })
     }
 
     /// The parts of all settings in the digest.
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
-        let tariff = self.stored(SettingKind::Tariff, SITE_TARIFF);
+        let tariffs = self.tariffs.iter().map(stored_tariff);
         let announced = self.announced.keys().filter_map(|from| self.stored(SettingKind::Announced, &from.to_string()));
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
         let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
         let names = self.names.keys().filter_map(|id| self.stored(SettingKind::Name, id));
-        let all = tariff.into_iter().chain(announced).chain(subscriptions).chain(centrals).chain(names);
+        let all = tariffs.chain(announced).chain(subscriptions).chain(centrals).chain(names);
         all.map(|setting| setting_hash(&setting))
     }
 
@@ -353,8 +375,20 @@ impl Settings {
         self.names.insert(id, (set_by, name));
     }
 
-    pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) {
-        self.tariff = Some((set_by, tariff));
+    /// Whether a tariff set at `set_by` is one to be kept and is not held: each counts for its time.
+    #[must_use]
+    pub fn is_new_tariff(&self, set_by: &SetBy) -> bool {
+        let is_late_enough = || self.tariffs.first_key_value().is_none_or(|(oldest, _)| oldest < set_by);
+        !self.tariffs.contains_key(set_by) && (self.tariffs.len() < MOST_TARIFFS || is_late_enough())
+    }
+
+    /// Keeps a tariff, as [`Self::is_new_tariff`] allows. Returns its row, and that of the one that is not kept any more for it.
+    pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) -> (Setting, Option<Setting>) {
+        let tariff = Arc::new(tariff);
+        let kept = stored_tariff((&set_by, &tariff));
+        self.tariffs.insert(set_by, tariff);
+        let oldest = if self.tariffs.len() > MOST_TARIFFS { self.tariffs.pop_first() } else { None };
+        (kept, oldest.map(|(set_by, tariff)| stored_tariff((&set_by, &tariff))))
     }
 
     pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) {
@@ -386,6 +420,19 @@ impl Settings {
             self.by_plate.entry(plate).or_default().insert(id);
         }
     }
+}
+
+fn set_or_built_in<'s>(set: Option<(&'s SetBy, &'s Arc<Tariff>)>) -> (Cow<'s, Tariff>, Option<String>) {
+    match set {
+        Some((set_by, tariff)) => (Cow::Borrowed(tariff), Some(set_by.version())),
+        None => (Cow::Owned(Tariff::default()), None),
+    }
+}
+
+/// A row for each, by its version.
+fn stored_tariff((set_by, tariff): (&SetBy, &Arc<Tariff>)) -> Setting {
+    let SetBy { hlc, at } = set_by.clone();
+    Setting { kind: SettingKind::Tariff, id: set_by.version(), hlc, at, value: serde_json::to_string(tariff).ok() }
 }
 
 /// A row for each author and kind of decision; that of an older version, with the fingerprint alone, is one of them.

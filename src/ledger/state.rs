@@ -14,6 +14,7 @@ use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
 use super::dirty::{Backlog, Place};
+use super::edge_clocks::{EdgeClocks, Late};
 use super::open_stay::{OpenStay, Places};
 use super::settings::Settings;
 use super::storage::{EventRef, Loaded, StoredStay, Summary};
@@ -36,6 +37,8 @@ pub struct State {
     pub own_log: Option<LogId>,
     /// Events that have no effect before their time comes near.
     pub put_off: BTreeSet<(Hlc, EventRef)>,
+    /// How late gates told what they did. Begins anew with each process, and what follows from it is stated in events.
+    pub edge_clocks: EdgeClocks,
     /// How many of the logs are whose.
     logs_of: HashMap<CentralId, usize>,
 }
@@ -74,6 +77,7 @@ impl State {
             backlog,
             own_log: None,
             put_off,
+            edge_clocks: EdgeClocks::default(),
             logs_of,
         }
     }
@@ -105,6 +109,7 @@ impl State {
             self.put_off.remove(taken_up);
         }
         self.put_off.extend(staged.put_off);
+        staged.edges.into_iter().for_each(|(edge_id, late)| self.edge_clocks.heard(edge_id, late));
     }
 }
 
@@ -141,6 +146,8 @@ pub struct Staged {
     /// Events that have no effect yet, and those that were such and have one now.
     pub put_off: BTreeSet<(Hlc, EventRef)>,
     pub taken_up: Vec<(Hlc, EventRef)>,
+    /// How late gates told what they did, in order.
+    pub edges: Vec<(String, Late)>,
     /// Events that came and have no effect, with the reason.
     pub set_aside: Vec<(EventRef, String)>,
 }
@@ -164,6 +171,7 @@ impl Staged {
             own_log: state.own_log.clone(),
             put_off: BTreeSet::new(),
             taken_up: Vec::new(),
+            edges: Vec::new(),
             set_aside: Vec::new(),
         }
     }

@@ -247,6 +247,7 @@ pub trait Storage: Send + Unpin + 'static {
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
+    fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), Self::Error>;
     /// The events on that list whose reason begins so.

@@ -56,9 +56,14 @@ fn what_tells_a_repeat_from_a_new_passage_with_the_same_id() {
         (Some(0), Some(DAY_MS), DAY_MS, false, Some("id_reused")),
         // No time to tell them apart by.
         (None, None, minutes(1), true, None),
-        (None, None, DAY_MS, true, Some("sent_again")),
-        (Some(0), None, DAY_MS, true, Some("sent_again")),
-        (None, Some(DAY_MS - 1), DAY_MS, true, Some("sent_again")),
+        (None, None, minutes(30), true, Some("sent_again")),
+        (Some(0), None, minutes(30), true, Some("sent_again")),
+        (None, None, minutes(30) + 1, false, Some("id_reused")),
+        (None, None, DAY_MS, false, Some("id_reused")),
+        (Some(0), None, DAY_MS, false, Some("id_reused")),
+        (None, Some(DAY_MS - 1), DAY_MS, false, Some("id_reused")),
+        // How long ago it came counts, not how long before that it happened.
+        (Some(-3 * HOUR_MS), None, minutes(1), true, Some("sent_again")),
     ] {
         let mut central = Central::new(0);
         let at = |ms: Option<i64>| report(Direction::Entry, Some("7"), ms.map(|ms| START_MS + ms));
@@ -363,6 +368,35 @@ fn a_passage_told_at_two_centrals_in_a_cut_is_one_row_and_one_fee_and_a_void_rem
                 0,
                 "{name}: nothing of it comes back: {rows:?}"
             );
+        }
+    }
+}
+
+/// A camera whose clock is three hours behind, and one that tells UTC: their times are used, and said to be doubtful.
+#[test]
+fn a_gate_whose_clock_is_behind_is_told_so_and_its_stays_show_it() {
+    for (late_ms, first_said) in [(3 * HOUR_MS, false), (7 * HOUR_MS, true)] {
+        let mut central = Central::new(0);
+        for (nth, said) in [(0, first_said), (1, true), (2, true)] {
+            central.wait(10 * MINUTE_MS);
+            let report = Report {
+                plate: plate(&format!("29A0000{nth}")),
+                ..told(Direction::Entry, &format!("{nth}"), central.now_ms - late_ms)
+            };
+            let passed = take(&mut central, report);
+            assert_eq!(codes(&passed), if said { vec!["clock_behind"] } else { vec![] }, "{late_ms} {nth}");
+            let expected: &[&str] = if said { &["time_uncertain"] } else { &[] };
+            assert_eq!(anomalies(&mut central, &passed.event_id), expected);
+        }
+        // What another gate kept through a cut is no such thing.
+        for minutes_ago in [180, 120, 60] {
+            central.wait(SECOND_MS);
+            let at_ms = central.now_ms - minutes_ago * MINUTE_MS;
+            let kept = Report {
+                plate: plate(&format!("29B00{minutes_ago:03}")),
+                ..told(Direction::Exit, &format!("{minutes_ago}"), at_ms)
+            };
+            assert_eq!(codes(&take(&mut central, kept)), Vec::<&str>::new());
         }
     }
 }

@@ -201,3 +201,19 @@ fn an_exit_that_acts_later_than_its_clock_is_found_where_it_acts() {
         }
     }
 }
+
+/// An exit that was told before its entry took what nobody knows: what was due is said to the program, and known to whoever shows it.
+#[test]
+fn what_was_due_of_an_exit_told_before_its_entry_is_told() {
+    let mut central = Central::new(0);
+    central.now_ms = START_MS + 30 * HOUR_MS;
+    let [came, left] = Passage::all(1)[..] else { panic!("one visit") };
+    take(&mut central, left.told(true));
+    central.wait(20 * SECOND_MS);
+    let passed = take(&mut central, came.told(true));
+    let row = passed.stay.unwrap().row;
+    assert_eq!((row.status, row.collected.0), (StayStatus::Out, 0));
+    let note = passed.notes.iter().find(|note| note.code == "left_before").unwrap();
+    assert!(note.message.contains("50000 VND were due"), "{note:?}");
+    assert_eq!(central.ledger.settings().due(&row, &SiteZone::default()), Some(Vnd(50_000)));
+}

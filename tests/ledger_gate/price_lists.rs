@@ -1,13 +1,16 @@
 //! Price lists: when they are in force, on every central, and what an exit says of them.
 
+use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::{Body, Draft, PriceList};
 use parkmesh::domain::ids::{CentralId, Epoch, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::payment::{FeeLine, Part, total};
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier, Refusal};
+use parkmesh::ledger::digest::Digest;
+use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier, Refusal, Report};
 use parkmesh::ledger::memory::MemoryStorage;
+use parkmesh::ledger::settings::MOST_TARIFFS;
 use parkmesh::ledger::storage::{EventRef, Storage};
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
@@ -15,7 +18,9 @@ use parkmesh::replication::log::Head;
 use serde_json::json;
 
 use crate::ledger_support::check::check;
+use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
+use crate::reporting::{report, take};
 
 /// So much for each visit, day or night.
 fn per_visit(price: i64) -> Tariff {
@@ -148,4 +153,82 @@ fn a_list_that_came_before_the_update_counts_after_it() {
     ledger.process(vec![Job::Open(entry("edge-1", P))], now, Epoch(1));
     assert_eq!(*ledger.settings().tariff_at(START_MS + HOUR_MS).0, per_visit(5_000));
     assert!(ledger.storage_mut().quarantined.is_empty());
+}
+
+/// What is told later goes by the prices of its own time, whichever were saved since, and whatever the order in which centrals hear.
+#[test]
+fn an_exit_told_later_goes_by_the_prices_of_its_time() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let mut saved = Vec::new();
+    for (hours, price) in [(10, 1_000), (20, 2_000), (30, 3_000)] {
+        // Not both at one: each hears the other's afterwards.
+        let central = if hours == 20 { &mut second } else { &mut first };
+        central.now_ms = START_MS + hours * HOUR_MS;
+        saved.push(version(central.ask(Job::PutTariff(per_visit(price)))));
+    }
+    first.hear(&mut second);
+    second.hear(&mut first);
+    assert_eq!(first.ledger.digest(), second.ledger.digest());
+    let mut second = second.restart();
+    for central in [&mut first, &mut second] {
+        central.now_ms = START_MS + 40 * HOUR_MS;
+        // Before anything was saved the first is meant.
+        for (left_hours, price) in [(3, 1_000), (12, 1_000), (22, 2_000), (29, 2_000), (31, 3_000)] {
+            let car = format!("29A{:05}", left_hours);
+            for (direction, hours) in [(Direction::Entry, left_hours - 1), (Direction::Exit, left_hours)] {
+                let at_ms = START_MS + hours * HOUR_MS;
+                let id = format!("{car} {direction:?}");
+                take(central, Report { plate: plate(&car), ..report(direction, Some(&id), Some(at_ms)) });
+            }
+            let row = central.rows().into_iter().find(|row| row.plate_id.as_str() == car).unwrap();
+            let exit = row.exit.unwrap();
+            assert_eq!(
+                (exit.fee.0, exit.tariff_version),
+                (price, Some(saved[price as usize / 1_000 - 1].clone())),
+                "{left_hours}"
+            );
+        }
+        // What leaves now goes by what is held, also where this clock is behind that of who saved it.
+        central.now_ms = START_MS + 25 * HOUR_MS;
+        assert_eq!(hour(central).0, 3_000);
+        check(central);
+    }
+}
+
+/// Whoever fills memory with tariffs fills so much: the last are kept, and which those are does not depend on the order in which they are heard.
+#[test]
+fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
+    let more = 5;
+    let all = i64::try_from(MOST_TARIFFS).unwrap() + more;
+    // One log each, so that they can come in any order.
+    let logs: Vec<Scribe> = (0..all)
+        .map(|nth| {
+            let mut scribe = Scribe::new("central-9", nth.unsigned_abs());
+            let body = Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(per_visit(1_000 + nth)) });
+            scribe.say(&Draft { event_id: None, ..say::draft(START_MS + nth * SECOND_MS, "", body) });
+            scribe
+        })
+        .collect();
+    let newest_first = (0..logs.len()).rev();
+    let by_the_middle = (0..logs.len()).map(|nth| (nth + logs.len() / 2) % logs.len());
+    let orders: [Vec<usize>; 3] = [(0..logs.len()).collect(), newest_first.collect(), by_the_middle.collect()];
+    let digests = orders.map(|order| {
+        let mut central = Central::new(0);
+        central.now_ms = START_MS + DAY_MS;
+        let runs = order.into_iter().map(|nth| Job::Store(logs[nth].run(0, 1))).collect();
+        assert!(central.process(runs).outcomes.iter().all(Result::is_ok));
+        let digest = central.ledger.digest();
+        let mut central = central.restart();
+        let mut of_settings = Digest::default();
+        central.ledger.settings().hashes().for_each(|hash| of_settings.add(hash));
+        assert_eq!(central.ledger.settings().hashes().count(), MOST_TARIFFS, "the disk keeps no more either");
+        assert_eq!((of_settings, central.ledger.digest()), (digest, digest));
+        let then = |ms: i64| central.ledger.settings().tariff_then(ms, central.wall_ms()).0.into_owned();
+        assert_eq!(then(START_MS + (all - 1) * SECOND_MS), per_visit(1_000 + all - 1));
+        assert_eq!(then(START_MS + more * SECOND_MS), per_visit(1_000 + more), "the oldest that is kept");
+        assert_eq!(then(START_MS), per_visit(1_000 + more), "before it that one is meant");
+        central.rebuild(100);
+        central.ledger.digest()
+    });
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
 }

@@ -9,6 +9,7 @@ use super::super::mesh_registry::AskMesh;
 use super::{FeedContext, MESH_TIMEOUT};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
+use crate::ledger::settings::Settings;
 use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
 use crate::store::error::StoreError;
 use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount, WithAnomaly};
@@ -46,11 +47,12 @@ pub struct Gathered {
 pub async fn gather(around: FeedContext, due: Due) -> Gathered {
     let zone = around.config.borrow().site.time_zone.clone();
     let now_ms = around.clock.now_ms();
+    let prices = around.held.borrow().settings.clone();
     let lot = async {
         if !(due.lot || due.types || due.course) {
             return Gathered::default();
         }
-        around.readers.ask(move |reader| read(reader, &zone, now_ms, due)).await.unwrap_or_default()
+        around.readers.ask(move |reader| read(reader, &zone, &prices, now_ms, due)).await.unwrap_or_default()
     };
     let mesh = async {
         if !due.mesh {
@@ -62,14 +64,20 @@ pub async fn gather(around: FeedContext, due: Due) -> Gathered {
     Gathered { mesh, ..gathered }
 }
 
-fn read(reader: &mut Reader, zone: &SiteZone, now_ms: i64, due: Due) -> Result<Gathered, StoreError> {
+fn read(
+    reader: &mut Reader,
+    zone: &SiteZone,
+    prices: &Settings,
+    now_ms: i64,
+    due: Due,
+) -> Result<Gathered, StoreError> {
     let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
     let own = newest.rows.first().filter(|row| row.sync_status == "LOCAL");
     let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
     Ok(Gathered {
         day: Some(reader.stats(start_ms, end_ms)?),
         types: due.types.then(|| reader.inside_by_type()).transpose()?,
-        anomalies: due.types.then(|| anomalies(reader, zone, now_ms)).transpose()?,
+        anomalies: due.types.then(|| anomalies(reader, zone, prices, now_ms)).transpose()?,
         course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,
         newest_own_ms: own.map(|row| row.entry_ms),
         mesh: None,
@@ -77,7 +85,7 @@ fn read(reader: &mut Reader, zone: &SiteZone, now_ms: i64, due: Due) -> Result<G
 }
 
 /// The newest stays that are out of the ordinary, each with its sentences.
-fn anomalies(reader: &mut Reader, zone: &SiteZone, now_ms: i64) -> Result<Vec<Value>, StoreError> {
+fn anomalies(reader: &mut Reader, zone: &SiteZone, prices: &Settings, now_ms: i64) -> Result<Vec<Value>, StoreError> {
     let query = HistoryQuery {
         limit: MAX_ANOMALIES,
         anomaly: Some(WithAnomaly::Any),
@@ -87,7 +95,7 @@ fn anomalies(reader: &mut Reader, zone: &SiteZone, now_ms: i64) -> Result<Vec<Va
     let rows = reader.history(&query)?.rows;
     rows.iter()
         .map(|row| {
-            let told = reader.anomalies_of(&row.event_id, zone)?;
+            let told = reader.anomalies_of(&row.event_id, zone, prices)?;
             let at_ms = row.exit_ms.unwrap_or(row.entry_ms);
             Ok(json!({"event_id": row.event_id, "plate_view": row.plate_view, "at_ms": at_ms, "told": told}))
         })

@@ -162,10 +162,16 @@ impl Explainer<'_> {
             doubts.iter().any(|doubt| doubt == Anomaly::TimeUncertain.name()).then_some(())?;
             let used = face.time(fact.event.timestamp_ms);
             Some(match reported {
-                Some(reported) if reported.told_ms == fact.event.timestamp_ms => Text::new(
-                    format!("; {} {used} được báo trễ hơn một ngày", way.0),
-                    format!("; {} at {used} was told more than a day later", way.1),
-                ),
+                Some(reported) if reported.told_ms == fact.event.timestamp_ms => {
+                    let late = span_between(reported.told_ms, reported.received_ms);
+                    Text::new(
+                        format!("; {} {used} được báo trễ {}: báo bù, hoặc đồng hồ ở cổng chậm", way.0, late.vi),
+                        format!(
+                            "; {} at {used} was told {} later: kept until then, or the clock of the gate is behind",
+                            way.1, late.en
+                        ),
+                    )
+                }
                 Some(reported) => {
                     let told = self.zone.local_text(reported.told_ms);
                     Text::new(
@@ -212,7 +218,11 @@ impl Explainer<'_> {
             return Text::new(
                 format!("Lúc ra {}, {}; xe thực gửi {}", known.vi, took.vi, stayed.vi),
                 format!("At the exit {}, {}; the car stayed {}", known.en, took.en, stayed.en),
-            );
+            )
+            .and(self.dues.get(&row.stay_id).map(|due| {
+                let due = money(due.0);
+                Text::new(format!(", phí đúng ra là {}", due.vi), format!(", for which {} were due", due.en))
+            }));
         }
         fee_uncertain(row, stamped_ms)
     }

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::anomaly::Anomaly;
 use super::ids::FactId;
+use super::money::Vnd;
 use super::row::StayRow;
 use super::stay::{Account, Fact, Neighbour, Outcome, account_beside};
 use super::time::SiteZone;
@@ -44,6 +45,8 @@ pub struct Explainer<'f> {
     facts: BTreeMap<&'f FactId, &'f Fact>,
     account: Account,
     rows: HashMap<String, usize>,
+    /// What was due at the exit of some stays whose fee was taken without knowing the entry.
+    dues: HashMap<String, Vnd>,
     zone: &'f SiteZone,
 }
 
@@ -67,7 +70,15 @@ impl<'f> Explainer<'f> {
                 *known = fact;
             }
         }
-        Self { facts: by_id, account, rows, zone }
+        Self { facts: by_id, account, rows, dues: HashMap::new(), zone }
+    }
+
+    /// Says what was due at the exits of which `due` knows it: the facts know no tariff.
+    #[must_use]
+    pub fn with_dues(mut self, due: impl Fn(&StayRow) -> Option<Vnd>) -> Self {
+        let rows = &self.account.resolution.rows;
+        self.dues = rows.iter().filter_map(|row| Some((row.stay_id.clone(), due(row)?))).collect();
+        self
     }
 
     /// The row of a stay.

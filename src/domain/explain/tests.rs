@@ -132,6 +132,12 @@ fn what_is_uncertain_about_a_fee() {
         story(&refitted, "S2")[1],
         "Xe ra tại cổng out (B) lúc 18:30:00; cổng này tính từ lượt vào lúc 07:30:00 đã kết thúc trước đó, thu 275.000 đ"
     );
+    let zone = SiteZone::default();
+    let explainer = Explainer::new(&refitted, &zone)
+        .with_dues(|row| row.exit.as_ref().filter(|exit| exit.entry_unknown).map(|_| Vnd(25_000)));
+    let said = explainer.anomalies("S2").remove(0).1;
+    assert!(said.vi.ends_with("; xe thực gửi 1 giờ 0 phút, phí đúng ra là 25.000 đ"), "{said:?}");
+    assert!(said.en.ends_with("; the car stayed 1 h 0 min, for which 25,000 đ were due"), "{said:?}");
     // Told before its entry, by a program that says nothing of money.
     let early = exit_unknown("B", at(7_200), "X1", P, 0).change_exit(|exit| (exit.told, exit.force) = (true, false));
     let (vi, en) = told(&[entry("A", at(0), "S1", P), early.clone()], "S1", Anomaly::FeeUncertain);

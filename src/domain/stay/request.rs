@@ -38,16 +38,55 @@ impl<'a> RequestKey<'a> {
     }
 }
 
+/// How far apart, in ms, two reports of programs under one id can come and still be one that was sent again, where not both tell a time: 30 minutes. What heard no answer asks again within minutes; a device that counts anew comes back to an id later.
+pub const RESENT_WINDOW_MS: i64 = 30 * 60 * 1_000;
+
+/// What says of two tellings with one id whether they are of one passage.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// When it happened, as was told with it.
+    pub told_ms: Option<i64>,
+    /// When it came, by the clock of who wrote it down.
+    pub received_ms: i64,
+    /// A program told it; nobody asked for a barrier to open.
+    pub by_program: bool,
+}
+
+impl Telling {
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let by_program = match &event.body {
+            Body::Entry(entry) => entry.told,
+            Body::Exit(exit) => exit.told,
+            Body::Unread(opening) => !opening.force,
+            _ => false,
+        };
+        let received_ms = event.reported().map_or(event.hlc.ms(), |reported| reported.received_ms);
+        Self { told_ms: event.told_ms(), received_ms, by_program }
+    }
+
+    /// Whether they are of two passages: by the times told, see [`told_apart`]; where those are not known, by how long what a program
+    /// sends again takes.
+    #[must_use]
+    pub fn is_apart(self, other: Self) -> bool {
+        if self.told_ms.is_some() && other.told_ms.is_some() {
+            return told_apart(self.told_ms, other.told_ms);
+        }
+        let apart_ms = self.received_ms.abs_diff(other.received_ms);
+        self.by_program && other.by_program && apart_ms > RESENT_WINDOW_MS.unsigned_abs()
+    }
+}
+
 /// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, their clocks are
-/// at most [`REQUEST_WINDOW_MS`] apart, and the times told with them do not say otherwise. Of more than two the first opens
-/// the window.
+/// at most [`REQUEST_WINDOW_MS`] apart, and they are not told to be of two passages ([`Telling::is_apart`]). Of more than two the
+/// first opens the window.
 ///
 /// The plate is the recorded one, so an author records the plate that was asked for, not the corrected one.
 #[must_use]
 pub fn same_request(a: &Event, b: &Event) -> bool {
     let within_window = a.hlc.ms().abs_diff(b.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
     within_window
-        && !told_apart(a.told_ms(), b.told_ms())
+        && !Telling::of(a).is_apart(Telling::of(b))
         && RequestKey::of(a).is_some_and(|key| RequestKey::of(b) == Some(key))
 }
 

@@ -20,6 +20,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
 use crate::ledger::component::{Component, Held};
+use crate::ledger::settings::Settings;
 use crate::ledger::storage::{EventRef, StoredStay};
 use crate::replication::log::EventBytes;
 use crate::store::error::StoreError;
@@ -86,16 +87,16 @@ pub struct ToldFact {
 }
 
 impl Reader {
-    /// The story of the stay of that id; `None`: nothing is known of it.
+    /// The story of the stay of that id; `None`: nothing is known of it. `prices`: of what was due where a gate could not know it.
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn story(&mut self, stay_id: &str, zone: &SiteZone) -> Result<Option<Story>, StoreError> {
+    pub fn story(&mut self, stay_id: &str, zone: &SiteZone, prices: &Settings) -> Result<Option<Story>, StoreError> {
         let row = self.stay(stay_id)?;
         let transaction = self.connection.unchecked_transaction()?;
         let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
         let (facts, neighbours) = held.facts_around(stay_id)?;
-        let explainer = Explainer::beside(&facts, &neighbours, zone);
+        let explainer = Explainer::beside(&facts, &neighbours, zone).with_dues(|row| prices.due(row, zone));
         let told = explainer.story(stay_id);
         if row.is_none() && told.is_empty() {
             return Ok(None);
@@ -108,10 +109,16 @@ impl Reader {
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn anomalies_of(&mut self, stay_id: &str, zone: &SiteZone) -> Result<Vec<ToldAnomaly>, StoreError> {
+    pub fn anomalies_of(
+        &mut self,
+        stay_id: &str,
+        zone: &SiteZone,
+        prices: &Settings,
+    ) -> Result<Vec<ToldAnomaly>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
         let held = Snapshot { connection: &transaction, logs: &mut self.logs }.facts_around(stay_id)?;
-        Ok(anomalies(&Explainer::beside(&held.0, &held.1, zone), stay_id))
+        let explainer = Explainer::beside(&held.0, &held.1, zone).with_dues(|row| prices.due(row, zone));
+        Ok(anomalies(&explainer, stay_id))
     }
 }
 

@@ -46,6 +46,10 @@ enum Step {
         at: EventRef,
     },
     Setting(Setting),
+    NoSetting {
+        kind: SettingKind,
+        id: String,
+    },
     Summary(Summary),
     Commit,
     Rollback,
@@ -87,6 +91,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => any_loose().prop_map(|fact| Step::Loose { fact }),
         2 => any_place().prop_map(|at| Step::Tighten { at }),
         2 => any_setting().prop_map(Step::Setting),
+        1 => any_setting().prop_map(|Setting { kind, id, .. }| Step::NoSetting { kind, id }),
         1 => summary,
         5 => Just(Step::Commit),
         2 => Just(Step::Rollback),
@@ -198,6 +203,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at
         Step::Loose { fact } => storage.put_loose_fact(fact).unwrap(),
         Step::Tighten { at } => storage.remove_loose_fact(at).unwrap(),
         Step::Setting(setting) => storage.put_setting(setting).unwrap(),
+        Step::NoSetting { kind, id } => storage.remove_setting(*kind, id).unwrap(),
         Step::Summary(summary) => storage.set_summary(summary).unwrap(),
         Step::Clear => {
             storage.clear_projection().unwrap();

@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::stay::TakenAs;
-use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, Summary};
+use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, SettingKind, Summary};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
@@ -217,6 +217,12 @@ impl Writer {
             event,
             &setting.value,
         ))?;
+        Ok(())
+    }
+
+    pub(super) fn forget_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("DELETE FROM setting WHERE kind = ?1 AND id = ?2")?;
+        statement.execute((setting_name(kind), id))?;
         Ok(())
     }
 

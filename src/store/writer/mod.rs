@@ -36,7 +36,8 @@ use crate::domain::stay::Taking;
 use crate::domain::time::{SiteZone, UnknownZone};
 use crate::ledger::sheet;
 use crate::ledger::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, Shift, Storage, StoredStay, Summary, Watched,
+    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
+    Watched,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::replication::starts::SeenOf;
@@ -347,6 +348,10 @@ impl Storage for Writer {
 
     fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
         self.add_setting(setting)
+    }
+
+    fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), StoreError> {
+        self.forget_setting(kind, id)
     }
 
     fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {

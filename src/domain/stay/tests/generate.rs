@@ -7,7 +7,7 @@ use super::build::*;
 use crate::domain::event::{Body, Reported, RightFee, RightMethod};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS};
+use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, RESENT_WINDOW_MS};
 
 const PLATES: [&str; 3] = [P, Q, "31C11111"];
 
@@ -35,7 +35,8 @@ struct Sketch {
 
 fn sketch() -> impl Strategy<Value = Sketch> {
     // Small clocks collide; the others are at and around the edge of the window of a request.
-    let hlc = prop_oneof![4 => 1_i64..12, 1 => REQUEST_WINDOW_MS - 2..REQUEST_WINDOW_MS + 12, 1 => 1_i64..5_000];
+    let hlc = prop_oneof![4 => 1_i64..12, 1 => REQUEST_WINDOW_MS - 2..REQUEST_WINDOW_MS + 12,
+        1 => RESENT_WINDOW_MS - 2..RESENT_WINDOW_MS + 12, 1 => 1_i64..5_000];
     let references = (vec(0_usize..32, 0..4), prop::option::weighted(0.5, 0_usize..3));
     let naming = (prop::option::weighted(0.3, 0_usize..4), prop::bool::weighted(0.15));
     let rest = (any::<bool>(), 0_i64..4, prop::option::weighted(0.2, 0_u8..4));
@@ -148,7 +149,10 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
     };
     let reported = sketch.told_ms.map(|told_ms| Reported { told_ms, received_ms: sketch.hlc });
     let fact = fact.change(|event| match &mut event.body {
-        Body::Entry(entry) => entry.reported = reported,
+        Body::Entry(entry) => {
+            entry.reported = reported;
+            entry.told = sketch.told && !entry.force;
+        }
         Body::Exit(exit) => {
             exit.reported = reported;
             exit.told = sketch.told && !exit.force;
