@@ -11,10 +11,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use parkmesh::domain::event::Event;
 use parkmesh::domain::ids::LogId;
 use parkmesh::replication::committed::CommittedRun;
-use parkmesh::replication::continuity::judge;
-use parkmesh::replication::log::{EventBytes, Head, Run};
-use parkmesh::wire::encode::{Encoder, run_body};
-use parkmesh::wire::frame::Frame;
+use parkmesh::replication::log::{EventBytes, Head, Run, judge};
+use parkmesh::wire::frame::{Encoder, Frame, run_body};
 
 /// The links a run leaves on in [`fan_out`].
 const LINKS: u64 = 9;

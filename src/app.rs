@@ -22,10 +22,9 @@ use crate::actors::mesh_registry::{LeaveMesh, MeshNews};
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
-use crate::config::diff::names_since;
+use crate::config::change::names_since;
 use crate::config::file::Loaded;
-use crate::config::model::AdminMode;
-use crate::config::model::{Config, LogFormat as ConfiguredFormat, P2pMode};
+use crate::config::model::{AdminMode, Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
@@ -34,15 +33,14 @@ use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
-use crate::gates::news::EdgeNews;
 use crate::gates::roster::EdgeRoster;
-use crate::http::api;
 use crate::http::limits::{self, Rates};
-use crate::http::p2p_server;
 use crate::http::room::Rooms;
 use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
 use crate::http::state::Shared;
+use crate::http::ws_edge::EdgeNews;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
+use crate::http::{api, p2p_server};
 use crate::ledger::authorship::Authorship;
 use crate::ledger::job::Job;
 use crate::ledger::{Context, Ledger};
@@ -53,18 +51,16 @@ use crate::links::site_file;
 use crate::maintenance::backup::Parts;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
-use crate::ops::console;
 use crate::ops::in_flight::InFlight;
-use crate::ops::log_format::LogFormat;
+use crate::ops::log_format::{self, LogFormat};
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
-use crate::ops::{disk, log_format, process};
+use crate::ops::process;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file::{self, IdentityError};
-use crate::wire::encode::Encoder;
-use crate::wire::frame::Instance;
+use crate::wire::frame::{Encoder, Instance};
 
 /// How long each step of a stop may take; together less than 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -324,7 +320,7 @@ impl App {
             let (directory, low_view) = (directory.clone(), low_view.clone());
             let free = move || crate::store::free_bytes(directory.path());
             let low = move || low_view.borrow().tuning.low_disk_bytes();
-            disk::watch(free, low, counted.clone())
+            process::watch_disk(free, low, counted.clone())
         });
         let config = view.clone();
         supervise::keep_running(&around, "backups", move || {
@@ -608,7 +604,7 @@ fn offer_first_code(door: &Arc<Doorkeeper>, config: &Config) -> Option<String> {
     );
     let (scheme, address) =
         (config.security.api.scheme(), config.this_central.ip.with_port(config.this_central.api_port));
-    console::show(&format!(
+    process::show_on_console(&format!(
         "\nParkMesh {}: open {scheme}://{address}/login on a computer of this network\nand set the password with the one-time code {code}\n\n",
         config.this_central.id
     ));
@@ -620,7 +616,7 @@ async fn take_notice_down(door: Arc<Doorkeeper>) {
     while door.lacks_administrator() {
         tokio::time::sleep(NOTICE_PERIOD).await;
     }
-    console::take_down();
+    process::take_off_console();
 }
 
 /// When passwords are switched on while this runs, a code is needed then.

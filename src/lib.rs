@@ -28,7 +28,7 @@
 //! | [`tls`] | key, certificate and TLS of this central | what a peer has to prove: `tls/peers.rs` |
 //! | [`maintenance`] | `verify` and `rebuild`: work on the database of a central that does not run | |
 //! | [`desks`] | what all workers ask and is no actor: who is let in, the way into the audit | a login: `desks/doorkeeper.rs` |
-//! | [`links`] | what serves links to other centrals: dialling, sockets, asking to join | how long a dial may take: `links/dial.rs` |
+//! | [`links`] | what serves links to other centrals: dialling, sockets, asking to join | how long a dial may take: `links/socket.rs` |
 //! | [`gates`] | what serves gates: their requests, who is alive | the limits of a request: `gates/request.rs` |
 //! | [`actors`] | one file, one actor | supervision: `actors/supervise.rs` |
 //! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |

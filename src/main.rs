@@ -11,22 +11,22 @@ use clap_complete::Shell;
 use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Ending, Options, StartError};
-use parkmesh::config::file::{LoadError, Loaded};
+use parkmesh::config;
+use parkmesh::config::file::{self, LoadError, Loaded};
 use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT};
-use parkmesh::config::{self, file};
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::lab::simulation::{self, Campaign, Seeds};
-use parkmesh::lab::{bench, demo, ready};
+use parkmesh::lab::{bench, client, demo};
 use parkmesh::legacy::import::{self, ImportError, Importer, Kind, Outcome};
-use parkmesh::maintenance::export::{Days, ExportError, Exported};
-use parkmesh::maintenance::{Site, backup, export, rebuild, verify};
+use parkmesh::maintenance::export::{self, Days, ExportError, Exported};
+use parkmesh::maintenance::{Site, backup, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LogFormat};
 use parkmesh::ops::process::{self, on_all_cores};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
-use parkmesh::vault::code_file::CodeFile;
+use parkmesh::vault::accounts_file::CodeFile;
 use parkmesh::vault::secret;
 
 /// Read when no --config is given, if it is there.
@@ -208,7 +208,7 @@ fn main() -> ExitCode {
         Some(Command::Ready) => match settings(cli.config.as_deref()) {
             Ok((loaded, _)) => {
                 let config = &loaded.config;
-                ready::run(
+                client::ready(
                     SocketAddr::new(config.listen_ip(), config.this_central.api_port),
                     config.security.api == ApiMode::Https,
                 )

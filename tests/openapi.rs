@@ -11,7 +11,7 @@ fn the_document_is_served_as_it_is_made() {
     let central = Central::standalone("central-1");
     let served = central.http.get("/openapi.json");
     assert_eq!(served.status, 200);
-    assert_eq!(served.body, parkmesh::http::openapi::document());
+    assert_eq!(served.body, parkmesh::http::routes::document());
     assert_eq!(served.field("openapi"), "3.1.0");
 }
 

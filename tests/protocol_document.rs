@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 
 use parkmesh::domain::event::{Body, Event};
 use parkmesh::replication::log::{ChainHash, Head};
-use parkmesh::wire::encode::Encoder;
-use parkmesh::wire::frame::Frame;
+use parkmesh::wire::frame::{Encoder, Frame};
 use serde_json::Value;
 
 fn shown_frames() -> Vec<String> {

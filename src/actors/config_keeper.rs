@@ -18,9 +18,8 @@ use log::{error, info, warn};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::config::diff::{ChangeKind, changed};
+use crate::config::change::{ChangeKind, Edit, SaveRefused, changed, merge, put_of};
 use crate::config::file;
-use crate::config::merge::{Edit, SaveRefused, merge, put_of};
 use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{self, Act};

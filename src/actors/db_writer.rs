@@ -3,7 +3,7 @@
 //! - **Group commit.** Handlers only collect jobs; the commit runs once the mailbox is drained, without a timer for gates. One
 //!   transaction takes what is queued, at most [`MAX_BATCH_EVENTS`] events. A little that came from peers alone waits
 //!   some ms for company: docs/decisions/023.
-//! - **Plates that wait are folded in turns** between the batches: see [`turns`].
+//! - **Plates that wait are folded in turns** between the batches: see [`schedule`].
 //! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
@@ -19,12 +19,10 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recip
 use log::{error, info, warn};
 use tokio::sync::{oneshot, watch};
 
-mod queue;
-mod turns;
+mod schedule;
 
-pub use self::queue::MAX_BATCH_EVENTS;
-use self::queue::{MANY_EVENTS, Queue, RUNS_PERIOD};
-use self::turns::Turns;
+pub use self::schedule::MAX_BATCH_EVENTS;
+use self::schedule::{MANY_EVENTS, Queue, RUNS_PERIOD, Turns};
 
 use super::config_keeper::ConfigChanged;
 use crate::domain::ids::{CentralId, Epoch, LogId};
@@ -37,7 +35,7 @@ use crate::ledger::{Ledger, Processed};
 use crate::ops::clock::{Clock, is_behind};
 use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
-use crate::ops::said::Said;
+use crate::ops::offences::Said;
 use crate::replication::log::{Head, Run};
 use crate::replication::starts::SeenOf;
 use crate::store::writer::Writer;

@@ -14,7 +14,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler};
 use super::config_keeper::{Concerns, ConfigChanged, Participant};
 use super::mesh_registry::AskMesh;
 use super::status_feed::FeedContext;
-use super::status_feed::seen::seen;
+use super::status_feed::sources::what_is_seen;
 use crate::alarms::book::{Day, Oddity, Rules};
 use crate::alarms::message::Voice;
 use crate::config::model::Config;
@@ -134,7 +134,7 @@ impl Herald {
         if let Some(read) = &read {
             self.newest_own_ms = read.newest_own_ms;
         }
-        let seen = seen(&self.around, mesh, self.newest_own_ms);
+        let seen = what_is_seen(&self.around, mesh, self.newest_own_ms);
         let alarms = &config.alarms;
         let rules = Rules {
             channels: alarm_desk::ids(alarms),

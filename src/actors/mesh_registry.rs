@@ -26,19 +26,20 @@ use self::admission::ForeignLinks;
 use self::link_test::{LinkTest, LinkTestStep};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_writer::{AnnounceTo, Committed, DbWriter, HeldView};
-use super::peer_link::{Announce, CoordinatorRestarted, Leave, LinkContext, PeerLink, log_alarm};
+use super::peer_link::{LinkContext, PeerLink, ToLink, log_alarm};
 use super::supervise::{self, Handle, Surroundings};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
-use crate::links::dial::PeerAddress;
-use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
-use crate::links::seen_starts::SeenStarts;
+use crate::links::mesh::{
+    Door, LinkNews, LogsAdvanced, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers, ToPeer,
+};
+use crate::links::socket::PeerAddress;
 use crate::links::status::MeshStatus;
 use crate::links::trust_desk::TrustDesk;
-use crate::ops::said::Said;
+use crate::ops::offences::Said;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
@@ -120,8 +121,8 @@ pub struct RegistryContext {
     pub clock: MeshClock,
     pub numbers: SocketNumbers,
     pub links: Links,
-    pub reports: Door<Reported>,
-    pub alarms: Door<Alarm>,
+    /// The way from the links to this registry.
+    pub registry: Door<LinkNews>,
     /// Whoever shows what happens: told of commits and links after those who work with them.
     pub news: Door<MeshNews>,
     pub reader: RunReader,
@@ -146,7 +147,7 @@ impl RegistryContext {
         let (door, links) = (Door::default(), links.clone());
         door.lead_to(move |command: ToPeer| {
             if let Some(link) = links.borrow().get(&command.peer) {
-                link.handle.addr().do_send(command);
+                link.handle.do_send(ToLink::Command { link: command.link, command: command.command });
             }
         });
         door
@@ -158,25 +159,12 @@ impl RegistryContext {
         let (door, links) = (Door::default(), links.clone());
         door.lead_to(move |()| {
             for link in links.borrow().values() {
-                link.handle.addr().do_send(CoordinatorRestarted);
+                link.handle.do_send(ToLink::CoordinatorRestarted);
             }
         });
         door
     }
 }
-
-/// A link came or went.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct LinkChanged {
-    pub peer: CentralId,
-    pub is_up: bool,
-}
-
-/// An alarm of a link or of the coordinator.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Raise(pub Alarm);
 
 pub struct MeshRegistry {
     context: RegistryContext,
@@ -209,7 +197,7 @@ impl MeshRegistry {
             links.iter().filter(|(id, link)| !stays(id, link)).map(|(id, _)| id.clone()).collect();
         for id in stale {
             if let Some(link) = links.remove(&id) {
-                link.handle.addr().do_send(Leave);
+                link.handle.do_send(ToLink::Leave);
                 info!(event = "peer_unlinked", peer = id.as_str(); "peer is no longer linked, or linked anew");
             }
         }
@@ -235,8 +223,8 @@ impl MeshRegistry {
             have: self.context.have.clone(),
             clock: self.context.clock,
             numbers: self.context.numbers.clone(),
-            reports: self.context.reports.clone(),
-            alarms: self.context.alarms.clone(),
+            coordinator: self.context.coordinator.clone(),
+            registry: self.context.registry.clone(),
             reader: self.context.reader.clone(),
             seen: self.context.seen.clone(),
             link_in_use: Rc::new(Cell::new(None)),
@@ -277,7 +265,7 @@ impl MeshRegistry {
             let stays = trust.is_open() || trust.pin(id).is_none_or(|pin| !expelled.contains(&pin));
             if !stays {
                 warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh: it is not linked any more");
-                link.handle.addr().do_send(Leave);
+                link.handle.do_send(ToLink::Leave);
             }
             stays
         });
@@ -291,7 +279,7 @@ impl MeshRegistry {
             have.set(log, *head);
         }
         drop(have);
-        self.context.coordinator.addr().do_send(LogsAdvanced { heads: heads.into(), own_log });
+        self.context.coordinator.do_send(LogsAdvanced { heads: heads.into(), own_log });
     }
 
     fn raise(&mut self, alarm: &Alarm) {
@@ -306,7 +294,7 @@ impl Actor for MeshRegistry {
 
     fn started(&mut self, context: &mut Self::Context) {
         let changed = context.address().recipient();
-        self.context.keeper.addr().do_send(Concerns(Participant { name: "mesh", verify: None, changed }));
+        self.context.keeper.do_send(Concerns(Participant { name: "mesh", verify: None, changed }));
         self.connect_writer(context);
         Self::survey_later(context, Duration::from_secs(1));
     }
@@ -326,9 +314,9 @@ impl Handler<Committed> for MeshRegistry {
         let links = self.context.links.borrow();
         if !links.is_empty() {
             let pieces = committed.runs.iter().cloned().flat_map(CommittedRun::pieces);
-            let announce = Announce(pieces.collect());
+            let pieces: Arc<[CommittedRun]> = pieces.collect();
             for link in links.values() {
-                link.handle.addr().do_send(announce.clone());
+                link.handle.do_send(ToLink::Committed(pieces.clone()));
             }
         }
         drop(links);
@@ -336,13 +324,17 @@ impl Handler<Committed> for MeshRegistry {
     }
 }
 
-impl Handler<LinkChanged> for MeshRegistry {
+impl Handler<LinkNews> for MeshRegistry {
     type Result = ();
 
-    fn handle(&mut self, changed: LinkChanged, context: &mut Self::Context) {
-        if changed.is_up {
-            self.said.is_over(changed.peer.as_str());
-            self.context.foreign.is_ours(&changed.peer);
+    fn handle(&mut self, news: LinkNews, context: &mut Self::Context) {
+        match news {
+            LinkNews::Alarm(alarm) => return self.raise(&alarm),
+            LinkNews::Up(peer) => {
+                self.said.is_over(peer.as_str());
+                self.context.foreign.is_ours(&peer);
+            }
+            LinkNews::Down => {}
         }
         self.context.news.send(MeshNews::Links);
         self.tell_links_soon(context);
@@ -360,20 +352,12 @@ impl Handler<ConfigChanged> for MeshRegistry {
             self.context.identity.borrow_mut().central = own.id.clone();
             // Every link has to introduce itself anew.
             let links = std::mem::take(&mut *self.context.links.borrow_mut());
-            links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
+            links.into_values().for_each(|link| link.handle.do_send(ToLink::Leave));
             self.context.foreign.leave();
-            self.context.coordinator.addr().do_send(OwnIdChanged);
+            self.context.coordinator.do_send(OwnIdChanged);
         }
         self.follow_config();
         self.context.news.send(MeshNews::Links);
-    }
-}
-
-impl Handler<Raise> for MeshRegistry {
-    type Result = ();
-
-    fn handle(&mut self, raise: Raise, _: &mut Self::Context) {
-        self.raise(&raise.0);
     }
 }
 
@@ -421,6 +405,6 @@ impl Handler<LeaveMesh> for MeshRegistry {
     fn handle(&mut self, _: LeaveMesh, _: &mut Self::Context) {
         self.context.foreign.leave();
         let links = std::mem::take(&mut *self.context.links.borrow_mut());
-        links.into_values().for_each(|link| link.handle.addr().do_send(Leave));
+        links.into_values().for_each(|link| link.handle.do_send(ToLink::Leave));
     }
 }

@@ -13,15 +13,14 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::{debug, error, info, warn};
 
+use super::supervise::Handle;
+use super::sync_coordinator::SyncCoordinator;
 use crate::domain::fingerprint::Fingerprint;
-use crate::links::dial::{self, DialError, PeerAddress, Upgraded};
-use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers, ToPeer};
-use crate::links::seen_starts::SeenStarts;
-use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket};
+use crate::links::mesh::{Door, LinkNews, MeshClock, Reported, RunReader, SeenStarts, SharedHave, SocketNumbers};
+use crate::links::socket::{self, DialError, FromSocket, PeerAddress, Socket, SocketEvent, ToSocket, Upgraded};
 use crate::links::trust_desk::TrustDesk;
 use crate::replication::committed::CommittedRun;
-use crate::replication::peer::output::{Alarm, PeerOutput, PeerReport, RunRead, SocketId};
-use crate::replication::peer::status::PeerStatus;
+use crate::replication::peer::output::{Alarm, PeerCommand, PeerOutput, PeerReport, PeerStatus, RunRead, SocketId};
 use crate::replication::peer::{Peer, PeerSettings};
 use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::compressed;
@@ -33,44 +32,30 @@ const LOG_EVERY_DIALS: u32 = 100;
 /// Somebody answered a dial, and the certificate shown, if TLS is spoken.
 type Answered = (Upgraded, Option<Fingerprint>);
 
-/// The peer dialled us and introduced itself.
+/// What a link is told. What its sockets say is [`FromSocket`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Adopt {
-    pub number: SocketId,
-    pub socket: Socket,
-    pub hello: Hello,
+pub enum ToLink {
+    /// The peer dialled us and introduced itself.
+    Adopt { number: SocketId, socket: Socket, hello: Hello },
+    /// What was committed just now, encoded once for all links.
+    Committed(Arc<[CommittedRun]>),
+    /// The coordinator's wish, about the link it means.
+    Command { link: SocketId, command: PeerCommand },
+    /// The coordinator was built anew and knows nothing of this link.
+    CoordinatorRestarted,
+    /// What the next HEARTBEATs say.
+    Say(Heartbeat),
+    /// Dial now, if there is no link.
+    RetryNow,
+    /// Say goodbye and never dial again.
+    Leave,
 }
-
-/// What was committed just now, encoded once for all links.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct Announce(pub Arc<[CommittedRun]>);
 
 /// How is this link?
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "PeerStatus")]
 pub struct AskLink;
-
-/// Dial now, if there is no link.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct RetryNow;
-
-/// The coordinator was built anew and knows nothing of this link.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct CoordinatorRestarted;
-
-/// What the next HEARTBEATs say.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct Say(pub Heartbeat);
-
-/// Say goodbye and never dial again.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Leave;
 
 /// What a link needs from its surroundings. Cheap to clone.
 #[derive(Clone)]
@@ -81,8 +66,8 @@ pub struct LinkContext {
     pub have: SharedHave,
     pub clock: MeshClock,
     pub numbers: SocketNumbers,
-    pub reports: Door<Reported>,
-    pub alarms: Door<Alarm>,
+    pub coordinator: Handle<SyncCoordinator>,
+    pub registry: Door<LinkNews>,
     pub reader: RunReader,
     pub seen: SeenStarts,
     /// The link in use, kept across restarts of the actor: a new one reports it as gone.
@@ -132,7 +117,7 @@ impl PeerLink {
                     context.spawn(reading.map(|read, link, context| link.run_read(read, context)));
                 }
                 PeerOutput::Report(report) => self.report(report),
-                PeerOutput::Alarm(alarm) => self.around.alarms.send(alarm),
+                PeerOutput::Alarm(alarm) => self.around.registry.send(LinkNews::Alarm(alarm)),
             }
         }
         self.set_timer(context);
@@ -145,7 +130,8 @@ impl PeerLink {
     }
 
     fn report(&mut self, report: PeerReport) {
-        match &report {
+        let peer = self.around.settings.peer.clone();
+        let news = match &report {
             PeerReport::LinkUp { link } => {
                 self.failed_dials = 0;
                 self.around.link_in_use.set(Some(*link));
@@ -154,21 +140,23 @@ impl PeerLink {
                 }
                 self.around.trust.linked(&self.around.settings.peer);
                 info!(event = "peer_connected", peer = self.name(); "peer connected");
+                Some(LinkNews::Up(peer.clone()))
             }
             PeerReport::LinkDown { reason, .. } => {
                 self.around.link_in_use.set(None);
                 warn!(event = "peer_disconnected", peer = self.name(), reason = reason.as_str(); "peer disconnected");
+                Some(LinkNews::Down)
             }
-            PeerReport::Started(seen) => {
-                let peer = &self.around.settings.peer;
-                return self.around.seen.saw(peer, self.around.trust.pin(peer), *seen);
-            }
+            PeerReport::Started(seen) => return self.around.seen.saw(&peer, self.around.trust.pin(&peer), *seen),
             // Before any run of it: whose key it is decides whose log it is.
-            PeerReport::Vouches { keys } => return self.around.trust.hear_keys(&self.around.settings.peer, keys),
-            PeerReport::SignsLogs => return self.around.trust.signs_logs(&self.around.settings.peer),
-            _ => {}
+            PeerReport::Vouches { keys } => return self.around.trust.hear_keys(&peer, keys),
+            PeerReport::SignsLogs => return self.around.trust.signs_logs(&peer),
+            _ => None,
+        };
+        self.around.coordinator.do_send(Reported { peer, report });
+        if let Some(news) = news {
+            self.around.registry.send(news);
         }
-        self.around.reports.send(Reported { peer: self.around.settings.peer.clone(), report });
     }
 
     fn dial(&mut self, attempt: u64, timeout_ms: u64, context: &mut Context<Self>) {
@@ -176,7 +164,7 @@ impl PeerLink {
         let (address, secured) = (self.around.address.clone(), self.around.trust.client(&self.around.settings.peer));
         let dialling = wrap_future::<_, Self>(async move {
             let secured = secured.map_err(DialError::Failed)?;
-            let upgraded = dial::upgrade(&address, secured.as_ref(), timeout_ms).await?;
+            let upgraded = socket::upgrade(&address, secured.as_ref(), timeout_ms).await?;
             Ok((upgraded, secured.and_then(|secured| secured.shown())))
         });
         context.spawn(dialling.map(move |result, link, context| link.dial_ended(attempt, result, context)));
@@ -187,7 +175,7 @@ impl PeerLink {
         match believed {
             Ok((upgraded, shown, believed)) => {
                 let number = self.around.numbers.next();
-                let socket = dial::carry(upgraded, number, context.address().recipient());
+                let socket = socket::carry(upgraded, number, context.address().recipient());
                 self.sockets.insert(number, socket);
                 if let (Some(shown), Believed::FirstContact) = (shown, believed) {
                     self.first_contacts.insert(number, shown);
@@ -306,34 +294,36 @@ impl Handler<FromSocket> for PeerLink {
     }
 }
 
-impl Handler<Adopt> for PeerLink {
+impl Handler<ToLink> for PeerLink {
     type Result = ();
 
-    fn handle(&mut self, adopt: Adopt, context: &mut Self::Context) {
-        self.sockets.insert(adopt.number, adopt.socket);
-        let have = self.around.have.clone();
-        self.peer.accepted(self.around.clock.now(), &have.borrow(), adopt.number, adopt.hello);
+    fn handle(&mut self, told: ToLink, context: &mut Self::Context) {
+        let leaves = matches!(told, ToLink::Leave);
+        let (now, have) = (self.around.clock.now(), self.around.have.clone());
+        let held = have.borrow();
+        match told {
+            ToLink::Adopt { number, socket, hello } => {
+                self.sockets.insert(number, socket);
+                self.peer.accepted(now, &held, number, hello);
+            }
+            ToLink::Committed(runs) => self.peer.committed(now, &held, &runs),
+            ToLink::Command { link, command } => self.peer.command(now, &held, link, command),
+            ToLink::CoordinatorRestarted => self.peer.coordinator_restarted(now, &held),
+            ToLink::Say(heartbeat) => {
+                self.peer.set_heartbeat(heartbeat);
+                self.peer.tick(now, &held);
+            }
+            ToLink::RetryNow => {
+                self.peer.retry_now(now);
+                self.peer.tick(now, &held);
+            }
+            ToLink::Leave => self.peer.stop(now, &held),
+        }
+        drop(held);
         self.perform(context);
-    }
-}
-
-impl Handler<Announce> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, announce: Announce, context: &mut Self::Context) {
-        let have = self.around.have.clone();
-        self.peer.committed(self.around.clock.now(), &have.borrow(), &announce.0);
-        self.perform(context);
-    }
-}
-
-impl Handler<ToPeer> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, to_peer: ToPeer, context: &mut Self::Context) {
-        let have = self.around.have.clone();
-        self.peer.command(self.around.clock.now(), &have.borrow(), to_peer.link, to_peer.command);
-        self.perform(context);
+        if leaves {
+            context.stop();
+        }
     }
 }
 
@@ -342,49 +332,6 @@ impl Handler<AskLink> for PeerLink {
 
     fn handle(&mut self, _: AskLink, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.peer.status(&self.around.have.borrow()))
-    }
-}
-
-impl Handler<RetryNow> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, _: RetryNow, context: &mut Self::Context) {
-        self.peer.retry_now(self.around.clock.now());
-        let have = self.around.have.clone();
-        self.peer.tick(self.around.clock.now(), &have.borrow());
-        self.perform(context);
-    }
-}
-
-impl Handler<CoordinatorRestarted> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, _: CoordinatorRestarted, context: &mut Self::Context) {
-        let have = self.around.have.clone();
-        self.peer.coordinator_restarted(self.around.clock.now(), &have.borrow());
-        self.perform(context);
-    }
-}
-
-impl Handler<Say> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, say: Say, context: &mut Self::Context) {
-        self.peer.set_heartbeat(say.0);
-        let have = self.around.have.clone();
-        self.peer.tick(self.around.clock.now(), &have.borrow());
-        self.perform(context);
-    }
-}
-
-impl Handler<Leave> for PeerLink {
-    type Result = ();
-
-    fn handle(&mut self, _: Leave, context: &mut Self::Context) {
-        let have = self.around.have.clone();
-        self.peer.stop(self.around.clock.now(), &have.borrow());
-        self.perform(context);
-        context.stop();
     }
 }
 

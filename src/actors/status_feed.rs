@@ -9,8 +9,7 @@
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
 
 pub mod notices;
-pub mod seen;
-mod sources;
+pub mod sources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -269,7 +268,7 @@ impl StatusFeed {
             "plates_waiting": behind.map_or(0, |behind| behind.plates),
             "plates_waiting_since_ms": behind.map(|behind| behind.since_ms),
         });
-        let needs = seen::seen(&self.around, &self.mesh, self.newest_own_ms).needs();
+        let needs = sources::what_is_seen(&self.around, &self.mesh, self.newest_own_ms).needs();
         self.board.set_members("attention", needs.iter().map(|need| (need.key(), json!(need))));
         self.board.set("central", central);
         self.board.set("lot", lot);

@@ -11,13 +11,13 @@ use log::warn;
 use super::db_writer::{DbWriter, Decide, HeardFrom, HeldView, StartNewEpoch};
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
-use crate::links::mesh::{Door, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
+use crate::links::mesh::{Door, LinkNews, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::coordinator::LogStatus;
 use crate::replication::coordinator::allowance::Taken;
 use crate::replication::log::Run;
-use crate::replication::peer::output::{Alarm, PeerReport};
+use crate::replication::peer::output::PeerReport;
 
 /// How often the peers that sent something are noted in the database.
 const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub struct CoordinatorContext {
     pub have: SharedHave,
     pub clock: MeshClock,
     pub commands: Door<ToPeer>,
-    pub alarms: Door<Alarm>,
+    pub registry: Door<LinkNews>,
     /// Told at each start: every link reports what it knows again.
     pub started: Door<()>,
     pub writer: Addr<DbWriter>,
@@ -88,7 +88,7 @@ impl SyncCoordinator {
                     self.around.writer.do_send(StartNewEpoch);
                     self.set_own_log(None);
                 }
-                CoordinatorOutput::Alarm(alarm) => self.around.alarms.send(alarm),
+                CoordinatorOutput::Alarm(alarm) => self.around.registry.send(LinkNews::Alarm(alarm)),
             }
         }
         self.set_timer(context);

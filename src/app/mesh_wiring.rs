@@ -10,22 +10,21 @@ use actix::Addr;
 use crate::actors::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, HeldView, SawStart};
-use crate::actors::mesh_registry::{LinkChanged, Links, MeshNews, MeshRegistry, Raise, RegistryContext};
+use crate::actors::mesh_registry::{Links, MeshNews, MeshRegistry, RegistryContext};
 use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
-use crate::config::merge::{Edit, SaveRefused};
+use crate::config::change::{Edit, SaveRefused};
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{Act, By, Kind};
 use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::known_authors::KnownAuthors;
-use crate::links::mesh::{Door, MeshClock, Reported, RunReader, SharedHave, SocketNumbers};
-use crate::links::seen_starts::SeenStarts;
+use crate::links::mesh::{Door, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
 use crate::links::site_file;
 use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
-use crate::replication::peer::output::{Alarm, PeerReport, ReadRun, RunRead};
+use crate::replication::peer::output::{ReadRun, RunRead};
 use crate::replication::starts::SeenOf;
 use crate::tls::credentials::Credentials;
 use crate::trust::site::{OwnSite, SiteMark};
@@ -82,12 +81,12 @@ pub fn start(parts: MeshParts) -> Mesh {
         site: OwnSite::new(parts.site),
     };
     let (have, links, clock) = (SharedHave::default(), Links::default(), MeshClock::start(parts.clock));
-    let (reports, alarms): (Door<Reported>, Door<Alarm>) = (Door::default(), Door::default());
+    let to_registry: Door<LinkNews> = Door::default();
     let context = CoordinatorContext {
         have: have.clone(),
         clock,
         commands: RegistryContext::commands(&links),
-        alarms: alarms.clone(),
+        registry: to_registry.clone(),
         started: RegistryContext::coordinator_started(&links),
         writer: parts.writer.clone(),
         held: parts.held.clone(),
@@ -149,33 +148,21 @@ pub fn start(parts: MeshParts) -> Mesh {
         clock,
         numbers,
         links,
-        reports: reports.clone(),
-        alarms: alarms.clone(),
+        registry: to_registry.clone(),
         news: parts.news,
         reader: run_reader(parts.readers),
         seen: SeenStarts::new(parts.seen, note),
         writer: parts.writer,
         held: parts.held,
         audit: parts.audit,
-        coordinator: coordinator.clone(),
+        coordinator,
         foreign,
         listening: parts.listening,
         is_off: parts.is_off,
     };
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
-    let (to, about_links) = (coordinator.clone(), registry.clone());
-    reports.lead_to(move |reported: Reported| {
-        let is_up = match reported.report {
-            PeerReport::LinkUp { .. } => Some(true),
-            PeerReport::LinkDown { .. } => Some(false),
-            _ => None,
-        };
-        let changed = is_up.map(|is_up| LinkChanged { peer: reported.peer.clone(), is_up });
-        to.addr().do_send(reported);
-        changed.into_iter().for_each(|changed| about_links.addr().do_send(changed));
-    });
     let to = registry.clone();
-    alarms.lead_to(move |alarm| to.addr().do_send(Raise(alarm)));
+    to_registry.lead_to(move |news| to.do_send(news));
     Mesh { registry }
 }
 

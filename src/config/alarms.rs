@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::host::Host;
+use super::model::Host;
 use super::read::{clock_time, host, one_of, plain_text, port, whole_number};
 use super::reader::{Fields, Report, Wrong};
 use crate::domain::problem::FieldProblem;
@@ -278,7 +278,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{merge, model::Config, read};
+    use crate::config::model::Config;
+    use crate::config::{change, read};
 
     fn config(alarms: &Value) -> Result<Config, Vec<String>> {
         let json = json!({"this_central": {"id": "a", "ip": "10.0.0.1"}, "alarms": alarms});
@@ -347,7 +348,7 @@ mod tests {
         assert_eq!(config.to_file_json().to_string().matches("secret").count(), 6);
         // Nobody can try passwords against the name of a state.
         let other =
-            merge::merge(&config, &json!({"alarms": {"channels": [{"id": "mail", "password": "other"}]}})).unwrap();
+            change::merge(&config, &json!({"alarms": {"channels": [{"id": "mail", "password": "other"}]}})).unwrap();
         assert_eq!(other.config.alarms.channels.len(), 1);
         let mut same = config.clone();
         same.alarms.channels[4].password = Some(Secret("other".into()));
@@ -361,8 +362,8 @@ mod tests {
         let config = config(&all()).unwrap();
         let mut shown = config.to_json();
         take_secrets(&mut shown);
-        assert_eq!(merge::merge(&config, &shown).unwrap().config, config);
+        assert_eq!(change::merge(&config, &shown).unwrap().config, config);
         shown["alarms"]["heartbeat_url"] = Value::Null;
-        assert_eq!(merge::merge(&config, &shown).unwrap().config.alarms.heartbeat_url, None);
+        assert_eq!(change::merge(&config, &shown).unwrap().config.alarms.heartbeat_url, None);
     }
 }

@@ -9,9 +9,8 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::alarms;
-use super::host::Host;
 use super::model::{
-    AdminMode, ApiMode, Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, LogFormat, P2pMode,
+    AdminMode, ApiMode, Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, Host, LogFormat, P2pMode,
     PeerCentral, ReadsMode, RefusedCentral, Security, Site, ThisCentral, Tuning,
 };
 use super::reader::{Fields, Report, Wrong};
@@ -373,7 +372,7 @@ fn central_id(value: &Value) -> Result<CentralId, Wrong> {
 
 pub(super) fn host(value: &Value) -> Result<Host, Wrong> {
     let message_vi = "phải là địa chỉ IP (ví dụ 192.168.1.101) hoặc tên máy";
-    text(value)?.parse().map_err(|error: super::host::BadHost| ("bad_address", message_vi.into(), error.to_string()))
+    text(value)?.parse().map_err(|error: super::model::BadHost| ("bad_address", message_vi.into(), error.to_string()))
 }
 
 fn bind_ip(value: &Value) -> Result<IpAddr, Wrong> {

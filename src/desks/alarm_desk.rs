@@ -18,12 +18,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::alarms::book::Book;
-use crate::alarms::message::{Kind, Language, Message, Voice};
-use crate::alarms::shape::{NotTold, Shape};
-use crate::config::alarms::{self as settings, Alarms, Channel, ChannelKind, DEFAULT_MAIL_PORT, Secret};
+use crate::alarms::message::{Kind, Language, Message, NotTold, Shape, Voice};
+use crate::config::alarms as settings;
+use crate::config::alarms::{Alarms, Channel, ChannelKind, DEFAULT_MAIL_PORT, Secret};
 use crate::config::model::Config;
 use crate::ops::metrics::Metrics;
-use crate::ops::said::Said;
+use crate::ops::offences::Said;
 use crate::tls::internet;
 use crate::vault::private_file;
 

@@ -1,26 +1,27 @@
-//! Logging in and out, people and tokens: `/api/access/…`.
+//! Logging in and out, people, tokens, and the keys of edges: `/api/access/…`.
 
 use std::sync::Arc;
 
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access::{caller_of, cookie_name, from, modes, session};
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, delete, get, post, put};
-use super::refusals::about;
+use super::access::{caller_of, cookie_name, from, is_about, modes, session};
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, delete, get, ok, post, put, success};
+use super::p2p::change;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
-use crate::access::right::Need;
+use crate::access::right::{Need, Role, Who};
 use crate::access::sessions::LONGEST_MS;
-use crate::access::who::{Role, Who};
+use crate::config::change::Edit;
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
 use crate::desks::doorkeeper::{Doorkeeper, Entered, Refused};
-use crate::domain::audit::Kind;
+use crate::domain::audit::{Act, Kind};
+use crate::vault::secret;
 
 /// What follows from a name or password that is typed.
 const OF_A_GUESS: &[Code] = &[Code::TooManyAttempts, Code::InvalidField];
@@ -83,6 +84,17 @@ pub(super) fn operations() -> Vec<Operation> {
         delete("/api/access/tokens/{name}", Need::Administer, revoke_token, "Revoke a token, and those made with it.")
             .answers::<TokenRevoked>("Revoked")
             .refuses(&[Code::NotFound, Code::NotSaved]),
+        post(
+            "/api/access/edges/{edge_id}/key",
+            Need::Administer,
+            renew_edge_key,
+            "Make a key of an edge, in the place of an older one.",
+        )
+        .answers_with::<KeyMade>(201, "Made; this is the only time it is shown")
+        .refuses(&[Code::NotFound, Code::StaleVersion, Code::InvalidField, Code::NotSaved]),
+        delete("/api/access/edges/{edge_id}/key", Need::Administer, revoke_edge_key, "Revoke the key of an edge.")
+            .answers::<Done>("Revoked")
+            .refuses(&[Code::NotFound, Code::StaleVersion, Code::InvalidField, Code::NotSaved]),
     ]
 }
 
@@ -92,7 +104,6 @@ const DEVICE_S: u64 = 30 * 24 * 3_600;
 /// The caller, and how this central is set.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
-    success: bool,
     /// Null: nobody.
     name: Option<String>,
     role: Option<Role>,
@@ -116,15 +127,7 @@ struct SecurityModes {
 
 /// It was done.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Done {
-    success: bool,
-}
-
-impl Done {
-    pub(super) const fn new() -> Self {
-        Self { success: true }
-    }
-}
+pub(super) struct Done {}
 
 /// `GET /api/access`: who the caller is, and how this central is set.
 pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
@@ -139,7 +142,6 @@ pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
     };
     let security = &config.security;
     let me = Me {
-        success: true,
         name,
         role: caller.who.role(),
         kind,
@@ -153,7 +155,7 @@ pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
             reads: security.reads,
         },
     };
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(me)
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(success(me))
 }
 
 /// As sent.
@@ -169,10 +171,10 @@ pub async fn login(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: LoginRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: LoginRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let from = from(&request, &worker.shared.config.borrow());
     let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
-    about(&request, known.as_deref().unwrap_or("an unknown name"));
+    is_about(&request, known.as_deref().unwrap_or("an unknown name"));
     let device = session(request.headers(), &device_cookie_name(&worker)).map(str::to_owned);
     let log_in = move |door: &Doorkeeper| door.log_in(&sent.name, &sent.password, device.as_deref(), from);
     let entered = ask(&worker.shared, log_in).await?;
@@ -193,7 +195,7 @@ pub async fn use_code(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: CodeRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: CodeRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let from = from(&request, &worker.shared.config.borrow());
     let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
     Ok(entered_answer(&worker, &entered))
@@ -209,7 +211,7 @@ pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
             worker.shared.audit.note(caller.act(Kind::Logout, ""));
         }
     }
-    HttpResponse::Ok().insert_header((SET_COOKIE, cookie(worker.secured, &name, "", 0))).json(Done::new())
+    HttpResponse::Ok().insert_header((SET_COOKIE, cookie(worker.secured, &name, "", 0))).json(success(Done {}))
 }
 
 /// As sent.
@@ -225,7 +227,7 @@ pub async fn put_own_password(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: OwnPasswordRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: OwnPasswordRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let caller = caller_of(&request);
     let Some(name) = caller.who.person().map(str::to_owned) else {
         return Err(ApiError::new(Code::Invalid, "a token has no password"));
@@ -235,13 +237,12 @@ pub async fn put_own_password(
     let change =
         move |door: &Doorkeeper| door.change_own_password(&name, (&sent.old, &sent.new), kept.as_deref(), from);
     let tokens_kept = ask(&worker.shared, change).await?;
-    Ok(HttpResponse::Ok().json(PasswordChanged { success: true, tokens_kept }))
+    Ok(ok(PasswordChanged { tokens_kept }))
 }
 
 /// The password is another one, and all other sessions have ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PasswordChanged {
-    success: bool,
     /// The names of the tokens that person made: programs use them, so they stay good until they are revoked.
     tokens_kept: Vec<String>,
 }
@@ -249,7 +250,6 @@ pub(super) struct PasswordChanged {
 /// Who can log in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct People {
-    success: bool,
     people: Vec<PersonShown>,
 }
 
@@ -273,7 +273,7 @@ pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
         set_ms: one.set_ms,
         made_by: one.made_by.clone(),
     };
-    HttpResponse::Ok().json(People { success: true, people: accounts.people.iter().map(shown).collect() })
+    ok(People { people: accounts.people.iter().map(shown).collect() })
 }
 
 /// As sent.
@@ -290,10 +290,10 @@ pub async fn add_person(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: PersonRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: PersonRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     ask(&worker.shared, move |door| door.add_person(&by, &sent.name, sent.role, &sent.password)).await?;
-    Ok(HttpResponse::Created().json(Done::new()))
+    Ok(HttpResponse::Created().json(success(Done {})))
 }
 
 /// As sent.
@@ -310,10 +310,10 @@ pub async fn change_person(
     name: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: PersonChange = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: PersonChange = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     ask(&worker.shared, move |door| door.change_person(&by, &name, sent.role, sent.password.as_deref())).await?;
-    Ok(HttpResponse::Ok().json(Done::new()))
+    Ok(ok(Done {}))
 }
 
 /// `DELETE /api/access/people/{name}`
@@ -325,13 +325,12 @@ pub async fn remove_person(
     let by = caller_of(&request).by();
     let (_, ended) = ask(&worker.shared, move |door| door.remove_person(&by, &name)).await?;
     let tokens_ended = ended.into_iter().map(|token| token.name).collect();
-    Ok(HttpResponse::Ok().json(PersonRemoved { success: true, tokens_ended }))
+    Ok(ok(PersonRemoved { tokens_ended }))
 }
 
 /// Somebody is gone.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PersonRemoved {
-    success: bool,
     /// The names of the tokens that person had made, and of those made with them: they are good no more.
     tokens_ended: Vec<String>,
 }
@@ -339,7 +338,6 @@ pub(super) struct PersonRemoved {
 /// The tokens of programs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Tokens {
-    success: bool,
     tokens: Vec<TokenShown>,
 }
 
@@ -358,7 +356,6 @@ struct TokenShown {
 /// A new token.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenMade {
-    success: bool,
     /// In clear, this once.
     token: String,
 }
@@ -373,7 +370,7 @@ pub async fn tokens(worker: web::Data<Worker>) -> HttpResponse {
         used_ms: token.used_ms,
     };
     let tokens = worker.shared.door.tokens().into_iter().map(shown).collect();
-    HttpResponse::Ok().json(Tokens { success: true, tokens })
+    ok(Tokens { tokens })
 }
 
 /// As sent.
@@ -389,10 +386,10 @@ pub async fn make_token(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: TokenRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: TokenRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let by = caller_of(&request).by();
     let token = ask(&worker.shared, move |door| door.make_token(&by, &sent.name, sent.role)).await?;
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenMade { success: true, token }))
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(success(TokenMade { token })))
 }
 
 /// `DELETE /api/access/tokens/{name}`
@@ -403,14 +400,13 @@ pub async fn revoke_token(
 ) -> Result<HttpResponse, ApiError> {
     let by = caller_of(&request).by();
     let revoked = ask(&worker.shared, move |door| door.revoke_token(&by, &name)).await?;
-    let answer = TokenRevoked { success: true, tokens_ended: revoked.tokens, people_added: revoked.people };
-    Ok(HttpResponse::Ok().json(answer))
+    let answer = TokenRevoked { tokens_ended: revoked.tokens, people_added: revoked.people };
+    Ok(ok(answer))
 }
 
 /// A token is good no more.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenRevoked {
-    success: bool,
     /// Its name, and those of the tokens made with it: these ended too.
     tokens_ended: Vec<String>,
     /// Who was added with one of these. They can still log in: remove whom you do not know.
@@ -430,7 +426,6 @@ async fn ask<T: Send + 'static>(
 /// Somebody logged in; the session is in a cookie.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedIn {
-    success: bool,
     name: String,
     role: Role,
 }
@@ -439,10 +434,10 @@ fn entered_answer(worker: &Worker, entered: &Entered) -> HttpResponse {
     let name = cookie_name(&worker.shared.config(), worker.secured);
     let cookie = cookie(worker.secured, &name, &entered.session, LONGEST_MS / 1_000);
     let device = self::cookie(worker.secured, &device_cookie_name(worker), &entered.device, DEVICE_S);
-    let answer = LoggedIn { success: true, name: entered.person.name.clone(), role: entered.person.role };
+    let answer = LoggedIn { name: entered.person.name.clone(), role: entered.person.role };
     let mut response = HttpResponse::Ok();
     response.append_header((SET_COOKIE, cookie)).append_header((SET_COOKIE, device));
-    response.insert_header((CACHE_CONTROL, "no-store")).json(answer)
+    response.insert_header((CACHE_CONTROL, "no-store")).json(success(answer))
 }
 
 /// What a browser is known by at its next login. It proves nothing: whoever shows it is only slowed by its own failures.
@@ -454,4 +449,55 @@ fn device_cookie_name(worker: &Worker) -> String {
 fn cookie(secured: bool, name: &str, value: &str, max_age_s: u64) -> String {
     let secure = if secured { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
+}
+
+/// A new key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeyMade {
+    edge_id: String,
+    /// In clear, this once.
+    key: String,
+}
+
+/// `POST /api/access/edges/{edge_id}/key`: a new key in the place of an older one, in clear, this once.
+pub async fn renew_edge_key(
+    request: HttpRequest,
+    edge_id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let act = caller_of(&request).act(Kind::EdgeKey, &*edge_id);
+    let key = secret::make(secret::Kind::EdgeKey).map_err(|_| ApiError::internal())?;
+    set_edge_key(&worker, &edge_id, json!(secret::digest_text(&key)), act).await?;
+    let answer = KeyMade { edge_id: edge_id.into_inner(), key };
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(success(answer)))
+}
+
+/// `DELETE`: the edge has no key any more.
+pub async fn revoke_edge_key(
+    request: HttpRequest,
+    edge_id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let act = caller_of(&request).act(Kind::EdgeKey, &*edge_id);
+    set_edge_key(&worker, &edge_id, Value::Null, act).await?;
+    Ok(ok(Done {}))
+}
+
+async fn set_edge_key(worker: &Worker, edge_id: &str, key_hash: Value, act: Act) -> Result<(), ApiError> {
+    let config = worker.shared.config();
+    if !config.edges.iter().any(|edge| edge.id == edge_id) {
+        return Err(ApiError::not_found(format!("no edge {edge_id} in the settings; add it there first")));
+    }
+    let edges: Vec<Value> = config
+        .edges
+        .iter()
+        .map(
+            |edge| {
+                if edge.id == edge_id { json!({"id": edge.id, "key_hash": key_hash}) } else { json!({"id": edge.id}) }
+            },
+        )
+        .collect();
+    // At the version just read: an edge that somebody adds meanwhile is not lost.
+    change(&worker.shared, Edit::Put(json!({ "edges": edges })), Some(config.version()), act).await?;
+    Ok(())
 }

@@ -6,12 +6,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, delete, put};
-use super::parking::DECIDED;
-use super::parking::decide;
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, delete, ok, put};
+use super::parking::{DECIDED, decide};
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::domain::audit::Kind;
@@ -95,7 +93,6 @@ pub struct VoidRequest {
 /// A stay after what a person changed. All but the first four are null where the row went up in another.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Amended<'a> {
-    success: bool,
     message: &'a str,
     event_id: &'a str,
     /// The event that made it so.
@@ -120,7 +117,7 @@ pub async fn correct(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let correction: CorrectionRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let correction: CorrectionRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let notes = notes(correction.by.as_ref());
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
     let caller = caller_of(&request);
@@ -135,7 +132,7 @@ pub async fn void(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let void: VoidRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let void: VoidRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let notes = notes(void.by.as_ref());
     let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
     let caller = caller_of(&request);
@@ -147,8 +144,7 @@ async fn amend(worker: &Worker, job: Job, message: &str, notes: Vec<Note>) -> Re
     match decide(worker, job).await? {
         Answer::Amended { stay_id, version, row } => {
             let row = row.as_ref().map(|stored| &stored.row);
-            Ok(HttpResponse::Ok().json(Amended {
-                success: true,
+            Ok(ok(Amended {
                 message,
                 event_id: &stay_id,
                 version: &version,

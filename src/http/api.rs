@@ -11,27 +11,22 @@ use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, web};
 
-use super::access;
-use super::code::Code;
-use super::error::ApiError;
-use super::limits;
+use super::error::{ApiError, Code};
 use super::listen::{self, Terms};
-use super::refusals;
 use super::routes::{self, ROUTES};
-use super::screen;
 use super::server::{Place, Role, Shows};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
-use crate::access::right::Need;
-use crate::access::who::Who;
+use super::{access, limits, screen};
+use crate::access::right::{Need, Who};
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::supervise::{self, Surroundings};
 use crate::config::model::{ApiMode, Config};
 use crate::domain::problem::FieldProblem;
 use crate::ops::metrics::RouteLabels;
-use crate::tls::TlsTerms;
-use crate::tls::api::{self as tls, BadFiles, CertificateFiles};
+use crate::tls::api::{BadFiles, CertificateFiles};
 use crate::tls::credentials::Credentials;
+use crate::tls::{TlsTerms, api as tls};
 
 /// More workers than this do not help one writer.
 const MAX_WORKERS: usize = 4;
@@ -172,7 +167,7 @@ async fn observe(
         Some(error) => request.error_response(error).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
-    refusals::note(&answer, &worker.shared, route);
+    access::note_refusal(&answer, &worker.shared, route);
     note_known(&answer, &worker, route);
     screen::protect(answer.headers_mut());
     let metrics = &worker.shared.metrics;

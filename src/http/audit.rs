@@ -5,14 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
-use super::csv::{self, Line, Style};
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::history::cursor;
+use super::input::{instant, number};
 use super::operation::{Operation, get};
 use super::pages::said;
 use super::parking::{Today, answer};
-use super::query::{instant, number};
+use super::spreadsheet::{self, Cell, Style};
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::domain::audit::Kind;
@@ -110,7 +109,6 @@ fn kind(text: Option<&str>) -> Result<Option<Kind>, ApiError> {
 /// A page of the audit.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AuditPageShown {
-    success: bool,
     /// Newest first: perhaps fewer than `limit`, even where there are more.
     entries: Vec<AuditRow>,
     /// `cursor` of the next page; null: this is the last one.
@@ -126,7 +124,7 @@ pub async fn audit(
     answer(&worker.shared, move |reader| {
         let page = reader.audit(&query)?;
         let next_cursor = page.next.map(|next| next.to_string());
-        Ok(AuditPageShown { success: true, entries: page.rows, next_cursor })
+        Ok(AuditPageShown { entries: page.rows, next_cursor })
     })
     .await
 }
@@ -143,16 +141,16 @@ pub async fn export(
     query.limit = usize::try_from(MAX_PAGE_ENTRIES).unwrap_or_default();
     let name = format!("parkmesh-audit-{}-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
     let zone = shared.zone();
-    super::csv::export(shared, &name, head(style), query, move |reader, query| {
+    spreadsheet::export(shared, &name, spreadsheet::heads(HEADS, style), query, move |reader, query| {
         let page = reader.audit(&query)?;
-        let lines = page.rows.iter().map(|row| line(row, &zone, style)).collect();
-        Ok((lines, page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))
+        let rows: Vec<_> = page.rows.iter().map(|row| cells(row, &zone, style.english)).collect();
+        Ok((spreadsheet::lines(&rows, style), page.next.map(|next| AuditQuery { cursor: Some(next), ..query })))
     })
     .await
 }
 
 /// The heads of the columns, Vietnamese and English.
-const HEADS: [(&str, &str); 11] = [
+const HEADS: &[(&str, &str)] = &[
     ("Lúc", "Time"),
     ("Việc", "Kind"),
     ("Ai", "Who"),
@@ -166,31 +164,26 @@ const HEADS: [(&str, &str); 11] = [
     ("Số", "Number"),
 ];
 
-fn head(style: Style) -> String {
-    csv::heads(&HEADS, style)
-}
-
-fn line(row: &AuditRow, zone: &SiteZone, style: Style) -> String {
+fn cells(row: &AuditRow, zone: &SiteZone, is_english: bool) -> Vec<Cell> {
     let entry = &row.entry;
-    let mut line = Line::new(style);
-    line.time(&zone.local_text(entry.at_ms));
-    let is_english = style.english;
     let words = |key: String, code: &str| said(is_english, &key).unwrap_or(code).to_owned();
-    line.text(&words(format!("audit.kind_{}", entry.kind.name()), entry.kind.name()));
-    line.text(&who(&entry.who, is_english));
-    line.text(&entry.from);
-    line.text(&entry.what);
     let outcome = match (entry.outcome.as_str(), is_english) {
         ("done", false) => "xong".to_owned(),
         (outcome, _) => words(format!("common.error_{outcome}"), outcome),
     };
-    line.text(&outcome);
-    line.text(&side(&entry.before, zone, is_english));
-    line.text(&side(&entry.after, zone, is_english));
-    line.number(i64::try_from(entry.count).ok());
-    line.time(&entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default());
-    line.number(Some(row.id));
-    line.end()
+    vec![
+        Cell::Time(zone.local_text(entry.at_ms)),
+        Cell::Text(words(format!("audit.kind_{}", entry.kind.name()), entry.kind.name())),
+        Cell::Text(who(&entry.who, is_english)),
+        Cell::Text(entry.from.clone()),
+        Cell::Text(entry.what.clone()),
+        Cell::Text(outcome),
+        Cell::Text(side(&entry.before, zone, is_english)),
+        Cell::Text(side(&entry.after, zone, is_english)),
+        Cell::Number(i64::try_from(entry.count).ok()),
+        Cell::Time(entry.since_ms.map(|ms| zone.local_text(ms)).unwrap_or_default()),
+        Cell::Number(Some(row.id)),
+    ]
 }
 
 /// `token:backup` as the page says it.

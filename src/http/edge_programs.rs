@@ -8,12 +8,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::edges::DECIDED;
-use super::edges::submit;
-use super::error::ApiError;
-use super::operation::{Operation, get, post};
+use super::edges::{DECIDED, submit};
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, get, ok, post};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::domain::audit::Kind;
@@ -67,10 +65,10 @@ pub async fn event(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let bytes = input::read(&request, payload, SHORT_LIMIT_BYTES).await?;
     let read = |said: Value| EventReport::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()));
-    let report = body::parse_gates(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
-    Ok(HttpResponse::Ok().json(take(&worker, &caller_of(&request), report).await?))
+    let report = input::parse_gates(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
+    Ok(ok(take(&worker, &caller_of(&request), report).await?))
 }
 
 /// A report that is refused leaves a trace: in the log, at a bounded rate, and at the edge it came from where that is known.
@@ -112,7 +110,6 @@ pub enum Taken {
 /// A car that was reported.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Passage {
-    success: bool,
     action: Direction,
     /// For people, in Vietnamese.
     message: String,
@@ -152,7 +149,6 @@ pub struct Passage {
 /// A stay an edge program corrected or removed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Change {
-    success: bool,
     event_id: String,
     /// It was so before. Absent: no.
     #[serde(skip_serializing_if = "is_not")]
@@ -178,7 +174,7 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
         edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
     });
-    let changed = |event_id, repeated| Taken::Changed(Change { success: true, event_id, repeated });
+    let changed = |event_id, repeated| Taken::Changed(Change { event_id, repeated });
     let act = report.is_change().then(|| {
         let kind = if report.is_a("DELETE") { Kind::Void } else { Kind::Correction };
         let stay_id = report.data.event_id.clone().or_else(|| report.event_id.clone());
@@ -217,7 +213,6 @@ impl Passage {
             |row: &StayRow| if row.plate_view.is_empty() { plate::view(&row.plate_id) } else { row.plate_view.clone() };
         let exit_ms = row.and_then(StayRow::shown_exit_ms);
         Self {
-            success: true,
             action: passed.direction,
             message: format!("Xe {shown} {way} bãi"),
             history_id: passed.stay.as_ref().map(|stored| stored.row_id),
@@ -241,7 +236,6 @@ impl Passage {
         let is_exit = kept.direction == Direction::Exit;
         let way = if is_exit { "RA" } else { "VÀO" };
         Self {
-            success: true,
             action: kept.direction,
             message: format!("Xe không đọc được biển số {way} bãi"),
             event_id: kept.fact.to_string(),
@@ -306,7 +300,7 @@ pub async fn heartbeat(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let beat = Heartbeat::read(&body::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
+    let beat = Heartbeat::read(&input::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
     let edge_id = beat.camera_id.edge_id();
     caller_of(&request).check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
@@ -315,7 +309,7 @@ pub async fn heartbeat(
         edge.events_sent = beat.events_sent.unwrap_or(edge.events_sent);
         edge.events_failed = beat.events_failed.unwrap_or(edge.events_failed);
     });
-    Ok(HttpResponse::Ok().json(Noted { success: true, message: None }))
+    Ok(ok(Noted { message: None }))
 }
 
 /// `POST /api/edge/sync-config` as sent. Keys that are not here are ignored.
@@ -360,7 +354,7 @@ pub async fn sync_config(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent = EdgeCameras::read(&body::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
+    let sent = EdgeCameras::read(&input::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
     let (mut changed, caller) = (false, caller_of(&request));
     for (id, camera) in sent.edge_cameras {
         let edge_id = CameraId::Name(id).edge_id();
@@ -374,26 +368,24 @@ pub async fn sync_config(
         });
     }
     let message = if changed { "Edge camera config synced successfully" } else { "No changes needed" };
-    Ok(HttpResponse::Ok().json(Noted { success: true, message: Some(message) }))
+    Ok(ok(Noted { message: Some(message) }))
 }
 
 /// Taken note of.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Noted {
-    success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'static str>,
 }
 
 /// `GET /api/cameras`
 pub async fn cameras(worker: web::Data<Worker>) -> HttpResponse {
-    HttpResponse::Ok().json(CamerasAnswer { success: true, list: Cameras::of(&worker.shared) })
+    ok(CamerasAnswer { list: Cameras::of(&worker.shared) })
 }
 
 /// The edges, as answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CamerasAnswer {
-    success: bool,
     #[serde(flatten)]
     list: Cameras,
 }

@@ -1,17 +1,16 @@
 //! What gates call: detection, barrier open, barrier close. Decode, hand to the gateway, show the answer.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName};
+use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::{Caller, caller_of};
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
 use super::edge_programs::note_unread;
-use super::error::ApiError;
-use super::operation::{Operation, post};
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, ok, post};
 use super::state::Worker;
 use super::view::Vehicle;
 use crate::access::right::Need;
@@ -46,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .header("Idempotency-Key", "Another way to send `request_id`.", "^[ -~]{0,128}$")
         .body::<OpenRequest>()
-        .answers::<Opened>("The barrier may open")
+        .answers_either::<Entered, Exited>("The barrier may open")
         .refuses(DECIDED)
         .refuses(&[
             Code::AlreadyInside,
@@ -77,8 +76,8 @@ pub async fn open(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let said: Value = body::parse_gates(&bytes)?;
+    let bytes = input::read(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let said: Value = input::parse_gates(&bytes)?;
     let mut open = OpenRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     let caller = caller_of(&request);
     caller.check_edge(&open.edge_id)?;
@@ -101,45 +100,21 @@ pub async fn open(
     match submit(&worker, &caller, asked).await? {
         Answer::Unread(kept) => {
             note_unread(&worker, &edge_id, &kept);
-            let (event_id, fee) = (kept.fact.to_string(), kept.fee.unwrap_or_default().0);
-            let (repeated, notes, duration) = (kept.repeated, kept.notes, duration_text(0));
-            Ok(json(&match kept.direction {
-                Direction::Entry => Opened::Entered(Entered {
-                    success: true,
-                    action: "ENTRY",
-                    event_id: &event_id,
-                    history_id: None,
-                    repeated,
-                    notes,
-                }),
-                Direction::Exit => Opened::Exited(Exited {
-                    success: true,
-                    action: "EXIT",
-                    event_id: &event_id,
-                    fee,
-                    duration: &duration,
-                    repeated,
-                    notes,
-                }),
-            }))
+            let (event_id, fee) = (&kept.fact.to_string(), kept.fee.unwrap_or_default().0);
+            let (repeated, notes, duration) = (kept.repeated, kept.notes, &duration_text(0));
+            Ok(match kept.direction {
+                Direction::Entry => ok(Entered { action: "ENTRY", event_id, history_id: None, repeated, notes }),
+                Direction::Exit => ok(Exited { action: "EXIT", event_id, fee, duration, repeated, notes }),
+            })
         }
-        Answer::Entered { event_id, history_id, repeated, notes } => Ok(json(&Opened::Entered(Entered {
-            success: true,
-            action: "ENTRY",
-            event_id: &event_id,
-            history_id: Some(history_id),
-            repeated,
-            notes,
-        }))),
-        Answer::Exited { event_id, fee, duration, repeated, notes } => Ok(json(&Opened::Exited(Exited {
-            success: true,
-            action: "EXIT",
-            event_id: &event_id,
-            fee: fee.0,
-            duration: &duration,
-            repeated,
-            notes,
-        }))),
+        Answer::Entered { event_id, history_id, repeated, notes } => {
+            let (event_id, history_id) = (&event_id, Some(history_id));
+            Ok(ok(Entered { action: "ENTRY", event_id, history_id, repeated, notes }))
+        }
+        Answer::Exited { event_id, fee, duration, repeated, notes } => {
+            let (event_id, fee, duration) = (&event_id, fee.0, &duration);
+            Ok(ok(Exited { action: "EXIT", event_id, fee, duration, repeated, notes }))
+        }
         _ => Err(ApiError::internal()),
     }
 }
@@ -150,20 +125,16 @@ pub async fn close(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let said: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let said: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let mut close = CloseRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
     let notes = std::mem::take(&mut close.notes);
     match submit(&worker, &caller, EdgeRequest::Close(close)).await? {
-        Answer::Closed { confirmed, event_id } => Ok(json(&Closed {
-            success: true,
-            message: "Barrier closed",
-            confirmed,
-            event_id: event_id.as_deref(),
-            notes,
-        })),
+        Answer::Closed { confirmed, event_id } => {
+            Ok(ok(Closed { message: "Barrier closed", confirmed, event_id: event_id.as_deref(), notes }))
+        }
         _ => Err(ApiError::internal()),
     }
 }
@@ -174,7 +145,7 @@ pub async fn detection(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let said: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let said: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let zone = worker.zone();
     let mut detection = DetectionRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &zone))?;
     let caller = caller_of(&request);
@@ -205,7 +176,7 @@ pub async fn detection(
                 });
             }
             let vehicle_info = Vehicle::new(&info, direction, &zone);
-            Ok(json(&Seen { success: true, allowed, vehicle_info, notes }))
+            Ok(ok(Seen { allowed, vehicle_info, notes }))
         }
         _ => Err(ApiError::internal()),
     }
@@ -225,18 +196,9 @@ fn refused(error: EdgeError, zone: &SiteZone) -> ApiError {
     }
 }
 
-/// What a gate is answered, as it is sent.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub(super) enum Opened<'a> {
-    Entered(Entered<'a>),
-    Exited(Exited<'a>),
-}
-
 /// A car came in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Entered<'a> {
-    success: bool,
     #[schema(pattern = "^ENTRY$")]
     action: &'static str,
     /// The stay's id, the same on every central.
@@ -254,7 +216,6 @@ pub(super) struct Entered<'a> {
 /// A car went out.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Exited<'a> {
-    success: bool,
     #[schema(pattern = "^EXIT$")]
     action: &'static str,
     /// That of the entry; of an exit without entry its own.
@@ -274,7 +235,6 @@ pub(super) struct Exited<'a> {
 /// The barrier is closed.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Closed<'a> {
-    success: bool,
     message: &'static str,
     /// Whether an entry was waiting for it.
     confirmed: bool,
@@ -288,19 +248,10 @@ pub(super) struct Closed<'a> {
 /// What is known of a car a camera saw.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Seen {
-    success: bool,
     /// Opening the barrier in this direction would not contradict the state of the lot.
     allowed: bool,
     vehicle_info: Vehicle,
     /// What was told and is not used as told. Absent: all of it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
-}
-
-/// The answer on the hot path: one buffer, no tree of values in between.
-fn json<T: Serialize>(value: &T) -> HttpResponse {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes),
-        Err(_) => actix_web::ResponseError::error_response(&ApiError::internal()),
-    }
 }

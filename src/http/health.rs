@@ -1,20 +1,23 @@
-//! What monitoring asks: alive, ready, figures. And the fault that tests of supervision inject.
+//! What monitoring asks (alive, ready, figures), and what is tried at once: a backup, whether alarms arrive, and the fault that
+//! tests of supervision inject.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, get};
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, get, ok, post, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Probe;
 use crate::actors::supervise::injected_panic;
+use crate::desks::alarm_desk::Errand;
+use crate::domain::naming::SITE;
 use crate::store::reader::Reader;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -25,6 +28,18 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[Code::NotDurable, Code::Stopping]),
         get("/metrics", Need::Look, metrics, "Figures, as OpenMetrics text.")
             .answers_text(&["application/openmetrics-text"], "The figures"),
+        post("/api/backup", Need::Administer, begin_backup, "Make a backup now.")
+            .answers_with::<Begun>(202, "Begun; the status tells how it ends")
+            .refuses(&[Code::BackupOff]),
+        post(
+            "/api/alarms/test",
+            Need::Administer,
+            test_alarm,
+            "Send a message to a channel of the alarms, and hear what it says.",
+        )
+        .body::<TestRequest>()
+        .answers::<Tested>("What the receiver answered")
+        .refuses(&[Code::NotFound]),
     ]
 }
 
@@ -39,14 +54,13 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// It is well.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    success: bool,
     #[schema(pattern = "^(alive|ready)$")]
     status: &'static str,
 }
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(Health { success: true, status: "alive" })
+    ok(Health { status: "alive" })
 }
 
 /// Why it is not ready where no commit failed.
@@ -61,7 +75,7 @@ pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         return Err(ApiError::not_durable().with("reason", reason.clone().into()));
     }
     if can_commit(&worker.shared).await {
-        Ok(HttpResponse::Ok().json(Health { success: true, status: "ready" }))
+        Ok(ok(Health { status: "ready" }))
     } else {
         let failure = worker.shared.held().failure.clone();
         let reason = failure.map_or_else(|| NO_ANSWER.to_owned(), |failure| failure.to_string());
@@ -110,5 +124,61 @@ pub async fn panic(
     } else if let Err(known) = faults.inject(&parameters.actor) {
         return Err(ApiError::not_found(format!("actors: db_reader, {}", known.join(", "))));
     }
-    Ok(HttpResponse::Ok().json(json!({"success": true})))
+    Ok(ok(json!({})))
+}
+
+/// It is being made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Begun {
+    /// Where backups go.
+    dir: String,
+}
+
+/// `POST /api/backup`: one that is being made already is that one.
+pub async fn begin_backup(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+    let Some(dir) = worker.shared.config().backup.dir.clone() else {
+        return Err(ApiError::new(Code::BackupOff, "name a directory for backups in the settings first (backup.dir)"));
+    };
+    worker.shared.backups.begin();
+    Ok(HttpResponse::Accepted().json(success(Begun { dir })))
+}
+
+/// Which channel is tried.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct TestRequest {
+    /// The id of a channel of the settings in force.
+    channel: String,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tested {
+    channel: String,
+    /// The receiver took it.
+    told: bool,
+    /// What it said, or why it could not be asked; without secrets, at most 300 characters.
+    answer: String,
+}
+
+/// `POST /api/alarms/test`: past the messages that wait, and never repeated.
+pub async fn test_alarm(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: TestRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let config = worker.shared.config();
+    let channel = config.alarms.channels.iter().find(|channel| channel.id == asked.channel);
+    let Some(channel) = channel else {
+        return Err(ApiError::not_found(format!("no channel {} in the settings (alarms.channels)", asked.channel)));
+    };
+    let held = worker.shared.held();
+    let site = held.settings.name(SITE).unwrap_or(&config.site.name);
+    let central = config.this_central.id.as_str();
+    let errand = Errand::test(channel, &config.alarms, central, site, worker.shared.clock.now_ms());
+    let (told, answer) = match errand.run().await {
+        Ok(answer) => (true, answer),
+        Err(reason) => (false, reason.to_string()),
+    };
+    Ok(ok(Tested { channel: asked.channel, told, answer }))
 }

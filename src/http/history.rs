@@ -1,18 +1,17 @@
 //! The history: pages of it, and the whole of it for spreadsheets.
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
-use super::csv::{self, GateNames, Style};
-use super::error::ApiError;
+use super::error::{ApiError, Code};
+use super::input::{flag, instant, number};
 use super::operation::{Operation, get};
+use super::pages::word;
 use super::parking::{Stats, Today, answer};
-use super::query::{flag, instant, number};
+use super::spreadsheet::{self, Cell, Style, Table, attached};
 use super::state::Worker;
-use super::xlsx;
+use super::view::GateNames;
 use crate::access::right::Need;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::payment::Method;
@@ -37,7 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "As history.csv, as a workbook with times, amounts and their sums.",
         )
         .query::<HistoryParameters>()
-        .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
+        .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
         .refuses(&[Code::InvalidField, Code::Busy]),
     ]
 }
@@ -214,7 +213,6 @@ pub(super) fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<
 /// A page of the history.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HistoryPage {
-    success: bool,
     /// Rows on this page: perhaps fewer than `limit`, even where there are more.
     count: usize,
     stats: Stats,
@@ -235,7 +233,7 @@ pub async fn history(
         let page = reader.history(&query)?;
         let next_cursor = page.next.map(|next| next.to_string());
         let stats = today.stats(reader)?;
-        Ok(HistoryPage { success: true, count: page.rows.len(), stats, history: page.rows, next_cursor })
+        Ok(HistoryPage { count: page.rows.len(), stats, history: page.rows, next_cursor })
     })
     .await
 }
@@ -253,16 +251,17 @@ pub async fn export(
     query.limit = EXPORT_ROWS;
     let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
     let names = GateNames::known(&shared);
-    super::csv::export(shared, &name, csv::head(style), query, move |reader, query| {
+    spreadsheet::export(shared, &name, spreadsheet::heads(HEADS, style), query, move |reader, query| {
         let page = reader.history(&query)?;
-        let lines = page.rows.iter().map(|row| csv::line(row, style, &names)).collect();
+        let rows: Vec<_> = page.rows.iter().map(|row| cells(row, style.english, &names)).collect();
+        let lines = spreadsheet::lines(&rows, style);
         // The offset is over with the first page.
         Ok((lines, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
     })
     .await
 }
 
-/// `GET /api/parking/history.xlsx`: as [`export`], as a workbook of at most [`xlsx::MAX_ROWS`] rows.
+/// `GET /api/parking/history.xlsx`: as [`export`], as a workbook of at most [`spreadsheet::MAX_ROWS`] rows.
 pub async fn workbook(
     parameters: web::Query<HistoryParameters>,
     worker: web::Data<Worker>,
@@ -278,25 +277,118 @@ pub async fn workbook(
         let mut rows = Vec::new();
         loop {
             let page = reader.history(&query)?;
-            rows.extend(page.rows);
+            rows.extend(page.rows.iter().map(|row| cells(row, is_english, &names)));
             match page.next {
-                _ if rows.len() > xlsx::MAX_ROWS => return Ok(None),
+                _ if rows.len() > spreadsheet::MAX_ROWS => return Ok(None),
                 Some(next) => query = HistoryQuery { cursor: Some(next), offset: 0, ..query },
-                None => return Ok(Some(xlsx::workbook(&rows, is_english, &names))),
+                None => return Ok(Some(rows)),
             }
         }
     });
     let too_many = || {
-        let problem = format!("more than {} rows: ask for fewer days, or take history.csv", xlsx::MAX_ROWS);
+        let problem = format!("more than {} rows: ask for fewer days, or take history.csv", spreadsheet::MAX_ROWS);
         ApiError::bad_field("from", problem)
     };
-    let book = made.await?.ok_or_else(too_many)?.map_err(|error| {
-        log::error!(event = "workbook_failed", error:% = error; "the history could not be written as a workbook");
-        ApiError::internal()
-    })?;
-    let name = format!("parkmesh-{}-{}.xlsx", shared.config().this_central.id, today.day());
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, xlsx::MEDIA_TYPE))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .body(book))
+    let rows = made.await?.ok_or_else(too_many)?;
+    let title = ("Lịch sử", "History");
+    let table = Table { title, heads: HEADS, widths: WIDTHS, summed: SUMMED, rows };
+    let book = spreadsheet::workbook(title, vec![table], is_english).await?;
+    Ok(attached(&worker, today.day(), "xlsx", spreadsheet::MEDIA_TYPE, book))
+}
+
+/// The heads of the columns, Vietnamese and English.
+const HEADS: &[(&str, &str)] = &[
+    ("Biển số", "Plate"),
+    ("Mã biển số", "Plate id"),
+    ("Loại xe", "Vehicle type"),
+    ("Trạng thái", "Status"),
+    ("Giờ vào", "Time in"),
+    ("Cổng vào", "Gate in"),
+    ("Giờ ra", "Time out"),
+    ("Cổng ra", "Gate out"),
+    ("Thời gian gửi", "Duration"),
+    ("Phí (đ)", "Fee (VND)"),
+    ("Đã thu (đ)", "Collected (VND)"),
+    ("Cách trả", "Paid by"),
+    ("Người thu", "Taken by"),
+    ("Thuê bao", "Subscription"),
+    ("Mở thủ công", "Opened by hand"),
+    ("Bất thường", "Anomalies"),
+    ("Thay bởi", "Superseded by"),
+    ("Mã lượt", "Stay id"),
+];
+
+/// What its columns are as wide as, in characters.
+const WIDTHS: &[f64] = &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32.];
+/// Fee and collected.
+const SUMMED: &[u16] = &[9, 10];
+
+/// The cells of a row, one for each of [`HEADS`].
+fn cells(row: &HistoryRow, is_english: bool, names: &GateNames) -> Vec<Cell> {
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let maybe = |text: Option<&str>| Cell::Text(text.unwrap_or_default().to_owned());
+    let word_of = |kind: &str, name: &str| Cell::Text(word(is_english, kind, name).into_owned());
+    let (entry_time, entry_gate) = entered(row);
+    let left = row.exit_ms.is_some();
+    let anomalies: Vec<_> = row.anomalies.iter().map(|anomaly| word(is_english, "anomaly", anomaly)).collect();
+    vec![
+        text(&row.plate_view),
+        text(&row.plate_id),
+        word_of("type", &row.camera_type),
+        word_of("stay", &row.status),
+        Cell::Time(entry_time.to_owned()),
+        text(names.of(entry_gate)),
+        Cell::Time(row.exit_time.clone().unwrap_or_default()),
+        text(names.of(row.exit_camera_name.as_deref())),
+        // Empty where nobody saw it come in.
+        maybe(row.duration.as_deref().filter(|_| entry_gate.is_some())),
+        Cell::Number(left.then_some(row.fee)),
+        Cell::Number(left.then_some(row.collected)),
+        // Empty: the gate did not say.
+        row.payment.paid.as_ref().map_or(text(""), |paid| word_of("paid", paid.method.name())),
+        maybe(row.payment.exit_by.as_deref()),
+        maybe(row.subscription_id.as_deref()),
+        text(manual(row, is_english)),
+        Cell::Text(anomalies.join("; ")),
+        maybe(row.superseded_by.as_deref()),
+        text(&row.event_id),
+    ]
+}
+
+/// When and where it came in; empty where only an exit is known, whose time the row has in its place.
+fn entered(row: &HistoryRow) -> (&str, Option<&str>) {
+    if row.anomalies.iter().any(|name| name == Anomaly::ExitWithoutEntry.name()) {
+        return ("", None);
+    }
+    (&row.entry_time, row.entry_camera_name.as_deref())
+}
+
+/// Where it was opened by hand.
+fn manual(row: &HistoryRow, is_english: bool) -> &'static str {
+    match (row.entry_manual, row.exit_manual.unwrap_or(false), is_english) {
+        (false, false, _) => "",
+        (true, false, false) => "vào",
+        (true, false, true) => "in",
+        (false, true, false) => "ra",
+        (false, true, true) => "out",
+        (true, true, false) => "vào, ra",
+        (true, true, true) => "in, out",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_has_a_head_and_a_width() {
+        for style in [Style { english: false, separator: ',' }, Style { english: true, separator: ';' }] {
+            assert_eq!(spreadsheet::heads(HEADS, style).matches(style.separator).count(), HEADS.len() - 1);
+        }
+        assert_eq!(HEADS.len(), WIDTHS.len());
+        assert_eq!(
+            SUMMED.iter().map(|column| HEADS[usize::from(*column)].1).collect::<Vec<_>>(),
+            ["Fee (VND)", "Collected (VND)"]
+        );
+    }
 }

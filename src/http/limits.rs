@@ -12,8 +12,8 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::access::right::Who;
 use crate::access::throttle::{is_this_machine, source_of};
-use crate::access::who::Who;
 
 /// A burst is this many seconds' worth: a page with all it loads, cameras that all see a car.
 const BURST_S: u32 = 2;

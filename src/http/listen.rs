@@ -3,17 +3,23 @@
 //! Connections are counted per address, and all together, from before the first byte is read, the TLS handshake included, until they
 //! end: one too many is closed unread, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
 //! after a minute by the kernel, whatever the connection waits for meanwhile.
+//!
+//! Of no connection more is read than its address is granted a second ([`Metered`]), whatever is sent and whatever becomes of it.
+//! Reading is charged after it was done, and the next read of any connection of that address waits until it is paid. So a sender is
+//! slowed by TCP, and nothing is lost.
 
 use std::any::Any;
-use std::future::ready;
+use std::future::{Future as _, ready};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response};
-use actix_rt::net::TcpStream;
+use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_server::ServerBuilder;
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
@@ -23,12 +29,13 @@ use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::error::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
-use super::metered::Metered;
-use super::room::{Full, Room};
+use super::room::{Full, Room, Taken};
 use super::server::SHUTDOWN_TIMEOUT_S;
-use crate::links::dial::give_up_unread;
 use crate::links::intake::Sender;
+use crate::links::socket::give_up_unread;
 use crate::ops::offences::{Offence, Offences};
 use crate::tls::TlsTerms;
 
@@ -207,4 +214,83 @@ where
             ended
         }
     })
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Metered {
+    io: TcpStream,
+    /// Its place, kept as long as it is open.
+    taken: Taken,
+    /// What was read is not paid yet.
+    unpaid: Option<Pin<Box<Sleep>>>,
+}
+
+impl Metered {
+    #[must_use]
+    pub fn new(io: TcpStream, taken: Taken) -> Self {
+        let mut metered = Self { io, taken, unpaid: None };
+        metered.charge(0);
+        metered
+    }
+
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.io.peer_addr().ok()
+    }
+
+    fn charge(&mut self, bytes: usize) {
+        let wait = self.taken.charge(bytes);
+        self.unpaid = (wait > Duration::ZERO).then(|| Box::pin(sleep(wait)));
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(unpaid) = &mut this.unpaid {
+            ready!(unpaid.as_mut().poll(cx));
+            this.unpaid = None;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+        this.charge(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+impl ActixStream for Metered {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(&self.io, cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(&self.io, cx)
+    }
 }

@@ -6,20 +6,18 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
 use super::mesh::ask_mesh;
-use super::operation::{Operation, delete, post};
+use super::operation::{Operation, delete, ok, post};
 use super::p2p::{OF_A_SAVE, SettingsSaved, change, known_shape};
 use super::parking::decide;
-use super::qr;
+use super::qr_code;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::mesh_registry::guests::{ConfirmSite, Invite};
-use crate::config::host::Host;
-use crate::config::merge::Edit;
-use crate::config::model::{P2pMode, RefusedCentral};
+use crate::config::change::Edit;
+use crate::config::model::{Host, P2pMode, RefusedCentral};
 use crate::domain::audit::Kind;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
@@ -83,7 +81,6 @@ pub(super) struct Inviting {
 /// An open invitation. Whoever has the text can join.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InvitationMade {
-    success: bool,
     /// To be pasted at the new central.
     invitation: String,
     /// The same as a QR code.
@@ -101,7 +98,6 @@ pub(super) struct Joining {
 /// This central and the inviting one are peers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Joined {
-    success: bool,
     message: &'static str,
     /// The inviting central.
     central: String,
@@ -121,7 +117,6 @@ pub(super) struct Expelling {
 /// The peer is thrown out, of the whole mesh.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Expelled {
-    success: bool,
     message: &'static str,
     /// The event that says so.
     version: String,
@@ -136,7 +131,7 @@ pub async fn invite(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Inviting = body::json_if_any(&request, payload).await?;
+    let asked: Inviting = input::json_if_any(&request, payload).await?;
     let valid_min = asked.valid_min.unwrap_or(VALID_MIN);
     if !(1..=MAX_VALID_MIN).contains(&valid_min) {
         return Err(ApiError::bad_field("valid_min", format!("must be between 1 and {MAX_VALID_MIN}")));
@@ -158,8 +153,8 @@ pub async fn invite(
     let entry = act.done(audit.now_ms(), Value::Null, json!({ "until_ms": invited.until_ms }));
     audit.write(entry).await.map_err(|_| ApiError::not_durable())?;
     let invitation = invited.invitation.to_text();
-    let svg = qr::svg(&invitation);
-    Ok(HttpResponse::Ok().json(InvitationMade { success: true, invitation, svg, until_ms: invited.until_ms }))
+    let svg = qr_code::svg(&invitation);
+    Ok(ok(InvitationMade { invitation, svg, until_ms: invited.until_ms }))
 }
 
 /// `POST /api/p2p/join`
@@ -168,7 +163,7 @@ pub async fn join(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Joining = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let asked: Joining = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let invitation: Invitation =
         asked.invitation.parse().map_err(|error: BadInvitation| ApiError::bad_field("invitation", error))?;
     let shared = &worker.shared;
@@ -204,8 +199,7 @@ pub async fn join(
     };
     change(shared, edit, None, caller_of(&request).act(Kind::Join, &invitation.central)).await?;
     let own = &config.this_central.id;
-    Ok(HttpResponse::Ok().json(Joined {
-        success: true,
+    Ok(ok(Joined {
         message: "Joined. Take over the other members, too.",
         central: welcome.central.to_string(),
         members: welcome.members.into_iter().filter(|member| member.id != *own).collect(),
@@ -219,7 +213,7 @@ pub async fn expel(
     id: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Expelling = body::json_if_any(&request, payload).await?;
+    let asked: Expelling = input::json_if_any(&request, payload).await?;
     if asked.reason.as_ref().is_some_and(|reason| !is_plain_text(reason, MAX_REASON_CHARS)) {
         return Err(ApiError::bad_fields(&[FieldProblem::bad_text("reason", MAX_REASON_CHARS)]));
     }
@@ -244,9 +238,7 @@ pub async fn expel(
     };
     let act = caller_of(&request).act(Kind::Expulsion, &standing.central);
     match decide(&worker, Job::PutStanding(standing).audited(act)).await? {
-        Answer::StandingSet { version } => {
-            Ok(HttpResponse::Ok().json(Expelled { success: true, message: "Expelled from the mesh.", version, notes }))
-        }
+        Answer::StandingSet { version } => Ok(ok(Expelled { message: "Expelled from the mesh.", version, notes })),
         _ => Err(ApiError::internal()),
     }
 }
@@ -258,7 +250,7 @@ pub async fn accept(
     fingerprint: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: Accept = body::json_if_any(&request, payload).await?;
+    let asked: Accept = input::json_if_any(&request, payload).await?;
     let shared = &worker.shared;
     let PendingShown { central, fingerprint, from, ip, p2p_port, .. } = pending(shared, &fingerprint).await?;
     let act = caller_of(&request).act(Kind::Pending, &central);
@@ -275,7 +267,7 @@ pub async fn accept(
     };
     let saved = change(shared, edit, None, act).await?;
     shared.mesh.do_send(ConfirmSite);
-    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer accepted.")))
+    Ok(ok(SettingsSaved::new(saved, "Peer accepted.")))
 }
 
 /// `DELETE /api/p2p/pending/{fingerprint}`
@@ -288,7 +280,7 @@ pub async fn refuse(
     let act = caller_of(&request).act(Kind::Pending, &central);
     let refused = RefusedCentral { id: central, fingerprint };
     let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
-    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer refused.")))
+    Ok(ok(SettingsSaved::new(saved, "Peer refused.")))
 }
 
 async fn pending(shared: &Shared, text: &str) -> Result<PendingShown, ApiError> {

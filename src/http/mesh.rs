@@ -12,11 +12,10 @@ use serde_json::json;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, get, post};
+use super::error::{ApiError, Code};
+use super::input::flag;
+use super::operation::{Operation, get, ok, post, success};
 use super::p2p::known_shape;
-use super::query::flag;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::mesh_registry::link_test::LinkTestStep;
@@ -65,7 +64,6 @@ impl SiteShown {
 /// The mesh as this central sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Mesh {
-    success: bool,
     this_central: String,
     /// Of this central's certificate: what others have to see. `null`: its key cannot be used, and it is linked to none.
     #[schema(value_type = Option<String>)]
@@ -135,7 +133,6 @@ struct TakenShown {
 /// When something was last received from each peer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SyncStates {
-    success: bool,
     sync_state: Vec<SyncStateShown>,
 }
 
@@ -155,7 +152,6 @@ struct SyncStateShown {
 /// The link works.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LinkWorks {
-    success: bool,
     message: String,
     steps: Vec<LinkTestStep>,
     round_trip_ms: Option<f64>,
@@ -172,8 +168,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     let mesh = mesh.unwrap_or_default();
     // Of one moment, so that a digest that is missing is explained.
     let held = shared.held();
-    HttpResponse::Ok().json(Mesh {
-        success: true,
+    ok(Mesh {
         this_central: config.this_central.id.to_string(),
         fingerprint: shared.mesh_off.is_none().then(|| shared.credentials.fingerprint()),
         site: mesh.site.map(SiteShown::of),
@@ -213,7 +208,7 @@ pub async fn sync_state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiEr
             }
         })
         .collect();
-    Ok(HttpResponse::Ok().json(SyncStates { success: true, sync_state }))
+    Ok(ok(SyncStates { sync_state }))
 }
 
 /// What the predecessor says of every failure.
@@ -246,7 +241,7 @@ pub async fn test_connection(
     if stream {
         Ok(told_step_by_step(peer, worker.shared.clone()))
     } else {
-        tested(peer, &worker.shared, None).await.map(|works| HttpResponse::Ok().json(works))
+        tested(peer, &worker.shared, None).await.map(ok)
     }
 }
 
@@ -259,7 +254,6 @@ async fn tested(
     let failed = |why: &str| ApiError::new(Code::PeerUnreachable, format!("Failed to send message to {peer}. {why}"));
     match tokio::time::timeout(TEST_TIMEOUT, shared.mesh.addr().send(TestLink { peer: peer.clone(), told })).await {
         Ok(Ok(Ok(test))) if test.ok => Ok(LinkWorks {
-            success: true,
             message: format!("Successfully sent test message to {peer}"),
             steps: test.steps,
             round_trip_ms: test.round_trip_ms,
@@ -297,7 +291,7 @@ fn told_step_by_step(peer: CentralId, shared: Arc<Shared>) -> HttpResponse {
                     text.push_str(&line(&step));
                 }
                 text.push_str(&match outcome {
-                    Ok(works) => line(&works),
+                    Ok(works) => line(&success(works)),
                     Err(error) => line(&error.body()),
                 });
                 Some((text, None))

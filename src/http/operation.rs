@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web};
+use serde::Serialize;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema, SchemaType, Type};
@@ -11,11 +12,29 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
+use super::error::Code;
 use super::view::Vehicle;
 use crate::access::right::Need;
 use crate::actors::mesh_registry::link_test::LinkTestStep;
 use crate::domain::problem::FieldProblem;
+
+/// An answer that is no refusal, as it is sent: its fields behind `"success": true`.
+#[derive(Debug, Serialize)]
+pub struct Success<T> {
+    success: bool,
+    #[serde(flatten)]
+    answer: T,
+}
+
+/// An answer as it is sent.
+pub(super) fn success<T: Serialize>(answer: T) -> Success<T> {
+    Success { success: true, answer }
+}
+
+/// 200 with an answer.
+pub(super) fn ok(answer: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(success(answer))
+}
 
 /// What every body may be refused for before anyone looks at what it says.
 const OF_A_BODY: &[Code] = &[
@@ -136,7 +155,7 @@ impl Operation {
         self.takes(Description::schema::<B>)
     }
 
-    /// Its body, which has a schema that no type has: see `openapi.rs`.
+    /// Its body, which has a schema that no type has: see `routes.rs`.
     pub(super) fn body_named(self, schema: &'static str) -> Self {
         self.takes(move |_| Ref::from_schema_name(schema))
     }
@@ -158,7 +177,7 @@ impl Operation {
     /// A success with this status.
     pub(super) fn answers_with<A: ToSchema>(self, status: u16, meaning: &'static str) -> Self {
         self.with(move |description| {
-            let content = ContentBuilder::new().schema(Some(description.schema::<A>())).build();
+            let content = ContentBuilder::new().schema(Some(description.success::<A>())).build();
             description.answer(status, ResponseBuilder::new().description(meaning).content(JSON, content));
         })
     }
@@ -166,7 +185,7 @@ impl Operation {
     /// 200 with one of two shapes.
     pub(super) fn answers_either<A: ToSchema, B: ToSchema>(self, meaning: &'static str) -> Self {
         self.with(move |description| {
-            let either = AnyOfBuilder::new().item(description.schema::<A>()).item(description.schema::<B>());
+            let either = AnyOfBuilder::new().item(description.success::<A>()).item(description.success::<B>());
             let content = ContentBuilder::new().schema(Some(either)).build();
             description.answer(200, ResponseBuilder::new().description(meaning).content(JSON, content));
         })
@@ -175,7 +194,7 @@ impl Operation {
     /// 200 with this, or with lines of JSON if that was asked for.
     pub(super) fn answers_or_streams<A: ToSchema>(self, meaning: &'static str) -> Self {
         self.with(move |description| {
-            let content = ContentBuilder::new().schema(Some(description.schema::<A>())).build();
+            let content = ContentBuilder::new().schema(Some(description.success::<A>())).build();
             let lines = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
             let response = ResponseBuilder::new().description(meaning).content(JSON, content);
             description.answer(200, response.content("application/x-ndjson", lines));
@@ -263,6 +282,23 @@ impl Description {
 
     fn answer(&mut self, status: u16, response: impl Into<RefOr<Response>>) {
         self.add(|builder| builder.response(status.to_string(), response));
+    }
+
+    /// As [`Description::schema`], of an answer that is no refusal.
+    fn success<T: ToSchema>(&mut self) -> Ref {
+        let name = self.schema::<T>();
+        let success = ObjectBuilder::new().schema_type(Type::Boolean);
+        match self.schemas.last_mut() {
+            Some((_, RefOr::T(Schema::Object(answer)))) => {
+                answer.properties.insert("success".to_owned(), success.into());
+                answer.required.push("success".to_owned());
+            }
+            Some((_, RefOr::T(Schema::AllOf(answer)))) => {
+                answer.items.push(ObjectBuilder::new().property("success", success).required("success").into());
+            }
+            _ => {}
+        }
+        name
     }
 
     /// Keeps a type for the list of schemas and gives the name it is there under.

@@ -8,17 +8,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, delete, get, post, put};
+use super::error::{ApiError, Code};
+use super::input::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, delete, get, ok, post, put, success};
 use super::parking::decide;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::config_keeper::{ChangeConfig, Saved};
 use crate::config::alarms::take_secrets;
-use crate::config::diff::{ChangeKind, names_since};
-use crate::config::merge::{Edit, SaveRefused};
+use crate::config::change::{ChangeKind, Edit, SaveRefused, names_since};
 use crate::config::model::Config;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::ids::CentralId;
@@ -57,7 +55,6 @@ pub(super) fn operations() -> Vec<Operation> {
 /// The settings in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Settings {
-    success: bool,
     #[schema(value_type = Config)]
     config: Value,
     /// Names this state of the settings.
@@ -73,7 +70,6 @@ pub(super) struct Settings {
 /// The settings were saved and are in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SettingsSaved {
-    success: bool,
     message: &'static str,
     #[schema(value_type = Config)]
     config: Value,
@@ -91,8 +87,7 @@ pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
     let config = worker.shared.config();
     let (json, alarm_secrets) = shown(&config);
     let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
-    HttpResponse::Ok().json(Settings {
-        success: true,
+    ok(Settings {
         config: of_site(json, &worker.shared),
         version: config.version(),
         broken_config: worker.shared.broken_config.clone(),
@@ -107,7 +102,7 @@ pub async fn put_config(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: Value = body::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let body: Value = input::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let version = version_of(&body)?;
     let caller = caller_of(&request);
     let act = caller.act(Kind::Settings, "");
@@ -119,7 +114,7 @@ pub async fn put_config(
     if !names.is_empty() {
         decide(&worker, Job::PutNames(names).by(caller.who.doer())).await?;
     }
-    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "P2P configuration updated successfully. Applied.")))
+    Ok(ok(SettingsSaved::new(saved, "P2P configuration updated successfully. Applied.")))
 }
 
 /// `POST /api/p2p/peers`
@@ -128,12 +123,12 @@ pub async fn add_peer(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let body: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let (peer, version) = peer_body(body)?;
     let id = peer.get("id").and_then(Value::as_str).unwrap_or_default();
     let act = caller_of(&request).act(Kind::Peer, id);
     let saved = change(&worker.shared, Edit::AddPeer(peer), version, act).await?;
-    Ok(HttpResponse::Created().json(SettingsSaved::new(saved, "Peer added.")))
+    Ok(HttpResponse::Created().json(success(SettingsSaved::new(saved, "Peer added."))))
 }
 
 /// `PUT /api/p2p/peers/{id}`
@@ -144,11 +139,11 @@ pub async fn put_peer(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let id = known_shape(&id)?;
-    let body: Value = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let body: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let (fields, version) = peer_body(body)?;
     let act = caller_of(&request).act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version, act).await?;
-    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer changed.")))
+    Ok(ok(SettingsSaved::new(saved, "Peer changed.")))
 }
 
 /// `DELETE /api/p2p/peers/{id}`
@@ -160,7 +155,7 @@ pub async fn delete_peer(
     let id = known_shape(&id)?;
     let act = caller_of(&request).act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::RemovePeer(id), None, act).await?;
-    Ok(HttpResponse::Ok().json(SettingsSaved::new(saved, "Peer removed.")))
+    Ok(ok(SettingsSaved::new(saved, "Peer removed.")))
 }
 
 pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>, act: Act) -> Result<Saved, ApiError> {
@@ -178,7 +173,6 @@ impl SettingsSaved {
     pub(super) fn new(saved: Saved, message: &'static str) -> Self {
         let (config, alarm_secrets) = shown(&saved.config);
         Self {
-            success: true,
             message,
             config,
             alarm_secrets,

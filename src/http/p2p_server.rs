@@ -3,6 +3,9 @@
 //! One for centrals, with TLS unless `security.p2p` is `open`, and one for predecessors, without, which listens only while
 //! there are any and the first one speaks TLS. What a stranger can hold open is bounded: handshakes under way, connections, and
 //! the time for each step until it has introduced itself.
+//!
+//! What a predecessor of the second revision asks before it links with us: who we are, and that it be known here. It asks where
+//! it dials: at the API port, or at the legacy port while centrals speak TLS.
 
 use std::any::Any;
 use std::io;
@@ -15,34 +18,28 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::sender;
-use super::body;
-use super::error::ApiError;
-use super::listen::{self, Terms};
-use super::metered::Metered;
-use super::predecessors;
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::listen::{self, Metered, Terms};
+use super::operation::{Operation, get, ok, post};
 use super::screen::comes_from_browser;
 use super::server::{Place, Role, Shows};
 use super::ws_peer::{self, PeerEntrance};
+use crate::access::right::Need;
 use crate::actors::config_keeper::ConfigView;
-use crate::actors::mesh_registry::guests::Guest;
-use crate::actors::mesh_registry::guests::GuestRefused;
+use crate::actors::mesh_registry::guests::{Guest, GuestRefused};
 use crate::config::model::{Config, P2pMode};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::FieldProblem;
-use crate::links::join::GUESTS_PATH;
-use crate::links::join::GuestCard;
-use crate::links::join::MemberCard;
-use crate::links::join::SorryCard;
-use crate::links::join::WelcomeCard;
-use crate::tls::TlsTerms;
+use crate::links::join::{GUESTS_PATH, GuestCard, MemberCard, SorryCard, WelcomeCard};
 use crate::tls::credentials::Credentials;
-use crate::tls::peers;
+use crate::tls::{TlsTerms, peers};
 use crate::trust::invitation::CodeRefused;
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
 
 /// Time for the head of an upgrade request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -135,8 +132,8 @@ fn serve(
             .configure(|app| match &asked {
                 Some(config) => {
                     app.app_data(web::Data::new(config.clone()))
-                        .route("/api/p2p/info", web::get().to(predecessors::info))
-                        .route("/api/p2p/register-peer", web::post().to(predecessors::register));
+                        .route("/api/p2p/info", web::get().to(info))
+                        .route("/api/p2p/register-peer", web::post().to(register));
                 }
                 None => {
                     app.route(GUESTS_PATH, web::post().to(welcome));
@@ -171,7 +168,7 @@ pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web:
     let Some(shown) = request.conn_data::<Fingerprint>().copied() else {
         return sorry("an invitation is for centrals that speak TLS: is security.p2p the same at both ends?");
     };
-    let card: GuestCard = match body::json(&request, payload, CARD_LIMIT_BYTES).await {
+    let card: GuestCard = match input::json(&request, payload, CARD_LIMIT_BYTES).await {
         Ok(card) => card,
         Err(error) => return sorry(&error.to_string()),
     };
@@ -197,4 +194,82 @@ pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web:
 
 fn sorry(why: &str) -> HttpResponse {
     HttpResponse::Forbidden().json(SorryCard { error: why.to_owned() })
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/p2p/info", Need::Nothing, info, "What a predecessor asks whom it is to link with.")
+            .answers::<Info>("Who we are"),
+        post(
+            "/api/p2p/register-peer",
+            Need::Nothing,
+            register,
+            "A predecessor has this central in its settings; changes nothing here.",
+        )
+        .body::<Registration>()
+        .answers::<Registered>("It is a peer here too")
+        .refuses(&[Code::NotAPeer]),
+    ]
+}
+
+/// Who this central is, as predecessors ask it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Info {
+    info: OwnAddress,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnAddress {
+    id: String,
+    ip: String,
+    api_port: u16,
+}
+
+/// A predecessor has this central in its settings now.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Registration {
+    id: String,
+    ip: String,
+}
+
+/// It is a peer here too. Nothing was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Registered {
+    message: String,
+    /// As predecessors say it.
+    #[schema(pattern = "^updated$")]
+    action: &'static str,
+}
+
+/// `GET /api/p2p/info`
+pub async fn info(config: web::Data<ConfigView>) -> HttpResponse {
+    let own = config.borrow().this_central.clone();
+    let info = OwnAddress { id: own.id.to_string(), ip: own.ip.to_string(), api_port: own.api_port };
+    ok(Info { info })
+}
+
+/// `POST /api/p2p/register-peer`: it has us in its settings now. Who is a peer here is decided by people here: this changes
+/// nothing, and tells whether it is one.
+///
+/// # Errors
+/// 403: it is none, or not as a predecessor at that address.
+pub async fn register(
+    request: HttpRequest,
+    payload: web::Payload,
+    config: web::Data<ConfigView>,
+) -> Result<HttpResponse, ApiError> {
+    let Registration { id, ip } = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let config = config.borrow().clone();
+    let problem = match config.peer_centrals.iter().find(|peer| peer.id.as_str() == id) {
+        Some(peer) if peer.legacy && peer.ip.to_string() == ip => {
+            let message = format!("Peer '{id}' registered successfully");
+            return Ok(ok(Registered { message, action: "updated" }));
+        }
+        Some(peer) if peer.legacy => {
+            format!("central {id} is {} in the settings here, not {ip}; correct one of the two", peer.ip)
+        }
+        Some(_) => format!("central {id} is not marked as a predecessor (legacy) in the settings here"),
+        None => format!("central {id} is not in the settings here; add it there as a predecessor (legacy)"),
+    };
+    Err(ApiError::new(Code::NotAPeer, problem))
 }

@@ -18,8 +18,7 @@ use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::operation::{Operation, get};
 use crate::access::right::Need;
 

@@ -7,12 +7,10 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::caller_of;
-use super::body::{self, TARIFF_LIMIT_BYTES};
-use super::code::Code;
 use super::edge_programs::Cameras;
-use super::error::ApiError;
-use super::operation::{Operation, get, post, put};
-use super::query::number;
+use super::error::{ApiError, Code};
+use super::input::{self, TARIFF_LIMIT_BYTES, number};
+use super::operation::{Operation, get, ok, post, put, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
@@ -90,7 +88,6 @@ pub(super) struct Stats {
 /// The cars inside.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct State {
-    success: bool,
     /// Newest first, at most 10,000.
     vehicles_in_parking: Vec<HistoryRow>,
     stats: Stats,
@@ -111,7 +108,6 @@ pub struct NearParameters {
 /// Cars inside that may be meant.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Near {
-    success: bool,
     near: Vec<HistoryRow>,
 }
 
@@ -142,7 +138,6 @@ pub struct TakingsParameters {
 /// What was taken. Over one day the sums are those of `GET /api/stats`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TakingsAnswer {
-    success: bool,
     from: String,
     to: String,
     exits: i64,
@@ -178,7 +173,6 @@ impl From<Shift> for ShiftOfTakings {
 /// The figures of a day, as answered. `vehicles_in_parking` is as of now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Figures {
-    success: bool,
     /// `YYYY-MM-DD`, of the site.
     day: String,
     #[serde(flatten)]
@@ -190,7 +184,6 @@ pub(super) struct Figures {
 /// This central and its lot.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StatusAnswer {
-    success: bool,
     cameras: Cameras,
     parking: Stats,
     central: AboutCentral,
@@ -226,7 +219,6 @@ struct AboutCentral {
 /// The tariff in force here.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Fees {
-    success: bool,
     fees: Tariff,
     /// `default`: nobody has set one.
     #[schema(pattern = "^(default|event)$")]
@@ -272,7 +264,6 @@ fn present<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>
 /// The tariff is in force here.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FeesSet {
-    success: bool,
     message: &'static str,
     /// The event that set it.
     version: String,
@@ -281,7 +272,6 @@ pub(super) struct FeesSet {
 /// What a stay would cost.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Preview {
-    success: bool,
     /// VND.
     fee: Vnd,
     /// What it consists of; they sum to it.
@@ -297,7 +287,7 @@ pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> 
     let most = usize::try_from(MAX_PAGE_ROWS).unwrap_or(usize::MAX);
     answer(&worker.shared, move |reader| {
         let vehicles_in_parking = reader.vehicles_inside(most)?;
-        Ok(State { success: true, vehicles_in_parking, stats: today.stats(reader)? })
+        Ok(State { vehicles_in_parking, stats: today.stats(reader)? })
     })
     .await
 }
@@ -308,7 +298,7 @@ pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Work
     let limit = number("limit", parameters.limit.as_deref(), USUAL_NEAR)?;
     let limit = usize::try_from(limit).ok().filter(|limit| (1..=MOST_NEAR).contains(limit));
     let limit = limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {MOST_NEAR}")))?;
-    answer(&worker.shared, move |reader| Ok(Near { success: true, near: reader.near(&plate, limit)? })).await
+    answer(&worker.shared, move |reader| Ok(Near { near: reader.near(&plate, limit)? })).await
 }
 
 /// `GET /api/stats`
@@ -323,7 +313,7 @@ pub async fn stats(
     answer(&worker.shared, move |reader| {
         let stats = today.stats(reader)?;
         let gates = reader.stats(today.start_ms, today.end_ms)?.gates;
-        Ok(Figures { success: true, day: today.day, stats, gates })
+        Ok(Figures { day: today.day, stats, gates })
     })
     .await
 }
@@ -357,7 +347,7 @@ pub async fn takings(
         };
         let exits = takings.iter().map(|taken| taken.exits).sum();
         let revenue = takings.iter().map(|taken| taken.revenue).sum();
-        Ok(TakingsAnswer { success: true, from: first.day, to: last.day, exits, revenue, takings, shifts })
+        Ok(TakingsAnswer { from: first.day, to: last.day, exits, revenue, takings, shifts })
     })
     .await
 }
@@ -387,7 +377,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
     answer(shared, move |reader| {
         let clock_behind = is_behind(clock.now_ms(), newest_own_ms(reader)?);
         let parking = today.stats(reader)?;
-        Ok(StatusAnswer { success: true, cameras, parking, central: AboutCentral { clock_behind, ..central } })
+        Ok(StatusAnswer { cameras, parking, central: AboutCentral { clock_behind, ..central } })
     })
     .await
 }
@@ -405,7 +395,7 @@ pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
         version,
     });
     let announced = announced.collect();
-    Ok(HttpResponse::Ok().json(Fees { success: true, fees: tariff.into_owned(), source, version, announced }))
+    Ok(ok(Fees { fees: tariff.into_owned(), source, version, announced }))
 }
 
 /// `PUT /api/parking/fees`
@@ -414,7 +404,7 @@ pub async fn put_fees(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: FeesRequest = body::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
+    let sent: FeesRequest = input::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
     let valid_from = sent.valid_from.as_deref().filter(|text| !text.is_empty());
     let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
     let tariff = match (fees, &sent.fees, valid_from) {
@@ -441,7 +431,7 @@ pub async fn put_fees(
     match decide_or_refuse(&worker, job.by(caller.who.doer())).await? {
         Ok(Answer::TariffSet { version }) => {
             let message = "Đã cập nhật cấu hình phí gửi xe";
-            Ok(HttpResponse::Ok().json(FeesSet { success: true, message, version }))
+            Ok(ok(FeesSet { message, version }))
         }
         Err(Refusal::StaleVersion) => {
             let settings = worker.shared.held().settings.clone();
@@ -481,7 +471,7 @@ pub async fn preview_fee(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked: PreviewRequest = body::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
+    let asked: PreviewRequest = input::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
     let tariff = Tariff::from_json(&asked.fees).map_err(|problems| ApiError::bad_fields(&problems))?;
     let zone = worker.zone();
     let time = |field: &str, text: &str| {
@@ -496,7 +486,7 @@ pub async fn preview_fee(
     let fee = total(&lines);
     let duration_ms = exit_ms.saturating_sub(entry_ms);
     let duration = duration_text(duration_ms);
-    Ok(HttpResponse::Ok().json(Preview { success: true, fee, lines, duration, duration_ms }))
+    Ok(ok(Preview { fee, lines, duration, duration_ms }))
 }
 
 /// Has the writer decide a job and waits until it is committed.
@@ -565,7 +555,8 @@ pub(super) async fn answer<T: Serialize>(
     shared: &Shared,
     question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<HttpResponse, ApiError> {
-    let written = shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&value))).await?;
+    let written =
+        shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&success(value)))).await?;
     let bytes = written.map_err(|_| ApiError::internal())?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes))
 }

@@ -1,5 +1,7 @@
 //! Shifts: opening and closing them, and their sheets. What belongs to which and what a sheet says: docs/decisions/061-shifts.md.
 
+mod tables;
+
 use std::collections::BTreeSet;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -7,18 +9,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::caller_of;
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
-use super::csv::{self, GateNames, Style};
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::history::gate;
-use super::operation::{Operation, get, post};
-use super::pages::word;
+use super::input::{self, SHORT_LIMIT_BYTES, flag, number};
+use super::operation::{Operation, get, ok, post};
 use super::parking::{DECIDED, Today, answer, decide};
-use super::query::{flag, number};
-use super::shift_tables::{self, Cell, EXIT_HEADS, SHEET_HEADS, Table, attached, written};
+use super::spreadsheet;
 use super::state::Worker;
-use super::xlsx;
+use super::view::GateNames;
 use crate::access::right::Need;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::EdgeId;
@@ -37,8 +35,6 @@ const MAX_EXITS: i64 = 1_000;
 const MAX_NAMED_GATES: usize = 20;
 /// A gate that worked within so long is known.
 const LATELY_MS: i64 = 31 * 24 * 3_600_000;
-/// Exits read at a time for a table.
-const TABLE_EXITS: usize = 1_000;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -58,22 +54,32 @@ pub(super) fn operations() -> Vec<Operation> {
             .query::<ExitsParameters>()
             .answers::<Exits>("A page of them")
             .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
-        get("/api/shifts.csv", Need::Look, sheets_csv, "The sheets of a day as a table for spreadsheets.")
+        get("/api/shifts.csv", Need::Look, tables::sheets_csv, "The sheets of a day as a table for spreadsheets.")
             .query::<ShiftsParameters>()
             .answers_text(&["text/csv"], "The table")
             .refuses(&[Code::InvalidField, Code::Busy]),
-        get("/api/shifts.xlsx", Need::Look, sheets_book, "The sheets of a day as a workbook.")
+        get("/api/shifts.xlsx", Need::Look, tables::sheets_book, "The sheets of a day as a workbook.")
             .query::<ShiftsParameters>()
-            .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
+            .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
             .refuses(&[Code::InvalidField, Code::Busy]),
-        get("/api/shifts/{id}/exits.csv", Need::Look, exits_csv, "The exits of a shift as a table for spreadsheets.")
-            .query::<TableParameters>()
-            .answers_text(&["text/csv"], "The table, sent while it is read")
-            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
-        get("/api/shifts/{id}/exits.xlsx", Need::Look, exits_book, "The sheet of a shift and its exits as a workbook.")
-            .query::<TableParameters>()
-            .answers_text(&[xlsx::MEDIA_TYPE], "The workbook")
-            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        get(
+            "/api/shifts/{id}/exits.csv",
+            Need::Look,
+            tables::exits_csv,
+            "The exits of a shift as a table for spreadsheets.",
+        )
+        .query::<TableParameters>()
+        .answers_text(&["text/csv"], "The table, sent while it is read")
+        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        get(
+            "/api/shifts/{id}/exits.xlsx",
+            Need::Look,
+            tables::exits_book,
+            "The sheet of a shift and its exits as a workbook.",
+        )
+        .query::<TableParameters>()
+        .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
+        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
         post("/api/shifts/{id}/close", Need::Login, close, "End a shift with the cash that was counted.")
             .body::<ClosingRequest>()
             .answers::<OneSheet>("The sheet, which does not change any more")
@@ -152,7 +158,6 @@ pub(super) struct ClosingRequest {
 /// Sheets of shifts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sheets {
-    success: bool,
     /// `YYYY-MM-DD`, of the site; null where those that are open were asked for.
     day: Option<String>,
     shifts: Vec<ShiftSheet>,
@@ -161,7 +166,6 @@ pub(super) struct Sheets {
 /// The sheet of one shift.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OneSheet {
-    success: bool,
     shift: ShiftSheet,
     /// Exits, corrections and removals that belong to the shift and that its closing did not know; null: it is open, or its closing
     /// does not say what it counted.
@@ -279,7 +283,6 @@ struct FactOfShift {
 /// Exits of a shift.
 #[derive(Debug, Serialize, ToSchema)]
 struct Exits {
-    success: bool,
     exits: Vec<ExitOfShift>,
     /// `offset` of the next page; null: this is the last.
     next_offset: Option<usize>,
@@ -351,143 +354,9 @@ pub async fn shifts(
     let face = Face::of(&worker);
     answer(&worker.shared, move |reader| {
         let shifts = asked.sheets(reader)?.iter().map(|sheet| face.sheet(sheet)).collect();
-        Ok(Sheets { success: true, day: asked.day().map(str::to_owned), shifts })
+        Ok(Sheets { day: asked.day().map(str::to_owned), shifts })
     })
     .await
-}
-
-/// `GET /api/shifts.csv`
-pub async fn sheets_csv(
-    parameters: web::Query<ShiftsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
-    let text = day_table(&worker, &parameters).await?.csv(style);
-    Ok(attached(&worker, "shifts", "csv", "text/csv; charset=utf-8", text.into_bytes()))
-}
-
-/// `GET /api/shifts.xlsx`
-pub async fn sheets_book(
-    parameters: web::Query<ShiftsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let is_english = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?.english;
-    let table = day_table(&worker, &parameters).await?;
-    let book = web::block(move || shift_tables::workbook(&[table], is_english)).await;
-    Ok(attached(&worker, "shifts", "xlsx", xlsx::MEDIA_TYPE, written(book)?))
-}
-
-async fn day_table(worker: &Worker, parameters: &ShiftsParameters) -> Result<Table, ApiError> {
-    let asked = parameters.asked(worker)?;
-    let face = Face::of(worker);
-    let sheets = worker.shared.readers.ask(move |reader| asked.sheets(reader)).await?;
-    let rows = sheets.iter().map(|sheet| line(&face.sheet(sheet))).collect();
-    Ok(Table { title: ("Ca trực", "Shifts"), heads: SHEET_HEADS, rows })
-}
-
-fn line(sheet: &ShiftSheet) -> Vec<Cell> {
-    let text = |text: &str| Cell::Text(text.to_owned());
-    let time = |text: Option<&str>| Cell::Time(text.unwrap_or_default().to_owned());
-    let count = |number: Option<u64>| Cell::Number(number.and_then(|number| i64::try_from(number).ok()));
-    vec![
-        text(&sheet.gate),
-        text(&sheet.person),
-        time(Some(&sheet.opened_at)),
-        time(sheet.closed_at.as_deref()),
-        text(sheet.closed_by.as_deref().unwrap_or_default()),
-        count(Some(sheet.inside_at_opening)),
-        Cell::Number(Some(sheet.figures.entries)),
-        Cell::Number(Some(sheet.figures.exits)),
-        count(sheet.inside_at_closing),
-        Cell::Number(Some(sheet.figures.revenue)),
-        Cell::Number(Some(sheet.opening_cash)),
-        Cell::Number(Some(sheet.expected_cash)),
-        Cell::Number(sheet.counted_cash),
-        Cell::Number(sheet.difference),
-        Cell::Number(sheet.addendum.as_ref().map(|addendum| addendum.revenue)),
-        text(sheet.note.as_deref().unwrap_or_default()),
-        text(&sheet.id),
-        Cell::Number(sheet.expected_cash_now.map(|now| now - sheet.expected_cash)),
-        Cell::Number(sheet.expected_cash_now),
-        Cell::Number(sheet.difference_now),
-    ]
-}
-
-/// `GET /api/shifts/{id}/exits.csv`: all of them, read and sent a page at a time.
-pub async fn exits_csv(
-    path: web::Path<String>,
-    parameters: web::Query<TableParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
-    let (id, zone) = (path.into_inner(), worker.zone());
-    let sheet = sheet_or_404(&worker, id.clone()).await?;
-    let name = format!("parkmesh-shift-{}.csv", sheet.shift.from_ms);
-    let head = csv::heads(EXIT_HEADS, style);
-    csv::export(worker.shared.clone(), &name, head, 0_usize, move |reader, offset| {
-        let page = reader.exits_of(&sheet, offset, TABLE_EXITS)?;
-        let next = (page.len() == TABLE_EXITS).then(|| offset + TABLE_EXITS);
-        let rows = page.into_iter().map(|exit| exit_line(ExitOfShift::of(exit, &zone), style.english)).collect();
-        let table = Table { title: ("", ""), heads: &[], rows };
-        Ok((table.lines(style), next))
-    })
-    .await
-}
-
-/// `GET /api/shifts/{id}/exits.xlsx`: the sheet, and at most [`xlsx::MAX_ROWS`] exits.
-pub async fn exits_book(
-    path: web::Path<String>,
-    parameters: web::Query<TableParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let is_english = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?.english;
-    let (id, zone, face) = (path.into_inner(), worker.zone(), Face::of(&worker));
-    let sheet = sheet_or_404(&worker, id.clone()).await?;
-    let shown = face.sheet(&sheet);
-    let exits = worker.shared.readers.ask(move |reader| reader.exits_of(&sheet, 0, xlsx::MAX_ROWS)).await?;
-    let made = web::block(move || {
-        let rows = exits.into_iter().map(|exit| exit_line(ExitOfShift::of(exit, &zone), is_english)).collect();
-        let exits = Table { title: ("Lượt ra", "Exits"), heads: EXIT_HEADS, rows };
-        shift_tables::workbook(&[items(&shown, is_english), exits], is_english)
-    });
-    let from_ms = id.rsplit('_').next().unwrap_or_default().to_owned();
-    Ok(attached(&worker, &format!("shift-{from_ms}"), "xlsx", xlsx::MEDIA_TYPE, written(made.await)?))
-}
-
-async fn sheet_or_404(worker: &Worker, id: String) -> Result<Sheet, ApiError> {
-    let unknown = format!("no shift has the id {id:?}");
-    let asked = worker.shared.readers.ask(move |reader| reader.sheet(&id)).await?;
-    asked.ok_or_else(|| ApiError::not_found(unknown))
-}
-
-/// The figures of a sheet, one a line.
-fn items(sheet: &ShiftSheet, is_english: bool) -> Table {
-    let cells = line(sheet);
-    let named =
-        SHEET_HEADS.iter().zip(cells).map(|((vi, en), cell)| ((if is_english { *en } else { *vi }).to_owned(), cell));
-    let mut items: Vec<(String, Cell)> = named.collect();
-    let methods = sheet.figures.methods.iter();
-    items.extend(methods.map(|of| (shift_tables::method(is_english, &of.method), Cell::Number(Some(of.revenue)))));
-    let after = if is_english { "After it was closed" } else { "Phát sinh sau khi đóng" };
-    items.extend(sheet.addendum.iter().flat_map(|since| &since.methods).map(|of| {
-        (format!("{after}: {}", shift_tables::method(is_english, &of.method)), Cell::Number(Some(of.revenue)))
-    }));
-    Table::of_items(("Phiếu ca", "Sheet"), items)
-}
-
-fn exit_line(exit: ExitOfShift, is_english: bool) -> Vec<Cell> {
-    vec![
-        Cell::Time(exit.exit_time),
-        Cell::Text(exit.plate_view.unwrap_or_default()),
-        Cell::Text(word(is_english, "type", &exit.camera_type).into_owned()),
-        Cell::Number(Some(exit.fee)),
-        Cell::Number(Some(exit.collected)),
-        Cell::Text(shift_tables::method(is_english, &exit.method)),
-        Cell::Text(exit.by),
-        Cell::Text(if exit.forced { "x".to_owned() } else { String::new() }),
-        Cell::Text(exit.reason.unwrap_or_default()),
-        Cell::Text(exit.event_id.unwrap_or_default()),
-    ]
 }
 
 /// `POST /api/shifts`
@@ -496,7 +365,7 @@ pub async fn open(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: OpeningRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: OpeningRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let mut problems = Vec::new();
     let edge_id = match sent.edge_id.as_deref().map(str::trim).filter(|id| !id.is_empty()).map(EdgeId::new) {
         Some(Ok(edge)) => edge.as_str().to_owned(),
@@ -544,7 +413,7 @@ pub async fn close(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent: ClosingRequest = body::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let sent: ClosingRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let mut problems = Vec::new();
     let counted_cash = cash("counted_cash", sent.counted_cash, &mut problems);
     let note = sent.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
@@ -580,7 +449,7 @@ pub async fn exits(
         let page = reader.exits_of(&sheet, offset, limit)?;
         let next_offset = (page.len() == limit).then(|| offset + limit);
         let exits = page.into_iter().map(|exit| ExitOfShift::of(exit, &zone)).collect();
-        Ok(Exits { success: true, exits, next_offset })
+        Ok(Exits { exits, next_offset })
     })
     .await
 }
@@ -602,7 +471,7 @@ async fn shown(worker: &Worker, id: String) -> Result<HttpResponse, ApiError> {
         let facts = |facts: &[SheetFact]| facts.iter().map(|fact| face.fact(fact)).collect();
         let late = late.map(|LateFacts { listed, .. }| facts(&listed));
         let (shift, made) = (face.sheet(&sheet), facts(&made));
-        Ok(OneSheet { success: true, shift, late, late_left_off: left_off, late_otherwise, made })
+        Ok(OneSheet { shift, late, late_left_off: left_off, late_otherwise, made })
     })
     .await
 }
@@ -619,7 +488,7 @@ async fn found<T: Serialize + Send + 'static>(
         sheet.map(|sheet| question(reader, sheet)).transpose()
     });
     let found = asked.await?.ok_or_else(|| ApiError::not_found(unknown))?;
-    Ok(HttpResponse::Ok().json(found))
+    Ok(ok(found))
 }
 
 fn cash(field: &str, amount: Option<i64>, problems: &mut Vec<FieldProblem>) -> Vnd {

@@ -4,12 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::history::{anomaly, cursor, gate, search};
-use super::operation::{Operation, get};
+use super::input::{instant, number};
+use super::operation::{Operation, get, ok};
 use super::parking::answer;
-use super::query::{instant, number};
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::store::error::StoreError;
@@ -71,7 +70,6 @@ struct OddStay {
 /// Why a stay is as it is.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StoryAnswer {
-    success: bool,
     event_id: String,
     #[serde(flatten)]
     story: Story,
@@ -80,7 +78,6 @@ pub(super) struct StoryAnswer {
 /// Stays with anomalies.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OddStays {
-    success: bool,
     count: usize,
     anomalies: Vec<OddStay>,
     /// Events on no row: not understood here, or of a car that could not be read; at most 100 are counted.
@@ -93,7 +90,6 @@ pub(super) struct OddStays {
 /// Events set aside: with `kind` `quarantined`, `unread` or `waiting`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventsAside {
-    success: bool,
     count: usize,
     anomalies: Vec<Aside>,
     next_cursor: Option<String>,
@@ -106,7 +102,7 @@ pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result
     let (asked, prices) = (stay_id.clone(), worker.shared.held().settings.clone());
     let found = worker.shared.readers.ask(move |reader| reader.story(&asked, &zone, &prices)).await?;
     match found {
-        Some(story) => Ok(HttpResponse::Ok().json(StoryAnswer { success: true, event_id: stay_id, story })),
+        Some(story) => Ok(ok(StoryAnswer { event_id: stay_id, story })),
         None => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
     }
 }
@@ -150,7 +146,6 @@ async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Re
         }
         let mut count = |kind| -> Result<usize, StoreError> { Ok(reader.aside(kind, 0, COUNTED, &zone)?.len()) };
         Ok(OddStays {
-            success: true,
             count: anomalies.len(),
             quarantined: count(AsideKind::Quarantined)?,
             waiting: count(AsideKind::Waiting)?,
@@ -178,7 +173,7 @@ async fn aside(
         let more = anomalies.len() > limit;
         anomalies.truncate(limit);
         let next_cursor = anomalies.last().filter(|_| more).map(|last| last.row.to_string());
-        Ok(EventsAside { success: true, count: anomalies.len(), anomalies, next_cursor })
+        Ok(EventsAside { count: anomalies.len(), anomalies, next_cursor })
     })
     .await
 }

@@ -16,12 +16,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::access::caller_of;
-use super::body::{self, SETTINGS_LIMIT_BYTES};
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, get, post, put};
-use super::parking::DECIDED;
-use super::parking::decide_or_refuse;
+use super::error::{ApiError, Code};
+use super::input::{self, SETTINGS_LIMIT_BYTES};
+use super::operation::{Operation, get, ok, post, put, success};
+use super::parking::{DECIDED, decide_or_refuse};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::domain::audit::{Act, Kind};
@@ -67,7 +65,6 @@ pub type Written = tokio::sync::Mutex<Option<(Arc<Settings>, Bytes)>>;
 /// The subscriptions in force here.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Subscriptions {
-    success: bool,
     subscriptions: Vec<Subscription>,
     /// Other after every change; a PUT that sends it back is refused if somebody else saved meanwhile.
     version: String,
@@ -96,7 +93,6 @@ pub(super) struct RestoreRequest {
 /// The subscriptions are in force here.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SubscriptionsSet {
-    success: bool,
     message: String,
     /// How many differ from before; each is an event.
     changed: usize,
@@ -123,12 +119,11 @@ async fn written(shared: &Shared) -> Result<Bytes, ApiError> {
     }
     let of = settings.clone();
     let bytes = beside(move || {
-        serde_json::to_vec(&Subscriptions {
-            success: true,
+        serde_json::to_vec(&success(Subscriptions {
             subscriptions: settings.subscriptions().cloned().collect(),
             version: settings.subscriptions_version(),
             source: "event",
-        })
+        }))
     });
     let bytes: Bytes = bytes.await?.map_err(|_| ApiError::internal())?.into();
     *written = Some((of, bytes.clone()));
@@ -141,17 +136,16 @@ pub async fn put_subscriptions(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let bytes = input::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let read = move || {
-        let sent: SubscriptionsRequest = body::parse(&bytes)?;
+        let sent: SubscriptionsRequest = input::parse(&bytes)?;
         Ok::<_, ApiError>((list_of(sent.subscriptions.as_ref())?, sent.version))
     };
     let (list, version) = beside(read).await??;
     let message = format!("Đã cập nhật {} thuê bao", list.len());
     let act = caller_of(&request).act(Kind::Subscriptions, "");
     let list = Arc::new(list);
-    let mut saved =
-        SubscriptionsSet { success: true, message, changed: 0, removed: Vec::new(), version: String::new() };
+    let mut saved = SubscriptionsSet { message, changed: 0, removed: Vec::new(), version: String::new() };
     // As read, and then as this request left it.
     let mut read_at = version;
     for _ in 0..MAX_TRIES {
@@ -168,7 +162,7 @@ pub async fn put_subscriptions(
         saved.removed.extend(gone);
         saved.version.clone_from(&version);
         if !stale {
-            return Ok(HttpResponse::Ok().json(saved));
+            return Ok(ok(saved));
         }
         // Somebody else saved in between: what is left is worked out again, against what is held now.
         read_at = read_at.map(|_| version);
@@ -182,9 +176,9 @@ pub async fn restore(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let bytes = body::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+    let bytes = input::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
     let read = move || {
-        let sent: RestoreRequest = body::parse(&bytes)?;
+        let sent: RestoreRequest = input::parse(&bytes)?;
         list_of(sent.subscriptions.as_ref())
     };
     let list = Arc::new(beside(read).await??);
@@ -205,13 +199,7 @@ pub async fn restore(
         restored += changed;
         if !stale {
             let removed = Vec::new();
-            return Ok(HttpResponse::Ok().json(SubscriptionsSet {
-                success: true,
-                message,
-                changed: restored,
-                removed,
-                version,
-            }));
+            return Ok(ok(SubscriptionsSet { message, changed: restored, removed, version }));
         }
     }
     Err(ApiError::busy())

@@ -1,8 +1,11 @@
-//! How things look in answers: the documented field names, times in the site's zone.
+//! How things look in answers: the documented field names, times in the site's zone, gates by their names.
+
+use std::collections::HashMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::state::Shared;
 use crate::domain::direction::Direction;
 use crate::domain::payment::FeeLine;
 use crate::domain::time::SiteZone;
@@ -71,5 +74,28 @@ impl Vehicle {
             lines: inside.map(|inside| inside.lines.clone()),
             error: unseen.then_some("No entry record found"),
         }
+    }
+}
+
+/// What gates are called, `central/edge` by what the site says.
+#[derive(Debug, Clone, Default)]
+pub struct GateNames(HashMap<String, String>);
+
+impl GateNames {
+    /// As known now: those of this central by its settings.
+    #[must_use]
+    pub fn known(shared: &Shared) -> Self {
+        let (config, held) = (shared.config(), shared.held());
+        let told = held.settings.names().map(|(gate, name)| (gate.to_owned(), name.to_owned()));
+        let own = config.edges.iter().filter(|edge| !edge.name.is_empty());
+        let own = own.map(|edge| (format!("{}/{}", config.this_central.id, edge.id), edge.name.clone()));
+        Self(told.chain(own).collect())
+    }
+
+    /// A gate as people call it, else by its address.
+    #[must_use]
+    pub fn of<'n>(&'n self, address: Option<&'n str>) -> &'n str {
+        let address = address.unwrap_or_default();
+        self.0.get(address).map_or(address, String::as_str)
     }
 }

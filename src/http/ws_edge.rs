@@ -4,6 +4,11 @@
 //! (`tuning.max_requests_per_second`): an edge that sends faster is slowed by TCP, and nothing it said is lost.
 //! An edge that knows nothing of answers ignores them. What happens at other gates it is told, some at a time: the next are
 //! taken when its pong says that these have arrived.
+//!
+//! What the edge programs of the second revision hear of each other: who came in and left at other gates.
+//!
+//! Nobody waits for an edge: what is committed is put into one ring, from which each socket takes at its own pace. Who falls
+//! behind by the whole ring has lost something, and is told so by the end of its socket.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,24 +19,26 @@ use actix_http::ws::{CloseCode, Message, ProtocolError};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
-use super::access::{Caller, Pass, from};
-use super::body::{self, SHORT_LIMIT_BYTES};
-use super::code::Code;
+use super::access::{Caller, Pass, from, note_denial};
 use super::edge_programs::{note_refused, take};
-use super::error::ApiError;
-use super::operation::{Operation, socket};
-use super::refusals::note_denial;
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES};
+use super::operation::{Operation, socket, success};
 use super::state::Worker;
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
+use crate::domain::event::{Body, Event};
+use crate::domain::plate::{self, PlateId};
+use crate::domain::time::SiteZone;
 use crate::domain::told::fields::{self, Fields};
-use crate::gates::news::Note;
 use crate::gates::report::{CameraId, EventReport};
-use crate::links::dial::close_reason;
 use crate::links::intake::{Meter, Rate, Sender, Verdict};
+use crate::links::socket::close_reason;
 use crate::ops::offences::Offence;
+use crate::replication::log::Run;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -132,7 +139,7 @@ impl EdgeSocket {
         if let Err(refused) = caller.check(Need::Gate) {
             return end(CloseCode::Policy, &refused.to_string(), context);
         }
-        let said: Value = match body::parse(text.as_bytes()) {
+        let said: Value = match input::parse(text.as_bytes()) {
             Ok(said) => said,
             Err(error) => return self.answer_unreadable(error, None, context),
         };
@@ -169,7 +176,7 @@ impl EdgeSocket {
             taken.inspect_err(|error| note_denial(&caller, "/ws/edge", error, &worker.shared))
         });
         context.wait(taken.map(|taken, _, context| {
-            let fields = match taken.map(|taken| json!(taken)) {
+            let fields = match taken.map(|taken| json!(success(taken))) {
                 Ok(Value::Object(fields)) => fields,
                 Ok(_) => ApiError::internal().body(),
                 Err(error) => error.body(),
@@ -320,4 +327,83 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
     fn finished(&mut self, context: &mut Self::Context) {
         context.stop();
     }
+}
+
+/// How many notes an edge may be behind.
+const RING: usize = 4_096;
+
+/// One event, as edges are told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where it happened.
+    pub central: String,
+    pub edge_id: String,
+    pub text: String,
+}
+
+/// The ring. Cheap to clone; clones are the same.
+#[derive(Debug, Clone)]
+pub struct EdgeNews(broadcast::Sender<Arc<Note>>);
+
+impl Default for EdgeNews {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(RING))
+    }
+}
+
+impl EdgeNews {
+    /// What is committed from now on.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Note>> {
+        self.0.subscribe()
+    }
+
+    /// These events are durable here. Costs nothing while no edge listens.
+    pub fn committed(&self, runs: &[Run], zone: &SiteZone) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        for note in runs.iter().flat_map(|run| &run.events).filter_map(|bytes| note(&Event::parse(bytes).ok()?, zone)) {
+            // Whoever listened may have gone this moment.
+            let _heard = self.0.send(Arc::new(note));
+        }
+    }
+}
+
+/// The note of an event; `None`: edges have no word for it.
+fn note(event: &Event, zone: &SiteZone) -> Option<Note> {
+    let at = zone.local_text(event.timestamp_ms);
+    let (kind, edge_id, event_id, mut fields) = match &event.body {
+        Body::Entry(entry) => {
+            let data = data(Some(&entry.plate_id), Some(&entry.plate_view), entry.confidence);
+            ("ENTRY", entry.edge_id.as_str(), event.event_id.as_deref(), json!({"data": data, "entry_time": at}))
+        }
+        Body::Exit(exit) => {
+            let data = data(exit.plate_id.as_ref(), exit.plate_view.as_deref(), exit.confidence);
+            let fields = json!({"data": data, "exit_time": at, "fee": exit.fee, "duration": exit.duration});
+            ("EXIT", exit.exit_edge.as_str(), event.exit_stay().or(event.event_id.as_deref()), fields)
+        }
+        Body::Correction(correction) => {
+            let data = data(Some(correction.plate_id.as_ref()?), correction.plate_view.as_deref(), None);
+            ("UPDATE", "", event.event_id.as_deref(), json!({"data": data, "history_id": null}))
+        }
+        Body::Void(_) => ("DELETE", "", event.event_id.as_deref(), json!({"data": {}, "history_id": null})),
+        _ => return None,
+    };
+    let camera_id = edge_id.parse::<i64>().map_or_else(|_| Value::from(edge_id), Value::from);
+    let central = event.source_central.clone();
+    if let Value::Object(fields) = &mut fields {
+        fields.insert("type".into(), kind.into());
+        fields.insert("event_id".into(), event_id.into());
+        fields.insert("source_central".into(), central.as_str().into());
+        fields.insert("camera_id".into(), camera_id);
+        fields.insert("camera_name".into(), format!("{central}/{edge_id}").into());
+        fields.insert("camera_type".into(), kind.into());
+    }
+    Some(Note { central, edge_id: edge_id.to_owned(), text: fields.to_string() })
+}
+
+fn data(plate: Option<&PlateId>, view: Option<&str>, confidence: Option<f64>) -> Value {
+    let view = view.filter(|view| !view.is_empty()).map(ToOwned::to_owned).or_else(|| plate.map(plate::view));
+    json!({"plate_text": plate, "plate_view": view, "confidence": confidence, "source": "p2p_sync"})
 }

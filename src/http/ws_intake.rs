@@ -19,8 +19,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Sleep, sleep};
 
-use crate::links::dial::close_reason;
 use crate::links::intake::{FrameHead, HOLD, Sender, Verdict};
+use crate::links::socket::close_reason;
 use crate::ops::offences::Offence;
 
 /// How many bytes may still come before somebody is let in; `None`: he is.

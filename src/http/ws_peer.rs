@@ -16,8 +16,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use log::debug;
 
-use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::operation::{Operation, socket};
 use super::room::Rooms;
 use super::screen::comes_from_browser;
@@ -27,9 +26,10 @@ use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::mesh_registry::admission::{Admitted, ForeignKnock, Knock};
 use crate::actors::supervise::Handle;
 use crate::domain::fingerprint::Fingerprint;
-use crate::links::dial::{PEER_RATE, close_reason, closed_by_peer, lost};
 use crate::links::intake::{Meter, Sender};
-use crate::links::socket::{self, FromSocket, SocketEvent, ToSocket, ping_number};
+use crate::links::socket::{
+    self, FromSocket, PEER_RATE, SocketEvent, ToSocket, close_reason, closed_by_peer, lost, ping_number,
+};
 use crate::ops::offences::Offences;
 use crate::replication::handshake::HelloRefusal;
 use crate::wire::frame::{ErrorFrame, Frame, Hello};

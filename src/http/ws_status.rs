@@ -17,8 +17,7 @@ use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
 use super::access::{Pass, from};
-use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::operation::{Operation, socket};
 use super::room::Taken;
 use super::state::{Shared, Worker};

@@ -13,41 +13,27 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use log::{info, warn};
 
 use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::Decide;
-use crate::actors::db_writer::{DbWriter, ToldPredecessor};
+use crate::actors::db_writer::{DbWriter, Decide, ToldPredecessor};
 use crate::actors::supervise;
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
-use crate::domain::doer::Doer;
-use crate::domain::doer::DoerKind;
-use crate::domain::event::Body;
-use crate::domain::event::Event;
+use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
-use crate::ledger::job::Answer;
-use crate::ledger::job::CorrectStay;
-use crate::ledger::job::Hearing;
-use crate::ledger::job::Job;
-use crate::ledger::job::Refusal;
-use crate::ledger::job::Told;
-use crate::ledger::job::VoidStay;
-use crate::legacy::dialect::hear::Statement;
-use crate::legacy::dialect::hear::{Said, read};
+use crate::ledger::job::{Answer, CorrectStay, Hearing, Job, Refusal, Told, VoidStay};
+use crate::legacy::dialect::hear::{Said, Statement, read};
 use crate::legacy::dialect::{Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH, tell};
-use crate::legacy::peer::Change;
-use crate::legacy::peer::Telling;
-use crate::legacy::peer::{LegacyOutput, LegacyPeer};
-use crate::links::dial::{self, Upgraded};
+use crate::legacy::peer::{Change, LegacyOutput, LegacyPeer, Telling};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
-use crate::links::socket::{FromSocket, Socket, SocketEvent, ToSocket};
-use crate::ops::said::Said as SaidBefore;
+use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket, Upgraded};
+use crate::ops::offences::Said as SaidBefore;
 use crate::replication::handshake::Identity;
 use crate::replication::peer::output::SocketId;
 use crate::store::StoreError;
 use crate::store::reader::Reader;
-use crate::wire::encode::Encoder;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Encoder, Frame};
 
 /// How often it is looked whether there is something to do.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
@@ -77,29 +63,19 @@ pub struct Linked {
     pub another_clock: bool,
 }
 
-/// It dialled us and showed to be a predecessor.
+/// What a link is told. What its sockets say is [`FromSocket`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AdoptLegacy {
-    pub number: SocketId,
-    pub socket: Socket,
-    pub dialect: Dialect,
+pub enum ToLegacy {
+    /// It dialled us and showed to be a predecessor.
+    Adopt { number: SocketId, socket: Socket, dialect: Dialect },
+    /// Whether it is told what other centrals of ours wrote.
+    Relay(bool),
+    /// The peer said HELLO, or is linked as one of ours.
+    OneOfOurs,
+    /// Close everything, for good.
+    Leave,
 }
-
-/// Whether it is told what other centrals of ours wrote.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Relay(pub bool);
-
-/// The peer said HELLO, or is linked as one of ours.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct OneOfOurs;
-
-/// Close everything, for good.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct LeaveLegacy;
 
 /// What a link needs from its surroundings. Cheap to clone.
 #[derive(Clone)]
@@ -218,9 +194,9 @@ impl LegacyLink {
             Dialect::V1 => (config.p2p_port, "/"),
             Dialect::V2 => (config.api_port.unwrap_or(DEFAULT_API_PORT), V2_PATH),
         };
-        let address = dial::PeerAddress { host, port };
+        let address = socket::PeerAddress { host, port };
         let dialling = wrap_future::<_, Self>(async move {
-            dial::upgrade_foreign(&address, path, MAX_LEGACY_FRAME_BYTES, DIAL_TIMEOUT_MS).await
+            socket::upgrade_foreign(&address, path, MAX_LEGACY_FRAME_BYTES, DIAL_TIMEOUT_MS).await
         });
         context.spawn(dialling.map(move |result, link, context| {
             link.dialling = false;
@@ -246,7 +222,7 @@ impl LegacyLink {
 
     fn upgraded(&mut self, upgraded: Upgraded, dialect: Dialect, context: &mut Context<Self>) {
         let number = self.around.numbers.next();
-        let socket = dial::carry(upgraded, number, context.address().recipient());
+        let socket = socket::carry(upgraded, number, context.address().recipient());
         let own = self.around.identity.central.clone();
         let first = match dialect {
             // It does not know this frame, and says so: that is the proof.
@@ -437,46 +413,32 @@ impl Handler<FromSocket> for LegacyLink {
     }
 }
 
-impl Handler<AdoptLegacy> for LegacyLink {
+impl Handler<ToLegacy> for LegacyLink {
     type Result = ();
 
-    fn handle(&mut self, adopt: AdoptLegacy, context: &mut Self::Context) {
-        if !self.is_one_of_ours() {
-            self.accepted = Some((adopt.number, adopt.socket));
-            self.up(adopt.dialect);
-            self.ask(context);
+    fn handle(&mut self, told: ToLegacy, context: &mut Self::Context) {
+        match told {
+            ToLegacy::Adopt { number, socket, dialect } if !self.is_one_of_ours() => {
+                self.accepted = Some((number, socket));
+                self.up(dialect);
+                self.ask(context);
+            }
+            ToLegacy::Adopt { .. } => {}
+            ToLegacy::Relay(relays) => {
+                self.relays = relays;
+                if let Some(peer) = &mut self.peer {
+                    peer.set_relays(relays);
+                }
+            }
+            ToLegacy::OneOfOurs => self.is_ours(),
+            ToLegacy::Leave => {
+                self.ours_until_ms = u64::MAX;
+                self.dialled = None;
+                self.accepted = None;
+                self.around.standing.set(None);
+                context.stop();
+            }
         }
-    }
-}
-
-impl Handler<Relay> for LegacyLink {
-    type Result = ();
-
-    fn handle(&mut self, relay: Relay, _: &mut Self::Context) {
-        self.relays = relay.0;
-        if let Some(peer) = &mut self.peer {
-            peer.set_relays(relay.0);
-        }
-    }
-}
-
-impl Handler<OneOfOurs> for LegacyLink {
-    type Result = ();
-
-    fn handle(&mut self, _: OneOfOurs, _: &mut Self::Context) {
-        self.is_ours();
-    }
-}
-
-impl Handler<LeaveLegacy> for LegacyLink {
-    type Result = ();
-
-    fn handle(&mut self, _: LeaveLegacy, context: &mut Self::Context) {
-        self.ours_until_ms = u64::MAX;
-        self.dialled = None;
-        self.accepted = None;
-        self.around.standing.set(None);
-        context.stop();
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use actix::Addr;
 
-use super::link::{AdoptLegacy, LeaveLegacy, LegacyContext, LegacyLink, Linked, OneOfOurs, Relay, Standing};
+use super::link::{LegacyContext, LegacyLink, Linked, Standing, ToLegacy};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::DbWriter;
 use crate::actors::mesh_registry::admission::{Admitted, ForeignKnock, ForeignLinks};
@@ -20,7 +20,7 @@ use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
 use crate::links::socket::{FromSocket, Socket, SocketEvent};
 use crate::links::status::MeshStatus;
 use crate::replication::handshake::{HelloRefusal, Identity};
-use crate::replication::peer::status::{LinkState, PeerStatus};
+use crate::replication::peer::output::{LinkState, PeerStatus};
 
 /// The reason in the status of a predecessor whose clock shows another zone than the settings say.
 const ANOTHER_CLOCK: &str = "legacy-clock";
@@ -86,7 +86,7 @@ impl ForeignLinks for LegacyLinks {
                 config.is_linked_as_legacy(peer) && *peer == part.config && zone_of(peer) == part.zone
             });
             if !stays {
-                part.handle.addr().do_send(LeaveLegacy);
+                part.handle.do_send(ToLegacy::Leave);
             }
             stays
         });
@@ -103,7 +103,7 @@ impl ForeignLinks for LegacyLinks {
         let part = links.get(&peer).ok_or(HelloRefusal::HelloExpected)?;
         let (number, addr) = (self.parts.numbers.next(), part.handle.addr());
         let socket = Socket::inbound(knock.pump);
-        addr.do_send(AdoptLegacy { number, socket, dialect });
+        addr.do_send(ToLegacy::Adopt { number, socket, dialect });
         if is_statement {
             addr.do_send(FromSocket { socket: number, event: SocketEvent::Text(knock.first) });
         }
@@ -112,7 +112,7 @@ impl ForeignLinks for LegacyLinks {
 
     fn is_ours(&self, peer: &CentralId) {
         if let Some(part) = self.links.borrow().get(peer) {
-            part.handle.addr().do_send(OneOfOurs);
+            part.handle.do_send(ToLegacy::OneOfOurs);
         }
     }
 
@@ -127,12 +127,12 @@ impl ForeignLinks for LegacyLinks {
         let own = self.parts.identity.borrow().central.clone();
         for (id, part) in &*self.links.borrow() {
             if statuses.iter().flatten().any(|status| status.peer == *id && status.state == LinkState::Connected) {
-                part.handle.addr().do_send(OneOfOurs);
+                part.handle.do_send(ToLegacy::OneOfOurs);
             }
             let links_it = |status: &&PeerStatus| status.state == LinkState::Connected && status.links.contains(id);
             let others = statuses.iter().flatten().filter(links_it);
             let smaller = others.into_iter().any(|status| status.peer < own);
-            part.handle.addr().do_send(Relay(part.standing.get().is_some() && !smaller));
+            part.handle.do_send(ToLegacy::Relay(part.standing.get().is_some() && !smaller));
         }
     }
 
@@ -152,7 +152,7 @@ impl ForeignLinks for LegacyLinks {
 
     fn leave(&self) {
         let links = std::mem::take(&mut *self.links.borrow_mut());
-        links.into_values().for_each(|part| part.handle.addr().do_send(LeaveLegacy));
+        links.into_values().for_each(|part| part.handle.do_send(ToLegacy::Leave));
     }
 }
 

@@ -3,23 +3,19 @@
 //! It has no place in a log and acknowledges nothing. So what was sent counts as told only once the link is known to have
 //! lived a minute longer; what was not is sent again, which changes nothing there: it knows entries by their ids, and lets
 //! out only cars that are in.
+//!
+//! What people changed here is told to one of the second revision for the row with its number there. Which stay that is, its answers
+//! to our questions tell. Only what it said on this link counts: another database behind the same address has other numbers,
+//! and a wrong one would change another car's row.
 
-mod changes;
-#[cfg(test)]
-mod tests;
-
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
-use crate::legacy::dialect::clock::{another_clock, hours_text};
-use crate::legacy::dialect::hear::{Row, Said, Statement, read, view_of};
+use crate::legacy::dialect::hear::{Row, Said, Statement, another_clock, hours_text, read, view_of};
 use crate::legacy::dialect::{ANSWER_ROWS, Dialect, tell};
 use crate::replication::have::Have;
-
-pub use changes::Change;
-use changes::{Place, RowNumbers};
 
 /// A predecessor gives up a silent link after 40 s; what was sent this long before a sign of life was heard, in ms.
 const TOLD_AFTER_MS: u64 = 60_000;
@@ -402,5 +398,133 @@ impl LegacyPeer {
             }
         }
         (!told.is_empty()).then(|| LegacyOutput::Told(told.into_iter().collect()))
+    }
+}
+
+/// How long an answer may take, in ms. Nothing is told meanwhile, for what comes later may be about the same car.
+const ANSWER_MS: u64 = 10_000;
+
+/// A person changed a stay: the right plate and how it is shown, or `None`: it is removed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub stay_id: String,
+    pub corrected: Option<(PlateId, String)>,
+    /// The rows to look for its number in: those written at or after this time, in UTC; `None`: all.
+    pub written_after: Option<String>,
+}
+
+/// Where a stay stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Row(i64),
+    /// It has no row of it.
+    Nowhere,
+    /// It has to be asked.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct RowAsked {
+    stay_id: String,
+    written_after: Option<String>,
+    until_ms: u64,
+}
+
+/// The numbers it told on this link.
+#[derive(Debug, Default)]
+struct RowNumbers {
+    known: BTreeMap<String, i64>,
+    nowhere: BTreeSet<String>,
+    asking: Option<RowAsked>,
+}
+
+impl RowNumbers {
+    fn learn(&mut self, stay_id: &str, row_id: i64) {
+        self.known.insert(stay_id.to_owned(), row_id);
+        self.nowhere.remove(stay_id);
+    }
+
+    fn place_of(&self, stay_id: &str) -> Place {
+        match self.known.get(stay_id) {
+            Some(row_id) => Place::Row(*row_id),
+            None if self.nowhere.contains(stay_id) => Place::Nowhere,
+            None => Place::Unknown,
+        }
+    }
+
+    /// It will be asked for the rows among which this stay must be.
+    fn ask(&mut self, change: &Change, now_ms: u64) {
+        let Change { stay_id, written_after, .. } = change.clone();
+        self.asking = Some(RowAsked { stay_id, written_after, until_ms: now_ms + ANSWER_MS });
+    }
+
+    fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// A page of its rows came and was learned. Returns from when on to ask for the next, if the stay was not on it and there
+    /// are more. `newest`: when the last of them was written; `full`: there may be more.
+    fn answered(&mut self, newest: Option<&str>, full: bool) -> Option<String> {
+        let asking = self.asking.as_mut()?;
+        if self.known.contains_key(&asking.stay_id) {
+            self.asking = None;
+            return None;
+        }
+        let next = newest.filter(|newest| full && asking.written_after.as_deref() < Some(*newest)).map(str::to_owned);
+        match &next {
+            Some(_) => asking.written_after.clone_from(&next),
+            None => self.give_up(),
+        }
+        next
+    }
+
+    /// Time passed.
+    fn tick(&mut self, now_ms: u64) {
+        if self.asking.as_ref().is_some_and(|asking| asking.until_ms <= now_ms) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.nowhere.extend(self.asking.take().map(|asking| asking.stay_id));
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod changes_tests {
+    use super::*;
+
+    fn change(stay_id: &str) -> Change {
+        Change { stay_id: stay_id.into(), corrected: None, written_after: Some("2024-12-02 00:00:00".into()) }
+    }
+
+    #[test]
+    fn a_stay_is_looked_for_page_by_page_until_it_is_found_or_there_are_no_more() {
+        let mut numbers = RowNumbers::default();
+        assert_eq!(numbers.place_of("a"), Place::Unknown);
+        numbers.ask(&change("a"), 0);
+        let page = Some("2024-12-02 01:00:00");
+        assert_eq!(numbers.answered(page, true).as_deref(), page, "the next page");
+        assert_eq!(numbers.answered(page, true), None, "a page that leads nowhere is the last");
+        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (Place::Nowhere, false));
+        numbers.ask(&change("b"), 0);
+        numbers.learn("b", 7);
+        assert_eq!(numbers.answered(page, true), None);
+        assert_eq!((numbers.place_of("b"), numbers.is_asking()), (Place::Row(7), false));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_not_waited_for() {
+        let mut numbers = RowNumbers::default();
+        numbers.ask(&change("a"), 5);
+        numbers.tick(5 + ANSWER_MS - 1);
+        assert!(numbers.is_asking());
+        numbers.tick(5 + ANSWER_MS);
+        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (Place::Nowhere, false));
+        numbers.learn("a", 3);
+        assert_eq!(numbers.place_of("a"), Place::Row(3), "a late answer is one");
     }
 }

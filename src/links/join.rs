@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::dial::{self, DialError, PeerAddress};
+use super::socket::{self, DialError, PeerAddress};
 use crate::config::model::ThisCentral;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
@@ -91,7 +91,7 @@ pub async fn ask(
     };
     let body = serde_json::to_string(&card).map_err(|_| JoinError::NotUnderstood)?;
     let (success, answer) =
-        dial::post(&address, GUESTS_PATH, &client, body, MAX_ANSWER_BYTES, TIMEOUT).await.map_err(unreachable)?;
+        socket::post(&address, GUESTS_PATH, &client, body, MAX_ANSWER_BYTES, TIMEOUT).await.map_err(unreachable)?;
     if success {
         let welcome: WelcomeCard = serde_json::from_slice(&answer).map_err(|_| JoinError::NotUnderstood)?;
         return if welcome.central == invitation.central { Ok(welcome) } else { Err(JoinError::NotUnderstood) };

@@ -11,7 +11,7 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::authorship::{Distrusted, Judge};
 use crate::ledger::runs::MAX_LOGS_OF_ONE;
-use crate::tls::openings;
+use crate::tls::credentials;
 
 /// For so long after it was linked with half of its peers a central with a new key or database takes back what an earlier one in its
 /// place wrote.
@@ -101,7 +101,7 @@ impl KnownAuthors {
 
     /// A log of that central, begun with this signature, is held here: whoever signed may continue to begin others.
     pub fn held(&self, central: &CentralId, by: &OpenedBy) {
-        if let Some(key) = openings::key_of(by) {
+        if let Some(key) = credentials::key_of(by) {
             add(&mut self.write().begun, central, [key]);
         }
     }
@@ -265,7 +265,7 @@ impl Known {
 
 impl Judge for KnownAuthors {
     fn opened(&self, log: &LogId, message: &[u8], by: &OpenedBy) -> Result<(), Distrusted> {
-        let signer = openings::signed_by(message, by).map_err(|error| Distrusted::Forged(error.to_string()))?;
+        let signer = credentials::signed_by(message, by).map_err(|error| Distrusted::Forged(error.to_string()))?;
         let mut known = self.write();
         known.opened(log, signer)?;
         let is_own = log.central == known.own && signer == known.own_key;

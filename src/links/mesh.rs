@@ -8,6 +8,7 @@
 //! A [`Door`] is how one of them reaches another without knowing its type or which generation of it lives.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,12 +17,14 @@ use std::time::Instant;
 
 use actix::Message;
 
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ops::clock::Clock;
+use crate::replication::Now;
 use crate::replication::have::Have;
 use crate::replication::log::Head;
-use crate::replication::now::Now;
-use crate::replication::peer::output::{PeerCommand, PeerReport, ReadRun, RunRead, SocketId};
+use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, ReadRun, RunRead, SocketId};
+use crate::replication::starts::{SeenOf, SeenStart};
 
 /// What this central holds durably. Written by the registry alone, after a commit and before anyone is told of it.
 pub type SharedHave = Rc<RefCell<Have>>;
@@ -68,12 +71,21 @@ pub struct Reported {
 }
 
 /// The coordinator's wish, for the link of one peer.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct ToPeer {
     pub peer: CentralId,
     pub link: SocketId,
     pub command: PeerCommand,
+}
+
+/// What the links and the coordinator tell the registry.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum LinkNews {
+    /// The link to this peer stands.
+    Up(CentralId),
+    Down,
+    Alarm(Alarm),
 }
 
 /// These logs are durable up to there; [`SharedHave`] shows it already.
@@ -123,4 +135,37 @@ impl SocketNumbers {
         self.0.set(self.0.get() + 1);
         SocketId(self.0.get())
     }
+}
+
+/// Which start of each peer was seen last, by this process or by those before it: outlives the links. Clones are the same.
+#[derive(Clone)]
+pub struct SeenStarts {
+    last: Rc<RefCell<BTreeMap<CentralId, (String, SeenStart)>>>,
+    /// Where it is noted for good.
+    note: Door<SeenOf>,
+}
+
+impl SeenStarts {
+    /// With what was noted.
+    #[must_use]
+    pub fn new(noted: Vec<SeenOf>, note: Door<SeenOf>) -> Self {
+        let last = noted.into_iter().map(|(central, key, seen)| (central, (key, seen))).collect();
+        Self { last: Rc::new(RefCell::new(last)), note }
+    }
+
+    /// The last one of a peer, unless it had another certificate then: its machine was replaced.
+    #[must_use]
+    pub fn of(&self, peer: &CentralId, pin: Option<Fingerprint>) -> Option<SeenStart> {
+        let last = self.last.borrow();
+        last.get(peer).filter(|(key, _)| *key == text(pin)).map(|(_, seen)| *seen)
+    }
+
+    pub fn saw(&self, peer: &CentralId, pin: Option<Fingerprint>, seen: SeenStart) {
+        self.last.borrow_mut().insert(peer.clone(), (text(pin), seen));
+        self.note.send((peer.clone(), text(pin), seen));
+    }
+}
+
+fn text(pin: Option<Fingerprint>) -> String {
+    pin.map(|pin| pin.to_string()).unwrap_or_default()
 }

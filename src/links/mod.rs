@@ -1,12 +1,10 @@
 //! What serves links between centrals and is no actor: dialling, sockets and what may arrive on them, asking to join, the keys
 //! of authors.
 
-pub mod dial;
 pub mod intake;
 pub mod join;
 pub mod known_authors;
 pub mod mesh;
-pub mod seen_starts;
 pub mod site_file;
 pub mod socket;
 pub mod status;

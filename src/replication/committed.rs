@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::log::{Head, Run};
 use crate::wire::MAX_RUN_BYTES;
-use crate::wire::encode::run_body;
+use crate::wire::frame::run_body;
 
 /// A committed run and its encoded body, which is made at most once, by the first link that needs it. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -13,13 +13,19 @@
 
 pub mod backoff;
 pub mod committed;
-pub mod continuity;
 pub mod coordinator;
 pub mod handshake;
 pub mod have;
 pub mod log;
-pub mod now;
 pub mod peer;
-pub mod source;
 pub mod starts;
 pub mod window;
+
+/// The clocks of this central at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Never goes back; origin arbitrary. All waiting is measured by it.
+    pub mono_ms: u64,
+    /// The wall clock, Unix ms; may jump. Only told to others and shown.
+    pub wall_ms: i64,
+}

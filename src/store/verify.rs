@@ -1,16 +1,15 @@
 //! Checks a whole file: is it SQLite's own idea of whole, does every log hang together, does every row point at facts that are
-//! held. Whether the rows are what the facts give, only the ledger can say: [`Evidence`] hands it the events and the rows.
+//! held, is the audit chained from its first entry to its last. Whether the rows are what the facts give, only the ledger can say:
+//! [`Evidence`] hands it the events and the rows.
 //!
 //! The directory must not be in use: the check takes its lock.
-
-mod audit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::DataDir;
@@ -21,6 +20,7 @@ use super::log_numbers::LogNumbers;
 use super::reader::{read_event, read_hash, read_head};
 use super::schema::{self, event_place, event_row_of};
 use super::stay_columns::{STAY_COLUMNS, read_stay};
+use crate::domain::audit::{AuditHash, Entry};
 use crate::domain::ids::LogId;
 use crate::ledger::storage::{EventRef, StoredStay};
 use crate::replication::log::{ChainHash, EventBytes, Head};
@@ -191,7 +191,7 @@ impl Evidence {
         }
         self.check_logs(&mut report)?;
         self.check_rows(&mut report)?;
-        audit::check(&self.connection, &mut report)?;
+        check_audit(&self.connection, &mut report)?;
         self.check_texts(&mut report)?;
         Ok(report)
     }
@@ -422,6 +422,51 @@ pub fn verify(directory: &DataDir) -> Result<Report, StoreError> {
 
 fn store(error: rusqlite::Error) -> StoreError {
     error.into()
+}
+
+/// Adds what is wrong to the report.
+fn check_audit(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
+    let mut statement = connection.prepare("SELECT id, at_ms, kind, who, entry, hash FROM audit ORDER BY id")?;
+    let mut rows = statement.query(())?;
+    let (mut last, mut before) = (0, AuditHash::default());
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let mut wrong = |id, why: &str| report.add(Finding::Audit { id, why: why.to_owned() });
+        if id != last + 1 {
+            wrong(last + 1, "is missing");
+        }
+        match read(row) {
+            Ok((entry, text, hash)) => {
+                if id == last + 1 && Entry::chained(&before, &text) != hash {
+                    wrong(id, "or one before it was changed: its chain hash is wrong");
+                }
+                if !entry.is_some_and(|entry| tells_apart(row, &entry).unwrap_or(false)) {
+                    wrong(id, "is not what its columns say");
+                }
+                before = hash;
+            }
+            Err(error) => wrong(id, &format!("cannot be read: {error}")),
+        }
+        report.audited += 1;
+        last = id;
+    }
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'";
+    let written: i64 = connection.query_row(sql, (), |row| row.get(0)).optional()?.unwrap_or(0);
+    if written != last {
+        report.add(Finding::Audit { id: written.max(last), why: format!("should be the last, and {last} is") });
+    }
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<(Option<Entry>, String, AuditHash), rusqlite::Error> {
+    let text: String = row.get(4)?;
+    Ok((serde_json::from_str(&text).ok(), text, row.get(5)?))
+}
+
+/// The columns that are told apart say what the entry says.
+fn tells_apart(row: &Row<'_>, entry: &Entry) -> Result<bool, rusqlite::Error> {
+    let (at_ms, kind, who): (i64, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok(at_ms == entry.at_ms && kind == entry.kind.name() && who == entry.who)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Always: both sides show a certificate and prove that they have its key; the keys of a connection are its own, so that what
 //! somebody recorded cannot be read later, and cannot be sent again; nothing is resumed, so that a certificate is shown
 //! each time. Who dials checks the fingerprint before it says a word. Who is dialled takes any certificate here and decides
-//! after the HELLO, when it knows who that should be: `actors/admission.rs`.
+//! after the HELLO, when it knows who that should be: `actors/mesh_registry/admission.rs`.
 
 use std::sync::{Arc, OnceLock};
 

@@ -3,11 +3,9 @@
 //! | file | holds |
 //! |---|---|
 //! | [`secret`] | random secrets and passwords, and their hashes |
-//! | [`accounts_file`] | people and tokens of a central |
-//! | [`code_file`] | the one-time code a person makes on the machine |
+//! | [`accounts_file`] | people and tokens of a central, and the one-time code a person makes on the machine |
 //! | [`private_file`] | files nobody else on the machine can read |
 
 pub mod accounts_file;
-pub mod code_file;
 pub mod private_file;
 pub mod secret;

@@ -4,7 +4,7 @@
 //! [`CAPABILITY`] in its HELLO.
 
 use super::MAX_FRAME_BYTES;
-use super::decode::FrameError;
+use super::frame::FrameError;
 
 /// Its name among the capabilities of a HELLO.
 pub const CAPABILITY: &str = "zstd";

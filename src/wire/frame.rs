@@ -1,13 +1,18 @@
-//! What centrals say to each other.
+//! What centrals say to each other, as values and as text.
 //!
-//! Formats only grow: unknown keys are ignored, unknown types become [`Frame::Unknown`].
+//! Formats only grow: unknown keys are ignored, unknown types become [`Frame::Unknown`]. Reading never panics, whatever the text; an
+//! event inside a frame is kept as the exact slice of it. The bulk of a run is written once per commit ([`run_body`]) and shared by
+//! every link it leaves on; only the few bytes before it differ.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
+use super::{MAX_FRAME_BYTES, MAX_HAVE_BYTES, MAX_RUN_BYTES};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{ChainHash, Head, Run};
@@ -241,4 +246,271 @@ pub(super) mod type_name {
     pub const SYNC_STOP: &str = "SYNC_STOP";
     pub const HEARTBEAT: &str = "HEARTBEAT";
     pub const ERROR: &str = "ERROR";
+}
+
+/// Bytes of a HAVE frame that are not its entries, generously.
+const HAVE_ENVELOPE_BYTES: usize = 256;
+
+/// Writes the frames of one central.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    source: CentralId,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T> {
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    source_central: &'a CentralId,
+    timestamp: i64,
+    event_id: Option<&'a str>,
+    data: T,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    sub: u64,
+    log: &'a LogId,
+    refused: Refusal,
+    to: u64,
+    hash: ChainHash,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ack {
+    sub: u64,
+    to: u64,
+    hash: ChainHash,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stop {
+    sub: u64,
+}
+
+impl Encoder {
+    #[must_use]
+    pub fn new(source: CentralId) -> Self {
+        Self { source }
+    }
+
+    /// The text of a frame, stamped with the sender's wall clock.
+    #[must_use]
+    pub fn encode(&self, wall_ms: i64, frame: &Frame) -> String {
+        match frame {
+            Frame::Hello(data) => self.write(wall_ms, type_name::HELLO, data),
+            Frame::HaveDigests(digests) => self.write(wall_ms, type_name::HAVE, BTreeMap::from([("digests", digests)])),
+            Frame::HaveLogs(logs) => self.write(wall_ms, type_name::HAVE, BTreeMap::from([("logs", logs)])),
+            Frame::SyncRequest(data) => self.write(wall_ms, type_name::SYNC_REQUEST, data),
+            Frame::SyncRun { sub, run } => self.encode_run(wall_ms, *sub, &run_body(run)),
+            Frame::SyncRefused(SyncRefused { sub, log, refusal, held }) => {
+                let data = Refused { sub: *sub, log, refused: *refusal, to: held.to, hash: held.hash };
+                self.write(wall_ms, type_name::SYNC_RESPONSE, data)
+            }
+            Frame::SyncAck { sub, head } => {
+                self.write(wall_ms, type_name::SYNC_ACK, Ack { sub: *sub, to: head.to, hash: head.hash })
+            }
+            Frame::SyncStop { sub } => self.write(wall_ms, type_name::SYNC_STOP, Stop { sub: *sub }),
+            Frame::Heartbeat(data) => self.write(wall_ms, type_name::HEARTBEAT, data),
+            Frame::Error(data) => self.write(wall_ms, type_name::ERROR, data),
+            Frame::Unknown { type_name } => self.write(wall_ms, type_name, BTreeMap::<&str, &str>::new()),
+        }
+    }
+
+    /// A SYNC_RESPONSE around a body made by [`run_body`].
+    #[must_use]
+    pub fn encode_run(&self, wall_ms: i64, sub: u64, body: &str) -> String {
+        let mut text = String::with_capacity(body.len() + 256);
+        // A central id needs no escaping.
+        let written = write!(
+            text,
+            r#"{{"type":"{}","source_central":"{}","timestamp":{wall_ms},"event_id":null,"data":{{"sub":{sub},"#,
+            type_name::SYNC_RESPONSE,
+            self.source
+        );
+        debug_assert!(written.is_ok(), "writing to a String does not fail");
+        text.push_str(body);
+        text
+    }
+
+    /// HAVE frames for these logs, each of at most 32 KiB.
+    #[must_use]
+    pub fn encode_have(&self, wall_ms: i64, logs: impl IntoIterator<Item = (LogId, Head)>) -> Vec<String> {
+        let mut frames = Vec::new();
+        let mut part = BTreeMap::new();
+        let mut part_bytes = HAVE_ENVELOPE_BYTES;
+        for (log, head) in logs {
+            let entry_bytes = have_entry_bytes(&log);
+            if part_bytes + entry_bytes > MAX_HAVE_BYTES {
+                frames.push(self.encode(wall_ms, &Frame::HaveLogs(std::mem::take(&mut part))));
+                part_bytes = HAVE_ENVELOPE_BYTES;
+            }
+            part_bytes += entry_bytes;
+            part.insert(log, head);
+        }
+        if !part.is_empty() {
+            frames.push(self.encode(wall_ms, &Frame::HaveLogs(part)));
+        }
+        frames
+    }
+
+    #[expect(clippy::expect_used, reason = "integers, strings and maps with text keys always serialise")]
+    fn write<T: Serialize>(&self, wall_ms: i64, type_name: &str, data: T) -> String {
+        let envelope = Envelope { type_name, source_central: &self.source, timestamp: wall_ms, event_id: None, data };
+        serde_json::to_string(&envelope).expect("a frame is plain data")
+    }
+}
+
+/// Everything of a SYNC_RESPONSE from the log on: all that does not differ between links.
+#[must_use]
+pub fn run_body(run: &Run) -> String {
+    let mut body = String::with_capacity(run.bytes() + run.events.len() + 384);
+    let written = write!(
+        body,
+        r#""log":"{}","after":{},"prev":"{}","hash":"{}","events":["#,
+        run.log, run.after, run.prev, run.hash
+    );
+    debug_assert!(written.is_ok(), "writing to a String does not fail");
+    for (index, event) in run.events.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(event);
+    }
+    body.push_str("]}}");
+    body
+}
+
+/// At most the bytes of `"log":{"to":18446744073709551615,"hash":"…64…"},`.
+fn have_entry_bytes(log: &LogId) -> usize {
+    log.central.as_str().len() + 1 + 16 + 64 + 20 + 24
+}
+
+/// Why a text is not a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("a frame has at most {MAX_FRAME_BYTES} bytes; this one has {0}")]
+    TooLarge(usize),
+    #[error("a frame is a JSON object")]
+    NotAnObject,
+    #[error("malformed frame: {0}")]
+    Malformed(String),
+    /// Events that cannot be taken out of the frame: what comes next of their log would have a hole before it.
+    #[error("a run that cannot be read: {0}")]
+    UnreadableRun(String),
+}
+
+impl FrameError {
+    /// Whether a run of events may be lost with it, so that the link cannot go on as if nothing was.
+    #[must_use]
+    pub fn may_lose_events(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::UnreadableRun(_))
+    }
+}
+
+#[derive(Deserialize)]
+struct Received<'a> {
+    #[serde(rename = "type", borrow)]
+    type_name: Cow<'a, str>,
+    /// Must be there and have the documented type; the HELLO says who speaks.
+    #[serde(rename = "source_central")]
+    _source: CentralId,
+    #[serde(rename = "timestamp")]
+    _timestamp_ms: i64,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct HaveData {
+    digests: Option<BTreeMap<Bucket, BucketDigest>>,
+    logs: Option<BTreeMap<LogId, Head>>,
+}
+
+#[derive(Deserialize)]
+struct ResponseData<'a> {
+    sub: u64,
+    log: LogId,
+    hash: ChainHash,
+    refused: Option<Refusal>,
+    to: Option<u64>,
+    after: Option<u64>,
+    prev: Option<ChainHash>,
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+}
+
+impl Frame {
+    /// Reads one frame. The chain of a run is *not* checked here.
+    ///
+    /// # Errors
+    /// [`FrameError`] for anything but an object of at most 1 MiB in the documented shape.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        if text.len() > MAX_FRAME_BYTES {
+            return Err(FrameError::TooLarge(text.len()));
+        }
+        let envelope: Received<'_> = read(text)?;
+        let data = envelope.data.get();
+        Ok(match &*envelope.type_name {
+            type_name::HELLO => Self::Hello(read(data)?),
+            type_name::HAVE => parse_have(data)?,
+            type_name::SYNC_REQUEST => Self::SyncRequest(read(data)?),
+            type_name::SYNC_RESPONSE => {
+                parse_response(data).map_err(|error| FrameError::UnreadableRun(error.to_string()))?
+            }
+            type_name::SYNC_ACK => {
+                let Ack { sub, to, hash } = read(data)?;
+                Self::SyncAck { sub, head: Head { to, hash } }
+            }
+            type_name::SYNC_STOP => Self::SyncStop { sub: read::<Stop>(data)?.sub },
+            type_name::HEARTBEAT => Self::Heartbeat(read(data)?),
+            type_name::ERROR => Self::Error(read(data)?),
+            other => Self::Unknown { type_name: other.chars().take(64).collect() },
+        })
+    }
+}
+
+fn parse_have(data: &str) -> Result<Frame, FrameError> {
+    match read(data)? {
+        HaveData { digests: Some(digests), logs: None } => Ok(Frame::HaveDigests(digests)),
+        HaveData { digests: None, logs: Some(logs) } => Ok(Frame::HaveLogs(logs)),
+        _ => Err(FrameError::Malformed("a HAVE has either digests or logs".into())),
+    }
+}
+
+fn parse_response(data: &str) -> Result<Frame, FrameError> {
+    let ResponseData { sub, log, hash, refused, to, after, prev, events } = read(data)?;
+    if let Some(refusal) = refused {
+        let to = to.ok_or_else(|| missing("to"))?;
+        return Ok(Frame::SyncRefused(SyncRefused { sub, log, refusal, held: Head { to, hash } }));
+    }
+    let after = after.ok_or_else(|| missing("after"))?;
+    let prev = prev.ok_or_else(|| missing("prev"))?;
+    let events = events.ok_or_else(|| missing("events"))?;
+    if events.is_empty() {
+        return Err(FrameError::Malformed("a run has at least one event".into()));
+    }
+    let bytes: usize = events.iter().map(|event| event.get().len()).sum();
+    if events.len() > 1 && bytes > MAX_RUN_BYTES {
+        return Err(FrameError::Malformed(format!(
+            "a run of several events has at most {MAX_RUN_BYTES} bytes; this one has {bytes}"
+        )));
+    }
+    if after.checked_add(events.len() as u64).is_none() {
+        return Err(FrameError::Malformed("a log is not that long".into()));
+    }
+    let events = events.into_iter().map(|event| event.get().into()).collect();
+    Ok(Frame::SyncRun { sub, run: Run { log, after, prev, events, hash } })
+}
+
+fn missing(field: &str) -> FrameError {
+    FrameError::Malformed(format!("missing field `{field}`"))
+}
+
+/// Deserialises an object. A derived struct alone would take an array as well.
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FrameError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(FrameError::NotAnObject);
+    }
+    serde_json::from_str(text).map_err(|error| FrameError::Malformed(error.to_string()))
 }

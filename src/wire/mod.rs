@@ -4,8 +4,6 @@
 //! `{"type","source_central","timestamp","event_id":null,"data":{…}}`. Events travel inside as their authors' exact bytes.
 
 pub mod compressed;
-pub mod decode;
-pub mod encode;
 pub mod frame;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::decode::FrameError;
-use super::encode::{Encoder, run_body};
-use super::frame::*;
+use super::frame::{Encoder, FrameError, run_body, *};
 use super::{MAX_FRAME_BYTES, MAX_HAVE_BYTES};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, Epoch, LogId};

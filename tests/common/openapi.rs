@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use parkmesh::http::openapi::document;
+use parkmesh::http::routes::document;
 use serde_json::{Map, Value};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);

@@ -1,6 +1,6 @@
 use std::sync::mpsc;
 
-use super::queue::{MANY_EVENTS, RUNS_BURST};
+use super::schedule::{MANY_EVENTS, RUNS_BURST};
 use super::*;
 use crate::actors::supervise::{Faults, Surroundings, start_once};
 use crate::domain::audit::{Act, By, Kind};

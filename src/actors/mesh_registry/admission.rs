@@ -12,7 +12,7 @@ use log::{info, warn};
 
 use super::MeshRegistry;
 use crate::actors::config_keeper::ChangeConfig;
-use crate::actors::peer_link::Adopt;
+use crate::actors::peer_link::ToLink;
 use crate::config::model::{Config, P2pMode};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
@@ -21,8 +21,7 @@ use crate::links::socket::{FromSocket, Socket, ToSocket};
 use crate::links::status::MeshStatus;
 use crate::links::trust_desk::TrustDesk;
 use crate::replication::handshake::{HelloRefusal, Identity};
-use crate::replication::peer::output::{Alarm, SocketId};
-use crate::replication::peer::status::PeerStatus;
+use crate::replication::peer::output::{Alarm, PeerStatus, SocketId};
 use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::frame::Hello;
 
@@ -161,7 +160,7 @@ impl MeshRegistry {
             Ok(link) => {
                 let number = self.context.numbers.next();
                 let addr = link.handle.addr();
-                addr.do_send(Adopt { number, socket: Socket::inbound(knock.pump), hello: knock.hello });
+                addr.do_send(ToLink::Adopt { number, socket: Socket::inbound(knock.pump), hello: knock.hello });
                 Ok(Admitted { socket: number, link: addr.recipient() })
             }
             Err(refusal) => {

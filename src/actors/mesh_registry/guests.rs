@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::MeshRegistry;
 use crate::actors::config_keeper::ChangeConfig;
 use crate::actors::db_writer::Decide;
-use crate::config::merge::{Edit, SaveRefused};
+use crate::config::change::{Edit, SaveRefused};
 use crate::config::model::{Config, PeerCentral};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;

@@ -10,10 +10,10 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use utoipa::ToSchema;
 
-use crate::actors::peer_link::{AskLink, PeerLink, RetryNow};
+use crate::actors::peer_link::{AskLink, PeerLink, ToLink};
 use crate::actors::supervise::Handle;
-use crate::links::dial::{self, PeerAddress};
-use crate::replication::peer::status::{LinkState, PeerStatus};
+use crate::links::socket::{self, PeerAddress};
+use crate::replication::peer::output::{LinkState, PeerStatus};
 use crate::tls::peers::Client;
 
 /// Connecting gets as long as a link's own dial.
@@ -95,7 +95,7 @@ pub async fn run(
     let since = Instant::now();
     let upgraded = match &secured {
         Ok(secured) => {
-            dial::upgrade(&address, secured.as_ref(), CONNECT_TIMEOUT_MS).await.map_err(|error| error.to_string())
+            socket::upgrade(&address, secured.as_ref(), CONNECT_TIMEOUT_MS).await.map_err(|error| error.to_string())
         }
         Err(reason) => Err(reason.clone()),
     };
@@ -104,7 +104,7 @@ pub async fn run(
         return steps.failed();
     }
     let since = Instant::now();
-    link.addr().do_send(RetryNow);
+    link.do_send(ToLink::RetryNow);
     let status = match linked(&link, |status| status.state == LinkState::Connected).await {
         Ok(status) => status,
         Err(reason) => {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::MeshRegistry;
 use crate::actors::db_writer::{Held, SkewMeasured};
-use crate::actors::peer_link::{AskLink, PeerLink, Say};
+use crate::actors::peer_link::{AskLink, PeerLink, ToLink};
 use crate::actors::supervise::Handle;
 use crate::actors::sync_coordinator::Logs;
 use crate::config::model::PeerCentral;
@@ -22,7 +22,7 @@ use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
 use crate::replication::coordinator::allowance::Taken;
 use crate::replication::coordinator::{LogStatus, WaitReason};
 use crate::replication::have::Have;
-use crate::replication::peer::status::{LinkState, PeerStatus};
+use crate::replication::peer::output::{LinkState, PeerStatus};
 use crate::wire::frame::Heartbeat;
 
 /// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
@@ -112,7 +112,7 @@ impl MeshRegistry {
         let wall_ms = self.context.clock.now().wall_ms;
         let keys = self.context.trust.keys_to_tell();
         for (_, _, link) in self.handles() {
-            link.addr().do_send(Say(Heartbeat {
+            link.do_send(ToLink::Say(Heartbeat {
                 wall_ms,
                 links: linked.to_vec(),
                 digests: digests.clone(),

@@ -92,7 +92,7 @@ fn reasons() -> Vec<String> {
     use crate::actors::mesh_registry::guests::GuestRefused;
     use crate::domain::fingerprint::Fingerprint;
     use crate::domain::ids::CentralId;
-    use crate::links::dial::DialError;
+    use crate::links::socket::DialError;
     use crate::replication::handshake::{HelloRefusal, VERSIONS};
     use crate::trust::invitation::{BadInvitation, CodeRefused};
     use crate::trust::judge::Distrust;
@@ -335,7 +335,7 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     use crate::domain::audit::Kind;
     use crate::domain::row::StayStatus;
     use crate::domain::told::vehicle;
-    use crate::http::code::Code;
+    use crate::http::error::Code;
 
     // Answers to programs alone: no page makes such a request.
     let of_programs = [

@@ -1,7 +1,6 @@
 //! `parkmesh bench`: drives running centrals over HTTP and says how fast they answer.
 
 mod load;
-mod propagation;
 mod report;
 
 use std::process::ExitCode;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use self::load::Work;
 use self::report::{LoadReport, PropagationReport};
 use super::client::{Address, AddressError, Connection};
-use super::duration;
+use crate::lab;
 
 /// Answers per second and latencies of one or more running centrals.
 ///
@@ -26,7 +25,7 @@ pub struct Args {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub edges: u16,
     /// How long to drive the load (and, with several --url, how long to probe propagation).
-    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = lab::parse_duration)]
     pub run_for: Duration,
     /// Calls per second at each central, evenly spaced, in place of as many as are answered. Latencies then count from when a
     /// call was due.
@@ -132,7 +131,7 @@ async fn measure(args: &Args) -> Result<Measured, BenchError> {
         measured.load = Some(load::drive(&work, args.edges, pace(args, centrals.len()), args.run_for, salt).await);
     }
     if centrals.len() > 1 {
-        measured.propagation = Some(propagation::probe(&centrals, args.run_for, salt).await);
+        measured.propagation = Some(load::probe(&centrals, args.run_for, salt).await);
     }
     Ok(measured)
 }

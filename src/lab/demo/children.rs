@@ -16,8 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::DemoError;
-use crate::lab::caller::Caller;
-use crate::lab::client::Address;
+use crate::lab::client::{Address, Caller};
 use crate::lab::proxy::{LinkState, Proxy};
 
 /// Pages are looked for from here on: not the documented ports, where a real central may run.

@@ -10,8 +10,7 @@ use tokio::sync::mpsc;
 
 use super::traffic::{Slip, Trip};
 use crate::domain::direction::Direction;
-use crate::lab::caller::{Caller, Reply};
-use crate::lab::client::{Address, ClientError};
+use crate::lab::client::{Address, Caller, ClientError, Reply};
 use crate::lab::plates;
 
 /// How long a gate waits for an answer.

@@ -1,13 +1,9 @@
 //! `parkmesh demo`: a whole mesh of child processes on loopback with simulated gates, to look at.
 
-mod check;
 mod children;
 mod gates;
-mod site_clock;
-mod table;
 mod traffic;
 mod watch;
-mod weather;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,14 +21,12 @@ use tokio::task::{JoinSet, LocalSet};
 
 use self::children::Children;
 use self::gates::{Gate, Tally};
-use self::site_clock::{START_MS, SiteClock};
-use self::traffic::{Traffic, Trip};
+use self::traffic::{START_MS, SiteClock, Traffic, Trip, Weather};
 use self::watch::Watch;
-use self::weather::Weather;
 use super::client::{Address, ClientError};
-use super::duration;
 use super::proxy::LinkState;
 use crate::domain::direction::Direction;
+use crate::lab;
 
 /// Fewest and most centrals of a demo; a site has about ten.
 const CENTRALS: std::ops::RangeInclusive<i64> = 1..=10;
@@ -50,7 +44,7 @@ pub struct Args {
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub speed: u32,
     /// Stop after this long (500ms, 60s, 2m); without it, at Ctrl-C.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = lab::parse_duration)]
     pub run_for: Option<Duration>,
     /// The seed of the traffic and of the cuts; a random one is chosen and shown without it.
     #[arg(long)]
@@ -144,7 +138,7 @@ async fn demo(args: &Args) -> Result<bool, DemoError> {
     }
     let tally = tally.take();
     print_tally(&tally);
-    let comparison = check::wait_until_equal(&mut watch, &named, &tally.entries);
+    let comparison = watch::wait_until_equal(&mut watch, &named, &tally.entries);
     let (asked, died) = (pin!(stop.asked()), pin!(children.watch()));
     let verdict = match select(pin!(comparison), select(asked, died)).await {
         Either::Left((verdict, _)) => verdict,
@@ -260,7 +254,7 @@ async fn show(watch: &mut Watch, clock: &SiteClock, weather: &RefCell<String>) {
         let (site_time, elapsed_s) = (clock.text(real_ms()), start.elapsed().as_secs());
         let links = weather.borrow().clone();
         if terminal {
-            let text = table::table(&site_time, elapsed_s, &lines, &links);
+            let text = watch::table(&site_time, elapsed_s, &lines, &links);
             if drawn_lines > 0 {
                 // Up to the first line of the table before, and clear from there.
                 print!("\x1b[{drawn_lines}A\x1b[J");
@@ -271,7 +265,7 @@ async fn show(watch: &mut Watch, clock: &SiteClock, weather: &RefCell<String>) {
             // A terminal that is gone is no reason to stop.
             let _ = io::stdout().flush();
         } else {
-            println!("{}", table::one_line(&site_time, elapsed_s, &lines, &links));
+            println!("{}", watch::one_line(&site_time, elapsed_s, &lines, &links));
         }
     }
 }

@@ -1,15 +1,21 @@
-//! A day's traffic of a site, from a seed: who drives up to which gate when, and what goes wrong there.
+//! The days of a demo, from a seed: who drives up to which gate when, what goes wrong there, what happens to the links, and the
+//! site's clock, which starts tomorrow at six in the morning and runs faster than real.
 //!
 //! Pure: times are ms on the site's clock since midnight of the first day. Invariants: trips come in the order of their times;
 //! a car that came in drives out once before it comes again.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::time::Duration;
 
 use fastrand::Rng;
+use jiff::civil::time;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
 
 use crate::domain::direction::Direction;
 use crate::lab::plates;
+use crate::lab::proxy::LinkState;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -193,6 +199,108 @@ fn stay_ms(dice: &mut Rng, ms: i64) -> i64 {
     minutes * MINUTE_MS
 }
 
+/// The zone of a site whose configuration names none.
+const SITE_ZONE: &str = "Asia/Ho_Chi_Minh";
+/// Site time the demo begins at, ms since midnight: just before the morning rush.
+pub const START_MS: i64 = 6 * 3_600_000;
+
+/// Turns real time into site time and back. All centrals of a demo get the same one.
+#[derive(Debug, Clone)]
+pub struct SiteClock {
+    midnight_ms: i64,
+    /// Real Unix ms at which the site's clock showed [`START_MS`].
+    anchor_ms: i64,
+    speed: u32,
+    zone: TimeZone,
+}
+
+impl SiteClock {
+    /// A clock that shows six in the morning of the day after `real_ms` when it is `real_ms`.
+    ///
+    /// # Errors
+    /// If the bundled zone data or the range of dates do not have that morning.
+    pub fn starting_at(real_ms: i64, speed: u32) -> Result<Self, jiff::Error> {
+        let zone = TimeZone::get(SITE_ZONE)?;
+        let now = Timestamp::from_millisecond(real_ms)?.to_zoned(zone.clone());
+        let midnight = now.checked_add(1.day())?.with().time(time(0, 0, 0, 0)).build()?;
+        Ok(Self { midnight_ms: midnight.timestamp().as_millisecond(), anchor_ms: real_ms, speed, zone })
+    }
+
+    /// The value of `PARKMESH_CLOCK` for the centrals.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{},{},{}", self.midnight_ms + START_MS, self.anchor_ms, self.speed)
+    }
+
+    /// How long after `real_ms` the site's clock shows `site_ms` since the first midnight; zero if it is past.
+    #[must_use]
+    pub fn until(&self, site_ms: i64, real_ms: i64) -> Duration {
+        let due_ms = self.anchor_ms + (site_ms - START_MS) / i64::from(self.speed);
+        Duration::from_millis(u64::try_from(due_ms - real_ms).unwrap_or_default())
+    }
+
+    /// Site time as people read it, at `real_ms`.
+    #[must_use]
+    pub fn text(&self, real_ms: i64) -> String {
+        let site_ms = self.midnight_ms + START_MS + (real_ms - self.anchor_ms) * i64::from(self.speed);
+        let shown = |zoned: Zoned| zoned.strftime("%Y-%m-%d %H:%M").to_string();
+        Timestamp::from_millisecond(site_ms).map_or_else(|_| "?".to_owned(), |at| shown(at.to_zoned(self.zone.clone())))
+    }
+}
+
+/// The first spell comes soon, so that short demos see one.
+const FIRST_QUIET: Duration = Duration::from_secs(3);
+
+/// One disturbance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spell {
+    /// How long all is well before it.
+    pub quiet: Duration,
+    /// The links it hits, as pairs of positions.
+    pub links: Vec<(usize, usize)>,
+    /// Cut or held.
+    pub state: LinkState,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// The source of disturbances for a mesh; `None` for a single central, which has no links.
+#[derive(Debug, Clone)]
+pub struct Weather {
+    dice: Rng,
+    centrals: usize,
+    first: bool,
+}
+
+impl Weather {
+    #[must_use]
+    pub fn new(seed: u64, centrals: usize) -> Self {
+        // Not the stream of numbers the traffic uses.
+        Self { dice: Rng::with_seed(seed ^ 0x5ea5_0fc1_0ad5), centrals, first: true }
+    }
+
+    /// What comes next.
+    pub fn next_spell(&mut self) -> Option<Spell> {
+        if self.centrals < 2 {
+            return None;
+        }
+        let one = self.dice.usize(..self.centrals);
+        let links = if chance(&mut self.dice, 40) {
+            (0..self.centrals).filter(|other| *other != one).map(|other| (one, other)).collect()
+        } else {
+            let other = (one + 1 + self.dice.usize(..self.centrals - 1)) % self.centrals;
+            vec![(one, other)]
+        };
+        let quiet = if std::mem::take(&mut self.first) { FIRST_QUIET } else { self.seconds(4, 10) };
+        let state = if chance(&mut self.dice, 70) { LinkState::Cut } else { LinkState::Held };
+        Some(Spell { quiet, links, state, lasts: self.seconds(2, 6) })
+    }
+
+    fn seconds(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.dice.u64(from * 1_000..=to * 1_000))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,5 +359,33 @@ mod tests {
             .filter(|trip| trip.direction == Direction::Exit && entered_at[&trip.plate] != trip.central)
             .count();
         assert!(elsewhere > 500, "{elsewhere}");
+    }
+
+    #[test]
+    fn the_demo_starts_at_six_tomorrow_and_a_day_takes_as_long_as_the_speed_says() {
+        // 2026-03-01 23:30 in Vietnam.
+        let real_ms = Timestamp::from_second(1_772_382_600).unwrap().as_millisecond();
+        let clock = SiteClock::starting_at(real_ms, 600).unwrap();
+        assert_eq!(clock.text(real_ms), "2026-03-02 06:00");
+        assert_eq!(clock.text(real_ms + 144_000), "2026-03-03 06:00");
+        assert_eq!(clock.until(START_MS + 600_000, real_ms), Duration::from_secs(1));
+        assert_eq!(clock.until(START_MS, real_ms + 1), Duration::ZERO);
+        let six_utc_ms = Timestamp::from_second(1_772_406_000).unwrap().as_millisecond();
+        assert_eq!(clock.variable(), format!("{six_utc_ms},{real_ms},600"));
+    }
+
+    #[test]
+    fn spells_hit_links_that_exist_and_both_kinds_come() {
+        for centrals in 2..=10 {
+            let mut weather = Weather::new(5, centrals);
+            let spells: Vec<Spell> = std::iter::repeat_with(|| weather.next_spell().unwrap()).take(200).collect();
+            for (one, other) in spells.iter().flat_map(|spell| &spell.links) {
+                assert!(one != other && *one < centrals && *other < centrals);
+            }
+            assert_eq!(spells[0].quiet, FIRST_QUIET);
+            assert!(spells.iter().any(|spell| spell.state == LinkState::Held));
+            assert!(spells.iter().any(|spell| spell.links.len() == centrals - 1));
+        }
+        assert_eq!(Weather::new(5, 1).next_spell(), None);
     }
 }

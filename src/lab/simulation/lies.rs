@@ -8,8 +8,7 @@ use crate::domain::ids::{Epoch, LogId};
 use crate::replication::handshake::Identity;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::trust::site::OwnSite;
-use crate::wire::encode::Encoder;
-use crate::wire::frame::{ErrorFrame, Frame, Instance, Refusal, SyncRefused, SyncRequest, Versions, code};
+use crate::wire::frame::{Encoder, ErrorFrame, Frame, Instance, Refusal, SyncRefused, SyncRequest, Versions, code};
 
 /// In every event that its author did not write.
 pub(super) const FORGED: &str = "\"FORGED\"";

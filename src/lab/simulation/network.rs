@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::replication::peer::output::SocketId;
-use crate::wire::decode::FrameError;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, FrameError};
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,7 @@ use super::network::Packet;
 use super::world::{Event, World};
 use crate::replication::handshake::HelloRefusal;
 use crate::replication::peer::output::{Alarm, SocketId};
-use crate::wire::decode::FrameError;
-use crate::wire::encode::Encoder;
-use crate::wire::frame::{Frame, Hello};
+use crate::wire::frame::{Encoder, Frame, FrameError, Hello};
 
 /// How long a dial into the void takes, in virtual ms.
 const DIAL_TIMEOUT_MS: u64 = 2_000;

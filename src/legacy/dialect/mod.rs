@@ -10,7 +10,6 @@
 //! A predecessor knows no acknowledgement and no place in a log: [`hear`] makes statements of what it says, [`tell`] frames
 //! of what it should know.
 
-pub mod clock;
 pub mod hear;
 pub mod tell;
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 pub mod database;
 mod rows;
-mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,7 +176,7 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]
     pub fn tariff(&mut self, fees: &Value, refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
-        settings::tariff(self, fees, refusals)
+        rows::tariff(self, fees, refusals)
     }
 
     /// Takes over the subscriptions nothing is known of.
@@ -185,7 +184,7 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]
     pub fn subscriptions(&mut self, list: &[Value], refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
-        settings::subscriptions(self, list, refusals)
+        rows::subscriptions(self, list, refusals)
     }
 
     /// Writes into the audit that the file is taken over now, or what came of it.

@@ -4,10 +4,9 @@
 //! is not asked for more until time has passed; nothing is lost, his logs wait at him. The bounds are far beyond any site, so that
 //! catching up is as fast as it can be.
 
-use super::Coordinator;
-use super::CoordinatorOutput;
+use super::{Coordinator, CoordinatorOutput};
 use crate::domain::ids::{CentralId, LogId};
-use crate::replication::now::Now;
+use crate::replication::Now;
 use crate::replication::peer::output::Alarm;
 
 /// So much of one central at once, and then a minute.

@@ -1,5 +1,7 @@
-//! What the coordinator knows of one log that is followed or wanted.
+//! What the coordinator knows of one log that is followed or wanted, and from whom it is taken: the author first, then who holds
+//! most, then the smallest id.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::allowance::Taken;
@@ -8,9 +10,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::replication::backoff::{Backoff, BackoffRange};
 use crate::replication::log::{Head, Run};
 use crate::replication::peer::earlier;
-use crate::replication::peer::output::SocketId;
-use crate::replication::peer::status::STANDSTILL_MS;
-use crate::replication::source::{self, Candidate};
+use crate::replication::peer::output::{STANDSTILL_MS, SocketId};
 
 /// A source that another peer has overtaken for this long, in ms, is left.
 pub(super) const STALL_MS: u64 = 1_000;
@@ -19,7 +19,7 @@ pub(super) const STALL_MS: u64 = 1_000;
 const OVERTAKEN_MS: u64 = 100;
 
 /// A subscription at the head without an event for this long, in ms, is stopped; an announcement starts it anew.
-pub(super) const IDLE_STOP_MS: u64 = 10 * 60 * 1_000;
+const IDLE_STOP_MS: u64 = 10 * 60 * 1_000;
 
 /// How long a source that disappointed is avoided at first, in ms; doubled each time, to an hour at most.
 const AVOID_MS: u64 = 60 * 1_000;
@@ -246,7 +246,7 @@ impl LogState {
         });
         let candidates =
             candidates.map(|(peer, offer)| Candidate { peer, to: offer.to, avoided: self.is_avoided(now_ms, peer) });
-        let Some(best) = source::choose(log, candidates) else {
+        let Some(best) = choose(log, candidates) else {
             return if forked { Choice::Wait(WaitReason::Forked, None) } else { Choice::Nothing };
         };
         // Whoever is asked compares what we hold with what it holds. What is not committed yet may never be: it may be forged.
@@ -334,5 +334,50 @@ impl LogState {
         let left_ms = earlier(self.stalls_at_ms(received), self.overtaken_at_ms(now_ms, log, received));
         let told_ms = self.standstill_at_ms(received).filter(|_| !self.stands_still);
         earlier(earlier(left_ms, told_ms), self.idle_at_ms(received))
+    }
+}
+
+/// A linked peer that announced more of a log than is held here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    pub peer: &'a CentralId,
+    /// How many events it announced.
+    pub to: u64,
+    /// It has disappointed us lately; taken only if nobody else is left.
+    pub avoided: bool,
+}
+
+/// The best source of a log.
+#[must_use]
+pub fn choose<'a>(log: &LogId, candidates: impl Iterator<Item = Candidate<'a>>) -> Option<Candidate<'a>> {
+    candidates.min_by_key(|candidate| {
+        (candidate.avoided, *candidate.peer != log.central, Reverse(candidate.to), candidate.peer)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(offers: &[(&str, u64, bool)]) -> Option<String> {
+        let log: LogId = "c2/00000000000000aa".parse().unwrap();
+        let ids: Vec<CentralId> = offers.iter().map(|(id, ..)| id.parse().unwrap()).collect();
+        let candidates =
+            ids.iter().zip(offers).map(|(peer, (_, to, avoided))| Candidate { peer, to: *to, avoided: *avoided });
+        choose(&log, candidates).map(|candidate| candidate.peer.to_string())
+    }
+
+    #[test]
+    fn the_author_comes_first_then_the_largest_then_the_smallest_id() {
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[("c1", 90, false), ("c2", 10, false), ("c3", 99, false)]).as_deref(), Some("c2"));
+        assert_eq!(chosen(&[("c1", 90, false), ("c3", 99, false)]).as_deref(), Some("c3"));
+        assert_eq!(chosen(&[("c4", 99, false), ("c3", 99, false)]).as_deref(), Some("c3"));
+    }
+
+    #[test]
+    fn a_source_that_disappointed_is_taken_only_if_nobody_else_is_left() {
+        assert_eq!(chosen(&[("c2", 99, true), ("c3", 10, false)]).as_deref(), Some("c3"));
+        assert_eq!(chosen(&[("c2", 99, true), ("c3", 100, true)]).as_deref(), Some("c2"));
     }
 }

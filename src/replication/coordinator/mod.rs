@@ -7,18 +7,16 @@
 pub mod allowance;
 mod arriving;
 mod log_state;
-mod settle;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{CentralId, LogId};
+use crate::replication::Now;
 use crate::replication::have::Have;
 use crate::replication::log::{Doubt, Head, Run};
-use crate::replication::now::Now;
-use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, SocketId};
-use crate::replication::peer::status::STANDSTILL_MS;
+use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, STANDSTILL_MS, SocketId};
 use allowance::{Account, Meter, Taken};
 use log_state::LogState;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! When to dial a peer.
 
+use crate::replication::Now;
 use crate::replication::backoff::{Backoff, BackoffRange, SplitMix64};
-use crate::replication::now::Now;
 
 /// How long connecting may take, in ms.
 pub const CONNECT_TIMEOUT_MS: u64 = 2_000;

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::output::Out;
-use super::output::SocketId;
+use super::output::{Out, SocketId};
 use crate::domain::ids::LogId;
+use crate::replication::Now;
 use crate::replication::log::Head;
-use crate::replication::now::Now;
 use crate::wire::frame::{Frame, SyncRequest};
 
 /// How long acknowledgements are held together, in ms.

@@ -3,34 +3,28 @@
 //! It outlives its sockets. At most one socket at a time is the *link*; everything that belongs to a link (subscriptions,
 //! window, what the peer announced) ends with it.
 
-mod announcing;
-mod contest;
 mod dialling;
 mod following;
 mod link;
 pub mod output;
 mod pairing;
 mod serving;
-pub mod status;
 #[cfg(test)]
 mod tests;
 
 use crate::domain::ids::CentralId;
+use crate::replication::Now;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::{HelloRefusal, Identity, is_refusal};
 use crate::replication::have::Have;
-use crate::replication::now::Now;
 use crate::replication::starts::SeenStart;
-use crate::wire::decode::FrameError;
-use crate::wire::frame::{Frame, Heartbeat, Hello, code};
-use contest::{Contest, Dialler, Probed};
+use crate::wire::frame::{Frame, FrameError, Heartbeat, Hello, code};
 use dialling::{CONNECT_TIMEOUT_MS, Dialling};
 use link::Link;
-use output::Out;
 pub(crate) use output::earlier;
-use output::{Alarm, PeerCommand, PeerOutput, RunRead, SocketId};
-use status::{LinkState, PeerStatus};
+use output::{Alarm, LinkState, Out, PeerCommand, PeerOutput, PeerStatus, RunRead, SocketId};
+use pairing::{Contest, Dialler, Probed};
 
 /// How long a handshake may take, in ms.
 pub const HELLO_TIMEOUT_MS: u64 = 10_000;

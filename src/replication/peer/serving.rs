@@ -6,14 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use super::output::{Alarm, PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
-use super::output::{Out, earlier};
-use super::status::Unacked;
+use super::output::{Alarm, Out, PeerOutput, PeerReport, ReadRun, RunRead, SocketId, Unacked, earlier};
 use crate::domain::ids::{CentralId, LogId};
+use crate::replication::Now;
 use crate::replication::committed::CommittedRun;
 use crate::replication::have::Have;
 use crate::replication::log::Head;
-use crate::replication::now::Now;
 use crate::replication::window::{RunSize, Window};
 use crate::wire::compressed;
 use crate::wire::frame::{Frame, Refusal, SyncRefused, SyncRequest};
@@ -78,7 +76,7 @@ pub(super) struct Serving {
     reads: usize,
     window: Window,
     compare_at_ms: u64,
-    /// Nothing was acknowledged for [`STANDSTILL_MS`](super::status::STANDSTILL_MS), and somebody was told.
+    /// Nothing was acknowledged for [`STANDSTILL_MS`](super::output::STANDSTILL_MS), and somebody was told.
     stands_still: bool,
     /// The peer said that it can read compressed frames.
     pub(super) reads_compressed: bool,

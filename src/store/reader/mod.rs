@@ -8,7 +8,6 @@ mod audit;
 mod exits;
 mod history;
 mod lot;
-mod near;
 mod rows;
 mod runs;
 mod shifts;

@@ -1,6 +1,6 @@
 //! A settings file, or the same as the body of a PUT.
 
-use parkmesh::config::merge::merge;
+use parkmesh::config::change::merge;
 use parkmesh::config::model::Config;
 use parkmesh::config::read;
 use serde_json::Value;

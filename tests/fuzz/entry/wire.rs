@@ -3,8 +3,7 @@
 use parkmesh::domain::event::Event;
 use parkmesh::domain::ids::CentralId;
 use parkmesh::wire::compressed;
-use parkmesh::wire::encode::Encoder;
-use parkmesh::wire::frame::Frame;
+use parkmesh::wire::frame::{Encoder, Frame};
 
 /// What is read of a frame survives being written and read again; and each of its events is an event, or is not.
 pub fn run(input: &[u8]) {

@@ -1,7 +1,7 @@
 //! Pings, silence, clocks, and frames that are no good.
 
 use super::*;
-use crate::wire::decode::FrameError;
+use crate::wire::frame::FrameError;
 
 #[test]
 fn a_link_is_pinged_every_5_s_and_dead_after_15() {

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::domain::event::MAX_EVENT_BYTES;
-use crate::replication::peer::status::STANDSTILL_MS;
-use crate::wire::decode::FrameError;
+use crate::replication::peer::output::STANDSTILL_MS;
+use crate::wire::frame::FrameError;
 
 const A: u64 = 0xaa00_0000_0000_0000;
 const B: u64 = 0xbb00_0000_0000_0000;

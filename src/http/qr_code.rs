@@ -1,14 +1,13 @@
-//! The code by which a fee is transferred: `/api/vietqr`.
+//! Texts as QR codes, for invitations and for transfers: `/api/vietqr` gives the code by which a fee is transferred.
 
 use actix_web::{HttpResponse, web};
+use qrcodegen::{QrCode, QrCodeEcc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
-use super::error::ApiError;
-use super::operation::{Operation, get};
-use super::qr;
-use super::query::number;
+use super::error::{ApiError, Code};
+use super::input::number;
+use super::operation::{Operation, get, ok};
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::domain::money::Vnd;
@@ -37,8 +36,7 @@ pub struct CodeParameters {
 
 /// A transfer that is yet to be made.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TransferCode {
-    success: bool,
+struct TransferCode {
     /// VND.
     fee: i64,
     /// What the transfer says it is for, by which it is found at the bank: `PM` and eight letters and digits, the same at every central for
@@ -65,9 +63,8 @@ pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Work
     }
     let content = event_id.filter(|id| !id.is_empty()).map(|id| content_of(&id)).unwrap_or_default();
     let text = if account.is_set() { account.code(fee, &content) } else { String::new() };
-    let svg = if text.is_empty() { String::new() } else { qr::svg(&text).unwrap_or_default() };
-    Ok(HttpResponse::Ok().json(TransferCode {
-        success: true,
+    let svg = if text.is_empty() { String::new() } else { svg(&text).unwrap_or_default() };
+    Ok(ok(TransferCode {
         fee: fee.0,
         content,
         bank: account.bank.clone(),
@@ -76,4 +73,38 @@ pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Work
         text,
         svg,
     }))
+}
+
+/// The quiet zone around the code, in modules.
+const MARGIN: i32 = 4;
+
+/// A text as a QR code, drawn as SVG: one path, black on white, with the margin readers need. `None`: the text is too long for a QR code (some 2,900 bytes).
+pub(super) fn svg(text: &str) -> Option<String> {
+    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
+    let side = code.size() + 2 * MARGIN;
+    let mut path = String::new();
+    for y in 0..code.size() {
+        for x in (0..code.size()).filter(|x| code.get_module(*x, y)) {
+            path.push_str(&format!("M{},{}h1v1h-1z", x + MARGIN, y + MARGIN));
+        }
+    }
+    Some(format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0,0h{side}v{side}h-{side}z"/><path fill="#000" d="{path}"/></svg>"##
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_drawn_and_one_that_is_too_long_is_not() {
+        let drawn = svg("parkmesh-invitation:1/central-1").unwrap();
+        // The finder pattern of the upper left corner: its first row is seven dark modules.
+        for x in 0..7 {
+            assert!(drawn.contains(&format!("M{},4h1v1h-1z", x + 4)), "{x}: {drawn}");
+        }
+        assert!(!drawn.contains("M11,4h"), "then a light one");
+        assert_eq!(svg(&"x".repeat(4_000)), None);
+    }
 }

@@ -6,22 +6,23 @@
 //! rest only. If the thread cannot keep up, the writer copies everything before the log passes its bound.
 //!
 //! Once a site is quiet, all is copied, so that `central.db` alone has it. A log that grew behind a reader of an old state is cut
-//! once that one is gone.
+//! once that one is gone; who that is, is told to people by the locks the operating system knows of ([`who_reads`]).
 //!
 //! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
-mod readers;
-mod thread;
-
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::directory::DataDir;
 use super::error::StoreError;
+use super::files::{FileId, index_of};
 
 /// The write-ahead log does not grow beyond this, in bytes, unless another program goes on reading an old state.
 pub const MAX_WAL_BYTES: u64 = 64 * 1024 * 1024;
@@ -132,7 +133,7 @@ impl Checkpointer {
         let directory = directory.clone();
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || thread::run(&connection, &directory, &of_thread))
+            .spawn(move || run(&connection, &directory, &of_thread))
             .map_err(|source| StoreError::Directory { path, source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -228,7 +229,7 @@ impl Checkpointer {
             progress.said = Some(Instant::now());
         }
         drop(progress);
-        let readers = readers::of(database);
+        let readers = who_reads(database);
         if since.is_none_or(|said| said.elapsed() >= REMIND) {
             log::warn!(event = "log_grows", bytes, readers = readers.as_str(); "the log of the database grows and cannot start over: another program goes on reading an old state of it; close it");
         }
@@ -296,4 +297,147 @@ fn note_failure(progress: &mut Progress, result: &Result<Option<u32>, rusqlite::
         _ => {}
     }
     progress.failing = result.is_err();
+}
+
+/// `sqlite3 (1234), python3 (99)`; or that nobody is known.
+fn who_reads(database: &Path) -> String {
+    let inodes: Vec<u64> = [database.to_owned(), index_of(database)]
+        .iter()
+        .filter_map(|path| FileId::at(path).ok().flatten().map(|id| id.inode))
+        .collect();
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let others: Vec<String> =
+        holders(&locks, &inodes).into_iter().filter(|pid| *pid != std::process::id()).map(named).collect();
+    if others.is_empty() {
+        "held by no program that is seen from here".to_owned()
+    } else {
+        format!("held by {}", others.join(", "))
+    }
+}
+
+/// The processes with a lock on one of these files, of lines like `1: POSIX  ADVISORY  READ 1234 08:01:5678 128 128`.
+fn holders(locks: &str, inodes: &[u64]) -> BTreeSet<u32> {
+    let of_line = |line: &str| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "ADVISORY").skip(2);
+        let pid = words.next()?.parse().ok()?;
+        let inode = words.next()?.rsplit(':').next()?.parse().ok()?;
+        inodes.contains(&inode).then_some(pid)
+    };
+    locks.lines().filter_map(of_line).collect()
+}
+
+fn named(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("{} ({pid})", name.trim())
+}
+
+/// What a pass copied is written out so soon after it, and again.
+const WRITE_OUT_PERIOD: Duration = Duration::from_micros(150);
+/// The thread syncs at most so often before the writer has its turn.
+const MAX_SYNCS: u32 = 3;
+/// How far the thread stands behind others that want a core, from 0 to 19. It must get some of one all the same: the log
+/// grows meanwhile.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+/// A failing thread tries again after this.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Lets gates go first where cores are few: on Linux a thread has a niceness of its own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        log::debug!(event = "checkpoint_priority", error:% = error; "the checkpoint runs as urgently as all else");
+    }
+}
+
+/// One pass, written out while it goes on.
+///
+/// Left to one sync at the end, thousands of scattered pages would be before the disk at once, and each commit's sync of the
+/// log behind them. Whatever is wrong with the disk, the sync at the end tells.
+fn pass(connection: &Connection, directory: &DataDir) -> Result<Option<u32>, rusqlite::Error> {
+    std::thread::scope(|scope| {
+        let (copying, over) = channel::<()>();
+        let writes_out = move || {
+            while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(WRITE_OUT_PERIOD) {
+                drop(directory.sync_database());
+            }
+        };
+        // Where no thread is to be had the pass does without: all is written out at its end.
+        drop(Builder::new().name("checkpoint-out".into()).spawn_scoped(scope, writes_out));
+        let result = checkpoint(connection, "PASSIVE");
+        drop(copying);
+        result
+    })
+}
+
+/// Passes until little is left, syncs what it copied, passes once more, then sleeps until the log is long again.
+///
+/// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
+/// sync finds little to do, the thread does it before, and again for what it copied meanwhile if that was not little.
+fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
+    give_way();
+    let (mut unsynced, mut syncs) = (0, 0);
+    loop {
+        let life = {
+            let mut progress = shared.progress();
+            while !progress.passing && !progress.stop {
+                progress = shared.wake.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            }
+            if progress.stop {
+                return;
+            }
+            progress.life
+        };
+        let result = pass(connection, directory);
+        let mut progress = shared.progress();
+        note_failure(&mut progress, &result);
+        match result {
+            Ok(Some(copied)) if progress.life == life => {
+                let before = progress.copied;
+                progress.copied = copied.min(progress.written).max(before);
+                unsynced += progress.copied - before;
+                let rest = progress.written.saturating_sub(progress.copied);
+                // A reader of an old state stops a pass where that state ends: going on at once would be in vain.
+                progress.passing = rest > REST_PAGES && progress.copied > before && !progress.writer_waits;
+                let worth_it = unsynced > REST_PAGES && syncs < MAX_SYNCS;
+                if !progress.passing && worth_it && !progress.writer_waits && !progress.stop {
+                    progress.passing = true;
+                    drop(progress);
+                    (unsynced, syncs) = (0, syncs + 1);
+                    // The writer's own sync comes after it, and tells of whatever is wrong with the disk.
+                    drop(directory.sync_database());
+                    continue;
+                }
+            }
+            Ok(_) => progress.passing = false,
+            Err(_) => {
+                shared.rested.notify_all();
+                let (mut after, _) =
+                    shared.wake.wait_timeout(progress, FAILURE_PAUSE).unwrap_or_else(PoisonError::into_inner);
+                after.passing = false;
+                continue;
+            }
+        }
+        if !progress.passing {
+            (unsynced, syncs) = (0, 0);
+            shared.rested.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_are_found_by_the_file_they_hold() {
+        let locks = "1: POSIX  ADVISORY  READ 1234 08:01:5678 128 128\n\
+                     2: FLOCK  ADVISORY  WRITE 7 00:2d:5678 0 EOF\n\
+                     3: POSIX  ADVISORY  READ 99 08:01:9 124 124\n\
+                     4: -> POSIX  ADVISORY  WRITE 5 08:01:5678 120 120\n\
+                     nonsense\n5: POSIX  ADVISORY  READ x 08:01:5678 1 1\n";
+        assert_eq!(holders(locks, &[5678]), BTreeSet::from([5, 7, 1234]));
+        assert_eq!(holders(locks, &[9, 1]), BTreeSet::from([99]));
+        assert!(holders("", &[5678]).is_empty());
+    }
 }
