@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 
 use self::mesh_wiring::{Mesh, MeshParts};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
-use crate::actors::db_reader::{Readers, Serves};
-use crate::actors::db_writer::{DbWriter, Decide, Flush, Held};
+use crate::actors::db_reader::{Readers, Serves, Unreadable};
+use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
 use crate::actors::herald::Herald;
 use crate::actors::mesh_registry::{LeaveMesh, MeshNews};
 use crate::actors::status_feed::notices::Notices;
@@ -41,9 +41,9 @@ use crate::http::state::Shared;
 use crate::http::ws_edge::EdgeNews;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
 use crate::http::{api, p2p_server};
+use crate::ledger::Context;
 use crate::ledger::authorship::Authorship;
 use crate::ledger::job::Job;
-use crate::ledger::{Context, Ledger};
 use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
@@ -87,8 +87,6 @@ pub enum StartError {
     Storage(#[from] StoreError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("a rebuild of this database was interrupted: run 'parkmesh rebuild' with the same --data-dir and --config")]
-    HalfRebuilt,
     #[error("cannot listen on {address} ({setting}): {error}")]
     Listen { address: SocketAddr, setting: &'static str, error: std::io::Error },
     #[error("{0}")]
@@ -143,9 +141,6 @@ impl App {
             setting: "this_central.api_port",
             error,
         })?;
-        if rebuild::is_unfinished(&data_dir) {
-            return Err(StartError::HalfRebuilt);
-        }
         let mut notices = Vec::new();
         let Identity { credentials, mesh_off } = identity(&data_dir)?;
         notices.extend(mesh_off.clone().map(|reason| ("identity", reason)));
@@ -162,6 +157,7 @@ impl App {
         // Where nothing can be committed now nobody is told which start it is, and gates hear it.
         let (start, seen) = (writer.note_start(instance).ok(), writer.seen_starts()?);
         notices.extend(writer.found().iter().map(|reason| ("database", reason.clone())));
+        notices.extend(writer.leftovers().iter().map(|reason| ("leftover", reason.clone())));
         let context = Context { central: config.this_central.id.clone(), zone };
         let authors = {
             let (own, is_open) = (&config.this_central.id, config.security.p2p == P2pMode::Open);
@@ -169,8 +165,11 @@ impl App {
             KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
         let site = site_file::read_or_make(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
-        let mut ledger = Ledger::open(writer, context)?;
-        rebuild::follow_rules(&mut ledger, &data_dir, clock.now_ms())?;
+        let (mut ledger, unreadable) = rebuild::open(writer, &directory, context)?;
+        let remade = rebuild::follow_rules(&mut ledger, &directory, clock.now_ms(), &mut |done, total| {
+            process::say_status(&format!("the history is being made anew: {done} of {total} events"));
+        })?;
+        notices.extend(unreadable.map(|why| ("database", told_remade(&why, remade))));
         for (central, by) in ledger.openers()? {
             authors.held(&central, &by);
         }
@@ -194,8 +193,13 @@ impl App {
 
         let writer_thread = Arbiter::new();
         let counted = metrics.clone();
+        let (unreadable, seen_by_readers) = (Unreadable::default(), data_dir.clone());
+        let noted = unreadable.clone();
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
-            DbWriter::new(ledger, clock, counted, publish)
+            let remake: Remake<Writer> = Box::new(move |ledger, now_ms, progress| {
+                rebuild::make_anew_meanwhile(ledger, &seen_by_readers, now_ms, progress)
+            });
+            DbWriter::new(ledger, clock, counted, publish).remaking(remake, noted)
         })
         .await?;
         let to_writer = writer.clone();
@@ -203,8 +207,8 @@ impl App {
             Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None }), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
-        let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around);
-        let readers = Readers::start(Serves::Pages, data_dir.clone(), &around);
+        let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around, &unreadable);
+        let readers = Readers::start(Serves::Pages, data_dir.clone(), &around, &unreadable);
 
         let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
@@ -455,6 +459,14 @@ impl App {
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");
     }
+}
+
+/// What people are told of a start that had to make all anew.
+fn told_remade(why: &str, events: Option<u64>) -> String {
+    let events = events.unwrap_or(0);
+    format!(
+        "{why}. That was done, from {events} events. A value changes by itself on a disk that fails: look at it, and at the backups"
+    )
 }
 
 /// The key of this central, as it was found.

@@ -557,7 +557,7 @@ async fn run(options: Options) -> ExitCode {
         Ok(app) => app,
         Err(problem) => {
             let code = match &problem {
-                StartError::Storage(_) | StartError::Identity(_) | StartError::HalfRebuilt => EXIT_STORAGE,
+                StartError::Storage(_) | StartError::Identity(_) => EXIT_STORAGE,
                 StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
                 StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
             };

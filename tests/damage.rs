@@ -9,10 +9,22 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Central, DEADLINE, Mesh, eventually, eventually_ok, skip};
+use parkmesh::domain::direction::Direction;
+use parkmesh::domain::ids::Epoch;
+use parkmesh::domain::plate::PlateId;
+use parkmesh::domain::time::SiteZone;
+use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
+use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::{Context, Ledger};
+use parkmesh::maintenance::rebuild;
+use parkmesh::ops::clock::Clock;
+use parkmesh::replication::starts::Instance;
+use parkmesh::store::{DataDir, Writer};
 use serde_json::{Value, json};
 
 /// What a start comes to.
@@ -414,4 +426,296 @@ fn a_key_made_ahead_is_no_sign_of_an_earlier_run_and_a_code_wants_a_directory() 
     fs::remove_file(central.database()).unwrap();
     central.start();
     assert!(central.log().contains("database_missing"));
+}
+
+/// Everything the ledger writes down: stays of several kinds, settings, what is found by a key, what was put aside.
+fn full_central() -> Central {
+    let mut central = Central::standalone("central-1");
+    let http = &central.http;
+    http.put("/api/parking/fees", &json!({"fees": {"fee_base": 0.5, "fee_per_hour": 30_000}})).ok();
+    let person = json!({"id": "1", "plate_number": "30B-543.21", "type": "monthly", "status": "active", "start_date": "2026-01-01", "end_date": "2036-01-01"});
+    http.put("/api/subscriptions", &json!({"subscriptions": [person]})).ok();
+    http.put("/api/p2p/config", &json!({"edges": [{"id": "edge-1", "name": "Cổng A"}]})).ok();
+    for plate in INSIDE {
+        http.enter("edge-1", plate);
+    }
+    let left = http.enter("edge-1", "29A12344");
+    http.leave("edge-2", "29A12344");
+    http.void(&left, &json!({"reason": "x"})).ok();
+    http.enter("edge-1", LEFT);
+    http.leave("edge-2", LEFT);
+    http.open(&json!({"edge_id": "edge-2", "plate_id": "51G99999", "direction": "EXIT", "force": true, "fee": 40_000}))
+        .ok();
+    http.open(&json!({"edge_id": "edge-1", "plate_id": "51G88888", "direction": "ENTRY", "request_id": "r"})).ok();
+    assert!(central.terminate().0.success());
+    central
+}
+
+const INSIDE: [&str; 3] = ["29A12341", "29A12342", "51G88888"];
+const LEFT: &str = "29A12343";
+
+/// What a value can become; no column may hold all of them.
+const KINDS: [&str; 5] = ["CAST(x'65C3' AS TEXT)", "x'00'", "NULL", "'no value'", "9223372036854775807"];
+
+/// What is made from nothing else, or about other centrals.
+const KEPT: [&str; 7] = ["event", "log", "audit", "start", "seen_start", "p2p_sync_state", "legacy_cursor"];
+
+/// Sets a column as a disk would: what the table says of its type is no obstacle. Whether a row was changed.
+fn harm(database: &Path, table: &str, column: &str, value: &str) -> bool {
+    let sql = |text: &str| rusqlite::Connection::open(database).unwrap().execute_batch(text);
+    let declared: String = {
+        let find = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        rusqlite::Connection::open(database).unwrap().query_row(find, [table], |row| row.get(0)).unwrap()
+    };
+    let declare = |text: &str| {
+        let text = text.replace('\'', "''");
+        sql(&format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{text}' WHERE type = 'table' AND name = '{table}'"))
+            .unwrap();
+    };
+    declare(
+        &declared
+            .replace(") STRICT, WITHOUT ROWID", ") WITHOUT ROWID")
+            .replace(") STRICT", ")")
+            .replace(" NOT NULL", ""),
+    );
+    let triggers =
+        ["only_grows", "never_changes", "never_forgets"].map(|name| format!("DROP TRIGGER IF EXISTS audit_{name};"));
+    sql(&triggers.concat()).unwrap();
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let changed = connection.execute(&format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value}"), ());
+    drop(connection);
+    declare(&declared);
+    changed.is_ok_and(|rows| rows > 0)
+}
+
+/// The gates of a central whose database lies there, as a start and its writer go about it.
+struct Gates {
+    ledger: Ledger<Writer>,
+    directory: DataDir,
+    /// How often all was made anew.
+    remade: u32,
+}
+
+impl Gates {
+    fn open(data_dir: &Path) -> Self {
+        let directory = DataDir::open(data_dir).unwrap();
+        let context = Context { central: "central-1".parse().unwrap(), zone: SiteZone::default() };
+        let mut writer = Writer::open(&directory, context.zone.clone()).unwrap();
+        drop(writer.note_start(Instance(7)));
+        writer.seen_starts().unwrap();
+        let (mut ledger, _) = rebuild::open(writer, &directory, context).unwrap();
+        let remade = rebuild::follow_rules(&mut ledger, &directory, now_ms(), &mut |_, _| {}).unwrap();
+        ledger.openers().unwrap();
+        Self { ledger, directory, remade: u32::from(remade.is_some()) }
+    }
+
+    fn press(&mut self, plate: &str, direction: Direction) {
+        let job = || {
+            Job::Open(OpenBarrier {
+                edge_id: "edge-1".into(),
+                plate: PlateId::parse(plate).unwrap(),
+                plate_view: None,
+                direction: Some(direction),
+                camera_type: String::new(),
+                confidence: None,
+                request_id: Some(format!("{plate} {direction:?}")),
+                force: false,
+                reason: None,
+                fee: None,
+                beside: Beside::default(),
+                notes: Vec::new(),
+            })
+        };
+        let now = Now { wall_ms: now_ms(), skew_ms: None, clock_wrong: false };
+        let mut done = self.ledger.process(vec![job()], now, Epoch(9));
+        if done.unreadable {
+            self.remade += 1;
+            rebuild::make_anew_meanwhile(&mut self.ledger, self.directory.path(), now_ms(), &mut |_, _| {}).unwrap();
+            done = self.ledger.process(vec![job()], now, Epoch(10));
+        }
+        assert_eq!(done.failure, None, "{plate}");
+    }
+}
+
+/// Two minutes after the events, which were written by the machine's clock a moment ago.
+fn now_ms() -> i64 {
+    Clock::machine().now_ms() + 120_000
+}
+
+/// Each value of each table, on a disk that changes some: the start, and each gate after it, goes on.
+#[test]
+fn whatever_value_cannot_be_read_gates_open_and_what_is_made_from_the_events_is_made_anew() {
+    let central = full_central();
+    let mut made_anew = BTreeMap::<String, BTreeSet<String>>::new();
+    let columns: Vec<(String, String)> = {
+        let database = rusqlite::Connection::open(central.database()).unwrap();
+        let find = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
+                    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'";
+        let mut found = database.prepare(find).unwrap();
+        found.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    assert!(columns.len() > 100, "{columns:?}");
+    for (table, column) in &columns {
+        for kind in KINDS {
+            // Memory, where there is such a place: a disk is synced a few times for each of some 700 of them.
+            let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+            let database = scratch.path().join("central.db");
+            fs::copy(central.database(), &database).unwrap();
+            if !harm(&database, table, column, kind) {
+                continue;
+            }
+            let what = format!("{table}.{column} = {kind}");
+            let gates = std::panic::catch_unwind(|| {
+                let mut gates = Gates::open(scratch.path());
+                INSIDE.iter().for_each(|plate| gates.press(plate, Direction::Exit));
+                gates.press(LEFT, Direction::Entry);
+                gates.press("59A00001", Direction::Entry);
+                gates
+            });
+            let gates = gates.unwrap_or_else(|_| panic!("{what}"));
+            if gates.remade > 0 {
+                made_anew.entry(table.clone()).or_default().insert(column.clone());
+            }
+            // Of what is still readable, though another value, no start can know.
+            if KINDS.iter().position(|known| *known == kind) < Some(2) && !KEPT.contains(&table.as_str()) {
+                assert_eq!(
+                    gates.ledger.inside().len(),
+                    2,
+                    "{what}: who left, left, and the two that came in are inside"
+                );
+            }
+        }
+    }
+    for (table, column) in [
+        ("history", "plate_id"),
+        ("history", "edge_id"),
+        ("history", "status"),
+        ("history", "entry_event"),
+        ("setting", "value"),
+        ("setting", "hlc"),
+        ("ledger", "digest"),
+        ("ledger", "next_history_id"),
+        ("ledger", "rules"),
+    ] {
+        assert!(
+            made_anew.get(table).is_some_and(|columns| columns.contains(column)),
+            "{table}.{column}: {made_anew:?}"
+        );
+    }
+    assert!(KEPT.iter().all(|table| *table == "log" || !made_anew.contains_key(*table)), "{made_anew:?}");
+}
+
+fn notice_of(central: &Central, code: &str) -> Option<String> {
+    let status = central.http.get("/api/status").ok().body;
+    let notices = status["central"]["notices"].as_array().unwrap().clone();
+    let found = notices.iter().find(|notice| notice["code"] == code)?;
+    Some(found["reason"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_start_on_a_value_that_cannot_be_read_makes_all_anew_and_says_so() {
+    for sql in [
+        "UPDATE history SET edge_id = CAST(x'65C3' AS TEXT) WHERE plate_id = '29A12341'",
+        "DELETE FROM ledger",
+        "UPDATE setting SET value = '{' WHERE kind = 'tariff'",
+    ] {
+        let mut central = full_central();
+        let tariff =
+            |central: &Central| central.http.get("/api/parking/fees").ok().body["fees"]["fee_per_hour"].clone();
+        rusqlite::Connection::open(central.database()).unwrap().execute(sql, ()).unwrap();
+        central.start();
+        assert_eq!(central.http.stats()["vehicles_in_parking"], 3, "{sql}");
+        assert_eq!(tariff(&central), 30_000, "{sql}");
+        central.http.leave("edge-2", "29A12341");
+        let told = notice_of(&central, "database").unwrap_or_else(|| panic!("{sql}: {}", central.log()));
+        assert!(told.contains("cannot be read") && told.contains("events"), "{told}");
+        for line in ["event=history_unreadable", "event=history_remade"] {
+            assert!(central.log().contains(line), "{sql}: {}", central.log());
+        }
+        central.terminate();
+        let verified = central.subcommand("verify").output().unwrap();
+        assert!(verified.status.success(), "{sql}: {}", String::from_utf8_lossy(&verified.stdout));
+        central.start();
+        assert_eq!(notice_of(&central, "database"), None, "it is over");
+    }
+}
+
+#[test]
+fn a_gate_that_meets_a_value_that_cannot_be_read_opens_again_by_itself() {
+    let mut central = full_central();
+    central.start();
+    let damage = format!("UPDATE history SET anomalies = CAST(x'65C3' AS TEXT) WHERE plate_id = '{LEFT}'");
+    rusqlite::Connection::open(central.database()).unwrap().execute(&damage, ()).unwrap();
+    let exit = json!({"edge_id": "edge-2", "plate_id": LEFT, "direction": "EXIT", "force": true, "fee": 5_000, "request_id": "x"});
+    let leave = || central.http.open(&exit);
+    assert_eq!(leave().status, 503, "this once");
+    eventually("it opens", DEADLINE, || leave().is_success());
+    eventually("it is ready", DEADLINE, || central.http.get("/readyz").is_success());
+    eventually("it is told", DEADLINE, || notice_of(&central, "database").is_some());
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 3);
+    central.terminate();
+    let verified = central.subcommand("verify").output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[test]
+fn a_page_that_meets_a_value_that_cannot_be_read_stops_no_gate_and_the_next_start_makes_all_anew() {
+    let mut central = full_central();
+    central.start();
+    let damage = format!("UPDATE history SET plate_view = CAST(x'65C3' AS TEXT) WHERE plate_id = '{LEFT}'");
+    rusqlite::Connection::open(central.database()).unwrap().execute(&damage, ()).unwrap();
+    assert_eq!(central.http.get("/api/parking/history").status, 500);
+    eventually("it is told", DEADLINE, || notice_of(&central, "database").is_some());
+    central.http.enter("edge-1", "59A00001");
+    central.terminate();
+    central.start();
+    assert_eq!(central.http.rows_of(LEFT).len(), 1);
+    assert!(central.log().contains("event=history_remade"));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_stops_no_gate() {
+    let mut central = full_central();
+    let entry = format!("(SELECT entry_event FROM history WHERE plate_id = '{LEFT}')");
+    for sql in [
+        format!("UPDATE event SET bytes = CAST(x'65C3' AS TEXT) WHERE id = {entry}"),
+        "UPDATE history SET plate_view = CAST(x'65C3' AS TEXT)".to_owned(),
+    ] {
+        rusqlite::Connection::open(central.database()).unwrap().execute(&sql, ()).unwrap();
+    }
+    central.start();
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 3, "what can be read is all there");
+    for plate in INSIDE {
+        central.http.leave("edge-2", plate);
+    }
+    central.http.enter("edge-1", LEFT);
+    central.terminate();
+    let verified = central.subcommand("verify").output().unwrap();
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(!verified.status.success() && said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn what_a_rescue_left_is_told_at_each_start_until_it_is_removed() {
+    let mut central = full_central();
+    let left = ["central.db.rescued", "central.db-wal.foreign-2"].map(|name| central.data_directory().join(name));
+    for file in &left {
+        fs::write(file, "x").unwrap();
+    }
+    for _ in 0..2 {
+        central.start();
+        let status = central.http.get("/api/status").ok().text;
+        for file in &left {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            assert!(status.contains(name), "{status}");
+            assert!(central.log().contains(&format!("event=leftover file={}", file.display())), "{}", central.log());
+        }
+        assert!(notice_of(&central, "leftover").is_some_and(|told| told.contains("remove")));
+        central.terminate();
+    }
+    for file in left {
+        fs::remove_file(file).unwrap();
+    }
+    central.start();
+    assert_eq!(notice_of(&central, "leftover"), None);
 }

@@ -42,6 +42,22 @@ pub enum ReadError {
     Failed,
 }
 
+/// What a reader could not read of what is made from the events: the writer looks for it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Unreadable(Arc<Mutex<Option<String>>>);
+
+impl Unreadable {
+    fn note(&self, why: &StoreError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_string());
+    }
+
+    /// What was met first since this was asked last.
+    #[must_use]
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 type Question<T> = Box<dyn FnOnce(&mut Reader) -> Result<T, StoreError> + Send>;
 
 struct Ask<T> {
@@ -64,15 +80,16 @@ pub struct Readers {
 impl Readers {
     /// Starts the threads. They open the database of `data_dir` at their first question.
     #[must_use]
-    pub fn start(serves: Serves, data_dir: PathBuf, around: &Surroundings) -> Self {
+    pub fn start(serves: Serves, data_dir: PathBuf, around: &Surroundings, unreadable: &Unreadable) -> Self {
         let waiting = InFlight::new(MAX_WAITING, around.metrics.reader_queue.clone());
-        let around = around.clone();
+        let (around, unreadable) = (around.clone(), unreadable.clone());
         let restarts = Arc::new(Mutex::new(Restarts::default()));
         let pool = SyncArbiter::start(THREADS, move || DbReader {
             serves,
             data_dir: data_dir.clone(),
             reader: None,
             around: around.clone(),
+            unreadable: unreadable.clone(),
             restarts: restarts.clone(),
         });
         Self { pool, waiting }
@@ -97,6 +114,7 @@ pub struct DbReader {
     data_dir: PathBuf,
     reader: Option<Reader>,
     around: Surroundings,
+    unreadable: Unreadable,
     /// Of all threads together.
     restarts: Arc<Mutex<Restarts>>,
 }
@@ -110,7 +128,12 @@ impl DbReader {
             };
             question(reader)
         })?
-        .map_err(|error: StoreError| error.to_string())
+        .map_err(|error: StoreError| {
+            if error.is_of_derived() {
+                self.unreadable.note(&error);
+            }
+            error.to_string()
+        })
     }
 
     /// Gives up this actor; the arbiter builds a new one in its place.

@@ -6,6 +6,7 @@
 //! - **Plates that wait are folded in turns** between the batches: see [`schedule`].
 //! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
+//! - What is made from the events and cannot be read is made anew from them: see [`remaking`].
 //! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
 
 use std::sync::Arc;
@@ -19,8 +20,11 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recip
 use log::{error, info, warn};
 use tokio::sync::{oneshot, watch};
 
+mod remaking;
 mod schedule;
 
+pub use self::remaking::Remake;
+use self::remaking::Remaking;
 pub use self::schedule::MAX_BATCH_EVENTS;
 use self::schedule::{MANY_EVENTS, Queue, RUNS_PERIOD, Turns};
 
@@ -165,7 +169,7 @@ impl Held {
 pub type HeldSender = watch::Sender<Arc<Held>>;
 pub type HeldView = watch::Receiver<Arc<Held>>;
 
-pub struct DbWriter<S = Writer> {
+pub struct DbWriter<S: Storage = Writer> {
     /// `None` once closed.
     ledger: Option<Ledger<S>>,
     /// The newest stamp of this central: of what was written since the start, and of the cars inside that came in here.
@@ -186,6 +190,7 @@ pub struct DbWriter<S = Writer> {
     failure_logged: Option<Instant>,
     said: Said,
     vanished_logged: Option<Instant>,
+    remaking: Remaking<S>,
 }
 
 impl<S: Storage> DbWriter<S> {
@@ -212,12 +217,15 @@ impl<S: Storage> DbWriter<S> {
             failure_logged: None,
             said: Said::default(),
             vanished_logged: None,
+            remaking: Remaking::default(),
         }
     }
 
     fn watch(&mut self) {
+        self.look_after_history();
         let Some(ledger) = &mut self.ledger else { return };
-        let watched = ledger.storage_mut().watch();
+        let mut watched = ledger.storage_mut().watch();
+        watched.database = self.remaking.told(watched.database);
         let due = self.vanished_logged.is_none_or(|logged| logged.elapsed() >= VANISHED_LOG_PERIOD);
         match &watched.files {
             Some(reason) if due => {
@@ -290,6 +298,9 @@ impl<S: Storage> DbWriter<S> {
 
     /// Folds some of what waits.
     fn turn(&mut self) {
+        if self.remaking.half_made().is_some() {
+            return;
+        }
         let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
         let now = Now { wall_ms: self.clock.now_ms(), skew_ms: None, clock_wrong: false };
@@ -297,6 +308,9 @@ impl<S: Storage> DbWriter<S> {
             Err(error) => {
                 self.turns.failed(Instant::now());
                 self.failed(&error.to_string());
+                if S::is_of_derived(&error) {
+                    self.make_history_anew(&error.to_string());
+                }
             }
             Ok(_) => {
                 self.turns.over(Instant::now(), started.elapsed());
@@ -354,6 +368,12 @@ impl<S: Storage> DbWriter<S> {
             }
             return;
         };
+        if let Some(reason) = self.remaking.half_made() {
+            for (reply, _permit) in waiting {
+                drop(reply.send(Err(Refusal::NotDurable(reason.to_owned()))));
+            }
+            return;
+        }
         let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
         let wall_ms = self.clock.now_ms();
@@ -375,6 +395,9 @@ impl<S: Storage> DbWriter<S> {
         }
         if !processed.committed.is_empty() {
             self.announce(processed.committed.into());
+        }
+        if let Some(reason) = processed.failure.filter(|_| processed.unreadable) {
+            self.make_history_anew(&reason);
         }
         self.make_room();
         self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
@@ -598,6 +621,9 @@ impl<S: Storage> Handler<Probe> for DbWriter<S> {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        if let Some(reason) = self.remaking.half_made() {
+            return Err(reason.to_owned());
+        }
         let ledger = self.ledger.as_mut().ok_or(CLOSED)?;
         // After a failure a disk with room for a page only is not taken for a good one.
         let probed = ledger.storage_mut().probe(self.failing_since.is_some()).map_err(|error| error.to_string());

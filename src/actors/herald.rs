@@ -236,10 +236,8 @@ fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
 
 impl Question {
     fn answer(self, reader: &mut Reader) -> Result<Read, StoreError> {
-        let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
-        let own = newest.rows.first().filter(|row| row.sync_status == "LOCAL");
         Ok(Read {
-            newest_own_ms: own.map(|row| row.entry_ms),
+            newest_own_ms: reader.newest_own_ms()?,
             audit: self.forced(reader)?,
             odd: self.odd(reader)?,
             report: self

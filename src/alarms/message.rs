@@ -287,14 +287,14 @@ mod tests {
             peers: vec![peer],
             logs: vec![log("forked"), log("too_much")],
             pending: vec![("c9".into(), "AB".into(), 1)],
-            notices: ["accounts", "backup", "connections", "database", "files", "identity", "log_grows"]
+            notices: ["accounts", "backup", "connections", "database", "files", "identity", "leftover", "log_grows"]
                 .map(|code| (code, "x".to_owned()))
                 .to_vec(),
             ..Seen::default()
         };
         let needs = seen.needs();
         let codes: std::collections::BTreeSet<_> = needs.iter().map(|need| need.code).collect();
-        assert_eq!(codes.len(), 21, "{codes:?}");
+        assert_eq!(codes.len(), 22, "{codes:?}");
         for need in &needs {
             for language in [Language::Vi, Language::En] {
                 let voice = Voice { language, ..VOICE };

@@ -29,7 +29,7 @@ use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::ledger::storage::{SettingKind, Shift};
 use crate::ops::clock::is_behind;
 use crate::store::error::StoreError;
-use crate::store::reader::{GateStats, HistoryQuery, HistoryRow, MAX_PAGE_ROWS, Reader, Takings};
+use crate::store::reader::{GateStats, HistoryRow, MAX_PAGE_ROWS, Reader, Takings};
 
 /// What people change is decided by the writer.
 pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::NotDurable];
@@ -375,7 +375,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {
-        let clock_behind = is_behind(clock.now_ms(), newest_own_ms(reader)?);
+        let clock_behind = is_behind(clock.now_ms(), reader.newest_own_ms()?);
         let parking = today.stats(reader)?;
         Ok(StatusAnswer { cameras, parking, central: AboutCentral { clock_behind, ..central } })
     })
@@ -542,12 +542,6 @@ impl Today {
             revenue_today: day.revenue,
         })
     }
-}
-
-/// The newest entry, if it was stamped here.
-fn newest_own_ms(reader: &mut Reader) -> Result<Option<i64>, StoreError> {
-    let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
-    Ok(newest.rows.first().filter(|row| row.sync_status == "LOCAL").map(|row| row.entry_ms))
 }
 
 /// Asks a reader; its thread also writes the JSON, so that a long page does not hold up this worker.

@@ -89,6 +89,8 @@ pub struct Processed {
     pub durable: bool,
     /// Why the transaction failed, if it did: then every outcome is [`Refusal::NotDurable`]. For the log, not for clients.
     pub failure: Option<String>,
+    /// It failed at something that is made from the events and cannot be read: made anew, it can.
+    pub unreadable: bool,
     /// Events that came and have no effect, with the reason.
     pub set_aside: Vec<(EventRef, String)>,
 }
@@ -147,7 +149,7 @@ impl<S: Storage> Ledger<S> {
         let mut transaction = Transaction::new(context, state, places, storage, now, fresh_epoch, *steps, authorship);
         if let Err(error) = transaction.take_due() {
             transaction.abandon();
-            return not_durable(count, &error);
+            return not_durable::<S>(count, &error);
         }
         for job in jobs {
             match transaction.run(job) {
@@ -155,21 +157,26 @@ impl<S: Storage> Ledger<S> {
                 Err(Stop::Refused(refusal)) => outcomes.push(Err(refusal)),
                 Err(Stop::Storage(error)) => {
                     transaction.abandon();
-                    return not_durable(count, &error);
+                    return not_durable::<S>(count, &error);
                 }
             }
         }
         match transaction.finish() {
-            Ok(None) => {
-                Processed { outcomes, committed: Vec::new(), durable: false, failure: None, set_aside: Vec::new() }
-            }
+            Ok(None) => Processed {
+                outcomes,
+                committed: Vec::new(),
+                durable: false,
+                failure: None,
+                unreadable: false,
+                set_aside: Vec::new(),
+            },
             Ok(Some(mut staged)) => {
                 let committed = std::mem::take(&mut staged.runs);
                 let set_aside = std::mem::take(&mut staged.set_aside);
                 self.state.absorb(staged);
-                Processed { outcomes, committed, durable: true, failure: None, set_aside }
+                Processed { outcomes, committed, durable: true, failure: None, unreadable: false, set_aside }
             }
-            Err(error) => not_durable(count, &error),
+            Err(error) => not_durable::<S>(count, &error),
         }
     }
 
@@ -325,8 +332,16 @@ impl<S: Storage> Ledger<S> {
     }
 }
 
-fn not_durable(count: usize, error: &impl std::error::Error) -> Processed {
+fn not_durable<S: Storage>(count: usize, error: &S::Error) -> Processed {
+    let unreadable = S::is_of_derived(error);
     let reason = error.to_string();
     let outcomes = (0..count).map(|_| Err(Refusal::NotDurable(reason.clone()))).collect();
-    Processed { outcomes, committed: Vec::new(), durable: false, failure: Some(reason), set_aside: Vec::new() }
+    Processed {
+        outcomes,
+        committed: Vec::new(),
+        durable: false,
+        failure: Some(reason),
+        unreadable,
+        set_aside: Vec::new(),
+    }
 }

@@ -160,11 +160,18 @@ pub struct Watched {
     pub files: Option<String>,
     /// Who keeps the log from starting over, so that it grows.
     pub log: Option<String>,
+    /// What in the database cannot be read.
+    pub database: Option<String>,
 }
 
 /// The disk of one central.
 pub trait Storage: Send + Unpin + 'static {
     type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Whether such an error is over once all that is made from the events was made anew.
+    fn is_of_derived(_error: &Self::Error) -> bool {
+        false
+    }
 
     fn load(&mut self) -> Result<Loaded, Self::Error>;
 
@@ -257,6 +264,10 @@ pub trait Storage: Send + Unpin + 'static {
     /// Adds to the end of the audit, which nothing ever changes or removes.
     fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
+    /// Has the next start make all that is made from events anew. Not within a transaction.
+    fn make_anew_at_next_start(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
     /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary, and what waits.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;
 

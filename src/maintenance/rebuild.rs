@@ -1,28 +1,31 @@
 //! Makes the history anew from the events, whatever was in it before.
 //!
-//! The events are not touched. A rebuild that is interrupted leaves a mark in the directory; the server refuses to start
-//! on half a history, and the next rebuild starts over.
+//! The events are not touched, and what of them cannot be read is left out. Half a history is marked as such, by a rebuild that is
+//! interrupted with a file in the directory: the next start, or rebuild, begins anew.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use log::info;
 use serde::Deserialize;
 
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::{Hlc, LogId};
-use crate::ledger::storage::{EventRef, Storage as _, Summary};
+use crate::ledger::storage::{EventRef, Storage as _};
 use crate::ledger::transaction::Now;
-use crate::ledger::{Ledger, RULES_VERSION};
+use crate::ledger::{Context, Ledger, RULES_VERSION};
 use crate::replication::log::EventBytes;
 use crate::store::reader::Reader;
-use crate::store::writer::Writer;
+use crate::store::writer::{Writer, say_unreadable};
 use crate::store::{DataDir, StoreError};
 
 /// There while a rebuild is under way.
 const MARK: &str = "rebuild-unfinished";
+/// How often a start, or a central that runs, says how far it is.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
 
 /// What a rebuild made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +40,35 @@ fn mark(data_dir: &Path) -> PathBuf {
     data_dir.join(MARK)
 }
 
-/// Whether a rebuild of this directory was interrupted.
-#[must_use]
-pub fn is_unfinished(data_dir: &Path) -> bool {
-    mark(data_dir).try_exists().unwrap_or(false)
+fn remove_mark(directory: &DataDir) -> Result<(), StoreError> {
+    let path = mark(directory.path());
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StoreError::Directory { path, source }),
+        Ok(()) => directory.sync(),
+    }
+}
+
+/// Opens the ledger of a database whatever is made from its events. What could not be read of that, if so, for people: it is emptied,
+/// and [`follow_rules`] makes it anew.
+///
+/// # Errors
+/// Those of the disk.
+pub fn open(
+    writer: Writer,
+    directory: &DataDir,
+    context: Context,
+) -> Result<(Ledger<Writer>, Option<String>), StoreError> {
+    let zone = context.zone.clone();
+    match Ledger::open(writer, context.clone()) {
+        Err(error) if error.is_of_derived() => {
+            let mut writer = Writer::open(directory, zone)?;
+            say_unreadable(&error);
+            writer.forget_derived()?;
+            Ok((Ledger::open(writer, context)?, Some(error.to_string())))
+        }
+        opened => Ok((opened?, None)),
+    }
 }
 
 /// Rebuilds the history of a central that does not run. `now_ms`: the wall clock; no row is said to be written later.
@@ -50,44 +78,31 @@ pub fn is_unfinished(data_dir: &Path) -> bool {
 pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>) -> Result<Rebuilt, StoreError> {
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
-    let open = || Ledger::open(Writer::open(&directory, site.zone.clone())?, site.context());
     let marked = |source| StoreError::Directory { path: mark(data_dir), source };
-    let begin = || fs::write(mark(data_dir), b"").map_err(marked).and_then(|()| directory.sync());
-    let (mut ledger, digest_before) = match open() {
-        // What cannot be read goes away unread.
-        Err(StoreError::Value(why)) => {
-            begin()?;
-            let events = Merged::open(data_dir)?.total;
-            let mut writer = Writer::open(&directory, site.zone.clone())?;
-            writer.begin()?;
-            writer.clear_projection()?;
-            writer.set_summary(&Summary { digest: [0; 32], max_hlc: Hlc::default(), events, loose_facts: 0 })?;
-            writer.commit()?;
-            writer.close()?;
-            (open()?, format!("unreadable ({why})"))
-        }
-        opened => {
-            let ledger = opened?;
-            let digest = ledger.digest().to_string();
-            begin()?;
-            (ledger, digest)
-        }
-    };
+    fs::write(mark(data_dir), b"").map_err(marked).and_then(|()| directory.sync())?;
+    let (mut ledger, unreadable) = open(Writer::open(&directory, site.zone.clone())?, &directory, site.context())?;
+    let digest_before = unreadable.map_or_else(|| ledger.digest().to_string(), |why| format!("unreadable ({why})"));
     let events = make_anew(&mut ledger, data_dir, now_ms, progress)?;
     let rebuilt = Rebuilt { events, digest_before, digest_after: ledger.digest().to_string() };
     ledger.into_storage().close()?;
-    fs::remove_file(mark(data_dir)).map_err(marked)?;
-    directory.sync()?;
+    remove_mark(&directory)?;
     Ok(rebuilt)
 }
 
-/// Makes the history anew if it was made by other rules than today's, or half made by such a change that was interrupted. The
-/// number of events, if so.
+/// Makes the history anew if it was made by other rules than today's, or half made by such a change or a rebuild that was
+/// interrupted. The number of events, if so. How far it is, is logged.
 ///
 /// # Errors
 /// Those of the disk. The next start begins anew.
-pub fn follow_rules(ledger: &mut Ledger<Writer>, data_dir: &Path, now_ms: i64) -> Result<Option<u64>, StoreError> {
-    let made_by = ledger.storage_mut().rules_version()?;
+pub fn follow_rules(
+    ledger: &mut Ledger<Writer>,
+    directory: &DataDir,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<Option<u64>, StoreError> {
+    let data_dir = directory.path();
+    let is_half_rebuilt = mark(data_dir).try_exists().unwrap_or(false);
+    let made_by = if is_half_rebuilt { 0 } else { ledger.storage_mut().rules_version()? };
     if made_by == RULES_VERSION {
         return Ok(None);
     }
@@ -98,9 +113,42 @@ pub fn follow_rules(ledger: &mut Ledger<Writer>, data_dir: &Path, now_ms: i64) -
             "the history is made anew by the rules of this version: gates wait so long"
         );
     }
-    let events = make_anew(ledger, data_dir, now_ms, &mut |_, _| {})?;
-    ledger.reopen()?;
+    let events = make_anew_saying_so(ledger, data_dir, now_ms, progress)?;
+    remove_mark(directory)?;
     Ok(Some(events))
+}
+
+/// Makes the history anew of a central that runs, whatever is in it; its writer is at nothing else meanwhile. Its next own event begins
+/// a new log. The number of events. How far it is, is logged.
+///
+/// # Errors
+/// Those of the disk. The next start begins anew.
+pub fn make_anew_meanwhile(
+    ledger: &mut Ledger<Writer>,
+    data_dir: &Path,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<u64, StoreError> {
+    ledger.storage_mut().forget_derived()?;
+    make_anew_saying_so(ledger, data_dir, now_ms, progress)
+}
+
+fn make_anew_saying_so(
+    ledger: &mut Ledger<Writer>,
+    data_dir: &Path,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<u64, StoreError> {
+    let mut said = Instant::now();
+    let events = make_anew(ledger, data_dir, now_ms, &mut |done, total| {
+        progress(done, total);
+        if said.elapsed() >= PROGRESS_PERIOD {
+            said = Instant::now();
+            info!(event = "history_remaking", done, total; "the history is being made anew from the events");
+        }
+    })?;
+    ledger.reopen()?;
+    Ok(events)
 }
 
 fn make_anew(
@@ -155,10 +203,10 @@ struct Cursor {
     log: LogId,
     /// The last event taken.
     taken: u64,
-    ahead: VecDeque<EventBytes>,
+    ahead: VecDeque<(u64, EventBytes)>,
 }
 
-/// Yields every event once.
+/// Yields every event that can be read once.
 pub struct Merged {
     reader: Reader,
     cursors: Vec<Cursor>,
@@ -193,12 +241,10 @@ impl Merged {
     /// Puts the next event of a log in line.
     fn look_ahead(&mut self, index: usize) -> Result<(), StoreError> {
         let Some(cursor) = self.cursors.get_mut(index) else { return Ok(()) };
-        if cursor.ahead.is_empty()
-            && let Some(run) = self.reader.run(&cursor.log, cursor.taken, READ_BYTES)?
-        {
-            cursor.ahead.extend(run.events);
+        if cursor.ahead.is_empty() {
+            cursor.ahead.extend(self.reader.readable_events(&cursor.log, cursor.taken, READ_BYTES)?);
         }
-        if let Some(event) = cursor.ahead.front() {
+        if let Some((_, event)) = cursor.ahead.front() {
             self.next.push(Reverse((clock_of(event), index)));
         }
         Ok(())
@@ -208,9 +254,9 @@ impl Merged {
     pub fn next_event(&mut self) -> Result<Option<(EventRef, EventBytes)>, StoreError> {
         let Some(Reverse((_, index))) = self.next.pop() else { return Ok(None) };
         let Some(cursor) = self.cursors.get_mut(index) else { return Ok(None) };
-        let Some(event) = cursor.ahead.pop_front() else { return Ok(None) };
-        cursor.taken += 1;
-        let at = EventRef { log: cursor.log.clone(), seq: cursor.taken };
+        let Some((seq, event)) = cursor.ahead.pop_front() else { return Ok(None) };
+        cursor.taken = seq;
+        let at = EventRef { log: cursor.log.clone(), seq };
         self.look_ahead(index)?;
         Ok(Some((at, event)))
     }

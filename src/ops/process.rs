@@ -50,6 +50,12 @@ pub async fn stop_requested() -> std::io::Result<&'static str> {
 /// The gates can be served: the database is open and the API listens.
 pub fn say_ready() {
     tell(NotifyState::Ready);
+    say_status("gates are served");
+}
+
+/// What it is at, as `systemctl status` shows it.
+pub fn say_status(status: &str) {
+    tell(NotifyState::Status(status));
 }
 
 /// The stop has begun, so that a late answer is not taken for a hang.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::domain::ids::LogId;
 use crate::replication::log::Head;
@@ -51,9 +51,16 @@ pub enum StoreError {
     LogOfAnother { path: PathBuf },
     #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
     Backup { path: PathBuf, source: rusqlite::Error },
-    /// A value in the database is not what this program writes.
-    #[error("central.db holds a value that cannot be read ({0}): run `parkmesh verify`, then `parkmesh rebuild`")]
+    /// A value in a table that is made from the events is not what this program writes.
+    #[error(
+        "central.db holds a value that cannot be read ({0}): start the server, or run `parkmesh rebuild`; both make all that is made from the events anew"
+    )]
     Value(String),
+    /// As [`StoreError::Value`], of what is made from nothing else: an event, the name of its log, an entry of the audit.
+    #[error(
+        "central.db holds {0} that cannot be read: `parkmesh verify` says where; a backup has it, or another central"
+    )]
+    Unreadable(String),
     /// `(log, seq)` is already held: the caller asked for the impossible.
     #[error("event {log}/{seq} is already held")]
     EventHeld { log: LogId, seq: u64 },
@@ -79,6 +86,20 @@ impl StoreError {
         }
     }
 
+    /// Whether it is over once all that is made from the events has been made anew.
+    #[must_use]
+    pub fn is_of_derived(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
+
+    /// An error of a table that is made from nothing else.
+    pub(super) fn beside_events(self, what: &str) -> Self {
+        match self {
+            Self::Value(why) => Self::Unreadable(format!("{what} ({why})")),
+            other => other,
+        }
+    }
+
     /// A stable lower-case name for log lines and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -97,6 +118,7 @@ impl StoreError {
             Self::LogOfAnother { .. } => "log_of_another",
             Self::Backup { .. } => "backup_failed",
             Self::Value(_) => "database_value",
+            Self::Unreadable(_) => "database_unreadable",
             Self::EventHeld { .. } => "event_held",
             Self::OutOfRange { .. } => "out_of_range",
             Self::NoTransaction => "no_transaction",
@@ -108,8 +130,18 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
-        if matches!(error, FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..)) {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+        if matches!(
+            error,
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+        ) {
+            return Self::Value(error.to_string());
+        }
+        // A row that holds what its table does not allow cannot even be changed.
+        let is_not_allowed = |error: &ffi::Error| {
+            matches!(error.extended_code, ffi::SQLITE_CONSTRAINT_DATATYPE | ffi::SQLITE_CONSTRAINT_NOTNULL)
+        };
+        if error.sqlite_error().is_some_and(is_not_allowed) {
             return Self::Value(error.to_string());
         }
         match error.sqlite_error_code() {

@@ -63,6 +63,39 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
     Ok(if same_database == same_log { Left::Usual } else { Left::LogOfAnother })
 }
 
+/// What earlier rescues left beside the database that may hold what is nowhere else, by how its name begins, and what to do.
+const LEFTOVERS: [(&str, &str); 3] = [
+    (
+        "central.db.rescued",
+        "it is a copy of the database that was in use when another file was put in its place: if that other one is the right one, \
+         remove the copy; else stop, move central.db away and give the copy that name",
+    ),
+    (
+        "central.db-wal.foreign",
+        "it is the log of another database and was not played back: if what was written last is all there, remove it; else put back \
+         the database it belongs to, with it as central.db-wal beside it",
+    ),
+    (
+        "central.db-wal.damaged",
+        "it is a log that could not be read to its end: if the cars of that time are all there, or came back from the other \
+         centrals, remove it",
+    ),
+];
+
+/// What lies there since an earlier rescue and waits for a person: for people, one line each.
+pub(super) fn leftovers(directory: &DataDir) -> Vec<String> {
+    let names = fs::read_dir(directory.path()).into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let told = |name: &String| {
+        let (_, what) = LEFTOVERS.iter().find(|(begins, _)| name.starts_with(begins))?;
+        let file = directory.path().join(name).display().to_string();
+        warn!(event = "leftover", file = file.as_str(); "an earlier rescue left a file that waits for a person");
+        Some(format!("{file}: {what}"))
+    };
+    names.iter().filter_map(told).collect()
+}
+
 /// Makes the directory one that can be opened, and tells what that took: for people, one line each.
 ///
 /// # Errors
@@ -243,7 +276,7 @@ pub(super) fn keep_unread(
         return Ok(None);
     }
     let log = log_of(&directory.database());
-    let kept = aside(&log, "damaged");
+    let kept = aside(&log, if unread.is_certain { "damaged" } else { "torn" });
     fs::copy(&log, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
     // A new life: what could not be read is not counted again.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;

@@ -5,6 +5,7 @@
 //! | [`directory`] | the data directory and the lock that makes one process its owner |
 //! | [`left`] | what the run before left there: a log that is damaged, missing, another's, or alone |
 //! | [`files`] | whether the files are still there, while this process has them open |
+//! | [`log_heads`] | up to where each log is held |
 //! | [`schema`] | the tables, the migrations, the refusal of what is not ours |
 //! | [`writer`] | the one writing connection; implements [`crate::ledger::storage::Storage`] |
 //! | [`checkpoint`] | moves the write-ahead log into the database, off the commit path |
@@ -26,6 +27,7 @@ pub mod writer;
 mod books;
 mod files;
 mod left;
+mod log_heads;
 mod log_numbers;
 mod stay_columns;
 

@@ -29,7 +29,7 @@ pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1
 const SEQ_BITS: u32 = 40;
 pub(super) const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
 /// What is left of a positive 64-bit row number.
-const MAX_LOG_NO: i64 = (1 << (63 - SEQ_BITS)) - 1;
+pub(super) const MAX_LOG_NO: i64 = (1 << (63 - SEQ_BITS)) - 1;
 
 const V1: &str = "
 CREATE TABLE log(

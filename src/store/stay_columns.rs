@@ -12,6 +12,7 @@ use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{ExitPart, StayRow, StayStatus};
+use crate::domain::time::{MAX_MS, MIN_MS};
 use crate::ledger::storage::StoredStay;
 
 /// What [`read_stay`] reads, in its order.
@@ -71,6 +72,11 @@ fn read_fact(
     }
 }
 
+/// No event states another.
+fn time(ms: i64) -> Result<i64, StoreError> {
+    if (MIN_MS..=MAX_MS).contains(&ms) { Ok(ms) } else { Err(StoreError::Value(format!("time {ms}"))) }
+}
+
 /// Reads a row selected as [`STAY_COLUMNS`].
 pub(super) fn read_stay(
     connection: &Connection,
@@ -93,7 +99,7 @@ pub(super) fn read_stay(
             fact,
             central: row.get(20)?,
             edge_id: row.get(21)?,
-            exit_ms: row.get(22)?,
+            exit_ms: time(row.get(22)?)?,
             fee: Vnd(row.get(23)?),
             duration: row.get(24)?,
             confidence: read_confidence(row.get_ref(25)?)?,
@@ -113,10 +119,10 @@ pub(super) fn read_stay(
             plate_id: plate,
             plate_view: row.get(6)?,
             camera_type: row.get(7)?,
-            entry_ms: row.get(8)?,
+            entry_ms: time(row.get(8)?)?,
             entry_confidence: read_confidence(row.get_ref(9)?)?,
             entry_manual: row.get(10)?,
-            confirmed_ms: row.get(11)?,
+            confirmed_ms: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
             exit,
             status,
             superseded_by: row.get(13)?,

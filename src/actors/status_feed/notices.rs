@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::actors::config_keeper::ConfigView;
 use crate::actors::db_writer::HeldView;
 use crate::desks::backup_desk::{BackupDesk, BackupState};
+use crate::ledger::storage::Watched;
 use crate::ops::offences::Offences;
 
 const ALL_TAKEN: &str =
@@ -17,9 +18,9 @@ const ALL_TAKEN: &str =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
     /// `accounts`: people and tokens could not be read; `backup`: one is due, or damaged, or cannot be made; `connections`: in the last ten minutes somebody was turned away because all were
-    /// taken; `database`: what a start found there; `files`: they were removed or replaced while this runs; `identity`: the key of this
-    /// central cannot be used; `log_grows`: another program keeps the log from starting over.
-    #[schema(pattern = "^(accounts|backup|connections|database|files|identity|log_grows)$")]
+    /// taken; `database`: what a start found there, and what cannot be read while this runs; `files`: they were removed or replaced while this runs; `identity`: the key of this
+    /// central cannot be used; `leftover`: an earlier rescue left a file that waits for a person; `log_grows`: another program keeps the log from starting over.
+    #[schema(pattern = "^(accounts|backup|connections|database|files|identity|leftover|log_grows)$")]
     pub code: &'static str,
     /// What is so, and what to do.
     pub reason: String,
@@ -61,8 +62,9 @@ impl Notices {
         let watched = self.writer.borrow().watched.clone();
         let full = self.offences.was_full().then(|| ALL_TAKEN.to_owned());
         let backup = self.backups.state().notice(&self.config.borrow().site.time_zone);
-        let (files, log) = (watched.files.clone(), watched.log.clone());
-        let now = [("files", files), ("log_grows", log), ("connections", full), ("backup", backup)];
+        let Watched { files, log, database } = (*watched).clone();
+        let now =
+            [("database", database), ("files", files), ("log_grows", log), ("connections", full), ("backup", backup)];
         let now = now.into_iter().filter_map(|(code, reason)| Some(Notice { code, reason: reason? }));
         self.at_start.iter().cloned().chain(now).collect()
     }

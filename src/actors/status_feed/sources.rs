@@ -74,15 +74,13 @@ fn read(
     now_ms: i64,
     due: Due,
 ) -> Result<Gathered, StoreError> {
-    let newest = reader.history(&HistoryQuery { limit: 1, ..HistoryQuery::default() })?;
-    let own = newest.rows.first().filter(|row| row.sync_status == "LOCAL");
     let (start_ms, end_ms) = zone.day_bounds_ms(now_ms);
     Ok(Gathered {
         day: Some(reader.stats(start_ms, end_ms)?),
         types: due.types.then(|| reader.inside_by_type()).transpose()?,
         anomalies: due.types.then(|| anomalies(reader, zone, prices, now_ms)).transpose()?,
         course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,
-        newest_own_ms: own.map(|row| row.entry_ms),
+        newest_own_ms: reader.newest_own_ms()?,
         mesh: None,
     })
 }

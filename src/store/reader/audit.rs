@@ -85,8 +85,12 @@ impl Reader {
     /// A page of the audit.
     ///
     /// # Errors
-    /// [`StoreError::Value`] for an entry that cannot be read, and whatever the disk says.
+    /// [`StoreError::Unreadable`] for an entry that cannot be read, and whatever the disk says.
     pub fn audit(&mut self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
+        self.audit_page(query).map_err(|error| error.beside_events("an entry of the audit"))
+    }
+
+    fn audit_page(&mut self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         let (sql, key) = match (&query.who, query.kind) {
             (Some(who), _) => (OF_WHO, Some(who.as_str())),
             (None, Some(kind)) => (OF_KIND, Some(kind.name())),

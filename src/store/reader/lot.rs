@@ -34,6 +34,18 @@ pub struct DayCourse {
 }
 
 impl Reader {
+    /// When the newest entry was, Unix ms, if it was stamped here. Of its row nothing else is read, so that one that is damaged does not
+    /// keep the state of this central from being told.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn newest_own_ms(&mut self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT entry_ms, sync_status = 'LOCAL' FROM history ORDER BY entry_ms DESC, id DESC LIMIT 1";
+        let newest =
+            self.connection.prepare_cached(sql)?.query_row((), |row| Ok((row.get(0).ok(), row.get(1)?))).optional()?;
+        Ok(newest.and_then(|(entry_ms, is_own): (Option<i64>, bool)| entry_ms.filter(|_| is_own)))
+    }
+
     /// The cars inside by vehicle type, the most frequent first.
     ///
     /// # Errors

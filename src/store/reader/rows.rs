@@ -150,8 +150,9 @@ fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<P
     Ok(Fact::read(exit).and_then(|exit| paid_as_corrected(&exit, &facts)))
 }
 
+/// Of an event that cannot be read nothing: it says nothing.
 fn text_of<'r>(event: &'r Row<'_>) -> Result<&'r str, StoreError> {
-    event.get_ref(0)?.as_str().map_err(|_| StoreError::Value("event bytes".into()))
+    Ok(event.get_ref(0)?.as_str().unwrap_or_default())
 }
 
 impl HistoryRow {
@@ -305,8 +306,9 @@ impl Reader {
         let rows = statement.query_map([peer], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
         let mut told = Vec::new();
         for row in rows {
-            let (log, seq) = row?;
-            let log: LogId = log.parse().map_err(|_| StoreError::Value(format!("log {log:?}")))?;
+            let (log, seq) =
+                row.map_err(|error| StoreError::from(error).beside_events("how far a predecessor was told"))?;
+            let log: LogId = log.parse().map_err(|_| StoreError::Unreadable(format!("log {log:?}")))?;
             told.push((log, seq.cast_unsigned()));
         }
         Ok(told)
@@ -380,7 +382,7 @@ impl Reader {
                     updated_at: row.get(3)?,
                 })
             })?
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(states)
+            .collect::<Result<Vec<_>, _>>();
+        states.map_err(|error| StoreError::from(error).beside_events("when a peer was heard last"))
     }
 }

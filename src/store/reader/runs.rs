@@ -9,23 +9,24 @@ use super::Reader;
 use crate::domain::ids::LogId;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::store::error::StoreError;
-use crate::store::schema::event_row_of;
+use crate::store::log_heads;
+use crate::store::schema::{MAX_SEQ, event_place, event_row_of};
 
 /// Reads a 32-byte hash.
 pub(in crate::store) fn read_hash(value: ValueRef<'_>) -> Result<ChainHash, StoreError> {
-    let unreadable = || StoreError::Value("hash".into());
+    let unreadable = || StoreError::Unreadable("a hash".into());
     let bytes = value.as_blob().map_err(|_| unreadable())?;
     Ok(ChainHash(bytes.try_into().map_err(|_| unreadable())?))
 }
 
 /// Reads an event's bytes.
 pub(in crate::store) fn read_event(value: ValueRef<'_>) -> Result<EventBytes, StoreError> {
-    value.as_str().map(Arc::from).map_err(|_| StoreError::Value("event bytes".into()))
+    value.as_str().map(Arc::from).map_err(|_| StoreError::Unreadable("the bytes of an event".into()))
 }
 
 pub(in crate::store) fn read_head(row: &Row<'_>, from: usize) -> Result<Head, StoreError> {
-    let to: i64 = row.get(from)?;
-    let to = u64::try_from(to).map_err(|_| StoreError::Value(format!("head {to}")))?;
+    let to = row.get::<_, i64>(from).ok().and_then(|to| u64::try_from(to).ok());
+    let to = to.ok_or_else(|| StoreError::Unreadable("the end of a log".into()))?;
     Ok(Head { to, hash: read_hash(row.get_ref(from + 1)?)? })
 }
 
@@ -46,16 +47,36 @@ impl Reader {
     /// # Errors
     /// Whatever the disk says.
     pub fn heads(&mut self) -> Result<Vec<(LogId, Head)>, StoreError> {
+        let known = log_heads::read(&self.connection)?.logs.into_iter().map(|known| (known.log, known.head));
+        Ok(known.filter(|(_, head)| head.to > 0).collect())
+    }
+
+    /// The events of a log after `after` that can be read, in their order and with their numbers, as many as fit in `max_bytes` of
+    /// their bytes; of one of which something can be read at least one. Empty: there are no more.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn readable_events(
+        &mut self,
+        log: &LogId,
+        after: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<(u64, EventBytes)>, StoreError> {
+        let Some(number) = self.logs.find(&self.connection, log)? else { return Ok(Vec::new()) };
+        let (first, last) = (event_row_of(log, number, after)?, event_row_of(log, number, MAX_SEQ)?);
         let mut statement =
-            self.connection.prepare_cached("SELECT name, head, hash FROM log WHERE head > 0 ORDER BY no")?;
-        let mut rows = statement.query(())?;
-        let mut heads = Vec::new();
+            self.connection.prepare_cached("SELECT id, bytes FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut rows = statement.query([first, last])?;
+        let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let name: String = row.get(0)?;
-            let log = name.parse().map_err(|_| StoreError::Value(format!("log name {name:?}")))?;
-            heads.push((log, read_head(row, 1)?));
+            let Ok(event) = read_event(row.get_ref(1)?) else { continue };
+            bytes += event.len();
+            if bytes > max_bytes && !events.is_empty() {
+                break;
+            }
+            events.push((event_place(row.get(0)?).1, event));
         }
-        Ok(heads)
+        Ok(events)
     }
 
     /// The events after `after`, as many as fit in `max_bytes` of their bytes, but at least one. `None`: there are none, or

@@ -203,7 +203,8 @@ impl Snapshot<'_> {
     fn event_at(&self, row: i64) -> Result<Option<EventBytes>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
         let mut rows = statement.query([row])?;
-        rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
+        // One that cannot be read has no part in a story.
+        Ok(rows.next()?.map(|row| row.get_ref(0)).transpose()?.and_then(|bytes| read_event(bytes).ok()))
     }
 
     /// The places of the events that a statement gives for a key.

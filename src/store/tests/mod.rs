@@ -21,7 +21,7 @@ use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{ExitPart, StayRow, StayStatus};
-use crate::domain::time::SiteZone;
+use crate::domain::time::{MAX_MS, MIN_MS, SiteZone};
 use crate::ledger::storage::{EventRef, Storage};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
@@ -141,6 +141,11 @@ fn any_hlc() -> impl Strategy<Value = Hlc> {
     prop_oneof![0..2_000_i64, Just(Hlc::MAX_MS)].prop_map(|ms| Hlc::new(ms).unwrap())
 }
 
+/// Any time that an event can state.
+fn any_ms() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(MIN_MS), Just(MAX_MS), MIN_MS..=MAX_MS]
+}
+
 fn any_plate() -> impl Strategy<Value = PlateId> {
     "29A1234[0-5]".prop_map(|text| plate(&text))
 }
@@ -152,7 +157,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn any_exit()(
-        fact in any_fact(), central in any_text(), edge_id in any_text(), exit_ms in any::<i64>(), fee in any::<i64>(),
+        fact in any_fact(), central in any_text(), edge_id in any_text(), exit_ms in any_ms(), fee in any::<i64>(),
         duration in any_text(), confidence in any::<Option<f64>>(), manual in any::<bool>(),
         entry_unknown in any::<bool>(), tariff_version in proptest::option::of(any_text()),
         subscription_id in proptest::option::of(any_text()),
@@ -168,8 +173,8 @@ prop_compose! {
     /// Any row there can be. Its id is left to the caller: ids are unique.
     fn any_row()(
         texts in (any_text(), any_text(), any_text(), any_text()),
-        plate_id in any_plate(), entry_ms in any::<i64>(), entry_confidence in any::<Option<f64>>(),
-        flags in (any::<bool>(), any::<Option<i64>>()),
+        plate_id in any_plate(), entry_ms in any_ms(), entry_confidence in any::<Option<f64>>(),
+        flags in (any::<bool>(), proptest::option::of(any_ms())),
         exit in proptest::option::of(any_exit()),
         status in prop_oneof![
             Just(StayStatus::In), Just(StayStatus::Out), Just(StayStatus::LeftUnseen), Just(StayStatus::Superseded),

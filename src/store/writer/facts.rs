@@ -66,10 +66,19 @@ impl Writer {
         self.event_at(row)
     }
 
-    fn event_at(&self, row: i64) -> Result<Option<EventBytes>, StoreError> {
+    /// `None`: there is none, or it cannot be read, and then that is told.
+    fn event_at(&mut self, row: i64) -> Result<Option<EventBytes>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
         let mut rows = statement.query([row])?;
-        rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose()
+        let read = rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose();
+        drop(rows);
+        drop(statement);
+        if matches!(read, Err(StoreError::Unreadable(_))) {
+            let EventRef { log, seq } = self.logs.place(&self.connection, row)?;
+            self.miss(&format!("event {seq} of the log {log}"));
+            return Ok(None);
+        }
+        read
     }
 
     pub(super) fn find_loose_facts(
@@ -258,38 +267,6 @@ impl Writer {
                 summary.events.cast_signed(),
                 summary.loose_facts.cast_signed(),
             ))?;
-        Ok(())
-    }
-
-    /// The version of the rules that made the history; 0: it is half made.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn rules_version(&mut self) -> Result<u32, StoreError> {
-        Ok(self.connection.query_row("SELECT rules FROM ledger WHERE id = 1", (), |row| row.get(0))?)
-    }
-
-    /// Outside of a transaction; on the disk when this returns.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn set_rules_version(&mut self, version: u32) -> Result<(), StoreError> {
-        self.connection.execute("UPDATE ledger SET rules = ?1 WHERE id = 1", [version])?;
-        Ok(())
-    }
-
-    /// Row numbers go on from where they were: none is ever given twice.
-    pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
-        self.open_transaction()?;
-        self.newest_of_plate = None;
-        self.open_rows.forget_before(self.next_history_id);
-        self.connection.execute_batch(
-            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
-             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
-             DELETE FROM waiting; \
-             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
-        )?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! - What the writer knows by heart (log numbers, the next row number) is put back by a rollback.
 
 mod audit;
+mod derived;
 mod facts;
 mod money;
 mod standing;
@@ -12,6 +13,7 @@ mod starts;
 mod stays;
 mod transaction;
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -80,6 +82,9 @@ pub struct Writer {
     /// Where the database was copied to when its file vanished, as words for people.
     rescued: Option<String>,
     found: Vec<String>,
+    leftovers: Vec<String>,
+    /// What cannot be read and is made from nothing else, as far as it was met.
+    missed: BTreeSet<String>,
     /// It was closed, and the log may go.
     in_order: bool,
 }
@@ -107,6 +112,7 @@ impl Writer {
     /// As [`schema::migrate`], and whatever the disk says.
     pub fn open(directory: &DataDir, zone: SiteZone) -> Result<Self, StoreError> {
         let path = directory.database();
+        let leftovers = left::leftovers(directory);
         let mut found = left::settle(directory)?;
         let index = left::IndexSaid::of(&path);
         let utc = SiteZone::named("UTC").map_err(|UnknownZone(name)| StoreError::Value(name))?;
@@ -152,9 +158,18 @@ impl Writer {
             lost: false,
             rescued: None,
             found,
+            leftovers,
+            missed: BTreeSet::new(),
             in_order: false,
         };
-        writer.read_counters()?;
+        match writer.read_counters() {
+            Err(error) if error.is_of_derived() => {
+                say_unreadable(&error);
+                writer.forget_derived()?;
+                writer.found.push(error.to_string());
+            }
+            read => read?,
+        }
         directory.keep_private();
         // From here on the log of a run that ended in disorder is never empty. Where nothing can be committed now, gates hear it.
         if touch(&writer.connection).is_ok() {
@@ -167,6 +182,12 @@ impl Writer {
     #[must_use]
     pub fn found(&self) -> &[String] {
         &self.found
+    }
+
+    /// What earlier rescues left that waits for a person, for people.
+    #[must_use]
+    pub fn leftovers(&self) -> &[String] {
+        &self.leftovers
     }
 
     /// The size of the write-ahead log in use, in bytes. At most [`super::checkpoint::MAX_WAL_BYTES`] unless another program keeps
@@ -195,8 +216,17 @@ impl Writer {
     }
 }
 
+/// Tells that something that is made from the events cannot be read.
+pub fn say_unreadable(error: &StoreError) {
+    log::error!(event = "history_unreadable", reason = error.to_string(); "a value that is made from the events cannot be read: all that is made from them is made anew");
+}
+
 impl Storage for Writer {
     type Error = StoreError;
+
+    fn is_of_derived(error: &StoreError) -> bool {
+        error.is_of_derived()
+    }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
         self.load_all()
@@ -374,6 +404,10 @@ impl Storage for Writer {
         self.write_summary(summary)
     }
 
+    fn make_anew_at_next_start(&mut self) -> Result<(), StoreError> {
+        self.set_rules_version(0)
+    }
+
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.clear_all_but_events()
     }
@@ -423,7 +457,7 @@ impl Storage for Writer {
     }
 
     fn watch(&mut self) -> Watched {
-        self.look_after_files()
+        Watched { database: self.told_missed(), ..self.look_after_files() }
     }
 
     fn set_zone(&mut self, zone: SiteZone) {

@@ -53,7 +53,8 @@ impl Writer {
                 }),
             },
         };
-        Watched { files, log: self.checkpointer.rest(&self.connection, &self.directory.database()) }
+        let log = self.checkpointer.rest(&self.connection, &self.directory.database());
+        Watched { files, log, database: None }
     }
 
     /// Copies all of a log that has no name any more into the database, which has.

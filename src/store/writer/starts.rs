@@ -48,8 +48,7 @@ impl Writer {
             let seen = SeenStart { number: number.cast_unsigned(), instance: Instance(instance.cast_unsigned()) };
             Ok((row.get::<_, String>(0)?, row.get(1)?, seen))
         })?;
-        // A row that names no central says nothing.
-        let known = rows.filter_map(|row| row.map(|(id, key, seen)| Some((id.parse().ok()?, key, seen))).transpose());
-        Ok(known.collect::<Result<_, rusqlite::Error>>()?)
+        // A row that names no central, or cannot be read, says nothing.
+        Ok(rows.filter_map(|row| row.ok().and_then(|(id, key, seen)| Some((id.parse().ok()?, key, seen)))).collect())
     }
 }

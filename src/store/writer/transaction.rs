@@ -1,11 +1,18 @@
 //! Begin, commit, rollback, and what is read at start.
 
+use rusqlite::OptionalExtension;
+use serde::de::IgnoredAny;
+
 use super::Writer;
+use super::derived::MAX_HISTORY_ID;
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::row::StayStatus;
 use crate::ledger::storage::{Loaded, Setting, SettingKind, StoredStay, Summary};
 use crate::replication::log::Head;
 use crate::store::error::StoreError;
-use crate::store::reader::{read_hash, read_head};
+use crate::store::log_heads::{self, KnownLog, LogHeads};
+use crate::store::reader::read_hash;
+use crate::store::schema::MAX_LOG_NO;
 use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
 
 /// What a rollback must put back.
@@ -80,18 +87,28 @@ impl Writer {
 
     /// What the writer counts by itself.
     pub(super) fn read_counters(&mut self) -> Result<(), StoreError> {
-        self.next_history_id =
-            self.connection.query_row("SELECT next_history_id FROM ledger WHERE id = 1", (), |row| row.get(0))?;
-        let last_log: Option<i64> = self.connection.query_row("SELECT max(no) FROM log", (), |row| row.get(0))?;
-        self.next_log = last_log.unwrap_or(0) + 1;
+        let next = "SELECT next_history_id FROM ledger WHERE id = 1";
+        let next: i64 = self.connection.query_row(next, (), |row| row.get(0)).optional()?.ok_or_else(no_summary)?;
+        if !(1..=MAX_HISTORY_ID).contains(&next) {
+            return Err(StoreError::Value("next_history_id".into()));
+        }
+        self.next_history_id = next;
+        // After the last one, or where that is damaged the first that is free.
+        let first_free = "SELECT min(no) + 1 FROM (SELECT 0 AS no UNION ALL SELECT no FROM log) WHERE no + 1 NOT IN (SELECT no FROM log)";
+        let last: Option<i64> = self.connection.query_row("SELECT max(no) FROM log", (), |row| row.get(0))?;
+        self.next_log = match last {
+            Some(last) if last >= MAX_LOG_NO => self.connection.query_row(first_free, (), |row| row.get(0))?,
+            last => last.unwrap_or(0) + 1,
+        };
         self.open_rows.forget_before(self.next_history_id);
         Ok(())
     }
 
     pub(super) fn load_all(&mut self) -> Result<Loaded, StoreError> {
+        let heads = self.load_heads()?;
         self.read_counters()?;
         Ok(Loaded {
-            heads: self.load_heads()?,
+            heads,
             inside: self.load_inside()?,
             settings: self.load_settings()?,
             summary: self.load_summary()?,
@@ -100,14 +117,23 @@ impl Writer {
     }
 
     fn load_heads(&mut self) -> Result<Vec<(LogId, Head)>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT no, name, head, hash FROM log ORDER BY no")?;
-        let mut rows = statement.query(())?;
+        let LogHeads { logs, lost, impossible } = log_heads::read(&self.connection)?;
+        for number in impossible {
+            self.connection.execute("DELETE FROM log WHERE no = ?1", [number])?;
+        }
+        for number in lost {
+            // Under this name nobody continues it: what others hold of it gets a number of its own.
+            let sql = "INSERT INTO log VALUES(?1, 'unreadable ' || ?1, 0, x'') ON CONFLICT(no) DO UPDATE SET name = excluded.name";
+            self.connection.execute(sql, [number])?;
+            self.miss(&format!("log number {number}"));
+        }
         let mut heads = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name: String = row.get(1)?;
-            let log: LogId = name.parse().map_err(|_| StoreError::Value(format!("log name {name:?}")))?;
-            self.logs.add(row.get(0)?, log.clone());
-            let head = read_head(row, 2)?;
+        for KnownLog { number, log, head, is_of_events } in logs {
+            self.logs.add(number, log.clone());
+            if is_of_events {
+                let sql = "INSERT OR REPLACE INTO log VALUES(?1, ?2, ?3, ?4)";
+                self.connection.execute(sql, (number, log.to_string(), head.to.cast_signed(), &head.hash.0))?;
+            }
             // A log can have a number without an event: a heard fact or a setting named it.
             if head.to > 0 {
                 heads.push((log, head));
@@ -117,6 +143,12 @@ impl Writer {
     }
 
     fn load_inside(&mut self) -> Result<Vec<StoredStay>, StoreError> {
+        // A car inside whose status cannot be read would be missed without a word.
+        let mut statement = self.connection.prepare("SELECT DISTINCT status FROM history WHERE status <> 'OUT'")?;
+        let statuses = statement.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        if let Some(unknown) = statuses.iter().find(|status| StayStatus::from_name(status).is_none()) {
+            return Err(StoreError::Value(format!("status {unknown:?}")));
+        }
         // `status <> 'OUT'` is what the index of the few asks for.
         let sql = format!("SELECT {STAY_COLUMNS} FROM history WHERE status = 'IN' AND status <> 'OUT'");
         let mut statement = self.connection.prepare(&sql)?;
@@ -133,13 +165,18 @@ impl Writer {
         let mut rows = statement.query(())?;
         let mut settings = Vec::new();
         while let Some(row) = rows.next()? {
-            let kind: String = row.get(0)?;
+            let kind = setting_kind(&row.get::<_, String>(0)?)?;
+            let value: Option<String> = row.get(4)?;
+            let is_json = |value: &str| serde_json::from_str::<IgnoredAny>(value).is_ok();
+            if kind != SettingKind::Name && value.as_deref().is_some_and(|value| !is_json(value)) {
+                return Err(StoreError::Value(format!("the value of a {}", setting_name(kind))));
+            }
             settings.push(Setting {
-                kind: setting_kind(&kind)?,
+                kind,
                 id: row.get(1)?,
                 hlc: Hlc::new(row.get(2)?).map_err(|_| StoreError::Value("hlc of a setting".into()))?,
                 at: self.logs.place(&self.connection, row.get(3)?)?,
-                value: row.get(4)?,
+                value,
             });
         }
         Ok(settings)
@@ -147,21 +184,25 @@ impl Writer {
 
     fn load_summary(&mut self) -> Result<Summary, StoreError> {
         let sql = "SELECT digest, max_hlc, events, loose_facts FROM ledger WHERE id = 1";
-        self.connection
+        let read = self
+            .connection
             .query_row(sql, (), |row| {
                 let (events, loose_facts): (i64, i64) = (row.get(2)?, row.get(3)?);
                 Ok((read_hash(row.get_ref(0)?), row.get::<_, i64>(1)?, events, loose_facts))
             })
-            .map_err(StoreError::from)
-            .and_then(|(digest, max_hlc, events, loose_facts)| {
-                Ok(Summary {
-                    digest: digest?.0,
-                    max_hlc: Hlc::new(max_hlc).map_err(|_| StoreError::Value("max_hlc".into()))?,
-                    events: events.cast_unsigned(),
-                    loose_facts: loose_facts.cast_unsigned(),
-                })
-            })
+            .optional()?;
+        let (digest, max_hlc, events, loose_facts) = read.ok_or_else(no_summary)?;
+        Ok(Summary {
+            digest: digest.map_err(|_| StoreError::Value("digest".into()))?.0,
+            max_hlc: Hlc::new(max_hlc).map_err(|_| StoreError::Value("max_hlc".into()))?,
+            events: u64::try_from(events).map_err(|_| StoreError::Value("number of events".into()))?,
+            loose_facts: u64::try_from(loose_facts).map_err(|_| StoreError::Value("number of loose facts".into()))?,
+        })
     }
+}
+
+fn no_summary() -> StoreError {
+    StoreError::Value("the row of table ledger is missing".into())
 }
 
 pub(super) fn setting_name(kind: SettingKind) -> &'static str {

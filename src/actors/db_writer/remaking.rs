@@ -1,0 +1,123 @@
+//! What is made from the events and cannot be read any more, on a disk that changed a byte: it is made anew from them, by the writer
+//! itself, while gates wait.
+//!
+//! Who met it decides when. Where a gate did, no gate of that car would open again, so it is at once. Where a page did, gates go on,
+//! and the next start does it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::error;
+
+use super::DbWriter;
+use crate::actors::db_reader::Unreadable;
+use crate::ledger::Ledger;
+use crate::ledger::storage::Storage;
+
+/// What cannot be read although it was made anew just now is not helped by that.
+const REMAKE_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// One that failed, as on a full disk, is tried again so soon.
+const RETRY_PERIOD: Duration = Duration::from_secs(10);
+/// How often it is shown how far it is.
+const SHOW_PERIOD: Duration = Duration::from_millis(500);
+
+/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. How many there were.
+pub type Remake<S> =
+    Box<dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<u64, <S as Storage>::Error> + Send>;
+
+pub(super) struct Remaking<S: Storage> {
+    /// `None`: nothing can be made anew here.
+    remake: Option<Remake<S>>,
+    /// What readers could not read.
+    unreadable: Unreadable,
+    begun: Option<Instant>,
+    /// Why the last try failed: what is there is half a history, and nothing is decided by it.
+    half_made: Option<String>,
+    /// What became of it, for people.
+    told: Vec<String>,
+}
+
+impl<S: Storage> Default for Remaking<S> {
+    fn default() -> Self {
+        Self { remake: None, unreadable: Unreadable::default(), begun: None, half_made: None, told: Vec::new() }
+    }
+}
+
+impl<S: Storage> Remaking<S> {
+    pub fn half_made(&self) -> Option<&str> {
+        self.half_made.as_deref()
+    }
+
+    /// What people are told of the database, besides what it says itself.
+    pub fn told(&self, of_storage: Option<String>) -> Option<String> {
+        let all: Vec<String> = self.told.iter().cloned().chain(of_storage).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    }
+
+    fn may_begin(&self) -> bool {
+        let period = if self.half_made.is_some() { RETRY_PERIOD } else { REMAKE_PERIOD };
+        self.begun.is_none_or(|begun| begun.elapsed() >= period)
+    }
+}
+
+impl<S: Storage> DbWriter<S> {
+    /// With somebody who makes the history anew, and what readers could not read of it.
+    #[must_use]
+    pub fn remaking(mut self, remake: Remake<S>, unreadable: Unreadable) -> Self {
+        self.remaking = Remaking { remake: Some(remake), unreadable, ..Remaking::default() };
+        self
+    }
+
+    /// Once a second: a try that failed is repeated, and what a page could not show is noted for the next start.
+    pub(super) fn look_after_history(&mut self) {
+        if let Some(reason) = self.remaking.half_made.clone() {
+            return self.make_history_anew(&reason);
+        }
+        let (Some(reason), Some(ledger)) = (self.remaking.unreadable.take(), &mut self.ledger) else { return };
+        if !self.remaking.told.is_empty() {
+            return;
+        }
+        error!(event = "history_unreadable", reason = reason.as_str(); "a value that is made from the events cannot be read: the next start makes all of it anew");
+        if let Err(error) = ledger.storage_mut().make_anew_at_next_start() {
+            return self.failed(&error.to_string());
+        }
+        self.remaking.told.push(format!("A page could not be shown: {reason}. Gates go on; restart when it is quiet."));
+    }
+
+    pub(super) fn make_history_anew(&mut self, reason: &str) {
+        if !self.remaking.may_begin() {
+            return;
+        }
+        let (Some(ledger), Some(remake)) = (&mut self.ledger, &mut self.remaking.remake) else { return };
+        self.remaking.begun = Some(Instant::now());
+        error!(event = "history_unreadable", reason; "a value that is made from the events cannot be read: all of it is made anew, and gates wait so long");
+        let view = &self.view;
+        let mut shown: Option<Instant> = None;
+        let mut show = |done: u64, total: u64| {
+            if shown.is_none_or(|shown| shown.elapsed() >= SHOW_PERIOD) {
+                shown = Some(Instant::now());
+                let text = format!("the history is being made anew: {done} of {total} events");
+                view.send_modify(|held| Arc::make_mut(held).failure = Some(text.as_str().into()));
+            }
+        };
+        show(0, ledger.events());
+        match remake(ledger, self.clock.now_ms(), &mut show) {
+            Err(error) => {
+                let reason = format!("the history could not be made anew, which is tried again: {error}");
+                self.failed(&reason);
+                self.remaking.half_made = Some(reason);
+            }
+            Ok(events) => {
+                self.remaking.half_made = None;
+                self.remaking.told = vec![format!(
+                    "{reason}. That was done while this central ran, from {events} events. A value changes by itself on a disk that \
+                     fails: look at it, and at the backups."
+                )];
+                self.succeeded();
+                self.publish();
+                // Nothing was written down, but figures have changed.
+                self.announce(Arc::new([]));
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is made from the events: emptied and marked when it has to be made anew, whatever lies in it. And what is made from nothing
+//! else, where it cannot be read: gates go on without it, and that is told.
+
+use log::error;
+use rusqlite::OptionalExtension;
+
+use super::Writer;
+use crate::domain::ids::Hlc;
+use crate::ledger::storage::{Storage as _, Summary};
+use crate::store::error::StoreError;
+use crate::store::log_heads;
+
+/// The greatest number of a row of the history; a site never comes near.
+pub(super) const MAX_HISTORY_ID: i64 = 1 << 62;
+/// So many things that cannot be read are logged, each once.
+const MOST_MISSED: usize = 100;
+
+impl Writer {
+    /// The version of the rules that made the history; 0: it is half made, or that cannot be read.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn rules_version(&mut self) -> Result<u32, StoreError> {
+        let read = self.connection.query_row("SELECT rules FROM ledger WHERE id = 1", (), |row| row.get(0)).optional();
+        match read.map_err(StoreError::from) {
+            Err(error) if error.is_of_derived() => Ok(0),
+            read => Ok(read?.unwrap_or(0)),
+        }
+    }
+
+    /// Outside of a transaction; on the disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn set_rules_version(&mut self, version: u32) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE ledger SET rules = ?1 WHERE id = 1", [version])?;
+        Ok(())
+    }
+
+    /// Empties all that is made from the events, and marks it as half made: the next start makes it anew. For what cannot even be
+    /// read.
+    ///
+    /// # Errors
+    /// Those of the disk. Then nothing was changed.
+    pub fn forget_derived(&mut self) -> Result<(), StoreError> {
+        // No row number is given twice, as far as can be known.
+        let last = "SELECT max(coalesce((SELECT max(id) FROM history WHERE id BETWEEN 1 AND ?1), 0), coalesce((SELECT \
+                    next_history_id - 1 FROM ledger WHERE typeof(next_history_id) = 'integer' AND next_history_id BETWEEN 1 AND ?1), 0))";
+        let last: i64 = self.connection.query_row(last, [MAX_HISTORY_ID], |row| row.get(0))?;
+        let held = log_heads::read(&self.connection)?.logs.into_iter().map(|known| known.head.to);
+        let events = held.fold(0, u64::saturating_add);
+        self.next_history_id = last + 1;
+        self.begin()?;
+        let emptied = self.connection.execute("DELETE FROM ledger", ()).map_err(StoreError::from);
+        let emptied = emptied.and_then(|_| self.clear_all_but_events()).and_then(|()| {
+            let sql = "INSERT INTO ledger(id, digest, max_hlc, events, loose_facts, next_history_id, rules) \
+                       VALUES(1, zeroblob(32), 0, 0, 0, ?1, 0)";
+            self.connection.execute(sql, [self.next_history_id])?;
+            self.set_summary(&Summary { digest: [0; 32], max_hlc: Hlc::default(), events, loose_facts: 0 })
+        });
+        match emptied {
+            Ok(()) => self.commit()?,
+            Err(error) => {
+                self.rollback();
+                return Err(error);
+            }
+        }
+        self.read_counters()
+    }
+
+    /// Row numbers go on from where they were: none is ever given twice.
+    pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        self.newest_of_plate = None;
+        self.open_rows.forget_before(self.next_history_id);
+        self.connection.execute_batch(
+            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
+             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
+             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM waiting; \
+             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
+        )?;
+        Ok(())
+    }
+
+    /// Tells, once, that something cannot be read which is made from nothing else.
+    pub(super) fn miss(&mut self, what: &str) {
+        if self.missed.len() < MOST_MISSED && self.missed.insert(what.to_owned()) {
+            error!(event = "event_unreadable", what; "something that is made from nothing else cannot be read: gates go on without it");
+        }
+    }
+
+    /// What was missed so far, for people.
+    pub(super) fn told_missed(&self) -> Option<String> {
+        let first = self.missed.first()?;
+        let more = match self.missed.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more,"),
+        };
+        Some(format!(
+            "{first}{more} cannot be read; gates go on with what can be. `parkmesh verify` names all of it; put back a backup, or \
+             move central.db away, so that what the other centrals hold returns from them"
+        ))
+    }
+}
