@@ -1,5 +1,6 @@
 // Nhật ký thao tác: who changed what, from where, as it was and as it is since; by kind, person and time, page by page.
 
+import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { moment_full, money, number } from "./lib/format.js";
@@ -35,9 +36,12 @@ async function load() {
     if (question !== asked) return;
     show(page.entries, page.next_cursor);
     put("said", "");
+    heard();
   } catch (error) {
     if (question !== asked) return;
-    show([], null);
+    heard(error);
+    // What was there stays while nobody answers.
+    if (error.status >= 400 && error.status < 500) show([], null);
     at("nothing").hidden = true;
     put("said", error.code === "login_required" ? t("audit.login_needed") : error.text ?? String(error));
     if (error.code === "login_required") at("said").append(" ", el("a", { href: "/login?back=/audit" }, t("common.login")));
@@ -149,6 +153,7 @@ function listen() {
 
 await start("audit");
 const pages = paging(load);
+const heard = askingAgain(load);
 at("kind").append(...KINDS.map((kind) => el("option", { value: kind }, t(`audit.kind_${kind}`))));
 const given = new URLSearchParams(location.search);
 for (const name of FIELDS) at(name).value = given.get(name) ?? "";

@@ -3,6 +3,7 @@
 // What is looked for stands in the address, so that it can be kept and sent. A page of the server may be short (it looks at so
 // many rows at a time): it is filled up here, and whoever waits sees how far back the search is.
 
+import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
@@ -143,7 +144,9 @@ const month = () => [`${today().slice(0, 8)}01T00:00`, `${serverDay(centralNow()
 /** Openings for cars that could not be read: on no row until somebody says which car it was. */
 async function showOpenings() {
   const found = view === "anomalies" ? await get("/api/parking/anomalies?kind=unread&limit=50").catch(() => null) : null;
-  const openings = view === "anomalies" && found ? found.anomalies : [];
+  // Without an answer what is there stays.
+  if (view === "anomalies" && !found) return;
+  const openings = view === "anomalies" ? found.anomalies : [];
   at("openings").hidden = openings.length === 0;
   keyed(at("openings-list"), openings, (opening) => opening.fact, () => el("li"), (item, opening) => {
     showOpening(item, opening, gateName(`${opening.central}/${opening.edge_id}`), () => load({ quietly: true }));
@@ -162,6 +165,7 @@ async function load({ quietly = false } = {}) {
   showOpenings();
   let cursor = pages.cursor();
   const rows = [];
+  const key = JSON.stringify([conditions(), cursor]);
   try {
     do {
       const limit = ROWS - rows.length;
@@ -169,15 +173,20 @@ async function load({ quietly = false } = {}) {
       if (question !== asked) return;
       rows.push(...page.history);
       cursor = page.next_cursor;
-      if (cursor && rows.length < ROWS) {
+      // What is shown of the same question stays until all of it is there again.
+      if (cursor && rows.length < ROWS && shown?.key !== key) {
         show(rows, cursor);
         put("said", t("history.searching", { day: day(Number(cursor.split(".")[0])) }));
       }
     } while (cursor && rows.length < ROWS);
-    show(rows, cursor);
+    show(rows, cursor, key);
     put("said", "");
+    heard();
   } catch (error) {
-    if (question === asked) put("said", error.text ?? String(error));
+    if (question === asked) {
+      heard(error);
+      put("said", error.text ?? String(error));
+    }
   }
   if (question === asked) {
     busy = false;
@@ -185,11 +194,11 @@ async function load({ quietly = false } = {}) {
   }
 }
 
-/** What stands in the table. */
+/** What stands in the table; `key`: all that was asked for, by the question; null: some of it. */
 let shown = null;
 
-function show(rows, cursor) {
-  shown = [rows, cursor];
+function show(rows, cursor, key = null) {
+  shown = { rows, cursor, key };
   addPeople(rows.map((row) => row.exit_by));
   const none = rows.length === 0 && !cursor;
   at("nothing").hidden = !none;
@@ -306,7 +315,7 @@ function stayFresh() {
     const told = JSON.stringify(Object.entries(gates).map(([address, { name }]) => [address, name]));
     if (told !== names) {
       names = told;
-      if (shown) show(...shown);
+      if (shown) show(shown.rows, shown.cursor, shown.key);
       renameTakings({ ...filters, view }, choose);
     }
     const last = events[events.length - 1]?.id ?? null;
@@ -325,6 +334,10 @@ function stayFresh() {
 await start("history");
 at("method").append(...METHODS.map((method) => el("option", { value: method }, methodName(method))));
 const pages = paging(load);
+const heard = askingAgain(() => {
+  load({ quietly: true });
+  showTakings({ ...filters, view }, choose);
+});
 readAddress();
 showFilters();
 listen();

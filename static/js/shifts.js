@@ -2,6 +2,7 @@
 // what came later, every exit; for the printer, for spreadsheets.
 
 import { methodName, personName } from "./history/words.js";
+import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
@@ -41,10 +42,13 @@ async function load() {
     const answer = await get(shown ? `/api/shifts/${encodeURIComponent(shown)}` : query("/api/shifts", { day: at("day").value }));
     if (question !== asked) return;
     put("said", "");
+    heard();
     if (shown) showSheet(answer);
     else showDay(answer);
   } catch (error) {
-    if (question === asked) put("said", error.status === 404 ? t("shifts.unknown") : error.text ?? String(error));
+    if (question !== asked) return;
+    heard(error);
+    put("said", error.status === 404 ? t("shifts.unknown") : error.text ?? String(error));
   }
 }
 
@@ -206,6 +210,7 @@ function choose() {
 }
 
 await start("shifts");
+const heard = askingAgain(load);
 at("day").value = new URLSearchParams(location.search).get("day") ?? "";
 at("day").addEventListener("change", choose);
 at("day-before").addEventListener("click", () => move(-1));

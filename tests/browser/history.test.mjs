@@ -427,3 +427,51 @@ test("how it was paid is corrected with what it moves told before and after and 
   for (const line of lines) equal([cell(line, "Time in"), cell(line, "Gate in"), cell(line, "Duration"), cell(line, "Time out") === ""], ["", "", "", false], line.join());
   await page.done();
 });
+
+test("what a search found stays on the page while it is asked again", async () => {
+  const central = await new Central("central-1").start();
+  await central.enter("edge-1", "29A11111");
+  const page = await openPage(`${central.url}/history?search=29A11111`);
+  await live(page);
+  await shows(page, ["29A11111"]);
+  // As behind many rows that do not match: the server looks at so many at a time, and gives a place to go on from.
+  const held = [];
+  await page.route("**/api/parking/history?*", async (route) => {
+    const answer = await (await route.fetch()).json();
+    if (new URL(route.request().url()).searchParams.has("cursor")) held.push(() => route.fulfill({ json: answer }));
+    else await route.fulfill({ json: { ...answer, history: [], next_cursor: `${Date.now() + 60_000}.999999` } });
+  });
+  await central.enter("edge-1", "29A22222");
+  await eventually("the rest is asked for", async () => held.length > 0);
+  equal(await plates(page), ["29A11111"], "while a part of the answer is there");
+  await Promise.all(held.splice(0).map((answer) => answer()));
+  await settled(page);
+  equal(await plates(page), ["29A11111"], "and afterwards");
+  await page.unroute("**/api/parking/history?*");
+  await page.done();
+});
+
+test("lists that got no answer are there again by themselves once the central is", async () => {
+  const central = await new Central("central-1").start();
+  await central.call("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 1000 } });
+  await central.enter("edge-1", "29A11111");
+  const lists = [["/history?search=29A1", "#rows", "29A-111.11", "#search"], ["/audit", "#rows", "1.000 đ", "#who"], ["/shifts", "#nothing", "", "#day"]];
+  const pages = [];
+  for (const [path, place, text] of lists) {
+    const page = await openPage(central.url + path, { expected: /ERR_CONNECTION|ERR_EMPTY|WebSocket/ });
+    await live(page);
+    await says(page, place, text);
+    pages.push(page);
+  }
+  await central.kill();
+  for (const [index, [, , , field]] of lists.entries()) {
+    await pages[index].dispatchEvent(field, field === "#search" ? "input" : "change");
+    await says(pages[index], "#said", "Máy chủ không trả lời");
+  }
+  await central.start();
+  for (const [index, [path, place, text]] of lists.entries()) {
+    await eventually(`${path} says nothing of it any more`, async () => (await pages[index].textContent("#said")) === "");
+    await says(pages[index], place, text);
+    await pages[index].done();
+  }
+});
