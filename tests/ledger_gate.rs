@@ -23,6 +23,8 @@ mod money;
 mod orders;
 #[path = "ledger_gate/passing.rs"]
 mod passing;
+#[path = "ledger_gate/payments.rs"]
+mod payments;
 #[path = "ledger_gate/price_lists.rs"]
 mod price_lists;
 #[path = "ledger_gate/reporting.rs"]

@@ -19,6 +19,7 @@ use super::money::Vnd;
 use super::naming::Naming;
 use super::payment::{FeeLine, Method, Paid};
 use super::plate::{self, PlateId};
+use super::received::PaymentReceived;
 use super::shift::{MoneyChange, ShiftClosed, ShiftOpened};
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
@@ -393,6 +394,8 @@ pub enum Body {
     ShiftOpened(ShiftOpened),
     /// A shift ended, and what it came to.
     ShiftClosed(ShiftClosed),
+    /// A bank or provider says that money came in.
+    PaymentReceived(PaymentReceived),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -441,6 +444,7 @@ impl Event {
             type_name::NAMING => Body::Naming(read(data)?),
             type_name::SHIFT_OPENED => Body::ShiftOpened(read(data)?),
             type_name::SHIFT_CLOSED => Body::ShiftClosed(read(data)?),
+            type_name::PAYMENT_RECEIVED => Body::PaymentReceived(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -463,7 +467,7 @@ impl Event {
     #[must_use]
     pub fn is_of_a_stay(&self) -> bool {
         let is_other = self.body.is_setting() || self.body.is_of_a_shift();
-        !is_other && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
+        !is_other && !matches!(self.body, Body::Unread(_) | Body::PaymentReceived(_) | Body::Unknown { .. })
     }
 
     /// The name of the person who did it.
@@ -613,6 +617,7 @@ impl Draft {
             Body::Naming(data) => self.write(at, type_name::NAMING, data),
             Body::ShiftOpened(data) => self.write(at, type_name::SHIFT_OPENED, data),
             Body::ShiftClosed(data) => self.write(at, type_name::SHIFT_CLOSED, data),
+            Body::PaymentReceived(data) => self.write(at, type_name::PAYMENT_RECEIVED, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

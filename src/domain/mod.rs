@@ -15,6 +15,7 @@ pub mod naming;
 pub mod payment;
 pub mod plate;
 pub mod problem;
+pub mod received;
 pub mod row;
 pub mod shift;
 pub mod standing;

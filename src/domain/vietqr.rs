@@ -55,18 +55,40 @@ impl TransferAccount {
     }
 }
 
+/// Letters and digits after `PM`.
+const CONTENT_CHARS: usize = 8;
+/// Without what is mistaken for something else when it is read aloud.
+const LETTERS: [char; 32] = [
+    '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q',
+    'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z',
+];
+
 /// What a transfer for a stay says it is for: `PM` and eight letters and digits that are the same at every central. Short, because banks
 /// cut what is long, and without the plate, which is nobody's business at a bank.
 #[must_use]
 pub fn content_of(stay_id: &str) -> String {
-    // Without what is mistaken for something else when it is read aloud.
-    const LETTERS: [char; 32] = [
-        '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P',
-        'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z',
-    ];
     let digest = Sha256::digest(stay_id.as_bytes());
-    let letters = digest.iter().take(8).filter_map(|byte| LETTERS.get(usize::from(byte % 32)));
+    let letters = digest.iter().take(CONTENT_CHARS).filter_map(|byte| LETTERS.get(usize::from(byte % 32)));
     "PM".chars().chain(letters.copied()).collect()
+}
+
+/// What could be a [`content_of`] a stay in what a bank says a transfer was for, each once: banks put words before and behind it, write
+/// it in small letters, and break it by spaces or signs.
+#[must_use]
+pub fn contents_in(text: &str) -> Vec<String> {
+    let upper = text.to_ascii_uppercase();
+    let closed_up: String = upper.chars().filter(char::is_ascii_alphanumeric).collect();
+    let mut found = Vec::new();
+    for text in [upper.as_str(), closed_up.as_str()] {
+        for (at, _) in text.match_indices("PM") {
+            let letters = text.get(at..at + 2 + CONTENT_CHARS);
+            let content = letters.filter(|content| content.chars().skip(2).all(|letter| LETTERS.contains(&letter)));
+            if let Some(content) = content.filter(|content| !found.iter().any(|known| known == content)) {
+                found.push(content.to_owned());
+            }
+        }
+    }
+    found
 }
 
 fn field(id: &str, value: &str) -> String {
@@ -124,5 +146,29 @@ mod tests {
         assert_ne!(content, content_of("central-1_1795325909743_29A12346"));
         assert!(content.len() == 10 && content.starts_with("PM"), "{content}");
         assert!(content.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()), "{content}");
+    }
+
+    #[test]
+    fn what_a_transfer_is_for_is_found_wherever_a_bank_puts_it() {
+        for (text, expected) in [
+            ("PM23456789", vec!["PM23456789"]),
+            ("MBVCB.123.PMABCDEFGH.CT tu 0011", vec!["PMABCDEFGH"]),
+            ("thanh toan pmabcdefgh gui xe", vec!["PMABCDEFGH"]),
+            ("NGUYEN VAN A chuyen tienPM2345 6789", vec!["PM23456789"]),
+            ("PM-2345-6789", vec!["PM23456789"]),
+            ("PMPM23456789", vec!["PMPM234567", "PM23456789"]),
+            ("PM2345678", vec![]),
+            ("PM2345678O", vec![]),
+            ("PM 10", vec![]),
+            ("gửi xe 29A-123.45", vec![]),
+            ("", vec![]),
+            ("xPMé2345678", vec![]),
+        ] {
+            assert_eq!(contents_in(text), expected, "{text}");
+        }
+        for stay in ["central-1_1795325909743_29A12345", "x", ""] {
+            let content = content_of(stay);
+            assert!(contents_in(&format!("CK {} xe", content.to_lowercase())).contains(&content));
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::plate::{self, PlateId};
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, `payment` (money came in for `stay`; `fee` is the amount), or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -70,8 +70,8 @@ impl EventLine {
     }
 
     /// Of a change of a stay that names no plate: the one its id was made of.
-    fn of_stay(event: &Event, kind: &'static str) -> Self {
-        let made_of = event.event_id.as_deref().and_then(|id| id.split('~').next()?.rsplit('_').next());
+    fn of_stay(event: &Event, stay: Option<&str>, kind: &'static str) -> Self {
+        let made_of = stay.and_then(|id| id.split('~').next()?.rsplit('_').next());
         let plate = made_of.and_then(|text| PlateId::parse(text).ok());
         Self {
             plate_view: plate.as_ref().map(plate::view),
@@ -114,14 +114,14 @@ impl EventLine {
                 ..bare("exit")
             },
             Body::Correction(correction) => {
-                let stay = Self::of_stay(event, "correction");
+                let stay = Self::of_stay(event, event.event_id.as_deref(), "correction");
                 Self {
                     plate_id: correction.plate_id.as_ref().map(|plate| plate.as_str().to_owned()).or(stay.plate_id),
                     plate_view: correction.plate_view.clone().or(stay.plate_view),
                     ..bare("correction")
                 }
             }
-            Body::Void(_) => Self::of_stay(event, "void"),
+            Body::Void(_) => Self::of_stay(event, event.event_id.as_deref(), "void"),
             Body::Unread(unread) => {
                 Self { edge: some(&unread.edge_id), fee: unread.taken().map(|fee| fee.0), ..bare("unread") }
             }
@@ -134,6 +134,11 @@ impl EventLine {
             Body::Naming(_) => bare("naming"),
             Body::ShiftOpened(opened) => Self { edge: some(&opened.edge_id), ..bare("shift_opened") },
             Body::ShiftClosed(closed) => Self { edge: some(&closed.edge_id), ..bare("shift_closed") },
+            Body::PaymentReceived(payment) => Self {
+                stay: payment.stay.clone(),
+                fee: Some(payment.amount.0),
+                ..Self::of_stay(event, payment.stay.as_deref(), "payment")
+            },
             Body::Unknown { .. } => bare("unknown"),
         }
     }

@@ -37,6 +37,7 @@ pub mod p2p;
 pub mod p2p_server;
 pub mod pages;
 pub mod parking;
+mod payments;
 mod qr_code;
 pub mod room;
 pub mod routes;

@@ -22,7 +22,7 @@ use super::error::ApiError;
 use super::operation::{Operation, get};
 use super::{
     accounts, amendments, audit, edge_programs, edges, health, history, members, mesh, p2p, p2p_server, pages, parking,
-    qr_code, shifts, stories, subscriptions, ws_edge, ws_peer, ws_status,
+    payments, qr_code, shifts, stories, subscriptions, ws_edge, ws_peer, ws_status,
 };
 use crate::access::right::Need;
 
@@ -42,6 +42,7 @@ pub(super) fn operations() -> impl Iterator<Item = Operation> {
         ("lot", stories::operations()),
         ("lot", parking::operations()),
         ("lot", qr_code::operations()),
+        ("lot", payments::operations()),
         ("lot", shifts::operations()),
         ("lot", subscriptions::operations()),
         ("mesh", p2p::operations()),

@@ -12,7 +12,9 @@ use super::parking::answer;
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::store::error::StoreError;
-use crate::store::reader::{Aside, AsideKind, HistoryQuery, HistoryRow, Reader, Story, ToldAnomaly, WithAnomaly};
+use crate::store::reader::{
+    Aside, AsideKind, HistoryQuery, HistoryRow, Reader, Story, ToldAnomaly, ToldPayment, WithAnomaly,
+};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -73,6 +75,8 @@ pub(super) struct StoryAnswer {
     event_id: String,
     #[serde(flatten)]
     story: Story,
+    /// What banks and providers told of it, in its order.
+    payments: Vec<ToldPayment>,
 }
 
 /// Stays with anomalies.
@@ -100,10 +104,10 @@ pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result
     let stay_id = path.into_inner();
     let zone = worker.zone();
     let (asked, prices) = (stay_id.clone(), worker.shared.held().settings.clone());
-    let found = worker.shared.readers.ask(move |reader| reader.story(&asked, &zone, &prices)).await?;
-    match found {
-        Some(story) => Ok(ok(StoryAnswer { event_id: stay_id, story })),
-        None => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
+    let both = move |reader: &mut Reader| Ok((reader.story(&asked, &zone, &prices)?, reader.payments_of(&asked)?));
+    match worker.shared.readers.ask(both).await? {
+        (Some(story), payments) => Ok(ok(StoryAnswer { event_id: stay_id, story, payments })),
+        (None, _) => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
     }
 }
 

@@ -71,6 +71,10 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_shift(event)?;
                 return Ok(true);
             }
+            Body::PaymentReceived(_) => {
+                self.apply_payment(event)?;
+                return Ok(true);
+            }
             Body::Unread(opening) => {
                 if self.events_of_request(&opening.edge_id, &reading_of(&fact.id), event.hlc)?.is_empty() {
                     self.write()?.quarantine(&place(event), UNREAD)?;

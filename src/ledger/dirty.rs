@@ -192,6 +192,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::PutStanding(_)
             | Job::PutNames(_)
             | Job::OpenShift(_)
+            | Job::TakePayment(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
             | Job::Unread(_)

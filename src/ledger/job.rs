@@ -12,6 +12,7 @@ use crate::domain::money::Vnd;
 use crate::domain::naming::Naming;
 use crate::domain::payment::FeeLine;
 use crate::domain::plate::PlateId;
+use crate::domain::received::PaymentReceived;
 use crate::domain::standing::CentralStanding;
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
@@ -224,6 +225,8 @@ pub enum Job {
     ImportSubscriptions(Vec<Subscription>),
     Correct(CorrectStay),
     Void(VoidStay),
+    /// Money came in; what is held by its reference is not written again.
+    TakePayment(PaymentReceived),
     /// What a predecessor said; what is held already is not written again.
     Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.
@@ -397,6 +400,13 @@ pub enum Answer {
         /// The row as it now is; `None`: it went up in another stay (an exit without entry that found its entry).
         row: Option<Box<StoredStay>>,
     },
+    /// The payment is held, and for which stay.
+    PaymentKept {
+        /// The fact that tells it.
+        fact: String,
+        stay: Option<String>,
+        repeated: bool,
+    },
     /// It is as asked for, and committed.
     ShiftSet {
         id: String,
@@ -432,6 +442,8 @@ pub enum Refusal {
     JustEntered { vehicle: Box<VehicleInfo>, retry_after_s: u64 },
     #[error("this request id was used for another request")]
     RequestIdReused,
+    #[error("this reference is that of another payment, of another amount, way or stay: one payment has one reference")]
+    ReferenceReused,
     /// The fee is over 7 days' worth of stay: a person has to look.
     #[error("the vehicle has been inside for more than 7 days; check and force")]
     LongStay(Box<VehicleInfo>),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use crate::domain::audit::Entry;
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
@@ -43,6 +43,7 @@ enum Undo {
     Taking(FactId, Option<Box<Taking>>),
     Money(EventRef, Option<Vec<(String, ChangeLine<LogId>)>>),
     Shift(String, Option<Box<Shift>>),
+    Payment(EventRef, Option<(Hlc, String)>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
     Dirty(EventRef, Option<DirtyFact>),
@@ -60,6 +61,8 @@ pub struct MemoryStorage {
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub takings: BTreeMap<FactId, Taking>,
     pub shifts: BTreeMap<String, Shift>,
+    /// Clock and reference of each payment.
+    pub payments: BTreeMap<EventRef, (Hlc, String)>,
     /// What corrections and voids changed in what was taken, and who says so.
     money: BTreeMap<EventRef, Vec<(String, ChangeLine<LogId>)>>,
     pub quarantined: BTreeMap<EventRef, String>,
@@ -101,6 +104,7 @@ impl Default for MemoryStorage {
             totals: BTreeMap::new(),
             takings: BTreeMap::new(),
             shifts: BTreeMap::new(),
+            payments: BTreeMap::new(),
             money: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             audit: Vec::new(),
@@ -170,6 +174,7 @@ impl MemoryStorage {
                 Undo::Taking(fact, old) => put(&mut self.takings, fact, old.map(|old| *old)),
                 Undo::Money(at, old) => put(&mut self.money, at, old),
                 Undo::Shift(id, old) => put(&mut self.shifts, id, old.map(|old| *old)),
+                Undo::Payment(at, old) => put(&mut self.payments, at, old),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
                 Undo::Dirty(key, old) => put(&mut self.dirty, key, old),
@@ -520,6 +525,18 @@ impl Storage for MemoryStorage {
         sheet::figures(self, shift)
     }
 
+    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, MemoryError> {
+        let told = self.payments.iter().filter(|(_, (_, held))| held == reference);
+        Ok(told.min_by_key(|(at, (hlc, _))| (*hlc, (*at).clone())).map(|(at, _)| at.clone()))
+    }
+
+    fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {
+        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
+        self.note(Undo::Payment(at.clone(), self.payments.get(at).cloned()))?;
+        self.payments.insert(at.clone(), (event.hlc, payment.reference.clone()));
+        Ok(())
+    }
+
     fn put_setting(&mut self, setting: &Setting) -> Result<(), MemoryError> {
         let key = (setting.kind, setting.id.clone());
         self.note(Undo::Setting(key.clone(), self.settings.get(&key).cloned()))?;
@@ -586,6 +603,9 @@ impl Storage for MemoryStorage {
         }
         for (id, old) in std::mem::take(&mut self.shifts) {
             self.note(Undo::Shift(id, Some(Box::new(old))))?;
+        }
+        for (at, old) in std::mem::take(&mut self.payments) {
+            self.note(Undo::Payment(at, Some(old)))?;
         }
         for (key, old) in std::mem::take(&mut self.settings) {
             self.note(Undo::Setting(key, Some(old)))?;

@@ -14,6 +14,7 @@
 //! | [`put`] | changes of tariff and subscriptions |
 //! | [`amend`] | corrections and voids |
 //! | [`shifts`], [`sheet`] | who answers for the money of a gate, from when to when; what a shift comes to |
+//! | `payments` | money that came in, as banks and providers tell it |
 //! | [`audited`] | what a person changed, told beside the change |
 //! | [`runs`] | what peers send |
 //! | [`authorship`] | whether who sends it may: each log is written by who began it |
@@ -38,6 +39,7 @@ pub mod heard;
 pub mod job;
 pub mod memory;
 pub mod open_stay;
+mod payments;
 pub mod put;
 pub mod refold;
 pub mod repeats;

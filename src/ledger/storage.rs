@@ -253,6 +253,10 @@ pub trait Storage: Send + Unpin + 'static {
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
+    /// Where the first payment lies that has this reference, by clock, log and number.
+    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, Self::Error>;
+    /// Keeps a payment to be found by reference, stay and time.
+    fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.
@@ -268,7 +272,8 @@ pub trait Storage: Send + Unpin + 'static {
     fn make_anew_at_next_start(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
-    /// Drops everything that is made from events: rows, loose facts, requests, totals, settings, quarantine, summary, and what waits.
+    /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
+    /// waits.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;
 
     // What has nothing to do with the ledger's transactions. A storage that is no file has nothing to do for it.

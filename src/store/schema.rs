@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -420,6 +420,24 @@ CREATE TABLE money_change(
 CREATE INDEX money_change_at ON money_change(central, edge_id, exit_ms);
 CREATE INDEX money_change_by ON money_change(changed_by, at_ms);
 UPDATE ledger SET rules = 0;
+";
+
+/// Payments that banks and providers told of, by their references, stays and times; `told_by`: by whose token.
+const V12: &str = "
+CREATE TABLE payment(
+  event     INTEGER PRIMARY KEY,
+  hlc       INTEGER NOT NULL,
+  at_ms     INTEGER NOT NULL,
+  reference TEXT NOT NULL,
+  stay      TEXT,
+  method    TEXT NOT NULL,
+  amount    INTEGER NOT NULL,
+  text      TEXT,
+  told_by   TEXT
+) STRICT;
+CREATE INDEX payment_reference ON payment(reference, hlc, event);
+CREATE INDEX payment_stay ON payment(stay) WHERE stay IS NOT NULL;
+CREATE INDEX payment_at ON payment(at_ms);
 ";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).

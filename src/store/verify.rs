@@ -28,7 +28,11 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 /// At most so many findings are told; a damaged file has millions.
 const MAX_FINDINGS: usize = 100;
 /// What is looked up by a key, in one order: the numbers of events are this file's own.
-const LOOKUPS: [(&str, &str); 5] = [
+const LOOKUPS: [(&str, &str); 6] = [
+    (
+        "payment",
+        "SELECT reference || ' ' || coalesce(stay, '') || ' ' || method || ' ' || amount AS found FROM payment ORDER BY found",
+    ),
     ("request", "SELECT weeks || ' ' || key || ' ' || hlc AS found FROM request ORDER BY found"),
     ("heard", "SELECT fact FROM heard ORDER BY fact"),
     ("shift", "SELECT id || ' ' || from_ms || ' ' || person || ' ' || coalesce(until_ms, '') FROM shift ORDER BY id"),

@@ -10,6 +10,7 @@ import { missing, showMissing } from "./gate/missing.js";
 import { near, plateKey, typeByPlate } from "./gate/plates.js";
 import { showMatches, showNear } from "./gate/near.js";
 import { Queue } from "./gate/queue.js";
+import { askReceived, covers } from "./gate/received.js";
 import { restWhenChanged } from "./gate/rest.js";
 import { followShift } from "./gate/shift.js";
 import { play, soundIsOn, turnSound } from "./gate/sound.js";
@@ -39,7 +40,8 @@ const METHODS = ["cash", "qr", "card", "transfer", "account"];
 const METHODS_DAYS = 14;
 let usesMore = false;
 
-/** The car in hand: `{plate, view, type, typeFrom, read, info, method, request, pressed, done, refused, promised}`. `read`: of the queue,
+/** The car in hand: `{plate, view, type, typeFrom, read, info, received, method, request, pressed, done, refused, promised}`. `received`: what a
+ * bank says came in for it; `read`: of the queue,
  * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:
  * the code of a refusal; `promised`: the fee that stood in the button. */
 let car = null;
@@ -125,7 +127,7 @@ function lookUp({ plate, view = null, type = "", read = null }) {
   const guessed = type === "" ? typeByPlate(plate) : null;
   const asked = {
     plate, view, read, type: type || guessed || "car", typeFrom: type ? "camera" : guessed ? "plate" : "none",
-    info: null, method: METHODS[0], request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
+    info: null, received: null, method: METHODS[0], request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
   };
   car = asked;
   editing = false;
@@ -142,6 +144,7 @@ async function refresh(asked) {
     if (car !== asked || busy || asked.done) return;
     const isNew = asked.info === null;
     asked.info = vehicle_info;
+    if (isNew) followPayments(asked);
     asked.view = vehicle_info.plate_view;
     asked.problem = null;
     if (isNew && judged().tone === "bad") play("bad");
@@ -151,6 +154,23 @@ async function refresh(asked) {
     asked.problem = field === "edge_id" ? t("gate.bad_gate") : error.code === "invalid_field" ? t("gate.no_plate") : error.text;
   }
   render();
+}
+
+/** What a bank says came in for a car that owes something. */
+async function followPayments(asked) {
+  if (!(asked.info?.fee > 0)) return;
+  const found = await askReceived(asked.info.event_id);
+  if (car !== asked || busy || asked.done || !found) return;
+  asked.received = found;
+  render();
+}
+
+/** A payment was told: if it is for the car in hand, the person sees it at once. */
+function hearPayments({ events }) {
+  const last = events.filter((line) => line.kind === "payment" && line.stay && line.stay === car?.info?.event_id).pop();
+  if (!last || last.id === car.heardPayment) return;
+  car.heardPayment = last.id;
+  followPayments(car);
 }
 
 /** What the press would be: what it was, if its answer was lost; else as the lane says; else by whether the car is inside. */
@@ -176,10 +196,11 @@ function showCar() {
   const { tone, says, code } = judged();
   at("car").dataset.tone = tone;
   showPlate();
-  const values = { fee: money(info?.fee), time: info?.entry_time ? siteTime(info.entry_time) : "", from: gateName(info?.entry_from ?? ""), subscription: info?.subscription ?? "" };
+  const values = { received: car.received ? `${money(car.received.amount)} · ${t(`common.paid_${car.received.method}`)}` : "", fee: money(info?.fee), time: info?.entry_time ? siteTime(info.entry_time) : "", from: gateName(info?.entry_from ?? ""), subscription: info?.subscription ?? "" };
   put("car-state", car.problem && !info ? "" : t(`gate.says_${says}`, values));
   put("amount", done ? (done.action === "EXIT" ? money(done.fee) : "") : says === "owes" ? values.fee : "");
-  put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : "");
+  const isPart = says === "owes" && car.received;
+  put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : isPart ? t("gate.received_part", { ...values, rest: money(info.fee - car.received.amount) }) : "");
   const leaves = !done && info?.already_inside;
   facts(leaves ? [[t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), values.time], [t("gate.entry_from"), values.from]] : []);
   const lines = leaves && direction() === "EXIT" ? info.lines ?? [] : [];
@@ -197,8 +218,8 @@ function showCar() {
   const may = info !== null && !done && tone !== "bad";
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
-  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 ? "gate.open_paid" : "gate.open_exit", values));
-  const pays = may && !entering && info.fee > 0;
+  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", values));
+  const pays = may && !entering && info.fee > 0 && !covers(car);
   showMethod(pays);
   showTransfer(car, pays && !busy, render);
   at("force").hidden = tone !== "bad" || !canForce(code);
@@ -302,7 +323,8 @@ async function open(more = {}) {
   asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
   render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
-  if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.promised ? { amount: asked.promised } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
+  if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = asked.received;
+  else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.promised ? { amount: asked.promised } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
@@ -483,6 +505,7 @@ get("/api/parking/fees").then((answer) => { fees = answer.fees; }, () => {});
 askMethods().then(render, () => {});
 watch(["gates", "central", "events", "lot"], showGates);
 watch(["events", "gates", "central"], showRecent);
+watch(["events"], hearPayments);
 watch(["peers", "freshness"], showMissing);
 followShift(gate);
 // Without a mouse a focused field would bring up the keyboard; from here it is the next tab.

@@ -1,7 +1,7 @@
 // The gate console: a car in, a car out, presses that are refused, doubled, or lost.
 
 import { join } from "node:path";
-import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test } from "./harness.mjs";
+import { Central, eventually, live, mesh, ok, equal, openPage, root, says, settled, test, textOf } from "./harness.mjs";
 
 const PHONE = { width: 360, height: 740 };
 const detect = (central, edge, plate) =>
@@ -55,6 +55,59 @@ test("who pays by QR sees a code for this fee, and the transfer is found by what
     }
     await page.done();
   }
+});
+
+test("what a bank says came in is seen at the gate at once, and the car leaves by one press", async () => {
+  const central = await new Central("central-1", { edges: [{ id: "edge-1", direction: "ENTRY" }, { id: "edge-2", direction: "EXIT" }] }).start();
+  ok((await charge(central)).success);
+  const { token } = await central.call("POST", "/api/access/tokens", { name: "bank", role: "operator" });
+  const pay = async (reference, amount, method, stay) => {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+    const answer = await fetch(`${central.url}/api/payments`, { method: "POST", headers, body: JSON.stringify({ reference, amount, method, stay }) });
+    equal(answer.status, 200, reference);
+  };
+  const owes = async (plate) => (await central.call("POST", "/api/edge/detection", { edge_id: "edge-2", plate_id: plate, lookup: true })).vehicle_info.fee > 0;
+  const [stay, before] = [await central.enter("edge-1", "29A10001"), await central.enter("edge-1", "29A10002")];
+  for (const plate of ["29A10001", "29A10002"]) await eventually("an hour has begun", () => owes(plate));
+  const page = await openPage(`${central.url}/gate?edge=edge-2`, PHONE);
+  await live(page);
+  await type(page, "29A10001");
+  await says(page, "#car-state", "Cần thu tiền");
+  await pay("FT1", 10_000, "transfer", stay);
+  await says(page, "#advice", "Đã nhận 10.000 đ");
+  equal(await page.getAttribute("#car", "data-tone"), "wait", "a part is not all");
+  await pay("FT2", 15_000, "qr", stay);
+  await says(page, "#car-state", "Đã trả: 25.000 đ");
+  equal(await page.getAttribute("#car", "data-tone"), "good");
+  ok(await page.isHidden("#method-part"), "nothing has to be chosen");
+  await awake(page);
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/gate-received.png") });
+  await press(page, "#open");
+  await page.waitForSelector("#next:not([hidden])");
+  const paidOf = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].paid;
+  equal(await paidOf("29A10001"), { method: "qr", amount: 25_000, reference: "FT2" });
+  await press(page, "#next");
+  await pay("FT3", 25_000, "transfer", before);
+  await type(page, "29A10002");
+  await says(page, "#car-state", "Đã trả: 25.000 đ");
+  await press(page, "#open");
+  await page.waitForSelector("#next:not([hidden])");
+  equal(await paidOf("29A10002"), { method: "transfer", amount: 25_000, reference: "FT3" });
+  await page.done();
+
+  await pay("FT9", 7_000, "transfer");
+  const history = await openPage(`${central.url}/history`);
+  await live(history);
+  await history.click("[data-view=today]");
+  await says(history, "#takings-odd", "Tiền về không rõ của lượt nào");
+  await says(history, "#takings-odd", "FT9");
+  ok(!(await textOf(history, "#takings-odd")).includes("FT2"), "what fits is not to be looked at");
+  await history.click("#rows .open >> text=29A-100.01");
+  await says(history, "#story", "Tiền đã về, khớp lượt ra");
+  await settled(history);
+  await history.screenshot({ path: join(root, "target/screenshots/history-payments.png") });
+  await history.done();
 });
 
 test("how it is paid is one press where more than cash is used, and cash unless said", async () => {

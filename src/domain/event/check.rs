@@ -41,6 +41,9 @@ impl Event {
             return Err(Malformed(format!("a name of more than {MAX_NAME_BYTES} bytes")));
         }
         match &self.body {
+            Body::PaymentReceived(payment) if !payment.is_sound() => {
+                Err(Malformed("a payment needs a reference, an amount, and texts that can be shown".into()))
+            }
             Body::Naming(naming) if !naming.is_sound() => Err(Malformed("a name that cannot be shown".into())),
             Body::ShiftOpened(opened) if !opened.is_sound(self.log.central.as_str()) || self.person().is_none() => {
                 Err(Malformed("a shift is opened by a person, at a gate of the central that says so".into()))

@@ -15,6 +15,7 @@ pub const CENTRAL: &str = "CENTRAL_STANDING";
 pub const NAMING: &str = "NAMING";
 pub const SHIFT_OPENED: &str = "SHIFT_OPENED";
 pub const SHIFT_CLOSED: &str = "SHIFT_CLOSED";
+pub const PAYMENT_RECEIVED: &str = "PAYMENT_RECEIVED";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
@@ -49,6 +50,7 @@ impl Body {
             Self::Naming(_) => NAMING,
             Self::ShiftOpened(_) => SHIFT_OPENED,
             Self::ShiftClosed(_) => SHIFT_CLOSED,
+            Self::PaymentReceived(_) => PAYMENT_RECEIVED,
             Self::Unknown { .. } => "unknown",
         }
     }

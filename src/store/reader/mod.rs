@@ -8,6 +8,7 @@ mod audit;
 mod exits;
 mod history;
 mod lot;
+mod payments;
 mod rows;
 mod runs;
 mod shifts;
@@ -34,6 +35,7 @@ pub use history::{
     MAX_PAGE_ROWS, PaidBy, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
+pub use payments::{PaymentState, ToldPayment};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
 pub(super) use runs::{read_event, read_hash, read_head};
 pub use shifts::{LateFacts, Sheet, SheetExit, SheetFact};

@@ -74,8 +74,13 @@ fn any_setting() -> impl Strategy<Value = Setting> {
     let kind = prop_oneof![Just(SettingKind::Tariff), Just(SettingKind::Subscription), Just(SettingKind::Central)];
     // What is no JSON is taken for damage.
     let value = any_text().prop_map(|text| serde_json::Value::String(text).to_string());
-    (kind, "[ab]", any_hlc(), any_place(), proptest::option::of(value))
-        .prop_map(|(kind, id, hlc, at, value)| Setting { kind, id, hlc, at, value })
+    (kind, "[ab]", any_hlc(), any_place(), proptest::option::of(value)).prop_map(|(kind, id, hlc, at, value)| Setting {
+        kind,
+        id,
+        hlc,
+        at,
+        value,
+    })
 }
 
 fn any_step() -> impl Strategy<Value = Step> {

@@ -376,6 +376,14 @@ impl Storage for Writer {
         sheet::figures(&mut self.books(), shift)
     }
 
+    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
+        self.find_payment(reference)
+    }
+
+    fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        self.add_payment(at, event)
+    }
+
     fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
         self.add_setting(setting)
     }

@@ -1,7 +1,9 @@
 //! What was taken at exits, shifts, and what corrections and voids changed.
 
 use super::Writer;
-use crate::domain::event::Event;
+use crate::domain::doer::Doer;
+use crate::domain::event::{Body, Event};
+use crate::domain::received::PaymentReceived;
 use crate::domain::stay::Taking;
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::StoredBooks;
@@ -49,6 +51,32 @@ impl Writer {
                 money.change(),
             ))?;
         }
+        Ok(())
+    }
+
+    /// The numbers of logs are this file's own: what lies first by its clock, and of two with one clock by its log's name, is the first
+    /// everywhere.
+    pub(super) fn find_payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT hlc, event FROM payment WHERE reference = ?1")?;
+        let mut rows = statement.query([reference])?;
+        let mut first: Option<(i64, EventRef)> = None;
+        while let Some(row) = rows.next()? {
+            let found = (row.get(0)?, self.logs.place(&self.connection, row.get(1)?)?);
+            if first.as_ref().is_none_or(|first| found < *first) {
+                first = Some(found);
+            }
+        }
+        Ok(first.map(|(_, at)| at))
+    }
+
+    pub(super) fn add_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
+        let row = self.row_of(&at.log, at.seq)?;
+        let by = event.by.as_ref().and_then(Doer::text);
+        let PaymentReceived { reference, method, amount, stay, text } = payment;
+        let sql = "INSERT OR REPLACE INTO payment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let values = (row, event.hlc.ms(), event.timestamp_ms, reference, stay, method.name(), amount.0, text, by);
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 

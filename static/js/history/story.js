@@ -80,6 +80,7 @@ function show(dialog, story) {
     ));
     parts.push(el("ul", { class: "odds", "aria-label": t("history.anomalies") }, ...items));
   }
+  if (story.payments.length > 0) parts.push(el("ul", { class: "odds payments", "aria-label": t("history.payments") }, ...story.payments.map(payment)));
   parts.push(
     el("h3", { class: "section-title" }, t("history.what_happened")),
     el("ol", { class: "facts" }, ...story.facts.map((fact) => told(fact, sentence(fact)))),
@@ -92,6 +93,15 @@ function show(dialog, story) {
     }));
   }
   dialog.replaceChildren(...parts);
+}
+
+/** What a bank or provider says came in for the stay. */
+function payment(one) {
+  const isWell = ["waiting", "settled"].includes(one.state);
+  return el(
+    "li", { class: `notice ${isWell ? "good" : "wait"}` }, icon(isWell ? "check-circle" : "exclamation-triangle"),
+    el("span", {}, el("strong", {}, `${methodName(one.method)} ${money(one.amount)}`), " ", t(`history.payment_${one.state}`), el("br", {}), el("small", { class: "quiet" }, [momentFull(one.at_ms), one.reference, one.text].filter(Boolean).join(" · "))),
+  );
 }
 
 /** What is of use to few: the ids of what happened; and the receipt. */

@@ -35,7 +35,7 @@ function shiftName(id) {
 }
 
 /** What was answered last, and to which question. */
-let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [] };
+let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [], payments: [] };
 
 /** The days whose takings `filters` ask for, both included; null: no whole days, or a filter that sums of days do not follow. */
 function days({ day, by, from, to, search, anomaly, view }) {
@@ -52,10 +52,11 @@ export async function showTakings(filters, choose) {
   if (!span) return;
   const question = JSON.stringify([span, ...PARTS.map(({ filter }) => filters[filter])]);
   shown.question = question;
-  const [answer, odd, aside] = await Promise.all([get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters)]).catch(() => [null]);
+  const asked = [get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters), paymentsOf(span, filters)];
+  const [answer, odd, aside, payments] = await Promise.all(asked).catch(() => [null]);
   if (!answer || shown.question !== question) return;
-  if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length <= FEW;
-  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, shifts: answer.shifts, odd, aside };
+  if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length + payments.length <= FEW;
+  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, shifts: answer.shifts, odd, aside, payments };
   draw(filters, choose);
 }
 
@@ -84,6 +85,13 @@ async function asideOf({ from, to }, filters) {
     const day = event.time_ms === null ? "" : serverDay(event.time_ms);
     return event.direction === "EXIT" && event.fee > 0 && day >= from && day <= to && gateMatches(event, filters.gate);
   });
+}
+
+/** What a bank says came in, and no exit says it was paid by: it was taken at no gate, by nobody here. */
+async function paymentsOf(span, { gate, exit_by, method }) {
+  if (gate || exit_by) return [];
+  const { payments } = await get(query("/api/payments", { ...span, odd: true }));
+  return payments.filter((one) => !method || one.method === method);
 }
 
 const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
@@ -127,15 +135,17 @@ function draw(filters, choose) {
 }
 
 function showOdd() {
-  const { odd, aside } = shown;
-  const all = [...aside, ...odd];
+  const { odd, aside, payments } = shown;
+  const all = [...aside, ...payments, ...odd];
   at("takings-odd-part").hidden = all.length === 0;
   put("takings-odd-title", t("history.takings_odd", { n: odd.length >= MOST_ODD ? `${MOST_ODD}+` : number(all.length) }));
   keyed(at("takings-odd"), all, (row) => row.fact ?? row.event_id, (row) => {
-    const button = row.fact ? el("span", {}) : el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view);
-    if (!row.fact) button.addEventListener("click", () => tell(row.event_id));
+    const stay = row.reference ? row.stay : row.event_id;
+    const isTold = row.plate_view && stay && (!row.fact || row.state !== "unknown");
+    const button = isTold ? el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view) : el("span", {});
+    if (isTold) button.addEventListener("click", () => tell(stay));
     return el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
-  }, (item, row) => (row.fact ? showAside(item, row) : showRow(item, row)));
+  }, (item, row) => (row.reference ? showPayment(item, row) : row.fact ? showAside(item, row) : showRow(item, row)));
 }
 
 function showWhen(item, ms) {
@@ -149,6 +159,13 @@ function showAside(item, event) {
   put(item.querySelector(".where"), gateName(`${event.central}/${event.edge_id}`));
   item.querySelector(".why").replaceChildren(why(t(`history.aside_${event.kind}`)));
   put(item.querySelector(".end"), money(event.fee));
+}
+
+function showPayment(item, payment) {
+  showWhen(item, payment.at_ms);
+  put(item.querySelector(".where"), [methodName(payment.method), payment.reference, payment.text].filter(Boolean).join(" · "));
+  item.querySelector(".why").replaceChildren(why(t(`history.payment_${payment.state}`)));
+  put(item.querySelector(".end"), money(payment.amount));
 }
 
 function showRow(item, row) {

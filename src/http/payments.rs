@@ -1,0 +1,240 @@
+//! Payments that banks and providers tell of: `/api/payments`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::caller_of;
+use super::error::{ApiError, Code};
+use super::input::{self, SHORT_LIMIT_BYTES, flag};
+use super::operation::{Operation, get, ok, post};
+use super::parking::{DECIDED, Today, answer, decide};
+use super::state::Worker;
+use crate::access::right::{Denied, Need, Role, Who};
+use crate::domain::money::Vnd;
+use crate::domain::problem::{FieldProblem, is_plain_text};
+use crate::domain::received::{MAX_STAY_CHARS, MAX_TEXT_CHARS, PaymentReceived};
+use crate::domain::told::{self, payment::ToldPaid};
+use crate::domain::vietqr::contents_in;
+use crate::ledger::job::{Answer, Job};
+use crate::store::reader::ToldPayment;
+
+/// A transfer for a car that left is looked for so far back.
+const LATELY_MS: i64 = 7 * 24 * 3_600_000;
+/// Most in one answer.
+const MOST: usize = 1_000;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/payments", Need::Look, payments, "Payments that banks and providers told of.")
+            .query::<PaymentsParameters>()
+            .answers::<Payments>("The payments, in their order")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        post("/api/payments", Need::Login, take, "Tell that money came in, for a stay or for nobody knows what.")
+            .body::<PaymentRequest>()
+            .answers::<PaymentKept>("It is held, now or since before")
+            .refuses(DECIDED)
+            .refuses(&[Code::ReferenceReused, Code::Forbidden, Code::Busy]),
+    ]
+}
+
+/// The query of `GET /api/payments`, as sent.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct PaymentsParameters {
+    /// Those of one stay, of whatever day.
+    #[param(max_length = 256)]
+    stay: Option<String>,
+    /// First day of the site, `2026-11-28`; absent: today.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    from: Option<String>,
+    /// Last day; absent: the first.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    to: Option<String>,
+    /// Only those a person should look at: of another amount, of a car that had left, of no stay that is known.
+    #[param(value_type = Option<bool>)]
+    odd: Option<String>,
+}
+
+/// A payment as sent. Keys that are not here are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct PaymentRequest {
+    /// The bank's or provider's own: one payment has one. Told again with it, it is the same payment.
+    #[schema(required, nullable = false, min_length = 1, max_length = 64, pattern = "[^\\s]")]
+    reference: Option<String>,
+    /// VND, as a number or as people write it; more than 0.
+    #[schema(required, nullable = false, value_type = i64, minimum = 1, maximum = 100_000_000)]
+    amount: Option<Value>,
+    /// `transfer`, `qr`, `card` or another way, in any of its spellings; absent: `transfer`.
+    #[schema(max_length = 32)]
+    method: Option<String>,
+    /// The `event_id` of the stay it is for. Absent: it is looked for by `text`.
+    #[schema(max_length = 256)]
+    stay: Option<String>,
+    /// What the transfer says it is for. What this program's QR code said, `PM` and eight letters and digits, may stand anywhere in it.
+    #[schema(max_length = 500)]
+    text: Option<String>,
+}
+
+/// The payment is held.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PaymentKept {
+    /// `{log}/{number}`.
+    fact: String,
+    /// The stay it is for; null: none is known, and it waits to be looked at.
+    stay: Option<String>,
+    /// It was held before.
+    repeated: bool,
+}
+
+/// Payments.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Payments {
+    count: usize,
+    payments: Vec<ToldPayment>,
+}
+
+/// `GET /api/payments`
+pub async fn payments(
+    parameters: web::Query<PaymentsParameters>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let PaymentsParameters { stay, from, to, odd } = parameters.into_inner();
+    let told = |payments: Vec<ToldPayment>| Payments { count: payments.len(), payments };
+    if let Some(stay) = stay.filter(|stay| !stay.is_empty()) {
+        return answer(&worker.shared, move |reader| Ok(told(reader.payments_of(&stay)?))).await;
+    }
+    let odd = flag("odd", odd.as_deref())?;
+    let zone = worker.zone();
+    let given = |day: Option<String>| day.filter(|day| !day.is_empty());
+    let mut first = Today::of(&worker.shared);
+    if let Some(day) = given(from) {
+        first = first.moved_to("from", day, &zone)?;
+    }
+    let mut last = first.clone();
+    if let Some(day) = given(to) {
+        last = last.moved_to("to", day, &zone)?;
+    }
+    let (from_ms, to_ms) = (first.start_ms, last.end_ms);
+    answer(&worker.shared, move |reader| Ok(told(reader.payments_between(from_ms, to_ms, odd, MOST)?))).await
+}
+
+/// `POST /api/payments`
+pub async fn take(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ApiError> {
+    let sent: PaymentRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+    let caller = caller_of(&request);
+    // Money is told by who sees the account: a program, or who may correct it.
+    if matches!(caller.who, Who::Person { role: Role::Operator, .. }) {
+        return Err(ApiError::denied(Denied::NotAllowed));
+    }
+    let mut payment = sent.read().map_err(|problems| ApiError::bad_fields(&problems))?;
+    if payment.stay.is_none() {
+        let mut contents = contents_in(&payment.reference);
+        contents.extend(contents_in(payment.text.as_deref().unwrap_or_default()));
+        let since_ms = worker.shared.clock.now_ms().saturating_sub(LATELY_MS);
+        payment.stay = worker.shared.readers.ask(move |reader| reader.stay_of_content(&contents, since_ms)).await?;
+    }
+    match decide(&worker, Job::TakePayment(payment).by(caller.who.doer())).await? {
+        Answer::PaymentKept { fact, stay, repeated } => Ok(ok(PaymentKept { fact, stay, repeated })),
+        _ => Err(ApiError::internal()),
+    }
+}
+
+impl PaymentRequest {
+    fn read(self) -> Result<PaymentReceived, Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let mut problem = |field: &'static str, code: &'static str, vi: String, en: String| {
+            problems.push(FieldProblem::new(field, code, vi, en));
+        };
+        let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (reference, stay, text) = (given(self.reference), given(self.stay), given(self.text));
+        let method = given(self.method).unwrap_or_else(|| "transfer".to_owned());
+        // As it is told at a gate, part by part.
+        let told = json!({"method": method, "amount": self.amount, "reference": reference});
+        let paid = match told::payment::read(Some(&told)) {
+            Ok(paid) => paid,
+            Err(error) => {
+                let field = error.field().strip_prefix("paid.").unwrap_or("method");
+                let vi = match field {
+                    "amount" => "hãy cho biết số tiền, số nguyên đồng",
+                    "reference" => "mã giao dịch tối đa 64 ký tự, một dòng",
+                    _ => "hãy chọn cách trả: transfer, qr, card, cash, account",
+                };
+                problem(field, "invalid", vi.to_owned(), error.to_string());
+                None
+            }
+        };
+        if reference.is_none() {
+            problem(
+                "reference",
+                "missing",
+                "hãy cho biết mã giao dịch".to_owned(),
+                "the reference of the payment is needed".to_owned(),
+            );
+        }
+        let amount = paid.as_ref().and_then(|paid| paid.amount);
+        if paid.is_some() && !amount.is_some_and(|amount| (Vnd(1)..=Vnd::MAX_TOLD).contains(&amount)) {
+            let most = Vnd::MAX_TOLD.0;
+            problem(
+                "amount",
+                "out_of_range",
+                format!("số tiền từ 1 đến {most} đồng"),
+                format!("an amount is between 1 and {most} đồng"),
+            );
+        }
+        for (field, text, most) in [("stay", &stay, MAX_STAY_CHARS), ("text", &text, MAX_TEXT_CHARS)] {
+            if text.as_ref().is_some_and(|text| !is_plain_text(text, most)) {
+                problem(
+                    field,
+                    "bad_text",
+                    format!("tối đa {most} ký tự, một dòng"),
+                    format!("at most {most} characters, in one line"),
+                );
+            }
+        }
+        match (paid, amount, reference) {
+            (Some(ToldPaid { method, .. }), Some(amount), Some(reference)) if problems.is_empty() => {
+                Ok(PaymentReceived { reference, method, amount, stay, text })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payment::Method;
+
+    #[test]
+    fn a_payment_is_read_as_adapters_tell_it_or_refused_with_what_is_wrong() {
+        let read = |json: Value| serde_json::from_value::<PaymentRequest>(json).unwrap().read();
+        let kept = read(json!({"reference": " FT24 ", "amount": "25.000 đ", "method": "VietQR", "text": "PM23456789"}))
+            .unwrap();
+        assert_eq!((kept.reference.as_str(), kept.amount, kept.method), ("FT24", Vnd(25_000), Method::Qr));
+        assert_eq!(read(json!({"reference": "x", "amount": 1})).unwrap().method, Method::Transfer);
+        for (json, wrong) in [
+            (json!({}), vec!["reference", "amount"]),
+            (json!({"reference": "x"}), vec!["amount"]),
+            (json!({"reference": "x", "amount": 0}), vec!["amount"]),
+            (json!({"reference": "x", "amount": -5}), vec!["amount"]),
+            (json!({"reference": "x", "amount": 100_000_001}), vec!["amount"]),
+            (json!({"reference": "x", "amount": "lots"}), vec!["amount"]),
+            (json!({"reference": "x", "amount": 5, "method": "bitcoin"}), vec!["method"]),
+            (json!({"reference": "x".repeat(65), "amount": 5}), vec!["reference"]),
+            (json!({"reference": "x", "amount": 5, "text": "a\nb"}), vec!["text"]),
+            (json!({"reference": "x", "amount": 5, "stay": "x".repeat(257)}), vec!["stay"]),
+        ] {
+            let found = read(json.clone()).unwrap_err();
+            assert_eq!(found.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), wrong, "{json}");
+            assert!(found.iter().all(|problem| !problem.message_vi.is_empty()), "{json}");
+        }
+    }
+}

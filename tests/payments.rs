@@ -1,0 +1,143 @@
+//! Money that came in, told by a bank's adapter to one central of two: known at both, matched by id or by what the transfer says, kept
+//! whatever it fits, and shown as what it is to the stay.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::central::API_PORT;
+use common::dashboard::Dashboard;
+use common::{Central, DEADLINE, Http, Mesh, eventually};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "ba con voi";
+
+/// An administrator and an operator in person, and the bank's adapter with a token.
+fn callers(central: &Central) -> (Http, Http, Http) {
+    let log = central.log();
+    let line = log.lines().rev().find(|line| line.contains("event=first_code")).expect("a first code");
+    let code = line.split("code=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let body = json!({"code": code, "name": "sep", "password": PASSWORD});
+    let sep = central.http.with("Cookie", central.http.post("/api/access/code", &body).ok().cookie());
+    sep.post("/api/access/people", &json!({"name": "lan", "role": "operator", "password": PASSWORD})).ok();
+    let lan = central.http.post("/api/access/login", &json!({"name": "lan", "password": PASSWORD})).ok();
+    let lan = central.http.with("Cookie", lan.cookie());
+    let token = sep.post("/api/access/tokens", &json!({"name": "bank", "role": "operator"})).ok();
+    let bank = central.http.with("Authorization", format!("Bearer {}", token.field("token")));
+    (sep, lan, bank)
+}
+
+fn mesh() -> Mesh {
+    let mut mesh = Mesh::new(2);
+    for central in &mut mesh.centrals {
+        central.security("admin", "password");
+    }
+    mesh.start_all();
+    mesh
+}
+
+/// The state of each payment of today, by reference.
+fn states(central: &Central, query: &str) -> Vec<(String, String)> {
+    let told = central.http.get(&format!("/api/payments{query}")).ok().body;
+    let payments = told["payments"].as_array().unwrap().iter();
+    let text = |payment: &Value, name: &str| payment[name].as_str().unwrap().to_owned();
+    let mut states: Vec<_> = payments.map(|one| (text(one, "reference"), text(one, "state"))).collect();
+    states.sort();
+    states
+}
+
+fn leave(central: &Central, plate: &str, fee: i64, paid: &Value) {
+    let exit = json!({
+        "edge_id": "edge-2", "plate_id": plate, "direction": "EXIT", "force": true, "reason": "thử", "fee": fee, "paid": paid,
+    });
+    central.http.open(&exit).ok();
+}
+
+#[test]
+fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says() {
+    let mut mesh = mesh();
+    let (_, lan, bank) = callers(&mesh.centrals[0]);
+    let (one, two) = (&mesh.centrals[0], &mesh.centrals[1]);
+    let plates = ["29A00001", "29A00002", "29A00003", "29A00004", "29A00005"];
+    let stays = plates.map(|plate| two.http.enter("edge-1", plate));
+    eventually("the first knows the cars", DEADLINE, || one.http.stats()["vehicles_in_parking"] == 5);
+    let content =
+        |stay: &str| one.http.get(&format!("/api/vietqr?fee=20000&event_id={stay}")).ok().field("content").to_owned();
+
+    let mut feed = Dashboard::open(&format!("{}:{API_PORT}", two.ip), "");
+    let text = format!("MBVCB.63.{}.CT tu 0011", content(&stays[0]).to_lowercase());
+    let told = json!({"reference": "FT1", "amount": "20.000", "method": "chuyển khoản", "text": text});
+    let kept = bank.post("/api/payments", &told).ok();
+    assert_eq!((kept.field("stay"), kept.flag("repeated")), (stays[0].as_str(), false), "{}", kept.text);
+    feed.until("the payment at the other central", |message| {
+        let lines = message["events"].as_array().cloned().unwrap_or_default();
+        lines.iter().any(|line| {
+            line["kind"] == "payment"
+                && line["stay"] == stays[0].as_str()
+                && line["fee"] == 20_000
+                && line["by"] == "token:bank"
+        })
+    });
+    assert!(bank.post("/api/payments", &told).ok().flag("repeated"), "told again it is the same");
+    let other = json!({"reference": "FT1", "amount": 20_001});
+    assert_eq!(bank.post("/api/payments", &other).refused(409).field("code"), "reference_reused");
+
+    for (reference, stay, amount) in
+        [("FT2", &stays[1], 20_000), ("FT3", &stays[2], 15_000), ("FT4", &stays[3], 20_000)]
+    {
+        bank.post("/api/payments", &json!({"reference": reference, "amount": amount, "stay": stay})).ok();
+    }
+    let unknown = bank.post("/api/payments", &json!({"reference": "FT9", "amount": 20_000, "text": "xe may"})).ok();
+    assert_eq!(unknown.body["stay"], Value::Null, "{}", unknown.text);
+    eventually("all is known at the other", DEADLINE, || states(two, "").len() == 5);
+    let inside = |reference: &str| (reference.to_owned(), "waiting".to_owned());
+    assert_eq!(states(two, "")[..4], ["FT1", "FT2", "FT3", "FT4"].map(inside));
+
+    // As the gate page says it; as a code of ours was scanned; less than was taken; in cash; and a transfer that comes too late.
+    leave(two, plates[0], 20_000, &json!({"method": "transfer", "amount": 20_000, "reference": "FT1"}));
+    leave(two, plates[1], 20_000, &json!({"method": "qr", "amount": 20_000, "reference": content(&stays[1])}));
+    leave(two, plates[2], 20_000, &json!({"method": "transfer", "amount": 15_000, "reference": "FT3"}));
+    leave(two, plates[3], 20_000, &json!({"method": "cash", "amount": 20_000}));
+    leave(two, plates[4], 20_000, &json!({"method": "cash", "amount": 20_000}));
+    eventually("the exits are known", DEADLINE, || one.http.stats()["exits_today"] == 5);
+    let late = json!({"reference": "FT5", "amount": 20_000, "text": content(&stays[4])});
+    assert_eq!(bank.post("/api/payments", &late).ok().field("stay"), stays[4], "it is found although the car has left");
+
+    let expected = [
+        ("FT1", "settled"),
+        ("FT2", "settled"),
+        ("FT3", "other_amount"),
+        ("FT4", "left"),
+        ("FT5", "left"),
+        ("FT9", "unknown"),
+    ];
+    let expected: Vec<_> = expected.map(|(reference, state)| (reference.to_owned(), state.to_owned())).into();
+    for central in [one, two] {
+        eventually("the same at both", DEADLINE, || states(central, "") == expected);
+        assert_eq!(states(central, "?odd=true"), expected[2..]);
+        let story = central.http.get(&format!("/api/parking/history/{}/story", stays[3])).ok().body;
+        assert_eq!(story["payments"][0]["state"], "left", "{story}");
+        assert_eq!(central.http.stats()["revenue_today"], 100_000, "what was taken is what exits say");
+    }
+    for (who, status) in [(&one.http, 401), (&lan, 403)] {
+        who.post("/api/payments", &json!({"reference": "x", "amount": 1_000})).refused(status);
+    }
+    let wrong = bank.post("/api/payments", &json!({"amount": 0})).refused(400);
+    assert_eq!(wrong.field("code"), "invalid_field", "{}", wrong.text);
+    assert_eq!(mesh.wait_equal(DEADLINE).len(), 5);
+    drop(feed);
+    mesh.centrals[0].kill9();
+    mesh.centrals[0].start();
+    assert_eq!(states(&mesh.centrals[0], ""), expected, "after a power cut");
+    mesh.centrals[0].terminate();
+    let verified = mesh.centrals[0].subcommand("verify").output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    assert!(mesh.centrals[0].subcommand("rebuild").output().unwrap().status.success());
+    mesh.centrals[0].start();
+    assert_eq!(states(&mesh.centrals[0], ""), expected, "made anew from the events");
+}
