@@ -15,9 +15,23 @@ impl Vnd {
     /// The greatest fee: far above any real one, and some nine million of them can still be summed in an `i64`.
     pub const MAX_FEE: Vnd = Vnd(1_000_000_000_000);
 
-    /// The greatest amount that a gate or a person can say was taken: a year of a truck costs less, and ten of them are a slip of
-    /// the finger.
+    /// The greatest amount that anybody can say, wherever it is: what was taken, a price, a correction, a payment. A year of a truck costs
+    /// less, and ten of them are a slip of the finger.
     pub const MAX_TOLD: Vnd = Vnd(100_000_000);
+
+    /// The most cash that can be counted in a drawer: a hundred of those.
+    pub const MAX_CASH: Vnd = Vnd(100 * Self::MAX_TOLD.0);
+
+    /// What is said, everywhere alike, of an amount that is not between these: in Vietnamese and in English.
+    #[must_use]
+    pub fn out_of_range(least: Vnd, most: Vnd) -> (String, String) {
+        let text = |separator| (grouped(least, separator), grouped(most, separator));
+        let ((vi_least, vi_most), (least, most)) = (text('.'), text(','));
+        (
+            format!("số tiền phải từ {vi_least} đến {vi_most} đ"),
+            format!("an amount from {least} to {most} VND is expected"),
+        )
+    }
 
     /// Whether an amount somebody says was taken looks like one. `25.00` may be 25,000, and no fee is so small; nor is it more than
     /// a month's wage.
@@ -31,6 +45,19 @@ impl Vnd {
     pub fn is_fee(self) -> bool {
         (Vnd(0)..=Self::MAX_FEE).contains(&self)
     }
+}
+
+/// In groups of three digits.
+fn grouped(amount: Vnd, separator: char) -> String {
+    let digits = amount.0.unsigned_abs().to_string();
+    let mut text = String::from(if amount.0 < 0 { "-" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl Add for Vnd {
@@ -49,5 +76,24 @@ impl AddAssign for Vnd {
 impl Sum for Vnd {
     fn sum<I: Iterator<Item = Vnd>>(amounts: I) -> Vnd {
         amounts.fold(Vnd(0), Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_out_of_range_is_refused_in_the_same_words_everywhere() {
+        let (vi, en) = Vnd::out_of_range(Vnd(0), Vnd::MAX_TOLD);
+        assert_eq!(
+            (vi.as_str(), en.as_str()),
+            ("số tiền phải từ 0 đến 100.000.000 đ", "an amount from 0 to 100,000,000 VND is expected")
+        );
+        for (amount, text) in
+            [(0, "0"), (999, "999"), (1_000, "1.000"), (10_000_000_000, "10.000.000.000"), (-25_000, "-25.000")]
+        {
+            assert_eq!(grouped(Vnd(amount), '.'), text);
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::stay::Taking;
 /// Longest note at a closing, in characters.
 pub const MAX_NOTE_CHARS: usize = 500;
 /// Most cash that is counted or begun with, in VND: beyond it is a slip of the finger.
-pub const MAX_CASH: Vnd = Vnd(10_000_000_000);
+pub const MAX_CASH: Vnd = Vnd::MAX_CASH;
 /// Figures as a closing carries them are no longer, in bytes of JSON. Where types of vehicles make them longer they are all as one.
 const MAX_FIGURES_BYTES: usize = 6 * 1024;
 /// Most logs a closing names; with more it names none.

@@ -33,7 +33,7 @@ pub const LONG_STAY_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// Most free hours a tariff may give: 7 days, after which a person looks at every fee anyway.
 pub const MAX_FREE_HOURS: f64 = 168.0;
 /// Greatest single price or cap in a tariff. Far above any real one; catches a slipped key.
-pub const MAX_PRICE: Vnd = Vnd(100_000_000);
+pub const MAX_PRICE: Vnd = Vnd::MAX_TOLD;
 /// Most vehicle types with a rate of their own, and the longest name of one in characters.
 pub const MAX_TYPES: usize = 64;
 pub const MAX_TYPE_CHARS: usize = 32;
@@ -229,8 +229,9 @@ fn name_in<'t>(types: &'t BTreeMap<String, Rate>, told: &str) -> Option<&'t str>
 }
 
 fn bad_price(field: String, price: Vnd) -> FieldProblem {
-    let message_vi = format!("phải từ 0 đến {} đ, không phải {}", MAX_PRICE.0, price.0);
-    let message = format!("must be between 0 and {} VND, and not {}", MAX_PRICE.0, price.0);
+    let (vi, en) = Vnd::out_of_range(Vnd(0), MAX_PRICE);
+    let message_vi = format!("{vi}, không phải {}", price.0);
+    let message = format!("{en}, and not {}", price.0);
     FieldProblem::new(field, "out_of_range", message_vi, message)
 }
 
@@ -281,8 +282,7 @@ impl Rate {
             ("fee_daily_max", self.fee_daily_max),
         ] {
             if !(Vnd(0)..=MAX_PRICE).contains(&price) {
-                let message_vi = format!("phải từ 0 đến {} đ", MAX_PRICE.0);
-                let message = format!("must be between 0 and {} VND", MAX_PRICE.0);
+                let (message_vi, message) = Vnd::out_of_range(Vnd(0), MAX_PRICE);
                 problems.push(FieldProblem::new(format!("{field}.{name}"), "out_of_range", message_vi, message));
             }
         }

@@ -384,9 +384,10 @@ impl Told {
     fn fee(&mut self, value: Option<&Value>) -> Option<Vnd> {
         let read = amount::read(value).ok().filter(|fee| fee.is_none_or(|fee| fee <= Vnd::MAX_TOLD));
         let Some(fee) = read else {
-            let vi = "không đọc được số tiền cổng báo đã thu";
-            let en = format!("an amount of whole đồng up to {} is expected; it is not used", Vnd::MAX_TOLD.0);
-            self.unused("data.fee", "not_read", vi, &en, Some(Anomaly::FeeUncertain));
+            let (range_vi, range) = Vnd::out_of_range(Vnd(0), Vnd::MAX_TOLD);
+            let vi = format!("không đọc được số tiền cổng báo đã thu: {range_vi}");
+            let en = format!("{range}; it is not used");
+            self.unused("data.fee", "not_read", &vi, &en, Some(Anomaly::FeeUncertain));
             return None;
         };
         if let Some(fee) = fee.filter(|fee| !fee.is_plausible()) {

@@ -304,9 +304,7 @@ impl OpenRequest {
             Ok(None) => None,
             Ok(Some(_)) if !force => return Err(wrong("fee", "a fee is taken only with \"force\": true")),
             Ok(Some(fee)) if fee <= Vnd::MAX_TOLD => Some(fee),
-            Ok(Some(fee)) => {
-                return Err(wrong("fee", format!("{} đồng is more than any fee; at most {}", fee.0, Vnd::MAX_TOLD.0)));
-            }
+            Ok(Some(_)) => return Err(wrong("fee", Vnd::out_of_range(Vnd(0), Vnd::MAX_TOLD).1)),
         };
         let reason = self.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
         match &reason {

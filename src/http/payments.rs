@@ -181,13 +181,8 @@ impl PaymentRequest {
         }
         let amount = paid.as_ref().and_then(|paid| paid.amount);
         if paid.is_some() && !amount.is_some_and(|amount| (Vnd(1)..=Vnd::MAX_TOLD).contains(&amount)) {
-            let most = Vnd::MAX_TOLD.0;
-            problem(
-                "amount",
-                "out_of_range",
-                format!("số tiền từ 1 đến {most} đồng"),
-                format!("an amount is between 1 and {most} đồng"),
-            );
+            let (vi, en) = Vnd::out_of_range(Vnd(1), Vnd::MAX_TOLD);
+            problem("amount", "out_of_range", vi, en);
         }
         for (field, text, most) in [("stay", &stay, MAX_STAY_CHARS), ("text", &text, MAX_TEXT_CHARS)] {
             if text.as_ref().is_some_and(|text| !is_plain_text(text, most)) {

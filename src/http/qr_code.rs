@@ -59,7 +59,7 @@ pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Work
     let CodeParameters { fee, event_id } = parameters.into_inner();
     let fee = Vnd(number("fee", fee.as_deref(), 0)?);
     if fee <= Vnd(0) || fee > Vnd::MAX_TOLD {
-        return Err(ApiError::bad_field("fee", "an amount in VND, 1 to 100,000,000"));
+        return Err(ApiError::bad_field("fee", Vnd::out_of_range(Vnd(1), Vnd::MAX_TOLD).1));
     }
     let content = event_id.filter(|id| !id.is_empty()).map(|id| content_of(&id)).unwrap_or_default();
     let text = if account.is_set() { account.code(fee, &content) } else { String::new() };

@@ -497,8 +497,7 @@ fn cash(field: &str, amount: Option<i64>, problems: &mut Vec<FieldProblem>) -> V
         return Vnd(0);
     };
     if !(Vnd(0)..=MAX_CASH).contains(&Vnd(amount)) {
-        let most = MAX_CASH.0;
-        let (vi, en) = (format!("từ 0 đến {most} đồng"), format!("must be between 0 and {most} đồng"));
+        let (vi, en) = Vnd::out_of_range(Vnd(0), MAX_CASH);
         problems.push(FieldProblem::new(field, "out_of_range", vi, en));
     }
     Vnd(amount)

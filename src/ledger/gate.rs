@@ -398,7 +398,7 @@ fn check_fee<E>(request: &OpenBarrier) -> Result<(), Stop<E>> {
         None => Ok(()),
         Some(_) if !request.force => Err(bad_fee("is only taken together with 'force': true")),
         Some(fee) if !(Vnd(0)..=Vnd::MAX_TOLD).contains(&fee) => {
-            Err(bad_fee(&format!("must be between 0 and {} VND", Vnd::MAX_TOLD.0)))
+            Err(bad_fee(&Vnd::out_of_range(Vnd(0), Vnd::MAX_TOLD).1))
         }
         Some(_) => Ok(()),
     }

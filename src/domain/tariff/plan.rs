@@ -171,8 +171,8 @@ impl Plan {
         }
         let mut price = |name: &str, price: Vnd| {
             if !(Vnd(0)..=super::MAX_PRICE).contains(&price) {
-                let max = super::MAX_PRICE.0;
-                wrong(name, &format!("phải từ 0 đến {max} đ"), &format!("must be between 0 and {max} VND"));
+                let (vi, en) = Vnd::out_of_range(Vnd(0), super::MAX_PRICE);
+                wrong(name, &vi, &en);
             }
         };
         match &self.kind {
