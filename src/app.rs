@@ -13,12 +13,12 @@ use actix::{Addr, Arbiter};
 use log::{error, info, warn};
 use tokio::sync::{mpsc, watch};
 
-use self::mesh_wiring::{Mesh, MeshParts};
+use self::mesh_wiring::MeshParts;
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves, Unreadable};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
 use crate::actors::herald::Herald;
-use crate::actors::mesh_registry::{LeaveMesh, MeshNews};
+use crate::actors::mesh_registry::{LeaveMesh, MeshNews, MeshRegistry};
 use crate::actors::status_feed::notices::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
@@ -36,7 +36,7 @@ use crate::domain::problem::FieldProblem;
 use crate::gates::roster::EdgeRoster;
 use crate::http::limits::{self, Rates};
 use crate::http::room::Rooms;
-use crate::http::server::{Front, Listening, Role, ServeOn, ServeWhenFree, StopServing, bind};
+use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, ServerRole, StopServing, bind};
 use crate::http::state::Shared;
 use crate::http::ws_edge::EdgeNews;
 use crate::http::ws_peer::{FrameEncoder, PeerEntrance};
@@ -45,9 +45,9 @@ use crate::ledger::Context;
 use crate::ledger::authorship::Authorship;
 use crate::ledger::job::Job;
 use crate::legacy::dialect::MAX_LEGACY_FRAME_BYTES;
+use crate::links::join;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
-use crate::links::site_file;
 use crate::maintenance::backup::Parts;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
@@ -113,7 +113,7 @@ pub struct App {
     api: Addr<Front>,
     p2p: Addr<Front>,
     legacy: Addr<Front>,
-    mesh: Mesh,
+    mesh: Handle<MeshRegistry>,
     listening: Listening,
     writer_thread: Arbiter,
     feed_thread: Arbiter,
@@ -164,7 +164,7 @@ impl App {
             let is_fresh = key_file::is_new(&data_dir) || database_is_new;
             KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
-        let site = site_file::read_or_make(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
+        let site = join::site_of(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
         let (mut ledger, unreadable) = rebuild::open(writer, &directory, context)?;
         let remade = rebuild::follow_rules(&mut ledger, &directory, clock.now_ms(), &mut |done, total| {
             process::say_status(&format!("the history is being made anew: {done} of {total} events"));
@@ -252,7 +252,7 @@ impl App {
         let context = FeedContext {
             config: view.clone(),
             keeper: keeper.clone(),
-            mesh: mesh.registry.clone(),
+            mesh: mesh.clone(),
             readers: readers.clone(),
             held: held.clone(),
             clock,
@@ -286,7 +286,7 @@ impl App {
             writer: writer.clone(),
             held,
             readers,
-            mesh: mesh.registry.clone(),
+            mesh: mesh.clone(),
             feed: feed.clone(),
             metrics: metrics.clone(),
             in_flight: in_flight.clone(),
@@ -334,7 +334,7 @@ impl App {
 
         let listening = Listening::default();
         let entrance = PeerEntrance {
-            registry: mesh.registry.clone(),
+            registry: mesh.clone(),
             encoder: frame_encoder(view.clone(), clock),
             offences,
             rooms,
@@ -510,7 +510,7 @@ fn authorship(key: Option<Credentials>, authors: &KnownAuthors) -> Result<Author
 }
 
 /// The owner of a server, on this thread. What it holds cannot be built twice, so its panic would be fatal.
-async fn front(around: &Surroundings, role: Role, listening: &Listening) -> Result<Addr<Front>, ArbiterGone> {
+async fn front(around: &Surroundings, role: ServerRole, listening: &Listening) -> Result<Addr<Front>, ArbiterGone> {
     let (name, listening) = (format!("{}_server", role.name), listening.clone());
     supervise::start_once(&Arbiter::current(), around, name, move || Front::new(role, listening)).await
 }

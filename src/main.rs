@@ -26,7 +26,7 @@ use parkmesh::ops::log_format::{self, LogFormat};
 use parkmesh::ops::process::{self, on_all_cores};
 use parkmesh::store::{DataDir, StoreError};
 use parkmesh::tls::key_file;
-use parkmesh::vault::accounts_file::CodeFile;
+use parkmesh::vault::files::CodeFile;
 use parkmesh::vault::secret;
 
 /// Read when no --config is given, if it is there.

@@ -39,7 +39,7 @@ use crate::ledger::{Ledger, Processed};
 use crate::ops::clock::{Clock, is_behind};
 use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
-use crate::ops::offences::Said;
+use crate::ops::offences::SaidOnce;
 use crate::replication::log::{Head, Run};
 use crate::replication::starts::SeenOf;
 use crate::store::writer::Writer;
@@ -188,7 +188,7 @@ pub struct DbWriter<S: Storage = Writer> {
     listener: Option<Recipient<Committed>>,
     failing_since: Option<Instant>,
     failure_logged: Option<Instant>,
-    said: Said,
+    said: SaidOnce,
     vanished_logged: Option<Instant>,
     remaking: Remaking<S>,
 }
@@ -215,7 +215,7 @@ impl<S: Storage> DbWriter<S> {
             listener: None,
             failing_since: None,
             failure_logged: None,
-            said: Said::default(),
+            said: SaidOnce::default(),
             vanished_logged: None,
             remaking: Remaking::default(),
         }

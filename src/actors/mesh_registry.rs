@@ -39,7 +39,7 @@ use crate::links::mesh::{
 use crate::links::socket::PeerAddress;
 use crate::links::status::MeshStatus;
 use crate::links::trust_desk::TrustDesk;
-use crate::ops::offences::Said;
+use crate::ops::offences::SaidOnce;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
@@ -97,14 +97,14 @@ pub enum MeshNews {
 }
 
 /// One peer that should be linked.
-pub struct Link {
+pub struct LinkedPeer {
     pub config: PeerCentral,
     pub mode: P2pMode,
     pub backoff: BackoffRange,
     pub handle: Handle<PeerLink>,
 }
 
-pub type Links = Rc<RefCell<BTreeMap<CentralId, Link>>>;
+pub type Links = Rc<RefCell<BTreeMap<CentralId, LinkedPeer>>>;
 
 /// What a registry needs from its surroundings, and what outlives it. Cheap to clone.
 #[derive(Clone)]
@@ -169,7 +169,7 @@ impl RegistryContext {
 pub struct MeshRegistry {
     context: RegistryContext,
     /// Refusals and alarms that were logged; they repeat with every knock.
-    said: Said,
+    said: SaidOnce,
     invitations: OpenInvitations,
     /// The links will be told soon that one came or went.
     telling_links: bool,
@@ -178,7 +178,7 @@ pub struct MeshRegistry {
 impl MeshRegistry {
     #[must_use]
     pub fn new(context: RegistryContext) -> Self {
-        Self { context, said: Said::default(), invitations: OpenInvitations::default(), telling_links: false }
+        Self { context, said: SaidOnce::default(), invitations: OpenInvitations::default(), telling_links: false }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
@@ -189,7 +189,7 @@ impl MeshRegistry {
             config.peer_centrals.clear();
         }
         let mut links = self.context.links.borrow_mut();
-        let stays = |id: &CentralId, link: &Link| {
+        let stays = |id: &CentralId, link: &LinkedPeer| {
             let as_before = link.mode == config.security.p2p && link.backoff == backoff(&config, link.config.legacy);
             as_before && config.peer(id).is_some_and(|peer| link.config.is_linked_like(peer))
         };
@@ -211,7 +211,7 @@ impl MeshRegistry {
         }
     }
 
-    fn link_to(&self, peer: &PeerCentral) -> Link {
+    fn link_to(&self, peer: &PeerCentral) -> LinkedPeer {
         let dial_backoff = backoff(&self.context.config.borrow(), peer.legacy);
         let name = format!("peer_link:{}", peer.id);
         let settings =
@@ -235,7 +235,7 @@ impl MeshRegistry {
             PeerLink::new(LinkContext { seed: getrandom::u64().unwrap_or_default(), ..base.clone() })
         });
         let mode = self.context.config.borrow().security.p2p;
-        Link { config: peer.clone(), mode, backoff: dial_backoff, handle }
+        LinkedPeer { config: peer.clone(), mode, backoff: dial_backoff, handle }
     }
 
     fn handles(&self) -> Vec<(CentralId, PeerCentral, Handle<PeerLink>)> {

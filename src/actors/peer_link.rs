@@ -16,7 +16,7 @@ use log::{debug, error, info, warn};
 use super::supervise::Handle;
 use super::sync_coordinator::SyncCoordinator;
 use crate::domain::fingerprint::Fingerprint;
-use crate::links::mesh::{Door, LinkNews, MeshClock, Reported, RunReader, SeenStarts, SharedHave, SocketNumbers};
+use crate::links::mesh::{Door, FromLink, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
 use crate::links::socket::{self, DialError, FromSocket, PeerAddress, Socket, SocketEvent, ToSocket, Upgraded};
 use crate::links::trust_desk::TrustDesk;
 use crate::replication::committed::CommittedRun;
@@ -153,7 +153,7 @@ impl PeerLink {
             PeerReport::SignsLogs => return self.around.trust.signs_logs(&peer),
             _ => None,
         };
-        self.around.coordinator.do_send(Reported { peer, report });
+        self.around.coordinator.do_send(FromLink { peer, report });
         if let Some(news) = news {
             self.around.registry.send(news);
         }

@@ -11,7 +11,7 @@ use log::warn;
 use super::db_writer::{DbWriter, Decide, HeardFrom, HeldView, StartNewEpoch};
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
-use crate::links::mesh::{Door, LinkNews, LogsAdvanced, MeshClock, Reported, SharedHave, ToPeer};
+use crate::links::mesh::{Door, FromLink, LinkNews, LogsAdvanced, MeshClock, SharedHave, ToPeer};
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::coordinator::LogStatus;
@@ -176,10 +176,10 @@ impl Actor for SyncCoordinator {
     }
 }
 
-impl Handler<Reported> for SyncCoordinator {
+impl Handler<FromLink> for SyncCoordinator {
     type Result = ();
 
-    fn handle(&mut self, reported: Reported, context: &mut Self::Context) {
+    fn handle(&mut self, reported: FromLink, context: &mut Self::Context) {
         if matches!(reported.report, PeerReport::Run { .. } | PeerReport::LinkUp { .. }) {
             self.heard_from.insert(reported.peer.clone());
         }

@@ -57,7 +57,7 @@ impl Attention {
 
 /// What a central knows of itself and of the others at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Seen {
+pub struct Situation {
     pub now_ms: i64,
     pub started_ms: i64,
     pub time_zone: String,
@@ -112,7 +112,7 @@ pub struct LogSeen {
     pub since_ms: Option<i64>,
 }
 
-impl Seen {
+impl Situation {
     /// All that needs a hand, the worst first.
     #[must_use]
     pub fn needs(&self) -> Vec<Attention> {
@@ -232,13 +232,20 @@ mod tests {
         }
     }
 
-    fn well() -> Seen {
+    fn well() -> Situation {
         let peers = vec![peer("c2", &["c1", "c3"]), peer("c3", &["c1", "c2"])];
-        Seen { now_ms: 1_000_000, started_ms: 1, can_commit: true, time_zone: "UTC".into(), peers, ..Seen::default() }
+        Situation {
+            now_ms: 1_000_000,
+            started_ms: 1,
+            can_commit: true,
+            time_zone: "UTC".into(),
+            peers,
+            ..Situation::default()
+        }
     }
 
     /// What needs a hand, by name, where `change` was made to what is well.
-    fn needs(change: impl FnOnce(&mut Seen)) -> Vec<String> {
+    fn needs(change: impl FnOnce(&mut Situation)) -> Vec<String> {
         let mut seen = well();
         change(&mut seen);
         seen.needs().iter().map(Attention::key).collect()

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::attention::{Attention, Seen};
-use super::message::{Kind, Message, Voice, dong};
+use super::attention::{Attention, Situation};
+use super::message::{Message, MessageKind, Voice, dong};
 use super::outbox::Outbox;
 
 /// How long something has to be well before it is told so.
@@ -123,7 +123,7 @@ pub struct Book {
 
 impl Book {
     /// Takes in what is so now. True: something changed that is to be written down.
-    pub fn look(&mut self, seen: &Seen, rules: &Rules, voice: &Voice<'_>) -> bool {
+    pub fn look(&mut self, seen: &Situation, rules: &Rules, voice: &Voice<'_>) -> bool {
         let now_ms = seen.now_ms;
         let mut changed = self.hear_edges(seen);
         changed |= self.outbox.keep_channels(&rules.channels);
@@ -147,7 +147,7 @@ impl Book {
         changed
     }
 
-    fn lasts(&mut self, key: &str, need: &Attention, seen: &Seen, rules: &Rules, voice: &Voice<'_>) -> bool {
+    fn lasts(&mut self, key: &str, need: &Attention, seen: &Situation, rules: &Rules, voice: &Voice<'_>) -> bool {
         let now_ms = seen.now_ms;
         let mut changed = false;
         if !self.open.contains_key(key) {
@@ -193,7 +193,7 @@ impl Book {
                     format!("still so ({span}): {}", voice.whole(need)),
                 );
                 let id = format!("{}#still{}", episode.alarm, episode.repeats);
-                let mut message = voice.message(Kind::Still, need.code, &episode.alarm, id, now_ms, &text);
+                let mut message = voice.message(MessageKind::Still, need.code, &episode.alarm, id, now_ms, &text);
                 message.since_ms = Some(episode.since_ms);
                 self.put(message, rules);
                 true
@@ -217,14 +217,14 @@ impl Book {
                 &voice.say(format!(" [{before} lần trước đó chưa báo]"), format!(" [{before} times before, not told]"));
         }
         let id = format!("{}#begin", episode.alarm);
-        let mut message = voice.message(Kind::Begin, need.code, &episode.alarm, id, now_ms, &text);
+        let mut message = voice.message(MessageKind::Begin, need.code, &episode.alarm, id, now_ms, &text);
         message.since_ms = Some(episode.since_ms);
         self.put(message, rules);
         true
     }
 
     /// It is not so now.
-    fn rests(&mut self, key: &str, seen: &Seen, rules: &Rules, voice: &Voice<'_>) -> bool {
+    fn rests(&mut self, key: &str, seen: &Situation, rules: &Rules, voice: &Voice<'_>) -> bool {
         let now_ms = seen.now_ms;
         let Some(episode) = self.open.get_mut(key) else { return false };
         let is_unwanted = rules.without.contains(&episode.code);
@@ -251,7 +251,7 @@ impl Book {
                 format!("again well after {span}: {}", episode.text),
             );
             let id = format!("{}#end", episode.alarm);
-            let mut message = voice.message(Kind::End, &episode.code, &episode.alarm, id, now_ms, &text);
+            let mut message = voice.message(MessageKind::End, &episode.code, &episode.alarm, id, now_ms, &text);
             message.since_ms = Some(episode.since_ms);
             self.put(message, rules);
             return true;
@@ -265,12 +265,19 @@ impl Book {
             return;
         }
         let alarm = format!("{}/{code}/{id}", voice.central);
-        self.put(voice.message(Kind::Event, code, &alarm, alarm.clone(), at_ms, text), rules);
+        self.put(voice.message(MessageKind::Event, code, &alarm, alarm.clone(), at_ms, text), rules);
     }
 
     /// Takes in the oddities of the last hours, which are the site's: `others` are the linked centrals that tell them too. True:
     /// something is to be written down.
-    pub fn odd(&mut self, found: &[Oddity], others: &[String], seen: &Seen, rules: &Rules, voice: &Voice<'_>) -> bool {
+    pub fn odd(
+        &mut self,
+        found: &[Oddity],
+        others: &[String],
+        seen: &Situation,
+        rules: &Rules,
+        voice: &Voice<'_>,
+    ) -> bool {
         let now_ms = seen.now_ms;
         let is_first = !std::mem::replace(&mut self.odd_begun, true);
         let mut changed = is_first;
@@ -294,7 +301,7 @@ impl Book {
             if is_mine && !rules.without.iter().any(|unwanted| unwanted == "odd") {
                 let text = voice.say(odd.vietnamese.clone(), odd.english.clone());
                 let alarm = format!("odd/{}", odd.id);
-                told.push(voice.message(Kind::Event, "odd", &alarm, alarm.clone(), now_ms, &text));
+                told.push(voice.message(MessageKind::Event, "odd", &alarm, alarm.clone(), now_ms, &text));
             }
         }
         told.into_iter().for_each(|message| self.put(message, rules));
@@ -302,7 +309,13 @@ impl Book {
     }
 
     /// Whether the report that was due at `due_ms` is to be made by this central now. True as second: something is to be written down.
-    pub fn report_is_due(&mut self, due_ms: i64, others: &[String], seen: &Seen, voice: &Voice<'_>) -> (bool, bool) {
+    pub fn report_is_due(
+        &mut self,
+        due_ms: i64,
+        others: &[String],
+        seen: &Situation,
+        voice: &Voice<'_>,
+    ) -> (bool, bool) {
         let Some(reported_ms) = self.reported_ms else {
             self.reported_ms = Some(due_ms);
             return (false, true);
@@ -336,7 +349,7 @@ impl Book {
             );
         }
         let id = format!("report/{}/{date}", day.site_id);
-        self.put(voice.message(Kind::Report, "report", &id, id.clone(), now_ms, &text), rules);
+        self.put(voice.message(MessageKind::Report, "report", &id, id.clone(), now_ms, &text), rules);
     }
 
     /// How many alarms people know of and that are not over.
@@ -350,7 +363,7 @@ impl Book {
         self.dropped.extend(dropped);
     }
 
-    fn hear_edges(&mut self, seen: &Seen) -> bool {
+    fn hear_edges(&mut self, seen: &Situation) -> bool {
         let mut changed = false;
         for edge in &seen.edges {
             let known = self.heard.get(&edge.id).copied();

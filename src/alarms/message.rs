@@ -29,7 +29,7 @@ pub enum Language {
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum MessageKind {
     /// Something is wrong from now on.
     Begin,
     /// It is still so.
@@ -50,7 +50,7 @@ pub struct Message {
     pub id: String,
     /// What beginning, repetitions and end of one alarm have in common.
     pub alarm: String,
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// What it is about, as `attention` names it; or `forced`, `odd`, `report`, `test`.
     pub code: String,
     /// Who tells it.
@@ -120,11 +120,11 @@ impl Voice<'_> {
 
     /// A message of this central. `text` without who says it: that is put before it.
     #[must_use]
-    pub fn message(&self, kind: Kind, code: &str, alarm: &str, id: String, at_ms: i64, text: &str) -> Message {
+    pub fn message(&self, kind: MessageKind, code: &str, alarm: &str, id: String, at_ms: i64, text: &str) -> Message {
         let mark = match kind {
-            Kind::Begin | Kind::Still => "⚠ ",
-            Kind::End => "✅ ",
-            Kind::Event | Kind::Report | Kind::Test => "",
+            MessageKind::Begin | MessageKind::Still => "⚠ ",
+            MessageKind::End => "✅ ",
+            MessageKind::Event | MessageKind::Report | MessageKind::Test => "",
         };
         let place = if self.site.is_empty() { String::new() } else { format!("{} · ", self.site) };
         let text: String = format!("{mark}{place}{}: {text}", self.central).chars().take(MAX_TEXT_CHARS).collect();
@@ -245,15 +245,15 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarms::attention::{PeerSeen, Seen};
-    use crate::alarms::message::{Kind, Language, Voice};
+    use crate::alarms::attention::{PeerSeen, Situation};
+    use crate::alarms::message::{Language, MessageKind, Voice};
 
     const VOICE: Voice<'_> = Voice { central: "central-1", site: "Bãi A", language: Language::Vi };
 
     #[test]
     fn it_says_what_the_pages_say() {
         let peer = PeerSeen { id: "central-2".into(), ..PeerSeen::default() };
-        let seen = Seen { can_commit: true, now_ms: 100_000, peers: vec![peer], ..Seen::default() };
+        let seen = Situation { can_commit: true, now_ms: 100_000, peers: vec![peer], ..Situation::default() };
         let need = &seen.needs()[0];
         assert_eq!(VOICE.what(need), "central-2 mất kết nối");
         assert!(VOICE.whole(need).starts_with("central-2 mất kết nối Kiểm tra máy"), "{}", VOICE.whole(need));
@@ -277,7 +277,7 @@ mod tests {
             waits_for: waits.into(),
             ..Default::default()
         };
-        let seen = Seen {
+        let seen = Situation {
             now_ms: 100_000,
             little_disk: Some(1),
             clock_behind: true,
@@ -290,7 +290,7 @@ mod tests {
             notices: ["accounts", "backup", "connections", "database", "files", "identity", "leftover", "log_grows"]
                 .map(|code| (code, "x".to_owned()))
                 .to_vec(),
-            ..Seen::default()
+            ..Situation::default()
         };
         let needs = seen.needs();
         let codes: std::collections::BTreeSet<_> = needs.iter().map(|need| need.code).collect();
@@ -320,7 +320,7 @@ mod tests {
         for (amount, text) in [(0, "0 đ"), (999, "999 đ"), (1_250_000, "1.250.000 đ"), (-5_000, "-5.000 đ")] {
             assert_eq!(dong(amount), text);
         }
-        let message = VOICE.message(Kind::End, "peer", "a", "a#end".into(), 5, &"x".repeat(2_000));
+        let message = VOICE.message(MessageKind::End, "peer", "a", "a#end".into(), 5, &"x".repeat(2_000));
         assert!(
             message.text.starts_with("✅ Bãi A · central-1: xxx") && message.text.chars().count() == MAX_TEXT_CHARS
         );
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn each_receiver_gets_what_its_documents_ask_for() {
         let voice = Voice { central: "c1", site: "Bãi A", language: Language::Vi };
-        let message = voice.message(Kind::End, "peer", "c1/peer:c2/5", "c1/peer:c2/5#end".into(), 7, "x");
+        let message = voice.message(MessageKind::End, "peer", "c1/peer:c2/5", "c1/peer:c2/5#end".into(), 7, "x");
         let body = |shape: Shape| shape.body(&message, "a text", "42", 3);
         assert_eq!(
             body(Shape::Webhook),

@@ -105,11 +105,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::alarms::message::{Kind, Language, Voice};
+    use crate::alarms::message::{Language, MessageKind, Voice};
 
     fn message(number: usize) -> Message {
         let voice = Voice { central: "c1", site: "", language: Language::Vi };
-        voice.message(Kind::Event, "odd", "a", number.to_string(), 0, "x")
+        voice.message(MessageKind::Event, "odd", "a", number.to_string(), 0, "x")
     }
 
     #[derive(Debug, Clone)]

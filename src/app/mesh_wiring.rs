@@ -17,9 +17,9 @@ use crate::config::change::{Edit, SaveRefused};
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{Act, By, Kind};
 use crate::legacy::links::{LegacyLinks, LegacyParts};
+use crate::links::join;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
-use crate::links::site_file;
 use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::committed::CommittedRun;
@@ -63,14 +63,9 @@ pub struct MeshParts {
     pub is_off: bool,
 }
 
-/// The running mesh. It ends with its handles.
-pub struct Mesh {
-    pub registry: Handle<MeshRegistry>,
-}
-
-/// Starts it on the current arbiter.
+/// Starts it on the current arbiter. The mesh ends with its last handle.
 #[must_use]
-pub fn start(parts: MeshParts) -> Mesh {
+pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
     let config = parts.config.borrow().clone();
     let own = &config.this_central;
     let identity = Identity {
@@ -135,7 +130,7 @@ pub fn start(parts: MeshParts) -> Mesh {
             Rc::new(move |mark| {
                 let data_dir = data_dir.clone();
                 // A disk may take its time; all links live on this thread.
-                drop(actix_rt::task::spawn_blocking(move || site_file::write(&data_dir, mark)));
+                drop(actix_rt::task::spawn_blocking(move || join::write_site(&data_dir, mark)));
             })
         },
         site_written: Rc::new(Cell::new(parts.site)),
@@ -163,7 +158,7 @@ pub fn start(parts: MeshParts) -> Mesh {
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
     let to = registry.clone();
     to_registry.lead_to(move |news| to.do_send(news));
-    Mesh { registry }
+    registry
 }
 
 /// Asks the keeper of the settings to pin a certificate. That is settled once it is written, or the peer is none any more.

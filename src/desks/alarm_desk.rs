@@ -18,14 +18,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::alarms::book::Book;
-use crate::alarms::message::{Kind, Language, Message, NotTold, Shape, Voice};
+use crate::alarms::message::{Language, Message, MessageKind, NotTold, Shape, Voice};
 use crate::config::alarms as settings;
 use crate::config::alarms::{Alarms, Channel, ChannelKind, DEFAULT_MAIL_PORT, Secret};
 use crate::config::model::Config;
 use crate::ops::metrics::Metrics;
-use crate::ops::offences::Said;
-use crate::tls::internet;
-use crate::vault::private_file;
+use crate::ops::offences::SaidOnce;
+use crate::tls;
+use crate::vault::files;
 
 const FILE: &str = "alarms.json";
 /// How long one attempt may take.
@@ -86,7 +86,7 @@ pub struct AlarmDesk {
 struct Inner {
     book: Book,
     going: BTreeMap<String, Going>,
-    said: Said,
+    said: SaidOnce,
     heartbeat_failed: Option<String>,
 }
 
@@ -104,7 +104,7 @@ impl AlarmDesk {
     #[must_use]
     pub fn open(data_dir: &std::path::Path, metrics: Arc<Metrics>) -> Self {
         let file = data_dir.join(FILE);
-        let read = private_file::read(&file).map(|bytes| bytes.map(|bytes| serde_json::from_slice::<Book>(&bytes)));
+        let read = files::read(&file).map(|bytes| bytes.map(|bytes| serde_json::from_slice::<Book>(&bytes)));
         let book = match read {
             Ok(None) => Book::default(),
             Ok(Some(Ok(book))) => book,
@@ -147,7 +147,7 @@ impl AlarmDesk {
 
     fn save(&self, inner: &mut Inner) {
         let bytes = serde_json::to_vec(&inner.book).unwrap_or_default();
-        match private_file::write(&self.file, &bytes) {
+        match files::write(&self.file, &bytes) {
             Ok(()) => inner.said.is_over("file"),
             // It is told all the same: a full disk is what people should hear of.
             Err(error) => {
@@ -287,7 +287,7 @@ impl Errand {
         let voice = Voice { central, site, language: language(alarms) };
         let text = voice.say("thử gửi cảnh báo: đã tới nơi.", "a test of the alarms: it has arrived.");
         let id = format!("{central}/test/{now_ms}");
-        let message = voice.message(Kind::Test, "test", &id, id.clone(), now_ms, &text);
+        let message = voice.message(MessageKind::Test, "test", &id, id.clone(), now_ms, &text);
         Self { channel: channel.clone(), message, lost: 0, alarms: alarms.clone() }
     }
 
@@ -402,7 +402,7 @@ async fn call(url: &str, headers: &[(&str, String)], body: Option<String>) -> Re
     let yet = |reason: String| NotTold::Yet(reason);
     let mut connector = awc::Connector::new().timeout(TIMEOUT).handshake_timeout(TIMEOUT);
     if url.starts_with("https:") {
-        connector = connector.rustls_0_23(internet::client().map_err(|error| yet(error.to_string()))?);
+        connector = connector.rustls_0_23(tls::internet_client().map_err(|error| yet(error.to_string()))?);
     }
     let client = awc::Client::builder().connector(connector).timeout(TIMEOUT).disable_redirects().finish();
     let request = if body.is_some() { client.post(url) } else { client.get(url) };

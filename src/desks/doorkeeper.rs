@@ -22,8 +22,8 @@ use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
 use crate::domain::audit::{self, Act, By};
 use crate::ops::clock::Clock;
-use crate::vault::accounts_file::{AccountsFile, CodeFile};
-use crate::vault::secret::{self, Kind};
+use crate::vault::files::{AccountsFile, CodeFile};
+use crate::vault::secret::{self, SecretKind};
 
 /// Hashes of passwords under way at a time: each takes a core and 32 MiB, and the gates go on beside them.
 const MAX_HASHING: usize = 2;
@@ -166,7 +166,7 @@ impl Doorkeeper {
 
     fn who_with_secret(&self, shown: &str, config: &Config) -> Option<Who> {
         let hash = secret::digest_text(shown);
-        let who = self.who_with_hash(&hash, shown.starts_with(Kind::EdgeKey.prefix()), config)?;
+        let who = self.who_with_hash(&hash, shown.starts_with(SecretKind::EdgeKey.prefix()), config)?;
         if matches!(who, Who::Token { .. }) {
             self.memory().uses.insert(hash, self.clock.now_ms());
         }
@@ -260,8 +260,8 @@ impl Doorkeeper {
 
     /// Begins a session, and makes the browser and its address known for this person.
     fn enter(&self, person: Person, from: IpAddr) -> Result<Entered, Refused> {
-        let session = secret::make(Kind::Session).map_err(|error| failed(&error))?;
-        let device = secret::make(Kind::Session).map_err(|error| failed(&error))?;
+        let session = secret::make(SecretKind::Session).map_err(|error| failed(&error))?;
+        let device = secret::make(SecretKind::Session).map_err(|error| failed(&error))?;
         let (now_ms, account, digest) = (self.now_ms(), account_of(&person.name), secret::digest(&device));
         let mut memory = self.memory();
         memory.throttle.is_known(&source_of(from), &account, now_ms);
@@ -364,7 +364,7 @@ impl Doorkeeper {
     /// # Errors
     /// [`Refused`].
     pub fn make_token(&self, by: &By, name: &str, role: Role) -> Result<String, Refused> {
-        let made = secret::make(Kind::Token).map_err(|error| failed(&error))?;
+        let made = secret::make(SecretKind::Token).map_err(|error| failed(&error))?;
         let token = Token {
             name: name.to_owned(),
             role,
@@ -504,9 +504,10 @@ impl Shown<'_> {
     #[must_use]
     pub fn proof(self) -> Proof {
         match (self.secret, self.session) {
-            (Some(shown), _) => {
-                Proof::Secret { hash: secret::digest_text(shown), of_edge: shown.starts_with(Kind::EdgeKey.prefix()) }
-            }
+            (Some(shown), _) => Proof::Secret {
+                hash: secret::digest_text(shown),
+                of_edge: shown.starts_with(SecretKind::EdgeKey.prefix()),
+            },
             (None, Some(session)) => Proof::Session(secret::digest(session)),
             (None, None) => Proof::Nothing,
         }

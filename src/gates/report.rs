@@ -9,10 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::beside::Sent;
 use super::request::{
-    MAX_REQUEST_ID_BYTES, PaidSent, bounded, confidence, not_known, optional_text, plate_view, unread, vehicle_told,
-    wrong,
+    MAX_REQUEST_ID_BYTES, PaidSent, Sent, bounded, confidence, not_known, optional_text, plate_view, unread,
+    vehicle_told, wrong,
 };
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;

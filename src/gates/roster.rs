@@ -13,7 +13,7 @@ const MAX_TEXT_CHARS: usize = 100;
 
 /// What one edge said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Edge {
+pub struct HeardEdge {
     pub name: Option<String>,
     /// `ENTRY`, `EXIT`, …
     pub kind: Option<String>,
@@ -28,7 +28,7 @@ pub struct Edge {
     pub last_ms: i64,
 }
 
-impl Edge {
+impl HeardEdge {
     #[must_use]
     pub fn is_online(&self, now_ms: i64) -> bool {
         now_ms.saturating_sub(self.last_ms) < OFFLINE_AFTER_MS
@@ -37,24 +37,25 @@ impl Edge {
 
 /// Every edge heard of since the start, by id.
 #[derive(Debug, Default)]
-pub struct EdgeRoster(Mutex<BTreeMap<String, Edge>>);
+pub struct EdgeRoster(Mutex<BTreeMap<String, HeardEdge>>);
 
 impl EdgeRoster {
     /// Notes that an edge said something; `note` takes over what it said of itself.
-    pub fn heard(&self, edge_id: &str, now_ms: i64, note: impl FnOnce(&mut Edge)) {
+    pub fn heard(&self, edge_id: &str, now_ms: i64, note: impl FnOnce(&mut HeardEdge)) {
         let mut edges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if edges.len() >= MAX_EDGES && !edges.contains_key(edge_id) {
             let silent = edges.iter().min_by_key(|(_, edge)| edge.last_ms).map(|(id, _)| id.clone());
             silent.map(|id| edges.remove(&id));
         }
-        let edge = edges.entry(edge_id.to_owned()).or_insert_with(|| Edge { first_ms: now_ms, ..Edge::default() });
+        let edge =
+            edges.entry(edge_id.to_owned()).or_insert_with(|| HeardEdge { first_ms: now_ms, ..HeardEdge::default() });
         edge.last_ms = now_ms;
         note(edge);
     }
 
     /// All of them.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, Edge> {
+    pub fn all(&self) -> BTreeMap<String, HeardEdge> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

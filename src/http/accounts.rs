@@ -466,7 +466,7 @@ pub async fn renew_edge_key(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let act = caller_of(&request).act(Kind::EdgeKey, &*edge_id);
-    let key = secret::make(secret::Kind::EdgeKey).map_err(|_| ApiError::internal())?;
+    let key = secret::make(secret::SecretKind::EdgeKey).map_err(|_| ApiError::internal())?;
     set_edge_key(&worker, &edge_id, json!(secret::digest_text(&key)), act).await?;
     let answer = KeyMade { edge_id: edge_id.into_inner(), key };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(success(answer)))

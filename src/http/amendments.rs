@@ -18,8 +18,7 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::told::vehicle::{self, Told};
 use crate::domain::told::{self, Note};
-use crate::gates::beside::from_login;
-use crate::gates::request::PaidSent;
+use crate::gates::request::{PaidSent, from_login};
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 
 const OF_A_STAY: &[Code] = &[Code::NotFound, Code::AlreadyVoid];

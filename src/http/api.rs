@@ -14,7 +14,7 @@ use actix_web::{App, web};
 use super::error::{ApiError, Code};
 use super::listen::{self, Terms};
 use super::routes::{self, ROUTES};
-use super::server::{Place, Role, Shows};
+use super::server::{ServeAt, ServerRole, Shows};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
 use super::{access, limits, screen};
@@ -37,8 +37,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server of a central.
 #[must_use]
-pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -> Role {
-    Role {
+pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -> ServerRole {
+    ServerRole {
         name: "api",
         field: "this_central.api_port",
         place: |config| Some(place(config)),
@@ -52,7 +52,7 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
 
 /// Where the settings want it.
 #[must_use]
-pub fn place(config: &Config) -> Place {
+pub fn place(config: &Config) -> ServeAt {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
     let security = &config.security;
     let shows = match (security.api, &security.api_certificate_file) {
@@ -63,14 +63,14 @@ pub fn place(config: &Config) -> Place {
             key: security.api_key_file.as_ref().unwrap_or(certificate).into(),
         }),
     };
-    Place { address, shows }
+    ServeAt { address, shows }
 }
 
 /// What TLS there takes.
 ///
 /// # Errors
 /// The setting whose file is of no use, and why.
-pub fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
+pub fn secure(place: &ServeAt, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
     let terms = match &place.shows {
         Shows::Nothing => return Ok(None),
         Shows::Own => tls::with_own(credentials),

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
 use super::history::cursor;
-use super::input::{instant, number};
+use super::input::{instant, limit};
 use super::operation::{Operation, get};
 use super::pages::said;
 use super::parking::{Today, answer};
@@ -37,8 +37,8 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// Entries of a page: if nothing is said, and at most.
-const PAGE_ENTRIES: i64 = 100;
-const MAX_PAGE_ENTRIES: i64 = 1_000;
+const PAGE_ENTRIES: usize = 100;
+const MAX_PAGE_ENTRIES: usize = 1_000;
 /// Longest name that is asked for, in characters: as long as one is kept.
 const MAX_WHO_CHARS: usize = 200;
 
@@ -77,16 +77,12 @@ pub struct AuditParameters {
 
 impl AuditParameters {
     fn query(self, zone: &SiteZone) -> Result<AuditQuery, ApiError> {
-        let limit = number("limit", self.limit.as_deref(), PAGE_ENTRIES)?;
-        if !(1..=MAX_PAGE_ENTRIES).contains(&limit) {
-            return Err(ApiError::bad_field("limit", format!("between 1 and {MAX_PAGE_ENTRIES}")));
-        }
         let who = self.who.filter(|who| !who.is_empty());
         if who.as_ref().is_some_and(|who| who.chars().count() > MAX_WHO_CHARS) {
             return Err(ApiError::bad_field("who", format!("at most {MAX_WHO_CHARS} characters")));
         }
         Ok(AuditQuery {
-            limit: usize::try_from(limit).unwrap_or_default(),
+            limit: limit(self.limit.as_deref(), PAGE_ENTRIES, MAX_PAGE_ENTRIES)?,
             kind: kind(self.kind.as_deref())?,
             who,
             since_ms: instant("from", self.from.as_deref(), zone, false)?,
@@ -138,7 +134,7 @@ pub async fn export(
     let parameters = parameters.into_inner();
     let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
     let mut query = parameters.query(&shared.zone())?;
-    query.limit = usize::try_from(MAX_PAGE_ENTRIES).unwrap_or_default();
+    query.limit = MAX_PAGE_ENTRIES;
     let name = format!("parkmesh-audit-{}-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
     let zone = shared.zone();
     spreadsheet::export(shared, &name, spreadsheet::heads(HEADS, style), query, move |reader, query| {

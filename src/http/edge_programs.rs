@@ -22,7 +22,7 @@ use crate::domain::time::SiteZone;
 use crate::domain::told::{self, Note};
 use crate::gates::report::{CameraId, EventReport};
 use crate::gates::request::EdgeRequest;
-use crate::gates::roster::{Edge, said};
+use crate::gates::roster::{HeardEdge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
 use crate::ops::offences::Offence;
@@ -448,7 +448,14 @@ impl Cameras {
 }
 
 impl Camera {
-    fn new(id: &str, name: &str, kind: Option<String>, configured: bool, heard: Option<Edge>, now_ms: i64) -> Self {
+    fn new(
+        id: &str,
+        name: &str,
+        kind: Option<String>,
+        configured: bool,
+        heard: Option<HeardEdge>,
+        now_ms: i64,
+    ) -> Self {
         let is_online = heard.as_ref().is_some_and(|edge| edge.is_online(now_ms));
         Self {
             id: id.to_owned(),

@@ -240,6 +240,16 @@ pub fn number(field: &str, text: Option<&str>, absent: i64) -> Result<i64, ApiEr
     }
 }
 
+/// How many at most, from 1 to `most`; absent: `usual`.
+///
+/// # Errors
+/// 400 naming the field.
+pub fn limit(text: Option<&str>, usual: usize, most: usize) -> Result<usize, ApiError> {
+    let limit = number("limit", text, i64::try_from(usual).unwrap_or(i64::MAX))?;
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {most}")))
+}
+
 /// `true`, `1`, `yes`, `on` and their opposites, in any letter case; absent: no.
 ///
 /// # Errors
@@ -393,6 +403,9 @@ mod tests {
         assert_eq!(number("limit", None, 7).unwrap(), 7);
         assert_eq!(number("limit", Some("-1"), 7).unwrap(), -1);
         assert!(number("limit", Some("x"), 7).unwrap_err().to_string().starts_with("limit"));
+        assert_eq!(limit(None, 7, 9).unwrap(), 7);
+        assert_eq!(limit(Some("9"), 7, 9).unwrap(), 9);
+        assert!(limit(Some("0"), 7, 9).is_err() && limit(Some("10"), 7, 9).is_err());
         assert!(flag("f", Some("True")).unwrap());
         assert!(!flag("f", None).unwrap());
         assert!(flag("f", Some("maybe")).is_err());

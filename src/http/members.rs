@@ -23,7 +23,7 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::told::Note;
-use crate::gates::beside::from_login;
+use crate::gates::request::from_login;
 use crate::ledger::job::{Answer, Job};
 use crate::links::join::{self, MemberCard};
 use crate::links::status::PendingShown;

@@ -289,7 +289,11 @@ impl Description {
         let name = self.schema::<T>();
         let success = ObjectBuilder::new().schema_type(Type::Boolean);
         match self.schemas.last_mut() {
-            Some((_, RefOr::T(Schema::Object(answer)))) => {
+            Some((name, RefOr::T(Schema::Object(answer)))) => {
+                debug_assert!(
+                    !answer.properties.contains_key("success"),
+                    "{name}: every answer has its success from `ok`"
+                );
                 answer.properties.insert("success".to_owned(), success.into());
                 answer.required.push("success".to_owned());
             }

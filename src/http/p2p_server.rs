@@ -28,7 +28,7 @@ use super::input::{self, SHORT_LIMIT_BYTES};
 use super::listen::{self, Metered, Terms};
 use super::operation::{Operation, get, ok, post};
 use super::screen::comes_from_browser;
-use super::server::{Place, Role, Shows};
+use super::server::{ServeAt, ServerRole, Shows};
 use super::ws_peer::{self, PeerEntrance};
 use crate::access::right::Need;
 use crate::actors::config_keeper::ConfigView;
@@ -50,8 +50,8 @@ const WORKERS: usize = 1;
 
 /// The server for centrals. `off`: why this central can prove itself to none, and so hears none.
 #[must_use]
-pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String>) -> Role {
-    Role {
+pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String>) -> ServerRole {
+    ServerRole {
         name: "p2p",
         field: "this_central.p2p_port",
         place: |config| Some(place(config)),
@@ -65,9 +65,9 @@ pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String
 
 /// The server for predecessors.
 #[must_use]
-pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> Role {
+pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> ServerRole {
     let entrance = PeerEntrance { is_legacy_port: true, ..entrance };
-    Role {
+    ServerRole {
         name: "legacy",
         field: "security.legacy_port",
         place: legacy_place,
@@ -78,13 +78,13 @@ pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> Role {
 
 /// Where the settings want centrals to knock.
 #[must_use]
-pub fn place(config: &Config) -> Place {
+pub fn place(config: &Config) -> ServeAt {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.p2p_port);
     let shows = if config.security.p2p == P2pMode::Tls { Shows::Own } else { Shows::Nothing };
-    Place { address, shows }
+    ServeAt { address, shows }
 }
 
-fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
+fn secure(place: &ServeAt, credentials: &Credentials) -> Result<Option<TlsTerms>, FieldProblem> {
     if place.shows == Shows::Nothing {
         return Ok(None);
     }
@@ -96,10 +96,10 @@ fn secure(place: &Place, credentials: &Credentials) -> Result<Option<TlsTerms>, 
 
 /// Where the settings want predecessors to knock, if not where everybody does.
 #[must_use]
-pub fn legacy_place(config: &Config) -> Option<Place> {
+pub fn legacy_place(config: &Config) -> Option<ServeAt> {
     let any = config.peer_centrals.iter().any(|peer| config.is_linked_as_legacy(peer));
     let address = SocketAddr::new(config.listen_ip(), config.security.legacy_port);
-    (any && config.security.p2p == P2pMode::Tls).then_some(Place { address, shows: Shows::Nothing })
+    (any && config.security.p2p == P2pMode::Tls).then_some(ServeAt { address, shows: Shows::Nothing })
 }
 
 /// `asked`: the settings predecessors ask about before they link, where they knock.

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::caller_of;
 use super::edge_programs::Cameras;
 use super::error::{ApiError, Code};
-use super::input::{self, TARIFF_LIMIT_BYTES, number};
+use super::input::{self, TARIFF_LIMIT_BYTES, limit};
 use super::operation::{Operation, get, ok, post, put, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
@@ -73,7 +73,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// Cars that are offered as near a plate: as many as a person looks through.
-const USUAL_NEAR: i64 = 6;
+const USUAL_NEAR: usize = 6;
 const MOST_NEAR: usize = 20;
 
 /// Today at this central's site.
@@ -295,9 +295,7 @@ pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> 
 /// `GET /api/parking/near`
 pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let plate = PlateId::parse(&parameters.plate).map_err(|why| ApiError::bad_field("plate", why.to_string()))?;
-    let limit = number("limit", parameters.limit.as_deref(), USUAL_NEAR)?;
-    let limit = usize::try_from(limit).ok().filter(|limit| (1..=MOST_NEAR).contains(limit));
-    let limit = limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {MOST_NEAR}")))?;
+    let limit = limit(parameters.limit.as_deref(), USUAL_NEAR, MOST_NEAR)?;
     answer(&worker.shared, move |reader| Ok(Near { near: reader.near(&plate, limit)? })).await
 }
 

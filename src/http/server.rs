@@ -32,13 +32,13 @@ const MOVE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Which server this is.
 #[derive(Clone)]
-pub struct Role {
+pub struct ServerRole {
     /// In log lines: `api` or `p2p`.
     pub name: &'static str,
     /// The setting that holds its port, for error messages.
     pub field: &'static str,
     /// Where the settings want it; `None`: nowhere.
-    pub place: fn(&Config) -> Option<Place>,
+    pub place: fn(&Config) -> Option<ServeAt>,
     /// What TLS there takes, read anew; `None`: it is spoken with in clear.
     pub secure: Arc<Secure>,
     /// Builds and starts the server on a socket bound there.
@@ -47,11 +47,11 @@ pub struct Role {
 
 /// # Errors
 /// What a file that is named in the settings lacks.
-pub type Secure = dyn Fn(&Place) -> Result<Option<TlsTerms>, FieldProblem> + Send + Sync;
+pub type Secure = dyn Fn(&ServeAt) -> Result<Option<TlsTerms>, FieldProblem> + Send + Sync;
 
 /// Where a server listens, and how it is spoken with there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ServeAt {
     pub address: SocketAddr,
     pub shows: Shows,
 }
@@ -70,7 +70,7 @@ pub enum Shows {
 /// A place where a server can start: what can fail has been tried.
 #[derive(Debug, Clone)]
 struct Ready {
-    place: Place,
+    place: ServeAt,
     tls: Option<TlsTerms>,
 }
 
@@ -109,12 +109,12 @@ pub struct StopServing {
 /// Start on this socket, which is bound there.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), String>")]
-pub struct ServeOn(pub TcpListener, pub Place, pub Option<TlsTerms>);
+pub struct ServeOn(pub TcpListener, pub ServeAt, pub Option<TlsTerms>);
 
 /// Start there as soon as it can be had; `None`: not now.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct ServeWhenFree(pub Option<Place>);
+pub struct ServeWhenFree(pub Option<ServeAt>);
 
 /// A server ended.
 #[derive(Debug, Message)]
@@ -126,15 +126,15 @@ struct Ended {
 
 /// The owner of one server.
 pub struct Front {
-    role: Role,
+    role: ServerRole,
     listening: Listening,
-    running: Option<(Place, ServerHandle)>,
+    running: Option<(ServeAt, ServerHandle)>,
     /// Counts the servers that were started.
     number: u64,
     /// For settings that are being saved; without a socket where the running server has to go first.
     prepared: Option<(Ready, Option<TcpListener>)>,
     /// Where it should be; a retry for another place is out of date.
-    wanted: Option<Place>,
+    wanted: Option<ServeAt>,
     stopped: bool,
 }
 
@@ -152,7 +152,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Front {
     #[must_use]
-    pub fn new(role: Role, listening: Listening) -> Self {
+    pub fn new(role: ServerRole, listening: Listening) -> Self {
         Self { role, listening, running: None, number: 0, prepared: None, wanted: None, stopped: false }
     }
 
@@ -183,7 +183,7 @@ impl Front {
     }
 
     /// What a server there takes; `None`: it cannot be had, which is logged and shown.
-    fn ready(&self, place: Place) -> Option<Ready> {
+    fn ready(&self, place: ServeAt) -> Option<Ready> {
         match (self.role.secure)(&place) {
             Ok(tls) => Some(Ready { place, tls }),
             Err(problem) => {

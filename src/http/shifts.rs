@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::caller_of;
 use super::error::{ApiError, Code};
 use super::history::gate;
-use super::input::{self, SHORT_LIMIT_BYTES, flag, number};
+use super::input::{self, SHORT_LIMIT_BYTES, flag, limit, number};
 use super::operation::{Operation, get, ok, post};
 use super::parking::{DECIDED, Today, answer, decide};
 use super::spreadsheet;
@@ -30,7 +30,7 @@ use crate::store::error::StoreError;
 use crate::store::reader::{Gate, LateFacts, Reader, Sheet, SheetExit, SheetFact};
 
 /// Most exits on one page.
-const MAX_EXITS: i64 = 1_000;
+const MAX_EXITS: usize = 1_000;
 /// Gates an answer names where another was meant.
 const MAX_NAMED_GATES: usize = 20;
 /// A gate that worked within so long is known.
@@ -439,9 +439,7 @@ pub async fn exits(
     parameters: web::Query<ExitsParameters>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = number("limit", parameters.limit.as_deref(), 100)?;
-    let limit = usize::try_from(limit).ok().filter(|_| (1..=MAX_EXITS).contains(&limit));
-    let limit = limit.ok_or_else(|| ApiError::bad_field("limit", format!("1 to {MAX_EXITS}")))?;
+    let limit = limit(parameters.limit.as_deref(), 100, MAX_EXITS)?;
     let offset = usize::try_from(number("offset", parameters.offset.as_deref(), 0)?);
     let offset = offset.map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
     let zone = worker.zone();

@@ -24,11 +24,11 @@ use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CorrectStay, Hearing, Job, Refusal, Told, VoidStay};
 use crate::legacy::dialect::hear::{Said, Statement, read};
-use crate::legacy::dialect::{Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH, tell};
+use crate::legacy::dialect::{self, Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH};
 use crate::legacy::peer::{Change, LegacyOutput, LegacyPeer, Telling};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
 use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket, Upgraded};
-use crate::ops::offences::Said as SaidBefore;
+use crate::ops::offences::SaidOnce as SaidBefore;
 use crate::replication::handshake::Identity;
 use crate::replication::peer::output::SocketId;
 use crate::store::StoreError;
@@ -230,7 +230,7 @@ impl LegacyLink {
                 let hello = Frame::Hello(self.around.identity.hello(self.wall_ms()));
                 Encoder::new(own).encode(self.wall_ms(), &hello)
             }
-            Dialect::V2 => tell::peer_id(&own),
+            Dialect::V2 => dialect::tell_peer_id(&own),
         };
         socket.write(ToSocket::Text(first));
         self.dialled = Some(Dialled { number, socket, dialect, since_ms: self.now_ms(), proved: false });
@@ -555,7 +555,7 @@ fn telling(reader: &mut Reader, bytes: &str, to: &Listener) -> Result<Telling, S
             Ok(change(reader, &event, to)?.map_or(Telling::Nothing, Telling::Change))
         }
         _ if is_v2 && lets_out_another(reader, &event)? => Ok(Telling::Nothing),
-        _ => Ok(tell::event(&event, to.dialect, &to.zone).map_or(Telling::Nothing, Telling::Frame)),
+        _ => Ok(dialect::tell_event(&event, to.dialect, &to.zone).map_or(Telling::Nothing, Telling::Frame)),
     }
 }
 

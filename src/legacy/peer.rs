@@ -14,7 +14,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 use crate::legacy::dialect::hear::{Row, Said, Statement, another_clock, hours_text, read, view_of};
-use crate::legacy::dialect::{ANSWER_ROWS, Dialect, tell};
+use crate::legacy::dialect::{self, ANSWER_ROWS, Dialect};
 use crate::replication::have::Have;
 
 /// A predecessor gives up a silent link after 40 s; what was sent this long before a sign of life was heard, in ms.
@@ -171,7 +171,7 @@ impl LegacyPeer {
                 });
             }
             Said::Passed(Err(reason)) => outputs.push(LegacyOutput::Unusable(reason)),
-            Said::SyncRequest => outputs.push(LegacyOutput::Send(tell::sync_response(&self.own, wall_ms))),
+            Said::SyncRequest => outputs.push(LegacyOutput::Send(dialect::tell_sync_response(&self.own, wall_ms))),
             Said::SyncResponse(rows) => self.answered(rows, wall_ms, &mut outputs),
             Said::HistoryUpdate { .. } | Said::HistoryDelete { .. } if self.other_clock.is_some() => {}
             Said::HistoryUpdate { row_id, plate_text, plate_view, .. } => {
@@ -197,7 +197,7 @@ impl LegacyPeer {
     }
 
     fn asked_from(&mut self, created_at: Option<String>, wall_ms: i64) -> LegacyOutput {
-        let request = tell::sync_request(&self.own, wall_ms, created_at.as_deref(), &self.zone);
+        let request = dialect::tell_sync_request(&self.own, wall_ms, created_at.as_deref(), &self.zone);
         self.asking.from = created_at;
         LegacyOutput::Send(request)
     }
@@ -324,7 +324,7 @@ impl LegacyPeer {
         let mut outputs = self.ask_again(now_ms, wall_ms);
         if now_ms >= self.heartbeat_due_ms {
             self.heartbeat_due_ms = now_ms + HEARTBEAT_MS;
-            outputs.push(LegacyOutput::Send(tell::heartbeat(&self.own, wall_ms)));
+            outputs.push(LegacyOutput::Send(dialect::tell_heartbeat(&self.own, wall_ms)));
         }
         outputs
     }
@@ -366,7 +366,7 @@ impl LegacyPeer {
                 Telling::Change(change) => match self.numbers.place_of(&change.stay_id) {
                     Place::Row(row_id) => {
                         let corrected = change.corrected.as_ref().map(|(plate, view)| (plate, view.as_str()));
-                        outputs.push(LegacyOutput::Send(tell::change(&self.own, wall_ms, row_id, corrected)));
+                        outputs.push(LegacyOutput::Send(dialect::tell_change(&self.own, wall_ms, row_id, corrected)));
                     }
                     Place::Nowhere => {
                         let reason = format!("it has no row of {}, which was changed here", change.stay_id);

@@ -1,7 +1,11 @@
-//! Coming to a mesh with an invitation: asks the inviting central, and nobody else, to be let in.
+//! Which site a central belongs to, kept in `DIR/site.json`, and coming to a mesh with an invitation: asks the inviting central, and
+//! nobody else, to be let in.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use log::{info, warn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,7 +16,8 @@ use crate::domain::ids::CentralId;
 use crate::tls::credentials::Credentials;
 use crate::tls::peers::Client;
 use crate::trust::invitation::Invitation;
-use crate::trust::site::SiteMark;
+use crate::trust::site::{SiteId, SiteMark};
+use crate::vault::files;
 
 /// Where guests knock, at the P2P port.
 pub const GUESTS_PATH: &str = "/guests";
@@ -98,4 +103,50 @@ pub async fn ask(
     }
     let sorry: SorryCard = serde_json::from_slice(&answer).map_err(|_| JoinError::NotUnderstood)?;
     Err(JoinError::Refused(sorry.error))
+}
+
+pub const SITE_FILE: &str = "site.json";
+
+/// As it was written; else a new one, which gives way to that of the centrals it is linked with.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn site_of(data_dir: &Path) -> Result<SiteMark, getrandom::Error> {
+    let read = files::read(&data_dir.join(SITE_FILE));
+    if let Ok(Some(mark)) = read.map(|bytes| bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())) {
+        return Ok(mark);
+    }
+    let mark = SiteMark { id: SiteId(getrandom::u64()?), firm: false };
+    write_site(data_dir, mark);
+    Ok(mark)
+}
+
+/// Writes it down. What cannot be written now is agreed on anew after the next start.
+pub fn write_site(data_dir: &Path, mark: SiteMark) {
+    let bytes = serde_json::to_vec(&mark).map_err(io::Error::from);
+    match bytes.and_then(|bytes| files::write(&data_dir.join(SITE_FILE), &bytes)) {
+        Ok(()) => {
+            info!(event = "site", id = mark.id.to_string().as_str(), firm = mark.firm; "this central belongs to this site")
+        }
+        Err(error) => {
+            warn!(event = "site_not_saved", reason = error.to_string().as_str(); "the site cannot be written down")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_made_once_and_anew_where_it_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = site_of(directory.path()).unwrap();
+        assert!(!first.firm);
+        assert_eq!(site_of(directory.path()).unwrap(), first);
+        write_site(directory.path(), SiteMark { firm: true, ..first });
+        assert_eq!(site_of(directory.path()).unwrap(), SiteMark { firm: true, ..first });
+        std::fs::write(directory.path().join(SITE_FILE), "x").unwrap();
+        assert_ne!(site_of(directory.path()).unwrap().id, first.id);
+    }
 }

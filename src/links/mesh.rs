@@ -1,7 +1,7 @@
 //! What the actors of the mesh share. All of them live on the main arbiter, so sharing costs no lock.
 //!
 //! ```text
-//! DbWriter ──Committed──► MeshRegistry ──► PeerLink (one per peer) ──Reported──► SyncCoordinator ──Decide(Store)──► DbWriter
+//! DbWriter ──Committed──► MeshRegistry ──► PeerLink (one per peer) ──FromLink──► SyncCoordinator ──Decide(Store)──► DbWriter
 //!                              └──────────────LogsAdvanced───────────────────────►      └──ToPeer──► PeerLink
 //! ```
 //!
@@ -65,7 +65,7 @@ impl<M> Door<M> {
 /// A link's report to the coordinator.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Reported {
+pub struct FromLink {
     pub peer: CentralId,
     pub report: PeerReport,
 }

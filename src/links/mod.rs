@@ -5,7 +5,6 @@ pub mod intake;
 pub mod join;
 pub mod known_authors;
 pub mod mesh;
-pub mod site_file;
 pub mod socket;
 pub mod status;
 pub mod trust_desk;

@@ -25,7 +25,7 @@ use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
-use crate::ops::offences::Said;
+use crate::ops::offences::SaidOnce;
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
 use crate::tls::peers::Client;
@@ -69,7 +69,7 @@ struct Desk {
     refused: RefCell<BTreeMap<CentralId, RefusedCertificate>>,
     pending: RefCell<Pending>,
     standings: RefCell<BTreeMap<Fingerprint, CentralStanding>>,
-    said: RefCell<Said>,
+    said: RefCell<SaidOnce>,
 }
 
 impl TrustDesk {

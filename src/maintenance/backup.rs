@@ -17,7 +17,7 @@ use crate::domain::ids::CentralId;
 use crate::store::directory::{DATABASE_FILE, LOCK_FILE};
 use crate::store::{DataDir, Reader, StoreError, free_bytes};
 use crate::tls::key_file;
-use crate::vault::accounts_file;
+use crate::vault::files;
 
 const DIRECTORY_MODE: u32 = 0o700;
 /// The settings' name in a backup, whatever theirs is.
@@ -44,7 +44,7 @@ impl Parts {
     /// Of a central whose directory and settings file these are; leaves nothing free.
     #[must_use]
     pub fn of_central(data_dir: PathBuf, config_file: PathBuf) -> Self {
-        let beside = [key_file::IDENTITY_FILE, accounts_file::FILE];
+        let beside = [key_file::IDENTITY_FILE, files::FILE];
         Self { data_dir, beside, config_file, leave_free_bytes: 0 }
     }
 }

@@ -4,7 +4,7 @@
 //! garbage neither fills the disk nor hides the lines that matter. Of one kind from one source one line a minute is written, with
 //! how many were left out since the one before. Sources are remembered up to a bound; beyond it all others share one entry per kind.
 //!
-//! [`Said`]: what repeats every few seconds while a state lasts is logged when it begins, now and then while it lasts, and anew
+//! [`SaidOnce`]: what repeats every few seconds while a state lasts is logged when it begins, now and then while it lasts, and anew
 //! after it was over.
 
 use std::collections::HashMap;
@@ -170,11 +170,11 @@ const MOST_SAID: usize = 256;
 
 /// What was said, by whom or what it is about.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct SaidOnce {
     last: HashMap<(String, String), Instant>,
 }
 
-impl Said {
+impl SaidOnce {
     /// Whether this is to be said now; from then on it was.
     pub fn is_news(&mut self, about: &str, what: &str, now: Instant) -> bool {
         let key = (about.to_owned(), what.to_owned());
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_state_is_said_when_it_begins_changes_returns_and_every_ten_minutes() {
-        let mut said = Said::default();
+        let mut said = SaidOnce::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!(said.is_news("central-2", "refused", at(0)));
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn whoever_says_ever_new_things_does_not_fill_the_memory() {
-        let mut said = Said::default();
+        let mut said = SaidOnce::default();
         for number in 0..10_000 {
             assert!(said.is_news("stranger", &number.to_string(), Instant::now()));
             assert!(said.last.len() <= MOST_SAID);

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -28,7 +28,7 @@ use crate::domain::fingerprint::Fingerprint;
 /// The cryptography does not know TLS 1.3: this build is broken.
 pub fn server(credentials: &Credentials) -> Result<ServerConfig, Error> {
     let provider = provider();
-    let anyone = Arc::new(AnyCertificate(Signatures(provider.clone())));
+    let anyone = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(anyone)
@@ -53,7 +53,11 @@ impl Client {
     /// As [`server`].
     pub fn new(credentials: &Credentials, expected: Option<Fingerprint>) -> Result<Self, Error> {
         let (provider, shown) = (provider(), Arc::default());
-        let only = OneCertificate { expected, shown: Arc::clone(&shown), signatures: Signatures(provider.clone()) };
+        let only = OneCertificate {
+            expected,
+            shown: Arc::clone(&shown),
+            signatures: provider.signature_verification_algorithms,
+        };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
@@ -83,32 +87,13 @@ impl Client {
     }
 }
 
-/// That the other side has the key of the certificate it showed.
-#[derive(Debug)]
-struct Signatures(Arc<CryptoProvider>);
-
-impl Signatures {
-    fn verify(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// Only TLS 1.3 is spoken.
 fn older_version() -> Result<HandshakeSignatureValid, Error> {
     Err(Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite))
 }
 
 #[derive(Debug)]
-struct AnyCertificate(Signatures);
+struct AnyCertificate(WebPkiSupportedAlgorithms);
 
 impl ClientCertVerifier for AnyCertificate {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -139,11 +124,11 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.schemes()
+        self.0.supported_schemes()
     }
 }
 
@@ -151,7 +136,7 @@ impl ClientCertVerifier for AnyCertificate {
 struct OneCertificate {
     expected: Option<Fingerprint>,
     shown: Arc<OnceLock<Fingerprint>>,
-    signatures: Signatures,
+    signatures: WebPkiSupportedAlgorithms,
 }
 
 impl ServerCertVerifier for OneCertificate {
@@ -186,11 +171,11 @@ impl ServerCertVerifier for OneCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.signatures)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.schemes()
+        self.signatures.supported_schemes()
     }
 }
 

@@ -3,9 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`secret`] | random secrets and passwords, and their hashes |
-//! | [`accounts_file`] | people and tokens of a central, and the one-time code a person makes on the machine |
-//! | [`private_file`] | files nobody else on the machine can read |
+//! | [`files`] | files nobody else on the machine can read: people and tokens of a central, and the one-time code a person makes on the machine |
 
-pub mod accounts_file;
-pub mod private_file;
+pub mod files;
 pub mod secret;

@@ -18,7 +18,7 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What a secret is for, as it begins: who finds one lying about sees what it opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SecretKind {
     /// A bearer token of a program.
     Token,
     /// The key of an edge.
@@ -27,7 +27,7 @@ pub enum Kind {
     Session,
 }
 
-impl Kind {
+impl SecretKind {
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct NoRandomness(#[from] getrandom::Error);
 ///
 /// # Errors
 /// [`NoRandomness`].
-pub fn make(kind: Kind) -> Result<String, NoRandomness> {
+pub fn make(kind: SecretKind) -> Result<String, NoRandomness> {
     Ok(format!("{}{}", kind.prefix(), letters::<SECRET_BYTES>(usize::MAX)?.to_lowercase()))
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn secrets_differ_and_say_what_they_are_for() {
-        let secrets: HashSet<String> = (0..1_000).map(|_| make(Kind::Token).unwrap()).collect();
+        let secrets: HashSet<String> = (0..1_000).map(|_| make(SecretKind::Token).unwrap()).collect();
         assert_eq!(secrets.len(), 1_000);
         let one = secrets.iter().next().unwrap();
         assert!(one.starts_with("pmtoken_") && one.len() == "pmtoken_".len() + SECRET_BYTES * 8 / 5, "{one}");

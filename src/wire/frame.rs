@@ -126,7 +126,7 @@ pub struct SyncRequest {
 pub struct SyncRefused {
     pub sub: u64,
     pub log: LogId,
-    pub refusal: Refusal,
+    pub refusal: SyncRefusal,
     /// What the refusing side holds.
     pub held: Head,
 }
@@ -134,7 +134,7 @@ pub struct SyncRefused {
 /// Why a log cannot be followed from the place asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refusal {
+pub enum SyncRefusal {
     /// Fewer events are held than the asker holds, or none.
     NotHeld,
     /// The chain differs at the place asked for: a fork, or tampering.
@@ -271,7 +271,7 @@ struct Envelope<'a, T> {
 struct Refused<'a> {
     sub: u64,
     log: &'a LogId,
-    refused: Refusal,
+    refused: SyncRefusal,
     to: u64,
     hash: ChainHash,
 }
@@ -432,7 +432,7 @@ struct ResponseData<'a> {
     sub: u64,
     log: LogId,
     hash: ChainHash,
-    refused: Option<Refusal>,
+    refused: Option<SyncRefusal>,
     to: Option<u64>,
     after: Option<u64>,
     prev: Option<ChainHash>,

@@ -62,7 +62,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         prop::collection::btree_map(any::<u8>().prop_map(Bucket), any::<u64>().prop_map(BucketDigest), 0..256);
     let request = (any::<u64>(), log(), any::<u64>(), hash())
         .prop_map(|(sub, log, after, hash)| Frame::SyncRequest(SyncRequest { sub, log, after, hash }));
-    let refusal = prop_oneof![Just(Refusal::NotHeld), Just(Refusal::Diverged)];
+    let refusal = prop_oneof![Just(SyncRefusal::NotHeld), Just(SyncRefusal::Diverged)];
     let refused = (any::<u64>(), log(), refusal, head())
         .prop_map(|(sub, log, refusal, held)| Frame::SyncRefused(SyncRefused { sub, log, refusal, held }));
     let heartbeat =
@@ -149,7 +149,7 @@ fn the_frames_look_as_documented() {
         (Frame::SyncAck { sub: 7, head: Head { to: 5, hash: zero } }, format!(r#"{{"type":"SYNC_ACK","source_central":"central-1","timestamp":5,"event_id":null,"data":{{"sub":7,"to":5,"hash":"{zeros}"}}}}"#)),
         (Frame::SyncRun { sub: 7, run }, format!(r#"{{"type":"SYNC_RESPONSE","source_central":"central-1","timestamp":5,"event_id":null,"data":{{"sub":7,"log":"central-1/9f86d081884c7d65","after":4,"prev":"{zeros}","hash":"{zeros}","events":[{{"seq": 5}}]}}}}"#)),
         (Frame::HaveDigests(BTreeMap::from([(Bucket(0x9f), BucketDigest(1))])), r#"{"type":"HAVE","source_central":"central-1","timestamp":5,"event_id":null,"data":{"digests":{"9f":"0000000000000001"}}}"#.to_owned()),
-        (Frame::SyncRefused(SyncRefused { sub: 7, log, refusal: Refusal::NotHeld, held: Head { to: 3, hash: zero } }), format!(r#"{{"type":"SYNC_RESPONSE","source_central":"central-1","timestamp":5,"event_id":null,"data":{{"sub":7,"log":"central-1/9f86d081884c7d65","refused":"not_held","to":3,"hash":"{zeros}"}}}}"#)),
+        (Frame::SyncRefused(SyncRefused { sub: 7, log, refusal: SyncRefusal::NotHeld, held: Head { to: 3, hash: zero } }), format!(r#"{{"type":"SYNC_RESPONSE","source_central":"central-1","timestamp":5,"event_id":null,"data":{{"sub":7,"log":"central-1/9f86d081884c7d65","refused":"not_held","to":3,"hash":"{zeros}"}}}}"#)),
     ];
     for (frame, text) in cases {
         assert_eq!(encoder().encode(5, &frame), text);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::mesh_registry::AskMesh;
 use super::{FeedContext, MESH_TIMEOUT};
-use crate::alarms::attention::{EdgeSeen, LogSeen, PeerSeen, Seen};
+use crate::alarms::attention::{EdgeSeen, LogSeen, PeerSeen, Situation};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
 use crate::ledger::settings::Settings;
@@ -192,7 +192,7 @@ pub fn until(last: Option<std::time::Instant>, period: Duration) -> Duration {
 
 /// `newest_own_ms`: the newest entry stamped here, if it is the newest at all.
 #[must_use]
-pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Option<i64>) -> Seen {
+pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Option<i64>) -> Situation {
     let (config, now_ms) = (around.config.borrow().clone(), around.clock.now_ms());
     // Until it was asked for the first time it is not known.
     let free = u64::try_from(around.metrics.disk_free_bytes.get()).unwrap_or(0);
@@ -207,7 +207,7 @@ pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Opti
         Some(LogSeen { log: log.log.to_string(), waits_for, since_ms: log.waits_since_ms })
     });
     let pending = mesh.pending.iter();
-    Seen {
+    Situation {
         now_ms,
         started_ms: around.started_ms,
         time_zone: config.site.time_zone.name().to_owned(),

@@ -14,14 +14,14 @@ fn rules() -> Rules {
 /// A central, what it sees, and all that was told.
 struct Site {
     book: Book,
-    seen: Seen,
+    seen: Situation,
     rules: Rules,
     told: Vec<Message>,
 }
 
 impl Site {
     fn new() -> Self {
-        let seen = Seen { now_ms: 1_000 * HOUR_MS, can_commit: true, ..Seen::default() };
+        let seen = Situation { now_ms: 1_000 * HOUR_MS, can_commit: true, ..Situation::default() };
         Self { book: Book::default(), seen, rules: rules(), told: Vec::new() }
     }
 
@@ -40,7 +40,7 @@ impl Site {
         }
     }
 
-    fn kinds(&mut self) -> Vec<Kind> {
+    fn kinds(&mut self) -> Vec<MessageKind> {
         std::mem::take(&mut self.told).into_iter().map(|message| message.kind).collect()
     }
 
@@ -58,16 +58,16 @@ fn an_alarm_is_told_once_again_after_the_pause_and_when_it_is_over() {
     assert_eq!(site.after(0).kinds(), [], "it may be over in a moment");
     site.after(1).after(PATIENCE_MS);
     let begin = site.told.last().unwrap().clone();
-    assert_eq!(site.kinds(), [Kind::Begin]);
+    assert_eq!(site.kinds(), [MessageKind::Begin]);
     assert!(begin.text.starts_with("⚠ Bãi A · c1: Máy chủ không ghi được"), "{}", begin.text);
     site.after(4 * HOUR_MS - 1);
     assert_eq!(site.kinds(), []);
-    assert_eq!(site.after(1).kinds(), [Kind::Still]);
+    assert_eq!(site.after(1).kinds(), [MessageKind::Still]);
     site.after(12 * MINUTE_MS).seen.can_commit = true;
     assert_eq!(site.after(1).after(CALM_MS - 1).kinds(), []);
     site.after(1);
     let end = site.told.last().unwrap().clone();
-    assert_eq!((site.kinds(), &end.alarm), (vec![Kind::End], &begin.alarm));
+    assert_eq!((site.kinds(), &end.alarm), (vec![MessageKind::End], &begin.alarm));
     assert!(end.text.contains("đã ổn sau 4 giờ 12 phút"), "{}", end.text);
     assert_eq!(site.book.open(), 0);
 }
@@ -83,7 +83,7 @@ fn what_comes_back_within_a_minute_is_the_same_alarm() {
         site.seen.can_commit = false;
         site.after(20_000);
     }
-    assert_eq!(site.kinds(), [Kind::Begin]);
+    assert_eq!(site.kinds(), [MessageKind::Begin]);
 }
 
 #[test]
@@ -95,7 +95,17 @@ fn what_comes_and_goes_all_the_time_is_told_three_times_an_hour_and_then_how_oft
         site.seen.can_commit = true;
         site.after(0).after(2 * MINUTE_MS);
     }
-    assert_eq!(site.kinds(), [Kind::Begin, Kind::End, Kind::Begin, Kind::End, Kind::Begin, Kind::End]);
+    assert_eq!(
+        site.kinds(),
+        [
+            MessageKind::Begin,
+            MessageKind::End,
+            MessageKind::Begin,
+            MessageKind::End,
+            MessageKind::Begin,
+            MessageKind::End
+        ]
+    );
     site.after(HOUR_MS).seen.can_commit = false;
     site.after(0).after(MINUTE_MS);
     assert!(site.told[0].text.contains("[9 lần trước đó chưa báo]"), "{}", site.told[0].text);
@@ -112,7 +122,7 @@ fn after_a_restart_silence_is_not_taken_for_being_well() {
     assert_eq!(site.book.heard.len(), 1);
     (site.seen.peers[0].connected, site.seen.edges[0].online) = (false, false);
     assert_eq!(site.after(5 * MINUTE_MS - 1).kinds(), []);
-    assert_eq!(site.after(1).kinds(), [Kind::Begin, Kind::Begin]);
+    assert_eq!(site.after(1).kinds(), [MessageKind::Begin, MessageKind::Begin]);
     site.restart();
     (site.seen.peers[0].last_heard_ms, site.seen.edges) = (None, Vec::new());
     site.after(0).after(20_000).after(10 * MINUTE_MS);
@@ -120,7 +130,7 @@ fn after_a_restart_silence_is_not_taken_for_being_well() {
     site.seen.peers[0].connected = true;
     site.seen.edges =
         vec![EdgeSeen { id: "edge-1".into(), online: true, last_ms: site.seen.now_ms, ..EdgeSeen::default() }];
-    assert_eq!(site.after(0).after(CALM_MS).kinds(), [Kind::End, Kind::End]);
+    assert_eq!(site.after(0).after(CALM_MS).kinds(), [MessageKind::End, MessageKind::End]);
 }
 
 #[test]
@@ -128,7 +138,7 @@ fn what_nobody_wants_to_hear_of_is_not_told_and_no_longer_counted() {
     let mut site = Site::new();
     site.seen.can_commit = false;
     site.after(0).after(PATIENCE_MS);
-    assert_eq!(site.kinds(), [Kind::Begin]);
+    assert_eq!(site.kinds(), [MessageKind::Begin]);
     site.rules.without = vec!["no_commit".into()];
     assert_eq!(site.after(HOUR_MS).kinds(), []);
     assert_eq!(site.book.open(), 0);
@@ -224,21 +234,21 @@ proptest! {
         site.after(1).after(CALM_MS);
         all.append(&mut site.told);
         prop_assert_eq!(site.book.open(), 0);
-        let mut state: BTreeMap<&str, Kind> = BTreeMap::new();
+        let mut state: BTreeMap<&str, MessageKind> = BTreeMap::new();
         let mut begun: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
         for message in &all {
             let before = state.insert(&message.alarm, message.kind);
             match message.kind {
-                Kind::Begin => prop_assert_eq!(before, None),
-                Kind::Still | Kind::End => prop_assert!(matches!(before, Some(Kind::Begin | Kind::Still))),
+                MessageKind::Begin => prop_assert_eq!(before, None),
+                MessageKind::Still | MessageKind::End => prop_assert!(matches!(before, Some(MessageKind::Begin | MessageKind::Still))),
                 _ => prop_assert!(false, "{:?}", message),
             }
-            if message.kind == Kind::Begin {
+            if message.kind == MessageKind::Begin {
                 let name = message.alarm.rsplit_once('/').unwrap().0;
                 begun.entry((&message.code, name)).or_default().push(message.at_ms);
             }
         }
-        prop_assert!(state.values().all(|kind| *kind == Kind::End), "{:?}", state);
+        prop_assert!(state.values().all(|kind| *kind == MessageKind::End), "{:?}", state);
         let ids: BTreeSet<&str> = all.iter().map(|message| message.id.as_str()).collect();
         prop_assert_eq!(ids.len(), all.len());
         for times in begun.values() {

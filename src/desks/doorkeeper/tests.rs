@@ -134,7 +134,7 @@ fn tokens_work_until_revoked_and_their_last_use_is_kept() {
 #[test]
 fn an_edge_is_known_by_its_key_alone() {
     let (_directory, door, _) = with_administrator();
-    let (key, mut config) = (secret::make(Kind::EdgeKey).unwrap(), Config::standalone());
+    let (key, mut config) = (secret::make(SecretKind::EdgeKey).unwrap(), Config::standalone());
     let edge = |id: &str, key_hash| crate::config::model::Edge {
         id: id.to_owned(),
         name: String::new(),
@@ -144,7 +144,7 @@ fn an_edge_is_known_by_its_key_alone() {
     };
     config.edges = vec![edge("edge-1", None), edge("edge-2", Some(secret::digest_text(&key)))];
     assert_eq!(door.who(by_secret(&key), &config), Who::Edge("edge-2".to_owned()));
-    for wrong in ["", "pmedge_", &key[1..], &secret::make(Kind::EdgeKey).unwrap()] {
+    for wrong in ["", "pmedge_", &key[1..], &secret::make(SecretKind::EdgeKey).unwrap()] {
         assert_eq!(door.who(by_secret(wrong), &config), Who::Nobody, "{wrong}");
     }
 }

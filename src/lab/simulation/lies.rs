@@ -8,7 +8,7 @@ use crate::domain::ids::{Epoch, LogId};
 use crate::replication::handshake::Identity;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::trust::site::OwnSite;
-use crate::wire::frame::{Encoder, ErrorFrame, Frame, Instance, Refusal, SyncRefused, SyncRequest, Versions, code};
+use crate::wire::frame::{Encoder, ErrorFrame, Frame, Instance, SyncRefusal, SyncRefused, SyncRequest, Versions, code};
 
 /// In every event that its author did not write.
 pub(super) const FORGED: &str = "\"FORGED\"";
@@ -258,7 +258,7 @@ impl World<'_> {
             8 => Frame::HaveLogs([(nobodys, Head { to: 1 + number % 9, hash: wrong })].into()),
             9 => Frame::SyncRun { sub, run: run(head.to, head.hash) },
             10 => Frame::SyncRun { sub, run: run(head.to + 2, wrong) },
-            11 => Frame::SyncRefused(SyncRefused { sub, log, refusal: Refusal::Diverged, held: head }),
+            11 => Frame::SyncRefused(SyncRefused { sub, log, refusal: SyncRefusal::Diverged, held: head }),
             _ => Frame::Error(ErrorFrame { error: "out of order".to_owned(), code: "42".to_owned() }),
         };
         self.encode(liar, &frame)

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::dialect;
+use super::Dialect;
 use super::hear::{Row, Said, Statement, read};
-use super::{Dialect, tell};
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
@@ -95,7 +96,8 @@ fn what_is_told_is_what_they_would_have_said() {
         for line in [first, first + 1] {
             let theirs: Value = serde_json::from_str(golden.lines().nth(line).unwrap()).unwrap();
             let ours: Value =
-                serde_json::from_str(&tell::event(&event_of(&passed(golden, line)), dialect, &zone).unwrap()).unwrap();
+                serde_json::from_str(&dialect::tell_event(&event_of(&passed(golden, line)), dialect, &zone).unwrap())
+                    .unwrap();
             assert_eq!((&ours["type"], &ours["event_id"]), (&theirs["type"], &theirs["event_id"]));
             for (name, value) in theirs["data"].as_object().unwrap() {
                 // Which lane it was is not a thing we know of.
@@ -104,8 +106,12 @@ fn what_is_told_is_what_they_would_have_said() {
         }
     }
     let own = CentralId::new("central-9").unwrap();
-    assert_eq!(tell::peer_id(&own), r#"{"peer_id":"central-9"}"#);
-    for text in [tell::heartbeat(&own, 5), tell::sync_request(&own, 5, None, &zone), tell::sync_response(&own, 5)] {
+    assert_eq!(dialect::tell_peer_id(&own), r#"{"peer_id":"central-9"}"#);
+    for text in [
+        dialect::tell_heartbeat(&own, 5),
+        dialect::tell_sync_request(&own, 5, None, &zone),
+        dialect::tell_sync_response(&own, 5),
+    ] {
         let frame: Value = serde_json::from_str(&text).unwrap();
         let keys = ["type", "source_central", "timestamp", "event_id", "data"];
         assert!(keys.iter().all(|key| frame.get(key).is_some()), "all five keys are always there: {text}");
@@ -115,7 +121,8 @@ fn what_is_told_is_what_they_would_have_said() {
 #[test]
 fn a_page_is_asked_for_by_what_their_clock_shows() {
     let (own, zone) = (CentralId::new("central-9").unwrap(), SiteZone::default());
-    let asked: Value = serde_json::from_str(&tell::sync_request(&own, 5, Some("2024-12-02 12:00:00"), &zone)).unwrap();
+    let asked: Value =
+        serde_json::from_str(&dialect::tell_sync_request(&own, 5, Some("2024-12-02 12:00:00"), &zone)).unwrap();
     let since = asked["data"]["since_timestamp"].as_i64().unwrap();
     assert_eq!(zone.local_text(since), "2024-12-02 12:00:00", "they compare this text with created_at");
 }

@@ -10,7 +10,7 @@ use crate::replication::have::Have;
 use crate::replication::log::{Continuity, Head, Run, judge};
 use crate::replication::peer::earlier;
 use crate::replication::peer::output::{Alarm, PeerCommand};
-use crate::wire::frame::Refusal;
+use crate::wire::frame::SyncRefusal;
 
 impl Coordinator {
     pub(super) fn run_arrived(&mut self, now: Now, held: &Have, peer: &CentralId, run: Run, current: bool) {
@@ -86,7 +86,7 @@ impl Coordinator {
         held: &Have,
         peer: &CentralId,
         log: &LogId,
-        refusal: Refusal,
+        refusal: SyncRefusal,
         theirs: Head,
     ) {
         let from_there = |state: &LogState| state.source.as_ref().is_some_and(|source| source.peer == *peer);
@@ -97,7 +97,7 @@ impl Coordinator {
         self.unfollow(log);
         let Some(state) = self.logs.get_mut(log) else { return };
         match refusal {
-            Refusal::NotHeld => {
+            SyncRefusal::NotHeld => {
                 state.avoid(now.mono_ms, peer);
                 state.withdraw(peer);
                 if theirs.to > held.to(log) {
@@ -106,7 +106,7 @@ impl Coordinator {
                 }
                 self.settle(now, held, log);
             }
-            Refusal::Diverged => {
+            SyncRefusal::Diverged => {
                 let seq = state.received(held.head_or_empty(log)).to;
                 self.forked(now, held, peer, log, seq);
             }

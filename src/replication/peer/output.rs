@@ -11,7 +11,7 @@ use crate::replication::Now;
 use crate::replication::committed::CommittedRun;
 use crate::replication::log::{Head, Run};
 use crate::replication::starts::SeenStart;
-use crate::wire::frame::{Encoder, Frame, Refusal};
+use crate::wire::frame::{Encoder, Frame, SyncRefusal};
 
 /// One socket, numbered by the shell; unique while the process lives. The socket in use also names the *link*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +85,7 @@ pub enum PeerReport {
     Refused {
         link: SocketId,
         log: LogId,
-        refusal: Refusal,
+        refusal: SyncRefusal,
         held: Head,
     },
     /// A request of the peer showed that its chain differs from ours at an event both hold.

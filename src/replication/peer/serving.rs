@@ -14,7 +14,7 @@ use crate::replication::have::Have;
 use crate::replication::log::Head;
 use crate::replication::window::{RunSize, Window};
 use crate::wire::compressed;
-use crate::wire::frame::{Frame, Refusal, SyncRefused, SyncRequest};
+use crate::wire::frame::{Frame, SyncRefusal, SyncRefused, SyncRequest};
 
 /// Most logs read for one link at a time.
 const MAX_READS: usize = 8;
@@ -107,11 +107,11 @@ impl Serving {
             self.remove(*older);
         }
         let Some(head) = held.head(&log).filter(|head| after <= head.to) else {
-            return self.refuse(now, held, sub, log, Refusal::NotHeld, out);
+            return self.refuse(now, held, sub, log, SyncRefusal::NotHeld, out);
         };
         if after == head.to && hash != head.hash {
             out.report(PeerReport::Forked { link: self.socket, log: log.clone(), seq: after });
-            return self.refuse(now, held, sub, log, Refusal::Diverged, out);
+            return self.refuse(now, held, sub, log, SyncRefusal::Diverged, out);
         }
         if self.cursors.is_empty() {
             self.compare_at_ms = now.mono_ms + COMPARE_EVERY_MS;
@@ -185,7 +185,7 @@ impl Serving {
         }
         if head.to == cursor.next.to && head.hash != cursor.next.hash {
             out.report(PeerReport::Forked { link: self.socket, log: log.clone(), seq: head.to });
-            self.refuse(now, held, sub, log.clone(), Refusal::Diverged, out);
+            self.refuse(now, held, sub, log.clone(), SyncRefusal::Diverged, out);
         } else if head.to > cursor.next.to {
             // It got further from another source. The hash is verified by the next run.
             cursor.next = head;
@@ -311,12 +311,12 @@ impl Serving {
             }
             let (log, peer, before) = (run.log.clone(), self.peer.clone(), cursor.next);
             out.alarm(Alarm::CannotPassOn { log: log.clone(), seq, bytes, peer });
-            return self.refuse_at(now, before, sub, log, Refusal::NotHeld, out);
+            return self.refuse_at(now, before, sub, log, SyncRefusal::NotHeld, out);
         }
         if run.prev != cursor.next.hash {
             let log = run.log.clone();
             out.report(PeerReport::Forked { link: self.socket, log: log.clone(), seq: run.after });
-            return self.refuse(now, held, sub, log, Refusal::Diverged, out);
+            return self.refuse(now, held, sub, log, SyncRefusal::Diverged, out);
         }
         cursor.next = run.head();
         cursor.in_flight.push_back(InFlight { to: cursor.next.to, bytes: run.bytes(), sent_ms: now.mono_ms });
@@ -330,12 +330,12 @@ impl Serving {
         }
     }
 
-    fn refuse(&mut self, now: Now, held: &Have, sub: u64, log: LogId, refusal: Refusal, out: &mut Out) {
+    fn refuse(&mut self, now: Now, held: &Have, sub: u64, log: LogId, refusal: SyncRefusal, out: &mut Out) {
         self.refuse_at(now, held.head_or_empty(&log), sub, log, refusal, out);
     }
 
     /// Says that the log is held, for this peer, up to `held`.
-    fn refuse_at(&mut self, now: Now, held: Head, sub: u64, log: LogId, refusal: Refusal, out: &mut Out) {
+    fn refuse_at(&mut self, now: Now, held: Head, sub: u64, log: LogId, refusal: SyncRefusal, out: &mut Out) {
         self.remove(sub);
         let refused = SyncRefused { sub, refusal, held, log };
         out.send(now, self.socket, &Frame::SyncRefused(refused));

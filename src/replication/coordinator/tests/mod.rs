@@ -6,7 +6,7 @@ use super::*;
 use super::{Wait, WaitReason};
 use crate::domain::ids::Epoch;
 use crate::replication::log::{ChainHash, Doubt, EventBytes, Run};
-use crate::wire::frame::Refusal;
+use crate::wire::frame::SyncRefusal;
 
 const IDLE_MS: u64 = 10 * 60 * 1_000;
 
@@ -219,7 +219,7 @@ fn a_fork_stops_the_log_between_the_two_and_nowhere_else() {
     forked.prev = ChainHash([7; 32]);
     forked.hash = forked.events.iter().fold(forked.prev, |hash, event| hash.extend(event));
     assert_eq!(rig.send(1, forked, true), ["alarm log_forked", "c1 unfollow 5", "c2 follow 5@1"]);
-    let (link, refusal, held) = (SocketId(2), Refusal::Diverged, head(&log, 3));
+    let (link, refusal, held) = (SocketId(2), SyncRefusal::Diverged, head(&log, 3));
     let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
     assert_eq!(rig.report(2, refused), ["c2 unfollow 5", "alarm log_forked", "c3 follow 5@1"]);
     let forked = PeerReport::Forked { link: SocketId(3), log: log.clone(), seq: 1 };
@@ -505,7 +505,7 @@ fn a_source_that_does_not_hold_what_it_announced_is_avoided() {
     let log = log_of(1, 5);
     rig.has(1, &log, 5);
     rig.has(2, &log, 4);
-    let (link, refusal, held) = (SocketId(1), Refusal::NotHeld, head(&log, 0));
+    let (link, refusal, held) = (SocketId(1), SyncRefusal::NotHeld, head(&log, 0));
     let refused = PeerReport::Refused { link, log: log.clone(), refusal, held };
     assert_eq!(rig.report(1, refused), ["c1 unfollow 5", "c2 follow 5@0"], "one begun there since is ended, too");
 }

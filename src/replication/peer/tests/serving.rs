@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::replication::window::{CATCH_UP_WINDOW_BYTES, LINK_WINDOW_BYTES};
-use crate::wire::frame::Refusal;
+use crate::wire::frame::SyncRefusal;
 
 const A: u64 = 0xaa00_0000_0000_0000;
 const B: u64 = 0xbb00_0000_0000_0000;
@@ -45,20 +45,20 @@ fn what_cannot_be_served_is_refused() {
         [Frame::SyncRefused(refused)] => (refused.refusal, refused.held.to),
         other => panic!("{other:?}"),
     };
-    assert_eq!(refusal(&rig.request(1, B, 0)), (Refusal::NotHeld, 0));
-    assert_eq!(refusal(&rig.request(2, A, 4)), (Refusal::NotHeld, 3));
+    assert_eq!(refusal(&rig.request(1, B, 0)), (SyncRefusal::NotHeld, 0));
+    assert_eq!(refusal(&rig.request(2, A, 4)), (SyncRefusal::NotHeld, 3));
 
     let wrong = |sub, after| SyncRequest { sub, log: log(A), after, hash: crate::replication::log::ChainHash([7; 32]) };
     rig.hears(1, Frame::SyncRequest(wrong(3, 3)));
     let outputs = rig.take();
-    assert_eq!(refusal(&outputs), (Refusal::Diverged, 3));
+    assert_eq!(refusal(&outputs), (SyncRefusal::Diverged, 3));
     assert_eq!(reports(&outputs), [PeerReport::Forked { link: SocketId(1), log: log(A), seq: 3 }]);
 
     // Behind the head the disk knows.
     rig.hears(1, Frame::SyncRequest(wrong(4, 1)));
     let outputs = rig.take();
     let outputs = rig.read_all(outputs);
-    assert_eq!(refusal(&outputs), (Refusal::Diverged, 3));
+    assert_eq!(refusal(&outputs), (SyncRefusal::Diverged, 3));
     assert_eq!(rig.peer.status(&rig.held).serving, 0);
 }
 

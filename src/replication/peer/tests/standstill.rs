@@ -77,7 +77,7 @@ fn what_lies_here_and_cannot_be_passed_on_stops_its_log_alone() {
         Frame::SyncRefused(refused) => Some((refused.refusal, refused.held.to)),
         _ => None,
     });
-    assert_eq!(refused, Some((crate::wire::frame::Refusal::NotHeld, 2)));
+    assert_eq!(refused, Some((crate::wire::frame::SyncRefusal::NotHeld, 2)));
     let status = rig.peer.status(&rig.held);
     assert_eq!((status.serving, status.unacked_bytes), (0, 0), "and it holds nothing of the window");
     let outputs = rig.request(2, B, 0);

@@ -1,7 +1,7 @@
 //! What the two sides tell each other about what they hold, and our subscriptions.
 
 use super::*;
-use crate::wire::frame::{Refusal, SyncRefused};
+use crate::wire::frame::{SyncRefusal, SyncRefused};
 
 const A: u64 = 0xaa00_0000_0000_0000;
 const A2: u64 = 0xaa00_0000_0000_0001;
@@ -124,7 +124,7 @@ fn a_refusal_of_a_standing_subscription_is_reported() {
     rig.take();
     let held = rig.head(A, 0);
     for (sub, reported) in [(9, false), (1, true), (1, false)] {
-        let refused = SyncRefused { sub, log: log(A), refusal: Refusal::NotHeld, held };
+        let refused = SyncRefused { sub, log: log(A), refusal: SyncRefusal::NotHeld, held };
         rig.hears(1, Frame::SyncRefused(refused));
         assert_eq!(!reports(&rig.take()).is_empty(), reported, "sub {sub}");
     }
