@@ -659,14 +659,27 @@ fn a_gate_that_meets_a_value_that_cannot_be_read_opens_again_by_itself() {
 }
 
 #[test]
-fn a_page_that_meets_a_value_that_cannot_be_read_stops_no_gate_and_the_next_start_makes_all_anew() {
+fn a_page_that_meets_a_value_that_cannot_be_read_is_shown_again_by_itself_and_if_that_was_lately_after_a_restart() {
     let mut central = full_central();
     central.start();
-    let damage = format!("UPDATE history SET plate_view = CAST(x'65C3' AS TEXT) WHERE plate_id = '{LEFT}'");
-    rusqlite::Connection::open(central.database()).unwrap().execute(&damage, ()).unwrap();
-    assert_eq!(central.http.get("/api/parking/history").status, 500);
+    let harm = || {
+        let damage = format!("UPDATE history SET plate_view = CAST(x'65C3' AS TEXT) WHERE plate_id = '{LEFT}'");
+        rusqlite::Connection::open(central.database()).unwrap().execute(&damage, ()).unwrap();
+    };
+    let page = |central: &Central| central.http.get("/api/parking/history").status;
+    harm();
+    assert_eq!(page(&central), 500);
+    eventually("it is shown", DEADLINE, || page(&central) == 200);
+    eventually("it is ready", DEADLINE, || central.http.get("/readyz").is_success());
     eventually("it is told", DEADLINE, || notice_of(&central, "database").is_some());
+    // What is damaged again and again is not made anew again and again.
+    harm();
+    assert_eq!(page(&central), 500);
+    eventually("what to do is told", DEADLINE, || {
+        notice_of(&central, "database").is_some_and(|told| told.contains("restart"))
+    });
     central.http.enter("edge-1", "59A00001");
+    assert_eq!(page(&central), 500, "gates go on, and do not wait for it");
     central.terminate();
     central.start();
     assert_eq!(central.http.rows_of(LEFT).len(), 1);

@@ -1,8 +1,8 @@
 //! What is made from the events and cannot be read any more, on a disk that changed a byte: it is made anew from them, by the writer
 //! itself, while gates wait.
 //!
-//! Who met it decides when. Where a gate did, no gate of that car would open again, so it is at once. Where a page did, gates go on,
-//! and the next start does it.
+//! Who met it decides when. Where a gate did, no gate of that car would open again, so it is at once. Where a page did, it is so too as
+//! long as gates wait no more than a moment for it; else gates go on, and the next start does it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ use crate::ledger::storage::Storage;
 
 /// What cannot be read although it was made anew just now is not helped by that.
 const REMAKE_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// Of so many events all is made anew within a second or two.
+const QUICK_EVENTS: u64 = 100_000;
 /// One that failed, as on a full disk, is tried again so soon.
 const RETRY_PERIOD: Duration = Duration::from_secs(10);
 /// How often it is shown how far it is.
@@ -33,13 +35,22 @@ pub(super) struct Remaking<S: Storage> {
     begun: Option<Instant>,
     /// Why the last try failed: what is there is half a history, and nothing is decided by it.
     half_made: Option<String>,
+    /// The next start makes it anew.
+    is_put_off: bool,
     /// What became of it, for people.
     told: Vec<String>,
 }
 
 impl<S: Storage> Default for Remaking<S> {
     fn default() -> Self {
-        Self { remake: None, unreadable: Unreadable::default(), begun: None, half_made: None, told: Vec::new() }
+        Self {
+            remake: None,
+            unreadable: Unreadable::default(),
+            begun: None,
+            half_made: None,
+            is_put_off: false,
+            told: Vec::new(),
+        }
     }
 }
 
@@ -68,19 +79,23 @@ impl<S: Storage> DbWriter<S> {
         self
     }
 
-    /// Once a second: a try that failed is repeated, and what a page could not show is noted for the next start.
+    /// Once a second: a try that failed is repeated, and what a page could not show is made anew, now or at the next start.
     pub(super) fn look_after_history(&mut self) {
         if let Some(reason) = self.remaking.half_made.clone() {
             return self.make_history_anew(&reason);
         }
         let (Some(reason), Some(ledger)) = (self.remaking.unreadable.take(), &mut self.ledger) else { return };
-        if !self.remaking.told.is_empty() {
+        if ledger.events() <= QUICK_EVENTS && self.remaking.may_begin() {
+            return self.make_history_anew(&reason);
+        }
+        if self.remaking.is_put_off {
             return;
         }
         error!(event = "history_unreadable", reason = reason.as_str(); "a value that is made from the events cannot be read: the next start makes all of it anew");
         if let Err(error) = ledger.storage_mut().make_anew_at_next_start() {
             return self.failed(&error.to_string());
         }
+        self.remaking.is_put_off = true;
         self.remaking.told.push(format!("A page could not be shown: {reason}. Gates go on; restart when it is quiet."));
     }
 
@@ -108,12 +123,13 @@ impl<S: Storage> DbWriter<S> {
                 self.remaking.half_made = Some(reason);
             }
             Ok(events) => {
-                self.remaking.half_made = None;
+                (self.remaking.half_made, self.remaking.is_put_off) = (None, false);
                 self.remaking.told = vec![format!(
                     "{reason}. That was done while this central ran, from {events} events. A value changes by itself on a disk that \
                      fails: look at it, and at the backups."
                 )];
                 self.succeeded();
+                self.show_failure(None);
                 self.publish();
                 // Nothing was written down, but figures have changed.
                 self.announce(Arc::new([]));
