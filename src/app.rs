@@ -56,6 +56,7 @@ use crate::ops::log_format::{self, LogFormat};
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
 use crate::ops::process;
+use crate::store::error::told_remade;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 use crate::tls::credentials::Credentials;
@@ -169,7 +170,7 @@ impl App {
         let remade = rebuild::follow_rules(&mut ledger, &directory, clock.now_ms(), &mut |done, total| {
             process::say_status(&format!("the history is being made anew: {done} of {total} events"));
         })?;
-        notices.extend(unreadable.map(|why| ("database", told_remade(&why, remade))));
+        notices.extend(unreadable.map(|why| ("database", told_remade(&why, remade.unwrap_or(0)))));
         for (central, by) in ledger.openers()? {
             authors.held(&central, &by);
         }
@@ -459,14 +460,6 @@ impl App {
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(event = "stopped", took_ms = took_ms; "stopped");
     }
-}
-
-/// What people are told of a start that had to make all anew.
-fn told_remade(why: &str, events: Option<u64>) -> String {
-    let events = events.unwrap_or(0);
-    format!(
-        "{why}. That was done, from {events} events. A value changes by itself on a disk that fails: look at it, and at the backups"
-    )
 }
 
 /// The key of this central, as it was found.

@@ -128,6 +128,20 @@ impl StoreError {
     }
 }
 
+/// What people are told once all was made anew from so many events; `why`: by what could not be read.
+#[must_use]
+pub fn told_remade(why: &str, events: u64) -> String {
+    format!(
+        "{why}. That was done, from {events} events. A value changes by itself on a disk that fails: look at it, and at the backups"
+    )
+}
+
+/// What people are told where the next start does it.
+#[must_use]
+pub fn told_put_off(why: &str) -> String {
+    format!("a page could not be shown: {why}. Gates go on; restart when it is quiet")
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};

@@ -206,16 +206,17 @@ test("what is wrong with files and ports is said in the language of the reader o
   writeFileSync(join(central.directory, "data/accounts.json"), "{");
   writeFileSync(join(central.directory, "p2p_config.json"), "{");
   writeFileSync(join(central.directory, "data/identity.pem"), "no key");
+  writeFileSync(join(central.directory, "data/central.db.rescued"), "x");
   await central.start();
   const english = /\b(the|is|not|it|line|column|no|lies|refused|cannot|error|expected|EOF)\b/i;
   for (const path of ["/", "/gate", "/history", "/shifts", "/settings", "/login", "/audit"]) {
     const page = await openPage(central.url + path);
     await live(page);
-    for (const text of ["không phải JSON, sai ở dòng 1", "tệp hỏng cất ở", "thiếu khóa riêng"]) {
+    for (const text of ["không phải JSON, sai ở dòng 1", "tệp hỏng cất ở", "thiếu khóa riêng", "bản chép của cơ sở dữ liệu"]) {
       await eventually(`${path}: ${text}`, async () => (await page.textContent("#notices")).includes(text));
     }
     const said = (await page.locator("#notices li").allTextContents()).map((text) => text.replace(/\/\S+/g, "").replace(/\([^)]*\)/g, ""));
-    ok(said.length >= 3 && !said.some((text) => english.test(text)), `${path}: ${said.join("\n")}`);
+    ok(said.length >= 4 && !said.some((text) => english.test(text)), `${path}: ${said.join("\n")}`);
     await page.done();
   }
   const foreign = await openPage(central.url, { language: "en" });

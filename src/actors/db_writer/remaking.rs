@@ -13,6 +13,7 @@ use super::DbWriter;
 use crate::actors::db_reader::Unreadable;
 use crate::ledger::Ledger;
 use crate::ledger::storage::Storage;
+use crate::store::error::{told_put_off, told_remade};
 
 /// What cannot be read although it was made anew just now is not helped by that.
 const REMAKE_PERIOD: Duration = Duration::from_secs(60 * 60);
@@ -38,7 +39,7 @@ pub(super) struct Remaking<S: Storage> {
     /// The next start makes it anew.
     is_put_off: bool,
     /// What became of it, for people.
-    told: Vec<String>,
+    told: Option<String>,
 }
 
 impl<S: Storage> Default for Remaking<S> {
@@ -49,7 +50,7 @@ impl<S: Storage> Default for Remaking<S> {
             begun: None,
             half_made: None,
             is_put_off: false,
-            told: Vec::new(),
+            told: None,
         }
     }
 }
@@ -61,8 +62,8 @@ impl<S: Storage> Remaking<S> {
 
     /// What people are told of the database, besides what it says itself.
     pub fn told(&self, of_storage: Option<String>) -> Option<String> {
-        let all: Vec<String> = self.told.iter().cloned().chain(of_storage).collect();
-        (!all.is_empty()).then(|| all.join(" "))
+        // What cannot be made anew is worse.
+        of_storage.or_else(|| self.told.clone())
     }
 
     fn may_begin(&self) -> bool {
@@ -96,7 +97,7 @@ impl<S: Storage> DbWriter<S> {
             return self.failed(&error.to_string());
         }
         self.remaking.is_put_off = true;
-        self.remaking.told.push(format!("A page could not be shown: {reason}. Gates go on; restart when it is quiet."));
+        self.remaking.told = Some(told_put_off(&reason));
     }
 
     pub(super) fn make_history_anew(&mut self, reason: &str) {
@@ -124,10 +125,7 @@ impl<S: Storage> DbWriter<S> {
             }
             Ok(events) => {
                 (self.remaking.half_made, self.remaking.is_put_off) = (None, false);
-                self.remaking.told = vec![format!(
-                    "{reason}. That was done while this central ran, from {events} events. A value changes by itself on a disk that \
-                     fails: look at it, and at the backups."
-                )];
+                self.remaking.told = Some(told_remade(reason, events));
                 self.succeeded();
                 self.show_failure(None);
                 self.publish();
