@@ -39,8 +39,8 @@ pub struct AskLogs;
 #[rtype(result = "()")]
 pub struct OwnIdChanged;
 
-/// Hears of a log how many of the linked peers announced it, and how many are linked.
-pub type Announced = Rc<dyn Fn(&LogId, (usize, usize))>;
+/// Hears of a log, and from the coordinator, if it wants to know, who announced it.
+pub type Announced = Rc<dyn Fn(&LogId, &Coordinator)>;
 
 /// What a coordinator needs from its surroundings. Cheap to clone.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub struct CoordinatorContext {
     pub held: HeldView,
     /// Whether the disk is low.
     pub disk_is_low: Rc<dyn Fn() -> bool>,
-    /// Told, before a run is stored, how many of the linked peers announced its log, and how many are linked.
+    /// Told before a run is stored.
     pub announced: Announced,
 }
 
@@ -102,7 +102,7 @@ impl SyncCoordinator {
     /// Bounded by what the senders may leave unacknowledged: 1 MiB a link.
     fn store(&mut self, run: Run, from: &CentralId, context: &mut Context<Self>) {
         let log = run.log.clone();
-        (self.around.announced)(&log, self.coordinator.announcing(&log));
+        (self.around.announced)(&log, &self.coordinator);
         let job = if *from == log.central { Job::StoreOfAuthor(run) } else { Job::Store(run) };
         let (decide, outcome) = Decide::new(job);
         self.around.writer.do_send(decide);

@@ -95,7 +95,7 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
         },
         announced: {
             let authors = parts.authors.clone();
-            Rc::new(move |log, counts| authors.announced(log, counts))
+            Rc::new(move |log, coordinator| authors.announced(log, || coordinator.announcing(log)))
         },
     };
     let coordinator =

@@ -40,7 +40,9 @@ struct Known {
     /// Those that were linked so far, and since when that is half of them.
     linked: BTreeSet<CentralId>,
     linked_since: Option<Instant>,
-    /// Logs in its own name that most of the linked peers hold: nobody alone makes one up.
+    /// Peers that announced a log in this central's name: who never met it, or begins anew as well, says nothing.
+    witnesses: BTreeSet<CentralId>,
+    /// Those logs that most of them hold.
     held_by_others: BTreeSet<LogId>,
     /// Pinned in the settings, each the one of a peer.
     pinned: Keys,
@@ -62,7 +64,7 @@ impl KnownAuthors {
     #[must_use]
     pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
         let (pinned, decided, expelled, begun, said_of_itself, signing, vouched) = Default::default();
-        let (linked, held_by_others) = Default::default();
+        let (linked, witnesses, held_by_others) = Default::default();
         Self(Arc::new(RwLock::new(Known {
             is_open,
             own,
@@ -71,6 +73,7 @@ impl KnownAuthors {
             peers: 0,
             linked,
             linked_since: None,
+            witnesses,
             held_by_others,
             pinned,
             decided,
@@ -138,14 +141,18 @@ impl KnownAuthors {
         known.is_fresh
     }
 
-    /// So many of the linked peers announced a log; of those in this central's own name it is noted which most of them hold.
-    pub fn announced(&self, log: &LogId, (announcing, linked): (usize, usize)) {
+    /// A run of a log came. Of one in this central's own name it is noted whether most of those who hold any such hold it. `announcing`: the
+    /// linked peers that announced that log, and those that announced any of its central.
+    pub fn announced(&self, log: &LogId, announcing: impl FnOnce() -> (BTreeSet<CentralId>, BTreeSet<CentralId>)) {
         let is_asked = |known: &Known| known.is_fresh && log.central == known.own;
         if !is_asked(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
+        let (it, any) = announcing();
         let mut known = self.write();
-        if 2 * announcing > linked && 2 * announcing >= known.peers && known.held_by_others.len() < MAX_LOGS_OF_ONE {
+        // What they gave is held since, and announced no more.
+        known.witnesses.extend(any);
+        if 2 * it.len() > known.witnesses.len() && known.held_by_others.len() < MAX_LOGS_OF_ONE {
             known.held_by_others.insert(log.clone());
         }
     }
@@ -192,12 +199,13 @@ impl Known {
         if !self.is_fresh || self.linked_since.is_some_and(|since| since.elapsed() >= TAKES_BACK) {
             return Err(Distrusted::Forged("this central did not begin it".into()));
         }
-        if self.held_by_others.contains(log) {
+        // Before half of them are linked too few can have spoken.
+        if self.linked_since.is_some() && self.held_by_others.contains(log) {
             return Ok(());
         }
         // Others may be linked yet, or hold it yet.
         Err(Distrusted::Unsigned(
-            "it is in this central's name, which has a new key, and most of its peers do not hold it".into(),
+            "it is in this central's name, which has a new key, and most of those who hold anything of its name do not hold it".into(),
         ))
     }
 
@@ -356,7 +364,9 @@ mod tests {
             assert_eq!(opened(&open, log, by), Ok(()), "{log}, where nobody proves anything");
         }
         let lost: LogId = "c0/00000000000000aa".parse().unwrap();
-        fresh.announced(&lost, (1, 1));
+        let witness = || [id("c1")].into();
+        fresh.linked(&id("c1"));
+        fresh.announced(&lost, || (witness(), witness()));
         assert_eq!(
             opened(&fresh, "c0/00000000000000aa", &third),
             Ok(()),
@@ -395,7 +405,9 @@ mod tests {
         let [own, old, thief, other] = [(); 4].map(|()| credentials());
         let log = "c1/00000000000000aa";
         let replaced = KnownAuthors::new(id("c1"), own.fingerprint(), true, false);
-        replaced.announced(&log.parse().unwrap(), (2, 2));
+        let witness = || [id("c2")].into();
+        replaced.linked(&id("c2"));
+        replaced.announced(&log.parse().unwrap(), || (witness(), witness()));
         assert_eq!(opened(&replaced, log, &old), Ok(()), "it takes back what it wrote");
         let told = replaced.to_tell();
         assert_eq!(told[&id("c1")].len(), 2, "and says that it was that, too");
@@ -421,24 +433,27 @@ mod tests {
     fn a_log_in_its_own_name_comes_back_to_a_new_key_if_most_of_its_peers_hold_it() {
         let [own, key] = [(); 2].map(|()| credentials());
         let log: LogId = "c0/00000000000000aa".parse().unwrap();
-        // Peers of the settings, those that are linked, and of these those that announced it.
-        for (peers, linked, announcing, comes_back) in [
-            (1, 1, 1, true),
-            (2, 1, 1, true),
-            (2, 2, 1, false),
-            (2, 2, 2, true),
-            (3, 1, 1, false),
-            (3, 2, 2, true),
-            (3, 3, 1, false),
-            (3, 3, 2, true),
-            (9, 4, 4, false),
-            (9, 9, 5, true),
-            (9, 9, 4, false),
+        let peers = |count: usize| -> BTreeSet<CentralId> { (1..=count).map(|n| id(&format!("c{n}"))).collect() };
+        // Peers of the settings, those that are linked, those of them that hold any log of this central, and those that hold this one.
+        for (expected, linked, witnesses, holders, comes_back) in [
+            (1, 1, 1, 1, true),
+            (2, 1, 1, 1, true),
+            (2, 2, 2, 1, false),
+            (2, 2, 2, 2, true),
+            // All were lost but one: the others have nothing yet.
+            (9, 9, 1, 1, true),
+            (9, 4, 1, 1, false),
+            (3, 1, 1, 1, false),
+            (3, 3, 3, 1, false),
+            (3, 3, 3, 2, true),
+            (9, 9, 9, 4, false),
+            (9, 9, 9, 5, true),
         ] {
-            let case = format!("{announcing} of {linked} linked of {peers}");
+            let case = format!("{holders} of {witnesses}, {linked} linked of {expected}");
             for (is_fresh, signed) in [(true, true), (true, false), (false, true), (false, false)] {
                 let known = KnownAuthors::new(id("c0"), own.fingerprint(), is_fresh, false);
-                known.expect(peers);
+                known.expect(expected);
+                peers(linked).iter().for_each(|peer| drop(known.linked(peer)));
                 let judged = |known: &KnownAuthors| {
                     if signed {
                         opened(known, "c0/00000000000000aa", &key).is_ok()
@@ -447,8 +462,10 @@ mod tests {
                     }
                 };
                 assert!(!judged(&known), "nobody was heard: {case}");
-                known.announced(&"c0/00000000000000bb".parse().unwrap(), (linked, linked));
-                known.announced(&log, (announcing, linked));
+                known.announced(&"c0/00000000000000bb".parse().unwrap(), || (peers(witnesses), peers(witnesses)));
+                assert!(!judged(&known), "it was another: {case}");
+                // What they gave already is announced no more.
+                known.announced(&log, || (peers(holders), peers(holders)));
                 assert_eq!(judged(&known), comes_back && is_fresh, "{case}, new: {is_fresh}, signed: {signed}");
             }
         }

@@ -130,9 +130,9 @@ impl LogState {
         self.offers.remove(peer);
     }
 
-    /// How many peers announced more of it than is durable here.
-    pub(super) fn offers(&self) -> usize {
-        self.offers.len()
+    /// The peers that announced more of it than is durable here.
+    pub(super) fn offering(&self) -> impl Iterator<Item = &CentralId> {
+        self.offers.keys()
     }
 
     /// How many events `peer` announced, if more than are durable here.

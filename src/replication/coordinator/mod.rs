@@ -149,10 +149,12 @@ impl Coordinator {
         self.fill_links(now, held);
     }
 
-    /// How many of the linked peers announced more of a log than is durable here, and how many are linked.
+    /// The linked peers that announced more of a log than is durable here, and those that did of any log of its central.
     #[must_use]
-    pub fn announcing(&self, log: &LogId) -> (usize, usize) {
-        (self.logs.get(log).map_or(0, LogState::offers), self.links.len())
+    pub fn announcing(&self, log: &LogId) -> (BTreeSet<CentralId>, BTreeSet<CentralId>) {
+        let of_log = self.logs.get(log).into_iter().flat_map(LogState::offering).cloned().collect();
+        let of_central = self.logs.iter().filter(|(other, _)| other.central == log.central);
+        (of_log, of_central.flat_map(|(_, state)| state.offering()).cloned().collect())
     }
 
     /// A stored run was refused or its transaction failed. What was queued of the log is dropped and asked for again
