@@ -11,7 +11,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::{ExitPart, StayRow, StayStatus};
 use parkmesh::domain::stay::TakenAs;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::storage::{EventRef, QuarterTotal, Storage, Summary};
+use parkmesh::ledger::storage::{EventRef, QuarterTotal, Rows, Storage, Summary, Tables};
 use parkmesh::replication::log::{ChainHash, EventBytes, Head};
 use parkmesh::store::{DataDir, StoreError, Writer};
 

@@ -19,7 +19,7 @@ use crate::actors::db_reader::{Readers, Serves, Unreadable};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
 use crate::actors::herald::Herald;
 use crate::actors::mesh_registry::{LeaveMesh, MeshNews, MeshRegistry};
-use crate::actors::status_feed::notices::Notices;
+use crate::actors::status_feed::sources::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
 use crate::config::change::names_since;

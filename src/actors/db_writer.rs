@@ -100,22 +100,16 @@ pub struct AnnounceTo(pub Recipient<Committed>);
 #[rtype(result = "()")]
 pub struct SkewMeasured(pub Option<i64>);
 
-/// Something came from these peers: for `p2p_sync_state`. Send it now and then, not for each run.
+/// Note how it stands with another central, for later starts and for people. In vain it is noted another time.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct HeardFrom(pub Vec<CentralId>);
-
-/// This start of a peer was linked and lives.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct SawStart(pub SeenOf);
-
-/// A predecessor was told of these logs up to there, and heard it.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct ToldPredecessor {
-    pub peer: CentralId,
-    pub cursors: Vec<(LogId, u64)>,
+pub enum Remember {
+    /// Something came from these peers: for `p2p_sync_state`. Send it now and then, not for each run.
+    HeardFrom(Vec<CentralId>),
+    /// This start of a peer was linked and lives.
+    Start(SeenOf),
+    /// A predecessor was told of these logs up to there, and heard it.
+    Told { peer: CentralId, cursors: Vec<(LogId, u64)> },
 }
 
 /// Tries a real commit, now.
@@ -575,44 +569,25 @@ impl<S: Storage> Handler<StartNewEpoch> for DbWriter<S> {
     }
 }
 
-impl<S: Storage> Handler<HeardFrom> for DbWriter<S> {
+impl<S: Storage> Handler<Remember> for DbWriter<S> {
     type Result = ();
 
-    fn handle(&mut self, heard: HeardFrom, _: &mut Self::Context) {
+    fn handle(&mut self, what: Remember, _: &mut Self::Context) {
         let Some(ledger) = &mut self.ledger else { return };
-        let now_ms = self.clock.now_ms();
-        for peer in &heard.0 {
-            // For people to look at only: the next time will do as well.
-            if let Err(reason) = ledger.storage_mut().record_sync(peer.as_str(), now_ms) {
-                let reason = reason.to_string();
-                warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note what came from a peer");
+        let (storage, now_ms) = (ledger.storage_mut(), self.clock.now_ms());
+        let failed = match &what {
+            Remember::HeardFrom(peers) => {
+                peers.iter().find_map(|peer| Some((peer, storage.record_sync(peer.as_str(), now_ms).err()?)))
             }
-        }
-    }
-}
-
-impl<S: Storage> Handler<SawStart> for DbWriter<S> {
-    type Result = ();
-
-    fn handle(&mut self, saw: SawStart, _: &mut Self::Context) {
-        let Some(ledger) = &mut self.ledger else { return };
-        // It is known until this process ends, and noted again when that peer starts again.
-        if let Err(reason) = ledger.storage_mut().note_seen(&saw.0) {
-            let (peer, reason) = (saw.0.0.as_str(), reason.to_string());
-            warn!(event = "sync_state_not_saved", peer = peer, reason = reason.as_str(); "cannot note which start of a peer was seen");
-        }
-    }
-}
-
-impl<S: Storage> Handler<ToldPredecessor> for DbWriter<S> {
-    type Result = ();
-
-    fn handle(&mut self, told: ToldPredecessor, _: &mut Self::Context) {
-        let Some(ledger) = &mut self.ledger else { return };
-        // What is not noted is told again, which changes nothing there.
-        if let Err(reason) = ledger.storage_mut().record_told(told.peer.as_str(), &told.cursors) {
-            let (peer, reason) = (told.peer.as_str(), reason.to_string());
-            warn!(event = "sync_state_not_saved", peer = peer, reason = reason.as_str(); "cannot note what a predecessor was told");
+            Remember::Start(seen) => storage.note_seen(seen).err().map(|error| (&seen.0, error)),
+            // What is not noted is told again, which changes nothing there.
+            Remember::Told { peer, cursors } => {
+                storage.record_told(peer.as_str(), cursors).err().map(|error| (peer, error))
+            }
+        };
+        if let Some((peer, error)) = failed {
+            let reason = error.to_string();
+            warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note how it stands with a peer");
         }
     }
 }

@@ -8,7 +8,6 @@
 //! - It runs on a thread of its own. From the writer it hears, by way of the registry, what that announces anyway; the lot
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
 
-pub mod notices;
 pub mod sources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,8 +19,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::notices::Notices;
-use self::sources::{Due, Gathered, first_lines, gather, log_json, peer_json, pending_json, until};
+use self::sources::{Due, Gathered, Notices, first_lines, gather, log_json, peer_json, pending_json, until};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::HeldView;

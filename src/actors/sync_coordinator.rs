@@ -8,7 +8,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle};
 use log::warn;
 
-use super::db_writer::{DbWriter, Decide, HeardFrom, HeldView, StartNewEpoch};
+use super::db_writer::{DbWriter, Decide, HeldView, Remember, StartNewEpoch};
 use crate::domain::ids::{CentralId, LogId};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::links::mesh::{Door, FromLink, LinkNews, LogsAdvanced, MeshClock, SharedHave, ToPeer};
@@ -170,7 +170,7 @@ impl Actor for SyncCoordinator {
         context.run_interval(SYNC_STATE_PERIOD, |this, _| {
             let heard: Vec<CentralId> = std::mem::take(&mut this.heard_from).into_iter().collect();
             if !heard.is_empty() {
-                this.around.writer.do_send(HeardFrom(heard));
+                this.around.writer.do_send(Remember::HeardFrom(heard));
             }
         });
     }

@@ -9,7 +9,7 @@ use actix::Addr;
 
 use crate::actors::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::{DbWriter, HeldView, SawStart};
+use crate::actors::db_writer::{DbWriter, HeldView, Remember};
 use crate::actors::mesh_registry::{Links, MeshNews, MeshRegistry, RegistryContext};
 use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
@@ -123,7 +123,7 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
         data_dir: parts.data_dir,
     });
     let (note, writer) = (Door::default(), parts.writer.clone());
-    note.lead_to(move |seen| writer.do_send(SawStart(seen)));
+    note.lead_to(move |seen| writer.do_send(Remember::Start(seen)));
     let context = RegistryContext {
         save_site: {
             let data_dir = site_dir;

@@ -350,6 +350,7 @@ impl DayList {
 }
 
 #[cfg(test)]
+#[path = "tariff/tests/cases.rs"]
 mod cases;
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use super::operation::{Operation, get, ok, post, put, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
-use crate::actors::status_feed::notices::Notice;
+use crate::actors::status_feed::sources::Notice;
 use crate::desks::alarm_desk::AlarmState;
 use crate::desks::backup_desk::BackupState;
 use crate::domain::audit::{Kind, changes};

@@ -16,7 +16,7 @@ use crate::actors::db_writer::{DbWriter, Held, HeldView};
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::status_feed::StatusFeed;
-use crate::actors::status_feed::notices::Notices;
+use crate::actors::status_feed::sources::Notices;
 use crate::actors::supervise::{Faults, Handle};
 use crate::config::model::Config;
 use crate::desks::alarm_desk::AlarmDesk;

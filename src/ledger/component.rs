@@ -22,9 +22,8 @@ use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{
     Fact, Folded, Link, Neighbour, PASSAGE_WINDOW_MS, Prepared, REQUEST_WINDOW_MS, links, same_request,
 };
-use crate::replication::log::EventBytes;
 
-use super::storage::{EventRef, Storage, StoredStay};
+use super::storage::{EventRef, Lookup, StoredStay};
 
 /// All clocks.
 pub const EVER: RangeInclusive<Hlc> = Hlc::MIN..=Hlc::MAX;
@@ -32,81 +31,6 @@ pub const EVER: RangeInclusive<Hlc> = Hlc::MIN..=Hlc::MAX;
 const ROWS_AT_ONCE: usize = 4;
 /// Rows of a plate gathered at once where one is known to matter: twice as many each time, up to this.
 const MOST_ROWS_AT_ONCE: usize = 1024;
-
-/// What is looked up on the way. Every [`Storage`] has it, and so has a reader.
-pub trait Held {
-    type Error;
-
-    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, Self::Error>;
-    /// The latest row of an effective plate whose entry has a lower clock, of those that are neither superseded nor void: more
-    /// than one if they have the same.
-    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, Self::Error>;
-    /// The first rows of an effective plate whose entry has this clock or a higher one, in order of it; none that is void.
-    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, Self::Error>;
-    /// The loose facts under a key with such clocks, see [`loose_key`].
-    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, Self::Error>;
-    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
-    /// The applied events that carry this edge and request id, with clocks from the first to the second, in ms.
-    fn events_of_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        clocks_ms: (i64, i64),
-    ) -> Result<Vec<EventRef>, Self::Error>;
-    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
-    /// The rows that ended in this second, Unix time, with this fee.
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, Self::Error>;
-
-    /// The event as a fact; `None`: there is none, or it cannot be read.
-    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
-        Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
-    }
-}
-
-impl<S: Storage> Held for S {
-    type Error = S::Error;
-
-    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, S::Error> {
-        Storage::stay(self, stay_id)
-    }
-
-    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, S::Error> {
-        Storage::last_begun(self, plate, before)
-    }
-
-    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, S::Error> {
-        Storage::begun_since(self, plate, since, most)
-    }
-
-    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, S::Error> {
-        Storage::loose_facts(self, key, clocks)
-    }
-
-    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, S::Error> {
-        Storage::event(self, at)
-    }
-
-    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, S::Error> {
-        Storage::fact(self, at)
-    }
-
-    fn events_of_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        clocks_ms: (i64, i64),
-    ) -> Result<Vec<EventRef>, S::Error> {
-        Storage::events_of_request(self, edge_id, request_id, clocks_ms)
-    }
-
-    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, S::Error> {
-        Storage::events_of_heard(self, fact)
-    }
-
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, S::Error> {
-        Storage::ended_in(self, second, fee)
-    }
-}
 
 /// The key loose facts are found by under a link, if the link has one. Requests are found without.
 #[must_use]
@@ -203,7 +127,7 @@ impl Component {
     ///
     /// # Errors
     /// Those of what is looked up.
-    pub fn of_new<H: Held>(
+    pub fn of_new<H: Lookup>(
         held: &mut H,
         new: &[Fact],
         without: HashSet<FactId>,
@@ -220,7 +144,7 @@ impl Component {
     ///
     /// # Errors
     /// Those of what is looked up.
-    pub fn around<H: Held>(held: &mut H, row: &StayRow) -> Result<Self, H::Error> {
+    pub fn around<H: Lookup>(held: &mut H, row: &StayRow) -> Result<Self, H::Error> {
         let mut component = Self { reach: 1, ..Self::default() };
         let entry = fact_of(held, &row.entry_fact)?;
         component.follow(held, Leads::of(entry.as_slice()))?;
@@ -241,7 +165,7 @@ impl Component {
     ///
     /// # Errors
     /// Those of what is looked up.
-    pub fn naming<H: Held>(held: &mut H, stay: Link) -> Result<Self, H::Error> {
+    pub fn naming<H: Lookup>(held: &mut H, stay: Link) -> Result<Self, H::Error> {
         let mut component = Self { reach: 1, ..Self::default() };
         component.follow(held, Leads { links: vec![stay], requests: Vec::new() })?;
         component.close(held, Self::held_facts)?;
@@ -255,7 +179,7 @@ impl Component {
     }
 
     /// Gathers until nothing outside can matter, and folds what is held and what is there afterwards.
-    fn close<H: Held>(
+    fn close<H: Lookup>(
         &mut self,
         held: &mut H,
         with: impl Fn(&Self) -> Vec<Fact>,
@@ -309,7 +233,7 @@ impl Component {
 
     /// Finds the neighbours of what acts at some places, and what has to be gathered too: what is open there, and what was
     /// superseded by what began there.
-    fn look_beside<H: Held>(
+    fn look_beside<H: Lookup>(
         &mut self,
         held: &mut H,
         places: &BTreeMap<&PlateId, Places<'_>>,
@@ -355,7 +279,7 @@ impl Component {
 
     /// The stay outside that is open on a plate when something of ours begins there, or whose passage out may be told again behind it;
     /// `told`: when ours first tells one.
-    fn open_at<H: Held>(
+    fn open_at<H: Lookup>(
         &mut self,
         held: &mut H,
         plate: &PlateId,
@@ -405,7 +329,12 @@ impl Component {
     }
 
     /// The first row of a plate from a clock on that is not gathered: more than one if they have the same clock.
-    fn next_beside<H: Held>(&mut self, held: &mut H, plate: &PlateId, clock: Hlc) -> Result<Vec<StoredStay>, H::Error> {
+    fn next_beside<H: Lookup>(
+        &mut self,
+        held: &mut H,
+        plate: &PlateId,
+        clock: Hlc,
+    ) -> Result<Vec<StoredStay>, H::Error> {
         let mut most = ROWS_AT_ONCE;
         loop {
             let mut rows = held.begun_since(plate, clock, most)?;
@@ -421,7 +350,7 @@ impl Component {
     }
 
     /// Gathers rows, and all that is linked to them.
-    fn take<H: Held>(&mut self, held: &mut H, rows: Vec<StoredStay>) -> Result<(), H::Error> {
+    fn take<H: Lookup>(&mut self, held: &mut H, rows: Vec<StoredStay>) -> Result<(), H::Error> {
         self.reach = (self.reach * 2).min(MOST_ROWS_AT_ONCE);
         let mut leads = Leads::default();
         for row in rows {
@@ -431,7 +360,7 @@ impl Component {
     }
 
     /// Gathers the rows of some stays; whether there was one.
-    fn take_stays<H: Held>(&mut self, held: &mut H, stay_ids: &[String]) -> Result<bool, H::Error> {
+    fn take_stays<H: Lookup>(&mut self, held: &mut H, stay_ids: &[String]) -> Result<bool, H::Error> {
         let mut leads = Leads::default();
         let mut found = false;
         for stay_id in stay_ids {
@@ -445,7 +374,7 @@ impl Component {
     }
 
     /// Gathers the stays whose exits some others, told by plate, may tell again; whether there was one.
-    fn take_ended<'f, H: Held>(
+    fn take_ended<'f, H: Lookup>(
         &mut self,
         held: &mut H,
         exits: impl Iterator<Item = &'f Fact>,
@@ -465,7 +394,7 @@ impl Component {
     }
 
     /// Gathers what was skipped on plates; whether there was anything.
-    fn take_skipped<'p, H: Held>(
+    fn take_skipped<'p, H: Lookup>(
         &mut self,
         held: &mut H,
         plates: impl Iterator<Item = &'p PlateId>,
@@ -483,7 +412,7 @@ impl Component {
     }
 
     /// Gathers exits that found no stay to end; whether one was not gathered yet.
-    fn take_strays<H: Held>(&mut self, held: &mut H, strays: &[EventRef]) -> Result<bool, H::Error> {
+    fn take_strays<H: Lookup>(&mut self, held: &mut H, strays: &[EventRef]) -> Result<bool, H::Error> {
         let mut leads = Leads::default();
         let before = self.facts.len();
         self.add_loose(facts_at(held, strays)?, &mut leads);
@@ -491,7 +420,7 @@ impl Component {
         Ok(self.facts.len() > before)
     }
 
-    fn add_row<H: Held>(&mut self, held: &mut H, stored: StoredStay, leads: &mut Leads) -> Result<(), H::Error> {
+    fn add_row<H: Lookup>(&mut self, held: &mut H, stored: StoredStay, leads: &mut Leads) -> Result<(), H::Error> {
         let mut rows = vec![stored];
         while let Some(stored) = rows.pop() {
             if self.rows.contains_key(&stored.row.stay_id) {
@@ -529,7 +458,7 @@ impl Component {
         }
     }
 
-    fn follow<H: Held>(&mut self, held: &mut H, mut leads: Leads) -> Result<(), H::Error> {
+    fn follow<H: Lookup>(&mut self, held: &mut H, mut leads: Leads) -> Result<(), H::Error> {
         loop {
             if let Some(event) = leads.requests.pop() {
                 for fact in repeats_of(held, &event)? {
@@ -575,7 +504,7 @@ fn begins(folded: &Folded, replacing: &Replacing) -> bool {
 ///
 /// # Errors
 /// Those of what is looked up.
-pub fn repeats_of<H: Held>(held: &mut H, event: &Event) -> Result<Vec<Fact>, H::Error> {
+pub fn repeats_of<H: Lookup>(held: &mut H, event: &Event) -> Result<Vec<Fact>, H::Error> {
     let Some((edge_id, request_id)) = event.request() else { return Ok(Vec::new()) };
     let clock_ms = event.hlc.ms();
     let clocks_ms = (clock_ms - REQUEST_WINDOW_MS, clock_ms.saturating_add(REQUEST_WINDOW_MS));
@@ -589,7 +518,7 @@ pub fn repeats_of<H: Held>(held: &mut H, event: &Event) -> Result<Vec<Fact>, H::
 ///
 /// # Errors
 /// Those of what is looked up.
-pub fn loose_under<H: Held>(held: &mut H, link: &Link) -> Result<Vec<Fact>, H::Error> {
+pub fn loose_under<H: Lookup>(held: &mut H, link: &Link) -> Result<Vec<Fact>, H::Error> {
     let Some(key) = loose_key(link) else { return Ok(Vec::new()) };
     let places = held.loose_facts(&key, EVER)?;
     facts_at(held, &places)
@@ -599,7 +528,7 @@ pub fn loose_under<H: Held>(held: &mut H, link: &Link) -> Result<Vec<Fact>, H::E
 ///
 /// # Errors
 /// Those of what is looked up.
-pub fn facts_at<H: Held>(held: &mut H, places: &[EventRef]) -> Result<Vec<Fact>, H::Error> {
+pub fn facts_at<H: Lookup>(held: &mut H, places: &[EventRef]) -> Result<Vec<Fact>, H::Error> {
     let mut facts = Vec::with_capacity(places.len());
     for at in places {
         facts.extend(held.fact(at)?);
@@ -607,7 +536,7 @@ pub fn facts_at<H: Held>(held: &mut H, places: &[EventRef]) -> Result<Vec<Fact>,
     Ok(facts)
 }
 
-pub(super) fn fact_of<H: Held>(held: &mut H, id: &FactId) -> Result<Option<Fact>, H::Error> {
+pub(super) fn fact_of<H: Lookup>(held: &mut H, id: &FactId) -> Result<Option<Fact>, H::Error> {
     match id {
         FactId::Authored { log, seq } => held.fact(&EventRef { log: log.clone(), seq: *seq }),
         // Several may have heard it; the lowest is the fact.

@@ -3,12 +3,15 @@
 //! Every change records its inverse, so that a transaction can be rolled back, and the last commits can be taken back
 //! one by one as a power cut on a lying disk would.
 
-mod books;
-mod error;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
+use super::sheet::{self, Books, ChangeLine, Span, TakingLine};
+use super::state::{TotalChange, TotalKey};
+use super::storage::{
+    DirtyFact, EventRef, Loaded, Lookup, LooseFact, QuarterTotal, Rows, Setting, SettingKind, Shift, Storage,
+    StoredStay, Summary, Tables,
+};
 use crate::domain::audit::Entry;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, Hlc, LogId};
@@ -18,13 +21,6 @@ use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::{Counted, Figures};
 use crate::domain::stay::{Fact, Taking};
 use crate::replication::log::{ChainHash, EventBytes, Head};
-
-pub use self::error::MemoryError;
-use super::sheet::{self, ChangeLine};
-use super::state::{TotalChange, TotalKey};
-use super::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
-};
 
 /// Commits that can still be taken back.
 const KEPT_COMMITS: usize = 16;
@@ -249,49 +245,8 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
     };
 }
 
-impl Storage for MemoryStorage {
+impl Lookup for MemoryStorage {
     type Error = MemoryError;
-
-    fn load(&mut self) -> Result<Loaded, MemoryError> {
-        Ok(Loaded {
-            heads: self.heads.iter().map(|(log, head)| (log.clone(), *head)).collect(),
-            inside: self.stays.values().filter(|stay| stay.row.status == StayStatus::In).cloned().collect(),
-            settings: self.settings.values().cloned().collect(),
-            summary: self.summary.clone(),
-            dirty: self.dirty.values().cloned().collect(),
-        })
-    }
-
-    fn begin(&mut self) -> Result<(), MemoryError> {
-        if self.transaction.is_some() {
-            return Err(MemoryError::BrokenRule("a transaction within a transaction"));
-        }
-        self.transaction = Some(Vec::new());
-        Ok(())
-    }
-
-    fn probe(&mut self, _: bool) -> Result<(), MemoryError> {
-        if std::mem::take(&mut self.fail_next_commit) { Err(MemoryError::Injected) } else { Ok(()) }
-    }
-
-    fn commit(&mut self) -> Result<(), MemoryError> {
-        if std::mem::take(&mut self.fail_next_commit) {
-            self.rollback();
-            return Err(MemoryError::Injected);
-        }
-        let changes = self.transaction.take().ok_or(MemoryError::BrokenRule("a commit without a transaction"))?;
-        self.commits.push_back(changes);
-        if self.commits.len() > KEPT_COMMITS {
-            self.commits.pop_front();
-        }
-        Ok(())
-    }
-
-    fn rollback(&mut self) {
-        if let Some(changes) = self.transaction.take() {
-            self.undo(changes);
-        }
-    }
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, MemoryError> {
         self.reads += 1;
@@ -322,16 +277,6 @@ impl Storage for MemoryStorage {
         let rows: Vec<_> = rows.filter_map(|row_id| self.stays.get(row_id)).cloned().collect();
         self.reads += rows.len() as u64;
         Ok(rows)
-    }
-
-    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, MemoryError> {
-        let rows = self.rows_of_plate.get(plate).into_iter().flatten();
-        Ok(rows.filter_map(|(_, row_id)| self.stays.get(row_id)).map(|stay| stay.row.last_hlc).max())
-    }
-
-    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, MemoryError> {
-        let facts = self.loose_of_key.get(key).into_iter().flatten();
-        Ok(facts.filter_map(|at| self.loose.get(at)).map(|fact| fact.hlc).max())
     }
 
     fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, MemoryError> {
@@ -368,26 +313,12 @@ impl Storage for MemoryStorage {
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, MemoryError> {
         Ok(self.heard.get(fact).into_iter().flatten().cloned().collect())
     }
+}
 
-    fn append_event(
-        &mut self,
-        at: &EventRef,
-        event: &EventBytes,
-        hash: ChainHash,
-        _committed_ms: i64,
-    ) -> Result<(), MemoryError> {
-        if self.events.contains_key(at) {
-            return Err(MemoryError::BrokenRule("an event that is already there"));
-        }
-        self.note(Undo::Event(at.clone(), None))?;
-        self.events.insert(at.clone(), (event.clone(), hash));
-        Ok(())
-    }
-
-    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), MemoryError> {
-        self.note(Undo::Head(log.clone(), self.heads.get(log).copied()))?;
-        self.heads.insert(log.clone(), head);
-        Ok(())
+impl Rows for MemoryStorage {
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, MemoryError> {
+        let rows = self.rows_of_plate.get(plate).into_iter().flatten();
+        Ok(rows.filter_map(|(_, row_id)| self.stays.get(row_id)).map(|stay| stay.row.last_hlc).max())
     }
 
     fn insert_stay(&mut self, row: &StayRow, _own: bool, committed_ms: i64) -> Result<i64, MemoryError> {
@@ -439,6 +370,34 @@ impl Storage for MemoryStorage {
     fn delete_stay(&mut self, row_id: i64) -> Result<(), MemoryError> {
         self.note(Undo::Stay(row_id, self.stays.get(&row_id).cloned().map(Box::new)))?;
         self.put_stay(row_id, None);
+        Ok(())
+    }
+}
+
+impl Tables for MemoryStorage {
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, MemoryError> {
+        let facts = self.loose_of_key.get(key).into_iter().flatten();
+        Ok(facts.filter_map(|at| self.loose.get(at)).map(|fact| fact.hlc).max())
+    }
+
+    fn append_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        _committed_ms: i64,
+    ) -> Result<(), MemoryError> {
+        if self.events.contains_key(at) {
+            return Err(MemoryError::BrokenRule("an event that is already there"));
+        }
+        self.note(Undo::Event(at.clone(), None))?;
+        self.events.insert(at.clone(), (event.clone(), hash));
+        Ok(())
+    }
+
+    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), MemoryError> {
+        self.note(Undo::Head(log.clone(), self.heads.get(log).copied()))?;
+        self.heads.insert(log.clone(), head);
         Ok(())
     }
 
@@ -501,7 +460,7 @@ impl Storage for MemoryStorage {
 
     fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {
         self.note(Undo::Money(at.clone(), self.money.get(at).cloned()))?;
-        self.money.insert(at.clone(), books::lines(at, event));
+        self.money.insert(at.clone(), lines(at, event));
         Ok(())
     }
 
@@ -617,5 +576,151 @@ impl Storage for MemoryStorage {
             self.note(Undo::Dirty(key, Some(old)))?;
         }
         Ok(())
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn load(&mut self) -> Result<Loaded, MemoryError> {
+        Ok(Loaded {
+            heads: self.heads.iter().map(|(log, head)| (log.clone(), *head)).collect(),
+            inside: self.stays.values().filter(|stay| stay.row.status == StayStatus::In).cloned().collect(),
+            settings: self.settings.values().cloned().collect(),
+            summary: self.summary.clone(),
+            dirty: self.dirty.values().cloned().collect(),
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), MemoryError> {
+        if self.transaction.is_some() {
+            return Err(MemoryError::BrokenRule("a transaction within a transaction"));
+        }
+        self.transaction = Some(Vec::new());
+        Ok(())
+    }
+
+    fn probe(&mut self, _: bool) -> Result<(), MemoryError> {
+        if std::mem::take(&mut self.fail_next_commit) { Err(MemoryError::Injected) } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<(), MemoryError> {
+        if std::mem::take(&mut self.fail_next_commit) {
+            self.rollback();
+            return Err(MemoryError::Injected);
+        }
+        let changes = self.transaction.take().ok_or(MemoryError::BrokenRule("a commit without a transaction"))?;
+        self.commits.push_back(changes);
+        if self.commits.len() > KEPT_COMMITS {
+            self.commits.pop_front();
+        }
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        if let Some(changes) = self.transaction.take() {
+            self.undo(changes);
+        }
+    }
+}
+
+/// What the storage was told to fail with, or a rule broken by its caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    #[error("no space left (injected)")]
+    Injected,
+    #[error("broken rule: {0}")]
+    BrokenRule(&'static str),
+}
+
+/// What a correction or void changes, each with who says so.
+fn lines(at: &EventRef, event: &Event) -> Vec<(String, ChangeLine<LogId>)> {
+    let by = event.person().unwrap_or_default();
+    let line = |money: &crate::domain::shift::MoneyChange| ChangeLine {
+        place: (at.log.clone(), at.seq),
+        at_ms: event.timestamp_ms,
+        central: money.central.clone(),
+        edge_id: money.edge_id.clone(),
+        exit_ms: money.exit_ms,
+        taken_by: money.taken_by.clone(),
+        method: money.method.clone(),
+        exit: place(&money.exit),
+        change: money.change(),
+    };
+    event.money().iter().map(|money| (by.to_owned(), line(money))).collect()
+}
+
+fn place(fact: &FactId) -> Option<(LogId, u64)> {
+    match fact {
+        FactId::Authored { log, seq } => Some((log.clone(), *seq)),
+        FactId::Heard(_) => None,
+    }
+}
+
+fn holds((from_ms, until_ms): Span, at_ms: i64) -> bool {
+    (from_ms..until_ms).contains(&at_ms)
+}
+
+impl Books for MemoryStorage {
+    type Error = MemoryError;
+    type Log = LogId;
+
+    fn log(&mut self, log: LogId) -> Result<LogId, MemoryError> {
+        Ok(log)
+    }
+
+    fn next_from_ms(&mut self, central: &str, edge_id: &str, after_ms: i64) -> Result<Option<i64>, MemoryError> {
+        let of_gate = |shift: &&Shift| shift.central == central && shift.edge_id == edge_id && shift.opened.is_some();
+        let begun = self.shifts.values().filter(of_gate).map(|shift| shift.from_ms);
+        Ok(begun.filter(|from_ms| *from_ms > after_ms).min())
+    }
+
+    fn shifts_of(&mut self, person: &str, (from_ms, until_ms): Span) -> Result<Vec<Shift>, MemoryError> {
+        let is_his = |shift: &&Shift| shift.opened.as_ref().is_some_and(|opened| opened.person == person);
+        let within = |shift: &&Shift| shift.from_ms > from_ms && shift.from_ms < until_ms;
+        Ok(self.shifts.values().filter(is_his).filter(within).cloned().collect())
+    }
+
+    fn entries(&mut self, central: &str, edge_id: &str, within: Span) -> Result<i64, MemoryError> {
+        let counts = self.stays.values().map(|stored| &stored.row).filter(|row| {
+            let was_inside = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
+            was_inside && !row.is_exit_alone() && row.source_central == central && row.edge_id == edge_id
+        });
+        Ok(i64::try_from(counts.filter(|row| holds(within, row.entry_ms)).count()).unwrap_or(i64::MAX))
+    }
+
+    fn takings(
+        &mut self,
+        central: &str,
+        edge_id: &str,
+        within: Span,
+        each: &mut dyn FnMut(TakingLine<'_, LogId>),
+    ) -> Result<(), MemoryError> {
+        let of_gate = self.takings.values().filter(|taking| taking.central == central && taking.edge_id == edge_id);
+        for taking in of_gate.filter(|taking| holds(within, taking.exit_ms)) {
+            each(TakingLine {
+                exit_ms: taking.exit_ms,
+                taken_by: &taking.told_apart.by,
+                method: &taking.told_apart.method,
+                camera_type: &taking.told_apart.camera_type,
+                fee: taking.fee.0,
+                place: place(&taking.fact),
+            });
+        }
+        Ok(())
+    }
+
+    fn changes_by(&mut self, person: &str, within: Span) -> Result<Vec<ChangeLine<LogId>>, MemoryError> {
+        let his = self.money.values().flatten().filter(|(by, _)| by == person);
+        Ok(his.map(|(_, line)| line).filter(|line| holds(within, line.at_ms)).cloned().collect())
+    }
+
+    fn changes_at(
+        &mut self,
+        central: &str,
+        edge_id: &str,
+        within: Span,
+    ) -> Result<Vec<ChangeLine<LogId>>, MemoryError> {
+        let lines = self.money.values().flatten().map(|(_, line)| line);
+        let of_gate = lines.filter(|line| line.central == central && line.edge_id == edge_id);
+        Ok(of_gate.filter(|line| holds(within, line.exit_ms)).cloned().collect())
     }
 }

@@ -164,52 +164,55 @@ pub struct Watched {
     pub database: Option<String>,
 }
 
-/// The disk of one central.
-pub trait Storage: Send + Unpin + 'static {
-    type Error: std::error::Error + Send + Sync + 'static;
-
-    /// Whether such an error is over once all that is made from the events was made anew.
-    fn is_of_derived(_error: &Self::Error) -> bool {
-        false
-    }
-
-    fn load(&mut self) -> Result<Loaded, Self::Error>;
-
-    fn begin(&mut self) -> Result<(), Self::Error>;
-    /// On return every change since `begin` is on disk, synced. After an error nothing of it is, and the transaction is over.
-    fn commit(&mut self) -> Result<(), Self::Error>;
-    fn rollback(&mut self);
+/// What is looked up: rows, and events by what they carry. A reader has it, too.
+pub trait Lookup {
+    type Error;
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, Self::Error>;
-    /// See [`super::component::Held::last_begun`].
+    /// The latest row of an effective plate whose entry has a lower clock, of those that are neither superseded nor void: more
+    /// than one if they have the same.
     fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, Self::Error>;
-    /// See [`super::component::Held::begun_since`].
+    /// The first rows of an effective plate whose entry has this clock or a higher one, in order of it; none that is void.
     fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, Self::Error>;
-    /// A clock no row of a plate is above, and no higher than any row of it ever was. `None`: it never had a row.
-    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
-    /// The greatest clock of the loose facts under a key.
-    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, Self::Error>;
-    /// The loose facts under a key with such clocks.
+    /// The loose facts under a key with such clocks, see [`super::component::loose_key`].
     fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, Self::Error>;
     fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, Self::Error>;
-    /// The event as a fact; `None`: there is none, or it cannot be read.
-    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
-        Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
-    }
-    /// See [`super::component::Held::events_of_request`].
+    /// The applied events that carry this edge and request id, with clocks from the first to the second, in ms.
     fn events_of_request(
         &mut self,
         edge_id: &str,
         request_id: &str,
         clocks_ms: (i64, i64),
     ) -> Result<Vec<EventRef>, Self::Error>;
-
-    /// See [`super::component::Held::ended_in`].
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, Self::Error>;
-
-    /// Where the facts with this identity lie that were heard from predecessors and applied: one place per central that heard it.
     fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, Self::Error>;
+    /// The rows that ended in this second, Unix time, with this fee.
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, Self::Error>;
+    /// The event as a fact; `None`: there is none, or it cannot be read.
+    fn fact(&mut self, at: &EventRef) -> Result<Option<Fact>, Self::Error> {
+        Ok(self.event(at)?.and_then(|bytes| Fact::read(&bytes)))
+    }
+}
 
+/// The rows of the history.
+pub trait Rows: Lookup {
+    /// A clock no row of a plate is above, and no higher than any row of it ever was. `None`: it never had a row.
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, Self::Error>;
+    /// Returns the new row number. `own`: authored here (`sync_status` LOCAL), else SYNCED. No row has its stay id.
+    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;
+    /// As [`Rows::insert_stay`]; `None`: a row has that stay id, and nothing is written.
+    fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, Self::Error>;
+    /// As [`Rows::update_stay`] of an open row, where only what comes after an entry differs (confirmation, exit, status,
+    /// sums, anomalies) and `row.last_hlc` is the greatest clock of the plate.
+    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
+    /// Keeps the row's number, `committed_ms` and `created_at`.
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
+    fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;
+}
+
+/// The events of logs, and what is found by them: loose facts, requests, sums, shifts, settings, the audit.
+pub trait Tables: Lookup {
+    /// The greatest clock of the loose facts under a key.
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, Self::Error>;
     /// `hash` is the chain's after this event, `committed_ms` the time of this transaction. `(log, seq)` is new: an event already
     /// there is an error.
     fn append_event(
@@ -220,16 +223,6 @@ pub trait Storage: Send + Unpin + 'static {
         committed_ms: i64,
     ) -> Result<(), Self::Error>;
     fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), Self::Error>;
-    /// Returns the new row number. `own`: authored here (`sync_status` LOCAL), else SYNCED. No row has its stay id.
-    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;
-    /// As [`Storage::insert_stay`]; `None`: a row has that stay id, and nothing is written.
-    fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, Self::Error>;
-    /// As [`Storage::update_stay`] of an open row, where only what comes after an entry differs (confirmation, exit, status,
-    /// sums, anomalies) and `row.last_hlc` is the greatest clock of the plate.
-    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
-    /// Keeps the row's number, `committed_ms` and `created_at`.
-    fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
-    fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;
     /// Adds the fact or replaces its keys.
     fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), Self::Error>;
     fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), Self::Error>;
@@ -268,13 +261,31 @@ pub trait Storage: Send + Unpin + 'static {
     /// Adds to the end of the audit, which nothing ever changes or removes.
     fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
+    /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
+    /// waits.
+    fn clear_projection(&mut self) -> Result<(), Self::Error>;
+}
+
+/// The disk of one central.
+pub trait Storage:
+    Rows + Tables + Lookup<Error: std::error::Error + Send + Sync + 'static> + Send + Unpin + 'static
+{
+    /// Whether such an error is over once all that is made from the events was made anew.
+    fn is_of_derived(_error: &Self::Error) -> bool {
+        false
+    }
+
+    fn load(&mut self) -> Result<Loaded, Self::Error>;
+
+    fn begin(&mut self) -> Result<(), Self::Error>;
+    /// On return every change since `begin` is on disk, synced. After an error nothing of it is, and the transaction is over.
+    fn commit(&mut self) -> Result<(), Self::Error>;
+    fn rollback(&mut self);
+
     /// Has the next start make all that is made from events anew. Not within a transaction.
     fn make_anew_at_next_start(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
-    /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
-    /// waits.
-    fn clear_projection(&mut self) -> Result<(), Self::Error>;
 
     // What has nothing to do with the ledger's transactions. A storage that is no file has nothing to do for it.
 

@@ -13,7 +13,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use log::{info, warn};
 
 use crate::actors::db_reader::Readers;
-use crate::actors::db_writer::{DbWriter, Decide, ToldPredecessor};
+use crate::actors::db_writer::{DbWriter, Decide, Remember};
 use crate::actors::supervise;
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
 use crate::domain::doer::{Doer, DoerKind};
@@ -349,7 +349,7 @@ impl LegacyLink {
                     let told = self.told.get_or_insert_default();
                     told.retain(|(log, _)| !cursors.iter().any(|(newer, _)| newer == log));
                     told.extend(cursors.iter().cloned());
-                    self.around.writer.do_send(ToldPredecessor { peer: self.around.config.id.clone(), cursors });
+                    self.around.writer.do_send(Remember::Told { peer: self.around.config.id.clone(), cursors });
                 }
             }
         }

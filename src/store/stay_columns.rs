@@ -136,7 +136,7 @@ pub(super) fn read_stay(
     })
 }
 
-/// See [`Held::last_begun`](crate::ledger::component::Held::last_begun).
+/// See [`Held::last_begun`](crate::ledger::storage::Lookup::last_begun).
 pub(super) fn find_last_begun(
     connection: &Connection,
     logs: &mut LogNumbers,
@@ -153,7 +153,7 @@ pub(super) fn find_last_begun(
     read_all(connection, logs, statement.query((plate.as_str(), before.ms(), last))?)
 }
 
-/// See [`Held::begun_since`](crate::ledger::component::Held::begun_since).
+/// See [`Held::begun_since`](crate::ledger::storage::Lookup::begun_since).
 pub(super) fn find_begun_since(
     connection: &Connection,
     logs: &mut LogNumbers,
@@ -167,7 +167,7 @@ pub(super) fn find_begun_since(
     read_all(connection, logs, statement.query((plate.as_str(), since.ms(), most))?)
 }
 
-/// See [`Held::ended_in`](crate::ledger::component::Held::ended_in).
+/// See [`Held::ended_in`](crate::ledger::storage::Lookup::ended_in).
 pub(super) fn find_ended_in(
     connection: &Connection,
     logs: &mut LogNumbers,

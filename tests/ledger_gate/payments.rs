@@ -6,7 +6,7 @@ use parkmesh::domain::money::Vnd;
 use parkmesh::domain::payment::Method;
 use parkmesh::domain::received::PaymentReceived;
 use parkmesh::ledger::job::{Answer, Job, Refusal};
-use parkmesh::ledger::storage::Storage as _;
+use parkmesh::ledger::storage::Tables as _;
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::*;

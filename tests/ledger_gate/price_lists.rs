@@ -11,7 +11,7 @@ use parkmesh::ledger::digest::Digest;
 use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier, Refusal, Report};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::settings::MOST_TARIFFS;
-use parkmesh::ledger::storage::{EventRef, Storage};
+use parkmesh::ledger::storage::{EventRef, Storage, Tables};
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::replication::log::Head;

@@ -12,7 +12,7 @@ use log::error;
 use super::DbWriter;
 use crate::actors::db_reader::Unreadable;
 use crate::ledger::Ledger;
-use crate::ledger::storage::Storage;
+use crate::ledger::storage::{Lookup, Storage};
 use crate::store::error::{told_put_off, told_remade};
 
 /// What cannot be read although it was made anew just now is not helped by that.
@@ -26,7 +26,7 @@ const SHOW_PERIOD: Duration = Duration::from_millis(500);
 
 /// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. How many there were.
 pub type Remake<S> =
-    Box<dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<u64, <S as Storage>::Error> + Send>;
+    Box<dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<u64, <S as Lookup>::Error> + Send>;
 
 pub(super) struct Remaking<S: Storage> {
     /// `None`: nothing can be made anew here.

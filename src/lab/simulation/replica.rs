@@ -19,7 +19,7 @@ use crate::ledger::authorship::{Authorship, Distrusted, Judge};
 use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::runs::CLOCK_AHEAD;
-use crate::ledger::storage::{EventRef, Storage};
+use crate::ledger::storage::{EventRef, Lookup as _};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Context, Ledger, Processed};
 use crate::replication::have::Have;

@@ -3,14 +3,13 @@
 //! Every call is one short read of its own and sees what was committed when it began. Short on purpose: a reader that
 //! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
 
-mod aside;
 mod audit;
+mod events;
 mod exits;
 mod history;
 mod lot;
 mod payments;
 mod rows;
-mod runs;
 mod shifts;
 mod story;
 mod walk;
@@ -27,8 +26,9 @@ use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
 
-pub use aside::{Aside, AsideKind};
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
+pub use events::{Aside, AsideKind};
+pub(super) use events::{read_event, read_hash, read_head};
 pub use exits::{Counted, ToldExit};
 pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_OFFSET,
@@ -37,7 +37,6 @@ pub use history::{
 pub use lot::{DayCourse, TypeCount};
 pub use payments::{PaymentState, ToldPayment};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
-pub(super) use runs::{read_event, read_hash, read_head};
 pub use shifts::{LateFacts, Sheet, SheetExit, SheetFact};
 pub use story::{Story, ToldAnomaly, ToldFact};
 

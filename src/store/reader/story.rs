@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Reader;
+use super::events::read_event;
 use super::rows::HistoryRow;
-use super::runs::read_event;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event, Image};
 use crate::domain::explain::words::Text;
@@ -19,9 +19,9 @@ use crate::domain::payment::{FeeLine, Paid};
 use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
-use crate::ledger::component::{Component, Held};
+use crate::ledger::component::Component;
 use crate::ledger::settings::Settings;
-use crate::ledger::storage::{EventRef, StoredStay};
+use crate::ledger::storage::{EventRef, Lookup, StoredStay};
 use crate::replication::log::EventBytes;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
@@ -219,7 +219,7 @@ impl Snapshot<'_> {
     }
 }
 
-impl Held for Snapshot<'_> {
+impl Lookup for Snapshot<'_> {
     type Error = StoreError;
 
     fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {

@@ -22,7 +22,7 @@ use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{ExitPart, StayRow, StayStatus};
 use crate::domain::time::{MAX_MS, MIN_MS, SiteZone};
-use crate::ledger::storage::{EventRef, Storage};
+use crate::ledger::storage::{EventRef, Lookup, Rows, Storage, Tables};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// A data directory of its own, with its writer.

@@ -21,7 +21,7 @@ fn what_was_seen_of_others_is_remembered() {
     let seen = |number, instance| SeenStart { number, instance: Instance(instance) };
     for (key, number, instance) in [("", 1, 7), ("KEY", u64::MAX, u64::MAX)] {
         let noted = ("c2".parse().unwrap(), key.to_owned(), seen(number, instance));
-        disk.writer().record_seen(&noted).unwrap();
+        disk.writer().note_seen(&noted).unwrap();
         assert_eq!(disk.reopen().seen_starts().unwrap(), [noted]);
     }
 }

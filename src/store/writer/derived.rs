@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::Writer;
 use crate::domain::ids::Hlc;
-use crate::ledger::storage::{Storage as _, Summary};
+use crate::ledger::storage::{Storage as _, Summary, Tables as _};
 use crate::store::error::StoreError;
 use crate::store::log_heads;
 
@@ -52,7 +52,7 @@ impl Writer {
         self.next_history_id = last + 1;
         self.begin()?;
         let emptied = self.connection.execute("DELETE FROM ledger", ()).map_err(StoreError::from);
-        let emptied = emptied.and_then(|_| self.clear_all_but_events()).and_then(|()| {
+        let emptied = emptied.and_then(|_| self.clear_projection()).and_then(|()| {
             let sql = "INSERT INTO ledger(id, digest, max_hlc, events, loose_facts, next_history_id, rules) \
                        VALUES(1, zeroblob(32), 0, 0, 0, ?1, 0)";
             self.connection.execute(sql, [self.next_history_id])?;
@@ -66,21 +66,6 @@ impl Writer {
             }
         }
         self.read_counters()
-    }
-
-    /// Row numbers go on from where they were: none is ever given twice.
-    pub(super) fn clear_all_but_events(&mut self) -> Result<(), StoreError> {
-        self.open_transaction()?;
-        self.newest_of_plate = None;
-        self.open_rows.forget_before(self.next_history_id);
-        self.connection.execute_batch(
-            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
-             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
-             DELETE FROM waiting; DELETE FROM payment; \
-             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
-        )?;
-        Ok(())
     }
 
     /// Tells, once, that something cannot be read which is made from nothing else.

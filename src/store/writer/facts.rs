@@ -1,20 +1,375 @@
-//! Events, and the small tables that point at them.
+//! Events, and the tables that point at them: loose facts, requests, sums, takings and shifts, settings, and the audit, which is added
+//! to at its end, each entry chained to the one before it.
 
 use std::ops::RangeInclusive;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, OptionalExtension, Row};
 
 use super::Writer;
 use super::transaction::setting_name;
-use crate::domain::event::Event;
+use crate::domain::audit::{AuditHash, Entry};
+use crate::domain::doer::Doer;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::TakenAs;
-use crate::ledger::storage::{DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, SettingKind, Summary};
+use crate::domain::received::PaymentReceived;
+use crate::domain::shift::{Counted, Figures};
+use crate::domain::stay::{TakenAs, Taking};
+use crate::ledger::sheet;
+use crate::ledger::storage::{
+    DirtyFact, EventRef, Lookup, LooseFact, QuarterTotal, Setting, SettingKind, Shift, StoredStay, Summary, Tables,
+};
 use crate::replication::log::{ChainHash, EventBytes, Head};
+use crate::store::books::{self, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
 use crate::store::schema::{LOOSE_FACTS, event_row_of, request_key, request_weeks};
+use crate::store::stay_columns::{find_begun_since, find_ended_in, find_last_begun, read_stay, select_stays};
+
+impl Tables for Writer {
+    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
+        let sql = "SELECT max(hlc) FROM loose_key WHERE key = ?1";
+        let greatest: Option<i64> = self.connection.prepare_cached(sql)?.query_row([key], |row| row.get(0))?;
+        greatest.map(clock).transpose()
+    }
+
+    fn put_dirty(&mut self, fact: &DirtyFact) -> Result<(), StoreError> {
+        let event = self.row_of(&fact.at.log, fact.at.seq)?;
+        let (plate, other) = (fact.plate.as_str(), fact.other.as_ref().map(PlateId::as_str));
+        let mut statement = self.connection.prepare_cached("INSERT INTO waiting VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
+        statement.execute((event, fact.hlc.ms(), plate, other, fact.is_entry, fact.since_ms))?;
+        Ok(())
+    }
+
+    fn remove_dirty(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        self.connection.prepare_cached("DELETE FROM waiting WHERE event = ?1")?.execute([event])?;
+        Ok(())
+    }
+
+    fn append_event(
+        &mut self,
+        at: &EventRef,
+        event: &EventBytes,
+        hash: ChainHash,
+        committed_ms: i64,
+    ) -> Result<(), StoreError> {
+        let row = self.row_of(&at.log, at.seq)?;
+        let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3, ?4)")?;
+        match statement.execute((row, &**event, &hash.0, committed_ms)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(StoreError::EventHeld { log: at.log.clone(), seq: at.seq })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
+        let number = self.number_of(log)?;
+        self.connection.prepare_cached("UPDATE log SET head = ?2, hash = ?3 WHERE no = ?1")?.execute((
+            number,
+            head.to.cast_signed(),
+            &head.hash.0,
+        ))?;
+        Ok(())
+    }
+
+    fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
+        let event = self.row_of(&fact.at.log, fact.at.seq)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting",
+            )?
+            .execute((event, fact.waiting))?;
+        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
+        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2, ?3)")?;
+        for key in &fact.keys {
+            statement.execute((key, fact.hlc.ms(), event))?;
+        }
+        Ok(())
+    }
+
+    fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        self.connection.prepare_cached("DELETE FROM loose_fact WHERE event = ?1")?.execute([event])?;
+        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
+        Ok(())
+    }
+
+    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3, ?4)")?.execute((
+            request_weeks(hlc.ms()),
+            request_key(edge_id, request_id),
+            event,
+            hlc.ms(),
+        ))?;
+        Ok(())
+    }
+
+    fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO heard VALUES(?1, ?2)")?;
+        statement.execute((fact.as_slice(), event))?;
+        Ok(())
+    }
+
+    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
+        let QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue } = change;
+        let TakenAs { by, method, camera_type } = taken_as;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
+                 entries = entries + excluded.entries, exits = exits + excluded.exits, \
+                 revenue = revenue + excluded.revenue",
+            )?
+            .execute((quarter, central, edge_id, by, method, camera_type, entries, exits, revenue.0))?;
+        Ok(())
+    }
+
+    fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), StoreError> {
+        let fact = self.fact_value(&taking.fact)?;
+        let Taking { central, edge_id, exit_ms, fee, told_apart, .. } = taking;
+        if !is_taken {
+            let sql = "DELETE FROM taking WHERE central = ?1 AND edge_id = ?2 AND exit_ms = ?3 AND fact = ?4";
+            self.connection.prepare_cached(sql)?.execute((central, edge_id, exit_ms, fact))?;
+            return Ok(());
+        }
+        let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let (by, method, camera_type) = (&told_apart.by, &told_apart.method, &told_apart.camera_type);
+        let values = (central, edge_id, exit_ms, fact, by, method, camera_type, fee.0);
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        let row = self.row_of(&at.log, at.seq)?;
+        let by = event.person().unwrap_or_default();
+        for (no, money) in (0_i64..).zip(event.money()) {
+            let exit = self.fact_value(&money.exit)?;
+            let (central, edge_id, exit_ms) = (&money.central, &money.edge_id, money.exit_ms);
+            let (taken_by, method) = (&money.taken_by, &money.method);
+            let sql = "INSERT OR REPLACE INTO money_change VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            self.connection.prepare_cached(sql)?.execute((
+                row,
+                no,
+                by,
+                event.timestamp_ms,
+                central,
+                edge_id,
+                exit_ms,
+                exit,
+                taken_by,
+                method,
+                money.change(),
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn shift(&mut self, id: &str) -> Result<Option<Shift>, StoreError> {
+        self.books().one(books::SHIFT, [id])
+    }
+
+    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
+        self.books().one(books::LAST_AT_GATE, (central, edge_id, i64::MAX))
+    }
+
+    fn put_shift(&mut self, shift: &Shift) -> Result<(), StoreError> {
+        let mut row = |place: Option<&EventRef>| place.map(|at| self.row_of(&at.log, at.seq)).transpose();
+        let opened = row(shift.opened.as_ref().map(|opening| &opening.place.1))?;
+        let closed = row(shift.closed.as_ref().map(|closing| &closing.place.1))?;
+        self.books().write(shift, opened, closed)
+    }
+
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), StoreError> {
+        sheet::figures(&mut self.books(), shift)
+    }
+
+    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT hlc, event FROM payment WHERE reference = ?1")?;
+        let mut rows = statement.query([reference])?;
+        let mut first: Option<(i64, EventRef)> = None;
+        while let Some(row) = rows.next()? {
+            let found = (row.get(0)?, self.logs.place(&self.connection, row.get(1)?)?);
+            if first.as_ref().is_none_or(|first| found < *first) {
+                first = Some(found);
+            }
+        }
+        Ok(first.map(|(_, at)| at))
+    }
+
+    fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
+        let row = self.row_of(&at.log, at.seq)?;
+        let by = event.by.as_ref().and_then(Doer::text);
+        let PaymentReceived { reference, method, amount, stay, text } = payment;
+        let sql = "INSERT OR REPLACE INTO payment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let values = (row, event.hlc.ms(), event.timestamp_ms, reference, stay, method.name(), amount.0, text, by);
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
+        let event = self.row_of(&setting.at.log, setting.at.seq)?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?.execute((
+            setting_name(setting.kind),
+            &setting.id,
+            setting.hlc.ms(),
+            event,
+            &setting.value,
+        ))?;
+        Ok(())
+    }
+
+    fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("DELETE FROM setting WHERE kind = ?1 AND id = ?2")?;
+        statement.execute((setting_name(kind), id))?;
+        Ok(())
+    }
+
+    fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
+        let event = self.row_of(&at.log, at.seq)?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO quarantine VALUES(?1, ?2)")?.execute((event, reason))?;
+        Ok(())
+    }
+
+    fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, StoreError> {
+        let sql = "SELECT event FROM quarantine WHERE substr(reason, 1, length(?1)) = ?1 ORDER BY event";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([reason_begins], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(|row| self.logs.place(&self.connection, row)).collect()
+    }
+
+    fn release(&mut self, at: &EventRef) -> Result<bool, StoreError> {
+        let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(false) };
+        let dropped = self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;
+        Ok(dropped > 0)
+    }
+
+    fn put_audit(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+        // `verify` names the one whose hash cannot be read; what comes after it is written down all the same.
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1).unwrap_or_default()));
+        let last: Option<(i64, AuditHash)> = self.connection.prepare_cached(sql)?.query_row((), read).optional()?;
+        let (last_id, before) = last.unwrap_or_default();
+        let text = entry.to_text();
+        let hash = Entry::chained(&before, &text);
+        self.connection.prepare_cached("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
+            last_id + 1,
+            entry.at_ms,
+            entry.kind.name(),
+            &entry.who,
+            text,
+            hash,
+        ))?;
+        Ok(())
+    }
+
+    fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE ledger SET digest = ?1, max_hlc = ?2, events = ?3, loose_facts = ?4 WHERE id = 1")?
+            .execute((
+                &summary.digest,
+                summary.max_hlc.ms(),
+                summary.events.cast_signed(),
+                summary.loose_facts.cast_signed(),
+            ))?;
+        Ok(())
+    }
+
+    fn clear_projection(&mut self) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        self.newest_of_plate = None;
+        self.open_rows.forget_before(self.next_history_id);
+        self.connection.execute_batch(
+            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
+             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
+             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
+             DELETE FROM waiting; DELETE FROM payment; \
+             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
+        )?;
+        Ok(())
+    }
+}
+
+impl Lookup for Writer {
+    type Error = StoreError;
+
+    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
+        let sql = select_stays("event_id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([stay_id])?;
+        rows.next()?.map(|row| read_stay(&self.connection, &mut self.logs, row)).transpose()
+    }
+
+    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
+        find_last_begun(&self.connection, &mut self.logs, plate, before)
+    }
+
+    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
+        find_begun_since(&self.connection, &mut self.logs, plate, since, most)
+    }
+
+    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
+        find_ended_in(&self.connection, &mut self.logs, second, fee)
+    }
+
+    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached(LOOSE_FACTS)?;
+        let mut rows = statement.query((key, clocks.start().ms(), clocks.end().ms()))?;
+        let mut facts = Vec::new();
+        while let Some(row) = rows.next()? {
+            facts.push(self.logs.place(&self.connection, row.get(0)?)?);
+        }
+        Ok(facts)
+    }
+
+    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
+        let Some(row) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(None) };
+        self.event_at(row)
+    }
+
+    fn events_of_request(
+        &mut self,
+        edge_id: &str,
+        request_id: &str,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<EventRef>, StoreError> {
+        let key = request_key(edge_id, request_id);
+        let mut candidates: Vec<i64> = Vec::new();
+        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
+            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query((weeks, key, from_ms, to_ms))?;
+            while let Some(row) = rows.next()? {
+                candidates.push(row.get(0)?);
+            }
+        }
+        let mut found = Vec::new();
+        for row in candidates {
+            // Two requests may share a key; the event knows which it carries.
+            let carried = self.event_at(row)?.and_then(|bytes| Event::parse(&bytes).ok());
+            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
+                found.push(self.logs.place(&self.connection, row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT event FROM heard WHERE fact = ?1")?;
+        let mut rows = statement.query([fact.as_slice()])?;
+        let mut places = Vec::new();
+        while let Some(row) = rows.next()? {
+            places.push(self.logs.place(&self.connection, row.get(0)?)?);
+        }
+        Ok(places)
+    }
+}
 
 impl Writer {
     /// The number of a log, given to it now if it has none.
@@ -43,29 +398,6 @@ impl Writer {
         event_row_of(log, number, seq)
     }
 
-    pub(super) fn add_event(
-        &mut self,
-        at: &EventRef,
-        event: &EventBytes,
-        hash: ChainHash,
-        committed_ms: i64,
-    ) -> Result<(), StoreError> {
-        let row = self.row_of(&at.log, at.seq)?;
-        let mut statement = self.connection.prepare_cached("INSERT INTO event VALUES(?1, ?2, ?3, ?4)")?;
-        match statement.execute((row, &**event, &hash.0, committed_ms)) {
-            Ok(_) => Ok(()),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Err(StoreError::EventHeld { log: at.log.clone(), seq: at.seq })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(super) fn find_event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
-        let Some(row) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(None) };
-        self.event_at(row)
-    }
-
     /// `None`: there is none, or it cannot be read, and then that is told.
     fn event_at(&mut self, row: i64) -> Result<Option<EventBytes>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
@@ -79,92 +411,6 @@ impl Writer {
             return Ok(None);
         }
         read
-    }
-
-    pub(super) fn find_loose_facts(
-        &mut self,
-        key: &str,
-        clocks: &RangeInclusive<Hlc>,
-    ) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached(LOOSE_FACTS)?;
-        let mut rows = statement.query((key, clocks.start().ms(), clocks.end().ms()))?;
-        let mut facts = Vec::new();
-        while let Some(row) = rows.next()? {
-            facts.push(self.logs.place(&self.connection, row.get(0)?)?);
-        }
-        Ok(facts)
-    }
-
-    pub(super) fn add_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
-        let event = self.row_of(&fact.at.log, fact.at.seq)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO loose_fact VALUES(?1, ?2) ON CONFLICT DO UPDATE SET waiting = excluded.waiting",
-            )?
-            .execute((event, fact.waiting))?;
-        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
-        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO loose_key VALUES(?1, ?2, ?3)")?;
-        for key in &fact.keys {
-            statement.execute((key, fact.hlc.ms(), event))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn drop_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        let event = self.row_of(&at.log, at.seq)?;
-        self.connection.prepare_cached("DELETE FROM loose_fact WHERE event = ?1")?.execute([event])?;
-        self.connection.prepare_cached("DELETE FROM loose_key WHERE event = ?1")?.execute([event])?;
-        Ok(())
-    }
-
-    pub(super) fn find_greatest_loose_hlc(&self, key: &str) -> Result<Option<Hlc>, StoreError> {
-        let sql = "SELECT max(hlc) FROM loose_key WHERE key = ?1";
-        let greatest: Option<i64> = self.connection.prepare_cached(sql)?.query_row([key], |row| row.get(0))?;
-        greatest.map(clock).transpose()
-    }
-
-    pub(super) fn find_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        (from_ms, to_ms): (i64, i64),
-    ) -> Result<Vec<EventRef>, StoreError> {
-        let key = request_key(edge_id, request_id);
-        let mut candidates: Vec<i64> = Vec::new();
-        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
-            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((weeks, key, from_ms, to_ms))?;
-            while let Some(row) = rows.next()? {
-                candidates.push(row.get(0)?);
-            }
-        }
-        let mut found = Vec::new();
-        for row in candidates {
-            // Two requests may share a key; the event knows which it carries.
-            let carried = self.event_at(row)?.and_then(|bytes| Event::parse(&bytes).ok());
-            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
-                found.push(self.logs.place(&self.connection, row)?);
-            }
-        }
-        Ok(found)
-    }
-
-    pub(super) fn add_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        at: &EventRef,
-        hlc: Hlc,
-    ) -> Result<(), StoreError> {
-        let event = self.row_of(&at.log, at.seq)?;
-        self.connection.prepare_cached("INSERT OR IGNORE INTO request VALUES(?1, ?2, ?3, ?4)")?.execute((
-            request_weeks(hlc.ms()),
-            request_key(edge_id, request_id),
-            event,
-            hlc.ms(),
-        ))?;
-        Ok(())
     }
 
     pub(super) fn load_dirty(&mut self) -> Result<Vec<DirtyFact>, StoreError> {
@@ -185,109 +431,6 @@ impl Writer {
         }
         Ok(facts)
     }
-
-    pub(super) fn add_dirty(&mut self, fact: &DirtyFact) -> Result<(), StoreError> {
-        let event = self.row_of(&fact.at.log, fact.at.seq)?;
-        let (plate, other) = (fact.plate.as_str(), fact.other.as_ref().map(PlateId::as_str));
-        let mut statement = self.connection.prepare_cached("INSERT INTO waiting VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
-        statement.execute((event, fact.hlc.ms(), plate, other, fact.is_entry, fact.since_ms))?;
-        Ok(())
-    }
-
-    pub(super) fn drop_dirty(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        let event = self.row_of(&at.log, at.seq)?;
-        self.connection.prepare_cached("DELETE FROM waiting WHERE event = ?1")?.execute([event])?;
-        Ok(())
-    }
-
-    pub(super) fn find_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT event FROM heard WHERE fact = ?1")?;
-        let mut rows = statement.query([fact.as_slice()])?;
-        let mut places = Vec::new();
-        while let Some(row) = rows.next()? {
-            places.push(self.logs.place(&self.connection, row.get(0)?)?);
-        }
-        Ok(places)
-    }
-
-    pub(super) fn add_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {
-        let event = self.row_of(&at.log, at.seq)?;
-        let mut statement = self.connection.prepare_cached("INSERT OR IGNORE INTO heard VALUES(?1, ?2)")?;
-        statement.execute((fact.as_slice(), event))?;
-        Ok(())
-    }
-
-    pub(super) fn add_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
-        let event = self.row_of(&setting.at.log, setting.at.seq)?;
-        self.connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES(?1, ?2, ?3, ?4, ?5)")?.execute((
-            setting_name(setting.kind),
-            &setting.id,
-            setting.hlc.ms(),
-            event,
-            &setting.value,
-        ))?;
-        Ok(())
-    }
-
-    pub(super) fn forget_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached("DELETE FROM setting WHERE kind = ?1 AND id = ?2")?;
-        statement.execute((setting_name(kind), id))?;
-        Ok(())
-    }
-
-    pub(super) fn write_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
-        let number = self.number_of(log)?;
-        self.connection.prepare_cached("UPDATE log SET head = ?2, hash = ?3 WHERE no = ?1")?.execute((
-            number,
-            head.to.cast_signed(),
-            &head.hash.0,
-        ))?;
-        Ok(())
-    }
-
-    pub(super) fn write_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
-        let QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue } = change;
-        let TakenAs { by, method, camera_type } = taken_as;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
-                 entries = entries + excluded.entries, exits = exits + excluded.exits, \
-                 revenue = revenue + excluded.revenue",
-            )?
-            .execute((quarter, central, edge_id, by, method, camera_type, entries, exits, revenue.0))?;
-        Ok(())
-    }
-
-    pub(super) fn write_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE ledger SET digest = ?1, max_hlc = ?2, events = ?3, loose_facts = ?4 WHERE id = 1")?
-            .execute((
-                &summary.digest,
-                summary.max_hlc.ms(),
-                summary.events.cast_signed(),
-                summary.loose_facts.cast_signed(),
-            ))?;
-        Ok(())
-    }
-
-    pub(super) fn find_quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, StoreError> {
-        let sql = "SELECT event FROM quarantine WHERE substr(reason, 1, length(?1)) = ?1 ORDER BY event";
-        let mut statement = self.connection.prepare(sql)?;
-        let rows = statement.query_map([reason_begins], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
-        rows.into_iter().map(|row| self.logs.place(&self.connection, row)).collect()
-    }
-
-    pub(super) fn drop_quarantined(&mut self, at: &EventRef) -> Result<bool, StoreError> {
-        let Some(event) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(false) };
-        let dropped = self.connection.prepare_cached("DELETE FROM quarantine WHERE event = ?1")?.execute([event])?;
-        Ok(dropped > 0)
-    }
-
-    pub(super) fn add_quarantined(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
-        let event = self.row_of(&at.log, at.seq)?;
-        self.connection.prepare_cached("INSERT OR REPLACE INTO quarantine VALUES(?1, ?2)")?.execute((event, reason))?;
-        Ok(())
-    }
 }
 
 fn clock(ms: i64) -> Result<Hlc, StoreError> {
@@ -296,4 +439,10 @@ fn clock(ms: i64) -> Result<Hlc, StoreError> {
 
 fn plate(text: &str) -> Result<PlateId, StoreError> {
     PlateId::parse(text).map_err(|_| StoreError::Value(format!("plate_id {text:?}")))
+}
+
+impl Writer {
+    pub(super) fn books(&mut self) -> StoredBooks<'_> {
+        StoredBooks { connection: &self.connection, logs: &mut self.logs }
+    }
 }

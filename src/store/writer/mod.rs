@@ -1,53 +1,32 @@
-//! The one writing connection: what the ledger asks of a disk, on SQLite.
+//! The one writing connection: what the ledger asks of a disk, on SQLite. Here it is opened, and told which start of the program on
+//! this database it is; each file beside implements its part of [`crate::ledger::storage`].
 //!
 //! - Between `begin` and `commit` everything is one IMMEDIATE transaction with `synchronous=FULL`: when `commit` returns, it is
 //!   on disk. After an error nothing of it is, and the connection is ready for the next `begin`.
 //! - What the writer knows by heart (log numbers, the next row number) is put back by a rollback.
 
-mod audit;
 mod derived;
 mod facts;
-mod money;
 mod standing;
-mod starts;
 mod stays;
 mod transaction;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::books;
-use super::checkpoint::{Checkpointer, touch};
-use super::directory::DataDir;
-use super::error::StoreError;
-use super::log_numbers::LogNumbers;
-use super::schema;
-use super::stay_columns::find_ended_in;
-use crate::domain::audit::Entry;
-use crate::domain::event::Event;
-use crate::domain::ids::{Hlc, LogId};
-use crate::domain::money::Vnd;
-use crate::domain::plate::PlateId;
-use crate::domain::row::StayRow;
-use crate::domain::shift::{Counted, Figures};
-use crate::domain::stay::Taking;
+use self::stays::NewestOfPlate;
+use self::transaction::Transaction;
 use crate::domain::time::{SiteZone, UnknownZone};
-use crate::ledger::sheet;
-use crate::ledger::storage::{
-    DirtyFact, EventRef, Loaded, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
-    Watched,
-};
-use crate::replication::log::{ChainHash, EventBytes, Head};
-use crate::replication::starts::SeenOf;
-
-use super::files::{Files, Seen};
-use super::left;
-use stays::NewestOfPlate;
-use transaction::Transaction;
+use crate::replication::starts::{Instance, MOST_TOLD, SeenOf, SeenStart, Start};
+use crate::store::checkpoint::{Checkpointer, touch};
+use crate::store::directory::DataDir;
+use crate::store::error::StoreError;
+use crate::store::files::Files;
+use crate::store::log_numbers::LogNumbers;
+use crate::store::{left, schema};
 
 /// Page cache of the writer, in KiB. Holds the hot pages of every index. A transaction that changes more pages than it has
 /// room for writes some of them into the log before its commit, which only makes the log longer.
@@ -221,266 +200,38 @@ pub fn say_unreadable(error: &StoreError) {
     log::error!(event = "history_unreadable", reason = error.to_string(); "a value that is made from the events cannot be read: all that is made from them is made anew");
 }
 
-impl Storage for Writer {
-    type Error = StoreError;
-
-    fn is_of_derived(error: &StoreError) -> bool {
-        error.is_of_derived()
+impl Writer {
+    /// Notes that a process begins. Durable on return, so that nobody has seen a start that is not in the database.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn note_start(&mut self, instance: Instance) -> Result<Start, StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let most = i64::try_from(MOST_TOLD).unwrap_or(i64::MAX);
+        let earlier = transaction
+            .prepare("SELECT number, instance FROM start ORDER BY number DESC LIMIT ?1")?
+            .query_map([most], |row| Ok((row.get::<_, i64>(0)?, Instance(row.get::<_, i64>(1)?.cast_unsigned()))))?
+            .collect::<Result<Vec<_>, _>>()?;
+        let number = earlier.first().map_or(1, |(last, _)| last.saturating_add(1));
+        transaction.execute("INSERT INTO start VALUES(?1, ?2)", (number, instance.0.cast_signed()))?;
+        transaction.execute("DELETE FROM start WHERE number < ?1", [number.saturating_sub(most)])?;
+        transaction.commit()?;
+        let earlier = earlier.into_iter().map(|(_, instance)| instance).collect();
+        Ok(Start { number: number.cast_unsigned(), earlier })
     }
 
-    fn load(&mut self) -> Result<Loaded, StoreError> {
-        self.load_all()
-    }
-
-    fn begin(&mut self) -> Result<(), StoreError> {
-        self.begin_transaction()
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        self.commit_transaction()
-    }
-
-    fn rollback(&mut self) {
-        self.roll_back_transaction();
-    }
-
-    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
-        self.find_stay(stay_id)
-    }
-
-    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
-        self.find_last_begun(plate, before)
-    }
-
-    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
-        self.find_begun_since(plate, since, most)
-    }
-
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
-        find_ended_in(&self.connection, &mut self.logs, second, fee)
-    }
-
-    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
-        self.find_greatest_hlc(plate)
-    }
-
-    fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
-        self.find_greatest_loose_hlc(key)
-    }
-
-    fn put_dirty(&mut self, fact: &DirtyFact) -> Result<(), StoreError> {
-        self.add_dirty(fact)
-    }
-
-    fn remove_dirty(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        self.drop_dirty(at)
-    }
-
-    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
-        self.find_loose_facts(key, &clocks)
-    }
-
-    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
-        self.find_event(at)
-    }
-
-    fn events_of_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        clocks_ms: (i64, i64),
-    ) -> Result<Vec<EventRef>, StoreError> {
-        self.find_request(edge_id, request_id, clocks_ms)
-    }
-
-    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
-        self.find_heard(fact)
-    }
-
-    fn append_event(
-        &mut self,
-        at: &EventRef,
-        event: &EventBytes,
-        hash: ChainHash,
-        committed_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.add_event(at, event, hash, committed_ms)
-    }
-
-    fn set_head(&mut self, log: &LogId, head: Head) -> Result<(), StoreError> {
-        self.write_head(log, head)
-    }
-
-    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
-        let stay_id = || StoreError::Value(format!("two rows with the event_id {}", row.stay_id));
-        self.add_stay(row, own, committed_ms)?.ok_or_else(stay_id)
-    }
-
-    fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
-        self.add_stay(row, own, committed_ms)
-    }
-
-    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), StoreError> {
-        self.change_ending(row_id, row, now_ms)
-    }
-
-    fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), StoreError> {
-        self.change_stay(row_id, row, now_ms)
-    }
-
-    fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
-        self.remove_stay(row_id)
-    }
-
-    fn put_loose_fact(&mut self, fact: &LooseFact) -> Result<(), StoreError> {
-        self.add_loose_fact(fact)
-    }
-
-    fn remove_loose_fact(&mut self, at: &EventRef) -> Result<(), StoreError> {
-        self.drop_loose_fact(at)
-    }
-
-    fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), StoreError> {
-        self.add_request(edge_id, request_id, at, hlc)
-    }
-
-    fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), StoreError> {
-        self.add_heard(fact, at)
-    }
-
-    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
-        self.write_total(change)
-    }
-
-    fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), StoreError> {
-        self.write_taking(taking, is_taken)
-    }
-
-    fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
-        self.add_money_changes(at, event)
-    }
-
-    fn shift(&mut self, id: &str) -> Result<Option<Shift>, StoreError> {
-        self.books().one(books::SHIFT, [id])
-    }
-
-    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
-        self.books().one(books::LAST_AT_GATE, (central, edge_id, i64::MAX))
-    }
-
-    fn put_shift(&mut self, shift: &Shift) -> Result<(), StoreError> {
-        self.write_shift(shift)
-    }
-
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), StoreError> {
-        sheet::figures(&mut self.books(), shift)
-    }
-
-    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
-        self.find_payment(reference)
-    }
-
-    fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
-        self.add_payment(at, event)
-    }
-
-    fn put_setting(&mut self, setting: &Setting) -> Result<(), StoreError> {
-        self.add_setting(setting)
-    }
-
-    fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), StoreError> {
-        self.forget_setting(kind, id)
-    }
-
-    fn quarantine(&mut self, at: &EventRef, reason: &str) -> Result<(), StoreError> {
-        self.add_quarantined(at, reason)
-    }
-
-    fn quarantined(&mut self, reason_begins: &str) -> Result<Vec<EventRef>, StoreError> {
-        self.find_quarantined(reason_begins)
-    }
-
-    fn release(&mut self, at: &EventRef) -> Result<bool, StoreError> {
-        self.drop_quarantined(at)
-    }
-
-    fn put_audit(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        self.add_audit(entry)
-    }
-
-    fn set_summary(&mut self, summary: &Summary) -> Result<(), StoreError> {
-        self.write_summary(summary)
-    }
-
-    fn make_anew_at_next_start(&mut self) -> Result<(), StoreError> {
-        self.set_rules_version(0)
-    }
-
-    fn clear_projection(&mut self) -> Result<(), StoreError> {
-        self.clear_all_but_events()
-    }
-
-    fn make_room(&mut self) -> u64 {
-        if self.transaction.is_none() {
-            self.checkpointer.make_room(&self.connection);
-        }
-        self.wal_bytes()
-    }
-
-    fn record_sync(&mut self, peer: &str, now_ms: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
-                   last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
-                   updated_at = excluded.updated_at";
-        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc.local_text(now_ms)))?;
-        Ok(())
-    }
-
-    fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
-        // One sync, however many logs.
-        let all = self.connection.savepoint()?;
-        for (log, seq) in cursors {
-            all.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
-        }
-        all.commit()?;
-        Ok(())
-    }
-
-    fn note_seen(&mut self, seen: &SeenOf) -> Result<(), StoreError> {
-        self.record_seen(seen)
-    }
-
-    fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {
-        if schema::event_row(self.next_log, 1).is_none() {
-            return Err(StoreError::Value("there is no number left for another log".into()));
-        }
-        self.stand_by_files()?;
-        self.checkpointer.keep_bound(&self.connection);
-        if as_an_event {
-            self.try_event()?
-        } else {
-            touch(&self.connection)?
-        };
-        self.keep_committed()
-    }
-
-    fn watch(&mut self) -> Watched {
-        Watched { database: self.told_missed(), ..self.look_after_files() }
-    }
-
-    fn set_zone(&mut self, zone: SiteZone) {
-        self.zone = zone;
-    }
-
-    fn close(mut self) -> Result<(), StoreError> {
-        self.rollback();
-        let copied = self.checkpointer.finish(&self.connection)?;
-        if !self.lost && self.files.look() != Seen::DatabaseGone {
-            self.in_order = true;
-            if copied {
-                drop(self.directory.put_mark(None));
-            }
-        }
-        Ok(())
+    /// What `note_seen` noted.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn seen_starts(&self) -> Result<Vec<SeenOf>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT central, fingerprint, number, instance FROM seen_start")?;
+        let rows = statement.query_map((), |row| {
+            let (number, instance): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let seen = SeenStart { number: number.cast_unsigned(), instance: Instance(instance.cast_unsigned()) };
+            Ok((row.get::<_, String>(0)?, row.get(1)?, seen))
+        })?;
+        // A row that names no central, or cannot be read, says nothing.
+        Ok(rows.filter_map(|row| row.ok().and_then(|(id, key, seen)| Some((id.parse().ok()?, key, seen)))).collect())
     }
 }

@@ -14,11 +14,9 @@ use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{ExitPart, StayRow, StayStatus};
 use crate::domain::time::SiteZone;
-use crate::ledger::storage::StoredStay;
+use crate::ledger::storage::Rows;
 use crate::store::error::StoreError;
-use crate::store::stay_columns::{
-    anomalies_text, confidence_value, find_begun_since, find_last_begun, read_stay, select_stays,
-};
+use crate::store::stay_columns::{anomalies_text, confidence_value};
 
 /// How the barrier came to open, as the predecessor names it.
 const SOURCE_EDGE: &str = "edge";
@@ -149,70 +147,18 @@ fn source(manual: bool) -> &'static str {
     if manual { SOURCE_MANUAL } else { SOURCE_EDGE }
 }
 
-impl Writer {
-    pub(super) fn find_stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
-        let sql = select_stays("event_id = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([stay_id])?;
-        rows.next()?.map(|row| read_stay(&self.connection, &mut self.logs, row)).transpose()
-    }
-
-    pub(super) fn find_last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
-        find_last_begun(&self.connection, &mut self.logs, plate, before)
-    }
-
-    pub(super) fn find_begun_since(
-        &mut self,
-        plate: &PlateId,
-        since: Hlc,
-        most: usize,
-    ) -> Result<Vec<StoredStay>, StoreError> {
-        find_begun_since(&self.connection, &mut self.logs, plate, since, most)
-    }
-
-    pub(super) fn find_greatest_hlc(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
+impl Rows for Writer {
+    fn greatest_hlc_of_plate(&mut self, plate: &PlateId) -> Result<Option<Hlc>, StoreError> {
         let greatest = self.newest(plate)?.map(|newest| newest.greatest_hlc);
         greatest.map(|ms| Hlc::new(ms).map_err(|_| StoreError::Value("clock of a plate".into()))).transpose()
     }
 
-    fn newest(&mut self, plate: &PlateId) -> Result<Option<Newest>, StoreError> {
-        if let Some(known) = self.newest_of_plate.as_ref().filter(|known| known.plate == *plate) {
-            return Ok(known.newest);
-        }
-        let newest = self
-            .connection
-            .prepare_cached(
-                "SELECT id, entry_hlc, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
-                 ORDER BY entry_hlc DESC, id DESC LIMIT 1",
-            )?
-            .query_row([plate.as_str()], |row| {
-                let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
-                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)?, is_open: row.get(3)? })
-            })
-            .optional()?;
-        self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
-        Ok(newest)
+    fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, StoreError> {
+        let stay_id = || StoreError::Value(format!("two rows with the event_id {}", row.stay_id));
+        self.insert_stay_if_new(row, own, committed_ms)?.ok_or_else(stay_id)
     }
 
-    /// A fact as it is stored: the event's row number, or the hash of what was heard.
-    pub(super) fn fact_value(&mut self, fact: &FactId) -> Result<Value, StoreError> {
-        match fact {
-            FactId::Authored { log, seq } => Ok(Value::Integer(self.row_of(log, *seq)?)),
-            FactId::Heard(digest) => Ok(Value::Blob(digest.to_vec())),
-        }
-    }
-
-    fn facts_of(&mut self, row: &StayRow) -> Result<Facts, StoreError> {
-        let mut value = |fact: Option<&FactId>| fact.map_or(Ok(Value::Null), |fact| self.fact_value(fact));
-        Ok(Facts {
-            entry: value(Some(&row.entry_fact))?,
-            confirm: value(row.confirm_fact.as_ref())?,
-            exit: value(row.exit.as_ref().map(|exit| &exit.fact))?,
-        })
-    }
-
-    /// The new row's number; `None`: a row has its stay id.
-    pub(super) fn add_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
+    fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, StoreError> {
         self.open_transaction()?;
         let row_id = self.next_history_id;
         let before = self.newest(&row.plate_id)?;
@@ -252,22 +198,16 @@ impl Writer {
         Ok(Some(row_id))
     }
 
-    fn add_plate(&mut self, plate: &PlateId) -> Result<(), StoreError> {
-        self.connection.prepare_cached("INSERT INTO plate(plate_id) VALUES(?1)")?.execute([plate.as_str()])?;
-        Ok(())
-    }
-
-    /// As [`Writer::change_stay`], where only the ending differs, by the latest fact of the plate.
-    pub(super) fn change_ending(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
+    fn update_ending(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
         if self.open_rows.is_newest(row_id) && self.write_change(UPDATE_END, row_id, row, committed_ms)? {
             return Ok(());
         }
-        self.change_stay(row_id, row, committed_ms)
+        self.update_stay(row_id, row, committed_ms)
     }
 
-    pub(super) fn change_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
+    fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
         // The ordinary change keeps plate, entry time and clock, and id: their three indices stay untouched.
@@ -295,19 +235,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether the row was there (and, in place, had the same keys and no later clock).
-    fn write_change(&mut self, sql: &str, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<bool, StoreError> {
-        let facts = self.facts_of(row)?;
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut bind = Binder { statement: &mut statement, next: 1 };
-        bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
-        if sql != UPDATE_END {
-            bind.beginning(row, &facts, &self.zone)?;
-        }
-        Ok(statement.raw_execute()? == 1)
-    }
-
-    pub(super) fn remove_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
+    fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
         let removed: Option<(String, i64)> = self
@@ -319,6 +247,61 @@ impl Writer {
             removed.ok_or_else(|| StoreError::Value(format!("no row {row_id} of the history to delete")))?;
         let plate = PlateId::parse(&plate).map_err(|_| StoreError::Value(format!("plate_id {plate:?}")))?;
         self.raise_plate_hlc(&plate, greatest)
+    }
+}
+
+impl Writer {
+    fn newest(&mut self, plate: &PlateId) -> Result<Option<Newest>, StoreError> {
+        if let Some(known) = self.newest_of_plate.as_ref().filter(|known| known.plate == *plate) {
+            return Ok(known.newest);
+        }
+        let newest = self
+            .connection
+            .prepare_cached(
+                "SELECT id, entry_hlc, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
+                 ORDER BY entry_hlc DESC, id DESC LIMIT 1",
+            )?
+            .query_row([plate.as_str()], |row| {
+                let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
+                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)?, is_open: row.get(3)? })
+            })
+            .optional()?;
+        self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
+        Ok(newest)
+    }
+
+    /// A fact as it is stored: the event's row number, or the hash of what was heard.
+    pub(super) fn fact_value(&mut self, fact: &FactId) -> Result<Value, StoreError> {
+        match fact {
+            FactId::Authored { log, seq } => Ok(Value::Integer(self.row_of(log, *seq)?)),
+            FactId::Heard(digest) => Ok(Value::Blob(digest.to_vec())),
+        }
+    }
+
+    fn facts_of(&mut self, row: &StayRow) -> Result<Facts, StoreError> {
+        let mut value = |fact: Option<&FactId>| fact.map_or(Ok(Value::Null), |fact| self.fact_value(fact));
+        Ok(Facts {
+            entry: value(Some(&row.entry_fact))?,
+            confirm: value(row.confirm_fact.as_ref())?,
+            exit: value(row.exit.as_ref().map(|exit| &exit.fact))?,
+        })
+    }
+
+    fn add_plate(&mut self, plate: &PlateId) -> Result<(), StoreError> {
+        self.connection.prepare_cached("INSERT INTO plate(plate_id) VALUES(?1)")?.execute([plate.as_str()])?;
+        Ok(())
+    }
+
+    /// Whether the row was there (and, in place, had the same keys and no later clock).
+    fn write_change(&mut self, sql: &str, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<bool, StoreError> {
+        let facts = self.facts_of(row)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut bind = Binder { statement: &mut statement, next: 1 };
+        bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        if sql != UPDATE_END {
+            bind.beginning(row, &facts, &self.zone)?;
+        }
+        Ok(statement.raw_execute()? == 1)
     }
 
     /// Makes the newest row of a plate, if there is one, say that no row of the plate is above this clock.

@@ -1,4 +1,4 @@
-//! Begin, commit, rollback, and what is read at start.
+//! Begin, commit, rollback, what is read at start, and what is done beside the ledger's transactions.
 
 use rusqlite::OptionalExtension;
 use serde::de::IgnoredAny;
@@ -7,12 +7,16 @@ use super::Writer;
 use super::derived::MAX_HISTORY_ID;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::row::StayStatus;
-use crate::ledger::storage::{Loaded, Setting, SettingKind, StoredStay, Summary};
+use crate::domain::time::SiteZone;
+use crate::ledger::storage::{Loaded, Setting, SettingKind, Storage, StoredStay, Summary, Watched};
 use crate::replication::log::Head;
+use crate::replication::starts::SeenOf;
+use crate::store::checkpoint::touch;
 use crate::store::error::StoreError;
+use crate::store::files::Seen;
 use crate::store::log_heads::{self, KnownLog, LogHeads};
 use crate::store::reader::read_hash;
-use crate::store::schema::MAX_LOG_NO;
+use crate::store::schema::{self, MAX_LOG_NO};
 use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
 
 /// What a rollback must put back.
@@ -25,15 +29,26 @@ pub(super) struct Transaction {
     next_history_id: i64,
 }
 
-impl Writer {
-    /// The transaction between `begin` and `commit`.
-    pub(super) fn open_transaction(&mut self) -> Result<&mut Transaction, StoreError> {
-        self.transaction.as_mut().ok_or(StoreError::NoTransaction)
+impl Storage for Writer {
+    fn is_of_derived(error: &StoreError) -> bool {
+        error.is_of_derived()
     }
 
-    pub(super) fn begin_transaction(&mut self) -> Result<(), StoreError> {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        let heads = self.load_heads()?;
+        self.read_counters()?;
+        Ok(Loaded {
+            heads,
+            inside: self.load_inside()?,
+            settings: self.load_settings()?,
+            summary: self.load_summary()?,
+            dirty: self.load_dirty()?,
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
         debug_assert!(self.transaction.is_none(), "a transaction is begun while one is open");
-        self.roll_back_transaction();
+        self.rollback();
         self.stand_by_files()?;
         self.checkpointer.keep_bound(&self.connection);
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
@@ -42,7 +57,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn commit_transaction(&mut self) -> Result<(), StoreError> {
+    fn commit(&mut self) -> Result<(), StoreError> {
         let written = self.write_counters().and_then(|()| self.stand_by_files());
         let result = written.and_then(|()| Ok(self.connection.prepare_cached("COMMIT")?.execute(())?));
         match result {
@@ -51,23 +66,13 @@ impl Writer {
                 self.keep_committed()
             }
             Err(error) => {
-                self.roll_back_transaction();
+                self.rollback();
                 Err(error)
             }
         }
     }
 
-    fn write_counters(&mut self) -> Result<(), StoreError> {
-        let began_at = self.open_transaction()?.next_history_id;
-        if self.next_history_id != began_at {
-            self.connection
-                .prepare_cached("UPDATE ledger SET next_history_id = ?1 WHERE id = 1")?
-                .execute([self.next_history_id])?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn roll_back_transaction(&mut self) {
+    fn rollback(&mut self) {
         if let Some(transaction) = self.transaction.take() {
             self.next_log = transaction.next_log;
             self.next_history_id = transaction.next_history_id;
@@ -83,6 +88,94 @@ impl Writer {
         {
             log::error!(event = "rollback_failed", error:% = error; "cannot roll back a transaction");
         }
+    }
+
+    fn make_anew_at_next_start(&mut self) -> Result<(), StoreError> {
+        self.set_rules_version(0)
+    }
+
+    fn make_room(&mut self) -> u64 {
+        if self.transaction.is_none() {
+            self.checkpointer.make_room(&self.connection);
+        }
+        self.wal_bytes()
+    }
+
+    fn record_sync(&mut self, peer: &str, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO p2p_sync_state VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
+                   last_sync_timestamp = excluded.last_sync_timestamp, last_sync_time = excluded.last_sync_time, \
+                   updated_at = excluded.updated_at";
+        self.connection.prepare_cached(sql)?.execute((peer, now_ms, self.utc.local_text(now_ms)))?;
+        Ok(())
+    }
+
+    fn record_told(&mut self, peer: &str, cursors: &[(LogId, u64)]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO legacy_cursor VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
+        // One sync, however many logs.
+        let all = self.connection.savepoint()?;
+        for (log, seq) in cursors {
+            all.prepare_cached(sql)?.execute((peer, log.to_string(), seq.cast_signed()))?;
+        }
+        all.commit()?;
+        Ok(())
+    }
+
+    fn note_seen(&mut self, (central, fingerprint, seen): &SeenOf) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO seen_start VALUES(?1, ?2, ?3, ?4)";
+        let (number, instance) = (seen.number.cast_signed(), seen.instance.0.cast_signed());
+        self.connection.prepare_cached(sql)?.execute((central.as_str(), fingerprint, number, instance))?;
+        Ok(())
+    }
+
+    fn probe(&mut self, as_an_event: bool) -> Result<(), StoreError> {
+        if schema::event_row(self.next_log, 1).is_none() {
+            return Err(StoreError::Value("there is no number left for another log".into()));
+        }
+        self.stand_by_files()?;
+        self.checkpointer.keep_bound(&self.connection);
+        if as_an_event {
+            self.try_event()?
+        } else {
+            touch(&self.connection)?
+        };
+        self.keep_committed()
+    }
+
+    fn watch(&mut self) -> Watched {
+        Watched { database: self.told_missed(), ..self.look_after_files() }
+    }
+
+    fn set_zone(&mut self, zone: SiteZone) {
+        self.zone = zone;
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        self.rollback();
+        let copied = self.checkpointer.finish(&self.connection)?;
+        if !self.lost && self.files.look() != Seen::DatabaseGone {
+            self.in_order = true;
+            if copied {
+                drop(self.directory.put_mark(None));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// The transaction between `begin` and `commit`.
+    pub(super) fn open_transaction(&mut self) -> Result<&mut Transaction, StoreError> {
+        self.transaction.as_mut().ok_or(StoreError::NoTransaction)
+    }
+
+    fn write_counters(&mut self) -> Result<(), StoreError> {
+        let began_at = self.open_transaction()?.next_history_id;
+        if self.next_history_id != began_at {
+            self.connection
+                .prepare_cached("UPDATE ledger SET next_history_id = ?1 WHERE id = 1")?
+                .execute([self.next_history_id])?;
+        }
+        Ok(())
     }
 
     /// What the writer counts by itself.
@@ -102,18 +195,6 @@ impl Writer {
         };
         self.open_rows.forget_before(self.next_history_id);
         Ok(())
-    }
-
-    pub(super) fn load_all(&mut self) -> Result<Loaded, StoreError> {
-        let heads = self.load_heads()?;
-        self.read_counters()?;
-        Ok(Loaded {
-            heads,
-            inside: self.load_inside()?,
-            settings: self.load_settings()?,
-            summary: self.load_summary()?,
-            dirty: self.load_dirty()?,
-        })
     }
 
     fn load_heads(&mut self) -> Result<Vec<(LogId, Head)>, StoreError> {
