@@ -537,7 +537,9 @@ impl Tables for MemoryStorage {
         self.summary = summary.clone();
         Ok(())
     }
+}
 
+impl Storage for MemoryStorage {
     fn clear_projection(&mut self) -> Result<(), MemoryError> {
         for row_id in self.stays.keys().copied().collect::<Vec<_>>() {
             self.delete_stay(row_id)?;
@@ -577,9 +579,7 @@ impl Tables for MemoryStorage {
         }
         Ok(())
     }
-}
 
-impl Storage for MemoryStorage {
     fn load(&mut self) -> Result<Loaded, MemoryError> {
         Ok(Loaded {
             heads: self.heads.iter().map(|(log, head)| (log.clone(), *head)).collect(),

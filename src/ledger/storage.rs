@@ -261,9 +261,6 @@ pub trait Tables: Lookup {
     /// Adds to the end of the audit, which nothing ever changes or removes.
     fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
-    /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
-    /// waits.
-    fn clear_projection(&mut self) -> Result<(), Self::Error>;
 }
 
 /// The disk of one central.
@@ -282,6 +279,9 @@ pub trait Storage:
     fn commit(&mut self) -> Result<(), Self::Error>;
     fn rollback(&mut self);
 
+    /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
+    /// waits.
+    fn clear_projection(&mut self) -> Result<(), Self::Error>;
     /// Has the next start make all that is made from events anew. Not within a transaction.
     fn make_anew_at_next_start(&mut self) -> Result<(), Self::Error> {
         Ok(())

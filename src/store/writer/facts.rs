@@ -280,20 +280,6 @@ impl Tables for Writer {
             ))?;
         Ok(())
     }
-
-    fn clear_projection(&mut self) -> Result<(), StoreError> {
-        self.open_transaction()?;
-        self.newest_of_plate = None;
-        self.open_rows.forget_before(self.next_history_id);
-        self.connection.execute_batch(
-            "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
-             DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
-             DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
-             DELETE FROM waiting; DELETE FROM payment; \
-             UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
-        )?;
-        Ok(())
-    }
 }
 
 impl Lookup for Writer {
