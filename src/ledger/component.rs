@@ -221,8 +221,10 @@ impl Component {
             }
             missing.extend(replacing.into_iter().filter(|r| !begins(&after, r)).map(|replacing| replacing.left));
             for stray in before.strays.iter().chain(&after.strays) {
-                let just_after = Hlc::next(0, Some(stray.at));
-                missing.extend(self.open_at(held, &stray.plate, just_after, Some(stray.clock))?);
+                // What began at the same clock came before or after it.
+                for at in [stray.at, Hlc::next(0, Some(stray.at))] {
+                    missing.extend(self.open_at(held, &stray.plate, at, Some(stray.clock))?);
+                }
             }
             if missing.is_empty() {
                 return Ok((before, after));
@@ -250,6 +252,8 @@ impl Component {
                 strays.extend(held.loose_facts(&stray_key(plate), clock..=at.unwrap_or(Hlc::MAX))?);
                 let mut until_next = clocks.range((std::ops::Bound::Included(clock), until));
                 let told = until_next.find(|(_, acting)| acting.told).map(|(told, _)| *told);
+                // What comes next may be an exit that tells again what ended before ours, as soon as none of ours is in between.
+                let told = told.or(at.filter(|_| next.iter().any(|next| next.row.is_exit_alone())));
                 for open in self.open_at(held, plate, clock, told)? {
                     // What else acts at the same clock may concern the stay before it is replaced.
                     match self.replacing(plate, clock, &open).filter(|_| acting.facts.len() == 1) {

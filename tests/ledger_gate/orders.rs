@@ -2,6 +2,7 @@
 
 use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
+use parkmesh::domain::ids::FactId;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::tariff::Tariff;
@@ -216,4 +217,43 @@ fn what_was_due_of_an_exit_told_before_its_entry_is_told() {
     let note = passed.notes.iter().find(|note| note.code == "left_before").unwrap();
     assert!(note.message.contains("50000 VND were due"), "{note:?}");
     assert_eq!(central.ledger.settings().due(&row, &SiteZone::default()), Some(Vnd(50_000)));
+}
+
+/// A passage told twice is found as one whatever was between the two when they came: a stay that is another car's since, or one that began
+/// in the very moment of the second telling.
+#[test]
+fn what_ended_before_an_exit_is_found_past_what_stood_between() {
+    let at = |minutes: i64| START_MS + minutes * MINUTE_MS;
+    let told = |draft| {
+        say::change_exit(draft, |exit| {
+            exit.told = true;
+            exit.force = false;
+            exit.requested_fee = None;
+        })
+    };
+    let one = [say::entry(at(10), "one", P), say::exit(at(20), "one", P, 25_000)];
+    // A clock that is far behind ends what begins next as soon as it begins.
+    let next = |clock| [say::entry(clock, "two", P), say::exit(at(5), "two", P, 0)];
+    let again = told(say::exit_unknown(at(22), "alone", P, 25_000));
+    let (corrected, removed) = (say::correction(at(40), "two", Some(Q)), |removes| say::void(at(40), "two", removes));
+    let fact = |seq| FactId::Authored { log: Scribe::new("central-9", 1).log, seq };
+    let gone = [say::entry(at(1), "gone", P), say::exit(at(2), "gone", P, 1_000)];
+    let of_gone = told(say::exit(at(22), "gone", P, 25_000));
+    for (known, last) in [
+        ([&one[..], &next(at(21)), std::slice::from_ref(&again)].concat(), corrected),
+        ([&one[..], &next(at(21)), std::slice::from_ref(&again)].concat(), removed(vec![fact(3), fact(4)])),
+        ([&gone[..], &one, &next(at(22))].concat(), of_gone),
+    ] {
+        let (mut later, mut earlier) = (Scribe::new("central-9", 1), Scribe::new("central-8", 2));
+        known.iter().for_each(|said| drop(later.say(said)));
+        earlier.say(&last);
+        let mut central = Central::new(0);
+        for scribe in [&later, &earlier] {
+            central.ask(Job::Store(scribe.run(0, usize::MAX))).unwrap();
+            central.settle();
+            check(&mut central);
+        }
+        let twice = central.rows().iter().filter(|row| row.anomalies.contains(&Anomaly::DoubleExit)).count();
+        assert_eq!(twice, 1, "it is one passage, told twice");
+    }
 }
