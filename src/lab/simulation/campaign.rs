@@ -159,7 +159,7 @@ impl Campaign {
 const ALARMS: [&str; 5] = ["duplicate_central_id", "log_forked", "broken_run", "own_log_ahead", "read_failed"];
 
 /// What the traffic of gates leads to, with cuts and wrong clocks.
-const EXPECTED: [&str; 13] = [
+const EXPECTED: [&str; 15] = [
     "IN",
     "OUT",
     "LEFT_UNSEEN",
@@ -173,6 +173,8 @@ const EXPECTED: [&str; 13] = [
     "repeat",
     "shift",
     "addendum",
+    "told_late",
+    "entry_unknown",
 ];
 
 impl fmt::Display for Campaign {

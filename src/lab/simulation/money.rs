@@ -1,13 +1,17 @@
-//! What must hold of money and shifts in the end: exits are found where they are summed, a closed sheet and its addendum are what the
-//! facts come to, and all centrals say the same of each.
+//! What must hold of money and shifts whenever nothing waits: the sums by person, way of payment, gate, vehicle type and shift are those of
+//! the facts alone; and in the end: a closed sheet and its addendum are what the facts come to, and all centrals say the same of each.
 
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Body, Event};
-use crate::domain::shift::{Figures, ShiftClosed};
+use crate::domain::row::{StayRow, StayStatus};
+use crate::domain::shift::{Figures, ShiftClosed, is_of};
+use crate::domain::stay::{Resolution, TakenAs, Taking};
+use crate::domain::time::quarter;
 use crate::ledger::job::{CloseShift, Job, OpenShift};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::sheet;
+use crate::ledger::state::{TotalChange, TotalKey};
 use crate::ledger::storage::{Shift, ShiftClosing};
 
 /// So often somebody opens or closes a shift instead of what he would ask for.
@@ -30,16 +34,69 @@ pub(super) fn job(number: u64, central: &str, edges: u64, storage: &MemoryStorag
     })
 }
 
+/// Holds what is summed against what the facts mean, told apart in every way there is.
+///
+/// # Errors
+/// What differs.
+pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Result<(), String> {
+    let came_in =
+        |row: &&StayRow| !matches!(row.status, StayStatus::Superseded | StayStatus::Void) && !row.is_exit_alone();
+    let entered: Vec<&StayRow> = meant.rows.iter().filter(came_in).collect();
+    // An exit that ended a stay counts for the type of the stay.
+    let ended = meant.rows.iter().filter_map(|row| Some((&row.exit.as_ref()?.fact, row.camera_type.as_str())));
+    let types: BTreeMap<_, _> = ended.collect();
+    let takings = meant.takings.iter().map(|taking| {
+        let mut taking = taking.clone();
+        if let Some(camera_type) = types.get(&taking.fact) {
+            taking.told_apart.camera_type = (*camera_type).to_owned();
+        }
+        (taking.fact.clone(), taking)
+    });
+    let takings: BTreeMap<_, Taking> = takings.collect();
+    if storage.takings != takings {
+        return Err(format!("what was taken is {:?}, the facts give {takings:?}", storage.takings));
+    }
+    let mut sums: BTreeMap<TotalKey, TotalChange> = BTreeMap::new();
+    for row in &entered {
+        let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone(), TakenAs::default());
+        sums.entry(key).or_default().entries += 1;
+    }
+    for Taking { central, edge_id, exit_ms, fee, told_apart, .. } in takings.values() {
+        let key = (quarter(*exit_ms), central.clone(), edge_id.clone(), told_apart.clone());
+        let sum = sums.entry(key).or_default();
+        sum.exits += 1;
+        sum.revenue_vnd += fee.0;
+    }
+    if storage.totals != sums {
+        return Err(format!("the sums are {:?}, the facts give {sums:?}", storage.totals));
+    }
+    let shifts: Vec<Shift> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
+    for shift in shifts {
+        let person = shift.opened.as_ref().map_or("", |opened| opened.person.as_str());
+        let (from_ms, until_ms) = sheet::span_of(storage, &shift).map_err(|error| error.to_string())?;
+        let at_gate = |central: &str, edge_id: &str, ms: i64| {
+            central == shift.central && edge_id == shift.edge_id && (from_ms..until_ms).contains(&ms)
+        };
+        let mut meant = Figures::default();
+        let entries = entered.iter().filter(|row| at_gate(&row.source_central, &row.edge_id, row.entry_ms)).count();
+        meant.entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        let of_it = takings.values().filter(|taking| at_gate(&taking.central, &taking.edge_id, taking.exit_ms));
+        for Taking { told_apart, fee, .. } in of_it.filter(|taking| is_of(person, &taking.told_apart.by)) {
+            meant.take(&told_apart.method, &told_apart.camera_type, fee.0);
+        }
+        let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
+        if live != meant {
+            return Err(format!("{} comes to {live:?}, the facts give {meant:?}", shift.id));
+        }
+    }
+    Ok(())
+}
+
 /// What all of it comes to, in words that are the same everywhere.
 ///
 /// # Errors
 /// What does not hold.
 pub(super) fn meaning(storage: &mut MemoryStorage, kinds: &mut BTreeMap<&'static str, u64>) -> Result<String, String> {
-    let summed = storage.totals.values().fold((0, 0), |(exits, sum), one| (exits + one.exits, sum + one.revenue_vnd));
-    let found = storage.takings.values().fold((0, 0), |(exits, sum), one| (exits + 1, sum + one.fee.0));
-    if summed != found {
-        return Err(format!("{summed:?} exits and đồng are summed, {found:?} are found by gate and time"));
-    }
     let mut words = String::new();
     let shifts: Vec<Shift> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
     for shift in shifts {

@@ -25,6 +25,9 @@ use crate::ledger::{Context, Ledger, Processed};
 use crate::replication::have::Have;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 
+/// Of the commits in so many ms one is looked at, on average, whether all of it is what the facts give.
+const LOOKED_AT_EVERY_MS: i64 = 16;
+
 /// What a transaction is to do.
 #[derive(Debug, Clone)]
 pub enum ReplicaJob {
@@ -164,7 +167,7 @@ impl Replica {
                     let central = self.ledger.context().central.as_str();
                     match money::job(n, central, traffic::EDGES, self.ledger.storage()) {
                         Some(job) => asked.push(job.by(Doer::new(DoerKind::Person, "an"))),
-                        None => asked.extend(traffic::jobs(n, before, stay)),
+                        None => asked.extend(traffic::jobs(n, before, moment.wall_ms, stay)),
                     }
                 }
                 ReplicaJob::Store(run) => {
@@ -268,6 +271,9 @@ impl Replica {
             }
         }
         self.is_as_answered(asked.as_ref(), &processed.outcomes)?;
+        if moment.wall_ms % LOOKED_AT_EVERY_MS == 0 && self.ledger.behind().is_none() {
+            self.is_as_facts_say().map_err(|what| format!("on the way: {what}"))?;
+        }
         let own_log = self.ledger.own_log();
         outcomes.extend(processed.committed.into_iter().map(|run| match own_log {
             _ if evil.contains(&run.log) => ReplicaOutcome::Authored(run),
@@ -320,6 +326,28 @@ impl Replica {
         Self::open(self.ledger.storage().copy(), self.ledger.context().clone())
     }
 
+    /// Where nothing waits, the history, the sums and who is inside are what the facts give, which is returned.
+    ///
+    /// # Errors
+    /// How they differ.
+    fn is_as_facts_say(&mut self) -> Result<Resolution, String> {
+        let meant = resolve(&self.facts());
+        let (held, rows) = (self.rows(), &meant.rows);
+        if let Some((held, meant)) = held.iter().zip(rows).find(|(held, meant)| held != meant) {
+            return Err(format!("the history has {held:?}, the facts give {meant:?}"));
+        }
+        if held.len() != rows.len() {
+            return Err(format!("the history has {} rows, the facts give {}", held.len(), rows.len()));
+        }
+        money::is_of_facts(self.ledger.storage_mut(), &meant)?;
+        let open = rows.iter().filter(|row| row.status == StayStatus::In);
+        let open: BTreeMap<String, String> = open.map(|row| (row.plate_id.to_string(), row.stay_id.clone())).collect();
+        if self.memory().2 != open {
+            return Err(format!("{:?} are said to be inside, {open:?} are", self.memory().2));
+        }
+        Ok(meant)
+    }
+
     /// What was made of the events held.
     ///
     /// # Errors
@@ -330,18 +358,7 @@ impl Replica {
         if let Some((at, _)) = self.ledger.storage().events.iter().find(forged) {
             return Err(format!("{at:?} is held, which whose log it is never wrote"));
         }
-        let Resolution { rows, repeats, waiting, quarantined, .. } = resolve(&self.facts());
-        if let Some((held, meant)) = self.rows().iter().zip(&rows).find(|(held, meant)| held != meant) {
-            return Err(format!("the history has {held:?}, the facts give {meant:?}"));
-        }
-        if self.rows().len() != rows.len() {
-            return Err(format!("the history has {} rows, the facts give {}", self.rows().len(), rows.len()));
-        }
-        let open = rows.iter().filter(|row| row.status == StayStatus::In);
-        let open: BTreeMap<String, String> = open.map(|row| (row.plate_id.to_string(), row.stay_id.clone())).collect();
-        if self.memory().2 != open {
-            return Err(format!("{:?} are said to be inside, {open:?} are", self.memory().2));
-        }
+        let Resolution { rows, repeats, waiting, quarantined, .. } = self.is_as_facts_say()?;
         let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for row in &rows {
             *kinds.entry(row.status.name()).or_default() += 1;
@@ -350,6 +367,12 @@ impl Replica {
             }
         }
         *kinds.entry("repeat").or_default() += repeats.len() as u64;
+        *kinds.entry("told_late").or_default() +=
+            self.facts().iter().filter(|fact| fact.event.told_ms().is_some()).count() as u64;
+        let is_refitted = |row: &&StayRow| {
+            row.exit.as_ref().is_some_and(|exit| exit.entry_unknown && !exit.manual) && !row.is_exit_alone()
+        };
+        *kinds.entry("entry_unknown").or_default() += rows.iter().filter(is_refitted).count() as u64;
         let shifts = money::meaning(self.ledger.storage_mut(), &mut kinds)?;
         let digest = self.ledger.digest();
         let totals = &self.ledger.storage().totals;

@@ -24,12 +24,19 @@ const SUBSCRIBERS: u64 = 3;
 pub(super) const EDGES: u64 = 4;
 /// Requests that edges make again and again for a while, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 8;
+/// Gates that were cut off tell what they did up to so long afterwards, in ms.
+const KEPT_MS: u64 = 3 * 60 * 60 * 1_000;
 /// So often gates ask before edges make others.
 const ASKED_PER_REQUESTS: u64 = 20;
 
-/// What is asked at once, when gates have asked so often `before`. Without a plate nothing can be asked. `stay` gives some
-/// row of the history.
-pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Option<&'a StayRow>) -> Vec<Job> {
+/// What is asked at once, when gates have asked so often `before`. Without a plate nothing can be asked. It is `wall_ms`
+/// there. `stay` gives some row of the history.
+pub(super) fn jobs<'a>(
+    number: u64,
+    before: u64,
+    wall_ms: i64,
+    stay: impl FnOnce(u64) -> Option<&'a StayRow>,
+) -> Vec<Job> {
     let mut dice = SplitMix64::new(number);
     let first_request = REQUESTS * (before / ASKED_PER_REQUESTS);
     let any_car = |dice: &mut SplitMix64| dice.below(2 * PAIRS);
@@ -79,7 +86,7 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         camera_type: "car".to_owned(),
         confidence: None,
         request_id: None,
-        told_ms: None,
+        told_ms: told_late(number, wall_ms),
         fee: fee.filter(|_| direction == Direction::Exit),
         seen_inside: false,
         beside: Beside::default(),
@@ -98,8 +105,21 @@ pub(super) fn jobs<'a>(number: u64, before: u64, stay: impl FnOnce(u64) -> Optio
         37 => Job::PutTariff(tariff(&mut dice)),
         _ => Job::PutSubscriptions(subscriptions(&mut dice)),
     };
-    let job = if number.is_multiple_of(2) { job.by(Doer::new(DoerKind::Person, "an")) } else { job };
+    let job = match number % 3 {
+        0 => job.by(Doer::new(DoerKind::Person, "an")),
+        1 => job.by(Doer::new(DoerKind::Person, "binh")),
+        _ => job,
+    };
     if twice { vec![job.clone(), job] } else { vec![job] }
+}
+
+/// When it happened, of what was kept at the gate for up to hours.
+fn told_late(number: u64, wall_ms: i64) -> Option<i64> {
+    let mut dice = SplitMix64::new(number.rotate_left(17));
+    // Some just now, some by minutes, some by hours.
+    let kept_ms = KEPT_MS >> (6 * dice.below(3));
+    let ago_ms = i64::try_from(dice.below(kept_ms)).ok()?;
+    (dice.below(2) == 0).then_some(wall_ms - ago_ms)
 }
 
 /// How some say they were paid; not always what was due.
