@@ -281,7 +281,7 @@ impl Question {
             if !row.anomalies.iter().any(|name| Anomaly::from_name(name).is_some_and(|kind| ODD.contains(&kind))) {
                 continue;
             }
-            for told in reader.anomalies_of(&row.event_id, &self.zone, &self.prices)? {
+            for told in reader.anomalies_of(&row.event_id, &self.zone, &self.prices, self.now_ms)? {
                 if Anomaly::from_name(told.kind).is_some_and(|kind| ODD.contains(&kind)) {
                     found.push(Oddity {
                         id: format!("{}/{}", row.event_id, told.kind),

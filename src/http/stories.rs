@@ -104,7 +104,9 @@ pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result
     let stay_id = path.into_inner();
     let zone = worker.zone();
     let (asked, prices) = (stay_id.clone(), worker.shared.held().settings.clone());
-    let both = move |reader: &mut Reader| Ok((reader.story(&asked, &zone, &prices)?, reader.payments_of(&asked)?));
+    let now_ms = worker.shared.clock.now_ms();
+    let both =
+        move |reader: &mut Reader| Ok((reader.story(&asked, &zone, &prices, now_ms)?, reader.payments_of(&asked)?));
     match worker.shared.readers.ask(both).await? {
         (Some(story), payments) => Ok(ok(StoryAnswer { event_id: stay_id, story, payments })),
         (None, _) => Err(ApiError::not_found(format!("no stay has the event_id {stay_id:?}"))),
@@ -141,12 +143,12 @@ async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Re
         cursor: cursor(parameters.cursor.as_deref())?,
         ..HistoryQuery::default()
     };
-    let prices = worker.shared.held().settings.clone();
+    let (prices, now_ms) = (worker.shared.held().settings.clone(), worker.shared.clock.now_ms());
     answer(&worker.shared, move |reader| {
         let page = reader.history(&query)?;
         let mut anomalies = Vec::with_capacity(page.rows.len());
         for row in page.rows {
-            anomalies.push(OddStay { told: reader.anomalies_of(&row.event_id, &zone, &prices)?, row });
+            anomalies.push(OddStay { told: reader.anomalies_of(&row.event_id, &zone, &prices, now_ms)?, row });
         }
         let mut count = |kind| -> Result<usize, StoreError> { Ok(reader.aside(kind, 0, COUNTED, &zone)?.len()) };
         Ok(OddStays {

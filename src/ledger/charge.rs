@@ -9,7 +9,7 @@ use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
-use crate::domain::tariff::{Tariff, is_long_stay};
+use crate::domain::tariff::{Tariff, is_absurd_stay, is_long_stay};
 use crate::domain::time::SiteZone;
 use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
@@ -21,6 +21,7 @@ use super::transaction::Transaction;
 
 /// Later than the end of any day that begins at a given moment, in ms, and earlier than the end of the next.
 const INTO_NEXT_DAY_MS: i64 = 30 * 3_600 * 1_000;
+const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
 
 /// What is due.
 #[derive(Debug, Default)]
@@ -242,8 +243,12 @@ impl Settings {
         }
         let mut lines = Vec::new();
         let mut charge = Charge { tariff_version, ..Charge::default() };
-        let mut unpaid_from = None;
-        let mut day_ms = entry_ms;
+        // Of a stay that no car was parked for only the last year is gone through day by day.
+        let (mut unpaid_from, mut day_ms) = if is_absurd_stay(entry_ms, exit_ms) {
+            (Some(entry_ms), exit_ms.saturating_sub(YEAR_MS))
+        } else {
+            (None, entry_ms)
+        };
         loop {
             let valid = self.active_subscription(plate, &zone.day(day_ms));
             match (valid, unpaid_from) {
@@ -275,21 +280,16 @@ impl Settings {
         Charge { fee, lines, ..charge }
     }
 
-    /// What was due for the stay of a row whose fee was taken without knowing its entry; `None`: it was known, or there is none.
+    /// What was due for the stay of a row whose fee was taken without knowing its entry; `None`: it was known, there is none, or a clock
+    /// was wrong by years. `now_ms`: the wall clock.
     #[must_use]
-    pub fn due(&self, row: &StayRow, zone: &SiteZone) -> Option<Vnd> {
+    pub fn due(&self, row: &StayRow, zone: &SiteZone, now_ms: i64) -> Option<Vnd> {
         let unknown = row.exit.as_ref().is_some_and(|exit| exit.entry_unknown) && !row.is_exit_alone();
         let left_ms = row.shown_exit_ms().filter(|_| unknown)?;
-        Some(
-            self.charge(
-                zone,
-                self.tariff_then(left_ms, i64::MAX),
-                &row.plate_id,
-                &row.camera_type,
-                row.entry_ms,
-                left_ms,
-            )
-            .fee,
-        )
+        if is_absurd_stay(row.entry_ms, left_ms) {
+            return None;
+        }
+        let prices = self.tariff_then(left_ms, now_ms);
+        Some(self.charge(zone, prices, &row.plate_id, &row.camera_type, row.entry_ms, left_ms).fee)
     }
 }

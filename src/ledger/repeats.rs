@@ -42,10 +42,17 @@ impl<S: Storage> Transaction<'_, S> {
         events.sort_by_key(|event| (event.hlc, event.fact_id()));
         let is_recent = |event: &Event| (next.ms() - event.hlc.ms()).abs() <= REQUEST_WINDOW_MS;
         let told_ms = told.flatten();
-        let received_ms = told_ms.map_or(next.ms(), |_| self.now.wall_ms);
-        let telling = Telling { told_ms, received_ms, by_program: told.is_some() };
+        let telling = Telling { told_ms, received_ms: self.now.wall_ms, by_program: told.is_some() };
         let is_it = |first: &&Event| is_recent(first) && !telling.is_apart(Telling::of(first));
-        match firsts_of(request, &events).into_iter().find(is_it) {
+        // An exit sent again after long, of a car that is not inside: nothing left, and its money was counted.
+        let is_late = |first: &&Event| {
+            let is_exit = matches!(first.body, Body::Exit(_)) && request.direction == Some(Direction::Exit);
+            is_exit && is_recent(first) && telling.is_resent_late(Telling::of(first))
+        };
+        let is_gone = self.inside(&request.plate).is_none();
+        let firsts = firsts_of(request, &events);
+        let late = || firsts.iter().copied().find(is_late).filter(|_| is_gone);
+        match firsts.iter().copied().find(is_it).or_else(late) {
             Some(first) => Ok(Some(self.answer_of_event(first)?)),
             None if events.iter().any(|event| is_recent(event)) => Err(Stop::Refused(Refusal::RequestIdReused)),
             None => Ok(None),

@@ -454,7 +454,7 @@ impl<S: Storage> Transaction<'_, S> {
     /// What is said of an entry whose exit was told before it.
     fn left_before_told(&self, row: &StayRow) -> Option<Note> {
         let (zone, exit) = (&self.context.zone, row.exit.as_ref()?);
-        let (due, left) = (self.settings().due(row, zone)?.0, zone.local_text(exit.exit_ms));
+        let (due, left) = (self.settings().due(row, zone, self.now.wall_ms)?.0, zone.local_text(exit.exit_ms));
         Some(Note::new(
             "data.fee",
             "left_before",

@@ -99,7 +99,10 @@ impl Decisions {
 pub struct Settings {
     /// The last [`MOST_TARIFFS`] that were set, by when: the last one is in force. Which those are does not depend on the order in
     /// which they are heard.
-    tariffs: BTreeMap<SetBy, Arc<Tariff>>,
+    /// As JSON, for what a peer makes of little text is large in memory.
+    tariffs: BTreeMap<SetBy, Arc<str>>,
+    /// The last of them.
+    in_force: Option<Arc<Tariff>>,
     /// By the moment from which it counts, Unix ms; `None`: withdrawn.
     announced: BTreeMap<i64, (SetBy, Option<Tariff>)>,
     subscriptions: BTreeMap<String, HeldSubscription>,
@@ -157,36 +160,43 @@ impl Settings {
         self.tariff_with(at_ms, self.tariffs.last_key_value())
     }
 
-    /// As [`Self::tariff_at`], of a time gone by: what was set after it, and before now, does not count. Before anything that is kept the
-    /// first of it does, for the built-in one is nobody's. What has a clock ahead of now was set by a wrong one, nobody knows when.
+    /// As [`Self::tariff_at`], of a time gone by: what was set after it, and before now, does not count. Before anything was set the
+    /// built-in one did, but if so much was set that not all is kept: then the first that is. What has a clock ahead of now was set by a
+    /// wrong one, nobody knows when.
     #[must_use]
     pub fn tariff_then(&self, at_ms: i64, now_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
         let counts = |set_by: &SetBy| set_by.hlc.ms() <= at_ms || set_by.hlc.ms() > now_ms;
         let until = self.tariffs.iter().rfind(|(set_by, _)| counts(set_by));
-        let (tariff, version) = self.tariff_with(at_ms, until);
-        if version.is_some() { (tariff, version) } else { set_or_built_in(self.tariffs.first_key_value()) }
+        let first = || self.tariffs.first_key_value().filter(|_| self.tariffs.len() >= MOST_TARIFFS);
+        self.tariff_with(at_ms, until.or_else(first))
     }
 
     /// `set`: the tariff that was set last.
-    fn tariff_with<'s>(
-        &'s self,
-        at_ms: i64,
-        set: Option<(&'s SetBy, &'s Arc<Tariff>)>,
-    ) -> (Cow<'s, Tariff>, Option<String>) {
+    fn tariff_with(&self, at_ms: i64, set: Option<(&SetBy, &Arc<str>)>) -> (Cow<'_, Tariff>, Option<String>) {
         let begun = self.announced.range(..=at_ms).rev();
         let announced =
             begun.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, set_by, tariff.as_ref()?))).next();
         let set_ms = set.map(|(set_by, _)| set_by.hlc.ms());
         match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
             Some((_, set_by, tariff)) => (Cow::Borrowed(tariff), Some(set_by.version())),
-            None => set_or_built_in(set),
+            None => self.set_or_built_in(set),
         }
+    }
+
+    fn set_or_built_in(&self, set: Option<(&SetBy, &Arc<str>)>) -> (Cow<'_, Tariff>, Option<String>) {
+        let Some((set_by, json)) = set else { return (Cow::Owned(Tariff::default()), None) };
+        let is_last = self.tariffs.last_key_value().is_some_and(|(last, _)| last == set_by);
+        let tariff = match self.in_force.as_deref().filter(|_| is_last) {
+            Some(in_force) => Cow::Borrowed(in_force),
+            None => Cow::Owned(serde_json::from_str(json).unwrap_or_default()),
+        };
+        (tariff, Some(set_by.version()))
     }
 
     /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
     #[must_use]
     pub fn tariff(&self) -> (Cow<'_, Tariff>, Option<String>) {
-        set_or_built_in(self.tariffs.last_key_value())
+        self.set_or_built_in(self.tariffs.last_key_value())
     }
 
     /// The tariffs that count from a moment after `after_ms` on, in order: that moment, the tariff, its version.
@@ -384,11 +394,14 @@ impl Settings {
 
     /// Keeps a tariff, as [`Self::is_new_tariff`] allows. Returns its row, and that of the one that is not kept any more for it.
     pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) -> (Setting, Option<Setting>) {
-        let tariff = Arc::new(tariff);
-        let kept = stored_tariff((&set_by, &tariff));
-        self.tariffs.insert(set_by, tariff);
+        let json: Arc<str> = serde_json::to_string(&tariff).unwrap_or_default().into();
+        let kept = stored_tariff((&set_by, &json));
+        if self.tariffs.last_key_value().is_none_or(|(last, _)| *last < set_by) {
+            self.in_force = Some(Arc::new(tariff));
+        }
+        self.tariffs.insert(set_by, json);
         let oldest = if self.tariffs.len() > MOST_TARIFFS { self.tariffs.pop_first() } else { None };
-        (kept, oldest.map(|(set_by, tariff)| stored_tariff((&set_by, &tariff))))
+        (kept, oldest.map(|(set_by, json)| stored_tariff((&set_by, &json))))
     }
 
     pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) {
@@ -422,17 +435,10 @@ impl Settings {
     }
 }
 
-fn set_or_built_in<'s>(set: Option<(&'s SetBy, &'s Arc<Tariff>)>) -> (Cow<'s, Tariff>, Option<String>) {
-    match set {
-        Some((set_by, tariff)) => (Cow::Borrowed(tariff), Some(set_by.version())),
-        None => (Cow::Owned(Tariff::default()), None),
-    }
-}
-
 /// A row for each, by its version.
-fn stored_tariff((set_by, tariff): (&SetBy, &Arc<Tariff>)) -> Setting {
+fn stored_tariff((set_by, json): (&SetBy, &Arc<str>)) -> Setting {
     let SetBy { hlc, at } = set_by.clone();
-    Setting { kind: SettingKind::Tariff, id: set_by.version(), hlc, at, value: serde_json::to_string(tariff).ok() }
+    Setting { kind: SettingKind::Tariff, id: set_by.version(), hlc, at, value: Some(json.to_string()) }
 }
 
 /// A row for each author and kind of decision; that of an older version, with the fingerprint alone, is one of them.

@@ -372,6 +372,29 @@ fn a_passage_told_at_two_centrals_in_a_cut_is_one_row_and_one_fee_and_a_void_rem
     }
 }
 
+/// The answer to an exit was lost, and it is sent again for hours: nothing leaves twice, and nothing is counted twice.
+#[test]
+fn an_exit_without_a_time_that_is_sent_again_for_hours_counts_once() {
+    for (after_ms, inside_again, repeated) in [
+        (40 * MINUTE_MS, false, true),
+        (12 * HOUR_MS, false, true),
+        (12 * HOUR_MS + 1, false, false),
+        (40 * MINUTE_MS, true, false),
+    ] {
+        let mut central = Central::new(0);
+        let exit = || Report { fee: Some(Vnd(20_000)), ..report(Direction::Exit, Some("9"), None) };
+        take(&mut central, exit());
+        central.wait(5 * MINUTE_MS + 1);
+        if inside_again {
+            central.enters(entry("in", P));
+        }
+        central.wait(after_ms - 5 * MINUTE_MS - 1);
+        let again = take(&mut central, exit());
+        assert_eq!((again.repeated, central.rows().len()), (repeated, if repeated { 1 } else { 2 }), "{after_ms}");
+        assert!(!repeated || revenue(&mut central) == 20_000);
+    }
+}
+
 /// A camera whose clock is three hours behind, and one that tells UTC: their times are used, and said to be doubtful.
 #[test]
 fn a_gate_whose_clock_is_behind_is_told_so_and_its_stays_show_it() {

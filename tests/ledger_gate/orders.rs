@@ -216,7 +216,12 @@ fn what_was_due_of_an_exit_told_before_its_entry_is_told() {
     assert_eq!((row.status, row.collected.0), (StayStatus::Out, 0));
     let note = passed.notes.iter().find(|note| note.code == "left_before").unwrap();
     assert!(note.message.contains("50000 VND were due"), "{note:?}");
-    assert_eq!(central.ledger.settings().due(&row, &SiteZone::default()), Some(Vnd(50_000)));
+    let due = |row: &StayRow| central.ledger.settings().due(row, &SiteZone::default(), central.wall_ms());
+    assert_eq!(due(&row), Some(Vnd(50_000)));
+    // What only a wrong clock, or a liar, says is not gone through day by day for centuries.
+    let mut of_ages = row;
+    of_ages.exit.as_mut().unwrap().exit_ms = START_MS + 8_000 * 366 * DAY_MS;
+    assert_eq!(due(&of_ages), None);
 }
 
 /// A passage told twice is found as one whatever was between the two when they came: a stay that is another car's since, or one that began

@@ -103,7 +103,7 @@ fn anomalies(reader: &mut Reader, zone: &SiteZone, prices: &Settings, now_ms: i6
     let rows = reader.history(&query)?.rows;
     rows.iter()
         .map(|row| {
-            let told = reader.anomalies_of(&row.event_id, zone, prices)?;
+            let told = reader.anomalies_of(&row.event_id, zone, prices, now_ms)?;
             let at_ms = row.exit_ms.unwrap_or(row.entry_ms);
             Ok(json!({"event_id": row.event_id, "plate_view": row.plate_view, "at_ms": at_ms, "told": told}))
         })

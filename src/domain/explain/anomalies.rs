@@ -219,7 +219,7 @@ impl Explainer<'_> {
                 format!("Lúc ra {}, {}; xe thực gửi {}", known.vi, took.vi, stayed.vi),
                 format!("At the exit {}, {}; the car stayed {}", known.en, took.en, stayed.en),
             )
-            .and(self.dues.get(&row.stay_id).map(|due| {
+            .and(self.due.map(|due| {
                 let due = money(due.0);
                 Text::new(format!(", phí đúng ra là {}", due.vi), format!(", for which {} were due", due.en))
             }));

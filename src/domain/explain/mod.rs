@@ -45,8 +45,8 @@ pub struct Explainer<'f> {
     facts: BTreeMap<&'f FactId, &'f Fact>,
     account: Account,
     rows: HashMap<String, usize>,
-    /// What was due at the exit of some stays whose fee was taken without knowing the entry.
-    dues: HashMap<String, Vnd>,
+    /// What was due at the exit of the stay that is asked about, where its fee was taken without knowing the entry.
+    due: Option<Vnd>,
     zone: &'f SiteZone,
 }
 
@@ -70,14 +70,13 @@ impl<'f> Explainer<'f> {
                 *known = fact;
             }
         }
-        Self { facts: by_id, account, rows, dues: HashMap::new(), zone }
+        Self { facts: by_id, account, rows, due: None, zone }
     }
 
-    /// Says what was due at the exits of which `due` knows it: the facts know no tariff.
+    /// Says what was due at the exit of a stay, where `due` knows it: the facts know no tariff.
     #[must_use]
-    pub fn with_dues(mut self, due: impl Fn(&StayRow) -> Option<Vnd>) -> Self {
-        let rows = &self.account.resolution.rows;
-        self.dues = rows.iter().filter_map(|row| Some((row.stay_id.clone(), due(row)?))).collect();
+    pub fn with_due(mut self, stay_id: &str, due: impl Fn(&StayRow) -> Option<Vnd>) -> Self {
+        self.due = self.row(stay_id).and_then(due);
         self
     }
 

@@ -134,7 +134,7 @@ fn what_is_uncertain_about_a_fee() {
     );
     let zone = SiteZone::default();
     let explainer = Explainer::new(&refitted, &zone)
-        .with_dues(|row| row.exit.as_ref().filter(|exit| exit.entry_unknown).map(|_| Vnd(25_000)));
+        .with_due("S2", |row| row.exit.as_ref().filter(|exit| exit.entry_unknown).map(|_| Vnd(25_000)));
     let said = explainer.anomalies("S2").remove(0).1;
     assert!(said.vi.ends_with("; xe thực gửi 1 giờ 0 phút, phí đúng ra là 25.000 đ"), "{said:?}");
     assert!(said.en.ends_with("; the car stayed 1 h 0 min, for which 25,000 đ were due"), "{said:?}");

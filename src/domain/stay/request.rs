@@ -41,6 +41,9 @@ impl<'a> RequestKey<'a> {
 /// How far apart, in ms, two reports of programs under one id can come and still be one that was sent again, where not both tell a time: 30 minutes. What heard no answer asks again within minutes; a device that counts anew comes back to an id later.
 pub const RESENT_WINDOW_MS: i64 = 30 * 60 * 1_000;
 
+/// As [`RESENT_WINDOW_MS`], of an exit of a car that is not inside: 12 hours. It can tell nothing new but an exit without an entry.
+const EXIT_RESENT_WINDOW_MS: i64 = 12 * 60 * 60 * 1_000;
+
 /// What says of two tellings with one id whether they are of one passage.
 #[derive(Debug, Clone, Copy)]
 pub struct Telling {
@@ -61,8 +64,17 @@ impl Telling {
             Body::Unread(opening) => !opening.force,
             _ => false,
         };
-        let received_ms = event.reported().map_or(event.hlc.ms(), |reported| reported.received_ms);
+        let received_ms = event.reported().map_or(event.timestamp_ms, |reported| reported.received_ms);
         Self { told_ms: event.told_ms(), received_ms, by_program }
+    }
+
+    /// Whether a program may have sent the other again hours later, without a time to tell the two apart by. It is for who writes it down,
+    /// who knows whether the car is inside; the fold takes what was written down for another passage.
+    #[must_use]
+    pub fn is_resent_late(self, other: Self) -> bool {
+        let is_timeless = self.told_ms.is_none() || other.told_ms.is_none();
+        let apart_ms = self.received_ms.abs_diff(other.received_ms);
+        is_timeless && self.by_program && other.by_program && apart_ms <= EXIT_RESENT_WINDOW_MS.unsigned_abs()
     }
 
     /// Whether they are of two passages: by the times told, see [`told_apart`]; where those are not known, by how long what a program

@@ -91,12 +91,19 @@ impl Reader {
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn story(&mut self, stay_id: &str, zone: &SiteZone, prices: &Settings) -> Result<Option<Story>, StoreError> {
+    pub fn story(
+        &mut self,
+        stay_id: &str,
+        zone: &SiteZone,
+        prices: &Settings,
+        now_ms: i64,
+    ) -> Result<Option<Story>, StoreError> {
         let row = self.stay(stay_id)?;
         let transaction = self.connection.unchecked_transaction()?;
         let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
         let (facts, neighbours) = held.facts_around(stay_id)?;
-        let explainer = Explainer::beside(&facts, &neighbours, zone).with_dues(|row| prices.due(row, zone));
+        let explainer =
+            Explainer::beside(&facts, &neighbours, zone).with_due(stay_id, |row| prices.due(row, zone, now_ms));
         let told = explainer.story(stay_id);
         if row.is_none() && told.is_empty() {
             return Ok(None);
@@ -114,10 +121,12 @@ impl Reader {
         stay_id: &str,
         zone: &SiteZone,
         prices: &Settings,
+        now_ms: i64,
     ) -> Result<Vec<ToldAnomaly>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
         let held = Snapshot { connection: &transaction, logs: &mut self.logs }.facts_around(stay_id)?;
-        let explainer = Explainer::beside(&held.0, &held.1, zone).with_dues(|row| prices.due(row, zone));
+        let explainer =
+            Explainer::beside(&held.0, &held.1, zone).with_due(stay_id, |row| prices.due(row, zone, now_ms));
         Ok(anomalies(&explainer, stay_id))
     }
 }
