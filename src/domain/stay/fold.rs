@@ -161,13 +161,17 @@ impl Lot {
         self.ended = change.ended.filter(|_| !self.is_blind);
     }
 
-    /// Another exit than the one that ended `ended` tells the same passage. The first that knew the stay counts, else the first above 0.
+    /// Another exit than the one that ended `ended` tells the same passage. The first that knew the stay counts, a person's before what a
+    /// program told; else the first above 0.
     fn told_twice(&self, act: &Act<'_, '_>, exit: &Exit, ended: &Ended) -> Result<Change, String> {
         let mut row = self.rows.get(&ended.stay).ok_or("the fact that began its stay was skipped")?.clone();
         let names_one = matches!(act.deed, Deed::Leave);
         let named = names_one && self.stay_of(act.claim.index) == ended.stay;
         let has_the_money = ended.fee.0 == 0 && exit.fee.0 > 0;
-        let counts = !ended.named && if named { ended.told || has_the_money } else { ended.told && has_the_money };
+        // A person's press at a gate that knew the entry itself says how it was paid.
+        let is_press = names_one && act.claim.index == ended.stay && !exit.told && ended.told;
+        let counts =
+            is_press || !ended.named && if named { ended.told || has_the_money } else { ended.told && has_the_money };
         let id = act.fact.id.clone();
         let mut change = Change::of(Vec::new(), (!names_one).then_some((act.claim.index, ended.stay)), None);
         if counts {
@@ -219,7 +223,7 @@ pub(super) fn step(lot: &Lot, act: &Act<'_, '_>) -> Result<Change, String> {
             let (stay, mut row) = named_row(lot, act)?;
             let ended = lot.ended.as_ref().filter(|ended| ended.is_near(act.fact));
             if let Some(ended) = ended.filter(|ended| ended.stay == stay)
-                && (exit.told || (ended.told && !ended.named))
+                && (exit.told || (ended.told && (!ended.named || act.claim.index == stay)))
             {
                 return lot.told_twice(act, exit, ended);
             }

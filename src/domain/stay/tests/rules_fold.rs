@@ -143,6 +143,19 @@ fn an_exit_of_a_stay_that_had_ended_is_a_double_exit_while_none_is_inside() {
     assert_eq!(outcome.revenue(), 15);
 }
 
+/// A camera that sends its pictures later, beside a press that its gate answered.
+#[test]
+fn a_passage_that_is_pressed_and_told_is_paid_once_as_the_press_says() {
+    let hour = 3_600_000;
+    let press = exit("a", hour, "S1", 8);
+    for before_ms in [-240_000, -60_000, -11_000, 11_000, 240_000] {
+        let told = exit("b", hour + before_ms, "S1", 7).change_exit(|exit| exit.told = true);
+        let outcome = everywhere(&[entry("a", 1, "S1", P), press.clone(), told]);
+        let taken: Vec<_> = outcome.takings.iter().map(|taking| (&taking.fact, taking.fee)).collect();
+        assert_eq!(taken, [(&press.id, Vnd(8))], "{before_ms} ms");
+    }
+}
+
 /// Two cameras at the way out of two centrals, each of which knew another of two entries of the car.
 #[test]
 fn a_passage_told_of_two_entries_of_one_visit_is_paid_once() {
