@@ -42,6 +42,8 @@ struct Known {
     linked_since: Option<Instant>,
     /// Peers that announced a log in this central's name: who never met it, or begins anew as well, says nothing.
     witnesses: BTreeSet<CentralId>,
+    /// Which keys each linked peer says this central had.
+    told_of_own: BTreeMap<CentralId, BTreeSet<Fingerprint>>,
     /// Those logs that most of them hold.
     held_by_others: BTreeSet<LogId>,
     /// Pinned in the settings, each the one of a peer.
@@ -64,7 +66,7 @@ impl KnownAuthors {
     #[must_use]
     pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
         let (pinned, decided, expelled, begun, said_of_itself, signing, vouched) = Default::default();
-        let (linked, witnesses, held_by_others) = Default::default();
+        let (linked, witnesses, told_of_own, held_by_others) = Default::default();
         Self(Arc::new(RwLock::new(Known {
             is_open,
             own,
@@ -74,6 +76,7 @@ impl KnownAuthors {
             linked,
             linked_since: None,
             witnesses,
+            told_of_own,
             held_by_others,
             pinned,
             decided,
@@ -117,7 +120,9 @@ impl KnownAuthors {
             let keys = keys.iter().copied();
             if central == peer {
                 add(&mut known.said_of_itself, central, keys.take(MOST_EARLIER_KEYS));
-            } else if *central != known.own {
+            } else if *central == known.own {
+                known.told_of_own.insert(peer.clone(), keys.take(MOST_KEYS).collect());
+            } else {
                 add(&mut of_others, central, keys);
             }
         }
@@ -209,6 +214,12 @@ impl Known {
         ))
     }
 
+    /// Whether most of those who hold logs of this central say that it had this key.
+    fn is_told_by_most(&self, key: Fingerprint) -> bool {
+        let tells = |peer: &&CentralId| self.told_of_own.get(*peer).is_some_and(|keys| keys.contains(&key));
+        2 * self.witnesses.iter().filter(tells).count() > self.witnesses.len()
+    }
+
     /// Whether this key stands for that central; `None`: no key is known that does.
     ///
     /// Of a central that is pinned nobody else says which keys it has: else any member could write in its name by letting in a key.
@@ -257,7 +268,10 @@ impl Known {
             } else if is_anothers() {
                 Err(Distrusted::Forged(format!("this central did not begin it: {signer} did")))
             } else {
-                self.takes_back(log)
+                // A name alone says nothing of what is given under it.
+                self.takes_back(log)?;
+                let unknown = || format!("most of those who hold logs of this central know nothing of {signer}");
+                if self.is_told_by_most(signer) { Ok(()) } else { Err(Distrusted::Unsigned(unknown())) }
             };
         }
         match self.is_key_of(central, signer) {
@@ -291,7 +305,13 @@ impl Judge for KnownAuthors {
             return Ok(());
         }
         if *central == known.own {
-            return known.takes_back(log);
+            known.takes_back(log)?;
+            let mut told = known.told_of_own.values().flatten().copied();
+            let signed_before = told.any(|key| key != known.own_key && known.is_told_by_most(key));
+            let why = || {
+                Distrusted::Unsigned("this central signed its logs before, and not the beginning of this one".into())
+            };
+            return if signed_before { Err(why()) } else { Ok(()) };
         }
         if author_opens || known.signing.contains(central) {
             let why =
@@ -367,6 +387,7 @@ mod tests {
         let witness = || [id("c1")].into();
         fresh.linked(&id("c1"));
         fresh.announced(&lost, || (witness(), witness()));
+        fresh.hear(&id("c1"), &[(id("c0"), vec![third.fingerprint()])].into());
         assert_eq!(
             opened(&fresh, "c0/00000000000000aa", &third),
             Ok(()),
@@ -408,6 +429,7 @@ mod tests {
         let witness = || [id("c2")].into();
         replaced.linked(&id("c2"));
         replaced.announced(&log.parse().unwrap(), || (witness(), witness()));
+        replaced.hear(&id("c2"), &[(id("c1"), vec![own.fingerprint(), old.fingerprint()])].into());
         assert_eq!(opened(&replaced, log, &old), Ok(()), "it takes back what it wrote");
         let told = replaced.to_tell();
         assert_eq!(told[&id("c1")].len(), 2, "and says that it was that, too");
@@ -431,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_log_in_its_own_name_comes_back_to_a_new_key_if_most_of_its_peers_hold_it() {
-        let [own, key] = [(); 2].map(|()| credentials());
+        let [own, key, forged] = [(); 3].map(|()| credentials());
         let log: LogId = "c0/00000000000000aa".parse().unwrap();
         let peers = |count: usize| -> BTreeSet<CentralId> { (1..=count).map(|n| id(&format!("c{n}"))).collect() };
         // Peers of the settings, those that are linked, those of them that hold any log of this central, and those that hold this one.
@@ -466,7 +488,21 @@ mod tests {
                 assert!(!judged(&known), "it was another: {case}");
                 // What they gave already is announced no more.
                 known.announced(&log, || (peers(holders), peers(holders)));
+                if signed {
+                    assert!(!judged(&known), "nobody says that this key was ours: {case}");
+                    // One alone says so of a key of its own, and gives a chain of its own under the name that all hold.
+                    known.hear(&id("c1"), &[(id("c0"), vec![forged.fingerprint()])].into());
+                    let by_one = opened(&known, "c0/00000000000000aa", &forged).is_ok();
+                    assert_eq!(by_one, witnesses == 1 && comes_back && is_fresh, "a forged chain: {case}");
+                    let told = [(id("c0"), vec![own.fingerprint(), key.fingerprint()])].into();
+                    peers(witnesses).iter().for_each(|peer| known.hear(peer, &told));
+                }
                 assert_eq!(judged(&known), comes_back && is_fresh, "{case}, new: {is_fresh}, signed: {signed}");
+                if !signed && comes_back && is_fresh {
+                    let told = [(id("c0"), vec![key.fingerprint()])].into();
+                    peers(witnesses).iter().for_each(|peer| known.hear(peer, &told));
+                    assert!(!judged(&known), "it signed before: {case}");
+                }
             }
         }
         let known = KnownAuthors::new(id("c0"), own.fingerprint(), true, false);
