@@ -698,6 +698,10 @@ fn an_event_that_cannot_be_read_stops_no_gate() {
     }
     central.start();
     assert_eq!(central.http.stats()["vehicles_in_parking"], 3, "what can be read is all there");
+    eventually("what was left out is told", DEADLINE, || {
+        notice_of(&central, "database").is_some_and(|told| told.contains("1 of 12 events"))
+            || central.log().contains("1 of 12 events")
+    });
     for plate in INSIDE {
         central.http.leave("edge-2", plate);
     }

@@ -160,7 +160,11 @@ fn make_anew(
     ledger.storage_mut().set_rules_version(0)?;
     ledger.clear_projection()?;
     let take = |ledger: &mut Ledger<Writer>, batch: Vec<_>, now| ledger.replay(&batch, now);
+    let held = Merged::open(data_dir)?.total;
     let events = replay(ledger, data_dir, now_ms, progress, take)?;
+    if events < held {
+        ledger.storage_mut().miss(&format!("{} of {held} events", held - events));
+    }
     ledger.storage_mut().set_rules_version(RULES_VERSION)?;
     Ok(events)
 }

@@ -69,7 +69,7 @@ impl Writer {
     }
 
     /// Tells, once, that something cannot be read which is made from nothing else.
-    pub(super) fn miss(&mut self, what: &str) {
+    pub fn miss(&mut self, what: &str) {
         if self.missed.len() < MOST_MISSED && self.missed.insert(what.to_owned()) {
             error!(event = "event_unreadable", what; "something that is made from nothing else cannot be read: gates go on without it");
         }
