@@ -13,6 +13,7 @@ use super::parking::{DECIDED, Today, answer, decide};
 use super::state::Worker;
 use crate::access::right::{Denied, Need, Role, Who};
 use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::received::{MAX_STAY_CHARS, MAX_TEXT_CHARS, PaymentReceived};
 use crate::domain::told::{self, payment::ToldPaid};
@@ -68,7 +69,7 @@ pub struct PaymentRequest {
     /// VND, as a number or as people write it; more than 0.
     #[schema(required, nullable = false, value_type = i64, minimum = 1, maximum = 100_000_000)]
     amount: Option<Value>,
-    /// `transfer`, `qr`, `card` or another way, in any of its spellings; absent: `transfer`.
+    /// `transfer`, `qr` or `card`, in any of its spellings; absent: `transfer`.
     #[schema(max_length = 32)]
     method: Option<String>,
     /// The `event_id` of the stay it is for. Absent: it is looked for by `text`.
@@ -171,6 +172,10 @@ impl PaymentRequest {
                 None
             }
         };
+        if paid.as_ref().is_some_and(|paid| !matches!(paid.method, Method::Qr | Method::Transfer | Method::Card)) {
+            let (vi, en) = ("chỉ nhận transfer, qr, card", "only transfer, qr and card come in by a bank or provider");
+            problem("method", "invalid", vi.to_owned(), en.to_owned());
+        }
         if reference.is_none() {
             problem(
                 "reference",
@@ -206,7 +211,6 @@ impl PaymentRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::payment::Method;
 
     #[test]
     fn a_payment_is_read_as_adapters_tell_it_or_refused_with_what_is_wrong() {
@@ -223,6 +227,8 @@ mod tests {
             (json!({"reference": "x", "amount": 100_000_001}), vec!["amount"]),
             (json!({"reference": "x", "amount": "lots"}), vec!["amount"]),
             (json!({"reference": "x", "amount": 5, "method": "bitcoin"}), vec!["method"]),
+            (json!({"reference": "x", "amount": 5, "method": "cash"}), vec!["method"]),
+            (json!({"reference": "x", "amount": 5, "method": "miễn phí"}), vec!["method"]),
             (json!({"reference": "x".repeat(65), "amount": 5}), vec!["reference"]),
             (json!({"reference": "x", "amount": 5, "text": "a\nb"}), vec!["text"]),
             (json!({"reference": "x", "amount": 5, "stay": "x".repeat(257)}), vec!["stay"]),

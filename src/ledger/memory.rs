@@ -486,7 +486,11 @@ impl Tables for MemoryStorage {
 
     fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, MemoryError> {
         let told = self.payments.iter().filter(|(_, (_, held))| held == reference);
-        Ok(told.min_by_key(|(at, (hlc, _))| (*hlc, (*at).clone())).map(|(at, _)| at.clone()))
+        let names_no_stay = |at: &EventRef| {
+            let event = self.events.get(at).and_then(|(bytes, _)| Event::parse(bytes).ok());
+            !matches!(event.map(|event| event.body), Some(Body::PaymentReceived(payment)) if payment.stay.is_some())
+        };
+        Ok(told.min_by_key(|(at, (hlc, _))| (names_no_stay(at), *hlc, (*at).clone())).map(|(at, _)| at.clone()))
     }
 
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {

@@ -18,7 +18,10 @@ impl<S: Storage> Transaction<'_, S> {
             if !payment.is_again(&held) {
                 return Err(Stop::Refused(Refusal::ReferenceReused));
             }
-            return Ok(Answer::PaymentKept { fact, stay: held.stay, repeated: true });
+            // Told before the car was known here: whose it is is told in addition.
+            if held.stay.is_some() || payment.stay.is_none() {
+                return Ok(Answer::PaymentKept { fact, stay: held.stay, repeated: true });
+            }
         }
         let stay = payment.stay.clone();
         let fact = self.author(Draft {
@@ -32,7 +35,7 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::PaymentKept { fact: fact.id.to_string(), stay, repeated: false })
     }
 
-    /// The first that is held with a reference, and its fact.
+    /// The one that counts of those that are held with a reference, and its fact.
     fn held_payment(&mut self, reference: &str) -> Result<Option<(PaymentReceived, String)>, S::Error> {
         let Some(at) = self.read()?.payment(reference)? else { return Ok(None) };
         let fact = self.read()?.fact(&at)?;

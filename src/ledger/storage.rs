@@ -246,7 +246,7 @@ pub trait Tables: Lookup {
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
-    /// Where the first payment lies that has this reference, by clock, log and number.
+    /// Where the payment lies that counts of those with this reference: the first that names a stay, else the first, by clock, log and number.
     fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, Self::Error>;
     /// Keeps a payment to be found by reference, stay and time.
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;

@@ -324,7 +324,7 @@ async function open(more = {}) {
   render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
   if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = asked.received;
-  else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.promised ? { amount: asked.promised } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
+  else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.promised ? { amount: asked.promised - (more.force ? 0 : asked.received?.amount ?? 0) } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);

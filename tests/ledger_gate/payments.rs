@@ -42,6 +42,21 @@ fn a_payment_is_kept_once_and_changes_no_stay_and_no_sum() {
 }
 
 #[test]
+fn whose_a_payment_is_may_be_told_later_and_then_counts_everywhere() {
+    let (mut one, mut two) = (Central::new(0), Central::new(1));
+    let first = kept(one.ask(payment("FT1", 20_000, None))).0;
+    one.wait(SECOND_MS);
+    let (second, repeated) = kept(one.ask(payment("FT1", 20_000, Some("S"))));
+    assert!(!repeated && second != first);
+    two.hear(&mut one);
+    for central in [&mut one, &mut two] {
+        assert_eq!(kept(central.ask(payment("FT1", 20_000, None))), (second.clone(), true));
+        assert_eq!(central.ask(payment("FT1", 20_000, Some("T"))), Err(Refusal::ReferenceReused));
+        check(central);
+    }
+}
+
+#[test]
 fn told_at_two_centrals_in_a_cut_the_first_is_the_payment_at_both() {
     let (mut one, mut two) = (Central::new(0), Central::new(1));
     two.wait(SECOND_MS);

@@ -17,9 +17,11 @@ const MOST_ENDED: i64 = 50_000;
 /// Stays that were taken for one another are followed so far.
 const MOST_STEPS: usize = 8;
 
-/// Told twice, as in a cut, the first counts.
+/// Told twice, as in a cut, the first that names a stay counts, else the first: by clock, and of two with one clock by the name of the
+/// log, as the numbers of logs are this file's own.
 const FIRST: &str = "NOT EXISTS (SELECT 1 FROM payment AS earlier WHERE earlier.reference = payment.reference \
-                     AND (earlier.hlc, earlier.event) < (payment.hlc, payment.event))";
+                     AND (earlier.stay IS NULL, earlier.hlc, (SELECT name FROM log WHERE no = earlier.event >> 40), earlier.event) \
+                     < (payment.stay IS NULL, payment.hlc, (SELECT name FROM log WHERE no = payment.event >> 40), payment.event))";
 const COLUMNS: &str = "event, at_ms, reference, stay, method, amount, text, told_by";
 
 /// What a payment is to the stay it is for.
@@ -87,7 +89,7 @@ impl Reader {
     /// # Errors
     /// Whatever the disk says.
     pub fn payments_of(&mut self, stay: &str) -> Result<Vec<ToldPayment>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM payment WHERE stay = ?1 AND {FIRST} ORDER BY at_ms, event");
+        let sql = format!("SELECT {COLUMNS} FROM payment WHERE stay = ?1 AND {FIRST} ORDER BY at_ms, reference");
         self.payments(&sql, [stay], |_| true)
     }
 
@@ -102,8 +104,9 @@ impl Reader {
         odd: bool,
         most: usize,
     ) -> Result<Vec<ToldPayment>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM payment WHERE at_ms >= ?1 AND at_ms < ?2 AND {FIRST} ORDER BY at_ms, event");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM payment WHERE at_ms >= ?1 AND at_ms < ?2 AND {FIRST} ORDER BY at_ms, reference"
+        );
         let mut found = self.payments(&sql, (from_ms, to_ms), |state| !odd || state.is_odd())?;
         found.truncate(most);
         Ok(found)

@@ -189,16 +189,17 @@ impl Tables for Writer {
     }
 
     fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT hlc, event FROM payment WHERE reference = ?1")?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT stay IS NULL, hlc, event FROM payment WHERE reference = ?1")?;
         let mut rows = statement.query([reference])?;
-        let mut first: Option<(i64, EventRef)> = None;
+        let mut first: Option<(bool, i64, EventRef)> = None;
         while let Some(row) = rows.next()? {
-            let found = (row.get(0)?, self.logs.place(&self.connection, row.get(1)?)?);
+            let found = (row.get(0)?, row.get(1)?, self.logs.place(&self.connection, row.get(2)?)?);
             if first.as_ref().is_none_or(|first| found < *first) {
                 first = Some(found);
             }
         }
-        Ok(first.map(|(_, at)| at))
+        Ok(first.map(|(.., at)| at))
     }
 
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
