@@ -167,6 +167,7 @@ impl App {
         };
         let site = join::site_of(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
         let (mut ledger, unreadable) = rebuild::open(writer, &directory, context)?;
+        ledger.set_lanes(config.lanes());
         let remade = rebuild::follow_rules(&mut ledger, &directory, clock.now_ms(), &mut |done, total| {
             process::say_status(&format!("the history is being made anew: {done} of {total} events"));
         })?;

@@ -507,3 +507,34 @@ fn what_happens_at_other_gates_is_told_to_edges() {
         assert_eq!(told["data"]["plate_text"], json!(format!("31F{number:05}")));
     }
 }
+
+/// Two devices at one lane, each with an id of its own: what the camera told and the barrier is asked for is one passage.
+#[test]
+fn a_camera_and_its_barrier_are_one_gate_from_when_the_settings_say_so() {
+    let mut central = Central::new("central-1");
+    let edges =
+        |lane: &[(&str, Value)]| Value::from_iter(lane.iter().map(|(id, lane)| json!({"id": id, "lane": lane})));
+    let apart = [("cam", json!("A")), ("bar", json!("A")), ("cam-2", Value::Null), ("bar-2", Value::Null)];
+    central.config["edges"] = edges(&apart);
+    central.start();
+    let mut cars = 12_300..;
+    let mut passes = |camera: &str, barrier: &str| {
+        let plate = format!("29A{}", cars.next().unwrap());
+        let told = json!({"type": "ENTRY", "camera_id": camera, "data": {"plate_text": plate}});
+        let told = central.http.post("/api/edge/event", &told).ok();
+        let opened = central.http.open(&json!({"edge_id": barrier, "plate_id": plate}));
+        if opened.status == 200 {
+            assert_eq!((&opened.body["action"], &opened.body["repeated"]), (&json!("ENTRY"), &json!(true)));
+            assert_eq!(opened.body["event_id"], told.body["event_id"]);
+            return true;
+        }
+        assert_eq!(opened.refused(409).field("code"), "just_entered");
+        assert_eq!(central.http.rows_of(&plate)[0]["status"], "IN");
+        false
+    };
+    assert!(passes("cam", "bar"));
+    assert!(!passes("cam-2", "bar-2"));
+    let together = [("cam", json!("A")), ("bar", json!("A")), ("cam-2", json!("B")), ("bar-2", json!("B"))];
+    central.http.put("/api/p2p/config", &json!({ "edges": edges(&together) })).ok();
+    eventually("the writer knows", DEADLINE, || passes("cam-2", "bar-2"));
+}

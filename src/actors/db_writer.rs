@@ -544,6 +544,9 @@ impl<S: Storage> Handler<ConfigChanged> for DbWriter<S> {
 
     fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
         let ConfigChanged { old, new } = &changed;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.set_lanes(new.lanes());
+        }
         if old.this_central.id != new.this_central.id || old.site.time_zone != new.site.time_zone {
             // What is queued was asked of the central as it was.
             while self.queue.len() > 0 {

@@ -15,6 +15,7 @@ use super::alarms::{self, Alarms};
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
+use crate::domain::lane::Lanes;
 use crate::domain::time::{ClockTime, SiteZone};
 use crate::domain::vietqr::TransferAccount;
 
@@ -129,6 +130,9 @@ pub struct Edge {
     /// The type of the vehicles that pass it, where a request tells none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vehicle_type: Option<String>,
+    /// Edges that name the same lane are devices of it: what one sees and another asks for within seconds is one passage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
     /// The hash of its key, `sha256:` and 64 hex digits; `None`: it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<String>,
@@ -373,6 +377,12 @@ impl Config {
     #[must_use]
     pub fn lane(&self, edge_id: &str) -> Option<Direction> {
         self.edges.iter().find(|edge| edge.id == edge_id).and_then(|edge| edge.direction)
+    }
+
+    /// Which edges are devices of one lane.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        Lanes::of(self.edges.iter().filter_map(|edge| Some((edge.id.as_str(), edge.lane.as_deref()?))))
     }
 
     /// The type of the vehicles that pass an edge; empty: it has none.

@@ -206,9 +206,10 @@ fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
     let name = fields.optional("name", report, name_text).unwrap_or_default();
     let direction = fields.optional("direction", report, direction);
     let vehicle_type = fields.optional("vehicle_type", report, vehicle_type).filter(|name| !name.is_empty());
+    let lane = fields.optional("lane", report, edge_id);
     let key_hash = fields.optional("key_hash", report, key_hash);
     fields.done(report);
-    Some(Edge { id: id?, name, direction, vehicle_type, key_hash })
+    Some(Edge { id: id?, name, direction, vehicle_type, lane, key_hash })
 }
 
 fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod fingerprint;
 pub mod heard;
 pub mod ids;
+pub mod lane;
 pub mod money;
 pub mod naming;
 pub mod payment;

@@ -404,7 +404,7 @@ codes! {
     AlreadyInside = 409 "already_inside", "an entry of a car that is inside";
     OtherType = 409 "other_type", "an entry with the characters of a vehicle of another type that is inside: look before forcing";
     NotInside = 409 "not_inside", "an exit of a car that is not inside";
-    JustEntered = 409 "just_entered", "by state, a car that whose entry was committed less than 1 s ago is not let out";
+    JustEntered = 409 "just_entered", "by state, a car whose entry was committed less than 1 s ago, or told by a program less than 10 s ago, is not let out";
     LongStay = 409 "long_stay", "inside for more than 7 days: a person has to look, and to force";
     RequestIdReused = 409 "request_id_reused", "this request id belongs to another request";
     ReferenceReused = 409 "reference_reused", "this reference is that of another payment";

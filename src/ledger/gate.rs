@@ -15,8 +15,10 @@ use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle, way};
 
 use super::charge::{Charge, Ending, doubt_of, not_counted, paid, unpaid};
+use super::component;
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
+use super::repeats::REPEAT_WINDOW_MS;
 use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
@@ -70,7 +72,7 @@ impl<S: Storage> Transaction<'_, S> {
             (Some(Direction::Entry), Some(_)) => {
                 Err(Stop::Refused(Refusal::AlreadyInside(self.vehicle_of(request).into())))
             }
-            (None, Some(open)) => match self.just_entered_for_ms(&open) {
+            (None, Some(open)) => match self.just_entered_for_ms(&request.plate, &open)? {
                 Some(wait_ms) => Err(Stop::Refused(Refusal::JustEntered {
                     vehicle: self.vehicle_of(request).into(),
                     retry_after_s: wait_ms.unsigned_abs().div_ceil(1000),
@@ -84,14 +86,28 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// How long a press without a direction must still wait to be an exit: the car came in a moment ago, so that press
-    /// is a second camera of that gate rather than a departure.
-    fn just_entered_for_ms(&self, open: &OpenStay) -> Option<i64> {
+    /// is a second camera of that gate rather than a departure. A car whose entry a program told is driving in, and the barrier of its lane
+    /// may have an id of its own, so it takes as long as a press is the same press.
+    fn just_entered_for_ms(&mut self, plate: &PlateId, open: &OpenStay) -> Result<Option<i64>, Stop<S::Error>> {
         let since_commit_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
         // An entry that was told hours later is no moment ago.
         if self.now.wall_ms.saturating_sub(open.entry_ms) >= QUICK_EXIT_MS {
-            return None;
+            return Ok(None);
         }
-        (0..JUST_ENTERED_MS).contains(&since_commit_ms).then(|| JUST_ENTERED_MS - since_commit_ms)
+        let left_of = |window_ms: i64| (0..window_ms).contains(&since_commit_ms).then(|| window_ms - since_commit_ms);
+        let (pressed_ms, told_ms) = (left_of(JUST_ENTERED_MS), left_of(REPEAT_WINDOW_MS));
+        if told_ms.is_none() || !self.was_told(plate, open)? {
+            return Ok(pressed_ms);
+        }
+        Ok(told_ms)
+    }
+
+    /// Whether a program told of the entry of an open stay, and nobody asked for it.
+    pub(super) fn was_told(&mut self, plate: &PlateId, open: &OpenStay) -> Result<bool, S::Error> {
+        let stay_id = open.stay_id(plate);
+        let Some(row) = self.read()?.stay(&stay_id)?.map(|stored| stored.row) else { return Ok(false) };
+        let entry = component::fact_of(self.read()?, &row.entry_fact)?;
+        Ok(entry.is_some_and(|fact| matches!(&fact.event.body, Body::Entry(entry) if entry.told)))
     }
 
     /// What there is to doubt about everything that is stamped now.
@@ -266,7 +282,8 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(row) = self.pending_entry(request)? else {
             return Ok(Answer::Closed { confirmed: false, event_id: request.event_id.clone() });
         };
-        let is_own = row.edge_id == request.edge_id && row.source_central == self.context.central.as_str();
+        let is_own =
+            self.lanes.is_one(&row.edge_id, &request.edge_id) && row.source_central == self.context.central.as_str();
         if request.only_own && !is_own {
             let (central, edge_id) = (row.source_central, row.edge_id);
             return Err(Stop::Refused(Refusal::OtherEdge { central, edge_id }));
@@ -286,7 +303,7 @@ impl<S: Storage> Transaction<'_, S> {
         let named = request.event_id.as_deref();
         let is_meant = |open: &OpenStay, plate: &PlateId| match named {
             Some(event_id) => open.stay_id(plate) == event_id,
-            None => open.place.edge_id == request.edge_id,
+            None => self.lanes.is_one(&open.place.edge_id, &request.edge_id),
         };
         let given = request.plate.as_ref().filter(|plate| self.inside(plate).is_some_and(|open| is_meant(open, plate)));
         let plate = match (given, named) {

@@ -437,7 +437,7 @@ pub enum Refusal {
         "a vehicle of another type ({told_inside}) with these characters is inside: look at the plates; to force this entry ends that stay without a fee"
     )]
     OtherType { vehicle: Box<VehicleInfo>, told_inside: String },
-    /// By state this would be an exit, of a car that came in less than a second ago.
+    /// By state this would be an exit, of a car that came in a moment ago.
     #[error("the vehicle came in a moment ago; say direction EXIT or wait {retry_after_s} s")]
     JustEntered { vehicle: Box<VehicleInfo>, retry_after_s: u64 },
     #[error("this request id was used for another request")]

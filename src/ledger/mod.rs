@@ -57,6 +57,7 @@ use std::sync::Arc;
 
 use crate::domain::authorship::{OpenedBy, Proof};
 use crate::domain::ids::{CentralId, Epoch, LogId};
+use crate::domain::lane::Lanes;
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 use crate::replication::log::{EventBytes, Head, Run};
@@ -106,6 +107,7 @@ pub struct Ledger<S> {
     storage: S,
     steps: Steps,
     authorship: Authorship,
+    lanes: Lanes,
 }
 
 impl<S: Storage> Ledger<S> {
@@ -117,7 +119,8 @@ impl<S: Storage> Ledger<S> {
         let mut places = Places::default();
         let loaded = storage.load()?;
         let state = State::of_loaded(loaded, runs::put_off(&mut storage)?, &mut places);
-        Ok(Self { context, state, places, storage, steps: Steps::default(), authorship: Authorship::default() })
+        let (steps, authorship, lanes) = (Steps::default(), Authorship::default(), Lanes::default());
+        Ok(Self { context, state, places, storage, steps, authorship, lanes })
     }
 
     /// Who began the logs that are held here, each once.
@@ -147,8 +150,9 @@ impl<S: Storage> Ledger<S> {
     pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
         let count = jobs.len();
         let mut outcomes = Vec::with_capacity(count);
-        let Self { context, state, places, storage, steps, authorship } = self;
-        let mut transaction = Transaction::new(context, state, places, storage, now, fresh_epoch, *steps, authorship);
+        let Self { context, state, places, storage, steps, authorship, lanes } = self;
+        let mut transaction =
+            Transaction::new(context, state, places, storage, now, fresh_epoch, *steps, authorship, lanes);
         if let Err(error) = transaction.take_due() {
             transaction.abandon();
             return not_durable::<S>(count, &error);
@@ -191,8 +195,9 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
     pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
-        let Self { context, state, places, storage, steps, authorship } = self;
-        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship);
+        let Self { context, state, places, storage, steps, authorship, lanes } = self;
+        let mut transaction =
+            Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship, lanes);
         if let Err(error) = transaction.replay_all(events) {
             transaction.abandon();
             return Err(error);
@@ -212,8 +217,9 @@ impl<S: Storage> Ledger<S> {
         if self.state.backlog.is_empty() {
             return Ok(0);
         }
-        let Self { context, state, places, storage, steps, authorship } = self;
-        let mut transaction = Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship);
+        let Self { context, state, places, storage, steps, authorship, lanes } = self;
+        let mut transaction =
+            Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship, lanes);
         if let Err(error) = transaction.take_up_first(None, facts) {
             transaction.abandon();
             return Err(error);
@@ -310,6 +316,11 @@ impl<S: Storage> Ledger<S> {
             self.context.central = central;
             self.start_new_epoch();
         }
+    }
+
+    /// Which edges of this central are devices of one lane, from now on.
+    pub fn set_lanes(&mut self, lanes: Lanes) {
+        self.lanes = lanes;
     }
 
     /// The site moved to another time zone: places written from now on are in it.

@@ -9,8 +9,10 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{REQUEST_WINDOW_MS, Telling, renamed_stay_id};
+use crate::domain::row::StayRow;
+use crate::domain::stay::{QUICK_EXIT_MS, REQUEST_WINDOW_MS, Telling, renamed_stay_id};
 
+use super::component;
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
@@ -101,14 +103,20 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::Entered { event_id, history_id: 0, repeated: true, notes: Vec::new() })
     }
 
-    /// The answer to the first of two presses of one edge for one plate.
+    /// The answer to the first of two presses of one edge for one plate, or of two devices of one lane.
     pub(super) fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, S::Error> {
         let here = self.context.central.as_str();
         if let Some(open) = self.inside(&request.plate) {
-            let same_gate = open.place.central == here && open.place.edge_id == request.edge_id;
-            let same_press = request.direction != Some(Direction::Exit)
-                && same_gate
-                && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(open.committed_ms));
+            let same_gate = open.place.central == here && self.lanes.is_one(&open.place.edge_id, &request.edge_id);
+            if request.direction == Some(Direction::Exit) || !same_gate {
+                return Ok(None);
+            }
+            let since_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
+            let is_other = open.place.edge_id != request.edge_id;
+            let open = open.clone();
+            let is_passing =
+                is_other && (0..QUICK_EXIT_MS).contains(&since_ms) && self.was_told(&request.plate, &open)?;
+            let same_press = is_passing || (0..REPEAT_WINDOW_MS).contains(&since_ms);
             return Ok(same_press.then(|| Answer::Entered {
                 event_id: open.stay_id(&request.plate),
                 history_id: open.row_id,
@@ -121,18 +129,19 @@ impl<S: Storage> Transaction<'_, S> {
         }
         // The clock of an exit is never behind its time, so most entries by state end at the index.
         let greatest = self.read()?.greatest_hlc_of_plate(&request.plate)?;
-        if greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - REPEAT_WINDOW_MS) {
+        let is_old = greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - REPEAT_WINDOW_MS);
+        // A clock of another device of the lane may be behind.
+        if is_old && (greatest.is_none() || !self.lanes.has_several(&request.edge_id)) {
             return Ok(None);
         }
-        let rows = self.latest_stays(&request.plate, STAYS_LOOKED_AT)?;
-        let pressed = |stored: &&StoredStay| {
-            stored.row.exit.as_ref().is_some_and(|exit| {
-                exit.central == self.context.central.as_str()
-                    && exit.edge_id == request.edge_id
-                    && (0..REPEAT_WINDOW_MS).contains(&self.now.wall_ms.saturating_sub(exit.exit_ms))
-            })
-        };
-        let last = rows.iter().filter(pressed).max_by_key(|stored| stored.row.last_hlc);
+        let mut rows = self.latest_stays(&request.plate, STAYS_LOOKED_AT)?;
+        let mut pressed = Vec::new();
+        for stored in rows.drain(..) {
+            if self.is_same_way_out(request, &stored.row)? {
+                pressed.push(stored);
+            }
+        }
+        let last = pressed.iter().max_by_key(|stored| stored.row.last_hlc);
         Ok(last.and_then(|stored| {
             let exit = stored.row.exit.as_ref()?;
             Some(Answer::Exited {
@@ -143,6 +152,26 @@ impl<S: Storage> Transaction<'_, S> {
                 notes: Vec::new(),
             })
         }))
+    }
+}
+
+impl<S: Storage> Transaction<'_, S> {
+    /// Whether a car that is asked for left just now at the same edge, or was told to by another device of the lane, whose clock may be
+    /// behind and whose barrier takes longer.
+    fn is_same_way_out(&mut self, request: &OpenBarrier, row: &StayRow) -> Result<bool, S::Error> {
+        let Some(exit) = &row.exit else { return Ok(false) };
+        let same_gate =
+            exit.central == self.context.central.as_str() && self.lanes.is_one(&exit.edge_id, &request.edge_id);
+        let is_within =
+            |window_ms: i64, came_ms: i64| (0..window_ms).contains(&self.now.wall_ms.saturating_sub(came_ms));
+        if !same_gate || is_within(REPEAT_WINDOW_MS, exit.exit_ms) {
+            return Ok(same_gate);
+        }
+        let (window_ms, is_other) = (QUICK_EXIT_MS, exit.edge_id != request.edge_id);
+        let Some(fact) = component::fact_of(self.read()?, &exit.fact)?.filter(|_| is_other) else { return Ok(false) };
+        let came_ms = fact.event.reported().map_or(exit.exit_ms, |reported| reported.received_ms);
+        let told = matches!(&fact.event.body, Body::Exit(exit) if exit.told);
+        Ok(told && (0..window_ms).contains(&self.now.wall_ms.saturating_sub(came_ms)))
     }
 }
 

@@ -346,7 +346,8 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(Some(self.passed(Direction::Entry, id.to_owned(), Vnd(0), String::new(), true)?));
         }
         let Some(open) = self.inside(&report.plate) else { return Ok(None) };
-        let same_gate = open.place.central == self.context.central.as_str() && open.place.edge_id == report.edge_id;
+        let same_gate = open.place.central == self.context.central.as_str()
+            && self.lanes.is_one(&open.place.edge_id, &report.edge_id);
         // By the clock that stamped both, or by that of their receipt. A gate that was cut off tells days at once: what it says
         // happened at another time is another visit.
         let stamps_apart_ms = moment.ms.abs_diff(open.entry_ms);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Draft, Event};
 use crate::domain::ids::{Epoch, Hlc, LogId};
+use crate::domain::lane::Lanes;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Fact, Link, TakenAs, Taking};
@@ -63,6 +64,7 @@ pub struct Transaction<'a, S: Storage> {
     storage: &'a mut S,
     pub(super) steps: Steps,
     pub(super) authorship: &'a mut Authorship,
+    pub(super) lanes: &'a Lanes,
     begun: bool,
     /// Calls that may have changed the storage.
     writes: u64,
@@ -79,6 +81,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
         fresh_epoch: Epoch,
         steps: Steps,
         authorship: &'a mut Authorship,
+        lanes: &'a Lanes,
     ) -> Self {
         // A clock that shows no date must not stop a gate, whose event every central has to be able to read.
         let now = Now { wall_ms: now.wall_ms.clamp(0, MAX_MS), ..now };
@@ -94,6 +97,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             storage,
             steps,
             authorship,
+            lanes,
             begun: false,
             writes: 0,
         }

@@ -3,13 +3,15 @@
 use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Body;
+use parkmesh::domain::lane::Lanes;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::payment::{FeeLine, Part};
 use parkmesh::domain::row::StayStatus;
-use parkmesh::ledger::job::{Answer, Detection, InsideInfo, Job, OpenBarrier, Refusal, VehicleInfo};
+use parkmesh::ledger::job::{Answer, Detection, InsideInfo, Job, OpenBarrier, Refusal, Report, VehicleInfo};
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::*;
+use crate::reporting::{report, take};
 
 #[test]
 fn the_first_press_lets_a_car_in() {
@@ -139,6 +141,96 @@ fn without_a_direction_a_car_leaves_at_another_edge_a_second_after_it_came_in() 
         assert_eq!(central.exits(open("edge-2", P)).0, stay);
         let quick: Vec<&str> = central.row(&stay).anomalies.iter().map(|anomaly| anomaly.name()).collect();
         assert_eq!(quick, ["quick_exit"]);
+    }
+}
+
+/// A camera and a barrier at one lane, each with an id of its own, and a barrier elsewhere.
+#[test]
+fn a_barrier_that_opens_for_what_the_camera_of_its_lane_told_is_the_same_passage() {
+    let lanes = [("camera-1", "lane-1"), ("barrier-1", "lane-1"), ("camera-2", "lane-2"), ("barrier-2", "lane-2")];
+    let told = |direction| Report { edge_id: "camera-1".to_owned(), ..report(direction, None, None) };
+    for (edge, after_ms, comes_in) in [("barrier-1", 2 * SECOND_MS, true), ("barrier-2", 2 * SECOND_MS, false)] {
+        let mut central = Central::new(0);
+        central.ledger.set_lanes(Lanes::of(lanes.into_iter()));
+        let stay = take(&mut central, told(Direction::Entry)).event_id;
+        central.wait(after_ms);
+        for asked in [open(edge, P), entry(edge, P)] {
+            match (comes_in, asked.direction, central.press(asked)) {
+                (true, _, Ok(Answer::Entered { event_id, repeated: true, .. })) => assert_eq!(event_id, stay),
+                (false, None, Err(Refusal::JustEntered { retry_after_s: 8, .. })) => {}
+                (false, Some(_), Err(Refusal::AlreadyInside(_))) => {}
+                other => panic!("{edge}: {other:?}"),
+            }
+        }
+        assert_eq!(central.row(&stay).status, StayStatus::In);
+        let confirmed = central.ask(close(edge, P)).unwrap();
+        assert!(matches!(confirmed, Answer::Closed { confirmed, .. } if confirmed == comes_in), "{confirmed:?}");
+        // What the camera tells after the barrier was asked is that passage, too.
+        central.wait(DAY_MS);
+        central.exits(exit(edge, P));
+        central.wait(MINUTE_MS);
+        let stay = central.enters(entry("barrier-1", P));
+        central.wait(2 * SECOND_MS);
+        let passed = take(&mut central, told(Direction::Entry));
+        assert_eq!((passed.event_id, passed.repeated), (stay.clone(), true));
+        // And so on the way out: the barrier is not asked to let it in again.
+        central.wait(DAY_MS);
+        take(&mut central, told(Direction::Exit));
+        central.wait(2 * SECOND_MS);
+        let again = central.press(open("barrier-1", P)).unwrap();
+        assert!(matches!(again, Answer::Exited { repeated: true, .. }), "{again:?}");
+        assert_eq!(central.row(&stay).status, StayStatus::Out);
+    }
+}
+
+/// The camera of a lane sees the car before the barrier is asked, and its clock may be behind: for a minute it is the same passage, in and out.
+#[test]
+fn the_barrier_of_a_lane_is_asked_for_what_its_camera_told_up_to_a_minute_ago() {
+    let lanes = [("camera", "lane"), ("barrier", "lane")];
+    for (behind_ms, after_ms, same) in [(0, 2, true), (11, 1, true), (11, 59, true), (3_600, 5, true), (0, 60, false)] {
+        let mut central = Central::new(0);
+        central.ledger.set_lanes(Lanes::of(lanes.into_iter()));
+        central.enters(entry("elsewhere", P));
+        central.wait(5 * HOUR_MS);
+        let told = |central: &Central, direction| {
+            let told_ms = (behind_ms > 0).then(|| central.now_ms - behind_ms * SECOND_MS);
+            Report { edge_id: "camera".to_owned(), ..report(direction, None, told_ms) }
+        };
+        let left = told(&central, Direction::Exit);
+        let stay = take(&mut central, left).event_id;
+        central.wait(after_ms * SECOND_MS);
+        match central.press(open("barrier", P)) {
+            Ok(Answer::Exited { event_id, repeated: true, .. }) => assert!(same && event_id == stay),
+            Ok(Answer::Entered { repeated: false, .. }) => assert!(!same, "let in again: {behind_ms} {after_ms}"),
+            other => panic!("{other:?}"),
+        }
+        if same && behind_ms == 0 {
+            central.wait(5 * HOUR_MS);
+            let came = told(&central, Direction::Entry);
+            let stay = take(&mut central, came).event_id;
+            central.wait(30 * SECOND_MS);
+            let again = central.press(open("barrier", P)).unwrap();
+            assert!(
+                matches!(again, Answer::Entered { repeated: true, ref event_id, .. } if *event_id == stay),
+                "{again:?}"
+            );
+        }
+        check(&mut central);
+    }
+}
+
+/// Where nobody said which edges are one lane, a car whose entry was told is let out by state no sooner than a barrier is asked for it.
+#[test]
+fn without_a_direction_a_car_whose_entry_was_told_leaves_ten_seconds_later() {
+    for (after_ms, wait_s) in [(0, 10), (2 * SECOND_MS, 8), (9_999, 1), (10_000, 0)] {
+        let mut central = Central::new(0);
+        let stay = take(&mut central, report(Direction::Entry, None, None)).event_id;
+        central.wait(after_ms);
+        match central.press(open("barrier", P)) {
+            Err(Refusal::JustEntered { retry_after_s, .. }) => assert_eq!(retry_after_s, wait_s, "after {after_ms} ms"),
+            Ok(Answer::Exited { event_id, .. }) => assert_eq!((event_id, wait_s), (stay, 0)),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -140,6 +140,7 @@ fn an_edge_is_known_by_its_key_alone() {
         name: String::new(),
         direction: None,
         vehicle_type: None,
+        lane: None,
         key_hash,
     };
     config.edges = vec![edge("edge-1", None), edge("edge-2", Some(secret::digest_text(&key)))];

@@ -13,6 +13,7 @@ fn job(call: &str, body: Value) -> Result<Job, Refusal> {
         name: String::new(),
         direction: lane,
         vehicle_type: None,
+        lane: None,
         key_hash: None,
     });
     let request = match call {
