@@ -475,7 +475,7 @@ mod tests {
             for (is_fresh, signed) in [(true, true), (true, false), (false, true), (false, false)] {
                 let known = KnownAuthors::new(id("c0"), own.fingerprint(), is_fresh, false);
                 known.expect(expected);
-                peers(linked).iter().for_each(|peer| drop(known.linked(peer)));
+                peers(linked).iter().for_each(|peer| _ = known.linked(peer));
                 let judged = |known: &KnownAuthors| {
                     if signed {
                         opened(known, "c0/00000000000000aa", &key).is_ok()
