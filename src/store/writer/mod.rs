@@ -68,7 +68,7 @@ pub struct Writer {
     in_order: bool,
 }
 
-/// Without [`Storage::close`] it leaves the files as a crash does.
+/// Without [`Storage::close`](crate::ledger::storage::Storage::close) it leaves the files as a crash does.
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.in_order {
