@@ -63,9 +63,9 @@ pub struct PaymentsParameters {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PaymentRequest {
-    /// The bank's or provider's own: one payment has one. Told again with it, it is the same payment.
-    #[schema(required, nullable = false, min_length = 1, max_length = 64, pattern = "[^\\s]")]
-    reference: Option<String>,
+    /// The bank's or provider's own, a text or a whole number: one payment has one. Told again with it, it is the same payment.
+    #[schema(required, nullable = false, value_type = String, min_length = 1, max_length = 64, pattern = "[^\\s]")]
+    reference: Option<Value>,
     /// VND, as a number or as people write it; more than 0.
     #[schema(required, nullable = false, value_type = i64, minimum = 1, maximum = 100_000_000)]
     amount: Option<Value>,
@@ -76,7 +76,7 @@ pub struct PaymentRequest {
     #[schema(max_length = 256)]
     stay: Option<String>,
     /// What the transfer says it is for. What this program's QR code said, `PM` and eight letters and digits, may stand anywhere in it.
-    #[schema(max_length = 500)]
+    /// It is kept in one line, and the first 500 characters of it.
     text: Option<String>,
 }
 
@@ -135,10 +135,12 @@ pub async fn take(
     if matches!(caller.who, Who::Person { role: Role::Operator, .. }) {
         return Err(ApiError::denied(Denied::NotAllowed));
     }
+    // It may stand behind what is kept of the text.
+    let in_text = contents_in(sent.text.as_deref().unwrap_or_default());
     let mut payment = sent.read().map_err(|problems| ApiError::bad_fields(&problems))?;
     if payment.stay.is_none() {
         let mut contents = contents_in(&payment.reference);
-        contents.extend(contents_in(payment.text.as_deref().unwrap_or_default()));
+        contents.extend(in_text);
         let since_ms = worker.shared.clock.now_ms().saturating_sub(LATELY_MS);
         payment.stay = worker.shared.readers.ask(move |reader| reader.stay_of_content(&contents, since_ms)).await?;
     }
@@ -155,7 +157,16 @@ impl PaymentRequest {
             problems.push(FieldProblem::new(field, code, vi, en));
         };
         let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let (reference, stay, text) = (given(self.reference), given(self.stay), given(self.text));
+        let reference = match self.reference {
+            Some(Value::Number(number)) if number.is_u64() => Some(number.to_string()),
+            Some(Value::String(text)) => given(Some(text)),
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                let (vi, en) = ("mã giao dịch là chữ hoặc số nguyên", "the reference is a text or a whole number");
+                return Err(vec![FieldProblem::new("reference", "invalid", vi.to_owned(), en.to_owned())]);
+            }
+        };
+        let (stay, text) = (given(self.stay), self.text.as_deref().map(one_line).filter(|text| !text.is_empty()));
         let method = given(self.method).unwrap_or_else(|| "transfer".to_owned());
         // As it is told at a gate, part by part.
         let told = json!({"method": method, "amount": self.amount, "reference": reference});
@@ -189,15 +200,9 @@ impl PaymentRequest {
             let (vi, en) = Vnd::out_of_range(Vnd(1), Vnd::MAX_TOLD);
             problem("amount", "out_of_range", vi, en);
         }
-        for (field, text, most) in [("stay", &stay, MAX_STAY_CHARS), ("text", &text, MAX_TEXT_CHARS)] {
-            if text.as_ref().is_some_and(|text| !is_plain_text(text, most)) {
-                problem(
-                    field,
-                    "bad_text",
-                    format!("tối đa {most} ký tự, một dòng"),
-                    format!("at most {most} characters, in one line"),
-                );
-            }
+        if stay.as_ref().is_some_and(|stay| !is_plain_text(stay, MAX_STAY_CHARS)) {
+            let vi = format!("tối đa {MAX_STAY_CHARS} ký tự, một dòng");
+            problem("stay", "bad_text", vi, format!("at most {MAX_STAY_CHARS} characters, in one line"));
         }
         match (paid, amount, reference) {
             (Some(ToldPaid { method, .. }), Some(amount), Some(reference)) if problems.is_empty() => {
@@ -206,6 +211,13 @@ impl PaymentRequest {
             _ => Err(problems),
         }
     }
+}
+
+/// What banks write in several lines, and longer than is kept, is no reason to lose the money.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(MAX_TEXT_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -219,7 +231,13 @@ mod tests {
             .unwrap();
         assert_eq!((kept.reference.as_str(), kept.amount, kept.method), ("FT24", Vnd(25_000), Method::Qr));
         assert_eq!(read(json!({"reference": "x", "amount": 1})).unwrap().method, Method::Transfer);
+        assert_eq!(read(json!({"reference": 24336123, "amount": 1})).unwrap().reference, "24336123");
+        let long = format!("PM23456789\r\n\tCT\u{0} tu {}", "0".repeat(600));
+        let text = read(json!({"reference": "x", "amount": 1, "text": long})).unwrap().text.unwrap();
+        assert!(text.starts_with("PM23456789 CT tu 0") && text.chars().count() == MAX_TEXT_CHARS, "{text}");
         for (json, wrong) in [
+            (json!({"reference": true, "amount": 1}), vec!["reference"]),
+            (json!({"reference": 1.5, "amount": 1}), vec!["reference"]),
             (json!({}), vec!["reference", "amount"]),
             (json!({"reference": "x"}), vec!["amount"]),
             (json!({"reference": "x", "amount": 0}), vec!["amount"]),
@@ -230,7 +248,6 @@ mod tests {
             (json!({"reference": "x", "amount": 5, "method": "cash"}), vec!["method"]),
             (json!({"reference": "x", "amount": 5, "method": "miễn phí"}), vec!["method"]),
             (json!({"reference": "x".repeat(65), "amount": 5}), vec!["reference"]),
-            (json!({"reference": "x", "amount": 5, "text": "a\nb"}), vec!["text"]),
             (json!({"reference": "x", "amount": 5, "stay": "x".repeat(257)}), vec!["stay"]),
         ] {
             let found = read(json.clone()).unwrap_err();
