@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Central, DEADLINE, Http, Mesh, eventually};
+use common::{Central, DEADLINE, Http, Mesh, eventually, shifted_clock};
 use parkmesh::domain::time::SiteZone;
 use serde_json::{Value, json};
 
@@ -181,7 +181,10 @@ fn the_name_of_the_site_and_of_a_gate_is_said_at_one_central_and_known_at_all() 
 /// It is not all or nothing at the moment of the exit: the hours outside it are charged, and that is said.
 #[test]
 fn a_subscription_pays_for_the_days_it_is_valid_and_no_others() {
-    let central = Central::standalone("central-1");
+    let mut central = Central::new("central-1");
+    // What it costs was set two days ago: a passage is charged by the prices of its time.
+    central.env("PARKMESH_CLOCK", shifted_clock(-48 * HOUR_MS));
+    central.start();
     // A zone in which it is between 10 and 11 o'clock, so that last midnight is between an entry and an exit of 20 hours.
     let now_ms =
         i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
@@ -191,6 +194,9 @@ fn a_subscription_pays_for_the_days_it_is_valid_and_no_others() {
     central.http.put("/api/p2p/config", &json!({"site": {"time_zone": zone.name()}})).ok();
     let fees = json!({"fee_base": 0, "fee_per_hour": 10_000, "fee_overnight": 0, "fee_daily_max": 0});
     central.http.put("/api/parking/fees", &json!({"fees": fees})).ok();
+    central.terminate();
+    central.env("PARKMESH_CLOCK", shifted_clock(0));
+    central.start();
     let out_ms = now_ms / HOUR_MS * HOUR_MS;
     let in_ms = out_ms - 20 * HOUR_MS;
     let (today, yesterday) = (zone.day(out_ms), zone.day(in_ms));
