@@ -22,6 +22,8 @@ use super::transaction::Transaction;
 /// Later than the end of any day that begins at a given moment, in ms, and earlier than the end of the next.
 const INTO_NEXT_DAY_MS: i64 = 30 * 3_600 * 1_000;
 const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
+/// What is told so soon after its time is told at once.
+const TOLD_AT_ONCE_MS: i64 = 60 * 1_000;
 
 /// What is due.
 #[derive(Debug, Default)]
@@ -209,9 +211,10 @@ impl<S: Storage> Transaction<'_, S> {
         None
     }
 
-    /// An exit of now goes by what is held, one of before by what was in force then.
+    /// An exit of now goes by what is held, one of before by what was in force then. One that is told is of now for a minute: gates tell
+    /// whole seconds, by clocks of their own.
     fn prices_at(&self, exit_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
-        if exit_ms < self.now.wall_ms {
+        if exit_ms < self.now.wall_ms.saturating_sub(TOLD_AT_ONCE_MS) {
             self.settings().tariff_then(exit_ms, self.now.wall_ms)
         } else {
             self.settings().tariff_at(exit_ms)

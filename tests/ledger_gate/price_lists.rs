@@ -195,6 +195,21 @@ fn an_exit_told_later_goes_by_the_prices_of_its_time() {
     }
 }
 
+/// Whoever sets a price and tries it sees it: a gate tells whole seconds, by a clock that may be behind.
+#[test]
+fn an_exit_told_within_a_minute_goes_by_the_prices_of_now() {
+    for (ago_ms, price) in [(1_000, 3_000), (59_000, 3_000), (61_000, 25_000)] {
+        let mut central = Central::new(0);
+        central.now_ms = START_MS + 10 * HOUR_MS;
+        version(central.ask(Job::PutTariff(per_visit(3_000))));
+        let left_ms = central.wall_ms() - ago_ms;
+        for (direction, at_ms) in [(Direction::Entry, left_ms - HOUR_MS), (Direction::Exit, left_ms)] {
+            take(&mut central, report(direction, Some(direction.name()), Some(at_ms)));
+        }
+        assert_eq!(central.rows()[0].exit.as_ref().unwrap().fee.0, price, "{ago_ms}");
+    }
+}
+
 /// Whoever fills memory with tariffs fills so much: the last are kept, and which those are does not depend on the order in which they are heard.
 #[test]
 fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
