@@ -11,6 +11,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use common::{Central, DEADLINE, Mesh, eventually, eventually_ok, skip};
@@ -530,10 +531,16 @@ impl Gates {
         let mut done = self.ledger.process(vec![job()], now, Epoch(9));
         if done.unreadable {
             self.remade += 1;
-            rebuild::make_anew_meanwhile(&mut self.ledger, self.directory.path(), now_ms(), &mut |_, _| {}).unwrap();
+            self.make_anew().unwrap();
             done = self.ledger.process(vec![job()], now, Epoch(10));
         }
         assert_eq!(done.failure, None, "{plate}");
+    }
+}
+
+impl Gates {
+    fn make_anew(&mut self) -> Result<u64, String> {
+        rebuild::make_anew_meanwhile(&mut self.ledger, self.directory.path(), now_ms(), &mut |_, _| {}).unwrap()
     }
 }
 
@@ -603,6 +610,30 @@ fn whatever_value_cannot_be_read_gates_open_and_what_is_made_from_the_events_is_
         );
     }
     assert!(KEPT.iter().all(|table| *table == "log" || !made_anew.contains_key(*table)), "{made_anew:?}");
+}
+
+/// One car that waits is less than gates that cannot open.
+#[test]
+fn a_central_that_runs_empties_nothing_while_an_event_cannot_be_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut gates = Gates::open(scratch.path());
+    (0..800).for_each(|number| gates.press(&format!("51G{number:05}"), Direction::Entry));
+    let database = scratch.path().join("central.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    // A page of the events that is not read with the first of them.
+    let whole = fs::read(&database).unwrap();
+    let holds_events = |page: &[u8]| page[0] == 0x0d && page.windows(21).any(|word| word == b"VEHICLE_ENTRY_PENDING");
+    let pages: Vec<usize> =
+        (0..whole.len() / 4_096).filter(|page| holds_events(&whole[page * 4_096..][..4_096])).collect();
+    let page = pages[pages.len() - 3];
+    let file = fs::OpenOptions::new().write(true).open(&database).unwrap();
+    file.write_all_at(&[0; 4_096], 4_096 * page as u64).unwrap();
+    let told = gates.make_anew().unwrap_err();
+    assert!(told.contains("is damaged"), "{told}");
+    let rows: i64 = connection.query_row("SELECT count(*) FROM history", (), |row| row.get(0)).unwrap();
+    assert_eq!((rows, gates.ledger.inside().len()), (800, 800));
+    gates.press("59A00001", Direction::Entry);
 }
 
 fn notice_of(central: &Central, code: &str) -> Option<String> {

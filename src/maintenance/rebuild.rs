@@ -121,6 +121,8 @@ pub fn follow_rules(
 /// Makes the history anew of a central that runs, whatever is in it; its writer is at nothing else meanwhile. Its next own event begins
 /// a new log. The number of events. How far it is, is logged.
 ///
+/// The inner error: not all events can be read, and nothing was changed.
+///
 /// # Errors
 /// Those of the disk. The next start begins anew.
 pub fn make_anew_meanwhile(
@@ -128,9 +130,13 @@ pub fn make_anew_meanwhile(
     data_dir: &Path,
     now_ms: i64,
     progress: Progress<'_>,
-) -> Result<u64, StoreError> {
+) -> Result<Result<u64, String>, StoreError> {
+    // All of it is read before anything is emptied: one car that waits is less than gates that cannot open.
+    if let Err(error) = Merged::open(data_dir).and_then(Merged::read_through) {
+        return Ok(Err(error.to_string()));
+    }
     ledger.storage_mut().forget_derived()?;
-    make_anew_saying_so(ledger, data_dir, now_ms, progress)
+    make_anew_saying_so(ledger, data_dir, now_ms, progress).map(Ok)
 }
 
 fn make_anew_saying_so(
@@ -263,6 +269,11 @@ impl Merged {
         let at = EventRef { log: cursor.log.clone(), seq };
         self.look_ahead(index)?;
         Ok(Some((at, event)))
+    }
+
+    fn read_through(mut self) -> Result<(), StoreError> {
+        while self.next_event()?.is_some() {}
+        Ok(())
     }
 
     /// At most `most` events; empty at the end.

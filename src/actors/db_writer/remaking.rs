@@ -24,9 +24,12 @@ const RETRY_PERIOD: Duration = Duration::from_secs(10);
 /// How often it is shown how far it is.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
 
-/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. How many there were.
-pub type Remake<S> =
-    Box<dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<u64, <S as Lookup>::Error> + Send>;
+/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. How many there were, or why
+/// they cannot all be read: then nothing has changed.
+pub type Remake<S> = Box<
+    dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<Result<u64, String>, <S as Lookup>::Error>
+        + Send,
+>;
 
 pub(super) struct Remaking<S: Storage> {
     /// `None`: nothing can be made anew here.
@@ -85,19 +88,22 @@ impl<S: Storage> DbWriter<S> {
         if let Some(reason) = self.remaking.half_made.clone() {
             return self.make_history_anew(&reason);
         }
-        let (Some(reason), Some(ledger)) = (self.remaking.unreadable.take(), &mut self.ledger) else { return };
+        let (Some(reason), Some(ledger)) = (self.remaking.unreadable.take(), &self.ledger) else { return };
         if ledger.events() <= QUICK_EVENTS && self.remaking.may_begin() {
             return self.make_history_anew(&reason);
         }
-        if self.remaking.is_put_off {
-            return;
-        }
-        error!(event = "history_unreadable", reason = reason.as_str(); "a value that is made from the events cannot be read: the next start makes all of it anew");
+        self.put_history_off(&reason);
+    }
+
+    /// Gates go on with what can be read, and the next start makes all of it anew.
+    fn put_history_off(&mut self, reason: &str) {
+        let Some(ledger) = self.ledger.as_mut().filter(|_| !self.remaking.is_put_off) else { return };
+        error!(event = "history_unreadable", reason; "a value that is made from the events cannot be read: the next start makes all of it anew");
         if let Err(error) = ledger.storage_mut().make_anew_at_next_start() {
             return self.failed(&error.to_string());
         }
         self.remaking.is_put_off = true;
-        self.remaking.told = Some(told_put_off(&reason));
+        self.remaking.told = Some(told_put_off(reason));
     }
 
     pub(super) fn make_history_anew(&mut self, reason: &str) {
@@ -118,12 +124,16 @@ impl<S: Storage> DbWriter<S> {
         };
         show(0, ledger.events());
         match remake(ledger, self.clock.now_ms(), &mut show) {
+            Ok(Err(unreadable)) => {
+                self.show_failure(None);
+                self.put_history_off(&format!("{reason}; {unreadable}"));
+            }
             Err(error) => {
                 let reason = format!("the history could not be made anew, which is tried again: {error}");
                 self.failed(&reason);
                 self.remaking.half_made = Some(reason);
             }
-            Ok(events) => {
+            Ok(Ok(events)) => {
                 (self.remaking.half_made, self.remaking.is_put_off) = (None, false);
                 self.remaking.told = Some(told_remade(reason, events));
                 self.succeeded();
