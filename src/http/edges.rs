@@ -77,7 +77,7 @@ pub async fn open(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = input::read(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let said: Value = input::parse_gates(&bytes)?;
+    let said = input::parse_gates(&bytes)?;
     let mut open = OpenRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     let caller = caller_of(&request);
     caller.check_edge(&open.edge_id)?;

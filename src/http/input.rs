@@ -2,7 +2,7 @@
 //!
 //! A body is JSON, declared as such, bounded in size and time, and in how much of all bodies is held at once.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::map::{Entry, Map};
 
 use super::access;
 use super::error::{ApiError, Code};
@@ -148,41 +150,52 @@ pub async fn json<T: DeserializeOwned>(
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_gates<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub fn parse_gates(bytes: &[u8]) -> Result<Value, ApiError> {
     let units = |of: fn([u8; 2]) -> u16| -> Vec<u16> {
         bytes.chunks_exact(2).skip(1).filter_map(|pair| pair.try_into().ok()).map(of).collect()
     };
-    match bytes {
-        [0xff, 0xfe, ..] => parse(String::from_utf16_lossy(&units(u16::from_le_bytes)).as_bytes()),
-        [0xfe, 0xff, ..] => parse(String::from_utf16_lossy(&units(u16::from_be_bytes)).as_bytes()),
-        _ => parse(String::from_utf8_lossy(bytes).trim_end_matches('\0').as_bytes()),
-    }
+    let text = match bytes {
+        [0xff, 0xfe, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_le_bytes))),
+        [0xfe, 0xff, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_be_bytes))),
+        _ => String::from_utf8_lossy(bytes),
+    };
+    let EachOnce(value) = parsed(unmarked(text.trim_end_matches('\0').as_bytes()))?;
+    Ok(value)
 }
 
 /// # Errors
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // RFC 8259 lets a reader ignore the mark that some programs begin with.
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let read = serde_json::from_slice::<EachOnce>(bytes).and_then(|EachOnce| serde_json::from_slice(bytes));
-    read.map_err(|error| match error.classify() {
+    parsed::<EachOnce>(unmarked(bytes))?;
+    parsed(unmarked(bytes))
+}
+
+/// RFC 8259 lets a reader ignore the mark that some programs begin with.
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
         _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
     })
 }
 
 /// JSON in which no object has a key twice: which of two plates a car has is nobody's to guess.
-struct EachOnce;
+struct EachOnce(Value);
 
 impl<'de> Deserialize<'de> for EachOnce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+        deserializer.deserialize_any(Self(Value::Null))
     }
 }
 
 /// Scalars are as they are.
 macro_rules! taken {
-    ($($visit:ident: $type:ty),*) => {$(fn $visit<E>(self, _: $type) -> Result<Self, E> { Ok(self) })*};
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, value: $type) -> Result<Self, E> { Ok(Self(value.into())) })*
+    };
 }
 
 impl<'de> Visitor<'de> for EachOnce {
@@ -192,27 +205,35 @@ impl<'de> Visitor<'de> for EachOnce {
         f.write_str("JSON")
     }
 
-    taken!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+    taken!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str, visit_string: String);
 
     fn visit_unit<E>(self) -> Result<Self, E> {
         Ok(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
+        let mut read = Vec::new();
+        while let Some(Self(item)) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(Self(Value::Array(read)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
-        let mut seen = HashSet::new();
+        let mut read = Map::new();
         while let Some(key) = fields.next_key::<String>()? {
-            fields.next_value::<Self>()?;
-            if let Some(again) = seen.replace(key) {
-                let again: String = again.chars().take(MAX_KEY_CHARS).collect();
-                return Err(A::Error::custom(format_args!("{again:?} stands twice in one object: send it once")));
+            let Self(value) = fields.next_value()?;
+            match read.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(first) => {
+                    let again: String = first.key().chars().take(MAX_KEY_CHARS).collect();
+                    return Err(A::Error::custom(format_args!("{again:?} stands twice in one object: send it once")));
+                }
             }
         }
-        Ok(self)
+        Ok(Self(Value::Object(read)))
     }
 }
 
@@ -331,11 +352,11 @@ mod tests {
             utf16(u16::to_be_bytes),
             [text.as_bytes(), b"\n\0"].concat(),
         ] {
-            assert_eq!(parse_gates::<serde_json::Value>(&sent).unwrap()["a"], "Cổng");
+            assert_eq!(parse_gates(&sent).unwrap()["a"], "Cổng");
         }
-        let latin = parse_gates::<serde_json::Value>(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}").unwrap();
+        let latin = parse_gates(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}").unwrap();
         assert_eq!((&latin["plate"], &latin["camera_name"]), (&"29A12345".into(), &"C\u{fffd}ng".into()));
-        assert_eq!(parse_gates::<serde_json::Value>(b"\xff\xfe{").unwrap_err().code(), "invalid_json");
+        assert_eq!(parse_gates(b"\xff\xfe{").unwrap_err().code(), "invalid_json");
     }
 
     #[test]

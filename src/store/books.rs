@@ -20,7 +20,7 @@ pub(super) const NEXT_GATE: &str = "SELECT central, edge_id FROM shift WHERE ope
 pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND central = ?1 AND \
      edge_id = ?2 AND from_ms > ?3 ORDER BY from_ms LIMIT 1";
 pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact FROM taking \
-     WHERE central = ?1 AND edge_id = ?2 AND exit_ms >= ?3 AND exit_ms < ?4";
+     WHERE exit_ms >= ?3 AND exit_ms < ?4 AND central = ?1 AND edge_id = ?2";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT coalesce(sum(entries), 0) FROM quarter_total \
      WHERE quarter >= ?1 AND quarter < ?2 AND central = ?3 AND edge_id = ?4";
 pub(super) const ENTRIES: &str = "SELECT count(*) FROM history WHERE entry_ms >= ?1 AND entry_ms < ?2 AND source_central = ?3 \

@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -438,6 +438,24 @@ CREATE TABLE payment(
 CREATE INDEX payment_reference ON payment(reference, hlc, event);
 CREATE INDEX payment_stay ON payment(stay) WHERE stay IS NOT NULL;
 CREATE INDEX payment_at ON payment(at_ms);
+";
+
+/// What was taken lies by its time: exits of all gates at one place of the file, in place of one page for each gate in each commit.
+const V13: &str = "
+ALTER TABLE taking RENAME TO taking_by_gate;
+CREATE TABLE taking(
+  exit_ms     INTEGER NOT NULL,
+  fact        ANY NOT NULL,
+  central     TEXT NOT NULL,
+  edge_id     TEXT NOT NULL,
+  taken_by    TEXT NOT NULL,
+  method      TEXT NOT NULL,
+  camera_type TEXT NOT NULL,
+  fee         INTEGER NOT NULL,
+  PRIMARY KEY(exit_ms, fact)
+) STRICT, WITHOUT ROWID;
+INSERT INTO taking SELECT exit_ms, fact, central, edge_id, taken_by, method, camera_type, fee FROM taking_by_gate ORDER BY exit_ms, fact;
+DROP TABLE taking_by_gate;
 ";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).

@@ -150,7 +150,7 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
         .execute_batch(
             "BEGIN;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
-             INSERT INTO taking SELECT 'central-1', 'edge-' || (i % 10), i * 1728, (1 << 40) | (i + 2), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
+             INSERT INTO taking SELECT i * 1728, (1 << 40) | (i + 2), 'central-1', 'edge-' || (i % 10), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
                CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000 FROM n;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
              INSERT INTO history(id, plate_id, plate_view, entry_time, status, created_at, updated_at, event_id, source_central, edge_id,

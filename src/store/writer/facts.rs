@@ -133,13 +133,13 @@ impl Tables for Writer {
         let fact = self.fact_value(&taking.fact)?;
         let Taking { central, edge_id, exit_ms, fee, told_apart, .. } = taking;
         if !is_taken {
-            let sql = "DELETE FROM taking WHERE central = ?1 AND edge_id = ?2 AND exit_ms = ?3 AND fact = ?4";
-            self.connection.prepare_cached(sql)?.execute((central, edge_id, exit_ms, fact))?;
+            let sql = "DELETE FROM taking WHERE exit_ms = ?1 AND fact = ?2";
+            self.connection.prepare_cached(sql)?.execute((exit_ms, fact))?;
             return Ok(());
         }
         let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let (by, method, camera_type) = (&told_apart.by, &told_apart.method, &told_apart.camera_type);
-        let values = (central, edge_id, exit_ms, fact, by, method, camera_type, fee.0);
+        let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0);
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
