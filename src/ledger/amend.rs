@@ -27,6 +27,18 @@ use super::transaction::{Stop, Transaction};
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn correct(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
+        let row = self.read()?.stay(&request.stay_id)?.map(|stored| stored.row);
+        let moves = |row: &StayRow| request.plate.as_ref().is_some_and(|plate| *plate != row.plate_id);
+        // An exit that names another stay, or none, is of the plate it was told with: it would not come along.
+        let unknowing = |row: &StayRow| row.exit.as_ref().is_some_and(|exit| exit.entry_unknown);
+        let with_exit = |row: &StayRow| moves(row) && unknowing(row) && !row.is_exit_alone();
+        match row.filter(with_exit).filter(|_| request.exit_plate.is_none()) {
+            Some(row) => self.correct_with_exit(&row, request),
+            None => self.correct_alone(request),
+        }
+    }
+
+    fn correct_alone(&mut self, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
         let Some(StoredStay { row, .. }) = self.read()?.stay(&request.stay_id)? else {
             return self.read_opening(request);
         };
@@ -91,6 +103,33 @@ impl<S: Storage> Transaction<'_, S> {
             }
         };
         self.amend(&row.stay_id, &row.stay_id, hlc, Body::Correction(correction))
+    }
+
+    /// The plate of a stay whose exit did not know its entry: the exit is removed, and written anew as one of this stay.
+    fn correct_with_exit(&mut self, row: &StayRow, request: &CorrectStay) -> Result<Answer, Stop<S::Error>> {
+        let plate = request.plate.as_ref().unwrap_or(&row.plate_id);
+        let component = Component::around(self.read()?, row)?;
+        let facts = component.held_facts();
+        let account = account_beside(&facts, &component.neighbours);
+        let exit = row.exit.as_ref().map(|exit| &exit.fact);
+        let Some(left) = facts.iter().find(|fact| exit == Some(&fact.id)) else {
+            return Err(refused("plate_id", "its exit cannot be read"));
+        };
+        let fee = request.fee.unwrap_or_else(|| taken_at(&account, left));
+        let paid = match &request.paid {
+            Some(told) => Some(as_paid(told, fee)?),
+            None => paid_as_corrected(left, &facts),
+        };
+        let void = self.void_of(with_repeats(vec![left.id.clone()], &account.outcomes), &account, &request.reason);
+        let corrected = self.correct_alone(&CorrectStay { fee: None, paid: None, ..request.clone() })?;
+        let hlc = self.hlc_after(row, Some(plate))?;
+        self.amend(&row.stay_id, &row.stay_id, hlc, Body::Void(void))?;
+        // By the plate it was told with: whoever corrects the stay to another plate in a cut writes the same exit.
+        let told = left.event.recorded_plate().unwrap_or(plate);
+        self.write_anew(left, (fee, paid), Some(row), told, &request.reason)?;
+        let Answer::Amended { stay_id, version, .. } = corrected else { return Ok(corrected) };
+        let row = self.read()?.stay(&stay_id)?.map(Box::new);
+        Ok(Answer::Amended { stay_id, version, row })
     }
 
     /// The exit of a stay was another car's, that is inside as well: removed, and written anew as that car's. The stay it ended goes on.
@@ -287,12 +326,22 @@ impl<S: Storage> Transaction<'_, S> {
         }))
     }
 
-    /// The voids by which a stay is void.
+    /// The voids by which a stay is void: those that removed what began it. One that gave its exit to another car stands.
     fn voids_of(&mut self, row: &StayRow) -> Result<Vec<FactId>, S::Error> {
         let facts = Component::around(self.read()?, row)?.held_facts();
-        let of_it = |outcome: &Outcome| matches!(outcome, Outcome::Voided { stay } if *stay == row.stay_id);
         let outcomes = account(&facts).outcomes;
-        Ok(outcomes.into_iter().filter(|(_, outcome)| of_it(outcome)).map(|(id, _)| id).collect())
+        let began = |id: &FactId| {
+            let first = outcomes.get(id).and_then(|outcome| match outcome {
+                Outcome::Repeated { first } => Some(first),
+                _ => None,
+            });
+            *first.unwrap_or(id) == row.entry_fact
+        };
+        let voids = facts.iter().filter_map(|fact| match (&fact.event.body, outcomes.get(&fact.id)) {
+            (Body::Void(void), Some(Outcome::Voided { stay })) if *stay == row.stay_id => Some((&fact.id, void)),
+            _ => None,
+        });
+        Ok(voids.filter(|(_, void)| void.removes.iter().any(began)).map(|(id, _)| id.clone()).collect())
     }
 
     pub(super) fn void(&mut self, request: &VoidStay) -> Result<Answer, Stop<S::Error>> {

@@ -417,6 +417,23 @@ fn an_exit_read_as_a_car_that_is_inside_is_given_to_the_one_that_left() {
     check(&mut central);
 }
 
+/// Who removes a stay whose exit was another car's, and brings it back, brings back what removed it and no more.
+#[test]
+fn a_restored_stay_does_not_get_back_the_exit_that_was_another_cars() {
+    let mut central = Central::new(0);
+    let inside = central.enters(entry("edge-1", P));
+    central.wait(MINUTE_MS);
+    central.enters(entry("edge-1", Q));
+    central.wait(91 * MINUTE_MS);
+    central.exits(exit("edge-2", P));
+    let taken = revenue(&mut central);
+    central.ask(amended(&inside, |request| request.exit_plate = Some(plate(Q)))).unwrap();
+    central.ask(void(&inside)).unwrap();
+    central.ask(amended(&inside, |request| request.restore = true)).unwrap();
+    assert_eq!((central.row(&inside).status, revenue(&mut central)), (StayStatus::In, taken));
+    check(&mut central);
+}
+
 /// The misread exit is found days later: the car that left came and went meanwhile, and so did the other.
 #[test]
 fn later_exits_of_both_cars_are_put_right_with_the_misread_one() {

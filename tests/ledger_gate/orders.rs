@@ -4,10 +4,12 @@ use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::ids::FactId;
 use parkmesh::domain::money::Vnd;
+use parkmesh::domain::payment::Method;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::job::{CorrectStay, Job, Report};
+use parkmesh::domain::told::payment::ToldPaid;
+use parkmesh::ledger::job::{Answer, CorrectStay, Job, Report};
 use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
@@ -176,6 +178,86 @@ fn a_fee_that_moved_to_another_stay_can_be_corrected_with_it() {
     assert_eq!(revenue(&mut central), 25_000 + 50_000);
     let trucks = central.rows().iter().filter(|row| row.camera_type == "truck").count();
     assert_eq!(trucks, 1, "the stay it names keeps its own");
+}
+
+/// The exit of a stay that names another one, or none, goes along when the plate of the stay is corrected, with its money.
+#[test]
+fn a_plate_that_is_corrected_takes_an_exit_along_that_did_not_know_its_entry() {
+    let [came, left, back, gone] = Passage::all(2)[..] else { panic!("two visits") };
+    for (fee, paid) in [(None, None), (Some(25_000), None), (None, Some(Method::Qr))] {
+        // It names the first visit; or was told before any entry, and names none.
+        for order in [[came, back, gone, left], [gone, came, left, back]] {
+            let mut central = Central::new(0);
+            central.now_ms = START_MS + 30 * HOUR_MS;
+            for passage in order {
+                central.wait(20 * SECOND_MS);
+                let report = passage.told(true);
+                take(&mut central, Report { fee: (passage == gone).then_some(Vnd(40_000)), ..report });
+            }
+            // Another exit of that plate, whose entry nobody saw: it stays what it is.
+            let alone = report(Direction::Exit, Some("alone"), Some(gone.at_ms() + HOUR_MS));
+            take(&mut central, Report { fee: Some(Vnd(7_000)), ..alone });
+            let before = central.rows().into_iter().find(|row| row.entry_ms == back.at_ms()).unwrap();
+            assert!(before.exit.as_ref().unwrap().entry_unknown, "{order:?}");
+            let all = revenue(&mut central);
+            let to_pay = paid.map(|method| ToldPaid { method, amount: None, reference: None });
+            let request = CorrectStay {
+                stay_id: before.stay_id.clone(),
+                plate: Some(plate(Q)),
+                fee: fee.map(Vnd),
+                paid: to_pay,
+                reason: "misread".to_owned(),
+                ..CorrectStay::default()
+            };
+            let Ok(Answer::Amended { row: Some(row), .. }) = central.ask(Job::Correct(request)) else {
+                panic!("no row")
+            };
+            check(&mut central);
+            let taken = fee.unwrap_or(before.collected.0);
+            let exit = row.row.exit.as_ref().unwrap();
+            assert_eq!(
+                (row.row.plate_id.as_str(), row.row.status, exit.exit_ms, row.row.collected.0),
+                (Q, StayStatus::Out, gone.at_ms(), taken)
+            );
+            assert_eq!(revenue(&mut central), all - before.collected.0 + taken, "{order:?}");
+            let by_qr = central.ledger.storage().takings.values().filter(|taking| taking.told_apart.method == "qr");
+            assert_eq!(by_qr.count(), usize::from(paid.is_some()));
+            let others: Vec<_> = central.rows().into_iter().filter(|row| row.plate_id.as_str() == P).collect();
+            assert_eq!(others.len(), 2, "{others:?}");
+            for other in others {
+                assert!(
+                    other.status == StayStatus::Out && !other.anomalies.contains(&Anomaly::DoubleExit),
+                    "{other:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Two people in a cut correct that plate, each to another one: the later counts, and what was taken is taken once.
+#[test]
+fn an_exit_that_comes_along_to_two_plates_in_a_cut_is_one_exit() {
+    let mut scribe = Scribe::new("central-9", 9);
+    let stay = "central-9_1_29A12345";
+    scribe.say(&say::entry(START_MS - HOUR_MS, stay, P));
+    scribe.say(&say::exit_unknown(START_MS - MINUTE_MS, "central-9_2_29A12345", P, 25_000));
+    let mut centrals = [Central::new(0), Central::new(1)];
+    for (central, to) in centrals.iter_mut().zip([Q, "31C11111"]) {
+        central.ask(Job::Store(scribe.run(0, usize::MAX))).unwrap();
+        central.settle();
+        assert!(central.row(stay).exit.unwrap().entry_unknown);
+        central.wait(SECOND_MS);
+        central.ask(correct(stay, to)).unwrap();
+        check(central);
+    }
+    hear_each_other(&mut centrals);
+    for central in &mut centrals {
+        check(central);
+        let row = central.row(stay);
+        assert_eq!((row.status, row.collected, revenue(central)), (StayStatus::Out, Vnd(25_000), 25_000), "{row:?}");
+        assert_eq!(central.rows().len(), 1);
+    }
+    assert_eq!(centrals[0].rows(), centrals[1].rows());
 }
 
 /// An exit is never before the entry it names. Where that went up in an older stay, the older one is open until then, whatever the clock of

@@ -193,6 +193,9 @@ impl Explainer<'_> {
             Body::Exit(exit) if row.exit.as_ref().is_some_and(|end| end.fact == fact.id) => Some((fact, exit)),
             _ => None,
         });
+        let stamped_ms = exit.map(|(fact, _)| fact.event.timestamp_ms);
+        let refitted = exit.and_then(|(fact, exit)| self.refitted(row, fact, exit));
+        let also = || refitted.clone().map(|text| Text::new(". ", ". ").and(Some(text)));
         if let Some((_, Exit { paid: Some(paid), fee, .. })) = exit
             && paid.amount != *fee
         {
@@ -200,31 +203,40 @@ impl Explainer<'_> {
             return Text::new(
                 format!("Đã thu {}, phí là {}", paid.vi, fee.vi),
                 format!("{} were taken, and the fee is {}", paid.en, fee.en),
-            );
+            )
+            .and(also());
         }
-        let stamped_ms = exit.map(|(fact, _)| fact.event.timestamp_ms);
         if let Some((_, Exit { told_fee: Some(told), fee, .. })) = exit {
             let (told, fee) = (money(told.0), money(fee.0));
             return Text::new(
                 format!("Cổng báo đã thu {}, tính ra {}", told.vi, fee.vi),
                 format!("The gate says it took {}, and {} is what is due", told.en, fee.en),
-            );
-        }
-        let unknown = exit.filter(|_| row.exit.as_ref().is_some_and(|end| end.entry_unknown));
-        if let Some((fact, exit)) = unknown.filter(|_| stamped_ms.is_none_or(|stamped_ms| stamped_ms >= row.entry_ms)) {
-            let face = Face::of_day(self.zone, row.entry_ms);
-            let (known, took) = (self.entry_taken(&fact.event, &face), took(exit, exit.fee));
-            let stayed = span_between(row.entry_ms, fact.event.timestamp_ms);
-            return Text::new(
-                format!("Lúc ra {}, {}; xe thực gửi {}", known.vi, took.vi, stayed.vi),
-                format!("At the exit {}, {}; the car stayed {}", known.en, took.en, stayed.en),
             )
-            .and(self.due.map(|due| {
-                let due = money(due.0);
-                Text::new(format!(", phí đúng ra là {}", due.vi), format!(", for which {} were due", due.en))
-            }));
+            .and(also());
+        }
+        if let Some(refitted) = refitted {
+            return refitted;
         }
         fee_uncertain(row, stamped_ms)
+    }
+
+    /// What an exit took that did not know this entry, by which it knew, and what was due for the stay it ended.
+    fn refitted(&self, row: &StayRow, fact: &Fact, exit: &Exit) -> Option<Text> {
+        let is_unknown = row.exit.as_ref().is_some_and(|end| end.entry_unknown);
+        if !is_unknown || fact.event.timestamp_ms < row.entry_ms {
+            return None;
+        }
+        let face = Face::of_day(self.zone, row.entry_ms);
+        let (known, took) = (self.entry_taken(&fact.event, &face), took(exit, exit.fee));
+        let stayed = span_between(row.entry_ms, fact.event.timestamp_ms);
+        let text = Text::new(
+            format!("Lúc ra {}, {}; xe thực gửi {}", known.vi, took.vi, stayed.vi),
+            format!("At the exit {}, {}; the car stayed {}", known.en, took.en, stayed.en),
+        );
+        Some(text.and(self.due.map(|due| {
+            let due = money(due.0);
+            Text::new(format!(", phí đúng ra là {}", due.vi), format!(", for which {} were due", due.en))
+        })))
     }
 
     fn exit_without_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {

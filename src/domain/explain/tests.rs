@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::Body;
+use crate::domain::payment::{Method, Paid};
 use crate::domain::stay::tests::build::*;
 use crate::domain::stay::tests::generate::facts;
 
@@ -138,6 +139,17 @@ fn what_is_uncertain_about_a_fee() {
     let said = explainer.anomalies("S2").remove(0).1;
     assert!(said.vi.ends_with("; xe thực gửi 1 giờ 0 phút, phí đúng ra là 25.000 đ"), "{said:?}");
     assert!(said.en.ends_with("; the car stayed 1 h 0 min, for which 25,000 đ were due"), "{said:?}");
+    // What the gate told of it, or was paid, is said first.
+    let paid = Some(Paid { method: Method::Cash, amount: Vnd(30_000), reference: None });
+    for (exit, first) in [
+        (refitted[3].clone().change_exit(|exit| exit.told_fee = Some(Vnd(30_000))), "Cổng báo đã thu 30.000 đ, tính ra"),
+        (refitted[3].clone().change_exit(|exit| exit.paid = paid), "Đã thu 30.000 đ, phí là"),
+    ] {
+        let facts = [&refitted[..3], &[exit]].concat();
+        let (vi, _) = told(&facts, "S2", Anomaly::FeeUncertain);
+        let then = "275.000 đ. Lúc ra cổng này tính từ lượt vào lúc 07:30:00 đã kết thúc trước đó, thu";
+        assert!(vi.starts_with(&format!("{first} {then}")), "{vi}");
+    }
     // Told before its entry, by a program that says nothing of money.
     let early = exit_unknown("B", at(7_200), "X1", P, 0).change_exit(|exit| (exit.told, exit.force) = (true, false));
     let (vi, en) = told(&[entry("A", at(0), "S1", P), early.clone()], "S1", Anomaly::FeeUncertain);
