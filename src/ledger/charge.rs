@@ -92,6 +92,16 @@ pub(super) fn not_counted(field: &str, told: Vnd) -> Note {
     )
 }
 
+/// What is said of another amount that comes with an exit that was recorded before.
+pub(super) fn counted_once(field: &str, counted: Vnd, told: Vnd) -> Note {
+    Note::new(
+        field,
+        "counted_once",
+        format!("lượt ra này đã được báo với {} đ; {} đ báo lại không được tính thêm", counted.0, told.0),
+        format!("this exit was told before with {} VND; the {} VND told now are not added", counted.0, told.0),
+    )
+}
+
 /// A payment as the exit keeps it, of what was told under `field`; what is not the fee is noted.
 pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut Vec<Note>) -> Option<Paid> {
     let told = told?;

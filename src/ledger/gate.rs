@@ -14,7 +14,7 @@ use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle, way};
 
-use super::charge::{Charge, Ending, doubt_of, not_counted, paid, unpaid};
+use super::charge::{Charge, Ending, counted_once, doubt_of, not_counted, paid, unpaid};
 use super::component;
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
@@ -46,8 +46,10 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(answer);
         }
         if let Some(mut answer) = self.answer_of_same_press(request)? {
-            if let (Answer::Exited { notes, .. }, true) = (&mut answer, request.beside.paid.is_some()) {
-                notes.push(unpaid("paid", "recorded_before"));
+            if let Answer::Exited { notes, fee, .. } = &mut answer {
+                notes.extend(request.beside.paid.iter().map(|_| unpaid("paid", "recorded_before")));
+                let other = request.fee.filter(|told| told != fee);
+                notes.extend(other.map(|told| counted_once("fee", *fee, told)));
             }
             return Ok(answer);
         }

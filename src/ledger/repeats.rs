@@ -103,7 +103,8 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::Entered { event_id, history_id: 0, repeated: true, notes: Vec::new() })
     }
 
-    /// The answer to the first of two presses of one edge for one plate, or of two devices of one lane.
+    /// The answer to the first of two presses of one gate for one plate: of an edge, or of the devices of a lane. What a program told is
+    /// asked for up to a minute later, for its camera looks up the road.
     pub(super) fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, S::Error> {
         let here = self.context.central.as_str();
         if let Some(open) = self.inside(&request.plate) {
@@ -112,11 +113,10 @@ impl<S: Storage> Transaction<'_, S> {
                 return Ok(None);
             }
             let since_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
-            let is_other = open.place.edge_id != request.edge_id;
             let open = open.clone();
-            let is_passing =
-                is_other && (0..QUICK_EXIT_MS).contains(&since_ms) && self.was_told(&request.plate, &open)?;
-            let same_press = is_passing || (0..REPEAT_WINDOW_MS).contains(&since_ms);
+            let is_within = |window_ms: i64| (0..window_ms).contains(&since_ms);
+            let same_press =
+                is_within(REPEAT_WINDOW_MS) || is_within(QUICK_EXIT_MS) && self.was_told(&request.plate, &open)?;
             return Ok(same_press.then(|| Answer::Entered {
                 event_id: open.stay_id(&request.plate),
                 history_id: open.row_id,
@@ -127,10 +127,9 @@ impl<S: Storage> Transaction<'_, S> {
         if request.direction == Some(Direction::Entry) {
             return Ok(None);
         }
-        // The clock of an exit is never behind its time, so most entries by state end at the index.
+        // Most entries by state end at the index. The clock of an exit is never behind its time, but that may be told by a clock that is.
         let greatest = self.read()?.greatest_hlc_of_plate(&request.plate)?;
-        let is_old = greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - REPEAT_WINDOW_MS);
-        // A clock of another device of the lane may be behind.
+        let is_old = greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - QUICK_EXIT_MS);
         if is_old && (greatest.is_none() || !self.lanes.has_several(&request.edge_id)) {
             return Ok(None);
         }
@@ -156,22 +155,28 @@ impl<S: Storage> Transaction<'_, S> {
 }
 
 impl<S: Storage> Transaction<'_, S> {
-    /// Whether a car that is asked for left just now at the same edge, or was told to by another device of the lane, whose clock may be
-    /// behind and whose barrier takes longer.
+    /// Whether a car that is asked for left just now at the same gate, or a program told so a moment ago, whose clock may be behind and whose
+    /// barrier takes longer. Of another gate, too, where it would come in by state: nobody does who was told to leave just now.
     fn is_same_way_out(&mut self, request: &OpenBarrier, row: &StayRow) -> Result<bool, S::Error> {
-        let Some(exit) = &row.exit else { return Ok(false) };
-        let same_gate =
-            exit.central == self.context.central.as_str() && self.lanes.is_one(&exit.edge_id, &request.edge_id);
-        let is_within =
-            |window_ms: i64, came_ms: i64| (0..window_ms).contains(&self.now.wall_ms.saturating_sub(came_ms));
-        if !same_gate || is_within(REPEAT_WINDOW_MS, exit.exit_ms) {
-            return Ok(same_gate);
+        let Some(exit) = row.exit.as_ref().filter(|exit| exit.central == self.context.central.as_str()) else {
+            return Ok(false);
+        };
+        let same_gate = self.lanes.is_one(&exit.edge_id, &request.edge_id);
+        let now_ms = self.now.wall_ms;
+        let is_within = |window_ms: i64, came_ms: i64| (0..window_ms).contains(&now_ms.saturating_sub(came_ms));
+        if same_gate && is_within(REPEAT_WINDOW_MS, exit.exit_ms) {
+            return Ok(true);
         }
-        let (window_ms, is_other) = (QUICK_EXIT_MS, exit.edge_id != request.edge_id);
-        let Some(fact) = component::fact_of(self.read()?, &exit.fact)?.filter(|_| is_other) else { return Ok(false) };
-        let came_ms = fact.event.reported().map_or(exit.exit_ms, |reported| reported.received_ms);
+        let window_ms = match (same_gate, request.direction) {
+            (true, _) => QUICK_EXIT_MS,
+            (false, None) => REPEAT_WINDOW_MS,
+            (false, Some(_)) => return Ok(false),
+        };
+        let exit_ms = exit.exit_ms;
+        let Some(fact) = component::fact_of(self.read()?, &exit.fact)? else { return Ok(false) };
+        let came_ms = fact.event.reported().map_or(exit_ms, |reported| reported.received_ms);
         let told = matches!(&fact.event.body, Body::Exit(exit) if exit.told);
-        Ok(told && (0..window_ms).contains(&self.now.wall_ms.saturating_sub(came_ms)))
+        Ok(told && is_within(window_ms, came_ms))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Tel
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{Note, vehicle};
 
-use super::charge::{Charge, doubt_of, not_counted, paid, taken, unpaid};
+use super::charge::{Charge, counted_once, doubt_of, not_counted, paid, taken, unpaid};
 use super::component;
 use super::edge_clocks::Late;
 use super::gate::names;
@@ -394,12 +394,7 @@ impl<S: Storage> Transaction<'_, S> {
             if row.is_exit_alone() {
                 report.doubts.insert(Anomaly::FeeUncertain);
             }
-            report.notes.push(Note::new(
-                "data.fee",
-                "counted_once",
-                format!("lượt ra này đã được báo với {} đ; {} đ báo lại không được tính thêm", counted.0, told.0),
-                format!("this exit was told before with {} VND; the {} VND told now are not added", counted.0, told.0),
-            ));
+            report.notes.push(counted_once("data.fee", counted, told));
         }
         if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
             // Of two exits that name no stay the one with the money counts, whoever tells them.

@@ -234,6 +234,66 @@ fn without_a_direction_a_car_whose_entry_was_told_leaves_ten_seconds_later() {
     }
 }
 
+/// A camera that asks for its barrier itself tells of the car up the road, under the same id: for a minute that press is the same passage.
+#[test]
+fn an_edge_that_told_of_a_car_and_asks_for_it_up_to_a_minute_later_means_the_same_passage() {
+    for (direction, after_s, same) in [
+        (Direction::Entry, 11, true),
+        (Direction::Entry, 59, true),
+        (Direction::Entry, 60, false),
+        (Direction::Exit, 11, true),
+        (Direction::Exit, 59, true),
+        (Direction::Exit, 60, false),
+    ] {
+        let mut central = Central::new(0);
+        if direction == Direction::Exit {
+            central.enters(entry("edge-1", P));
+            central.wait(5 * HOUR_MS);
+        }
+        let edge = "edge-2".to_owned();
+        let stay = take(&mut central, Report { edge_id: edge.clone(), ..report(direction, None, None) }).event_id;
+        central.wait(after_s * SECOND_MS);
+        let (event_id, repeated) = match central.press(open(&edge, P)).unwrap() {
+            Answer::Entered { event_id, repeated, .. } | Answer::Exited { event_id, repeated, .. } => (event_id, repeated),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((repeated, repeated && event_id == stay), (same, same), "{direction:?} {after_s}");
+        check(&mut central);
+    }
+}
+
+/// Where nobody said which edges are one lane, the barrier of the camera at the way out looks like another gate: no car comes in by it.
+#[test]
+fn without_a_direction_a_car_whose_exit_was_told_does_not_come_in_for_ten_seconds() {
+    for (behind_s, after_ms, comes_in) in
+        [(0, 0, false), (0, 9_999, false), (40, 2 * SECOND_MS, false), (0, 10 * SECOND_MS, true)]
+    {
+        let mut central = Central::new(0);
+        let stay = central.enters(entry("elsewhere", P));
+        central.wait(5 * HOUR_MS);
+        let told_ms = (behind_s > 0).then_some(central.now_ms - behind_s * SECOND_MS);
+        take(&mut central, report(Direction::Exit, None, told_ms));
+        central.wait(after_ms);
+        let events = central.ledger.events();
+        match central.press(open("barrier", P)).unwrap() {
+            Answer::Exited { event_id, repeated: true, .. } => assert!(!comes_in && event_id == stay),
+            Answer::Entered { repeated: false, .. } => assert!(comes_in, "let in {after_ms} ms after it left"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(central.ledger.events(), events + u64::from(comes_in));
+        if !comes_in {
+            let with_money = OpenBarrier { fee: Some(Vnd(7_000)), ..forced(open("barrier", P)) };
+            let Answer::Exited { notes, .. } = central.press(with_money).unwrap() else { panic!("it left") };
+            assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), ["counted_once"]);
+        }
+        // Who says that it comes in lets it in.
+        if !comes_in {
+            central.enters(entry("barrier", P));
+        }
+        check(&mut central);
+    }
+}
+
 #[test]
 fn an_entry_heard_late_waits_since_it_was_committed_here() {
     let mut first = Central::new(0);
