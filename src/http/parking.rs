@@ -389,11 +389,11 @@ pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
     let announced = held.settings.announced(now_ms).map(|(valid_from_ms, fees, version)| AnnouncedFees {
         valid_from: zone.local_text(valid_from_ms),
         valid_from_ms,
-        fees: fees.clone(),
+        fees,
         version,
     });
     let announced = announced.collect();
-    Ok(ok(Fees { fees: tariff.into_owned(), source, version, announced }))
+    Ok(ok(Fees { fees: Tariff::clone(&tariff), source, version, announced }))
 }
 
 /// `PUT /api/parking/fees`

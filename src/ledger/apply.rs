@@ -17,7 +17,7 @@ use super::component::{self, EVER, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::runs::UNKNOWN_TYPE;
 use super::settings::{SetBy, setting_hash};
-use super::storage::{EventRef, SettingKind, Storage};
+use super::storage::{EventRef, Setting, SettingKind, Storage};
 use super::transaction::Transaction;
 
 /// Begins the request of a passage that tells whose an opening was; gates cannot send it.
@@ -239,8 +239,8 @@ impl<S: Storage> Transaction<'_, S> {
             Body::PriceList(PriceList { valid_from_ms: None, tariff }) => {
                 return tariff.as_ref().map_or(Ok(()), |tariff| self.apply_tariff(event, tariff));
             }
-            Body::PriceList(PriceList { valid_from_ms: Some(from_ms), .. }) => {
-                (SettingKind::Announced, from_ms.to_string())
+            Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff }) => {
+                return self.apply_announced(event, *from_ms, tariff.as_ref());
             }
             Body::Subscription(update) => (SettingKind::Subscription, update.id.clone()),
             Body::Naming(naming) => (SettingKind::Name, naming.id.clone()),
@@ -252,13 +252,8 @@ impl<S: Storage> Transaction<'_, S> {
         if !self.settings().is_newer(kind, id, &set_by) {
             return Ok(());
         }
-        if let Some(old) = self.settings().stored(kind, id) {
-            self.staged.digest.subtract(setting_hash(&old));
-        }
+        let old = self.settings().stored(kind, id);
         match &event.body {
-            Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff }) => {
-                self.settings_mut().announce(set_by, *from_ms, tariff.clone());
-            }
             Body::Subscription(update) => {
                 let known_ms = self.now.wall_ms;
                 let (id, value) = (update.id.clone(), update.subscription.clone());
@@ -267,11 +262,8 @@ impl<S: Storage> Transaction<'_, S> {
             Body::Naming(naming) => self.settings_mut().set_name(set_by, naming.id.clone(), naming.name.clone()),
             _ => {}
         }
-        if let Some(new) = self.settings().stored(kind, id) {
-            self.staged.digest.add(setting_hash(&new));
-            self.write()?.put_setting(&new)?;
-        }
-        Ok(())
+        let new = self.settings().stored(kind, id);
+        new.map_or(Ok(()), |new| self.keep(&new, old, None))
     }
 
     /// Each tariff counts for its time, so what is kept of one does not go when the next is set.
@@ -280,11 +272,26 @@ impl<S: Storage> Transaction<'_, S> {
         if !self.settings().is_new_tariff(&set_by) {
             return Ok(());
         }
-        let (kept, dropped) = self.settings_mut().set_tariff(set_by, tariff.clone());
-        self.staged.digest.add(setting_hash(&kept));
-        self.write()?.put_setting(&kept)?;
+        let (kept, dropped) = self.settings_mut().set_tariff(set_by, tariff);
+        self.keep(&kept, None, dropped)
+    }
+
+    fn apply_announced(&mut self, event: &Event, from_ms: i64, tariff: Option<&Tariff>) -> Result<(), S::Error> {
+        let set_by = SetBy { hlc: event.hlc, at: place(event) };
+        if !self.settings().is_new_announced(&set_by, from_ms) {
+            return Ok(());
+        }
+        let old = self.settings().stored(SettingKind::Announced, &from_ms.to_string());
+        let (kept, dropped) = self.settings_mut().announce(set_by, from_ms, tariff);
+        self.keep(&kept, old, dropped)
+    }
+
+    /// Writes a setting, in the place of `old`; `dropped` is kept no more for it.
+    fn keep(&mut self, kept: &Setting, old: Option<Setting>, dropped: Option<Setting>) -> Result<(), S::Error> {
+        old.iter().chain(&dropped).for_each(|gone| self.staged.digest.subtract(setting_hash(gone)));
+        self.staged.digest.add(setting_hash(kept));
+        self.write()?.put_setting(kept)?;
         if let Some(dropped) = dropped {
-            self.staged.digest.subtract(setting_hash(&dropped));
             self.write()?.remove_setting(dropped.kind, &dropped.id)?;
         }
         Ok(())
@@ -296,15 +303,10 @@ impl<S: Storage> Transaction<'_, S> {
         if !self.settings().is_newer_standing(&set_by, standing) {
             return Ok(());
         }
-        if let Some(old) = self.settings().stored_standing(&event.log.central, standing) {
-            self.staged.digest.subtract(setting_hash(&old));
-        }
+        let old = self.settings().stored_standing(&event.log.central, standing);
         self.settings_mut().set_standing(set_by, standing.clone());
-        if let Some(new) = self.settings().stored_standing(&event.log.central, standing) {
-            self.staged.digest.add(setting_hash(&new));
-            self.write()?.put_setting(&new)?;
-        }
-        Ok(())
+        let new = self.settings().stored_standing(&event.log.central, standing);
+        new.map_or(Ok(()), |new| self.keep(&new, old, None))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What leaving costs: the tariff over the hours that no subscription pays for.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::event::Body;
@@ -223,7 +223,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// An exit of now goes by what is held, one of before by what was in force then. One that is told is of now for a minute: gates tell
     /// whole seconds, by clocks of their own.
-    fn prices_at(&self, exit_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+    pub(super) fn prices_at(&self, exit_ms: i64) -> (Arc<Tariff>, Option<String>) {
         if exit_ms < self.now.wall_ms.saturating_sub(TOLD_AT_ONCE_MS) {
             self.settings().tariff_then(exit_ms, self.now.wall_ms)
         } else {
@@ -244,7 +244,7 @@ impl Settings {
     pub(super) fn charge(
         &self,
         zone: &SiteZone,
-        (tariff, tariff_version): (Cow<'_, Tariff>, Option<String>),
+        (tariff, tariff_version): (Arc<Tariff>, Option<String>),
         plate: &PlateId,
         camera_type: &str,
         entry_ms: i64,

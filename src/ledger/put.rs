@@ -41,7 +41,7 @@ impl<S: Storage> Transaction<'_, S> {
         let ahead: Vec<_> = self.settings().announced(self.now.wall_ms).collect();
         let others = ahead.iter().filter(|(held_ms, ..)| *held_ms != from_ms).count();
         let held = ahead.into_iter().find(|(held_ms, ..)| *held_ms == from_ms);
-        let held = held.map(|(_, tariff, version)| (tariff.clone(), version));
+        let held = held.map(|(_, tariff, version)| (tariff, version));
         match (&held, &list.tariff) {
             (Some((held, version)), Some(tariff)) if held == tariff => {
                 return Ok(Answer::TariffSet { version: version.clone() });

@@ -3,9 +3,8 @@
 //! What saving a whole list of subscriptions comes to is worked out here ([`Settings::difference`]), from any copy of the settings and
 //! so not in the writer's time.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -21,7 +20,8 @@ use super::storage::{EventRef, Setting, SettingKind};
 /// The one tariff there is. Its id leaves room for more.
 pub const SITE_TARIFF: &str = "site";
 /// So many of the tariffs that were set last are kept, for exits that are told late: at most a week late, and years of tariffs at any
-/// site. What is older than the oldest kept is of nobody's interest but a peer's who wants memory filled.
+/// site. What is older than the oldest kept is of nobody's interest but a peer's who wants memory filled. So many of those that were
+/// announced, too, for any moment.
 pub const MOST_TARIFFS: usize = 1_000;
 /// Hex digits of the version of the list of subscriptions.
 const SUBSCRIPTIONS_VERSION_CHARS: usize = 32;
@@ -95,16 +95,48 @@ impl Decisions {
     }
 }
 
+/// A tariff as it is kept: as JSON, for what a peer makes of little text is large in memory.
+type TariffJson = Arc<str>;
+
+/// The tariff that was read last, nearly always the one in force. A copy reads its own.
+#[derive(Debug, Default)]
+struct LastRead(Mutex<Option<(SetBy, Arc<Tariff>)>>);
+
+impl Clone for LastRead {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for LastRead {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl LastRead {
+    fn read(&self, set_by: &SetBy, json: &str) -> Arc<Tariff> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.as_ref().filter(|(last, _)| last == set_by) {
+            Some((_, tariff)) => tariff.clone(),
+            None => {
+                let tariff: Arc<Tariff> = Arc::new(serde_json::from_str(json).unwrap_or_default());
+                *last = Some((set_by.clone(), tariff.clone()));
+                tariff
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     /// The last [`MOST_TARIFFS`] that were set, by when: the last one is in force. Which those are does not depend on the order in
     /// which they are heard.
-    /// As JSON, for what a peer makes of little text is large in memory.
-    tariffs: BTreeMap<SetBy, Arc<str>>,
-    /// The last of them.
-    in_force: Option<Arc<Tariff>>,
-    /// By the moment from which it counts, Unix ms; `None`: withdrawn.
-    announced: BTreeMap<i64, (SetBy, Option<Tariff>)>,
+    tariffs: BTreeMap<SetBy, TariffJson>,
+    /// By the moment from which it counts, Unix ms; `None`: withdrawn. Of each moment the last that was said, and of those as many as of
+    /// `tariffs`, and the last likewise.
+    announced: BTreeMap<i64, (SetBy, Option<TariffJson>)>,
+    last_read: LastRead,
     subscriptions: BTreeMap<String, HeldSubscription>,
     /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
     subscriptions_digest: Digest,
@@ -127,13 +159,13 @@ impl Settings {
                 SettingKind::Tariff => {
                     if let Some(tariff) = value.as_deref().and_then(|json| serde_json::from_str(json).ok()) {
                         // Programs of before kept one, as "site".
-                        settings.set_tariff(set_by, tariff);
+                        settings.set_tariff(set_by, &tariff);
                     }
                 }
                 SettingKind::Announced => {
                     if let Ok(valid_from_ms) = id.parse() {
-                        let tariff = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
-                        settings.announce(set_by, valid_from_ms, tariff);
+                        let tariff: Option<Tariff> = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
+                        settings.announce(set_by, valid_from_ms, tariff.as_ref());
                     }
                 }
                 SettingKind::Subscription => {
@@ -156,7 +188,7 @@ impl Settings {
     /// The tariff in force at a time and its version: the last that was announced for that time or before, unless another was set
     /// since it counts.
     #[must_use]
-    pub fn tariff_at(&self, at_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+    pub fn tariff_at(&self, at_ms: i64) -> (Arc<Tariff>, Option<String>) {
         self.tariff_with(at_ms, self.tariffs.last_key_value())
     }
 
@@ -164,7 +196,7 @@ impl Settings {
     /// built-in one did, but if so much was set that not all is kept: then the first that is. What has a clock ahead of now was set by a
     /// wrong one, nobody knows when.
     #[must_use]
-    pub fn tariff_then(&self, at_ms: i64, now_ms: i64) -> (Cow<'_, Tariff>, Option<String>) {
+    pub fn tariff_then(&self, at_ms: i64, now_ms: i64) -> (Arc<Tariff>, Option<String>) {
         let counts = |set_by: &SetBy| set_by.hlc.ms() <= at_ms || set_by.hlc.ms() > now_ms;
         let until = self.tariffs.iter().rfind(|(set_by, _)| counts(set_by));
         let first = || self.tariffs.first_key_value().filter(|_| self.tariffs.len() >= MOST_TARIFFS);
@@ -172,41 +204,61 @@ impl Settings {
     }
 
     /// `set`: the tariff that was set last.
-    fn tariff_with(&self, at_ms: i64, set: Option<(&SetBy, &Arc<str>)>) -> (Cow<'_, Tariff>, Option<String>) {
+    fn tariff_with(&self, at_ms: i64, set: Option<(&SetBy, &TariffJson)>) -> (Arc<Tariff>, Option<String>) {
         let begun = self.announced.range(..=at_ms).rev();
-        let announced =
-            begun.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, set_by, tariff.as_ref()?))).next();
+        let announced = begun.filter_map(|(from_ms, (set_by, json))| Some((*from_ms, set_by, json.as_ref()?))).next();
         let set_ms = set.map(|(set_by, _)| set_by.hlc.ms());
         match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
-            Some((_, set_by, tariff)) => (Cow::Borrowed(tariff), Some(set_by.version())),
-            None => self.set_or_built_in(set),
+            Some((_, set_by, json)) => self.read_or_built_in(Some((set_by, json))),
+            None => self.read_or_built_in(set),
         }
     }
 
-    fn set_or_built_in(&self, set: Option<(&SetBy, &Arc<str>)>) -> (Cow<'_, Tariff>, Option<String>) {
-        let Some((set_by, json)) = set else { return (Cow::Owned(Tariff::default()), None) };
-        let is_last = self.tariffs.last_key_value().is_some_and(|(last, _)| last == set_by);
-        let tariff = match self.in_force.as_deref().filter(|_| is_last) {
-            Some(in_force) => Cow::Borrowed(in_force),
-            None => Cow::Owned(serde_json::from_str(json).unwrap_or_default()),
-        };
-        (tariff, Some(set_by.version()))
+    fn read_or_built_in(&self, kept: Option<(&SetBy, &TariffJson)>) -> (Arc<Tariff>, Option<String>) {
+        match kept {
+            Some((set_by, json)) => (self.last_read.read(set_by, json), Some(set_by.version())),
+            None => (Arc::default(), None),
+        }
     }
 
     /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
     #[must_use]
-    pub fn tariff(&self) -> (Cow<'_, Tariff>, Option<String>) {
-        self.set_or_built_in(self.tariffs.last_key_value())
+    pub fn tariff(&self) -> (Arc<Tariff>, Option<String>) {
+        self.read_or_built_in(self.tariffs.last_key_value())
     }
 
     /// The tariffs that count from a moment after `after_ms` on, in order: that moment, the tariff, its version.
-    pub fn announced(&self, after_ms: i64) -> impl Iterator<Item = (i64, &Tariff, String)> {
+    pub fn announced(&self, after_ms: i64) -> impl Iterator<Item = (i64, Tariff, String)> {
         let ahead = self.announced.range(after_ms.saturating_add(1)..);
-        ahead.filter_map(|(from_ms, (set_by, tariff))| Some((*from_ms, tariff.as_ref()?, set_by.version())))
+        let read = |json: &TariffJson| serde_json::from_str(json).ok();
+        ahead.filter_map(move |(from_ms, (set_by, json))| Some((*from_ms, read(json.as_ref()?)?, set_by.version())))
     }
 
-    pub fn announce(&mut self, set_by: SetBy, valid_from_ms: i64, tariff: Option<Tariff>) {
-        self.announced.insert(valid_from_ms, (set_by, tariff));
+    /// Whether what was said of a moment at `set_by` is later than what is held of it, and one to be kept.
+    #[must_use]
+    pub fn is_new_announced(&self, set_by: &SetBy, valid_from_ms: i64) -> bool {
+        match self.announced.get(&valid_from_ms) {
+            Some((held, _)) => held < set_by,
+            None if self.announced.len() < MOST_TARIFFS => true,
+            None => self.announced.values().any(|(held, _)| held < set_by),
+        }
+    }
+
+    /// Keeps what was said of a moment, as [`Self::is_new_announced`] allows. Returns its row, and that of the one that is not kept any
+    /// more for it: the one that was said first. What comes of that later is older still, so that no order of hearing matters.
+    pub fn announce(
+        &mut self,
+        set_by: SetBy,
+        valid_from_ms: i64,
+        tariff: Option<&Tariff>,
+    ) -> (Setting, Option<Setting>) {
+        let said = (set_by, tariff.map(json_of));
+        let kept = stored_announced((&valid_from_ms, &said));
+        self.announced.insert(valid_from_ms, said);
+        let oldest = || self.announced.iter().min_by(|(_, (one, _)), (_, (other, _))| one.cmp(other));
+        let oldest = (self.announced.len() > MOST_TARIFFS).then(oldest).flatten().map(|(from_ms, _)| *from_ms);
+        let dropped = oldest.and_then(|from_ms| self.announced.remove_entry(&from_ms));
+        (kept, dropped.map(|(from_ms, said)| stored_announced((&from_ms, &said))))
     }
 
     /// The list as it stands, by id.
@@ -333,10 +385,7 @@ impl Settings {
     pub fn stored(&self, kind: SettingKind, id: &str) -> Option<Setting> {
         let set_by = self.set_by(kind, id)?.clone();
         let value = match kind {
-            SettingKind::Announced => {
-                let (_, tariff) = self.announced.get(&id.parse().ok()?)?;
-                tariff.as_ref().and_then(|tariff| serde_json::to_string(tariff).ok())
-            }
+            SettingKind::Announced => return Some(stored_announced(self.announced.get_key_value(&id.parse().ok()?)?)),
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
@@ -349,7 +398,7 @@ impl Settings {
     /// The parts of all settings in the digest.
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
         let tariffs = self.tariffs.iter().map(stored_tariff);
-        let announced = self.announced.keys().filter_map(|from| self.stored(SettingKind::Announced, &from.to_string()));
+        let announced = self.announced.iter().map(stored_announced);
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
         let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
         let names = self.names.keys().filter_map(|id| self.stored(SettingKind::Name, id));
@@ -393,12 +442,9 @@ impl Settings {
     }
 
     /// Keeps a tariff, as [`Self::is_new_tariff`] allows. Returns its row, and that of the one that is not kept any more for it.
-    pub fn set_tariff(&mut self, set_by: SetBy, tariff: Tariff) -> (Setting, Option<Setting>) {
-        let json: Arc<str> = serde_json::to_string(&tariff).unwrap_or_default().into();
+    pub fn set_tariff(&mut self, set_by: SetBy, tariff: &Tariff) -> (Setting, Option<Setting>) {
+        let json = json_of(tariff);
         let kept = stored_tariff((&set_by, &json));
-        if self.tariffs.last_key_value().is_none_or(|(last, _)| *last < set_by) {
-            self.in_force = Some(Arc::new(tariff));
-        }
         self.tariffs.insert(set_by, json);
         let oldest = if self.tariffs.len() > MOST_TARIFFS { self.tariffs.pop_first() } else { None };
         (kept, oldest.map(|(set_by, json)| stored_tariff((&set_by, &json))))
@@ -435,8 +481,19 @@ impl Settings {
     }
 }
 
+fn json_of(tariff: &Tariff) -> TariffJson {
+    serde_json::to_string(tariff).unwrap_or_default().into()
+}
+
+/// A row for each moment.
+fn stored_announced((from_ms, (set_by, json)): (&i64, &(SetBy, Option<TariffJson>))) -> Setting {
+    let SetBy { hlc, at } = set_by.clone();
+    let value = json.as_ref().map(ToString::to_string);
+    Setting { kind: SettingKind::Announced, id: from_ms.to_string(), hlc, at, value }
+}
+
 /// A row for each, by its version.
-fn stored_tariff((set_by, json): (&SetBy, &Arc<str>)) -> Setting {
+fn stored_tariff((set_by, json): (&SetBy, &TariffJson)) -> Setting {
     let SetBy { hlc, at } = set_by.clone();
     Setting { kind: SettingKind::Tariff, id: set_by.version(), hlc, at, value: Some(json.to_string()) }
 }

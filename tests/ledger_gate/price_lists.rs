@@ -210,20 +210,18 @@ fn an_exit_told_within_a_minute_goes_by_the_prices_of_now() {
     }
 }
 
-/// Whoever fills memory with tariffs fills so much: the last are kept, and which those are does not depend on the order in which they are heard.
-#[test]
-fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
-    let more = 5;
-    let all = i64::try_from(MOST_TARIFFS).unwrap() + more;
-    // One log each, so that they can come in any order.
-    let logs: Vec<Scribe> = (0..all)
-        .map(|nth| {
-            let mut scribe = Scribe::new("central-9", nth.unsigned_abs());
-            let body = Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(per_visit(1_000 + nth)) });
-            scribe.say(&Draft { event_id: None, ..say::draft(START_MS + nth * SECOND_MS, "", body) });
-            scribe
-        })
-        .collect();
+/// A log for each event, so that they can come in any order.
+fn logs_of(bodies: impl Iterator<Item = (i64, Body)>) -> Vec<Scribe> {
+    let logs = bodies.enumerate().map(|(nth, (at_ms, body))| {
+        let mut scribe = Scribe::new("central-9", nth as u64);
+        scribe.say(&Draft { event_id: None, ..say::draft(at_ms, "", body) });
+        scribe
+    });
+    logs.collect()
+}
+
+/// As many settings are kept as of tariffs, the same ones in whatever order they are heard, here, on the disk and after a rebuild.
+fn are_kept_in_every_order(logs: &[Scribe], holds: impl Fn(&Central)) {
     let newest_first = (0..logs.len()).rev();
     let by_the_middle = (0..logs.len()).map(|nth| (nth + logs.len() / 2) % logs.len());
     let orders: [Vec<usize>; 3] = [(0..logs.len()).collect(), newest_first.collect(), by_the_middle.collect()];
@@ -238,12 +236,46 @@ fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
         central.ledger.settings().hashes().for_each(|hash| of_settings.add(hash));
         assert_eq!(central.ledger.settings().hashes().count(), MOST_TARIFFS, "the disk keeps no more either");
         assert_eq!((of_settings, central.ledger.digest()), (digest, digest));
-        let then = |ms: i64| central.ledger.settings().tariff_then(ms, central.wall_ms()).0.into_owned();
-        assert_eq!(then(START_MS + (all - 1) * SECOND_MS), per_visit(1_000 + all - 1));
-        assert_eq!(then(START_MS + more * SECOND_MS), per_visit(1_000 + more), "the oldest that is kept");
-        assert_eq!(then(START_MS), per_visit(1_000 + more), "before it that one is meant");
+        holds(&central);
         central.rebuild(100);
         central.ledger.digest()
     });
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+}
+
+/// Whoever fills memory with tariffs fills so much: the last are kept.
+#[test]
+fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
+    let more = 5;
+    let all = MOST_TARIFFS as i64 + more;
+    let list = |nth: i64| Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(per_visit(1_000 + nth)) });
+    let logs = logs_of((0..all).map(|nth| (START_MS + nth * SECOND_MS, list(nth))));
+    are_kept_in_every_order(&logs, |central| {
+        let then = |ms: i64| central.ledger.settings().tariff_then(ms, central.wall_ms()).0;
+        assert_eq!(*then(START_MS + (all - 1) * SECOND_MS), per_visit(1_000 + all - 1));
+        assert_eq!(*then(START_MS + more * SECOND_MS), per_visit(1_000 + more), "the oldest that is kept");
+        assert_eq!(*then(START_MS), per_visit(1_000 + more), "before it that one is meant");
+    });
+}
+
+/// Or with announcements, of which one takes the place of another or withdraws it.
+#[test]
+fn the_last_announcements_are_kept_whatever_order_they_are_heard_in() {
+    let (more, said_again) = (5, 3);
+    let all = MOST_TARIFFS as i64 + more;
+    let list = |moment: i64, tariff| {
+        Body::PriceList(PriceList { valid_from_ms: Some(START_MS + moment * MINUTE_MS), tariff })
+    };
+    // The first moments are spoken of again in the end, once to withdraw what was announced; so those after them go.
+    let first = (0..all).map(|nth| (START_MS + nth * SECOND_MS, list(nth, Some(per_visit(1_000 + nth)))));
+    let again = (0..said_again).map(|nth| {
+        let tariff = (nth > 0).then(|| per_visit(5_000 + nth));
+        (START_MS + (all + nth) * SECOND_MS, list(nth, tariff))
+    });
+    are_kept_in_every_order(&logs_of(first.chain(again)), |central| {
+        let ahead = |after_ms| central.ledger.settings().announced(after_ms).map(|(from_ms, ..)| from_ms);
+        let kept: Vec<i64> = ahead(0).map(|from_ms| (from_ms - START_MS) / MINUTE_MS).take(3).collect();
+        assert_eq!(kept, [1, 2, said_again + more], "one is withdrawn, some were said first");
+        assert_eq!(*central.ledger.settings().tariff_at(START_MS + 2 * MINUTE_MS).0, per_visit(5_002));
+    });
 }
