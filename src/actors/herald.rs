@@ -42,13 +42,14 @@ const AUDIT_PAGE: usize = 200;
 /// A report covers the day that this is in, before it is due: of 22:00 the same day, of 06:00 the day before.
 const REPORT_COVERS_MS: i64 = 12 * 60 * 60 * 1_000;
 /// What a person should look at: the rest is in the order of things, or told as a forced opening.
-const ODD: [Anomaly; 6] = [
+const ODD: [Anomaly; 7] = [
     Anomaly::DoubleEntry,
     Anomaly::DoubleExit,
     Anomaly::ExitWithoutEntry,
     Anomaly::LeftUnseen,
     Anomaly::FeeUncertain,
     Anomaly::OtherType,
+    Anomaly::MayBeToldTwice,
 ];
 
 pub struct Herald {

@@ -33,11 +33,13 @@ pub enum Anomaly {
     /// Two wheels were told where the stay is of a vehicle with more, or the other way round: perhaps two vehicles whose plates
     /// have the same characters.
     OtherType,
+    /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by.
+    MayBeToldTwice,
 }
 
 impl Anomaly {
     /// Every kind there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DoubleEntry,
         Self::DoubleExit,
         Self::ExitWithoutEntry,
@@ -49,6 +51,7 @@ impl Anomaly {
         Self::UnknownType,
         Self::QuickExit,
         Self::OtherType,
+        Self::MayBeToldTwice,
     ];
 
     #[must_use]
@@ -59,7 +62,10 @@ impl Anomaly {
     /// Whether the author of an event can state it. The others follow from the facts.
     #[must_use]
     pub fn can_be_stated(self) -> bool {
-        matches!(self, Self::ClockSkew | Self::FeeUncertain | Self::TimeUncertain | Self::UnknownType)
+        matches!(
+            self,
+            Self::ClockSkew | Self::FeeUncertain | Self::TimeUncertain | Self::UnknownType | Self::MayBeToldTwice
+        )
     }
 
     #[must_use]
@@ -76,6 +82,7 @@ impl Anomaly {
             Self::UnknownType => "unknown_type",
             Self::QuickExit => "quick_exit",
             Self::OtherType => "other_type",
+            Self::MayBeToldTwice => "may_be_told_twice",
         }
     }
 }

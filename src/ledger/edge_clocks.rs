@@ -4,11 +4,16 @@
 //! ever less late; a clock that is behind tells everything as late as what came before. See docs/decisions/065-clocks-of-gates.md.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// Later than this, in ms, a time that is told changes what is due.
 const NOTED_MS: i64 = 5 * 60 * 1_000;
-/// Two reports are equally late up to this, in ms.
-const SAME_MS: i64 = 60 * 1_000;
+/// Two reports are equally late up to a thirtieth of that, and between these, in ms: what comes a few minutes late by chance is not.
+const SAME_MS: RangeInclusive<i64> = 10_000..=60_000;
+const SAME_PART: i64 = 30;
+/// Equally late in a row, and this long apart, in ms: what was kept and told together is of one moment.
+const OBSERVATIONS: u32 = 4;
+const APART_MS: i64 = 60 * 1_000;
 /// Zones are ahead of UTC by no more than this, in ms.
 const MAX_AHEAD_OF_UTC_MS: i64 = 14 * 60 * 60 * 1_000;
 /// More gates than a site has; forgotten beyond, for whoever is asked nothing may invent them.
@@ -28,39 +33,60 @@ impl Late {
         Self { by_ms: received_ms.saturating_sub(told_ms), received_ms }
     }
 
-    fn is_as_late_as(self, other: Self) -> bool {
-        (self.by_ms - other.by_ms).abs() <= SAME_MS
+    fn is_late_by(self, by_ms: i64) -> bool {
+        let same_ms = (by_ms / SAME_PART).clamp(*SAME_MS.start(), *SAME_MS.end());
+        (self.by_ms - by_ms).abs() <= same_ms
     }
 
     /// It is late by as much as the site's zone is ahead of UTC: a time of UTC, told as one of the site.
     fn is_utc(self, ahead_of_utc_ms: i64) -> bool {
-        (NOTED_MS..=MAX_AHEAD_OF_UTC_MS).contains(&ahead_of_utc_ms) && (self.by_ms - ahead_of_utc_ms).abs() <= SAME_MS
+        (NOTED_MS..=MAX_AHEAD_OF_UTC_MS).contains(&ahead_of_utc_ms) && self.is_late_by(ahead_of_utc_ms)
     }
 }
 
-/// By gate, the first of the reports that were equally late.
+/// Reports of a gate that were equally late, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Alike {
+    first: Late,
+    /// When the last came that counts.
+    last_ms: i64,
+    observations: u32,
+}
+
+impl Alike {
+    /// With one more report; `None`: it was not as late as they.
+    fn with(self, late: Late) -> Option<Self> {
+        let is_apart = late.received_ms - self.last_ms > APART_MS;
+        let more = Self { last_ms: late.received_ms, observations: self.observations.saturating_add(1), ..self };
+        late.is_late_by(self.first.by_ms).then_some(if is_apart { more } else { self })
+    }
+}
+
+/// By gate.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct EdgeClocks(HashMap<String, Late>);
+pub struct EdgeClocks(HashMap<String, Alike>);
 
 impl EdgeClocks {
-    /// Whether a report that came so late was told by a clock that is behind. One that is only a minute after the first may be of the
-    /// same moment, kept and told with it.
+    /// Whether a report that came so late was told by a clock that is behind.
     #[must_use]
     pub fn is_behind(&self, edge_id: &str, late: Late, ahead_of_utc_ms: i64) -> bool {
-        let again = |first: &Late| late.is_as_late_as(*first) && late.received_ms - first.received_ms > SAME_MS;
-        late.by_ms > NOTED_MS && (late.is_utc(ahead_of_utc_ms) || self.0.get(edge_id).is_some_and(again))
+        let alike = self.0.get(edge_id).and_then(|alike| alike.with(late));
+        let is_again = alike.is_some_and(|alike| alike.observations >= OBSERVATIONS);
+        late.by_ms > NOTED_MS && (late.is_utc(ahead_of_utc_ms) || is_again)
     }
 
     /// A report came so late.
     pub fn heard(&mut self, edge_id: String, late: Late) {
         if late.by_ms <= NOTED_MS {
             self.0.remove(&edge_id);
-        } else if !self.0.get(&edge_id).is_some_and(|first| late.is_as_late_as(*first)) {
-            if self.0.len() >= MAX_EDGES {
-                self.0.clear();
-            }
-            self.0.insert(edge_id, late);
+            return;
         }
+        let alike = self.0.get(&edge_id).and_then(|alike| alike.with(late));
+        if alike.is_none() && self.0.len() >= MAX_EDGES {
+            self.0.clear();
+        }
+        let first = || Alike { first: late, last_ms: late.received_ms, observations: 1 };
+        self.0.insert(edge_id, alike.unwrap_or_else(first));
     }
 }
 
@@ -86,20 +112,48 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_behind_is_told_from_a_gate_that_catches_up() {
+        let [no, yes] = [false, true];
         for (what, reports, expected) in [
-            ("as late each time", vec![(0, 180), (10, 180), (11, 181), (500, 180)], vec![false, true, true, true]),
-            ("UTC told as the site's time, from the first on", vec![(0, 420), (30, 421)], vec![true, true]),
             (
-                "what was kept for hours is told within a minute",
-                vec![(0, 180), (0, 170), (1, 90), (1, 5)],
-                vec![false; 4],
+                "as late each time",
+                vec![(0, 180), (10, 180), (20, 181), (21, 180), (30, 180), (31, 181), (500, 180)],
+                vec![no, no, no, no, yes, yes, yes],
             ),
-            ("what was kept of one moment", vec![(0, 180), (1, 181), (1, 180)], vec![false; 3]),
-            ("it catches up slowly", vec![(0, 180), (5, 175), (10, 160), (15, 150)], vec![false; 4]),
-            ("a few minutes change nothing", vec![(0, 5), (10, 5), (20, 5)], vec![false; 3]),
-            ("its clock was set", vec![(0, 180), (10, 180), (20, 0), (30, 180)], vec![false, true, false, false]),
+            ("UTC told as the site's time, from the first on", vec![(0, 420), (30, 421)], vec![yes, yes]),
+            ("what was kept for hours is told within a minute", vec![(0, 180), (0, 170), (1, 90), (1, 5)], vec![no; 4]),
+            ("what was kept of one moment", vec![(0, 180), (1, 181), (1, 180), (1, 180), (1, 180)], vec![no; 5]),
+            ("it catches up slowly", vec![(0, 180), (5, 175), (10, 160), (15, 150), (20, 149)], vec![no; 5]),
+            ("a few minutes change nothing", vec![(0, 5), (10, 5), (20, 5), (30, 5)], vec![no; 4]),
+            (
+                "its clock was set",
+                vec![(0, 180), (10, 180), (20, 180), (30, 180), (40, 0), (50, 180)],
+                vec![no, no, no, yes, no, no],
+            ),
+            ("sent each quarter of an hour", vec![(0, 8), (15, 9), (30, 8), (45, 9), (60, 8)], vec![no; 5]),
         ] {
             assert_eq!(said(&reports), expected, "{what}");
+        }
+    }
+
+    /// What is sent every so often is late by anything up to that.
+    #[test]
+    fn a_gate_that_sends_now_and_then_is_hardly_ever_taken_for_one_whose_clock_is_behind() {
+        let mut random = 1_u64;
+        for every_minutes in [6, 10, 15, 60] {
+            let reports: Vec<(i64, i64)> = (0..10_000)
+                .map(|nth| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (nth * every_minutes * 60, i64::try_from(random >> 33).unwrap() % (every_minutes * 60))
+                })
+                .collect();
+            let mut clocks = EdgeClocks::default();
+            let mut behind = 0;
+            for (received_s, late_s) in reports {
+                let late = Late::of((received_s - late_s) * 1_000, received_s * 1_000);
+                behind += u32::from(clocks.is_behind("edge-1", late, 7 * HOUR_MS));
+                clocks.heard("edge-1".to_owned(), late);
+            }
+            assert!(behind <= 10, "{behind} of 10,000 that are sent every {every_minutes} min");
         }
     }
 }

@@ -33,7 +33,7 @@ impl<S: Storage> Transaction<'_, S> {
             notes.push(amount::implausible("fee", fee));
             doubts.insert(Anomaly::FeeUncertain);
         }
-        request.camera_type = self.vehicle_type(&request.camera_type, &mut notes, &mut doubts);
+        request.camera_type = self.vehicle_type(&request.camera_type, &[self.now.wall_ms], &mut notes, &mut doubts);
         let mut answer = self.open_as(&request, &doubts)?;
         if let Answer::Entered { notes: said, .. } | Answer::Exited { notes: said, .. } = &mut answer {
             said.extend(notes);
@@ -117,15 +117,23 @@ impl<S: Storage> Transaction<'_, S> {
         if self.now.clock_wrong { BTreeSet::from([Anomaly::ClockSkew]) } else { BTreeSet::new() }
     }
 
-    /// The vehicle type as it is kept: by the name of the list or of the tariff, in whatever spelling it was told.
-    pub(super) fn vehicle_type(&self, told: &str, notes: &mut Vec<Note>, doubts: &mut BTreeSet<Anomaly>) -> String {
+    /// The vehicle type as it is kept: by the name of the list or of a tariff that is in force at one of some times, in whatever spelling
+    /// it was told.
+    pub(super) fn vehicle_type(
+        &self,
+        told: &str,
+        times_ms: &[i64],
+        notes: &mut Vec<Note>,
+        doubts: &mut BTreeSet<Anomaly>,
+    ) -> String {
         let other = match vehicle::read(told) {
             vehicle::Told::Nothing => return String::new(),
             vehicle::Told::Known(name) => return name.to_owned(),
             vehicle::Told::Other(other) => other,
         };
-        if let Some(name) = self.settings().tariff_at(self.now.wall_ms).0.name_of(&other) {
-            return name.to_owned();
+        let name_at = |at_ms: &i64| self.prices_at(*at_ms).0.name_of(&other).map(ToOwned::to_owned);
+        if let Some(name) = times_ms.iter().find_map(name_at) {
+            return name;
         }
         notes.push(Note::new(
             "vehicle_type",

@@ -6,16 +6,16 @@ use crate::domain::direction::Direction;
 use std::sync::Arc;
 
 use crate::domain::event::{Body, Draft, Entry, Event, Exit, Reported, Unread};
-use crate::domain::ids::Hlc;
+use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::stay::{MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Telling, told_apart};
+use crate::domain::stay::{Link, MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Telling, told_apart};
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{Note, vehicle};
 
 use super::charge::{Charge, counted_once, doubt_of, not_counted, paid, taken, unpaid};
-use super::component;
+use super::component::{self, EVER, loose_key};
 use super::edge_clocks::Late;
 use super::gate::names;
 use super::job::{
@@ -39,6 +39,10 @@ const AHEAD_MS: i64 = 60_000;
 
 /// A car comes and goes less often than this in the time that is believed.
 const STAYS_LOOKED_AT: usize = 32;
+/// So many entries of a car that is inside are written down in [`OFTEN_MS`], and so many exits that tell one passage again. What is told
+/// more often adds nothing but work for whatever is told of that car later.
+pub const MOST_TOLD_AGAIN: usize = 32;
+const OFTEN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When a reported event happened.
 struct Moment {
@@ -72,8 +76,11 @@ impl Left {
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn report(&mut self, mut report: Report) -> Result<Answer, Stop<S::Error>> {
         report.doubts.append(&mut self.doubts());
-        report.camera_type = self.vehicle_type(&report.camera_type, &mut report.notes, &mut report.doubts);
         let (mut moment, note) = self.moment_of(report.told_ms);
+        // An exit goes by the prices of its time. An entry is charged at the exit, then or later.
+        let times_ms = [moment.ms, self.now.wall_ms];
+        let times_ms = if report.direction == Direction::Exit { &times_ms[..1] } else { &times_ms };
+        report.camera_type = self.vehicle_type(&report.camera_type, times_ms, &mut report.notes, &mut report.doubts);
         if let Some(note) = note {
             report.notes.push(note);
             report.doubts.insert(Anomaly::TimeUncertain);
@@ -275,7 +282,7 @@ impl<S: Storage> Transaction<'_, S> {
         let answered = match self.answer_of_request(&as_request, moment.hlc, Some(report.told_ms)) {
             // An edge that uses an id for two things still saw two things.
             Err(Stop::Refused(Refusal::RequestIdReused)) => {
-                report.notes.extend(self.note_of_reuse(report, moment)?);
+                self.note_reuse(report, moment)?;
                 None
             }
             answered => answered?,
@@ -300,22 +307,35 @@ impl<S: Storage> Transaction<'_, S> {
         }
     }
 
-    /// What is said of an id that came before with another plate or another time, in the same direction: a stay's id does for its
-    /// entry and its exit.
-    fn note_of_reuse(&mut self, report: &Report, moment: &Moment) -> Result<Option<Note>, S::Error> {
-        let Some(id) = report.request_id.as_deref() else { return Ok(None) };
+    /// Says of an id that came before with another plate or another time, in the same direction, that it did: a stay's id does for its
+    /// entry and its exit. Of the same plate, without times, it may be what was sent hours ago, whose answer got lost.
+    fn note_reuse(&mut self, report: &mut Report, moment: &Moment) -> Result<(), S::Error> {
+        let Some(id) = report.request_id.as_deref() else { return Ok(()) };
         let around = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
-        let before = self.events_of_request(&report.edge_id, id, around)?;
+        let mut before = self.events_of_request(&report.edge_id, id, around)?;
         let is_exit = report.direction == Direction::Exit;
-        let is_reused = before.iter().any(|event| matches!(event.body, Body::Exit(_)) == is_exit);
-        Ok(is_reused.then(|| {
-            Note::new(
+        before.retain(|event| matches!(event.body, Body::Exit(_)) == is_exit);
+        let telling = Telling { told_ms: report.told_ms, received_ms: self.now.wall_ms, by_program: true };
+        let may_be_it = |event: &Arc<Event>| {
+            event.recorded_plate() == Some(&report.plate) && telling.is_resent_late(Telling::of(event))
+        };
+        if before.iter().any(may_be_it) {
+            report.doubts.insert(Anomaly::MayBeToldTwice);
+            report.notes.push(Note::new(
+                "event_id",
+                "may_be_told_twice",
+                "mã này đã được báo trước đây cho xe này, không kèm giờ: ghi là lượt mới và đánh dấu để kiểm tra; hãy gửi kèm giờ (timestamp), hoặc mã mới cho mỗi lượt",
+                "this id was told for this car before, without a time: recorded as a new passage, and shown to be checked; send the time (timestamp), or a new id for each passage",
+            ));
+        } else if !before.is_empty() {
+            report.notes.push(Note::new(
                 "event_id",
                 "id_reused",
                 "mã này đã dùng cho một lượt khác (khác biển số hoặc khác giờ): ghi là lượt mới; mỗi lượt nên có mã riêng",
                 "this id was used for another passage (another plate or time): recorded as a new one; give each passage its own id",
-            )
-        }))
+            ));
+        }
+        Ok(())
     }
 
     /// What is said of a report that is taken for one sent again by its id alone, long after the first.
@@ -396,7 +416,12 @@ impl<S: Storage> Transaction<'_, S> {
             }
             report.notes.push(counted_once("data.fee", counted, told));
         }
-        if more || differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs() {
+        let is_other = differs || apart_ms >= REPEAT_WINDOW_MS.unsigned_abs();
+        let is_often = is_other && !more && self.is_told_again_often(&exit.fact)?;
+        if is_often {
+            report.notes.push(told_often());
+        }
+        if more || is_other && !is_often {
             // Of two exits that name no stay the one with the money counts, whoever tells them.
             let own_id = if more { self.new_stay_id(&report.plate)? } else { event_id.clone() };
             let told = ToldExit {
@@ -410,7 +435,31 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Some(self.passed(Direction::Exit, event_id, counted, exit.duration, true)?))
     }
 
+    fn is_told_again_often(&mut self, exit: &FactId) -> Result<bool, S::Error> {
+        let Some(key) = loose_key(&Link::Fact(exit.clone())) else { return Ok(false) };
+        Ok(self.read()?.loose_facts(&key, EVER)?.len() >= MOST_TOLD_AGAIN)
+    }
+
+    /// The open stay of a car that was told to come in very often meanwhile.
+    fn entered_often(&mut self, report: &mut Report, moment: &Moment) -> Result<Option<Passed>, S::Error> {
+        let Some(open) = self.inside(&report.plate) else { return Ok(None) };
+        let (stay_id, entry_ms) = (open.stay_id(&report.plate), open.entry_ms);
+        // What comes before the open stay takes its place, and the same entries go up in it.
+        let since_ms = if entry_ms <= moment.ms { entry_ms.max(moment.ms - OFTEN_MS) } else { moment.ms };
+        let since = Hlc::new(since_ms).unwrap_or_default();
+        let again = self.read()?.begun_since(&report.plate, since, MOST_TOLD_AGAIN + 1)?;
+        let again = again.iter().filter(|stored| stored.row.superseded_by.as_ref() == Some(&stay_id)).count();
+        if again < MOST_TOLD_AGAIN {
+            return Ok(None);
+        }
+        report.notes.push(told_often());
+        Ok(Some(self.passed(Direction::Entry, stay_id, Vnd(0), String::new(), true)?))
+    }
+
     fn report_entry(&mut self, report: &mut Report, moment: &Moment) -> Result<Passed, Stop<S::Error>> {
+        if let Some(passed) = self.entered_often(report, moment)? {
+            return Ok(passed);
+        }
         if let Some(open) = self.inside(&report.plate).filter(|open| open.entry_ms <= moment.ms) {
             report.notes.push(entered_again(open, &report.camera_type, &self.context.zone));
         }
@@ -629,6 +678,20 @@ impl<S: Storage> Transaction<'_, S> {
         let stay = self.read()?.stay(&event_id)?;
         Ok(Passed { direction, event_id, stay, fee, duration, repeated, notes: Vec::new() })
     }
+}
+
+/// What is said of one passage that is told over and over.
+fn told_often() -> Note {
+    Note::new(
+        "type",
+        "told_often",
+        format!(
+            "lượt này của xe đã được báo lại {MOST_TOLD_AGAIN} lần: không ghi thêm nữa; hãy xem lại chương trình ở cổng"
+        ),
+        format!(
+            "this passage of the car was told {MOST_TOLD_AGAIN} times more: nothing is added; look at the program of the gate"
+        ),
+    )
 }
 
 /// What is said of an entry of a car that is inside: that it may be another vehicle, or an exit was missed.

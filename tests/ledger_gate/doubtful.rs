@@ -58,7 +58,9 @@ fn what_tells_a_repeat_from_a_new_passage_with_the_same_id() {
         (None, None, minutes(1), true, None),
         (None, None, minutes(30), true, Some("sent_again")),
         (Some(0), None, minutes(30), true, Some("sent_again")),
-        (None, None, minutes(30) + 1, false, Some("id_reused")),
+        (None, None, minutes(30) + 1, false, Some("may_be_told_twice")),
+        (Some(0), None, 12 * HOUR_MS, false, Some("may_be_told_twice")),
+        (None, None, 12 * HOUR_MS + 1, false, Some("id_reused")),
         (None, None, DAY_MS, false, Some("id_reused")),
         (Some(0), None, DAY_MS, false, Some("id_reused")),
         (None, Some(DAY_MS - 1), DAY_MS, false, Some("id_reused")),
@@ -79,6 +81,41 @@ fn what_tells_a_repeat_from_a_new_passage_with_the_same_id() {
         let rows = central.rows();
         central.rebuild(1);
         assert_eq!(central.rows(), rows);
+    }
+}
+
+/// Its answer got lost, and the program sends it again to another central, hours later: the car has left meanwhile, or is here again.
+#[test]
+fn what_may_be_a_passage_of_hours_ago_sent_again_is_shown() {
+    for (direction, hours, is_shown) in [
+        (Direction::Entry, 1, true),
+        (Direction::Entry, 13, false),
+        (Direction::Exit, 1, true),
+        (Direction::Exit, 13, false),
+    ] {
+        let (mut first, mut second) = (Central::new(0), Central::new(1));
+        let timeless = |direction: Direction, id: &str| report(direction, Some(id), None);
+        take(&mut first, timeless(Direction::Entry, "ENTRY"));
+        first.wait(10 * MINUTE_MS);
+        take(&mut first, timeless(Direction::Exit, "EXIT"));
+        if direction == Direction::Exit {
+            first.wait(10 * MINUTE_MS);
+            take(&mut first, timeless(Direction::Entry, "again"));
+        }
+        second.now_ms = first.now_ms;
+        second.hear(&mut first);
+        second.wait(hours * HOUR_MS);
+        let passed = take(&mut second, timeless(direction, direction.name()));
+        assert!(!passed.repeated, "{direction:?} {hours}");
+        let shown = anomalies(&mut second, &passed.event_id).contains(&"may_be_told_twice");
+        assert_eq!(
+            (shown, codes(&passed).contains(&"may_be_told_twice")),
+            (is_shown, is_shown),
+            "{direction:?} {hours}"
+        );
+        // Whoever hears of it shows the same.
+        first.hear(&mut second);
+        assert_eq!(first.rows(), second.rows());
     }
 }
 
@@ -398,9 +435,10 @@ fn an_exit_without_a_time_that_is_sent_again_for_hours_counts_once() {
 /// A camera whose clock is three hours behind, and one that tells UTC: their times are used, and said to be doubtful.
 #[test]
 fn a_gate_whose_clock_is_behind_is_told_so_and_its_stays_show_it() {
-    for (late_ms, first_said) in [(3 * HOUR_MS, false), (7 * HOUR_MS, true)] {
+    for (late_ms, first_said) in [(3 * HOUR_MS, 3), (7 * HOUR_MS, 0)] {
         let mut central = Central::new(0);
-        for (nth, said) in [(0, first_said), (1, true), (2, true)] {
+        for nth in 0..5 {
+            let said = nth >= first_said;
             central.wait(10 * MINUTE_MS);
             let report = Report {
                 plate: plate(&format!("29A0000{nth}")),

@@ -254,7 +254,9 @@ fn an_edge_that_told_of_a_car_and_asks_for_it_up_to_a_minute_later_means_the_sam
         let stay = take(&mut central, Report { edge_id: edge.clone(), ..report(direction, None, None) }).event_id;
         central.wait(after_s * SECOND_MS);
         let (event_id, repeated) = match central.press(open(&edge, P)).unwrap() {
-            Answer::Entered { event_id, repeated, .. } | Answer::Exited { event_id, repeated, .. } => (event_id, repeated),
+            Answer::Entered { event_id, repeated, .. } | Answer::Exited { event_id, repeated, .. } => {
+                (event_id, repeated)
+            }
             other => panic!("{other:?}"),
         };
         assert_eq!((repeated, repeated && event_id == stay), (same, same), "{direction:?} {after_s}");

@@ -210,6 +210,35 @@ fn an_exit_told_within_a_minute_goes_by_the_prices_of_now() {
     }
 }
 
+/// A type that is told is one of the list or none by the prices that count, whatever was set since.
+#[test]
+fn a_type_is_looked_up_in_the_prices_of_its_time() {
+    let with = Tariff::from_json(&json!({"fee_base": 0, "fee_per_hour": 10_000,
+        "types": {"Gondola": {"fee_base": 0, "fee_per_hour": 1_000}}}));
+    let (with, without) = (with.unwrap(), Tariff::from_json(&json!({"fee_base": 0, "fee_per_hour": 10_000})).unwrap());
+    for (lists, fee, is_known) in [([&with, &without], 2_000, true), ([&without, &with], 20_000, false)] {
+        let mut central = Central::new(0);
+        for list in lists {
+            central.ask(Job::PutTariff(list.clone())).unwrap();
+            central.wait(10 * HOUR_MS);
+        }
+        take(&mut central, report(Direction::Entry, Some("e"), Some(START_MS + HOUR_MS)));
+        let left = Report {
+            camera_type: "gondola".to_owned(),
+            ..report(Direction::Exit, Some("x"), Some(START_MS + 3 * HOUR_MS))
+        };
+        let passed = take(&mut central, left);
+        let said = passed.notes.iter().any(|note| note.code == "unknown_type");
+        assert_eq!((passed.fee.0, said), (fee, !is_known));
+        // What comes in is charged when it leaves: by what is in force then, or now.
+        let came = Report {
+            camera_type: "gondola".to_owned(),
+            ..report(Direction::Entry, Some("e2"), Some(START_MS + 4 * HOUR_MS))
+        };
+        assert!(take(&mut central, came).notes.iter().all(|note| note.code != "unknown_type"));
+    }
+}
+
 /// A log for each event, so that they can come in any order.
 fn logs_of(bodies: impl Iterator<Item = (i64, Body)>) -> Vec<Scribe> {
     let logs = bodies.enumerate().map(|(nth, (at_ms, body))| {
@@ -263,9 +292,8 @@ fn the_last_tariffs_that_were_set_are_kept_whatever_order_they_are_heard_in() {
 fn the_last_announcements_are_kept_whatever_order_they_are_heard_in() {
     let (more, said_again) = (5, 3);
     let all = MOST_TARIFFS as i64 + more;
-    let list = |moment: i64, tariff| {
-        Body::PriceList(PriceList { valid_from_ms: Some(START_MS + moment * MINUTE_MS), tariff })
-    };
+    let list =
+        |moment: i64, tariff| Body::PriceList(PriceList { valid_from_ms: Some(START_MS + moment * MINUTE_MS), tariff });
     // The first moments are spoken of again in the end, once to withdraw what was announced; so those after them go.
     let first = (0..all).map(|nth| (START_MS + nth * SECOND_MS, list(nth, Some(per_visit(1_000 + nth)))));
     let again = (0..said_again).map(|nth| {

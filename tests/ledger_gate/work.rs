@@ -3,17 +3,22 @@
 
 use std::sync::OnceLock;
 
+use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Draft;
 use parkmesh::ledger::Ledger;
 use parkmesh::ledger::job::{Answer, Beside, Hearing, Job, OpenBarrier, Report, Told};
 use parkmesh::ledger::memory::MemoryStorage;
+use parkmesh::ledger::report::MOST_TOLD_AGAIN;
 use proptest::prelude::*;
 
+use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::{
-    Central, DAY_MS, HOUR_MS, MINUTE_MS, P, Q, START_MS, close, correct, entry, exit, forced, plate, requested, void,
+    Central, DAY_MS, HOUR_MS, MINUTE_MS, P, Q, SECOND_MS, START_MS, close, correct, entry, exit, forced, plate,
+    requested, void,
 };
+use crate::reporting::{report, take};
 
 /// Visits of the plate, one a day, before what is measured.
 const FEW: i64 = 100;
@@ -222,6 +227,50 @@ fn a_visit_by_hand_reads_and_writes_as_little_as_that_of_a_new_car() {
         assert_eq!(old.1, new.1, "{act:?}: changes");
     }
     assert_eq!(old.central.press(exit("edge-1", P)).is_ok(), new.central.press(exit("edge-1", P)).is_ok());
+}
+
+/// One passage is told over and over, each time by another edge and as of another moment.
+#[test]
+fn a_passage_that_is_told_a_thousand_times_makes_few_rows_and_costs_little() {
+    let (entry, exit) = (Direction::Entry, Direction::Exit);
+    // At other moments after the first: later and later, earlier and earlier, or within the minutes in which it is one passage.
+    let moments: [(Direction, fn(i64) -> i64); 3] =
+        [(entry, |nth| 11 + nth), (entry, |nth| -11 - nth), (exit, |nth| 11 + nth % 280)];
+    for (direction, after_s) in moments {
+        let mut central = Central::new(0);
+        central.now_ms -= 5 * HOUR_MS;
+        central.enters(requested("first", crate::ledger_support::entry("elsewhere", P)));
+        let mut first_ms = central.now_ms;
+        if direction == exit {
+            central.wait(HOUR_MS);
+            first_ms = central.now_ms;
+            take(&mut central, report(exit, Some("first"), None));
+        }
+        central.now_ms = START_MS;
+        let tell = |central: &mut Central, nth: i64| {
+            central.wait(1);
+            let told_ms = first_ms + after_s(nth) * SECOND_MS;
+            let told = Report { edge_id: format!("{nth}"), ..report(direction, Some("again"), Some(told_ms)) };
+            match central.ask(Job::Report(told)) {
+                Ok(Answer::Reported(passed)) => *passed,
+                other => panic!("{other:?}"),
+            }
+        };
+        let events = central.ledger.events();
+        for nth in 0..1_000 {
+            tell(&mut central, nth);
+        }
+        let often = MOST_TOLD_AGAIN as u64;
+        assert_eq!(central.ledger.events() - events, often, "{direction:?}");
+        let before = central.ledger.storage().reads;
+        let passed = tell(&mut central, 1_000);
+        let read = central.ledger.storage().reads - before;
+        assert!(read <= 4 * often, "{direction:?}: {read} read");
+        assert_eq!((passed.repeated, passed.notes.last().unwrap().code), (true, "told_often"), "{direction:?}");
+        check(&mut central);
+        let shown = if direction == entry { Anomaly::DoubleEntry } else { Anomaly::DoubleExit };
+        assert!(central.rows().iter().any(|row| row.anomalies.contains(&shown)), "{direction:?}");
+    }
 }
 
 /// Cars that come every day in the tests below.

@@ -26,6 +26,7 @@ impl Explainer<'_> {
             Anomaly::UnknownType => unknown_type(row),
             Anomaly::QuickExit => quick_exit(row),
             Anomaly::OtherType => self.other_type(row),
+            Anomaly::MayBeToldTwice => self.may_be_told_twice(row, &face),
         }
     }
 
@@ -186,6 +187,27 @@ impl Explainer<'_> {
             })
         });
         told.fold(Text::new("Không chắc giờ", "The times are uncertain"), |text, more| text.and(Some(more)))
+    }
+
+    fn may_be_told_twice(&self, row: &StayRow, face: &Face<'_>) -> Text {
+        let told = self.made(row).into_iter().filter_map(|(fact, _)| {
+            let (doubts, request_id, way) = match &fact.event.body {
+                Body::Entry(entry) => (&entry.doubts, &entry.request_id, ("lượt vào", "the entry")),
+                Body::Exit(exit) => (&exit.doubts, &exit.request_id, ("lượt ra", "the exit")),
+                _ => return None,
+            };
+            doubts.iter().any(|doubt| doubt == Anomaly::MayBeToldTwice.name()).then_some(())?;
+            let (at, id) = (face.time(fact.event.timestamp_ms), request_id.as_deref().unwrap_or_default());
+            Some(Text::new(
+                format!("; {} nhận lúc {at}, mã {id}", way.0),
+                format!("; {} received at {at}, id {id}", way.1),
+            ))
+        });
+        let text = Text::new(
+            "Cổng đã báo mã này cho xe này vài giờ trước, không kèm giờ: có thể là báo lại lượt cũ",
+            "The gate told this id of this car some hours before, without a time: perhaps that passage, sent again",
+        );
+        told.fold(text, |text, more| text.and(Some(more)))
     }
 
     fn fee_uncertain(&self, row: &StayRow) -> Text {

@@ -142,7 +142,10 @@ fn what_is_uncertain_about_a_fee() {
     // What the gate told of it, or was paid, is said first.
     let paid = Some(Paid { method: Method::Cash, amount: Vnd(30_000), reference: None });
     for (exit, first) in [
-        (refitted[3].clone().change_exit(|exit| exit.told_fee = Some(Vnd(30_000))), "Cổng báo đã thu 30.000 đ, tính ra"),
+        (
+            refitted[3].clone().change_exit(|exit| exit.told_fee = Some(Vnd(30_000))),
+            "Cổng báo đã thu 30.000 đ, tính ra",
+        ),
         (refitted[3].clone().change_exit(|exit| exit.paid = paid), "Đã thu 30.000 đ, phí là"),
     ] {
         let facts = [&refitted[..3], &[exit]].concat();

@@ -41,8 +41,9 @@ impl<'a> RequestKey<'a> {
 /// How far apart, in ms, two reports of programs under one id can come and still be one that was sent again, where not both tell a time: 30 minutes. What heard no answer asks again within minutes; a device that counts anew comes back to an id later.
 pub const RESENT_WINDOW_MS: i64 = 30 * 60 * 1_000;
 
-/// As [`RESENT_WINDOW_MS`], of an exit of a car that is not inside: 12 hours. It can tell nothing new but an exit without an entry.
-const EXIT_RESENT_WINDOW_MS: i64 = 12 * 60 * 60 * 1_000;
+/// What comes later than [`RESENT_WINDOW_MS`], and within 12 hours, may still be what was sent then. An exit of a car that is not inside is
+/// taken for it, for it can tell nothing new but an exit without an entry; else a person has to look.
+const LATE_RESENT_WINDOW_MS: i64 = 12 * 60 * 60 * 1_000;
 
 /// What says of two tellings with one id whether they are of one passage.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +75,7 @@ impl Telling {
     pub fn is_resent_late(self, other: Self) -> bool {
         let is_timeless = self.told_ms.is_none() || other.told_ms.is_none();
         let apart_ms = self.received_ms.abs_diff(other.received_ms);
-        is_timeless && self.by_program && other.by_program && apart_ms <= EXIT_RESENT_WINDOW_MS.unsigned_abs()
+        is_timeless && self.by_program && other.by_program && apart_ms <= LATE_RESENT_WINDOW_MS.unsigned_abs()
     }
 
     /// Whether they are of two passages: by the times told, see [`told_apart`]; where those are not known, by how long what a program

@@ -9,7 +9,7 @@ import { tell } from "./story.js";
 import { NOBODY, methodName, personName } from "./words.js";
 
 /** What makes an exit worth a look for who counts the money. */
-const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "double_entry", "time_uncertain", "clock_skew", "unknown_type", "other_type"];
+const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "double_entry", "time_uncertain", "clock_skew", "unknown_type", "other_type", "may_be_told_twice"];
 const MOST_ODD = 200;
 const DAY_MS = 86_400_000;
 /** More are folded away until asked for. */
