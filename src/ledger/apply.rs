@@ -151,7 +151,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let close = self.steps.close;
         let Some(row) = plainly(|| changed(&old, |row| close(row, fact))) else { return Ok(false) };
-        self.replace_ending(row_id, &old, &row)?;
+        self.replace_row(row_id, &old, &row)?;
         if let Body::Exit(exit) = &event.body {
             self.count_taking(Taking::of(fact, exit, exit.fee), Some(&row.camera_type), 1);
         }
@@ -169,7 +169,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let confirm = self.steps.confirm;
         let Some(row) = plainly(|| changed(&old, |row| confirm(row, fact))) else { return Ok(false) };
-        self.replace_ending(row_id, &old, &row)?;
+        self.replace_row(row_id, &old, &row)?;
         if let Some(open) = self.inside(&row.plate_id) {
             let (committed_ms, plate_hlc) = (open.committed_ms, open.plate_hlc.max(Some(event.hlc)));
             let confirmed = OpenStay::of_row(row_id, &row, committed_ms, plate_hlc, self.places);

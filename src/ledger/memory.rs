@@ -339,26 +339,6 @@ impl Rows for MemoryStorage {
         self.insert_stay(row, own, committed_ms).map(Some)
     }
 
-    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), MemoryError> {
-        let entry_of = |row: &StayRow| StayRow {
-            confirmed_ms: None,
-            confirm_fact: None,
-            exit: None,
-            status: StayStatus::In,
-            collected: crate::domain::money::Vnd(0),
-            anomalies: std::collections::BTreeSet::new(),
-            last_hlc: Hlc::default(),
-            ..row.clone()
-        };
-        if self.stays.get(&row_id).is_none_or(|old| entry_of(&old.row) != entry_of(row)) {
-            return Err(MemoryError::BrokenRule("an ending that changes the entry"));
-        }
-        if self.greatest_hlc_of_plate(&row.plate_id)?.is_some_and(|greatest| greatest > row.last_hlc) {
-            return Err(MemoryError::BrokenRule("an ending that is not the latest of its plate"));
-        }
-        self.update_stay(row_id, row, now_ms)
-    }
-
     fn update_stay(&mut self, row_id: i64, row: &StayRow, _now_ms: i64) -> Result<(), MemoryError> {
         let old = self.stays.get(&row_id).cloned().ok_or(MemoryError::BrokenRule("an update of no row"))?;
         let committed_ms = old.committed_ms;

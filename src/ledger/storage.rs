@@ -201,9 +201,6 @@ pub trait Rows: Lookup {
     fn insert_stay(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<i64, Self::Error>;
     /// As [`Rows::insert_stay`]; `None`: a row has that stay id, and nothing is written.
     fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, Self::Error>;
-    /// As [`Rows::update_stay`] of an open row, where only what comes after an entry differs (confirmation, exit, status,
-    /// sums, anomalies) and `row.last_hlc` is the greatest clock of the plate.
-    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
     /// Keeps the row's number, `committed_ms` and `created_at`.
     fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
     fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;

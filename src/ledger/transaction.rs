@@ -325,21 +325,6 @@ impl<'a, S: Storage> Transaction<'a, S> {
         Ok(row_id)
     }
 
-    /// Replaces the open row that is the newest of its plate by one that differs in what comes after its entry, by a fact later
-    /// than all others of the plate.
-    pub(super) fn replace_ending(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), S::Error> {
-        let now_ms = self.now.wall_ms;
-        // A type that only the exit told is of the whole stay.
-        if old.camera_type == new.camera_type {
-            self.write()?.update_ending(row_id, new, now_ms)?;
-        } else {
-            self.write()?.update_stay(row_id, new, now_ms)?;
-        }
-        self.staged.digest.subtract(old.hash());
-        self.staged.digest.add(new.hash());
-        Ok(())
-    }
-
     /// Adds a new row of the history, and its part of the digest and the sums.
     pub(super) fn insert_row(&mut self, row: &StayRow, committed_ms: i64) -> Result<i64, S::Error> {
         let own = self.is_own(row);

@@ -184,7 +184,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at
                     last_hlc: ends_at,
                     ..held
                 };
-                storage.update_ending(row_id, &ended, 99).unwrap();
+                storage.update_stay(row_id, &ended, 99).unwrap();
             }
         }
         Step::Update { stay, row } => {
@@ -400,7 +400,7 @@ fn the_end_of_a_row_that_was_overtaken_moves_the_clock_of_its_plate() {
     });
     disk.write(|writer| {
         let row = writer.stay("older").unwrap().unwrap().row;
-        writer.update_ending(older, &StayRow { stay_id: "older".into(), ..left(row, 40) }, 1).unwrap();
+        writer.update_stay(older, &StayRow { stay_id: "older".into(), ..left(row, 40) }, 1).unwrap();
     });
     let plate = plate("29A12345");
     assert_eq!(disk.writer().greatest_hlc_of_plate(&plate).unwrap(), Some(Hlc::new(40).unwrap()));

@@ -50,7 +50,6 @@ pub struct Writer {
     transaction: Option<Transaction>,
     /// The last answer about a plate, good until a row changes.
     newest_of_plate: Option<NewestOfPlate>,
-    open_rows: stays::OpenRows,
     zone: SiteZone,
     utc: SiteZone,
     checkpointer: Checkpointer,
@@ -128,7 +127,6 @@ impl Writer {
             next_history_id: 1,
             transaction: None,
             newest_of_plate: None,
-            open_rows: stays::OpenRows::default(),
             zone,
             utc,
             checkpointer,

@@ -1,10 +1,8 @@
 //! Rows of the history.
 //!
 //! "The greatest clock of a plate" must cost the same for a car that came once and one that comes daily. So the newest row of a
-//! plate, by the clock of its entry, carries in `plate_hlc` a clock that no older one is above: one look at one row answers. An
-//! ordinary change (an exit of the newest row) leaves it true by itself; the others raise it.
-
-use std::collections::HashSet;
+//! plate, by the clock of its entry, carries in `plate_hlc` a clock that no older one is above: one look at one row answers.
+//! Every change raises it where it is no longer true.
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Statement, ToSql};
@@ -12,7 +10,7 @@ use rusqlite::{OptionalExtension, Statement, ToSql};
 use super::Writer;
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
-use crate::domain::row::{ExitPart, StayRow, StayStatus};
+use crate::domain::row::{ExitPart, StayRow};
 use crate::domain::time::SiteZone;
 use crate::ledger::storage::Rows;
 use crate::store::error::StoreError;
@@ -29,7 +27,6 @@ pub(super) struct Newest {
     entry_hlc: i64,
     /// No row of the plate is above.
     greatest_hlc: i64,
-    is_open: bool,
 }
 
 /// The last plate looked at; `None`: it has no row.
@@ -37,36 +34,6 @@ pub(super) struct Newest {
 pub(super) struct NewestOfPlate {
     plate: PlateId,
     newest: Option<Newest>,
-}
-
-/// Which open rows are known to be the newest of their plate, so that their exit need not look.
-///
-/// Those this process inserted are, but for the few that were overtaken by another row of the plate while they were open, or
-/// that changed their plate. A rollback forgets everything: a row of which nothing is known is merely written with more care.
-#[derive(Debug, Default)]
-pub(super) struct OpenRows {
-    /// Rows below were not inserted by this process, or are forgotten.
-    known_from: i64,
-    overtaken: HashSet<i64>,
-}
-
-impl OpenRows {
-    /// Of two rows of a plate this one is not the newest.
-    fn overtaken(&mut self, row_id: i64) {
-        if row_id >= self.known_from {
-            self.overtaken.insert(row_id);
-        }
-    }
-
-    fn is_newest(&self, row_id: i64) -> bool {
-        row_id >= self.known_from && !self.overtaken.contains(&row_id)
-    }
-
-    /// Knows nothing of rows before `next_row_id`.
-    pub(super) fn forget_before(&mut self, next_row_id: i64) {
-        self.known_from = next_row_id;
-        self.overtaken.clear();
-    }
 }
 
 /// The facts of a row as they are stored.
@@ -181,30 +148,12 @@ impl Rows for Writer {
         }
         self.next_history_id += 1;
         if !is_newest {
-            self.open_rows.overtaken(row_id);
             self.raise_plate_hlc(&row.plate_id, row.last_hlc.ms())?;
             return Ok(Some(row_id));
         }
-        if let Some(older) = before.filter(|older| older.is_open) {
-            self.open_rows.overtaken(older.row_id);
-        }
-        let newest = Newest {
-            row_id,
-            entry_hlc: row.entry_hlc.ms(),
-            greatest_hlc: plate_hlc.max(row.last_hlc.ms()),
-            is_open: row.status == StayStatus::In,
-        };
+        let newest = Newest { row_id, entry_hlc: row.entry_hlc.ms(), greatest_hlc: plate_hlc.max(row.last_hlc.ms()) };
         self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some(newest) });
         Ok(Some(row_id))
-    }
-
-    fn update_ending(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
-        self.open_transaction()?;
-        self.newest_of_plate = None;
-        if self.open_rows.is_newest(row_id) && self.write_change(UPDATE_END, row_id, row, committed_ms)? {
-            return Ok(());
-        }
-        self.update_stay(row_id, row, committed_ms)
     }
 
     fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
@@ -230,8 +179,6 @@ impl Rows for Writer {
         self.raise_plate_hlc(&old, before)?;
         let greatest = of_new.map_or(0, |newest| newest.greatest_hlc);
         self.raise_plate_hlc(&row.plate_id, greatest.max(row.last_hlc.ms()))?;
-        // It may have become the newest of a plate whose newest row is known by heart.
-        self.open_rows.forget_before(self.next_history_id);
         Ok(())
     }
 
@@ -258,12 +205,12 @@ impl Writer {
         let newest = self
             .connection
             .prepare_cached(
-                "SELECT id, entry_hlc, max(last_hlc, plate_hlc), status = 'IN' FROM history WHERE plate_id = ?1 \
+                "SELECT id, entry_hlc, max(last_hlc, plate_hlc) FROM history WHERE plate_id = ?1 \
                  ORDER BY entry_hlc DESC, id DESC LIMIT 1",
             )?
             .query_row([plate.as_str()], |row| {
                 let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
-                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)?, is_open: row.get(3)? })
+                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)? })
             })
             .optional()?;
         self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
@@ -298,9 +245,7 @@ impl Writer {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut bind = Binder { statement: &mut statement, next: 1 };
         bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
-        if sql != UPDATE_END {
-            bind.beginning(row, &facts, &self.zone)?;
-        }
+        bind.beginning(row, &facts, &self.zone)?;
         Ok(statement.raw_execute()? == 1)
     }
 
@@ -321,21 +266,15 @@ fn camera_name(central: &str, edge_id: &str) -> String {
     [central, "/", edge_id].concat()
 }
 
-/// What [`Binder::ending`] binds, as a macro because statements are constants.
-macro_rules! set_ending {
+/// What [`Binder::ending`] and [`Binder::beginning`] bind, without the indexed columns; a macro because statements are constants.
+macro_rules! set_plain_columns {
     () => {
         "UPDATE history SET updated_at = ?2, status = ?3, last_hlc = ?4, collected = ?5, confirmed_ms = ?6, \
          superseded_by = ?7, anomalies = ?8, confirm_event = ?9, exit_event = ?10, exit_time = ?11, \
          exit_camera_name = ?12, exit_confidence = ?13, exit_source = ?14, duration = ?15, fee = ?16, exit_ms = ?17, \
          exit_central = ?18, exit_edge = ?19, exit_manual = ?20, entry_unknown = ?21, tariff_version = ?22, \
-         subscription_id = ?23, room_for_exit = iif(?10 IS NULL, room_for_exit, NULL)"
-    };
-}
-
-/// What [`Binder::beginning`] binds, without the indexed columns.
-macro_rules! set_beginning {
-    () => {
-        ", plate_view = ?25, entry_time = ?26, entry_camera_name = ?27, entry_confidence = ?28, entry_source = ?29, \
+         subscription_id = ?23, room_for_exit = iif(?10 IS NULL, room_for_exit, NULL), \
+         plate_view = ?25, entry_time = ?26, entry_camera_name = ?27, entry_confidence = ?28, entry_source = ?29, \
          source_central = ?31, edge_id = ?32, camera_type = ?33, entry_manual = ?35, entry_event = ?36"
     };
 }
@@ -350,18 +289,11 @@ const INSERT: &str = "INSERT INTO history(id, created_at, updated_at, status, la
     VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
     ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, iif(?10 IS NULL, zeroblob(112), NULL)) ON CONFLICT(event_id) DO NOTHING";
 
-/// A row whose entry is as it was, and whose clock does not go back.
-const UPDATE_END: &str = concat!(set_ending!(), " WHERE id = ?1 AND last_hlc <= ?4");
-
 /// Sets no indexed column: it matches only where they are as they are to be.
 const UPDATE_IN_PLACE: &str = concat!(
-    set_ending!(),
-    set_beginning!(),
+    set_plain_columns!(),
     " WHERE id = ?1 AND plate_id = ?24 AND event_id = ?30 AND entry_ms = ?34 AND entry_hlc = ?37 AND last_hlc <= ?4"
 );
 
-const UPDATE_WHOLE: &str = concat!(
-    set_ending!(),
-    set_beginning!(),
-    ", plate_id = ?24, event_id = ?30, entry_ms = ?34, entry_hlc = ?37 WHERE id = ?1"
-);
+const UPDATE_WHOLE: &str =
+    concat!(set_plain_columns!(), ", plate_id = ?24, event_id = ?30, entry_ms = ?34, entry_hlc = ?37 WHERE id = ?1");

@@ -80,7 +80,6 @@ impl Storage for Writer {
                 self.logs.remove(log);
             }
             self.newest_of_plate = None;
-            self.open_rows.forget_before(self.next_history_id);
         }
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
@@ -93,7 +92,6 @@ impl Storage for Writer {
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
-        self.open_rows.forget_before(self.next_history_id);
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
@@ -207,7 +205,6 @@ impl Writer {
             Some(last) if last >= MAX_LOG_NO => self.connection.query_row(first_free, (), |row| row.get(0))?,
             last => last.unwrap_or(0) + 1,
         };
-        self.open_rows.forget_before(self.next_history_id);
         Ok(())
     }
 
