@@ -232,6 +232,22 @@ fn what_was_paid_counts_as_it_was_told() {
     assert_eq!(unread.number("fee"), 5_000, "{}", unread.text);
     assert_eq!(central.http.stats()["revenue_today"], 30_000);
     central.http.enter("edge-7", "29A12345");
+    let ways = json!([{"method": "chuyển khoản", "amount": "10.000 đ", "reference": "FT1"}, {"method": "tiền mặt"}]);
+    let mixed = exit("30E99998", json!({"fee": 25_000, "paid": ways}));
+    assert_eq!((mixed.number("fee"), &mixed.body["notes"]), (25_000, &Value::Null), "{}", mixed.text);
+    let row = &central.http.rows_of("30E99998")[0];
+    let transfer = json!({"method": "transfer", "amount": 10_000, "reference": "FT1"});
+    assert_eq!(row["paid"], json!({"method": "cash", "amount": 15_000, "also": [transfer]}));
+    for way in ["cash", "transfer"] {
+        let found = central.http.get(&format!("/api/parking/history?search=30E99998&method={way}")).ok();
+        assert_eq!(found.number("count"), 1, "{way}: {}", found.text);
+    }
+    let takings = central.http.get("/api/takings").ok().body;
+    let of = |way: &str| {
+        let sums = takings["takings"].as_array().unwrap().iter().filter(|sum| sum["method"] == way);
+        sums.fold((0, 0), |all, sum| (all.0 + sum["exits"].as_i64().unwrap(), all.1 + sum["revenue"].as_i64().unwrap()))
+    };
+    assert_eq!((of("cash"), of("transfer")), ((3, 45_000), (0, 10_000)), "{takings}");
     let out = exit("29A12345", json!({"fee": 50_000, "paid": "tiền mặt"}));
     let noted: Vec<&Value> = out.body["notes"].as_array().unwrap().iter().map(|note| &note["code"]).collect();
     assert_eq!(noted, ["worked_out", "differs"], "{}", out.text);

@@ -60,7 +60,7 @@ fn after_a_day() -> (Mesh, String) {
     }
     mesh.wait_equal(DEADLINE);
     // By each way, at either central, of a car nobody could read, forced; in a cut one passage told at both, and two for one stay.
-    b.open(&json!({"edge_id": "out", "plate_id": "29A12340", "direction": "EXIT", "paid": {"method": "qr", "amount": 125_000}})).ok();
+    b.open(&json!({"edge_id": "out", "plate_id": "29A12340", "direction": "EXIT", "paid": [{"method": "transfer", "amount": 25_000}, {"method": "qr"}]})).ok();
     told(b, "out", "29A12341", "EXIT", 2, json!({"paid": {"method": "cash", "amount": 75_000}}));
     told(a, "out-a", "unknown", "EXIT", 1, json!({"fee": 15_000}));
     a.open(&json!({"edge_id": "out-a", "plate_id": "51G99999", "direction": "EXIT", "force": true, "fee": 40_000, "reason": "lost"})).ok();
@@ -78,6 +78,8 @@ fn after_a_day() -> (Mesh, String) {
     let stay = |plate: &str| a.rows_of(plate)[0]["event_id"].as_str().unwrap().to_owned();
     a.correct(&stay("29A12343"), &json!({"fee": 20_000, "reason": "half an hour only"})).ok();
     a.correct(&stay("29A12341"), &json!({"paid": "transfer", "reason": "pressed cash"})).ok();
+    let ways = json!([{"method": "card", "amount": 30_000}, {"method": "cash"}]);
+    a.correct(&stay("29A12342"), &json!({"paid": ways, "reason": "a part by card"})).ok();
     a.void(&stay("29A12344"), &json!({"reason": "a test"})).ok();
     mesh.wait_equal(DEADLINE);
     for central in &mut mesh.centrals {
@@ -96,8 +98,14 @@ fn lines(file: &Path) -> Vec<Value> {
 fn balanced(records: &[Value]) -> String {
     let mut sums: BTreeMap<[String; 5], (i64, i64)> = BTreeMap::new();
     for counts in records.iter().map(|record| &record["counts"]).filter(|counts| counts.is_object()) {
-        let sum = sums.entry(APART.map(|name| counts[name].as_str().unwrap().to_owned())).or_default();
-        *sum = (sum.0 + 1, sum.1 + counts["revenue"].as_i64().unwrap());
+        let also: Vec<(String, i64)> = serde_json::from_value(counts["also"].clone()).unwrap_or_default();
+        let others: i64 = also.iter().map(|(_, amount)| amount).sum();
+        let first = (counts["method"].as_str().unwrap().to_owned(), counts["revenue"].as_i64().unwrap() - others);
+        for (number, (method, amount)) in std::iter::once(first).chain(also).enumerate() {
+            let of = |name| if name == "method" { method.clone() } else { counts[name].as_str().unwrap().to_owned() };
+            let sum = sums.entry(APART.map(of)).or_default();
+            *sum = (sum.0 + i64::from(number == 0), sum.1 + amount);
+        }
     }
     let mut lines: Vec<Value> =
         records.iter().filter(|record| !matches!(record["record"].as_str(), Some("sum" | "end"))).cloned().collect();

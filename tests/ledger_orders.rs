@@ -22,7 +22,7 @@ use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::Draft;
 use parkmesh::domain::ids::{Epoch, FactId, LogId};
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::Method;
+use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::Taking;
 use parkmesh::domain::tariff::Tariff;
@@ -137,7 +137,10 @@ fn job(central: &mut Central, dice: &mut SplitMix64) -> Job {
     let car = one_of(&PLATES, dice);
     let fee = Vnd(i64::try_from(dice.below(4)).unwrap() * 10_000);
     let method = one_of(&[Method::Cash, Method::Qr, Method::Transfer], dice);
-    let paid = ToldPaid { method, amount: (dice.below(4) == 0).then_some(Vnd(5_000)), reference: None };
+    let amount = (dice.below(4) == 0).then_some(Vnd(5_000));
+    let too = PaidToo { method: Method::Card, amount: Vnd(3_000), reference: None };
+    let also = if dice.below(3) == 0 { vec![too] } else { Vec::new() };
+    let paid = ToldPaid { amount, also, ..ToldPaid::by(method) };
     let beside = Beside { paid: (dice.below(3) == 0).then_some(paid.clone()), ..Beside::default() };
     let asked = |request: OpenBarrier, dice: &mut SplitMix64| {
         let request_id = (dice.below(4) == 0).then(|| format!("r{}", dice.below(3)));

@@ -14,7 +14,7 @@ use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::{Body, Draft, Event, Reported, RightFee, RightMethod};
 use parkmesh::domain::ids::{FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::Method;
+use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::{Fact, REQUEST_WINDOW_MS, resolve};
 use parkmesh::domain::tariff::Tariff;
@@ -171,7 +171,9 @@ fn said(sketch: &Sketch, now_ms: i64, known: &Known) -> Said {
                 let right = |exit| RightFee { exit, before: Vnd(0), fee: Vnd(7_000) };
                 correction.right_fee = next().filter(|_| sketch.flag).map(right);
                 correction.undoes = next().into_iter().collect();
-                let method = |exit| RightMethod { exit, before: None, method: Method::Qr, reference: None };
+                let too = PaidToo { method: Method::Card, amount: Vnd(2_000), reference: None };
+                let also = if sketch.flag { vec![too] } else { Vec::new() };
+                let method = |exit| RightMethod { exit, before: None, method: Method::Qr, reference: None, also };
                 correction.right_method = next().map(method);
                 correction.camera_type = (sketch.kind == 9).then(|| "moto".to_owned());
             }

@@ -15,25 +15,26 @@ def doer(by):
 def stated(event, rights):
     """What an exit counts for: as it says, unless a correction says otherwise. The vehicle type is that of the stay."""
     data = event["data"]
-    paid, fee = data.get("paid") or {}, data.get("fee")
-    taken = rights.get("fee", paid.get("amount", 0) if fee is None else fee)
+    paid, fee, also = data.get("paid") or {}, data.get("fee"), []
+    taken = rights.get("fee", sum(way.get("amount", 0) for way in (paid, *paid.get("also", ()))) if fee is None else fee)
     method = rights.get("method") or paid.get("method", "free" if taken == 0 else "")
     central, edge = data.get("exit_central", event["source_central"]), data.get("exit_edge", data.get("edge_id"))
-    return {"central": central, "edge_id": edge, "by": doer(data.get("taken_by") or event.get("by")), "method": method, "revenue": taken}
-
+    for way in (rights if "method" in rights else paid).get("also", ()):
+        also.append([way["method"], min(way["amount"], taken - sum(amount for _, amount in also))])
+    by, also = doer(data.get("taken_by") or event.get("by")), [part for part in also if part[1] > 0]
+    return {"central": central, "edge_id": edge, "by": by, "method": method, "also": also, "revenue": taken}
 def why_not(told, exits, events, removed):
     """Whether something in the file says that an exit counts for nothing."""
     place, because = told["fact"], (told["because"] or [""])[0]
     if told["outcome"] in ("repeated", "copy"):
-        return because != place and events.get(because, {}).get("type") == "VEHICLE_EXIT"
+        return because != place and events.get(because, {}).get("type") == MONEY[0]
     if told["outcome"] == "read":
         return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
     same = [other["id"] for other in exits.values() if other["outcome"] == "repeated" and other["because"][:1] == [place]]
     return not removed.isdisjoint([told["id"], *same])
 
 def check(lines):
-    wrong, events, exits, sums, counts, found = [], {}, {}, {}, {}, {}
-    head, log, end, span, total = None, None, None, None, 0
+    (wrong, events, exits, sums, counts, found), (head, log, end, span, total) = ([], {}, {}, {}, {}, {}), (None, None, None, None, 0)
     for line in filter(str.strip, lines):
         record = json.loads(line)
         kind = record.pop("record")
@@ -45,8 +46,7 @@ def check(lines):
                 wrong.append(f"{log}: does not begin as a log of this name does")
             counts[log] = (record["after"], record["to"], record["hash"], head)
         elif kind == "event":
-            total += 1
-            place, event, (after, to, last, _) = f"{log}/{record['seq']}", json.loads(record["bytes"]), counts[log]
+            total, place, event, (after, to, last, _) = total + 1, f"{log}/{record['seq']}", json.loads(record["bytes"]), counts[log]
             if record["seq"] != after + 1 or chained(head, record["bytes"]) != record["hash"]:
                 wrong.append(f"{place}: the event is not the one that was written there: {record['bytes']}")
             counts[log], head = (record["seq"], to, last, record["hash"]), record["hash"]
@@ -64,28 +64,28 @@ def check(lines):
     wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, at, to in ends]
     corrections = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == "STAY_CORRECTION")
     undone, rights = {void for _, _, data in corrections for void in data.get("undoes", ())}, {}
-    voids = [event["data"] for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone]
+    voids = (event["data"] for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone)
     removed = {fact for void in voids for fact in void["removes"]}
     for right in filter(None, (data.get(name) for _, _, data in corrections for name in ("right_fee", "right_method"))):
-        rights.setdefault(right["exit"], {}).update(right)
+        rights.setdefault(right["exit"], {}).update({"also": []} if "method" in right else {}, **right)
     left = {place for place, event in events.items() if event["type"] == MONEY[0] or event["data"].get("direction") == "EXIT"}
-    missing = [place for place in left - exits.keys() if span[0] <= events[place]["timestamp"] < span[1]]
-    wrong += [f"{place}: an exit of these days, and nothing says what became of it" for place in missing]
+    left = {place for place in left - exits.keys() if span[0] <= events[place]["timestamp"] < span[1]}
+    wrong += [f"{place}: an exit of these days, and nothing says what became of it" for place in sorted(left)]
     for place, told in exits.items():
         event, counted = events.get(place), told["counts"]
-        if event is None:
-            wrong.append(f"{place}: said to be an exit, and there is no such event")
-        elif counted:
-            said = stated(event, rights.get(told["id"], {}))
+        wrong += [] if event else [f"{place}: said to be an exit, and there is no such event"]
+        if event and counted:
+            said, counted["also"] = stated(event, rights.get(told["id"], {})), counted.get("also", [])
             wrong += [f"{place}: {name} is {counted[name]!r}, its events say {said[name]!r}" for name in said if counted[name] != said[name]]
-            key = tuple(counted[name] for name in APART)
-            found[key] = tuple(map(sum, zip(found.get(key, (0, 0)), (1, counted["revenue"]))))
+            first = (counted["method"], 1, counted["revenue"] - sum(amount for _, amount in counted["also"]))
+            for method, *sum_of in [first, *((method, 0, amount) for method, amount in counted["also"])]:
+                key = tuple({**counted, "method": method}[name] for name in APART)
+                found[key] = tuple(map(sum, zip(found.get(key, (0, 0)), sum_of)))
         if event and bool(counted) == why_not(told, exits, events, removed):
             wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
-    for key in sorted(sums.keys() | found.keys()):
-        if sums.get(key) != found.get(key):
-            wrong.append(f"sum of {key}: {sums.get(key)} exits and đồng, and its exits give {found.get(key)}")
-    number, revenue = (sum(column) for column in zip((0, 0), *found.values()))
+    differ = [key for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key)]
+    wrong += [f"sum of {key}: {sums.get(key)} exits and đồng, and its exits give {found.get(key)}" for key in differ]
+    number, revenue = map(sum, zip((0, 0), *found.values()))
     if None in (span, end) or (end["events"], end["exits"], end["counted"], end["revenue"]) != (total, len(exits), number, revenue):
         wrong.append(f"the last line says {end}, and the file holds {total} events, {number} exits that count, {revenue} đồng")
     return wrong, f"{total} events in {len(counts)} logs, {len(exits)} exits of which {number} count, {revenue} đồng"

@@ -17,7 +17,7 @@ use super::heard;
 use super::ids::{FactId, Hlc, LogId};
 use super::money::Vnd;
 use super::naming::Naming;
-use super::payment::{FeeLine, Method, Paid};
+use super::payment::{FeeLine, Method, Paid, PaidToo};
 use super::plate::{self, PlateId};
 use super::received::PaymentReceived;
 use super::shift::{MoneyChange, ShiftClosed, ShiftOpened};
@@ -283,7 +283,7 @@ impl Unread {
     /// What was taken, as far as the gate said.
     #[must_use]
     pub fn taken(&self) -> Option<Vnd> {
-        self.fee.or_else(|| self.paid.as_ref().map(|paid| paid.amount))
+        self.fee.or_else(|| self.paid.as_ref().map(Paid::total))
     }
 }
 
@@ -308,6 +308,9 @@ pub struct RightMethod {
     pub method: Method,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// What of it was paid in other ways.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<PaidToo>,
 }
 
 /// A person corrected what is known of a stay: the plate, the type, what was taken and how it was paid, that it is void. The stay is the `event_id`. Of
@@ -376,6 +379,7 @@ pub struct SubscriptionUpdate {
 
 /// What an event states.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are entries and exits, and each is read, applied and let go")]
 pub enum Body {
     Entry(Entry),
     Confirmed(Confirmed),

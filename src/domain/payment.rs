@@ -7,6 +7,8 @@ use super::money::Vnd;
 
 /// Longest reference of a payment, in characters: of a bank's, a provider's or a receipt.
 pub const MAX_REFERENCE_CHARS: usize = 64;
+/// Most ways in which one fee is paid.
+pub const MAX_WAYS: usize = 8;
 /// Most lines of one fee. What is more is one line, [`Part::Rest`].
 pub const MAX_LINES: usize = 32;
 /// Longest reason of a line, in characters.
@@ -54,12 +56,71 @@ impl Method {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Paid {
     pub method: Method,
-    /// What was taken, in VND; it need not be the fee.
+    /// What was taken in this way, in VND; with what was paid otherwise it need not be the fee.
     #[schema(value_type = i64, minimum = 0)]
     pub amount: Vnd,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub reference: Option<String>,
+    /// What was paid of the same fee in other ways; absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 7)]
+    pub also: Vec<PaidToo>,
+}
+
+/// A part of a fee that was paid in another way than the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaidToo {
+    pub method: Method,
+    /// VND.
+    #[schema(value_type = i64, minimum = 0)]
+    pub amount: Vnd,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub reference: Option<String>,
+}
+
+impl Paid {
+    /// What was taken in all.
+    #[must_use]
+    pub fn total(&self) -> Vnd {
+        self.amount + total_of(&self.also)
+    }
+
+    /// The ways, the first one first.
+    pub fn ways(&self) -> impl Iterator<Item = (Method, Vnd, Option<&str>)> {
+        let first = (self.method, self.amount, self.reference.as_deref());
+        std::iter::once(first).chain(self.also.iter().map(|too| (too.method, too.amount, too.reference.as_deref())))
+    }
+}
+
+/// What was paid in other ways than the first.
+#[must_use]
+pub fn total_of(also: &[PaidToo]) -> Vnd {
+    also.iter().map(|too| too.amount).sum()
+}
+
+/// What of an amount that was `taken` in all counts for the other ways than the first: what each says, as far as there is so much. The rest is
+/// of the first way, so that the ways sum to what was taken whatever was told, and whatever is corrected later.
+#[must_use]
+pub fn shared_out(taken: Vnd, also: &[PaidToo]) -> Vec<(Method, Vnd)> {
+    let mut left = taken;
+    let mut share = |too: &PaidToo| {
+        let part = too.amount.min(left);
+        left = Vnd(left.0.saturating_sub(part.0));
+        (too.method, part)
+    };
+    also.iter().map(&mut share).filter(|(_, part)| *part > Vnd(0)).collect()
+}
+
+/// What is counted of what was `taken` at one exit, VND: way of payment, exits, VND. It is one exit, of the first way.
+pub fn counted<'m>(
+    method: &'m str,
+    taken: i64,
+    also: &'m [(Method, Vnd)],
+) -> impl Iterator<Item = (&'m str, i64, i64)> {
+    let others: i64 = also.iter().map(|(_, part)| part.0).sum();
+    std::iter::once((method, 1, taken - others)).chain(also.iter().map(|(method, part)| (method.name(), 0, part.0)))
 }
 
 /// What a line of a fee is for. Names only grow.
@@ -174,6 +235,36 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_ways_sum_to_what_was_taken_and_none_is_less_than_nothing() {
+        let too = |method, amount| PaidToo { method, amount: Vnd(amount), reference: None };
+        for (taken, also, expected) in [
+            (20_000, vec![], vec![("cash", 1, 20_000)]),
+            (20_000, vec![too(Method::Transfer, 10_000)], vec![("cash", 1, 10_000), ("transfer", 0, 10_000)]),
+            // Less was paid than was due: the first way answers for it.
+            (25_000, vec![too(Method::Transfer, 10_000)], vec![("cash", 1, 15_000), ("transfer", 0, 10_000)]),
+            // A correction made it less.
+            (8_000, vec![too(Method::Transfer, 10_000)], vec![("cash", 1, 0), ("transfer", 0, 8_000)]),
+            (
+                12_000,
+                vec![too(Method::Transfer, 10_000), too(Method::Qr, 5_000), too(Method::Card, 1)],
+                vec![("cash", 1, 0), ("transfer", 0, 10_000), ("qr", 0, 2_000)],
+            ),
+            (0, vec![too(Method::Qr, 5_000)], vec![("cash", 1, 0)]),
+        ] {
+            let also = shared_out(Vnd(taken), &also);
+            assert_eq!(counted("cash", taken, &also).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn a_payment_of_before_is_one_way_and_is_written_as_before() {
+        let before = r#"{"method":"cash","amount":20000,"reference":"R"}"#;
+        let paid: Paid = serde_json::from_str(before).unwrap();
+        assert!(paid.also.is_empty() && paid.total() == Vnd(20_000));
+        assert_eq!(serde_json::to_string(&paid).unwrap(), before);
+    }
 
     fn any_line() -> impl Strategy<Value = FeeLine> {
         let part = prop_oneof![Just(Part::Hour), Just(Part::Overnight), Just(Part::DailyMax), Just(Part::Rest)];

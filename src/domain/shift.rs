@@ -162,9 +162,11 @@ impl MoneyChange {
 }
 
 impl Figures {
-    /// Counts an exit.
-    pub fn take(&mut self, method: &str, camera_type: &str, fee: i64) {
-        self.add(method, camera_type, Sum { exits: 1, revenue: fee });
+    /// Counts an exit: ways of payment, exits, VND.
+    pub fn take<'m>(&mut self, counted: impl IntoIterator<Item = (&'m str, i64, i64)>, camera_type: &str) {
+        for (method, exits, revenue) in counted {
+            self.add(method, camera_type, Sum { exits, revenue });
+        }
     }
 
     fn add(&mut self, method: &str, camera_type: &str, sum: Sum) {
@@ -306,7 +308,10 @@ mod tests {
         let mut figures = Figures::default();
         for fact in facts {
             match fact {
-                Fact::Exit(method, t, fee) => figures.take(METHODS[*method], &format!("vehicle-type-{t}"), *fee),
+                Fact::Exit(method, t, fee) => {
+                    let parts = [(METHODS[*method], 1, *fee), ("transfer", 0, *fee / 3)];
+                    figures.take(parts, &format!("vehicle-type-{t}"));
+                }
                 Fact::Entry => figures.entries += 1,
             }
         }
@@ -340,7 +345,7 @@ mod tests {
         let mut figures: Figures =
             serde_json::from_str(r#"{"entries":0,"takings":{},"amended":{"cash":-3000}}"#).unwrap();
         for (method, fee) in [("cash", 20_000), ("", 5_000), ("qr", 70_000), ("free", 0)] {
-            figures.take(method, "car", fee);
+            figures.take([(method, 1, fee)], "car");
         }
         assert_eq!(figures.expected_cash(Vnd(100_000)), Vnd(125_000));
         let live = Figures { amended: BTreeMap::new(), ..figures.clone() };

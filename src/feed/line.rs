@@ -31,6 +31,9 @@ pub struct EventLine {
     /// How it was paid; absent: the gate did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'static str>,
+    /// The other ways in which a part of it was paid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
     /// A person overrode the state of the lot.
@@ -61,6 +64,7 @@ impl EventLine {
             camera_type: None,
             fee: None,
             method: None,
+            also: Vec::new(),
             duration: None,
             manual: false,
             without_entry: false,
@@ -107,6 +111,7 @@ impl EventLine {
                 camera_type: exit.camera_type.clone(),
                 fee: Some(exit.fee.0),
                 method: exit.paid.as_ref().map(|paid| paid.method.name()),
+                also: exit.paid.iter().flat_map(|paid| &paid.also).map(|too| too.method.name()).collect(),
                 duration: some(&exit.duration),
                 manual: exit.force,
                 without_entry: event.exit_stay().is_none(),

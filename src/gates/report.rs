@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::request::{
-    MAX_REQUEST_ID_BYTES, PaidSent, Sent, bounded, confidence, not_known, optional_text, plate_view, unread,
+    MAX_REQUEST_ID_BYTES, PaidTold, Sent, bounded, confidence, not_known, optional_text, plate_view, unread,
     vehicle_told, wrong,
 };
 use crate::domain::anomaly::Anomaly;
@@ -18,7 +18,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::Image;
 use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
-use crate::domain::payment::Method;
+use crate::domain::payment::{Method, total_of};
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::time::SiteZone;
 use crate::domain::told::fields::{self, Fields};
@@ -81,8 +81,8 @@ pub struct EventData {
     pub confidence: Option<Value>,
     /// VND: `25000`, `25000.0`, `"25.000 đ"`.
     pub fee: Option<Value>,
-    /// How it was paid: `{method, amount?, reference?}`, or the method alone.
-    #[schema(value_type = Option<PaidSent>)]
+    /// How it was paid: `{method, amount?, reference?}`, or the method alone; in several ways: a list of them.
+    #[schema(value_type = Option<PaidTold>)]
     pub paid: Option<Value>,
     /// Of a card or ticket; at most 64 characters.
     #[schema(value_type = Option<String>)]
@@ -299,7 +299,8 @@ impl EventReport {
         if let Some(paid) = &mut beside.paid
             && paid.method != Method::Free
         {
-            paid.amount = paid.amount.or(fee);
+            let rest = fee.map(|fee| Vnd((fee.0 - total_of(&paid.also).0).max(0)));
+            paid.amount = paid.amount.or(rest);
         }
         let is_lane = |kind: &String| {
             way::read(kind).is_some() || LANES.iter().any(|lane| kind.trim().eq_ignore_ascii_case(lane))

@@ -3,6 +3,7 @@
 //! And what they tell beside a passage, asked or reported: how it was paid, a card, pictures. It is read the same wherever it is told;
 //! whoever asked for a barrier is refused what cannot be read, and whoever tells what has happened is told that it is not used.
 
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -15,7 +16,7 @@ use crate::domain::money::Vnd;
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::problem::is_plain_text;
 use crate::domain::told::fields::{self, Fields, Keys};
-use crate::domain::told::payment::{self, NoPayment, ToldPaid};
+use crate::domain::told::payment::{self, NoPayment};
 use crate::domain::told::{self, Note, amount, vehicle, way};
 use crate::ledger::job::{Beside, CloseBarrier, Detection, Job, OpenBarrier, Refusal, UnreadOpening};
 
@@ -63,8 +64,9 @@ pub struct OpenRequest {
     /// What was taken, in VND; only with `force`.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
     pub fee: Option<Value>,
-    /// How the fee of an exit was paid: `{method, amount?, reference?}`, or the method alone.
-    #[schema(value_type = Option<PaidSent>)]
+    /// How the fee of an exit was paid: `{method, amount?, reference?}`, or the method alone; in several ways: a list of them, of which one may
+    /// go without an amount and is paid what is left.
+    #[schema(value_type = Option<PaidTold>)]
     pub paid: Option<Value>,
     /// Of a card or ticket; at most 64 characters.
     #[schema(value_type = Option<String>, max_length = 64)]
@@ -83,8 +85,17 @@ pub struct OpenRequest {
     pub notes: Vec<Note>,
 }
 
+/// How a fee was paid, as sent: in one way, or in several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum PaidTold {
+    One(PaidSent),
+    /// At most 8, none of them `free`; one may go without an amount and is paid what is left.
+    Several(Vec<PaidSent>),
+}
+
 /// A payment as sent.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct PaidSent {
     /// In any common spelling.
     #[schema(pattern = "^(cash|qr|card|transfer|account|free)$")]
@@ -522,7 +533,7 @@ impl Sent<'_> {
     pub fn read(self) -> (Beside, Option<Note>, Vec<Unread>) {
         let (mut beside, mut unread) = (Beside::default(), Vec::new());
         let paid = payment::read(self.paid).and_then(|paid| match &paid {
-            Some(ToldPaid { amount: Some(amount), .. }) if *amount > Vnd::MAX_TOLD => Err(NoPayment::Amount),
+            Some(told) if told.total() > Some(Vnd::MAX_TOLD) => Err(NoPayment::Amount),
             _ => Ok(paid),
         });
         match paid {

@@ -18,7 +18,7 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::told::vehicle::{self, Told};
 use crate::domain::told::{self, Note};
-use crate::gates::request::{PaidSent, from_login};
+use crate::gates::request::{PaidTold, from_login};
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
 
 const OF_A_STAY: &[Code] = &[Code::NotFound, Code::AlreadyVoid];
@@ -63,8 +63,9 @@ pub struct CorrectionRequest {
     /// What was really taken at the exit, in đồng.
     #[schema(minimum = 0, maximum = 100_000_000)]
     fee: Option<i64>,
-    /// How it was really paid at the exit: a method, or `{method, reference}`. What was taken stays as it is.
-    #[schema(value_type = Option<PaidSent>)]
+    /// How it was really paid at the exit: a method, or `{method, reference}`; in several ways: a list of `{method, amount, reference}`, of which
+    /// one may go without an amount and is paid what is left. What was taken stays as it is.
+    #[schema(value_type = Option<PaidTold>)]
     paid: Option<Value>,
     /// The exit was that of this car, and not of the one of this stay, which is inside still. Sent alone.
     #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
@@ -184,7 +185,7 @@ impl CorrectionRequest {
             problems.push(FieldProblem::new(error.field(), "invalid", "hãy chọn cách trả", error.to_string()));
             None
         });
-        if paid.as_ref().is_some_and(|paid| paid.amount.is_some()) {
+        if paid.as_ref().is_some_and(|paid| paid.also.is_empty() && paid.amount.is_some()) {
             let (vi, en) = ("số tiền đã thu sửa ở fee", "what was taken is corrected by fee");
             problems.push(FieldProblem::new("paid.amount", "invalid", vi, en));
         }

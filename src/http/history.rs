@@ -9,7 +9,7 @@ use super::input::{flag, instant, number};
 use super::operation::{Operation, get};
 use super::pages::word;
 use super::parking::{Stats, Today, answer};
-use super::spreadsheet::{self, Cell, Style, Table, attached};
+use super::spreadsheet::{self, Cell, Style, Table, attached, several_ways};
 use super::state::Worker;
 use super::view::GateNames;
 use crate::access::right::Need;
@@ -345,7 +345,11 @@ fn cells(row: &HistoryRow, is_english: bool, names: &GateNames) -> Vec<Cell> {
         Cell::Number(left.then_some(row.fee)),
         Cell::Number(left.then_some(row.collected)),
         // Empty: the gate did not say.
-        row.payment.paid.as_ref().map_or(text(""), |paid| word_of("paid", paid.method.name())),
+        row.payment.paid.as_ref().map_or(text(""), |paid| {
+            let ways = paid.ways();
+            let ways = ways.map(|(method, amount, _)| (word(is_english, "paid", method.name()).into_owned(), amount.0));
+            Cell::Text(several_ways(&ways.collect::<Vec<_>>()))
+        }),
         maybe(row.payment.exit_by.as_deref()),
         maybe(row.subscription_id.as_deref()),
         text(manual(row, is_english)),

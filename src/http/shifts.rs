@@ -303,6 +303,8 @@ struct ExitOfShift {
     /// What was taken in the end: the fee, or what a correction made of it.
     collected: i64,
     method: String,
+    /// What of it was paid in other ways than `method`.
+    also: Vec<OfWay>,
     camera_type: String,
     by: String,
     /// Opened by hand, and why.
@@ -310,6 +312,14 @@ struct ExitOfShift {
     reason: Option<String>,
     /// What the gate says was paid, where that is not the fee.
     paid: Option<i64>,
+}
+
+/// A part of what was taken that was paid in another way.
+#[derive(Debug, Serialize, ToSchema)]
+struct OfWay {
+    method: &'static str,
+    /// VND.
+    amount: i64,
 }
 
 /// Which shifts are asked for.
@@ -630,7 +640,7 @@ impl SheetFigures {
 
 impl ExitOfShift {
     fn of(exit: SheetExit, zone: &SiteZone) -> Self {
-        let SheetExit { event, taken, method, camera_type, taken_by } = exit;
+        let SheetExit { event, taken, method, also, camera_type, taken_by } = exit;
         let (fee, forced, reason, paid) = match &event.body {
             Body::Exit(exit) => (exit.fee.0, exit.force, exit.reason.clone(), exit.paid.as_ref()),
             Body::Unread(opening) => {
@@ -649,11 +659,12 @@ impl ExitOfShift {
             fee,
             collected: taken,
             method,
+            also: also.iter().map(|(method, amount)| OfWay { method: method.name(), amount: amount.0 }).collect(),
             camera_type,
             by: taken_by,
             forced,
             reason,
-            paid: paid.map(|paid| paid.amount.0).filter(|amount| *amount != fee),
+            paid: paid.map(|paid| paid.total().0).filter(|amount| *amount != fee),
         }
     }
 }

@@ -267,6 +267,14 @@ impl Table {
     }
 }
 
+/// Ways in which one fee was paid: one by its name, of several each with its amount.
+pub(super) fn several_ways(ways: &[(String, i64)]) -> String {
+    match ways {
+        [(way, _)] => way.clone(),
+        ways => ways.iter().map(|(way, amount)| format!("{way} {amount}")).collect::<Vec<_>>().join(" + "),
+    }
+}
+
 /// The lines of these rows, without the heads.
 pub(super) fn lines<'r>(rows: impl IntoIterator<Item = &'r Vec<Cell>>, style: Style) -> String {
     let mut text = String::new();

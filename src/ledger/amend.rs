@@ -10,7 +10,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, RightMethod, Void};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
-use crate::domain::payment::{Method, Paid};
+use crate::domain::payment::{Method, Paid, total_of};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::MoneyChange;
@@ -302,10 +302,11 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(ended) = self.ended(row)? else {
             return Err(refused("paid", "this stay has no exit at which anything was paid"));
         };
-        let Paid { method, reference, .. } = as_paid(paid, taken.unwrap_or(ended.taken))?;
+        let Paid { method, reference, also, .. } = as_paid(paid, taken.unwrap_or(ended.taken))?;
         let before = ended.paid.as_ref().map(|paid| paid.method);
-        let is_known = ended.paid.is_some_and(|paid| (paid.method, &paid.reference) == (method, &reference));
-        Ok((!is_known).then_some((ended.name, RightMethod { exit: ended.exit, before, method, reference })))
+        let said = (method, &reference, &also);
+        let is_known = ended.paid.is_some_and(|paid| (paid.method, &paid.reference, &paid.also) == said);
+        Ok((!is_known).then_some((ended.name, RightMethod { exit: ended.exit, before, method, reference, also })))
     }
 
     /// What is known of the exit of a row.
@@ -433,7 +434,13 @@ fn as_paid<E>(told: &ToldPaid, taken: Vnd) -> Result<Paid, Stop<E>> {
     if told.method == Method::Free && taken > Vnd(0) {
         return Err(refused("paid", "something was taken there: if it was not, correct fee to 0"));
     }
-    Ok(Paid { method: told.method, amount: taken, reference: told.reference.clone() })
+    let (also, others) = (told.also.clone(), total_of(&told.also));
+    let (rest, is_one) = (Vnd(taken.0 - others.0), also.is_empty());
+    if !is_one && (rest <= Vnd(0) || told.amount.is_some_and(|amount| amount != rest)) {
+        let told = told.total().unwrap_or_default().0;
+        return Err(refused("paid", &format!("these ways sum to {told} VND, and {} VND were taken there", taken.0)));
+    }
+    Ok(Paid { method: told.method, amount: rest, reference: told.reference.clone(), also })
 }
 
 fn refused<E>(field: &'static str, problem: &str) -> Stop<E> {

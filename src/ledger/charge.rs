@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::event::Body;
 use crate::domain::money::Vnd;
-use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total};
+use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total, total_of};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
@@ -106,7 +106,10 @@ pub(super) fn counted_once(field: &str, counted: Vnd, told: Vnd) -> Note {
 pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut Vec<Note>) -> Option<Paid> {
     let told = told?;
     let due = if told.method == Method::Free { Vnd(0) } else { fee };
-    let amount = told.amount.unwrap_or(due);
+    let rest = Vnd((due.0 - total_of(&told.also).0).max(0));
+    let (reference, also) = (told.reference.clone(), told.also.clone());
+    let paid = Paid { method: told.method, amount: told.amount.unwrap_or(rest), reference, also };
+    let amount = paid.total();
     if amount != fee {
         notes.push(Note::new(
             format!("{field}.amount"),
@@ -118,12 +121,12 @@ pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut V
             ),
         ));
     }
-    Some(Paid { method: told.method, amount, reference: told.reference.clone() })
+    Some(paid)
 }
 
 /// What was paid is not the fee.
 pub(super) fn doubt_of(paid: Option<&Paid>, fee: Vnd) -> Option<Anomaly> {
-    paid.filter(|paid| paid.amount != fee).map(|_| Anomaly::FeeUncertain)
+    paid.filter(|paid| paid.total() != fee).map(|_| Anomaly::FeeUncertain)
 }
 
 /// A payment that came with what records none.

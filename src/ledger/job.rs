@@ -39,8 +39,7 @@ impl Beside {
     /// What was taken, as far as the payment says: of a car whose stay is not known that is the fee, unless another is told.
     #[must_use]
     pub fn amount_at(&self, direction: Direction) -> Option<Vnd> {
-        let paid = self.paid.as_ref().filter(|_| direction == Direction::Exit)?;
-        paid.amount
+        self.paid.as_ref().filter(|_| direction == Direction::Exit)?.total()
     }
 }
 
@@ -161,7 +160,7 @@ pub struct CorrectStay {
     pub camera_type: Option<String>,
     /// What was really taken at its exit.
     pub fee: Option<Vnd>,
-    /// How it was really paid there. Its amount is not looked at.
+    /// How it was really paid there. Of one way the amount is not looked at.
     pub paid: Option<ToldPaid>,
     /// Its exit was another car's; given alone.
     pub exit_plate: Option<PlateId>,

@@ -686,6 +686,7 @@ impl Books for MemoryStorage {
                 method: &taking.told_apart.method,
                 camera_type: &taking.told_apart.camera_type,
                 fee: taking.fee.0,
+                also: &taking.also,
                 place: place(&taking.fact),
             });
         }

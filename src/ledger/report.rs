@@ -12,6 +12,7 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Link, MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Telling, told_apart};
 use crate::domain::time::{SiteZone, duration_text};
+use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
 use super::charge::{Charge, counted_once, doubt_of, not_counted, paid, taken, unpaid};
@@ -124,7 +125,7 @@ impl<S: Storage> Transaction<'_, S> {
         let (moment, note) = self.moment_of(opening.told_ms);
         opening.notes.extend(note);
         let beside = opening.beside;
-        let fee = opening.fee.or(beside.paid.as_ref().and_then(|paid| paid.amount)).unwrap_or_default();
+        let fee = opening.fee.or(beside.paid.as_ref().and_then(ToldPaid::total)).unwrap_or_default();
         let paid = paid(beside.paid.as_ref(), fee, "data.paid", &mut opening.notes);
         let unread = Unread {
             edge_id: opening.edge_id,

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::ids::LogId;
+use crate::domain::money::Vnd;
+use crate::domain::payment::{Method, counted};
 use crate::domain::shift::{Counted, Figures, ShiftClosed, is_of, span};
 
 use super::storage::Shift;
@@ -16,8 +18,17 @@ pub struct TakingLine<'l, L> {
     pub method: &'l str,
     pub camera_type: &'l str,
     pub fee: i64,
+    /// What of it was paid in other ways.
+    pub also: &'l [(Method, Vnd)],
     /// The event of it; `None`: a predecessor said so.
     pub place: Option<(L, u64)>,
+}
+
+impl<'l, L> TakingLine<'l, L> {
+    /// As [`counted`].
+    pub fn counted(&self) -> impl Iterator<Item = (&'l str, i64, i64)> + use<'l, L> {
+        counted(self.method, self.fee, self.also)
+    }
 }
 
 /// What a correction or a void changed at one exit, as it is kept.
@@ -116,7 +127,7 @@ pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(Figures, Vec<C
     };
     books.takings(&shift.central, &shift.edge_id, within, &mut |taking| {
         if is_of(person(shift), taking.taken_by) {
-            figures.take(taking.method, taking.camera_type, taking.fee);
+            figures.take(taking.counted(), taking.camera_type);
             taking.place.into_iter().for_each(&mut count);
         }
     })?;

@@ -359,10 +359,13 @@ impl<'a, S: Storage> Transaction<'a, S> {
             camera_type.clone_into(&mut taking.told_apart.camera_type);
         }
         let (central, edge_id) = (taking.central.clone(), taking.edge_id.clone());
-        let key = (quarter(taking.exit_ms), central, edge_id, taking.told_apart.clone());
-        let sum = self.staged.totals.entry(key).or_default();
-        sum.exits += sign;
-        sum.revenue_vnd += sign * taking.fee.0;
+        for (method, exits, revenue_vnd) in taking.counted() {
+            let told_apart = TakenAs { method: method.to_owned(), ..taking.told_apart.clone() };
+            let key = (quarter(taking.exit_ms), central.clone(), edge_id.clone(), told_apart);
+            let sum = self.staged.totals.entry(key).or_default();
+            sum.exits += sign * exits;
+            sum.revenue_vnd += sign * revenue_vnd;
+        }
         // What was taken is first taken back and then counted as it is now, so the last word counts.
         self.staged.takings.insert(taking.fact.clone(), (taking, sign > 0));
     }

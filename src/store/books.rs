@@ -7,6 +7,8 @@ use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema::event_place;
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::sheet::{Books, ChangeLine, Span, TakingLine};
 use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
@@ -19,7 +21,7 @@ pub(super) const NEXT_GATE: &str = "SELECT central, edge_id FROM shift WHERE ope
      (central, edge_id) > (?1, ?2) ORDER BY central, edge_id LIMIT 1";
 pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND central = ?1 AND \
      edge_id = ?2 AND from_ms > ?3 ORDER BY from_ms LIMIT 1";
-pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact FROM taking \
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also FROM taking \
      WHERE exit_ms >= ?3 AND exit_ms < ?4 AND central = ?1 AND edge_id = ?2";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT coalesce(sum(entries), 0) FROM quarter_total \
      WHERE quarter >= ?1 AND quarter < ?2 AND central = ?3 AND edge_id = ?4";
@@ -186,12 +188,16 @@ impl Books for StoredBooks<'_> {
         let mut statement = self.connection.prepare_cached(TAKINGS)?;
         let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
         while let Some(row) = rows.next()? {
+            let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
+            let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
+            let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();
             each(TakingLine {
                 exit_ms: row.get(0)?,
                 taken_by: text(row, 1)?,
                 method: text(row, 2)?,
                 camera_type: text(row, 3)?,
                 fee: row.get(4)?,
+                also: &also,
                 place: authored(row.get_ref(5)?),
             });
         }

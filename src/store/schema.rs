@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -456,6 +456,13 @@ CREATE TABLE taking(
 ) STRICT, WITHOUT ROWID;
 INSERT INTO taking SELECT exit_ms, fact, central, edge_id, taken_by, method, camera_type, fee FROM taking_by_gate ORDER BY exit_ms, fact;
 DROP TABLE taking_by_gate;
+";
+
+/// What of a fee was paid in other ways than `method`, as JSON `[[way, VND]]`: an older version that forwarded such an exit counted all of it as
+/// paid in the first way, so all is made anew from the events.
+const V14: &str = "
+ALTER TABLE taking ADD COLUMN also TEXT;
+UPDATE ledger SET rules = 0;
 ";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).

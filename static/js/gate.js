@@ -10,7 +10,7 @@ import { missing, showMissing } from "./gate/missing.js";
 import { near, plateKey, typeByPlate } from "./gate/plates.js";
 import { showMatches, showNear } from "./gate/near.js";
 import { Queue } from "./gate/queue.js";
-import { askReceived, covers } from "./gate/received.js";
+import { askReceived, covers, paidWith, rest } from "./gate/received.js";
 import { restWhenChanged } from "./gate/rest.js";
 import { followShift } from "./gate/shift.js";
 import { play, soundIsOn, turnSound } from "./gate/sound.js";
@@ -196,11 +196,11 @@ function showCar() {
   const { tone, says, code } = judged();
   at("car").dataset.tone = tone;
   showPlate();
-  const values = { received: car.received ? `${money(car.received.amount)} · ${t(`common.paid_${car.received.method}`)}` : "", fee: money(info?.fee), time: info?.entry_time ? siteTime(info.entry_time) : "", from: gateName(info?.entry_from ?? ""), subscription: info?.subscription ?? "" };
+  const values = { received: cameText(car.received), fee: money(info?.fee), rest: money(rest(car)), time: info?.entry_time ? siteTime(info.entry_time) : "", from: gateName(info?.entry_from ?? ""), subscription: info?.subscription ?? "" };
   put("car-state", car.problem && !info ? "" : t(`gate.says_${says}`, values));
-  put("amount", done ? (done.action === "EXIT" ? money(done.fee) : "") : says === "owes" ? values.fee : "");
+  put("amount", done ? (done.action === "EXIT" ? money(done.fee) : "") : says === "owes" ? values.rest : "");
   const isPart = says === "owes" && car.received;
-  put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : isPart ? t("gate.received_part", { ...values, rest: money(info.fee - car.received.amount) }) : "");
+  put("advice", tone === "bad" ? t(`gate.advice_${code}`, values) : isPart ? t("gate.received_part", values) : "");
   const leaves = !done && info?.already_inside;
   facts(leaves ? [[t("gate.duration"), stayText(info.duration)], [t("gate.entry_time"), values.time], [t("gate.entry_from"), values.from]] : []);
   const lines = leaves && direction() === "EXIT" ? info.lines ?? [] : [];
@@ -218,7 +218,7 @@ function showCar() {
   const may = info !== null && !done && tone !== "bad";
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
-  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", values));
+  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", { ...values, fee: values.rest }));
   const pays = may && !entering && info.fee > 0 && !covers(car);
   showMethod(pays);
   showTransfer(car, pays && !busy, render);
@@ -232,6 +232,12 @@ function showCar() {
     put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
     at("next").classList.toggle("open", done.action === "EXIT");
   }
+}
+
+/** What came in: one way, or the sum and its ways. */
+function cameText(received) {
+  const ways = (received?.ways ?? []).map((way) => `${money(way.amount)} · ${t(`common.paid_${way.method}`)}`);
+  return ways.length > 1 ? `${money(received.amount)} (${ways.join(" + ")})` : ways.join("");
 }
 
 /** How it is paid is recorded with the exit: one press where more than cash is used, else out of the way. */
@@ -323,8 +329,11 @@ async function open(more = {}) {
   asked.promised = asked.pressed === "EXIT" && !more.force ? asked.info.fee ?? null : null;
   render();
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
-  if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = asked.received;
-  else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) body.paid = { method: asked.method, ...(asked.promised ? { amount: asked.promised - (more.force ? 0 : asked.received?.amount ?? 0) } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
+  if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = paidWith(asked.received);
+  else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) {
+    const taken = { method: asked.method, ...(asked.promised ? { amount: rest(asked) } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
+    body.paid = paidWith(asked.received, taken);
+  }
   let refused = null;
   try {
     asked.done = await post("/api/edge/barrier/open", body);
@@ -440,7 +449,7 @@ function showRecent({ events, central }) {
   keyed(at("recent"), here, (line) => line.id, () => el("li"), (row, line) => {
     row.replaceChildren(
       el("span", { class: "quiet" }, moment(line.at_ms, centralNow())), el("span", {}, t(`common.kind_${line.kind}`)),
-      el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""), el("span", { class: "end" }, line.kind === "exit" ? [line.fee > 0 && line.method ? `${t(`common.paid_${line.method}`)} · ` : "", money(line.fee)].join("") : ""),
+      el("span", { class: "plate" }, line.plate_view ?? line.plate_id ?? ""), el("span", { class: "end" }, line.kind === "exit" ? [line.fee > 0 && line.method ? `${[line.method, ...(line.also ?? [])].map((way) => t(`common.paid_${way}`)).join(" + ")} · ` : "", money(line.fee)].join("") : ""),
     );
   });
 }

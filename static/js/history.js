@@ -6,6 +6,7 @@
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
+import { waysText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, day, duration, moment, money, number, serverDay, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
@@ -239,7 +240,7 @@ function showRow(element, row) {
   cell("out").replaceChildren(...(left ? when(icon("box-arrow-right"), row.exit_ms, row.exit_camera_name) : []));
   put(cell("stayed"), left && !alone ? duration(row.exit_ms - row.entry_ms) : "");
   // What was taken in the end: it is what the sum under the column counts.
-  const how = left ? [row.paid ? methodName(row.paid.method) : null, row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · ") : "";
+  const how = left ? [row.paid ? waysText(row.paid) : null, row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · ") : "";
   cell("fee").replaceChildren(
     left ? money(row.collected) : "", left && row.collected !== row.fee ? el("small", { class: "quiet" }, t("history.fee_due", { fee: money(row.fee) })) : "",
     how ? el("small", { class: "quiet taken" }, how) : "",

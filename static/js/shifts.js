@@ -5,6 +5,7 @@ import { methodName, personName } from "./history/words.js";
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
+import { waysText } from "./lib/fee.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { calendarDay, moment, moment_full as momentFull, money, number, serverDay, timeToSecond } from "./lib/format.js";
 import { language, t, typeName } from "./lib/texts.js";
@@ -179,6 +180,9 @@ function factLine(fact) {
   );
 }
 
+/** How the fee of an exit was paid. */
+const ways = ({ method, also, collected }) => waysText({ method, also, amount: also.reduce((rest, way) => rest - way.amount, collected) });
+
 /** The exits, a page at a time; those that are there already stay. */
 async function showExits(id, timeText, offset = 0) {
   const { exits, next_offset: next } = await get(query(`/api/shifts/${encodeURIComponent(id)}/exits`, { limit: EXITS, offset }));
@@ -186,7 +190,7 @@ async function showExits(id, timeText, offset = 0) {
   const rows = exits.map((exit) => {
     const odd = exit.forced ? el("small", { class: "quiet" }, " ", [t("shifts.forced"), exit.reason].filter(Boolean).join(": ")) : null;
     const plate = exit.event_id ? el("a", { class: "plate", href: query("/history", { search: exit.plate_id ?? "" }) }, exit.plate_view ?? "") : t("shifts.unread");
-    return el("tr", {}, el("td", {}, timeText(exit.exit_ms)), el("td", {}, plate, odd, el("small", { class: "on-phone" }, methodName(exit.method))), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", { class: "of-method" }, methodName(exit.method)), el("td", { class: "number" }, money(exit.collected)));
+    return el("tr", {}, el("td", {}, timeText(exit.exit_ms)), el("td", {}, plate, odd, el("small", { class: "on-phone" }, ways(exit))), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", { class: "of-method" }, ways(exit)), el("td", { class: "number" }, money(exit.collected)));
   });
   const body = at("exits").tBodies[0];
   if (offset === 0) body.replaceChildren(...rows);

@@ -74,7 +74,9 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await type(page, "29A10001");
   await says(page, "#car-state", "Cần thu tiền");
   await pay("FT1", 10_000, "transfer", stay);
-  await says(page, "#advice", "Đã nhận 10.000 đ");
+  await says(page, "#advice", "Đã nhận 10.000 đ · Chuyển khoản, còn thu 15.000 đ");
+  equal(await textOf(page, "#amount"), "15.000 đ", "what is still to be taken");
+  await says(page, "#open", "Đã thu 15.000 đ");
   equal(await page.getAttribute("#car", "data-tone"), "wait", "a part is not all");
   await pay("FT2", 15_000, "qr", stay);
   await says(page, "#car-state", "Đã trả: 25.000 đ");
@@ -86,7 +88,7 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await press(page, "#open");
   await page.waitForSelector("#next:not([hidden])");
   const paidOf = async (plate) => (await central.call("GET", `/api/parking/history?search=${plate}`)).history[0].paid;
-  equal(await paidOf("29A10001"), { method: "qr", amount: 25_000, reference: "FT2" });
+  equal(await paidOf("29A10001"), { method: "transfer", amount: 10_000, reference: "FT1", also: [{ method: "qr", amount: 15_000, reference: "FT2" }] });
   await press(page, "#next");
   await pay("FT3", 25_000, "transfer", before);
   await type(page, "29A10002");

@@ -7,7 +7,7 @@ use parkmesh::domain::direction::Direction;
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::Method;
+use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::plate;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::told::payment::ToldPaid;
@@ -254,7 +254,7 @@ fn by_method(central: &mut Central) -> Vec<(String, i64)> {
 }
 
 fn paid_by(stay_id: &str, method: Method) -> Job {
-    amended(stay_id, |request| request.paid = Some(ToldPaid { method, amount: None, reference: None }))
+    amended(stay_id, |request| request.paid = Some(ToldPaid::by(method)))
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_corrected_way_of_payment_moves_what_was_taken_and_changes_no_amount() {
         let refused = central.ask(paid_by(&stay, Method::Transfer));
         assert!(matches!(refused, Err(Refusal::Field { field: "paid", .. })), "it is inside: {refused:?}");
         central.wait(91 * MINUTE_MS);
-        let paid = told.map(|method| ToldPaid { method, amount: None, reference: None });
+        let paid = told.map(ToldPaid::by);
         central.exits(OpenBarrier { beside: Beside { paid, ..Beside::default() }, ..exit("edge-2", P) });
         let all = |method: &str, vnd: i64| vec![(method.to_owned(), vnd)];
         assert_eq!(by_method(&mut central), all(first, 50_000));
@@ -284,7 +284,7 @@ fn a_corrected_way_of_payment_moves_what_was_taken_and_changes_no_amount() {
         // With what was taken, and after it.
         let both = |request: &mut CorrectStay| {
             request.fee = Some(Vnd(20_000));
-            request.paid = Some(ToldPaid { method: Method::Card, amount: None, reference: Some("R1".to_owned()) });
+            request.paid = Some(ToldPaid { reference: Some("R1".to_owned()), ..ToldPaid::by(Method::Card) });
         };
         central.ask(amended(&stay, both)).unwrap();
         assert_eq!(by_method(&mut central), all("card", 20_000));
@@ -296,6 +296,58 @@ fn a_corrected_way_of_payment_moves_what_was_taken_and_changes_no_amount() {
         assert_eq!(by_method(&mut central), all("card", 30_000));
         check(&mut central);
     }
+}
+
+#[test]
+fn what_was_paid_in_several_ways_counts_for_each_and_as_one_exit_however_it_is_corrected() {
+    let too = |method, amount| PaidToo { method, amount: Vnd(amount), reference: None };
+    let sums = |sums: &[(&str, i64)]| sums.iter().map(|(way, vnd)| ((*way).to_owned(), *vnd)).collect::<Vec<_>>();
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(91 * MINUTE_MS);
+    // 20,000 came by transfer, the rest of 50,000 is taken in cash.
+    let paid = ToldPaid { also: vec![too(Method::Transfer, 20_000)], ..ToldPaid::by(Method::Cash) };
+    central.exits(OpenBarrier { beside: Beside { paid: Some(paid), ..Beside::default() }, ..exit("edge-2", P) });
+    let Body::Exit(left) = central.last_event().body else { panic!("no exit") };
+    assert_eq!((left.paid.as_ref().unwrap().amount, left.doubts.len()), (Vnd(30_000), 0), "{left:?}");
+    assert_eq!(by_method(&mut central), sums(&[("cash", 30_000), ("transfer", 20_000)]));
+    let exits: i64 = central.ledger.storage().totals.values().map(|sum| sum.exits).sum();
+    assert_eq!(exits, 1, "a car that paid twice left once");
+    check(&mut central);
+    for (fee, expected) in [
+        (30_000, sums(&[("cash", 10_000), ("transfer", 20_000)])),
+        (15_000, sums(&[("transfer", 15_000)])),
+        (50_000, sums(&[("cash", 30_000), ("transfer", 20_000)])),
+    ] {
+        central.ask(pays(&stay, fee)).unwrap();
+        assert_eq!(by_method(&mut central), expected, "{fee}");
+        check(&mut central);
+    }
+    // Other ways, which sum to what was taken; none of them is lost by a fee that is corrected later.
+    let ways = |also: &[(Method, i64)], amount: Option<i64>| {
+        let also = also.iter().map(|(method, amount)| too(*method, *amount)).collect();
+        let paid = ToldPaid { amount: amount.map(Vnd), also, ..ToldPaid::by(Method::Card) };
+        amended(&stay, |request| request.paid = Some(paid))
+    };
+    for (also, amount) in [(50_000, None), (50_001, None), (20_000, Some(20_000)), (10_000, Some(50_000))] {
+        let refused = central.ask(ways(&[(Method::Qr, also)], amount));
+        assert!(matches!(refused, Err(Refusal::Field { field: "paid", .. })), "{also} {amount:?}: {refused:?}");
+    }
+    for (also, amount) in [(10_000, None), (20_000, Some(30_000))] {
+        central.ask(ways(&[(Method::Qr, also)], amount)).unwrap();
+        assert_eq!(by_method(&mut central), sums(&[("card", 50_000 - also), ("qr", also)]));
+        assert_eq!(central.ask(ways(&[(Method::Qr, also)], amount)), Err(Refusal::Unchanged));
+        check(&mut central);
+    }
+    central.ask(pays(&stay, 25_000)).unwrap();
+    assert_eq!(by_method(&mut central), sums(&[("card", 5_000), ("qr", 20_000)]));
+    central.ask(amended(&stay, |request| request.exit_plate = Some(plate(Q)))).unwrap();
+    assert_eq!(by_method(&mut central), sums(&[("card", 5_000), ("qr", 20_000)]), "as another car's exit, too");
+    check(&mut central);
+    let anew = central.last_event().event_id.unwrap();
+    central.ask(paid_by(&anew, Method::Cash)).unwrap();
+    assert_eq!(by_method(&mut central), sums(&[("cash", 25_000)]));
+    check(&mut central);
 }
 
 #[test]

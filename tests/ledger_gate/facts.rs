@@ -3,7 +3,7 @@
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::{Body, Draft, Event, Exit, Image};
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::{FeeLine, Method, Paid, Part, total};
+use parkmesh::domain::payment::{FeeLine, Method, Paid, PaidToo, Part, total};
 use parkmesh::domain::tariff::Tariff;
 use parkmesh::domain::told::payment::ToldPaid;
 use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier};
@@ -22,7 +22,8 @@ fn events(lines: &str) -> Vec<Event> {
 }
 
 fn paid_in(method: Method, amount: Option<i64>) -> Beside {
-    let paid = ToldPaid { method, amount: amount.map(Vnd), reference: Some("FT24336".to_owned()) };
+    let (amount, reference) = (amount.map(Vnd), Some("FT24336".to_owned()));
+    let paid = ToldPaid { amount, reference, ..ToldPaid::by(method) };
     Beside { paid: Some(paid), ..Beside::default() }
 }
 
@@ -75,6 +76,35 @@ fn todays_events_are_read_and_written_as_they_are_kept() {
         let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event;
         let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
         assert_eq!(draft.encode(&log, seq).unwrap(), line);
+    }
+}
+
+/// What was paid in several ways: its first way alone, as a version before them reads it, and all of it.
+#[test]
+fn an_exit_that_was_paid_in_several_ways_is_kept_as_it_was_written() {
+    const LINES: &str = include_str!("../golden/events/since_ways.jsonl");
+    let events = events(LINES);
+    let too = |method, amount, reference: Option<&str>| {
+        vec![PaidToo { method, amount: Vnd(amount), reference: reference.map(str::to_owned) }]
+    };
+    let also = too(Method::Transfer, 10_000, Some("FT24336"));
+    let paid = Paid { method: Method::Cash, amount: Vnd(10_000), reference: None, also };
+    assert_eq!(exit_of(events[0].clone()).paid, Some(paid));
+    let Body::Correction(said) = &events[1].body else { panic!("{:?}", events[1]) };
+    assert_eq!(said.right_method.as_ref().unwrap().also, too(Method::Qr, 5_000, None));
+    for (line, event) in LINES.lines().zip(&events) {
+        let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event.clone();
+        let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
+        assert_eq!(draft.encode(&log, seq).unwrap(), line);
+    }
+    for (line, sound, wrong) in [
+        (0, "\"amount\":10000,\"reference\"", "\"amount\":-1,\"reference\""),
+        (0, "\"FT24336\"", "\"a\\u0000b\""),
+        (1, "\"amount\":5000", "\"amount\":1000000000001"),
+    ] {
+        let line = LINES.lines().nth(line).unwrap();
+        assert!(line.contains(sound), "{sound}");
+        assert!(Event::parse(&line.replace(sound, wrong)).is_err(), "{wrong}");
     }
 }
 
@@ -145,7 +175,9 @@ fn an_exit_says_how_it_was_paid_and_what_the_fee_consists_of() {
         (exit.lines, exit.paid, exit.doubts, notes)
     };
     let hours = FeeLine::of(Part::Hour, 2, Vnd(25_000));
-    let paid = |method, amount| Some(Paid { method, amount: Vnd(amount), reference: Some("FT24336".to_owned()) });
+    let paid = |method, amount| {
+        Some(Paid { method, amount: Vnd(amount), reference: Some("FT24336".to_owned()), also: Vec::new() })
+    };
     let differs = vec![("paid.amount".to_owned(), "differs")];
     let doubt = vec!["fee_uncertain".to_owned()];
     let by_hand = FeeLine::new(Part::ByHand, Vnd(-20_000)).because(Some("khách quen"));

@@ -200,7 +200,7 @@ fn a_plate_that_is_corrected_takes_an_exit_along_that_did_not_know_its_entry() {
             let before = central.rows().into_iter().find(|row| row.entry_ms == back.at_ms()).unwrap();
             assert!(before.exit.as_ref().unwrap().entry_unknown, "{order:?}");
             let all = revenue(&mut central);
-            let to_pay = paid.map(|method| ToldPaid { method, amount: None, reference: None });
+            let to_pay = paid.map(ToldPaid::by);
             let request = CorrectStay {
                 stay_id: before.stay_id.clone(),
                 plate: Some(plate(Q)),

@@ -6,7 +6,7 @@ use parkmesh::domain::direction::Direction;
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::{Body, Draft, Event};
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::Method;
+use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::shift::{Figures, ShiftClosed, is_of, span};
 use parkmesh::domain::stay::resolve;
 use parkmesh::domain::told::payment::ToldPaid;
@@ -41,8 +41,29 @@ fn set(central: &mut Central, job: Job) -> String {
 }
 
 fn paid(method: Method, request: OpenBarrier) -> OpenBarrier {
-    let paid = Some(ToldPaid { method, amount: None, reference: None });
+    let paid = Some(ToldPaid::by(method));
     OpenBarrier { beside: Beside { paid, ..Beside::default() }, ..request }
+}
+
+/// What the drawer has to hold is what was paid in cash, not what else came in for the same car.
+#[test]
+fn a_part_that_came_by_transfer_is_not_expected_in_the_drawer() {
+    let mut central = Central::new(0);
+    let lan = person("lan");
+    let id = set(&mut central, opening("edge-1", "lan"));
+    central.enters(entry("edge-1", "29A00001"));
+    central.wait(MINUTE_MS);
+    let also = vec![PaidToo { method: Method::Transfer, amount: Vnd(10_000), reference: Some("FT1".to_owned()) }];
+    let paid = Some(ToldPaid { also, ..ToldPaid::by(Method::Cash) });
+    let beside = Beside { paid, ..Beside::default() };
+    let out = OpenBarrier { fee: Some(Vnd(20_000)), beside, ..forced(exit("edge-1", "29A00001")) };
+    central.ask(Job::Open(out).by(lan)).unwrap();
+    let live = live(&mut central, &id);
+    assert_eq!((live.exits(), live.revenue()), (1, 20_000));
+    assert_eq!(live.expected_cash(Vnd(100_000)), Vnd(110_000));
+    set(&mut central, closing(&id, "lan", false));
+    assert_eq!(closed(&mut central, &id).figures, live);
+    check(&mut central);
 }
 
 /// A car that comes in and leaves for `fee`, by `who`.

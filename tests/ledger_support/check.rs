@@ -53,11 +53,9 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
         if let Some(row) = resolution.rows.iter().find(ended) {
             taken_as.camera_type.clone_from(&row.camera_type);
         }
-        takings.insert(taking.fact.clone(), Taking { told_apart: taken_as.clone(), ..taking.clone() });
-        let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone(), taken_as);
-        let sum = sums.entry(key).or_default();
-        sum.exits += 1;
-        sum.revenue_vnd += taking.fee.0;
+        let taking = Taking { told_apart: taken_as, ..taking.clone() };
+        count(&mut sums, &taking);
+        takings.insert(taking.fact.clone(), taking);
     }
     let storage = central.ledger.storage_mut();
     for at in storage.quarantined.keys() {
@@ -66,16 +64,27 @@ fn check_sums(central: &mut Central, resolution: &Resolution) {
             && opening.direction == Direction::Exit
         {
             let taking = Taking::of_opening(&event, opening);
-            takings.insert(taking.fact.clone(), taking.clone());
-            let key = (quarter(taking.exit_ms), taking.central, taking.edge_id, taking.told_apart);
-            let sum = sums.entry(key).or_default();
-            sum.exits += 1;
-            sum.revenue_vnd += taking.fee.0;
+            count(&mut sums, &taking);
+            takings.insert(taking.fact.clone(), taking);
         }
     }
 
     assert_eq!(storage.totals, sums);
     assert_eq!(storage.takings, takings, "each is found by gate and time");
+}
+
+/// One exit, of its first way; and the amount of each way.
+fn count(sums: &mut BTreeMap<TotalKey, TotalChange>, taking: &Taking) {
+    let others: i64 = taking.also.iter().map(|(_, part)| part.0).sum();
+    let first = (taking.told_apart.method.clone(), 1, taking.fee.0 - others);
+    let also = taking.also.iter().map(|(method, part)| (method.name().to_owned(), 0, part.0));
+    for (method, exits, revenue_vnd) in std::iter::once(first).chain(also) {
+        let taken_as = TakenAs { method, ..taking.told_apart.clone() };
+        let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone(), taken_as);
+        let sum = sums.entry(key).or_default();
+        sum.exits += exits;
+        sum.revenue_vnd += revenue_vnd;
+    }
 }
 
 /// What waits and what has no effect is listed, and nothing else is.

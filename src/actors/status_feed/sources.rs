@@ -134,6 +134,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
         camera_type: Some(row.camera_type.clone()).filter(|text| !text.is_empty()),
         fee: None,
         method: None,
+        also: Vec::new(),
         duration: None,
         manual: false,
         without_entry: false,
@@ -154,6 +155,7 @@ fn lines_of(row: &HistoryRow) -> Vec<EventLine> {
             without_entry,
             subscribed: row.subscription_id.is_some(),
             method: row.payment.paid.as_ref().map(|paid| paid.method.name()),
+            also: row.payment.paid.iter().flat_map(|paid| &paid.also).map(|too| too.method.name()).collect(),
             by: row.payment.exit_by.clone(),
             ..line("exit", exit_ms, central, edge)
         });

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::domain::doer::MAX_NAME_BYTES;
 use crate::domain::money::Vnd;
-use crate::domain::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, Paid};
+use crate::domain::payment::{FeeLine, MAX_LINE_REASON_CHARS, MAX_LINES, MAX_REFERENCE_CHARS, MAX_WAYS, Paid, PaidToo};
 use crate::domain::problem::is_plain_text;
 use crate::domain::time::{MAX_MS, MIN_MS};
 
@@ -55,7 +55,8 @@ impl Event {
             Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
             Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),
             Body::Correction(Correction { right_method: Some(right), .. }) => {
-                check_reference(right.reference.as_deref())
+                check_reference(right.reference.as_deref())?;
+                check_also(&right.also)
             }
             _ => Ok(()),
         }
@@ -77,6 +78,7 @@ fn check_kept(
         return wrong("images are too many, or not named as they should be");
     }
     check_reference(paid.and_then(|paid| paid.reference.as_deref()))?;
+    check_also(paid.map_or(&[], |paid| paid.also.as_slice()))?;
     if paid.is_some_and(|paid| !paid.amount.is_fee()) {
         return wrong("what was paid is no amount");
     }
@@ -88,6 +90,13 @@ fn check_kept(
         return wrong("the lines of the fee are too many, or too large");
     }
     Ok(())
+}
+
+fn check_also(also: &[PaidToo]) -> Result<(), Malformed> {
+    if also.len() >= MAX_WAYS || !also.iter().all(|too| too.amount.is_fee()) {
+        return Err(Malformed("what was paid in other ways is no amount, or in too many".to_owned()));
+    }
+    also.iter().try_for_each(|too| check_reference(too.reference.as_deref()))
 }
 
 fn check_reference(reference: Option<&str>) -> Result<(), Malformed> {

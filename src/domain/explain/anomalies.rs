@@ -219,9 +219,9 @@ impl Explainer<'_> {
         let refitted = exit.and_then(|(fact, exit)| self.refitted(row, fact, exit));
         let also = || refitted.clone().map(|text| Text::new(". ", ". ").and(Some(text)));
         if let Some((_, Exit { paid: Some(paid), fee, .. })) = exit
-            && paid.amount != *fee
+            && paid.total() != *fee
         {
-            let (paid, fee) = (money(paid.amount.0), money(fee.0));
+            let (paid, fee) = (money(paid.total().0), money(fee.0));
             return Text::new(
                 format!("Đã thu {}, phí là {}", paid.vi, fee.vi),
                 format!("{} were taken, and the fee is {}", paid.en, fee.en),

@@ -343,7 +343,11 @@ fn corrected(correction: &Correction) -> Text {
     });
     let way = correction.right_method.as_ref().map(|right| {
         let unsaid = || Text::new("không rõ", "not said");
-        let (before, now) = (right.before.map_or_else(unsaid, method), method(right.method));
+        let before = right.before.map_or_else(unsaid, method);
+        let now = right.also.iter().fold(method(right.method), |all, too| {
+            let (way, amount) = (method(too.method), money(too.amount.0));
+            Text::new(format!("{}, {} {}", all.vi, way.vi, amount.vi), format!("{}, {} {}", all.en, way.en, amount.en))
+        });
         Text::new(
             format!("Sửa cách trả từ {} thành {}", before.vi, now.vi),
             format!("Payment corrected from {} to {}", before.en, now.en),
@@ -410,7 +414,15 @@ fn opened_by(event: &Event) -> Option<Text> {
 
 /// How it was paid, and how much that was.
 pub(super) fn paid_by(paid: &Paid) -> Text {
-    let (vi, en) = match paid.method {
+    let mut all = Text::new("", "");
+    for (method, amount, reference) in paid.ways() {
+        all = all.and(Some(paid_so(method, amount, reference)));
+    }
+    all
+}
+
+fn paid_so(method: Method, amount: Vnd, reference: Option<&str>) -> Text {
+    let (vi, en) = match method {
         Method::Cash => ("tiền mặt", "in cash"),
         Method::Qr => ("quét mã QR", "by QR code"),
         Method::Card => ("thẻ", "by card"),
@@ -419,8 +431,8 @@ pub(super) fn paid_by(paid: &Paid) -> Text {
         Method::Free => ("miễn phí", "free of charge"),
         Method::Other => ("cách khác", "in another way"),
     };
-    let amount = money(paid.amount.0);
-    let reference = paid.reference.as_ref().map_or_else(String::new, |reference| format!(" ({reference})"));
+    let amount = money(amount.0);
+    let reference = reference.map_or_else(String::new, |reference| format!(" ({reference})"));
     Text::new(format!(", trả {} {vi}{reference}", amount.vi), format!(", {} paid {en}{reference}", amount.en))
 }
 

@@ -43,7 +43,7 @@ use super::doer::Doer;
 use super::event::{Event, Exit, Unread};
 use super::ids::FactId;
 use super::money::Vnd;
-use super::payment::Method;
+use super::payment::{Method, PaidToo, counted, shared_out};
 use super::row::StayRow;
 
 /// What was taken at an exit. The sum over all is the revenue, whatever became of the stays.
@@ -57,6 +57,8 @@ pub struct Taking {
     pub exit_ms: i64,
     pub fee: Vnd,
     pub told_apart: TakenAs,
+    /// What of the fee was paid in other ways than `told_apart` says.
+    pub also: Vec<(Method, Vnd)>,
 }
 
 impl Taking {
@@ -69,11 +71,10 @@ impl Taking {
             exit_ms: fact.event.timestamp_ms,
             fee,
             told_apart: TakenAs::of(&fact.event, exit, fee),
+            also: shared_out(fee, also_of(exit)),
         }
     }
-}
 
-impl Taking {
     /// At an exit of a car that could not be read.
     #[must_use]
     pub fn of_opening(event: &Event, opening: &Unread) -> Self {
@@ -89,8 +90,18 @@ impl Taking {
             exit_ms: event.timestamp_ms,
             fee: exit.fee,
             told_apart: TakenAs::of(event, &exit, exit.fee),
+            also: shared_out(exit.fee, also_of(&exit)),
         }
     }
+
+    /// What it adds to the sums of its gate and person: way of payment, exits, VND. Together one exit and the fee.
+    pub fn counted(&self) -> impl Iterator<Item = (&str, i64, i64)> {
+        counted(&self.told_apart.method, self.fee.0, &self.also)
+    }
+}
+
+fn also_of(exit: &Exit) -> &[PaidToo] {
+    exit.paid.as_ref().map_or(&[], |paid| paid.also.as_slice())
 }
 
 /// What takings are told apart by beside their gate, as the exit says. Names, for they are only counted and shown.

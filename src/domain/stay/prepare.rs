@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::super::event::{Body, Correction, RightMethod, Void};
 use super::super::ids::FactId;
 use super::super::money::Vnd;
-use super::super::payment::Paid;
+use super::super::payment::{Paid, shared_out, total_of};
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -138,6 +138,7 @@ impl<'a> Prepared<'a> {
                 let mut taking = Taking::of(fact, exit, exit.fee + self.more_taken(fact));
                 if let Some(right) = self.right_methods.get(&fact.id) {
                     right.method.name().clone_into(&mut taking.told_apart.method);
+                    taking.also = shared_out(taking.fee, &right.also);
                 }
                 Some(taking)
             }
@@ -280,8 +281,9 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
         facts.push(exit);
     }
     let Some(right) = right_methods(&facts).remove(&exit.id) else { return told.paid.clone() };
-    let amount = told.paid.as_ref().map_or(told.fee, |paid| paid.amount);
-    Some(Paid { method: right.method, amount, reference: right.reference.clone() })
+    let amount = told.paid.as_ref().map_or(told.fee, Paid::total);
+    let amount = Vnd((amount.0 - total_of(&right.also).0).max(0));
+    Some(Paid { method: right.method, amount, reference: right.reference.clone(), also: right.also.clone() })
 }
 
 /// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{amount, text, word};
 use crate::domain::money::Vnd;
-use crate::domain::payment::{MAX_REFERENCE_CHARS, Method};
+use crate::domain::payment::{MAX_REFERENCE_CHARS, MAX_WAYS, Method, PaidToo, total_of};
 use crate::domain::problem::is_plain_text;
 
 /// What each method is called, folded (see [`word::folded`]); its own name is one of them.
@@ -42,9 +42,28 @@ const CALLED: [(Method, &[&str]); 6] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldPaid {
     pub method: Method,
-    /// `None`: what was due.
+    /// `None`: what was due, less what was paid in other ways.
     pub amount: Option<Vnd>,
     pub reference: Option<String>,
+    /// What was paid in other ways.
+    pub also: Vec<PaidToo>,
+}
+
+impl ToldPaid {
+    /// In one way, what was due.
+    #[must_use]
+    pub fn by(method: Method) -> Self {
+        Self { method, amount: None, reference: None, also: Vec::new() }
+    }
+
+    /// What was taken in all, as far as it says; `None`: what was due.
+    #[must_use]
+    pub fn total(&self) -> Option<Vnd> {
+        if self.amount.is_none() && self.also.is_empty() {
+            return None;
+        }
+        Some(self.amount.unwrap_or_default() + total_of(&self.also))
+    }
 }
 
 /// A part that cannot be read.
@@ -58,6 +77,8 @@ pub enum NoPayment {
     Amount,
     #[error("a reference has at most 64 characters, in one line")]
     Reference,
+    #[error("of several ways at most one goes without an amount, none is free, and there are at most 8")]
+    Ways,
 }
 
 impl NoPayment {
@@ -65,7 +86,7 @@ impl NoPayment {
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
-            Self::Shape => "paid",
+            Self::Shape | Self::Ways => "paid",
             Self::Method => "paid.method",
             Self::Amount => "paid.amount",
             Self::Reference => "paid.reference",
@@ -73,17 +94,55 @@ impl NoPayment {
     }
 }
 
-/// Reads `{"method": "cash", "amount": 25000, "reference": "FT2433"}`, or the method alone. `None`: nothing is told.
+/// Reads `{"method": "cash", "amount": 25000, "reference": "FT2433"}`, the method alone, or a list of them where a fee was paid in several
+/// ways. `None`: nothing is told.
 ///
 /// # Errors
 /// [`NoPayment`]
 pub fn read(value: Option<&Value>) -> Result<Option<ToldPaid>, NoPayment> {
+    match value {
+        Some(Value::Array(told)) => several(told),
+        // As it is shown.
+        Some(Value::Object(told)) if told.get("also").is_some_and(|also| !also.is_null()) => {
+            let also = told.get("also").and_then(Value::as_array).ok_or(NoPayment::Shape)?;
+            several(std::iter::once(&Value::Object(told.clone())).chain(also))
+        }
+        told => one(told),
+    }
+}
+
+/// The first is the one without an amount, which is paid what is left; else cash, for which a drawer answers; else the one told first.
+fn several<'v>(told: impl IntoIterator<Item = &'v Value>) -> Result<Option<ToldPaid>, NoPayment> {
+    let ways = told.into_iter().map(|told| one(Some(told))).collect::<Result<Vec<_>, _>>()?;
+    let mut ways: Vec<ToldPaid> = ways.into_iter().flatten().collect();
+    if ways.len() > 1 {
+        let of_nothing = |way: &ToldPaid| way.amount == Some(Vnd(0));
+        let has_some = !ways.iter().all(of_nothing);
+        ways.retain(|way| !(has_some && of_nothing(way)));
+    }
+    let rest = ways.iter().filter(|way| way.amount.is_none()).count();
+    if ways.len() > MAX_WAYS || ways.len() > 1 && (rest > 1 || ways.iter().any(|way| way.method == Method::Free)) {
+        return Err(NoPayment::Ways);
+    }
+    let is_first = |way: &ToldPaid| if rest > 0 { way.amount.is_none() } else { way.method == Method::Cash };
+    let first = ways.iter().position(is_first).unwrap_or_default();
+    if ways.is_empty() {
+        return Ok(None);
+    }
+    let first = ways.remove(first);
+    let too = |way: ToldPaid| PaidToo {
+        method: way.method,
+        amount: way.amount.unwrap_or_default(),
+        reference: way.reference,
+    };
+    Ok(Some(ToldPaid { also: ways.into_iter().map(too).collect(), ..first }))
+}
+
+fn one(value: Option<&Value>) -> Result<Option<ToldPaid>, NoPayment> {
     let told = match value {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
-        Some(Value::String(text)) => {
-            return Ok(Some(ToldPaid { method: method(text)?, amount: None, reference: None }));
-        }
+        Some(Value::String(text)) => return Ok(Some(ToldPaid::by(method(text)?))),
         Some(Value::Object(told)) if told.is_empty() => return Ok(None),
         Some(Value::Object(told)) => told,
         Some(_) => return Err(NoPayment::Shape),
@@ -94,7 +153,7 @@ pub fn read(value: Option<&Value>) -> Result<Option<ToldPaid>, NoPayment> {
         return Err(NoPayment::Reference);
     }
     let amount = amount::read(told.get("amount")).map_err(|_| NoPayment::Amount)?;
-    Ok(Some(ToldPaid { method: method(&named)?, amount, reference }))
+    Ok(Some(ToldPaid { amount, reference, ..ToldPaid::by(method(&named)?) }))
 }
 
 fn method(told: &str) -> Result<Method, NoPayment> {
@@ -113,7 +172,11 @@ mod tests {
     #[test]
     fn a_payment_is_read_as_people_and_programs_say_it() {
         let paid = |method, amount: Option<i64>, reference: Option<&str>| {
-            Ok(Some(ToldPaid { method, amount: amount.map(Vnd), reference: reference.map(str::to_owned) }))
+            Ok(Some(ToldPaid {
+                amount: amount.map(Vnd),
+                reference: reference.map(str::to_owned),
+                ..ToldPaid::by(method)
+            }))
         };
         for (told, read_as) in [
             (json!(null), Ok(None)),
@@ -138,12 +201,56 @@ mod tests {
             (json!({"method": "qr", "reference": "x".repeat(65)}), Err(NoPayment::Reference)),
             (json!({"method": "qr", "reference": "a\nb"}), Err(NoPayment::Reference)),
             (json!({"method": "qr", "reference": {}}), Err(NoPayment::Reference)),
-            (json!(["cash"]), Err(NoPayment::Shape)),
+            (json!([]), Ok(None)),
+            (json!(["cash"]), paid(Method::Cash, None, None)),
+            (json!([["cash"]]), Err(NoPayment::Shape)),
             (json!(true), Err(NoPayment::Shape)),
         ] {
             assert_eq!(read(Some(&told)), read_as, "{told}");
         }
         assert_eq!(read(None), Ok(None));
+    }
+
+    #[test]
+    fn several_ways_are_read_with_the_one_first_that_takes_what_is_left() {
+        let transfer = json!({"method": "chuyển khoản", "amount": 10_000, "reference": "FT1"});
+        let ways = |told: Value| {
+            read(Some(&told)).map(|paid| {
+                let paid = paid.unwrap();
+                let also: Vec<_> = paid.also.iter().map(|too| (too.method.name(), too.amount.0)).collect();
+                (paid.method.name(), paid.amount.map(|amount| amount.0), also)
+            })
+        };
+        for (told, expected) in [
+            (json!([transfer, "cash"]), ("cash", None, vec![("transfer", 10_000)])),
+            (
+                json!([transfer, {"method": "card"}, {"method": "cash", "amount": 5}]),
+                ("card", None, vec![("transfer", 10_000), ("cash", 5)]),
+            ),
+            (
+                json!([transfer, {"method": "cash", "amount": "5.000 đ"}]),
+                ("cash", Some(5_000), vec![("transfer", 10_000)]),
+            ),
+            (json!([transfer, {"method": "qr", "amount": 5_000}]), ("transfer", Some(10_000), vec![("qr", 5_000)])),
+            (json!([transfer, transfer]), ("transfer", Some(10_000), vec![("transfer", 10_000)])),
+            (json!([transfer]), ("transfer", Some(10_000), vec![])),
+            // Nothing of a way is no way.
+            (json!([transfer, {"method": "cash", "amount": 0}]), ("transfer", Some(10_000), vec![])),
+            (json!([transfer, null, {}]), ("transfer", Some(10_000), vec![])),
+            (json!({"method": "cash", "amount": 5, "also": [transfer]}), ("cash", Some(5), vec![("transfer", 10_000)])),
+        ] {
+            assert_eq!(ways(told.clone()), Ok(expected), "{told}");
+        }
+        for (told, wrong) in [
+            (json!(["cash", "card"]), NoPayment::Ways),
+            (json!([transfer, "free"]), NoPayment::Ways),
+            (json!([transfer, {"method": "cash", "amount": -1}]), NoPayment::Amount),
+            (json!([transfer, "gold"]), NoPayment::Method),
+            (json!({"method": "cash", "also": 5}), NoPayment::Shape),
+            (json!(vec![transfer.clone(); MAX_WAYS + 1]), NoPayment::Ways),
+        ] {
+            assert_eq!(ways(told.clone()), Err(wrong), "{told}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use super::{ExitOfShift, Face, ShiftSheet, ShiftsParameters, TableParameters};
 use crate::http::error::ApiError;
 use crate::http::pages::word;
-use crate::http::spreadsheet::{self, Cell, Style, Table, attached};
+use crate::http::spreadsheet::{self, Cell, Style, Table, attached, several_ways};
 use crate::http::state::Worker;
 use crate::store::reader::Sheet;
 
@@ -58,6 +58,14 @@ const ITEM_HEADS: &[(&str, &str)] = &[("Mục", "Item"), ("Giá trị", "Value")
 /// How a fee was paid, for people.
 fn method(is_english: bool, name: &str) -> String {
     word(is_english, "paid", if name.is_empty() { "unsaid" } else { name }).into_owned()
+}
+
+/// How the fee of an exit was paid, in several ways with the amount of each.
+fn ways(is_english: bool, exit: &ExitOfShift) -> String {
+    let others: i64 = exit.also.iter().map(|too| too.amount).sum();
+    let first = std::iter::once((exit.method.as_str(), exit.collected - others));
+    let all = first.chain(exit.also.iter().map(|too| (too.method, too.amount)));
+    several_ways(&all.map(|(name, amount)| (method(is_english, name), amount)).collect::<Vec<_>>())
 }
 
 /// `GET /api/shifts.csv`
@@ -183,13 +191,14 @@ fn items(sheet: &ShiftSheet, is_english: bool) -> Table {
 }
 
 fn exit_line(exit: ExitOfShift, is_english: bool) -> Vec<Cell> {
+    let ways = ways(is_english, &exit);
     vec![
         Cell::Time(exit.exit_time),
         Cell::Text(exit.plate_view.unwrap_or_default()),
         Cell::Text(word(is_english, "type", &exit.camera_type).into_owned()),
         Cell::Number(Some(exit.fee)),
         Cell::Number(Some(exit.collected)),
-        Cell::Text(method(is_english, &exit.method)),
+        Cell::Text(ways),
         Cell::Text(exit.by),
         Cell::Text(if exit.forced { "x".to_owned() } else { String::new() }),
         Cell::Text(exit.reason.unwrap_or_default()),

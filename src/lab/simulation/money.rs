@@ -61,11 +61,15 @@ pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Re
         let key = (quarter(row.entry_ms), row.source_central.clone(), row.edge_id.clone(), TakenAs::default());
         sums.entry(key).or_default().entries += 1;
     }
-    for Taking { central, edge_id, exit_ms, fee, told_apart, .. } in takings.values() {
-        let key = (quarter(*exit_ms), central.clone(), edge_id.clone(), told_apart.clone());
-        let sum = sums.entry(key).or_default();
-        sum.exits += 1;
-        sum.revenue_vnd += fee.0;
+    for Taking { central, edge_id, exit_ms, fee, told_apart, also, .. } in takings.values() {
+        let others: i64 = also.iter().map(|(_, part)| part.0).sum();
+        let ways = std::iter::once((told_apart.method.as_str(), 1, fee.0 - others));
+        for (method, exits, revenue) in ways.chain(also.iter().map(|(method, part)| (method.name(), 0, part.0))) {
+            let told_apart = TakenAs { method: method.to_owned(), ..told_apart.clone() };
+            let sum = sums.entry((quarter(*exit_ms), central.clone(), edge_id.clone(), told_apart)).or_default();
+            sum.exits += exits;
+            sum.revenue_vnd += revenue;
+        }
     }
     if storage.totals != sums {
         return Err(format!("the sums are {:?}, the facts give {sums:?}", storage.totals));
@@ -81,8 +85,8 @@ pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Re
         let entries = entered.iter().filter(|row| at_gate(&row.source_central, &row.edge_id, row.entry_ms)).count();
         meant.entries = i64::try_from(entries).unwrap_or(i64::MAX);
         let of_it = takings.values().filter(|taking| at_gate(&taking.central, &taking.edge_id, taking.exit_ms));
-        for Taking { told_apart, fee, .. } in of_it.filter(|taking| is_of(person, &taking.told_apart.by)) {
-            meant.take(&told_apart.method, &told_apart.camera_type, fee.0);
+        for taking in of_it.filter(|taking| is_of(person, &taking.told_apart.by)) {
+            meant.take(taking.counted(), &taking.told_apart.camera_type);
         }
         let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
         if live != meant {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::domain::direction::Direction;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::money::Vnd;
-use crate::domain::payment::Method;
+use crate::domain::payment::{Method, PaidToo};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::subscription::{ACTIVE, Subscription};
@@ -122,12 +122,22 @@ fn told_late(number: u64, wall_ms: i64) -> Option<i64> {
     (dice.below(2) == 0).then_some(wall_ms - ago_ms)
 }
 
-/// How some say they were paid; not always what was due.
+/// How some say they were paid, and some in several ways; not always what was due.
 fn paid(number: u64) -> Option<ToldPaid> {
     let mut dice = SplitMix64::new(!number);
-    let index = usize::try_from(dice.below(9)).unwrap_or(0);
+    let method = way(&mut dice)?;
     let amount = (dice.below(4) == 0).then_some(Vnd(5_000));
-    Method::ALL.get(index).map(|method| ToldPaid { method: *method, amount, reference: None })
+    let also = (0..dice.below(3)).filter_map(|_| also(&mut dice)).collect();
+    Some(ToldPaid { amount, also, ..ToldPaid::by(method) })
+}
+
+fn way(dice: &mut SplitMix64) -> Option<Method> {
+    Method::ALL.get(usize::try_from(dice.below(9)).ok()?).copied()
+}
+
+fn also(dice: &mut SplitMix64) -> Option<PaidToo> {
+    let amount = Vnd(1_000 * i64::try_from(1 + dice.below(9)).ok()?);
+    Some(PaidToo { method: way(dice)?, amount, reference: None })
 }
 
 /// The car was another of its pair or of another type, it paid otherwise, or the row is removed or comes back.
@@ -143,12 +153,16 @@ fn amendment(row: &StayRow, dice: &mut SplitMix64) -> Job {
         0 | 3 => CorrectStay { camera_type: Some("truck".to_owned()), ..said },
         1 => CorrectStay { fee: row.exit.as_ref().map(|exit| Vnd(exit.fee.0 / 2 + 500)), ..said },
         4 => CorrectStay { paid: row.exit.as_ref().map(|_| transfer()), ..said },
+        8 => CorrectStay {
+            paid: row.exit.as_ref().map(|_| ToldPaid { also: also(dice).into_iter().collect(), ..transfer() }),
+            ..said
+        },
         _ => CorrectStay { plate: number_of(&row.plate_id).and_then(|car| plate(car ^ 1)), ..said },
     })
 }
 
 fn transfer() -> ToldPaid {
-    ToldPaid { method: Method::Transfer, amount: None, reference: None }
+    ToldPaid::by(Method::Transfer)
 }
 
 /// The plate of a car; every other one is an electric motorbike's.

@@ -12,6 +12,8 @@ use super::story::Snapshot;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, LogId};
+use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside};
 use crate::ledger::RULES_VERSION;
 use crate::ledger::apply::UNREAD;
@@ -49,6 +51,9 @@ pub struct Counted {
     pub camera_type: String,
     /// VND.
     pub revenue: i64,
+    /// What of it was paid in other ways than `method`, and counts in the sums of those: way, VND. It is one exit, of `method`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<(Method, Vnd)>,
 }
 
 impl Counted {
@@ -61,6 +66,7 @@ impl Counted {
             method: told.method.clone(),
             camera_type: type_of_stay.unwrap_or(&told.camera_type).to_owned(),
             revenue: taking.fee.0,
+            also: taking.also.clone(),
         }
     }
 }

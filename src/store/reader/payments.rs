@@ -212,13 +212,17 @@ fn state_of(payment: &ToldPayment, all: i64, row: Option<&HistoryRow>) -> Paymen
         reference == payment.reference || payment.stay.as_deref().is_some_and(|stay| reference == content_of(stay))
     };
     // A gate that says no reference says at least that it was not paid in cash; one that names the last of several means all of them.
-    let by_it = told.is_some_and(|paid| {
-        let same_way = paid.method.name() == payment.method || matches!(paid.method, Method::Qr | Method::Transfer);
-        same_way && (paid.reference.as_deref().is_none_or(is_named) || paid.amount == Vnd(all))
-    });
-    match by_it {
-        false => PaymentState::Left,
-        true if all == row.collected => PaymentState::Settled,
-        true => PaymentState::OtherAmount,
+    let same_way = |method: Method| method.name() == payment.method || matches!(method, Method::Qr | Method::Transfer);
+    let Some(paid) = told else { return PaymentState::Left };
+    let way = paid.ways().find(|(method, _, told)| same_way(*method) && told.is_none_or(is_named));
+    let is_all = same_way(paid.method) && paid.total() == Vnd(all);
+    match way {
+        None if !is_all => PaymentState::Left,
+        _ if all == row.collected => PaymentState::Settled,
+        // The rest of the fee was paid in another way.
+        Some((_, part, _)) if part == Vnd(payment.amount) && paid.total() == Vnd(row.collected) => {
+            PaymentState::Settled
+        }
+        _ => PaymentState::OtherAmount,
     }
 }

@@ -6,6 +6,8 @@ use super::Reader;
 use super::history::Gate;
 use super::rows::Takings;
 use crate::domain::event::{Body, Event};
+use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
 use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, is_of};
 use crate::ledger::sheet::{self, Books, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
@@ -69,6 +71,8 @@ pub struct SheetExit {
     /// As it counts now, VND.
     pub taken: i64,
     pub method: String,
+    /// What of it was paid in other ways.
+    pub also: Vec<(Method, Vnd)>,
     pub camera_type: String,
     pub taken_by: String,
 }
@@ -193,13 +197,13 @@ impl Reader {
             let is_on_page = seen > skipped && places.len() < limit;
             if let Some(place) = taking.place.filter(|_| is_on_page) {
                 let texts = [taking.method, taking.camera_type, taking.taken_by].map(str::to_owned);
-                places.push((place, taking.fee, texts));
+                places.push((place, (taking.fee, taking.also.to_vec()), texts));
             }
         })?;
         let mut exits = Vec::new();
-        for (place, taken, [method, camera_type, taken_by]) in places {
+        for (place, (taken, also), [method, camera_type, taken_by]) in places {
             let Some(event) = self.event_at(place)? else { continue };
-            exits.push(SheetExit { event, taken, method, camera_type, taken_by });
+            exits.push(SheetExit { event, taken, method, also, camera_type, taken_by });
         }
         Ok(exits)
     }
@@ -220,11 +224,13 @@ impl Reader {
                 if !is_of(person, taking.taken_by) {
                     return;
                 }
-                let parts = [taking.taken_by, taking.method, taking.camera_type];
-                let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2] == parts;
-                match sums.iter_mut().find(is_same) {
-                    Some((_, sum)) => *sum = (sum.0 + 1, sum.1 + taking.fee),
-                    None => sums.push((parts.map(str::to_owned).into(), (1, taking.fee))),
+                for (method, exits, revenue) in taking.counted() {
+                    let parts = [taking.taken_by, method, taking.camera_type];
+                    let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2] == parts;
+                    match sums.iter_mut().find(is_same) {
+                        Some((_, sum)) => *sum = (sum.0 + exits, sum.1 + revenue),
+                        None => sums.push((parts.map(str::to_owned).into(), (exits, revenue))),
+                    }
                 }
             })?;
             sums.sort();

@@ -113,11 +113,15 @@ impl Filter {
         let Payment { exit_by, paid } = Payment::read(connection, row)?;
         let has_left = row.get_ref(column::EXIT_MS)? != ValueRef::Null;
         let is_free = row.get::<_, i64>(column::COLLECTED)? == 0;
-        let method = paid.map(|paid| paid.method).or(is_free.then_some(Method::Free));
-        let paid_by = method.map_or(PaidBy::Unsaid, PaidBy::Method);
+        let is_paid_by = |wanted| match (&paid, wanted) {
+            (Some(paid), PaidBy::Method(wanted)) => paid.ways().any(|(method, ..)| method == wanted),
+            (None, PaidBy::Method(Method::Free)) => is_free,
+            (None, PaidBy::Unsaid) => !is_free,
+            _ => false,
+        };
         let exit_by = exit_by.as_deref().unwrap_or(NOBODY);
         Ok(self.exit_by.as_ref().is_none_or(|wanted| has_left && exit_by == wanted)
-            && self.method.is_none_or(|wanted| has_left && wanted == paid_by))
+            && self.method.is_none_or(|wanted| has_left && is_paid_by(wanted)))
     }
 }
 

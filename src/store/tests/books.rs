@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::{Body, Correction, Event};
+use crate::domain::payment::Method;
 use crate::domain::shift::{MoneyChange, shift_id};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::domain::time::{QUARTER_MS, quarter};
@@ -16,7 +17,7 @@ const METHODS: [&str; 3] = ["cash", "qr", ""];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Taken { who: usize, method: usize, fee: i64, seq: u64, is_taken: bool },
+    Taken { who: usize, method: usize, fee: i64, also: i64, seq: u64, is_taken: bool },
     Entered { gate: usize, entry_ms: i64 },
     Shift { gate: usize, who: usize, from_ms: i64, until_ms: Option<i64>, is_opened: bool },
     Changed { gate: usize, who: usize, by: usize, at_ms: i64, exit_ms: i64, change: i64, seq: u64 },
@@ -26,8 +27,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let (gate, who, time) = (0..GATES.len(), 0..PEOPLE.len(), 0..5 * QUARTER_MS);
     let seq = 1..40_u64;
     prop_oneof![
-        4 => (who.clone(), 0..METHODS.len(), 0..9_i64, seq.clone(), prop::bool::weighted(0.8))
-            .prop_map(|(who, method, fee, seq, is_taken)| Step::Taken { who, method, fee, seq, is_taken }),
+        4 => (who.clone(), 0..METHODS.len(), 0..9_i64, 0..3_i64, seq.clone(), prop::bool::weighted(0.8))
+            .prop_map(|(who, method, fee, also, seq, is_taken)| Step::Taken { who, method, fee, also, seq, is_taken }),
         2 => (gate.clone(), time.clone()).prop_map(|(gate, entry_ms)| Step::Entered { gate, entry_ms }),
         2 => (gate.clone(), 0..2_usize, time.clone(), prop::option::of(0..3 * QUARTER_MS), prop::bool::weighted(0.9)).prop_map(
             |(gate, who, from_ms, lasts, is_opened)| Step::Shift { gate, who, from_ms, until_ms: lasts.map(|ms| from_ms + ms), is_opened }
@@ -40,14 +41,15 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
     let fact = |seq| FactId::Authored { log: log(1), seq };
     match step {
-        Step::Taken { who, method, fee, seq, is_taken } => {
+        Step::Taken { who, method, fee, also, seq, is_taken } => {
             // A fact is at one place.
             let exit_ms = i64::try_from(*seq).unwrap() * QUARTER_MS / 8;
             let told_apart =
                 TakenAs { by: PEOPLE[*who].into(), method: METHODS[*method].into(), camera_type: "car".into() };
             let gate = GATES[if *seq % 2 == 0 { 0 } else { 1 }];
             let (central, edge_id) = ("central-1".to_owned(), gate.to_owned());
-            let taking = Taking { fact: fact(*seq), central, edge_id, exit_ms, fee: Vnd(*fee), told_apart };
+            let also = (0..*also).map(|no| (Method::ALL[usize::try_from(no).unwrap()], Vnd(1 + no))).collect();
+            let taking = Taking { fact: fact(*seq), central, edge_id, exit_ms, fee: Vnd(*fee), told_apart, also };
             storage.set_taking(&taking, *is_taken).unwrap();
         }
         Step::Entered { gate, entry_ms } => {
@@ -151,7 +153,7 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
             "BEGIN;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
              INSERT INTO taking SELECT i * 1728, (1 << 40) | (i + 2), 'central-1', 'edge-' || (i % 10), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
-               CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000 FROM n;
+               CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000, NULL FROM n;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
              INSERT INTO history(id, plate_id, plate_view, entry_time, status, created_at, updated_at, event_id, source_central, edge_id,
                camera_type, entry_ms, entry_manual, collected, entry_event, last_hlc, plate_hlc, committed_ms, entry_hlc)

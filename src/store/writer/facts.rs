@@ -137,9 +137,10 @@ impl Tables for Writer {
             self.connection.prepare_cached(sql)?.execute((exit_ms, fact))?;
             return Ok(());
         }
-        let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let (by, method, camera_type) = (&told_apart.by, &told_apart.method, &told_apart.camera_type);
-        let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0);
+        let also = (!taking.also.is_empty()).then(|| serde_json::json!(taking.also).to_string());
+        let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0, also);
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }

@@ -3,12 +3,21 @@
 
 import { get, query } from "../lib/api.js";
 
-/** What came in for a car, as the exit says it: `{amount, method, reference}`; null: nothing. Of several the last is named. */
+/** What came in for a car: `{amount, ways}`, `ways` as the exit says them, `[{method, amount, reference}]`; null: nothing. */
 export function received(payments) {
   if (payments.length === 0) return null;
-  const { method, reference } = payments[payments.length - 1];
-  return { amount: payments.reduce((sum, one) => sum + one.amount, 0), method, reference };
+  const ways = payments.map(({ method, amount, reference }) => ({ method, amount, reference }));
+  return { amount: ways.reduce((sum, one) => sum + one.amount, 0), ways };
 }
+
+/** What is still to be taken. */
+export const rest = ({ info, received }) => Math.max((info?.fee ?? 0) - (received?.amount ?? 0), 0);
+
+/** How the fee is paid, as the exit says it: what came in, and `taken` here in another way. */
+export const paidWith = (received, taken = null) => {
+  const ways = [...(received?.ways ?? []), ...(taken ? [taken] : [])];
+  return ways.length === 1 ? ways[0] : ways;
+};
 
 /** Whether that is all that is due. */
 export const covers = ({ info, received }) => Boolean(received && info?.fee > 0 && received.amount >= info.fee);

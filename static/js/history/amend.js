@@ -2,6 +2,7 @@
 
 import { get, post, put, remove } from "../lib/api.js";
 import { el, icon, put as putText } from "../lib/dom.js";
+import { waysText } from "../lib/fee.js";
 import { centralNow } from "../lib/feed.js";
 import { moment, money, number, serverTime } from "../lib/format.js";
 import { mark, markProblems, unmark } from "../lib/forms.js";
@@ -10,6 +11,9 @@ import { doubtful, moneyInput, readMoney } from "../lib/money.js";
 import { confirmed, toast } from "../lib/notices.js";
 import { USUAL_TYPES, t, typeName } from "../lib/texts.js";
 import { METHODS, methodName } from "./words.js";
+
+/** In the place of a way: as it is known, in several ways. */
+const SEVERAL = "several";
 
 /** The part of a story in which a person changes it; `done` is called afterwards. */
 export function amendments(row, done) {
@@ -104,11 +108,12 @@ function correction(row, path, done, cancel) {
   const left = row.exit_ms !== null;
   const fee = field("fee", t("history.right_fee"), { value: number(takenFor(row)) });
   moneyInput(fee.input, number);
-  const known = row.paid?.method ?? "unsaid";
+  const known = row.paid?.also ? SEVERAL : row.paid?.method ?? "unsaid";
+  const wayName = (name) => (name === SEVERAL ? waysText(row.paid) : methodName(name));
   const method = el("select", { class: "form-select", id: "amend-paid" });
   // What is not said can be said, not the other way round.
-  const ways = METHODS.filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
-  method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, methodName(name))));
+  const ways = [...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
+  method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, wayName(name))));
   const methodBox = el("div", {}, el("label", { class: "form-label", for: "amend-paid" }, t("history.paid")), method);
   const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
   const toldPaid = el("p", { class: "notice wait", id: "amend-told-paid", role: "status", hidden: true });
@@ -123,7 +128,7 @@ function correction(row, path, done, cancel) {
   };
   offer([]);
   tariff.then((fees) => offer(Object.keys(fees?.types ?? {})));
-  const otherWay = () => ({ before: methodName(known), after: methodName(method.value), taken: money(takenFor(row)) });
+  const otherWay = () => ({ before: wayName(known), after: wayName(method.value), taken: money(takenFor(row)) });
   method.addEventListener("change", () => {
     toldPaid.hidden = method.value === known;
     putText(toldPaid, t("history.other_method", otherWay()));

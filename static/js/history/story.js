@@ -129,7 +129,7 @@ function summary(row) {
   if (left) lines.push(line("exit", momentFull(row.exit_ms), el("small", { class: "quiet" }, gateName(row.exit_camera_name))));
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
-  if (left && row.paid) lines.push(line("paid", `${methodName(row.paid.method)} ${money(row.paid.amount)}`, row.paid.reference ? el("small", { class: "quiet" }, row.paid.reference) : null));
+  if (left && row.paid) lines.push(line("paid", ...[row.paid, ...(row.paid.also ?? [])].map((way) => el("span", { class: "way" }, `${methodName(way.method)} ${money(way.amount)} `, way.reference ? el("small", { class: "quiet" }, way.reference) : null))));
   if (left && row.exit_by) lines.push(line("taken_by", personName(row.exit_by)));
   if (left && row.collected !== row.fee) lines.push(line("collected", el("strong", {}, money(row.collected))));
   if (row.superseded_by) {

@@ -1,4 +1,4 @@
-// What a fee consists of, in lines.
+// What a fee consists of, in lines, and the ways in which it was paid.
 
 import { el } from "./dom.js";
 import { money, number } from "./format.js";
@@ -6,6 +6,12 @@ import { hasText, t } from "./texts.js";
 
 const partName = ({ part }) => t(hasText(`common.line_${part}`) ? `common.line_${part}` : "common.line_other");
 const counted = (line) => (typeof line.count === "number" ? t("common.line_counted", { n: number(line.count), price: money(line.price) }) : "");
+
+/** How it was paid: one way by its name, of several each with its amount. `paid` as the history has it. */
+export function waysText({ method, amount, also = [] }) {
+  const name = (way) => t(`common.paid_${way || "unsaid"}`);
+  return also.length === 0 ? name(method) : [{ method, amount }, ...also].map((way) => `${name(way.method)} ${money(way.amount)}`).join(" + ");
+}
 
 /** A list of the parts: how many at which price, or what for, and what that comes to. */
 export function feeLines(lines) {

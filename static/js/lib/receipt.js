@@ -1,6 +1,7 @@
 // A receipt for the customer, on whatever paper the printer has: made for the print, gone after it.
 
 import { el } from "./dom.js";
+import { waysText } from "./fee.js";
 import { gateName, state } from "./feed.js";
 import { duration, moment_full as momentFull, money } from "./format.js";
 import { t, typeName } from "./texts.js";
@@ -15,7 +16,7 @@ export function printReceipt(row) {
     row.exit_camera_name ? [t("common.receipt_gate"), gateName(row.exit_camera_name)] : null,
     alone ? null : [t("common.receipt_stayed"), duration(row.exit_ms - row.entry_ms)],
     [t("common.receipt_collected"), money(row.collected)],
-    row.paid ? [t("common.receipt_paid"), t(`common.paid_${row.paid.method}`)] : null,
+    row.paid ? [t("common.receipt_paid"), waysText(row.paid)] : null,
   ].filter((line) => line && line[1]);
   const receipt = el(
     "section", { class: "receipt" },

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::build::*;
 use crate::domain::event::{Body, Reported, RightFee, RightMethod};
 use crate::domain::money::Vnd;
-use crate::domain::payment::Method;
+use crate::domain::payment::{Method, PaidToo};
 use crate::domain::stay::{Fact, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, RESENT_WINDOW_MS};
 
 const PLATES: [&str; 3] = [P, Q, "31C11111"];
@@ -132,9 +132,10 @@ fn draw(sketch: &Sketch, seq: usize, plates: &[&str; 3], stays: &str, all: &[Fac
                     correction.right_fee = named.next().map(right);
                 }
                 if let Some(exit) = sketch.others.get(1).and_then(|_| named.next()) {
-                    let before = None;
-                    correction.right_method =
-                        Some(RightMethod { exit, before, method: Method::Transfer, reference: None });
+                    let (before, method, reference) = (None, Method::Transfer, None);
+                    let too = PaidToo { method: Method::Cash, amount: Vnd(sketch.fee), reference: None };
+                    let also = if sketch.flag { vec![too] } else { Vec::new() };
+                    correction.right_method = Some(RightMethod { exit, before, method, reference, also });
                 }
                 correction.camera_type = (sketch.fee == 1).then(|| "moto".to_owned());
                 correction.undoes = named.collect();

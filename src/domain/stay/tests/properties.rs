@@ -300,7 +300,8 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
         let exit_ms = fact.event.timestamp_ms;
         let (central, edge_id) = (exit.exit_central.clone(), exit.exit_edge.clone());
         let told_apart = TakenAs::of(&fact.event, exit, fee);
-        expected.takings.push(Taking { fact: fact.id.clone(), central, edge_id, exit_ms, fee, told_apart });
+        let also = Vec::new();
+        expected.takings.push(Taking { fact: fact.id.clone(), central, edge_id, exit_ms, fee, told_apart, also });
         expected.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
     }
     let mut after = resolve(&[facts, std::slice::from_ref(fact)].concat());
