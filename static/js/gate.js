@@ -143,8 +143,11 @@ async function refresh(asked) {
     const { vehicle_info } = await post("/api/edge/detection", body);
     if (car !== asked || busy || asked.done) return;
     const isNew = asked.info === null;
+    // What came in is for a stay: of another one nothing is known yet.
+    if (asked.info?.event_id !== vehicle_info.event_id) asked.received = null;
     asked.info = vehicle_info;
-    if (isNew) followPayments(asked);
+    // Each time: an answer may have been lost, or come while a press was under way.
+    followPayments(asked);
     asked.view = vehicle_info.plate_view;
     asked.problem = null;
     if (isNew && judged().tone === "bad") play("bad");
@@ -158,16 +161,17 @@ async function refresh(asked) {
 
 /** What a bank says came in for a car that owes something. */
 async function followPayments(asked) {
-  if (!(asked.info?.fee > 0)) return;
-  const found = await askReceived(asked.info.event_id);
-  if (car !== asked || busy || asked.done || !found) return;
+  const stay = asked.info?.event_id;
+  if (!stay || !(asked.info.fee > 0)) return;
+  const found = await askReceived(stay);
+  if (car !== asked || busy || asked.done || found === undefined || asked.info.event_id !== stay) return;
   asked.received = found;
   render();
 }
 
 /** A payment was told: if it is for the car in hand, the person sees it at once. */
 function hearPayments({ events }) {
-  const last = events.filter((line) => line.kind === "payment" && line.stay && line.stay === car?.info?.event_id).pop();
+  const last = events.filter((line) => line.kind.startsWith("payment") && line.stay && line.stay === car?.info?.event_id).pop();
   if (!last || last.id === car.heardPayment) return;
   car.heardPayment = last.id;
   followPayments(car);

@@ -69,7 +69,7 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   const owes = async (plate) => (await central.call("POST", "/api/edge/detection", { edge_id: "edge-2", plate_id: plate, lookup: true })).vehicle_info.fee > 0;
   const [stay, before] = [await central.enter("edge-1", "29A10001"), await central.enter("edge-1", "29A10002")];
   for (const plate of ["29A10001", "29A10002"]) await eventually("an hour has begun", () => owes(plate));
-  const page = await openPage(`${central.url}/gate?edge=edge-2`, PHONE);
+  const page = await openPage(`${central.url}/gate?edge=edge-2`, { ...PHONE, expected: /ERR_FAILED/ });
   await live(page);
   await type(page, "29A10001");
   await says(page, "#car-state", "Cần thu tiền");
@@ -96,6 +96,22 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await press(page, "#open");
   await page.waitForSelector("#next:not([hidden])");
   equal(await paidOf("29A10002"), { method: "transfer", amount: 25_000, reference: "FT3" });
+  // A question that was not answered is asked again, and of another stay of the car nothing came in.
+  const third = await central.enter("edge-1", "29A10003");
+  await eventually("an hour has begun", () => owes("29A10003"));
+  let lost = 0;
+  await page.route("**/api/payments?*", (route) => { lost += 1; return route.abort(); });
+  await press(page, "#next");
+  await type(page, "29A10003");
+  await pay("FT4", 25_000, "transfer", third);
+  await eventually("it was asked in vain", async () => lost > 1);
+  await says(page, "#car-state", "Cần thu tiền");
+  await page.unroute("**/api/payments?*");
+  await eventually("it is seen all the same", async () => (await textOf(page, "#car-state")).includes("Đã trả: 25.000 đ"), 40_000);
+  await central.leave("edge-2", "29A10003");
+  await central.enter("edge-1", "29A10003");
+  await eventually("an hour has begun", () => owes("29A10003"));
+  await eventually("what came in was for the stay before", async () => (await textOf(page, "#car-state")).includes("Cần thu tiền"), 40_000);
   await page.done();
 
   await pay("FT9", 7_000, "transfer");

@@ -3,10 +3,14 @@
 
 import { get, query } from "../lib/api.js";
 
+/** Of these it is not known whether they came, or nothing is left to do about them. */
+const ASIDE = ["conflict", "done"];
+
 /** What came in for a car: `{amount, ways}`, `ways` as the exit says them, `[{method, amount, reference}]`; null: nothing. */
 export function received(payments) {
-  if (payments.length === 0) return null;
-  const ways = payments.map(({ method, amount, reference }) => ({ method, amount, reference }));
+  const came = payments.filter(({ state }) => !ASIDE.includes(state));
+  if (came.length === 0) return null;
+  const ways = came.map(({ method, amount, reference }) => ({ method, amount, reference }));
   return { amount: ways.reduce((sum, one) => sum + one.amount, 0), ways };
 }
 
@@ -22,8 +26,8 @@ export const paidWith = (received, taken = null) => {
 /** Whether that is all that is due. */
 export const covers = ({ info, received }) => Boolean(received && info?.fee > 0 && received.amount >= info.fee);
 
-/** Asks what came in for a stay; null where nothing did, or nobody answers. */
+/** Asks what came in for a stay; null where nothing did, undefined where nobody answers. */
 export async function askReceived(stay) {
-  const answer = await get(query("/api/payments", { stay })).catch(() => null);
-  return answer ? received(answer.payments) : null;
+  const answer = await get(query("/api/payments", { stay })).catch(() => undefined);
+  return answer && received(answer.payments);
 }
