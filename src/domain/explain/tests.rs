@@ -140,7 +140,7 @@ fn what_is_uncertain_about_a_fee() {
     assert!(said.vi.ends_with("; xe thực gửi 1 giờ 0 phút, phí đúng ra là 25.000 đ"), "{said:?}");
     assert!(said.en.ends_with("; the car stayed 1 h 0 min, for which 25,000 đ were due"), "{said:?}");
     // What the gate told of it, or was paid, is said first.
-    let paid = Some(Paid { method: Method::Cash, amount: Vnd(30_000), reference: None });
+    let paid = Some(Paid { method: Method::Cash, amount: Vnd(30_000), reference: None, also: Vec::new() });
     for (exit, first) in [
         (
             refitted[3].clone().change_exit(|exit| exit.told_fee = Some(Vnd(30_000))),
