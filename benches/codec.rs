@@ -10,8 +10,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parkmesh::domain::event::Event;
 use parkmesh::domain::ids::LogId;
-use parkmesh::replication::committed::CommittedRun;
-use parkmesh::replication::log::{EventBytes, Head, Run, judge};
+use parkmesh::replication::log::{CommittedRun, EventBytes, Head, Run, judge};
 use parkmesh::wire::frame::{Encoder, Frame, run_body};
 
 /// The links a run leaves on in [`fan_out`].

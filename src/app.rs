@@ -34,8 +34,7 @@ use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
 use crate::gates::roster::EdgeRoster;
-use crate::http::limits::{self, Rates};
-use crate::http::room::Rooms;
+use crate::http::room::{self, Rates, Rooms};
 use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, ServerRole, StopServing, bind};
 use crate::http::state::Shared;
 use crate::http::ws_edge::EdgeNews;
@@ -52,7 +51,7 @@ use crate::maintenance::backup::Parts;
 use crate::maintenance::rebuild;
 use crate::ops::clock::Clock;
 use crate::ops::in_flight::InFlight;
-use crate::ops::log_format::{self, LogFormat};
+use crate::ops::log_format::{self, LineFormat};
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
 use crate::ops::process;
@@ -100,7 +99,7 @@ pub enum StartError {
 
 /// Why a running central ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum WhyStopped {
     /// It was asked to.
     Asked(&'static str),
     /// It could not go on.
@@ -143,7 +142,7 @@ impl App {
             error,
         })?;
         let mut notices = Vec::new();
-        let Identity { credentials, mesh_off } = identity(&data_dir)?;
+        let OwnKey { credentials, mesh_off } = identity(&data_dir)?;
         notices.extend(mesh_off.clone().map(|reason| ("identity", reason)));
         let api_tls = api::secure(&api_place, &credentials).map_err(StartError::Certificate)?;
         let zone = config.site.time_zone.clone();
@@ -386,40 +385,37 @@ impl App {
     }
 
     /// Where the API listens now.
-    #[must_use]
     pub fn api_address(&self) -> Option<SocketAddr> {
         self.listening.get().ok().flatten()
     }
 
     /// What sets the first administrator's password, if there is none and one is needed: to be shown to who started this.
-    #[must_use]
     pub fn first_code(&self) -> Option<&str> {
         self.first_code.as_deref()
     }
 
-    #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
     /// Runs until a signal asks to stop or something fails for good, then stops in order.
-    pub async fn run(mut self) -> Ending {
+    pub async fn run(mut self) -> WhyStopped {
         let ending = tokio::select! {
             signal = process::stop_requested() => match signal {
-                Ok(name) => Ending::Asked(name),
-                Err(error) => Ending::Failed(Fatal { actor: "signals".into(), reason: error.to_string() }),
+                Ok(name) => WhyStopped::Asked(name),
+                Err(error) => WhyStopped::Failed(Fatal { actor: "signals".into(), reason: error.to_string() }),
             },
-            Some(fatal) = self.fatals.recv() => Ending::Failed(fatal),
+            Some(fatal) = self.fatals.recv() => WhyStopped::Failed(fatal),
         };
         self.stop(&ending).await;
         ending
     }
 
     /// New work is refused, links say goodbye, what is accepted is finished, everything is written back.
-    pub async fn stop(self, ending: &Ending) {
+    pub async fn stop(self, ending: &WhyStopped) {
         let reason = match ending {
-            Ending::Asked(signal) => (*signal).to_owned(),
-            Ending::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),
+            WhyStopped::Asked(signal) => (*signal).to_owned(),
+            WhyStopped::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),
         };
         info!(event = "stopping", reason = reason.as_str(); "stopping");
         process::say_stopping();
@@ -429,7 +425,7 @@ impl App {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }
         // After a failure gates are served by the next process, and soon.
-        let stop = StopServing { finish: matches!(ending, Ending::Asked(_)) };
+        let stop = StopServing { finish: matches!(ending, WhyStopped::Asked(_)) };
         let servers = async { tokio::join!(self.p2p.send(stop), self.legacy.send(stop), self.api.send(stop)) };
         if tokio::time::timeout(SERVER_TIMEOUT, servers).await.is_err() {
             warn!(event = "stop_slow", part = "servers"; "not everything ended in time");
@@ -464,7 +460,7 @@ impl App {
 }
 
 /// The key of this central, as it was found.
-struct Identity {
+struct OwnKey {
     credentials: Credentials,
     /// Why it cannot be used: what is in `credentials` is forgotten again.
     mesh_off: Option<String>,
@@ -472,26 +468,24 @@ struct Identity {
 
 /// The identity in the data directory, made now if there is none. Gates need none: where it cannot be used the mesh is off, for the
 /// reason told, and pages over HTTPS are shown a key that is forgotten again.
-fn identity(data_dir: &Path) -> Result<Identity, IdentityError> {
+fn identity(data_dir: &Path) -> Result<OwnKey, IdentityError> {
     let opened = match key_file::open_or_make(data_dir) {
         Ok(opened) => opened,
         Err(problem) => {
             let cause = std::error::Error::source(&problem).map(|cause| format!(": {cause}")).unwrap_or_default();
             let reason = format!("{problem}{cause}");
             error!(event = "identity_unusable", reason = reason.as_str(); "this central has no key to prove itself with: the mesh is off, gates go on");
-            return Ok(Identity { credentials: key_file::throwaway()?, mesh_off: Some(reason) });
+            return Ok(OwnKey { credentials: key_file::throwaway()?, mesh_off: Some(reason) });
         }
     };
-    let fingerprint = opened.credentials.fingerprint().to_string();
-    info!(event = "identity", fingerprint = fingerprint.as_str(), new = opened.is_new; "this central is known to others by this fingerprint");
+    info!(event = "identity", fingerprint:% = opened.credentials.fingerprint(), new = opened.is_new; "this central is known to others by this fingerprint");
     if let Some(mode) = opened.was_open_to_others {
-        let file = data_dir.join(key_file::IDENTITY_FILE).display().to_string();
         warn!(
-            event = "identity_exposed", file = file.as_str(), mode = format!("{mode:o}");
+            event = "identity_exposed", file:% = data_dir.join(key_file::IDENTITY_FILE).display(), mode = format!("{mode:o}");
             "others on this machine could read the key of this central: tightened; if anyone may have copied it, stop, move the file away and start"
         );
     }
-    Ok(Identity { credentials: opened.credentials, mesh_off: None })
+    Ok(OwnKey { credentials: opened.credentials, mesh_off: None })
 }
 
 /// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process. `key`:
@@ -522,11 +516,10 @@ fn in_flight_limit(config: &ConfigView) -> usize {
 }
 
 /// How the settings want log lines.
-#[must_use]
-pub fn log_format_of(config: &Config) -> LogFormat {
+pub fn log_format_of(config: &Config) -> LineFormat {
     match config.tuning.log_format {
-        ConfiguredFormat::Text => LogFormat::Text,
-        ConfiguredFormat::Json => LogFormat::Json,
+        ConfiguredFormat::Text => LineFormat::Text,
+        ConfiguredFormat::Json => LineFormat::Json,
     }
 }
 
@@ -545,7 +538,7 @@ async fn follow_tuning(mut config: ConfigView, in_flight: Arc<InFlight>) {
 /// Forgets addresses that went silent, and notes when tokens were used: after a crash that is one period behind at most.
 async fn keep_house(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(limits::SWEEP_PERIOD).await;
+        tokio::time::sleep(room::SWEEP_PERIOD).await;
         shared.rates.sweep();
         shared.rooms.sweep();
         shared.offences.sweep();
@@ -609,7 +602,7 @@ fn offer_first_code(door: &Arc<Doorkeeper>, config: &Config) -> Option<String> {
         "nobody administers this central yet: type this code on its page /login to set a password"
     );
     let (scheme, address) =
-        (config.security.api.scheme(), config.this_central.ip.with_port(config.this_central.api_port));
+        (config.security.api.name(), config.this_central.ip.with_port(config.this_central.api_port));
     process::show_on_console(&format!(
         "\nParkMesh {}: open {scheme}://{address}/login on a computer of this network\nand set the password with the one-time code {code}\n\n",
         config.this_central.id

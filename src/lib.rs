@@ -42,25 +42,276 @@
 //! (`ops` may be used by everything from `actors` on). `tests/architecture.rs` reads the `use` lines and fails on a
 //! wrong arrow. The pure rooms know neither actix nor tokio nor rusqlite: time, randomness and ids are arguments.
 
-pub mod access;
-pub mod actors;
-pub mod alarms;
+pub mod access {
+    //! Who may do what. Pure: the time, random numbers and hashes are arguments.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`right`] | who calls, what a call needs, and whether somebody has it: the decision behind the table of routes |
+    //! | [`accounts`] | people and tokens, what may be changed of them, and how that is told |
+    //! | [`sessions`] | who is logged in, and until when |
+    //! | [`tally`] | what is written down of logins and refusals, however many there are |
+    //! | [`throttle`] | how long somebody who guesses has to wait |
+
+    pub mod accounts;
+    pub mod right;
+    pub mod sessions;
+    pub mod tally;
+    pub mod throttle;
+}
+
+pub mod actors {
+    //! One file, one actor: its messages, its state, its handlers.
+
+    pub mod config_keeper;
+    pub mod db_reader;
+    pub mod db_writer;
+    pub mod edge_gateway;
+    pub mod herald;
+    pub mod mesh_registry;
+    pub mod peer_link;
+    pub mod status_feed;
+    pub mod supervise;
+    pub mod sync_coordinator;
+}
+
+pub mod alarms {
+    //! What needs somebody's hand, and what people are told of it who do not look at a page. Pure.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`attention`] | what is wrong now: the one list that the pages and the alarms go by |
+    //! | [`book`] | when an alarm begins, is repeated and ends; what was told already |
+    //! | [`outbox`] | what is on its way to whom, and what had to be dropped |
+    //! | [`message`] | one message, in words and as each kind of receiver takes it |
+    //!
+    //! Carried by the desk `desks/alarm_desk.rs` and the actor `actors/herald.rs`; why it is so: docs/decisions.
+
+    pub mod attention;
+    pub mod book;
+    pub mod message;
+    pub mod outbox;
+}
+
 pub mod app;
-pub mod config;
-pub mod desks;
-pub mod domain;
-pub mod feed;
-pub mod gates;
-pub mod http;
+
+pub mod config {
+    //! The settings of one central: model, checks, file.
+    //!
+    //! [`model::Config`] is always whole and valid: it is made by [`read::config`] (a file or a request), [`change::merge`]
+    //! (a request over what is in force) or [`model::Config::standalone`], and nothing else. [`mod@file`] loads and saves it,
+    //! [`change::changed`] says what a save changed, so that the actors concerned can apply it at once.
+    //!
+    //! To add a setting: a field in `model.rs` with its default, a line in `read.rs`, one in
+    //! `config/every-setting.example.json` and one in `docs/settings.md`; a test fails where one is forgotten.
+
+    pub mod alarms;
+    pub mod change;
+    pub mod file;
+    pub mod model;
+    pub mod read;
+    mod reader;
+    #[cfg(test)]
+    mod tests;
+}
+
+pub mod desks {
+    //! What every worker asks on every request and is no actor: it answers from memory, and what hashes or writes a file runs on the pool
+    //! of blocking threads.
+
+    pub mod alarm_desk;
+    pub mod audit_desk;
+    pub mod backup_desk;
+    pub mod doorkeeper;
+}
+
+pub mod domain {
+    //! The parking domain: values and pure functions, no I/O, no clock, no randomness.
+
+    pub mod anomaly;
+    pub mod audit;
+    pub mod authorship;
+    pub mod direction;
+    pub mod doer;
+    pub mod event;
+    pub mod explain;
+    pub mod fingerprint;
+    pub mod heard;
+    pub mod ids;
+    pub mod lane;
+    pub mod money;
+    pub mod named;
+    pub mod naming;
+    pub mod payment;
+    pub mod plate;
+    pub mod problem;
+    pub mod received;
+    pub mod row;
+    pub mod shift;
+    pub mod standing;
+    pub mod stay;
+    pub mod subscription;
+    pub mod tariff;
+    pub mod time;
+    pub mod told;
+    pub mod vietqr;
+}
+
+pub mod feed {
+    //! What dashboards are told: a numbered state, and what changed in it since any number. Pure.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`board`] | the state, its numbers, snapshots and changes as text |
+    //! | [`mod@line`] | an event as a line people read |
+    //!
+    //! The messages are documented in docs/status-feed.md; they only grow.
+
+    pub mod board;
+    pub mod line;
+}
+
+pub mod gates {
+    //! What serves gates and is no actor: what they send and how it is checked, who of them is alive, what they are told.
+
+    pub mod report;
+    pub mod request;
+    pub mod roster;
+}
+
+pub mod http {
+    //! Routes and thin handlers; the only place that knows status codes.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`routes`] | every route on one screen, and all of them as a document |
+    //! | [`access`] | who may do what, enforced around every route |
+    //! | [`screen`] | what is looked at before that, and the headers of every answer |
+    //! | [`room`] | how much one address or edge may ask; how much it may take, and all together |
+    //! | [`error`] | every refusal as an answer, and the stable codes with their status |
+    //! | [`operation`] | one row per operation, which stands beside its handler |
+    //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`audit`], [`health`], [`pages`] | the handlers, by area |
+    //! | [`input`], [`view`], [`spreadsheet`], [`qr_code`] | reading requests, showing values |
+    //! | [`state`] | what handlers reach |
+    //! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
+    //! | [`ws_edge`] | the sockets of edge programs |
+    //! | [`p2p_server`], [`ws_peer`] | the ports other centrals dial, their sockets, guests with an invitation, and what old centrals ask before they link |
+    //! | [`ws_status`] | the status feed to one dashboard |
+    //! | [`server`], [`listen`], [`api`] | sockets, how fast they are read, workers, time limits, moving to another port while running |
+
+    pub mod access;
+    pub mod accounts;
+    pub mod amendments;
+    pub mod api;
+    pub mod audit;
+    pub mod edge_programs;
+    pub mod edges;
+    pub mod error;
+    pub mod health;
+    pub mod history;
+    pub mod input;
+    pub mod listen;
+    pub mod members;
+    pub mod mesh;
+    mod operation;
+    pub mod p2p;
+    pub mod p2p_server;
+    pub mod pages;
+    pub mod parking;
+    mod payments;
+    mod qr_code;
+    pub mod room;
+    pub mod routes;
+    pub mod screen;
+    pub mod server;
+    pub mod shifts;
+    pub mod spreadsheet;
+    pub mod state;
+    pub mod stories;
+    pub mod subscriptions;
+    pub mod view;
+    pub mod ws_edge;
+    pub mod ws_intake;
+    pub mod ws_peer;
+    pub mod ws_status;
+}
+
 pub mod lab;
 pub mod ledger;
-pub mod legacy;
-pub mod links;
+
+pub mod legacy {
+    //! The system before this program, in both its revisions: links to its centrals while a site changes over, and the import of what it
+    //! wrote. Nothing but `app` and `main` names this room, so that it can be deleted in one commit.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`dialect`] | its frames; pure |
+    //! | [`peer`] | one of its centrals: what is told it, what it says; pure |
+    //! | [`link`], [`links`] | the actor that carries between the two; one for each peer marked `legacy` |
+    //! | [`import`] | `parkmesh import`: its database and its settings |
+
+    pub mod dialect;
+    pub mod import;
+    pub mod link;
+    pub mod links;
+    pub mod peer;
+}
+
+pub mod links {
+    //! What serves links between centrals and is no actor: dialling, sockets and what may arrive on them, asking to join, the keys
+    //! of authors.
+
+    pub mod intake;
+    pub mod join;
+    pub mod known_authors;
+    pub mod mesh;
+    pub mod socket;
+    pub mod status;
+    pub mod trust_desk;
+}
+
 pub mod maintenance;
-pub mod ops;
+
+pub mod ops {
+    //! What running a central needs besides its work: log format, metrics, clock, the process, disk space.
+
+    pub mod clock;
+    pub mod in_flight;
+    pub mod log_format;
+    pub mod metrics;
+    pub mod offences;
+    pub mod process;
+}
+
 pub mod replication;
 pub mod store;
 pub mod tls;
-pub mod trust;
-pub mod vault;
+
+pub mod trust {
+    //! Whom to believe that he is who he says: decided by the certificate he showed, purely.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`invitation`] | what a person carries to a new central, and the codes in it |
+    //! | [`judge`] | whether a socket may speak as the central it says it is |
+    //! | [`pending`] | who knocked and is unknown here, until a person says yes or no |
+
+    pub mod invitation;
+    pub mod judge;
+    pub mod pending;
+    pub mod site;
+}
+
+pub mod vault {
+    //! What proves who somebody is: passwords, codes, tokens and keys as hashes, and the files they lie in. Blocking.
+    //!
+    //! | file | holds |
+    //! |---|---|
+    //! | [`secret`] | random secrets and passwords, and their hashes |
+    //! | [`files`] | files nobody else on the machine can read: people and tokens of a central, and the one-time code a person makes on the machine |
+
+    pub mod files;
+    pub mod secret;
+}
+
 pub mod wire;

@@ -1,5 +1,6 @@
 //! Flags, log, run, exit code.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use log::error;
 use parkmesh::actors::supervise;
-use parkmesh::app::{self, App, Ending, Options, StartError};
+use parkmesh::app::{self, App, Options, StartError, WhyStopped};
 use parkmesh::config;
 use parkmesh::config::file::{self, LoadError, Loaded};
 use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT};
@@ -18,13 +19,13 @@ use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::lab::simulation::{self, Campaign, Seeds};
 use parkmesh::lab::{bench, client, demo};
-use parkmesh::legacy::import::{self, ImportError, Importer, Kind, Outcome};
+use parkmesh::legacy::import::{self, ImportError, ImportOutcome, Importer, OldKind};
 use parkmesh::maintenance::export::{self, Days, ExportError, Exported};
 use parkmesh::maintenance::{Site, backup, rebuild, verify};
 use parkmesh::ops::clock::Clock;
-use parkmesh::ops::log_format::{self, LogFormat};
+use parkmesh::ops::log_format::{self, LineFormat};
 use parkmesh::ops::process::{self, on_all_cores};
-use parkmesh::store::{DataDir, StoreError};
+use parkmesh::store::DataDir;
 use parkmesh::tls::key_file;
 use parkmesh::vault::files::CodeFile;
 use parkmesh::vault::secret;
@@ -66,7 +67,7 @@ struct Cli {
     initial_config: Option<PathBuf>,
     /// How log lines on stderr look (default: what the settings say, else text)
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
+    log_format: Option<LineFormat>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -191,38 +192,95 @@ fn main() -> ExitCode {
             };
         }
     };
-    match cli.command {
-        None | Some(Command::Serve) => serve(cli),
-        Some(Command::Verify) => maintain(cli, check),
-        Some(Command::Identity) => identity(&cli),
-        // Whose rows are its own is in the settings, so for this they have to be there.
-        Some(Command::Rebuild) => {
-            let config = cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
-            maintain(Cli { config: Some(config), ..cli }, make_anew)
+    run_command(&cli).unwrap_or_else(|Failed(code, event, reason)| {
+        error!(event = event, reason = reason.as_str(), exit_code = code; "cannot start");
+        ExitCode::from(code)
+    })
+}
+
+/// Why a command ended early: its exit code, the name of the log line, the reason.
+struct Failed(u8, &'static str, String);
+
+type Done = Result<ExitCode, Failed>;
+
+/// Tells a problem and what caused it.
+fn fail<E: Error>(code: u8, event: &'static str) -> impl Fn(E) -> Failed {
+    move |problem| {
+        let (mut reason, mut cause) = (problem.to_string(), problem.source());
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
         }
-        Some(Command::Backup { ref to }) => back_up(&cli, to),
-        Some(Command::Restore { ref from }) => restore(&cli, from),
-        Some(Command::Export(ref args)) => export_days(&cli, args),
-        Some(Command::Import(ref args)) => import(&cli, args),
-        Some(Command::NewCode) => new_code(&cli),
-        Some(Command::Ready) => match settings(cli.config.as_deref()) {
-            Ok((loaded, _)) => {
-                let config = &loaded.config;
-                client::ready(
-                    SocketAddr::new(config.listen_ip(), config.this_central.api_port),
-                    config.security.api == ApiMode::Https,
-                )
-            }
-            Err(problem) => fail(EXIT_CONFIG, "config_refused", &problem),
-        },
-        Some(Command::Demo(args)) => demo::run(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
-        Some(Command::Simulate(args)) => simulate(&args),
-        Some(Command::Manual { directory }) => match write_manual(&directory) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problem) => fail(EXIT_STORAGE, "manual_not_written", &problem),
-        },
+        Failed(code, event, reason)
     }
+}
+
+fn run_command(cli: &Cli) -> Done {
+    let Some(command) = &cli.command else { return serve(cli) };
+    match command {
+        Command::Serve => return serve(cli),
+        Command::Demo(args) => return Ok(demo::run(args)),
+        Command::Bench(args) => return Ok(bench::run(args)),
+        Command::Simulate(args) => return Ok(simulate(args)),
+        Command::Ready => {
+            let (Loaded { config, .. }, _) = cli.settings()?;
+            let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
+            return Ok(client::ready(address, config.security.api == ApiMode::Https));
+        }
+        Command::Manual { directory } => {
+            write_manual(directory).map_err(fail(EXIT_STORAGE, "manual_not_written"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => log_format::install(cli.log_format.unwrap_or_default()),
+    }
+    match command {
+        Command::Identity => identity(cli)?,
+        Command::Verify => return check(cli),
+        Command::Rebuild => make_anew(cli)?,
+        Command::Backup { to } => back_up(cli, to)?,
+        Command::Restore { from } => restore(cli, from)?,
+        Command::Export(args) => export_days(cli, args)?,
+        Command::Import(args) => return import(cli, args),
+        _ => return new_code(cli),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the command line says, or what is meant without it.
+impl Cli {
+    fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into())
+    }
+
+    fn config_file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+
+    /// The settings to run on, and the file that saves go to.
+    fn settings(&self) -> Result<(Loaded, PathBuf), Failed> {
+        let loaded = match file::load(self.config_file()) {
+            Err(LoadError::NotFound { .. }) if self.config.is_none() => {
+                Loaded { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None }
+            }
+            loaded => loaded.map_err(fail(EXIT_CONFIG, "config_refused"))?,
+        };
+        Ok((loaded, self.config_file().to_owned()))
+    }
+
+    /// Whose database it is.
+    fn site(&self) -> Result<Site, Failed> {
+        let config = self.settings()?.0.config;
+        Ok(Site { central: config.this_central.id, zone: config.site.time_zone })
+    }
+
+    fn parts(&self) -> backup::Parts {
+        backup::Parts::of_central(self.data_dir(), self.config_file().to_owned())
+    }
+}
+
+/// How work on the database of a central that does not run ends.
+fn broken<E: Error>(problem: E) -> Failed {
+    fail(EXIT_STORAGE, "maintenance_failed")(problem)
 }
 
 fn write_manual(directory: &Path) -> std::io::Result<()> {
@@ -234,186 +292,125 @@ fn write_manual(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn serve(cli: Cli) -> ExitCode {
+fn serve(cli: &Cli) -> Done {
     supervise::log_panics();
-    let found = begin_with(cli.initial_config.as_deref(), cli.config.as_deref());
-    let (loaded, config_file) = match found.and_then(|()| Ok(settings(cli.config.as_deref())?)) {
-        Ok(found) => found,
-        Err(problem) => {
-            log_format::install(cli.log_format.unwrap_or_default());
-            return fail(EXIT_CONFIG, "config_refused", problem.as_ref());
-        }
-    };
+    let found = begin_with(cli).and_then(|()| cli.settings());
+    let (loaded, config_file) = found.inspect_err(|_| log_format::install(cli.log_format.unwrap_or_default()))?;
     let configured = app::log_format_of(&loaded.config);
     log_format::install(cli.log_format.unwrap_or(configured));
     log_format::keep_format(cli.log_format.is_some());
     log_format::set_plate_masking(loaded.config.tuning.mask_plates);
     app::say_how_loaded(&loaded);
-    let clock = match Clock::from_environment() {
-        Ok(clock) => clock,
-        Err(problem) => return fail(EXIT_USAGE, "clock_refused", &problem),
-    };
-    let options = Options {
-        loaded,
-        config_file,
-        data_dir: cli.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
-        clock,
-        test_faults: std::env::var(TEST_FAULTS_VARIABLE).is_ok_and(|value| value == "1"),
-    };
+    let clock = Clock::from_environment().map_err(fail(EXIT_USAGE, "clock_refused"))?;
+    let test_faults = std::env::var(TEST_FAULTS_VARIABLE).is_ok_and(|value| value == "1");
+    let options = Options { loaded, config_file, data_dir: cli.data_dir(), clock, test_faults };
     actix::System::new().block_on(run(options))
 }
 
 /// Shows the fingerprint, also of a central that runs.
-fn identity(cli: &Cli) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
-    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    let opened = match key_file::open(&data_dir) {
-        Ok(Some(opened)) => Ok(opened),
-        // Only who owns the directory may make it.
-        Ok(None) => match DataDir::open(&data_dir) {
-            Ok(_owned) => key_file::open_or_make(&data_dir),
-            Err(problem) => return fail(EXIT_STORAGE, "maintenance_failed", &problem),
-        },
-        Err(problem) => Err(problem),
-    };
-    match opened {
-        Ok(opened) => {
-            println!("{}", opened.credentials.fingerprint());
-            ExitCode::SUCCESS
+fn identity(cli: &Cli) -> Result<(), Failed> {
+    let data_dir = cli.data_dir();
+    let opened = match key_file::open(&data_dir).map_err(broken)? {
+        Some(opened) => opened,
+        None => {
+            // Only who owns the directory may make it.
+            let _owned = DataDir::open(&data_dir).map_err(broken)?;
+            key_file::open_or_make(&data_dir).map_err(broken)?
         }
-        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
-    }
-}
-
-/// Runs a command on the database of a central that does not run.
-fn maintain(cli: Cli, work: fn(&Path, &Site) -> Result<ExitCode, StoreError>) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
-    let config = match settings(cli.config.as_deref()) {
-        Ok((loaded, _)) => loaded.config,
-        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
     };
-    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
-    let data_dir = cli.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    work(&data_dir, &site).unwrap_or_else(|problem| fail(EXIT_STORAGE, "maintenance_failed", &problem))
+    println!("{}", opened.credentials.fingerprint());
+    Ok(())
 }
 
-fn check(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
-    let found = verify::verify(data_dir, site, Clock::machine().now_ms(), &mut progress())?;
+fn check(cli: &Cli) -> Done {
+    let now_ms = Clock::machine().now_ms();
+    let found = verify::verify(&cli.data_dir(), &cli.site()?, now_ms, &mut progress()).map_err(broken)?;
     println!("{found}");
     Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STORAGE) })
 }
 
-fn make_anew(data_dir: &Path, site: &Site) -> Result<ExitCode, StoreError> {
+fn make_anew(cli: &Cli) -> Result<(), Failed> {
+    // Whose rows are its own is in the settings, so for this they have to be there.
+    let loaded = file::load(cli.config_file()).map_err(fail(EXIT_CONFIG, "config_refused"))?;
+    let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
     let now_ms = Clock::machine().now_ms();
-    let rebuilt = rebuild::rebuild(data_dir, site, now_ms, &mut progress())?;
+    let rebuilt = rebuild::rebuild(&cli.data_dir(), &site, now_ms, &mut progress()).map_err(broken)?;
     println!("the history was made anew from {} events", rebuilt.events);
     if rebuilt.digest_before == rebuilt.digest_after {
         println!("it is what it was: digest {}", rebuilt.digest_after);
     } else {
         println!("it was digest {}\nit is  digest {}", rebuilt.digest_before, rebuilt.digest_after);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn back_up(cli: &Cli, to: &Path) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
+fn back_up(cli: &Cli, to: &Path) -> Result<(), Failed> {
     // Gates first, where they share the machine.
     let _ = rustix::process::nice(BACKUP_NICENESS);
-    let (loaded, config_file) = match settings(cli.config.as_deref()) {
-        Ok(found) => found,
-        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
-    };
-    let leave_free_bytes = loaded.config.tuning.low_disk_bytes();
-    let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
+    let leave_free_bytes = cli.settings()?.0.config.tuning.low_disk_bytes();
+    let parts = backup::Parts { leave_free_bytes, ..cli.parts() };
     let now_ms = Clock::machine().now_ms();
-    let parts = backup::Parts { leave_free_bytes, ..parts(cli, config_file) };
-    match backup::back_up(&parts, to, &site, now_ms, &mut progress()) {
-        Ok(found) => {
-            println!("{found}\n{}", to.display());
-            ExitCode::SUCCESS
-        }
-        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
-    }
+    let found = backup::back_up(&parts, to, &cli.site()?, now_ms, &mut progress()).map_err(broken)?;
+    println!("{found}\n{}", to.display());
+    Ok(())
 }
 
-fn restore(cli: &Cli, from: &Path) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
-    let parts = parts(cli, cli.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into()));
-    match backup::put_back(from, &parts) {
-        Ok(settings_too) => {
-            let whose = if settings_too { "from the backup as well" } else { "the ones that were there" };
-            let (data_dir, config_file) = (parts.data_dir.display(), parts.config_file.display());
-            println!("{data_dir} is as in the backup; the settings, {config_file}, are {whose}. Start the central");
-            ExitCode::SUCCESS
-        }
-        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
-    }
+fn restore(cli: &Cli, from: &Path) -> Result<(), Failed> {
+    let parts = cli.parts();
+    let settings_too = backup::put_back(from, &parts).map_err(broken)?;
+    let whose = if settings_too { "from the backup as well" } else { "the ones that were there" };
+    let (data_dir, config_file) = (parts.data_dir.display(), parts.config_file.display());
+    println!("{data_dir} is as in the backup; the settings, {config_file}, are {whose}. Start the central");
+    Ok(())
 }
 
-fn export_days(cli: &Cli, ExportArgs { from, to, file }: &ExportArgs) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
+fn export_days(cli: &Cli, ExportArgs { from, to, file }: &ExportArgs) -> Result<(), Failed> {
     let _ = rustix::process::nice(BACKUP_NICENESS);
-    let config = match settings(cli.config.as_deref()) {
-        Ok((loaded, _)) => loaded.config,
-        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
-    };
-    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
-    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
     let days = Days { from: from.clone(), to: to.clone() };
-    match export::export(&data_dir, &site, &days, file, Clock::machine().now_ms(), &mut progress()) {
-        Ok(Exported { events, exits, counted, revenue }) => {
-            println!(
-                "{}: {events} events, {exits} exits of which {counted} count, {revenue} VND\n\
-                 check it: python3 check_export.py {0}",
-                file.display()
-            );
-            ExitCode::SUCCESS
+    let now_ms = Clock::machine().now_ms();
+    let exported = export::export(&cli.data_dir(), &cli.site()?, &days, file, now_ms, &mut progress());
+    let Exported { events, exits, counted, revenue } = exported.map_err(|problem| match problem {
+        ExportError::Day(_) | ExportError::Order { .. } | ExportError::NotOver(_) => {
+            fail(EXIT_USAGE, "maintenance_failed")(problem)
         }
-        Err(problem @ (ExportError::Day(_) | ExportError::Order { .. } | ExportError::NotOver(_))) => {
-            fail(EXIT_USAGE, "maintenance_failed", &problem)
-        }
-        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
-    }
-}
-
-fn parts(cli: &Cli, config_file: PathBuf) -> backup::Parts {
-    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    backup::Parts::of_central(data_dir, config_file)
+        problem => broken(problem),
+    })?;
+    println!(
+        "{}: {events} events, {exits} exits of which {counted} count, {revenue} VND\n\
+         check it: python3 check_export.py {0}",
+        file.display()
+    );
+    Ok(())
 }
 
 /// Whoever may write the data directory may administer the central: that is what the code proves.
-fn new_code(cli: &Cli) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
-    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+fn new_code(cli: &Cli) -> Done {
+    let data_dir = cli.data_dir();
     if !data_dir.is_dir() {
         let reason = format!("{} is no directory", data_dir.display());
         error!(event = "code_not_made", reason, exit_code = EXIT_STORAGE; "no code was made: name the data directory of the central with --data-dir, or start that central first");
-        return ExitCode::from(EXIT_STORAGE);
+        return Ok(ExitCode::from(EXIT_STORAGE));
     }
-    let code = match secret::make_code() {
-        Ok(code) => code,
-        Err(problem) => return fail(EXIT_INTERNAL, "code_not_made", &problem),
-    };
+    let code = secret::make_code().map_err(fail(EXIT_INTERNAL, "code_not_made"))?;
     let put = CodeFile::of(&data_dir).put(secret::code_digest(&code), Clock::machine().now_ms());
     if let Err(problem) = put {
-        error!(event = "code_not_made", reason = problem.to_string(), exit_code = EXIT_STORAGE; "no code was made, an earlier one is still good: free some space, or run this as the user of the service");
-        return ExitCode::from(EXIT_STORAGE);
+        error!(event = "code_not_made", reason:% = problem, exit_code = EXIT_STORAGE; "no code was made, an earlier one is still good: free some space, or run this as the user of the service");
+        return Ok(ExitCode::from(EXIT_STORAGE));
     }
     println!(
         "{code}\nGood once, within an hour, on the page /login of the central whose data is in {}",
         data_dir.display()
     );
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Takes over files of the old program, its settings first: they say whose the others are.
-fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> ExitCode {
-    log_format::install(cli.log_format.unwrap_or_default());
+fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> Done {
     let mut all_taken = true;
     let mut found = Vec::new();
     for path in files {
         match import::kind_of(path) {
-            Ok(Kind::Config(json)) => all_taken &= import_settings(cli.config.as_deref(), path, &json),
+            Ok(OldKind::Config(json)) => all_taken &= import_settings(cli.config_file(), path, &json),
             Ok(kind) => found.push((path, kind)),
             Err(problem) => {
                 println!("{problem}");
@@ -421,22 +418,12 @@ fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> ExitCode {
             }
         }
     }
-    let config = match settings(cli.config.as_deref()) {
-        Ok((loaded, _)) => loaded.config,
-        Err(problem) => return fail(EXIT_CONFIG, "config_refused", &problem),
-    };
-    let site = Site { central: config.this_central.id, zone: config.site.time_zone };
-    let data_dir = cli.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    match import_files(&data_dir, &site, time_zone.as_ref(), &found) {
-        Ok(all) if all && all_taken => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(EXIT_INCOMPLETE),
-        Err(problem) => fail(EXIT_STORAGE, "maintenance_failed", &problem),
-    }
+    all_taken &= import_files(&cli.data_dir(), &cli.site()?, time_zone.as_ref(), &found).map_err(broken)?;
+    Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
 }
 
 /// Whether the old settings were taken over.
-fn import_settings(target: Option<&Path>, path: &Path, json: &serde_json::Value) -> bool {
-    let target = target.unwrap_or(Path::new(DEFAULT_CONFIG));
+fn import_settings(target: &Path, path: &Path, json: &serde_json::Value) -> bool {
     let said = |reason: &dyn std::fmt::Display| {
         println!("{}: not taken: {reason}", path.display());
         false
@@ -478,7 +465,7 @@ fn import_files(
     data_dir: &Path,
     site: &Site,
     zone: Option<&SiteZone>,
-    files: &[(&PathBuf, Kind)],
+    files: &[(&PathBuf, OldKind)],
 ) -> Result<bool, ImportError> {
     if files.is_empty() {
         return Ok(true);
@@ -491,13 +478,13 @@ fn import_files(
         let mut refusals = |what: &str, reason: &str| println!("{name}: {what} was not taken: {reason}");
         importer.note(path, None)?;
         let outcome = match kind {
-            Kind::Database => importer.database(path, zone, &mut refusals, &mut progress()),
-            Kind::Tariff(fees) => importer.tariff(fees, &mut refusals),
-            Kind::Subscriptions(list) => importer.subscriptions(list, &mut refusals),
-            Kind::Config(_) => continue,
+            OldKind::Database => importer.database(path, zone, &mut refusals, &mut progress()),
+            OldKind::Tariff(fees) => importer.tariff(fees, &mut refusals),
+            OldKind::Subscriptions(list) => importer.subscriptions(list, &mut refusals),
+            OldKind::Config(_) => continue,
         };
         match outcome {
-            Ok(outcome @ Outcome { taken, known, refused, events }) => {
+            Ok(outcome @ ImportOutcome { taken, known, refused, events }) => {
                 importer.note(path, Some(outcome))?;
                 println!("{name}: {taken} taken ({events} events), {known} held already, {refused} not taken");
                 all_taken &= refused == 0;
@@ -552,49 +539,32 @@ fn progress() -> impl FnMut(u64, u64) {
     }
 }
 
-async fn run(options: Options) -> ExitCode {
-    let app = match App::start(options).await {
-        Ok(app) => app,
-        Err(problem) => {
-            let code = match &problem {
-                StartError::Storage(_) | StartError::Identity(_) => EXIT_STORAGE,
-                StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
-                StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
-            };
-            return fail(code, "start_failed", &problem);
-        }
-    };
+async fn run(options: Options) -> Done {
+    let app = App::start(options).await.map_err(|problem| {
+        let code = match &problem {
+            StartError::Storage(_) | StartError::Identity(_) => EXIT_STORAGE,
+            StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
+            StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
+        };
+        fail(code, "start_failed")(problem)
+    })?;
     print_address(&app);
     process::say_ready();
     supervise::spawn(process::keep_alive());
-    match app.run().await {
-        Ending::Asked(_) => ExitCode::SUCCESS,
-        Ending::Failed(_) => ExitCode::from(EXIT_INTERNAL),
-    }
+    Ok(match app.run().await {
+        WhyStopped::Asked(_) => ExitCode::SUCCESS,
+        WhyStopped::Failed(_) => ExitCode::from(EXIT_INTERNAL),
+    })
 }
 
 /// Copies the initial settings where there are none yet.
-fn begin_with(initial: Option<&Path>, asked: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    let path = asked.unwrap_or(Path::new(DEFAULT_CONFIG));
-    if let Some(initial) = initial
-        && !path.try_exists()?
-    {
-        file::save(path, &file::load(initial)?.config)?;
+fn begin_with(cli: &Cli) -> Result<(), Failed> {
+    let Some(initial) = &cli.initial_config else { return Ok(()) };
+    if !cli.config_file().try_exists().map_err(fail(EXIT_CONFIG, "config_refused"))? {
+        let loaded = file::load(initial).map_err(fail(EXIT_CONFIG, "config_refused"))?;
+        file::save(cli.config_file(), &loaded.config).map_err(fail(EXIT_CONFIG, "config_refused"))?;
     }
     Ok(())
-}
-
-/// The settings to run on, and the file that saves go to.
-fn settings(asked: Option<&Path>) -> Result<(Loaded, PathBuf), LoadError> {
-    let path = asked.unwrap_or(Path::new(DEFAULT_CONFIG));
-    match file::load(path) {
-        Ok(loaded) => Ok((loaded, path.to_owned())),
-        Err(LoadError::NotFound { .. }) if asked.is_none() => {
-            let loaded = Loaded { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None };
-            Ok((loaded, path.to_owned()))
-        }
-        Err(problem) => Err(problem),
-    }
 }
 
 /// For the person who started it: where to look.
@@ -606,20 +576,9 @@ fn print_address(app: &App) {
     } else {
         listening.to_string()
     };
-    let scheme = config.security.api.scheme();
+    let scheme = config.security.api.name();
     println!("ParkMesh {}: {scheme}://{host}/", config.this_central.id);
     if let Some(code) = app.first_code() {
         println!("Nobody administers it yet: open {scheme}://{host}/login and type the one-time code {code}");
     }
-}
-
-fn fail(code: u8, event: &'static str, problem: &dyn std::error::Error) -> ExitCode {
-    let mut reason = problem.to_string();
-    let mut cause = problem.source();
-    while let Some(error) = cause {
-        reason = format!("{reason}: {error}");
-        cause = error.source();
-    }
-    error!(event = event, reason = reason.as_str(), exit_code = code; "cannot start");
-    ExitCode::from(code)
 }

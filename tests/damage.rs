@@ -24,7 +24,7 @@ use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::maintenance::rebuild;
 use parkmesh::ops::clock::Clock;
-use parkmesh::replication::starts::Instance;
+use parkmesh::replication::handshake::Instance;
 use parkmesh::store::{DataDir, Writer};
 use serde_json::{Value, json};
 

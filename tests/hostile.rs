@@ -31,7 +31,7 @@ use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::tls::credentials::Credentials;
 use parkmesh::tls::key_file;
 use parkmesh::tls::peers::Client;
-use parkmesh::wire::frame::{Encoder, Frame, Heartbeat, Hello, Instance, SyncRequest, Versions};
+use parkmesh::wire::frame::{Beat, Encoder, Frame, Hello, Instance, SyncRequest, Versions};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConnection, StreamOwned};
@@ -347,7 +347,7 @@ impl Bad {
                     (0..100).map(|number| (format!("central-{}", 1 + number).parse().unwrap(), vec![key(number)]));
                 let mut keys: BTreeMap<_, _> = keys.collect();
                 keys.insert(BAD.parse().unwrap(), vec![self.second.fingerprint(), key(self.dice.roll())]);
-                let heartbeat = Heartbeat { wall_ms: i64::MAX / 4, keys, ..Heartbeat::default() };
+                let heartbeat = Beat { wall_ms: i64::MAX / 4, keys, ..Beat::default() };
                 self.say(&Frame::Heartbeat(heartbeat));
             }
         }

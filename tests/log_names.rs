@@ -10,7 +10,7 @@ fn names_in(source: &str, names: &mut BTreeSet<String>) {
     for part in source.split("event = \"").skip(1) {
         names.insert(part.split('"').next().unwrap().to_owned());
     }
-    let calls = [" fail(EXIT_", " fail(code,"];
+    let calls = ["fail(EXIT_", " fail(code,"];
     for part in calls.iter().flat_map(|call| source.split(call).skip(1)) {
         let call = part.split(')').next().unwrap();
         if let Some(name) = call.split('"').nth(1) {

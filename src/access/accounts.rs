@@ -99,18 +99,15 @@ pub struct Revoked {
 
 impl Accounts {
     /// The person of that name, in whatever letter case.
-    #[must_use]
     pub fn person(&self, name: &str) -> Option<&Person> {
         self.people.iter().find(|person| is_same(&person.name, name))
     }
 
     /// The token with this hash.
-    #[must_use]
     pub fn token(&self, hash: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.hash == hash)
     }
 
-    #[must_use]
     pub fn has_administrator(&self) -> bool {
         self.people.iter().any(|person| person.role == Role::Administrator)
     }
@@ -236,7 +233,6 @@ impl Accounts {
     }
 
     /// The names of the tokens this person made.
-    #[must_use]
     pub fn tokens_of(&self, person: &str) -> Vec<String> {
         let made = self.tokens.iter().filter(|token| is_same(&token.made_by, person));
         made.map(|token| token.name.clone()).collect()
@@ -308,7 +304,6 @@ pub struct AccountChange {
 }
 
 /// What changed; `None`: nothing that concerns anybody, such as the last use of a token.
-#[must_use]
 pub fn told(before: &Accounts, after: &Accounts, by: &By) -> Option<AccountChange> {
     let person = |one: &Person| json!({"id": one.name, "role": one.role, "password_set_ms": one.set_ms});
     let people = |accounts: &Accounts| json!(accounts.people.iter().map(person).collect::<Vec<_>>());

@@ -8,46 +8,34 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::named::named;
 
-/// What a call asks of its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing: pages, logging in, probes.
-    Nothing,
-    /// To see the lot, the history and the mesh.
-    Look,
-    /// To do what a gate does.
-    Gate,
-    /// To be logged in, as whoever.
-    Login,
-    /// To correct or remove a stay.
-    Amend,
-    /// To change what is not a car: settings, tariff, people.
-    Administer,
+named! {
+    /// What a call asks of its caller.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Need {
+        /// Nothing: pages, logging in, probes.
+        Nothing = "nothing",
+        /// To see the lot, the history and the mesh.
+        Look = "look",
+        /// To do what a gate does.
+        Gate = "gate",
+        /// To be logged in, as whoever.
+        Login = "login",
+        /// To correct or remove a stay.
+        Amend = "amend",
+        /// To change what is not a car: settings, tariff, people.
+        Administer = "administer",
+    }
 }
 
 impl Need {
-    pub const ALL: [Self; 6] = [Self::Nothing, Self::Look, Self::Gate, Self::Login, Self::Amend, Self::Administer];
-
     /// The first role that has it, where a role is what it takes.
     const fn least_role(self) -> Role {
         match self {
             Self::Nothing | Self::Look | Self::Gate | Self::Login => Role::Operator,
             Self::Amend => Role::ShiftLead,
             Self::Administer => Role::Administrator,
-        }
-    }
-
-    /// As in docs/http-api.md.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Look => "look",
-            Self::Gate => "gate",
-            Self::Login => "login",
-            Self::Amend => "amend",
-            Self::Administer => "administer",
         }
     }
 }
@@ -109,7 +97,6 @@ pub fn decide(need: Need, modes: Modes, who: &Who, is_local: bool) -> Result<(),
 
 /// Whether a caller may speak as this edge: with keys an edge is only itself, while people at the console and programs
 /// with a token name the gate they mean.
-#[must_use]
 pub fn may_speak_as(modes: Modes, who: &Who, edge_id: &str) -> bool {
     match who {
         Who::Edge(id) if modes.edge_keys => id == edge_id,
@@ -148,7 +135,6 @@ pub enum Who {
 
 impl Who {
     /// Of a person or a token.
-    #[must_use]
     pub fn role(&self) -> Option<Role> {
         match self {
             Self::Nobody | Self::Edge(_) => None,
@@ -157,7 +143,6 @@ impl Who {
     }
 
     /// As events name who did it.
-    #[must_use]
     pub fn doer(&self) -> Doer {
         match self {
             Self::Nobody => Doer::OPEN,
@@ -168,7 +153,6 @@ impl Who {
     }
 
     /// The name of the person who is logged in.
-    #[must_use]
     pub fn person(&self) -> Option<&str> {
         match self {
             Self::Person { name, .. } => Some(name),

@@ -54,7 +54,6 @@ impl Sessions {
     }
 
     /// Whose session that is, if it goes on. Asking is no use of it.
-    #[must_use]
     pub fn whose(&self, id: &SessionId, now_ms: Ms) -> Option<&str> {
         self.0.get(id).filter(|session| !session.is_over(now_ms)).map(|session| session.person.as_str())
     }

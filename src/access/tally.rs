@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::domain::audit::{Act, By, Entry, Kind};
+use crate::domain::audit::{Act, AuditEntry, By, Kind};
 
 /// What is alike within this time is one entry.
 pub const WINDOW_MS: i64 = 60_000;
@@ -37,7 +37,7 @@ struct Repeated {
 #[derive(Debug, Default)]
 pub struct Tally {
     repeated: BTreeMap<Like, Repeated>,
-    waiting: VecDeque<Entry>,
+    waiting: VecDeque<AuditEntry>,
     /// Entries there was no room for, and the time of the last.
     lost: u64,
     lost_ms: i64,
@@ -64,7 +64,7 @@ impl Tally {
     }
 
     /// What is to be written now.
-    pub fn take(&mut self, now_ms: i64) -> Vec<Entry> {
+    pub fn take(&mut self, now_ms: i64) -> Vec<AuditEntry> {
         // A clock that was set back ends the window as well.
         let is_over = |repeated: &Repeated| !(0..WINDOW_MS).contains(&(now_ms - repeated.told_ms));
         self.close(is_over);
@@ -72,13 +72,13 @@ impl Tally {
     }
 
     /// Everything, also of windows that are not over: nothing is noted any more.
-    pub fn take_all(&mut self) -> Vec<Entry> {
+    pub fn take_all(&mut self) -> Vec<AuditEntry> {
         self.close(|_| true);
         self.drain()
     }
 
     /// They could not be written: the next time they are taken again.
-    pub fn give_back(&mut self, entries: Vec<Entry>) {
+    pub fn give_back(&mut self, entries: Vec<AuditEntry>) {
         for entry in entries.into_iter().rev() {
             if self.waiting.len() < MAX_WAITING && entry.kind != Kind::Gap {
                 self.waiting.push_front(entry);
@@ -97,25 +97,25 @@ impl Tally {
                 let since_ms = (repeated.count > 1).then_some(repeated.first_ms);
                 let act = Act::new(like.kind, like.by, repeated.what);
                 let entry = act.refused(repeated.last_ms, &like.outcome);
-                self.push(Entry { count: repeated.count, since_ms, ..entry });
+                self.push(AuditEntry { count: repeated.count, since_ms, ..entry });
             }
         }
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: AuditEntry) {
         if self.waiting.len() < MAX_WAITING { self.waiting.push_back(entry) } else { self.lose(&entry) }
     }
 
-    fn lose(&mut self, entry: &Entry) {
+    fn lose(&mut self, entry: &AuditEntry) {
         self.lost += entry.count;
         self.lost_ms = self.lost_ms.max(entry.at_ms);
     }
 
-    fn drain(&mut self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.waiting.drain(..).collect();
+    fn drain(&mut self) -> Vec<AuditEntry> {
+        let mut entries: Vec<AuditEntry> = self.waiting.drain(..).collect();
         if self.lost > 0 {
             let gap = Act::new(Kind::Gap, By::default(), "").refused(self.lost_ms, "not_durable");
-            entries.push(Entry { count: std::mem::take(&mut self.lost), ..gap });
+            entries.push(AuditEntry { count: std::mem::take(&mut self.lost), ..gap });
         }
         entries
     }
@@ -129,7 +129,7 @@ mod tests {
         Act::new(Kind::Refusal, By::new("", from), "PUT /api/p2p/config")
     }
 
-    fn told(entries: &[Entry]) -> Vec<(&str, &str, u64)> {
+    fn told(entries: &[AuditEntry]) -> Vec<(&str, &str, u64)> {
         entries.iter().map(|entry| (entry.from.as_str(), entry.outcome.as_str(), entry.count)).collect()
     }
 

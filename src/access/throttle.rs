@@ -36,7 +36,7 @@ const MAX_KEYS: usize = 10_000;
 pub const THIS_MACHINE: &str = "127.0.0.1";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum ThrottleKey {
     Source(String),
     Account(String),
     /// An account that was lately entered from this source.
@@ -63,7 +63,7 @@ impl Failures {
 /// What is remembered of failures and successes.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    failures: HashMap<Key, Failures>,
+    failures: HashMap<ThrottleKey, Failures>,
     /// When accounts were last entered from a source.
     entered: HashMap<String, HashMap<String, Ms>>,
 }
@@ -94,8 +94,8 @@ impl Throttle {
         // The source stays answerable for other accounts it failed at: only this attempt is taken back.
         for key in self.keys(source, account, now_ms) {
             match key {
-                Key::Source(_) => self.take_back(&key),
-                Key::Account(_) | Key::Known(..) => drop(self.failures.remove(&key)),
+                ThrottleKey::Source(_) => self.take_back(&key),
+                ThrottleKey::Account(_) | ThrottleKey::Known(..) => drop(self.failures.remove(&key)),
             }
         }
         if let Some(account) = account {
@@ -109,7 +109,6 @@ impl Throttle {
     }
 
     /// Whether some account was entered from this source lately, or it is this machine.
-    #[must_use]
     pub fn knows(&self, source: &str, now_ms: Ms) -> bool {
         let is_lately = |at_ms: &Ms| now_ms.saturating_sub(*at_ms) < TRUST_MS;
         source == THIS_MACHINE || self.entered.get(source).is_some_and(|accounts| accounts.values().any(is_lately))
@@ -120,7 +119,7 @@ impl Throttle {
         self.keys(source, account, now_ms).iter().for_each(|key| self.take_back(key));
     }
 
-    fn take_back(&mut self, key: &Key) {
+    fn take_back(&mut self, key: &ThrottleKey) {
         match self.failures.get_mut(key) {
             Some(failures) if failures.count > 1 => failures.count -= 1,
             _ => drop(self.failures.remove(key)),
@@ -128,17 +127,18 @@ impl Throttle {
     }
 
     /// What an attempt counts against.
-    fn keys(&self, source: &str, account: Option<&str>, now_ms: Ms) -> Vec<Key> {
-        let Some(account) = account else { return vec![Key::Source(source.to_owned())] };
+    fn keys(&self, source: &str, account: Option<&str>, now_ms: Ms) -> Vec<ThrottleKey> {
+        let Some(account) = account else { return vec![ThrottleKey::Source(source.to_owned())] };
         let entered = self.entered.get(source).and_then(|accounts| accounts.get(account));
         let is_known = entered.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < TRUST_MS);
         let is_here = source == THIS_MACHINE;
         let (source, account) = (source.to_owned(), account.to_owned());
         if is_known {
-            return vec![Key::Known(source, account)];
+            return vec![ThrottleKey::Known(source, account)];
         }
-        let of_account = if is_here { Key::Known(source.clone(), account) } else { Key::Account(account) };
-        vec![Key::Source(source), of_account]
+        let of_account =
+            if is_here { ThrottleKey::Known(source.clone(), account) } else { ThrottleKey::Account(account) };
+        vec![ThrottleKey::Source(source), of_account]
     }
 
     fn forget(&mut self, now_ms: Ms) {
@@ -157,13 +157,11 @@ impl Throttle {
 }
 
 /// Who is on this machine has it anyway: nobody elsewhere keeps him out.
-#[must_use]
 pub fn is_this_machine(ip: IpAddr) -> bool {
     ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
 /// What failures of an address count against: the address; of IPv6 the network, for one machine has a whole one.
-#[must_use]
 pub fn source_of(ip: IpAddr) -> String {
     if is_this_machine(ip) {
         return THIS_MACHINE.to_owned();

@@ -67,7 +67,7 @@ pub struct Concerns(pub Participant);
 
 /// Change the settings. `version`: what they were read at; another one in force is a refusal.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Saved, SaveRefused>")]
+#[rtype(result = "Result<SavedConfig, SaveRefused>")]
 pub struct ChangeConfig {
     pub edit: Edit,
     pub version: Option<String>,
@@ -77,7 +77,7 @@ pub struct ChangeConfig {
 
 /// Saved and in force.
 #[derive(Debug, Clone)]
-pub struct Saved {
+pub struct SavedConfig {
     pub config: Arc<Config>,
     pub version: String,
     /// What took effect; nothing, where only the writing differs.
@@ -96,19 +96,16 @@ pub struct Keepsake {
 
 impl Keepsake {
     /// Where saves go.
-    #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
     /// `file`: where saves go.
-    #[must_use]
     pub fn new(file: PathBuf, config: Config, audit: Arc<AuditDesk>) -> Self {
         let (current, _) = watch::channel(Arc::new(config));
         Self { file, current: Arc::new(current), participants: Arc::default(), audit }
     }
 
-    #[must_use]
     pub fn view(&self) -> ConfigView {
         self.current.subscribe()
     }
@@ -123,13 +120,12 @@ pub struct ConfigKeeper {
 }
 
 impl ConfigKeeper {
-    #[must_use]
     pub fn new(kept: Keepsake) -> Self {
         Self { kept }
     }
 }
 
-async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefused> {
+async fn change(kept: Keepsake, request: ChangeConfig) -> Result<SavedConfig, SaveRefused> {
     let old = kept.current.borrow().clone();
     if let Some(read_at) = request.version
         && read_at != old.version()
@@ -144,7 +140,7 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<Saved, SaveRefu
     let changes = changed(&old, &new);
     let old_days = (old.site.time_zone != new.site.time_zone).then(|| old_days_stay(&old, &new));
     warnings.extend(old_days.clone());
-    let saved = Saved { config: new.clone(), version: new.version(), changes, warnings };
+    let saved = SavedConfig { config: new.clone(), version: new.version(), changes, warnings };
     if old == new {
         return Ok(saved);
     }
@@ -207,7 +203,6 @@ fn abandon(participants: &[Participant]) {
 }
 
 /// The own address is not one of this machine's: others will not reach us there (or it comes up later).
-#[must_use]
 pub fn foreign_ip(config: &Config) -> Option<FieldProblem> {
     let ip: IpAddr = config.this_central.ip.ip()?;
     UdpSocket::bind((ip, 0)).is_err().then(|| {
@@ -252,7 +247,7 @@ impl Handler<Concerns> for ConfigKeeper {
 }
 
 impl Handler<ChangeConfig> for ConfigKeeper {
-    type Result = AtomicResponse<Self, Result<Saved, SaveRefused>>;
+    type Result = AtomicResponse<Self, Result<SavedConfig, SaveRefused>>;
 
     /// Nothing else is handled until it is through: one change at a time.
     fn handle(&mut self, request: ChangeConfig, _: &mut Self::Context) -> Self::Result {

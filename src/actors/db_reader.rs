@@ -79,7 +79,6 @@ pub struct Readers {
 
 impl Readers {
     /// Starts the threads. They open the database of `data_dir` at their first question.
-    #[must_use]
     pub fn start(serves: Serves, data_dir: PathBuf, around: &Surroundings, unreadable: &Unreadable) -> Self {
         let waiting = InFlight::new(MAX_WAITING, around.metrics.reader_queue.clone());
         let (around, unreadable) = (around.clone(), unreadable.clone());

@@ -40,8 +40,8 @@ use crate::ops::clock::{Clock, is_behind};
 use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::offences::SaidOnce;
+use crate::replication::handshake::SeenOf;
 use crate::replication::log::{Head, Run};
-use crate::replication::starts::SeenOf;
 use crate::store::writer::Writer;
 
 /// How long the writer stays awake after a commit that answered a gate, if that gate had asked so soon after the one before.
@@ -69,7 +69,6 @@ pub struct Decide {
 
 impl Decide {
     /// A job without a permit and the channel its outcome comes on.
-    #[must_use]
     pub fn new(job: Job) -> (Self, oneshot::Receiver<Outcome>) {
         let (reply, outcome) = oneshot::channel();
         (Self { job, reply, permit: None }, outcome)
@@ -144,7 +143,6 @@ pub struct Held {
 
 impl Held {
     /// What a ledger holds.
-    #[must_use]
     pub fn of<S: Storage>(ledger: &Ledger<S>) -> Self {
         Self {
             settings: ledger.settings().clone(),
@@ -188,7 +186,6 @@ pub struct DbWriter<S: Storage = Writer> {
 }
 
 impl<S: Storage> DbWriter<S> {
-    #[must_use]
     pub fn new(ledger: Ledger<S>, clock: Clock, metrics: Arc<Metrics>, view: HeldSender) -> Self {
         let own = ledger.context().central.as_str();
         let stamps = ledger.inside().filter(|(_, open)| open.place.central == own).map(|(_, open)| open.entry_ms);
@@ -589,8 +586,7 @@ impl<S: Storage> Handler<Remember> for DbWriter<S> {
             }
         };
         if let Some((peer, error)) = failed {
-            let reason = error.to_string();
-            warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason = reason.as_str(); "cannot note how it stands with a peer");
+            warn!(event = "sync_state_not_saved", peer = peer.as_str(), reason:% = error; "cannot note how it stands with a peer");
         }
     }
 }

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use super::config_keeper::ConfigView;
 use super::db_writer::{DbWriter, Decide};
 use super::supervise::Handle;
+use crate::config::model::Config;
 use crate::domain::doer::Doer;
-use crate::gates::request::EdgeRequest;
-use crate::ledger::job::{Answer, Outcome, Refusal};
+use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::ops::in_flight::{InFlight, Permit};
 use crate::ops::metrics::Metrics;
 
@@ -32,7 +32,10 @@ pub enum EdgeError {
     Refused(Refusal),
 }
 
-/// Hands a request of `doer` to the worker's gateway and waits for its outcome.
+/// What a call asks of the writer, checked against the settings in force; or why nothing is asked of it.
+pub type Check = Box<dyn FnOnce(&Config) -> Result<Job, Refusal> + Send>;
+
+/// Hands a call of `doer` to the worker's gateway and waits for its outcome.
 ///
 /// # Errors
 /// [`EdgeError`].
@@ -40,7 +43,7 @@ pub async fn submit(
     gateway: &Handle<EdgeGateway>,
     in_flight: &Arc<InFlight>,
     metrics: &Metrics,
-    request: EdgeRequest,
+    check: Check,
     doer: Doer,
 ) -> Result<Answer, EdgeError> {
     let Some(permit) = in_flight.enter() else {
@@ -48,7 +51,7 @@ pub async fn submit(
         return Err(EdgeError::Busy);
     };
     let (reply, outcome) = oneshot::channel();
-    gateway.do_send(Submit { request, doer, reply, permit });
+    gateway.do_send(Submit { check, doer, reply, permit });
     match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(EdgeError::Refused),
         Ok(Err(_closed)) => Err(EdgeError::OutcomeUnknown),
@@ -56,10 +59,10 @@ pub async fn submit(
     }
 }
 
-#[derive(Debug, Message)]
+#[derive(Message)]
 #[rtype(result = "()")]
 struct Submit {
-    request: EdgeRequest,
+    check: Check,
     doer: Doer,
     reply: oneshot::Sender<Outcome>,
     permit: Permit,
@@ -71,7 +74,6 @@ pub struct EdgeGateway {
 }
 
 impl EdgeGateway {
-    #[must_use]
     pub fn new(writer: Addr<DbWriter>, config: ConfigView) -> Self {
         Self { writer, config }
     }
@@ -85,8 +87,8 @@ impl Handler<Submit> for EdgeGateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Self::Context) {
-        let Submit { request, doer, reply, permit } = submit;
-        match request.job(&self.config.borrow()) {
+        let Submit { check, doer, reply, permit } = submit;
+        match check(&self.config.borrow()) {
             Ok(job) => self.writer.do_send(Decide { job: job.by(doer), reply, permit: Some(permit) }),
             // Who stopped waiting is not told.
             Err(refusal) => drop(reply.send(Err(refusal))),

@@ -22,6 +22,7 @@ use crate::desks::alarm_desk::{self, AlarmDesk};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{DONE, Kind};
 use crate::domain::naming::SITE;
+use crate::domain::problem::Language;
 use crate::domain::time::SiteZone;
 use crate::ledger::settings::Settings;
 use crate::links::status::MeshStatus;
@@ -63,7 +64,7 @@ pub struct Herald {
 }
 
 /// What is read from the database.
-struct Read {
+struct HeraldRead {
     newest_own_ms: Option<i64>,
     /// The number of the last entry of the audit, and the forced openings since that which was looked at.
     audit: (i64, Vec<AuditRow>),
@@ -82,7 +83,6 @@ struct Question {
 }
 
 impl Herald {
-    #[must_use]
     pub fn new(around: FeedContext) -> Self {
         let desk = around.alarms.clone();
         Self { around, desk, busy: false, mesh: None, read_at: None, newest_own_ms: None, beat_at: None }
@@ -126,7 +126,7 @@ impl Herald {
         Question { now_ms, audit_seen: self.desk.work(|book| (book.audit_seen, false)), zone, prices, report_due_ms }
     }
 
-    fn take(&mut self, read: Option<Read>) {
+    fn take(&mut self, read: Option<HeraldRead>) {
         let Some(mesh) = &self.mesh else { return };
         let config = self.around.config.borrow().clone();
         if !config.alarms.are_on() {
@@ -145,7 +145,7 @@ impl Herald {
         };
         let site = self.around.held.borrow().settings.name(SITE).unwrap_or(&config.site.name).to_owned();
         let central = config.this_central.id.as_str();
-        let voice = Voice { central, site: &site, language: alarm_desk::language(alarms) };
+        let voice = Voice { central, site: &site, language: alarms.language };
         let tellers = seen.tellers();
         let inside = usize::try_from(self.around.held.borrow().cars_inside).unwrap_or(usize::MAX);
         let away = mesh.peers.iter().filter(|peer| !peer.connected && !peer.trust.expelled);
@@ -153,7 +153,7 @@ impl Herald {
         let site_id = mesh.site.map(|site| site.id.to_string()).unwrap_or_default();
         self.desk.work(|book| {
             let mut changed = book.look(&seen, &rules, &voice);
-            let Some(Read { audit: (last, forced), odd, report, .. }) = read else { return ((), changed) };
+            let Some(HeraldRead { audit: (last, forced), odd, report, .. }) = read else { return ((), changed) };
             if book.audit_seen != Some(last) {
                 changed = true;
                 book.audit_seen = Some(last);
@@ -222,8 +222,8 @@ fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
     let (plate, reason) = (told("plate_id"), told("reason"));
     let who = if entry.who.is_empty() { "?" } else { &entry.who };
     let way = match (told("direction"), voice.language) {
-        ("ENTRY", crate::alarms::message::Language::Vi) => "vào",
-        ("EXIT", crate::alarms::message::Language::Vi) => "ra",
+        ("ENTRY", Language::Vi) => "vào",
+        ("EXIT", Language::Vi) => "ra",
         ("ENTRY", _) => "in",
         ("EXIT", _) => "out",
         _ => "",
@@ -236,8 +236,8 @@ fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
 }
 
 impl Question {
-    fn answer(self, reader: &mut Reader) -> Result<Read, StoreError> {
-        Ok(Read {
+    fn answer(self, reader: &mut Reader) -> Result<HeraldRead, StoreError> {
+        Ok(HeraldRead {
             newest_own_ms: reader.newest_own_ms()?,
             audit: self.forced(reader)?,
             odd: self.odd(reader)?,

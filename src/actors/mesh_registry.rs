@@ -41,9 +41,8 @@ use crate::links::status::MeshStatus;
 use crate::links::trust_desk::TrustDesk;
 use crate::ops::offences::SaidOnce;
 use crate::replication::backoff::BackoffRange;
-use crate::replication::committed::CommittedRun;
 use crate::replication::handshake::Identity;
-use crate::replication::log::{Head, Run};
+use crate::replication::log::{CommittedRun, Head, Run};
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
@@ -142,7 +141,6 @@ pub struct RegistryContext {
 
 impl RegistryContext {
     /// The way from the coordinator to the links. They live on this thread, as long as they are configured.
-    #[must_use]
     pub fn commands(links: &Links) -> Door<ToPeer> {
         let (door, links) = (Door::default(), links.clone());
         door.lead_to(move |command: ToPeer| {
@@ -154,7 +152,6 @@ impl RegistryContext {
     }
 
     /// What a new coordinator rings: all links report anew.
-    #[must_use]
     pub fn coordinator_started(links: &Links) -> Door<()> {
         let (door, links) = (Door::default(), links.clone());
         door.lead_to(move |()| {
@@ -176,7 +173,6 @@ pub struct MeshRegistry {
 }
 
 impl MeshRegistry {
-    #[must_use]
     pub fn new(context: RegistryContext) -> Self {
         Self { context, said: SaidOnce::default(), invitations: OpenInvitations::default(), telling_links: false }
     }

@@ -19,12 +19,12 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::links::mesh::{Door, FromLink, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
 use crate::links::socket::{self, DialError, FromSocket, PeerAddress, Socket, SocketEvent, ToSocket, Upgraded};
 use crate::links::trust_desk::TrustDesk;
-use crate::replication::committed::CommittedRun;
+use crate::replication::log::CommittedRun;
 use crate::replication::peer::output::{Alarm, PeerCommand, PeerOutput, PeerReport, PeerStatus, RunRead, SocketId};
 use crate::replication::peer::{Peer, PeerSettings};
 use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::compressed;
-use crate::wire::frame::{Heartbeat, Hello};
+use crate::wire::frame::{Beat, Hello};
 
 /// While a peer stays away, a failed dial is logged the first time and then at each of these many.
 const LOG_EVERY_DIALS: u32 = 100;
@@ -45,7 +45,7 @@ pub enum ToLink {
     /// The coordinator was built anew and knows nothing of this link.
     CoordinatorRestarted,
     /// What the next HEARTBEATs say.
-    Say(Heartbeat),
+    Say(Beat),
     /// Dial now, if there is no link.
     RetryNow,
     /// Say goodbye and never dial again.
@@ -87,7 +87,6 @@ pub struct PeerLink {
 }
 
 impl PeerLink {
-    #[must_use]
     pub fn new(around: LinkContext) -> Self {
         let mut peer = Peer::new(around.settings.clone(), around.clock.now(), around.seed);
         peer.remember(around.seen.of(&around.settings.peer, around.trust.pin(&around.settings.peer)));
@@ -213,10 +212,10 @@ impl PeerLink {
             self.around.trust.note_refused(&self.around.settings.peer, *shown, &url);
         }
         if self.failed_dials.is_multiple_of(LOG_EVERY_DIALS) {
-            let (dials, reason) = (self.failed_dials + 1, reason.to_string());
+            let dials = self.failed_dials + 1;
             warn!(
                 event = "peer_dial_failed", peer = self.name(), address = url.as_str(),
-                reason = reason.as_str(), dials = dials;
+                reason:% = reason, dials = dials;
                 "cannot reach peer, trying on"
             );
         }
@@ -337,8 +336,7 @@ impl Handler<AskLink> for PeerLink {
 
 /// Logs an alarm under its stable name.
 pub fn log_alarm(alarm: &Alarm) {
-    let text = alarm.to_string();
-    error!(event = "alarm", alarm = alarm.name(), detail = text.as_str(); "the mesh needs a person's attention");
+    error!(event = "alarm", alarm = alarm.name(), detail:% = alarm; "the mesh needs a person's attention");
 }
 
 fn compressed(text: String) -> ToSocket {

@@ -3,7 +3,7 @@
 //! - It keeps one numbered [`Board`] for all dashboards, and publishes it at most every [`PERIOD`].
 //! - A dashboard *asks* for what follows the number it has seen ([`Next`]) and is answered once there is something. So one
 //!   that is slow has at most one message under way and one waiting question here, and gets the sum of what it missed.
-//! - Events are read when somebody is shown them, and of a flood the newest only ([`Unread`]).
+//! - Events are read when somebody is shown them, and of a flood the newest only ([`FeedUnread`]).
 //! - A message is written once for all who have seen the same number.
 //! - It runs on a thread of its own. From the writer it hears, by way of the registry, what that announces anyway; the lot
 //!   is asked of the readers, the mesh of the registry, both only while somebody looks.
@@ -79,13 +79,13 @@ pub struct FeedContext {
 #[rtype(result = "()")]
 pub struct Next {
     /// `None`: nothing was seen yet.
-    pub seen: Option<Seen>,
+    pub seen: Option<FeedSeen>,
     pub reply: oneshot::Sender<Update>,
 }
 
 /// How far a dashboard has seen a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct FeedSeen {
     pub feed: Arc<str>,
     pub number: u64,
 }
@@ -94,7 +94,7 @@ pub struct Seen {
 #[derive(Debug, Clone)]
 pub struct Update {
     /// Where the dashboard stands once it has read it.
-    pub seen: Seen,
+    pub seen: FeedSeen,
     pub text: Arc<str>,
 }
 
@@ -117,7 +117,7 @@ pub struct StatusFeed {
     board: Board,
     id: Arc<str>,
     gates: Gates,
-    unread: Unread,
+    unread: FeedUnread,
     waiting: Vec<Next>,
     /// Messages of the number in force, by the number they follow.
     written: HashMap<Option<u64>, Arc<str>>,
@@ -140,7 +140,6 @@ pub struct StatusFeed {
 }
 
 impl StatusFeed {
-    #[must_use]
     pub fn new(around: FeedContext) -> Self {
         // Without random numbers the clock tells two lives apart.
         let id = getrandom::u64().unwrap_or_else(|_| around.clock.now_ms().cast_unsigned());
@@ -150,7 +149,7 @@ impl StatusFeed {
             board: Board::new(id.clone()),
             id: id.into(),
             gates: Gates::default(),
-            unread: Unread::default(),
+            unread: FeedUnread::default(),
             waiting: Vec::new(),
             written: HashMap::new(),
             looked_at: None,
@@ -297,7 +296,7 @@ impl StatusFeed {
             let change = after.and_then(|after| self.board.since(after, now_ms));
             change.unwrap_or_else(|| self.board.snapshot(now_ms)).into()
         });
-        let seen = Seen { feed: self.id.clone(), number };
+        let seen = FeedSeen { feed: self.id.clone(), number };
         // Who has gone meanwhile is not told.
         drop(next.reply.send(Update { seen, text: text.clone() }));
     }
@@ -386,12 +385,12 @@ const MAX_UNREAD: usize = 500;
 
 /// The newest events, oldest first, and how many came before them.
 #[derive(Debug, Default)]
-struct Unread {
+struct FeedUnread {
     events: VecDeque<EventBytes>,
     left_out: u64,
 }
 
-impl Unread {
+impl FeedUnread {
     /// These runs are durable here.
     fn committed(&mut self, runs: &[Run]) {
         for run in runs {
@@ -516,7 +515,7 @@ mod tests {
 
     #[test]
     fn of_a_flood_the_newest_are_read_and_the_others_counted() {
-        let mut unread = Unread::default();
+        let mut unread = FeedUnread::default();
         unread.committed(&[run(1..=2), run(3..=MAX_UNREAD + 10)]);
         unread.committed(&[run(MAX_UNREAD + 11..=MAX_UNREAD + 12)]);
         let (left_out, lines) = unread.read();

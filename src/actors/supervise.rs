@@ -90,7 +90,6 @@ impl<A: Actor> Handle<A> {
     }
 
     /// Ask for it anew for each message, or be ready to find it closed after a restart.
-    #[must_use]
     pub fn addr(&self) -> Addr<A> {
         self.slot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

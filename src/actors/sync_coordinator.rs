@@ -15,7 +15,7 @@ use crate::links::mesh::{Door, FromLink, LinkNews, LogsAdvanced, MeshClock, Shar
 use crate::replication::coordinator::Coordinator;
 use crate::replication::coordinator::CoordinatorOutput;
 use crate::replication::coordinator::LogStatus;
-use crate::replication::coordinator::allowance::Taken;
+use crate::replication::coordinator::allowance::TakenOf;
 use crate::replication::log::Run;
 use crate::replication::peer::output::PeerReport;
 
@@ -26,7 +26,7 @@ const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub struct Logs {
     pub logs: Vec<LogStatus>,
-    pub taken: BTreeMap<CentralId, Taken>,
+    pub taken: BTreeMap<CentralId, TakenOf>,
 }
 
 /// What is the state of each log that is followed or wanted?
@@ -69,7 +69,6 @@ pub struct SyncCoordinator {
 }
 
 impl SyncCoordinator {
-    #[must_use]
     pub fn new(around: CoordinatorContext) -> Self {
         let coordinator = Coordinator::new();
         Self { around, coordinator, heard_from: BTreeSet::new(), timer: None }
@@ -83,8 +82,7 @@ impl SyncCoordinator {
                 }
                 CoordinatorOutput::Store { run, from } => self.store(run, &from, context),
                 CoordinatorOutput::StartNewEpoch { log } => {
-                    let name = log.to_string();
-                    warn!(event = "new_epoch", log = name.as_str(); "own log is not ours alone, a new one is started");
+                    warn!(event = "new_epoch", log:% = log; "own log is not ours alone, a new one is started");
                     self.around.writer.do_send(StartNewEpoch);
                     self.set_own_log(None);
                 }
@@ -130,8 +128,7 @@ impl SyncCoordinator {
                 self.coordinator.store_refused(now, &held, log, &reason, doubt);
             }
             Err(refusal) => {
-                let (name, reason) = (log.to_string(), refusal.to_string());
-                warn!(event = "store_failed", log = name.as_str(), reason = reason.as_str(); "received events not stored");
+                warn!(event = "store_failed", log:% = log, reason:% = refusal; "received events not stored");
                 self.coordinator.store_failed(now, &held, log);
             }
         }

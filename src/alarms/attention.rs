@@ -43,13 +43,11 @@ impl Attention {
     }
 
     /// Its name among all there are.
-    #[must_use]
     pub fn key(&self) -> String {
         if self.member.is_empty() { self.code.to_owned() } else { format!("{}:{}", self.code, self.member) }
     }
 
     /// Of those who see it the one of the lowest name tells of it.
-    #[must_use]
     pub fn is_told_by(&self, own: &str) -> bool {
         self.seen_by.as_ref().is_none_or(|others| others.iter().all(|other| own < other.as_str()))
     }
@@ -114,7 +112,6 @@ pub struct LogSeen {
 
 impl Situation {
     /// All that needs a hand, the worst first.
-    #[must_use]
     pub fn needs(&self) -> Vec<Attention> {
         let mut found = Vec::new();
         if !self.can_commit {
@@ -167,7 +164,6 @@ impl Situation {
 
     /// Whether it would be seen if this were over: a peer that is not linked yet since the start, or an edge that was not heard
     /// since, may be as it was.
-    #[must_use]
     pub fn knows(&self, code: &str, member: &str) -> bool {
         match code {
             "peer" => self.peers.iter().all(|peer| peer.id != member || peer.connected || peer.expelled),
@@ -177,7 +173,6 @@ impl Situation {
     }
 
     /// The linked centrals that have somebody to tell.
-    #[must_use]
     pub fn tellers(&self) -> Vec<String> {
         let linked = self.peers.iter().filter(|peer| peer.connected && peer.tells);
         linked.map(|peer| peer.id.clone()).collect()

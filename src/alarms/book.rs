@@ -353,7 +353,6 @@ impl Book {
     }
 
     /// How many alarms people know of and that are not over.
-    #[must_use]
     pub fn open(&self) -> usize {
         self.open.values().filter(|episode| episode.told_ms.is_some()).count()
     }

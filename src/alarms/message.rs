@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::attention::Attention;
+use crate::domain::problem::Language;
 
 /// The texts of the pages, of which these are some: what is said of a thing is said everywhere in the same words.
 static TEXTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
@@ -16,15 +17,6 @@ static TEXTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
 
 /// The longest text of a message, in characters: every receiver takes as much.
 const MAX_TEXT_CHARS: usize = 900;
-
-/// What language people are told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    #[default]
-    Vi,
-    En,
-}
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,19 +74,16 @@ impl Voice<'_> {
     }
 
     /// In this voice's language.
-    #[must_use]
     pub fn say(&self, vietnamese: impl Into<String>, english: impl Into<String>) -> String {
         if self.language == Language::Vi { vietnamese.into() } else { english.into() }
     }
 
     /// What is wrong, in one sentence.
-    #[must_use]
     pub fn what(&self, need: &Attention) -> String {
         self.text(&format!("notice_{}", need.code), &need.values).unwrap_or_else(|| need.code.to_owned())
     }
 
     /// The sentence, why, and what to do.
-    #[must_use]
     pub fn whole(&self, need: &Attention) -> String {
         let parts = [
             Some(self.what(need)),
@@ -105,7 +94,6 @@ impl Voice<'_> {
     }
 
     /// How long, as people say it.
-    #[must_use]
     pub fn duration(&self, ms: i64) -> String {
         let minutes = ms.max(0) / 60_000;
         let (hours, rest) = (minutes / 60, minutes % 60);
@@ -119,7 +107,6 @@ impl Voice<'_> {
     }
 
     /// A message of this central. `text` without who says it: that is put before it.
-    #[must_use]
     pub fn message(&self, kind: MessageKind, code: &str, alarm: &str, id: String, at_ms: i64, text: &str) -> Message {
         let mark = match kind {
             MessageKind::Begin | MessageKind::Still => "⚠ ",
@@ -143,7 +130,6 @@ impl Voice<'_> {
 }
 
 /// Đồng as people write them: `1.250.000 đ`.
-#[must_use]
 pub fn dong(amount: i64) -> String {
     let digits = amount.unsigned_abs().to_string();
     let mut text = String::new();
@@ -182,7 +168,6 @@ pub enum NotTold {
 
 impl Shape {
     /// Where it is sent, if the settings name no address.
-    #[must_use]
     pub fn usual_url(self, token: &str) -> Option<String> {
         match self {
             Self::Webhook | Self::Slack => None,
@@ -192,7 +177,6 @@ impl Shape {
     }
 
     /// The header that carries the token.
-    #[must_use]
     pub fn token_header(self, token: &str) -> Option<(&'static str, String)> {
         match self {
             Self::Webhook => Some(("authorization", format!("Bearer {token}"))),
@@ -202,7 +186,6 @@ impl Shape {
     }
 
     /// The body of the POST. `to`: who of those the receiver serves; `lost`: messages before it that had to be dropped.
-    #[must_use]
     pub fn body(self, message: &Message, text: &str, to: &str, lost: u64) -> Value {
         match self {
             Self::Webhook => {
@@ -246,7 +229,8 @@ impl Shape {
 mod tests {
     use super::*;
     use crate::alarms::attention::{PeerSeen, Situation};
-    use crate::alarms::message::{Language, MessageKind, Voice};
+    use crate::alarms::message::{MessageKind, Voice};
+    use crate::domain::problem::Language;
 
     const VOICE: Voice<'_> = Voice { central: "central-1", site: "Bãi A", language: Language::Vi };
 

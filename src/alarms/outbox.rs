@@ -44,7 +44,6 @@ impl Outbox {
     }
 
     /// What this channel is to be told next, and how many before it were dropped.
-    #[must_use]
     pub fn next(&self, channel: &str) -> Option<(&Message, u64)> {
         let letter = self.letters.iter().find(|letter| letter.to.contains(channel))?;
         Some((&letter.message, self.lost.get(channel).copied().unwrap_or(0)))
@@ -88,13 +87,11 @@ impl Outbox {
     }
 
     /// How many messages this channel waits for, and how many were dropped.
-    #[must_use]
     pub fn waiting(&self, channel: &str) -> (usize, u64) {
         let waiting = self.letters.iter().filter(|letter| letter.to.contains(channel)).count();
         (waiting, self.lost.get(channel).copied().unwrap_or(0))
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.letters.is_empty()
     }
@@ -105,7 +102,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::alarms::message::{Language, MessageKind, Voice};
+    use crate::alarms::message::{MessageKind, Voice};
+    use crate::domain::problem::Language;
 
     fn message(number: usize) -> Message {
         let voice = Voice { central: "c1", site: "", language: Language::Vi };

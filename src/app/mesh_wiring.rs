@@ -22,10 +22,9 @@ use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
 use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
-use crate::replication::committed::CommittedRun;
-use crate::replication::handshake::Identity;
+use crate::replication::handshake::{Identity, SeenOf};
+use crate::replication::log::CommittedRun;
 use crate::replication::peer::output::{ReadRun, RunRead};
-use crate::replication::starts::SeenOf;
 use crate::tls::credentials::Credentials;
 use crate::trust::site::{OwnSite, SiteMark};
 use crate::wire::frame::{Instance, Listens, Start};
@@ -64,7 +63,6 @@ pub struct MeshParts {
 }
 
 /// Starts it on the current arbiter. The mesh ends with its last handle.
-#[must_use]
 pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
     let config = parts.config.borrow().clone();
     let own = &config.this_central;

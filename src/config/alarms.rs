@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::model::Host;
 use super::read::{clock_time, host, one_of, plain_text, port, whole_number};
-use super::reader::{Fields, Report, Wrong};
-use crate::domain::problem::FieldProblem;
+use super::reader::{ConfigFields, Problems, Wrong};
+use crate::domain::named::named;
+use crate::domain::problem::{FieldProblem, Language};
 use crate::domain::time::ClockTime;
 
 /// Most channels.
@@ -61,23 +62,17 @@ pub struct Alarms {
     pub heartbeat_url: Option<Secret>,
 }
 
-/// The language people are told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    Vi,
-    En,
-}
-
-/// What a channel is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChannelKind {
-    Webhook,
-    Slack,
-    Telegram,
-    Zalo,
-    Email,
+named! {
+    /// What a channel is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ChannelKind {
+        Webhook = "webhook",
+        Slack = "slack",
+        Telegram = "telegram",
+        Zalo = "zalo",
+        Email = "email",
+    }
 }
 
 /// Somebody who is told.
@@ -130,13 +125,11 @@ impl Default for Alarms {
 
 impl Alarms {
     /// Whether anything is to leave this machine.
-    #[must_use]
     pub fn are_on(&self) -> bool {
         !self.channels.is_empty()
     }
 
     /// `text` without what is nobody's business, whoever said it: an address with its path, tokens, passwords.
-    #[must_use]
     pub fn hide(&self, text: &str) -> String {
         let of_channel = |channel: &'_ Channel| [channel.url.clone(), channel.token.clone(), channel.password.clone()];
         let secrets = self.channels.iter().flat_map(of_channel).chain([self.heartbeat_url.clone()]).flatten();
@@ -164,14 +157,13 @@ pub fn take_secrets(settings: &mut Value) -> Vec<String> {
     set
 }
 
-pub(super) fn read(root: &mut Fields<'_>, report: &mut Report) -> Alarms {
+pub(super) fn read(root: &mut ConfigFields<'_>, report: &mut Problems) -> Alarms {
     let default = Alarms::default();
     let mut fields = root.part("alarms", report);
     let members = fields.list("channels", MAX_CHANNELS, report);
     let channels: Vec<Option<Channel>> =
         members.into_iter().enumerate().map(|(index, member)| channel(member, index, report)).collect();
-    let language = |value: &Value| one_of(value, &[("vi", Language::Vi), ("en", Language::En)]);
-    let language = fields.optional("language", report, language).unwrap_or(default.language);
+    let language = fields.optional("language", report, one_of).unwrap_or(default.language);
     let mut number = |key, range, default| {
         fields
             .optional(key, report, |value| whole_number(value, range))
@@ -202,18 +194,11 @@ pub(super) fn read(root: &mut Fields<'_>, report: &mut Report) -> Alarms {
     Alarms { channels, language, silent_minutes, repeat_hours, report_at, without, heartbeat_url }
 }
 
-fn channel(mut fields: Fields<'_>, index: usize, report: &mut Report) -> Option<Channel> {
-    let kinds = [
-        ("webhook", ChannelKind::Webhook),
-        ("slack", ChannelKind::Slack),
-        ("telegram", ChannelKind::Telegram),
-        ("zalo", ChannelKind::Zalo),
-        ("email", ChannelKind::Email),
-    ];
+fn channel(mut fields: ConfigFields<'_>, index: usize, report: &mut Problems) -> Option<Channel> {
     let short = |value: &Value| plain_text(value, MAX_TO_CHARS).map(|text| Some(text).filter(|text| !text.is_empty()));
     let before = report.problems.len();
     let id = fields.required("id", report, |value| plain_text(value, MAX_ID_CHARS));
-    let kind = fields.required("kind", report, |value| one_of(value, &kinds));
+    let kind = fields.required("kind", report, one_of);
     let url = fields.optional("url", report, url).flatten();
     let token = fields.optional("token", report, secret).flatten();
     let to = fields.optional("to", report, short).flatten();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::model::{ApiMode, Config, PeerCentral, RefusedCentral};
-use super::read::{self, MAX_REFUSED, Read};
+use super::read::{self, MAX_REFUSED, ReadConfig};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::naming::Naming;
@@ -112,7 +112,7 @@ pub fn put_of(current: &Config, edit: Edit) -> Result<Value, SaveRefused> {
 ///
 /// # Errors
 /// Every wrong field of the result, by its name; nothing is changed then.
-pub fn merge(current: &Config, put: &Value) -> Result<Read, Vec<FieldProblem>> {
+pub fn merge(current: &Config, put: &Value) -> Result<ReadConfig, Vec<FieldProblem>> {
     if !put.is_object() {
         return Err(vec![FieldProblem::wrong_type("", "một đối tượng {…}", "an object {…}")]);
     }
@@ -188,7 +188,6 @@ pub enum ChangeKind {
 
 /// What the site and the gates here are called by `new`, to be told to all centrals: those of `old` that are gone have no name any
 /// more. `says_site`: the site's name is meant too, rather than only kept in the file.
-#[must_use]
 pub fn names_since(old: &Config, new: &Config, says_site: bool) -> Vec<Naming> {
     let central = new.this_central.id.as_str();
     let site = says_site.then(|| Naming::of_site(&new.site.name));
@@ -198,7 +197,6 @@ pub fn names_since(old: &Config, new: &Config, says_site: bool) -> Vec<Naming> {
 }
 
 /// What takes effect between `old` and `new`. Empty where only the writing differs: peers in another order, an address said twice.
-#[must_use]
 pub fn changed(old: &Config, new: &Config) -> Vec<ChangeKind> {
     let listen_ip = old.listen_ip() != new.listen_ip();
     let (before, after) = (&old.this_central, &new.this_central);

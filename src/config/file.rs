@@ -101,7 +101,7 @@ pub fn save(path: &Path, config: &Config) -> Result<Saved, SaveError> {
     Ok(Saved { not_kept: keep(path, ".last-good", text.as_bytes()).err() })
 }
 
-fn load_one(path: &Path) -> Result<(read::Read, Vec<u8>), LoadError> {
+fn load_one(path: &Path) -> Result<(read::ReadConfig, Vec<u8>), LoadError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound { path: path.to_owned() },
         _ => LoadError::Unreadable { path: path.to_owned(), error },

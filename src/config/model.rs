@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 use super::alarms::{self, Alarms};
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::ids::CentralId;
+use crate::domain::ids::{CentralId, as_text, hex};
 use crate::domain::lane::Lanes;
+use crate::domain::named::named;
 use crate::domain::time::{ClockTime, SiteZone};
 use crate::domain::vietqr::TransferAccount;
 
@@ -93,7 +94,6 @@ pub struct PeerCentral {
 impl PeerCentral {
     /// Whether a link to the one is a link to the other: what differs, if anything, is that a first certificate was pinned
     /// since, or that a person confirmed it.
-    #[must_use]
     pub fn is_linked_like(&self, other: &Self) -> bool {
         let fingerprint = self.fingerprint.or(other.fingerprint);
         *other == Self { fingerprint, unconfirmed: other.unconfirmed, ..self.clone() }
@@ -162,64 +162,55 @@ pub struct Security {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
-/// How centrals prove to each other who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum P2pMode {
-    /// TLS 1.3, both sides by their pinned certificates.
-    Tls,
-    /// Not at all: plain WebSockets, and a configured id is believed. Red on the page.
-    Open,
-}
+named! {
+    /// How centrals prove to each other who they are.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum P2pMode {
+        /// TLS 1.3, both sides by their pinned certificates.
+        Tls = "tls",
+        /// Not at all: plain WebSockets, and a configured id is believed. Red on the page.
+        Open = "open",
+    }
 
-/// How edges prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EdgesMode {
-    /// Not at all: whoever reaches the port can open a barrier. Red on the page.
-    Open,
-    /// Each by a key of its own ([`Edge::key_hash`]); it speaks for itself alone.
-    Keys,
-}
+    /// How edges prove who they are.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum EdgesMode {
+        /// Not at all: whoever reaches the port can open a barrier. Red on the page.
+        Open = "open",
+        /// Each by a key of its own ([`Edge::key_hash`]); it speaks for itself alone.
+        Keys = "keys",
+    }
 
-/// Who may change settings, tariff and history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AdminMode {
-    /// Who logs in as an administrator, or shows a token.
-    Password,
-    /// Whoever is at the machine itself, and nobody from elsewhere. Red on the page.
-    Open,
-}
+    /// Who may change settings, tariff and history.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum AdminMode {
+        /// Who logs in as an administrator, or shows a token.
+        Password = "password",
+        /// Whoever is at the machine itself, and nobody from elsewhere. Red on the page.
+        Open = "open",
+    }
 
-/// Who may look at history and figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ReadsMode {
-    /// Whoever reaches the port, as existing programs do.
-    Open,
-    /// Who logs in, or shows a token.
-    Login,
-}
+    /// Who may look at history and figures.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ReadsMode {
+        /// Whoever reaches the port, as existing programs do.
+        Open = "open",
+        /// Who logs in, or shows a token.
+        Login = "login",
+    }
 
-/// How browsers and edges are spoken with at the API port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ApiMode {
-    /// In clear, as existing edge programs speak.
-    Http,
-    /// TLS 1.3 alone.
-    Https,
-}
-
-impl ApiMode {
-    /// What an address of the page begins with.
-    #[must_use]
-    pub fn scheme(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
+    /// How browsers and edges are spoken with at the API port.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ApiMode {
+        /// In clear, as existing edge programs speak.
+        Http = "http",
+        /// TLS 1.3 alone.
+        Https = "https",
     }
 }
 
@@ -256,13 +247,15 @@ pub struct Tuning {
     pub mask_plates: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line, for programs.
-    Json,
+named! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line, for programs.
+        Json = "json",
+    }
 }
 
 impl Default for Security {
@@ -303,7 +296,6 @@ impl Default for Tuning {
 }
 
 impl Tuning {
-    #[must_use]
     pub fn low_disk_bytes(&self) -> u64 {
         self.low_disk_mb.saturating_mul(1_000_000)
     }
@@ -311,7 +303,6 @@ impl Tuning {
 
 impl Config {
     /// These two parts, and the default of everything else.
-    #[must_use]
     pub fn new(this_central: ThisCentral, peer_centrals: Vec<PeerCentral>) -> Self {
         Self {
             this_central,
@@ -329,7 +320,6 @@ impl Config {
     }
 
     /// What runs without any file: `central-1` on 127.0.0.1, ports 9000 and 8000, no peers.
-    #[must_use]
     pub fn standalone() -> Self {
         #[expect(clippy::expect_used, reason = "a constant text of the right shape; a test makes it")]
         let id = CentralId::new("central-1").expect("well-formed id");
@@ -339,7 +329,6 @@ impl Config {
 
     /// Where to listen: `bind` if set; else exactly the own address if it is loopback; else every address, since the
     /// own one is what others are told and may be a name or not be on this machine (yet).
-    #[must_use]
     pub fn listen_ip(&self) -> IpAddr {
         match (self.bind, &self.this_central.ip) {
             (Some(ip), _) => ip,
@@ -351,7 +340,6 @@ impl Config {
 
     /// Which parts ask nobody on the network for proof of who he is: `edges`, `p2p`. Empty where only this machine reaches
     /// this central. Administration is not among them: in its open mode it is for the machine itself.
-    #[must_use]
     pub fn open_to_network(&self) -> Vec<&'static str> {
         if self.listen_ip().is_loopback() {
             return Vec::new();
@@ -361,39 +349,33 @@ impl Config {
         parts.into_iter().filter_map(|(is_open, name)| is_open.then_some(name)).collect()
     }
 
-    #[must_use]
     pub fn peer(&self, id: &CentralId) -> Option<&PeerCentral> {
         self.peer_centrals.iter().find(|peer| peer.id == *id)
     }
 
     /// Whether a peer is spoken with as a predecessor: it is marked as one, and has never shown a certificate. From its first
     /// certificate on it is one of ours, and nobody may speak in its name without it.
-    #[must_use]
     pub fn is_linked_as_legacy(&self, peer: &PeerCentral) -> bool {
         peer.legacy && (self.security.p2p == P2pMode::Open || peer.fingerprint.is_none())
     }
 
     /// The registered lane of an edge.
-    #[must_use]
     pub fn lane(&self, edge_id: &str) -> Option<Direction> {
         self.edges.iter().find(|edge| edge.id == edge_id).and_then(|edge| edge.direction)
     }
 
     /// Which edges are devices of one lane.
-    #[must_use]
     pub fn lanes(&self) -> Lanes {
         Lanes::of(self.edges.iter().filter_map(|edge| Some((edge.id.as_str(), edge.lane.as_deref()?))))
     }
 
     /// The type of the vehicles that pass an edge; empty: it has none.
-    #[must_use]
     pub fn vehicle_type(&self, edge_id: &str) -> &str {
         let edge = self.edges.iter().find(|edge| edge.id == edge_id);
         edge.and_then(|edge| edge.vehicle_type.as_deref()).unwrap_or_default()
     }
 
     /// Every setting with its value, as the API shows it. [`super::read::config`] reads it back.
-    #[must_use]
     pub fn to_json(&self) -> Value {
         #[expect(clippy::expect_used, reason = "no map with other than text keys, no failing serializer in the model")]
         serde_json::to_value(self).expect("settings are JSON")
@@ -401,7 +383,6 @@ impl Config {
 
     /// What is written to the file: the two documented keys, and of the rest what differs from the default, so that a
     /// default that changes with a new version reaches those who never chose.
-    #[must_use]
     pub fn to_file_json(&self) -> Value {
         let mut json = self.to_json();
         let defaults = Self::new(self.this_central.clone(), Vec::new()).to_json();
@@ -416,13 +397,11 @@ impl Config {
     }
 
     /// Names this state of the settings: equal settings have equal versions. Secrets are left out, or they could be tried against it.
-    #[must_use]
     pub fn version(&self) -> String {
         let mut settings = self.to_json();
         let set = alarms::take_secrets(&mut settings);
         let digest = Sha256::digest(format!("{settings}{}", set.join(",")));
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        hex.chars().take(VERSION_HEX_DIGITS).collect()
+        hex(&digest).chars().take(VERSION_HEX_DIGITS).collect()
     }
 }
 
@@ -461,7 +440,6 @@ pub enum Host {
 
 impl Host {
     /// The address, where it is one; a name has to be resolved, except `localhost`.
-    #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(ip) => Some(*ip),
@@ -471,13 +449,11 @@ impl Host {
     }
 
     /// Only this machine itself can be reached there.
-    #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
     /// `host:port` as it stands in a URL; an IPv6 address is put in brackets.
-    #[must_use]
     pub fn with_port(&self, port: u16) -> String {
         match self {
             Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
@@ -521,17 +497,7 @@ impl fmt::Display for Host {
     }
 }
 
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Host {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+as_text!(Host);
 
 #[cfg(test)]
 mod tests {

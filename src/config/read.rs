@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::alarms;
 use super::model::{
-    AdminMode, ApiMode, Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, EdgesMode, Host, LogFormat, P2pMode,
-    PeerCentral, ReadsMode, RefusedCentral, Security, Site, ThisCentral, Tuning,
+    Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, Host, PeerCentral, RefusedCentral, Security, Site,
+    ThisCentral, Tuning,
 };
-use super::reader::{Fields, Report, Wrong};
-use crate::domain::direction::Direction;
+use super::reader::{ConfigFields, Problems, Wrong};
 use crate::domain::fingerprint::{BadFingerprint, Fingerprint};
 use crate::domain::ids::{CentralId, EdgeId, IdError};
+use crate::domain::named::HasNames;
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::tariff::MAX_TYPE_CHARS;
 use crate::domain::time::{ClockTime, NoClockTime, SiteZone};
@@ -47,14 +47,14 @@ const LOW_DISK_MB: RangeInclusive<u64> = 0..=1_000_000;
 
 /// Settings, and what was odd about their source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Read {
+pub struct ReadConfig {
     pub config: Config,
     /// Unknown keys and the like: shown, not acted upon.
     pub warnings: Vec<FieldProblem>,
 }
 
 /// The fields of the settings that could be read, for the checks of the whole.
-pub(super) struct Parts {
+pub(super) struct ConfigParts {
     pub this_central: CentralParts,
     pub peers: Vec<CentralParts>,
     /// By index in the list.
@@ -77,9 +77,9 @@ pub(super) struct CentralParts {
 ///
 /// # Errors
 /// Every wrong field, by its name: `this_central.id`, `peer_centrals[0].ip` …
-pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
-    let mut report = Report::default();
-    let mut root = Fields::of(json, "", &mut report);
+pub fn config(json: &Value) -> Result<ReadConfig, Vec<FieldProblem>> {
+    let mut report = Problems::default();
+    let mut root = ConfigFields::of(json, "", &mut report);
     // What a client read may come back with the settings; it is not one of them.
     root.get("version");
     let (this_parts, this_central) = this_central(&mut root, &mut report);
@@ -105,7 +105,7 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
     root.done(&mut report);
 
     let (peer_parts, peers): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
-    let parts = Parts {
+    let parts = ConfigParts {
         this_central: this_parts,
         peers: peer_parts,
         edge_ids: edges.iter().map(|edge| edge.as_ref().map(|edge| edge.id.clone())).collect(),
@@ -130,19 +130,18 @@ pub fn config(json: &Value) -> Result<Read, Vec<FieldProblem>> {
                 alarms,
                 tuning,
             };
-            Ok(Read { config, warnings: report.warnings })
+            Ok(ReadConfig { config, warnings: report.warnings })
         }
         _ => Err(report.problems),
     }
 }
 
 /// What is wrong with settings that were changed in the program itself; empty: nothing.
-#[must_use]
 pub fn check(settings: &Config) -> Vec<FieldProblem> {
     config(&settings.to_json()).err().unwrap_or_default()
 }
 
-fn this_central(root: &mut Fields<'_>, report: &mut Report) -> (CentralParts, Option<ThisCentral>) {
+fn this_central(root: &mut ConfigFields<'_>, report: &mut Problems) -> (CentralParts, Option<ThisCentral>) {
     let absent = root.get("this_central").is_none();
     let mut fields = root.part("this_central", report);
     if absent {
@@ -165,7 +164,7 @@ fn this_central(root: &mut Fields<'_>, report: &mut Report) -> (CentralParts, Op
     (parts, this_central)
 }
 
-fn peer_central(mut fields: Fields<'_>, report: &mut Report) -> (CentralParts, Option<PeerCentral>) {
+fn peer_central(mut fields: ConfigFields<'_>, report: &mut Problems) -> (CentralParts, Option<PeerCentral>) {
     let parts = CentralParts {
         id: fields.required("id", report, central_id),
         ip: fields.required("ip", report, host),
@@ -194,17 +193,17 @@ fn peer_central(mut fields: Fields<'_>, report: &mut Report) -> (CentralParts, O
     (parts, peer)
 }
 
-fn refused_central(mut fields: Fields<'_>, report: &mut Report) -> Option<RefusedCentral> {
+fn refused_central(mut fields: ConfigFields<'_>, report: &mut Problems) -> Option<RefusedCentral> {
     let id = fields.required("id", report, central_id);
     let fingerprint = fields.required("fingerprint", report, fingerprint).flatten();
     fields.done(report);
     Some(RefusedCentral { id: id?, fingerprint: fingerprint? })
 }
 
-fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
+fn edge(mut fields: ConfigFields<'_>, report: &mut Problems) -> Option<Edge> {
     let id = fields.required("id", report, edge_id);
     let name = fields.optional("name", report, name_text).unwrap_or_default();
-    let direction = fields.optional("direction", report, direction);
+    let direction = fields.optional("direction", report, one_of);
     let vehicle_type = fields.optional("vehicle_type", report, vehicle_type).filter(|name| !name.is_empty());
     let lane = fields.optional("lane", report, edge_id);
     let key_hash = fields.optional("key_hash", report, key_hash);
@@ -212,7 +211,7 @@ fn edge(mut fields: Fields<'_>, report: &mut Report) -> Option<Edge> {
     Some(Edge { id: id?, name, direction, vehicle_type, lane, key_hash })
 }
 
-fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
+fn site(root: &mut ConfigFields<'_>, report: &mut Problems) -> Site {
     let mut fields = root.part("site", report);
     let name = fields.optional("name", report, name_text).unwrap_or_default();
     let time_zone = fields.optional("time_zone", report, zone).unwrap_or_default();
@@ -221,14 +220,14 @@ fn site(root: &mut Fields<'_>, report: &mut Report) -> Site {
 }
 
 /// Also the legacy port if one is named, for only then can it clash; and whether a key is named and no certificate.
-fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16>, bool) {
+fn security(root: &mut ConfigFields<'_>, report: &mut Problems) -> (Security, Option<u16>, bool) {
     let default = Security::default();
     let mut fields = root.part("security", report);
-    let p2p = fields.optional("p2p", report, p2p_mode).unwrap_or(default.p2p);
-    let edges = fields.optional("edges", report, edges_mode).unwrap_or(default.edges);
-    let admin = fields.optional("admin", report, admin_mode).unwrap_or(default.admin);
-    let reads = fields.optional("reads", report, reads_mode).unwrap_or(default.reads);
-    let api = fields.optional("api", report, api_mode).unwrap_or(default.api);
+    let p2p = fields.optional("p2p", report, one_of).unwrap_or(default.p2p);
+    let edges = fields.optional("edges", report, one_of).unwrap_or(default.edges);
+    let admin = fields.optional("admin", report, one_of).unwrap_or(default.admin);
+    let reads = fields.optional("reads", report, one_of).unwrap_or(default.reads);
+    let api = fields.optional("api", report, one_of).unwrap_or(default.api);
     let api_certificate_file = fields.optional("api_certificate_file", report, file_path).flatten();
     let names_certificate = fields.get("api_certificate_file").is_some_and(|path| path.as_str() != Some(""));
     let api_key_file = fields.optional("api_key_file", report, file_path).flatten();
@@ -253,7 +252,7 @@ fn security(root: &mut Fields<'_>, report: &mut Report) -> (Security, Option<u16
     (security, named, names_key_alone)
 }
 
-fn backup(root: &mut Fields<'_>, report: &mut Report) -> Backup {
+fn backup(root: &mut ConfigFields<'_>, report: &mut Problems) -> Backup {
     let default = Backup::default();
     let mut fields = root.part("backup", report);
     let dir = fields.optional("dir", report, file_path).flatten();
@@ -264,7 +263,7 @@ fn backup(root: &mut Fields<'_>, report: &mut Report) -> Backup {
     Backup { dir, at, keep: u32::try_from(keep).unwrap_or(default.keep) }
 }
 
-fn vietqr(root: &mut Fields<'_>, report: &mut Report) -> TransferAccount {
+fn vietqr(root: &mut ConfigFields<'_>, report: &mut Problems) -> TransferAccount {
     let mut fields = root.part("vietqr", report);
     let problems = report.problems.len();
     let bank = fields.optional("bank", report, bank_number).unwrap_or_default();
@@ -278,7 +277,7 @@ fn vietqr(root: &mut Fields<'_>, report: &mut Report) -> TransferAccount {
     TransferAccount { bank, account, holder }
 }
 
-fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
+fn tuning(root: &mut ConfigFields<'_>, report: &mut Problems) -> Tuning {
     let default = Tuning::default();
     let mut fields = root.part("tuning", report);
     let mut number =
@@ -288,7 +287,7 @@ fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
     let in_flight = number("max_requests_in_flight", REQUESTS_IN_FLIGHT, default.max_requests_in_flight.into());
     let per_second = number("max_requests_per_second", REQUESTS_PER_SECOND, default.max_requests_per_second.into());
     let low_disk_mb = number("low_disk_mb", LOW_DISK_MB, default.low_disk_mb);
-    let log_format = fields.optional("log_format", report, log_format).unwrap_or(default.log_format);
+    let log_format = fields.optional("log_format", report, one_of).unwrap_or(default.log_format);
     let mask_plates = fields.optional("mask_plates", report, boolean).unwrap_or(default.mask_plates);
     fields.done(report);
     Tuning {
@@ -302,7 +301,7 @@ fn tuning(root: &mut Fields<'_>, report: &mut Report) -> Tuning {
     }
 }
 
-fn port_or(fields: &mut Fields<'_>, key: &'static str, default: u16, report: &mut Report) -> Option<u16> {
+fn port_or(fields: &mut ConfigFields<'_>, key: &'static str, default: u16, report: &mut Problems) -> Option<u16> {
     match fields.get(key) {
         Some(_) => fields.optional(key, report, port),
         None => Some(default),
@@ -409,42 +408,14 @@ fn boolean(value: &Value) -> Result<bool, Wrong> {
     value.as_bool().ok_or(("wrong_type", "phải là true hoặc false".into(), "must be true or false".into()))
 }
 
-fn direction(value: &Value) -> Result<Direction, Wrong> {
-    one_of(value, &[("ENTRY", Direction::Entry), ("EXIT", Direction::Exit)])
-}
-
-fn log_format(value: &Value) -> Result<LogFormat, Wrong> {
-    one_of(value, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
-}
-
-pub(super) fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
+/// A value by its name, in whatever case.
+pub(super) fn one_of<T: HasNames>(value: &Value) -> Result<T, Wrong> {
     let text = text(value)?;
-    let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    let chosen = T::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     chosen.map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let names = names.join(", ");
+        let names = T::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         ("unknown_value", format!("phải là một trong: {names}"), format!("must be one of {names}"))
     })
-}
-
-fn p2p_mode(value: &Value) -> Result<P2pMode, Wrong> {
-    one_of(value, &[("tls", P2pMode::Tls), ("open", P2pMode::Open)])
-}
-
-fn edges_mode(value: &Value) -> Result<EdgesMode, Wrong> {
-    one_of(value, &[("open", EdgesMode::Open), ("keys", EdgesMode::Keys)])
-}
-
-fn admin_mode(value: &Value) -> Result<AdminMode, Wrong> {
-    one_of(value, &[("password", AdminMode::Password), ("open", AdminMode::Open)])
-}
-
-fn reads_mode(value: &Value) -> Result<ReadsMode, Wrong> {
-    one_of(value, &[("open", ReadsMode::Open), ("login", ReadsMode::Login)])
-}
-
-fn api_mode(value: &Value) -> Result<ApiMode, Wrong> {
-    one_of(value, &[("http", ApiMode::Http), ("https", ApiMode::Https)])
 }
 
 /// The path of a file, whatever the program's working directory is; an empty text, as a form sends it, is none.
@@ -524,7 +495,7 @@ fn zone(value: &Value) -> Result<SiteZone, Wrong> {
 }
 
 /// Reports every contradiction between fields that are right by themselves.
-fn check_whole(parts: &Parts, report: &mut Report) {
+fn check_whole(parts: &ConfigParts, report: &mut Problems) {
     check_ports(parts, report);
     check_peers(parts, report);
     let edge_ids = parts.edge_ids.iter().map(Option::as_ref);
@@ -548,7 +519,7 @@ fn check_whole(parts: &Parts, report: &mut Report) {
 }
 
 /// Two servers of one process need two ports.
-fn check_ports(parts: &Parts, report: &mut Report) {
+fn check_ports(parts: &ConfigParts, report: &mut Problems) {
     let same_port = |field: &str, other: &str| {
         let message_vi = format!("trùng với {other}; mỗi dịch vụ cần một cổng riêng");
         FieldProblem::new(field, "same_port", message_vi, format!("is the port of {other}; each needs its own"))
@@ -564,7 +535,7 @@ fn check_ports(parts: &Parts, report: &mut Report) {
     }
 }
 
-fn check_peers(parts: &Parts, report: &mut Report) {
+fn check_peers(parts: &ConfigParts, report: &mut Problems) {
     let own = &parts.this_central;
     for (index, peer) in parts.peers.iter().enumerate() {
         let self_as_peer = |key: &str| {
@@ -606,7 +577,7 @@ fn address(central: &CentralParts) -> Option<(&Host, u16)> {
 fn report_duplicates<T: Ord>(
     values: impl Iterator<Item = Option<T>>,
     field: impl Fn(usize) -> String,
-    report: &mut Report,
+    report: &mut Problems,
 ) {
     let mut first_at = BTreeMap::new();
     for (index, value) in values.enumerate() {

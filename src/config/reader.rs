@@ -8,7 +8,7 @@ use crate::domain::problem::FieldProblem;
 
 /// What was found on the way.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Problems {
     /// Wrong: nothing can be made of this.
     pub problems: Vec<FieldProblem>,
     /// Odd, but usable.
@@ -18,17 +18,17 @@ pub struct Report {
 /// Why a value is not what its field wants: code, Vietnamese, English. The field is added by the reader.
 pub type Wrong = (&'static str, String, String);
 
-/// One object being read. `null` counts as absent. Keys nobody asked for are warned of by [`Fields::done`].
-pub struct Fields<'v> {
+/// One object being read. `null` counts as absent. Keys nobody asked for are warned of by [`ConfigFields::done`].
+pub struct ConfigFields<'v> {
     path: String,
     /// `None`: there was none, or it was no object, which is reported already.
     object: Option<&'v Map<String, Value>>,
     asked: Vec<&'static str>,
 }
 
-impl<'v> Fields<'v> {
+impl<'v> ConfigFields<'v> {
     /// `path`: the name of the object itself; empty for the whole.
-    pub fn of(value: &'v Value, path: &str, report: &mut Report) -> Self {
+    pub fn of(value: &'v Value, path: &str, report: &mut Problems) -> Self {
         let object = value.as_object();
         if object.is_none() && !value.is_null() {
             report.problems.push(FieldProblem::wrong_type(path, "một đối tượng {…}", "an object {…}"));
@@ -51,7 +51,7 @@ impl<'v> Fields<'v> {
     pub fn required<T>(
         &mut self,
         key: &'static str,
-        report: &mut Report,
+        report: &mut Problems,
         read: impl FnOnce(&Value) -> Result<T, Wrong>,
     ) -> Option<T> {
         match self.get(key) {
@@ -70,7 +70,7 @@ impl<'v> Fields<'v> {
     pub fn optional<T>(
         &mut self,
         key: &'static str,
-        report: &mut Report,
+        report: &mut Problems,
         read: impl FnOnce(&Value) -> Result<T, Wrong>,
     ) -> Option<T> {
         let value = self.get(key)?;
@@ -78,16 +78,16 @@ impl<'v> Fields<'v> {
     }
 
     /// A part of its own; an absent one has no fields.
-    pub fn part(&mut self, key: &'static str, report: &mut Report) -> Fields<'v> {
+    pub fn part(&mut self, key: &'static str, report: &mut Problems) -> ConfigFields<'v> {
         let path = self.name(key);
         match self.get(key) {
-            Some(value) => Fields::of(value, &path, report),
-            None => Fields { path, object: None, asked: Vec::new() },
+            Some(value) => ConfigFields::of(value, &path, report),
+            None => ConfigFields { path, object: None, asked: Vec::new() },
         }
     }
 
     /// The members of a list of objects, of which there may be at most `max`; an absent one has none.
-    pub fn list(&mut self, key: &'static str, max: usize, report: &mut Report) -> Vec<Fields<'v>> {
+    pub fn list(&mut self, key: &'static str, max: usize, report: &mut Problems) -> Vec<ConfigFields<'v>> {
         let path = self.name(key);
         let members = match self.get(key) {
             None => return Vec::new(),
@@ -107,13 +107,13 @@ impl<'v> Fields<'v> {
             if value.is_null() {
                 report.problems.push(FieldProblem::wrong_type(&path, "một đối tượng {…}", "an object {…}"));
             }
-            Fields::of(value, &path, report)
+            ConfigFields::of(value, &path, report)
         };
         members.iter().enumerate().map(member).collect()
     }
 
     /// Nothing more is asked of this object: what is left is unknown, and warned of, since it may be a slip.
-    pub fn done(self, report: &mut Report) {
+    pub fn done(self, report: &mut Problems) {
         for key in self.object.into_iter().flat_map(Map::keys) {
             if !self.asked.contains(&key.as_str()) {
                 report.warnings.push(FieldProblem::unknown_key(self.name(key)));
@@ -121,7 +121,7 @@ impl<'v> Fields<'v> {
         }
     }
 
-    fn taken<T>(&self, key: &str, result: Result<T, Wrong>, report: &mut Report) -> Option<T> {
+    fn taken<T>(&self, key: &str, result: Result<T, Wrong>, report: &mut Problems) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err((code, message_vi, message)) => {

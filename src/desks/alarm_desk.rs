@@ -18,10 +18,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::alarms::book::Book;
-use crate::alarms::message::{Language, Message, MessageKind, NotTold, Shape, Voice};
-use crate::config::alarms as settings;
+use crate::alarms::message::{Message, MessageKind, NotTold, Shape, Voice};
 use crate::config::alarms::{Alarms, Channel, ChannelKind, DEFAULT_MAIL_PORT, Secret};
 use crate::config::model::Config;
+use crate::domain::problem::Language;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::SaidOnce;
 use crate::tls;
@@ -78,12 +78,12 @@ pub struct AlarmDesk {
     file: PathBuf,
     metrics: Arc<Metrics>,
     /// Held while the disk is waited for: no page asks it.
-    inner: Mutex<Inner>,
+    inner: Mutex<DeskState>,
     shown: Mutex<AlarmState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct DeskState {
     book: Book,
     going: BTreeMap<String, Going>,
     said: SaidOnce,
@@ -101,7 +101,6 @@ pub struct Errand {
 
 impl AlarmDesk {
     /// Takes up what the directory says. A file that is of no use is set aside: alarms begin anew.
-    #[must_use]
     pub fn open(data_dir: &std::path::Path, metrics: Arc<Metrics>) -> Self {
         let file = data_dir.join(FILE);
         let read = files::read(&file).map(|bytes| bytes.map(|bytes| serde_json::from_slice::<Book>(&bytes)));
@@ -118,15 +117,14 @@ impl AlarmDesk {
                 Book::default()
             }
         };
-        Self { file, metrics, inner: Mutex::new(Inner { book, ..Inner::default() }), shown: Mutex::default() }
+        Self { file, metrics, inner: Mutex::new(DeskState { book, ..DeskState::default() }), shown: Mutex::default() }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, DeskState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When each edge was heard last before this start.
-    #[must_use]
     pub fn heard(&self) -> BTreeMap<String, i64> {
         self.inner().book.heard.clone()
     }
@@ -145,7 +143,7 @@ impl AlarmDesk {
         result
     }
 
-    fn save(&self, inner: &mut Inner) {
+    fn save(&self, inner: &mut DeskState) {
         let bytes = serde_json::to_vec(&inner.book).unwrap_or_default();
         match files::write(&self.file, &bytes) {
             Ok(()) => inner.said.is_over("file"),
@@ -169,7 +167,7 @@ impl AlarmDesk {
     /// What is to be sent now, one message a channel; each has to come back to [`AlarmDesk::done`].
     pub fn errands(&self, config: &Config) -> Vec<Errand> {
         let mut inner = self.inner();
-        let Inner { book, going, .. } = &mut *inner;
+        let DeskState { book, going, .. } = &mut *inner;
         let now = Instant::now();
         going.retain(|id, going| going.busy || config.alarms.channels.iter().any(|channel| channel.id == *id));
         let mut errands = Vec::new();
@@ -190,7 +188,7 @@ impl AlarmDesk {
     /// What came of an errand. Blocking.
     pub fn done(&self, errand: &Errand, outcome: Result<String, NotTold>, now_ms: i64) {
         let mut inner = self.inner();
-        let Inner { book, going, said, .. } = &mut *inner;
+        let DeskState { book, going, said, .. } = &mut *inner;
         let (channel, id) = (errand.channel.id.as_str(), errand.message.id.as_str());
         let going = going.entry(channel.to_owned()).or_default();
         going.busy = false;
@@ -243,7 +241,6 @@ impl AlarmDesk {
     }
 
     /// As pages show it.
-    #[must_use]
     pub fn state(&self) -> AlarmState {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -253,7 +250,7 @@ impl AlarmDesk {
         self.show_of(&self.inner(), config);
     }
 
-    fn show_of(&self, inner: &Inner, config: &Config) {
+    fn show_of(&self, inner: &DeskState, config: &Config) {
         let channel = |channel: &Channel| {
             let going = inner.going.get(&channel.id).cloned().unwrap_or_default();
             let (waiting, lost) = inner.book.outbox.waiting(&channel.id);
@@ -271,20 +268,10 @@ impl AlarmDesk {
     }
 }
 
-/// The language people are told in.
-#[must_use]
-pub fn language(alarms: &Alarms) -> Language {
-    match alarms.language {
-        settings::Language::Vi => Language::Vi,
-        settings::Language::En => Language::En,
-    }
-}
-
 impl Errand {
     /// A message that only tries whether messages arrive.
-    #[must_use]
     pub fn test(channel: &Channel, alarms: &Alarms, central: &str, site: &str, now_ms: i64) -> Self {
-        let voice = Voice { central, site, language: language(alarms) };
+        let voice = Voice { central, site, language: alarms.language };
         let text = voice.say("thử gửi cảnh báo: đã tới nơi.", "a test of the alarms: it has arrived.");
         let id = format!("{central}/test/{now_ms}");
         let message = voice.message(MessageKind::Test, "test", &id, id.clone(), now_ms, &text);
@@ -314,7 +301,7 @@ impl Errand {
     /// With how much was dropped before it.
     fn text(&self) -> String {
         let (text, lost) = (&self.message.text, self.lost);
-        match (lost, language(&self.alarms)) {
+        match (lost, self.alarms.language) {
             (0, _) => text.clone(),
             (_, Language::Vi) => format!("{text} [{lost} tin trước đó không gửi được, đã bỏ]"),
             (_, Language::En) => format!("{text} [{lost} messages before it could not be sent and were dropped]"),
@@ -421,7 +408,6 @@ async fn call(url: &str, headers: &[(&str, String)], body: Option<String>) -> Re
 }
 
 /// The ids of these, for what has to know them all.
-#[must_use]
 pub fn ids(alarms: &Alarms) -> Vec<String> {
     alarms.channels.iter().map(|channel| channel.id.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }

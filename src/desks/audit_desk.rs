@@ -13,7 +13,7 @@ use log::warn;
 use tokio::sync::oneshot;
 
 use crate::access::tally::Tally;
-use crate::domain::audit::{Act, DONE, Entry};
+use crate::domain::audit::{Act, AuditEntry, DONE};
 use crate::ledger::job::{Job, Outcome};
 use crate::ops::clock::Clock;
 
@@ -36,7 +36,6 @@ pub struct AuditDesk {
 
 impl AuditDesk {
     /// `send`: the way to the writer.
-    #[must_use]
     pub fn new(
         send: impl Fn(Job, oneshot::Sender<Outcome>) + std::marker::Send + Sync + 'static,
         clock: Clock,
@@ -44,7 +43,6 @@ impl AuditDesk {
         Self { send: Box::new(send), clock, tally: Mutex::default() }
     }
 
-    #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -68,7 +66,7 @@ impl AuditDesk {
     ///
     /// # Errors
     /// [`NotWritten`].
-    pub async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
+    pub async fn write(&self, entry: AuditEntry) -> Result<(), NotWritten> {
         written(self.ask(vec![entry]).await.ok())
     }
 
@@ -76,7 +74,7 @@ impl AuditDesk {
     ///
     /// # Errors
     /// [`NotWritten`].
-    pub fn write_blocking(&self, entry: Entry) -> Result<(), NotWritten> {
+    pub fn write_blocking(&self, entry: AuditEntry) -> Result<(), NotWritten> {
         written(self.ask(vec![entry]).blocking_recv().ok())
     }
 
@@ -99,7 +97,7 @@ impl AuditDesk {
     }
 
     /// Whether they are written; else they are kept for the next time.
-    async fn write_noted(&self, entries: Vec<Entry>) -> bool {
+    async fn write_noted(&self, entries: Vec<AuditEntry>) -> bool {
         if entries.is_empty() {
             return true;
         }
@@ -110,7 +108,7 @@ impl AuditDesk {
         done
     }
 
-    fn ask(&self, entries: Vec<Entry>) -> oneshot::Receiver<Outcome> {
+    fn ask(&self, entries: Vec<AuditEntry>) -> oneshot::Receiver<Outcome> {
         let (reply, outcome) = oneshot::channel();
         (self.send)(Job::Audit(entries), reply);
         outcome

@@ -52,7 +52,6 @@ pub struct BackupState {
 
 impl BackupState {
     /// What a person has to look at.
-    #[must_use]
     pub fn notice(&self, zone: &SiteZone) -> Option<String> {
         self.dir.as_ref()?;
         if let Some(reason) = &self.failed {
@@ -76,7 +75,6 @@ pub struct BackupDesk {
 }
 
 impl BackupDesk {
-    #[must_use]
     pub fn state(&self) -> BackupState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -171,8 +169,7 @@ impl BackupDesk {
         }
         let failed_at = match outcome {
             Ok((place, events)) => {
-                let place = place.display().to_string();
-                info!(event = "backup_made", place = place.as_str(), events, took_ms; "a backup was made and proven");
+                info!(event = "backup_made", place:% = place.display(), events, took_ms; "a backup was made and proven");
                 None
             }
             Err(reason) => {

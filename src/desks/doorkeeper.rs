@@ -38,7 +38,7 @@ const MAX_DEVICES: usize = 10_000;
 
 /// Somebody logged in.
 #[derive(Debug, Clone)]
-pub struct Entered {
+pub struct NewSession {
     pub person: Person,
     /// For the cookie.
     pub session: String,
@@ -48,7 +48,7 @@ pub struct Entered {
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum LoginRefused {
     /// Too many failures before; how long to wait, in ms.
     Wait(Ms),
     /// Many others log in right now.
@@ -60,7 +60,7 @@ pub enum Refused {
     Failed,
 }
 
-impl From<Unchanged> for Refused {
+impl From<Unchanged> for LoginRefused {
     fn from(unchanged: Unchanged) -> Self {
         Self::Unchanged(unchanged)
     }
@@ -87,7 +87,7 @@ pub struct Doorkeeper {
     changing: Mutex<()>,
     using_code: Mutex<()>,
     memory: Mutex<Memory>,
-    hashing: Turns,
+    hashing: HashTurns,
     audit: Arc<AuditDesk>,
     clock: Clock,
     started: Instant,
@@ -95,7 +95,6 @@ pub struct Doorkeeper {
 
 impl Doorkeeper {
     /// Reads the accounts of a data directory. Damaged ones are put aside and said so: gates go on.
-    #[must_use]
     pub fn open(data_dir: &Path, audit: Arc<AuditDesk>, clock: Clock) -> Self {
         let accounts_file = AccountsFile::of(data_dir);
         let found = accounts_file.load();
@@ -110,7 +109,7 @@ impl Doorkeeper {
             changing: Mutex::default(),
             using_code: Mutex::default(),
             memory: Mutex::default(),
-            hashing: Turns::new([MAX_HASHING, MAX_HASHING_OF_STRANGERS], [MAX_WAITING, MAX_WAITING_STRANGERS]),
+            hashing: HashTurns::new([MAX_HASHING, MAX_HASHING_OF_STRANGERS], [MAX_WAITING, MAX_WAITING_STRANGERS]),
             audit,
             clock,
             started: Instant::now(),
@@ -129,24 +128,20 @@ impl Doorkeeper {
     }
 
     /// Why people and tokens could not be read at the start.
-    #[must_use]
     pub fn damaged(&self) -> Option<&str> {
         self.damaged.as_deref()
     }
 
     /// Nobody administers this central yet.
-    #[must_use]
     pub fn lacks_administrator(&self) -> bool {
         !self.accounts().has_administrator()
     }
 
-    #[must_use]
     pub fn accounts(&self) -> Arc<Accounts> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whom that proves the caller to be. What proves nothing (any more) is as good as nothing shown.
-    #[must_use]
     pub fn who(&self, shown: Shown<'_>, config: &Config) -> Who {
         if let Some(shown) = shown.secret {
             return self.who_with_secret(shown, config).unwrap_or_default();
@@ -184,12 +179,11 @@ impl Doorkeeper {
     }
 
     /// Whom it still proves the caller to be. Asking is no use of a session or token.
-    #[must_use]
-    pub fn who_still(&self, proof: &Proof, config: &Config) -> Who {
+    pub fn who_still(&self, proof: &LoginProof, config: &Config) -> Who {
         match proof {
-            Proof::Nothing => Who::Nobody,
-            Proof::Secret { hash, of_edge } => self.who_with_hash(hash, *of_edge, config).unwrap_or_default(),
-            Proof::Session(id) => {
+            LoginProof::Nothing => Who::Nobody,
+            LoginProof::Secret { hash, of_edge } => self.who_with_hash(hash, *of_edge, config).unwrap_or_default(),
+            LoginProof::Session(id) => {
                 let name = self.memory().sessions.whose(id, self.now_ms()).map(str::to_owned);
                 name.map(|name| self.named(&name)).unwrap_or_default()
             }
@@ -199,8 +193,14 @@ impl Doorkeeper {
     /// Logs a person in. `device`: what the browser was given at an earlier login. Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn log_in(&self, name: &str, password: &str, device: Option<&str>, from: IpAddr) -> Result<Entered, Refused> {
+    /// [`LoginRefused`].
+    pub fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        device: Option<&str>,
+        from: IpAddr,
+    ) -> Result<NewSession, LoginRefused> {
         let account = account_of(name);
         let source = self.source(device, &account, from);
         let person = self.prove(name, password, &source, &account)?;
@@ -212,8 +212,8 @@ impl Doorkeeper {
     /// Sets the password of an administrator, new or known, with a one-time code, and logs in. Blocks.
     ///
     /// # Errors
-    /// [`Refused`]; a wrong password does not use up the code.
-    pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<Entered, Refused> {
+    /// [`LoginRefused`]; a wrong password does not use up the code.
+    pub fn use_code(&self, code: &str, name: &str, new: &str, from: IpAddr) -> Result<NewSession, LoginRefused> {
         let source = source_of(from);
         self.attempt(&source, None)?;
         let digest = secret::code_digest(code);
@@ -221,7 +221,7 @@ impl Doorkeeper {
         let _one_at_a_time = self.using_code.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = self.memory().first_code == Some(digest);
         if !is_first && !self.code_file.is_right(digest, self.clock.now_ms()) {
-            return Err(Refused::WrongCode);
+            return Err(LoginRefused::WrongCode);
         }
         self.memory().throttle.succeeded(&source, None, self.now_ms());
         let _turn = self.hashing_turn(Asks::Known)?;
@@ -238,7 +238,7 @@ impl Doorkeeper {
     }
 
     /// The person of this name, if this is the password.
-    fn prove(&self, name: &str, password: &str, source: &str, account: &str) -> Result<Person, Refused> {
+    fn prove(&self, name: &str, password: &str, source: &str, account: &str) -> Result<Person, LoginRefused> {
         let is_known = self.memory().throttle.knows(source, self.now_ms());
         let _turn = self.hashing_turn(if is_known { Asks::Known } else { Asks::Stranger })?;
         self.attempt(source, Some(account))?;
@@ -250,16 +250,16 @@ impl Doorkeeper {
                 memory.throttle.undecided(source, Some(account), self.now_ms());
                 Err(failed(&error))
             }
-            Ok(false) => Err(Refused::WrongLogin),
+            Ok(false) => Err(LoginRefused::WrongLogin),
             Ok(true) => {
                 memory.throttle.succeeded(source, Some(account), self.now_ms());
-                person.ok_or(Refused::WrongLogin)
+                person.ok_or(LoginRefused::WrongLogin)
             }
         }
     }
 
     /// Begins a session, and makes the browser and its address known for this person.
-    fn enter(&self, person: Person, from: IpAddr) -> Result<Entered, Refused> {
+    fn enter(&self, person: Person, from: IpAddr) -> Result<NewSession, LoginRefused> {
         let session = secret::make(SecretKind::Session).map_err(|error| failed(&error))?;
         let device = secret::make(SecretKind::Session).map_err(|error| failed(&error))?;
         let (now_ms, account, digest) = (self.now_ms(), account_of(&person.name), secret::digest(&device));
@@ -272,7 +272,7 @@ impl Doorkeeper {
         memory.devices.insert(digest, account);
         memory.sessions.begin(secret::digest(&session), &person.name, now_ms);
         drop(memory);
-        Ok(Entered { person, session, device })
+        Ok(NewSession { person, session, device })
     }
 
     /// What failures of a login count against: the browser, if this account was entered with it before, else the address, or this
@@ -292,14 +292,14 @@ impl Doorkeeper {
     /// Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`LoginRefused`].
     pub fn change_own_password(
         &self,
         name: &str,
         (old, new): (&str, &str),
         session: Option<&str>,
         from: IpAddr,
-    ) -> Result<Vec<String>, Refused> {
+    ) -> Result<Vec<String>, LoginRefused> {
         self.prove(name, old, &source_of(from), &account_of(name))?;
         let _turn = self.hashing_turn(Asks::Known)?;
         let set = (hashed("new", name, new)?, self.clock.now_ms());
@@ -316,8 +316,8 @@ impl Doorkeeper {
     /// One more person. Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), Refused> {
+    /// [`LoginRefused`].
+    pub fn add_person(&self, by: &By, name: &str, role: Role, password: &str) -> Result<(), LoginRefused> {
         let _turn = self.hashing_turn(Asks::Known)?;
         let password = hashed("password", name, password)?;
         let made_by = Some(by.who.clone());
@@ -328,14 +328,14 @@ impl Doorkeeper {
     /// Another role or password of somebody; a new password ends the sessions. Blocks. Before and after.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`LoginRefused`].
     pub fn change_person(
         &self,
         by: &By,
         name: &str,
         role: Option<Role>,
         password: Option<&str>,
-    ) -> Result<(Person, Person), Refused> {
+    ) -> Result<(Person, Person), LoginRefused> {
         let _turn = self.hashing_turn(Asks::Known)?;
         let set = match password {
             Some(password) => Some((hashed("password", name, password)?, self.clock.now_ms())),
@@ -352,8 +352,8 @@ impl Doorkeeper {
     /// Removes a person, whose sessions and tokens end. Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn remove_person(&self, by: &By, name: &str) -> Result<(Person, Vec<Token>), Refused> {
+    /// [`LoginRefused`].
+    pub fn remove_person(&self, by: &By, name: &str) -> Result<(Person, Vec<Token>), LoginRefused> {
         let removed = self.change(Some(by), |accounts| accounts.remove_person(name))?;
         self.memory().sessions.end_all_of(&removed.0.name, None);
         Ok(removed)
@@ -362,8 +362,8 @@ impl Doorkeeper {
     /// A new token, in clear: this is the only time. Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn make_token(&self, by: &By, name: &str, role: Role) -> Result<String, Refused> {
+    /// [`LoginRefused`].
+    pub fn make_token(&self, by: &By, name: &str, role: Role) -> Result<String, LoginRefused> {
         let made = secret::make(SecretKind::Token).map_err(|error| failed(&error))?;
         let token = Token {
             name: name.to_owned(),
@@ -380,13 +380,12 @@ impl Doorkeeper {
     /// Revokes a token, and those made with it. Blocks.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Revoked, Refused> {
+    /// [`LoginRefused`].
+    pub fn revoke_token(&self, by: &By, name: &str) -> Result<Revoked, LoginRefused> {
         self.change(Some(by), |accounts| accounts.remove_token(name))
     }
 
     /// The tokens with their last use up to now.
-    #[must_use]
     pub fn tokens(&self) -> Vec<Token> {
         let accounts = self.accounts();
         let memory = self.memory();
@@ -415,14 +414,14 @@ impl Doorkeeper {
         &self,
         by: Option<&By>,
         change: impl FnOnce(&mut Accounts) -> Result<T, Unchanged>,
-    ) -> Result<T, Refused> {
+    ) -> Result<T, LoginRefused> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.accounts();
         let mut accounts = Accounts::clone(&before);
         let changed = change(&mut accounts)?;
         let told = by.and_then(|by| told(&before, &accounts, by));
         if let Some(AccountChange { act, was, is }) = told.clone() {
-            self.audit.write_blocking(act.done(self.clock.now_ms(), was, is)).map_err(|_| Refused::Failed)?;
+            self.audit.write_blocking(act.done(self.clock.now_ms(), was, is)).map_err(|_| LoginRefused::Failed)?;
         }
         if let Err(error) = self.accounts_file.save(&accounts) {
             warn!(event = "accounts_not_saved", reason = error.to_string(); "people and tokens cannot be saved: nothing was changed");
@@ -430,18 +429,18 @@ impl Doorkeeper {
                 // Else the entry above would be believed. If this one cannot be written either, it waits.
                 self.audit.note_refusal(act, "not_saved");
             }
-            return Err(Refused::Failed);
+            return Err(LoginRefused::Failed);
         }
         *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
         Ok(changed)
     }
 
-    fn hashing_turn(&self, asks: Asks) -> Result<Turn<'_>, Refused> {
-        self.hashing.take(asks).ok_or(Refused::Busy)
+    fn hashing_turn(&self, asks: Asks) -> Result<Turn<'_>, LoginRefused> {
+        self.hashing.take(asks).ok_or(LoginRefused::Busy)
     }
 
-    fn attempt(&self, source: &str, account: Option<&str>) -> Result<(), Refused> {
-        self.memory().throttle.attempt(source, account, self.now_ms()).map_err(Refused::Wait)
+    fn attempt(&self, source: &str, account: Option<&str>) -> Result<(), LoginRefused> {
+        self.memory().throttle.attempt(source, account, self.now_ms()).map_err(LoginRefused::Wait)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -460,14 +459,14 @@ fn put_uses(tokens: &mut [Token], uses: &HashMap<String, i64>) {
     }
 }
 
-fn hashed(field: &str, name: &str, new: &str) -> Result<String, Refused> {
+fn hashed(field: &str, name: &str, new: &str) -> Result<String, LoginRefused> {
     check_password(field, name, new).map_err(Unchanged::Field)?;
     secret::hash_password(new).map_err(|error| failed(&error))
 }
 
-fn failed(error: &dyn std::error::Error) -> Refused {
+fn failed(error: &dyn std::error::Error) -> LoginRefused {
     error!(event = "access_failed", reason = error.to_string(); "a login, a password or a token could not be handled");
-    Refused::Failed
+    LoginRefused::Failed
 }
 
 /// A browser as a source of its own.
@@ -490,7 +489,7 @@ pub struct Shown<'r> {
 
 /// What a caller showed, without what could be shown again: for a socket, which stays open longer than an answer takes.
 #[derive(Debug, Clone)]
-pub enum Proof {
+pub enum LoginProof {
     Nothing,
     Session(SessionId),
     /// `of_edge`: it is the key of one, else a token.
@@ -501,21 +500,20 @@ pub enum Proof {
 }
 
 impl Shown<'_> {
-    #[must_use]
-    pub fn proof(self) -> Proof {
+    pub fn proof(self) -> LoginProof {
         match (self.secret, self.session) {
-            (Some(shown), _) => Proof::Secret {
+            (Some(shown), _) => LoginProof::Secret {
                 hash: secret::digest_text(shown),
                 of_edge: shown.starts_with(SecretKind::EdgeKey.prefix()),
             },
-            (None, Some(session)) => Proof::Session(secret::digest(session)),
-            (None, None) => Proof::Nothing,
+            (None, Some(session)) => LoginProof::Session(secret::digest(session)),
+            (None, None) => LoginProof::Nothing,
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct HashCounts {
     running: [usize; 2],
     waiting: [usize; 2],
 }
@@ -529,19 +527,19 @@ enum Asks {
 
 /// How many run and how many wait.
 #[derive(Debug)]
-struct Turns {
+struct HashTurns {
     /// Of all, and of strangers among them.
     most_running: [usize; 2],
     most_waiting: [usize; 2],
-    counts: Mutex<Counts>,
+    counts: Mutex<HashCounts>,
     free: Condvar,
 }
 
 /// It is somebody's turn until this is dropped.
 #[derive(Debug)]
-struct Turn<'t>(&'t Turns, Asks);
+struct Turn<'t>(&'t HashTurns, Asks);
 
-impl Counts {
+impl HashCounts {
     fn of_all(of: [usize; 2]) -> usize {
         let [known, strangers] = of;
         known + strangers
@@ -560,7 +558,7 @@ fn count(of: &mut [usize; 2], asks: Asks) -> &mut usize {
     if asks == Asks::Known { known } else { strangers }
 }
 
-impl Turns {
+impl HashTurns {
     /// Most of all, and of strangers among them.
     fn new(most_running: [usize; 2], most_waiting: [usize; 2]) -> Self {
         Self { most_running, most_waiting, counts: Mutex::default(), free: Condvar::new() }
@@ -569,12 +567,12 @@ impl Turns {
     /// Waits for a turn; `None` at once: too many wait already.
     fn take(&self, asks: Asks) -> Option<Turn<'_>> {
         let mut counts = self.counts();
-        if Counts::are_full(counts.running, self.most_running, asks) {
-            if Counts::are_full(counts.waiting, self.most_waiting, asks) {
+        if HashCounts::are_full(counts.running, self.most_running, asks) {
+            if HashCounts::are_full(counts.waiting, self.most_waiting, asks) {
                 return None;
             }
             *count(&mut counts.waiting, asks) += 1;
-            while Counts::are_full(counts.running, self.most_running, asks) {
+            while HashCounts::are_full(counts.running, self.most_running, asks) {
                 counts = self.free.wait(counts).unwrap_or_else(PoisonError::into_inner);
             }
             *count(&mut counts.waiting, asks) -= 1;
@@ -583,7 +581,7 @@ impl Turns {
         Some(Turn(self, asks))
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, HashCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -605,28 +603,28 @@ mod turns_tests {
 
     #[test]
     fn some_run_some_wait_and_the_rest_is_sent_away() {
-        let turns = Turns::new([2, 1], [2, 1]);
+        let turns = HashTurns::new([2, 1], [2, 1]);
         let known = || turns.take(Asks::Known);
         let (first, _second) = (known().unwrap(), known().unwrap());
         std::thread::scope(|scope| {
             let waiting = [(); 2].map(|()| scope.spawn(|| known().is_some()));
-            while Counts::of_all(turns.counts().waiting) < 2 {
+            while HashCounts::of_all(turns.counts().waiting) < 2 {
                 std::thread::yield_now();
             }
             assert!(known().is_none(), "two wait already");
             drop(first);
             assert!(waiting.into_iter().all(|one| one.join().unwrap()));
         });
-        assert_eq!(Counts::of_all(turns.counts().running), 1);
+        assert_eq!(HashCounts::of_all(turns.counts().running), 1);
     }
 
     #[test]
     fn strangers_take_no_turn_and_no_place_of_who_is_known() {
-        let turns = Turns::new([2, 1], [2, 1]);
+        let turns = HashTurns::new([2, 1], [2, 1]);
         let stranger = turns.take(Asks::Stranger).unwrap();
         std::thread::scope(|scope| {
             let second = scope.spawn(|| turns.take(Asks::Stranger).is_some());
-            while Counts::of_all(turns.counts().waiting) == 0 {
+            while HashCounts::of_all(turns.counts().waiting) == 0 {
                 std::thread::yield_now();
             }
             assert!(turns.take(Asks::Stranger).is_none(), "one waits already");

@@ -2,87 +2,51 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of anomaly; its name in the database and on the wire is the snake-case one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anomaly {
-    /// An entry of a plate that was already inside: this row was superseded by the older stay, or is the older one and the other
-    /// came so much later that an exit may have been missed.
-    DoubleEntry,
-    /// An exit of a stay that was already out.
-    DoubleExit,
-    /// A car left that nobody saw come in.
-    ExitWithoutEntry,
-    /// The car came in again while inside: it had left without being seen.
-    LeftUnseen,
-    /// A fact's author had a clock more than 60 s from its peers, or one it knew to be wrong.
-    ClockSkew,
-    /// A person overrode the state of the lot.
-    ManualOpening,
-    /// The fee could not be known for certain: the gate did not know this entry, the car was told to come in again meanwhile, the
-    /// exit is stamped before the entry, a stay over 7 days was charged and no person had looked, or the gate told another fee,
-    /// one that is no amount or none that anybody takes.
-    FeeUncertain,
-    /// What a gate told of the time could not be used, or it told it more than a day later, or by a clock that
-    /// seems to be behind.
-    TimeUncertain,
-    /// A gate told a vehicle type that is none of the site's: the base rate was charged.
-    UnknownType,
-    /// The car left less than a minute after it came in.
-    QuickExit,
-    /// Two wheels were told where the stay is of a vehicle with more, or the other way round: perhaps two vehicles whose plates
-    /// have the same characters.
-    OtherType,
-    /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by.
-    MayBeToldTwice,
+use super::named::named;
+
+named! {
+    /// A kind of anomaly; its name in the database and on the wire is the snake-case one.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Anomaly {
+        /// An entry of a plate that was already inside: this row was superseded by the older stay, or is the older one and the other
+        /// came so much later that an exit may have been missed.
+        DoubleEntry = "double_entry",
+        /// An exit of a stay that was already out.
+        DoubleExit = "double_exit",
+        /// A car left that nobody saw come in.
+        ExitWithoutEntry = "exit_without_entry",
+        /// The car came in again while inside: it had left without being seen.
+        LeftUnseen = "left_unseen",
+        /// A fact's author had a clock more than 60 s from its peers, or one it knew to be wrong.
+        ClockSkew = "clock_skew",
+        /// A person overrode the state of the lot.
+        ManualOpening = "manual_opening",
+        /// The fee could not be known for certain: the gate did not know this entry, the car was told to come in again meanwhile, the
+        /// exit is stamped before the entry, a stay over 7 days was charged and no person had looked, or the gate told another fee,
+        /// one that is no amount or none that anybody takes.
+        FeeUncertain = "fee_uncertain",
+        /// What a gate told of the time could not be used, or it told it more than a day later, or by a clock that
+        /// seems to be behind.
+        TimeUncertain = "time_uncertain",
+        /// A gate told a vehicle type that is none of the site's: the base rate was charged.
+        UnknownType = "unknown_type",
+        /// The car left less than a minute after it came in.
+        QuickExit = "quick_exit",
+        /// Two wheels were told where the stay is of a vehicle with more, or the other way round: perhaps two vehicles whose plates
+        /// have the same characters.
+        OtherType = "other_type",
+        /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by.
+        MayBeToldTwice = "may_be_told_twice",
+    }
 }
 
 impl Anomaly {
-    /// Every kind there is.
-    pub const ALL: [Self; 12] = [
-        Self::DoubleEntry,
-        Self::DoubleExit,
-        Self::ExitWithoutEntry,
-        Self::LeftUnseen,
-        Self::ClockSkew,
-        Self::ManualOpening,
-        Self::FeeUncertain,
-        Self::TimeUncertain,
-        Self::UnknownType,
-        Self::QuickExit,
-        Self::OtherType,
-        Self::MayBeToldTwice,
-    ];
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|anomaly| anomaly.name() == name)
-    }
-
     /// Whether the author of an event can state it. The others follow from the facts.
-    #[must_use]
     pub fn can_be_stated(self) -> bool {
         matches!(
             self,
             Self::ClockSkew | Self::FeeUncertain | Self::TimeUncertain | Self::UnknownType | Self::MayBeToldTwice
         )
-    }
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DoubleEntry => "double_entry",
-            Self::DoubleExit => "double_exit",
-            Self::ExitWithoutEntry => "exit_without_entry",
-            Self::LeftUnseen => "left_unseen",
-            Self::ClockSkew => "clock_skew",
-            Self::ManualOpening => "manual_opening",
-            Self::FeeUncertain => "fee_uncertain",
-            Self::TimeUncertain => "time_uncertain",
-            Self::UnknownType => "unknown_type",
-            Self::QuickExit => "quick_exit",
-            Self::OtherType => "other_type",
-            Self::MayBeToldTwice => "may_be_told_twice",
-        }
     }
 }

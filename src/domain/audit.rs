@@ -1,10 +1,11 @@
 //! What is written down of people and programs that change something, come in, or are turned away.
 //!
 //! An entry never holds a secret: what is changed is told by [`changes`], which shows of a hidden field only that it changed, and
-//! refusals are told by the pattern of the route. Each entry is chained to the one before it, see [`Entry::chained`].
+//! refusals are told by the pattern of the route. Each entry is chained to the one before it, see [`AuditEntry::chained`].
 
 use std::collections::HashMap;
 
+use super::named::named;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -26,92 +27,38 @@ const MAX_TEXT_CHARS: usize = 200;
 /// The hash of an entry and of all before it.
 pub type AuditHash = [u8; 32];
 
-/// What an entry is about. Names are part of the interface and only grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Login,
-    Logout,
-    /// Somebody was turned away, or a change was.
-    Refusal,
-    /// A password was set.
-    Password,
-    Person,
-    Token,
-    EdgeKey,
-    Settings,
-    Peer,
-    /// A central that waited was let in or turned away.
-    Pending,
-    Invitation,
-    /// This central joined by an invitation.
-    Join,
-    Expulsion,
-    Tariff,
-    Subscriptions,
-    Correction,
-    Void,
-    /// A barrier was opened against the state of the lot, or by hand.
-    ForcedOpening,
-    /// A file of the old program is taken over; a second entry says what came of it.
-    Import,
-    /// Entries that could not be written: `count` of them.
-    Gap,
-}
-
-impl Kind {
-    pub const ALL: [Self; 20] = [
-        Self::Login,
-        Self::Logout,
-        Self::Refusal,
-        Self::Password,
-        Self::Person,
-        Self::Token,
-        Self::EdgeKey,
-        Self::Settings,
-        Self::Peer,
-        Self::Pending,
-        Self::Invitation,
-        Self::Join,
-        Self::Expulsion,
-        Self::Tariff,
-        Self::Subscriptions,
-        Self::Correction,
-        Self::Void,
-        Self::ForcedOpening,
-        Self::Import,
-        Self::Gap,
-    ];
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::Refusal => "refusal",
-            Self::Password => "password",
-            Self::Person => "person",
-            Self::Token => "token",
-            Self::EdgeKey => "edge_key",
-            Self::Settings => "settings",
-            Self::Peer => "peer",
-            Self::Pending => "pending",
-            Self::Invitation => "invitation",
-            Self::Join => "join",
-            Self::Expulsion => "expulsion",
-            Self::Tariff => "tariff",
-            Self::Subscriptions => "subscriptions",
-            Self::Correction => "correction",
-            Self::Void => "void",
-            Self::ForcedOpening => "forced_opening",
-            Self::Import => "import",
-            Self::Gap => "gap",
-        }
-    }
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+named! {
+    /// What an entry is about. Names are part of the interface and only grow.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Kind {
+        Login = "login",
+        Logout = "logout",
+        /// Somebody was turned away, or a change was.
+        Refusal = "refusal",
+        /// A password was set.
+        Password = "password",
+        Person = "person",
+        Token = "token",
+        EdgeKey = "edge_key",
+        Settings = "settings",
+        Peer = "peer",
+        /// A central that waited was let in or turned away.
+        Pending = "pending",
+        Invitation = "invitation",
+        /// This central joined by an invitation.
+        Join = "join",
+        Expulsion = "expulsion",
+        Tariff = "tariff",
+        Subscriptions = "subscriptions",
+        Correction = "correction",
+        Void = "void",
+        /// A barrier was opened against the state of the lot, or by hand.
+        ForcedOpening = "forced_opening",
+        /// A file of the old program is taken over; a second entry says what came of it.
+        Import = "import",
+        /// Entries that could not be written: `count` of them.
+        Gap = "gap",
     }
 }
 
@@ -126,7 +73,6 @@ pub struct By {
 }
 
 impl By {
-    #[must_use]
     pub fn new(who: impl ToString, from: impl ToString) -> Self {
         Self { who: short(who.to_string()), from: short(from.to_string()) }
     }
@@ -142,33 +88,42 @@ pub struct Act {
 }
 
 impl Act {
-    #[must_use]
     pub fn new(kind: Kind, by: By, what: impl ToString) -> Self {
         Self { kind, by, what: short(what.to_string()) }
     }
 
     /// It is done. `before` and `after`: what it changed, null where there is nothing to tell.
-    #[must_use]
-    pub fn done(self, at_ms: i64, before: Value, after: Value) -> Entry {
-        Entry { before: bounded(before), after: bounded(after), ..self.entry(at_ms, DONE) }
+    pub fn done(self, at_ms: i64, before: Value, after: Value) -> AuditEntry {
+        AuditEntry { before: bounded(before), after: bounded(after), ..self.entry(at_ms, DONE) }
     }
 
     /// It was refused, with the stable code of the refusal.
-    #[must_use]
-    pub fn refused(self, at_ms: i64, code: &str) -> Entry {
+    pub fn refused(self, at_ms: i64, code: &str) -> AuditEntry {
         self.entry(at_ms, code)
     }
 
-    fn entry(self, at_ms: i64, outcome: &str) -> Entry {
+    fn entry(self, at_ms: i64, outcome: &str) -> AuditEntry {
         let Self { kind, by: By { who, from }, what } = self;
         let (before, after) = (Value::Null, Value::Null);
-        Entry { at_ms, kind, who, from, what, before, after, outcome: outcome.to_owned(), count: 1, since_ms: None }
+        AuditEntry {
+            at_ms,
+            kind,
+            who,
+            from,
+            what,
+            before,
+            after,
+            outcome: outcome.to_owned(),
+            count: 1,
+            since_ms: None,
+        }
     }
 }
 
 /// One entry, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Entry {
+#[schema(as = Entry)]
+pub struct AuditEntry {
     /// When it happened, Unix ms; of several, the last.
     pub at_ms: i64,
     pub kind: Kind,
@@ -192,15 +147,13 @@ pub struct Entry {
     pub since_ms: Option<i64>,
 }
 
-impl Entry {
+impl AuditEntry {
     /// The text that is kept and chained. All it holds can be written as JSON.
-    #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The hash of a kept text, after the entry with the hash `before`; of the first it is 32 zeros.
-    #[must_use]
     pub fn chained(before: &AuditHash, text: &str) -> AuditHash {
         Sha256::new().chain_update(before).chain_update(text).finalize().into()
     }
@@ -209,7 +162,6 @@ impl Entry {
 /// What differs between two states of something, by the path of each field: as it was, and as it is. Both null: nothing.
 ///
 /// Items of a list that have an `id` are told by it, other lists as a whole.
-#[must_use]
 pub fn changes(before: &Value, after: &Value) -> (Value, Value) {
     let (mut was, mut is) = (Map::new(), Map::new());
     differ("", Some(before), Some(after), &mut was, &mut is);
@@ -301,7 +253,7 @@ mod tests {
     fn every_kind_has_its_name_and_is_found_by_it() {
         for kind in Kind::ALL {
             assert_eq!(json!(kind), json!(kind.name()));
-            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+            assert_eq!(Kind::from_name(kind.name()), Some(*kind));
         }
         assert_eq!(Kind::from_name("other"), None);
     }
@@ -360,14 +312,14 @@ mod tests {
         let act = Act::new(Kind::Peer, By::new("token:backup", "10.0.0.9"), "central-2");
         let entry = act.done(7, Value::Null, json!({"ip": "10.0.0.2"}));
         let text = entry.to_text();
-        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
-        let hash = Entry::chained(&[0; 32], &text);
-        assert_ne!(hash, Entry::chained(&hash, &text));
+        assert_eq!(serde_json::from_str::<AuditEntry>(&text).unwrap(), entry);
+        let hash = AuditEntry::chained(&[0; 32], &text);
+        assert_ne!(hash, AuditEntry::chained(&hash, &text));
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[at] ^= 1;
             let changed = String::from_utf8_lossy(&changed).into_owned();
-            assert_ne!(hash, Entry::chained(&[0; 32], &changed), "{at}");
+            assert_ne!(hash, AuditEntry::chained(&[0; 32], &changed), "{at}");
         }
     }
 }

@@ -8,10 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ids::LogId;
+use super::ids::{LogId, as_text};
 
 /// Keys of one chain. The event that reveals the last of them carries the anchor of the next.
 const CHAIN_KEYS: u64 = 1_024;
@@ -61,25 +61,21 @@ pub struct Proof {
 
 impl Proof {
     /// Of an event's bytes; empty, if they show nothing.
-    #[must_use]
     pub fn of(event: &str) -> Self {
         serde_json::from_str(event).unwrap_or_default()
     }
 
     /// The anchor and who signed it, of the first event of a log.
-    #[must_use]
     pub fn opening(&self) -> Option<(Key, &OpenedBy)> {
         self.anchor.zip(self.opened_by.as_ref())
     }
 
     /// What the next event has to continue; `None`: nothing binds it.
-    #[must_use]
     pub fn binds(&self) -> Option<Key> {
         self.anchor.or(self.reveal)
     }
 
     /// Whether it continues an event that bound it to `bound`; what the next one has to continue then.
-    #[must_use]
     pub fn continues(&self, log: &LogId, bound: Key) -> Option<Key> {
         let reveal = self.reveal.filter(|reveal| reveal.before(log) == bound)?;
         Some(self.anchor.unwrap_or(reveal))
@@ -87,7 +83,6 @@ impl Proof {
 }
 
 /// What is signed at the beginning of a log.
-#[must_use]
 pub fn opening_message(log: &LogId, anchor: Key) -> Vec<u8> {
     format!("parkmesh: {log} begins with {anchor}").into_bytes()
 }
@@ -115,7 +110,6 @@ pub struct Author {
 
 impl Author {
     /// `secret`: random, of this process alone.
-    #[must_use]
     pub fn new(secret: [u8; 32], opener: Box<dyn Opener>) -> Self {
         Self { secret, opener, chain: None }
     }
@@ -173,11 +167,7 @@ impl fmt::Display for Key {
     }
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+as_text!(Key);
 
 /// The text is not 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -191,19 +181,6 @@ impl FromStr for Key {
         let shape_ok = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u128::from_str_radix(text, 16).ok().filter(|_| shape_ok).ok_or(BadKey)?;
         Ok(Self(number.to_be_bytes()))
-    }
-}
-
-impl Serialize for Key {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -3,24 +3,19 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Into the site or out of it; `"ENTRY"` and `"EXIT"` in every text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Direction {
-    Entry,
-    Exit,
+use super::named::named;
+
+named! {
+    /// Into the site or out of it; `"ENTRY"` and `"EXIT"` in every text.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "UPPERCASE")]
+    pub enum Direction {
+        Entry = "ENTRY",
+        Exit = "EXIT",
+    }
 }
 
 impl Direction {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Entry => "ENTRY",
-            Self::Exit => "EXIT",
-        }
-    }
-
-    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Entry => Self::Exit,

@@ -44,13 +44,11 @@ impl Doer {
     /// Nobody who proved anything.
     pub const OPEN: Self = Self { kind: DoerKind::Open, name: None };
 
-    #[must_use]
     pub fn new(kind: DoerKind, name: &str) -> Self {
         Self { kind, name: Some(name.to_owned()) }
     }
 
     /// As the audit names it: `an`, `token:backup`, `edge:edge-1`; `None` for nobody.
-    #[must_use]
     pub fn text(&self) -> Option<String> {
         self.name.as_ref().map(|_| self.to_string())
     }

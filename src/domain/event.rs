@@ -185,7 +185,6 @@ pub struct Exit {
 
 impl Entry {
     /// A car at an edge, of which nothing more is known.
-    #[must_use]
     pub fn of(plate_id: PlateId, edge_id: impl Into<String>) -> Self {
         Self {
             plate_view: plate::view(&plate_id),
@@ -211,7 +210,6 @@ impl Entry {
 
 impl Exit {
     /// An exit from the stay that is the event's `event_id`, of which nothing more is known.
-    #[must_use]
     pub fn of(
         plate_id: Option<PlateId>,
         exit_central: impl Into<String>,
@@ -281,7 +279,6 @@ pub struct Unread {
 
 impl Unread {
     /// What was taken, as far as the gate said.
-    #[must_use]
     pub fn taken(&self) -> Option<Vnd> {
         self.fee.or_else(|| self.paid.as_ref().map(Paid::total))
     }
@@ -468,20 +465,17 @@ impl Event {
     }
 
     /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
-    #[must_use]
     pub fn is_of_a_stay(&self) -> bool {
         let is_other = self.body.is_setting() || self.body.is_of_a_shift();
         !is_other && !matches!(self.body, Body::Unread(_) | Body::PaymentReceived(_) | Body::Unknown { .. })
     }
 
     /// The name of the person who did it.
-    #[must_use]
     pub fn person(&self) -> Option<&str> {
         self.by.as_ref().filter(|by| by.kind == DoerKind::Person).and_then(|by| by.name.as_deref())
     }
 
     /// What it changes in what was taken, of a correction or a void.
-    #[must_use]
     pub fn money(&self) -> &[MoneyChange] {
         match &self.body {
             Body::Correction(correction) => &correction.money,
@@ -491,7 +485,6 @@ impl Event {
     }
 
     /// Its place in its log; of what was heard from a predecessor what was said, so that all who heard it made one fact.
-    #[must_use]
     pub fn fact_id(&self) -> FactId {
         match self.heard_from {
             None => FactId::Authored { log: self.log.clone(), seq: self.seq },
@@ -500,7 +493,6 @@ impl Event {
     }
 
     /// The stay an EXIT names: `None` for any other event and for an exit whose author knew of no stay.
-    #[must_use]
     pub fn exit_stay(&self) -> Option<&str> {
         match &self.body {
             Body::Exit(Exit { stay: Some(stay), .. }) => stay.as_deref(),
@@ -511,7 +503,6 @@ impl Event {
 
     /// Whether the plate of an entry is another than the one its id ends with: ids were made of the plate that was read at the
     /// gate, and a predecessor that edits a row keeps its id.
-    #[must_use]
     pub fn has_edited_plate(&self) -> bool {
         let read = self.event_id.as_deref().and_then(|id| id.rsplit('_').next());
         let read = read.and_then(|text| PlateId::parse(text).ok());
@@ -519,7 +510,6 @@ impl Event {
     }
 
     /// The plate as recorded in the event, where it states one.
-    #[must_use]
     pub fn recorded_plate(&self) -> Option<&PlateId> {
         match &self.body {
             Body::Entry(entry) => Some(&entry.plate_id),
@@ -531,13 +521,11 @@ impl Event {
     }
 
     /// When a program at a gate says that it happened.
-    #[must_use]
     pub fn told_ms(&self) -> Option<i64> {
         self.reported().map(|reported| reported.told_ms)
     }
 
     /// What was told with it of when it happened.
-    #[must_use]
     pub fn reported(&self) -> Option<Reported> {
         match &self.body {
             Body::Entry(entry) => entry.reported,
@@ -548,7 +536,6 @@ impl Event {
     }
 
     /// The edge and the request id that made the event, where it carries one.
-    #[must_use]
     pub fn request(&self) -> Option<(&str, &str)> {
         match &self.body {
             Body::Entry(entry) => entry.request_id.as_deref().map(|id| (entry.edge_id.as_str(), id)),

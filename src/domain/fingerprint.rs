@@ -6,8 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use super::ids::{as_text, of_hex};
 
 /// RFC 4648: no 0, 1, 8 and 9, which look like letters.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -35,17 +36,8 @@ pub enum BadFingerprint {
 
 impl Fingerprint {
     /// Of a certificate in DER.
-    #[must_use]
     pub fn of_certificate(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
-    }
-
-    fn of_hex(digits: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(digits.get(2 * index..2 * index + 2)?, 16).ok()?;
-        }
-        Some(Self(bytes))
     }
 
     /// Of the values of the letters, check letters taken out; `None`: the last one has bits beyond the 256.
@@ -110,11 +102,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+as_text!(Fingerprint);
 
 impl FromStr for Fingerprint {
     type Err = BadFingerprint;
@@ -124,7 +112,7 @@ impl FromStr for Fingerprint {
         let letters: String =
             text.chars().filter(|letter| !matches!(letter, '-' | ':' | ' ' | '\n' | '\r' | '\t')).collect();
         if letters.len() == HEX_DIGITS && letters.is_ascii() {
-            return Self::of_hex(&letters).ok_or(BadFingerprint::Shape);
+            return of_hex(&letters).map(Self).ok_or(BadFingerprint::Shape);
         }
         let values: Option<Vec<u8>> = letters.chars().map(value_of).collect();
         let values = values.filter(|values| values.len() == SHOWN_LETTERS).ok_or(BadFingerprint::Shape)?;
@@ -137,19 +125,6 @@ impl FromStr for Fingerprint {
             unchecked.extend_from_slice(letters);
         }
         Self::of_values(&unchecked).ok_or(BadFingerprint::Check)
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fingerprint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

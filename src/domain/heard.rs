@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use super::event::{Body, type_name};
 
 /// The SHA-256 of what was said. `timestamp_ms` counts only where no time is among the fields.
-#[must_use]
 pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32] {
     let mut hasher = Fields(Sha256::new());
     match body {

@@ -47,7 +47,6 @@ impl CentralId {
         if shape_ok { Ok(Self(text.into())) } else { Err(IdError::Central) }
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -72,7 +71,6 @@ impl EdgeId {
     }
 
     /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is left.
-    #[must_use]
     pub fn near(text: &str) -> Self {
         let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | ':'));
         let plain = |word: &str| -> String {
@@ -84,7 +82,6 @@ impl EdgeId {
         Self(if id.bytes().any(|byte| byte.is_ascii_alphanumeric()) { id } else { "edge".to_owned() })
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -102,7 +99,6 @@ pub struct Epoch(pub u64);
 
 impl Epoch {
     /// The bucket of the HAVE digest this epoch falls in: its first two hex digits.
-    #[must_use]
     pub fn bucket(self) -> u8 {
         self.0.to_be_bytes()[0]
     }
@@ -154,13 +150,11 @@ impl Hlc {
         if (0..=Self::MAX_MS).contains(&ms) { Ok(Self(ms)) } else { Err(IdError::Hlc) }
     }
 
-    #[must_use]
     pub fn ms(self) -> i64 {
         self.0
     }
 
     /// The latest clock that is believed of others when our own shows `wall_ms`.
-    #[must_use]
     pub fn latest_believed(wall_ms: i64) -> Hlc {
         let ms = wall_ms.max(Self::EARLIEST_NOW_MS).saturating_add(Self::BELIEVED_AHEAD_MS);
         Hlc(ms.clamp(0, Self::MAX_MS))
@@ -169,38 +163,54 @@ impl Hlc {
     /// The clock of a new fact: the wall clock, or just after the greatest clock held of its subject.
     ///
     /// Saturates at 2^53, which no fact that is believed comes near: see [`Hlc::latest_believed`].
-    #[must_use]
     pub fn next(wall_ms: i64, greatest_of_subject: Option<Hlc>) -> Hlc {
         let floor_ms = greatest_of_subject.map_or(0, |held| held.0.saturating_add(1));
         Hlc(wall_ms.max(floor_ms).clamp(0, Self::MAX_MS))
     }
 }
 
-macro_rules! text_serde {
+/// For a type that has one form as text: how it is debugged, written and read.
+macro_rules! as_text {
     ($type:ty) => {
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
             }
         }
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(crate) use as_text;
 
-text_serde!(CentralId);
-text_serde!(Epoch);
-text_serde!(LogId);
-text_serde!(FactId);
+/// Bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// 32 bytes of 64 hex digits.
+pub fn of_hex(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    (digits.len() == 64).then_some(bytes)
+}
+
+as_text!(CentralId);
+as_text!(Epoch);
+as_text!(LogId);
+as_text!(FactId);
 
 impl fmt::Display for CentralId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +268,7 @@ impl fmt::Display for FactId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Authored { log, seq } => write!(f, "{log}/{seq}"),
-            Self::Heard(digest) => digest.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Heard(digest) => f.write_str(&hex(digest)),
         }
     }
 }
@@ -269,15 +279,7 @@ impl FromStr for FactId {
         if let Some((log, seq)) = text.rsplit_once('/') {
             return Ok(Self::Authored { log: log.parse()?, seq: seq.parse().map_err(|_| IdError::Fact)? });
         }
-        let mut digest = [0_u8; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(IdError::Fact);
-        }
-        for (index, byte) in digest.iter_mut().enumerate() {
-            let pair = text.get(index * 2..index * 2 + 2).ok_or(IdError::Fact)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| IdError::Fact)?;
-        }
-        Ok(Self::Heard(digest))
+        of_hex(text).map(Self::Heard).ok_or(IdError::Fact)
     }
 }
 

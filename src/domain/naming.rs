@@ -21,18 +21,15 @@ pub struct Naming {
 }
 
 impl Naming {
-    #[must_use]
     pub fn of_site(name: &str) -> Self {
         Self { id: SITE.to_owned(), name: name.to_owned() }
     }
 
-    #[must_use]
     pub fn of_gate(central: &str, edge_id: &str, name: &str) -> Self {
         Self { id: [central, "/", edge_id].concat(), name: name.to_owned() }
     }
 
     /// Texts of a length that can be shown.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         let is_id = self.id == SITE || self.id.contains('/');
         is_id && is_plain_text(&self.id, MAX_ID_CHARS) && is_plain_text(&self.name, MAX_NAME_CHARS)

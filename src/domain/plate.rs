@@ -3,10 +3,10 @@
 //! To teach the form of a new kind of plate, add a line to [`FORMS`] (and to [`SHOWN_SERIES`] if it has a Đ).
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use super::ids::as_text;
 use super::problem::is_plain_text;
 use super::told::word::{folded, narrow};
 
@@ -183,13 +183,11 @@ impl PlateId {
         }
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether the text is a writing of this plate: `29A-123.45` of `29A12345`.
-    #[must_use]
     pub fn is_written(&self, text: &str) -> bool {
         key_characters(text).eq(self.0.chars().map(Ok))
     }
@@ -262,7 +260,6 @@ impl Form {
 }
 
 /// The plate as people write it, `29A-123.45`, if the key has the shape of a Vietnamese one; else the key itself.
-#[must_use]
 pub fn view(plate: &PlateId) -> String {
     let key = plate.as_str();
     FORMS.iter().find(|form| form.fits(key)).map_or_else(|| key.to_owned(), |form| form.show(key))
@@ -286,24 +283,15 @@ impl fmt::Display for PlateId {
     }
 }
 
-impl fmt::Debug for PlateId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl FromStr for PlateId {
+    type Err = PlateError;
+
+    fn from_str(text: &str) -> Result<Self, PlateError> {
+        Self::parse(text)
     }
 }
 
-impl Serialize for PlateId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for PlateId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
-}
+as_text!(PlateId);
 
 /// More than this is another plate: two signs read wrongly, or one and a transposition.
 pub const MOST_UNLIKE: u32 = 4;
@@ -317,7 +305,6 @@ const TAKEN_FOR_EACH_OTHER: &[&str] =
     &["0DOQ", "1IL7T", "8B", "5S", "2Z", "6G", "4A", "UV", "3E", "CG", "MN", "KX", "PF"];
 
 /// What has to be changed in one plate to read the other: 0 if they are equal; `None` beyond [`MOST_UNLIKE`].
-#[must_use]
 pub fn unlikeness(a: &PlateId, b: &PlateId) -> Option<u32> {
     let (a, b) = (a.as_str().as_bytes(), b.as_str().as_bytes());
     // Optimal string alignment, a row of the table at a time: the two before, and the one being made.

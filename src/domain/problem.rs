@@ -5,6 +5,18 @@ use std::fmt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::named::named;
+
+named! {
+    /// What language people are told in.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Language {
+        Vi = "vi",
+        En = "en",
+    }
+}
+
 /// One wrong field. A value given to us is checked whole: every wrong field is named, not only the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
@@ -61,7 +73,6 @@ impl fmt::Display for FieldProblem {
 }
 
 /// Whether a text can be kept and shown: at most `max_chars` characters, none of them a control character.
-#[must_use]
 pub fn is_plain_text(text: &str, max_chars: usize) -> bool {
     text.chars().count() <= max_chars && !text.chars().any(char::is_control)
 }

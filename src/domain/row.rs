@@ -9,34 +9,18 @@ use sha2::{Digest, Sha256};
 use super::anomaly::Anomaly;
 use super::ids::{FactId, Hlc};
 use super::money::Vnd;
+use super::named::named;
 use super::plate::PlateId;
 
-/// Where a stay stands. `Void` rows stay in the history as what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StayStatus {
-    In,
-    Out,
-    LeftUnseen,
-    Superseded,
-    Void,
-}
-
-impl StayStatus {
-    /// The text in column `status` and in every answer.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::In => "IN",
-            Self::Out => "OUT",
-            Self::LeftUnseen => "LEFT_UNSEEN",
-            Self::Superseded => "SUPERSEDED",
-            Self::Void => "VOID",
-        }
-    }
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::In, Self::Out, Self::LeftUnseen, Self::Superseded, Self::Void].into_iter().find(|s| s.name() == name)
+named! {
+    /// Where a stay stands. `Void` rows stay in the history as what they are.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum StayStatus {
+        In = "IN",
+        Out = "OUT",
+        LeftUnseen = "LEFT_UNSEEN",
+        Superseded = "SUPERSEDED",
+        Void = "VOID",
     }
 }
 
@@ -100,14 +84,12 @@ pub struct StayRow {
 
 impl StayRow {
     /// When it left, as it is shown: no stay ends before it begins, whatever the clocks said.
-    #[must_use]
     pub fn shown_exit_ms(&self) -> Option<i64> {
         self.exit.as_ref().map(|exit| exit.exit_ms.max(self.entry_ms))
     }
 
     /// SHA-256 over every field above, in order, but for `entry_hlc`, which `entry_fact` says. Equal rows have equal hashes on every central; the local row number,
     /// `sync_status` and the times of local writing are not part of a row.
-    #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         let mut hasher = RowHasher(Vec::with_capacity(HASHED_BYTES));
         hasher.text(&self.stay_id);

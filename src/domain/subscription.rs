@@ -109,14 +109,12 @@ pub struct Subscription {
 
 impl Subscription {
     /// Whether this plate pays 0 on this day of the site (`YYYY-MM-DD`, see `SiteZone::day`).
-    #[must_use]
     pub fn active_for(&self, plate: &PlateId, day: &str) -> bool {
         self.active_on(day) && plate.is_written(&self.plate_number)
     }
 
     /// Whether it is in force on this day of the site (`YYYY-MM-DD`), whoever comes. A bound that is no date, which no
     /// checked subscription has, is never met: a slip of the pen makes nobody park for free.
-    #[must_use]
     pub fn active_on(&self, day: &str) -> bool {
         // Dates of this shape sort as texts.
         let begun = self.start_date.is_empty() || (is_date(&self.start_date) && self.start_date.as_str() <= day);
@@ -125,7 +123,6 @@ impl Subscription {
     }
 
     /// What is wrong with it, each field under `field` (`subscriptions[3]`); empty: it can be used.
-    #[must_use]
     pub fn check(&self, field: &str) -> Vec<FieldProblem> {
         let mut problems = Vec::new();
         if self.id.trim().is_empty() {

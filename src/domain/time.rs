@@ -35,7 +35,6 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const TABLE_END_S: i64 = 4_102_444_800;
 
 /// The number of the quarter of an hour since 1970 that `unix_ms` is in.
-#[must_use]
 pub fn quarter(unix_ms: i64) -> i64 {
     unix_ms.div_euclid(QUARTER_MS)
 }
@@ -52,9 +51,9 @@ pub struct BadLocalText;
 
 /// The zone a site lives in. Cheap to clone; equal zones have equal names.
 #[derive(Clone)]
-pub struct SiteZone(Arc<Table>);
+pub struct SiteZone(Arc<ZoneTable>);
 
-struct Table {
+struct ZoneTable {
     name: String,
     zone: TimeZone,
     /// In order of `from_s`; the first starts at `i64::MIN`, so that every instant is in one.
@@ -84,17 +83,15 @@ impl SiteZone {
         let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| UnknownZone(name.to_owned()))?;
         let name = zone.iana_name().unwrap_or(name).to_owned();
         let spans = spans_of(&zone);
-        Ok(Self(Arc::new(Table { name, zone, spans })))
+        Ok(Self(Arc::new(ZoneTable { name, zone, spans })))
     }
 
     /// The IANA name, `Asia/Ho_Chi_Minh`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// `YYYY-MM-DD HH:MM:SS` on the site's clock, the fraction of the second cut off.
-    #[must_use]
     pub fn local_text(&self, unix_ms: i64) -> String {
         let utc_s = seconds(unix_ms);
         let local = civil(utc_s + self.span(utc_s).offset_s);
@@ -125,7 +122,6 @@ impl SiteZone {
     }
 
     /// The site's day, `YYYY-MM-DD`.
-    #[must_use]
     pub fn day(&self, unix_ms: i64) -> String {
         let mut text = String::with_capacity(10);
         push_date(&mut text, civil(self.day_number(unix_ms) * SECONDS_PER_DAY));
@@ -133,7 +129,6 @@ impl SiteZone {
     }
 
     /// The first instant of the site's day that `unix_ms` is in, Unix ms.
-    #[must_use]
     pub fn day_start_ms(&self, unix_ms: i64) -> i64 {
         let utc_s = seconds(unix_ms);
         let day = self.span(utc_s).day(utc_s);
@@ -144,34 +139,29 @@ impl SiteZone {
     }
 
     /// The site's day that `unix_ms` is in: its first instant and that of the next day, Unix ms. A day may have an hour more or less.
-    #[must_use]
     pub fn day_bounds_ms(&self, unix_ms: i64) -> (i64, i64) {
         let start_ms = self.day_start_ms(unix_ms);
         (start_ms, self.day_start_ms(start_ms.saturating_add(36 * 3_600_000)))
     }
 
     /// How often the site's calendar turned a page after `from_ms` and up to `to_ms`; 0 if `to_ms` is not later.
-    #[must_use]
     pub fn midnights_crossed(&self, from_ms: i64, to_ms: i64) -> i64 {
         (self.day_number(to_ms) - self.day_number(from_ms)).max(0)
     }
 
     /// Seconds since midnight on the site's clock.
-    #[must_use]
     pub fn second_of_day(&self, unix_ms: i64) -> i64 {
         let utc_s = seconds(unix_ms);
         (utc_s + self.span(utc_s).offset_s).rem_euclid(SECONDS_PER_DAY)
     }
 
     /// By how much the site's clock is before UTC, in ms.
-    #[must_use]
     pub fn ahead_of_utc_ms(&self, unix_ms: i64) -> i64 {
         self.span(seconds(unix_ms)).offset_s * MS_PER_SECOND
     }
 
     /// The last instant, at `unix_ms` or before, at which the site's clock showed `time`; on a day that skips it, as of
     /// [`Self::parse_local_text`].
-    #[must_use]
     pub fn last_at(&self, time: ClockTime, unix_ms: i64) -> i64 {
         let on_day_of = |unix_ms: i64| {
             let midnight = format!("{} 00:00:00", self.day(unix_ms)).parse::<DateTime>().ok()?;
@@ -183,7 +173,6 @@ impl SiteZone {
     }
 
     /// The day of the week on the site's calendar: 0 is Monday.
-    #[must_use]
     pub fn weekday(&self, unix_ms: i64) -> usize {
         // 1970-01-01 was a Thursday.
         usize::try_from((self.day_number(unix_ms) + 3).rem_euclid(7)).unwrap_or(0)
@@ -191,7 +180,6 @@ impl SiteZone {
 
     /// Months begun from `from_ms` up to `to_ms`, the first included: each ends at the same time of the same day of the next month,
     /// or of its last day.
-    #[must_use]
     pub fn started_months(&self, from_ms: i64, to_ms: i64) -> i64 {
         let local = |unix_ms: i64| {
             let utc_s = seconds(unix_ms);
@@ -263,14 +251,12 @@ impl fmt::Debug for SiteZone {
 }
 
 /// How long a stay was, as people read it: `1 giờ 31 phút`. Whole minutes, cut off; a negative duration is 0.
-#[must_use]
 pub fn duration_text(duration_ms: i64) -> String {
     let minutes = duration_ms.max(0) / MS_PER_MINUTE;
     format!("{} giờ {} phút", minutes / 60, minutes % 60)
 }
 
 /// Whether the text is a calendar date `YYYY-MM-DD`. Such texts sort as their dates do.
-#[must_use]
 pub fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }
@@ -309,13 +295,11 @@ pub struct ClockTime {
 
 impl ClockTime {
     /// A full hour, 0 to 24.
-    #[must_use]
     pub const fn hour(hour: u16) -> Self {
         Self { minutes: if hour < 24 { hour * 60 } else { 24 * 60 } }
     }
 
     /// Since midnight.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         i64::from(self.minutes) * SECONDS_PER_MINUTE
     }

@@ -31,13 +31,11 @@ pub struct TransferAccount {
 }
 
 impl TransferAccount {
-    #[must_use]
     pub fn is_set(&self) -> bool {
         !self.bank.is_empty()
     }
 
     /// The text of the code for a fee. `content`: what the transfer says it is for, letters and digits.
-    #[must_use]
     pub fn code(&self, fee: Vnd, content: &str) -> String {
         let beneficiary = field("00", &self.bank) + &field("01", &self.account);
         // To an account, by the service of immediate transfers.
@@ -65,7 +63,6 @@ const LETTERS: [char; 32] = [
 
 /// What a transfer for a stay says it is for: `PM` and eight letters and digits that are the same at every central. Short, because banks
 /// cut what is long, and without the plate, which is nobody's business at a bank.
-#[must_use]
 pub fn content_of(stay_id: &str) -> String {
     let digest = Sha256::digest(stay_id.as_bytes());
     let letters = digest.iter().take(CONTENT_CHARS).filter_map(|byte| LETTERS.get(usize::from(byte % 32)));
@@ -74,7 +71,6 @@ pub fn content_of(stay_id: &str) -> String {
 
 /// What could be a [`content_of`] a stay in what a bank says a transfer was for, each once: banks put words before and behind it, write
 /// it in small letters, and break it by spaces or signs.
-#[must_use]
 pub fn contents_in(text: &str) -> Vec<String> {
     let upper = text.to_ascii_uppercase();
     let closed_up: String = upper.chars().filter(char::is_ascii_alphanumeric).collect();

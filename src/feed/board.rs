@@ -18,7 +18,7 @@ const MAX_REMOVED: usize = 1_000;
 
 /// One part, and the number it changed at. `None`: removed.
 #[derive(Debug, Clone, PartialEq)]
-struct Part {
+struct BoardPart {
     value: Option<Value>,
     changed_at: u64,
 }
@@ -30,8 +30,8 @@ pub struct Board {
     id: String,
     /// Of the last publication; 0: none yet.
     number: u64,
-    whole: BTreeMap<&'static str, Part>,
-    members: BTreeMap<&'static str, BTreeMap<String, Part>>,
+    whole: BTreeMap<&'static str, BoardPart>,
+    members: BTreeMap<&'static str, BTreeMap<String, BoardPart>>,
     /// The newest, oldest first, each with the number it came at.
     events: VecDeque<(u64, Value)>,
     /// Number and count of events that were pushed out of `events`, for the numbers still of interest.
@@ -43,7 +43,6 @@ pub struct Board {
 }
 
 impl Board {
-    #[must_use]
     pub fn new(id: String) -> Self {
         Self {
             id,
@@ -58,7 +57,6 @@ impl Board {
         }
     }
 
-    #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -66,7 +64,7 @@ impl Board {
     /// A section as a whole.
     pub fn set(&mut self, section: &'static str, value: Value) {
         let changed_at = self.number + 1;
-        let new = Part { value: Some(value), changed_at };
+        let new = BoardPart { value: Some(value), changed_at };
         if self.whole.get(section).is_none_or(|part| part.value != new.value) {
             self.whole.insert(section, new);
             self.unpublished = true;
@@ -81,10 +79,10 @@ impl Board {
             Some(part) if part.value.as_ref() == Some(&value) => return,
             Some(part) => {
                 self.removed -= usize::from(part.value.is_none());
-                *part = Part { value: Some(value), changed_at };
+                *part = BoardPart { value: Some(value), changed_at };
             }
             None => {
-                members.insert(key.to_owned(), Part { value: Some(value), changed_at });
+                members.insert(key.to_owned(), BoardPart { value: Some(value), changed_at });
             }
         }
         self.unpublished = true;
@@ -110,7 +108,7 @@ impl Board {
     pub fn remove_member(&mut self, section: &'static str, key: &str) {
         let part = self.members.get_mut(section).and_then(|members| members.get_mut(key));
         let Some(part) = part.filter(|part| part.value.is_some()) else { return };
-        *part = Part { value: None, changed_at: self.number + 1 };
+        *part = BoardPart { value: None, changed_at: self.number + 1 };
         self.removed += 1;
         self.unpublished = true;
         if self.removed > MAX_REMOVED {
@@ -163,7 +161,6 @@ impl Board {
     }
 
     /// All of it, as a message. `now_ms`: this central's clock.
-    #[must_use]
     pub fn snapshot(&self, now_ms: i64) -> String {
         let mut message = self.parts_since(None);
         message.insert("type".into(), "snapshot".into());
@@ -175,7 +172,6 @@ impl Board {
     }
 
     /// What changed after number `after`, as a message; `None`: that is not known any more, or never was.
-    #[must_use]
     pub fn since(&self, after: u64, now_ms: i64) -> Option<String> {
         if after < self.floor || after > self.number {
             return None;
@@ -198,7 +194,7 @@ impl Board {
 
     /// `None`: all that is there.
     fn parts_since(&self, after: Option<u64>) -> Map<String, Value> {
-        let changed = |part: &Part| after.is_none_or(|after| part.changed_at > after);
+        let changed = |part: &BoardPart| after.is_none_or(|after| part.changed_at > after);
         let mut message = Map::new();
         for (section, part) in self.whole.iter().filter(|(_, part)| changed(part)) {
             message.insert((*section).into(), part.value.clone().unwrap_or(Value::Null));

@@ -85,7 +85,6 @@ impl EventLine {
     }
 
     /// The line of an event.
-    #[must_use]
     pub fn of(event: &Event) -> Self {
         let bare = |kind| Self::bare(event, kind);
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -149,7 +148,6 @@ impl EventLine {
     }
 
     /// The gate it happened at, `central/edge`; `None`: at none.
-    #[must_use]
     pub fn gate(&self) -> Option<String> {
         self.edge.as_ref().map(|edge| format!("{}/{edge}", self.central))
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::request::{
-    MAX_REQUEST_ID_BYTES, PaidTold, Sent, bounded, confidence, not_known, optional_text, plate_view, unread,
+    MAX_REQUEST_ID_BYTES, PaidTold, SentFields, bounded, confidence, not_known, optional_text, plate_view, unread,
     vehicle_told, wrong,
 };
 use crate::domain::anomaly::Anomaly;
@@ -114,7 +114,6 @@ pub enum CameraId {
 
 impl CameraId {
     /// As told.
-    #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
@@ -123,7 +122,6 @@ impl CameraId {
     }
 
     /// Reads what an edge is called; `None`: it says nothing.
-    #[must_use]
     pub fn read(told: Option<&Value>) -> Option<Self> {
         match told? {
             Value::Number(number) => {
@@ -135,14 +133,12 @@ impl CameraId {
     }
 
     /// The id of the edge: as told, or the nearest there is, for what has happened at a gate is not refused for its name.
-    #[must_use]
     pub fn edge_id(&self) -> String {
         let told = self.text();
         EdgeId::new(&told).unwrap_or_else(|_| EdgeId::near(&told)).into()
     }
 
     /// What is said of a name that is no id; `field`: where it was told.
-    #[must_use]
     pub fn note(&self, field: &'static str) -> Option<Note> {
         let edge_id = self.edge_id();
         (self.text() != edge_id)
@@ -242,18 +238,15 @@ impl EventReport {
     }
 
     /// It corrects or removes a stay that was reported before.
-    #[must_use]
     pub fn is_change(&self) -> bool {
         self.is_a("UPDATE") || self.is_a("DELETE")
     }
 
-    #[must_use]
     pub fn is_a(&self, kind: &str) -> bool {
         self.kind == kind
     }
 
     /// The id of the edge.
-    #[must_use]
     pub fn edge_id(&self) -> String {
         self.camera_id.edge_id()
     }
@@ -276,7 +269,7 @@ impl EventReport {
     fn passage(self, zone: &SiteZone, gate: impl Fn(&str) -> GateSettings) -> Result<Job, Refusal> {
         let edge_id = self.edge_id();
         let gate = gate(&edge_id);
-        let mut told = Told { notes: self.notes, ..Told::default() };
+        let mut told = ToldChange { notes: self.notes, ..ToldChange::default() };
         told.notes.extend(self.camera_id.note("camera_id"));
         let (direction, seen_inside) = match self.kind.as_str() {
             ENTRY => (Direction::Entry, false),
@@ -361,12 +354,12 @@ impl EventReport {
 
 /// Reads what only adds to a report; what it cannot read it notes.
 #[derive(Debug, Default)]
-struct Told {
+struct ToldChange {
     notes: Vec<Note>,
     doubts: BTreeSet<Anomaly>,
 }
 
-impl Told {
+impl ToldChange {
     fn unused(&mut self, field: &str, code: &'static str, vi: &str, en: &str, doubt: Option<Anomaly>) {
         self.notes.push(Note::new(field, code, vi, en));
         self.doubts.extend(doubt);
@@ -399,7 +392,7 @@ impl Told {
 
     fn beside(&mut self, data: &EventData) -> Beside {
         let EventData { paid, card_id, images, lost_card, by, .. } = data;
-        let sent = Sent {
+        let sent = SentFields {
             paid: paid.as_ref(),
             card_id: card_id.as_ref(),
             images: images.as_ref(),

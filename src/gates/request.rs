@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::report::{CameraId, EventReport, GateSettings, MOST_UNREAD_NOTES};
+use super::report::{CameraId, MOST_UNREAD_NOTES};
 use crate::config::model::Config;
-use crate::domain::audit::Act;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Image, MAX_CARD_ID_CHARS, MAX_IMAGES};
 use crate::domain::money::Vnd;
@@ -264,50 +263,12 @@ fn text(fields: &Fields<'_>, keys: Keys, field: &'static str) -> Result<Option<S
     told::text(fields.get(keys)).map_err(|error| wrong(field, error.to_string()))
 }
 
-/// One call of a gate.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EdgeRequest {
-    Open(OpenRequest),
-    Close(CloseRequest),
-    Report(EventReport),
-    Detect(DetectionRequest),
-    /// With who asks, as what it changes is written down.
-    Audited(Box<EdgeRequest>, Act),
-}
-
-impl EdgeRequest {
+impl OpenRequest {
     /// What the writer is to do.
     ///
     /// # Errors
     /// [`Refusal::Field`]
     pub fn job(self, config: &Config) -> Result<Job, Refusal> {
-        match self {
-            Self::Open(open) => open.checked(config),
-            Self::Close(close) => close.checked().map(Job::Close),
-            Self::Report(report) => report.job(&config.site.time_zone, |edge_id| GateSettings {
-                lane: config.lane(edge_id),
-                vehicle_type: config.vehicle_type(edge_id).to_owned(),
-            }),
-            Self::Detect(detection) => detection.checked(config).map(Job::Detect),
-            Self::Audited(request, act) => Ok(request.job(config)?.audited(act)),
-        }
-    }
-
-    /// The edge that calls.
-    #[must_use]
-    pub fn edge_id(&self) -> String {
-        match self {
-            Self::Open(open) => open.edge_id.clone(),
-            Self::Close(close) => close.edge_id.clone(),
-            Self::Report(report) => report.edge_id(),
-            Self::Detect(detection) => detection.edge_id.clone(),
-            Self::Audited(request, _) => request.edge_id(),
-        }
-    }
-}
-
-impl OpenRequest {
-    fn checked(self, config: &Config) -> Result<Job, Refusal> {
         let mut notes = self.notes;
         if self.action.as_deref().is_some_and(|action| !action.trim().eq_ignore_ascii_case("open")) {
             return Err(wrong("action", "the only action is \"open\""));
@@ -328,7 +289,7 @@ impl OpenRequest {
             }
             _ => {}
         }
-        let sent = Sent {
+        let sent = SentFields {
             paid: self.paid.as_ref(),
             card_id: self.card_id.as_ref(),
             images: self.images.as_ref(),
@@ -389,25 +350,33 @@ impl OpenRequest {
 }
 
 impl CloseRequest {
-    fn checked(self) -> Result<CloseBarrier, Refusal> {
+    /// As [`OpenRequest::job`].
+    ///
+    /// # Errors
+    /// [`Refusal::Field`]
+    pub fn job(self) -> Result<Job, Refusal> {
         let plate = self.plate_id.as_deref().map(plate).transpose()?;
         let event_id = optional_text("event_id", self.event_id, MAX_EVENT_ID_BYTES)?;
         if plate.is_none() && event_id.is_none() {
             return Err(wrong("event_id", "say which entry: event_id or plate_id"));
         }
-        Ok(CloseBarrier { edge_id: self.edge_id, plate, event_id, only_own: self.only_own })
+        Ok(Job::Close(CloseBarrier { edge_id: self.edge_id, plate, event_id, only_own: self.only_own }))
     }
 }
 
 impl DetectionRequest {
-    fn checked(self, config: &Config) -> Result<Detection, Refusal> {
+    /// As [`OpenRequest::job`].
+    ///
+    /// # Errors
+    /// [`Refusal::Field`]
+    pub fn job(self, config: &Config) -> Result<Job, Refusal> {
         let plate = plate(&self.plate_id)?;
-        Ok(Detection {
+        Ok(Job::Detect(Detection {
             plate_view: plate_view("plate_view", self.plate_view.as_deref(), &plate, &mut Vec::new()),
             plate,
             camera_type: vehicle_type(config, &self.edge_id, self.camera_type),
             direction: lane(config, &self.edge_id, self.direction.as_deref())?,
-        })
+        }))
     }
 }
 
@@ -510,7 +479,7 @@ fn flag(field: &'static str, value: Option<&Value>) -> Result<bool, Refusal> {
 
 /// The fields as sent.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sent<'v> {
+pub struct SentFields<'v> {
     pub paid: Option<&'v Value>,
     pub card_id: Option<&'v Value>,
     pub images: Option<&'v Value>,
@@ -521,16 +490,15 @@ pub struct Sent<'v> {
 
 /// A field that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadField {
     pub field: &'static str,
     pub message_vi: &'static str,
     pub message: String,
 }
 
-impl Sent<'_> {
+impl SentFields<'_> {
     /// All that can be read, what is not used, and what cannot be read.
-    #[must_use]
-    pub fn read(self) -> (Beside, Option<Note>, Vec<Unread>) {
+    pub fn read(self) -> (Beside, Option<Note>, Vec<UnreadField>) {
         let (mut beside, mut unread) = (Beside::default(), Vec::new());
         let paid = payment::read(self.paid).and_then(|paid| match &paid {
             Some(told) if told.total() > Some(Vnd::MAX_TOLD) => Err(NoPayment::Amount),
@@ -538,7 +506,7 @@ impl Sent<'_> {
         });
         match paid {
             Ok(paid) => beside.paid = paid,
-            Err(error) => unread.push(Unread {
+            Err(error) => unread.push(UnreadField {
                 field: error.field(),
                 message_vi: "không đọc được cách thanh toán: cash, qr, card, transfer, account hoặc free, kèm số tiền và mã tham chiếu",
                 message: error.to_string(),
@@ -549,7 +517,7 @@ impl Sent<'_> {
             .filter(|id| id.as_deref().is_none_or(|id| is_plain_text(id.trim(), MAX_CARD_ID_CHARS)))
         {
             Some(id) => beside.card_id = id.map(|id| id.trim().to_owned()),
-            None => unread.push(Unread {
+            None => unread.push(UnreadField {
                 field: "card_id",
                 message_vi: "mã thẻ tối đa 64 ký tự, không có ký tự điều khiển",
                 message: format!("a text of at most {MAX_CARD_ID_CHARS} characters, in one line, is expected"),
@@ -557,7 +525,7 @@ impl Sent<'_> {
         }
         match images(self.images) {
             Some(images) => beside.images = images,
-            None => unread.push(Unread {
+            None => unread.push(UnreadField {
                 field: "images",
                 message_vi: "tối đa 8 ảnh, mỗi ảnh {sha256, kind}",
                 message: format!(
@@ -569,7 +537,7 @@ impl Sent<'_> {
             None => {}
             told => match told::flag(told) {
                 Some(lost) => beside.lost_card = lost,
-                None => unread.push(Unread {
+                None => unread.push(UnreadField {
                     field: "lost_card",
                     message_vi: "true hoặc false",
                     message: "true or false".to_owned(),
@@ -582,7 +550,6 @@ impl Sent<'_> {
 }
 
 /// Said to whoever names who does it.
-#[must_use]
 pub fn from_login(field: &str) -> Note {
     Note::new(
         field,
@@ -617,7 +584,7 @@ mod beside_tests {
     use super::*;
 
     fn read(sent: &Value) -> (Beside, Vec<&'static str>) {
-        let sent = Sent {
+        let sent = SentFields {
             paid: sent.get("paid"),
             card_id: sent.get("card_id"),
             images: sent.get("images"),
@@ -660,7 +627,7 @@ mod beside_tests {
         #[test]
         fn who_does_it_is_never_read(by in "\\PC*") {
             let by = json!(by);
-            let read = Sent { by: Some(&by), ..Sent::default() }.read();
+            let read = SentFields { by: Some(&by), ..SentFields::default() }.read();
             prop_assert_eq!(read, (Beside::default(), Some(from_login("by")), Vec::new()));
         }
     }

@@ -29,7 +29,6 @@ pub struct HeardEdge {
 }
 
 impl HeardEdge {
-    #[must_use]
     pub fn is_online(&self, now_ms: i64) -> bool {
         now_ms.saturating_sub(self.last_ms) < OFFLINE_AFTER_MS
     }
@@ -54,14 +53,12 @@ impl EdgeRoster {
     }
 
     /// All of them.
-    #[must_use]
     pub fn all(&self) -> BTreeMap<String, HeardEdge> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// What an edge says of itself, as it is kept: without control characters, and of a length people read.
-#[must_use]
 pub fn said(text: Option<&str>) -> Option<String> {
     let text: String = text?.chars().filter(|c| !c.is_control()).take(MAX_TEXT_CHARS).collect();
     Some(text).filter(|text| !text.is_empty())

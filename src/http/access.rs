@@ -3,23 +3,25 @@
 //! Who is turned away, and whose change is refused, is noted for the audit. What the state of the lot refuses at a gate is the
 //! day's work and not noted; nor is a page that is asked for wrongly.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
 
 use super::error::ApiError;
 use super::routes::ROUTES;
 use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, Who, decide, may_speak_as};
 use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
-use crate::desks::doorkeeper::{Proof, Shown};
+use crate::desks::doorkeeper::{LoginProof, Shown};
 use crate::domain::audit::{Act, By, Kind};
 
 /// Another way for an edge to show its key.
@@ -33,6 +35,15 @@ pub struct Caller {
     pub from: IpAddr,
 }
 
+impl FromRequest for Caller {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::clone(&caller_of(request))))
+    }
+}
+
 impl Caller {
     /// # Errors
     /// 401 or 403: the caller may not do what needs this.
@@ -41,19 +52,16 @@ impl Caller {
     }
 
     /// As the audit tells it.
-    #[must_use]
     pub fn by(&self) -> By {
         By::new(&self.who, self.from)
     }
 
     /// What it does, for the audit.
-    #[must_use]
     pub fn act(&self, kind: Kind, what: impl ToString) -> Act {
         Act::new(kind, self.by(), what)
     }
 
     /// It is an edge, and keys are in force.
-    #[must_use]
     pub fn is_only_itself(&self) -> bool {
         self.modes.edge_keys && matches!(self.who, Who::Edge(_))
     }
@@ -70,12 +78,11 @@ impl Caller {
 /// What a socket was let in with, to be looked at again as long as it is open: sessions, tokens, keys and modes end meanwhile.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    proof: Proof,
+    proof: LoginProof,
     from: IpAddr,
 }
 
 impl Pass {
-    #[must_use]
     pub fn of(request: &HttpRequest, worker: &Worker) -> Self {
         let config = worker.shared.config.borrow();
         let cookie = cookie_name(&config, worker.secured);
@@ -83,7 +90,6 @@ impl Pass {
     }
 
     /// Who that is now.
-    #[must_use]
     pub fn caller(&self, shared: &Shared) -> Caller {
         let config = shared.config.borrow();
         Caller { who: shared.door.who_still(&self.proof, &config), modes: modes(&config), from: self.from }
@@ -113,7 +119,6 @@ pub(super) fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option
 }
 
 /// Finds out who calls, for all that comes after.
-#[must_use]
 pub fn identify(request: &HttpRequest, worker: &Worker) -> Rc<Caller> {
     let caller = Rc::new(caller(request, worker));
     request.extensions_mut().insert(caller.clone());
@@ -121,7 +126,6 @@ pub fn identify(request: &HttpRequest, worker: &Worker) -> Rc<Caller> {
 }
 
 /// Who calls, as [`identify`] found out.
-#[must_use]
 pub fn caller_of(request: &HttpRequest) -> Rc<Caller> {
     let known = request.extensions().get::<Rc<Caller>>().cloned();
     // Nobody asked: nobody.
@@ -141,7 +145,6 @@ fn caller(request: &HttpRequest, worker: &Worker) -> Caller {
     Caller { who, modes: modes(&config), from: from(request, &config) }
 }
 
-#[must_use]
 pub fn modes(config: &Config) -> Modes {
     Modes {
         admin_password: config.security.admin == AdminMode::Password,
@@ -151,34 +154,29 @@ pub fn modes(config: &Config) -> Modes {
 }
 
 /// Where a request at the API port comes from, also through a proxy.
-#[must_use]
 pub fn from(request: &HttpRequest, config: &Config) -> IpAddr {
     forwarded_from(sender(request), request.headers(), &config.security.trusted_proxies)
 }
 
 /// Where a request comes from: at the API port as [`identify`] found out, elsewhere who opened the connection.
-#[must_use]
 pub fn origin(request: &HttpRequest) -> IpAddr {
     let known = request.extensions().get::<Rc<Caller>>().map(|caller| caller.from);
     known.unwrap_or_else(|| sender(request))
 }
 
 /// Who opened the connection. Without an address (never over TCP) it is nobody's friend.
-#[must_use]
 pub fn sender(request: &HttpRequest) -> IpAddr {
     request.peer_addr().map_or(ELSEWHERE, |address| address.ip().to_canonical())
 }
 
 /// Cookies know no ports: centrals on one address are told apart by their ids. Over HTTPS the name says to browsers that nobody
 /// who speaks in clear, or as another host of the domain, may have set it.
-#[must_use]
 pub fn cookie_name(config: &Config, secured: bool) -> String {
     let prefix = if secured { "__Host-" } else { "" };
     format!("{prefix}parkmesh-{}", config.this_central.id)
 }
 
 /// The session in a request's cookie.
-#[must_use]
 pub fn session<'r>(headers: &'r HeaderMap, cookie_name: &str) -> Option<&'r str> {
     let cookies = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access::{caller_of, cookie_name, from, is_about, modes, session};
+use super::access::{Caller, cookie_name, from, is_about, modes, session};
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, delete, get, ok, post, put, success};
+use super::input::Sent;
+use super::operation::{Answered, Operation, delete, get, ok, post, put, success};
 use super::p2p::change;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
@@ -19,7 +19,7 @@ use crate::access::right::{Need, Role, Who};
 use crate::access::sessions::LONGEST_MS;
 use crate::config::change::Edit;
 use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
-use crate::desks::doorkeeper::{Doorkeeper, Entered, Refused};
+use crate::desks::doorkeeper::{Doorkeeper, LoginRefused, NewSession};
 use crate::domain::audit::{Act, Kind};
 use crate::vault::secret;
 
@@ -130,8 +130,8 @@ struct SecurityModes {
 pub(super) struct Done {}
 
 /// `GET /api/access`: who the caller is, and how this central is set.
-pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let (caller, shared) = (caller_of(&request), &worker.shared);
+pub async fn whoami(caller: Caller, worker: web::Data<Worker>) -> HttpResponse {
+    let shared = &worker.shared;
     let config = shared.config();
     let modes = modes(&config);
     let (name, kind) = match &caller.who {
@@ -160,18 +160,13 @@ pub async fn whoami(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct LoginRequest {
+pub struct LoginRequest {
     name: String,
     password: String,
 }
 
 /// `POST /api/access/login`
-pub async fn login(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: LoginRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn login(request: HttpRequest, Sent(sent): Sent<LoginRequest>, worker: web::Data<Worker>) -> Answered {
     let from = from(&request, &worker.shared.config.borrow());
     let known = worker.shared.door.accounts().person(&sent.name).map(|person| person.name.clone());
     is_about(&request, known.as_deref().unwrap_or("an unknown name"));
@@ -183,30 +178,24 @@ pub async fn login(
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct CodeRequest {
+pub struct CodeRequest {
     code: String,
     name: String,
     password: String,
 }
 
 /// `POST /api/access/code`: the first administrator, or a forgotten password.
-pub async fn use_code(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: CodeRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn use_code(request: HttpRequest, Sent(sent): Sent<CodeRequest>, worker: web::Data<Worker>) -> Answered {
     let from = from(&request, &worker.shared.config.borrow());
     let entered = ask(&worker.shared, move |door| door.use_code(&sent.code, &sent.name, &sent.password, from)).await?;
     Ok(entered_answer(&worker, &entered))
 }
 
 /// `POST /api/access/logout`. Logging out twice is no error.
-pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+pub async fn logout(request: HttpRequest, caller: Caller, worker: web::Data<Worker>) -> HttpResponse {
     let name = cookie_name(&worker.shared.config(), worker.secured);
     if let Some(session) = session(request.headers(), &name) {
         worker.shared.door.log_out(session);
-        let caller = caller_of(&request);
         if caller.who.person().is_some() {
             worker.shared.audit.note(caller.act(Kind::Logout, ""));
         }
@@ -216,7 +205,7 @@ pub async fn logout(request: HttpRequest, worker: web::Data<Worker>) -> HttpResp
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct OwnPasswordRequest {
+pub struct OwnPasswordRequest {
     old: String,
     new: String,
 }
@@ -224,11 +213,10 @@ pub(super) struct OwnPasswordRequest {
 /// `PUT /api/access/password`: of the person who is logged in.
 pub async fn put_own_password(
     request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(sent): Sent<OwnPasswordRequest>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: OwnPasswordRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let caller = caller_of(&request);
+) -> Answered {
     let Some(name) = caller.who.person().map(str::to_owned) else {
         return Err(ApiError::new(Code::Invalid, "a token has no password"));
     };
@@ -278,51 +266,41 @@ pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct PersonRequest {
+pub struct PersonRequest {
     name: String,
     role: Role,
     password: String,
 }
 
 /// `POST /api/access/people`
-pub async fn add_person(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: PersonRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let by = caller_of(&request).by();
+pub async fn add_person(caller: Caller, Sent(sent): Sent<PersonRequest>, worker: web::Data<Worker>) -> Answered {
+    let by = caller.by();
     ask(&worker.shared, move |door| door.add_person(&by, &sent.name, sent.role, &sent.password)).await?;
     Ok(HttpResponse::Created().json(success(Done {})))
 }
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct PersonChange {
+pub struct PersonChange {
     role: Option<Role>,
     password: Option<String>,
 }
 
 /// `PUT /api/access/people/{name}`
 pub async fn change_person(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(sent): Sent<PersonChange>,
     name: web::Path<String>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: PersonChange = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let by = caller_of(&request).by();
+) -> Answered {
+    let by = caller.by();
     ask(&worker.shared, move |door| door.change_person(&by, &name, sent.role, sent.password.as_deref())).await?;
     Ok(ok(Done {}))
 }
 
 /// `DELETE /api/access/people/{name}`
-pub async fn remove_person(
-    request: HttpRequest,
-    name: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let by = caller_of(&request).by();
+pub async fn remove_person(caller: Caller, name: web::Path<String>, worker: web::Data<Worker>) -> Answered {
+    let by = caller.by();
     let (_, ended) = ask(&worker.shared, move |door| door.remove_person(&by, &name)).await?;
     let tokens_ended = ended.into_iter().map(|token| token.name).collect();
     Ok(ok(PersonRemoved { tokens_ended }))
@@ -375,30 +353,21 @@ pub async fn tokens(worker: web::Data<Worker>) -> HttpResponse {
 
 /// As sent.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct TokenRequest {
+pub struct TokenRequest {
     name: String,
     role: Role,
 }
 
 /// `POST /api/access/tokens`: the token in clear, this once.
-pub async fn make_token(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: TokenRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let by = caller_of(&request).by();
+pub async fn make_token(caller: Caller, Sent(sent): Sent<TokenRequest>, worker: web::Data<Worker>) -> Answered {
+    let by = caller.by();
     let token = ask(&worker.shared, move |door| door.make_token(&by, &sent.name, sent.role)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(success(TokenMade { token })))
 }
 
 /// `DELETE /api/access/tokens/{name}`
-pub async fn revoke_token(
-    request: HttpRequest,
-    name: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let by = caller_of(&request).by();
+pub async fn revoke_token(caller: Caller, name: web::Path<String>, worker: web::Data<Worker>) -> Answered {
+    let by = caller.by();
     let revoked = ask(&worker.shared, move |door| door.revoke_token(&by, &name)).await?;
     let answer = TokenRevoked { tokens_ended: revoked.tokens, people_added: revoked.people };
     Ok(ok(answer))
@@ -416,7 +385,7 @@ pub(super) struct TokenRevoked {
 /// Has the doorkeeper do what takes long, on a thread that may block.
 async fn ask<T: Send + 'static>(
     shared: &Arc<Shared>,
-    question: impl FnOnce(&Doorkeeper) -> Result<T, Refused> + Send + 'static,
+    question: impl FnOnce(&Doorkeeper) -> Result<T, LoginRefused> + Send + 'static,
 ) -> Result<T, ApiError> {
     let door = shared.door.clone();
     let asked = web::block(move || question(&door)).await;
@@ -430,7 +399,7 @@ pub(super) struct LoggedIn {
     role: Role,
 }
 
-fn entered_answer(worker: &Worker, entered: &Entered) -> HttpResponse {
+fn entered_answer(worker: &Worker, entered: &NewSession) -> HttpResponse {
     let name = cookie_name(&worker.shared.config(), worker.secured);
     let cookie = cookie(worker.secured, &name, &entered.session, LONGEST_MS / 1_000);
     let device = self::cookie(worker.secured, &device_cookie_name(worker), &entered.device, DEVICE_S);
@@ -460,12 +429,8 @@ pub(super) struct KeyMade {
 }
 
 /// `POST /api/access/edges/{edge_id}/key`: a new key in the place of an older one, in clear, this once.
-pub async fn renew_edge_key(
-    request: HttpRequest,
-    edge_id: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let act = caller_of(&request).act(Kind::EdgeKey, &*edge_id);
+pub async fn renew_edge_key(caller: Caller, edge_id: web::Path<String>, worker: web::Data<Worker>) -> Answered {
+    let act = caller.act(Kind::EdgeKey, &*edge_id);
     let key = secret::make(secret::SecretKind::EdgeKey).map_err(|_| ApiError::internal())?;
     set_edge_key(&worker, &edge_id, json!(secret::digest_text(&key)), act).await?;
     let answer = KeyMade { edge_id: edge_id.into_inner(), key };
@@ -473,12 +438,8 @@ pub async fn renew_edge_key(
 }
 
 /// `DELETE`: the edge has no key any more.
-pub async fn revoke_edge_key(
-    request: HttpRequest,
-    edge_id: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let act = caller_of(&request).act(Kind::EdgeKey, &*edge_id);
+pub async fn revoke_edge_key(caller: Caller, edge_id: web::Path<String>, worker: web::Data<Worker>) -> Answered {
+    let act = caller.act(Kind::EdgeKey, &*edge_id);
     set_edge_key(&worker, &edge_id, Value::Null, act).await?;
     Ok(ok(Done {}))
 }

@@ -1,14 +1,14 @@
 //! What people change afterwards: `PUT` and `DELETE /api/parking/history/{event_id}`.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, delete, ok, put};
+use super::input::Sent;
+use super::operation::{Answered, Operation, delete, ok, put};
 use super::parking::{DECIDED, decide};
 use super::state::Worker;
 use crate::access::right::Need;
@@ -113,14 +113,12 @@ pub(super) struct Amended<'a> {
 /// `PUT /api/parking/history/{event_id}`
 pub async fn correct(
     path: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(correction): Sent<CorrectionRequest>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let correction: CorrectionRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+) -> Answered {
     let notes = notes(correction.by.as_ref());
     let job = correction.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let caller = caller_of(&request);
     let act = caller.act(Kind::Correction, &job.stay_id);
     amend(&worker, Job::Correct(job).audited(act).by(caller.who.doer()), "Đã sửa lượt gửi xe", notes).await
 }
@@ -128,19 +126,17 @@ pub async fn correct(
 /// `DELETE /api/parking/history/{event_id}`
 pub async fn void(
     path: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(void): Sent<VoidRequest>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let void: VoidRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+) -> Answered {
     let notes = notes(void.by.as_ref());
     let job = void.into_job(path.into_inner()).map_err(|problems| ApiError::bad_fields(&problems))?;
-    let caller = caller_of(&request);
     let act = caller.act(Kind::Void, &job.stay_id);
     amend(&worker, Job::Void(job).audited(act).by(caller.who.doer()), "Đã hủy lượt gửi xe", notes).await
 }
 
-async fn amend(worker: &Worker, job: Job, message: &str, notes: Vec<Note>) -> Result<HttpResponse, ApiError> {
+async fn amend(worker: &Worker, job: Job, message: &str, notes: Vec<Note>) -> Answered {
     match decide(worker, job).await? {
         Answer::Amended { stay_id, version, row } => {
             let row = row.as_ref().map(|stored| &stored.row);

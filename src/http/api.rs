@@ -12,21 +12,20 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, web};
 
 use super::error::{ApiError, Code};
-use super::listen::{self, Terms};
+use super::listen::{self, ServerTerms};
 use super::routes::{self, ROUTES};
 use super::server::{ServeAt, ServerRole, Shows};
 use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
-use super::{access, limits, screen};
+use super::{access, room, screen};
 use crate::access::right::{Need, Who};
 use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::supervise::{self, Surroundings};
 use crate::config::model::{ApiMode, Config};
 use crate::domain::problem::FieldProblem;
 use crate::ops::metrics::RouteLabels;
-use crate::tls::api::{BadFiles, CertificateFiles};
 use crate::tls::credentials::Credentials;
-use crate::tls::{TlsTerms, api as tls};
+use crate::tls::{self, BadFiles, CertificateFiles, TlsTerms};
 
 /// More workers than this do not help one writer.
 const MAX_WORKERS: usize = 4;
@@ -36,7 +35,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server of a central.
-#[must_use]
 pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -> ServerRole {
     ServerRole {
         name: "api",
@@ -51,7 +49,6 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
 }
 
 /// Where the settings want it.
-#[must_use]
 pub fn place(config: &Config) -> ServeAt {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
     let security = &config.security;
@@ -123,7 +120,7 @@ fn serve(
 ) -> io::Result<Server> {
     let (shared, around, entrance) = (shared.clone(), around.clone(), web::Data::new(entrance.clone()));
     let secured = tls.is_some();
-    let terms = Terms {
+    let terms = ServerTerms {
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
         name: "api",
         room: shared.rooms.api.clone(),
@@ -204,7 +201,7 @@ async fn refusal(request: &ServiceRequest, worker: &Worker, route: &'static str)
     let per_s = shared.config.borrow().tuning.max_requests_per_second;
     let wait_ms = shared.rates.count(per_s, caller.from, &caller.who).err()?;
     // Whoever floods waits for each answer, and has a bounded number of connections to wait on.
-    tokio::time::sleep(limits::PAUSE).await;
+    tokio::time::sleep(room::PAUSE).await;
     let message = "more requests than this address or edge is granted (tuning.max_requests_per_second)";
     Some(ApiError::too_many(Code::TooManyRequests, message, wait_ms))
 }

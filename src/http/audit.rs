@@ -1,6 +1,6 @@
 //! The audit, for administrators: pages of it, and the whole of it for spreadsheets. `/api/access/audit`, `/api/access/audit.csv`.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::{ApiError, Code};
 use super::history::cursor;
 use super::input::{instant, limit};
-use super::operation::{Operation, get};
+use super::operation::{Answered, Operation, get};
 use super::pages::said;
 use super::parking::{Today, answer};
 use super::spreadsheet::{self, Cell, Style};
@@ -112,10 +112,7 @@ pub(super) struct AuditPageShown {
 }
 
 /// `GET /api/access/audit`
-pub async fn audit(
-    parameters: web::Query<AuditParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn audit(parameters: web::Query<AuditParameters>, worker: web::Data<Worker>) -> Answered {
     let query = parameters.into_inner().query(&worker.zone())?;
     answer(&worker.shared, move |reader| {
         let page = reader.audit(&query)?;
@@ -126,10 +123,7 @@ pub async fn audit(
 }
 
 /// `GET /api/access/audit.csv`: all entries of the query. Read and sent a page at a time, as fast as they are taken.
-pub async fn export(
-    parameters: web::Query<AuditParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn export(parameters: web::Query<AuditParameters>, worker: web::Data<Worker>) -> Answered {
     let shared = worker.shared.clone();
     let parameters = parameters.into_inner();
     let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;

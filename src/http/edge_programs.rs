@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::access::{Caller, caller_of};
+use super::access::Caller;
 use super::edges::{DECIDED, submit};
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, get, ok, post};
+use super::input::{self, Raw, Sent};
+use super::operation::{Answered, Operation, get, ok, post};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
+use crate::config::model::Config;
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
 use crate::domain::told::{self, Note};
-use crate::gates::report::{CameraId, EventReport};
-use crate::gates::request::EdgeRequest;
+use crate::gates::report::{CameraId, EventReport, GateSettings};
 use crate::gates::roster::{HeardEdge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
@@ -60,15 +60,10 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// `POST /api/edge/event`: what happened at a gate, committed when this answers.
-pub async fn event(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let bytes = input::read(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn event(caller: Caller, Raw(bytes): Raw, worker: web::Data<Worker>) -> Answered {
     let read = |said: Value| EventReport::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()));
     let report = input::parse_gates(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
-    Ok(ok(take(&worker, &caller_of(&request), report).await?))
+    Ok(ok(take(&worker, &caller, report).await?))
 }
 
 /// A report that is refused leaves a trace: in the log, at a bounded rate, and at the edge it came from where that is known.
@@ -180,12 +175,13 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         let stay_id = report.data.event_id.clone().or_else(|| report.event_id.clone());
         caller.act(kind, stay_id.unwrap_or_default())
     });
-    let request = EdgeRequest::Report(report);
-    let request = match act {
-        Some(act) => EdgeRequest::Audited(Box::new(request), act),
-        None => request,
+    let check = move |config: &Config| {
+        report.job(&config.site.time_zone, |edge_id| GateSettings {
+            lane: config.lane(edge_id),
+            vehicle_type: config.vehicle_type(edge_id).to_owned(),
+        })
     };
-    let taken = submit(worker, caller, request).await;
+    let taken = submit(worker, caller, act, check).await;
     if let Err(error) = &taken
         && error.is_refusal()
     {
@@ -295,14 +291,10 @@ fn count(said: &Value, field: &'static str) -> Result<Option<u64>, ApiError> {
 }
 
 /// `POST /api/edge/heartbeat`: the edge lives.
-pub async fn heartbeat(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let beat = Heartbeat::read(&input::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
+pub async fn heartbeat(caller: Caller, Sent(sent): Sent<Value>, worker: web::Data<Worker>) -> Answered {
+    let beat = Heartbeat::read(&sent)?;
     let edge_id = beat.camera_id.edge_id();
-    caller_of(&request).check_edge(&edge_id)?;
+    caller.check_edge(&edge_id)?;
     worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
         edge.name = said(beat.camera_name.as_deref()).or_else(|| edge.name.take());
         edge.kind = said(beat.camera_type.as_deref()).or_else(|| edge.kind.take());
@@ -349,13 +341,9 @@ impl EdgeCameras {
 }
 
 /// `POST /api/edge/sync-config`: what an edge calls itself. Shown, and nothing else: settings are changed by people.
-pub async fn sync_config(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent = EdgeCameras::read(&input::json(&request, payload, SHORT_LIMIT_BYTES).await?)?;
-    let (mut changed, caller) = (false, caller_of(&request));
+pub async fn sync_config(caller: Caller, Sent(told): Sent<Value>, worker: web::Data<Worker>) -> Answered {
+    let sent = EdgeCameras::read(&told)?;
+    let mut changed = false;
     for (id, camera) in sent.edge_cameras {
         let edge_id = CameraId::Name(id).edge_id();
         caller.check_edge(&edge_id)?;

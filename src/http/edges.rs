@@ -1,27 +1,28 @@
 //! What gates call: detection, barrier open, barrier close. Decode, hand to the gateway, show the answer.
 
 use actix_web::http::header::HeaderName;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::access::{Caller, caller_of};
+use super::access::Caller;
 use super::edge_programs::note_unread;
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, ok, post};
-use super::state::Worker;
+use super::input::{self, Raw, Sent};
+use super::operation::{Answered, Operation, ok, post};
+use super::state::{Shared, Worker};
 use super::view::Vehicle;
 use crate::access::right::Need;
 use crate::actors::edge_gateway::{self, EdgeError};
 use crate::actors::status_feed::Detected;
-use crate::domain::audit::Kind;
+use crate::config::model::Config;
+use crate::domain::audit::{Act, Kind};
 use crate::domain::direction::Direction;
 use crate::domain::time::{SiteZone, duration_text};
 use crate::domain::told::{self, Note};
-use crate::gates::request::{self, CloseRequest, DetectionRequest, EdgeRequest, OpenRequest};
-use crate::ledger::job::Answer;
+use crate::gates::request::{self, CloseRequest, DetectionRequest, OpenRequest};
+use crate::ledger::job::{Answer, Job, Refusal};
 
 /// What every call may be refused for that the writer decides.
 pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::Busy, Code::NotDurable];
@@ -71,15 +72,9 @@ pub(super) fn operations() -> Vec<Operation> {
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /api/edge/barrier/open`: an entry or an exit, committed when this answers.
-pub async fn open(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let bytes = input::read(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn open(request: HttpRequest, caller: Caller, Raw(bytes): Raw, worker: web::Data<Worker>) -> Answered {
     let said = input::parse_gates(&bytes)?;
     let mut open = OpenRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
-    let caller = caller_of(&request);
     caller.check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {
         let key = key.to_str().map_err(|_| ApiError::bad_field(IDEMPOTENCY_KEY.as_str(), "only printable ASCII"))?;
@@ -90,14 +85,10 @@ pub async fn open(
             _ => open.request_id = Some(key.to_owned()),
         }
     }
-    let asked = if told::flag(open.force.as_ref()) == Some(true) {
-        let act = caller.act(Kind::ForcedOpening, &open.edge_id);
-        EdgeRequest::Audited(Box::new(EdgeRequest::Open(open)), act)
-    } else {
-        EdgeRequest::Open(open)
-    };
-    let edge_id = asked.edge_id();
-    match submit(&worker, &caller, asked).await? {
+    let edge_id = open.edge_id.clone();
+    let is_forced = told::flag(open.force.as_ref()) == Some(true);
+    let act = is_forced.then(|| caller.act(Kind::ForcedOpening, &edge_id));
+    match submit(&worker, &caller, act, move |config| open.job(config)).await? {
         Answer::Unread(kept) => {
             note_unread(&worker, &edge_id, &kept);
             let (event_id, fee) = (&kept.fact.to_string(), kept.fee.unwrap_or_default().0);
@@ -120,18 +111,12 @@ pub async fn open(
 }
 
 /// `POST /api/edge/barrier/close`: confirms the pending entry, if there is one.
-pub async fn close(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let said: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn close(caller: Caller, Sent(said): Sent<Value>, worker: web::Data<Worker>) -> Answered {
     let mut close = CloseRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
-    let caller = caller_of(&request);
     caller.check_edge(&close.edge_id)?;
     close.only_own = caller.is_only_itself();
     let notes = std::mem::take(&mut close.notes);
-    match submit(&worker, &caller, EdgeRequest::Close(close)).await? {
+    match submit(&worker, &caller, None, |_| close.job()).await? {
         Answer::Closed { confirmed, event_id } => {
             Ok(ok(Closed { message: "Barrier closed", confirmed, event_id: event_id.as_deref(), notes }))
         }
@@ -140,15 +125,9 @@ pub async fn close(
 }
 
 /// `POST /api/edge/detection`: what is known of this car. Writes nothing, opens nothing.
-pub async fn detection(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let said: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn detection(caller: Caller, Sent(said): Sent<Value>, worker: web::Data<Worker>) -> Answered {
     let zone = worker.zone();
     let mut detection = DetectionRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &zone))?;
-    let caller = caller_of(&request);
     caller.check_edge(&detection.edge_id)?;
     let direction = match detection.direction.as_deref() {
         Some(text) => Some(request::direction(text).map_err(|refusal| ApiError::refused(refusal, &zone))?),
@@ -157,7 +136,7 @@ pub async fn detection(
     let notes = std::mem::take(&mut detection.notes);
     let is_camera = told::flag(detection.lookup.as_ref()) != Some(true);
     let camera = is_camera.then(|| (detection.edge_id.clone(), told::confidence(detection.confidence.as_ref())));
-    match submit(&worker, &caller, EdgeRequest::Detect(detection)).await? {
+    match submit(&worker, &caller, None, move |config| detection.job(config)).await? {
         Answer::Seen(info) => {
             let inside = info.inside.is_some();
             let allowed = match direction {
@@ -182,10 +161,21 @@ pub async fn detection(
     }
 }
 
-pub(super) async fn submit(worker: &Worker, caller: &Caller, request: EdgeRequest) -> Result<Answer, ApiError> {
-    edge_gateway::submit(&worker.gateway, &worker.shared.in_flight, &worker.shared.metrics, request, caller.who.doer())
-        .await
-        .map_err(|error| refused(error, &worker.zone()))
+/// `act`: it is told in the audit, should it change something.
+pub(super) async fn submit(
+    worker: &Worker,
+    caller: &Caller,
+    act: Option<Act>,
+    check: impl FnOnce(&Config) -> Result<Job, Refusal> + Send + 'static,
+) -> Result<Answer, ApiError> {
+    let audited = |job: Job| match act {
+        Some(act) => job.audited(act),
+        None => job,
+    };
+    let check = Box::new(move |config: &Config| check(config).map(audited));
+    let Shared { in_flight, metrics, .. } = &*worker.shared;
+    let outcome = edge_gateway::submit(&worker.gateway, in_flight, metrics, check, caller.who.doer()).await;
+    outcome.map_err(|error| refused(error, &worker.zone()))
 }
 
 fn refused(error: EdgeError, zone: &SiteZone) -> ApiError {

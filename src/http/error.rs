@@ -15,7 +15,7 @@ use super::view::Vehicle;
 use crate::access::accounts::Unchanged;
 use crate::access::right::Denied;
 use crate::actors::db_reader::ReadError;
-use crate::desks::doorkeeper::Refused;
+use crate::desks::doorkeeper::LoginRefused;
 use crate::domain::problem::FieldProblem;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Refusal, VehicleInfo};
@@ -35,19 +35,16 @@ pub struct ApiError {
 
 impl ApiError {
     /// Of that code, and so with its status. `message`: for people.
-    #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), retry_after_s: None, allow: None, more: Map::new() }
     }
 
     /// 400, naming the field that is wrong.
-    #[must_use]
     pub fn bad_field(field: &str, problem: impl fmt::Display) -> Self {
         Self::new(Code::InvalidField, format!("{field}: {problem}")).with("field", field.into())
     }
 
     /// 400: one or more fields are wrong, each named with what is wrong in both languages.
-    #[must_use]
     pub fn bad_fields(problems: &[FieldProblem]) -> Self {
         let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let field = problems.first().map(|problem| problem.field.clone());
@@ -55,13 +52,11 @@ impl ApiError {
     }
 
     /// 400: a plain request for a socket.
-    #[must_use]
     pub fn not_a_websocket() -> Self {
         Self::new(Code::NotAWebsocket, "this address is a WebSocket")
     }
 
     /// 401 or 403: the caller may not do this.
-    #[must_use]
     pub fn denied(why: Denied) -> Self {
         let (code, message) = match why {
             Denied::LoginNeeded => {
@@ -81,28 +76,24 @@ impl ApiError {
     }
 
     /// 403: an edge speaks as another one.
-    #[must_use]
     pub fn other_edge(edge_id: &str) -> Self {
         let message = format!("this key is not that of edge {edge_id}: an edge may act only as itself");
         Self::new(Code::OtherEdge, message)
     }
 
     /// 403: a page of another site wants something from here.
-    #[must_use]
     pub fn foreign_page() -> Self {
         let message = "this came from a page of another site; only this central's own pages may do it in a browser";
         Self::new(Code::ForeignPage, message)
     }
 
     /// 403: called by a name that is not known to be this central's.
-    #[must_use]
     pub fn unknown_host() -> Self {
         let message = "this central is not known by that name: use its address, or add the name to security.host_names";
         Self::new(Code::UnknownHost, message)
     }
 
     /// 429. `wait_ms`: how long to wait.
-    #[must_use]
     pub fn too_many(code: Code, message: &str, wait_ms: u64) -> Self {
         let mut error = Self::new(code, message);
         error.retry_after_s = Some(wait_ms.div_ceil(1_000).max(1));
@@ -110,26 +101,27 @@ impl ApiError {
     }
 
     /// What the doorkeeper refused.
-    #[must_use]
-    pub fn not_entered(refused: Refused) -> Self {
+    pub fn not_entered(refused: LoginRefused) -> Self {
         match refused {
-            Refused::Wait(wait_ms) => {
+            LoginRefused::Wait(wait_ms) => {
                 let message = "too many wrong attempts; wait as long as Retry-After says, then try again";
                 Self::too_many(Code::TooManyAttempts, message, wait_ms)
             }
-            Refused::Busy => Self::too_many(Code::TooManyAttempts, "many others log in right now; try again", 1_000),
-            Refused::WrongLogin => Self::new(Code::WrongLogin, "wrong name or password"),
-            Refused::WrongCode => Self::new(
+            LoginRefused::Busy => {
+                Self::too_many(Code::TooManyAttempts, "many others log in right now; try again", 1_000)
+            }
+            LoginRefused::WrongLogin => Self::new(Code::WrongLogin, "wrong name or password"),
+            LoginRefused::WrongCode => Self::new(
                 Code::WrongCode,
                 "this code is not (or no longer) good; `parkmesh new-code` on the machine makes another",
             ),
-            Refused::Unchanged(Unchanged::Field(problem)) => Self::bad_fields(&[problem]),
-            Refused::Unchanged(Unchanged::Exists) => Self::exists("there is one of this name already"),
-            Refused::Unchanged(Unchanged::Unknown) => Self::not_found("there is none of this name"),
-            Refused::Unchanged(Unchanged::LastAdministrator) => {
+            LoginRefused::Unchanged(Unchanged::Field(problem)) => Self::bad_fields(&[problem]),
+            LoginRefused::Unchanged(Unchanged::Exists) => Self::exists("there is one of this name already"),
+            LoginRefused::Unchanged(Unchanged::Unknown) => Self::not_found("there is none of this name"),
+            LoginRefused::Unchanged(Unchanged::LastAdministrator) => {
                 Self::new(Code::LastAdministrator, "this is the last administrator; make another one first")
             }
-            Refused::Failed => Self::unavailable(
+            LoginRefused::Failed => Self::unavailable(
                 Code::NotSaved,
                 "people and tokens cannot be read or saved now; nothing was changed, the log says why",
             ),
@@ -137,19 +129,16 @@ impl ApiError {
     }
 
     /// 404 for a path nobody serves.
-    #[must_use]
     pub fn no_such_path() -> Self {
         Self::new(Code::NotFound, "there is nothing at this address")
     }
 
     /// 404 for a thing that is not there.
-    #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(Code::NotFound, message)
     }
 
     /// 405. `allow`: what the path takes, `GET, PUT`.
-    #[must_use]
     pub fn wrong_method(allow: String) -> Self {
         let mut error = Self::new(Code::MethodNotAllowed, format!("this address takes {allow}"));
         error.allow = Some(allow);
@@ -157,33 +146,28 @@ impl ApiError {
     }
 
     /// 408: the body did not arrive in time.
-    #[must_use]
     pub fn body_too_slow() -> Self {
         Self::new(Code::RequestTimeout, "the request body did not arrive in time")
     }
 
     /// 409: the settings were changed by somebody else since they were read.
-    #[must_use]
     pub fn stale_settings(current: &str) -> Self {
         let message = "the settings have changed since they were read; read them again";
         Self::new(Code::StaleVersion, message).with("version", current.into())
     }
 
     /// 409: what should be created is there already.
-    #[must_use]
     pub fn exists(message: impl Into<String>) -> Self {
         Self::new(Code::AlreadyExists, message)
     }
 
     /// 413.
-    #[must_use]
     pub fn too_large(limit_bytes: usize) -> Self {
         let message = format!("the request body is larger than {limit_bytes} bytes");
         Self::new(Code::TooLarge, message)
     }
 
     /// 415.
-    #[must_use]
     pub fn not_json(declared: Option<&str>) -> Self {
         let message = "send the body with Content-Type: application/json";
         let declared = declared.map_or_else(|| "none is declared".to_owned(), |declared| format!("not {declared:?}"));
@@ -191,37 +175,31 @@ impl ApiError {
     }
 
     /// 500: our fault; the cause is in the log.
-    #[must_use]
     pub fn internal() -> Self {
         Self::new(Code::Internal, "this central failed; its log says why")
     }
 
     /// 503: the bound on requests in flight is reached.
-    #[must_use]
     pub fn busy() -> Self {
         Self::unavailable(Code::Busy, "too many requests at once; try again")
     }
 
     /// 503: it may or may not have happened; the same request id finds out.
-    #[must_use]
     pub fn unknown_outcome() -> Self {
         Self::unavailable(Code::NotDurable, "no answer from the database in time; repeat with the same request_id")
     }
 
     /// 503: the central is on its way down.
-    #[must_use]
     pub fn stopping() -> Self {
         Self::unavailable(Code::Stopping, "this central is stopping")
     }
 
     /// 503: nothing can be committed now.
-    #[must_use]
     pub fn not_durable() -> Self {
         Self::unavailable(Code::NotDurable, "nothing can be saved now; try again")
     }
 
     /// 503: the settings file cannot be written; nothing was changed.
-    #[must_use]
     pub fn settings_not_saved() -> Self {
         Self::unavailable(Code::NotSaved, "the settings file cannot be written; nothing was changed, the log says why")
     }
@@ -233,7 +211,6 @@ impl ApiError {
     }
 
     /// A refusal of the ledger. `zone`: of the times shown.
-    #[must_use]
     pub fn refused(refusal: Refusal, zone: &SiteZone) -> Self {
         let message = refusal.to_string();
         let with_vehicle = |code, info: &VehicleInfo| {
@@ -284,7 +261,6 @@ impl ApiError {
     }
 
     /// The body of the answer.
-    #[must_use]
     pub fn body(&self) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("success".into(), false.into());
@@ -295,12 +271,10 @@ impl ApiError {
     }
 
     /// Sent again it will be refused again.
-    #[must_use]
     pub fn is_refusal(&self) -> bool {
         (400..500).contains(&self.code.status())
     }
 
-    #[must_use]
     pub fn code(&self) -> &'static str {
         self.code.name()
     }
@@ -359,19 +333,16 @@ macro_rules! codes {
             pub const ALL: &[Self] = &[$(Self::$code,)*];
 
             /// The HTTP status it comes with; always the same one.
-            #[must_use]
             pub fn status(self) -> u16 {
                 match self { $(Self::$code => $status,)* }
             }
 
             /// The text in `code`.
-            #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$code => $name,)* }
             }
 
             /// When it is answered, for people.
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$code => $meaning,)* }
             }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, get, ok, post, success};
+use super::input::Sent;
+use super::operation::{Answered, Operation, get, ok, post, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Probe;
@@ -67,7 +67,7 @@ pub async fn healthz() -> HttpResponse {
 const NO_ANSWER: &str = "the writer does not answer: the disk may be very slow, see the log";
 
 /// `GET /readyz`: an event could be committed now; else why not.
-pub async fn readyz(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn readyz(worker: web::Data<Worker>) -> Answered {
     if worker.shared.is_stopping() {
         return Err(ApiError::stopping());
     }
@@ -98,7 +98,7 @@ async fn can_commit(shared: &Arc<Shared>) -> bool {
 }
 
 /// `GET /metrics`: OpenMetrics text.
-pub async fn metrics(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn metrics(worker: web::Data<Worker>) -> Answered {
     let text = worker.shared.metrics.render().map_err(|_| ApiError::internal())?;
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
@@ -109,10 +109,7 @@ pub struct PanicParameters {
 }
 
 /// `POST /api/test/panic?actor=`: there only in a central started for tests of supervision.
-pub async fn panic(
-    parameters: web::Query<PanicParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn panic(parameters: web::Query<PanicParameters>, worker: web::Data<Worker>) -> Answered {
     let Some(faults) = &worker.shared.faults else { return Err(ApiError::no_such_path()) };
     if parameters.actor == "db_reader" {
         let question = |_: &mut Reader| {
@@ -135,7 +132,7 @@ pub(super) struct Begun {
 }
 
 /// `POST /api/backup`: one that is being made already is that one.
-pub async fn begin_backup(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn begin_backup(worker: web::Data<Worker>) -> Answered {
     let Some(dir) = worker.shared.config().backup.dir.clone() else {
         return Err(ApiError::new(Code::BackupOff, "name a directory for backups in the settings first (backup.dir)"));
     };
@@ -145,7 +142,7 @@ pub async fn begin_backup(worker: web::Data<Worker>) -> Result<HttpResponse, Api
 
 /// Which channel is tried.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct TestRequest {
+pub struct TestRequest {
     /// The id of a channel of the settings in force.
     channel: String,
 }
@@ -161,12 +158,7 @@ pub(super) struct Tested {
 }
 
 /// `POST /api/alarms/test`: past the messages that wait, and never repeated.
-pub async fn test_alarm(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: TestRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn test_alarm(Sent(asked): Sent<TestRequest>, worker: web::Data<Worker>) -> Answered {
     let config = worker.shared.config();
     let channel = config.alarms.channels.iter().find(|channel| channel.id == asked.channel);
     let Some(channel) = channel else {

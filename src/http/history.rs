@@ -1,12 +1,12 @@
 //! The history: pages of it, and the whole of it for spreadsheets.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
 use super::input::{flag, instant, number};
-use super::operation::{Operation, get};
+use super::operation::{Answered, Operation, get};
 use super::pages::word;
 use super::parking::{Stats, Today, answer};
 use super::spreadsheet::{self, Cell, Style, Table, attached, several_ways};
@@ -222,10 +222,7 @@ pub(super) struct HistoryPage {
 }
 
 /// `GET /api/parking/history`
-pub async fn history(
-    parameters: web::Query<HistoryParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn history(parameters: web::Query<HistoryParameters>, worker: web::Data<Worker>) -> Answered {
     let shared = &worker.shared;
     let today = Today::of(shared);
     let query = parameters.into_inner().query(today.start_ms, &shared.zone())?;
@@ -239,10 +236,7 @@ pub async fn history(
 }
 
 /// `GET /api/parking/history.csv`: all rows of the query. Read and sent a page at a time, as fast as they are taken.
-pub async fn export(
-    parameters: web::Query<HistoryParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn export(parameters: web::Query<HistoryParameters>, worker: web::Data<Worker>) -> Answered {
     let shared = worker.shared.clone();
     let today = Today::of(&shared);
     let parameters = parameters.into_inner();
@@ -262,10 +256,7 @@ pub async fn export(
 }
 
 /// `GET /api/parking/history.xlsx`: as [`export`], as a workbook of at most [`spreadsheet::MAX_ROWS`] rows.
-pub async fn workbook(
-    parameters: web::Query<HistoryParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn workbook(parameters: web::Query<HistoryParameters>, worker: web::Data<Worker>) -> Answered {
     let shared = &worker.shared;
     let today = Today::of(shared);
     let parameters = parameters.into_inner();

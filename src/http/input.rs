@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
@@ -32,12 +35,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A whole body. Its place among those that are held is free again when it is dropped.
 #[derive(Debug)]
-pub struct Body {
+pub struct WholeBody {
     bytes: Bytes,
     _lease: Lease,
 }
 
-impl Deref for Body {
+impl Deref for WholeBody {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -45,19 +48,62 @@ impl Deref for Body {
     }
 }
 
-/// Reads the body and checks that it is declared as JSON. A declaration is asked for because a browser sends a body
-/// without one to any address a foreign page names.
-///
-/// # Errors
-/// 415, 413, 408, 503 if too much of others is held, or 400 if the connection breaks off.
-pub async fn read(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
-    if !declares_json(request) {
-        return Err(not_json(request));
+/// The body as it came, of at most so many bytes; refused with 415, 413, 408, 503 if too much of others is held, or 400 if the connection
+/// breaks off. That it is declared as JSON is asked for because a browser sends a body without that to any address a foreign page names.
+pub struct Raw<const LIMIT_BYTES: usize = SHORT_LIMIT_BYTES>(pub WholeBody);
+
+/// The body as a `T`; refused as [`Raw`], and with 400 and the place if it is not JSON or not a `T`.
+pub struct Sent<T, const LIMIT_BYTES: usize = SHORT_LIMIT_BYTES>(pub T);
+
+/// As [`Sent`], for a call of which every field may be left out: so may the whole body.
+pub struct SentIfAny<T>(pub T);
+
+type Reading<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+impl<const LIMIT_BYTES: usize> FromRequest for Raw<LIMIT_BYTES> {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if declares_json(&request) {
+                take(&request, payload, LIMIT_BYTES).await.map(Self)
+            } else {
+                Err(not_json(&request))
+            }
+        })
     }
-    take(request, payload, limit_bytes).await
 }
 
-async fn take(request: &HttpRequest, payload: web::Payload, limit_bytes: usize) -> Result<Body, ApiError> {
+impl<T: DeserializeOwned + 'static, const LIMIT_BYTES: usize> FromRequest for Sent<T, LIMIT_BYTES> {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let raw = Raw::<LIMIT_BYTES>::from_request(request, payload);
+        Box::pin(async move { parse(&raw.await?.0).map(Self) })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for SentIfAny<T> {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = take(&request, payload, SHORT_LIMIT_BYTES).await?;
+            match declares_json(&request) {
+                _ if body.is_empty() => Ok(Self(T::default())),
+                true => parse(&body).map(Self),
+                false => Err(not_json(&request)),
+            }
+        })
+    }
+}
+
+async fn take(request: &HttpRequest, payload: Payload, limit_bytes: usize) -> Result<WholeBody, ApiError> {
     if let Some(encoding) = encoding(request) {
         return Err(ApiError::new(
             Code::UnsupportedMediaType,
@@ -92,11 +138,11 @@ fn announced(request: &HttpRequest) -> Option<usize> {
 
 /// What will not be taken is not read: neither what announces too much, nor what grows beyond it.
 async fn collect(
-    mut payload: web::Payload,
+    mut payload: Payload,
     mut lease: Lease,
     announced: Option<usize>,
     limit_bytes: usize,
-) -> Result<Body, ApiError> {
+) -> Result<WholeBody, ApiError> {
     if announced.is_some_and(|bytes| bytes > limit_bytes) {
         return Err(ApiError::too_large(limit_bytes));
     }
@@ -115,34 +161,7 @@ async fn collect(
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body { bytes: bytes.freeze(), _lease: lease })
-}
-
-/// As [`json`], for a call of which every field may be left out: so may the whole body.
-///
-/// # Errors
-/// As [`json`].
-pub async fn json_if_any<T: DeserializeOwned + Default>(
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<T, ApiError> {
-    let body = take(request, payload, SHORT_LIMIT_BYTES).await?;
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    if declares_json(request) { parse(&body) } else { Err(not_json(request)) }
-}
-
-/// Reads the body as a `T`.
-///
-/// # Errors
-/// As [`read`], and 400 with the place if it is not JSON or not a `T`.
-pub async fn json<T: DeserializeOwned>(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limit_bytes: usize,
-) -> Result<T, ApiError> {
-    parse(&read(request, payload, limit_bytes).await?)
+    Ok(WholeBody { bytes: bytes.freeze(), _lease: lease })
 }
 
 /// What a gate sends, in whatever encoding its program has: UTF-16 by its mark; of another the letters that are no UTF-8 are lost, and

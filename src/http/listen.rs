@@ -32,7 +32,7 @@ use actix_web::error::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::room::{Full, Room, Taken};
+use super::room::{Full, Room, RoomPlace};
 use super::server::SHUTDOWN_TIMEOUT_S;
 use crate::links::intake::Sender;
 use crate::links::socket::give_up_unread;
@@ -52,7 +52,7 @@ const MAX_HANDSHAKES: usize = 1_024;
 
 /// How a server treats its connections.
 #[derive(Clone)]
-pub struct Terms {
+pub struct ServerTerms {
     pub workers: usize,
     /// Of the server, in log lines.
     pub name: &'static str,
@@ -73,7 +73,7 @@ pub struct Terms {
 ///
 /// # Errors
 /// Those of the system.
-pub fn serve<F, I, S, B>(listener: TcpListener, terms: &Terms, app: F) -> io::Result<Server>
+pub fn serve<F, I, S, B>(listener: TcpListener, terms: &ServerTerms, app: F) -> io::Result<Server>
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -163,7 +163,7 @@ fn is_mere_end(error: &io::Error) -> bool {
 
 /// Counts each connection as long as it is served; one too many is closed unread. What ended it is noted where it was garbage.
 fn counted<H>(
-    terms: &Terms,
+    terms: &ServerTerms,
     http: H,
     garbage: Garbage<H::Error>,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = H::Error, InitError = H::InitError> + use<H>
@@ -221,20 +221,18 @@ where
 pub struct Metered {
     io: TcpStream,
     /// Its place, kept as long as it is open.
-    taken: Taken,
+    taken: RoomPlace,
     /// What was read is not paid yet.
     unpaid: Option<Pin<Box<Sleep>>>,
 }
 
 impl Metered {
-    #[must_use]
-    pub fn new(io: TcpStream, taken: Taken) -> Self {
+    pub fn new(io: TcpStream, taken: RoomPlace) -> Self {
         let mut metered = Self { io, taken, unpaid: None };
         metered.charge(0);
         metered
     }
 
-    #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.io.peer_addr().ok()
     }

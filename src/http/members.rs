@@ -1,15 +1,15 @@
 //! Who belongs to the mesh: centrals that knocked and wait for a person's yes or no, invitations, and who is thrown out.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
+use super::input::{Sent, SentIfAny};
 use super::mesh::ask_mesh;
-use super::operation::{Operation, delete, ok, post};
+use super::operation::{Answered, Operation, delete, ok, post};
 use super::p2p::{OF_A_SAVE, SettingsSaved, change, known_shape};
 use super::parking::decide;
 use super::qr_code;
@@ -58,7 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// Where an accepted central is dialled. What is absent is what it said itself, else the address it knocked from.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub(super) struct Accept {
+pub struct Accept {
     ip: Option<String>,
     p2p_port: Option<u16>,
 }
@@ -72,7 +72,7 @@ const MAX_REASON_CHARS: usize = 500;
 
 /// An invitation to be made.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub(super) struct Inviting {
+pub struct Inviting {
     /// How long it is good for, in minutes; absent: 60.
     #[schema(minimum = 1, maximum = 1440)]
     valid_min: Option<u32>,
@@ -91,7 +91,7 @@ pub(super) struct InvitationMade {
 
 /// An invitation that was made at another central.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct Joining {
+pub struct Joining {
     invitation: String,
 }
 
@@ -107,7 +107,7 @@ pub(super) struct Joined {
 
 /// Why a peer is thrown out, for those who look at it later.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub(super) struct Expelling {
+pub struct Expelling {
     reason: Option<String>,
     /// Not used: who expels it is known by the login or token.
     #[schema(value_type = Option<String>)]
@@ -126,12 +126,7 @@ pub(super) struct Expelled {
 }
 
 /// `POST /api/p2p/invitations`
-pub async fn invite(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: Inviting = input::json_if_any(&request, payload).await?;
+pub async fn invite(caller: Caller, SentIfAny(asked): SentIfAny<Inviting>, worker: web::Data<Worker>) -> Answered {
     let valid_min = asked.valid_min.unwrap_or(VALID_MIN);
     if !(1..=MAX_VALID_MIN).contains(&valid_min) {
         return Err(ApiError::bad_field("valid_min", format!("must be between 1 and {MAX_VALID_MIN}")));
@@ -149,7 +144,7 @@ pub async fn invite(
     let invited = invited.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
     // Nobody is shown what nobody can trace.
     let audit = &worker.shared.audit;
-    let act = caller_of(&request).act(Kind::Invitation, "");
+    let act = caller.act(Kind::Invitation, "");
     let entry = act.done(audit.now_ms(), Value::Null, json!({ "until_ms": invited.until_ms }));
     audit.write(entry).await.map_err(|_| ApiError::not_durable())?;
     let invitation = invited.invitation.to_text();
@@ -158,12 +153,7 @@ pub async fn invite(
 }
 
 /// `POST /api/p2p/join`
-pub async fn join(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: Joining = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn join(caller: Caller, Sent(asked): Sent<Joining>, worker: web::Data<Worker>) -> Answered {
     let invitation: Invitation =
         asked.invitation.parse().map_err(|error: BadInvitation| ApiError::bad_field("invitation", error))?;
     let shared = &worker.shared;
@@ -197,7 +187,7 @@ pub async fn join(
         Some(peer) => Edit::ChangePeer(peer.id.clone(), fields),
         None => Edit::AddPeer(fields),
     };
-    change(shared, edit, None, caller_of(&request).act(Kind::Join, &invitation.central)).await?;
+    change(shared, edit, None, caller.act(Kind::Join, &invitation.central)).await?;
     let own = &config.this_central.id;
     Ok(ok(Joined {
         message: "Joined. Take over the other members, too.",
@@ -208,17 +198,16 @@ pub async fn join(
 
 /// `POST /api/p2p/peers/{id}/expel`
 pub async fn expel(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    SentIfAny(asked): SentIfAny<Expelling>,
     id: web::Path<String>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: Expelling = input::json_if_any(&request, payload).await?;
+) -> Answered {
     if asked.reason.as_ref().is_some_and(|reason| !is_plain_text(reason, MAX_REASON_CHARS)) {
         return Err(ApiError::bad_fields(&[FieldProblem::bad_text("reason", MAX_REASON_CHARS)]));
     }
     let notes = asked.by.filter(|by| !by.is_null()).map(|_| from_login("by")).into_iter().collect();
-    let by = Some(caller_of(&request).who.to_string()).filter(|who| !who.is_empty());
+    let by = Some(caller.who.to_string()).filter(|who| !who.is_empty());
     let id = known_shape(&id)?;
     let mesh = ask_mesh(&worker.shared).await.ok_or_else(ApiError::internal)?;
     let unknown = || ApiError::not_found(format!("no peer {id} in the settings"));
@@ -236,7 +225,7 @@ pub async fn expel(
         reason: asked.reason,
         by,
     };
-    let act = caller_of(&request).act(Kind::Expulsion, &standing.central);
+    let act = caller.act(Kind::Expulsion, &standing.central);
     match decide(&worker, Job::PutStanding(standing).audited(act)).await? {
         Answer::StandingSet { version } => Ok(ok(Expelled { message: "Expelled from the mesh.", version, notes })),
         _ => Err(ApiError::internal()),
@@ -245,15 +234,14 @@ pub async fn expel(
 
 /// `POST /api/p2p/pending/{fingerprint}`
 pub async fn accept(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    SentIfAny(asked): SentIfAny<Accept>,
     fingerprint: web::Path<String>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: Accept = input::json_if_any(&request, payload).await?;
+) -> Answered {
     let shared = &worker.shared;
     let PendingShown { central, fingerprint, from, ip, p2p_port, .. } = pending(shared, &fingerprint).await?;
-    let act = caller_of(&request).act(Kind::Pending, &central);
+    let act = caller.act(Kind::Pending, &central);
     let known = shared.config().peer(&central).is_some();
     let edit = if known {
         // Configured, but met first at another address than its own: only its certificate was missing.
@@ -271,13 +259,9 @@ pub async fn accept(
 }
 
 /// `DELETE /api/p2p/pending/{fingerprint}`
-pub async fn refuse(
-    request: HttpRequest,
-    fingerprint: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn refuse(caller: Caller, fingerprint: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     let PendingShown { central, fingerprint, .. } = pending(&worker.shared, &fingerprint).await?;
-    let act = caller_of(&request).act(Kind::Pending, &central);
+    let act = caller.act(Kind::Pending, &central);
     let refused = RefusedCentral { id: central, fingerprint };
     let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
     Ok(ok(SettingsSaved::new(saved, "Peer refused.")))

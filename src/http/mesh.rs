@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
 use super::input::flag;
-use super::operation::{Operation, get, ok, post, success};
+use super::operation::{Answered, Operation, get, ok, post, success};
 use super::p2p::known_shape;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
@@ -193,7 +193,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
 }
 
 /// `GET /api/p2p/sync-state`
-pub async fn sync_state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn sync_state(worker: web::Data<Worker>) -> Answered {
     let states = worker.shared.readers.ask(|reader| reader.sync_state()).await?;
     let mesh = ask_mesh(&worker.shared).await.unwrap_or_default();
     let sync_state = states
@@ -227,10 +227,7 @@ pub struct TestParameters {
 }
 
 /// `POST /api/p2p/test-connection?peer_id=`
-pub async fn test_connection(
-    parameters: web::Query<TestParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn test_connection(parameters: web::Query<TestParameters>, worker: web::Data<Worker>) -> Answered {
     let TestParameters { peer_id, stream } = parameters.into_inner();
     let stream = flag("stream", stream.as_deref())?;
     let id = peer_id.filter(|id| !id.is_empty()).ok_or_else(|| ApiError::bad_field("peer_id", "say which peer"))?;

@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::Code;
+use super::error::{ApiError, Code};
 use super::view::Vehicle;
 use crate::access::right::Need;
 use crate::actors::mesh_registry::link_test::LinkTestStep;
@@ -25,6 +25,9 @@ pub struct Success<T> {
     #[serde(flatten)]
     answer: T,
 }
+
+/// What a handler gives.
+pub type Answered = Result<HttpResponse, ApiError>;
 
 /// An answer as it is sent.
 pub(super) fn success<T: Serialize>(answer: T) -> Success<T> {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
-use super::input::{self, SETTINGS_LIMIT_BYTES, SHORT_LIMIT_BYTES};
-use super::operation::{Operation, delete, get, ok, post, put, success};
+use super::input::{SETTINGS_LIMIT_BYTES, Sent};
+use super::operation::{Answered, Operation, delete, get, ok, post, put, success};
 use super::parking::decide;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
-use crate::actors::config_keeper::{ChangeConfig, Saved};
+use crate::actors::config_keeper::{ChangeConfig, SavedConfig};
 use crate::config::alarms::take_secrets;
 use crate::config::change::{ChangeKind, Edit, SaveRefused, names_since};
 use crate::config::model::Config;
@@ -98,13 +98,11 @@ pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
 
 /// `PUT /api/p2p/config`
 pub async fn put_config(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(body): Sent<Value, { SETTINGS_LIMIT_BYTES }>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let body: Value = input::json(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+) -> Answered {
     let version = version_of(&body)?;
-    let caller = caller_of(&request);
     let act = caller.act(Kind::Settings, "");
     let _whole = worker.shared.settings.write().await;
     let before = worker.shared.config();
@@ -118,47 +116,42 @@ pub async fn put_config(
 }
 
 /// `POST /api/p2p/peers`
-pub async fn add_peer(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let body: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn add_peer(caller: Caller, Sent(body): Sent<Value>, worker: web::Data<Worker>) -> Answered {
     let (peer, version) = peer_body(body)?;
     let id = peer.get("id").and_then(Value::as_str).unwrap_or_default();
-    let act = caller_of(&request).act(Kind::Peer, id);
+    let act = caller.act(Kind::Peer, id);
     let saved = change(&worker.shared, Edit::AddPeer(peer), version, act).await?;
     Ok(HttpResponse::Created().json(success(SettingsSaved::new(saved, "Peer added."))))
 }
 
 /// `PUT /api/p2p/peers/{id}`
 pub async fn put_peer(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(body): Sent<Value>,
     id: web::Path<String>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+) -> Answered {
     let id = known_shape(&id)?;
-    let body: Value = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
     let (fields, version) = peer_body(body)?;
-    let act = caller_of(&request).act(Kind::Peer, &id);
+    let act = caller.act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version, act).await?;
     Ok(ok(SettingsSaved::new(saved, "Peer changed.")))
 }
 
 /// `DELETE /api/p2p/peers/{id}`
-pub async fn delete_peer(
-    request: HttpRequest,
-    id: web::Path<String>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn delete_peer(caller: Caller, id: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     let id = known_shape(&id)?;
-    let act = caller_of(&request).act(Kind::Peer, &id);
+    let act = caller.act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::RemovePeer(id), None, act).await?;
     Ok(ok(SettingsSaved::new(saved, "Peer removed.")))
 }
 
-pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>, act: Act) -> Result<Saved, ApiError> {
+pub(super) async fn change(
+    shared: &Shared,
+    edit: Edit,
+    version: Option<String>,
+    act: Act,
+) -> Result<SavedConfig, ApiError> {
     let changed = shared.keeper.addr().send(ChangeConfig { edit, version, act }).await;
     changed.map_err(|_| ApiError::internal())?.map_err(|refused| match refused {
         SaveRefused::Stale { current } => ApiError::stale_settings(&current),
@@ -170,7 +163,7 @@ pub(super) async fn change(shared: &Shared, edit: Edit, version: Option<String>,
 }
 
 impl SettingsSaved {
-    pub(super) fn new(saved: Saved, message: &'static str) -> Self {
+    pub(super) fn new(saved: SavedConfig, message: &'static str) -> Self {
         let (config, alarm_secrets) = shown(&saved.config);
         Self {
             message,

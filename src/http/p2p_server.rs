@@ -24,9 +24,9 @@ use utoipa::ToSchema;
 
 use super::access::sender;
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES};
-use super::listen::{self, Metered, Terms};
-use super::operation::{Operation, get, ok, post};
+use super::input::Sent;
+use super::listen::{self, Metered, ServerTerms};
+use super::operation::{Answered, Operation, get, ok, post};
 use super::screen::comes_from_browser;
 use super::server::{ServeAt, ServerRole, Shows};
 use super::ws_peer::{self, PeerEntrance};
@@ -36,7 +36,7 @@ use crate::actors::mesh_registry::guests::{Guest, GuestRefused};
 use crate::config::model::{Config, P2pMode};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::FieldProblem;
-use crate::links::join::{GUESTS_PATH, GuestCard, MemberCard, SorryCard, WelcomeCard};
+use crate::links::join::{GUESTS_PATH, GuestCard, SorryCard};
 use crate::tls::credentials::Credentials;
 use crate::tls::{TlsTerms, peers};
 use crate::trust::invitation::CodeRefused;
@@ -49,7 +49,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const WORKERS: usize = 1;
 
 /// The server for centrals. `off`: why this central can prove itself to none, and so hears none.
-#[must_use]
 pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String>) -> ServerRole {
     ServerRole {
         name: "p2p",
@@ -64,7 +63,6 @@ pub fn role(entrance: PeerEntrance, credentials: Credentials, off: Option<String
 }
 
 /// The server for predecessors.
-#[must_use]
 pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> ServerRole {
     let entrance = PeerEntrance { is_legacy_port: true, ..entrance };
     ServerRole {
@@ -77,7 +75,6 @@ pub fn legacy_role(entrance: PeerEntrance, config: ConfigView) -> ServerRole {
 }
 
 /// Where the settings want centrals to knock.
-#[must_use]
 pub fn place(config: &Config) -> ServeAt {
     let address = SocketAddr::new(config.listen_ip(), config.this_central.p2p_port);
     let shows = if config.security.p2p == P2pMode::Tls { Shows::Own } else { Shows::Nothing };
@@ -95,7 +92,6 @@ fn secure(place: &ServeAt, credentials: &Credentials) -> Result<Option<TlsTerms>
 }
 
 /// Where the settings want predecessors to knock, if not where everybody does.
-#[must_use]
 pub fn legacy_place(config: &Config) -> Option<ServeAt> {
     let any = config.peer_centrals.iter().any(|peer| config.is_linked_as_legacy(peer));
     let address = SocketAddr::new(config.listen_ip(), config.security.legacy_port);
@@ -110,7 +106,7 @@ fn serve(
     listener: TcpListener,
 ) -> io::Result<Server> {
     let (entrance, asked) = (web::Data::new(entrance.clone()), asked.cloned());
-    let terms = Terms {
+    let terms = ServerTerms {
         workers: WORKERS,
         name: if entrance.is_legacy_port { "legacy" } else { "p2p" },
         room: entrance.rooms.peers.clone(),
@@ -164,29 +160,22 @@ fn shown(socket: &dyn Any) -> Option<Fingerprint> {
 const CARD_LIMIT_BYTES: usize = 4 * 1024;
 
 /// `POST /guests`, at the P2P port with TLS.
-pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web::Data<PeerEntrance>) -> HttpResponse {
+pub async fn welcome(
+    request: HttpRequest,
+    card: Result<Sent<GuestCard, CARD_LIMIT_BYTES>, ApiError>,
+    entrance: web::Data<PeerEntrance>,
+) -> HttpResponse {
     let Some(shown) = request.conn_data::<Fingerprint>().copied() else {
         return sorry("an invitation is for centrals that speak TLS: is security.p2p the same at both ends?");
     };
-    let card: GuestCard = match input::json(&request, payload, CARD_LIMIT_BYTES).await {
-        Ok(card) => card,
+    let card = match card {
+        Ok(Sent(card)) => card,
         Err(error) => return sorry(&error.to_string()),
     };
     let Ok(code) = card.code.parse() else { return sorry(&CodeRefused::Unknown.to_string()) };
-    let from = sender(&request);
-    let guest =
-        Guest { code, central: card.central, ip: card.ip, p2p_port: card.p2p_port, shown, site: card.site, from };
+    let guest = Guest { code, card, shown, from: sender(&request) };
     match entrance.registry.addr().send(guest).await {
-        Ok(Ok(welcome)) => {
-            let members = welcome.members.into_iter();
-            let members = members.map(|member| MemberCard {
-                id: member.id,
-                ip: member.ip,
-                p2p_port: member.p2p_port,
-                fingerprint: member.fingerprint,
-            });
-            HttpResponse::Ok().json(WelcomeCard { central: welcome.central, members: members.collect() })
-        }
+        Ok(Ok(welcome)) => HttpResponse::Ok().json(welcome),
         Ok(Err(refusal)) => sorry(&refusal.to_string()),
         Err(_) => sorry(&GuestRefused::NotSaved.to_string()),
     }
@@ -227,7 +216,7 @@ struct OwnAddress {
 
 /// A predecessor has this central in its settings now.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct Registration {
+pub struct Registration {
     id: String,
     ip: String,
 }
@@ -253,12 +242,8 @@ pub async fn info(config: web::Data<ConfigView>) -> HttpResponse {
 ///
 /// # Errors
 /// 403: it is none, or not as a predecessor at that address.
-pub async fn register(
-    request: HttpRequest,
-    payload: web::Payload,
-    config: web::Data<ConfigView>,
-) -> Result<HttpResponse, ApiError> {
-    let Registration { id, ip } = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn register(Sent(sent): Sent<Registration>, config: web::Data<ConfigView>) -> Answered {
+    let Registration { id, ip } = sent;
     let config = config.borrow().clone();
     let problem = match config.peer_centrals.iter().find(|peer| peer.id.as_str() == id) {
         Some(peer) if peer.legacy && peer.ip.to_string() == ip => {

@@ -19,8 +19,9 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Code};
-use super::operation::{Operation, get};
+use super::operation::{Answered, Operation, get};
 use crate::access::right::Need;
+use crate::domain::ids::hex;
 
 pub(super) fn operations() -> Vec<Operation> {
     let shown = |path, summary| {
@@ -87,14 +88,14 @@ const DOCUMENTS: [(&str, &str); 2] =
     [("http-api.md", include_str!("../../docs/http-api.md")), ("logs.md", include_str!("../../docs/logs.md"))];
 
 /// `GET /`, `/gate`, …: the page of that path.
-pub async fn page(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn page(request: HttpRequest) -> Answered {
     let found = PAGES.iter().find(|(path, _)| *path == request.path());
     let content = found.and_then(|(_, name)| compose(name)).ok_or_else(ApiError::no_such_path)?;
     Ok(send(&request, "layout.html", content.into(), ASK_EACH_TIME))
 }
 
 /// `GET /static/{path}`, with or without the digest.
-pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Answered {
     let (path, caching) = match path.strip_prefix('@').and_then(|path| path.split_once('/')) {
         Some((digest, path)) if digest == assets_digest() => (path, KEEP),
         // A page of another version of the program, still open.
@@ -107,13 +108,11 @@ pub async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<Http
 
 /// What the pages call a code (`common.stay_OUT`, `common.type_moto`), so that tables say the same; the code of itself where
 /// they have no word for it.
-#[must_use]
 pub fn word<'c>(is_english: bool, kind: &str, code: &'c str) -> Cow<'c, str> {
     said(is_english, &format!("common.{kind}_{code}")).map_or(code.into(), Into::into)
 }
 
 /// The text of a key of `common.json` or `audit.json`; `None`: there is none.
-#[must_use]
 pub fn said(is_english: bool, key: &str) -> Option<&'static str> {
     type Texts = HashMap<String, String>;
     static TEXTS: LazyLock<[Texts; 2]> = LazyLock::new(|| {
@@ -131,7 +130,7 @@ pub fn said(is_english: bool, key: &str) -> Option<&'static str> {
 }
 
 /// `GET /docs/{path}`
-pub async fn document(path: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn document(path: web::Path<String>) -> Answered {
     let found = DOCUMENTS.iter().find(|(name, _)| *name == path.as_str());
     let (_, text) = found.ok_or_else(ApiError::no_such_path)?;
     Ok(HttpResponse::Ok()
@@ -167,17 +166,18 @@ fn digest_of_all() -> String {
         hasher.update(path.as_bytes());
         hasher.update(Assets::get(&path).map(|file| file.metadata.sha256_hash()).unwrap_or_default());
     }
-    hex(&hasher.finalize())
+    short(&hasher.finalize())
 }
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// The first 16 hex digits.
+fn short(digest: &[u8]) -> String {
+    hex(digest.get(..8).unwrap_or(digest))
 }
 
 fn send(request: &HttpRequest, path: &str, content: Bytes, caching: &'static str) -> HttpResponse {
     let digest: [u8; 32] = Sha256::digest(&content).into();
     let compressed = takes_gzip(request) && content.len() >= MIN_COMPRESSED_BYTES;
-    let tag = format!("\"{}{}\"", hex(&digest), if compressed { "-gz" } else { "" });
+    let tag = format!("\"{}{}\"", short(&digest), if compressed { "-gz" } else { "" });
     let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer

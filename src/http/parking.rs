@@ -1,16 +1,16 @@
 //! What people ask about the lot: cars inside, figures; the tariff.
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::edge_programs::Cameras;
 use super::error::{ApiError, Code};
-use super::input::{self, TARIFF_LIMIT_BYTES, limit};
-use super::operation::{Operation, get, ok, post, put, success};
+use super::input::{Sent, TARIFF_LIMIT_BYTES, limit};
+use super::operation::{Answered, Operation, get, ok, post, put, success};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::db_writer::Decide;
@@ -242,7 +242,7 @@ struct AnnouncedFees {
 
 /// A tariff to be put in force; every field is checked, unknown ones are refused.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct FeesRequest {
+pub struct FeesRequest {
     /// Null, with `valid_from`: what was announced for that moment is withdrawn.
     #[schema(value_type = Option<Tariff>)]
     fees: Option<Value>,
@@ -282,7 +282,7 @@ pub(super) struct Preview {
 }
 
 /// `GET /api/parking/state`
-pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn state(worker: web::Data<Worker>) -> Answered {
     let today = Today::of(&worker.shared);
     let most = usize::try_from(MAX_PAGE_ROWS).unwrap_or(usize::MAX);
     answer(&worker.shared, move |reader| {
@@ -293,17 +293,14 @@ pub async fn state(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> 
 }
 
 /// `GET /api/parking/near`
-pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn near(parameters: web::Query<NearParameters>, worker: web::Data<Worker>) -> Answered {
     let plate = PlateId::parse(&parameters.plate).map_err(|why| ApiError::bad_field("plate", why.to_string()))?;
     let limit = limit(parameters.limit.as_deref(), USUAL_NEAR, MOST_NEAR)?;
     answer(&worker.shared, move |reader| Ok(Near { near: reader.near(&plate, limit)? })).await
 }
 
 /// `GET /api/stats`
-pub async fn stats(
-    parameters: web::Query<StatsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn stats(parameters: web::Query<StatsParameters>, worker: web::Data<Worker>) -> Answered {
     let mut today = Today::of(&worker.shared);
     if let Some(day) = parameters.into_inner().day.filter(|day| !day.is_empty()) {
         today = today.moved_to("day", day, &worker.zone())?;
@@ -317,10 +314,7 @@ pub async fn stats(
 }
 
 /// `GET /api/takings`
-pub async fn takings(
-    parameters: web::Query<TakingsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn takings(parameters: web::Query<TakingsParameters>, worker: web::Data<Worker>) -> Answered {
     let TakingsParameters { from, to, by } = parameters.into_inner();
     let is_by_shift = match by.as_deref() {
         None | Some("") => false,
@@ -351,7 +345,7 @@ pub async fn takings(
 }
 
 /// `GET /api/status`
-pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn status(worker: web::Data<Worker>) -> Answered {
     let shared = &worker.shared;
     let config = shared.config();
     let today = Today::of(shared);
@@ -381,7 +375,7 @@ pub async fn status(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError>
 }
 
 /// `GET /api/parking/fees`
-pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn fees(worker: web::Data<Worker>) -> Answered {
     let held = worker.shared.held();
     let (now_ms, zone) = (worker.shared.clock.now_ms(), worker.zone());
     let (tariff, version) = held.settings.tariff_at(now_ms);
@@ -398,11 +392,10 @@ pub async fn fees(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
 
 /// `PUT /api/parking/fees`
 pub async fn put_fees(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(sent): Sent<FeesRequest, { TARIFF_LIMIT_BYTES }>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: FeesRequest = input::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
+) -> Answered {
     let valid_from = sent.valid_from.as_deref().filter(|text| !text.is_empty());
     let fees = sent.fees.as_ref().filter(|fees| fees.is_object());
     let tariff = match (fees, &sent.fees, valid_from) {
@@ -410,7 +403,6 @@ pub async fn put_fees(
         (None, None | Some(Value::Null), Some(_)) => None,
         _ => return Err(ApiError::bad_field("fees", "Fees must be a dict")),
     };
-    let caller = caller_of(&request);
     let act = caller.act(Kind::Tariff, valid_from.unwrap_or_default());
     let job = match (valid_from, tariff.clone()) {
         (Some(text), tariff) => {
@@ -446,7 +438,7 @@ pub async fn put_fees(
 
 /// What `POST /api/parking/fees/preview` takes.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct PreviewRequest {
+pub struct PreviewRequest {
     #[schema(value_type = Tariff)]
     fees: Value,
     /// On the site's clock, `YYYY-MM-DD HH:MM:SS`.
@@ -465,11 +457,9 @@ pub(super) struct PreviewRequest {
 
 /// `POST /api/parking/fees/preview`: what a stay would cost by a tariff that need not be saved.
 pub async fn preview_fee(
-    request: HttpRequest,
-    payload: web::Payload,
+    Sent(asked): Sent<PreviewRequest, { TARIFF_LIMIT_BYTES }>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let asked: PreviewRequest = input::json(&request, payload, TARIFF_LIMIT_BYTES).await?;
+) -> Answered {
     let tariff = Tariff::from_json(&asked.fees).map_err(|problems| ApiError::bad_fields(&problems))?;
     let zone = worker.zone();
     let time = |field: &str, text: &str| {
@@ -546,7 +536,7 @@ impl Today {
 pub(super) async fn answer<T: Serialize>(
     shared: &Shared,
     question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
-) -> Result<HttpResponse, ApiError> {
+) -> Answered {
     let written =
         shared.readers.ask(|reader| question(reader).map(|value| serde_json::to_vec(&success(value)))).await?;
     let bytes = written.map_err(|_| ApiError::internal())?;

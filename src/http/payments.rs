@@ -1,14 +1,14 @@
 //! Payments that banks and providers tell of: `/api/payments`.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
-use super::input::{self, SHORT_LIMIT_BYTES, flag};
-use super::operation::{Operation, get, ok, post};
+use super::input::{Sent, flag};
+use super::operation::{Answered, Operation, get, ok, post};
 use super::parking::{DECIDED, Today, answer, decide};
 use super::state::Worker;
 use crate::access::right::{Denied, Need, Role, Who};
@@ -99,10 +99,7 @@ pub(super) struct Payments {
 }
 
 /// `GET /api/payments`
-pub async fn payments(
-    parameters: web::Query<PaymentsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn payments(parameters: web::Query<PaymentsParameters>, worker: web::Data<Worker>) -> Answered {
     let PaymentsParameters { stay, from, to, odd } = parameters.into_inner();
     let told = |payments: Vec<ToldPayment>| Payments { count: payments.len(), payments };
     if let Some(stay) = stay.filter(|stay| !stay.is_empty()) {
@@ -124,13 +121,7 @@ pub async fn payments(
 }
 
 /// `POST /api/payments`
-pub async fn take(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: PaymentRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
-    let caller = caller_of(&request);
+pub async fn take(caller: Caller, Sent(sent): Sent<PaymentRequest>, worker: web::Data<Worker>) -> Answered {
     // Money is told by who sees the account: a program, or who may correct it.
     if matches!(caller.who, Who::Person { role: Role::Operator, .. }) {
         return Err(ApiError::denied(Denied::NotAllowed));

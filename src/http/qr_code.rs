@@ -1,13 +1,13 @@
 //! Texts as QR codes, for invitations and for transfers: `/api/vietqr` gives the code by which a fee is transferred.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
 use super::input::number;
-use super::operation::{Operation, get, ok};
+use super::operation::{Answered, Operation, get, ok};
 use super::state::Worker;
 use crate::access::right::Need;
 use crate::domain::money::Vnd;
@@ -53,7 +53,7 @@ struct TransferCode {
 }
 
 /// `GET /api/vietqr`
-pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn code(parameters: web::Query<CodeParameters>, worker: web::Data<Worker>) -> Answered {
     let config = worker.shared.config();
     let account = &config.vietqr;
     let CodeParameters { fee, event_id } = parameters.into_inner();

@@ -8,12 +8,21 @@
 //!   send as much as a disk takes in.
 //! - **Bodies**: the first bytes of each come with its connection, so that what gates send always finds room; what is longer is
 //!   counted as it arrives, before it is kept.
+//!
+//! And how many requests one address or one edge may make, so that a flood leaves the others alone. They are counted per edge where a key is shown, else per address. One too many is answered 429 *after a pause*: a flood then
+//! waits for its own answers, connection by connection, and takes no time from others. 127.0.0.1 and ::1 are not limited: who is on
+//! the machine can take what he likes of it anyway, and a proxy there speaks for many.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::access::right::Who;
 use crate::access::throttle::{is_this_machine, source_of};
 use crate::ops::metrics::Level;
 
@@ -70,10 +79,9 @@ pub struct Rooms {
 
 impl Rooms {
     /// For a process that may have so many files and sockets open; `None`: as many as it likes.
-    #[must_use]
     pub fn new(open_files: Option<u64>, dashboards: Level) -> Self {
         let (api, peers) = connections(open_files);
-        let known = Arc::new(Known::default());
+        let known = Arc::new(KnownAddresses::default());
         Self {
             api: Room::new((API_OF_ONE, api), [API_PACE; 2], known.clone(), Level::default()),
             peers: Room::new((PEERS_OF_ONE, peers), [STRANGERS_PACE, PEERS_PACE], Arc::default(), Level::default()),
@@ -83,7 +91,6 @@ impl Rooms {
     }
 
     /// There are fewer descriptors than connections are granted.
-    #[must_use]
     pub fn are_small(open_files: Option<u64>) -> bool {
         connections(open_files) != (API_OF_ALL, PEERS_OF_ALL)
     }
@@ -112,9 +119,9 @@ fn connections(open_files: Option<u64>) -> (usize, usize) {
 
 /// Addresses from which somebody is known.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<HashMap<IpAddr, Instant>>);
+pub struct KnownAddresses(Mutex<HashMap<IpAddr, Instant>>);
 
-impl Known {
+impl KnownAddresses {
     fn is(&self, from: IpAddr, now: Instant) -> bool {
         self.lock().get(&network_of(from)).is_some_and(|at| now.duration_since(*at) < KNOWN_FOR)
     }
@@ -166,8 +173,8 @@ pub struct Room {
     of_all: usize,
     /// Of who is unknown, and of who is known.
     paces: [Pace; 2],
-    known: Arc<Known>,
-    taken: Mutex<Counts>,
+    known: Arc<KnownAddresses>,
+    taken: Mutex<Shares>,
     level: Level,
 }
 
@@ -187,21 +194,20 @@ impl Pace {
 
 /// One place, taken until it is dropped.
 #[derive(Debug)]
-pub struct Taken {
+pub struct RoomPlace {
     of: Arc<Room>,
     from: IpAddr,
     source: String,
     /// Shared by all of this address.
-    paid: Arc<Paid>,
+    paid: Arc<PaidUntil>,
 }
 
 impl Room {
-    fn new((of_one, of_all): (usize, usize), paces: [Pace; 2], known: Arc<Known>, level: Level) -> Arc<Self> {
+    fn new((of_one, of_all): (usize, usize), paces: [Pace; 2], known: Arc<KnownAddresses>, level: Level) -> Arc<Self> {
         Arc::new(Self { of_one, of_all, paces, known, taken: Mutex::default(), level })
     }
 
     /// How many connections to accept at a time: all places, and some to refuse.
-    #[must_use]
     pub fn most_accepted(&self) -> usize {
         self.of_all + BEING_REFUSED.min(self.of_all / 8)
     }
@@ -210,7 +216,7 @@ impl Room {
     ///
     /// # Errors
     /// [`Full`].
-    pub fn enter(self: &Arc<Self>, from: IpAddr) -> Result<Taken, Full> {
+    pub fn enter(self: &Arc<Self>, from: IpAddr) -> Result<RoomPlace, Full> {
         let source = source_of(from);
         let mut taken = self.lock();
         let (of_it, of_all) = (taken.of(&source), taken.all);
@@ -232,7 +238,7 @@ impl Room {
         let paid = taken.add(&source, 1);
         drop(taken);
         self.level.inc();
-        let taken = Taken { of: self.clone(), from, source, paid };
+        let taken = RoomPlace { of: self.clone(), from, source, paid };
         let _later = taken.charge(CONNECTION_BYTES);
         Ok(taken)
     }
@@ -255,7 +261,6 @@ impl Room {
     }
 
     /// Who has most, for a person who looks for the cause.
-    #[must_use]
     pub fn most(&self) -> String {
         let taken = self.lock();
         let mut shares: Vec<_> = taken.by_source.iter().map(|(source, share)| (share.count, source)).collect();
@@ -264,12 +269,12 @@ impl Room {
         most.collect::<Vec<_>>().join(", ")
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn lock(&self) -> MutexGuard<'_, Shares> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl RoomPlace {
     /// So many bytes were read; how long the next read of this address has to wait.
     #[must_use]
     pub fn charge(&self, bytes: usize) -> Duration {
@@ -293,7 +298,7 @@ impl Drop for HeldBack {
     }
 }
 
-impl Drop for Taken {
+impl Drop for RoomPlace {
     fn drop(&mut self) {
         self.of.lock().take(&self.source, 1);
         self.of.level.dec();
@@ -302,7 +307,7 @@ impl Drop for Taken {
 
 /// How many of all are whose.
 #[derive(Debug, Default)]
-struct Counts {
+struct Shares {
     all: usize,
     /// Refused, and not closed yet.
     held: usize,
@@ -313,14 +318,14 @@ struct Counts {
 #[derive(Debug, Default)]
 struct Share {
     count: usize,
-    paid: Arc<Paid>,
+    paid: Arc<PaidUntil>,
 }
 
 /// Until when what was read of a source is paid for.
 #[derive(Debug, Default)]
-struct Paid(Mutex<Option<Instant>>);
+struct PaidUntil(Mutex<Option<Instant>>);
 
-impl Paid {
+impl PaidUntil {
     fn charge(&self, bytes: usize, pace: Pace, now: Instant) -> Duration {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let paid = until.map_or(now, |until| until.max(now)) + Pace::time_of(bytes, pace.bytes_per_s);
@@ -334,12 +339,12 @@ impl Paid {
     }
 }
 
-impl Counts {
+impl Shares {
     fn of(&self, source: &str) -> usize {
         self.by_source.get(source).map_or(0, |share| share.count)
     }
 
-    fn add(&mut self, source: &str, count: usize) -> Arc<Paid> {
+    fn add(&mut self, source: &str, count: usize) -> Arc<PaidUntil> {
         self.all += count;
         let share = self.by_source.entry(source.to_owned()).or_default();
         share.count += count;
@@ -368,7 +373,7 @@ impl Counts {
 pub struct Bodies {
     of_one: usize,
     of_all: usize,
-    held: Mutex<Counts>,
+    held: Mutex<Shares>,
 }
 
 /// The bytes of one body.
@@ -386,7 +391,6 @@ impl Bodies {
     }
 
     /// Of a body of which nothing was read.
-    #[must_use]
     pub fn lease(self: &Arc<Self>, from: IpAddr) -> Lease {
         Lease { of: self.clone(), source: source_of(from), bounded: !is_this_machine(from), counted: 0 }
     }
@@ -412,14 +416,14 @@ impl Lease {
         true
     }
 
-    fn more(&self, bytes: usize, held: &Counts) -> Option<usize> {
+    fn more(&self, bytes: usize, held: &Shares) -> Option<usize> {
         let more = bytes.saturating_sub(UNCOUNTED_BODY_BYTES).saturating_sub(self.counted);
         let is_too_much =
             held.all + more > self.of.of_all || self.bounded && held.of(&self.source) + more > self.of.of_one;
         (more == 0 || !is_too_much).then_some(more)
     }
 
-    fn held(&self) -> MutexGuard<'_, Counts> {
+    fn held(&self) -> MutexGuard<'_, Shares> {
         self.of.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -430,6 +434,83 @@ impl Drop for Lease {
             self.held().take(&self.source, self.counted);
         }
     }
+}
+
+/// A burst is this many seconds' worth: a page with all it loads, cameras that all see a car.
+const BURST_S: u32 = 2;
+/// How long one request too many waits for its answer.
+pub const PAUSE: Duration = Duration::from_millis(250);
+/// The least time a text on a socket waits, if it waits.
+const MIN_PACE: Duration = Duration::from_millis(20);
+/// How often what is known of addresses that went silent is dropped.
+pub const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+
+type Limiter = DefaultKeyedRateLimiter<String>;
+
+/// Requests per address and edge.
+#[derive(Debug)]
+pub struct Rates {
+    /// With the setting it was made for.
+    limiter: Mutex<(u32, Arc<Limiter>)>,
+}
+
+impl Rates {
+    /// `per_s`: `tuning.max_requests_per_second`.
+    pub fn new(per_s: u32) -> Self {
+        Self { limiter: Mutex::new((per_s, Arc::new(limiter(per_s)))) }
+    }
+
+    /// Counts a request of this caller.
+    ///
+    /// # Errors
+    /// It is one too many; after so many ms there is room again.
+    pub fn count(&self, per_s: u32, from: IpAddr, who: &Who) -> Result<(), u64> {
+        if is_this_machine(from) {
+            return Ok(());
+        }
+        let key = match who {
+            Who::Edge(id) => format!("edge {id}"),
+            _ => source_of(from),
+        };
+        let limiter = self.limiter(per_s);
+        limiter.check_key(&key).map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// Counts a text on a socket of this address; how long it waits to be read, if it does. Also from this machine: nothing is turned
+    /// away, and one program after the other is read.
+    #[must_use]
+    pub fn pace(&self, per_s: u32, from: IpAddr) -> Option<Duration> {
+        let limiter = self.limiter(per_s);
+        let until = limiter.check_key(&format!("socket {}", source_of(from))).err()?;
+        // Many sockets may wait for the same moment.
+        Some(until.wait_time_from(DefaultClock::default().now()).max(MIN_PACE))
+    }
+
+    /// Forgets who has been silent.
+    pub fn sweep(&self) {
+        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
+        limiter.retain_recent();
+        limiter.shrink_to_fit();
+    }
+
+    /// The limiter for this setting; another one is made when it changed.
+    fn limiter(&self, per_s: u32) -> Arc<Limiter> {
+        let mut held = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.0 != per_s {
+            *held = (per_s, Arc::new(limiter(per_s)));
+        }
+        held.1.clone()
+    }
+}
+
+fn limiter(per_s: u32) -> Limiter {
+    let per_s = NonZeroU32::new(per_s).unwrap_or(NonZeroU32::MIN);
+    let burst = per_s.saturating_mul(NonZeroU32::new(BURST_S).unwrap_or(NonZeroU32::MIN));
+    let quota = Quota::per_second(per_s).allow_burst(burst);
+    RateLimiter::keyed(quota)
 }
 
 #[cfg(test)]
@@ -444,7 +525,7 @@ mod tests {
         Room::new((of_one, of_all), [STRANGERS_PACE, PEERS_PACE], Arc::default(), Level::default())
     }
 
-    fn all_of(room: &Arc<Room>, from: IpAddr) -> Vec<Taken> {
+    fn all_of(room: &Arc<Room>, from: IpAddr) -> Vec<RoomPlace> {
         std::iter::from_fn(|| room.enter(from).ok()).collect()
     }
 
@@ -488,7 +569,7 @@ mod tests {
         let (of_all, _) = connections(Some(1_024));
         let room = room(API_OF_ONE, of_all);
         let (gate, office, here) = (address("10.1.0.1"), address("10.1.0.2"), address("127.0.0.1"));
-        let mut held: Vec<Taken> = (1..=5).flat_map(|last| all_of(&room, IpAddr::from([10, 0, 0, last]))).collect();
+        let mut held: Vec<RoomPlace> = (1..=5).flat_map(|last| all_of(&room, IpAddr::from([10, 0, 0, last]))).collect();
         for last in 0..5 {
             assert!(all_of(&room, IpAddr::from([10, 2, 0, last])).len() >= LEAST_OF_ONE, "one more stranger");
         }
@@ -519,7 +600,7 @@ mod tests {
 
     #[test]
     fn who_is_known_is_forgotten_in_time_and_nobody_is_pushed_out() {
-        let (known, now) = (Known::default(), Instant::now());
+        let (known, now) = (KnownAddresses::default(), Instant::now());
         known.note(address("2001:db8:1:2::1"), now);
         assert!(known.is(address("2001:db8:1:2:ffff::9"), now), "one machine has a whole network");
         for number in 0..10_000_u16 {
@@ -551,5 +632,38 @@ mod tests {
         drop(third);
         let held = bodies.held.lock().unwrap();
         assert!(held.all == 0 && held.by_source.is_empty());
+    }
+
+    #[test]
+    fn a_flood_is_stopped_and_others_are_not() {
+        let rates = Rates::new(100);
+        let flood = (0..1_000).filter(|_| rates.count(100, address("10.0.0.1"), &Who::Nobody).is_ok()).count();
+        assert!((200..=220).contains(&flood), "{flood}");
+        let wait_ms = rates.count(100, address("10.0.0.1"), &Who::Nobody).unwrap_err();
+        assert!(wait_ms <= 20, "{wait_ms}");
+        assert!(rates.count(100, address("10.0.0.2"), &Who::Nobody).is_ok());
+        let edge = Who::Edge("edge-1".to_owned());
+        assert!(rates.count(100, address("10.0.0.1"), &edge).is_ok(), "an edge behind the same address");
+        for _ in 0..1_000 {
+            assert!(rates.count(100, address("127.0.0.1"), &Who::Nobody).is_ok());
+        }
+    }
+
+    #[test]
+    fn another_setting_counts_at_once_and_silent_addresses_are_forgotten() {
+        let rates = Rates::new(1);
+        let from = address("10.0.0.1");
+        assert!((0..10).any(|_| rates.count(1, from, &Who::Nobody).is_err()));
+        assert!(rates.count(1_000, from, &Who::Nobody).is_ok());
+        for last in 0..=255 {
+            rates.count(1_000_000, IpAddr::from([10, 0, 1, last]), &Who::Nobody).unwrap();
+        }
+        assert!(rates.limiter(1_000_000).len() >= 256);
+        // At this rate what an address asked is made up for at once; it is forgotten at a sweep after that.
+        let start = std::time::Instant::now();
+        while !rates.limiter(1_000_000).is_empty() {
+            rates.sweep();
+            assert!(start.elapsed() < Duration::from_secs(10), "{}", rates.limiter(1_000_000).len());
+        }
     }
 }

@@ -98,7 +98,6 @@ fn wrong_method(needs: &[(&'static str, Need)]) -> HttpResponse {
 }
 
 /// As the header `Allow` lists them: `GET, PUT`.
-#[must_use]
 pub fn methods(needs: &[(&'static str, Need)]) -> String {
     needs.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ")
 }
@@ -117,7 +116,6 @@ pub async fn openapi() -> HttpResponse {
 }
 
 /// The document.
-#[must_use]
 pub fn document() -> Value {
     let (mut paths, mut schemas) = (BTreeMap::new(), BTreeMap::new());
     for operation in operations() {
@@ -236,7 +234,7 @@ mod tests {
         let mut routes = String::from("| needs | calls |\n|---|---|\n");
         for need in Need::ALL {
             let of_need = |(path, needs): &Row| {
-                let methods: Vec<_> = needs.iter().filter(|(_, other)| *other == need).copied().collect();
+                let methods: Vec<_> = needs.iter().filter(|(_, other)| other == need).copied().collect();
                 (!methods.is_empty()).then(|| format!("`{} {}`", super::methods(&methods), shown(path)))
             };
             let calls: Vec<String> = ROUTES.iter().filter_map(of_need).collect();

@@ -29,7 +29,6 @@ static HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Why a request goes no further; `None`: it may. `secured`: it came over HTTPS.
-#[must_use]
 pub fn refusal(request: &HttpRequest, config: &Config, secured: bool) -> Option<ApiError> {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
@@ -44,7 +43,6 @@ pub fn refusal(request: &HttpRequest, config: &Config, secured: bool) -> Option<
 }
 
 /// Whether the request has what browsers alone send: no page has to do with the ports of centrals.
-#[must_use]
 pub fn comes_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }

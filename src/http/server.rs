@@ -17,8 +17,8 @@ use crate::actors::config_keeper::{AbandonConfig, ConfigChanged, VerifyConfig};
 use crate::actors::supervise::spawn;
 use crate::config::model::Config;
 use crate::domain::problem::FieldProblem;
+use crate::tls::CertificateFiles;
 use crate::tls::TlsTerms;
-use crate::tls::api::CertificateFiles;
 
 /// Connections that may wait to be accepted: all edges of a site reconnecting at once.
 const BACKLOG: u32 = 1024;
@@ -119,7 +119,7 @@ pub struct ServeWhenFree(pub Option<ServeAt>);
 /// A server ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct Ended {
+struct ServerEnded {
     number: u64,
     reason: String,
 }
@@ -151,7 +151,6 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Front {
-    #[must_use]
     pub fn new(role: ServerRole, listening: Listening) -> Self {
         Self { role, listening, running: None, number: 0, prepared: None, wanted: None, stopped: false }
     }
@@ -170,7 +169,7 @@ impl Front {
                 spawn(async move {
                     let ended = server.await;
                     let reason = ended.err().map_or_else(|| "no reason was told".to_owned(), |error| error.to_string());
-                    owner.do_send(Ended { number, reason });
+                    owner.do_send(ServerEnded { number, reason });
                 });
                 Ok(())
             }
@@ -197,9 +196,8 @@ impl Front {
     /// Lets the running server finish, in the background.
     fn retire(&mut self) {
         if let Some((place, handle)) = self.running.take() {
-            let address = place.address.to_string();
             self.listening.set(Ok(None));
-            info!(event = "listening_ended", server = self.role.name, address = address.as_str(); "finishing what is accepted here");
+            info!(event = "listening_ended", server = self.role.name, address:% = place.address; "finishing what is accepted here");
             spawn(handle.stop(true));
         }
     }
@@ -321,11 +319,11 @@ impl Handler<ConfigChanged> for Front {
     }
 }
 
-impl Handler<Ended> for Front {
+impl Handler<ServerEnded> for Front {
     type Result = ();
 
     /// Those that were stopped are not the running one any more.
-    fn handle(&mut self, ended: Ended, context: &mut Self::Context) {
+    fn handle(&mut self, ended: ServerEnded, context: &mut Self::Context) {
         if ended.number != self.number || self.stopped {
             return;
         }

@@ -4,15 +4,15 @@ mod tables;
 
 use std::collections::BTreeSet;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
 use super::history::gate;
-use super::input::{self, SHORT_LIMIT_BYTES, flag, limit, number};
-use super::operation::{Operation, get, ok, post};
+use super::input::{Sent, flag, limit, number};
+use super::operation::{Answered, Operation, get, ok, post};
 use super::parking::{DECIDED, Today, answer, decide};
 use super::spreadsheet;
 use super::state::Worker;
@@ -135,7 +135,7 @@ pub struct ExitsParameters {
 /// A gate is taken over. Who does so is known by the login.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
-pub(super) struct OpeningRequest {
+pub struct OpeningRequest {
     /// A gate of this central: of its settings, or one that has worked here.
     #[schema(required, nullable = false, max_length = 64)]
     edge_id: Option<String>,
@@ -147,7 +147,7 @@ pub(super) struct OpeningRequest {
 /// A shift ends.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
-pub(super) struct ClosingRequest {
+pub struct ClosingRequest {
     /// All the cash in the drawer, what it began with included, in đồng.
     #[schema(required, nullable = false, minimum = 0, maximum = 10_000_000_000_i64)]
     counted_cash: Option<i64>,
@@ -356,10 +356,7 @@ impl Asked {
 }
 
 /// `GET /api/shifts`
-pub async fn shifts(
-    parameters: web::Query<ShiftsParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn shifts(parameters: web::Query<ShiftsParameters>, worker: web::Data<Worker>) -> Answered {
     let asked = parameters.asked(&worker)?;
     let face = Face::of(&worker);
     answer(&worker.shared, move |reader| {
@@ -370,12 +367,7 @@ pub async fn shifts(
 }
 
 /// `POST /api/shifts`
-pub async fn open(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: OpeningRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+pub async fn open(caller: Caller, Sent(sent): Sent<OpeningRequest>, worker: web::Data<Worker>) -> Answered {
     let mut problems = Vec::new();
     let edge_id = match sent.edge_id.as_deref().map(str::trim).filter(|id| !id.is_empty()).map(EdgeId::new) {
         Some(Ok(edge)) => edge.as_str().to_owned(),
@@ -393,7 +385,6 @@ pub async fn open(
     }
     let opening_cash = cash("opening_cash", sent.opening_cash.or(Some(0)), &mut problems);
     refuse(&problems)?;
-    let caller = caller_of(&request);
     let id = set(&worker, Job::OpenShift(OpenShift { edge_id, opening_cash }).by(caller.who.doer())).await?;
     shown(&worker, id).await
 }
@@ -419,11 +410,10 @@ async fn unknown_gate(worker: &Worker, edge_id: &str) -> Result<Option<FieldProb
 /// `POST /api/shifts/{id}/close`
 pub async fn close(
     path: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Sent(sent): Sent<ClosingRequest>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let sent: ClosingRequest = input::json(&request, payload, SHORT_LIMIT_BYTES).await?;
+) -> Answered {
     let mut problems = Vec::new();
     let counted_cash = cash("counted_cash", sent.counted_cash, &mut problems);
     let note = sent.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
@@ -431,7 +421,6 @@ pub async fn close(
         problems.push(FieldProblem::bad_text("note", MAX_NOTE_CHARS));
     }
     refuse(&problems)?;
-    let caller = caller_of(&request);
     let may_close_others = caller.check(Need::Amend).is_ok();
     let closing = CloseShift { id: path.into_inner(), counted_cash, note, may_close_others };
     let id = set(&worker, Job::CloseShift(closing).by(caller.who.doer())).await?;
@@ -439,7 +428,7 @@ pub async fn close(
 }
 
 /// `GET /api/shifts/{id}`
-pub async fn sheet(path: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn sheet(path: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     shown(&worker, path.into_inner()).await
 }
 
@@ -448,7 +437,7 @@ pub async fn exits(
     path: web::Path<String>,
     parameters: web::Query<ExitsParameters>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+) -> Answered {
     let limit = limit(parameters.limit.as_deref(), 100, MAX_EXITS)?;
     let offset = usize::try_from(number("offset", parameters.offset.as_deref(), 0)?);
     let offset = offset.map_err(|_| ApiError::bad_field("offset", "not below 0"))?;
@@ -469,7 +458,7 @@ async fn set(worker: &Worker, job: Job) -> Result<String, ApiError> {
     }
 }
 
-async fn shown(worker: &Worker, id: String) -> Result<HttpResponse, ApiError> {
+async fn shown(worker: &Worker, id: String) -> Answered {
     let face = Face::of(worker);
     found(worker, id, move |reader, sheet| {
         let (late, made) = (reader.late_facts(&sheet)?, reader.changes_made(&sheet)?);
@@ -489,7 +478,7 @@ async fn found<T: Serialize + Send + 'static>(
     worker: &Worker,
     id: String,
     question: impl FnOnce(&mut Reader, Sheet) -> Result<T, StoreError> + Send + 'static,
-) -> Result<HttpResponse, ApiError> {
+) -> Answered {
     let unknown = format!("no shift has the id {id:?}");
     let asked = worker.shared.readers.ask(move |reader| {
         let sheet = reader.sheet(&id)?;

@@ -17,6 +17,7 @@ use futures_util::stream;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
 use super::error::ApiError;
+use super::operation::Answered;
 use super::state::{Shared, Worker};
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;
@@ -150,7 +151,7 @@ pub async fn export<Q: Send + 'static>(
     head: String,
     query: Q,
     page: impl Fn(&mut Reader, Q) -> Result<(String, Option<Q>), StoreError> + Clone + Send + 'static,
-) -> Result<HttpResponse, ApiError> {
+) -> Answered {
     let (lines, next) = read(&shared, query, page.clone()).await?;
     let first = (BYTE_ORDER_MARK.to_owned() + &head + &lines, next);
     let rest = stream::try_unfold(Some(first), move |ahead| {

@@ -7,8 +7,7 @@ use std::time::Instant;
 use actix::Addr;
 use tokio::sync::Mutex;
 
-use super::limits::Rates;
-use super::room::Rooms;
+use super::room::{Rates, Rooms};
 use super::subscriptions::Written;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
@@ -85,23 +84,19 @@ pub struct Shared {
 }
 
 impl Shared {
-    #[must_use]
     pub fn config(&self) -> Arc<Config> {
         self.config.borrow().clone()
     }
 
-    #[must_use]
     pub fn zone(&self) -> SiteZone {
         self.config.borrow().site.time_zone.clone()
     }
 
     /// What is durable now.
-    #[must_use]
     pub fn held(&self) -> Arc<Held> {
         self.held.borrow().clone()
     }
 
-    #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -116,13 +111,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    #[must_use]
     pub fn zone(&self) -> SiteZone {
         self.shared.zone()
     }
 
     /// The registered lane of an edge.
-    #[must_use]
     pub fn lane(&self, edge_id: &str) -> Option<Direction> {
         self.shared.config.borrow().lane(edge_id)
     }

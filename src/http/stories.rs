@@ -1,13 +1,13 @@
 //! Why things are as they are: the anomalies, and the story of one stay.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
 use super::history::{anomaly, cursor, gate, search};
 use super::input::{instant, number};
-use super::operation::{Operation, get, ok};
+use super::operation::{Answered, Operation, get, ok};
 use super::parking::answer;
 use super::state::Worker;
 use crate::access::right::Need;
@@ -100,7 +100,7 @@ pub(super) struct EventsAside {
 }
 
 /// `GET /api/parking/history/{event_id}/story`
-pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     let stay_id = path.into_inner();
     let zone = worker.zone();
     let (asked, prices) = (stay_id.clone(), worker.shared.held().settings.clone());
@@ -114,10 +114,7 @@ pub async fn story(path: web::Path<String>, worker: web::Data<Worker>) -> Result
 }
 
 /// `GET /api/parking/anomalies`
-pub async fn anomalies(
-    parameters: web::Query<AnomalyParameters>,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn anomalies(parameters: web::Query<AnomalyParameters>, worker: web::Data<Worker>) -> Answered {
     let parameters = parameters.into_inner();
     let limit = number("limit", parameters.limit.as_deref(), DEFAULT_ITEMS)?;
     if !(1..=MAX_ITEMS).contains(&limit) {
@@ -131,7 +128,7 @@ pub async fn anomalies(
     }
 }
 
-async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Result<HttpResponse, ApiError> {
+async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Answered {
     let zone = worker.zone();
     let query = HistoryQuery {
         limit,
@@ -165,12 +162,7 @@ async fn stays(parameters: AnomalyParameters, limit: i64, worker: &Worker) -> Re
 /// Events set aside are counted up to this.
 const COUNTED: usize = 100;
 
-async fn aside(
-    kind: AsideKind,
-    parameters: &AnomalyParameters,
-    limit: i64,
-    worker: &Worker,
-) -> Result<HttpResponse, ApiError> {
+async fn aside(kind: AsideKind, parameters: &AnomalyParameters, limit: i64, worker: &Worker) -> Answered {
     let after: i64 = cursor(parameters.cursor.as_deref())?.unwrap_or(0);
     let zone = worker.zone();
     let limit = usize::try_from(limit).unwrap_or(0);

@@ -9,16 +9,16 @@
 use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access::caller_of;
+use super::access::Caller;
 use super::error::{ApiError, Code};
-use super::input::{self, SETTINGS_LIMIT_BYTES};
-use super::operation::{Operation, get, ok, post, put, success};
+use super::input::{self, Raw, SETTINGS_LIMIT_BYTES};
+use super::operation::{Answered, Operation, get, ok, post, put, success};
 use super::parking::{DECIDED, decide_or_refuse};
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
@@ -103,7 +103,7 @@ pub(super) struct SubscriptionsSet {
 }
 
 /// `GET /api/subscriptions`
-pub async fn subscriptions(worker: web::Data<Worker>) -> Result<HttpResponse, ApiError> {
+pub async fn subscriptions(worker: web::Data<Worker>) -> Answered {
     let bytes = written(&worker.shared).await?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(bytes))
 }
@@ -132,18 +132,17 @@ async fn written(shared: &Shared) -> Result<Bytes, ApiError> {
 
 /// `PUT /api/subscriptions`
 pub async fn put_subscriptions(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    Raw(bytes): Raw<{ SETTINGS_LIMIT_BYTES }>,
     worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let bytes = input::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+) -> Answered {
     let read = move || {
         let sent: SubscriptionsRequest = input::parse(&bytes)?;
         Ok::<_, ApiError>((list_of(sent.subscriptions.as_ref())?, sent.version))
     };
     let (list, version) = beside(read).await??;
     let message = format!("Đã cập nhật {} thuê bao", list.len());
-    let act = caller_of(&request).act(Kind::Subscriptions, "");
+    let act = caller.act(Kind::Subscriptions, "");
     let list = Arc::new(list);
     let mut saved = SubscriptionsSet { message, changed: 0, removed: Vec::new(), version: String::new() };
     // As read, and then as this request left it.
@@ -171,19 +170,14 @@ pub async fn put_subscriptions(
 }
 
 /// `POST /api/subscriptions/restore`
-pub async fn restore(
-    request: HttpRequest,
-    payload: web::Payload,
-    worker: web::Data<Worker>,
-) -> Result<HttpResponse, ApiError> {
-    let bytes = input::read(&request, payload, SETTINGS_LIMIT_BYTES).await?;
+pub async fn restore(caller: Caller, Raw(bytes): Raw<{ SETTINGS_LIMIT_BYTES }>, worker: web::Data<Worker>) -> Answered {
     let read = move || {
         let sent: RestoreRequest = input::parse(&bytes)?;
         list_of(sent.subscriptions.as_ref())
     };
     let list = Arc::new(beside(read).await??);
     let message = format!("Đã khôi phục {} thuê bao", list.len());
-    let act = caller_of(&request).act(Kind::Subscriptions, "restore");
+    let act = caller.act(Kind::Subscriptions, "restore");
     let mut restored = 0;
     for _ in 0..MAX_TRIES {
         let settings = worker.shared.held().settings.clone();

@@ -53,7 +53,6 @@ pub struct Vehicle {
 
 impl Vehicle {
     /// `direction`: the one that was asked about, if any.
-    #[must_use]
     pub fn new(info: &VehicleInfo, direction: Option<Direction>, zone: &SiteZone) -> Self {
         let inside = info.inside.as_ref();
         let unseen = inside.is_none() && direction == Some(Direction::Exit);
@@ -83,7 +82,6 @@ pub struct GateNames(HashMap<String, String>);
 
 impl GateNames {
     /// As known now: those of this central by its settings.
-    #[must_use]
     pub fn known(shared: &Shared) -> Self {
         let (config, held) = (shared.config(), shared.held());
         let told = held.settings.names().map(|(gate, name)| (gate.to_owned(), name.to_owned()));
@@ -93,7 +91,6 @@ impl GateNames {
     }
 
     /// A gate as people call it, else by its address.
-    #[must_use]
     pub fn of<'n>(&'n self, address: Option<&'n str>) -> &'n str {
         let address = address.unwrap_or_default();
         self.0.get(address).map_or(address, String::as_str)

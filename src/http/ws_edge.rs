@@ -35,7 +35,7 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::time::SiteZone;
 use crate::domain::told::fields::{self, Fields};
 use crate::gates::report::{CameraId, EventReport};
-use crate::links::intake::{Meter, Rate, Sender, Verdict};
+use crate::links::intake::{IntakeRate, IntakeVerdict, Meter, Sender};
 use crate::links::socket::close_reason;
 use crate::ops::offences::Offence;
 use crate::replication::log::Run;
@@ -81,11 +81,11 @@ pub async fn upgrade(
         at: "/ws/edge",
         from: from(&request, &worker.shared.config.borrow()),
     };
-    let meter = Meter::new(Rate { data_per_s: 1, control_per_s: CONTROL_PER_S });
+    let meter = Meter::new(IntakeRate { data_per_s: 1, control_per_s: CONTROL_PER_S });
     let (shared, source) = (worker.shared.clone(), sender.from);
     let payload = Intake::of(
         payload,
-        ws_intake::Terms {
+        ws_intake::SocketTerms {
             sender: sender.clone(),
             max_frame_bytes: SHORT_LIMIT_BYTES,
             patience: Patience::endless(),
@@ -94,7 +94,7 @@ pub async fn upgrade(
                     return meter.judge(true);
                 }
                 let per_s = shared.config.borrow().tuning.max_requests_per_second;
-                shared.rates.pace(per_s, source).map_or(Verdict::Take, Verdict::Later)
+                shared.rates.pace(per_s, source).map_or(IntakeVerdict::Take, IntakeVerdict::Later)
             }),
         },
     );
@@ -353,7 +353,6 @@ impl Default for EdgeNews {
 
 impl EdgeNews {
     /// What is committed from now on.
-    #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Arc<Note>> {
         self.0.subscribe()
     }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Sleep, sleep};
 
-use crate::links::intake::{FrameHead, HOLD, Sender, Verdict};
+use crate::links::intake::{FrameHead, HOLD, IntakeVerdict, Sender};
 use crate::links::socket::close_reason;
 use crate::ops::offences::Offence;
 
@@ -29,13 +29,11 @@ pub struct Patience(Rc<Cell<Option<u64>>>);
 
 impl Patience {
     /// So many.
-    #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         Self(Rc::new(Cell::new(Some(max_bytes))))
     }
 
     /// Whoever comes is let in.
-    #[must_use]
     pub fn endless() -> Self {
         Self(Rc::new(Cell::new(None)))
     }
@@ -54,18 +52,18 @@ impl Patience {
 }
 
 /// What a socket may send.
-pub struct Terms {
+pub struct SocketTerms {
     pub sender: Sender,
     pub max_frame_bytes: usize,
     pub patience: Patience,
     /// Whether the next frame is taken now. Told whether it is a control frame.
-    pub judge: Box<dyn Fn(bool) -> Verdict>,
+    pub judge: Box<dyn Fn(bool) -> IntakeVerdict>,
 }
 
 /// The bytes of a socket, a frame at a time.
 pub struct Intake<S> {
     of: S,
-    terms: Terms,
+    terms: SocketTerms,
     /// Came, and was not handed over.
     come: Bytes,
     /// Of the present frame, still to be handed over.
@@ -78,7 +76,7 @@ pub struct Intake<S> {
 }
 
 impl<S> Intake<S> {
-    pub fn of(of: S, terms: Terms) -> Self {
+    pub fn of(of: S, terms: SocketTerms) -> Self {
         Self { of, terms, come: Bytes::new(), left: 0, pause: false, until: None, ended: None }
     }
 
@@ -89,19 +87,19 @@ impl<S> Intake<S> {
             return false;
         }
         match (self.terms.judge)(head.is_control) {
-            Verdict::Take if self.terms.patience.takes(head.frame_bytes) => {
+            IntakeVerdict::Take if self.terms.patience.takes(head.frame_bytes) => {
                 self.left = head.frame_bytes;
                 true
             }
-            Verdict::Take => {
+            IntakeVerdict::Take => {
                 self.end(Offence::FrameTooLong, "more than a greeting before it was let in");
                 false
             }
-            Verdict::Later(wait) => {
+            IntakeVerdict::Later(wait) => {
                 self.until = Some(Box::pin(sleep(wait)));
                 false
             }
-            Verdict::End => {
+            IntakeVerdict::End => {
                 self.end(Offence::TooManyFrames, "too many frames a second");
                 false
             }
@@ -156,7 +154,6 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Intake<S>
 }
 
 /// Why a socket ended that sent what it may not, or broke off; what was malformed is noted, the rest was.
-#[must_use]
 pub fn ended(error: &ProtocolError, sender: &Sender) -> CloseReason {
     match error {
         ProtocolError::Io(error) => close_reason(CloseCode::Policy.into(), &error.to_string()),
@@ -178,14 +175,14 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
     use super::*;
-    use crate::links::intake::{Meter, Rate};
+    use crate::links::intake::{IntakeRate, Meter};
     use crate::ops::metrics::Metrics;
     use crate::ops::offences::Offences;
 
-    fn terms(patience: Patience, judge: impl Fn(bool) -> Verdict + 'static) -> Terms {
+    fn terms(patience: Patience, judge: impl Fn(bool) -> IntakeVerdict + 'static) -> SocketTerms {
         let offences = Offences::new(Metrics::new());
         let sender = Sender { offences, at: "test", from: [127, 0, 0, 1].into() };
-        Terms { sender, max_frame_bytes: 1_000, patience, judge: Box::new(judge) }
+        SocketTerms { sender, max_frame_bytes: 1_000, patience, judge: Box::new(judge) }
     }
 
     fn frames(lengths: &[usize]) -> Vec<u8> {
@@ -233,7 +230,7 @@ mod tests {
         let lengths: Vec<usize> = (0..200).map(|number| number * 7 % 400).collect();
         let bytes = frames(&lengths);
         for piece in [1, 2, 3, 5, 14, 100, 1_000, bytes.len()] {
-            let mut intake = Intake::of(in_pieces(&bytes, piece), terms(Patience::endless(), |_| Verdict::Take));
+            let mut intake = Intake::of(in_pieces(&bytes, piece), terms(Patience::endless(), |_| IntakeVerdict::Take));
             let (read, most) = read_all(&mut intake);
             assert_eq!(read, lengths, "in pieces of {piece}");
             assert!(most <= 400 + 8, "{most} bytes lay there, in pieces of {piece}");
@@ -244,7 +241,7 @@ mod tests {
     async fn a_frame_that_announces_too_much_ends_the_socket_before_it_has_come() {
         let mut head = frames(&[1_001]);
         head.truncate(8);
-        let mut intake = Intake::of(in_pieces(&head, 8), terms(Patience::endless(), |_| Verdict::Take));
+        let mut intake = Intake::of(in_pieces(&head, 8), terms(Patience::endless(), |_| IntakeVerdict::Take));
         assert!(matches!(intake.next().await, Some(Err(PayloadError::Io(_)))));
     }
 
@@ -252,12 +249,12 @@ mod tests {
     async fn a_stranger_says_little_and_who_is_let_in_as_much_as_he_likes() {
         let patience = Patience::new(8 + 300);
         let bytes = frames(&[200, 300, 300]);
-        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(patience.clone(), |_| Verdict::Take));
+        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(patience.clone(), |_| IntakeVerdict::Take));
         assert_eq!(intake.next().await.unwrap().unwrap().len(), 208);
         assert!(intake.next().now_or_never().is_none(), "it is decoded meanwhile");
         patience.let_in();
         assert_eq!(intake.next().await.unwrap().unwrap().len(), 308);
-        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(Patience::new(300), |_| Verdict::Take));
+        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(Patience::new(300), |_| IntakeVerdict::Take));
         assert_eq!(intake.next().await.unwrap().unwrap().len(), 208);
         assert!(intake.next().now_or_never().is_none());
         assert!(matches!(intake.next().await, Some(Err(PayloadError::Io(_)))));
@@ -265,7 +262,7 @@ mod tests {
 
     #[actix_web::test]
     async fn who_sends_too_fast_is_read_later_and_who_pings_too_fast_is_ended_after_a_pause() {
-        let meter = Meter::new(Rate { data_per_s: 20, control_per_s: 1 });
+        let meter = Meter::new(IntakeRate { data_per_s: 20, control_per_s: 1 });
         let bytes = frames(&[1; 60]);
         let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(Patience::endless(), move |_| meter.judge(false)));
         let (start, mut read) = (Instant::now(), 0);
@@ -276,7 +273,7 @@ mod tests {
         }
         assert_eq!(read, bytes.len(), "nothing is lost");
         assert!(start.elapsed() >= Duration::from_millis(900), "40 at once, and 20 at 20 a second");
-        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(Patience::endless(), |_| Verdict::End));
+        let mut intake = Intake::of(in_pieces(&bytes, 1_000), terms(Patience::endless(), |_| IntakeVerdict::End));
         let start = Instant::now();
         assert!(matches!(intake.next().await, Some(Err(PayloadError::Io(_)))));
         assert!(start.elapsed() >= HOLD);

@@ -97,7 +97,7 @@ pub async fn upgrade(
     let meter = Meter::new(PEER_RATE);
     let payload = Intake::of(
         payload,
-        ws_intake::Terms {
+        ws_intake::SocketTerms {
             sender: sender.clone(),
             max_frame_bytes: max_bytes,
             patience: patience.clone(),

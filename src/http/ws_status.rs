@@ -19,12 +19,12 @@ use utoipa::IntoParams;
 use super::access::{Pass, from};
 use super::error::{ApiError, Code};
 use super::operation::{Operation, socket};
-use super::room::Taken;
+use super::room::RoomPlace;
 use super::state::{Shared, Worker};
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
-use crate::actors::status_feed::{Next, Seen, Update};
-use crate::links::intake::{Meter, Rate, Sender};
+use crate::actors::status_feed::{FeedSeen, Next, Update};
+use crate::links::intake::{IntakeRate, Meter, Sender};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -48,7 +48,7 @@ const PING_PERIOD: Duration = Duration::from_secs(10);
 const SILENCE_LIMIT: Duration = Duration::from_secs(40);
 /// A dashboard acknowledges what it is told, five times a second at most, and answers pings. All it says counts as control frames
 /// do: too many end the socket.
-const RATE: Rate = Rate { data_per_s: 1, control_per_s: 20 };
+const RATE: IntakeRate = IntakeRate { data_per_s: 1, control_per_s: 20 };
 /// What a dashboard says is short.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
@@ -71,7 +71,7 @@ pub async fn status(
     let from = from(&request, &worker.shared.config.borrow());
     let taken = worker.shared.rooms.dashboards.enter(from).map_err(|_full| ApiError::busy())?;
     let parameters = parameters.into_inner();
-    let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| Seen { feed: feed.into(), number });
+    let seen = parameters.feed.zip(parameters.after).map(|(feed, number)| FeedSeen { feed: feed.into(), number });
     let now = Instant::now();
     let sender = Sender { offences: worker.shared.offences.clone(), at: "/ws/status", from };
     let socket = StatusSocket {
@@ -89,7 +89,7 @@ pub async fn status(
     let meter = Meter::new(RATE);
     let payload = Intake::of(
         payload,
-        ws_intake::Terms {
+        ws_intake::SocketTerms {
             sender,
             max_frame_bytes: MAX_MESSAGE_BYTES,
             patience: Patience::endless(),
@@ -106,15 +106,15 @@ struct StatusSocket {
     sender: Sender,
     shared: Arc<Shared>,
     /// What the dashboard said it has read.
-    seen: Option<Seen>,
+    seen: Option<FeedSeen>,
     /// Sent and not acknowledged.
-    unread: Option<Seen>,
+    unread: Option<FeedSeen>,
     /// The feed is asked.
     asking: bool,
     heard: Instant,
     said: Instant,
     pinged: Instant,
-    _taken: Taken,
+    _taken: RoomPlace,
 }
 
 type Talking = WebsocketContext<StatusSocket>;
@@ -122,7 +122,7 @@ type Talking = WebsocketContext<StatusSocket>;
 /// What a dashboard says. Other types are ignored.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Said {
+enum LastSaid {
     Ack { number: u64 },
 }
 
@@ -172,7 +172,7 @@ impl StatusSocket {
     }
 
     fn hear(&mut self, text: &str, context: &mut Talking) {
-        let Ok(Said::Ack { number }) = serde_json::from_str(text) else { return };
+        let Ok(LastSaid::Ack { number }) = serde_json::from_str(text) else { return };
         if let Some(unread) = self.unread.take_if(|unread| unread.number == number) {
             self.seen = Some(unread);
             self.ask(context);

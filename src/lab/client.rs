@@ -229,19 +229,16 @@ pub struct Reply {
 
 impl Reply {
     /// 200 to 299.
-    #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// A text field of the body, empty if it is not there.
-    #[must_use]
     pub fn text(&self, field: &str) -> &str {
         self.body.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A whole number of the body, 0 if it is not there.
-    #[must_use]
     pub fn number(&self, field: &str) -> i64 {
         self.body.get(field).and_then(Value::as_i64).unwrap_or_default()
     }
@@ -258,7 +255,6 @@ pub struct Caller {
 
 impl Caller {
     /// `patience`: how long one call, its connecting included, may take.
-    #[must_use]
     pub fn new(address: Address, patience: Duration) -> Self {
         Self { address, connection: None, request: Vec::new(), patience }
     }
@@ -323,7 +319,6 @@ const EXIT_UNAVAILABLE: u8 = 69;
 /// Exit code 0 if the central that listens there can commit; else 69, with the reason on stdout.
 ///
 /// `tls`: it speaks TLS, of which only that it takes connections is asked.
-#[must_use]
 pub fn ready(listens: SocketAddr, tls: bool) -> ExitCode {
     let mut at = listens;
     if at.ip().is_unspecified() {

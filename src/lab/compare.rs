@@ -34,7 +34,6 @@ impl Snapshot {
     }
 
     /// The row of this stay.
-    #[must_use]
     pub fn row(&self, event_id: &str) -> Option<&Value> {
         self.rows.get(event_id)
     }
@@ -44,19 +43,16 @@ impl Snapshot {
         self.rows.values()
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
 
 /// What two histories disagree about, in words; `None`: they are equal, and neither has a row twice.
-#[must_use]
 pub fn difference(left: (&str, &Snapshot), right: (&str, &Snapshot)) -> Option<String> {
     let mut found = Vec::new();
     for (name, snapshot) in [left, right] {

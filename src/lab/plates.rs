@@ -18,7 +18,6 @@ const STRIDE: u64 = 100_000_007;
 const _: () = assert!(!STRIDE.is_multiple_of(2) && !STRIDE.is_multiple_of(5) && !STRIDE.is_multiple_of(89));
 
 /// The `number`th plate, in the form its key has: `29A12345`. Different for all numbers below 178 million.
-#[must_use]
 pub fn plate(number: u64) -> String {
     let spread = (number % ALL_PLATES) * STRIDE % ALL_PLATES;
     let province = 11 + spread % PROVINCES;
@@ -29,7 +28,6 @@ pub fn plate(number: u64) -> String {
 }
 
 /// The plate as people write it: `29A-123.45`.
-#[must_use]
 pub fn view(plate: &str) -> String {
     match (plate.get(..3), plate.get(3..6), plate.get(6..8)) {
         (Some(series), Some(first), Some(last)) => format!("{series}-{first}.{last}"),
@@ -48,7 +46,6 @@ pub struct NumberSource {
 
 impl NumberSource {
     /// `salt`: something else for each run, for example the time it started.
-    #[must_use]
     pub fn new(salt: u64) -> Self {
         Self { next: salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) % ALL_PLATES }
     }

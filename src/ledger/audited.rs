@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::audit::{Entry, changes};
+use crate::domain::audit::{AuditEntry, changes};
 
 use super::job::{Answer, Audited, Job, OpenBarrier};
 use super::storage::Storage;
@@ -50,7 +50,7 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(answer)
     }
 
-    pub(super) fn audit(&mut self, entries: &[Entry]) -> Result<Answer, Stop<S::Error>> {
+    pub(super) fn audit(&mut self, entries: &[AuditEntry]) -> Result<Answer, Stop<S::Error>> {
         for entry in entries {
             self.write()?.put_audit(entry)?;
         }

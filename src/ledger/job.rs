@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::anomaly::Anomaly;
-use crate::domain::audit::{Act, Entry};
+use crate::domain::audit::{Act, AuditEntry};
 use crate::domain::direction::Direction;
 use crate::domain::doer::Doer;
 use crate::domain::event::{Draft, Image, PriceList};
@@ -235,7 +235,7 @@ pub enum Job {
     /// Another job, with who wants it: what it changes is written down in the same transaction.
     Audited(Box<Audited>),
     /// What happened elsewhere in the program.
-    Audit(Vec<Entry>),
+    Audit(Vec<AuditEntry>),
     /// Another job, with who wants it: the events it makes name them.
     By(Box<DoneBy>),
 }

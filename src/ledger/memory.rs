@@ -12,7 +12,7 @@ use super::storage::{
     DirtyFact, EventRef, Loaded, Lookup, LooseFact, QuarterTotal, Rows, Setting, SettingKind, Shift, Storage,
     StoredStay, Summary, Tables,
 };
-use crate::domain::audit::Entry;
+use crate::domain::audit::AuditEntry;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
@@ -62,7 +62,7 @@ pub struct MemoryStorage {
     /// What corrections and voids changed in what was taken, and who says so.
     money: BTreeMap<EventRef, Vec<(String, ChangeLine<LogId>)>>,
     pub quarantined: BTreeMap<EventRef, String>,
-    pub audit: Vec<Entry>,
+    pub audit: Vec<AuditEntry>,
     /// What waits, by plate.
     pub dirty: BTreeMap<EventRef, DirtyFact>,
     /// Calls that read rows or events, for tests that count them.
@@ -510,7 +510,7 @@ impl Tables for MemoryStorage {
         Ok(self.quarantined.remove(at).is_some())
     }
 
-    fn put_audit(&mut self, entry: &Entry) -> Result<(), MemoryError> {
+    fn put_audit(&mut self, entry: &AuditEntry) -> Result<(), MemoryError> {
         self.note(Undo::Audit)?;
         self.audit.push(entry.clone());
         Ok(())

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::domain::audit::Entry;
+use crate::domain::audit::AuditEntry;
 use crate::domain::event::Event;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
@@ -14,8 +14,8 @@ use crate::domain::row::StayRow;
 use crate::domain::shift::{Counted, Figures};
 use crate::domain::stay::{Fact, TakenAs, Taking};
 use crate::domain::time::SiteZone;
+use crate::replication::handshake::SeenOf;
 use crate::replication::log::{ChainHash, EventBytes, Head};
-use crate::replication::starts::SeenOf;
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -256,7 +256,7 @@ pub trait Tables: Lookup {
     /// Takes an event from that list: it has an effect after all. Whether it was on it.
     fn release(&mut self, at: &EventRef) -> Result<bool, Self::Error>;
     /// Adds to the end of the audit, which nothing ever changes or removes.
-    fn put_audit(&mut self, entry: &Entry) -> Result<(), Self::Error>;
+    fn put_audit(&mut self, entry: &AuditEntry) -> Result<(), Self::Error>;
     fn set_summary(&mut self, summary: &Summary) -> Result<(), Self::Error>;
 }
 

@@ -23,9 +23,9 @@ use crate::domain::plate::PlateId;
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CorrectStay, Hearing, Job, Refusal, Told, VoidStay};
-use crate::legacy::dialect::hear::{Said, Statement, read};
+use crate::legacy::dialect::hear::{Heard, Statement, read};
 use crate::legacy::dialect::{self, Dialect, MAX_LEGACY_FRAME_BYTES, V2_PATH};
-use crate::legacy::peer::{Change, LegacyOutput, LegacyPeer, Telling};
+use crate::legacy::peer::{LegacyOutput, LegacyPeer, RowChange, ToTell};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
 use crate::links::socket::{self, FromSocket, Socket, SocketEvent, ToSocket, Upgraded};
 use crate::ops::offences::SaidOnce as SaidBefore;
@@ -124,7 +124,6 @@ pub struct LegacyLink {
 }
 
 impl LegacyLink {
-    #[must_use]
     pub fn new(around: LegacyContext) -> Self {
         around.standing.set(None);
         Self {
@@ -262,8 +261,7 @@ impl LegacyLink {
         context.spawn(wrap_future::<_, Self>(reading).map(|told, link, context| match told {
             Ok(told) => link.told = Some(told),
             Err(error) => {
-                let reason = error.to_string();
-                warn!(event = "legacy_waits", peer = link.name().as_str(), reason = reason.as_str(); "the link to a predecessor waits until the disk can be read");
+                warn!(event = "legacy_waits", peer = link.name().as_str(), reason:% = error; "the link to a predecessor waits until the disk can be read");
                 context.run_later(READ_AGAIN, |link, context| link.read_told(context));
             }
         }));
@@ -302,17 +300,17 @@ impl LegacyLink {
 
     fn received(&mut self, number: SocketId, text: &str, context: &mut Context<Self>) {
         let said = read(text, &self.around.zone);
-        if matches!(said, Ok((_, Said::Hello))) {
+        if matches!(said, Ok((_, Heard::Hello))) {
             return self.is_ours();
         }
         let mut dialect = None;
         if let Some(dialled) = self.dialled.as_mut().filter(|dialled| dialled.number == number && !dialled.proved) {
             // What cannot be read proves nothing, and neither does an unknown word.
             dialled.proved = match &said {
-                Ok((_, Said::Error(reason))) => {
+                Ok((_, Heard::Error(reason))) => {
                     dialled.dialect == Dialect::V1 && reason.contains("Invalid message type")
                 }
-                Ok((_, said)) => !matches!(said, Said::Ignored(_)),
+                Ok((_, said)) => !matches!(said, Heard::Ignored(_)),
                 Err(_) => false,
             };
             dialect = dialled.proved.then_some(dialled.dialect);
@@ -491,8 +489,7 @@ impl LegacyLink {
             if let Ok(Err(refusal)) = outcome.await
                 && !matches!(refusal, Refusal::Unchanged | Refusal::AlreadyVoid)
             {
-                let reason = refusal.to_string();
-                warn!(event = "legacy_unusable", peer = peer.as_str(), reason = reason.as_str(); "a predecessor changed something that cannot be changed here");
+                warn!(event = "legacy_unusable", peer = peer.as_str(), reason:% = refusal; "a predecessor changed something that cannot be changed here");
             }
         });
     }
@@ -539,28 +536,28 @@ fn tellings(
     after: u64,
     most: usize,
     to: &Listener,
-) -> Result<Vec<Telling>, StoreError> {
+) -> Result<Vec<ToTell>, StoreError> {
     let Some(run) = reader.run(log, after, READ_BYTES)? else { return Ok(Vec::new()) };
     run.events.iter().take(most).map(|bytes| telling(reader, bytes, to)).collect()
 }
 
-fn telling(reader: &mut Reader, bytes: &str, to: &Listener) -> Result<Telling, StoreError> {
+fn telling(reader: &mut Reader, bytes: &str, to: &Listener) -> Result<ToTell, StoreError> {
     // What a predecessor said they tell each other.
     let Some(event) = Event::parse(bytes).ok().filter(|event| event.heard_from.is_none()) else {
-        return Ok(Telling::Nothing);
+        return Ok(ToTell::Nothing);
     };
     let is_v2 = to.dialect == Dialect::V2;
     match &event.body {
         Body::Correction(_) | Body::Void(_) if is_v2 => {
-            Ok(change(reader, &event, to)?.map_or(Telling::Nothing, Telling::Change))
+            Ok(change(reader, &event, to)?.map_or(ToTell::Nothing, ToTell::Change))
         }
-        _ if is_v2 && lets_out_another(reader, &event)? => Ok(Telling::Nothing),
-        _ => Ok(dialect::tell_event(&event, to.dialect, &to.zone).map_or(Telling::Nothing, Telling::Frame)),
+        _ if is_v2 && lets_out_another(reader, &event)? => Ok(ToTell::Nothing),
+        _ => Ok(dialect::tell_event(&event, to.dialect, &to.zone).map_or(ToTell::Nothing, ToTell::Frame)),
     }
 }
 
 /// What a correction or void made of the stay it names. `None`: nothing it has to be told.
-fn change(reader: &mut Reader, event: &Event, to: &Listener) -> Result<Option<Change>, StoreError> {
+fn change(reader: &mut Reader, event: &Event, to: &Listener) -> Result<Option<RowChange>, StoreError> {
     let by = match &event.body {
         Body::Correction(correction) => correction.by.as_deref(),
         Body::Void(void) => void.by.as_deref(),
@@ -579,7 +576,7 @@ fn change(reader: &mut Reader, event: &Event, to: &Listener) -> Result<Option<Ch
     };
     let utc = SiteZone::named("UTC").ok();
     let written_after = utc.map(|utc| utc.local_text(row.entry_ms.saturating_sub(WRITTEN_BEFORE_MS)));
-    Ok(Some(Change { stay_id: row.event_id, corrected, written_after }))
+    Ok(Some(RowChange { stay_id: row.event_id, corrected, written_after }))
 }
 
 /// The second revision lets out by the plate whatever is inside, if it does not know the stay: an exit from before the car

@@ -15,7 +15,7 @@ use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
 use crate::legacy::dialect::Dialect;
-use crate::legacy::dialect::hear::{Said, read};
+use crate::legacy::dialect::hear::{Heard, read};
 use crate::links::mesh::{MeshClock, SharedHave, SocketNumbers};
 use crate::links::socket::{FromSocket, Socket, SocketEvent};
 use crate::links::status::MeshStatus;
@@ -37,7 +37,7 @@ pub struct LegacyParts {
     pub readers: Readers,
 }
 
-struct Part {
+struct LinksPart {
     config: PeerCentral,
     zone: SiteZone,
     handle: Handle<LegacyLink>,
@@ -48,16 +48,15 @@ struct Part {
 #[derive(Clone)]
 pub struct LegacyLinks {
     parts: LegacyParts,
-    links: Rc<RefCell<BTreeMap<CentralId, Part>>>,
+    links: Rc<RefCell<BTreeMap<CentralId, LinksPart>>>,
 }
 
 impl LegacyLinks {
-    #[must_use]
     pub fn new(parts: LegacyParts) -> Self {
         Self { parts, links: Rc::default() }
     }
 
-    fn link_to(&self, peer: &PeerCentral, zone: SiteZone) -> Part {
+    fn link_to(&self, peer: &PeerCentral, zone: SiteZone) -> LinksPart {
         let LegacyParts { around, identity, have, clock, numbers, writer, readers } = self.parts.clone();
         let standing: Standing = Rc::new(Cell::new(None));
         let context = LegacyContext {
@@ -73,7 +72,7 @@ impl LegacyLinks {
         };
         let name = format!("legacy_link:{}", peer.id);
         let handle = supervise::start(&around, name, move || LegacyLink::new(context.clone()));
-        Part { config: peer.clone(), zone, handle, standing }
+        LinksPart { config: peer.clone(), zone, handle, standing }
     }
 }
 
@@ -173,7 +172,7 @@ fn admit(config: &Config, knock: &ForeignKnock) -> Result<(CentralId, Dialect, b
         return Err(HelloRefusal::HelloExpected);
     }
     let (dialect, is_statement) = match said {
-        Said::PeerId(_) => (Dialect::V2, false),
+        Heard::PeerId(_) => (Dialect::V2, false),
         _ => (Dialect::V1, true),
     };
     Ok((claimed, dialect, is_statement))

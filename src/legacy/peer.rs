@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
-use crate::legacy::dialect::hear::{Row, Said, Statement, another_clock, hours_text, read, view_of};
+use crate::legacy::dialect::hear::{Heard, Row, Statement, another_clock, hours_text, read, view_of};
 use crate::legacy::dialect::{self, ANSWER_ROWS, Dialect};
 use crate::replication::have::Have;
 
@@ -54,11 +54,11 @@ pub enum LegacyOutput {
 
 /// How an event of a log is told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Telling {
+pub enum ToTell {
     /// It has no word for it, or must not hear it.
     Nothing,
     Frame(String),
-    Change(Change),
+    Change(RowChange),
 }
 
 /// See the module.
@@ -113,7 +113,6 @@ fn in_the_future(said: &Statement) -> String {
 
 impl LegacyPeer {
     /// A link that just came up. `told`: what it was surely told before. `before`: what the link before this one knew.
-    #[must_use]
     pub fn new(
         own: CentralId,
         zone: SiteZone,
@@ -143,7 +142,6 @@ impl LegacyPeer {
         }
     }
 
-    #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
@@ -160,30 +158,30 @@ impl LegacyPeer {
         };
         let mut outputs = Vec::new();
         match said {
-            Said::Passed(Ok(statement)) if statement.draft.timestamp_ms > wall_ms.saturating_add(MAX_AHEAD_MS) => {
+            Heard::Passed(Ok(statement)) if statement.draft.timestamp_ms > wall_ms.saturating_add(MAX_AHEAD_MS) => {
                 outputs.push(LegacyOutput::Unusable(in_the_future(&statement)));
             }
-            Said::Passed(Ok(statement)) => {
+            Heard::Passed(Ok(statement)) => {
                 self.other_clock = statement.clock_gap_min;
                 outputs.push(match self.other_clock {
                     None => LegacyOutput::Hear(vec![*statement]),
                     Some(gap_min) => self.of_another_clock(gap_min),
                 });
             }
-            Said::Passed(Err(reason)) => outputs.push(LegacyOutput::Unusable(reason)),
-            Said::SyncRequest => outputs.push(LegacyOutput::Send(dialect::tell_sync_response(&self.own, wall_ms))),
-            Said::SyncResponse(rows) => self.answered(rows, wall_ms, &mut outputs),
-            Said::HistoryUpdate { .. } | Said::HistoryDelete { .. } if self.other_clock.is_some() => {}
-            Said::HistoryUpdate { row_id, plate_text, plate_view, .. } => {
+            Heard::Passed(Err(reason)) => outputs.push(LegacyOutput::Unusable(reason)),
+            Heard::SyncRequest => outputs.push(LegacyOutput::Send(dialect::tell_sync_response(&self.own, wall_ms))),
+            Heard::SyncResponse(rows) => self.answered(rows, wall_ms, &mut outputs),
+            Heard::HistoryUpdate { .. } | Heard::HistoryDelete { .. } if self.other_clock.is_some() => {}
+            Heard::HistoryUpdate { row_id, plate_text, plate_view, .. } => {
                 outputs.push(self.update(row_id, &plate_text, plate_view.as_deref()));
             }
-            Said::HistoryDelete { row_id, .. } => outputs.push(match self.rows.get(&row_id) {
+            Heard::HistoryDelete { row_id, .. } => outputs.push(match self.rows.get(&row_id) {
                 Some(row) => LegacyOutput::Change { stay_id: row.event_id.clone(), corrected: None },
                 None => LegacyOutput::Unusable(format!("it removed its row {row_id}, which it never told")),
             }),
-            Said::Error(reason) if !reason.contains("HELLO") => outputs.push(LegacyOutput::Unusable(reason)),
-            Said::Ignored(kind) => outputs.push(LegacyOutput::Unusable(format!("{kind} means nothing here"))),
-            Said::Heartbeat | Said::PeerId(_) | Said::Hello | Said::Error(_) => {}
+            Heard::Error(reason) if !reason.contains("HELLO") => outputs.push(LegacyOutput::Unusable(reason)),
+            Heard::Ignored(kind) => outputs.push(LegacyOutput::Unusable(format!("{kind} means nothing here"))),
+            Heard::Heartbeat | Heard::PeerId(_) | Heard::Hello | Heard::Error(_) => {}
         }
         outputs
     }
@@ -223,7 +221,6 @@ impl LegacyPeer {
     }
 
     /// Whether its clock was seen to show another zone than the settings say.
-    #[must_use]
     pub fn has_another_clock(&self) -> bool {
         self.other_clock.is_some()
     }
@@ -330,7 +327,6 @@ impl LegacyPeer {
     }
 
     /// The log to read next, from where, and how many events may be told now.
-    #[must_use]
     pub fn next_read(&self, have: &Have) -> Option<(LogId, u64, usize)> {
         if self.budget == 0 || self.numbers.is_asking() || self.other_clock.is_some() {
             return None;
@@ -352,7 +348,7 @@ impl LegacyPeer {
         &mut self,
         log: &LogId,
         after: u64,
-        events: Vec<Telling>,
+        events: Vec<ToTell>,
         (now_ms, wall_ms): (u64, i64),
     ) -> Vec<LegacyOutput> {
         if self.sent.get(log).copied().unwrap_or(0) != after {
@@ -361,18 +357,18 @@ impl LegacyPeer {
         let (mut to, mut outputs) = (after, Vec::new());
         for telling in events {
             match telling {
-                Telling::Nothing => {}
-                Telling::Frame(text) => outputs.push(LegacyOutput::Send(text)),
-                Telling::Change(change) => match self.numbers.place_of(&change.stay_id) {
-                    Place::Row(row_id) => {
+                ToTell::Nothing => {}
+                ToTell::Frame(text) => outputs.push(LegacyOutput::Send(text)),
+                ToTell::Change(change) => match self.numbers.place_of(&change.stay_id) {
+                    RowPlace::Row(row_id) => {
                         let corrected = change.corrected.as_ref().map(|(plate, view)| (plate, view.as_str()));
                         outputs.push(LegacyOutput::Send(dialect::tell_change(&self.own, wall_ms, row_id, corrected)));
                     }
-                    Place::Nowhere => {
+                    RowPlace::Nowhere => {
                         let reason = format!("it has no row of {}, which was changed here", change.stay_id);
                         outputs.push(LegacyOutput::Unusable(reason));
                     }
-                    Place::Unknown => {
+                    RowPlace::Unknown => {
                         outputs.push(self.asked_from(change.written_after.clone(), wall_ms));
                         self.numbers.ask(&change, now_ms);
                         break;
@@ -406,7 +402,7 @@ const ANSWER_MS: u64 = 10_000;
 
 /// A person changed a stay: the right plate and how it is shown, or `None`: it is removed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
+pub struct RowChange {
     pub stay_id: String,
     pub corrected: Option<(PlateId, String)>,
     /// The rows to look for its number in: those written at or after this time, in UTC; `None`: all.
@@ -415,7 +411,7 @@ pub struct Change {
 
 /// Where a stay stands there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RowPlace {
     Row(i64),
     /// It has no row of it.
     Nowhere,
@@ -444,17 +440,17 @@ impl RowNumbers {
         self.nowhere.remove(stay_id);
     }
 
-    fn place_of(&self, stay_id: &str) -> Place {
+    fn place_of(&self, stay_id: &str) -> RowPlace {
         match self.known.get(stay_id) {
-            Some(row_id) => Place::Row(*row_id),
-            None if self.nowhere.contains(stay_id) => Place::Nowhere,
-            None => Place::Unknown,
+            Some(row_id) => RowPlace::Row(*row_id),
+            None if self.nowhere.contains(stay_id) => RowPlace::Nowhere,
+            None => RowPlace::Unknown,
         }
     }
 
     /// It will be asked for the rows among which this stay must be.
-    fn ask(&mut self, change: &Change, now_ms: u64) {
-        let Change { stay_id, written_after, .. } = change.clone();
+    fn ask(&mut self, change: &RowChange, now_ms: u64) {
+        let RowChange { stay_id, written_after, .. } = change.clone();
         self.asking = Some(RowAsked { stay_id, written_after, until_ms: now_ms + ANSWER_MS });
     }
 
@@ -497,23 +493,23 @@ mod tests;
 mod changes_tests {
     use super::*;
 
-    fn change(stay_id: &str) -> Change {
-        Change { stay_id: stay_id.into(), corrected: None, written_after: Some("2024-12-02 00:00:00".into()) }
+    fn change(stay_id: &str) -> RowChange {
+        RowChange { stay_id: stay_id.into(), corrected: None, written_after: Some("2024-12-02 00:00:00".into()) }
     }
 
     #[test]
     fn a_stay_is_looked_for_page_by_page_until_it_is_found_or_there_are_no_more() {
         let mut numbers = RowNumbers::default();
-        assert_eq!(numbers.place_of("a"), Place::Unknown);
+        assert_eq!(numbers.place_of("a"), RowPlace::Unknown);
         numbers.ask(&change("a"), 0);
         let page = Some("2024-12-02 01:00:00");
         assert_eq!(numbers.answered(page, true).as_deref(), page, "the next page");
         assert_eq!(numbers.answered(page, true), None, "a page that leads nowhere is the last");
-        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (Place::Nowhere, false));
+        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (RowPlace::Nowhere, false));
         numbers.ask(&change("b"), 0);
         numbers.learn("b", 7);
         assert_eq!(numbers.answered(page, true), None);
-        assert_eq!((numbers.place_of("b"), numbers.is_asking()), (Place::Row(7), false));
+        assert_eq!((numbers.place_of("b"), numbers.is_asking()), (RowPlace::Row(7), false));
     }
 
     #[test]
@@ -523,8 +519,8 @@ mod changes_tests {
         numbers.tick(5 + ANSWER_MS - 1);
         assert!(numbers.is_asking());
         numbers.tick(5 + ANSWER_MS);
-        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (Place::Nowhere, false));
+        assert_eq!((numbers.place_of("a"), numbers.is_asking()), (RowPlace::Nowhere, false));
         numbers.learn("a", 3);
-        assert_eq!(numbers.place_of("a"), Place::Row(3), "a late answer is one");
+        assert_eq!(numbers.place_of("a"), RowPlace::Row(3), "a late answer is one");
     }
 }

@@ -36,7 +36,6 @@ pub struct FrameHead {
 
 impl FrameHead {
     /// `None`: more bytes are needed, at most 14 in all.
-    #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (&[first, second], rest) = bytes.split_first_chunk()?;
         let (length_bytes, payload_bytes) = match second & 0x7f {
@@ -54,7 +53,7 @@ impl FrameHead {
 
 /// What becomes of the next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum IntakeVerdict {
     Take,
     /// Not before that has passed.
     Later(Duration),
@@ -64,7 +63,7 @@ pub enum Verdict {
 
 /// How many frames a second a socket may send; a burst is twice that.
 #[derive(Debug, Clone, Copy)]
-pub struct Rate {
+pub struct IntakeRate {
     pub data_per_s: u32,
     pub control_per_s: u32,
 }
@@ -77,18 +76,17 @@ pub struct Meter {
 }
 
 impl Meter {
-    #[must_use]
-    pub fn new(rate: Rate) -> Self {
+    pub fn new(rate: IntakeRate) -> Self {
         Self { data: limiter(rate.data_per_s), control: limiter(rate.control_per_s) }
     }
 
     #[must_use]
-    pub fn judge(&self, is_control: bool) -> Verdict {
+    pub fn judge(&self, is_control: bool) -> IntakeVerdict {
         let limiter = if is_control { &self.control } else { &self.data };
         match limiter.check() {
-            Ok(()) => Verdict::Take,
-            Err(_) if is_control => Verdict::End,
-            Err(until) => Verdict::Later(until.wait_time_from(DefaultClock::default().now())),
+            Ok(()) => IntakeVerdict::Take,
+            Err(_) if is_control => IntakeVerdict::End,
+            Err(until) => IntakeVerdict::Later(until.wait_time_from(DefaultClock::default().now())),
         }
     }
 }
@@ -122,7 +120,6 @@ pub struct BoundedCodec {
 
 impl BoundedCodec {
     /// `codec` is of the client's side.
-    #[must_use]
     pub fn new(codec: Codec, max_bytes: usize) -> Self {
         Self { codec, max_bytes }
     }
@@ -166,14 +163,14 @@ mod tests {
 
     #[test]
     fn too_many_control_frames_end_a_socket_and_too_many_data_frames_are_read_later() {
-        let meter = Meter::new(Rate { data_per_s: 100, control_per_s: 10 });
+        let meter = Meter::new(IntakeRate { data_per_s: 100, control_per_s: 10 });
         let judge = |is_control| (0..1_000).map(|_| meter.judge(is_control)).collect::<Vec<_>>();
         let control = judge(true);
-        assert!((20..30).contains(&control.iter().filter(|verdict| **verdict == Verdict::Take).count()));
-        assert_eq!(control.last(), Some(&Verdict::End));
+        assert!((20..30).contains(&control.iter().filter(|verdict| **verdict == IntakeVerdict::Take).count()));
+        assert_eq!(control.last(), Some(&IntakeVerdict::End));
         let data = judge(false);
-        assert!((200..250).contains(&data.iter().filter(|verdict| **verdict == Verdict::Take).count()));
-        assert!(matches!(data.last(), Some(Verdict::Later(wait)) if *wait <= Duration::from_millis(10)));
+        assert!((200..250).contains(&data.iter().filter(|verdict| **verdict == IntakeVerdict::Take).count()));
+        assert!(matches!(data.last(), Some(IntakeVerdict::Later(wait)) if *wait <= Duration::from_millis(10)));
     }
 
     proptest! {

@@ -26,9 +26,9 @@ pub type Keys = BTreeMap<CentralId, BTreeSet<Fingerprint>>;
 
 /// Cheap to clone; clones know the same.
 #[derive(Clone)]
-pub struct KnownAuthors(Arc<RwLock<Known>>);
+pub struct KnownAuthors(Arc<RwLock<KnownKeys>>);
 
-struct Known {
+struct KnownKeys {
     /// Centrals prove nothing to each other: whoever is linked is believed.
     is_open: bool,
     own: CentralId,
@@ -63,11 +63,10 @@ struct Known {
 }
 
 impl KnownAuthors {
-    #[must_use]
     pub fn new(own: CentralId, own_key: Fingerprint, is_fresh: bool, is_open: bool) -> Self {
         let (pinned, decided, expelled, begun, said_of_itself, signing, vouched) = Default::default();
         let (linked, witnesses, told_of_own, held_by_others) = Default::default();
-        Self(Arc::new(RwLock::new(Known {
+        Self(Arc::new(RwLock::new(KnownKeys {
             is_open,
             own,
             own_key,
@@ -97,7 +96,7 @@ impl KnownAuthors {
         expelled: BTreeSet<CentralId>,
     ) {
         let mut known = self.write();
-        let Known { pinned: before, said_of_itself, vouched, .. } = &mut *known;
+        let KnownKeys { pinned: before, said_of_itself, vouched, .. } = &mut *known;
         // What it said was the word of who had the key that is pinned no more.
         said_of_itself.retain(|central, _| before.get(central) == pinned.get(central));
         vouched.retain(|peer, _| before.get(peer) == pinned.get(peer));
@@ -149,7 +148,7 @@ impl KnownAuthors {
     /// A run of a log came. Of one in this central's own name it is noted whether most of those who hold any such hold it. `announcing`: the
     /// linked peers that announced that log, and those that announced any of its central.
     pub fn announced(&self, log: &LogId, announcing: impl FnOnce() -> (BTreeSet<CentralId>, BTreeSet<CentralId>)) {
-        let is_asked = |known: &Known| known.is_fresh && log.central == known.own;
+        let is_asked = |known: &KnownKeys| known.is_fresh && log.central == known.own;
         if !is_asked(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
@@ -168,7 +167,6 @@ impl KnownAuthors {
     }
 
     /// What this central tells its peers, its own keys included.
-    #[must_use]
     pub fn to_tell(&self) -> BTreeMap<CentralId, Vec<Fingerprint>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if known.is_open {
@@ -184,7 +182,7 @@ impl KnownAuthors {
         told.into_iter().map(|(central, keys)| (central, keys.into_iter().collect())).collect()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+    fn write(&self) -> RwLockWriteGuard<'_, KnownKeys> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -197,7 +195,7 @@ fn add(to: &mut Keys, central: &CentralId, keys: impl IntoIterator<Item = Finger
     held.extend(keys.into_iter().take(MOST_KEYS.saturating_sub(held.len())));
 }
 
-impl Known {
+impl KnownKeys {
     /// Whether a log in this central's own name that it does not know comes back: it has lost its directory or database, and most of
     /// those who would have taken that log from it hold it.
     fn takes_back(&self, log: &LogId) -> Result<(), Distrusted> {

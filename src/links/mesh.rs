@@ -21,10 +21,10 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::ops::clock::Clock;
 use crate::replication::Now;
+use crate::replication::handshake::{SeenOf, SeenStart};
 use crate::replication::have::Have;
 use crate::replication::log::Head;
 use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, ReadRun, RunRead, SocketId};
-use crate::replication::starts::{SeenOf, SeenStart};
 
 /// What this central holds durably. Written by the registry alone, after a commit and before anyone is told of it.
 pub type SharedHave = Rc<RefCell<Have>>;
@@ -105,19 +105,16 @@ pub struct MeshClock {
 }
 
 impl MeshClock {
-    #[must_use]
     pub fn start(wall: Clock) -> Self {
         Self { started: Instant::now(), wall }
     }
 
-    #[must_use]
     pub fn now(&self) -> Now {
         let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Now { mono_ms, wall_ms: self.wall.now_ms() }
     }
 
     /// The wall clock at a moment of the monotonic one.
-    #[must_use]
     pub fn wall_of(&self, mono_ms: u64) -> i64 {
         let now = self.now();
         let ago_ms = i64::try_from(now.mono_ms).unwrap_or(i64::MAX) - i64::try_from(mono_ms).unwrap_or(i64::MAX);
@@ -130,7 +127,6 @@ impl MeshClock {
 pub struct SocketNumbers(Rc<Cell<u64>>);
 
 impl SocketNumbers {
-    #[must_use]
     pub fn next(&self) -> SocketId {
         self.0.set(self.0.get() + 1);
         SocketId(self.0.get())
@@ -147,14 +143,12 @@ pub struct SeenStarts {
 
 impl SeenStarts {
     /// With what was noted.
-    #[must_use]
     pub fn new(noted: Vec<SeenOf>, note: Door<SeenOf>) -> Self {
         let last = noted.into_iter().map(|(central, key, seen)| (central, (key, seen))).collect();
         Self { last: Rc::new(RefCell::new(last)), note }
     }
 
     /// The last one of a peer, unless it had another certificate then: its machine was replaced.
-    #[must_use]
     pub fn of(&self, peer: &CentralId, pin: Option<Fingerprint>) -> Option<SeenStart> {
         let last = self.last.borrow();
         last.get(peer).filter(|(key, _)| *key == text(pin)).map(|(_, seen)| *seen)

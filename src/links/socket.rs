@@ -20,7 +20,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::intake::{BoundedCodec, Meter, Rate, Verdict};
+use super::intake::{BoundedCodec, IntakeRate, IntakeVerdict, Meter};
 use crate::domain::fingerprint::Fingerprint;
 use crate::replication::peer::output::SocketId;
 use crate::tls::peers::Client;
@@ -64,11 +64,11 @@ pub enum ToSocket {
 /// The writing end. Dropping it closes the socket, so that a link that failed leaves nothing behind.
 #[derive(Debug)]
 pub struct Socket {
-    writer: Writer,
+    writer: SocketWriter,
 }
 
 #[derive(Debug)]
-enum Writer {
+enum SocketWriter {
     /// An inbound socket's pump.
     Pump(Recipient<ToSocket>),
     /// A dialled socket's task.
@@ -76,21 +76,19 @@ enum Writer {
 }
 
 impl Socket {
-    #[must_use]
     pub fn inbound(pump: Recipient<ToSocket>) -> Self {
-        Self { writer: Writer::Pump(pump) }
+        Self { writer: SocketWriter::Pump(pump) }
     }
 
-    #[must_use]
     pub fn dialled(task: tokio::sync::mpsc::UnboundedSender<ToSocket>) -> Self {
-        Self { writer: Writer::Task(task) }
+        Self { writer: SocketWriter::Task(task) }
     }
 
     /// Queues it. A socket that has ended reports so by itself, so a failure here needs no handling.
     pub fn write(&self, what: ToSocket) {
         match &self.writer {
-            Writer::Pump(pump) => pump.do_send(what),
-            Writer::Task(task) => drop(task.send(what)),
+            SocketWriter::Pump(pump) => pump.do_send(what),
+            SocketWriter::Task(task) => drop(task.send(what)),
         }
     }
 }
@@ -102,7 +100,6 @@ impl Drop for Socket {
 }
 
 /// The number in a pong, if it is one of ours.
-#[must_use]
 pub fn ping_number(payload: &[u8]) -> Option<u64> {
     payload.try_into().ok().map(u64::from_be_bytes)
 }
@@ -127,7 +124,7 @@ pub fn frame(text: &[u8]) -> Result<Frame, FrameError> {
 /// How long what was written may stay untaken.
 const UNREAD_TIMEOUT_MS: u32 = 60_000;
 /// What a peer may say a second. Data comes as fast as events are committed; pings are sent every 5 s.
-pub const PEER_RATE: Rate = Rate { data_per_s: 5_000, control_per_s: 50 };
+pub const PEER_RATE: IntakeRate = IntakeRate { data_per_s: 5_000, control_per_s: 50 };
 /// Longest text of a close frame, in characters: 123 bytes are allowed, and one may take four.
 const MAX_CLOSE_CHARS: usize = 30;
 
@@ -141,7 +138,6 @@ pub struct PeerAddress {
 
 impl PeerAddress {
     /// The URL its WebSocket is at, with TLS or without.
-    #[must_use]
     pub fn url(&self, secured: bool) -> String {
         let scheme = if secured { "wss" } else { "ws" };
         if self.host.contains(':') {
@@ -293,7 +289,6 @@ pub fn give_up_unread(socket: &TcpStream) {
 /// Starts the task that carries frames, and returns the writing end.
 ///
 /// A frame is handed over before the next is read: who sends faster than the link works is slowed by TCP.
-#[must_use]
 pub fn carry(mut upgraded: Upgraded, socket: SocketId, to: Recipient<FromSocket>) -> Socket {
     let (writer, mut to_write) = mpsc::unbounded_channel();
     drop(actix::spawn(async move {
@@ -305,9 +300,9 @@ pub fn carry(mut upgraded: Upgraded, socket: SocketId, to: Recipient<FromSocket>
                 frame = async { slowed.as_mut().await; upgraded.next().await } => {
                     let is_control = matches!(frame, Some(Ok(ws::Frame::Ping(_) | ws::Frame::Pong(_))));
                     match (meter.judge(is_control), read(&mut upgraded, frame).await) {
-                        (Verdict::End, Ok(_)) => Err("it sends too many frames a second".to_owned()),
+                        (IntakeVerdict::End, Ok(_)) => Err("it sends too many frames a second".to_owned()),
                         (verdict, read) => {
-                            let pause = if let Verdict::Later(pause) = verdict { pause } else { Duration::ZERO };
+                            let pause = if let IntakeVerdict::Later(pause) = verdict { pause } else { Duration::ZERO };
                             slowed.set(tokio::time::sleep(pause));
                             match read {
                                 Ok(Some(event)) => hand_over(&to, FromSocket { socket, event }).await,
@@ -372,7 +367,6 @@ async fn read(
 const LOST: &str = "the connection was lost";
 
 /// Why a socket failed, for people. That TLS was not closed in order says no more than that it was lost.
-#[must_use]
 pub fn lost(error: &ws::ProtocolError) -> String {
     match error {
         ws::ProtocolError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => LOST.to_owned(),
@@ -381,14 +375,12 @@ pub fn lost(error: &ws::ProtocolError) -> String {
 }
 
 /// A close frame's content. Its text is bounded by the protocol: 123 bytes.
-#[must_use]
 pub fn close_reason(code: u16, reason: &str) -> CloseReason {
     let short: String = reason.chars().take(MAX_CLOSE_CHARS).collect();
     CloseReason { code: CloseCode::from(code), description: Some(short) }
 }
 
 /// The peer's goodbye, for people.
-#[must_use]
 pub fn closed_by_peer(reason: Option<CloseReason>) -> String {
     match reason {
         Some(CloseReason { code, description: Some(text) }) if !text.is_empty() => {

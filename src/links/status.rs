@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
-use crate::replication::coordinator::allowance::Taken;
+use crate::replication::coordinator::allowance::TakenOf;
 use crate::trust::pending::Stranger;
 use crate::trust::site::SiteMark;
 
@@ -69,7 +69,7 @@ pub struct PeerShown {
     pub it_lacks_events: Option<u64>,
     /// What was taken of its own logs since this process started. Not told to dashboards: it changes all the time.
     #[serde(skip)]
-    pub taken: Taken,
+    pub taken: TakenOf,
     /// What it said of itself in its last HEARTBEAT, at most 30 s old; null before the first.
     pub says: Option<PeerSays>,
     #[serde(flatten)]
@@ -157,7 +157,6 @@ pub struct PendingShown {
 }
 
 impl PendingShown {
-    #[must_use]
     pub fn new(fingerprint: Fingerprint, stranger: Stranger) -> Self {
         let Stranger { central, from, listens, first_seen_ms, last_seen_ms } = stranger;
         let (ip, p2p_port) = listens.unzip();

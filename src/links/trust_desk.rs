@@ -73,7 +73,6 @@ struct Desk {
 }
 
 impl TrustDesk {
-    #[must_use]
     pub fn new(parts: TrustParts) -> Self {
         let (fresh, refused, pending, standings, said) = Default::default();
         let desk = Self(Rc::new(Desk { parts, fresh, refused, pending, standings, said }));
@@ -121,8 +120,7 @@ impl TrustDesk {
         actix::spawn(async move {
             actix::clock::sleep(TAKES_BACK).await;
             if let Err(error) = key_file::settle(&data_dir) {
-                let (file, error) = (data_dir.join(key_file::NEW_FILE).display().to_string(), error.to_string());
-                warn!(event = "key_stays_new", file = file.as_str(), error = error.as_str(); "cannot be removed: after the next start others are believed again about this central's earlier logs");
+                warn!(event = "key_stays_new", file:% = data_dir.join(key_file::NEW_FILE).display(), error:% = error; "cannot be removed: after the next start others are believed again about this central's earlier logs");
             }
         });
     }
@@ -133,25 +131,21 @@ impl TrustDesk {
     }
 
     /// What is told to peers of that.
-    #[must_use]
     pub fn keys_to_tell(&self) -> BTreeMap<CentralId, Vec<Fingerprint>> {
         self.0.parts.authors.to_tell()
     }
 
     /// This central's own fingerprint.
-    #[must_use]
     pub fn own(&self) -> Fingerprint {
         self.0.parts.credentials.fingerprint()
     }
 
     /// Whether anybody is believed to be who he says: no TLS is spoken.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         self.0.parts.config.borrow().security.p2p == P2pMode::Open
     }
 
     /// The fingerprint a peer has to show; `None`: it was never met.
-    #[must_use]
     pub fn pin(&self, peer: &CentralId) -> Option<Fingerprint> {
         let saved = self.0.parts.config.borrow().peer(peer).and_then(|peer| peer.fingerprint);
         saved.or_else(|| self.0.fresh.borrow().get(peer).copied())
@@ -203,7 +197,6 @@ impl TrustDesk {
     }
 
     /// How the settings have to change for somebody who knocks, unknown here, but let in by a member of the mesh.
-    #[must_use]
     pub fn introduction(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr) -> Option<Edit> {
         let judged = self.judge(&hello.central, shown, Reached::From(from.ip()));
         let standings = self.0.standings.borrow();
@@ -258,9 +251,8 @@ impl TrustDesk {
         }
         self.0.fresh.borrow_mut().insert(peer.clone(), shown);
         self.tell_authors();
-        let text = shown.to_string();
         info!(
-            event = "peer_pinned", peer = peer.as_str(), fingerprint = text.as_str();
+            event = "peer_pinned", peer = peer.as_str(), fingerprint:% = shown;
             "first contact: from now on only this certificate is that peer; compare it there and confirm it"
         );
         let (desk, peer, mut is_news) = (self.clone(), peer.clone(), true);
@@ -286,10 +278,10 @@ impl TrustDesk {
         self.0.refused.borrow_mut().insert(peer.clone(), refused);
         let act = Act::new(Kind::Refusal, By::new("", from), format!("certificate of {peer}"));
         (self.0.parts.note_refusal)(act);
-        let (shown, pinned) = (shown.to_string(), self.pin(peer).map(|pinned| pinned.to_string()).unwrap_or_default());
+        let pinned = self.pin(peer).map(|pinned| pinned.to_string()).unwrap_or_default();
         if self.0.said.borrow_mut().is_news(peer.as_str(), from, Instant::now()) {
             error!(
-                event = "certificate_refused", peer = peer.as_str(), remote = from, shown = shown.as_str(), pinned = pinned.as_str();
+                event = "certificate_refused", peer = peer.as_str(), remote = from, shown:% = shown, pinned = pinned.as_str();
                 "somebody else speaks in the name of a peer, or it has a new key: refused until a person accepts the new certificate"
             );
         }
@@ -312,11 +304,11 @@ impl TrustDesk {
                     last_seen_ms: now_ms,
                 };
                 let is_new = self.0.pending.borrow_mut().knocked(shown, stranger);
-                let (from, shown) = (from.ip().to_string(), shown.to_string());
+                let from = from.ip().to_string();
                 // A new certificate costs a stranger nothing; a new address does.
                 if is_new && self.0.said.borrow_mut().is_news(&from, "pending", Instant::now()) {
                     warn!(
-                        event = "peer_pending", central = hello.central.as_str(), remote = from.as_str(), fingerprint = shown.as_str();
+                        event = "peer_pending", central = hello.central.as_str(), remote = from.as_str(), fingerprint:% = shown;
                         "an unknown central wants to be linked: say yes or no on the settings page"
                     );
                 }

@@ -20,7 +20,6 @@ const LONGEST_BEHIND_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Whether a clock that shows `now_ms` is behind: before the program was written, or up to a day before what was already
 /// stamped here.
-#[must_use]
 pub fn is_behind(now_ms: i64, newest_own_ms: Option<i64>) -> bool {
     let ahead_ms = newest_own_ms.map_or(0, |newest| newest.saturating_sub(now_ms));
     now_ms < EARLIEST_MS || (ahead_ms > TOLERANCE_MS && ahead_ms <= LONGEST_BEHIND_MS)
@@ -46,7 +45,6 @@ struct Warp {
 
 impl Clock {
     /// The machine's clock.
-    #[must_use]
     pub fn machine() -> Self {
         Self { warp: None }
     }
@@ -81,13 +79,11 @@ impl Clock {
     }
 
     /// Unix ms now.
-    #[must_use]
     pub fn now_ms(self) -> i64 {
         self.at(machine_ms())
     }
 
     /// What this clock shows when the machine's shows `unix_ms`.
-    #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,

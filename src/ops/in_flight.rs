@@ -23,7 +23,6 @@ pub struct Permit {
 }
 
 impl InFlight {
-    #[must_use]
     pub fn new(limit: usize, gauge: Level) -> Arc<Self> {
         Arc::new(Self { limit: AtomicUsize::new(limit), now: AtomicUsize::new(0), gauge })
     }

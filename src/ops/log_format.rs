@@ -22,7 +22,7 @@ static KEEP_FORMAT: AtomicBool = AtomicBool::new(false);
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum LogFormat {
+pub enum LineFormat {
     /// `2026-11-22T05:00:00.123Z INFO event=peer_connected peer=central-2 | peer connected`
     #[default]
     Text,
@@ -36,9 +36,9 @@ pub fn set_plate_masking(on: bool) {
 }
 
 /// Changes how lines look, at any time; not where the command line said it.
-pub fn set_format(format: LogFormat) {
+pub fn set_format(format: LineFormat) {
     if !KEEP_FORMAT.load(Ordering::Relaxed) {
-        JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+        JSON.store(format == LineFormat::Json, Ordering::Relaxed);
     }
 }
 
@@ -48,7 +48,7 @@ pub fn keep_format(on: bool) {
 }
 
 /// Installs the logger. `RUST_LOG` overrides the default filter. A second call changes nothing (tests).
-pub fn install(format: LogFormat) {
+pub fn install(format: LineFormat) {
     set_format(format);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_filters(DEFAULT_FILTER);
@@ -56,7 +56,7 @@ pub fn install(format: LogFormat) {
         builder.parse_filters(&filter);
     }
     builder.format(move |out, record| {
-        let format = if JSON.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text };
+        let format = if JSON.load(Ordering::Relaxed) { LineFormat::Json } else { LineFormat::Text };
         let line = render(format, &jiff::Timestamp::now(), record);
         out.write_all(&line)
     });
@@ -64,11 +64,11 @@ pub fn install(format: LogFormat) {
 }
 
 /// One line, with its line feed.
-fn render(format: LogFormat, now: &jiff::Timestamp, record: &Record<'_>) -> Vec<u8> {
+fn render(format: LineFormat, now: &jiff::Timestamp, record: &Record<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(160);
     let written = match format {
-        LogFormat::Text => write_text(&mut line, now, record),
-        LogFormat::Json => write_json(&mut line, now, record),
+        LineFormat::Text => write_text(&mut line, now, record),
+        LineFormat::Json => write_json(&mut line, now, record),
     };
     // Writing to memory fails only if a value's own Display does; the line then says at least this much.
     if written.is_err() {
@@ -193,7 +193,7 @@ fn mask(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line(format: LogFormat, pairs: &[(&str, Value<'_>)], message: &str) -> String {
+    fn line(format: LineFormat, pairs: &[(&str, Value<'_>)], message: &str) -> String {
         let now: jiff::Timestamp = "2026-11-22T05:00:00.123Z".parse().unwrap();
         let bytes = render(
             format,
@@ -213,7 +213,7 @@ mod tests {
         let pairs =
             [("peer", Value::from("central-2")), ("event", Value::from("peer_connected")), ("why", Value::from("a b"))];
         assert_eq!(
-            line(LogFormat::Text, &pairs, "peer connected"),
+            line(LineFormat::Text, &pairs, "peer connected"),
             "2026-11-22T05:00:00.123Z INFO  event=peer_connected peer=central-2 why=\"a b\" | peer connected\n"
         );
     }
@@ -226,7 +226,7 @@ mod tests {
             ("ok", Value::from(true)),
             ("t", Value::from("a\"b\nc")),
         ];
-        let text = line(LogFormat::Json, &pairs, "m");
+        let text = line(LineFormat::Json, &pairs, "m");
         let parsed: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(
             parsed,
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_line_of_a_library_names_its_target() {
-        assert!(line(LogFormat::Text, &[], "m\nn").contains(" target=x | m n"));
+        assert!(line(LineFormat::Text, &[], "m\nn").contains(" target=x | m n"));
     }
 
     #[test]

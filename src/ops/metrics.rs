@@ -6,8 +6,9 @@ use std::hash::Hash;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -45,11 +46,16 @@ pub struct LogLabel {
     pub log: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OffenceLabel {
+    pub kind: &'static str,
+}
+
 /// One level for each of several things that come and go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Levels<L> {
     series: Family<L, Level>,
-    shown: Mutex<HashSet<L>>,
+    shown: Arc<Mutex<HashSet<L>>>,
 }
 
 impl<L: Clone + Hash + Eq> Levels<L> {
@@ -70,184 +76,100 @@ impl<L: Clone + Hash + Eq> Levels<L> {
 
 impl<L: Clone + Hash + Eq> Default for Levels<L> {
     fn default() -> Self {
-        Self { series: Family::default(), shown: Mutex::default() }
+        Self { series: Family::default(), shown: Arc::default() }
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OffenceLabel {
-    pub kind: &'static str,
+impl<L: EncodeLabelSet + Clone + Hash + Eq> EncodeMetric for Levels<L> {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.series.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.series.metric_type()
+    }
 }
 
-/// The registry and a handle on every metric in it. Cheap to count on: atomics, no lock but in the families.
-pub struct Metrics {
-    registry: Registry,
-    /// Events committed, by where they were authored.
-    pub events: Family<OriginLabel, Counter>,
-    pub commits: Counter,
-    pub commits_failed: Counter,
-    /// Events per transaction.
-    pub commit_events: Histogram,
-    /// From the start of a transaction until it is synced.
-    pub commit_seconds: Histogram,
-    /// Jobs that wait for the writer.
-    pub writer_queue: Level,
-    /// Questions that wait for, or are with, a reader.
-    pub reader_queue: Level,
-    /// Edge requests between their acceptance and their answer, and those turned away for the bound on them.
-    pub edge_in_flight: Level,
-    pub edge_refused: Counter,
-    pub requests: Family<RouteLabels, Counter>,
-    pub request_seconds: Histogram,
-    pub restarts: Family<ActorLabel, Counter>,
-    /// What others sent and could not be taken, by what was wrong with it.
-    pub offences: Family<OffenceLabel, Counter>,
-    /// 1: linked, 0: not, per configured peer.
-    pub links: Levels<PeerLabel>,
-    /// Unacknowledged bytes sent to a peer.
-    pub link_unacked_bytes: Levels<PeerLabel>,
-    /// How long the oldest of them waits.
-    pub link_unacked_age_seconds: Levels<PeerLabel>,
-    /// What was taken of each other central's own logs.
-    pub taken_logs: Levels<PeerLabel>,
-    pub taken_events: Levels<PeerLabel>,
-    pub taken_bytes: Levels<PeerLabel>,
-    /// Events known to exist elsewhere and not held here, per log.
-    pub log_lag: Levels<LogLabel>,
-    pub cars_inside: Level,
-    /// Plates whose history is behind the events, and since when some are, without a break, in s since 1970; 0: none waits.
-    pub plates_waiting: Level,
-    pub plates_waiting_since: Level,
-    /// Dashboards that look at the status feed.
-    pub dashboards: Level,
-    pub wal_bytes: Level,
-    pub disk_free_bytes: Level,
-    /// When the newest proven backup was begun, in s since 1970; 0: there is none. And whether the last attempt failed or one is damaged.
-    pub backup_proven: Level,
-    pub backup_failed: Level,
-    /// Alarms that people were told of and that are not over, messages that wait to be sent, and those that were, or were dropped.
-    pub alarms_open: Level,
-    pub alarms_waiting: Level,
-    pub alarms_told: Counter,
-    pub alarms_lost: Counter,
+/// 1, 2, 4 .. times the smallest.
+fn powers(smallest: f64, buckets: u32) -> Histogram {
+    Histogram::new((0..buckets).map(|power| smallest * f64::from(1_u32 << power)))
+}
+
+/// The registry and a handle on every metric in it, each with its name, unit and meaning.
+macro_rules! metrics {
+    ($($field:ident: $type:ty $(= $new:expr)?, $name:literal $($unit:ident)?, $help:literal;)*) => {
+        /// Cheap to count on: atomics, no lock but in the families.
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Metrics {
+            pub fn new() -> Arc<Self> {
+                let mut registry = Registry::with_prefix("parkmesh");
+                $(
+                    let $field = metrics!(@new $type $(, $new)?);
+                    metrics!(@register registry, $field, $name $($unit)?, $help);
+                )*
+                Arc::new(Self { registry, $($field),* })
+            }
+        }
+    };
+    (@new $type:ty) => { <$type>::default() };
+    (@new $type:ty, $new:expr) => { $new };
+    (@register $registry:ident, $metric:ident, $name:literal, $help:literal) => {
+        $registry.register($name, $help, $metric.clone())
+    };
+    (@register $registry:ident, $metric:ident, $name:literal $unit:ident, $help:literal) => {
+        $registry.register_with_unit($name, $help, Unit::$unit, $metric.clone())
+    };
+}
+
+metrics! {
+    events: Family<OriginLabel, Counter>, "events", "Events committed, by origin";
+    commits: Counter, "commits", "Transactions committed";
+    commits_failed: Counter, "commits_failed", "Transactions that failed and were rolled back";
+    commit_events: Histogram = powers(1.0, 12), "commit_events", "Events per transaction";
+    commit_seconds: Histogram = powers(0.0001, 16), "commit" Seconds, "Time of one transaction until it is synced";
+    writer_queue: Level, "writer_queue", "Jobs waiting for the writer";
+    reader_queue: Level, "reader_queue", "Questions waiting for, or with, a reader";
+    edge_in_flight: Level, "edge_in_flight", "Edge requests accepted and not answered yet";
+    edge_refused: Counter, "edge_refused", "Edge requests turned away because too many were in flight";
+    requests: Family<RouteLabels, Counter>, "requests", "HTTP answers, by route and status code";
+    request_seconds: Histogram = powers(0.0001, 16), "request" Seconds, "Time of an HTTP request in the server";
+    restarts: Family<ActorLabel, Counter>, "restarts", "Actors built anew after they failed";
+    offences: Family<OffenceLabel, Counter>, "input_refused",
+        "What others sent that could not be taken, by what was wrong with it";
+    links: Levels<PeerLabel>, "link", "1 if the peer is linked";
+    link_unacked_bytes: Levels<PeerLabel>, "link_unacked" Bytes, "Bytes sent to a peer and not acknowledged yet";
+    link_unacked_age_seconds: Levels<PeerLabel>, "link_unacked_age" Seconds,
+        "How long the oldest run sent to a peer waits to be acknowledged";
+    taken_logs: Levels<PeerLabel>, "taken_logs", "Logs taken of another central";
+    taken_events: Levels<PeerLabel>, "taken_events", "Events taken of another central";
+    taken_bytes: Levels<PeerLabel>, "taken" Bytes, "Bytes of events taken of another central";
+    log_lag: Levels<LogLabel>, "log_lag_events", "Events announced by others and not held here, by log";
+    dashboards: Level, "dashboards", "Dashboards that look at the status feed";
+    wal_bytes: Level, "wal" Bytes, "Size of the write-ahead log";
+    cars_inside: Level, "cars_inside", "Stays open now";
+    plates_waiting: Level, "plates_waiting", "Plates whose history is behind the events";
+    plates_waiting_since: Level, "plates_waiting_since",
+        "When the first of these plates began to wait, s since 1970; 0: none waits";
+    disk_free_bytes: Level, "disk_free" Bytes, "Room left for the database";
+    backup_proven: Level, "backup_proven",
+        "When the newest proven backup was begun, s since 1970; 0: there is none";
+    backup_failed: Level, "backup_failed", "1 if the last backup failed, or one is damaged";
+    alarms_open: Level, "alarms_open", "Alarms that people were told of and that are not over";
+    alarms_waiting: Level, "alarms_waiting", "Messages that channels are still to be told";
+    alarms_told: Counter, "alarms_told", "Messages that channels were told";
+    alarms_lost: Counter, "alarms_lost", "Messages that had to be dropped";
 }
 
 impl Metrics {
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        // 1, 2, 4 .. 2048 events; 0.1 ms .. 3.3 s.
-        let commit_events = Histogram::new((0..12).map(|power| f64::from(1_u32 << power)));
-        let seconds = || Histogram::new((0..16).map(|power| 0.0001 * f64::from(1_u32 << power)));
-        let mut metrics = Self {
-            registry: Registry::with_prefix("parkmesh"),
-            events: Family::default(),
-            commits: Counter::default(),
-            commits_failed: Counter::default(),
-            commit_events,
-            commit_seconds: seconds(),
-            writer_queue: Level::default(),
-            reader_queue: Level::default(),
-            edge_in_flight: Level::default(),
-            edge_refused: Counter::default(),
-            requests: Family::default(),
-            request_seconds: seconds(),
-            restarts: Family::default(),
-            offences: Family::default(),
-            links: Levels::default(),
-            link_unacked_bytes: Levels::default(),
-            link_unacked_age_seconds: Levels::default(),
-            taken_logs: Levels::default(),
-            taken_events: Levels::default(),
-            taken_bytes: Levels::default(),
-            log_lag: Levels::default(),
-            cars_inside: Level::default(),
-            plates_waiting: Level::default(),
-            plates_waiting_since: Level::default(),
-            dashboards: Level::default(),
-            wal_bytes: Level::default(),
-            disk_free_bytes: Level::default(),
-            backup_proven: Level::default(),
-            backup_failed: Level::default(),
-            alarms_open: Level::default(),
-            alarms_waiting: Level::default(),
-            alarms_told: Counter::default(),
-            alarms_lost: Counter::default(),
-        };
-        metrics.register();
-        Arc::new(metrics)
-    }
-
     /// How many plates wait to be folded, and since when, Unix ms.
     pub fn show_behind(&self, behind: Option<(u64, i64)>) {
         let (plates, since_ms) = behind.unwrap_or_default();
         self.plates_waiting.set(i64::try_from(plates).unwrap_or(i64::MAX));
         self.plates_waiting_since.set(since_ms.div_euclid(1_000));
-    }
-
-    fn register(&mut self) {
-        let registry = &mut self.registry;
-        registry.register("events", "Events committed, by origin", self.events.clone());
-        registry.register("commits", "Transactions committed", self.commits.clone());
-        registry.register(
-            "commits_failed",
-            "Transactions that failed and were rolled back",
-            self.commits_failed.clone(),
-        );
-        registry.register("commit_events", "Events per transaction", self.commit_events.clone());
-        let seconds = Unit::Seconds;
-        let text = "Time of one transaction until it is synced";
-        registry.register_with_unit("commit", text, seconds.clone(), self.commit_seconds.clone());
-        registry.register("writer_queue", "Jobs waiting for the writer", self.writer_queue.clone());
-        registry.register("reader_queue", "Questions waiting for, or with, a reader", self.reader_queue.clone());
-        registry.register("edge_in_flight", "Edge requests accepted and not answered yet", self.edge_in_flight.clone());
-        registry.register(
-            "edge_refused",
-            "Edge requests turned away because too many were in flight",
-            self.edge_refused.clone(),
-        );
-        registry.register("requests", "HTTP answers, by route and status code", self.requests.clone());
-        let text = "Time of an HTTP request in the server";
-        registry.register_with_unit("request", text, seconds, self.request_seconds.clone());
-        registry.register("restarts", "Actors built anew after they failed", self.restarts.clone());
-        let text = "What others sent that could not be taken, by what was wrong with it";
-        registry.register("input_refused", text, self.offences.clone());
-        registry.register("link", "1 if the peer is linked", self.links.series.clone());
-        let text = "Bytes sent to a peer and not acknowledged yet";
-        registry.register_with_unit("link_unacked", text, Unit::Bytes, self.link_unacked_bytes.series.clone());
-        let text = "How long the oldest run sent to a peer waits to be acknowledged";
-        let age = self.link_unacked_age_seconds.series.clone();
-        registry.register_with_unit("link_unacked_age", text, Unit::Seconds, age);
-        registry.register("taken_logs", "Logs taken of another central", self.taken_logs.series.clone());
-        registry.register("taken_events", "Events taken of another central", self.taken_events.series.clone());
-        let text = "Bytes of events taken of another central";
-        registry.register_with_unit("taken", text, Unit::Bytes, self.taken_bytes.series.clone());
-        registry.register(
-            "log_lag_events",
-            "Events announced by others and not held here, by log",
-            self.log_lag.series.clone(),
-        );
-        registry.register("dashboards", "Dashboards that look at the status feed", self.dashboards.clone());
-        registry.register_with_unit("wal", "Size of the write-ahead log", Unit::Bytes, self.wal_bytes.clone());
-        registry.register("cars_inside", "Stays open now", self.cars_inside.clone());
-        let text = "Plates whose history is behind the events";
-        registry.register("plates_waiting", text, self.plates_waiting.clone());
-        let text = "When the first of these plates began to wait, s since 1970; 0: none waits";
-        registry.register("plates_waiting_since", text, self.plates_waiting_since.clone());
-        registry.register_with_unit(
-            "disk_free",
-            "Room left for the database",
-            Unit::Bytes,
-            self.disk_free_bytes.clone(),
-        );
-        let text = "When the newest proven backup was begun, s since 1970; 0: there is none";
-        registry.register("backup_proven", text, self.backup_proven.clone());
-        let text = "1 if the last backup failed, or one is damaged";
-        registry.register("backup_failed", text, self.backup_failed.clone());
-        let text = "Alarms that people were told of and that are not over";
-        registry.register("alarms_open", text, self.alarms_open.clone());
-        registry.register("alarms_waiting", "Messages that channels are still to be told", self.alarms_waiting.clone());
-        registry.register("alarms_told", "Messages that channels were told", self.alarms_told.clone());
-        registry.register("alarms_lost", "Messages that had to be dropped", self.alarms_lost.clone());
     }
 
     /// The OpenMetrics text.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use super::metrics::{Metrics, OffenceLabel};
+use crate::domain::named::named;
 
 /// Between two lines of one kind from one source.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -25,46 +26,30 @@ const MOST: usize = 64;
 /// The source of all that came after these.
 const OTHERS: &str = "others";
 
-/// What was wrong. Its name is the label `kind` in the log and in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Offence {
-    /// No TLS handshake came about: another version, no certificate, no TLS at all.
-    TlsHandshake,
-    /// The bytes of a request are not HTTP/1.1.
-    Http,
-    /// More connections at once than one address may have.
-    TooManyConnections,
-    /// All connections that others than known addresses may have were taken.
-    NoConnectionLeft,
-    /// More WebSocket frames than a second allows.
-    TooManyFrames,
-    /// A WebSocket frame that announces more bytes than it may have.
-    FrameTooLong,
-    /// Bytes that are no WebSocket frame, or one of a kind that is not spoken there.
-    MalformedFrame,
-    /// Texts that cannot be read, one after the other.
-    UnreadableTexts,
-    /// A report of a gate that is no event. Logged as `report_refused`.
-    RefusedReport,
-    /// An opening for a car that could not be read. Logged as `opening_unread`.
-    UnreadPlate,
-}
-
-impl Offence {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TlsHandshake => "tls_handshake",
-            Self::Http => "http",
-            Self::TooManyConnections => "too_many_connections",
-            Self::NoConnectionLeft => "no_connection_left",
-            Self::TooManyFrames => "too_many_frames",
-            Self::FrameTooLong => "frame_too_long",
-            Self::MalformedFrame => "malformed_frame",
-            Self::UnreadableTexts => "unreadable_texts",
-            Self::RefusedReport => "refused_report",
-            Self::UnreadPlate => "unread_plate",
-        }
+named! {
+    /// What was wrong. Its name is the label `kind` in the log and in the metrics.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Offence {
+        /// No TLS handshake came about: another version, no certificate, no TLS at all.
+        TlsHandshake = "tls_handshake",
+        /// The bytes of a request are not HTTP/1.1.
+        Http = "http",
+        /// More connections at once than one address may have.
+        TooManyConnections = "too_many_connections",
+        /// All connections that others than known addresses may have were taken.
+        NoConnectionLeft = "no_connection_left",
+        /// More WebSocket frames than a second allows.
+        TooManyFrames = "too_many_frames",
+        /// A WebSocket frame that announces more bytes than it may have.
+        FrameTooLong = "frame_too_long",
+        /// Bytes that are no WebSocket frame, or one of a kind that is not spoken there.
+        MalformedFrame = "malformed_frame",
+        /// Texts that cannot be read, one after the other.
+        UnreadableTexts = "unreadable_texts",
+        /// A report of a gate that is no event. Logged as `report_refused`.
+        RefusedReport = "refused_report",
+        /// An opening for a car that could not be read. Logged as `opening_unread`.
+        UnreadPlate = "unread_plate",
     }
 }
 
@@ -89,7 +74,6 @@ impl fmt::Debug for Offences {
 }
 
 impl Offences {
-    #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { metrics, silences: Mutex::default(), full_at: Mutex::default() })
     }
@@ -111,7 +95,6 @@ impl Offences {
     }
 
     /// Somebody was turned away lately because no connection was left.
-    #[must_use]
     pub fn was_full(&self) -> bool {
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < SHOWN_FOR)
     }

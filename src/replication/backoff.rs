@@ -27,7 +27,6 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    #[must_use]
     pub fn new(range: BackoffRange) -> Self {
         Self { range, failures: 0 }
     }
@@ -41,19 +40,16 @@ impl Backoff {
     }
 
     /// The most the next wait can be.
-    #[must_use]
     pub fn ceiling_ms(&self) -> u64 {
         let factor = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX);
         self.range.floor_ms.saturating_mul(factor).min(self.range.cap_ms)
     }
 
-    #[must_use]
     pub fn cap_ms(&self) -> u64 {
         self.range.cap_ms
     }
 
     /// Failures since the last success.
-    #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
@@ -68,7 +64,6 @@ impl Backoff {
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -18,19 +18,16 @@ pub struct Have {
 }
 
 impl Have {
-    #[must_use]
     pub fn head(&self, log: &LogId) -> Option<Head> {
         self.heads.get(log).copied()
     }
 
     /// The head of a log, of an empty one if nothing of it is held.
-    #[must_use]
     pub fn head_or_empty(&self, log: &LogId) -> Head {
         self.head(log).unwrap_or_else(|| Head::empty(log))
     }
 
     /// The number of events held of a log.
-    #[must_use]
     pub fn to(&self, log: &LogId) -> u64 {
         self.heads.get(log).map_or(0, |head| head.to)
     }
@@ -50,18 +47,15 @@ impl Have {
         self.heads.iter().map(|(log, head)| (log, *head))
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.heads.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
     /// The digests of the buckets that are not empty. Costs a pass over all logs.
-    #[must_use]
     pub fn digests(&self) -> BTreeMap<Bucket, BucketDigest> {
         let mut hashers: BTreeMap<Bucket, Sha256> = BTreeMap::new();
         for (log, head) in self.iter() {
@@ -76,7 +70,6 @@ impl Have {
     }
 
     /// The buckets in which what a peer holds differs from what is held here.
-    #[must_use]
     pub fn differing_buckets(&self, theirs: &BTreeMap<Bucket, BucketDigest>) -> BTreeSet<Bucket> {
         let ours = self.digests();
         ours.keys().chain(theirs.keys()).filter(|bucket| ours.get(bucket) != theirs.get(bucket)).copied().collect()
@@ -94,7 +87,6 @@ impl FromIterator<(LogId, Head)> for Have {
     }
 }
 
-#[must_use]
 pub fn bucket_of(log: &LogId) -> Bucket {
     Bucket(log.epoch.bucket())
 }

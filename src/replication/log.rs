@@ -1,15 +1,18 @@
 //! A log is held as a prefix: events `1..=to` without a hole, and the hash of their chain. So only a run that continues what was
 //! received is taken.
+//! What is durable here is made ready once to leave on any number of links.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::MAX_EVENT_BYTES;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{LogId, as_text, hex, of_hex};
+use crate::wire::MAX_RUN_BYTES;
+use crate::wire::frame::run_body;
 
 /// The author's bytes of one event.
 pub type EventBytes = Arc<str>;
@@ -20,13 +23,11 @@ pub struct ChainHash(pub [u8; 32]);
 
 impl ChainHash {
     /// The hash of an empty log.
-    #[must_use]
     pub fn genesis(log: &LogId) -> Self {
         Self(Sha256::digest(log.to_string().as_bytes()).into())
     }
 
     /// The hash after one more event.
-    #[must_use]
     pub fn extend(self, event: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
@@ -44,7 +45,6 @@ pub struct Head {
 }
 
 impl Head {
-    #[must_use]
     pub fn empty(log: &LogId) -> Self {
         Self { to: 0, hash: ChainHash::genesis(log) }
     }
@@ -65,26 +65,22 @@ pub struct Run {
 
 impl Run {
     /// Where the log stands once this run is held.
-    #[must_use]
     pub fn head(&self) -> Head {
         Head { to: self.after + self.events.len() as u64, hash: self.hash }
     }
 
     /// Whether `hash` is what `prev` and the events give.
-    #[must_use]
     pub fn chain_holds(&self) -> bool {
         self.events.iter().fold(self.prev, |hash, event| hash.extend(event)) == self.hash
     }
 
     /// The first event that is larger than an event may be: it cannot be passed on. Its number and size.
-    #[must_use]
     pub fn oversized(&self) -> Option<(u64, usize)> {
         let too_large = |(_, event): &(u64, &EventBytes)| event.len() > MAX_EVENT_BYTES;
         (self.after + 1..).zip(&self.events).find(too_large).map(|(seq, event)| (seq, event.len()))
     }
 
     /// The events up to `to`, which lies within the run.
-    #[must_use]
     pub fn up_to(&self, to: u64) -> Self {
         let kept = usize::try_from(to.saturating_sub(self.after)).unwrap_or(usize::MAX);
         let events: Vec<EventBytes> = self.events.iter().take(kept).cloned().collect();
@@ -92,7 +88,6 @@ impl Run {
         Self { log: self.log.clone(), after: self.after, prev: self.prev, events, hash }
     }
 
-    #[must_use]
     pub fn bytes(&self) -> usize {
         self.events.iter().map(|event| event.len()).sum()
     }
@@ -100,15 +95,11 @@ impl Run {
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
-impl fmt::Debug for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+as_text!(ChainHash);
 
 /// The text is not 64 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,30 +109,10 @@ pub struct ChainHashError;
 impl FromStr for ChainHash {
     type Err = ChainHashError;
     fn from_str(text: &str) -> Result<Self, ChainHashError> {
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(ChainHashError);
-        }
-        let mut hash = [0_u8; 32];
-        for (index, byte) in hash.iter_mut().enumerate() {
-            let pair = text.get(index * 2..index * 2 + 2).ok_or(ChainHashError)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| ChainHashError)?;
-        }
-        Ok(Self(hash))
+        of_hex(text).map(Self).ok_or(ChainHashError)
     }
 }
 
-impl Serialize for ChainHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ChainHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
 /// How sure it is that a run was not written by whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
@@ -201,12 +172,73 @@ pub fn judge(received: Head, mut run: Run) -> Continuity {
     }
 }
 
+/// A committed run and its encoded body, which is made at most once, by the first link that needs it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CommittedRun(Arc<RunForms>);
+
+#[derive(Debug)]
+struct RunForms {
+    run: Run,
+    body: OnceLock<String>,
+}
+
+impl CommittedRun {
+    pub fn new(run: Run) -> Self {
+        Self(Arc::new(RunForms { run, body: OnceLock::new() }))
+    }
+
+    /// A run of any length as runs a frame can carry (256 KiB each; one event always fits).
+    pub fn pieces(run: Run) -> Vec<Self> {
+        if run.bytes() <= MAX_RUN_BYTES {
+            return vec![Self::new(run)];
+        }
+        let mut pieces = Vec::new();
+        let mut piece =
+            Run { log: run.log.clone(), after: run.after, prev: run.prev, events: Vec::new(), hash: run.prev };
+        let mut piece_bytes = 0;
+        for event in run.events {
+            if !piece.events.is_empty() && piece_bytes + event.len() > MAX_RUN_BYTES {
+                let head = piece.head();
+                let next =
+                    Run { log: run.log.clone(), after: head.to, prev: head.hash, events: Vec::new(), hash: head.hash };
+                pieces.push(Self::new(std::mem::replace(&mut piece, next)));
+                piece_bytes = 0;
+            }
+            piece_bytes += event.len();
+            piece.hash = piece.hash.extend(&event);
+            piece.events.push(event);
+        }
+        if !piece.events.is_empty() {
+            pieces.push(Self::new(piece));
+        }
+        pieces
+    }
+
+    pub fn run(&self) -> &Run {
+        &self.0.run
+    }
+
+    pub fn head(&self) -> Head {
+        self.0.run.head()
+    }
+
+    /// The encoded body, shared by all links.
+    pub fn body(&self) -> &str {
+        self.0.body.get_or_init(|| run_body(&self.0.run))
+    }
+}
+
+impl PartialEq for CommittedRun {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.run == other.0.run
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::domain::ids::LogId;
+    use proptest::prelude::*;
 
     fn log() -> LogId {
         "c1/00000000000000aa".parse().unwrap()
@@ -265,5 +297,36 @@ mod tests {
             damaged.events[at % n] = "damaged!".into();
             prop_assert_eq!(judge(head(&text, held % n), damaged), Continuity::Broken);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_of_a_run_are_the_run(sizes in prop::collection::vec(1..40_000_usize, 1..60), after in 0..1_000_u64) {
+            let log = "c1/00000000000000aa".parse().unwrap();
+            let prev = Head::empty(&log).hash;
+            let events: Vec<_> = sizes.iter().map(|size| "x".repeat(*size).into()).collect();
+            let hash = events.iter().fold(prev, |hash, event: &crate::replication::log::EventBytes| hash.extend(event));
+            let run = Run { log, after, prev, events, hash };
+            let pieces = CommittedRun::pieces(run.clone());
+            let mut head = Head { to: after, hash: prev };
+            let mut events = Vec::new();
+            for piece in &pieces {
+                let piece = piece.run();
+                prop_assert!(piece.after == head.to && piece.prev == head.hash && piece.chain_holds());
+                prop_assert!(!piece.events.is_empty() && piece.bytes() <= MAX_RUN_BYTES);
+                head = piece.head();
+                events.extend(piece.events.iter().cloned());
+            }
+            prop_assert_eq!((head, events), (run.head(), run.events));
+        }
+    }
+
+    #[test]
+    fn the_body_is_made_once_and_shared() {
+        let log = "c1/00000000000000aa".parse().unwrap();
+        let prev = Head::empty(&log).hash;
+        let run = CommittedRun::new(Run { log, after: 0, prev, events: vec!["{}".into()], hash: prev.extend("{}") });
+        let other = run.clone();
+        assert!(std::ptr::eq(run.body(), other.body()));
     }
 }

@@ -12,13 +12,11 @@
 //! tells anyone of that commit.**
 
 pub mod backoff;
-pub mod committed;
 pub mod coordinator;
 pub mod handshake;
 pub mod have;
 pub mod log;
 pub mod peer;
-pub mod starts;
 pub mod window;
 
 /// The clocks of this central at one moment.

@@ -27,7 +27,6 @@ pub struct Window {
 
 impl Window {
     /// Whether a live run of this size may be sent now.
-    #[must_use]
     pub fn admits_live(&self, bytes: usize) -> bool {
         self.unacked_bytes + bytes <= LINK_WINDOW_BYTES
     }
@@ -58,7 +57,6 @@ impl Window {
         self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
     }
 
-    #[must_use]
     pub fn unacked_bytes(&self) -> usize {
         self.unacked_bytes
     }
@@ -76,7 +74,6 @@ impl Default for RunSize {
 
 impl RunSize {
     /// Between 16 and 256 KiB.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         self.0
     }

@@ -29,6 +29,7 @@ mod files;
 mod left;
 mod log_heads;
 mod log_numbers;
+mod lookup;
 mod stay_columns;
 
 pub use directory::{DataDir, free_bytes};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, Rows};
+use rusqlite::{Connection, Row};
 
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
@@ -134,58 +134,6 @@ pub(super) fn read_stay(
             last_hlc: Hlc::new(row.get(18)?).map_err(|_| StoreError::Value("last_hlc".into()))?,
         },
     })
-}
-
-/// See [`Held::last_begun`](crate::ledger::storage::Lookup::last_begun).
-pub(super) fn find_last_begun(
-    connection: &Connection,
-    logs: &mut LogNumbers,
-    plate: &PlateId,
-    before: Hlc,
-) -> Result<Vec<StoredStay>, StoreError> {
-    const BEGUN: &str = "plate_id = ?1 AND status NOT IN ('SUPERSEDED', 'VOID') AND entry_hlc < ?2";
-    let sql = format!("SELECT entry_hlc FROM history WHERE {BEGUN} ORDER BY entry_hlc DESC LIMIT 1");
-    let last: Option<i64> =
-        connection.prepare_cached(&sql)?.query_row((plate.as_str(), before.ms()), |row| row.get(0)).optional()?;
-    let Some(last) = last else { return Ok(Vec::new()) };
-    let sql = format!("{} AND entry_hlc = ?3", select_stays(BEGUN));
-    let mut statement = connection.prepare_cached(&sql)?;
-    read_all(connection, logs, statement.query((plate.as_str(), before.ms(), last))?)
-}
-
-/// See [`Held::begun_since`](crate::ledger::storage::Lookup::begun_since).
-pub(super) fn find_begun_since(
-    connection: &Connection,
-    logs: &mut LogNumbers,
-    plate: &PlateId,
-    since: Hlc,
-    most: usize,
-) -> Result<Vec<StoredStay>, StoreError> {
-    let sql = select_stays("plate_id = ?1 AND status <> 'VOID' AND entry_hlc >= ?2 ORDER BY entry_hlc, id LIMIT ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    read_all(connection, logs, statement.query((plate.as_str(), since.ms(), most))?)
-}
-
-/// See [`Held::ended_in`](crate::ledger::storage::Lookup::ended_in).
-pub(super) fn find_ended_in(
-    connection: &Connection,
-    logs: &mut LogNumbers,
-    second: i64,
-    fee: Vnd,
-) -> Result<Vec<StoredStay>, StoreError> {
-    let sql = select_stays("exit_ms BETWEEN ?1 AND ?2 AND fee = ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let from_ms = second.saturating_mul(1_000);
-    read_all(connection, logs, statement.query((from_ms, from_ms.saturating_add(999), fee.0))?)
-}
-
-fn read_all(connection: &Connection, logs: &mut LogNumbers, mut rows: Rows<'_>) -> Result<Vec<StoredStay>, StoreError> {
-    let mut stays = Vec::new();
-    while let Some(row) = rows.next()? {
-        stays.push(read_stay(connection, logs, row)?);
-    }
-    Ok(stays)
 }
 
 pub(super) fn select_stays(filter: &str) -> String {

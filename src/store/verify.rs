@@ -20,7 +20,7 @@ use super::log_numbers::LogNumbers;
 use super::reader::{read_event, read_hash, read_head};
 use super::schema::{self, event_place, event_row_of};
 use super::stay_columns::{STAY_COLUMNS, read_stay};
-use crate::domain::audit::{AuditHash, Entry};
+use crate::domain::audit::{AuditEntry, AuditHash};
 use crate::domain::ids::LogId;
 use crate::ledger::storage::{EventRef, StoredStay};
 use crate::replication::log::{ChainHash, EventBytes, Head};
@@ -441,7 +441,7 @@ fn check_audit(connection: &Connection, report: &mut Report) -> Result<(), Store
         }
         match read(row) {
             Ok((entry, text, hash)) => {
-                if id == last + 1 && Entry::chained(&before, &text) != hash {
+                if id == last + 1 && AuditEntry::chained(&before, &text) != hash {
                     wrong(id, "or one before it was changed: its chain hash is wrong");
                 }
                 if !entry.is_some_and(|entry| tells_apart(row, &entry).unwrap_or(false)) {
@@ -462,13 +462,13 @@ fn check_audit(connection: &Connection, report: &mut Report) -> Result<(), Store
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> Result<(Option<Entry>, String, AuditHash), rusqlite::Error> {
+fn read(row: &Row<'_>) -> Result<(Option<AuditEntry>, String, AuditHash), rusqlite::Error> {
     let text: String = row.get(4)?;
     Ok((serde_json::from_str(&text).ok(), text, row.get(5)?))
 }
 
 /// The columns that are told apart say what the entry says.
-fn tells_apart(row: &Row<'_>, entry: &Entry) -> Result<bool, rusqlite::Error> {
+fn tells_apart(row: &Row<'_>, entry: &AuditEntry) -> Result<bool, rusqlite::Error> {
     let (at_ms, kind, who): (i64, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
     Ok(at_ms == entry.at_ms && kind == entry.kind.name() && who == entry.who)
 }

@@ -13,6 +13,7 @@ use webpki::EndEntityCert;
 
 use crate::domain::authorship::{OpenedBy, Opener};
 use crate::domain::fingerprint::Fingerprint;
+use crate::domain::ids::hex;
 
 /// Key, certificate and fingerprint. Cheap to clone; never shown but by its fingerprint.
 #[derive(Clone)]
@@ -45,20 +46,17 @@ impl Credentials {
         Ok(Self { fingerprint, certified: Arc::new(certified.clone().into()), certified_key: Arc::new(certified) })
     }
 
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// The certificate (DER) and what signs with its key in one of these ways; `None`: it cannot.
-    #[must_use]
     pub fn signer(&self, schemes: &[SignatureScheme]) -> Option<(CertificateDer<'static>, Box<dyn Signer>)> {
         let certificate = self.certified_key.cert.first()?.clone();
         Some((certificate, self.certified_key.key.choose_scheme(schemes)?))
     }
 
     /// What a TLS configuration shows to the other side.
-    #[must_use]
     pub fn shown(&self) -> Arc<SingleCertAndKey> {
         self.certified.clone()
     }
@@ -71,7 +69,6 @@ impl fmt::Debug for Credentials {
 }
 
 /// The cryptography of all TLS of this program, named where it is used: nothing hangs on a default of the process.
-#[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
@@ -111,18 +108,8 @@ pub fn signed_by(message: &[u8], by: &OpenedBy) -> Result<Fingerprint, BadOpenin
 }
 
 /// Whose certificate it shows; whether the signature is its own was checked when the log was taken.
-#[must_use]
 pub fn key_of(by: &OpenedBy) -> Option<Fingerprint> {
     bytes_of(&by.certificate).map(|certificate| Fingerprint::of_certificate(&certificate))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn bytes_of(digits: &str) -> Option<Vec<u8>> {

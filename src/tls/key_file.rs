@@ -98,7 +98,6 @@ pub fn open(directory: &Path) -> Result<Option<Opened>, IdentityError> {
 }
 
 /// Whether the key in a data directory was not linked with others for long yet.
-#[must_use]
 pub fn is_new(directory: &Path) -> bool {
     directory.join(NEW_FILE).exists()
 }

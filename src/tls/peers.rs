@@ -69,19 +69,16 @@ impl Client {
         Ok(Self { config: Arc::new(config), expected, shown })
     }
 
-    #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {
         self.config.clone()
     }
 
     /// Who answered, once somebody did, also if that is why the connection failed.
-    #[must_use]
     pub fn shown(&self) -> Option<Fingerprint> {
         self.shown.get().copied()
     }
 
     /// Another certificate than the expected one was shown: that one.
-    #[must_use]
     pub fn stranger(&self) -> Option<Fingerprint> {
         self.shown().filter(|shown| self.expected.is_some_and(|expected| expected != *shown))
     }

@@ -10,13 +10,15 @@ use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::as_text;
 
 /// Behind the id of a site that a person stands behind.
 const FIRM: &str = " firm";
 
 /// 64 random bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub u64);
 
 /// A site id, and whether a person stands behind it.
@@ -129,17 +131,7 @@ impl FromStr for SiteId {
     }
 }
 
-impl Serialize for SiteId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SiteId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(SiteId);
 
 #[cfg(test)]
 mod tests {

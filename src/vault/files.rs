@@ -26,27 +26,25 @@ pub struct AccountsFile {
 
 /// What was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundFile {
     pub accounts: Accounts,
     /// Why what was there could not be used, and where it lies now.
     pub damaged: Option<String>,
 }
 
 impl AccountsFile {
-    #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { path: data_dir.join(FILE) }
     }
 
     /// Reads it; none is as good as an empty one. A damaged one is put aside as `accounts.json.damaged`.
-    #[must_use]
-    pub fn load(&self) -> Found {
+    pub fn load(&self) -> FoundFile {
         let read = read(&self.path).map_err(|error| error.to_string()).and_then(|bytes| match bytes {
             None => Ok(Accounts::default()),
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
         });
         match read {
-            Ok(accounts) => Found { accounts, damaged: None },
+            Ok(accounts) => FoundFile { accounts, damaged: None },
             Err(reason) => {
                 // Nothing that was put aside before is lost.
                 let name = |number: u32| match number {
@@ -57,7 +55,7 @@ impl AccountsFile {
                 let moved = std::fs::rename(&self.path, &aside);
                 let place = if moved.is_ok() { &aside } else { &self.path };
                 let damaged = format!("{reason}; it lies as {}", place.display());
-                Found { accounts: Accounts::default(), damaged: Some(damaged) }
+                FoundFile { accounts: Accounts::default(), damaged: Some(damaged) }
             }
         }
     }
@@ -92,7 +90,6 @@ pub struct CodeFile {
 }
 
 impl CodeFile {
-    #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { path: data_dir.join(CODE_FILE) }
     }
@@ -107,7 +104,6 @@ impl CodeFile {
     }
 
     /// Whether this is the code, and still good.
-    #[must_use]
     pub fn is_right(&self, digest: [u8; 32], now_ms: i64) -> bool {
         let bytes = read(&self.path).ok().flatten();
         let kept = bytes.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());

@@ -8,6 +8,8 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use sha2::{Digest, Sha256};
 
+use crate::domain::ids::hex;
+
 /// Bits of a token, a key and a session: 160.
 const SECRET_BYTES: usize = 20;
 /// Characters of a one-time code, 5 bits each: typed by a person, tried slowly.
@@ -28,7 +30,6 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
-    #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Token => "pmtoken_",
@@ -63,20 +64,16 @@ pub fn make_code() -> Result<String, NoRandomness> {
 }
 
 /// The hash of a secret.
-#[must_use]
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
 /// The hash of a secret as text: `sha256:` and 64 hex digits.
-#[must_use]
 pub fn digest_text(secret: &str) -> String {
-    let hex: String = digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex(&digest(secret)))
 }
 
 /// The hash of a code, however a person typed it: blanks, dashes and letter case do not matter, nor O for 0 and I or L for 1.
-#[must_use]
 pub fn code_digest(typed: &str) -> [u8; 32] {
     let read = |c: char| match c.to_ascii_uppercase() {
         'O' => '0',

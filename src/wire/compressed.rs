@@ -16,7 +16,6 @@ pub const MIN_BYTES: usize = 8 * 1024;
 const LEVEL: i32 = 1;
 
 /// The frame's text as one zstd frame. `None`: it cannot be made smaller; send the text.
-#[must_use]
 pub fn compress(text: &str) -> Option<Vec<u8>> {
     zstd::bulk::compress(text.as_bytes(), LEVEL).ok().filter(|compressed| compressed.len() < text.len())
 }

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{MAX_FRAME_BYTES, MAX_HAVE_BYTES, MAX_RUN_BYTES};
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::ids::{CentralId, LogId};
+use crate::domain::ids::{CentralId, LogId, as_text};
 use crate::replication::log::{ChainHash, Head, Run};
 use crate::trust::site::SiteMark;
 
@@ -44,7 +44,7 @@ pub enum Frame {
     SyncStop {
         sub: u64,
     },
-    Heartbeat(Heartbeat),
+    Heartbeat(Beat),
     /// Never answered.
     Error(ErrorFrame),
     /// A type of a newer version: ignored and counted.
@@ -143,7 +143,7 @@ pub enum SyncRefusal {
 
 /// Sent every 30 s. Information only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Heartbeat {
+pub struct Beat {
     /// The sender's wall clock, Unix ms.
     pub wall_ms: i64,
     /// The centrals the sender is linked with.
@@ -198,11 +198,7 @@ macro_rules! hex_text {
                 write!(f, concat!("{:0", $digits, "x}"), self.0)
             }
         }
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
+        as_text!($type);
         impl FromStr for $type {
             type Err = HexError;
             fn from_str(text: &str) -> Result<Self, HexError> {
@@ -211,17 +207,6 @@ macro_rules! hex_text {
                     return Err(HexError($digits));
                 }
                 <$number>::from_str_radix(text, 16).map(Self).map_err(|_| HexError($digits))
-            }
-        }
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -258,7 +243,7 @@ pub struct Encoder {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a, T> {
+struct FrameEnvelope<'a, T> {
     #[serde(rename = "type")]
     type_name: &'a str,
     source_central: &'a CentralId,
@@ -268,7 +253,7 @@ struct Envelope<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
+struct RefusedFrame<'a> {
     sub: u64,
     log: &'a LogId,
     refused: SyncRefusal,
@@ -284,18 +269,16 @@ struct Ack {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stop {
+struct StopReading {
     sub: u64,
 }
 
 impl Encoder {
-    #[must_use]
     pub fn new(source: CentralId) -> Self {
         Self { source }
     }
 
     /// The text of a frame, stamped with the sender's wall clock.
-    #[must_use]
     pub fn encode(&self, wall_ms: i64, frame: &Frame) -> String {
         match frame {
             Frame::Hello(data) => self.write(wall_ms, type_name::HELLO, data),
@@ -304,13 +287,13 @@ impl Encoder {
             Frame::SyncRequest(data) => self.write(wall_ms, type_name::SYNC_REQUEST, data),
             Frame::SyncRun { sub, run } => self.encode_run(wall_ms, *sub, &run_body(run)),
             Frame::SyncRefused(SyncRefused { sub, log, refusal, held }) => {
-                let data = Refused { sub: *sub, log, refused: *refusal, to: held.to, hash: held.hash };
+                let data = RefusedFrame { sub: *sub, log, refused: *refusal, to: held.to, hash: held.hash };
                 self.write(wall_ms, type_name::SYNC_RESPONSE, data)
             }
             Frame::SyncAck { sub, head } => {
                 self.write(wall_ms, type_name::SYNC_ACK, Ack { sub: *sub, to: head.to, hash: head.hash })
             }
-            Frame::SyncStop { sub } => self.write(wall_ms, type_name::SYNC_STOP, Stop { sub: *sub }),
+            Frame::SyncStop { sub } => self.write(wall_ms, type_name::SYNC_STOP, StopReading { sub: *sub }),
             Frame::Heartbeat(data) => self.write(wall_ms, type_name::HEARTBEAT, data),
             Frame::Error(data) => self.write(wall_ms, type_name::ERROR, data),
             Frame::Unknown { type_name } => self.write(wall_ms, type_name, BTreeMap::<&str, &str>::new()),
@@ -318,7 +301,6 @@ impl Encoder {
     }
 
     /// A SYNC_RESPONSE around a body made by [`run_body`].
-    #[must_use]
     pub fn encode_run(&self, wall_ms: i64, sub: u64, body: &str) -> String {
         let mut text = String::with_capacity(body.len() + 256);
         // A central id needs no escaping.
@@ -334,7 +316,6 @@ impl Encoder {
     }
 
     /// HAVE frames for these logs, each of at most 32 KiB.
-    #[must_use]
     pub fn encode_have(&self, wall_ms: i64, logs: impl IntoIterator<Item = (LogId, Head)>) -> Vec<String> {
         let mut frames = Vec::new();
         let mut part = BTreeMap::new();
@@ -356,13 +337,13 @@ impl Encoder {
 
     #[expect(clippy::expect_used, reason = "integers, strings and maps with text keys always serialise")]
     fn write<T: Serialize>(&self, wall_ms: i64, type_name: &str, data: T) -> String {
-        let envelope = Envelope { type_name, source_central: &self.source, timestamp: wall_ms, event_id: None, data };
+        let envelope =
+            FrameEnvelope { type_name, source_central: &self.source, timestamp: wall_ms, event_id: None, data };
         serde_json::to_string(&envelope).expect("a frame is plain data")
     }
 }
 
 /// Everything of a SYNC_RESPONSE from the log on: all that does not differ between links.
-#[must_use]
 pub fn run_body(run: &Run) -> String {
     let mut body = String::with_capacity(run.bytes() + run.events.len() + 384);
     let written = write!(
@@ -402,7 +383,6 @@ pub enum FrameError {
 
 impl FrameError {
     /// Whether a run of events may be lost with it, so that the link cannot go on as if nothing was.
-    #[must_use]
     pub fn may_lose_events(&self) -> bool {
         matches!(self, Self::TooLarge(_) | Self::UnreadableRun(_))
     }
@@ -462,7 +442,7 @@ impl Frame {
                 let Ack { sub, to, hash } = read(data)?;
                 Self::SyncAck { sub, head: Head { to, hash } }
             }
-            type_name::SYNC_STOP => Self::SyncStop { sub: read::<Stop>(data)?.sub },
+            type_name::SYNC_STOP => Self::SyncStop { sub: read::<StopReading>(data)?.sub },
             type_name::HEARTBEAT => Self::Heartbeat(read(data)?),
             type_name::ERROR => Self::Error(read(data)?),
             other => Self::Unknown { type_name: other.chars().take(64).collect() },

@@ -70,7 +70,7 @@ fn frame() -> impl Strategy<Value = Frame> {
             |(wall_ms, links, digests)| {
                 let key = Fingerprint::of_certificate(&wall_ms.to_be_bytes());
                 let keys = links.iter().map(|central| (central.clone(), vec![key])).collect();
-                Frame::Heartbeat(Heartbeat { wall_ms, links, digests, keys })
+                Frame::Heartbeat(Beat { wall_ms, links, digests, keys })
             },
         );
     prop_oneof![

@@ -16,8 +16,9 @@ use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::Job;
+use crate::links::join::{GuestCard, MemberCard, WelcomeCard};
 use crate::trust::invitation::{Code, CodeRefused, Invitation};
-use crate::trust::site::{OtherSite, SiteMark};
+use crate::trust::site::OtherSite;
 
 /// Invite a central that comes within so many ms.
 #[derive(Debug, Clone, Copy, Message)]
@@ -41,35 +42,13 @@ pub struct ConfirmSite;
 
 /// Somebody came with an invitation's code, over a socket on which it showed its certificate.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Welcome, GuestRefused>")]
+#[rtype(result = "Result<WelcomeCard, GuestRefused>")]
 pub struct Guest {
     pub code: Code,
-    pub central: CentralId,
-    /// Where it says it can be dialled.
-    pub ip: String,
-    pub p2p_port: u16,
+    pub card: GuestCard,
     pub shown: Fingerprint,
-    /// Which site it belongs to; `None`: it did not say.
-    pub site: Option<SiteMark>,
     /// Where it came from.
     pub from: IpAddr,
-}
-
-/// It is a peer now, here and at every other member.
-#[derive(Debug)]
-pub struct Welcome {
-    pub central: CentralId,
-    /// The other members that have shown their certificates here, for it to take over.
-    pub members: Vec<Member>,
-}
-
-/// A member of the mesh, as the inviting central knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    pub id: CentralId,
-    pub ip: String,
-    pub p2p_port: u16,
-    pub fingerprint: Fingerprint,
 }
 
 /// Why a guest is sent away; told to it.
@@ -107,29 +86,27 @@ impl Handler<Invite> for MeshRegistry {
 }
 
 impl Handler<Guest> for MeshRegistry {
-    type Result = ResponseActFuture<Self, Result<Welcome, GuestRefused>>;
+    type Result = ResponseActFuture<Self, Result<WelcomeCard, GuestRefused>>;
 
     fn handle(&mut self, guest: Guest, _: &mut Self::Context) -> Self::Result {
         let now_ms = self.context.clock.now().wall_ms;
-        let act = Act::new(Kind::Invitation, By::new("", guest.from), &guest.central);
+        let act = Act::new(Kind::Invitation, By::new("", guest.from), &guest.card.central);
         let until_ms = match self.admit_guest(&guest, now_ms) {
             Ok(until_ms) => until_ms,
             Err(refusal) => {
-                let (central, reason) = (guest.central.to_string(), refusal.to_string());
                 self.context.audit.note_refusal(Act { kind: Kind::Refusal, ..act }, "invitation_refused");
-                warn!(event = "invitation_refused", central = central.as_str(), reason = reason.as_str(); "a central came with an invitation and was sent away");
+                warn!(event = "invitation_refused", central:% = guest.card.central, reason:% = refusal; "a central came with an invitation and was sent away");
                 return Box::pin(std::future::ready(Err(refusal)).into_actor(self));
             }
         };
         let config = self.context.config.borrow().clone();
-        let fields =
-            json!({"ip": guest.ip, "p2p_port": guest.p2p_port, "fingerprint": guest.shown, "unconfirmed": false});
-        let edit = match config.peer(&guest.central) {
-            Some(_) => Edit::ChangePeer(guest.central.clone(), fields),
-            None => Edit::AddPeer(with_id(fields, &guest.central)),
+        let fields = json!({"ip": guest.card.ip, "p2p_port": guest.card.p2p_port, "fingerprint": guest.shown, "unconfirmed": false});
+        let edit = match config.peer(&guest.card.central) {
+            Some(_) => Edit::ChangePeer(guest.card.central.clone(), fields),
+            None => Edit::AddPeer(with_id(fields, &guest.card.central)),
         };
         let (keeper, writer) = (self.context.keeper.addr(), self.context.writer.clone());
-        let (code, members) = (guest.code.clone(), members(&config, &guest.central));
+        let (code, members) = (guest.code.clone(), members(&config, &guest.card.central));
         let working = async move {
             let added = keeper
                 .send(ChangeConfig { edit, version: None, act: act.clone() })
@@ -143,11 +120,11 @@ impl Handler<Guest> for MeshRegistry {
                 _ => GuestRefused::NotSaved,
             })?;
             let standing = CentralStanding {
-                central: guest.central.clone(),
+                central: guest.card.central.clone(),
                 fingerprint: guest.shown,
                 standing: Standing::Admitted,
-                ip: Some(guest.ip.clone()),
-                p2p_port: Some(guest.p2p_port),
+                ip: Some(guest.card.ip.clone()),
+                p2p_port: Some(guest.card.p2p_port),
                 reason: None,
                 by: None,
             };
@@ -155,12 +132,11 @@ impl Handler<Guest> for MeshRegistry {
             writer.do_send(decide);
             // The others hear of it by this event; without it only they would have to be told.
             let told = matches!(outcome.await, Ok(Ok(_)));
-            let central = guest.central.to_string();
-            info!(event = "invitation_accepted", central = central.as_str(), told = told; "an invited central is a peer from now on");
+            info!(event = "invitation_accepted", central:% = guest.card.central, told = told; "an invited central is a peer from now on");
             if told { Ok(()) } else { Err(GuestRefused::NotSaved) }
         };
         Box::pin(working.into_actor(self).map(move |done, registry, _| match done {
-            Ok(()) => Ok(Welcome { central: registry.context.identity.borrow().central.clone(), members }),
+            Ok(()) => Ok(WelcomeCard { central: registry.context.identity.borrow().central.clone(), members }),
             Err(refusal) => {
                 registry.invitations.give_back(&code, until_ms);
                 Err(refusal)
@@ -185,26 +161,26 @@ impl MeshRegistry {
 
     /// Uses up the code, unless the guest has to change something at home first.
     fn admit_guest(&mut self, guest: &Guest, now_ms: i64) -> Result<i64, GuestRefused> {
-        let taken = guest.central == self.context.identity.borrow().central
-            || self.context.trust.pin(&guest.central).is_some_and(|pin| pin != guest.shown);
+        let taken = guest.card.central == self.context.identity.borrow().central
+            || self.context.trust.pin(&guest.card.central).is_some_and(|pin| pin != guest.shown);
         let until_ms = self.invitations.take(&guest.code, now_ms)?;
-        if let Err(other) = self.context.identity.borrow().site.check(guest.site) {
+        if let Err(other) = self.context.identity.borrow().site.check(guest.card.site) {
             self.invitations.give_back(&guest.code, until_ms);
             return Err(other.into());
         }
         if taken {
             self.invitations.give_back(&guest.code, until_ms);
-            return Err(GuestRefused::IdTaken(guest.central.clone()));
+            return Err(GuestRefused::IdTaken(guest.card.central.clone()));
         }
         Ok(until_ms)
     }
 }
 
-fn members(config: &Config, guest: &CentralId) -> Vec<Member> {
+fn members(config: &Config, guest: &CentralId) -> Vec<MemberCard> {
     let others = config.peer_centrals.iter().filter(|peer| peer.id != *guest);
     let known = |peer: &PeerCentral| {
         let fingerprint = peer.fingerprint?;
-        Some(Member { id: peer.id.clone(), ip: peer.ip.to_string(), p2p_port: peer.p2p_port, fingerprint })
+        Some(MemberCard { id: peer.id.clone(), ip: peer.ip.to_string(), p2p_port: peer.p2p_port, fingerprint })
     };
     others.filter_map(known).collect()
 }

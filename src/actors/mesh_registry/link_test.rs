@@ -44,12 +44,12 @@ pub struct LinkTestStep {
     pub detail: String,
 }
 
-struct Steps {
+struct TestSteps {
     made: Vec<LinkTestStep>,
     told: Option<UnboundedSender<LinkTestStep>>,
 }
 
-impl Steps {
+impl TestSteps {
     fn note(&mut self, step: &'static str, since: Instant, result: Result<String, String>) -> bool {
         let took_ms = since.elapsed().as_secs_f64() * 1_000.0;
         let ok = result.is_ok();
@@ -77,7 +77,7 @@ pub async fn run(
     link: Handle<PeerLink>,
     told: Option<UnboundedSender<LinkTestStep>>,
 ) -> LinkTest {
-    let mut steps = Steps { made: Vec::new(), told };
+    let mut steps = TestSteps { made: Vec::new(), told };
     let since = Instant::now();
     let resolved = resolve(&address).await;
     let first = resolved.as_ref().ok().copied();

@@ -15,15 +15,15 @@ use crate::actors::peer_link::{AskLink, PeerLink, ToLink};
 use crate::actors::supervise::Handle;
 use crate::actors::sync_coordinator::Logs;
 use crate::config::model::PeerCentral;
-use crate::domain::ids::CentralId;
+use crate::domain::ids::{CentralId, hex};
 use crate::links::mesh::MeshClock;
 use crate::links::status::{BUILT_IN_TARIFF, LogShown, MeshStatus, OldestUnacked, PeerSays, PeerShown, PeerTrust};
 use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
-use crate::replication::coordinator::allowance::Taken;
+use crate::replication::coordinator::allowance::TakenOf;
 use crate::replication::coordinator::{LogStatus, WaitReason};
 use crate::replication::have::Have;
 use crate::replication::peer::output::{LinkState, PeerStatus};
-use crate::wire::frame::Heartbeat;
+use crate::wire::frame::Beat;
 
 /// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
 /// 30 s.
@@ -112,7 +112,7 @@ impl MeshRegistry {
         let wall_ms = self.context.clock.now().wall_ms;
         let keys = self.context.trust.keys_to_tell();
         for (_, _, link) in self.handles() {
-            link.do_send(ToLink::Say(Heartbeat {
+            link.do_send(ToLink::Say(Beat {
                 wall_ms,
                 links: linked.to_vec(),
                 digests: digests.clone(),
@@ -129,14 +129,12 @@ pub async fn ask_all(links: &[Configured]) -> Vec<Option<PeerStatus>> {
 }
 
 /// The links that stand.
-#[must_use]
 pub fn linked(statuses: &[Option<PeerStatus>]) -> Vec<CentralId> {
     let up = statuses.iter().flatten().filter(|status| status.state == LinkState::Connected);
     up.map(|status| status.peer.clone()).collect()
 }
 
 /// The median of the peers' clocks minus ours; `None`: no peer's clock is known.
-#[must_use]
 pub fn median_offset_ms(statuses: &[Option<PeerStatus>]) -> Option<i64> {
     let mut offsets: Vec<i64> = statuses.iter().flatten().filter_map(|status| status.clock_offset_ms).collect();
     offsets.sort_unstable();
@@ -145,7 +143,6 @@ pub fn median_offset_ms(statuses: &[Option<PeerStatus>]) -> Option<i64> {
 }
 
 /// One fingerprint of everything held.
-#[must_use]
 pub fn have_digest(have: &Have) -> String {
     let mut hasher = Sha256::new();
     for (bucket, digest) in have.digests() {
@@ -153,7 +150,7 @@ pub fn have_digest(have: &Have) -> String {
         hasher.update(digest.0.to_be_bytes());
     }
     let digest: [u8; 32] = hasher.finalize().into();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest).chars().take(16).collect()
 }
 
 /// Of the configured peers and no others; one whose link is just being built anew is not linked.
@@ -175,7 +172,7 @@ pub fn show(metrics: &Metrics, links: &[Configured], statuses: &[Option<PeerStat
 }
 
 pub fn show_logs(metrics: &Metrics, logs: &Logs) {
-    let taken = |of: fn(Taken) -> u64| {
+    let taken = |of: fn(TakenOf) -> u64| {
         let levels = logs.taken.iter().map(move |(central, taken)| {
             (PeerLabel { peer: central.to_string() }, i64::try_from(of(*taken)).unwrap_or(i64::MAX))
         });
@@ -191,7 +188,6 @@ pub fn show_logs(metrics: &Metrics, logs: &Logs) {
 }
 
 /// Everything, as it is shown outside.
-#[must_use]
 pub fn mesh_status(
     listening: Result<Option<String>, String>,
     held: &Held,
@@ -261,7 +257,7 @@ fn peer_shown(
         unacked_bytes: status.map_or(0, |status| status.unacked_bytes as u64),
         we_lack_events: connected.then_some(we_lack),
         it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
-        taken: Taken::default(),
+        taken: TakenOf::default(),
         trust: PeerTrust::default(),
         says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
             links: status.links.clone(),
@@ -273,7 +269,6 @@ fn peer_shown(
 }
 
 /// The tariff in force, as centrals name it to each other.
-#[must_use]
 pub fn tariff_name(held: &Held, at_ms: i64) -> String {
     held.settings.tariff_at(at_ms).1.unwrap_or_else(|| BUILT_IN_TARIFF.to_owned())
 }

@@ -194,13 +194,11 @@ fn without(shown: impl Serialize, field: &str) -> Value {
 }
 
 /// How long until something is due again.
-#[must_use]
 pub fn until(last: Option<std::time::Instant>, period: Duration) -> Duration {
     last.map_or(Duration::ZERO, |last| period.saturating_sub(last.elapsed()))
 }
 
 /// `newest_own_ms`: the newest entry stamped here, if it is the newest at all.
-#[must_use]
 pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Option<i64>) -> Situation {
     let (config, now_ms) = (around.config.borrow().clone(), around.clock.now_ms());
     // Until it was asked for the first time it is not known.
@@ -277,7 +275,6 @@ pub struct Notices {
 
 impl Notices {
     /// `at_start`: with their codes.
-    #[must_use]
     pub fn new(
         at_start: Vec<(&'static str, String)>,
         writer: HeldView,
@@ -290,13 +287,11 @@ impl Notices {
     }
 
     /// How it stands with the backups.
-    #[must_use]
     pub fn backup(&self) -> BackupState {
         self.backups.state()
     }
 
     /// All there is now.
-    #[must_use]
     pub fn all(&self) -> Vec<Notice> {
         let watched = self.writer.borrow().watched.clone();
         let full = self.offences.was_full().then(|| ALL_TAKEN.to_owned());

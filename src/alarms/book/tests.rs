@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alarms::attention::{EdgeSeen, PeerSeen};
-use crate::alarms::message::Language;
+use crate::domain::problem::Language;
 
 const MINUTE_MS: i64 = 60_000;
 const VOICE: Voice<'_> = Voice { central: "c1", site: "Bãi A", language: Language::Vi };

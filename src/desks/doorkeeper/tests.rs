@@ -32,7 +32,7 @@ fn by_secret(secret: &str) -> Shown<'_> {
 }
 
 /// A directory with an administrator `An`.
-fn with_administrator() -> (tempfile::TempDir, Doorkeeper, Entered) {
+fn with_administrator() -> (tempfile::TempDir, Doorkeeper, NewSession) {
     let directory = tempfile::tempdir().unwrap();
     let door = open(directory.path());
     let code = door.make_first_code().unwrap();
@@ -45,13 +45,13 @@ fn the_first_code_makes_an_administrator_once() {
     let directory = tempfile::tempdir().unwrap();
     let door = open(directory.path());
     let (old, code) = (door.make_first_code().unwrap(), door.make_first_code().unwrap());
-    assert_eq!(door.use_code(&old, "An", "ba con voi", desk()).unwrap_err(), Refused::WrongCode);
+    assert_eq!(door.use_code(&old, "An", "ba con voi", desk()).unwrap_err(), LoginRefused::WrongCode);
     let weak = door.use_code(&code, "An", "12345678", desk()).unwrap_err();
-    assert!(matches!(weak, Refused::Unchanged(Unchanged::Field(_))), "and the code is still good: {weak:?}");
+    assert!(matches!(weak, LoginRefused::Unchanged(Unchanged::Field(_))), "and the code is still good: {weak:?}");
     let entered = door.use_code(&code.to_lowercase(), "An", "ba con voi", desk()).unwrap();
     let administrator = Who::Person { name: "An".into(), role: Role::Administrator };
     assert_eq!(door.who(by_session(&entered.session), &Config::standalone()), administrator);
-    assert_eq!(door.use_code(&code, "An", "another one", desk()).unwrap_err(), Refused::WrongCode);
+    assert_eq!(door.use_code(&code, "An", "another one", desk()).unwrap_err(), LoginRefused::WrongCode);
     assert!(door.make_first_code().is_none());
     let kept = std::fs::read_to_string(directory.path().join("accounts.json")).unwrap();
     assert!(!kept.contains("voi") && !kept.contains(&code), "{kept}");
@@ -65,9 +65,9 @@ fn a_code_made_beside_the_running_central_sets_a_forgotten_password_and_ends_its
     CodeFile::of(directory.path()).put(secret::code_digest(&code), Clock::machine().now_ms()).unwrap();
     door.use_code(&code, "an", "bon con voi", desk()).unwrap();
     assert_eq!(door.who(by_session(&before.session), &Config::standalone()), Who::Nobody);
-    assert_eq!(door.log_in("An", "ba con voi", None, desk()).unwrap_err(), Refused::WrongLogin);
+    assert_eq!(door.log_in("An", "ba con voi", None, desk()).unwrap_err(), LoginRefused::WrongLogin);
     door.log_in("An", "bon con voi", None, desk()).unwrap();
-    assert_eq!(door.use_code(&code, "An", "nam con voi", desk()).unwrap_err(), Refused::WrongCode, "used");
+    assert_eq!(door.use_code(&code, "An", "nam con voi", desk()).unwrap_err(), LoginRefused::WrongCode, "used");
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn who_guesses_waits_and_who_knows_the_password_meanwhile_does_not() {
     let (_directory, door, _) = with_administrator();
     let thief = "10.9.9.9".parse().unwrap();
     let outcomes: Vec<_> = (0..6).map(|_| door.log_in("an", "guess", None, thief).unwrap_err()).collect();
-    assert_eq!(outcomes[..5], [const { Refused::WrongLogin }; 5]);
-    assert!(matches!(outcomes[5], Refused::Wait(1..=1_000)), "{:?}", outcomes[5]);
+    assert_eq!(outcomes[..5], [const { LoginRefused::WrongLogin }; 5]);
+    assert!(matches!(outcomes[5], LoginRefused::Wait(1..=1_000)), "{:?}", outcomes[5]);
     assert!(
-        matches!(door.log_in("An", "ba con voi", None, thief), Err(Refused::Wait(_))),
+        matches!(door.log_in("An", "ba con voi", None, thief), Err(LoginRefused::Wait(_))),
         "right or wrong is not looked at"
     );
     door.log_in("an", "ba con voi", None, desk()).unwrap();
@@ -105,7 +105,7 @@ fn an_own_new_password_ends_the_other_sessions() {
     let (_directory, door, here) = with_administrator();
     let elsewhere = door.log_in("An", "ba con voi", None, desk()).unwrap();
     let change = |old| door.change_own_password("An", (old, "bon con voi"), Some(&here.session), desk());
-    assert_eq!(change("wrong"), Err(Refused::WrongLogin));
+    assert_eq!(change("wrong"), Err(LoginRefused::WrongLogin));
     change("ba con voi").unwrap();
     let config = Config::standalone();
     assert_eq!(door.who(by_session(&here.session), &config).person(), Some("An"));
@@ -171,11 +171,11 @@ fn a_browser_that_was_logged_in_is_not_slowed_by_guesses_at_its_owner_behind_the
         while door.memory().throttle.attempt(&source, Some(account), now_ms).is_ok() {}
     };
     fail(None, "an");
-    assert!(matches!(door.log_in("An", "ba con voi", None, desk()), Err(Refused::Wait(_))));
+    assert!(matches!(door.log_in("An", "ba con voi", None, desk()), Err(LoginRefused::Wait(_))));
     let device = door.log_in("An", "ba con voi", Some(&here.device), desk()).unwrap().device;
     // It is no licence to guess, neither at its own account nor at another.
     fail(Some(&device), "an");
-    assert!(matches!(door.log_in("An", "ba con voi", Some(&device), desk()), Err(Refused::Wait(_))));
+    assert!(matches!(door.log_in("An", "ba con voi", Some(&device), desk()), Err(LoginRefused::Wait(_))));
     for (shown, account) in [(device.as_str(), "binh"), ("made up", "an")] {
         assert_eq!(door.source(Some(shown), account, desk()), source_of(desk()), "{account}");
     }
@@ -187,7 +187,7 @@ fn a_password_that_cannot_be_hashed_now_is_not_wrong_and_is_not_counted() {
     let greedy = secret::hash_password("ba con voi").unwrap().replace("m=32768", "m=4294967295");
     door.change(None, |accounts| accounts.change_person("An", None, Some((greedy, 1)))).unwrap();
     for _ in 0..10 {
-        assert_eq!(door.log_in("An", "ba con voi", None, desk()).unwrap_err(), Refused::Failed);
+        assert_eq!(door.log_in("An", "ba con voi", None, desk()).unwrap_err(), LoginRefused::Failed);
     }
 }
 
@@ -198,7 +198,7 @@ fn an_accounts_file_that_cannot_be_written_changes_nothing() {
     let file = directory.path().join("accounts.json");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(Refused::Failed));
+    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(LoginRefused::Failed));
     assert!(door.accounts().person("Bình").is_none());
 }
 
@@ -215,9 +215,9 @@ fn nobody_and_nothing_is_changed_that_the_audit_cannot_tell() {
     let (directory, door, _) = with_administrator();
     drop(door);
     let door = Doorkeeper::open(directory.path(), audit(false), Clock::machine());
-    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(Refused::Failed));
-    assert_eq!(door.make_token(&by(), "backup", Role::Operator), Err(Refused::Failed));
-    assert_eq!(door.change_own_password("An", ("ba con voi", "bon con voi"), None, desk()), Err(Refused::Failed));
+    assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(LoginRefused::Failed));
+    assert_eq!(door.make_token(&by(), "backup", Role::Operator), Err(LoginRefused::Failed));
+    assert_eq!(door.change_own_password("An", ("ba con voi", "bon con voi"), None, desk()), Err(LoginRefused::Failed));
     let again = open(directory.path());
     assert!(again.accounts().person("Bình").is_none() && again.tokens().is_empty());
     again.log_in("An", "ba con voi", None, desk()).unwrap();

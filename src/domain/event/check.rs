@@ -108,7 +108,6 @@ fn check_reference(reference: Option<&str>) -> Result<(), Malformed> {
 
 impl Image {
     /// Named by a hash, with a kind that can be shown.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         let is_hash = self.sha256.len() == 64
             && self.sha256.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));

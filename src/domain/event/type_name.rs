@@ -19,7 +19,6 @@ pub const PAYMENT_RECEIVED: &str = "PAYMENT_RECEIVED";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
-    #[must_use]
     pub fn is_setting(&self) -> bool {
         matches!(
             self,
@@ -28,13 +27,11 @@ impl Body {
     }
 
     /// Whether it is the beginning or the end of somebody's shift.
-    #[must_use]
     pub fn is_of_a_shift(&self) -> bool {
         matches!(self, Self::ShiftOpened(_) | Self::ShiftClosed(_))
     }
 
     /// The `type` of an event that states this; `unknown` for one of a newer version.
-    #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Entry(_) => ENTRY,

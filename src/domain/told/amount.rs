@@ -47,7 +47,6 @@ pub fn read(value: Option<&Value>) -> Result<Option<Vnd>, NoAmount> {
 }
 
 /// What is said of an amount that nobody takes.
-#[must_use]
 pub fn implausible(field: &'static str, fee: Vnd) -> Note {
     Note::new(
         field,

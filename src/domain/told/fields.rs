@@ -189,20 +189,17 @@ pub struct Fields<'v> {
 
 impl<'v> Fields<'v> {
     /// The fields of some objects, those of the first before those of the next. What is no object has none.
-    #[must_use]
     pub fn of(objects: &[&'v Value]) -> Self {
         let fields = objects.iter().filter_map(|object| object.as_object()).flatten();
         let said = fields.filter(|(_, value)| says_something(value));
         Self { said: said.map(|(key, value)| (folded(key), key.as_str(), value)).collect() }
     }
 
-    #[must_use]
     pub fn get(&self, keys: Keys) -> Option<&'v Value> {
         keys.iter().find_map(|key| self.said.iter().find(|(said, ..)| said == key)).map(|(.., value)| *value)
     }
 
     /// As [`Self::get`], a text or a number.
-    #[must_use]
     pub fn text(&self, keys: Keys) -> Option<String> {
         super::text(self.get(keys)).ok().flatten()
     }
@@ -219,14 +216,12 @@ impl<'v> Fields<'v> {
     }
 
     /// The keys as they were written, for people.
-    #[must_use]
     pub fn names(&self) -> Vec<&'v str> {
         self.said.iter().map(|(_, key, _)| *key).collect()
     }
 }
 
 /// The text of a plate anywhere within a value, as camera programs nest it: `{"results": [{"plate": "29a12345"}]}`.
-#[must_use]
 pub fn plate_within(value: &Value) -> Option<String> {
     let mut level = vec![value];
     for _ in 0..DEEPEST {

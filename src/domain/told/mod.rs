@@ -35,7 +35,6 @@ pub fn text(value: Option<&Value>) -> Result<Option<String>, NoText> {
 }
 
 /// A whole number, also as programs write one that know only parts of one: `51012300.0`.
-#[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]
 pub fn whole(number: &Number) -> Option<i64> {
     let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < 1e15).then_some(float as i64);
@@ -48,7 +47,6 @@ pub fn whole(number: &Number) -> Option<i64> {
 pub struct NoText;
 
 /// A number between 0 and 1: as such, as a text, or in percent (`96`, `"96 %"`). `None`: it says nothing that can be one.
-#[must_use]
 pub fn confidence(value: Option<&Value>) -> Option<f64> {
     let number = match value? {
         Value::Number(number) => number.as_f64()?,
@@ -60,7 +58,6 @@ pub fn confidence(value: Option<&Value>) -> Option<f64> {
 }
 
 /// A flag: as such, or as programs write one.
-#[must_use]
 pub fn flag(value: Option<&Value>) -> Option<bool> {
     match value? {
         Value::Bool(flag) => Some(*flag),

@@ -83,7 +83,6 @@ pub enum NoPayment {
 
 impl NoPayment {
     /// The field that is wrong.
-    #[must_use]
     pub fn field(self) -> &'static str {
         match self {
             Self::Shape | Self::Ways => "paid",

@@ -186,7 +186,6 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads the name of a type in any spelling.
-#[must_use]
 pub fn read(text: &str) -> Told {
     let word = folded(text);
     if word.is_empty() || UNKNOWN.contains(&word.as_str()) {
@@ -199,20 +198,17 @@ pub fn read(text: &str) -> Told {
 }
 
 /// Whether two names mean one type: `MOTO`, `xe máy` and `moto` do.
-#[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     one == other || key(one) == key(other)
 }
 
 /// What a type pays as where it has no rate of its own.
-#[must_use]
 pub fn pays_as(name: &str) -> Option<&'static str> {
     kind_called(&folded(name))?.pays_as
 }
 
 /// Whether two types are of vehicles that nobody takes for each other: one has two wheels, the other has more. A car and a
 /// truck may be one vehicle that two cameras see differently.
-#[must_use]
 pub fn are_unlike(one: &str, other: &str) -> bool {
     let two_wheels = |name: &str| {
         let kind = kind_called(&folded(name))?;

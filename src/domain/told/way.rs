@@ -5,7 +5,6 @@ use super::word::folded;
 use crate::domain::direction::Direction;
 
 /// What is said where nothing told the way.
-#[must_use]
 pub fn assumed(field: &'static str, direction: Direction) -> Note {
     let (vi, en) = match direction {
         Direction::Entry => ("vào", "an entry"),
@@ -70,7 +69,6 @@ const OUT: &[&str] = &[
 ];
 
 /// Reads a direction in any spelling: `ENTRY`, `in`, `VÀO`, `xe ra`.
-#[must_use]
 pub fn read(text: &str) -> Option<Direction> {
     let word = folded(text);
     let is_one_of = |words: &[&str]| words.contains(&word.as_str());

@@ -12,7 +12,6 @@ const ACCENTED: [(char, &str); 6] = [
 
 /// The word in `a-z0-9` where it has such letters; letters of other scripts stay, all else is dropped: `Xe máy` is `xemay`,
 /// composed or not.
-#[must_use]
 pub fn folded(text: &str) -> String {
     if text.is_ascii() {
         return text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
@@ -22,7 +21,6 @@ pub fn folded(text: &str) -> String {
 }
 
 /// A letter without its accent, in its own case, and a full-width character as the usual one.
-#[must_use]
 pub fn plain(character: char) -> char {
     if character.is_ascii() {
         return character;
@@ -39,7 +37,6 @@ pub fn plain(character: char) -> char {
 }
 
 /// A full-width character as the usual one.
-#[must_use]
 pub fn narrow(character: char) -> char {
     let wide = u32::from(character);
     let usual = if (0xFF01..=0xFF5E).contains(&wide) { char::from_u32(wide - 0xFEE0) } else { None };

@@ -16,12 +16,11 @@ fn job(call: &str, body: Value) -> Result<Job, Refusal> {
         lane: None,
         key_hash: None,
     });
-    let request = match call {
-        "open" => EdgeRequest::Open(OpenRequest::read(&body)?),
-        "close" => EdgeRequest::Close(CloseRequest::read(&body)?),
-        _ => EdgeRequest::Detect(DetectionRequest::read(&body)?),
-    };
-    request.job(&config)
+    match call {
+        "open" => OpenRequest::read(&body)?.job(&config),
+        "close" => CloseRequest::read(&body)?.job(),
+        _ => DetectionRequest::read(&body)?.job(&config),
+    }
 }
 
 fn with(name: &str, value: Value) -> Value {

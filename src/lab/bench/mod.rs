@@ -70,7 +70,6 @@ enum BenchError {
 /// Runs the load and prints the figures.
 ///
 /// Exit code 0: measured, whatever the answers were. 64: an address cannot be read. 69: a central cannot be reached.
-#[must_use]
 pub fn run(args: &Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime);
     match runtime.and_then(|runtime| runtime.block_on(measure(args))) {

@@ -32,19 +32,16 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST_NS));
     }
 
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The latency that `quantile` (0 to 1) of all are at or below, in µs.
-    #[must_use]
     pub fn quantile_us(&self, quantile: f64) -> f64 {
         us(self.0.value_at_quantile(quantile))
     }
 
     /// The longest, in µs.
-    #[must_use]
     pub fn max_us(&self) -> f64 {
         us(self.0.max())
     }
@@ -95,13 +92,11 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Successful answers per second.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
     pub fn answers_per_s(&self) -> f64 {
         self.latencies.count() as f64 / self.measured.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    #[must_use]
     pub fn json(&self) -> Value {
         json!({
             "edges": self.edges,
@@ -114,7 +109,6 @@ impl LoadReport {
         })
     }
 
-    #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
             "load         {} edges, {:.1} s measured\nanswers      {} = {:.0}/s\nlatency      {}\n",
@@ -151,7 +145,6 @@ pub struct PropagationReport {
 }
 
 impl PropagationReport {
-    #[must_use]
     pub fn json(&self) -> Value {
         let pairs: Vec<Value> = self
             .pairs
@@ -169,7 +162,6 @@ impl PropagationReport {
         })
     }
 
-    #[must_use]
     pub fn text(&self, urls: &[String]) -> String {
         let name = |index: &usize| urls.get(*index).map_or("?", String::as_str);
         let mut text = format!("propagation  {} probes: {}\n", self.all.count(), self.all.text());

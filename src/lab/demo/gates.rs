@@ -54,7 +54,6 @@ pub struct Gate {
 }
 
 impl Gate {
-    #[must_use]
     pub fn new(central: usize, direction: Direction, address: Address, tally: Rc<RefCell<Tally>>) -> Self {
         let lane = if direction == Direction::Entry { "in" } else { "out" };
         let edge = format!("gate-{}-{lane}", central + 1);

@@ -94,7 +94,6 @@ impl DemoError {
 /// Runs the demo to its end.
 ///
 /// Exit code 0: all histories were equal. 1: they were not. 70: the mesh could not be started or stopped answering.
-#[must_use]
 pub fn run(args: &Args) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -79,7 +79,6 @@ pub struct Traffic {
 
 impl Traffic {
     /// `start_ms`: site time the traffic begins at, ms since midnight.
-    #[must_use]
     pub fn new(seed: u64, centrals: usize, start_ms: i64) -> Self {
         let mut traffic = Self {
             dice: Rng::with_seed(seed),
@@ -227,20 +226,17 @@ impl SiteClock {
     }
 
     /// The value of `PARKMESH_CLOCK` for the centrals.
-    #[must_use]
     pub fn variable(&self) -> String {
         format!("{},{},{}", self.midnight_ms + START_MS, self.anchor_ms, self.speed)
     }
 
     /// How long after `real_ms` the site's clock shows `site_ms` since the first midnight; zero if it is past.
-    #[must_use]
     pub fn until(&self, site_ms: i64, real_ms: i64) -> Duration {
         let due_ms = self.anchor_ms + (site_ms - START_MS) / i64::from(self.speed);
         Duration::from_millis(u64::try_from(due_ms - real_ms).unwrap_or_default())
     }
 
     /// Site time as people read it, at `real_ms`.
-    #[must_use]
     pub fn text(&self, real_ms: i64) -> String {
         let site_ms = self.midnight_ms + START_MS + (real_ms - self.anchor_ms) * i64::from(self.speed);
         let shown = |zoned: Zoned| zoned.strftime("%Y-%m-%d %H:%M").to_string();
@@ -273,7 +269,6 @@ pub struct Weather {
 }
 
 impl Weather {
-    #[must_use]
     pub fn new(seed: u64, centrals: usize) -> Self {
         // Not the stream of numbers the traffic uses.
         Self { dice: Rng::with_seed(seed ^ 0x5ea5_0fc1_0ad5), centrals, first: true }

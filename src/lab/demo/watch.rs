@@ -41,7 +41,6 @@ pub struct Standing {
 }
 
 impl Watch {
-    #[must_use]
     pub fn new(centrals: impl IntoIterator<Item = (String, Address)>) -> Self {
         let watched = |(id, address): (String, Address)| Watched {
             id,
@@ -136,7 +135,6 @@ pub struct Figures {
 }
 
 /// The whole table: a headline, a line for each central, a last line with what happens to the links.
-#[must_use]
 pub fn table(site_time: &str, elapsed_s: u64, lines: &[Line], weather: &str) -> String {
     let mut text = format!("site time {site_time}   {elapsed_s} s\n");
     let _ = writeln!(
@@ -167,7 +165,6 @@ pub fn table(site_time: &str, elapsed_s: u64, lines: &[Line], weather: &str) -> 
 }
 
 /// One line for a log file.
-#[must_use]
 pub fn one_line(site_time: &str, elapsed_s: u64, lines: &[Line], weather: &str) -> String {
     let mut text = format!("{elapsed_s} s, site time {site_time}, links: {weather}");
     for line in lines {
@@ -200,7 +197,6 @@ fn lag(peers: &[(String, Option<i64>)]) -> String {
 }
 
 /// `1.800.000`, as amounts are written in Vietnam.
-#[must_use]
 pub fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = if number < 0 { "-".to_owned() } else { String::new() };

@@ -7,13 +7,12 @@ use super::world::Event;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
 use crate::replication::backoff::BackoffRange;
-use crate::replication::committed::CommittedRun;
 use crate::replication::coordinator::Coordinator;
-use crate::replication::handshake::Identity;
+use crate::replication::handshake::{Identity, MOST_TOLD, SeenStart};
 use crate::replication::have::Have;
+use crate::replication::log::CommittedRun;
 use crate::replication::peer::output::{PeerCommand, PeerReport, SocketId};
 use crate::replication::peer::{Peer, PeerSettings};
-use crate::replication::starts::{MOST_TOLD, SeenStart};
 use crate::trust::site::OwnSite;
 use crate::wire::frame::{Instance, Start};
 

@@ -6,13 +6,12 @@ use super::replica::{Moment, ReplicaJob, ReplicaOutcome};
 use super::world::{Event, World};
 use crate::domain::ids::Epoch;
 use crate::replication::Now;
-use crate::replication::committed::CommittedRun;
 use crate::replication::coordinator::{Coordinator, CoordinatorOutput};
+use crate::replication::handshake::{MOST_TOLD, SeenStart};
 use crate::replication::have::Have;
-use crate::replication::log::Doubt;
+use crate::replication::log::{CommittedRun, Doubt};
 use crate::replication::peer::Peer;
 use crate::replication::peer::output::{PeerOutput, PeerReport, ReadRun, RunRead, SocketId};
-use crate::replication::starts::{MOST_TOLD, SeenStart};
 use crate::wire::frame::Frame;
 
 /// Largest transaction of the simulated writer, in jobs.

@@ -31,7 +31,6 @@ pub struct Statement {
 
 impl Statement {
     /// The plate it states.
-    #[must_use]
     pub fn recorded_plate(&self) -> Option<&PlateId> {
         match &self.draft.body {
             Body::Entry(entry) => Some(&entry.plate_id),
@@ -41,7 +40,6 @@ impl Statement {
     }
 
     /// The plate of an entry, and how it is shown.
-    #[must_use]
     pub fn plate_and_view(&self) -> Option<(PlateId, String)> {
         match &self.draft.body {
             Body::Entry(entry) => Some((entry.plate_id.clone(), entry.plate_view.clone())),
@@ -76,7 +74,7 @@ pub struct Row {
 
 /// A frame of a predecessor.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum Heard {
     /// v2, first on a socket it dialled.
     PeerId(String),
     /// Somebody came in or left. `Err`: why that cannot be understood.
@@ -105,7 +103,7 @@ pub enum Said {
 }
 
 #[derive(Deserialize)]
-struct Frame {
+struct OldFrame {
     #[serde(rename = "type")]
     kind: Option<String>,
     peer_id: Option<Value>,
@@ -121,43 +119,43 @@ struct Frame {
 ///
 /// # Errors
 /// Why it is no frame of a predecessor.
-pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Said), String> {
-    let frame: Frame = serde_json::from_str(text).map_err(|error| error.to_string())?;
+pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Heard), String> {
+    let frame: OldFrame = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Some(kind) = frame.kind.as_deref() else {
         let id = frame.peer_id.as_ref().and_then(Value::as_str).ok_or("it has neither a type nor a peer_id")?;
-        return Ok((Some(id.to_owned()), Said::PeerId(id.to_owned())));
+        return Ok((Some(id.to_owned()), Heard::PeerId(id.to_owned())));
     };
     let at_ms = frame.timestamp.as_ref().and_then(Value::as_i64).unwrap_or_default();
     let source = frame.source_central.clone();
     let data = &frame.data;
     let said = match kind {
-        "HELLO" => Said::Hello,
-        "ERROR" => Said::Error(frame.error.unwrap_or_default()),
-        "HEARTBEAT" => Said::Heartbeat,
-        "SYNC_REQUEST" => Said::SyncRequest,
+        "HELLO" => Heard::Hello,
+        "ERROR" => Heard::Error(frame.error.unwrap_or_default()),
+        "HEARTBEAT" => Heard::Heartbeat,
+        "SYNC_REQUEST" => Heard::SyncRequest,
         "SYNC_RESPONSE" => {
             let rows = data.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             let from = source.as_deref().unwrap_or_default();
-            Said::SyncResponse(rows.iter().map(|fields| row(fields, from, zone)).collect())
+            Heard::SyncResponse(rows.iter().map(|fields| row(fields, from, zone)).collect())
         }
         "VEHICLE_ENTRY_PENDING" => {
             let entry = entry(frame.event_id.as_deref(), source.as_deref(), data, zone);
-            Said::Passed(entry.map(|entry| Box::new(entry.said_at(at_ms))))
+            Heard::Passed(entry.map(|entry| Box::new(entry.said_at(at_ms))))
         }
         "VEHICLE_EXIT" => {
             let exit = exit_message(frame.event_id.as_deref(), source.as_deref(), data, zone);
-            Said::Passed(exit.map(|exit| Box::new(exit.said_at(at_ms))))
+            Heard::Passed(exit.map(|exit| Box::new(exit.said_at(at_ms))))
         }
         "HISTORY_UPDATE" | "HISTORY_DELETE" => {
             let row_id = data.get("history_id").and_then(Value::as_i64).ok_or("it names no row")?;
             if kind == "HISTORY_DELETE" {
-                Said::HistoryDelete { row_id, at_ms }
+                Heard::HistoryDelete { row_id, at_ms }
             } else {
                 let plate_text = field(data, "plate_text").unwrap_or_default();
-                Said::HistoryUpdate { row_id, plate_text, plate_view: field(data, "plate_view"), at_ms }
+                Heard::HistoryUpdate { row_id, plate_text, plate_view: field(data, "plate_view"), at_ms }
             }
         }
-        other => Said::Ignored(other.chars().take(MAX_TEXT_CHARS).collect()),
+        other => Heard::Ignored(other.chars().take(MAX_TEXT_CHARS).collect()),
     };
     Ok((source, said))
 }
@@ -286,7 +284,6 @@ fn plate_of(data: &Value) -> Result<PlateId, String> {
 }
 
 /// The plate as shown to people: as said, if that can be shown.
-#[must_use]
 pub fn view_of(said: Option<&str>, plate: &PlateId) -> String {
     let view = said.and_then(|view| check_view(view).ok().flatten());
     view.map_or_else(|| plate::view(plate), ToOwned::to_owned)
@@ -318,7 +315,6 @@ fn whole(value: Option<&Value>) -> Option<i64> {
 
 /// How far the clock that wrote a local time is off the zone it was read in, in whole minutes; 0: not at all. `read_ms`: the
 /// instant it was read as. `really_ms`: when it was written. `None`: the two differ as no zones do, so that nothing is known.
-#[must_use]
 pub fn clock_gap_min(read_ms: i64, really_ms: i64) -> Option<i64> {
     /// Zones differ by quarters of an hour, and by 26 hours at most.
     const QUARTER_MIN: i64 = 15;
@@ -333,7 +329,6 @@ pub fn clock_gap_min(read_ms: i64, really_ms: i64) -> Option<i64> {
 }
 
 /// Of many [`clock_gap_min`]: the one of another clock that more of them show than show none. `None`: there are none.
-#[must_use]
 pub fn another_clock(gaps_min: impl Iterator<Item = i64>) -> Option<Option<i64>> {
     let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
     gaps_min.for_each(|gap_min| *counts.entry(gap_min).or_default() += 1);
@@ -342,7 +337,6 @@ pub fn another_clock(gaps_min: impl Iterator<Item = i64>) -> Option<Option<i64>>
 }
 
 /// `-7 h`, `+5 h 30 min`.
-#[must_use]
 pub fn hours_text(minutes: i64) -> String {
     let sign = if minutes < 0 { '-' } else { '+' };
     match (minutes.abs() / 60, minutes.abs() % 60) {

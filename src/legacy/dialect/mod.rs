@@ -20,13 +20,11 @@ use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 
 /// v2: the first frame on a socket we dialled.
-#[must_use]
 pub fn tell_peer_id(own: &CentralId) -> String {
     json!({"peer_id": own}).to_string()
 }
 
 /// Sent every 30 s.
-#[must_use]
 pub fn tell_heartbeat(own: &CentralId, now_ms: i64) -> String {
     frame("HEARTBEAT", own.as_str(), now_ms, None, json!({}))
 }
@@ -35,7 +33,6 @@ pub fn tell_heartbeat(own: &CentralId, now_ms: i64) -> String {
 ///
 /// It turns the ms into a local text and compares that with texts in UTC, so what has to be sent is the moment at which its
 /// clock *shows* the UTC text. `created_at`: that text; `None`: everything.
-#[must_use]
 pub fn tell_sync_request(own: &CentralId, now_ms: i64, created_at: Option<&str>, zone: &SiteZone) -> String {
     let since = created_at.and_then(|text| zone.parse_local_text(text).ok()).unwrap_or(0);
     frame("SYNC_REQUEST", own.as_str(), now_ms, None, json!({"since_timestamp": since}))
@@ -43,13 +40,11 @@ pub fn tell_sync_request(own: &CentralId, now_ms: i64, created_at: Option<&str>,
 
 /// The answer to its SYNC_REQUEST: nothing. What it missed is sent as the messages it missed, which unlike rows of an answer
 /// it takes for exits too.
-#[must_use]
 pub fn tell_sync_response(own: &CentralId, now_ms: i64) -> String {
     frame("SYNC_RESPONSE", own.as_str(), now_ms, None, json!({"events": []}))
 }
 
 /// An entry or exit as a message; `None`: it has no word for this event.
-#[must_use]
 pub fn tell_event(event: &Event, dialect: Dialect, zone: &SiteZone) -> Option<String> {
     let (source, at_ms) = (event.source_central.as_str(), event.timestamp_ms);
     let event_id = event.event_id.as_deref()?;
@@ -76,7 +71,6 @@ pub fn tell_event(event: &Event, dialect: Dialect, zone: &SiteZone) -> Option<St
 }
 
 /// v2: a person changed what it has as its row `row_id`; `None`: the row is removed. The first revision has no word for it.
-#[must_use]
 pub fn tell_change(own: &CentralId, now_ms: i64, row_id: i64, corrected: Option<(&PlateId, &str)>) -> String {
     match corrected {
         Some((plate, view)) => {
@@ -119,7 +113,6 @@ pub enum Dialect {
 
 impl Dialect {
     /// As it stands in log lines.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::V1 => "legacy-v1",

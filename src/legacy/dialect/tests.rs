@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::dialect;
 use super::Dialect;
-use super::hear::{Row, Said, Statement, read};
+use super::hear::{Heard, Row, Statement, read};
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
@@ -14,13 +14,13 @@ const V2: &str = include_str!("../../../tests/golden/legacy/v2.jsonl");
 /// 2024-12-02 19:00:00 at the site.
 const ENTRY_MS: i64 = 1_733_140_800_000;
 
-fn said(golden: &str, line: usize) -> Said {
+fn said(golden: &str, line: usize) -> Heard {
     read(golden.lines().nth(line).unwrap(), &SiteZone::default()).unwrap().1
 }
 
 fn passed(golden: &str, line: usize) -> Statement {
     match said(golden, line) {
-        Said::Passed(Ok(statement)) => *statement,
+        Heard::Passed(Ok(statement)) => *statement,
         other => panic!("{other:?}"),
     }
 }
@@ -62,7 +62,7 @@ fn an_exit_by_plate_is_the_last_that_happened_in_its_second() {
 
 #[test]
 fn a_row_says_what_the_messages_about_it_said() {
-    let Said::SyncResponse(rows) = said(V1, 4) else { panic!("an answer") };
+    let Heard::SyncResponse(rows) = said(V1, 4) else { panic!("an answer") };
     let Row { row_id, statements, is_inside, created_at, .. } = &rows[0];
     assert_eq!((*row_id, *is_inside, created_at.as_deref()), (Some(7), false, Some("2024-12-02 12:00:00")));
     let statements = statements.as_ref().unwrap();
@@ -74,17 +74,17 @@ fn a_row_says_what_the_messages_about_it_said() {
 
 #[test]
 fn everything_else_is_told_apart() {
-    assert_eq!(said(V1, 2), Said::Heartbeat);
-    assert_eq!(said(V1, 3), Said::SyncRequest);
-    assert_eq!(said(V1, 5), Said::Error("Invalid message type: HELLO".into()));
-    assert_eq!(said(V2, 0), Said::PeerId("central-2".into()));
-    assert!(matches!(said(V2, 3), Said::HistoryUpdate { row_id: 7, .. }));
-    assert!(matches!(said(V2, 4), Said::HistoryDelete { row_id: 7, .. }));
-    assert_eq!(said(V2, 5), Said::Ignored("LOCATION_UPDATE".into()));
-    assert_eq!(said(V2, 6), Said::Ignored("PARKING_LOT_CONFIG".into()));
+    assert_eq!(said(V1, 2), Heard::Heartbeat);
+    assert_eq!(said(V1, 3), Heard::SyncRequest);
+    assert_eq!(said(V1, 5), Heard::Error("Invalid message type: HELLO".into()));
+    assert_eq!(said(V2, 0), Heard::PeerId("central-2".into()));
+    assert!(matches!(said(V2, 3), Heard::HistoryUpdate { row_id: 7, .. }));
+    assert!(matches!(said(V2, 4), Heard::HistoryDelete { row_id: 7, .. }));
+    assert_eq!(said(V2, 5), Heard::Ignored("LOCATION_UPDATE".into()));
+    assert_eq!(said(V2, 6), Heard::Ignored("PARKING_LOT_CONFIG".into()));
     assert_eq!(
         read(r#"{"type":"HELLO","source_central":"c","timestamp":1,"data":{}}"#, &SiteZone::default()).unwrap().1,
-        Said::Hello
+        Heard::Hello
     );
 }
 
@@ -144,6 +144,6 @@ fn nonsense_is_refused_with_the_reason_and_panics_nobody() {
         let text = format!(
             r#"{{"type":"VEHICLE_ENTRY_PENDING","source_central":"c","timestamp":1,"event_id":{id},"data":{data}}}"#
         );
-        assert!(matches!(read(&text, &zone), Ok((_, Said::Passed(Err(_))))), "{text}");
+        assert!(matches!(read(&text, &zone), Ok((_, Heard::Passed(Err(_))))), "{text}");
     }
 }

@@ -43,7 +43,7 @@ pub enum ImportError {
 
 /// What a file is, by its contents.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum OldKind {
     Database,
     Tariff(Value),
     Subscriptions(Vec<Value>),
@@ -63,7 +63,7 @@ pub struct NotAFile {
 ///
 /// # Errors
 /// [`NotAFile`]: it is not there, cannot be read, or is nothing of the old program.
-pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
+pub fn kind_of(path: &Path) -> Result<OldKind, NotAFile> {
     let refused = |reason: String| NotAFile { path: path.to_owned(), reason };
     let size = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
     if size.is_dir() {
@@ -76,7 +76,7 @@ pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
     let read = fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
     read.map_err(|error| refused(error.to_string()))?;
     if head == SQLITE_HEADER {
-        return Ok(Kind::Database);
+        return Ok(OldKind::Database);
     }
     if size.len() > MAX_JSON_BYTES {
         return Err(refused("neither a SQLite database nor a settings file: it is too large".to_owned()));
@@ -92,16 +92,16 @@ pub fn kind_of(path: &Path) -> Result<Kind, NotAFile> {
         ));
     }
     match json {
-        Value::Array(list) => Ok(Kind::Subscriptions(list)),
+        Value::Array(list) => Ok(OldKind::Subscriptions(list)),
         Value::Object(mut fields) => {
             if let Some(Value::Array(list)) = fields.remove("subscriptions") {
-                Ok(Kind::Subscriptions(list))
+                Ok(OldKind::Subscriptions(list))
             } else if let Some(fees) = fields.remove("fees") {
-                Ok(Kind::Tariff(fees))
+                Ok(OldKind::Tariff(fees))
             } else if fields.contains_key("fee_per_hour") || fields.contains_key("fee_base") {
-                Ok(Kind::Tariff(Value::Object(fields)))
+                Ok(OldKind::Tariff(Value::Object(fields)))
             } else if fields.contains_key("this_central") {
-                Ok(Kind::Config(Value::Object(fields)))
+                Ok(OldKind::Config(Value::Object(fields)))
             } else {
                 Err(refused(unknown.to_owned()))
             }
@@ -121,7 +121,7 @@ fn is_staff(json: &Value) -> bool {
 
 /// What came of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Outcome {
+pub struct ImportOutcome {
     /// Rows or entries taken over, whole or in part.
     pub taken: u64,
     /// Held already.
@@ -166,7 +166,7 @@ impl Importer {
         zone: Option<&SiteZone>,
         refusals: Refusals<'_>,
         progress: Progress<'_>,
-    ) -> Result<Outcome, ImportError> {
+    ) -> Result<ImportOutcome, ImportError> {
         let old = Predecessor::open(path)?;
         rows::import(self, &old, path, zone, refusals, progress)
     }
@@ -175,7 +175,7 @@ impl Importer {
     ///
     /// # Errors
     /// [`ImportError`]
-    pub fn tariff(&mut self, fees: &Value, refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
+    pub fn tariff(&mut self, fees: &Value, refusals: Refusals<'_>) -> Result<ImportOutcome, ImportError> {
         rows::tariff(self, fees, refusals)
     }
 
@@ -183,7 +183,7 @@ impl Importer {
     ///
     /// # Errors
     /// [`ImportError`]
-    pub fn subscriptions(&mut self, list: &[Value], refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
+    pub fn subscriptions(&mut self, list: &[Value], refusals: Refusals<'_>) -> Result<ImportOutcome, ImportError> {
         rows::subscriptions(self, list, refusals)
     }
 
@@ -191,9 +191,9 @@ impl Importer {
     ///
     /// # Errors
     /// [`ImportError::NotDurable`]
-    pub fn note(&mut self, path: &Path, came: Option<Outcome>) -> Result<(), ImportError> {
+    pub fn note(&mut self, path: &Path, came: Option<ImportOutcome>) -> Result<(), ImportError> {
         let act = Act::new(audit::Kind::Import, By::new("command:import", ""), path.display());
-        let counts = |Outcome { taken, known, refused, events }| json!({ "taken": taken, "known": known, "refused": refused, "events": events });
+        let counts = |ImportOutcome { taken, known, refused, events }| json!({ "taken": taken, "known": known, "refused": refused, "events": events });
         let entry = act.done(self.now_ms, Value::Null, came.map_or(Value::Null, counts));
         self.decide(Job::Audit(vec![entry])).map(drop)
     }

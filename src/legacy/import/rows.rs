@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{ImportError, Importer, Outcome, Refusals};
+use super::{ImportError, ImportOutcome, Importer, Refusals};
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
@@ -52,7 +52,7 @@ pub(super) fn import(
     zone: Option<&SiteZone>,
     refusals: Refusals<'_>,
     progress: Progress<'_>,
-) -> Result<Outcome, ImportError> {
+) -> Result<ImportOutcome, ImportError> {
     let zone = zone.cloned().unwrap_or_else(|| importer.site.zone.clone());
     check_clock(old, path, &zone)?;
     let total = old.count()?;
@@ -66,7 +66,7 @@ pub(super) fn import(
         drafts: BTreeMap::new(),
         batch: Vec::new(),
         rows: BTreeMap::new(),
-        outcome: Outcome::default(),
+        outcome: ImportOutcome::default(),
     };
     let mut ids = NewIds::default();
     let mut done = 0;
@@ -108,7 +108,7 @@ struct Importing<'a> {
     drafts: BTreeMap<i64, (Draft, String)>,
     batch: Vec<(i64, Told)>,
     rows: BTreeMap<i64, RowOutcome>,
-    outcome: Outcome,
+    outcome: ImportOutcome,
 }
 
 impl Importing<'_> {
@@ -358,7 +358,11 @@ const KNOWN: [&str; 9] =
     ["id", "plate_number", "owner_name", "type", "status", "start_date", "end_date", "phone", "note"];
 const KNOWN_FEES: [&str; 4] = ["fee_base", "fee_per_hour", "fee_overnight", "fee_daily_max"];
 
-pub(super) fn tariff(importer: &mut Importer, fees: &Value, refusals: Refusals<'_>) -> Result<Outcome, ImportError> {
+pub(super) fn tariff(
+    importer: &mut Importer,
+    fees: &Value,
+    refusals: Refusals<'_>,
+) -> Result<ImportOutcome, ImportError> {
     let known: Value = match fees {
         Value::Object(fields) => Value::Object(only(fields, &KNOWN_FEES)),
         other => other.clone(),
@@ -367,27 +371,27 @@ pub(super) fn tariff(importer: &mut Importer, fees: &Value, refusals: Refusals<'
         Ok(tariff) => tariff,
         Err(problems) => {
             refusals("tariff", &in_words(&problems));
-            return Ok(Outcome { refused: 1, ..Outcome::default() });
+            return Ok(ImportOutcome { refused: 1, ..ImportOutcome::default() });
         }
     };
     let (held, version) = importer.ledger.settings().tariff();
     if version.is_some() {
         if *held == tariff {
-            return Ok(Outcome { known: 1, ..Outcome::default() });
+            return Ok(ImportOutcome { known: 1, ..ImportOutcome::default() });
         }
         refusals("tariff", "another tariff was set here already; change it on the page if this one is right");
-        return Ok(Outcome { refused: 1, ..Outcome::default() });
+        return Ok(ImportOutcome { refused: 1, ..ImportOutcome::default() });
     }
     importer.decide(Job::ImportTariff(tariff))?;
-    Ok(Outcome { taken: 1, events: 1, ..Outcome::default() })
+    Ok(ImportOutcome { taken: 1, events: 1, ..ImportOutcome::default() })
 }
 
 pub(super) fn subscriptions(
     importer: &mut Importer,
     list: &[Value],
     refusals: Refusals<'_>,
-) -> Result<Outcome, ImportError> {
-    let mut outcome = Outcome::default();
+) -> Result<ImportOutcome, ImportError> {
+    let mut outcome = ImportOutcome::default();
     let mut wanted: Vec<Subscription> = Vec::new();
     for (index, item) in list.iter().enumerate() {
         let name = |id: &str| format!("subscription {} {id:?}", index + 1);

@@ -161,8 +161,8 @@ fn a_change_is_told_of_the_row_it_has_or_not_at_all() {
     let log: LogId = "central-9/00000000000000aa".parse().unwrap();
     let known = "central-1_1733140800000_29A12345";
     let change =
-        |stay_id: &str| Telling::Change(Change { stay_id: stay_id.into(), corrected: None, written_after: None });
-    let read = || vec![Telling::Frame("first".into()), change(known), Telling::Frame("later".into())];
+        |stay_id: &str| ToTell::Change(RowChange { stay_id: stay_id.into(), corrected: None, written_after: None });
+    let read = || vec![ToTell::Frame("first".into()), change(known), ToTell::Frame("later".into())];
     let outputs = peer.events_read(&log, 0, read(), (0, 5));
     assert!(
         matches!(outputs.as_slice(), [LegacyOutput::Send(first), LegacyOutput::Send(asked)]
@@ -238,12 +238,12 @@ fn it_is_told_our_own_events_at_a_bounded_rate_and_others_only_by_the_one_who_re
     ]);
     let (log, after, most) = peer.next_read(&have).unwrap();
     assert_eq!((log.central.as_str(), after, most), ("central-9", 0, BURST as usize));
-    let frames = (0..BURST).map(|number| Telling::Frame(number.to_string())).collect();
+    let frames = (0..BURST).map(|number| ToTell::Frame(number.to_string())).collect();
     assert_eq!(peer.events_read(&log, 0, frames, (0, 0)).len(), BURST as usize);
     assert_eq!(peer.next_read(&have), None, "its gates are served meanwhile");
     peer.tick(100, 0);
     assert_eq!(peer.next_read(&have).map(|(_, after, most)| (after, most)), Some((50, 20)));
-    peer.events_read(&log, 50, vec![Telling::Nothing; 50], (100, 0));
+    peer.events_read(&log, 50, vec![ToTell::Nothing; 50], (100, 0));
     assert_eq!(peer.next_read(&have), None, "nothing of what others wrote");
     peer.set_relays(true);
     // What one of ours wrote in its place, too: it came back and knows nothing of it.
@@ -251,7 +251,7 @@ fn it_is_told_our_own_events_at_a_bounded_rate_and_others_only_by_the_one_who_re
         peer.tick(1_000, 0);
         let (log, after, _) = peer.next_read(&have).unwrap();
         assert_eq!((log.central.as_str(), after), (central, 0));
-        peer.events_read(&log, 0, vec![Telling::Nothing; events], (1_000, 0));
+        peer.events_read(&log, 0, vec![ToTell::Nothing; events], (1_000, 0));
     }
     assert_eq!(peer.next_read(&have), None);
 }
@@ -260,8 +260,8 @@ fn it_is_told_our_own_events_at_a_bounded_rate_and_others_only_by_the_one_who_re
 fn what_was_sent_is_told_once_the_link_has_lived_a_minute_longer() {
     let mut peer = peer();
     let log: LogId = "central-9/00000000000000aa".parse().unwrap();
-    peer.events_read(&log, 0, vec![Telling::Nothing], (1_000, 0));
-    peer.events_read(&log, 1, vec![Telling::Nothing], (2_000, 0));
+    peer.events_read(&log, 0, vec![ToTell::Nothing], (1_000, 0));
+    peer.events_read(&log, 1, vec![ToTell::Nothing], (2_000, 0));
     assert_eq!(peer.alive(TOLD_AFTER_MS + 999), None);
     assert_eq!(peer.alive(TOLD_AFTER_MS + 1_000), Some(LegacyOutput::Told(vec![(log.clone(), 1)])));
     assert_eq!(peer.alive(TOLD_AFTER_MS + 9_000), Some(LegacyOutput::Told(vec![(log, 2)])));

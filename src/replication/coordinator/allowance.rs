@@ -32,7 +32,7 @@ const TOLD_EVERY_MS: u64 = 60 * MINUTE_MS;
 
 /// What was taken of a central since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Taken {
+pub struct TakenOf {
     pub logs: u64,
     pub events: u64,
     pub bytes: u64,
@@ -40,11 +40,11 @@ pub struct Taken {
 
 /// When a bound that was used to the full so far would be unused again, in micro seconds of the monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Meter {
+pub(super) struct Budget {
     paid_at_us: u64,
 }
 
-impl Meter {
+impl Budget {
     pub(super) fn pay(&mut self, now_ms: u64, bound: Bound, count: u64) {
         let paid_at_us = self.paid_at_us.max(now_ms * 1_000).saturating_add(cost_us(bound, count));
         // Whoever was caught up with long ago need not pay for all of it: twice the bound is enough.
@@ -66,17 +66,17 @@ fn cost_us(bound: Bound, count: u64) -> u64 {
 
 /// One central's account.
 #[derive(Debug, Default)]
-pub(super) struct Account {
-    pub(super) taken: Taken,
-    logs: Meter,
-    events: Meter,
-    bytes: Meter,
-    bytes_of_a_low_disk: Meter,
+pub(super) struct Ration {
+    pub(super) taken: TakenOf,
+    logs: Budget,
+    events: Budget,
+    bytes: Budget,
+    bytes_of_a_low_disk: Budget,
     told_ms: Option<u64>,
 }
 
-impl Account {
-    pub(super) fn charge(&mut self, now_ms: u64, what: Taken) {
+impl Ration {
+    pub(super) fn charge(&mut self, now_ms: u64, what: TakenOf) {
         self.taken.logs += what.logs;
         self.taken.events += what.events;
         self.taken.bytes += what.bytes;
@@ -88,7 +88,7 @@ impl Account {
 
     /// Which bound is reached, and until when.
     fn bound(&self, now_ms: u64, is_new_log: bool, disk_is_low: bool) -> Option<(&'static str, u64)> {
-        let at = |name, meter: Meter, bound| meter.free_at_ms(now_ms, bound).map(|at_ms| (name, at_ms));
+        let at = |name, meter: Budget, bound| meter.free_at_ms(now_ms, bound).map(|at_ms| (name, at_ms));
         let low = || at("bytes while the disk is low", self.bytes_of_a_low_disk, BYTES_OF_A_LOW_DISK);
         let logs = || at("logs", self.logs, LOGS).filter(|_| is_new_log);
         let rest = || at("events", self.events, EVENTS).or_else(|| at("bytes", self.bytes, BYTES));
@@ -106,7 +106,7 @@ impl Coordinator {
     }
 
     /// What was taken of whom since the process started.
-    pub fn taken(&self) -> impl Iterator<Item = (&CentralId, Taken)> {
+    pub fn taken(&self) -> impl Iterator<Item = (&CentralId, TakenOf)> {
         self.accounts.iter().map(|(central, account)| (central, account.taken))
     }
 
@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn so_much_at_once_and_then_so_much_a_minute() {
         let minute = |logs, events, bytes| {
-            let (mut account, mut taken, step) = (Account::default(), Taken::default(), Taken { logs, events, bytes });
+            let (mut account, mut taken, step) =
+                (Ration::default(), TakenOf::default(), TakenOf { logs, events, bytes });
             let mut per_minute = Vec::new();
             for minute in 0..90 {
                 let before = taken;
@@ -156,10 +157,10 @@ mod tests {
         let low = minute(0, 0, 64 * 1_024);
         let hour: u64 = low[..60].iter().map(|(_, _, bytes)| bytes).sum();
         assert!((30 << 20..34 << 20).contains(&hour), "16 MiB at once and 16 in the hour: {hour}");
-        assert_eq!(Account::default().bound(0, true, true), None);
+        assert_eq!(Ration::default().bound(0, true, true), None);
         // Millions of events of years are caught up with at once, and an hour later the disk may be low.
-        let mut account = Account::default();
-        account.charge(0, Taken { logs: 2_000, events: 5_000_000, bytes: 4 << 30 });
+        let mut account = Ration::default();
+        account.charge(0, TakenOf { logs: 2_000, events: 5_000_000, bytes: 4 << 30 });
         assert_eq!(account.bound(0, true, false), None);
         assert!(account.bound(0, true, true).is_some_and(|(_, at_ms)| at_ms <= 3_700_000));
         assert_eq!(account.bound(3_700_000, true, true), None);

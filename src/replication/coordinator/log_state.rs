@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::allowance::Taken;
+use super::allowance::TakenOf;
 use super::{Wait, WaitReason};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::backoff::{Backoff, BackoffRange};
@@ -66,7 +66,7 @@ pub(super) struct LogState {
     /// The end of what was handed to the writer and is not committed yet, and since when something waits.
     pub(super) queued: Option<(Head, u64)>,
     /// What each run of it is counted as once it is committed, by its end.
-    unpaid: VecDeque<(u64, Taken)>,
+    unpaid: VecDeque<(u64, TakenOf)>,
     /// Who sent the last of it, and on which link.
     pub(super) queued_from: Option<(CentralId, SocketId)>,
     failures: Backoff,
@@ -269,7 +269,7 @@ impl LogState {
         self.queued = Some((run.head(), since_ms));
         let logs = u64::from(durable == 0 && run.after == 0);
         let bytes = run.events.iter().map(|event| event.len() as u64).sum();
-        self.unpaid.push_back((run.head().to, Taken { logs, events: run.events.len() as u64, bytes }));
+        self.unpaid.push_back((run.head().to, TakenOf { logs, events: run.events.len() as u64, bytes }));
     }
 
     /// Nothing of what was queued will be committed.
@@ -279,12 +279,12 @@ impl LogState {
     }
 
     /// Something of what was queued is durable: what it is counted as.
-    pub(super) fn committed(&mut self, now_ms: u64, durable: u64) -> Taken {
+    pub(super) fn committed(&mut self, now_ms: u64, durable: u64) -> TakenOf {
         self.failures.reset();
         self.retry_at_ms = None;
         self.unsigned_since_ms = None;
         self.queued = self.queued.filter(|(head, _)| head.to > durable).map(|(head, _)| (head, now_ms));
-        let mut paid = Taken::default();
+        let mut paid = TakenOf::default();
         while let Some((_, taken)) = self.unpaid.front().copied().filter(|(to, _)| *to <= durable) {
             self.unpaid.pop_front();
             paid.logs += taken.logs;
@@ -348,7 +348,6 @@ pub struct Candidate<'a> {
 }
 
 /// The best source of a log.
-#[must_use]
 pub fn choose<'a>(log: &LogId, candidates: impl Iterator<Item = Candidate<'a>>) -> Option<Candidate<'a>> {
     candidates.min_by_key(|candidate| {
         (candidate.avoided, *candidate.peer != log.central, Reverse(candidate.to), candidate.peer)

@@ -17,7 +17,7 @@ use crate::replication::Now;
 use crate::replication::have::Have;
 use crate::replication::log::{Doubt, Head, Run};
 use crate::replication::peer::output::{Alarm, PeerCommand, PeerReport, STANDSTILL_MS, SocketId};
-use allowance::{Account, Meter, Taken};
+use allowance::{Budget, Ration, TakenOf};
 use log_state::LogState;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub const MAX_CATCHING_UP: usize = 8;
 
 /// A linked peer.
 #[derive(Debug)]
-struct Link {
+struct LinkedPeerView {
     id: SocketId,
     /// When an event of any log came on it, or one that came was committed (which may be what it waited for).
     stirred_ms: u64,
@@ -42,16 +42,16 @@ pub struct Coordinator {
     own_log: Option<LogId>,
     /// The own log that a new epoch was asked for instead of.
     abandoned: Option<LogId>,
-    links: BTreeMap<CentralId, Link>,
+    links: BTreeMap<CentralId, LinkedPeerView>,
     logs: BTreeMap<LogId, LogState>,
     /// By whose name events have.
-    accounts: BTreeMap<CentralId, Account>,
+    accounts: BTreeMap<CentralId, Ration>,
     disk_is_low: bool,
     /// Own logs that were begun because others said they hold more of the one before.
-    own_logs: Meter,
+    own_logs: Budget,
     check_at_ms: Option<u64>,
     outputs: Vec<CoordinatorOutput>,
-    counters: Counters,
+    counters: SyncCounters,
 }
 
 impl Default for Coordinator {
@@ -61,7 +61,6 @@ impl Default for Coordinator {
 }
 
 impl Coordinator {
-    #[must_use]
     pub fn new() -> Self {
         Self {
             own_log: None,
@@ -70,10 +69,10 @@ impl Coordinator {
             logs: BTreeMap::new(),
             accounts: BTreeMap::new(),
             disk_is_low: false,
-            own_logs: Meter::default(),
+            own_logs: Budget::default(),
             check_at_ms: None,
             outputs: Vec::new(),
-            counters: Counters::default(),
+            counters: SyncCounters::default(),
         }
     }
 
@@ -96,8 +95,12 @@ impl Coordinator {
         match report {
             PeerReport::LinkUp { link } => {
                 self.link_down(now, held, peer);
-                let fresh =
-                    Link { id: link, stirred_ms: now.mono_ms, catching_up: BTreeSet::new(), waiting: BTreeSet::new() };
+                let fresh = LinkedPeerView {
+                    id: link,
+                    stirred_ms: now.mono_ms,
+                    catching_up: BTreeSet::new(),
+                    waiting: BTreeSet::new(),
+                };
                 self.links.insert(peer.clone(), fresh);
                 // A chain that differed may have been repaired.
                 for state in self.logs.values_mut() {
@@ -134,7 +137,7 @@ impl Coordinator {
     pub fn committed(&mut self, now: Now, held: &Have, log: &LogId, head: Head) {
         let Some(state) = self.logs.get_mut(log) else { return };
         let taken = state.committed(now.mono_ms, held.to(log));
-        if taken != Taken::default() {
+        if taken != TakenOf::default() {
             self.accounts.entry(log.central.clone()).or_default().charge(now.mono_ms, taken);
         }
         if let Some(source) = &state.source {
@@ -150,7 +153,6 @@ impl Coordinator {
     }
 
     /// The linked peers that announced more of a log than is durable here, and those that did of any log of its central.
-    #[must_use]
     pub fn announcing(&self, log: &LogId) -> (BTreeSet<CentralId>, BTreeSet<CentralId>) {
         let of_log = self.logs.get(log).into_iter().flat_map(LogState::offering).cloned().collect();
         let of_central = self.logs.iter().filter(|(other, _)| other.central == log.central);
@@ -208,7 +210,6 @@ impl Coordinator {
     }
 
     /// When `tick` has something to do next, on the monotonic clock.
-    #[must_use]
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         self.check_at_ms
     }
@@ -219,7 +220,6 @@ impl Coordinator {
     }
 
     /// The logs that are followed or wanted.
-    #[must_use]
     pub fn status(&self, held: &Have) -> Vec<LogStatus> {
         let status = |(log, state): (&LogId, &LogState)| {
             let durable = held.head_or_empty(log);
@@ -236,8 +236,7 @@ impl Coordinator {
         self.logs.iter().map(status).collect()
     }
 
-    #[must_use]
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> SyncCounters {
         self.counters
     }
 
@@ -350,7 +349,7 @@ pub enum WaitReason {
 
 /// Since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counters {
+pub struct SyncCounters {
     pub runs_taken: u64,
     pub events_taken: u64,
     /// Events that were held or queued already.

@@ -44,7 +44,7 @@ impl Sub {
 
 /// What a number that a run carries is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum NumberStanding {
     Current,
     /// It was stopped: what was under way then may still be taken.
     Stopped,
@@ -115,19 +115,19 @@ impl Following {
         self.flush_at_ms
     }
 
-    pub(super) fn standing(&self, log: &LogId, sub: u64) -> Standing {
+    pub(super) fn standing(&self, log: &LogId, sub: u64) -> NumberStanding {
         if self.subs.get(log).is_some_and(|standing| standing.number == sub) {
-            Standing::Current
+            NumberStanding::Current
         } else if self.stopped.get(log).is_some_and(|last| sub <= *last) {
-            Standing::Stopped
+            NumberStanding::Stopped
         } else {
-            Standing::Never
+            NumberStanding::Never
         }
     }
 
     /// The peer ended the subscription. `false`: it did not stand any more.
     pub(super) fn refused(&mut self, log: &LogId, sub: u64) -> bool {
-        let current = self.standing(log, sub) == Standing::Current;
+        let current = self.standing(log, sub) == NumberStanding::Current;
         if current {
             self.subs.remove(log);
         }

@@ -4,18 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::following::{Following, Standing};
+use super::following::{Following, NumberStanding};
 use super::output::{Alarm, Out, PeerCommand, PeerReport, SocketId, earlier};
 use super::pairing::Dialler;
 use super::serving::{Acked, Serving};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
-use crate::replication::committed::CommittedRun;
+use crate::replication::handshake::SeenStart;
 use crate::replication::have::{Have, bucket_of};
-use crate::replication::log::Head;
-use crate::replication::starts::SeenStart;
-use crate::wire::frame::{ErrorFrame, Frame, Heartbeat, Instance, Start, code};
+use crate::replication::log::{CommittedRun, Head};
+use crate::wire::frame::{Beat, ErrorFrame, Frame, Instance, Start, code};
 
 /// How often a link is pinged, in ms.
 pub const PING_EVERY_MS: u64 = 5_000;
@@ -44,7 +43,7 @@ pub const MAX_UNKNOWN_LOGS: usize = 200_000;
 pub const MAX_WANTED_LOGS: usize = 2_048;
 
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct LiveLink {
     pub(super) socket: SocketId,
     pub(super) dialler: Dialler,
     pub(super) instance: Instance,
@@ -70,7 +69,7 @@ pub(super) struct Link {
     told_keys: BTreeMap<CentralId, Vec<Fingerprint>>,
     pub(super) round_trip_ms: Option<u64>,
     pub(super) clock_offset_ms: Option<i64>,
-    pub(super) their_heartbeat: Heartbeat,
+    pub(super) their_heartbeat: Beat,
     /// Causes an ERROR was sent for: one per cause and link.
     errors_sent: BTreeSet<&'static str>,
     /// The first acknowledgement, or 30 s of life.
@@ -79,7 +78,7 @@ pub(super) struct Link {
     pub(super) start: Option<(SeenStart, Start)>,
 }
 
-impl Link {
+impl LiveLink {
     /// The link of a socket that has exchanged HELLO: says what is held.
     pub(super) fn open(
         now: Now,
@@ -110,7 +109,7 @@ impl Link {
             told_keys: BTreeMap::new(),
             round_trip_ms: None,
             clock_offset_ms: None,
-            their_heartbeat: Heartbeat::default(),
+            their_heartbeat: Beat::default(),
             errors_sent: BTreeSet::new(),
             proven: false,
             start: None,
@@ -148,7 +147,7 @@ impl Link {
             Frame::SyncRequest(request) => self.serving.request(now, held, request, out),
             Frame::SyncRun { sub, run } => {
                 let standing = self.following.standing(&run.log, sub);
-                if standing == Standing::Never {
+                if standing == NumberStanding::Never {
                     out.counters.unasked_runs += 1;
                     let what = format!("events of {} came that nobody here asked for", run.log);
                     self.error(now, code::UNASKED_RUN, what, out);
@@ -162,7 +161,7 @@ impl Link {
                     return Err(reason);
                 }
                 out.counters.events_received += run.events.len() as u64;
-                let current = standing == Standing::Current;
+                let current = standing == NumberStanding::Current;
                 if run.head().to > self.theirs.to(&run.log) {
                     self.theirs.set(&run.log, run.head());
                 }
@@ -267,7 +266,7 @@ impl Link {
     }
 
     /// Sends what is due. `next_payload` numbers pings.
-    pub(super) fn tick(&mut self, now: Now, held: &Have, about: &Heartbeat, next_payload: &mut u64, out: &mut Out) {
+    pub(super) fn tick(&mut self, now: Now, held: &Have, about: &Beat, next_payload: &mut u64, out: &mut Out) {
         if self.next_ping_ms <= now.mono_ms {
             *next_payload += 1;
             out.ping(self.socket, *next_payload);
@@ -275,7 +274,7 @@ impl Link {
             self.next_ping_ms = now.mono_ms + PING_EVERY_MS;
         }
         if self.next_heartbeat_ms <= now.mono_ms {
-            let heartbeat = Heartbeat { wall_ms: now.wall_ms, ..about.clone() };
+            let heartbeat = Beat { wall_ms: now.wall_ms, ..about.clone() };
             out.send(now, self.socket, &Frame::Heartbeat(heartbeat));
             self.next_heartbeat_ms = now.mono_ms + HEARTBEAT_EVERY_MS;
             self.told_keys = about.keys.clone();
@@ -288,7 +287,7 @@ impl Link {
     }
 
     /// What is to be told changed: links that came or went are worth a HEARTBEAT of their own.
-    pub(super) fn beat_if_news(&mut self, about: &Heartbeat) {
+    pub(super) fn beat_if_news(&mut self, about: &Beat) {
         let Some((sent_ms, told)) = &self.last_heartbeat else { return };
         if *told != about.links.iter().cloned().collect() || self.told_keys != about.keys {
             self.next_heartbeat_ms = self.next_heartbeat_ms.min(sent_ms + HEARTBEATS_APART_MS);

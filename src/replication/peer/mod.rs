@@ -15,13 +15,12 @@ mod tests;
 use crate::domain::ids::CentralId;
 use crate::replication::Now;
 use crate::replication::backoff::BackoffRange;
-use crate::replication::committed::CommittedRun;
-use crate::replication::handshake::{HelloRefusal, Identity, is_refusal};
+use crate::replication::handshake::{HelloRefusal, Identity, SeenStart, is_refusal};
 use crate::replication::have::Have;
-use crate::replication::starts::SeenStart;
-use crate::wire::frame::{Frame, FrameError, Heartbeat, Hello, code};
+use crate::replication::log::CommittedRun;
+use crate::wire::frame::{Beat, Frame, FrameError, Hello, code};
 use dialling::{CONNECT_TIMEOUT_MS, Dialling};
-use link::Link;
+use link::LiveLink;
 pub(crate) use output::earlier;
 use output::{Alarm, LinkState, Out, PeerCommand, PeerOutput, PeerStatus, RunRead, SocketId};
 use pairing::{Contest, Dialler, Probed};
@@ -68,9 +67,9 @@ pub struct Peer {
     out: Out,
     dialling: Dialling,
     opening: Option<Opening>,
-    link: Option<Link>,
+    link: Option<LiveLink>,
     contest: Option<Contest>,
-    heartbeat: Heartbeat,
+    heartbeat: Beat,
     last_payload: u64,
     last_error: Option<String>,
     last_heard_ms: Option<u64>,
@@ -81,7 +80,6 @@ pub struct Peer {
 
 impl Peer {
     /// Dials at the first `tick`. `seed`: any random number; it decides the jitter.
-    #[must_use]
     pub fn new(settings: PeerSettings, now: Now, seed: u64) -> Self {
         Self {
             preferred: Dialler::preferred(&settings.own.central, &settings.peer),
@@ -91,7 +89,7 @@ impl Peer {
             opening: None,
             link: None,
             contest: None,
-            heartbeat: Heartbeat::default(),
+            heartbeat: Beat::default(),
             last_payload: 0,
             last_error: None,
             last_heard_ms: None,
@@ -134,13 +132,12 @@ impl Peer {
     }
 
     /// When `tick` has something to do next, on the monotonic clock.
-    #[must_use]
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         let sockets_ms = earlier(
             self.opening.as_ref().map(|opening| opening.deadline_ms),
             self.contest.as_ref().map(|contest| contest.deadline_ms),
         );
-        let link_ms = self.link.as_ref().and_then(Link::next_wakeup_ms);
+        let link_ms = self.link.as_ref().and_then(LiveLink::next_wakeup_ms);
         earlier(earlier(self.dialling.next_wakeup_ms(), sockets_ms), link_ms)
     }
 
@@ -260,7 +257,7 @@ impl Peer {
     }
 
     /// What the next HEARTBEATs say besides the wall clock. Other links than the peer was told of make the next one due soon.
-    pub fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
+    pub fn set_heartbeat(&mut self, heartbeat: Beat) {
         if let Some(link) = &mut self.link {
             link.beat_if_news(&heartbeat);
         }
@@ -297,13 +294,11 @@ impl Peer {
     }
 
     /// The link in use, if any.
-    #[must_use]
     pub fn link(&self) -> Option<SocketId> {
         self.link.as_ref().map(|link| link.socket)
     }
 
     /// Costs a pass over all logs.
-    #[must_use]
     pub fn status(&self, held: &Have) -> PeerStatus {
         let link = self.link.as_ref();
         PeerStatus {

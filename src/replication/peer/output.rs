@@ -8,9 +8,8 @@ use serde::Serialize;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
-use crate::replication::committed::CommittedRun;
-use crate::replication::log::{Head, Run};
-use crate::replication::starts::SeenStart;
+use crate::replication::handshake::SeenStart;
+use crate::replication::log::{CommittedRun, Head, Run};
 use crate::wire::frame::{Encoder, Frame, SyncRefusal};
 
 /// One socket, numbered by the shell; unique while the process lives. The socket in use also names the *link*.
@@ -164,7 +163,6 @@ pub enum Alarm {
 
 impl Alarm {
     /// The central it is about.
-    #[must_use]
     pub fn about(&self) -> &CentralId {
         match self {
             Self::DuplicateCentralId { central }
@@ -186,7 +184,6 @@ impl Alarm {
     }
 
     /// The stable name in the log and on the page.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::DuplicateCentralId { .. } => "duplicate_central_id",
@@ -256,12 +253,12 @@ impl fmt::Display for Alarm {
 pub(super) struct Out {
     pub(super) encoder: Encoder,
     pub(super) outputs: Vec<PeerOutput>,
-    pub(super) counters: Counters,
+    pub(super) counters: FrameCounters,
 }
 
 impl Out {
     pub(super) fn new(own: CentralId) -> Self {
-        Self { encoder: Encoder::new(own), outputs: Vec::new(), counters: Counters::default() }
+        Self { encoder: Encoder::new(own), outputs: Vec::new(), counters: FrameCounters::default() }
     }
 
     pub(super) fn send(&mut self, now: Now, socket: SocketId, frame: &Frame) {
@@ -327,7 +324,6 @@ pub struct Unacked {
 
 impl Unacked {
     /// Whether it waits longer than a link that moves lets anything wait.
-    #[must_use]
     pub fn is_overdue(&self, mono_ms: u64) -> bool {
         self.since_mono_ms + STANDSTILL_MS <= mono_ms
     }
@@ -364,12 +360,12 @@ pub struct PeerStatus {
     /// The centrals the peer said it is linked with, and its digests, in its last HEARTBEAT.
     pub links: Vec<CentralId>,
     pub digests: BTreeMap<String, String>,
-    pub counters: Counters,
+    pub counters: FrameCounters,
 }
 
 /// Since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counters {
+pub struct FrameCounters {
     pub frames_sent: u64,
     pub frames_received: u64,
     /// Frames of types this version does not know.

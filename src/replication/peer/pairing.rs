@@ -1,13 +1,12 @@
 //! From a handshake to the one link of a pair. Of two sockets of one pair which stays is judged after HELLO, by which of them lives.
 
-use super::link::Link;
+use super::link::LiveLink;
 use super::output::{Alarm, PeerReport, SocketId};
 use super::{Peer, close_code};
 use crate::domain::ids::CentralId;
 use crate::replication::Now;
-use crate::replication::handshake::{HelloRefusal, SIGNS_LOGS, is_refusal};
+use crate::replication::handshake::{HelloRefusal, SIGNS_LOGS, SeenStart, is_refusal};
 use crate::replication::have::Have;
-use crate::replication::starts::SeenStart;
 use crate::wire::compressed;
 use crate::wire::frame::{Frame, Hello, code};
 
@@ -45,20 +44,20 @@ impl Peer {
         }
     }
 
-    pub(super) fn settle(&mut self, now: Now, held: &Have, contest: Contest, verdict: Verdict) {
+    pub(super) fn settle(&mut self, now: Now, held: &Have, contest: Contest, verdict: PairVerdict) {
         let challenger = contest.challenger;
         match verdict {
-            Verdict::ChallengerWins => {
+            PairVerdict::ChallengerWins => {
                 if let Some(link) = &self.link {
                     self.out.close(link.socket, close_code::SUPERSEDED, "another connection took over");
                     self.link_replaced();
                 }
                 self.adopt(now, held, challenger);
             }
-            Verdict::ChallengerLoses => {
+            PairVerdict::ChallengerLoses => {
                 self.out.close(challenger.socket, close_code::SUPERSEDED, "another connection is used");
             }
-            Verdict::Duplicate => {
+            PairVerdict::Duplicate => {
                 let central = self.settings.peer.clone();
                 self.refuse_socket(now, challenger.socket, &HelloRefusal::DuplicateCentralId(central.clone()));
                 self.out.alarm(Alarm::DuplicateCentralId { central });
@@ -79,7 +78,7 @@ impl Peer {
         if hello.capabilities.iter().any(|name| name == SIGNS_LOGS) {
             self.out.report(PeerReport::SignsLogs);
         }
-        let mut link = Link::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
+        let mut link = LiveLink::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
         link.start = SeenStart::of(&hello).zip(hello.start);
         link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
         link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
@@ -193,7 +192,7 @@ pub(super) struct Contest {
 
 /// How a contest ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PairVerdict {
     ChallengerWins,
     ChallengerLoses,
     /// The old link lives and the challenger is another process with the same id.
@@ -206,29 +205,29 @@ impl Contest {
     }
 
     /// The probe came back.
-    pub(super) fn answered(&self) -> Verdict {
+    pub(super) fn answered(&self) -> PairVerdict {
         match self.probed {
-            Probed::Challenger => Verdict::ChallengerWins,
-            Probed::Link if self.other_instance => Verdict::Duplicate,
-            Probed::Link => Verdict::ChallengerLoses,
+            Probed::Challenger => PairVerdict::ChallengerWins,
+            Probed::Link if self.other_instance => PairVerdict::Duplicate,
+            Probed::Link => PairVerdict::ChallengerLoses,
         }
     }
 
     /// The probed socket stayed silent.
-    pub(super) fn expired(&self) -> Verdict {
+    pub(super) fn expired(&self) -> PairVerdict {
         match self.probed {
-            Probed::Challenger => Verdict::ChallengerLoses,
-            Probed::Link => Verdict::ChallengerWins,
+            Probed::Challenger => PairVerdict::ChallengerLoses,
+            Probed::Link => PairVerdict::ChallengerWins,
         }
     }
 
     /// A frame came on the challenger. A peer sends more than HELLO only on the socket it has settled on, so that of a
     /// probed challenger is as good as the answer to the probe.
-    pub(super) fn frame(&mut self, frame: Frame) -> Option<Verdict> {
+    pub(super) fn frame(&mut self, frame: Frame) -> Option<PairVerdict> {
         self.challenger.frames.push(frame);
         match self.probed {
-            Probed::Challenger => Some(Verdict::ChallengerWins),
-            Probed::Link if self.challenger.frames.len() > MAX_BUFFERED_FRAMES => Some(Verdict::ChallengerLoses),
+            Probed::Challenger => Some(PairVerdict::ChallengerWins),
+            Probed::Link if self.challenger.frames.len() > MAX_BUFFERED_FRAMES => Some(PairVerdict::ChallengerLoses),
             Probed::Link => None,
         }
     }

@@ -9,9 +9,8 @@ use std::ops::Bound;
 use super::output::{Alarm, Out, PeerOutput, PeerReport, ReadRun, RunRead, SocketId, Unacked, earlier};
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
-use crate::replication::committed::CommittedRun;
 use crate::replication::have::Have;
-use crate::replication::log::Head;
+use crate::replication::log::{CommittedRun, Head};
 use crate::replication::window::{RunSize, Window};
 use crate::wire::compressed;
 use crate::wire::frame::{Frame, SyncRefusal, SyncRefused, SyncRequest};
@@ -29,11 +28,11 @@ const READ_RETRY_MS: u64 = 1_000;
 const READ_TIMEOUT_MS: u64 = 10_000;
 
 #[derive(Debug)]
-struct Cursor {
+struct SentUpTo {
     log: LogId,
     /// Up to where events were sent; its hash is verified by the next run that is sent.
     next: Head,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<Unacknowledged>,
     reading: Option<Reading>,
     /// No read before this time: the last one failed.
     retry_at_ms: Option<u64>,
@@ -41,7 +40,7 @@ struct Cursor {
 }
 
 #[derive(Debug)]
-struct InFlight {
+struct Unacknowledged {
     to: u64,
     bytes: usize,
     sent_ms: u64,
@@ -67,7 +66,7 @@ pub(super) struct Acked {
 pub(super) struct Serving {
     peer: CentralId,
     socket: SocketId,
-    cursors: BTreeMap<u64, Cursor>,
+    cursors: BTreeMap<u64, SentUpTo>,
     by_log: BTreeMap<LogId, u64>,
     /// Cursors known to be behind the durable head.
     behind: BTreeSet<u64>,
@@ -116,7 +115,7 @@ impl Serving {
         if self.cursors.is_empty() {
             self.compare_at_ms = now.mono_ms + COMPARE_EVERY_MS;
         }
-        let cursor = Cursor {
+        let cursor = SentUpTo {
             log: log.clone(),
             next: Head { to: after, hash },
             in_flight: VecDeque::new(),
@@ -253,7 +252,7 @@ impl Serving {
 
     /// What was sent first of all that is not acknowledged.
     pub(super) fn oldest_unacked(&self) -> Option<Unacked> {
-        let first = |cursor: &Cursor| cursor.in_flight.front().map(|run| (run.sent_ms, run.to, cursor.log.clone()));
+        let first = |cursor: &SentUpTo| cursor.in_flight.front().map(|run| (run.sent_ms, run.to, cursor.log.clone()));
         let (since_mono_ms, to, log) = self.cursors.values().filter_map(first).min()?;
         Some(Unacked { log, to, since_mono_ms })
     }
@@ -319,7 +318,7 @@ impl Serving {
             return self.refuse(now, held, sub, log, SyncRefusal::Diverged, out);
         }
         cursor.next = run.head();
-        cursor.in_flight.push_back(InFlight { to: cursor.next.to, bytes: run.bytes(), sent_ms: now.mono_ms });
+        cursor.in_flight.push_back(Unacknowledged { to: cursor.next.to, bytes: run.bytes(), sent_ms: now.mono_ms });
         self.window.sent(run.bytes());
         out.counters.events_sent += run.events.len() as u64;
         let text = out.encoder.encode_run(now.wall_ms, sub, committed.body());

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Reader;
 use super::history::{CursorError, MAX_MISSES};
-use crate::domain::audit::{Entry, Kind};
+use crate::domain::audit::{AuditEntry, Kind};
 use crate::store::error::StoreError;
 
 /// Which entries. All that are given must hold.
@@ -41,7 +41,7 @@ pub struct AuditRow {
     /// Counts from 1, without a hole.
     pub id: i64,
     #[serde(flatten)]
-    pub entry: Entry,
+    pub entry: AuditEntry,
 }
 
 /// One page.

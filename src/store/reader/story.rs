@@ -1,32 +1,24 @@
 //! The story of a stay: all facts that hang together with it, read in one transaction, told by `domain::explain`.
 
-use std::ops::RangeInclusive;
-
 use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Reader;
-use super::events::read_event;
 use super::rows::HistoryRow;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event, Image};
 use crate::domain::explain::words::Text;
 use crate::domain::explain::{Explainer, Told};
-use crate::domain::ids::Hlc;
-use crate::domain::money::Vnd;
 use crate::domain::payment::{FeeLine, Paid};
-use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
 use crate::ledger::component::Component;
 use crate::ledger::settings::Settings;
-use crate::ledger::storage::{EventRef, Lookup, StoredStay};
-use crate::replication::log::EventBytes;
+use crate::ledger::storage::Lookup as _;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
-use crate::store::schema::{LOOSE_FACTS, request_key, request_weeks};
-use crate::store::stay_columns::{find_begun_since, find_ended_in, find_last_begun, read_stay, select_stays};
+use crate::store::lookup::Connected;
 
 /// Why a row is as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -208,81 +200,11 @@ impl Snapshot<'_> {
             None => None,
         })
     }
-
-    fn event_at(&self, row: i64) -> Result<Option<EventBytes>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
-        let mut rows = statement.query([row])?;
-        // One that cannot be read has no part in a story.
-        Ok(rows.next()?.map(|row| row.get_ref(0)).transpose()?.and_then(|bytes| read_event(bytes).ok()))
-    }
-
-    /// The places of the events that a statement gives for a key.
-    fn places(&mut self, sql: &str, key: impl rusqlite::Params) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(key)?;
-        let mut places = Vec::new();
-        while let Some(row) = rows.next()? {
-            places.push(self.logs.place(self.connection, row.get(0)?)?);
-        }
-        Ok(places)
-    }
 }
 
-impl Lookup for Snapshot<'_> {
-    type Error = StoreError;
-
-    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&select_stays("event_id = ?1"))?;
-        let mut rows = statement.query([stay_id])?;
-        rows.next()?.map(|row| read_stay(self.connection, self.logs, row)).transpose()
-    }
-
-    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
-        find_last_begun(self.connection, self.logs, plate, before)
-    }
-
-    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
-        find_begun_since(self.connection, self.logs, plate, since, most)
-    }
-
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
-        find_ended_in(self.connection, self.logs, second, fee)
-    }
-
-    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
-        self.places(LOOSE_FACTS, (key, clocks.start().ms(), clocks.end().ms()))
-    }
-
-    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
-        let Some(row) = self.logs.row(self.connection, &at.log, at.seq)? else { return Ok(None) };
-        self.event_at(row)
-    }
-
-    fn events_of_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        (from_ms, to_ms): (i64, i64),
-    ) -> Result<Vec<EventRef>, StoreError> {
-        let key = request_key(edge_id, request_id);
-        let mut places = Vec::new();
-        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
-            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
-            places.extend(self.places(sql, (weeks, key, from_ms, to_ms))?);
-        }
-        let mut found = Vec::new();
-        for at in places {
-            // Two requests may share a key; the event knows which it carries.
-            let carried = self.event(&at)?.and_then(|bytes| Event::parse(&bytes).ok());
-            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
-                found.push(at);
-            }
-        }
-        Ok(found)
-    }
-
-    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
-        self.places("SELECT event FROM heard WHERE fact = ?1", [fact.as_slice()])
+impl Connected for Snapshot<'_> {
+    fn parts(&mut self) -> (&Connection, &mut LogNumbers) {
+        (self.connection, self.logs)
     }
 }
 

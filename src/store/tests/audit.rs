@@ -1,11 +1,11 @@
 //! The audit only grows, is read in pages, and a check finds what was changed in it.
 
 use super::*;
-use crate::domain::audit::{Act, By, Entry, Kind};
+use crate::domain::audit::{Act, AuditEntry, By, Kind};
 use crate::store::reader::AuditQuery;
 use crate::store::verify::{Finding, verify};
 
-fn entry(at_ms: i64, kind: Kind, who: &str) -> Entry {
+fn entry(at_ms: i64, kind: Kind, who: &str) -> AuditEntry {
     let value = |text: &str| serde_json::json!({ "name": text });
     Act::new(kind, By::new(who, "10.0.0.1"), "x").done(at_ms, value("a"), value("b"))
 }

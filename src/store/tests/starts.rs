@@ -1,12 +1,12 @@
 //! Which start of a database this is.
 
 use super::*;
-use crate::replication::starts::{Instance, SeenStart, Start};
+use crate::replication::handshake::{Instance, SeenStart, Start};
 
 #[test]
 fn each_start_is_numbered_and_knows_those_before_it() {
     let mut disk = Disk::new();
-    let most = u64::try_from(crate::replication::starts::MOST_TOLD).unwrap();
+    let most = u64::try_from(crate::replication::handshake::MOST_TOLD).unwrap();
     for number in 1..=most + 9 {
         let earlier: Vec<Instance> = (1..number).rev().take(32).map(|before| Instance(u64::MAX - before)).collect();
         let start = disk.reopen().note_start(Instance(u64::MAX - number)).unwrap();

@@ -1,31 +1,28 @@
 //! Events, and the tables that point at them: loose facts, requests, sums, takings and shifts, settings, and the audit, which is added
 //! to at its end, each entry chained to the one before it.
 
-use std::ops::RangeInclusive;
-
-use rusqlite::{ErrorCode, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
 use super::Writer;
 use super::transaction::setting_name;
-use crate::domain::audit::{AuditHash, Entry};
+use crate::domain::audit::{AuditEntry, AuditHash};
 use crate::domain::doer::Doer;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
-use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::received::PaymentReceived;
 use crate::domain::shift::{Counted, Figures};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::ledger::sheet;
 use crate::ledger::storage::{
-    DirtyFact, EventRef, Lookup, LooseFact, QuarterTotal, Setting, SettingKind, Shift, StoredStay, Summary, Tables,
+    DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Summary, Tables,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::books::{self, StoredBooks};
 use crate::store::error::StoreError;
-use crate::store::reader::read_event;
-use crate::store::schema::{LOOSE_FACTS, event_row_of, request_key, request_weeks};
-use crate::store::stay_columns::{find_begun_since, find_ended_in, find_last_begun, read_stay, select_stays};
+use crate::store::log_numbers::LogNumbers;
+use crate::store::lookup::Connected;
+use crate::store::schema::{event_row_of, request_key, request_weeks};
 
 impl Tables for Writer {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
@@ -251,7 +248,7 @@ impl Tables for Writer {
         Ok(dropped > 0)
     }
 
-    fn put_audit(&mut self, entry: &Entry) -> Result<(), StoreError> {
+    fn put_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
         self.open_transaction()?;
         let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
         // `verify` names the one whose hash cannot be read; what comes after it is written down all the same.
@@ -259,7 +256,7 @@ impl Tables for Writer {
         let last: Option<(i64, AuditHash)> = self.connection.prepare_cached(sql)?.query_row((), read).optional()?;
         let (last_id, before) = last.unwrap_or_default();
         let text = entry.to_text();
-        let hash = Entry::chained(&before, &text);
+        let hash = AuditEntry::chained(&before, &text);
         self.connection.prepare_cached("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
             last_id + 1,
             entry.at_ms,
@@ -284,78 +281,13 @@ impl Tables for Writer {
     }
 }
 
-impl Lookup for Writer {
-    type Error = StoreError;
-
-    fn stay(&mut self, stay_id: &str) -> Result<Option<StoredStay>, StoreError> {
-        let sql = select_stays("event_id = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([stay_id])?;
-        rows.next()?.map(|row| read_stay(&self.connection, &mut self.logs, row)).transpose()
+impl Connected for Writer {
+    fn parts(&mut self) -> (&Connection, &mut LogNumbers) {
+        (&self.connection, &mut self.logs)
     }
 
-    fn last_begun(&mut self, plate: &PlateId, before: Hlc) -> Result<Vec<StoredStay>, StoreError> {
-        find_last_begun(&self.connection, &mut self.logs, plate, before)
-    }
-
-    fn begun_since(&mut self, plate: &PlateId, since: Hlc, most: usize) -> Result<Vec<StoredStay>, StoreError> {
-        find_begun_since(&self.connection, &mut self.logs, plate, since, most)
-    }
-
-    fn ended_in(&mut self, second: i64, fee: Vnd) -> Result<Vec<StoredStay>, StoreError> {
-        find_ended_in(&self.connection, &mut self.logs, second, fee)
-    }
-
-    fn loose_facts(&mut self, key: &str, clocks: RangeInclusive<Hlc>) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached(LOOSE_FACTS)?;
-        let mut rows = statement.query((key, clocks.start().ms(), clocks.end().ms()))?;
-        let mut facts = Vec::new();
-        while let Some(row) = rows.next()? {
-            facts.push(self.logs.place(&self.connection, row.get(0)?)?);
-        }
-        Ok(facts)
-    }
-
-    fn event(&mut self, at: &EventRef) -> Result<Option<EventBytes>, StoreError> {
-        let Some(row) = self.logs.row(&self.connection, &at.log, at.seq)? else { return Ok(None) };
-        self.event_at(row)
-    }
-
-    fn events_of_request(
-        &mut self,
-        edge_id: &str,
-        request_id: &str,
-        (from_ms, to_ms): (i64, i64),
-    ) -> Result<Vec<EventRef>, StoreError> {
-        let key = request_key(edge_id, request_id);
-        let mut candidates: Vec<i64> = Vec::new();
-        for weeks in request_weeks(from_ms)..=request_weeks(to_ms) {
-            let sql = "SELECT event FROM request WHERE weeks = ?1 AND key = ?2 AND hlc BETWEEN ?3 AND ?4";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((weeks, key, from_ms, to_ms))?;
-            while let Some(row) = rows.next()? {
-                candidates.push(row.get(0)?);
-            }
-        }
-        let mut found = Vec::new();
-        for row in candidates {
-            // Two requests may share a key; the event knows which it carries.
-            let carried = self.event_at(row)?.and_then(|bytes| Event::parse(&bytes).ok());
-            if carried.is_some_and(|event| event.request() == Some((edge_id, request_id))) {
-                found.push(self.logs.place(&self.connection, row)?);
-            }
-        }
-        Ok(found)
-    }
-
-    fn events_of_heard(&mut self, fact: &[u8; 32]) -> Result<Vec<EventRef>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT event FROM heard WHERE fact = ?1")?;
-        let mut rows = statement.query([fact.as_slice()])?;
-        let mut places = Vec::new();
-        while let Some(row) = rows.next()? {
-            places.push(self.logs.place(&self.connection, row.get(0)?)?);
-        }
-        Ok(places)
+    fn miss_event(&mut self, at: &EventRef) {
+        self.miss(&format!("event {} of the log {}", at.seq, at.log));
     }
 }
 
@@ -384,21 +316,6 @@ impl Writer {
     pub(super) fn row_of(&mut self, log: &LogId, seq: u64) -> Result<i64, StoreError> {
         let number = self.number_of(log)?;
         event_row_of(log, number, seq)
-    }
-
-    /// `None`: there is none, or it cannot be read, and then that is told.
-    fn event_at(&mut self, row: i64) -> Result<Option<EventBytes>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
-        let mut rows = statement.query([row])?;
-        let read = rows.next()?.map(|row| read_event(row.get_ref(0)?)).transpose();
-        drop(rows);
-        drop(statement);
-        if matches!(read, Err(StoreError::Unreadable(_))) {
-            let EventRef { log, seq } = self.logs.place(&self.connection, row)?;
-            self.miss(&format!("event {seq} of the log {log}"));
-            return Ok(None);
-        }
-        read
     }
 
     pub(super) fn load_dirty(&mut self) -> Result<Vec<DirtyFact>, StoreError> {

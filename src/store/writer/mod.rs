@@ -20,7 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::stays::NewestOfPlate;
 use self::transaction::Transaction;
 use crate::domain::time::{SiteZone, UnknownZone};
-use crate::replication::starts::{Instance, MOST_TOLD, SeenOf, SeenStart, Start};
+use crate::replication::handshake::{Instance, MOST_TOLD, SeenOf, SeenStart, Start};
 use crate::store::checkpoint::{Checkpointer, touch};
 use crate::store::directory::DataDir;
 use crate::store::error::StoreError;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
-use parkmesh::legacy::import::{ImportError, Importer, Kind, Outcome, kind_of};
+use parkmesh::legacy::import::{ImportError, ImportOutcome, Importer, OldKind, kind_of};
 use parkmesh::maintenance::Site;
 use parkmesh::maintenance::verify::verify;
 use rusqlite::Connection;
@@ -86,14 +86,14 @@ fn value_of(text: &str) -> Value {
     }
 }
 
-fn import(data: &Path, site: &Site, file: &Path, kind: &Kind, epoch: Epoch) -> Result<Outcome, ImportError> {
+fn import(data: &Path, site: &Site, file: &Path, kind: &OldKind, epoch: Epoch) -> Result<ImportOutcome, ImportError> {
     let mut importer = Importer::open(data, site, NOW_MS, epoch)?;
     let mut refused = |_: &str, why: &str| assert!(!why.is_empty(), "a refusal says why");
     let outcome = match kind {
-        Kind::Database => importer.database(file, None, &mut refused, &mut |_, _| {}),
-        Kind::Tariff(fees) => importer.tariff(fees, &mut refused),
-        Kind::Subscriptions(list) => importer.subscriptions(list, &mut refused),
-        Kind::Config(_) => Ok(Outcome::default()),
+        OldKind::Database => importer.database(file, None, &mut refused, &mut |_, _| {}),
+        OldKind::Tariff(fees) => importer.tariff(fees, &mut refused),
+        OldKind::Subscriptions(list) => importer.subscriptions(list, &mut refused),
+        OldKind::Config(_) => Ok(ImportOutcome::default()),
     };
     importer.close()?;
     outcome

@@ -31,7 +31,7 @@ fn any_frame_or_pong_is_life() {
 #[test]
 fn a_heartbeat_goes_out_every_30_s() {
     let mut rig = Rig::linked();
-    rig.peer.set_heartbeat(Heartbeat { links: vec!["c7".parse().unwrap()], ..Heartbeat::default() });
+    rig.peer.set_heartbeat(Beat { links: vec!["c7".parse().unwrap()], ..Beat::default() });
     rig.pass(1_000);
     let mut sent = Vec::new();
     for _ in 0..61 {
@@ -65,7 +65,7 @@ fn a_link_that_comes_or_goes_is_told_at_once_and_at_most_once_a_second() {
     rig.tick();
     let say = |rig: &mut Rig, links: &[&str]| {
         let links = links.iter().map(|id| id.parse().unwrap()).collect();
-        rig.peer.set_heartbeat(Heartbeat { links, ..Heartbeat::default() });
+        rig.peer.set_heartbeat(Beat { links, ..Beat::default() });
         rig.tick()
     };
     rig.pass(5_000);
@@ -76,8 +76,8 @@ fn a_link_that_comes_or_goes_is_told_at_once_and_at_most_once_a_second() {
     assert_eq!(links_told(&rig.pass(100)), [["c7", "c9"]], "then the last state, once");
     assert!(links_told(&rig.pass(2_000)).is_empty());
     assert!(links_told(&say(&mut rig, &["c9", "c7"])).is_empty(), "the same ones in another order are no news");
-    let other = Heartbeat { digests: [("have".to_owned(), "1".to_owned())].into(), ..Heartbeat::default() };
-    rig.peer.set_heartbeat(Heartbeat { links: vec!["c7".parse().unwrap(), "c9".parse().unwrap()], ..other });
+    let other = Beat { digests: [("have".to_owned(), "1".to_owned())].into(), ..Beat::default() };
+    rig.peer.set_heartbeat(Beat { links: vec!["c7".parse().unwrap(), "c9".parse().unwrap()], ..other });
     assert!(links_told(&rig.tick()).is_empty(), "nor is another digest");
 }
 

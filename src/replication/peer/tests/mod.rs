@@ -187,7 +187,7 @@ fn hello(instance: u64) -> Frame {
 }
 
 fn heartbeat(wall_ms: i64) -> Frame {
-    Frame::Heartbeat(Heartbeat { wall_ms, ..Heartbeat::default() })
+    Frame::Heartbeat(Beat { wall_ms, ..Beat::default() })
 }
 
 /// The frames among the outputs that go to a socket.
