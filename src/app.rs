@@ -48,13 +48,14 @@ use crate::links::join;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::Door;
 use crate::maintenance::backup::Parts;
-use crate::maintenance::rebuild;
+use crate::maintenance::{check, rebuild};
 use crate::ops::clock::Clock;
 use crate::ops::in_flight::InFlight;
 use crate::ops::log_format::{self, LineFormat};
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::Offences;
 use crate::ops::process;
+use crate::ops::start_watch::StartWatch;
 use crate::store::error::told_remade;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
@@ -134,6 +135,7 @@ impl App {
         let open_files = process::allow_most_files();
         // What can be refused is tried before anything runs. The directory first: who starts a central twice is told so, and not that
         // somebody has its port.
+        let watch = StartWatch::begin("the data directory");
         let directory = DataDir::open(&data_dir)?;
         let api_place = api::place(&config);
         let listener = bind(api_place.address).map_err(|error| StartError::Listen {
@@ -152,7 +154,8 @@ impl App {
         if database_is_new && !key_is_unused {
             warn!(event = "database_missing", data_dir = data_dir.display().to_string(); "this central has run before and its database is gone: an empty one is made, and what the other centrals hold returns from them");
         }
-        let mut writer = Writer::open(&directory, zone.clone())?;
+        watch.step("the database");
+        let (mut writer, emptied) = rebuild::open_writer(&directory, zone.clone())?;
         let instance = Instance(getrandom::u64().map_err(|error| StartError::Server(error.to_string()))?);
         // Where nothing can be committed now nobody is told which start it is, and gates hear it.
         let (start, seen) = (writer.note_start(instance).ok(), writer.seen_starts()?);
@@ -164,18 +167,27 @@ impl App {
             let is_fresh = key_file::is_new(&data_dir) || database_is_new;
             KnownAuthors::new(own.clone(), credentials.fingerprint(), is_fresh, is_open)
         };
+        watch.step("the other files of the directory");
         let site = join::site_of(&data_dir).map_err(|error| StartError::Server(error.to_string()))?;
+        watch.step("what is made from the events");
         let (mut ledger, unreadable) = rebuild::open(writer, &directory, context)?;
         ledger.set_lanes(config.lanes());
         let remade = rebuild::follow_rules(&mut ledger, &directory, clock.now_ms(), &mut |done, total| {
-            process::say_status(&format!("the history is being made anew: {done} of {total} events"));
+            let how_far = format!("the history is being made anew: {done} of {total} events");
+            process::say_status(&how_far);
+            watch.step(how_far);
         })?;
-        notices.extend(unreadable.map(|why| ("database", told_remade(&why, remade.unwrap_or(0)))));
+        let (_, tariff) = ledger.settings().tariff_at(clock.now_ms());
+        let events = remade.as_ref().map_or(0, |remade| remade.events);
+        let why = unreadable.or(emptied).or(remade.and_then(|remade| remade.on_new_file));
+        notices.extend(why.map(|why| ("database", told_remade(&why, events, tariff.as_deref()))));
         for (central, by) in ledger.openers()? {
             authors.held(&central, &by);
         }
         let key = mesh_off.is_none().then(|| credentials.clone());
         ledger.set_authorship(authorship(key, &authors)?);
+        watch.step("the parts of the program");
+        let missed = ledger.storage().missed().clone();
 
         let metrics = Metrics::new();
         let offences = Offences::new(metrics.clone());
@@ -194,7 +206,7 @@ impl App {
 
         let writer_thread = Arbiter::new();
         let counted = metrics.clone();
-        let (unreadable, seen_by_readers) = (Unreadable::default(), data_dir.clone());
+        let (unreadable, seen_by_readers, seen_by_check) = (Unreadable::default(), data_dir.clone(), data_dir.clone());
         let noted = unreadable.clone();
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
             let remake: Remake<Writer> = Box::new(move |ledger, now_ms, progress| {
@@ -361,6 +373,8 @@ impl App {
         legacy.do_send(ServeWhenFree(p2p_server::legacy_place(&view.borrow())));
         let started = api.send(ServeOn(listener, api_place, api_tls)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
+        drop(watch);
+        check::begin(seen_by_check, missed);
         say_what_is_open(&view);
         tell_names(&shared);
         let first_code = offer_first_code(&door, &view.borrow());

@@ -281,6 +281,7 @@ pub mod ops {
     pub mod metrics;
     pub mod offences;
     pub mod process;
+    pub mod start_watch;
 }
 
 pub mod replication;

@@ -20,12 +20,13 @@ use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
+use parkmesh::ledger::storage::Storage as _;
 use parkmesh::ledger::transaction::Now;
 use parkmesh::ledger::{Context, Ledger};
-use parkmesh::maintenance::rebuild;
+use parkmesh::maintenance::rebuild::{self, Remade};
 use parkmesh::ops::clock::Clock;
 use parkmesh::replication::handshake::Instance;
-use parkmesh::store::{DataDir, Writer};
+use parkmesh::store::{DataDir, StoreError, Writer};
 use serde_json::{Value, json};
 
 /// What a start comes to.
@@ -72,7 +73,11 @@ fn write_what_is_made_later(central: &Central) {
 fn anothers(name: &str) -> Vec<u8> {
     let mut other = Central::standalone("central-2");
     other.http.enter("edge-1", "30A99999");
-    assert!(other.terminate().0.success());
+    if name.ends_with("-wal") {
+        other.kill9();
+    } else {
+        assert!(other.terminate().0.success());
+    }
     write_what_is_made_later(&other);
     fs::read(other.directory().join(name)).unwrap()
 }
@@ -116,10 +121,10 @@ fn row(test: &str, part: &str, killed: bool, state: &str, expected: Start) {
         "torn" => fs::write(&path, &whole[..whole.len() / 2]).unwrap(),
         "zeroed" => fs::write(&path, vec![0; whole.len()]).unwrap(),
         "of another" => {
-            let name = part.trim_end_matches("-wal");
-            fs::write(path.with_extension("new"), anothers(name)).unwrap();
+            fs::write(path.with_extension("new"), anothers(part)).unwrap();
             fs::rename(path.with_extension("new"), &path).unwrap();
         }
+        "written over with another's" => fs::write(&path, anothers(part)).unwrap(),
         "read-only" => match ReadOnly::of(&path) {
             Ok(held) => mounted = Some(held),
             Err(reason) => return skip(test, &reason),
@@ -212,10 +217,107 @@ rows! {
     log_torn: "data/central.db-wal" "torn" killed true => Opens { inside: 0, red: Some("database"), log: "event=log_damaged" };
     log_zeroed: "data/central.db-wal" "zeroed" killed true => Opens { inside: 0, red: Some("database"), log: "event=log_damaged" };
     log_of_another: "data/central.db-wal" "of another" killed true => Opens { inside: 0, red: Some("database"), log: "event=log_foreign" };
+    log_written_over: "data/central.db-wal" "written over with another's" killed true => Opens { inside: 0, red: Some("database"), log: "event=log_foreign" };
+    index_missing: "data/central.db-shm" "missing" killed true => QUIET;
+    index_empty: "data/central.db-shm" "empty" killed true => QUIET;
+    index_torn: "data/central.db-shm" "torn" killed true => QUIET;
+    index_zeroed: "data/central.db-shm" "zeroed" killed true => QUIET;
+    index_of_another: "data/central.db-shm" "of another" killed true => QUIET;
+    index_written_over: "data/central.db-shm" "written over with another's" killed true => QUIET;
     log_read_only: "data/central.db-wal" "read-only" killed true => Refuses { code: EXIT_STORAGE, says: "the disk refused to read or write" };
     log_alone: "data/central.db" "missing" killed true => Opens { inside: 3, red: Some("database"), log: "event=database_recovered" };
     log_beside_an_empty_database: "data/central.db" "empty" killed true => Opens { inside: 3, red: Some("database"), log: "event=database_recovered" };
     log_beside_a_zeroed_database: "data/central.db" "zeroed" killed true => QUIET;
+}
+
+/// Two cars in the database, a third in the log of a run that was killed.
+fn killed_after_an_end_in_order() -> Central {
+    let mut central = Central::standalone("central-1");
+    (1..=2).for_each(|number| drop(central.http.enter("edge-1", &format!("29A1234{number}"))));
+    assert!(central.terminate().0.success());
+    central.start();
+    central.http.enter("edge-1", "29A12343");
+    central.kill9();
+    central
+}
+
+/// Whatever says whose a log is, and whatever does not any more: the database keeps what it has, and its own log is played back.
+#[test]
+fn the_log_of_another_central_is_never_played_back_and_the_own_one_always_is() {
+    type Harm = fn(&Path, &[u8]);
+    let over: Harm = |directory, theirs| fs::write(directory.join("central.db-wal"), theirs).unwrap();
+    let forgotten: Harm = |directory, _| fs::remove_file(directory.join("lock")).unwrap();
+    let emptied: Harm = |directory, _| fs::write(directory.join("lock"), "").unwrap();
+    let without_index: Harm = |directory, _| fs::remove_file(directory.join("central.db-shm")).unwrap();
+    let begun_like_theirs: Harm = |directory, theirs| {
+        let log = fs::OpenOptions::new().write(true).open(directory.join("central.db-wal")).unwrap();
+        log.write_all_at(&theirs[..theirs.len().min(8_272)], 0).unwrap();
+    };
+    let theirs = anothers("data/central.db-wal");
+    for (what, harms, inside, says) in [
+        ("theirs", vec![over], 2, "event=log_foreign"),
+        ("theirs, without an index", vec![over, without_index], 2, "event=log_foreign"),
+        ("the beginning of theirs", vec![begun_like_theirs], 2, "event=log_foreign"),
+        ("theirs, and no mark", vec![over, forgotten], 2, "event=log_foreign"),
+        ("theirs, and an empty mark", vec![over, emptied, without_index], 2, "event=log_foreign"),
+        ("ours, and no mark", vec![forgotten], 3, "event=log_unmarked"),
+        ("ours, and an empty mark", vec![emptied, without_index], 3, "event=log_unmarked"),
+        ("ours", vec![without_index], 3, "event=listening"),
+    ] {
+        let mut central = killed_after_an_end_in_order();
+        harms.iter().for_each(|harm| harm(&central.data_directory(), &theirs));
+        central.start();
+        assert_eq!(central.http.stats()["vehicles_in_parking"], inside, "{what}: {}", central.log());
+        assert!(central.log().contains(says), "{what}: {}", central.log());
+        assert_eq!(notice_of(&central, "database").is_some(), inside == 2, "{what}");
+        central.http.enter("edge-1", "29A55555");
+        central.terminate();
+        let verified = central.subcommand("verify").output().unwrap();
+        assert!(verified.status.success(), "{what}: {}", String::from_utf8_lossy(&verified.stdout));
+    }
+}
+
+/// Also where the last run ended in order, so that there was no log.
+#[test]
+fn a_log_that_appears_after_an_end_in_order_is_put_aside() {
+    let mut central = central(false);
+    fs::write(central.data_directory().join("central.db-wal"), anothers("data/central.db-wal")).unwrap();
+    central.start();
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 3);
+    assert!(central.log().contains("event=log_foreign"));
+    assert!(central.data_directory().join("central.db-wal.foreign").exists());
+}
+
+/// Written into the file that is in use: from then on nothing is acknowledged, and the restart loses no car that is in the database.
+#[test]
+fn a_log_that_is_written_over_while_it_runs_stops_the_commits_and_is_put_aside_at_the_next_start() {
+    let theirs = anothers("data/central.db-wal");
+    let mut central = killed_after_an_end_in_order();
+    central.start();
+    fs::write(central.data_directory().join("central.db-wal"), theirs).unwrap();
+    eventually("it is told", DEADLINE, || {
+        notice_of(&central, "files").is_some_and(|told| told.contains("written over"))
+    });
+    assert_eq!(central.http.get("/readyz").status, 503);
+    central.terminate();
+    central.start();
+    assert!(central.http.stats()["vehicles_in_parking"].as_u64().unwrap() >= 2, "{}", central.log());
+    central.http.enter("edge-1", "29A55555");
+    central.terminate();
+    let verified = central.subcommand("verify").output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// A pipe nobody writes to, in the place of a file.
+#[test]
+fn a_start_that_waits_says_for_what() {
+    let mut central = central(false);
+    let pipe = central.data_directory().join("central.db-wal");
+    drop(fs::remove_file(&pipe));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    central.spawn();
+    eventually("it says so", std::time::Duration::from_secs(60), || central.log().contains("event=start_waits step="));
+    central.kill9();
 }
 
 /// Whose settings they are is who it is: the events stay those of the central that wrote them.
@@ -499,18 +601,27 @@ struct Gates {
 
 impl Gates {
     fn open(data_dir: &Path) -> Self {
-        let directory = DataDir::open(data_dir).unwrap();
+        Self::try_open(data_dir).unwrap()
+    }
+
+    fn try_open(data_dir: &Path) -> Result<Self, StoreError> {
+        let directory = DataDir::open(data_dir)?;
         let context = Context { central: "central-1".parse().unwrap(), zone: SiteZone::default() };
-        let mut writer = Writer::open(&directory, context.zone.clone()).unwrap();
+        let (mut writer, _) = rebuild::open_writer(&directory, context.zone.clone())?;
         drop(writer.note_start(Instance(7)));
-        writer.seen_starts().unwrap();
-        let (mut ledger, _) = rebuild::open(writer, &directory, context).unwrap();
-        let remade = rebuild::follow_rules(&mut ledger, &directory, now_ms(), &mut |_, _| {}).unwrap();
-        ledger.openers().unwrap();
-        Self { ledger, directory, remade: u32::from(remade.is_some()) }
+        writer.seen_starts()?;
+        let (mut ledger, _) = rebuild::open(writer, &directory, context)?;
+        let remade = rebuild::follow_rules(&mut ledger, &directory, now_ms(), &mut |_, _| {})?;
+        ledger.openers()?;
+        Ok(Self { ledger, directory, remade: u32::from(remade.is_some()) })
     }
 
     fn press(&mut self, plate: &str, direction: Direction) {
+        assert_eq!(self.try_press(plate, direction), Ok(()), "{plate}");
+    }
+
+    /// What is left wrong when what could be made anew was.
+    fn try_press(&mut self, plate: &str, direction: Direction) -> Result<(), String> {
         let job = || {
             Job::Open(OpenBarrier {
                 edge_id: "edge-1".into(),
@@ -531,15 +642,15 @@ impl Gates {
         let mut done = self.ledger.process(vec![job()], now, Epoch(9));
         if done.unreadable {
             self.remade += 1;
-            self.make_anew().unwrap();
+            self.make_anew()?;
             done = self.ledger.process(vec![job()], now, Epoch(10));
         }
-        assert_eq!(done.failure, None, "{plate}");
+        done.failure.map_or(Ok(()), Err)
     }
 }
 
 impl Gates {
-    fn make_anew(&mut self) -> Result<u64, String> {
+    fn make_anew(&mut self) -> Result<Remade, String> {
         rebuild::make_anew_meanwhile(&mut self.ledger, self.directory.path(), now_ms(), &mut |_, _| {}).unwrap()
     }
 }
@@ -612,6 +723,115 @@ fn whatever_value_cannot_be_read_gates_open_and_what_is_made_from_the_events_is_
     assert!(KEPT.iter().all(|table| *table == "log" || !made_anew.contains_key(*table)), "{made_anew:?}");
 }
 
+/// Each page of the file, of a disk that forgot what was on it: a start, and each gate after it, goes on, and a restart at most helps where
+/// events are on it. Without the first page, the list of tables or the root of the events there is nothing to go on with.
+#[test]
+fn whatever_page_is_zeroed_gates_open_and_what_was_lost_is_told() {
+    let central = full_central();
+    let whole = fs::read(central.database()).unwrap();
+    let pages = whole.len() / 4_096;
+    assert!(pages > 40, "{pages}");
+    let mut outcomes = BTreeMap::<&str, usize>::new();
+    for page in 0..pages {
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let path = scratch.path().join("central.db");
+        let mut damaged = whole.clone();
+        damaged[page * 4_096..][..4_096].fill(0);
+        fs::write(&path, &damaged).unwrap();
+        let mut gates = match Gates::try_open(scratch.path()) {
+            Ok(gates) => gates,
+            Err(error) => {
+                assert!(error.to_string().contains("put back a backup") || page == 0, "page {page}: {error}");
+                assert!(!scratch.path().join("central.db.damaged").exists(), "page {page}");
+                *outcomes.entry("refused").or_default() += 1;
+                continue;
+            }
+        };
+        let presses = INSIDE.map(|plate| (plate, Direction::Exit));
+        for (plate, direction) in presses.into_iter().chain([LEFT, "59A00001"].map(|plate| (plate, Direction::Entry))) {
+            if gates.try_press(plate, direction).is_err() {
+                gates.ledger.storage_mut().make_anew_at_next_start().unwrap();
+                drop(gates);
+                gates = Gates::open(scratch.path());
+                *outcomes.entry("restarted").or_default() += 1;
+                gates.press(plate, direction);
+            }
+        }
+        let anew = scratch.path().join("central.db.damaged").exists();
+        let outcome = match gates.ledger.storage().missed().told() {
+            Some(told) => {
+                assert!(anew, "page {page}: {told}");
+                "told"
+            }
+            None => {
+                assert_eq!(
+                    gates.ledger.inside().len(),
+                    2,
+                    "page {page}: who left, left, and the two that came in are inside"
+                );
+                if anew { "anew" } else { "unnoticed" }
+            }
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+        drop(gates);
+        Gates::open(scratch.path()).press("59A00002", Direction::Entry);
+    }
+    assert!(outcomes["anew"] > 10 && outcomes["told"] >= 1 && outcomes["refused"] < 8, "{outcomes:?}");
+}
+
+/// A page of an index that no start looks at: the gate that meets it is answered 503, a new file is written, and all go on with that.
+#[test]
+fn a_gate_that_meets_a_broken_page_opens_again_by_itself_on_a_new_file() {
+    let mut central = full_central();
+    let page: i64 = {
+        let database = rusqlite::Connection::open(central.database()).unwrap();
+        let find = "SELECT rootpage FROM sqlite_schema WHERE name = 'history_plate'";
+        database.query_row(find, (), |row| row.get(0)).unwrap()
+    };
+    let file = fs::OpenOptions::new().write(true).open(central.database()).unwrap();
+    file.write_all_at(&[0; 4_096], (page.unsigned_abs() - 1) * 4_096).unwrap();
+    central.start();
+    let exit = json!({"edge_id": "edge-2", "plate_id": LEFT, "direction": "EXIT", "force": true, "fee": 5_000, "request_id": "x"});
+    eventually("it opens", DEADLINE, || central.http.open(&exit).is_success());
+    eventually("it is told", DEADLINE, || {
+        notice_of(&central, "database").is_some_and(|told| told.contains("central.db.damaged"))
+    });
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 3);
+    central.http.enter("edge-1", "59A00001");
+    assert_eq!(central.http.rows_of("59A00001").len(), 1, "pages show what is in the new file");
+    central.kill9();
+    central.start();
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 4);
+    assert!(notice_of(&central, "leftover").is_some_and(|told| told.contains("central.db.damaged")));
+    central.terminate();
+    let verified = central.subcommand("verify").output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// What the log says of itself, and events that were changed: named, with their log and number.
+#[test]
+fn what_is_not_as_it_was_written_is_told_with_its_log_and_number() {
+    for (sql, says) in [
+        ("UPDATE log SET head = head + 7", "the name or the end of the log central-1/"),
+        ("UPDATE log SET head = head - 1", "the name or the end of the log central-1/"),
+        ("UPDATE log SET hash = zeroblob(32)", "the name or the end of the log central-1/"),
+        (
+            "UPDATE event SET bytes = replace(bytes, '29A12342', '29A12349') WHERE bytes LIKE '%29A12342%'",
+            "event 5 of the log central-1/",
+        ),
+        ("UPDATE event SET hash = zeroblob(32) WHERE id & 0xff = 3", "event 3 of the log central-1/"),
+        ("DELETE FROM event WHERE id & 0xff IN (5, 6)", "events 5 to 6 of the log central-1/"),
+    ] {
+        let mut central = full_central();
+        rusqlite::Connection::open(central.database()).unwrap().execute(sql, ()).unwrap();
+        central.start();
+        eventually("it is told", DEADLINE, || notice_of(&central, "database").is_some_and(|told| told.contains(says)));
+        assert!(central.log().contains("event=event_unreadable"), "{sql}");
+        central.http.enter("edge-1", "59A00001");
+        central.terminate();
+    }
+}
+
 /// One car that waits is less than gates that cannot open.
 #[test]
 fn a_central_that_runs_empties_nothing_while_an_event_cannot_be_read() {
@@ -649,6 +869,11 @@ fn a_start_on_a_value_that_cannot_be_read_makes_all_anew_and_says_so() {
         "UPDATE history SET edge_id = CAST(x'65C3' AS TEXT) WHERE plate_id = '29A12341'",
         "DELETE FROM ledger",
         "UPDATE setting SET value = '{' WHERE kind = 'tariff'",
+        "UPDATE setting SET value = '{}' WHERE kind = 'tariff'",
+        "UPDATE setting SET value = '[1]' WHERE kind = 'tariff'",
+        "UPDATE setting SET value = replace(value, '30000', '3000') WHERE kind = 'tariff'",
+        "UPDATE setting SET event = event + 1000 WHERE kind = 'tariff'",
+        "UPDATE setting SET hlc = hlc - 1 WHERE kind = 'tariff'",
     ] {
         let mut central = full_central();
         let tariff =
@@ -660,6 +885,7 @@ fn a_start_on_a_value_that_cannot_be_read_makes_all_anew_and_says_so() {
         central.http.leave("edge-2", "29A12341");
         let told = notice_of(&central, "database").unwrap_or_else(|| panic!("{sql}: {}", central.log()));
         assert!(told.contains("cannot be read") && told.contains("events"), "{told}");
+        assert!(told.contains("the tariff in force is central-1/"), "{told}");
         for line in ["event=history_unreadable", "event=history_remade"] {
             assert!(central.log().contains(line), "{sql}: {}", central.log());
         }
@@ -668,6 +894,37 @@ fn a_start_on_a_value_that_cannot_be_read_makes_all_anew_and_says_so() {
         assert!(verified.status.success(), "{sql}: {}", String::from_utf8_lossy(&verified.stdout));
         central.start();
         assert_eq!(notice_of(&central, "database"), None, "it is over");
+    }
+}
+
+/// Where the event is the damaged one, what it set is the last good price there is: it stays in force, also when all else is made anew.
+#[test]
+fn prices_whose_event_is_damaged_stay_in_force_and_that_is_told() {
+    let of_tariff = "(SELECT event FROM setting WHERE kind = 'tariff')";
+    for (sql, is_made_anew) in [
+        (format!("UPDATE event SET bytes = CAST(x'65C3' AS TEXT) WHERE id = {of_tariff}"), false),
+        (format!("UPDATE event SET bytes = replace(bytes, '30000', '3000') WHERE id = {of_tariff}"), false),
+        (format!("UPDATE event SET bytes = '{{}}' WHERE id = {of_tariff}; DELETE FROM ledger"), true),
+        (
+            format!(
+                "UPDATE event SET bytes = replace(bytes, '30000', '3000') WHERE id = {of_tariff}; DELETE FROM ledger"
+            ),
+            true,
+        ),
+    ] {
+        let mut central = full_central();
+        rusqlite::Connection::open(central.database()).unwrap().execute_batch(&sql).unwrap();
+        for _ in 0..2 {
+            central.start();
+            let fees = central.http.get("/api/parking/fees").ok().body;
+            assert_eq!(fees["fees"]["fee_per_hour"], 30_000, "{sql}: {}", central.log());
+            assert_eq!(central.log().contains("event=history_remade"), is_made_anew, "{sql}: {}", central.log());
+            eventually("it is told", DEADLINE, || {
+                let status = central.http.get("/api/status").ok().text;
+                status.contains("by which tariff central-1/")
+            });
+            assert!(central.terminate().0.success());
+        }
     }
 }
 

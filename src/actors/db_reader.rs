@@ -5,6 +5,7 @@
 //! error and the thread its connection: the actor is built anew with a fresh one.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -44,17 +45,30 @@ pub enum ReadError {
 
 /// What a reader could not read of what is made from the events: the writer looks for it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Unreadable(Arc<Mutex<Option<String>>>);
+pub struct Unreadable {
+    why: Arc<Mutex<Option<String>>>,
+    /// How often all was made anew, on a new file perhaps.
+    made_anew: Arc<AtomicU64>,
+}
 
 impl Unreadable {
+    /// All was made anew: readers open what has the name now.
+    pub fn open_anew(&self) {
+        self.made_anew.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn made_anew(&self) -> u64 {
+        self.made_anew.load(Ordering::Acquire)
+    }
+
     fn note(&self, why: &StoreError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_string());
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_string());
     }
 
     /// What was met first since this was asked last.
     #[must_use]
     pub fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -87,6 +101,7 @@ impl Readers {
             serves,
             data_dir: data_dir.clone(),
             reader: None,
+            opened_after: unreadable.made_anew(),
             around: around.clone(),
             unreadable: unreadable.clone(),
             restarts: restarts.clone(),
@@ -112,6 +127,8 @@ pub struct DbReader {
     serves: Serves,
     data_dir: PathBuf,
     reader: Option<Reader>,
+    /// How often all had been made anew when it was opened.
+    opened_after: u64,
     around: Surroundings,
     unreadable: Unreadable,
     /// Of all threads together.
@@ -120,6 +137,10 @@ pub struct DbReader {
 
 impl DbReader {
     fn answer<T>(&mut self, question: Question<T>) -> Result<T, String> {
+        let made_anew = self.unreadable.made_anew();
+        if std::mem::replace(&mut self.opened_after, made_anew) != made_anew {
+            self.reader = None;
+        }
         guard(|| {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
@@ -128,7 +149,7 @@ impl DbReader {
             question(reader)
         })?
         .map_err(|error: StoreError| {
-            if error.is_of_derived() {
+            if error.is_of_derived() || error.is_broken_page() {
                 self.unreadable.note(&error);
             }
             error.to_string()

@@ -243,9 +243,12 @@ impl<S: Storage> Ledger<S> {
     /// Those of the storage.
     pub fn clear_projection(&mut self) -> Result<(), S::Error> {
         self.storage.begin()?;
-        let cleared = self.storage.clear_projection().and_then(|()| {
+        let left = self.storage.clear_projection().and_then(|()| self.storage.settings_left());
+        let cleared = left.and_then(|left| {
+            let mut digest = Digest::default();
+            left.iter().for_each(|setting| digest.add(settings::setting_hash(setting)));
             let empty = Summary {
-                digest: Digest::default().to_bytes(),
+                digest: digest.to_bytes(),
                 max_hlc: crate::domain::ids::Hlc::default(),
                 events: self.state.events,
                 loose_facts: 0,

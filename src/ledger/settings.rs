@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::event::{Body, Event, PriceList, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::{CentralId, FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::standing::{CentralStanding, Standing};
@@ -507,6 +510,50 @@ fn stored_decision((set_by, standing): &(SetBy, CentralStanding)) -> Setting {
         at: set_by.at.clone(),
         value: serde_json::to_string(standing).ok(),
     }
+}
+
+/// A kept value in the one way it is written today; `None`: it cannot be read as what it is. Inside `None`: what it was of was removed.
+#[must_use]
+pub fn as_kept(kind: SettingKind, value: Option<&str>) -> Option<Option<String>> {
+    fn anew<T: Serialize + DeserializeOwned>(json: &str) -> Option<String> {
+        serde_json::to_string(&serde_json::from_str::<T>(json).ok()?).ok()
+    }
+    match (kind, value) {
+        (SettingKind::Name, name) => Some(Some(name.unwrap_or_default().to_owned())),
+        (SettingKind::Announced | SettingKind::Subscription, None) => Some(None),
+        (SettingKind::Tariff | SettingKind::Central, None) => None,
+        (SettingKind::Tariff | SettingKind::Announced, Some(json)) => anew::<Tariff>(json).map(Some),
+        (SettingKind::Subscription, Some(json)) => anew::<Subscription>(json).map(Some),
+        (SettingKind::Central, Some(json)) => anew::<CentralStanding>(json).map(Some),
+    }
+}
+
+/// Whether the event that a kept value is of says just that.
+#[must_use]
+pub fn is_said_by(setting: &Setting, event: &Event) -> bool {
+    fn json(value: &impl Serialize) -> Option<String> {
+        serde_json::to_string(value).ok()
+    }
+    // What kind it sets, under which id where the rest does not say, and to what.
+    let (kind, id, value) = match &event.body {
+        Body::Tariff(TariffUpdate { tariff })
+        | Body::PriceList(PriceList { valid_from_ms: None, tariff: Some(tariff) }) => {
+            (SettingKind::Tariff, None, json(tariff))
+        }
+        Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff }) => {
+            (SettingKind::Announced, Some(from_ms.to_string()), tariff.as_ref().and_then(json))
+        }
+        Body::Subscription(SubscriptionUpdate { id, subscription }) => {
+            (SettingKind::Subscription, Some(id.clone()), subscription.as_ref().and_then(json))
+        }
+        Body::Central(standing) => (SettingKind::Central, None, json(standing)),
+        Body::Naming(naming) => (SettingKind::Name, Some(naming.id.clone()), Some(naming.name.clone())),
+        _ => return false,
+    };
+    setting.kind == kind
+        && setting.hlc == event.hlc
+        && id.is_none_or(|id| id == setting.id)
+        && as_kept(kind, setting.value.as_deref()) == Some(value)
 }
 
 /// The part of one setting in the digest. Of a central's standing the fingerprint is its id; the rest is in its value.

@@ -279,6 +279,10 @@ pub trait Storage:
     /// Drops everything that is made from events: rows, loose facts, requests, totals, payments, settings, quarantine, summary, and what
     /// waits.
     fn clear_projection(&mut self) -> Result<(), Self::Error>;
+    /// The settings that [`Storage::clear_projection`] left: those whose events cannot be read, so that nothing else has them.
+    fn settings_left(&mut self) -> Result<Vec<Setting>, Self::Error> {
+        Ok(Vec::new())
+    }
     /// Has the next start make all that is made from events anew. Not within a transaction.
     fn make_anew_at_next_start(&mut self) -> Result<(), Self::Error> {
         Ok(())

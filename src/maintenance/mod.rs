@@ -3,6 +3,7 @@
 //! Verifying and rebuilding replay the events in the order of their clocks, log by log merged.
 
 pub mod backup;
+pub mod check;
 pub mod export;
 pub mod rebuild;
 pub mod verify;

@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use log::info;
+use log::{info, warn};
 use serde::Deserialize;
 
 use super::{Progress, Site, must_exist};
 use crate::domain::ids::{Hlc, LogId};
+use crate::domain::time::SiteZone;
 use crate::ledger::storage::{EventRef, Storage as _};
 use crate::ledger::transaction::Now;
 use crate::ledger::{Context, Ledger, RULES_VERSION};
 use crate::replication::log::EventBytes;
+use crate::store::error::told_salvaged;
 use crate::store::reader::Reader;
+use crate::store::salvage::{Salvaged, salvage};
 use crate::store::writer::{Writer, say_unreadable};
 use crate::store::{DataDir, StoreError};
 
@@ -49,6 +52,51 @@ fn remove_mark(directory: &DataDir) -> Result<(), StoreError> {
     }
 }
 
+/// A history that was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remade {
+    pub events: u64,
+    /// Why it is on a new file, if it is, for people.
+    pub on_new_file: Option<String>,
+}
+
+/// Opens the database, and where pages of it are broken a new one that is written from it. Why all that is made from the events is empty
+/// and to be made anew, if so, for people.
+///
+/// # Errors
+/// Those of the disk.
+pub fn open_writer(directory: &DataDir, zone: SiteZone) -> Result<(Writer, Option<String>), StoreError> {
+    let opened = Writer::open(directory, zone.clone()).and_then(|writer| {
+        writer.seen_starts()?;
+        Ok(writer)
+    });
+    match opened {
+        Err(broken) if broken.is_broken_page() => {
+            let (writer, why) = on_new_file(directory, zone, broken)?;
+            Ok((writer, Some(why)))
+        }
+        opened => {
+            let writer = opened?;
+            let why = writer.emptied();
+            Ok((writer, why))
+        }
+    }
+}
+
+/// Where not even that can be done, `broken` says what to do.
+fn on_new_file(directory: &DataDir, zone: SiteZone, broken: StoreError) -> Result<(Writer, String), StoreError> {
+    let Salvaged { kept, lost } = match salvage(directory) {
+        Ok(salvaged) => salvaged,
+        Err(error) => {
+            warn!(event = "database_not_salvaged", reason = error.to_string(); "no new database could be written from the damaged one");
+            return Err(broken);
+        }
+    };
+    let writer = Writer::open(directory, zone)?;
+    lost.iter().for_each(|what| writer.miss(what));
+    Ok((writer, told_salvaged(&kept)))
+}
+
 /// Opens the ledger of a database whatever is made from its events. What could not be read of that, if so, for people: it is emptied,
 /// and [`follow_rules`] makes it anew.
 ///
@@ -60,7 +108,15 @@ pub fn open(
     context: Context,
 ) -> Result<(Ledger<Writer>, Option<String>), StoreError> {
     let zone = context.zone.clone();
-    match Ledger::open(writer, context.clone()) {
+    let opened = Ledger::open(writer, context.clone()).and_then(|mut ledger| {
+        ledger.storage_mut().check_settings()?;
+        Ok(ledger)
+    });
+    match opened {
+        Err(error) if error.is_broken_page() => {
+            let (writer, why) = on_new_file(directory, zone, error)?;
+            Ok((Ledger::open(writer, context)?, Some(why)))
+        }
         Err(error) if error.is_of_derived() => {
             let mut writer = Writer::open(directory, zone)?;
             say_unreadable(&error);
@@ -69,6 +125,16 @@ pub fn open(
         }
         opened => Ok((opened?, None)),
     }
+}
+
+/// Before a history is emptied: where pages cannot be read that goes wrong, and the ledger goes on with a new file.
+fn mend_pages(ledger: &mut Ledger<Writer>) -> Result<Option<String>, StoreError> {
+    if ledger.storage().is_whole()? {
+        return Ok(None);
+    }
+    let kept = ledger.storage_mut().go_on_anew()?;
+    ledger.reopen()?;
+    Ok(Some(told_salvaged(&kept)))
 }
 
 /// Rebuilds the history of a central that does not run. `now_ms`: the wall clock; no row is said to be written later.
@@ -80,7 +146,9 @@ pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>
     let directory = DataDir::open(data_dir)?;
     let marked = |source| StoreError::Directory { path: mark(data_dir), source };
     fs::write(mark(data_dir), b"").map_err(marked).and_then(|()| directory.sync())?;
-    let (mut ledger, unreadable) = open(Writer::open(&directory, site.zone.clone())?, &directory, site.context())?;
+    let (writer, emptied) = open_writer(&directory, site.zone.clone())?;
+    let (mut ledger, unreadable) = open(writer, &directory, site.context())?;
+    let unreadable = unreadable.or(emptied).or(mend_pages(&mut ledger)?);
     let digest_before = unreadable.map_or_else(|| ledger.digest().to_string(), |why| format!("unreadable ({why})"));
     let events = make_anew(&mut ledger, data_dir, now_ms, progress)?;
     let rebuilt = Rebuilt { events, digest_before, digest_after: ledger.digest().to_string() };
@@ -90,7 +158,7 @@ pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>
 }
 
 /// Makes the history anew if it was made by other rules than today's, or half made by such a change or a rebuild that was
-/// interrupted. The number of events, if so. How far it is, is logged.
+/// interrupted. How far it is, is logged.
 ///
 /// # Errors
 /// Those of the disk. The next start begins anew.
@@ -99,7 +167,7 @@ pub fn follow_rules(
     directory: &DataDir,
     now_ms: i64,
     progress: Progress<'_>,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<Remade>, StoreError> {
     let data_dir = directory.path();
     let is_half_rebuilt = mark(data_dir).try_exists().unwrap_or(false);
     let made_by = if is_half_rebuilt { 0 } else { ledger.storage_mut().rules_version()? };
@@ -113,15 +181,16 @@ pub fn follow_rules(
             "the history is made anew by the rules of this version: gates wait so long"
         );
     }
+    let on_new_file = mend_pages(ledger)?;
     let events = make_anew_saying_so(ledger, data_dir, now_ms, progress)?;
     remove_mark(directory)?;
-    Ok(Some(events))
+    Ok(Some(Remade { events, on_new_file }))
 }
 
 /// Makes the history anew of a central that runs, whatever is in it; its writer is at nothing else meanwhile. Its next own event begins
-/// a new log. The number of events. How far it is, is logged.
+/// a new log. How far it is, is logged.
 ///
-/// The inner error: not all events can be read, and nothing was changed.
+/// The inner error: not all events can be read, or pages cannot and there is no room for a new file, and nothing was changed.
 ///
 /// # Errors
 /// Those of the disk. The next start begins anew.
@@ -130,13 +199,20 @@ pub fn make_anew_meanwhile(
     data_dir: &Path,
     now_ms: i64,
     progress: Progress<'_>,
-) -> Result<Result<u64, String>, StoreError> {
+) -> Result<Result<Remade, String>, StoreError> {
     // All of it is read before anything is emptied: one car that waits is less than gates that cannot open.
     if let Err(error) = Merged::open(data_dir).and_then(Merged::read_through) {
         return Ok(Err(error.to_string()));
     }
-    ledger.storage_mut().forget_derived()?;
-    make_anew_saying_so(ledger, data_dir, now_ms, progress).map(Ok)
+    let on_new_file = match mend_pages(ledger) {
+        Ok(on_new_file) => on_new_file,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if on_new_file.is_none() {
+        ledger.storage_mut().forget_derived()?;
+    }
+    let events = make_anew_saying_so(ledger, data_dir, now_ms, progress)?;
+    Ok(Ok(Remade { events, on_new_file }))
 }
 
 fn make_anew_saying_so(

@@ -253,7 +253,8 @@ impl Checkpointer {
         Ok(busy == 0)
     }
 
-    fn stop(&mut self) {
+    /// Ends the thread: nothing more is copied by itself.
+    pub(super) fn stop(&mut self) {
         self.shared.progress().stop = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take()

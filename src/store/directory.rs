@@ -29,6 +29,49 @@ const DIRECTORY_MODE: u32 = 0o700;
 /// The longest mark, in bytes.
 const MAX_MARK_BYTES: usize = 64;
 
+/// What a run leaves in the lock's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It has these files open: database and log, by their inodes.
+    Open {
+        database: u64,
+        log: u64,
+        /// The first number in the head of the log, as it was lately: see [`super::left`].
+        life: Option<u32>,
+    },
+    /// It is about to open them.
+    Opening,
+    /// It ended in order: all that was in the log is in the database.
+    Closed,
+}
+
+const OPENING: &str = "opening";
+const CLOSED: &str = "closed";
+
+impl Mark {
+    fn read(text: &str) -> Option<Self> {
+        // After the end of a line may stand what is left of a longer one.
+        let line = text.lines().next()?;
+        match line {
+            OPENING => return Some(Self::Opening),
+            CLOSED => return Some(Self::Closed),
+            _ => {}
+        }
+        let mut words = line.split(' ');
+        let (database, log) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Self::Open { database, log, life: words.next().and_then(|life| life.parse().ok()) })
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Opening => format!("{OPENING}\n"),
+            Self::Closed => format!("{CLOSED}\n"),
+            Self::Open { database, log, life: None } => format!("{database} {log}\n"),
+            Self::Open { database, log, life: Some(life) } => format!("{database} {log} {life}\n"),
+        }
+    }
+}
+
 /// The data directory, locked. Clones share the lock; it is released with the last of them.
 #[derive(Debug, Clone)]
 pub struct DataDir {
@@ -101,27 +144,25 @@ impl DataDir {
         }
     }
 
-    /// What the last run that did not end in order marked: its database and log; `None`: it ended in order, or is an old version's.
-    pub(super) fn mark(&self) -> Option<[u64; 2]> {
+    /// What the last run marked; `None`: nothing that can be read, as a version before marks left it.
+    pub(super) fn mark(&self) -> Option<Mark> {
         let locks = self.held.locks();
         let mut bytes = [0; MAX_MARK_BYTES];
         let length = locks.last()?.read_at(&mut bytes, 0).ok()?;
-        let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
-        let (database, log) = text.trim_end().split_once(' ')?;
-        Some([database.parse().ok()?, log.parse().ok()?])
+        Mark::read(std::str::from_utf8(bytes.get(..length)?).ok()?)
     }
 
-    /// Marks what a run has open; `None`: nothing any more.
+    /// Marks what a run has open, or that it has closed it.
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn put_mark(&self, mark: Option<[u64; 2]>) -> io::Result<()> {
+    pub(super) fn put_mark(&self, mark: Mark) -> io::Result<()> {
         let locks = self.held.locks();
         let Some(lock) = locks.last() else { return Ok(()) };
-        lock.set_len(0)?;
-        if let Some([database, log]) = mark {
-            lock.write_all_at(format!("{database} {log}\n").as_bytes(), 0)?;
-        }
+        // Over what is there, so that a power cut leaves the one or the other.
+        let text = mark.text();
+        lock.write_all_at(text.as_bytes(), 0)?;
+        lock.set_len(text.len() as u64)?;
         lock.sync_all()
     }
 
@@ -148,6 +189,11 @@ impl DataDir {
             None => File::open(self.database())?,
         };
         database.insert(opened).sync_data()
+    }
+
+    /// Another file has the database's name.
+    pub(super) fn forget_database(&self) {
+        self.held.database.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Makes the names of files made in the directory survive a power cut.
@@ -244,16 +290,26 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_read_back_until_it_is_taken_off() {
+    fn a_mark_is_read_back_over_whatever_was_there() {
         let parent = tempfile::tempdir().unwrap();
         let directory = DataDir::open(parent.path()).unwrap();
         assert_eq!(directory.mark(), None);
-        for mark in [[1, 2], [u64::MAX, u64::MAX], [7, 8]] {
-            directory.put_mark(Some(mark)).unwrap();
+        let open = |inode, life| Mark::Open { database: inode, log: inode, life };
+        for mark in [open(1, None), open(u64::MAX, Some(u32::MAX)), Mark::Opening, open(7, Some(8)), Mark::Closed] {
+            directory.put_mark(mark).unwrap();
             assert_eq!(directory.mark(), Some(mark));
         }
-        directory.put_mark(None).unwrap();
-        assert_eq!(directory.mark(), None);
+        for (text, mark) in [
+            ("", None),
+            ("closed\n", Some(Mark::Closed)),
+            ("closed\n22 33\n", Some(Mark::Closed)),
+            ("5 6\n", Some(Mark::Open { database: 5, log: 6, life: None })),
+            ("5 6 7\n9\n", Some(Mark::Open { database: 5, log: 6, life: Some(7) })),
+            ("\0\0\0", None),
+            ("x y z", None),
+        ] {
+            assert_eq!(Mark::read(text), mark, "{text:?}");
+        }
     }
 
     #[test]

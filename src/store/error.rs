@@ -8,6 +8,9 @@ use rusqlite::{ErrorCode, ffi};
 use crate::domain::ids::LogId;
 use crate::replication::log::Head;
 
+/// What is said where pages cannot be read.
+pub const DAMAGED: &str = "central.db is damaged: stop, keep a copy of the data directory, put back a backup or start with an empty data directory (what the other centrals hold returns from them)";
+
 /// An error of the store. Each text says what happened and what to do; none of them is meant for a client of the API.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,9 +22,7 @@ pub enum StoreError {
     Io(#[source] rusqlite::Error),
     #[error("the database is in use by another program for too long: close whatever else has central.db open")]
     Busy(#[source] rusqlite::Error),
-    #[error(
-        "central.db is damaged: stop, keep a copy of the data directory, put back a backup or start with an empty data directory (what the other centrals hold returns from them)"
-    )]
+    #[error("{DAMAGED}")]
     Corrupt(#[source] rusqlite::Error),
     #[error("{path} is not a database of ParkMesh ({detail}): move it away, or name another --data-dir")]
     NotADatabase { path: PathBuf, detail: String },
@@ -44,11 +45,19 @@ pub enum StoreError {
     )]
     Vanished { path: PathBuf, kept: String },
     #[error(
+        "{path} was written over while this program has it open: what was acknowledged last may be lost, and nothing is saved any more. Restart: it is put aside, and what the other centrals hold returns from them"
+    )]
+    Overwritten { path: PathBuf },
+    #[error(
         "{path} is the log of a database that is missing or empty, and {reason}: put that database back beside it; or move the log away to begin anew (what the other centrals hold returns from them)"
     )]
     LogAlone { path: PathBuf, reason: String },
     #[error("{path} is not the log of this database: start the server once, which puts it aside and tells of it")]
     LogOfAnother { path: PathBuf },
+    #[error(
+        "nothing says whether {path} is the log of this database, and the two cannot be read together nor the database alone: put back a database and its log that belong together, or a backup without a log; or move both away to begin anew (what the other centrals hold returns from them)"
+    )]
+    LogUnknown { path: PathBuf },
     #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
     Backup { path: PathBuf, source: rusqlite::Error },
     /// A value in a table that is made from the events is not what this program writes.
@@ -92,6 +101,12 @@ impl StoreError {
         matches!(self, Self::Value(_))
     }
 
+    /// Whether a page of the file is not what it must be: whatever lies on it, a new file can be written from the rest.
+    #[must_use]
+    pub fn is_broken_page(&self) -> bool {
+        matches!(self, Self::Corrupt(_))
+    }
+
     /// An error of a table that is made from nothing else.
     pub(super) fn beside_events(self, what: &str) -> Self {
         match self {
@@ -114,8 +129,10 @@ impl StoreError {
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
             Self::Vanished { .. } => "files_vanished",
+            Self::Overwritten { .. } => "log_overwritten",
             Self::LogAlone { .. } => "log_alone",
             Self::LogOfAnother { .. } => "log_of_another",
+            Self::LogUnknown { .. } => "log_unknown",
             Self::Backup { .. } => "backup_failed",
             Self::Value(_) => "database_value",
             Self::Unreadable(_) => "database_unreadable",
@@ -128,11 +145,22 @@ impl StoreError {
     }
 }
 
-/// What people are told once all was made anew from so many events; `why`: by what could not be read.
+/// What people are told once all was made anew from so many events; `why`: by what could not be read; `tariff`: the version of the one
+/// gates charge by since, `None` for the built-in one.
 #[must_use]
-pub fn told_remade(why: &str, events: u64) -> String {
+pub fn told_remade(why: &str, events: u64, tariff: Option<&str>) -> String {
+    let tariff = tariff.unwrap_or("built-in");
     format!(
-        "{why}. That was done, from {events} events. A value changes by itself on a disk that fails: look at it, and at the backups"
+        "{why}. That was done, from {events} events; the tariff in force is {tariff}. A value changes by itself on a disk that fails: look at it, and at the backups"
+    )
+}
+
+/// Why all has to be made anew where pages were broken; `kept`: where the damaged file lies.
+#[must_use]
+pub fn told_salvaged(kept: &std::path::Path) -> String {
+    format!(
+        "pages of central.db cannot be read, so that a new one has to be written from its events; the damaged one lies as {}",
+        kept.display()
     )
 }
 

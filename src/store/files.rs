@@ -15,6 +15,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::directory::Mark;
+
 /// One file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId {
@@ -77,10 +79,10 @@ impl Files {
         FileId::at(&log_of(&self.database)).is_ok_and(|now| now.is_some() && now != log)
     }
 
-    /// Database and log, as they are named in the mark of a run.
-    pub fn inodes(&self) -> Option<[u64; 2]> {
+    /// The mark of a run that has them open.
+    pub fn mark(&self, life: Option<u32>) -> Option<Mark> {
         let [database, log, _] = self.opened;
-        Some([database?.inode, log?.inode])
+        Some(Mark::Open { database: database?.inode, log: log?.inode, life })
     }
 }
 

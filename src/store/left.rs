@@ -1,9 +1,13 @@
 //! What the run before left in the directory, looked at before SQLite opens it: SQLite takes any log for the database's own, plays
 //! back what it can read of it, and removes one that has no database, all without a word.
 //!
-//! A run marks the directory with the files it has, and takes the mark off when it ends in order. Nothing here throws anything
-//! away: what is not used is put aside under a name of its own.
+//! A run marks the directory with the files it has open, and with that it closed them. A log is known by its files, and by the first of
+//! the two numbers in its head: SQLite draws it for a new log and counts it up whenever that is written anew from its start. So the log of
+//! another database is none, though it was written into the very file. Where there is no mark, the log is tried on a copy.
+//!
+//! Nothing here throws anything away: what is not used is put aside under a name of its own.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -12,16 +16,24 @@ use std::path::{Path, PathBuf};
 use log::{error, warn};
 use rusqlite::Connection;
 
-use super::directory::DataDir;
+use super::directory::{DATABASE_FILE, DataDir, Mark};
 use super::error::StoreError;
 use super::files::{FileId, aside, index_of, log_of};
-use super::schema;
+use super::{log_heads, schema};
+use crate::domain::ids::LogId;
 
 /// The head of a log, of a page in it, and a page with that, in bytes.
 const LOG_HEAD_BYTES: u64 = 32;
 const PAGE_BYTES: u64 = 4096;
 const FRAME_BYTES: u64 = PAGE_BYTES + 24;
-/// Where a log without its database is tried.
+/// How a log begins, but for the last bit.
+const LOG_MAGIC: u32 = 0x377f_0682;
+/// A log starts over some times a second at most, and the mark is renewed once a second. One that was drawn anew is as near once in
+/// some thousand times.
+const MOST_LIVES: u32 = 1 << 20;
+/// A power cut may leave a mark that is ahead of the log by a little.
+const MOST_LIVES_AHEAD: u32 = 16;
+/// Where a log is tried of which nobody knows whose it is.
 const SCRATCH: &str = "recover-scratch";
 
 /// What stands where the database and its log should.
@@ -35,6 +47,8 @@ pub(super) enum Left {
     LogMissing,
     /// A log that is not the one the last run had beside this database.
     LogOfAnother,
+    /// A log, and nothing that says whose: a version before marks was killed, or the mark was lost.
+    LogUnmarked,
 }
 
 /// Looks, and changes nothing.
@@ -52,9 +66,20 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
     if database_bytes == 0 {
         return Ok(if log_bytes > LOG_HEAD_BYTES { Left::LogAlone } else { Left::Usual });
     }
-    let Some([marked_database, marked_log]) = directory.mark() else { return Ok(Left::Usual) };
+    let head = LogHead::of(&log).map_err(unusable(&log))?;
+    let (marked_database, marked_log, marked_life) = match directory.mark() {
+        // Another program made one since, or somebody put one there.
+        Some(Mark::Closed) if log_bytes > LOG_HEAD_BYTES => return Ok(Left::LogOfAnother),
+        Some(Mark::Closed) => return Ok(Left::Usual),
+        None | Some(Mark::Opening) if log_bytes > LOG_HEAD_BYTES && head.is_some() => return Ok(Left::LogUnmarked),
+        None | Some(Mark::Opening) => return Ok(Left::Usual),
+        Some(Mark::Open { database, log, life }) => (database, log, life),
+    };
     if log_bytes == 0 {
         return Ok(Left::LogMissing);
+    }
+    if head.is_some_and(|head| !head.may_follow(marked_life, IndexSaid::of(&database))) {
+        return Ok(Left::LogOfAnother);
     }
     let inode = |path: &Path| FileId::at(path).map(|found| found.map(|id| id.inode)).map_err(unusable(path));
     let same_database = inode(&database)? == Some(marked_database);
@@ -63,8 +88,68 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
     Ok(if same_database == same_log { Left::Usual } else { Left::LogOfAnother })
 }
 
+/// What the head of a log says that SQLite would take for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogHead {
+    pub life: u32,
+}
+
+impl LogHead {
+    /// `None`: there is no log, or its head is none, and SQLite reads nothing of it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn of(log: &Path) -> io::Result<Option<Self>> {
+        let mut head = [0; 32];
+        match File::open(log).and_then(|file| file.read_exact_at(&mut head, 0)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                return Ok(None);
+            }
+            read => read?,
+        }
+        let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| (word << 8) | u32::from(*byte));
+        let words: Vec<u32> = head.chunks_exact(4).map(word).collect();
+        let &[magic, version, page, checkpoints, life, draw, sum_0, sum_1] = words.as_slice() else { return Ok(None) };
+        // The last bit of the first word says in which order of bytes it is summed.
+        let order = |word: u32| if magic & 1 == 1 { word } else { word.swap_bytes() };
+        let mut sums = (0_u32, 0_u32);
+        for pair in [[magic, version], [page, checkpoints], [life, draw]] {
+            let [one, other] = pair.map(order);
+            sums.0 = sums.0.wrapping_add(one).wrapping_add(sums.1);
+            sums.1 = sums.1.wrapping_add(other).wrapping_add(sums.0);
+        }
+        let is_head = magic & !1 == LOG_MAGIC && sums == (sum_0, sum_1);
+        Ok(is_head.then_some(Self { life }))
+    }
+
+    /// Whether this may be the log of a run that marked `marked`.
+    pub fn may_be_of(self, marked: u32) -> bool {
+        let since = self.life.wrapping_sub(marked);
+        since < MOST_LIVES || since.wrapping_neg() < MOST_LIVES_AHEAD
+    }
+
+    /// As [`Self::may_be_of`], where the index of that run said this.
+    fn may_follow(self, marked: Option<u32>, index: Option<IndexSaid>) -> bool {
+        let is_older = index.is_some_and(|said| {
+            let behind = said.life.0.wrapping_sub(self.life);
+            // It may be one ahead: it is counted up first, and then the head is written.
+            (2..MOST_LIVES).contains(&behind)
+        });
+        marked.is_none_or(|marked| self.may_be_of(marked)) && !is_older
+    }
+}
+
 /// What earlier rescues left beside the database that may hold what is nowhere else, by how its name begins, and what to do.
-const LEFTOVERS: [(&str, &str); 3] = [
+const LEFTOVERS: [(&str, &str); 5] = [
+    (
+        "central.db.damaged",
+        "it is the database as it was when pages of it could not be read, and the one in use was written from it: once a check of that \
+         one says OK and nothing is missed, remove it",
+    ),
+    (
+        "accounts.json.damaged",
+        "it held the people and tokens of this central and could not be read: once those who may come in are entered anew, remove it",
+    ),
     (
         "central.db.rescued",
         "it is a copy of the database that was in use when another file was put in its place: if that other one is the right one, \
@@ -103,8 +188,17 @@ pub(super) fn leftovers(directory: &DataDir) -> Vec<String> {
 pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     let log = log_of(&directory.database());
     let log_name = log.display().to_string();
-    match look(directory)? {
-        Left::Usual => Ok(Vec::new()),
+    let left = match look(directory)? {
+        Left::LogUnmarked if is_ours(directory)? => Left::Usual,
+        Left::LogUnmarked => Left::LogOfAnother,
+        left => left,
+    };
+    // What SQLite makes of the log from here on is this run's, which the mark of the last one does not know.
+    if left != Left::Usual || directory.mark() == Some(Mark::Closed) {
+        drop(directory.put_mark(Mark::Opening));
+    }
+    match left {
+        Left::Usual | Left::LogUnmarked => Ok(Vec::new()),
         Left::LogMissing => {
             let told = format!(
                 "{log_name} is missing or empty, and the last run did not end in order: unless another program has opened the \
@@ -117,7 +211,8 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
             let kept = put_aside(directory, &log, "foreign")?;
             let told = format!(
                 "{log_name} is not the log of this database: it lies as {} and was not played back; if the database was put back \
-                 from a backup all is well, else put back the database of that log",
+                 from a backup all is well, else what was acknowledged last may be missing: put back the right log or database; what \
+                 the other centrals hold returns from them",
                 kept.display()
             );
             let kept = kept.display().to_string();
@@ -137,6 +232,47 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     }
 }
 
+/// Whether a log of which no mark says whose it is belongs to the database, tried on copies: with it the database is whole, and
+/// lacks no event that it has without.
+///
+/// # Errors
+/// [`StoreError::LogUnknown`] where that cannot be told; what the disk says.
+fn is_ours(directory: &DataDir) -> Result<bool, StoreError> {
+    let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
+    let log = log_of(&database);
+    let unusable = |source| StoreError::Directory { path: scratch.clone(), source };
+    warn!(event = "log_unmarked", file = log.display().to_string(); "nothing says whose log this is: it is tried on a copy of the database");
+    drop(fs::remove_dir_all(&scratch));
+    let tried = || -> Result<bool, StoreError> {
+        let made = scratch.join(DATABASE_FILE);
+        fs::create_dir(&scratch).and_then(|()| fs::copy(&database, &made)).map_err(unusable)?;
+        let alone = whole(&made);
+        fs::copy(&database, &made).and_then(|_| fs::copy(&log, log_of(&made))).map_err(unusable)?;
+        drop(fs::remove_file(index_of(&made)));
+        match (alone, whole(&made)) {
+            (Some(alone), Some(both)) => Ok(alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to))),
+            (None, Some(_)) => Ok(true),
+            (Some(_), None) => Ok(false),
+            (None, None) => Err(StoreError::LogUnknown { path: log.clone() }),
+        }
+    };
+    let result = tried();
+    drop(fs::remove_dir_all(&scratch));
+    result
+}
+
+/// The logs of events in a database, with its write-ahead log if it has one, and up to where each is held. `None`: it is not whole.
+fn whole(database: &Path) -> Option<HashMap<LogId, u64>> {
+    let connection = Connection::open(database).ok()?;
+    let version = schema::check_version(&connection, database).ok()?;
+    let check: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).ok()?;
+    if check != "ok" {
+        return None;
+    }
+    let logs = if version == 0 { Vec::new() } else { log_heads::read(&connection).ok()?.logs };
+    Some(logs.into_iter().map(|known| (known.log, known.head.to)).collect())
+}
+
 /// The database, made anew of a log that holds all of its pages; where the log lies now. A log that was begun anew since the
 /// database was made lacks what was copied before.
 fn recover(directory: &DataDir) -> Result<PathBuf, String> {
@@ -146,7 +282,7 @@ fn recover(directory: &DataDir) -> Result<PathBuf, String> {
     drop(fs::remove_dir_all(&scratch));
     let tried = || -> Result<PathBuf, String> {
         fs::create_dir(&scratch).map_err(|error| said(&error))?;
-        let made = scratch.join(super::directory::DATABASE_FILE);
+        let made = scratch.join(DATABASE_FILE);
         fs::copy(&log, log_of(&made)).map_err(|error| said(&error))?;
         // One empty page: SQLite then takes the log for its own, and each page that is not in there for damage.
         let page = vec![0; usize::try_from(PAGE_BYTES).unwrap_or(4096)];
@@ -279,6 +415,7 @@ pub(super) fn keep_unread(
     let kept = aside(&log, if unread.is_certain { "damaged" } else { "torn" });
     fs::copy(&log, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
     // A new life: what could not be read is not counted again.
+    drop(directory.put_mark(Mark::Opening));
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
     let kept = kept.display().to_string();
     if !unread.is_certain {

@@ -10,7 +10,7 @@ use super::reader::{read_event, read_hash, read_head};
 use super::schema::{MAX_SEQ, event_place, event_row};
 use crate::domain::event::Event;
 use crate::domain::ids::LogId;
-use crate::replication::log::Head;
+use crate::replication::log::{ChainHash, Head};
 
 /// Of so many events one should say whose log it is.
 const MOST_ASKED: i64 = 64;
@@ -21,7 +21,7 @@ pub(super) struct KnownLog {
     pub number: i64,
     pub log: LogId,
     pub head: Head,
-    /// Name or head are what the events say: the table says nothing that can be read.
+    /// Name or head are what the events say: the table says nothing that can be read, or another end.
     pub is_of_events: bool,
 }
 
@@ -40,7 +40,8 @@ pub(super) fn read(connection: &Connection) -> Result<LogHeads, StoreError> {
     let mut statement = connection.prepare_cached("SELECT no, name, head, hash FROM log ORDER BY no")?;
     let mut rows = statement.query(())?;
     let (mut heads, mut found) = (LogHeads::default(), Vec::new());
-    while let Some(row) = rows.next()? {
+    // Of a table whose pages cannot be read the events say all that it said.
+    while let Some(row) = unless_broken(rows.next())? {
         let number = row.get(0)?;
         if event_row(number, 0).is_none() {
             heads.impossible.push(number);
@@ -53,30 +54,39 @@ pub(super) fn read(connection: &Connection) -> Result<LogHeads, StoreError> {
     let numbers: HashSet<i64> = found.iter().map(|(number, ..)| *number).collect();
     let unlisted = numbers_with_events(connection)?.into_iter().filter(|number| !numbers.contains(number));
     found.extend(unlisted.map(|number| (number, None, None)));
-    for (number, name, head) in found {
-        let is_of_events = name.is_none() || head.is_none();
+    for (number, name, said) in found {
+        let is_named = name.is_some();
         let log = match name {
             Some(log) => Some(log),
             None => named_by_events(connection, number)?.filter(|log| names.insert(log.clone())),
         };
-        let known = match (log, head) {
-            (Some(log), Some(head)) => Some((log, head)),
-            (Some(log), None) => last_event(connection, &log, number)?.map(|head| (log, head)),
-            (None, _) => None,
+        let Some(log) = log else {
+            heads.lost.push(number);
+            continue;
         };
-        match known {
-            Some((log, head)) => heads.logs.push(KnownLog { number, log, head, is_of_events }),
+        match end_of(connection, &log, number, said)? {
+            Some(head) => {
+                let is_of_events = !is_named || said != Some(head);
+                heads.logs.push(KnownLog { number, log, head, is_of_events });
+            }
             None => heads.lost.push(number),
         }
     }
     Ok(heads)
 }
 
+fn unless_broken<T>(read: rusqlite::Result<Option<T>>) -> Result<Option<T>, StoreError> {
+    match read.map_err(StoreError::from) {
+        Err(error) if error.is_broken_page() => Ok(None),
+        read => read,
+    }
+}
+
 /// The numbers of logs of which there are events: one step of the table each.
 fn numbers_with_events(connection: &Connection) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT id FROM event WHERE id > ?1 ORDER BY id LIMIT 1")?;
     let (mut numbers, mut behind) = (Vec::new(), 0);
-    while let Some(row) = statement.query_row([behind], |row| row.get(0)).optional()? {
+    while let Some(row) = unless_broken(statement.query_row([behind], |row| row.get(0)).optional())? {
         let (number, _) = event_place(row);
         numbers.push(number);
         let [_, last] = rows_of(number);
@@ -105,14 +115,39 @@ fn named_by_events(connection: &Connection, number: i64) -> Result<Option<LogId>
     Ok(None)
 }
 
-/// The end of a log by its last event; `None`: its hash cannot be read.
-fn last_event(connection: &Connection, log: &LogId, number: i64) -> Result<Option<Head>, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT id, hash FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1")?
-        .query_row(rows_of(number), |row| Ok((row.get::<_, i64>(0)?, read_hash(row.get_ref(1)?))))
-        .optional()?;
-    Ok(match found {
-        None => Some(Head::empty(log)),
-        Some((row, hash)) => hash.ok().map(|hash| Head { to: event_place(row).1, hash }),
-    })
+/// The end of a log by its last event, or as the table says where that ends there, or that event lies on a page that cannot be read;
+/// `None`: neither says it.
+fn end_of(connection: &Connection, log: &LogId, number: i64, said: Option<Head>) -> Result<Option<Head>, StoreError> {
+    match end_by_events(connection, log, number, said) {
+        Err(error) if error.is_broken_page() => Ok(said),
+        end => end,
+    }
+}
+
+fn end_by_events(
+    connection: &Connection,
+    log: &LogId,
+    number: i64,
+    said: Option<Head>,
+) -> Result<Option<Head>, StoreError> {
+    let [first, last] = rows_of(number);
+    let mut statement = connection
+        .prepare_cached("SELECT id, hash, bytes FROM event WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 2")?;
+    let mut rows = statement.query([first.max(1), last])?;
+    let Some(row) = rows.next()? else { return Ok(Some(Head::empty(log))) };
+    let (_, to) = event_place(row.get(0)?);
+    let (hash, bytes) = (read_hash(row.get_ref(1)?).ok(), read_event(row.get_ref(2)?).ok());
+    let said = said.filter(|said| said.to == to);
+    if said.map(|said| said.hash) == hash || hash.is_none() {
+        return Ok(said);
+    }
+    // Two hashes: the one that follows from what stands before.
+    let before = match (to, rows.next()?) {
+        (1, _) => Some(ChainHash::genesis(log)),
+        (_, Some(row)) => read_hash(row.get_ref(1)?).ok(),
+        (_, None) => None,
+    };
+    let chained = before.zip(bytes).map(|(before, bytes)| before.extend(&bytes));
+    let of_table = said.filter(|said| Some(said.hash) == chained);
+    Ok(of_table.or_else(|| hash.map(|hash| Head { to, hash })))
 }

@@ -10,6 +10,8 @@
 //! | [`writer`] | the one writing connection; implements [`crate::ledger::storage::Storage`] |
 //! | [`checkpoint`] | moves the write-ahead log into the database, off the commit path |
 //! | [`reader`] | read-only connections: pages of history, runs of a log |
+//! | [`salvage`] | writes a new file of one whose pages cannot all be read |
+//! | [`missed`] | what cannot be read and is made from nothing else |
 //! | [`verify`] | checks a file from end to end |
 //!
 //! One process, one [`directory::DataDir`], one [`writer::Writer`], any number of [`reader::Reader`]s.
@@ -19,7 +21,9 @@
 pub mod checkpoint;
 pub mod directory;
 pub mod error;
+pub mod missed;
 pub mod reader;
+pub mod salvage;
 pub mod schema;
 pub mod verify;
 pub mod writer;

@@ -13,6 +13,7 @@ use super::DbWriter;
 use crate::actors::db_reader::Unreadable;
 use crate::ledger::Ledger;
 use crate::ledger::storage::{Lookup, Storage};
+use crate::maintenance::rebuild::Remade;
 use crate::store::error::{told_put_off, told_remade};
 
 /// What cannot be read although it was made anew just now is not helped by that.
@@ -24,10 +25,10 @@ const RETRY_PERIOD: Duration = Duration::from_secs(10);
 /// How often it is shown how far it is.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
 
-/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. How many there were, or why
-/// they cannot all be read: then nothing has changed.
+/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. What came of it, or why that
+/// cannot be now: then nothing has changed.
 pub type Remake<S> = Box<
-    dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<Result<u64, String>, <S as Lookup>::Error>
+    dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<Result<Remade, String>, <S as Lookup>::Error>
         + Send,
 >;
 
@@ -133,9 +134,12 @@ impl<S: Storage> DbWriter<S> {
                 self.failed(&reason);
                 self.remaking.half_made = Some(reason);
             }
-            Ok(Ok(events)) => {
+            Ok(Ok(Remade { events, on_new_file })) => {
+                self.remaking.unreadable.open_anew();
+                let reason = on_new_file.as_deref().unwrap_or(reason);
                 (self.remaking.half_made, self.remaking.is_put_off) = (None, false);
-                self.remaking.told = Some(told_remade(reason, events));
+                let (_, tariff) = ledger.settings().tariff_at(self.clock.now_ms());
+                self.remaking.told = Some(told_remade(reason, events, tariff.as_deref()));
                 self.succeeded();
                 self.show_failure(None);
                 self.publish();

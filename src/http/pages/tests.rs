@@ -140,7 +140,7 @@ fn of_files() -> Vec<String> {
     use std::io::{Error, ErrorKind};
 
     use crate::config::file::LoadError;
-    use crate::store::error::{StoreError, told_put_off, told_remade};
+    use crate::store::error::{DAMAGED, StoreError, told_put_off, told_remade, told_salvaged};
     use crate::tls::credentials::BadCredentials;
     use crate::tls::key_file::IdentityError;
 
@@ -150,6 +150,7 @@ fn of_files() -> Vec<String> {
     let kept = || "; all that was acknowledged lies in /data/x".to_owned();
     for error in [
         StoreError::Vanished { path: path(), kept: String::new() },
+        StoreError::Overwritten { path: path() },
         StoreError::Vanished { path: path(), kept: kept() },
         StoreError::Directory { path: path(), source: ErrorKind::NotFound.into() },
     ] {
@@ -175,20 +176,27 @@ fn of_files() -> Vec<String> {
     let sentences = [
         include_str!("../../store/left.rs").split("#[cfg(test)]").next().unwrap_or_default(),
         include_str!("../../store/writer/standing.rs"),
-        include_str!("../../store/writer/derived.rs"),
+        include_str!("../../store/missed.rs"),
     ];
     for (source, from) in
         [(0, "let told = format!("), (0, "Ok(Some(format!("), (1, "Ok(()) => format!("), (2, "Some(format!(")]
     {
         said.extend(sentences_after(sentences[source], from));
     }
-    for left in ["central.db.rescued", "central.db-wal.foreign", "central.db-wal.damaged"] {
+    for left in [
+        "central.db.damaged",
+        "accounts.json.damaged",
+        "central.db.rescued",
+        "central.db-wal.foreign",
+        "central.db-wal.damaged",
+    ] {
         let what = sentences_after(sentences[0], &format!("\"{left}\","));
         assert_eq!(what.len(), 1, "{left}");
         said.push(format!("/data/{left}: {}", what[0]));
     }
     let unreadable = StoreError::Value("edge_id (at 3)".to_owned()).to_string();
-    said.extend([told_remade(&unreadable, 5), told_put_off(&unreadable)]);
+    said.extend([told_remade(&unreadable, 5, None), told_put_off(&unreadable)]);
+    said.extend([told_remade(&told_salvaged(&path()), 5, None), told_put_off(DAMAGED)]);
     assert!(said.len() > 25 && said.iter().any(|text| text.contains("is not the log of this database")), "{said:?}");
     said
 }

@@ -91,6 +91,49 @@ impl Reader {
         Ok(events)
     }
 
+    /// What of the events of a log behind a place is not as it was written, of so many as fit in `max_bytes`; and where to go on, `None` at
+    /// the end. The first place is [`Head::empty`].
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn check_events(
+        &mut self,
+        log: &LogId,
+        from: Head,
+        max_bytes: usize,
+    ) -> Result<(Vec<String>, Option<Head>), StoreError> {
+        let Some(number) = self.logs.find(&self.connection, log)? else { return Ok((Vec::new(), None)) };
+        let (first, last) = (event_row_of(log, number, from.to)?, event_row_of(log, number, MAX_SEQ)?);
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, bytes, hash FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut rows = statement.query([first, last])?;
+        let (mut wrong, mut read) = (Vec::new(), 0);
+        // The last event looked at, and its hash if that could be read.
+        let (mut at, mut before) = (from.to, Some(from.hash));
+        while let Some(row) = rows.next()? {
+            let (_, seq) = event_place(row.get(0)?);
+            let (bytes, hash) = (read_event(row.get_ref(1)?).ok(), read_hash(row.get_ref(2)?).ok());
+            if seq != at + 1 {
+                wrong.push(format!("events {} to {} of the log {log}", at + 1, seq - 1));
+                before = None;
+            }
+            let chained = before.zip(bytes.as_ref()).map(|(before, bytes)| before.extend(bytes));
+            let is_other = chained.is_some() && chained != hash;
+            if bytes.is_none() || hash.is_none() || is_other {
+                wrong.push(format!("event {seq} of the log {log}"));
+            }
+            (at, before) = (seq, hash);
+            read += bytes.map_or(0, |bytes| bytes.len());
+            if read >= max_bytes
+                && let Some(hash) = hash
+            {
+                return Ok((wrong, Some(Head { to: at, hash })));
+            }
+        }
+        Ok((wrong, None))
+    }
+
     /// The events after `after`, as many as fit in `max_bytes` of their bytes, but at least one. `None`: there are none, or
     /// the log is not held up to `after`.
     ///

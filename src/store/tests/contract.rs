@@ -214,6 +214,10 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at
         Step::Summary(summary) => storage.set_summary(summary).unwrap(),
         Step::Clear => {
             storage.clear_projection().unwrap();
+            // What a disk keeps of events that are not as they were written.
+            for Setting { kind, id, .. } in storage.settings_left().unwrap() {
+                storage.remove_setting(kind, &id).unwrap();
+            }
             storage.set_summary(&nothing()).unwrap();
         }
         Step::Commit | Step::Rollback | Step::Crash => {}

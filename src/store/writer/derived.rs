@@ -1,19 +1,21 @@
 //! What is made from the events: emptied and marked when it has to be made anew, whatever lies in it. And what is made from nothing
 //! else, where it cannot be read: gates go on without it, and that is told.
 
-use log::error;
+use std::path::PathBuf;
+
 use rusqlite::OptionalExtension;
 
 use super::Writer;
 use crate::domain::ids::Hlc;
 use crate::ledger::storage::{Storage as _, Summary, Tables as _};
+use crate::store::checkpoint::Checkpointer;
 use crate::store::error::StoreError;
 use crate::store::log_heads;
+use crate::store::missed::Missed;
+use crate::store::salvage::{Salvaged, salvage};
 
 /// The greatest number of a row of the history; a site never comes near.
 pub(super) const MAX_HISTORY_ID: i64 = 1 << 62;
-/// So many things that cannot be read are logged, each once.
-const MOST_MISSED: usize = 100;
 
 impl Writer {
     /// The version of the rules that made the history; 0: it is half made, or that cannot be read.
@@ -68,23 +70,51 @@ impl Writer {
         self.read_counters()
     }
 
-    /// Tells, once, that something cannot be read which is made from nothing else.
-    pub fn miss(&mut self, what: &str) {
-        if self.missed.len() < MOST_MISSED && self.missed.insert(what.to_owned()) {
-            error!(event = "event_unreadable", what; "something that is made from nothing else cannot be read: gates go on without it");
+    /// Whether all pages of the file can be read.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn is_whole(&self) -> Result<bool, StoreError> {
+        let check = self.connection.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0));
+        match check.map_err(StoreError::from) {
+            Err(error) if error.is_broken_page() => Ok(false),
+            check => Ok(check? == "ok"),
         }
     }
 
-    /// What was missed so far, for people.
-    pub(super) fn told_missed(&self) -> Option<String> {
-        let first = self.missed.first()?;
-        let more = match self.missed.len() - 1 {
-            0 => String::new(),
-            more => format!(", and {more} more,"),
+    /// Goes on with a new file, written from what of this one is made from nothing else and can be read. Where the damaged one lies.
+    /// What is made from the events is to be made anew.
+    ///
+    /// # Errors
+    /// As [`salvage`]: then nothing has changed. Those of the disk.
+    pub fn go_on_anew(&mut self) -> Result<PathBuf, StoreError> {
+        self.rollback();
+        self.checkpointer.stop();
+        let salvaged = salvage(&self.directory);
+        // The thread that copies the log ended in any case.
+        let directory = self.directory.clone();
+        let Salvaged { kept, lost } = match salvaged {
+            Ok(salvaged) => salvaged,
+            Err(error) => {
+                self.checkpointer = Checkpointer::start(&mut self.connection, &directory)?;
+                return Err(error);
+            }
         };
-        Some(format!(
-            "{first}{more} cannot be read; gates go on with what can be. `parkmesh verify` names all of it; put back a backup, or \
-             move central.db away, so that what the other centrals hold returns from them"
-        ))
+        let mut anew = Self::open(&directory, self.zone.clone())?;
+        anew.missed = self.missed.clone();
+        lost.iter().for_each(|what| anew.miss(what));
+        *self = anew;
+        Ok(kept)
+    }
+
+    /// Tells, once, that something cannot be read which is made from nothing else.
+    pub fn miss(&self, what: &str) {
+        self.missed.add(what);
+    }
+
+    /// What was missed so far, and is from now on.
+    #[must_use]
+    pub fn missed(&self) -> &Missed {
+        &self.missed
     }
 }

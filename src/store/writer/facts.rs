@@ -4,7 +4,7 @@
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
 use super::Writer;
-use super::transaction::setting_name;
+use super::settings::setting_name;
 use crate::domain::audit::{AuditEntry, AuditHash};
 use crate::domain::doer::Doer;
 use crate::domain::event::{Body, Event};

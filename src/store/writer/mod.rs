@@ -7,11 +7,11 @@
 
 mod derived;
 mod facts;
+mod settings;
 mod standing;
 mod stays;
 mod transaction;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -26,6 +26,7 @@ use crate::store::directory::DataDir;
 use crate::store::error::StoreError;
 use crate::store::files::Files;
 use crate::store::log_numbers::LogNumbers;
+use crate::store::missed::Missed;
 use crate::store::{left, schema};
 
 /// Page cache of the writer, in KiB. Holds the hot pages of every index. A transaction that changes more pages than it has
@@ -55,14 +56,20 @@ pub struct Writer {
     checkpointer: Checkpointer,
     directory: DataDir,
     files: Files,
+    /// The mark of this run, and the life of the log that it names.
+    marked: Option<Option<u32>>,
+    /// What is in the log's file is not what was committed.
+    log_overwritten: bool,
     /// The files are not what was committed to: nothing is committed any more.
     lost: bool,
     /// Where the database was copied to when its file vanished, as words for people.
     rescued: Option<String>,
     found: Vec<String>,
+    /// Why all that is made from the events was emptied at the opening, for people.
+    emptied: Option<String>,
     leftovers: Vec<String>,
     /// What cannot be read and is made from nothing else, as far as it was met.
-    missed: BTreeSet<String>,
+    missed: Missed,
     /// It was closed, and the log may go.
     in_order: bool,
 }
@@ -132,25 +139,28 @@ impl Writer {
             checkpointer,
             directory: directory.clone(),
             files: Files::of(&path),
+            marked: None,
+            log_overwritten: false,
             lost: false,
             rescued: None,
             found,
+            emptied: None,
             leftovers,
-            missed: BTreeSet::new(),
+            missed: Missed::default(),
             in_order: false,
         };
         match writer.read_counters() {
             Err(error) if error.is_of_derived() => {
                 say_unreadable(&error);
                 writer.forget_derived()?;
-                writer.found.push(error.to_string());
+                writer.emptied = Some(error.to_string());
             }
             read => read?,
         }
         directory.keep_private();
         // From here on the log of a run that ended in disorder is never empty. Where nothing can be committed now, gates hear it.
         if touch(&writer.connection).is_ok() {
-            drop(directory.put_mark(writer.files.inodes()));
+            writer.keep_marked();
         }
         Ok(writer)
     }
@@ -159,6 +169,12 @@ impl Writer {
     #[must_use]
     pub fn found(&self) -> &[String] {
         &self.found
+    }
+
+    /// Why all that is made from the events was emptied at the opening, if it was, for people.
+    #[must_use]
+    pub fn emptied(&self) -> Option<String> {
+        self.emptied.clone()
     }
 
     /// What earlier rescues left that waits for a person, for people.

@@ -10,6 +10,10 @@ use super::Writer;
 use crate::ledger::storage::Watched;
 use crate::store::error::StoreError;
 use crate::store::files::{Seen, aside, log_of};
+use crate::store::left::LogHead;
+
+/// The mark is renewed when the log has started over so often.
+const MARK_EVERY: u32 = 256;
 
 impl Writer {
     /// Before a commit: whether it would be there afterwards.
@@ -32,6 +36,33 @@ impl Writer {
         kept
     }
 
+    /// Marks which files this run has open, and which life of the log this is, where that has moved on since. Finds out whether another
+    /// log was written into the file of this one.
+    pub(super) fn keep_marked(&mut self) {
+        let head = LogHead::of(&log_of(&self.directory.database())).ok().flatten();
+        let is_marked = match (self.marked, head) {
+            (None, _) => false,
+            (Some(Some(marked)), Some(head)) if !head.may_be_of(marked) => {
+                self.log_overwritten = true;
+                self.lost = true;
+                self.checkpointer.stop();
+                return;
+            }
+            (Some(Some(marked)), Some(head)) => head.life.wrapping_sub(marked) < MARK_EVERY,
+            (Some(None), Some(_)) => false,
+            (Some(_), None) => true,
+        };
+        if is_marked {
+            return;
+        }
+        let life = head.map(|head| head.life);
+        let put = self.files.mark(life).map_or(Ok(()), |mark| self.directory.put_mark(mark));
+        // Where it cannot be written now it is tried again.
+        if put.is_ok() {
+            self.marked = Some(life);
+        }
+    }
+
     /// See [`crate::ledger::storage::Storage::watch`].
     pub(super) fn look_after_files(&mut self) -> Watched {
         let files = match self.directory.keep_locked() {
@@ -41,7 +72,10 @@ impl Writer {
             }
             _ if self.lost => Some(self.vanished().to_string()),
             _ => match self.files.look() {
-                Seen::Whole => None,
+                Seen::Whole => {
+                    self.keep_marked();
+                    self.log_overwritten.then(|| self.vanished().to_string())
+                }
                 Seen::DatabaseGone => Some(self.vanished().to_string()),
                 Seen::LogGone => Some(match self.carry() {
                     Ok(()) => format!(
@@ -53,7 +87,8 @@ impl Writer {
                 }),
             },
         };
-        let log = self.checkpointer.rest(&self.connection, &self.directory.database());
+        let at_rest = !self.log_overwritten;
+        let log = at_rest.then(|| self.checkpointer.rest(&self.connection, &self.directory.database())).flatten();
         Watched { files, log, database: None }
     }
 
@@ -78,6 +113,9 @@ impl Writer {
     /// The database has no name any more: says so, and copies it once to where it can be found.
     fn vanished(&mut self) -> StoreError {
         let path = self.directory.database();
+        if self.log_overwritten {
+            return StoreError::Overwritten { path: log_of(&path) };
+        }
         let kept = self.rescued.get_or_insert_with(|| {
             // Whatever is at its name now is another's: SQLite must not end it as its own.
             drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));

@@ -1,17 +1,17 @@
 //! Begin, commit, rollback, what is read at start, and what is done beside the ledger's transactions.
 
 use rusqlite::OptionalExtension;
-use serde::de::IgnoredAny;
 
 use super::Writer;
 use super::derived::MAX_HISTORY_ID;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
-use crate::ledger::storage::{Loaded, Setting, SettingKind, Storage, StoredStay, Summary, Watched};
+use crate::ledger::storage::{Loaded, Setting, Storage, StoredStay, Summary, Tables as _, Watched};
 use crate::replication::handshake::SeenOf;
 use crate::replication::log::Head;
 use crate::store::checkpoint::touch;
+use crate::store::directory::Mark;
 use crate::store::error::StoreError;
 use crate::store::files::Seen;
 use crate::store::log_heads::{self, KnownLog, LogHeads};
@@ -31,7 +31,7 @@ pub(super) struct Transaction {
 
 impl Storage for Writer {
     fn is_of_derived(error: &StoreError) -> bool {
-        error.is_of_derived()
+        error.is_of_derived() || error.is_broken_page()
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
@@ -92,6 +92,7 @@ impl Storage for Writer {
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_of_plate = None;
+        let only_here = self.settings_held_nowhere_else()?;
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
              DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
@@ -99,7 +100,11 @@ impl Storage for Writer {
              DELETE FROM waiting; DELETE FROM payment; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
-        Ok(())
+        only_here.iter().try_for_each(|setting| self.put_setting(setting))
+    }
+
+    fn settings_left(&mut self) -> Result<Vec<Setting>, StoreError> {
+        self.load_settings()
     }
 
     fn make_anew_at_next_start(&mut self) -> Result<(), StoreError> {
@@ -107,7 +112,7 @@ impl Storage for Writer {
     }
 
     fn make_room(&mut self) -> u64 {
-        if self.transaction.is_none() {
+        if self.transaction.is_none() && !self.log_overwritten {
             self.checkpointer.make_room(&self.connection);
         }
         self.wal_bytes()
@@ -154,7 +159,7 @@ impl Storage for Writer {
     }
 
     fn watch(&mut self) -> Watched {
-        Watched { database: self.told_missed(), ..self.look_after_files() }
+        Watched { database: self.missed.told(), ..self.look_after_files() }
     }
 
     fn set_zone(&mut self, zone: SiteZone) {
@@ -163,11 +168,14 @@ impl Storage for Writer {
 
     fn close(mut self) -> Result<(), StoreError> {
         self.rollback();
+        if self.log_overwritten {
+            return Ok(());
+        }
         let copied = self.checkpointer.finish(&self.connection)?;
         if !self.lost && self.files.look() != Seen::DatabaseGone {
             self.in_order = true;
             if copied {
-                drop(self.directory.put_mark(None));
+                drop(self.directory.put_mark(Mark::Closed));
             }
         }
         Ok(())
@@ -223,6 +231,7 @@ impl Writer {
         for KnownLog { number, log, head, is_of_events } in logs {
             self.logs.add(number, log.clone());
             if is_of_events {
+                self.miss(&format!("the name or the end of the log {log}"));
                 let sql = "INSERT OR REPLACE INTO log VALUES(?1, ?2, ?3, ?4)";
                 self.connection.execute(sql, (number, log.to_string(), head.to.cast_signed(), &head.hash.0))?;
             }
@@ -252,28 +261,6 @@ impl Writer {
         Ok(inside)
     }
 
-    fn load_settings(&mut self) -> Result<Vec<Setting>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT kind, id, hlc, event, value FROM setting")?;
-        let mut rows = statement.query(())?;
-        let mut settings = Vec::new();
-        while let Some(row) = rows.next()? {
-            let kind = setting_kind(&row.get::<_, String>(0)?)?;
-            let value: Option<String> = row.get(4)?;
-            let is_json = |value: &str| serde_json::from_str::<IgnoredAny>(value).is_ok();
-            if kind != SettingKind::Name && value.as_deref().is_some_and(|value| !is_json(value)) {
-                return Err(StoreError::Value(format!("the value of a {}", setting_name(kind))));
-            }
-            settings.push(Setting {
-                kind,
-                id: row.get(1)?,
-                hlc: Hlc::new(row.get(2)?).map_err(|_| StoreError::Value("hlc of a setting".into()))?,
-                at: self.logs.place(&self.connection, row.get(3)?)?,
-                value,
-            });
-        }
-        Ok(settings)
-    }
-
     fn load_summary(&mut self) -> Result<Summary, StoreError> {
         let sql = "SELECT digest, max_hlc, events, loose_facts FROM ledger WHERE id = 1";
         let read = self
@@ -295,22 +282,4 @@ impl Writer {
 
 fn no_summary() -> StoreError {
     StoreError::Value("the row of table ledger is missing".into())
-}
-
-pub(super) fn setting_name(kind: SettingKind) -> &'static str {
-    match kind {
-        SettingKind::Tariff => "tariff",
-        SettingKind::Announced => "announced",
-        SettingKind::Subscription => "subscription",
-        SettingKind::Central => "central",
-        SettingKind::Name => "name",
-    }
-}
-
-fn setting_kind(name: &str) -> Result<SettingKind, StoreError> {
-    use SettingKind::{Announced, Central, Name, Subscription, Tariff};
-    [Tariff, Announced, Subscription, Central, Name]
-        .into_iter()
-        .find(|kind| setting_name(*kind) == name)
-        .ok_or_else(|| StoreError::Value(format!("setting {name:?}")))
 }
