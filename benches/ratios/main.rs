@@ -13,7 +13,7 @@
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
 //! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
-//! | `--returning [catch-up\|press\|import\|replay]` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP |
+//! | `--returning [catch-up\|press\|import\|replay\|readers\|gates\|year]` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP; and over HTTP gates beside strangers who read, and while their central catches up; `year`, of which it takes ten minutes to write, only where it is named: memory |
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
@@ -44,6 +44,7 @@ mod history;
 mod mesh;
 mod one;
 mod outside;
+mod regulars;
 mod returning;
 mod sizes;
 mod slow_disk;

@@ -1,5 +1,7 @@
 //! Cars that come back every day beside cars that come once, without HTTP: the ledger over its file, in this process.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use parkmesh::domain::authorship::Proof;
@@ -16,12 +18,13 @@ use parkmesh::maintenance::{Site, rebuild, verify};
 use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::store::{DataDir, Writer};
 
+use crate::regulars;
 use crate::table::{Bar, Table};
 
-const START_MS: i64 = 1_733_000_000_000;
+pub const START_MS: i64 = 1_733_000_000_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-const CARS: usize = 300;
-const DAYS: usize = 100;
+pub const CARS: usize = 300;
+pub const DAYS: usize = 100;
 /// Each pair of figures is measured so often, in turns; the round with the middle ratio counts.
 const ROUNDS: usize = 5;
 /// Events handed over at once: some 256 KiB, as in a run between centrals.
@@ -33,22 +36,21 @@ const VISITS: usize = 20_000;
 /// Presses measured of each plate.
 const PRESSES: usize = 200;
 
-struct Held {
+/// A ledger over its file, in this process.
+pub struct Held {
     ledger: Ledger<Writer>,
-    directory: tempfile::TempDir,
     longest: Duration,
 }
 
 impl Held {
-    fn new(central: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let data = DataDir::open(directory.path()).expect("a data directory");
+    pub fn at(central: &str, directory: PathBuf) -> Self {
+        let data = DataDir::open(&directory).expect("a data directory");
         let writer = Writer::open(&data, SiteZone::default()).expect("a database");
         let context = Context { central: CentralId::new(central).expect("an id"), zone: SiteZone::default() };
-        Self { ledger: Ledger::open(writer, context).expect("a ledger"), directory, longest: Duration::ZERO }
+        Self { ledger: Ledger::open(writer, context).expect("a ledger"), longest: Duration::ZERO }
     }
 
-    fn decide(&mut self, jobs: Vec<Job>, wall_ms: i64) -> Vec<Answer> {
+    pub fn decide(&mut self, jobs: Vec<Job>, wall_ms: i64) -> Vec<Answer> {
         let start = Instant::now();
         let done = self.ledger.process(jobs, Now { wall_ms, skew_ms: None, clock_wrong: false }, Epoch(3));
         self.longest = self.longest.max(start.elapsed());
@@ -57,7 +59,7 @@ impl Held {
         done.outcomes.into_iter().map(|outcome| outcome.expect("an answer")).collect()
     }
 
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let now = Now { wall_ms: START_MS, skew_ms: None, clock_wrong: false };
         loop {
             let start = Instant::now();
@@ -69,9 +71,8 @@ impl Held {
         }
     }
 
-    fn close(self) -> tempfile::TempDir {
+    pub fn close(self) {
         self.ledger.into_storage().close().expect("it closes");
-        self.directory
     }
 }
 
@@ -112,6 +113,12 @@ fn visit(central: &str, exit_central: &str, plate: &PlateId, in_ms: i64, out_ms:
     (draft(in_ms, Body::Entry(entry)), draft(out_ms, Body::Exit(exit)))
 }
 
+/// The stay of one of the regulars on one of the days.
+pub fn stay_of(day: usize, car: usize) -> String {
+    let in_ms = START_MS + day as i64 * DAY_MS + car as i64 * (DAY_MS / 4 / CARS as i64);
+    format!("central-1_{in_ms}_{}", plate_of(car))
+}
+
 /// The runs of a log that says these.
 fn runs(log: &LogId, drafts: Vec<Draft>) -> Vec<Run> {
     let mut head = Head::empty(log);
@@ -130,27 +137,29 @@ fn runs(log: &LogId, drafts: Vec<Draft>) -> Vec<Run> {
 }
 
 /// Entries at one central and exits at another, with request ids: `car(day, n)` says which car it is.
-fn two_logs(days: usize, car: impl Fn(usize, usize) -> usize) -> Vec<Run> {
+pub fn two_logs(days: Range<usize>, cars: usize, car: impl Fn(usize, usize) -> usize) -> Vec<Run> {
     let (mut ins, mut outs) = (Vec::new(), Vec::new());
-    for day in 0..days {
-        for n in 0..CARS {
-            let number = day * CARS + n;
-            let in_ms = START_MS + day as i64 * DAY_MS + n as i64 * 20_000;
+    let epoch = days.start as u64;
+    for day in days {
+        for n in 0..cars {
+            let number = day * cars + n;
+            let in_ms = START_MS + day as i64 * DAY_MS + n as i64 * (DAY_MS / 4 / cars as i64);
             let plate = plate_of(car(day, n));
             let (entry, exit) = visit("central-1", "central-2", &plate, in_ms, in_ms + 8 * 3_600_000, number);
             ins.push(entry);
             outs.push(exit);
         }
     }
-    let mut all = runs(&log_of("central-1", 1), ins);
-    all.extend(runs(&log_of("central-2", 2), outs));
+    let mut all = runs(&log_of("central-1", epoch + 1), ins);
+    all.extend(runs(&log_of("central-2", epoch + 2), outs));
     all
 }
 
 /// Events per second until all is stored and folded, and the longest transaction. Runs of both logs come in turns, as from two
 /// peers, or one log after the other.
 fn catch_up(runs: &[Run], in_turns: bool) -> (f64, Duration) {
-    let mut held = Held::new("central-3");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut held = Held::at("central-3", directory.path().to_owned());
     let mut order: Vec<&Run> = runs.iter().collect();
     if in_turns {
         order.sort_by_key(|run| run.after);
@@ -184,11 +193,20 @@ pub fn measure(part: Option<&str>, table: &mut Table) {
     if is_asked("replay") {
         replay(table);
     }
+    if is_asked("readers") {
+        regulars::beside_readers(&two_logs(0..DAYS, CARS, |_, n| n), table);
+    }
+    if part == Some("year") {
+        regulars::a_year(table);
+    }
+    if is_asked("gates") {
+        regulars::while_catching_up(&two_logs(0..4 * DAYS, CARS, |_, n| n), table);
+    }
 }
 
 fn catching_up(table: &mut Table) {
-    let regulars = two_logs(DAYS, |_, n| n);
-    let visitors = two_logs(DAYS, |day, n| day * CARS + n);
+    let regulars = two_logs(0..DAYS, CARS, |_, n| n);
+    let visitors = two_logs(0..DAYS, CARS, |day, n| day * CARS + n);
     for (name, in_turns) in [("one log after the other", false), ("both logs in turns", true)] {
         let rounds: Vec<_> =
             (0..ROUNDS).map(|_| (catch_up(&regulars, in_turns), catch_up(&visitors, in_turns))).collect();
@@ -218,7 +236,8 @@ fn open(plate: &PlateId) -> Job {
 
 /// A press of a plate with a long history, after every tenth of its stays was removed or corrected, beside one of a new plate.
 fn press(table: &mut Table) {
-    let mut held = Held::new("central-1");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut held = Held::at("central-1", directory.path().to_owned());
     let plate = plate_of(7);
     let drafts = (0..VISITS).map(|n| {
         let in_ms = START_MS + n as i64 * 3_600_000;
@@ -270,7 +289,8 @@ fn press(table: &mut Table) {
 fn import(table: &mut Table) {
     let told = |draft: Draft| Told { draft, source_central: "central-9".to_owned(), from: "old.db".to_owned() };
     let rate = |ghosts: bool| {
-        let mut held = Held::new("central-1");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut held = Held::at("central-1", directory.path().to_owned());
         let start = Instant::now();
         let mut events = 0;
         for n in 0..200 {
@@ -311,12 +331,13 @@ fn replay(table: &mut Table) {
     let site = Site { central: CentralId::new("central-3").expect("an id"), zone: SiteZone::default() };
     let mut rates = Vec::new();
     for days in [DAYS / 4, DAYS / 2, DAYS] {
-        let mut held = Held::new("central-3");
-        for run in two_logs(days, |_, n| n) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut held = Held::at("central-3", directory.path().to_owned());
+        for run in two_logs(0..days, CARS, |_, n| n) {
             held.decide(vec![Job::Store(run)], START_MS);
         }
         held.settle();
-        let directory = held.close();
+        held.close();
         let start = Instant::now();
         let rebuilt = rebuild::rebuild(directory.path(), &site, START_MS, &mut |_, _| ()).expect("a rebuild");
         assert_eq!(rebuilt.digest_before, rebuilt.digest_after);

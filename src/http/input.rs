@@ -178,14 +178,14 @@ pub fn parse_gates(bytes: &[u8]) -> Result<Value, ApiError> {
         [0xfe, 0xff, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_be_bytes))),
         _ => String::from_utf8_lossy(bytes),
     };
-    let EachOnce(value) = parsed(unmarked(text.trim_end_matches('\0').as_bytes()))?;
+    let EachOnce::<true>(value) = parsed(unmarked(text.trim_end_matches('\0').as_bytes()))?;
     Ok(value)
 }
 
 /// # Errors
 /// 400 with the place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    parsed::<EachOnce>(unmarked(bytes))?;
+    parsed::<EachOnce<false>>(unmarked(bytes))?;
     parsed(unmarked(bytes))
 }
 
@@ -201,10 +201,11 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-/// JSON in which no object has a key twice: which of two plates a car has is nobody's to guess.
-struct EachOnce(Value);
+/// JSON in which no object has a key twice: which of two plates a car has is nobody's to guess. Kept, or only looked through: a large
+/// body is many times larger as a value.
+struct EachOnce<const KEPT: bool>(Value);
 
-impl<'de> Deserialize<'de> for EachOnce {
+impl<'de, const KEPT: bool> Deserialize<'de> for EachOnce<KEPT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self(Value::Null))
     }
@@ -213,11 +214,11 @@ impl<'de> Deserialize<'de> for EachOnce {
 /// Scalars are as they are.
 macro_rules! taken {
     ($($visit:ident: $type:ty),*) => {
-        $(fn $visit<E>(self, value: $type) -> Result<Self, E> { Ok(Self(value.into())) })*
+        $(fn $visit<E>(self, value: $type) -> Result<Self, E> { Ok(if KEPT { Self(value.into()) } else { self }) })*
     };
 }
 
-impl<'de> Visitor<'de> for EachOnce {
+impl<'de, const KEPT: bool> Visitor<'de> for EachOnce<KEPT> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,7 +234,9 @@ impl<'de> Visitor<'de> for EachOnce {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
         let mut read = Vec::new();
         while let Some(Self(item)) = items.next_element()? {
-            read.push(item);
+            if KEPT {
+                read.push(item);
+            }
         }
         Ok(Self(Value::Array(read)))
     }
