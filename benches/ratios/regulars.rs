@@ -110,7 +110,7 @@ pub fn while_catching_up(runs: &[Run], table: &mut Table) {
 pub fn a_year(table: &mut Table) {
     const DAILY: usize = 5_000;
     let (mut empty, mut full) = (Central::new("central-1"), Central::new("central-2"));
-    let car = |day: usize, n: usize| if n % 5 == 0 { DAILY + day * DAILY / 5 + n / 5 } else { n };
+    let car = |day: usize, n: usize| if n.is_multiple_of(5) { DAILY + day * DAILY / 5 + n / 5 } else { n };
     // A log for each fifth of a year, so that not all of it is in memory at once.
     fill(&full, (0..5).flat_map(|fifth| two_logs(73 * fifth..73 * (fifth + 1), DAILY, car)));
     let used = |central: &mut Central| {
