@@ -61,7 +61,7 @@ fn leave(central: &Central, plate: &str, fee: i64, paid: &Value) {
 #[test]
 fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says() {
     let mut mesh = mesh();
-    let (_, lan, bank) = callers(&mesh.centrals[0]);
+    let (sep, lan, bank) = callers(&mesh.centrals[0]);
     let (one, two) = (&mesh.centrals[0], &mesh.centrals[1]);
     let plates = ["29A00001", "29A00002", "29A00003", "29A00004", "29A00005"];
     let stays = plates.map(|plate| two.http.enter("edge-1", plate));
@@ -84,7 +84,7 @@ fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says(
         })
     });
     assert!(bank.post("/api/payments", &told).ok().flag("repeated"), "told again it is the same");
-    let other = json!({"reference": "FT1", "amount": 20_001});
+    let other = json!({"reference": "FT1", "amount": 20_000, "stay": stays[1]});
     assert_eq!(bank.post("/api/payments", &other).refused(409).field("code"), "reference_reused");
 
     for (reference, stay, amount) in
@@ -129,6 +129,41 @@ fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says(
     }
     let wrong = bank.post("/api/payments", &json!({"amount": 0})).refused(400);
     assert_eq!(wrong.field("code"), "invalid_field", "{}", wrong.text);
+    // A person says what it is for, and nobody has to look any more; another amount under one reference has to be looked at.
+    let told = one.http.get("/api/payments").ok().body;
+    let fact = |reference: &str| {
+        let mut payments = told["payments"].as_array().unwrap().iter();
+        payments.find(|one| one["reference"] == reference).unwrap()["fact"].as_str().unwrap().replace('/', "%2F")
+    };
+    let path = |reference: &str| format!("/api/payments/{}/assign", fact(reference));
+    let of_stay = json!({"stay": stays[4], "reason": "khách gọi"});
+    assert_eq!(sep.post(&path("FT9"), &of_stay).ok().body["payment"]["state"], "left");
+    sep.post(&path("FT4"), &json!({"done": true, "reason": "đã trả lại"})).ok();
+    assert_eq!(sep.post(&path("FT9"), &of_stay).refused(409).field("code"), "unchanged");
+    lan.post(&path("FT5"), &of_stay).refused(403);
+    sep.post("/api/payments/nothing/assign", &of_stay).refused(404);
+    sep.post(&path("FT5"), &json!({"stay": "nowhere", "reason": "x"})).refused(404);
+    for wrong in [json!({"stay": stays[4]}), json!({"stay": stays[4], "done": true, "reason": "x"})] {
+        assert_eq!(sep.post(&path("FT5"), &wrong).refused(400).field("code"), "invalid_field");
+    }
+    bank.post("/api/payments", &json!({"reference": "FT8", "amount": 7_000, "stay": stays[0]})).ok();
+    assert!(bank.post("/api/payments", &json!({"reference": "FT8", "amount": 8_000})).ok().flag("conflict"));
+    let odd = [("FT3", "other_amount"), ("FT5", "left"), ("FT8", "left"), ("FT8", "conflict")];
+    let mut odd: Vec<_> = odd.map(|(reference, state)| (reference.to_owned(), state.to_owned())).into();
+    odd.sort();
+    for central in [one, two] {
+        eventually("the same at both", DEADLINE, || states(central, "?odd=true") == odd);
+        let story = central.http.get(&format!("/api/parking/history/{}/story", stays[4])).ok().body;
+        let references: Vec<_> = story["payments"].as_array().unwrap().iter().map(|one| &one["reference"]).collect();
+        assert_eq!(references, ["FT9", "FT5"], "{story}");
+        let table = central.http.get("/api/payments.csv?lang=vi").text;
+        assert!(
+            table.contains("FT4") && table.contains("đã trả lại") && table.contains("Tiền đã về, đã xử lý xong"),
+            "{table}"
+        );
+        assert_eq!(table.lines().count(), 9, "{table}");
+    }
+    let expected = states(one, "");
     assert_eq!(mesh.wait_equal(DEADLINE).len(), 5);
     drop(feed);
     mesh.centrals[0].kill9();

@@ -43,7 +43,7 @@ const AUDIT_PAGE: usize = 200;
 /// A report covers the day that this is in, before it is due: of 22:00 the same day, of 06:00 the day before.
 const REPORT_COVERS_MS: i64 = 12 * 60 * 60 * 1_000;
 /// What a person should look at: the rest is in the order of things, or told as a forced opening.
-const ODD: [Anomaly; 7] = [
+const ODD: [Anomaly; 8] = [
     Anomaly::DoubleEntry,
     Anomaly::DoubleExit,
     Anomaly::ExitWithoutEntry,
@@ -51,6 +51,7 @@ const ODD: [Anomaly; 7] = [
     Anomaly::FeeUncertain,
     Anomaly::OtherType,
     Anomaly::MayBeToldTwice,
+    Anomaly::PaymentUsedTwice,
 ];
 
 pub struct Herald {

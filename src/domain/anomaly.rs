@@ -38,6 +38,8 @@ named! {
         OtherType = "other_type",
         /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by.
         MayBeToldTwice = "may_be_told_twice",
+        /// Two exits of the stay that count name one payment.
+        PaymentUsedTwice = "payment_used_twice",
     }
 }
 

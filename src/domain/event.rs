@@ -19,7 +19,7 @@ use super::money::Vnd;
 use super::naming::Naming;
 use super::payment::{FeeLine, Method, Paid, PaidToo};
 use super::plate::{self, PlateId};
-use super::received::PaymentReceived;
+use super::received::{PaymentAssigned, PaymentReceived};
 use super::shift::{MoneyChange, ShiftClosed, ShiftOpened};
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
@@ -397,6 +397,8 @@ pub enum Body {
     ShiftClosed(ShiftClosed),
     /// A bank or provider says that money came in.
     PaymentReceived(PaymentReceived),
+    /// A person says what such money is for.
+    PaymentAssigned(PaymentAssigned),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -446,6 +448,7 @@ impl Event {
             type_name::SHIFT_OPENED => Body::ShiftOpened(read(data)?),
             type_name::SHIFT_CLOSED => Body::ShiftClosed(read(data)?),
             type_name::PAYMENT_RECEIVED => Body::PaymentReceived(read(data)?),
+            type_name::PAYMENT_ASSIGNED => Body::PaymentAssigned(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -466,8 +469,8 @@ impl Event {
 
     /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
     pub fn is_of_a_stay(&self) -> bool {
-        let is_other = self.body.is_setting() || self.body.is_of_a_shift();
-        !is_other && !matches!(self.body, Body::Unread(_) | Body::PaymentReceived(_) | Body::Unknown { .. })
+        let is_other = self.body.is_setting() || self.body.is_of_a_shift() || self.body.is_of_a_payment();
+        !is_other && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
     }
 
     /// The name of the person who did it.
@@ -609,6 +612,7 @@ impl Draft {
             Body::ShiftOpened(data) => self.write(at, type_name::SHIFT_OPENED, data),
             Body::ShiftClosed(data) => self.write(at, type_name::SHIFT_CLOSED, data),
             Body::PaymentReceived(data) => self.write(at, type_name::PAYMENT_RECEIVED, data),
+            Body::PaymentAssigned(data) => self.write(at, type_name::PAYMENT_ASSIGNED, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

@@ -42,6 +42,7 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
         | Body::ShiftOpened(_)
         | Body::ShiftClosed(_)
         | Body::PaymentReceived(_)
+        | Body::PaymentAssigned(_)
         | Body::Unread(_) => {
             hasher.texts(&["SETTING", &timestamp_ms.to_string()]);
         }

@@ -9,7 +9,7 @@ use crate::domain::plate::{self, PlateId};
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, `payment` (money came in for `stay`; `fee` is the amount), or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, `payment` (money came in for `stay`; `fee` is the amount), `payment_assigned` (a person says what such money is for), or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -142,6 +142,11 @@ impl EventLine {
                 stay: payment.stay.clone(),
                 fee: Some(payment.amount.0),
                 ..Self::of_stay(event, payment.stay.as_deref(), "payment")
+            },
+            Body::PaymentAssigned(assigned) => Self {
+                stay: assigned.stay.clone(),
+                fee: Some(assigned.amount.0),
+                ..Self::of_stay(event, assigned.stay.as_deref(), "payment_assigned")
             },
             Body::Unknown { .. } => bare("unknown"),
         }

@@ -86,7 +86,7 @@ pub struct HistoryParameters {
     gate: Option<String>,
     /// `any`, or the name of a kind.
     #[param(
-        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type|may_be_told_twice)?$"
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type|may_be_told_twice|payment_used_twice)?$"
     )]
     anomaly: Option<String>,
     /// Who did the exit: `an`, `token:backup`, `edge:edge-1`, as `exit_by` of a row; `-`: nobody who logged in.

@@ -9,34 +9,54 @@ use super::access::Caller;
 use super::error::{ApiError, Code};
 use super::input::{Sent, flag};
 use super::operation::{Answered, Operation, get, ok, post};
+use super::pages::word;
 use super::parking::{DECIDED, Today, answer, decide};
+use super::spreadsheet::{self, Cell, Style};
 use super::state::Worker;
 use crate::access::right::{Denied, Need, Role, Who};
+use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::received::{MAX_STAY_CHARS, MAX_TEXT_CHARS, PaymentReceived};
+use crate::domain::received::{MAX_REASON_CHARS, MAX_STAY_CHARS, MAX_TEXT_CHARS, PaymentReceived};
+use crate::domain::time::SiteZone;
 use crate::domain::told::{self, payment::ToldPaid};
 use crate::domain::vietqr::contents_in;
-use crate::ledger::job::{Answer, Job};
-use crate::store::reader::ToldPayment;
+use crate::ledger::job::{Answer, AssignPayment, Job};
+use crate::store::reader::{PaymentCursor, ToldPayment};
 
 /// A transfer for a car that left is looked for so far back.
 const LATELY_MS: i64 = 7 * 24 * 3_600_000;
 /// Most in one answer.
 const MOST: usize = 1_000;
+/// Read at a time for a table.
+const TABLE_PAYMENTS: usize = 500;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/api/payments", Need::Look, payments, "Payments that banks and providers told of.")
             .query::<PaymentsParameters>()
-            .answers::<Payments>("The payments, in their order")
+            .answers::<Payments>("A page of the payments, in their order")
+            .refuses(&[Code::InvalidField, Code::Busy]),
+        get("/api/payments.csv", Need::Look, export, "The payments of some days as a table for spreadsheets.")
+            .query::<PaymentsParameters>()
+            .answers_text(&["text/csv"], "The table, sent while it is read")
             .refuses(&[Code::InvalidField, Code::Busy]),
         post("/api/payments", Need::Login, take, "Tell that money came in, for a stay or for nobody knows what.")
             .body::<PaymentRequest>()
             .answers::<PaymentKept>("It is held, now or since before")
             .refuses(DECIDED)
             .refuses(&[Code::ReferenceReused, Code::Forbidden, Code::Busy]),
+        post(
+            "/api/payments/{fact}/assign",
+            Need::Amend,
+            assign,
+            "Say which stay a payment is for, or that it is settled.",
+        )
+        .body::<AssignRequest>()
+        .answers::<OnePayment>("The payment as it now is")
+        .refuses(DECIDED)
+        .refuses(&[Code::NotFound, Code::Unchanged, Code::Busy]),
     ]
 }
 
@@ -54,9 +74,39 @@ pub struct PaymentsParameters {
     /// Last day; absent: the first.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
     to: Option<String>,
-    /// Only those a person should look at: of another amount, of a car that had left, of no stay that is known.
+    /// Only those a person should look at: of another amount, of a car that had left, of no stay that is known, under the reference of another.
     #[param(value_type = Option<bool>)]
     odd: Option<String>,
+    /// `next_cursor` of the page before.
+    #[param(max_length = 128)]
+    cursor: Option<String>,
+    /// Of a table: the language of the heads.
+    #[param(pattern = "^(vi|en)?$")]
+    lang: Option<String>,
+    /// Of a table.
+    #[param(pattern = "^[,;]?$")]
+    separator: Option<String>,
+}
+
+/// What a payment is for, as a person says: a stay, or that it is settled by hand. Neither: what was said is taken back.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct AssignRequest {
+    /// The `event_id` of the stay.
+    #[schema(max_length = 256)]
+    stay: Option<String>,
+    /// Nothing is left to do: sent back, for something else.
+    done: bool,
+    #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
+    reason: Option<String>,
+}
+
+/// A payment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OnePayment {
+    /// The event that made it so.
+    version: String,
+    payment: ToldPayment,
 }
 
 /// A payment as sent. Keys that are not here are ignored.
@@ -89,6 +139,8 @@ pub(super) struct PaymentKept {
     stay: Option<String>,
     /// It was held before.
     repeated: bool,
+    /// Another amount or way had been told under this reference: both are held, and a person has to look.
+    conflict: bool,
 }
 
 /// Payments.
@@ -96,28 +148,141 @@ pub(super) struct PaymentKept {
 pub(super) struct Payments {
     count: usize,
     payments: Vec<ToldPayment>,
+    /// `cursor` of the next page, which may be there although none is on this one; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// Which payments are asked for.
+struct Asked {
+    span_ms: (i64, i64),
+    odd: bool,
+    cursor: Option<PaymentCursor>,
+}
+
+impl PaymentsParameters {
+    fn asked(&self, worker: &Worker) -> Result<Asked, ApiError> {
+        let odd = flag("odd", self.odd.as_deref())?;
+        let zone = worker.zone();
+        let given = |day: &Option<String>| day.clone().filter(|day| !day.is_empty());
+        let mut first = Today::of(&worker.shared);
+        if let Some(day) = given(&self.from) {
+            first = first.moved_to("from", day, &zone)?;
+        }
+        let mut last = first.clone();
+        if let Some(day) = given(&self.to) {
+            last = last.moved_to("to", day, &zone)?;
+        }
+        let cursor = self.cursor.as_deref().filter(|cursor| !cursor.is_empty()).map(str::parse).transpose();
+        let cursor = cursor.map_err(|()| ApiError::bad_field("cursor", "as an answer gave it"))?;
+        Ok(Asked { span_ms: (first.start_ms, last.end_ms), odd, cursor })
+    }
 }
 
 /// `GET /api/payments`
 pub async fn payments(parameters: web::Query<PaymentsParameters>, worker: web::Data<Worker>) -> Answered {
-    let PaymentsParameters { stay, from, to, odd } = parameters.into_inner();
-    let told = |payments: Vec<ToldPayment>| Payments { count: payments.len(), payments };
-    if let Some(stay) = stay.filter(|stay| !stay.is_empty()) {
-        return answer(&worker.shared, move |reader| Ok(told(reader.payments_of(&stay)?))).await;
+    let parameters = parameters.into_inner();
+    let told = |payments: Vec<ToldPayment>, next: Option<PaymentCursor>| Payments {
+        count: payments.len(),
+        payments,
+        next_cursor: next.map(|next| next.to_string()),
+    };
+    if let Some(stay) = parameters.stay.clone().filter(|stay| !stay.is_empty()) {
+        return answer(&worker.shared, move |reader| Ok(told(reader.payments_of(&stay)?, None))).await;
     }
-    let odd = flag("odd", odd.as_deref())?;
+    let Asked { span_ms, odd, cursor } = parameters.asked(&worker)?;
+    answer(&worker.shared, move |reader| {
+        let (payments, next) = reader.payments_between(span_ms, odd, cursor.as_ref(), MOST)?;
+        Ok(told(payments, next))
+    })
+    .await
+}
+
+/// `GET /api/payments.csv`: all of them, read and sent a page at a time.
+pub async fn export(parameters: web::Query<PaymentsParameters>, worker: web::Data<Worker>) -> Answered {
+    let shared = worker.shared.clone();
+    let parameters = parameters.into_inner();
+    let style = Style::of(parameters.lang.as_deref(), parameters.separator.as_deref())?;
+    let Asked { span_ms, odd, cursor } = parameters.asked(&worker)?;
+    let name = format!("parkmesh-{}-payments-{}.csv", shared.config().this_central.id, Today::of(&shared).day());
     let zone = worker.zone();
-    let given = |day: Option<String>| day.filter(|day| !day.is_empty());
-    let mut first = Today::of(&worker.shared);
-    if let Some(day) = given(from) {
-        first = first.moved_to("from", day, &zone)?;
+    spreadsheet::export(shared, &name, spreadsheet::heads(HEADS, style), cursor, move |reader, cursor| {
+        let (page, next) = reader.payments_between(span_ms, odd, cursor.as_ref(), TABLE_PAYMENTS)?;
+        let rows: Vec<_> = page.into_iter().map(|payment| line(payment, style.english, &zone)).collect();
+        Ok((spreadsheet::lines(&rows, style), next.map(Some)))
+    })
+    .await
+}
+
+/// The columns of the table.
+const HEADS: &[(&str, &str)] = &[
+    ("Báo lúc", "Told at"),
+    ("Mã giao dịch", "Reference"),
+    ("Cách trả", "Paid by"),
+    ("Số tiền (đ)", "Amount (VND)"),
+    ("Biển số", "Plate"),
+    ("Tình trạng", "State"),
+    ("Nội dung chuyển khoản", "Text of the transfer"),
+    ("Nguồn báo", "Told by"),
+    ("Người xử lý", "Settled by"),
+    ("Lý do", "Reason"),
+    ("Mã lượt", "Stay id"),
+    ("Mã khoản", "Fact"),
+];
+
+fn line(payment: ToldPayment, is_english: bool, zone: &SiteZone) -> Vec<Cell> {
+    let maybe = |text: Option<String>| Cell::Text(text.unwrap_or_default());
+    vec![
+        Cell::Time(zone.local_text(payment.at_ms)),
+        Cell::Text(payment.reference),
+        Cell::Text(word(is_english, "paid", &payment.method).into_owned()),
+        Cell::Number(Some(payment.amount)),
+        maybe(payment.plate_view),
+        Cell::Text(word(is_english, "payment", payment.state).into_owned()),
+        maybe(payment.text),
+        maybe(payment.by),
+        maybe(payment.assigned_by),
+        maybe(payment.reason),
+        maybe(payment.stay),
+        Cell::Text(payment.fact),
+    ]
+}
+
+/// `POST /api/payments/{fact}/assign`
+pub async fn assign(
+    path: web::Path<String>,
+    caller: Caller,
+    Sent(AssignRequest { stay, done, reason }): Sent<AssignRequest>,
+    worker: web::Data<Worker>,
+) -> Answered {
+    let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let (fact, stay, reason) = (path.into_inner(), given(stay), given(reason));
+    let mut problems = Vec::new();
+    if done && stay.is_some() {
+        let (vi, en) = ("hoặc chọn lượt, hoặc ghi đã xử lý", "either a stay, or that it is done");
+        problems.push(FieldProblem::new("done", "invalid", vi, en));
     }
-    let mut last = first.clone();
-    if let Some(day) = given(to) {
-        last = last.moved_to("to", day, &zone)?;
+    if stay.as_ref().is_some_and(|stay| !is_plain_text(stay, MAX_STAY_CHARS)) {
+        problems.push(FieldProblem::bad_text("stay", MAX_STAY_CHARS));
     }
-    let (from_ms, to_ms) = (first.start_ms, last.end_ms);
-    answer(&worker.shared, move |reader| Ok(told(reader.payments_between(from_ms, to_ms, odd, MOST)?))).await
+    match &reason {
+        None => problems.push(FieldProblem::missing("reason")),
+        Some(reason) if !is_plain_text(reason, MAX_REASON_CHARS) => {
+            problems.push(FieldProblem::bad_text("reason", MAX_REASON_CHARS));
+        }
+        Some(_) => {}
+    }
+    if !problems.is_empty() {
+        return Err(ApiError::bad_fields(&problems));
+    }
+    let act = caller.act(Kind::Correction, &fact);
+    let job = AssignPayment { fact: fact.clone(), stay, done, reason: reason.unwrap_or_default() };
+    match decide(&worker, Job::AssignPayment(job).audited(act).by(caller.who.doer())).await? {
+        Answer::PaymentAssigned { version } => {
+            let found = worker.shared.readers.ask(move |reader| reader.payment(&fact)).await?;
+            Ok(ok(OnePayment { version, payment: found.ok_or_else(ApiError::internal)? }))
+        }
+        _ => Err(ApiError::internal()),
+    }
 }
 
 /// `POST /api/payments`
@@ -136,7 +301,9 @@ pub async fn take(caller: Caller, Sent(sent): Sent<PaymentRequest>, worker: web:
         payment.stay = worker.shared.readers.ask(move |reader| reader.stay_of_content(&contents, since_ms)).await?;
     }
     match decide(&worker, Job::TakePayment(payment).by(caller.who.doer())).await? {
-        Answer::PaymentKept { fact, stay, repeated } => Ok(ok(PaymentKept { fact, stay, repeated })),
+        Answer::PaymentKept { fact, stay, repeated, conflict } => {
+            Ok(ok(PaymentKept { fact, stay, repeated, conflict }))
+        }
         _ => Err(ApiError::internal()),
     }
 }

@@ -307,6 +307,8 @@ struct ExitOfShift {
     also: Vec<OfWay>,
     camera_type: String,
     by: String,
+    /// It names a payment that another exit of the same stay names, too.
+    payment_used_twice: bool,
     /// Opened by hand, and why.
     forced: bool,
     reason: Option<String>,
@@ -629,7 +631,7 @@ impl SheetFigures {
 
 impl ExitOfShift {
     fn of(exit: SheetExit, zone: &SiteZone) -> Self {
-        let SheetExit { event, taken, method, also, camera_type, taken_by } = exit;
+        let SheetExit { event, taken, method, also, camera_type, taken_by, payment_used_twice } = exit;
         let (fee, forced, reason, paid) = match &event.body {
             Body::Exit(exit) => (exit.fee.0, exit.force, exit.reason.clone(), exit.paid.as_ref()),
             Body::Unread(opening) => {
@@ -651,6 +653,7 @@ impl ExitOfShift {
             also: also.iter().map(|(method, amount)| OfWay { method: method.name(), amount: amount.0 }).collect(),
             camera_type,
             by: taken_by,
+            payment_used_twice,
             forced,
             reason,
             paid: paid.map(|paid| paid.total().0).filter(|amount| *amount != fee),

@@ -40,7 +40,7 @@ pub struct AnomalyParameters {
     /// `any`, the name of a kind, `quarantined` (events on no row), `unread` (of those the openings for cars that
     /// could not be read) or `waiting` (events whose entry has not arrived).
     #[param(
-        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type|may_be_told_twice|quarantined|unread|waiting)?$"
+        pattern = "^(any|double_entry|double_exit|exit_without_entry|left_unseen|clock_skew|manual_opening|fee_uncertain|time_uncertain|unknown_type|quick_exit|other_type|may_be_told_twice|payment_used_twice|quarantined|unread|waiting)?$"
     )]
     kind: Option<String>,
     /// Absent: 50.

@@ -71,7 +71,7 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_shift(event)?;
                 return Ok(true);
             }
-            Body::PaymentReceived(_) => {
+            Body::PaymentReceived(_) | Body::PaymentAssigned(_) => {
                 self.apply_payment(event)?;
                 return Ok(true);
             }

@@ -23,6 +23,8 @@ enum Subject {
     Standing(String),
     /// And the reason that was given.
     Stay(String, Value),
+    /// What the payment that a fact tells is for, and the reason that was given.
+    Payment(String, Value),
     Car(Box<OpenBarrier>),
     Other,
 }
@@ -39,7 +41,7 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let (was, is) = match &subject {
             Subject::Car(request) => (before, opened(request, &answer)),
-            Subject::Stay(_, said) => {
+            Subject::Stay(_, said) | Subject::Payment(_, said) => {
                 let (was, is) = changes(&before, &self.picture(&subject)?);
                 (was, with(is, said))
             }
@@ -67,6 +69,7 @@ impl<S: Storage> Transaction<'_, S> {
             Job::PutStanding(standing) => Subject::Standing(standing.fingerprint.to_string()),
             Job::Correct(request) => Subject::Stay(request.stay_id.clone(), json!({ "reason": request.reason })),
             Job::Void(request) => Subject::Stay(request.stay_id.clone(), json!({ "reason": request.reason })),
+            Job::AssignPayment(request) => Subject::Payment(request.fact.clone(), json!({ "reason": request.reason })),
             Job::ReportChange(change) => {
                 let stay_id = self.stay_reported_as(&change.edge_id, &change.event_id)?;
                 Subject::Stay(stay_id, json!({ "edge": change.edge_id }))
@@ -101,6 +104,10 @@ impl<S: Storage> Transaction<'_, S> {
                 }),
                 None => Value::Null,
             },
+            Subject::Payment(fact, _) => {
+                let (stay, done) = self.assigned(fact)?.unwrap_or_default();
+                json!({ "payment": fact, "event_id": stay, "done": done })
+            }
             Subject::Car(request) => match self.vehicle_of(request).inside {
                 Some(inside) => json!({
                     "event_id": inside.stay_id,

@@ -193,6 +193,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::PutNames(_)
             | Job::OpenShift(_)
             | Job::TakePayment(_)
+            | Job::AssignPayment(_)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
             | Job::Unread(_)

@@ -176,6 +176,17 @@ pub struct VoidStay {
     pub reason: String,
 }
 
+/// A person says what money that came in is for: neither, and what was said is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignPayment {
+    /// The fact that tells it.
+    pub fact: String,
+    pub stay: Option<String>,
+    /// Settled by hand; then for no stay.
+    pub done: bool,
+    pub reason: String,
+}
+
 /// A person takes over a gate of this central.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenShift {
@@ -224,8 +235,9 @@ pub enum Job {
     ImportSubscriptions(Vec<Subscription>),
     Correct(CorrectStay),
     Void(VoidStay),
-    /// Money came in; what is held by its reference is not written again.
+    /// Money came in; what is held of it is not written again.
     TakePayment(PaymentReceived),
+    AssignPayment(AssignPayment),
     /// What a predecessor said; what is held already is not written again.
     Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.
@@ -405,6 +417,13 @@ pub enum Answer {
         fact: String,
         stay: Option<String>,
         repeated: bool,
+        /// Another way or amount had been told under its reference.
+        conflict: bool,
+    },
+    /// What a payment is for is said.
+    PaymentAssigned {
+        /// The fact that says so.
+        version: String,
     },
     /// It is as asked for, and committed.
     ShiftSet {
@@ -441,8 +460,12 @@ pub enum Refusal {
     JustEntered { vehicle: Box<VehicleInfo>, retry_after_s: u64 },
     #[error("this request id was used for another request")]
     RequestIdReused,
-    #[error("this reference is that of another payment, of another amount, way or stay: one payment has one reference")]
-    ReferenceReused,
+    #[error(
+        "this payment, {fact}, is held for another stay than {told:?}: a person says which stay it is for (POST /api/payments/{{fact}}/assign)"
+    )]
+    PaymentOfAnotherStay { fact: String, told: String },
+    #[error("no payment has the fact {0:?}; take it from GET /api/payments, with / as %2F")]
+    UnknownPayment(String),
     /// The fee is over 7 days' worth of stay: a person has to look.
     #[error("the vehicle has been inside for more than 7 days; check and force")]
     LongStay(Box<VehicleInfo>),

@@ -39,7 +39,7 @@ enum Undo {
     Taking(FactId, Option<Box<Taking>>),
     Money(EventRef, Option<Vec<(String, ChangeLine<LogId>)>>),
     Shift(String, Option<Box<Shift>>),
-    Payment(EventRef, Option<(Hlc, String)>),
+    Payment(EventRef, Option<String>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
     Dirty(EventRef, Option<DirtyFact>),
@@ -57,8 +57,8 @@ pub struct MemoryStorage {
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub takings: BTreeMap<FactId, Taking>,
     pub shifts: BTreeMap<String, Shift>,
-    /// Clock and reference of each payment.
-    pub payments: BTreeMap<EventRef, (Hlc, String)>,
+    /// The reference of each payment, and of what is said of one.
+    pub payments: BTreeMap<EventRef, String>,
     /// What corrections and voids changed in what was taken, and who says so.
     money: BTreeMap<EventRef, Vec<(String, ChangeLine<LogId>)>>,
     pub quarantined: BTreeMap<EventRef, String>,
@@ -464,19 +464,18 @@ impl Tables for MemoryStorage {
         sheet::figures(self, shift)
     }
 
-    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, MemoryError> {
-        let told = self.payments.iter().filter(|(_, (_, held))| held == reference);
-        let names_no_stay = |at: &EventRef| {
-            let event = self.events.get(at).and_then(|(bytes, _)| Event::parse(bytes).ok());
-            !matches!(event.map(|event| event.body), Some(Body::PaymentReceived(payment)) if payment.stay.is_some())
-        };
-        Ok(told.min_by_key(|(at, (hlc, _))| (names_no_stay(at), *hlc, (*at).clone())).map(|(at, _)| at.clone()))
+    fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, MemoryError> {
+        Ok(self.payments.iter().filter(|(_, held)| *held == reference).map(|(at, _)| at.clone()).collect())
     }
 
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {
-        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
+        let reference = match &event.body {
+            Body::PaymentReceived(payment) => &payment.reference,
+            Body::PaymentAssigned(assigned) => &assigned.reference,
+            _ => return Ok(()),
+        };
         self.note(Undo::Payment(at.clone(), self.payments.get(at).cloned()))?;
-        self.payments.insert(at.clone(), (event.hlc, payment.reference.clone()));
+        self.payments.insert(at.clone(), reference.clone());
         Ok(())
     }
 

@@ -243,9 +243,9 @@ pub trait Tables: Lookup {
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
-    /// Where the payment lies that counts of those with this reference: the first that names a stay, else the first, by clock, log and number.
-    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, Self::Error>;
-    /// Keeps a payment to be found by reference, stay and time.
+    /// Where lies what tells of a payment with this reference or says what it is for, in no order.
+    fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, Self::Error>;
+    /// Keeps either to be found by reference and stay, and a payment by time.
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), Self::Error>;

@@ -134,6 +134,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Correct(request) => self.correct(&request),
             Job::Void(request) => self.void(&request),
             Job::TakePayment(payment) => self.take_payment(payment),
+            Job::AssignPayment(request) => self.assign_payment(request),
             Job::Hear(told) => self.hear(&told),
             Job::Store(run) => self.store_run(&run, false),
             Job::StoreOfAuthor(run) => self.store_run(&run, true),

@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -464,6 +464,21 @@ const V14: &str = "
 ALTER TABLE taking ADD COLUMN also TEXT;
 UPDATE ledger SET rules = 0;
 ";
+
+/// What people say that payments are for, by reference and stay.
+const V15: &str = "
+CREATE TABLE payment_assigned(
+  event     INTEGER PRIMARY KEY,
+  reference TEXT NOT NULL,
+  stay      TEXT
+) STRICT;
+CREATE INDEX payment_assigned_reference ON payment_assigned(reference);
+CREATE INDEX payment_assigned_stay ON payment_assigned(stay) WHERE stay IS NOT NULL;
+";
+
+/// What tells of a payment with a reference, or says what it is for.
+pub(super) const PAYMENTS_UNDER: &str = "SELECT event FROM payment WHERE reference = ?1 UNION ALL \
+     SELECT event FROM payment_assigned WHERE reference = ?1";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]

@@ -188,7 +188,8 @@ async function showExits(id, timeText, offset = 0) {
   const { exits, next_offset: next } = await get(query(`/api/shifts/${encodeURIComponent(id)}/exits`, { limit: EXITS, offset }));
   if (shown !== id) return;
   const rows = exits.map((exit) => {
-    const odd = exit.forced ? el("small", { class: "quiet" }, " ", [t("shifts.forced"), exit.reason].filter(Boolean).join(": ")) : null;
+    const odds = [exit.payment_used_twice ? t("common.anomaly_payment_used_twice") : "", exit.forced ? [t("shifts.forced"), exit.reason].filter(Boolean).join(": ") : ""].filter(Boolean);
+    const odd = odds.length > 0 ? el("small", { class: "quiet" }, " ", odds.join(" · ")) : null;
     const plate = exit.event_id ? el("a", { class: "plate", href: query("/history", { search: exit.plate_id ?? "" }) }, exit.plate_view ?? "") : t("shifts.unread");
     return el("tr", {}, el("td", {}, timeText(exit.exit_ms)), el("td", {}, plate, odd, el("small", { class: "on-phone" }, ways(exit))), el("td", { class: "of-type" }, typeName(exit.camera_type)), el("td", { class: "of-method" }, ways(exit)), el("td", { class: "number" }, money(exit.collected)));
   });

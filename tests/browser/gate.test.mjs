@@ -121,6 +121,16 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await says(history, "#takings-odd", "Tiền về không rõ của lượt nào");
   await says(history, "#takings-odd", "FT9");
   ok(!(await textOf(history, "#takings-odd")).includes("FT2"), "what fits is not to be looked at");
+  await history.locator("#takings-odd li", { hasText: "FT9" }).locator("button >> text=Xử lý").click();
+  await history.fill("#amend-plate_id", "29A10002");
+  await history.press("#amend-plate_id", "Tab");
+  await says(history, "#amend-stay", "29A-100.02");
+  await history.fill("#amend-reason", "khách gọi");
+  await settled(history);
+  await history.screenshot({ path: join(root, "target/screenshots/takings-payment.png") });
+  await history.click("#takings-odd form button[type=submit]");
+  await eventually("it has left the list", async () => !(await textOf(history, "#takings-odd")).includes("FT9"));
+  equal((await central.call("GET", "/api/payments?odd=true")).payments.map((one) => one.reference), ["FT4"]);
   await history.click("#rows .open >> text=29A-100.01");
   await says(history, "#story", "Tiền đã về, khớp lượt ra");
   await settled(history);

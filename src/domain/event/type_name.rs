@@ -16,6 +16,7 @@ pub const NAMING: &str = "NAMING";
 pub const SHIFT_OPENED: &str = "SHIFT_OPENED";
 pub const SHIFT_CLOSED: &str = "SHIFT_CLOSED";
 pub const PAYMENT_RECEIVED: &str = "PAYMENT_RECEIVED";
+pub const PAYMENT_ASSIGNED: &str = "PAYMENT_ASSIGNED";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
@@ -29,6 +30,12 @@ impl Body {
     /// Whether it is the beginning or the end of somebody's shift.
     pub fn is_of_a_shift(&self) -> bool {
         matches!(self, Self::ShiftOpened(_) | Self::ShiftClosed(_))
+    }
+
+    /// Whether it is about money that came in.
+    #[must_use]
+    pub fn is_of_a_payment(&self) -> bool {
+        matches!(self, Self::PaymentReceived(_) | Self::PaymentAssigned(_))
     }
 
     /// The `type` of an event that states this; `unknown` for one of a newer version.
@@ -48,6 +55,7 @@ impl Body {
             Self::ShiftOpened(_) => SHIFT_OPENED,
             Self::ShiftClosed(_) => SHIFT_CLOSED,
             Self::PaymentReceived(_) => PAYMENT_RECEIVED,
+            Self::PaymentAssigned(_) => PAYMENT_ASSIGNED,
             Self::Unknown { .. } => "unknown",
         }
     }

@@ -26,6 +26,10 @@ impl Explainer<'_> {
             Anomaly::UnknownType => unknown_type(row),
             Anomaly::QuickExit => quick_exit(row),
             Anomaly::OtherType => self.other_type(row),
+            Anomaly::PaymentUsedTwice => Text::new(
+                "Hai lượt ra của xe này ghi cùng một mã giao dịch: có thể chỉ có một khoản tiền về, hãy đối chiếu với ngân hàng",
+                "Two exits of this car name one payment: perhaps it came in once only, compare with the bank",
+            ),
             Anomaly::MayBeToldTwice => self.may_be_told_twice(row, &face),
         }
     }

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::super::anomaly::Anomaly;
 use super::super::event::{Body, Exit};
 use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
@@ -34,6 +35,8 @@ pub(super) struct Lot {
     ended: Option<Ended>,
     /// A step was not taken, so that it is not known what ended last.
     is_blind: bool,
+    /// The payments that exits name which count for a stay.
+    paid: HashMap<usize, Vec<String>>,
 }
 
 /// A stay that ended, and the exit of it that counts.
@@ -147,6 +150,23 @@ impl Lot {
     fn open_row(&self) -> Option<(usize, &StayRow)> {
         let open = self.open?;
         Some((open, self.rows.get(&open)?))
+    }
+
+    /// An exit that counts names payments: one is not for two exits.
+    fn note_payments(&mut self, references: &[&str], change: &mut Change) {
+        let Some((stay, row)) = change.rows.last_mut() else { return };
+        if change.same_passage.is_some() {
+            // It counts in the place of the one before.
+            self.paid.remove(stay);
+        }
+        if references.is_empty() {
+            return;
+        }
+        let named = self.paid.entry(*stay).or_default();
+        if references.iter().any(|reference| named.iter().any(|held| held == reference)) {
+            row.anomalies.insert(Anomaly::PaymentUsedTwice);
+        }
+        named.extend(references.iter().map(|&reference| reference.to_owned()));
     }
 
     fn apply(&mut self, act: &Act<'_, '_>, change: Change) {
@@ -343,6 +363,9 @@ where
                     }
                     if let Some(ended) = change.ended.as_mut().filter(|ended| ended.exit == act.fact.id) {
                         ended.taken += more;
+                    }
+                    if earns {
+                        lot.note_payments(&prepared.references(act.fact), &mut change);
                     }
                     same_passages.extend(change.same_passage.take());
                     took(act, &change);

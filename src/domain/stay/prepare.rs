@@ -146,6 +146,17 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// The payments that an exit names, as corrected.
+    pub(super) fn references(&self, fact: &'a Fact) -> Vec<&'a str> {
+        let Body::Exit(exit) = &fact.event.body else { return Vec::new() };
+        let (first, also) = match (self.right_methods.get(&fact.id), &exit.paid) {
+            (Some(right), _) => (right.reference.as_deref(), right.also.as_slice()),
+            (None, Some(paid)) => (paid.reference.as_deref(), paid.also.as_slice()),
+            (None, None) => return Vec::new(),
+        };
+        first.into_iter().chain(also.iter().filter_map(|too| too.reference.as_deref())).collect()
+    }
+
     /// By how much more was taken at an exit than it says; below 0: less.
     pub(super) fn more_taken(&self, fact: &Fact) -> Vnd {
         match (&fact.event.body, self.right_fees.get(&fact.id)) {

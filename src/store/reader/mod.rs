@@ -35,7 +35,7 @@ pub use history::{
     MAX_PAGE_ROWS, PaidBy, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
-pub use payments::{PaymentState, ToldPayment};
+pub use payments::{OtherPayment, PaymentCursor, PaymentState, ToldPayment};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
 pub use shifts::{LateFacts, Sheet, SheetExit, SheetFact};
 pub use story::{Story, ToldAnomaly, ToldFact};

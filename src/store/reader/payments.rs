@@ -1,28 +1,31 @@
-//! Payments that banks and providers told of, and what became of each by the stay it is for.
+//! Payments that banks and providers told of, what a person says each is for, and what became of it by the stay it is for.
 
-use rusqlite::Row;
+use std::collections::BTreeSet;
+
+use rusqlite::OptionalExtension as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Reader;
 use super::rows::HistoryRow;
+use super::{Reader, read_event};
+use crate::domain::event::Event;
+use crate::domain::ids::FactId;
 use crate::domain::money::Vnd;
-use crate::domain::payment::Method;
+use crate::domain::payment::{Method, Paid};
 use crate::domain::plate::{self, PlateId};
+use crate::domain::received::{Known, PaymentReceived, known, teller};
 use crate::domain::vietqr::content_of;
 use crate::store::error::StoreError;
+use crate::store::schema::PAYMENTS_UNDER;
 
 /// Of stays that ended so many at most are tried whether a transfer is for them.
 const MOST_ENDED: i64 = 50_000;
 /// Stays that were taken for one another are followed so far.
 const MOST_STEPS: usize = 8;
-
-/// Told twice, as in a cut, the first that names a stay counts, else the first: by clock, and of two with one clock by the name of the
-/// log, as the numbers of logs are this file's own.
-const FIRST: &str = "NOT EXISTS (SELECT 1 FROM payment AS earlier WHERE earlier.reference = payment.reference \
-                     AND (earlier.stay IS NULL, earlier.hlc, (SELECT name FROM log WHERE no = earlier.event >> 40), earlier.event) \
-                     < (payment.stay IS NULL, payment.hlc, (SELECT name FROM log WHERE no = payment.event >> 40), payment.event))";
-const COLUMNS: &str = "event, at_ms, reference, stay, method, amount, text, told_by";
+/// A stay that another counts in place of came in at most so long before or after it, in ms.
+const NEAR_MS: i64 = 7 * 24 * 3_600_000;
+/// For one page so many payments at most are looked at.
+const MOST_LOOKED: usize = 5_000;
 
 /// What a payment is to the stay it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,10 @@ pub enum PaymentState {
     Left,
     /// No stay is known that it is for, or that one was removed.
     Unknown,
+    /// The same teller had told another amount or way under its reference.
+    Conflict,
+    /// A person says that nothing is left to do about it.
+    Done,
 }
 
 impl PaymentState {
@@ -48,13 +55,15 @@ impl PaymentState {
             Self::OtherAmount => "other_amount",
             Self::Left => "left",
             Self::Unknown => "unknown",
+            Self::Conflict => "conflict",
+            Self::Done => "done",
         }
     }
 
     /// Whether a person should look at it.
     #[must_use]
     pub fn is_odd(self) -> bool {
-        matches!(self, Self::OtherAmount | Self::Left | Self::Unknown)
+        matches!(self, Self::OtherAmount | Self::Left | Self::Unknown | Self::Conflict)
     }
 }
 
@@ -69,7 +78,7 @@ pub struct ToldPayment {
     pub method: String,
     /// VND.
     pub amount: i64,
-    /// The stay it is for, as far as its author knew.
+    /// The stay it is for, as far as anybody knows.
     pub stay: Option<String>,
     /// Of that stay, where it is known here.
     pub plate_view: Option<String>,
@@ -78,85 +87,192 @@ pub struct ToldPayment {
     /// By whose token it was told: `token:bank`.
     pub by: Option<String>,
     /// `waiting`: the car is inside; `settled`: its exit says it was paid by it; `other_amount`: so, and another amount was taken; `left`: the
-    /// car has left, and its exit says something else; `unknown`: no stay is known that it is for.
-    #[schema(pattern = "^(waiting|settled|other_amount|left|unknown)$")]
+    /// car has left, and its exit says something else; `unknown`: no stay is known that it is for; `conflict`: another amount or way had been told
+    /// under its reference, `conflicts_with`; `done`: a person says that nothing is left to do about it.
+    #[schema(pattern = "^(waiting|settled|other_amount|left|unknown|conflict|done)$")]
     pub state: &'static str,
+    /// Whether a person should look at it: by its state, unless a person who knew that has said what it is for.
+    pub odd: bool,
+    /// Who said which stay it is for, or that it is done; null: nobody.
+    pub assigned_by: Option<String>,
+    /// When, Unix ms.
+    pub assigned_ms: Option<i64>,
+    pub reason: Option<String>,
+    /// What had been told under its reference before; null: nothing else.
+    pub conflicts_with: Option<OtherPayment>,
 }
 
+/// Another payment under the same reference.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct OtherPayment {
+    pub method: &'static str,
+    /// VND.
+    pub amount: i64,
+}
+
+/// A place in the order of payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentCursor {
+    pub at_ms: i64,
+    pub reference: String,
+    pub event: i64,
+}
+
+/// As an answer gives it, to be sent back as it is.
+impl std::fmt::Display for PaymentCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}_{}_{}", self.at_ms, self.event, self.reference)
+    }
+}
+
+impl std::str::FromStr for PaymentCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, '_');
+        let mut next = || parts.next().ok_or(());
+        let (at_ms, event, reference) = (next()?, next()?, next()?);
+        let number = |text: &str| text.parse().map_err(|_| ());
+        Ok(Self { at_ms: number(at_ms)?, event: number(event)?, reference: reference.to_owned() })
+    }
+}
+
+/// Some payments, and where those after them begin; `None`: there are no more.
+pub type PaymentPage = (Vec<ToldPayment>, Option<PaymentCursor>);
+
 impl Reader {
-    /// Those of a stay, in their order.
+    /// Those of a stay and of those it counts in place of, in their order.
     ///
     /// # Errors
     /// Whatever the disk says.
     pub fn payments_of(&mut self, stay: &str) -> Result<Vec<ToldPayment>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM payment WHERE stay = ?1 AND {FIRST} ORDER BY at_ms, reference");
-        self.payments(&sql, [stay], |_| true)
+        let (row, stays) = self.family(stay)?;
+        let found = self.known_of(&stays)?;
+        let all: Vec<Known<'_>> = found.iter().flat_map(|events| known(events)).collect();
+        let of_it: Vec<Known<'_>> =
+            all.into_iter().filter(|one| one.stay().is_some_and(|stay| stays.contains(stay))).collect();
+        let mut told: Vec<ToldPayment> = of_it.iter().map(|one| shown(one, &of_it, row.as_ref())).collect();
+        told.sort_by(|a, b| (a.at_ms, &a.reference, &a.fact).cmp(&(b.at_ms, &b.reference, &b.fact)));
+        Ok(told)
     }
 
-    /// Those that were told from `from_ms` until before `to_ms`, in their order, at most `most`; `odd`: only those a person should look at.
+    /// The payment that a fact tells; `None`: it tells none.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn payment(&mut self, fact: &str) -> Result<Option<ToldPayment>, StoreError> {
+        let Ok(FactId::Authored { log, seq }) = fact.parse() else { return Ok(None) };
+        let Some(row) = self.logs.row(&self.connection, &log, seq)? else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached("SELECT reference FROM payment WHERE event = ?1")?;
+        let reference: Option<String> = statement.query_row([row], |row| row.get(0)).optional()?;
+        drop(statement);
+        let Some(reference) = reference else { return Ok(None) };
+        let events = self.events_under(&reference)?;
+        let Some(told) = events.iter().find(|event| event.log == log && event.seq == seq) else { return Ok(None) };
+        let of = |event: &Event| match &event.body {
+            crate::domain::event::Body::PaymentReceived(payment) => {
+                Some((teller(event), payment.method, payment.amount))
+            }
+            _ => None,
+        };
+        let one = known(&events).into_iter().find(|one| of(one.told) == of(told));
+        one.map(|one| self.payment_shown(&one)).transpose()
+    }
+
+    /// Those that were told from `from_ms` until before `to_ms` and lie behind a place, in their order, at most `most`; `odd`: only those a person
+    /// should look at.
     ///
     /// # Errors
     /// Whatever the disk says.
     pub fn payments_between(
         &mut self,
-        from_ms: i64,
-        to_ms: i64,
+        (from_ms, to_ms): (i64, i64),
         odd: bool,
+        after: Option<&PaymentCursor>,
         most: usize,
-    ) -> Result<Vec<ToldPayment>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM payment WHERE at_ms >= ?1 AND at_ms < ?2 AND {FIRST} ORDER BY at_ms, reference"
-        );
-        let mut found = self.payments(&sql, (from_ms, to_ms), |state| !odd || state.is_odd())?;
-        found.truncate(most);
-        Ok(found)
-    }
-
-    fn payments(
-        &mut self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        is_asked: impl Fn(PaymentState) -> bool,
-    ) -> Result<Vec<ToldPayment>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                ToldPayment {
-                    fact: String::new(),
-                    at_ms: row.get(1)?,
-                    reference: row.get(2)?,
-                    stay: row.get(3)?,
-                    plate_view: None,
-                    method: row.get(4)?,
-                    amount: row.get(5)?,
-                    text: row.get(6)?,
-                    by: row.get(7)?,
-                    state: "",
-                },
-            ))
-        };
-        let rows: Vec<_> = {
+    ) -> Result<PaymentPage, StoreError> {
+        let first = PaymentCursor { at_ms: from_ms, reference: String::new(), event: i64::MIN };
+        let PaymentCursor { at_ms, reference, event } = after.filter(|after| after.at_ms >= from_ms).unwrap_or(&first);
+        let places: Vec<PaymentCursor> = {
+            let sql = "SELECT at_ms, reference, event FROM payment WHERE at_ms >= ?1 AND at_ms < ?2 \
+                       AND (at_ms, reference, event) > (?1, ?3, ?4) ORDER BY at_ms, reference, event LIMIT ?5";
             let mut statement = self.connection.prepare_cached(sql)?;
-            statement.query_map(parameters, read)?.collect::<Result<_, _>>()?
+            let limit = i64::try_from(MOST_LOOKED).unwrap_or(i64::MAX);
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok(PaymentCursor { at_ms: row.get(0)?, reference: row.get(1)?, event: row.get(2)? })
+            };
+            statement.query_map((at_ms, to_ms, reference, event, limit), read)?.collect::<Result<_, _>>()?
         };
-        let mut told = Vec::new();
-        for (event, payment) in rows {
-            let row = payment.stay.as_deref().map(|stay| self.stay_that_counts(stay)).transpose()?.flatten();
-            let all = payment.stay.as_deref().map(|stay| self.paid_for(stay)).transpose()?;
-            let state = state_of(&payment, all.unwrap_or(payment.amount), row.as_ref());
-            if is_asked(state) {
-                let fact = self.logs.fact(&self.connection, event)?.to_string();
-                let plate_view = row.map(|row| row.plate_view).or_else(|| plate_in(payment.stay.as_deref()));
-                told.push(ToldPayment { fact, plate_view, state: state.name(), ..payment });
+        let (mut told, looked) = (Vec::new(), places.len());
+        for (number, place) in places.into_iter().enumerate() {
+            let fact = self.logs.fact(&self.connection, place.event)?;
+            let events = self.events_under(&place.reference)?;
+            // Told again, it is shown where it counts.
+            if let Some(one) = known(&events).iter().find(|one| one.told.fact_id() == fact) {
+                let payment = self.payment_shown(one)?;
+                told.extend(Some(payment).filter(|payment| !odd || payment.odd));
+            }
+            let is_last = number + 1 == looked;
+            if told.len() == most && !is_last || is_last && looked == MOST_LOOKED {
+                return Ok((told, Some(place)));
             }
         }
-        Ok(told)
+        Ok((told, None))
     }
 
-    /// What came in for a stay in all.
-    fn paid_for(&self, stay: &str) -> Result<i64, StoreError> {
-        let sql = format!("SELECT coalesce(sum(amount), 0) FROM payment WHERE stay = ?1 AND {FIRST}");
-        Ok(self.connection.prepare_cached(&sql)?.query_row([stay], |row| row.get(0))?)
+    fn payment_shown(&mut self, one: &Known<'_>) -> Result<ToldPayment, StoreError> {
+        let Some(stay) = one.stay() else { return Ok(shown(one, std::slice::from_ref(one), None)) };
+        let (row, stays) = self.family(stay)?;
+        let found = self.known_of(&stays)?;
+        let all = found.iter().flat_map(|events| known(events));
+        let of_it: Vec<Known<'_>> = all.filter(|one| one.stay().is_some_and(|stay| stays.contains(stay))).collect();
+        Ok(shown(one, &of_it, row.as_ref()))
+    }
+
+    /// The stay of that id, or the one that was taken for it since; and the ids of all it counts in place of, with its own.
+    fn family(&mut self, stay: &str) -> Result<(Option<HistoryRow>, BTreeSet<String>), StoreError> {
+        let mut stays = BTreeSet::from([stay.to_owned()]);
+        let Some(row) = self.stay_that_counts(stay)? else { return Ok((None, stays)) };
+        stays.insert(row.event_id.clone());
+        let sql = "SELECT event_id, superseded_by FROM history WHERE plate_id = ?1 AND entry_ms >= ?2 AND entry_ms <= ?3 \
+                   AND superseded_by IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let span = (&row.plate_id, row.entry_ms.saturating_sub(NEAR_MS), row.entry_ms.saturating_add(NEAR_MS));
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let superseded: Vec<(String, String)> = statement.query_map(span, read)?.collect::<Result<_, _>>()?;
+        for _ in 0..MOST_STEPS {
+            let more = superseded.iter().filter(|(_, by)| stays.contains(by)).map(|(id, _)| id.clone());
+            let more: Vec<String> = more.filter(|id| !stays.contains(id)).collect();
+            if more.is_empty() {
+                break;
+            }
+            stays.extend(more);
+        }
+        Ok((Some(row), stays))
+    }
+
+    /// What is told under each reference of which something is said to be for one of these stays.
+    fn known_of(&mut self, stays: &BTreeSet<String>) -> Result<Vec<Vec<Event>>, StoreError> {
+        let mut references = BTreeSet::new();
+        for stay in stays {
+            let sql = "SELECT reference FROM payment WHERE stay = ?1 \
+                       UNION ALL SELECT reference FROM payment_assigned WHERE stay = ?1";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let found = statement.query_map([stay], |row| row.get::<_, String>(0))?;
+            references.extend(found.collect::<Result<Vec<_>, _>>()?);
+        }
+        references.iter().map(|reference| self.events_under(reference)).collect()
+    }
+
+    fn events_under(&self, reference: &str) -> Result<Vec<Event>, StoreError> {
+        let sql = format!("SELECT bytes FROM event WHERE id IN ({PAYMENTS_UNDER})");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([reference])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.extend(Event::parse(&read_event(row.get_ref(0)?)?).ok());
+        }
+        Ok(events)
     }
 
     /// The stay of that id, or the one that was taken for it since.
@@ -169,7 +285,8 @@ impl Reader {
         Ok(row)
     }
 
-    /// The stay that a transfer is for by what it says, one of `contents`: of a car inside, or of one that left since `since_ms`.
+    /// The stay that a transfer is for by what it says, one of `contents`: of a car inside, of one that left since `since_ms`, or of one that was taken
+    /// for another since.
     ///
     /// # Errors
     /// Whatever the disk says.
@@ -181,17 +298,28 @@ impl Reader {
         let left = format!(
             "SELECT event_id FROM history WHERE exit_ms >= {since_ms} ORDER BY exit_ms DESC LIMIT {MOST_ENDED}"
         );
-        for sql in [inside, left] {
+        let superseded = format!(
+            "SELECT event_id FROM history WHERE status = 'SUPERSEDED' AND status <> 'OUT' AND entry_ms >= {since_ms} \
+             ORDER BY entry_ms DESC LIMIT {MOST_ENDED}"
+        );
+        let mut found = None;
+        for sql in [inside, left, superseded] {
             let mut statement = self.connection.prepare(&sql)?;
             let mut rows = statement.query(())?;
             while let Some(row) = rows.next()? {
                 let stay = row.get_ref(0)?.as_str().map_err(|_| StoreError::Value("event_id".into()))?;
                 if contents.contains(&content_of(stay)) {
-                    return Ok(Some(stay.to_owned()));
+                    found = Some(stay.to_owned());
+                    break;
                 }
             }
+            if found.is_some() {
+                break;
+            }
         }
-        Ok(None)
+        let Some(stay) = found else { return Ok(None) };
+        let counts = self.stay_that_counts(&stay)?;
+        Ok(Some(counts.map_or(stay, |row| row.event_id)))
     }
 }
 
@@ -201,28 +329,142 @@ fn plate_in(stay: Option<&str>) -> Option<String> {
     PlateId::parse(text).ok().as_ref().map(plate::view)
 }
 
-/// `all`: what came in for that stay in all.
-fn state_of(payment: &ToldPayment, all: i64, row: Option<&HistoryRow>) -> PaymentState {
+/// `of_stay`: all that came in for its stay; `row`: that stay.
+fn shown(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> ToldPayment {
+    let PaymentReceived { reference, method, amount, text, .. } = one.payment;
+    let state = state_of(one, of_stay, row);
+    // Whoever assigned it knew how the car had left.
+    let assigned_ms = one.assigned.map(|(said, _)| said.timestamp_ms);
+    let is_seen = matches!(state, PaymentState::OtherAmount | PaymentState::Left)
+        && assigned_ms.zip(row).is_some_and(|(at_ms, row)| row.exit_ms.is_none_or(|exit_ms| exit_ms <= at_ms));
+    ToldPayment {
+        fact: one.told.fact_id().to_string(),
+        reference: reference.clone(),
+        at_ms: one.told.timestamp_ms,
+        method: method.name().to_owned(),
+        amount: amount.0,
+        stay: one.stay().map(str::to_owned),
+        plate_view: row.map(|row| row.plate_view.clone()).or_else(|| plate_in(one.stay())),
+        text: text.clone(),
+        by: Some(teller(one.told)).filter(|by| !by.is_empty()),
+        state: state.name(),
+        odd: state.is_odd() && !is_seen,
+        assigned_by: one.assigned.map(|(said, _)| teller(said)),
+        assigned_ms,
+        reason: one.assigned.map(|(_, assigned)| assigned.reason.clone()),
+        conflicts_with: one
+            .contradicts
+            .map(|other| OtherPayment { method: other.method.name(), amount: other.amount.0 }),
+    }
+}
+
+fn state_of(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> PaymentState {
+    if one.is_done() {
+        return PaymentState::Done;
+    }
+    if one.is_conflict() {
+        return PaymentState::Conflict;
+    }
     let Some(row) = row.filter(|row| row.status != "VOID") else { return PaymentState::Unknown };
     if row.exit_ms.is_none() {
         return if row.status == "IN" { PaymentState::Waiting } else { PaymentState::Left };
     }
-    let told = row.payment.paid.as_ref();
-    let is_named = |reference: &str| {
-        reference == payment.reference || payment.stay.as_deref().is_some_and(|stay| reference == content_of(stay))
-    };
-    // A gate that says no reference says at least that it was not paid in cash; one that names the last of several means all of them.
-    let same_way = |method: Method| method.name() == payment.method || matches!(method, Method::Qr | Method::Transfer);
-    let Some(paid) = told else { return PaymentState::Left };
-    let way = paid.ways().find(|(method, _, told)| same_way(*method) && told.is_none_or(is_named));
-    let is_all = same_way(paid.method) && paid.total() == Vnd(all);
-    match way {
-        None if !is_all => PaymentState::Left,
-        _ if all == row.collected => PaymentState::Settled,
-        // The rest of the fee was paid in another way.
-        Some((_, part, _)) if part == Vnd(payment.amount) && paid.total() == Vnd(row.collected) => {
+    let all: Vnd = of_stay.iter().filter(|other| other.counts()).map(|other| other.payment.amount).sum();
+    match row.payment.paid.as_ref().and_then(|paid| said_of(one, of_stay, paid, all)) {
+        None => PaymentState::Left,
+        Some(true) if row.payment.paid.as_ref().is_some_and(|paid| paid.total() == Vnd(row.collected)) => {
             PaymentState::Settled
         }
-        _ => PaymentState::OtherAmount,
+        Some(_) => PaymentState::OtherAmount,
+    }
+}
+
+/// Whether an exit says as much of a payment as came in; `None`: it says nothing of it. `all`: what came in for its stay.
+fn said_of(one: &Known<'_>, of_stay: &[Known<'_>], paid: &Paid, all: Vnd) -> Option<bool> {
+    let codes: Vec<String> = of_stay.iter().filter_map(|other| other.payment.stay.as_deref()).map(content_of).collect();
+    let (reference, amount) = (one.payment.reference.as_str(), one.payment.amount);
+    let names = |told: &str| told == reference || codes.iter().any(|code| code == told);
+    let named: Vnd = paid.ways().filter(|(.., told)| told.is_some_and(names)).map(|(_, amount, _)| amount).sum();
+    if paid.ways().any(|(.., told)| told.is_some_and(names)) {
+        return Some(named == amount || named == all);
+    }
+    // A gate that says no reference says at least that it was not paid in cash.
+    let same_way = |method: Method| method == one.payment.method || matches!(method, Method::Qr | Method::Transfer);
+    if let Some((_, taken, _)) = paid.ways().find(|(method, _, told)| told.is_none() && same_way(*method)) {
+        return Some(taken == amount || taken == all);
+    }
+    // One that names the last of several in one way means all of them.
+    let is_of_stay = |told: &str| of_stay.iter().any(|other| other.payment.reference == told);
+    (paid.also.is_empty() && paid.amount == all && paid.reference.as_deref().is_some_and(is_of_stay)).then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::doer::{Doer, DoerKind};
+    use crate::domain::event::Body;
+    use crate::domain::ids::Hlc;
+    use crate::domain::payment::PaidToo;
+
+    fn told(seq: u64, reference: &str, method: Method, amount: i64) -> Event {
+        let (reference, stay, amount) = (reference.to_owned(), Some("S".to_owned()), Vnd(amount));
+        Event {
+            log: "central-1/08d9a3bd83fce662".parse().unwrap(),
+            seq,
+            hlc: Hlc::new(i64::try_from(seq).unwrap()).unwrap(),
+            timestamp_ms: 1,
+            skew_ms: None,
+            source_central: "central-1".into(),
+            event_id: None,
+            heard_from: None,
+            by: Some(Doer::new(DoerKind::Token, "bank")),
+            body: Body::PaymentReceived(PaymentReceived { reference, method, amount, stay, text: None }),
+        }
+    }
+
+    /// 10,000 by transfer and 15,000 by QR came in for a stay; what its exit says of either.
+    #[test]
+    fn an_exit_says_a_payment_by_its_reference_or_else_by_way_and_amount() {
+        let code = content_of("S");
+        let paid = |ways: &[(Method, i64, Option<&str>)]| {
+            let way = |(method, amount, reference): &(Method, i64, Option<&str>)| PaidToo {
+                method: *method,
+                amount: Vnd(*amount),
+                reference: reference.map(str::to_owned),
+            };
+            let mut also: Vec<PaidToo> = ways.iter().map(way).collect();
+            let PaidToo { method, amount, reference } = also.remove(0);
+            Paid { method, amount, reference, also }
+        };
+        let (transfer, qr, cash) = (Method::Transfer, Method::Qr, Method::Cash);
+        let events = [told(1, "FT1", transfer, 10_000), told(2, "FT2", qr, 15_000)];
+        let of_stay: Vec<Known<'_>> = events.iter().flat_map(|event| known(std::slice::from_ref(event))).collect();
+        for (ways, expected) in [
+            (vec![(transfer, 10_000, Some("FT1")), (qr, 15_000, Some("FT2"))], [Some(true), Some(true)]),
+            (vec![(cash, 15_000, None), (transfer, 10_000, Some("FT1"))], [Some(true), None]),
+            (vec![(transfer, 9_000, Some("FT1"))], [Some(false), None]),
+            (vec![(qr, 25_000, Some(&code))], [Some(true), Some(true)]),
+            // As gates told it that had one way: the last of several means all.
+            (vec![(qr, 25_000, Some("FT2"))], [Some(true), Some(true)]),
+            (vec![(transfer, 25_000, None)], [Some(true), Some(true)]),
+            (vec![(transfer, 10_000, None)], [Some(true), Some(false)]),
+            // Another payment, as much as it is.
+            (vec![(transfer, 10_000, Some("FT9"))], [None, None]),
+            (vec![(cash, 25_000, None)], [None, None]),
+        ] {
+            let said: Vec<_> = of_stay.iter().map(|one| said_of(one, &of_stay, &paid(&ways), Vnd(25_000))).collect();
+            assert_eq!(said, expected, "{ways:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        for reference in ["FT1", "a_b_c", ""] {
+            let cursor = PaymentCursor { at_ms: -5, reference: reference.to_owned(), event: 7 };
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for wrong in ["", "1", "1_2", "x_2_FT"] {
+            assert!(wrong.parse::<PaymentCursor>().is_err(), "{wrong}");
+        }
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::Reader;
 use super::history::Gate;
 use super::rows::Takings;
-use crate::domain::event::{Body, Event};
+use rusqlite::OptionalExtension as _;
+
+use crate::domain::anomaly::Anomaly;
+use crate::domain::event::{Body, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, is_of};
@@ -75,6 +78,8 @@ pub struct SheetExit {
     pub also: Vec<(Method, Vnd)>,
     pub camera_type: String,
     pub taken_by: String,
+    /// It names a payment that another exit of the same stay names, too.
+    pub payment_used_twice: bool,
 }
 
 impl Reader {
@@ -203,9 +208,22 @@ impl Reader {
         let mut exits = Vec::new();
         for (place, (taken, also), [method, camera_type, taken_by]) in places {
             let Some(event) = self.event_at(place)? else { continue };
-            exits.push(SheetExit { event, taken, method, also, camera_type, taken_by });
+            let payment_used_twice = self.has_payment_used_twice(&event)?;
+            exits.push(SheetExit { event, taken, method, also, camera_type, taken_by, payment_used_twice });
         }
         Ok(exits)
+    }
+
+    /// Whether an exit is of a stay of which two exits name one payment, and names any.
+    fn has_payment_used_twice(&self, event: &Event) -> Result<bool, StoreError> {
+        let Body::Exit(Exit { paid: Some(paid), .. }) = &event.body else { return Ok(false) };
+        let Some(stay) = event.exit_stay().filter(|_| paid.ways().any(|(.., reference)| reference.is_some())) else {
+            return Ok(false);
+        };
+        let mut statement = self.connection.prepare_cached("SELECT anomalies FROM history WHERE event_id = ?1")?;
+        let anomalies: Option<Option<String>> = statement.query_row([stay], |row| row.get(0)).optional()?;
+        let name = Anomaly::PaymentUsedTwice.name();
+        Ok(anomalies.flatten().is_some_and(|anomalies| anomalies.split(',').any(|held| held == name)))
     }
 
     /// [`Reader::takings`], told apart by shift as well: they sum to the same. And the shifts of that time.

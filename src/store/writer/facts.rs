@@ -10,7 +10,7 @@ use crate::domain::doer::Doer;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
-use crate::domain::received::PaymentReceived;
+use crate::domain::received::{PaymentAssigned, PaymentReceived};
 use crate::domain::shift::{Counted, Figures};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::ledger::sheet;
@@ -22,7 +22,7 @@ use crate::store::books::{self, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::lookup::Connected;
-use crate::store::schema::{event_row_of, request_key, request_weeks};
+use crate::store::schema::{PAYMENTS_UNDER, event_row_of, request_key, request_weeks};
 
 impl Tables for Writer {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
@@ -186,23 +186,23 @@ impl Tables for Writer {
         sheet::figures(&mut self.books(), shift)
     }
 
-    fn payment(&mut self, reference: &str) -> Result<Option<EventRef>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT stay IS NULL, hlc, event FROM payment WHERE reference = ?1")?;
+    fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, StoreError> {
+        let mut statement = self.connection.prepare_cached(PAYMENTS_UNDER)?;
         let mut rows = statement.query([reference])?;
-        let mut first: Option<(bool, i64, EventRef)> = None;
+        let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let found = (row.get(0)?, row.get(1)?, self.logs.place(&self.connection, row.get(2)?)?);
-            if first.as_ref().is_none_or(|first| found < *first) {
-                first = Some(found);
-            }
+            found.push(self.logs.place(&self.connection, row.get(0)?)?);
         }
-        Ok(first.map(|(.., at)| at))
+        Ok(found)
     }
 
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
-        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
         let row = self.row_of(&at.log, at.seq)?;
+        if let Body::PaymentAssigned(PaymentAssigned { reference, stay, .. }) = &event.body {
+            let sql = "INSERT OR REPLACE INTO payment_assigned VALUES(?1, ?2, ?3)";
+            self.connection.prepare_cached(sql)?.execute((row, reference, stay))?;
+        }
+        let Body::PaymentReceived(payment) = &event.body else { return Ok(()) };
         let by = event.by.as_ref().and_then(Doer::text);
         let PaymentReceived { reference, method, amount, stay, text } = payment;
         let sql = "INSERT OR REPLACE INTO payment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";

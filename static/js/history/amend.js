@@ -1,6 +1,6 @@
 // A correction, a removal and what undoes it: what, and why. What costs money is said before it is done.
 
-import { get, post, put, remove } from "../lib/api.js";
+import { get, post, put, query, remove } from "../lib/api.js";
 import { el, icon, put as putText } from "../lib/dom.js";
 import { waysText } from "../lib/fee.js";
 import { centralNow } from "../lib/feed.js";
@@ -228,6 +228,51 @@ export function showOpening(item, opening, gate, done) {
     plate.input.focus();
   });
   item.replaceChildren(line, say);
+}
+
+/** Stays of one plate that are offered at most. */
+const MOST_STAYS = 8;
+
+/** What a person says of money that came in: which stay it is for, or that nothing is left to do about it. */
+export function showAssigning(item, payment, done) {
+  if (item.querySelector("form")) return;
+  const how = el("select", { class: "form-select", id: "amend-how" }, el("option", { value: "stay" }, t("history.payment_for_stay")), el("option", { value: "done" }, t("history.payment_done")));
+  const plate = field("plate_id", t("history.payment_plate"), { maxlength: 20, autocapitalize: "characters", value: payment.plate_view ?? "" });
+  const stay = el("select", { class: "form-select", id: "amend-stay" });
+  const stayBox = el("div", { hidden: true }, el("label", { class: "form-label", for: "amend-stay" }, t("history.payment_stay")), stay);
+  const { reason, values } = why();
+  const submit = el("button", { type: "submit", class: "btn btn-primary" }, t("history.payment_save"));
+  let asked = 0;
+  const offer = async () => {
+    const question = ++asked;
+    const search = plate.input.value.trim();
+    stay.replaceChildren();
+    const found = search && how.value === "stay" ? (await get(query("/api/parking/history", { search, limit: MOST_STAYS })).catch(() => ({ history: [] }))).history : [];
+    if (question !== asked) return;
+    stay.replaceChildren(...found.map((row) => el("option", { value: row.event_id }, [row.plate_view, moment(row.entry_ms), row.exit_ms === null ? t("common.stay_IN") : moment(row.exit_ms), row.exit_ms === null ? "" : money(row.collected)].filter(Boolean).join(" · "))));
+    stayBox.hidden = found.length === 0;
+  };
+  plate.input.addEventListener("change", offer);
+  how.addEventListener("change", () => {
+    plate.box.hidden = how.value === "done";
+    offer();
+  });
+  const close = () => item.querySelector("form")?.remove();
+  const send = async () => {
+    const said = values();
+    const isDone = how.value === "done";
+    if (!isDone && stay.value === "") await offer();
+    if (!isDone && isMissing(plate.input, stay.value, t("history.payment_no_stay"))) return;
+    if (isMissing(reason.input, said.reason, t("history.reason_missing"))) return;
+    await post(`/api/payments/${encodeURIComponent(payment.fact)}/assign`, isDone ? { done: true, ...said } : { stay: stay.value, ...said });
+    toast("good", t("history.payment_saved", { reference: payment.reference }), { about: "amendment" });
+    close();
+    await done();
+  };
+  const howBox = el("div", {}, el("label", { class: "form-label", for: "amend-how" }, t("history.payment_how")), how);
+  item.append(form(t("history.payment_handle"), [howBox, plate.box, stayBox, reason.box], submit, close, send));
+  plate.input.focus();
+  return offer();
 }
 
 /** A removal is undone. */

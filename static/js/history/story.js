@@ -8,7 +8,7 @@ import { duration, moment_full as momentFull, money } from "../lib/format.js";
 import { printReceipt } from "../lib/receipt.js";
 import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
-import { kindOf, methodName, personName, picture } from "./words.js";
+import { NOBODY, kindOf, methodName, personName, picture } from "./words.js";
 
 /** Later than this after it happened is worth telling. */
 const LATE_MS = 5000;
@@ -97,10 +97,11 @@ function show(dialog, story) {
 
 /** What a bank or provider says came in for the stay. */
 function payment(one) {
-  const isWell = ["waiting", "settled"].includes(one.state);
+  const isWell = !one.odd;
+  const assigned = one.assigned_by === null ? "" : t("history.payment_assigned", { person: personName(one.assigned_by || NOBODY), reason: one.reason });
   return el(
     "li", { class: `notice ${isWell ? "good" : "wait"}` }, icon(isWell ? "check-circle" : "exclamation-triangle"),
-    el("span", {}, el("strong", {}, `${methodName(one.method)} ${money(one.amount)}`), " ", t(`history.payment_${one.state}`), el("br", {}), el("small", { class: "quiet" }, [momentFull(one.at_ms), one.reference, one.text].filter(Boolean).join(" · "))),
+    el("span", {}, el("strong", {}, `${methodName(one.method)} ${money(one.amount)}`), " ", t(`common.payment_${one.state}`), assigned ? ` · ${assigned}` : "", el("br", {}), el("small", { class: "quiet" }, [momentFull(one.at_ms), one.reference, one.text].filter(Boolean).join(" · "))),
   );
 }
 

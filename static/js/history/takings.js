@@ -5,11 +5,13 @@ import { at, el, icon, keyed, put } from "../lib/dom.js";
 import { gateName, state, watch } from "../lib/feed.js";
 import { calendarDay, moment, money, number, serverDay, timeOfDay } from "../lib/format.js";
 import { t, typeName } from "../lib/texts.js";
+import { me } from "../lib/login.js";
+import { showAssigning } from "./amend.js";
 import { tell } from "./story.js";
 import { NOBODY, methodName, personName } from "./words.js";
 
 /** What makes an exit worth a look for who counts the money. */
-const ODD_MONEY = ["manual_opening", "fee_uncertain", "exit_without_entry", "double_exit", "double_entry", "time_uncertain", "clock_skew", "unknown_type", "other_type", "may_be_told_twice"];
+const ODD_MONEY = ["manual_opening", "payment_used_twice", "fee_uncertain", "exit_without_entry", "double_exit", "double_entry", "time_uncertain", "clock_skew", "unknown_type", "other_type", "may_be_told_twice"];
 const MOST_ODD = 200;
 const DAY_MS = 86_400_000;
 /** More are folded away until asked for. */
@@ -34,6 +36,10 @@ function shiftName(id) {
   return [personName(shift.person), gateName(`${shift.central}/${shift.edge_id}`), from].join(" · ");
 }
 
+/** Whether who looks may say what money is for, as far as is known; and what shows all anew afterwards. */
+let mayAmend = false;
+let again = async () => {};
+
 /** What was answered last, and to which question. */
 let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [], payments: [] };
 
@@ -52,6 +58,8 @@ export async function showTakings(filters, choose) {
   if (!span) return;
   const question = JSON.stringify([span, ...PARTS.map(({ filter }) => filters[filter])]);
   shown.question = question;
+  again = () => showTakings(filters, choose);
+  mayAmend = (await me().catch(() => null))?.may_amend ?? false;
   const asked = [get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters), paymentsOf(span, filters)];
   const [answer, odd, aside, payments] = await Promise.all(asked).catch(() => [null]);
   if (!answer || shown.question !== question) return;
@@ -90,9 +98,15 @@ async function asideOf({ from, to }, filters) {
 /** What a bank says came in, and no exit says it was paid by: it was taken at no gate, by nobody here. */
 async function paymentsOf(span, { gate, exit_by, method }) {
   if (gate || exit_by) return [];
-  // Sums do not wait for it.
-  const { payments } = await get(query("/api/payments", { ...span, odd: true })).catch(() => ({ payments: [] }));
-  return payments.filter((one) => !method || one.method === method);
+  const odd = [];
+  let cursor = "";
+  do {
+    // Sums do not wait for it.
+    const page = await get(query("/api/payments", { ...span, odd: true, cursor })).catch(() => ({ payments: [], next_cursor: null }));
+    odd.push(...page.payments.filter((one) => !method || one.method === method));
+    cursor = page.next_cursor;
+  } while (cursor && odd.length < MOST_ODD);
+  return odd;
 }
 
 const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
@@ -145,7 +159,10 @@ function showOdd() {
     const isTold = row.plate_view && stay && (!row.fact || row.state !== "unknown");
     const button = isTold ? el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view) : el("span", {});
     if (isTold) button.addEventListener("click", () => tell(stay));
-    return el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "why" }), el("span", { class: "end" }));
+    const handle = row.reference && mayAmend ? el("button", { type: "button", class: "btn btn-link" }, t("history.payment_handle")) : null;
+    const item = el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "whys" }, el("span", { class: "why" }), handle), el("span", { class: "end" }));
+    handle?.addEventListener("click", () => showAssigning(item, row, again));
+    return item;
   }, (item, row) => (row.reference ? showPayment(item, row) : row.fact ? showAside(item, row) : showRow(item, row)));
 }
 
@@ -165,7 +182,8 @@ function showAside(item, event) {
 function showPayment(item, payment) {
   showWhen(item, payment.at_ms);
   put(item.querySelector(".where"), [methodName(payment.method), payment.reference, payment.text].filter(Boolean).join(" · "));
-  item.querySelector(".why").replaceChildren(why(t(`history.payment_${payment.state}`)));
+  const other = payment.conflicts_with;
+  item.querySelector(".why").replaceChildren(why(t(`common.payment_${payment.state}`)), ...(other ? [" ", t("history.payment_conflicts", { money: money(other.amount), method: methodName(other.method) })] : []));
   put(item.querySelector(".end"), money(payment.amount));
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::build::*;
 use super::everywhere;
 use crate::domain::anomaly::Anomaly;
+use crate::domain::event::{Body, RightMethod};
 use crate::domain::money::Vnd;
+use crate::domain::payment::{Method, Paid, PaidToo};
 use crate::domain::row::StayStatus::{In, LeftUnseen, Out, Superseded};
 use crate::domain::stay::resolve;
 use crate::domain::tariff::LONG_STAY_MS;
@@ -141,6 +143,50 @@ fn an_exit_of_a_stay_that_had_ended_is_a_double_exit_while_none_is_inside() {
     assert_eq!((row.exit.as_ref().unwrap().fee, row.collected), (Vnd(10), Vnd(15)));
     assert!(row.anomalies.contains(&Anomaly::DoubleExit));
     assert_eq!(outcome.revenue(), 15);
+}
+
+/// Two gates in a cut took one transfer for the car.
+#[test]
+fn two_exits_that_name_one_payment_are_said_and_both_count() {
+    let paid = |reference: &str, also: Option<&str>| {
+        let also =
+            also.map(|reference| PaidToo { method: Method::Qr, amount: Vnd(1), reference: Some(reference.into()) });
+        let (reference, also) = (Some(reference.to_owned()), also.into_iter().collect());
+        Some(Paid { method: Method::Transfer, amount: Vnd(9), reference, also })
+    };
+    let twice = |first: Option<Paid>, second: Option<Paid>| {
+        let left = exit("a", 150, "S1", 10).change_exit(|exit| exit.paid = first);
+        let again = exit("b", 400_000, "S1", 10).change_exit(|exit| exit.paid = second);
+        vec![entry("a", 100, "S1", P), left, again]
+    };
+    for (first, second, is_said) in [
+        (paid("FT1", None), paid("FT1", None), true),
+        (paid("FT1", None), paid("FT2", Some("FT1")), true),
+        (paid("FT1", None), paid("FT2", None), false),
+        (paid("FT1", None), None, false),
+    ] {
+        let said = format!("{first:?} {second:?}");
+        let outcome = everywhere(&twice(first, second));
+        assert_eq!(outcome.row("S1").anomalies.contains(&Anomaly::PaymentUsedTwice), is_said, "{said}");
+        assert_eq!(outcome.revenue(), 20, "what was taken is what exits say");
+    }
+    // It was another payment, as a person says.
+    let facts = twice(paid("FT1", None), paid("FT1", None));
+    let right = correction("a", 500_000, "S1", P).change(|event| {
+        if let Body::Correction(correction) = &mut event.body {
+            let (exit, also, reference) = (facts[2].id.clone(), Vec::new(), Some("FT7".to_owned()));
+            correction.plate_id = None;
+            correction.right_method =
+                Some(RightMethod { exit, before: None, method: Method::Transfer, reference, also });
+        }
+    });
+    let corrected = everywhere(&[&facts[..], &[right]].concat());
+    assert!(!corrected.row("S1").anomalies.contains(&Anomaly::PaymentUsedTwice));
+    // One passage that was told twice is one exit.
+    let told = exit("b", 5_000, "S1", 10).change_exit(|exit| (exit.told, exit.paid) = (true, paid("FT1", None)));
+    let pressed = exit("a", 150, "S1", 10).change_exit(|exit| exit.paid = paid("FT1", None));
+    let once = everywhere(&[entry("a", 100, "S1", P), pressed, told]);
+    assert!(!once.row("S1").anomalies.contains(&Anomaly::PaymentUsedTwice));
 }
 
 /// A camera that sends its pictures later, beside a press that its gate answered.
