@@ -20,7 +20,7 @@ use super::naming::Naming;
 use super::payment::{FeeLine, Method, Paid, PaidToo};
 use super::plate::{self, PlateId};
 use super::received::{PaymentAssigned, PaymentReceived};
-use super::shift::{MoneyChange, ShiftClosed, ShiftOpened};
+use super::shift::{MoneyChange, ShiftClosed, ShiftOpened, ShiftRecounted};
 use super::standing::CentralStanding;
 use super::subscription::Subscription;
 use super::tariff::Tariff;
@@ -395,6 +395,8 @@ pub enum Body {
     ShiftOpened(ShiftOpened),
     /// A shift ended, and what it came to.
     ShiftClosed(ShiftClosed),
+    /// The cash of a closed shift was counted anew.
+    ShiftRecounted(ShiftRecounted),
     /// A bank or provider says that money came in.
     PaymentReceived(PaymentReceived),
     /// A person says what such money is for.
@@ -447,6 +449,7 @@ impl Event {
             type_name::NAMING => Body::Naming(read(data)?),
             type_name::SHIFT_OPENED => Body::ShiftOpened(read(data)?),
             type_name::SHIFT_CLOSED => Body::ShiftClosed(read(data)?),
+            type_name::SHIFT_RECOUNTED => Body::ShiftRecounted(read(data)?),
             type_name::PAYMENT_RECEIVED => Body::PaymentReceived(read(data)?),
             type_name::PAYMENT_ASSIGNED => Body::PaymentAssigned(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
@@ -611,6 +614,7 @@ impl Draft {
             Body::Naming(data) => self.write(at, type_name::NAMING, data),
             Body::ShiftOpened(data) => self.write(at, type_name::SHIFT_OPENED, data),
             Body::ShiftClosed(data) => self.write(at, type_name::SHIFT_CLOSED, data),
+            Body::ShiftRecounted(data) => self.write(at, type_name::SHIFT_RECOUNTED, data),
             Body::PaymentReceived(data) => self.write(at, type_name::PAYMENT_RECEIVED, data),
             Body::PaymentAssigned(data) => self.write(at, type_name::PAYMENT_ASSIGNED, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),

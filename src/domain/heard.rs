@@ -41,6 +41,7 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
         | Body::Naming(_)
         | Body::ShiftOpened(_)
         | Body::ShiftClosed(_)
+        | Body::ShiftRecounted(_)
         | Body::PaymentReceived(_)
         | Body::PaymentAssigned(_)
         | Body::Unread(_) => {

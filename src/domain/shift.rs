@@ -63,6 +63,16 @@ pub struct ShiftClosed {
     pub note: Option<String>,
 }
 
+/// The cash of a closed shift was counted anew, or its closing says what was mistyped: who says so and when is in the event. The closing stays as it
+/// is, and of several counts the latest is shown beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShiftRecounted {
+    pub shift: String,
+    pub edge_id: String,
+    pub counted_cash: Vnd,
+    pub reason: String,
+}
+
 /// What belongs to a shift of a log was counted up to this event of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
@@ -262,6 +272,17 @@ impl ShiftOpened {
     pub fn is_sound(&self, central: &str) -> bool {
         begins_ms(&self.shift, central, &self.edge_id) == Some(self.from_ms)
             && (Vnd(0)..=MAX_CASH).contains(&self.opening_cash)
+    }
+}
+
+impl ShiftRecounted {
+    /// As of an opening.
+    #[must_use]
+    pub fn is_sound(&self, central: &str) -> bool {
+        begins_ms(&self.shift, central, &self.edge_id).is_some()
+            && (Vnd(0)..=MAX_CASH).contains(&self.counted_cash)
+            && !self.reason.is_empty()
+            && is_plain_text(&self.reason, MAX_NOTE_CHARS)
     }
 }
 

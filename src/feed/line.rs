@@ -9,7 +9,7 @@ use crate::domain::plate::{self, PlateId};
 /// What happened, where, to which car. Times are Unix ms, `fee` is VND.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventLine {
-    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, `payment` (money came in for `stay`; `fee` is the amount), `payment_assigned` (a person says what such money is for), or `unknown`: of a newer version.
+    /// `entry`, `confirmed`, `exit`, `correction`, `void`, `unread` (a gate opened for a car that could not be read), `tariff`, `subscription`, `central`, `naming`, `shift_opened`, `shift_closed`, `shift_recounted`, `payment` (money came in for `stay`; `fee` is the amount), `payment_assigned` (a person says what such money is for), or `unknown`: of a newer version.
     pub kind: &'static str,
     /// The log and the place in it: the same on every central.
     pub id: String,
@@ -138,6 +138,7 @@ impl EventLine {
             Body::Naming(_) => bare("naming"),
             Body::ShiftOpened(opened) => Self { edge: some(&opened.edge_id), ..bare("shift_opened") },
             Body::ShiftClosed(closed) => Self { edge: some(&closed.edge_id), ..bare("shift_closed") },
+            Body::ShiftRecounted(again) => Self { edge: some(&again.edge_id), ..bare("shift_recounted") },
             Body::PaymentReceived(payment) => Self {
                 stay: payment.stay.clone(),
                 fee: Some(payment.amount.0),

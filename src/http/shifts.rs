@@ -25,9 +25,9 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS, MoneyChange};
 use crate::domain::time::SiteZone;
-use crate::ledger::job::{Answer, CloseShift, Job, OpenShift};
+use crate::ledger::job::{Answer, CloseShift, Job, OpenShift, RecountShift};
 use crate::store::error::StoreError;
-use crate::store::reader::{Gate, LateFacts, Reader, Sheet, SheetExit, SheetFact};
+use crate::store::reader::{Gate, LateFacts, Reader, Recount, Sheet, SheetExit, SheetFact};
 
 /// Most exits on one page.
 const MAX_EXITS: usize = 1_000;
@@ -85,6 +85,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<OneSheet>("The sheet, which does not change any more")
             .refuses(DECIDED)
             .refuses(&[Code::NotFound, Code::ShiftClosed, Code::ShiftElsewhere, Code::Busy]),
+        post("/api/shifts/{id}/recount", Need::Amend, recount, "Say what was counted after a shift was closed.")
+            .body::<RecountRequest>()
+            .answers::<OneSheet>("The sheet, with the count beside it")
+            .refuses(DECIDED)
+            .refuses(&[Code::NotFound, Code::ShiftElsewhere, Code::Busy]),
     ]
 }
 
@@ -155,6 +160,17 @@ pub struct ClosingRequest {
     note: Option<String>,
 }
 
+/// The cash of a closed shift, counted anew.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct RecountRequest {
+    /// All the cash that was in the drawer, in đồng.
+    #[schema(required, nullable = false, minimum = 0, maximum = 10_000_000_000_i64)]
+    counted_cash: Option<i64>,
+    #[schema(required, nullable = false, pattern = "[^\\s]", max_length = 500)]
+    reason: Option<String>,
+}
+
 /// Sheets of shifts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sheets {
@@ -211,6 +227,21 @@ pub(super) struct ShiftSheet {
     /// What should have been in the drawer by all that is known now, and what was counted less that; null: nothing came late.
     expected_cash_now: Option<i64>,
     difference_now: Option<i64>,
+    /// What was counted after it was closed, in order: the last one counts. The closing stays as it is.
+    recounts: Vec<Recounted>,
+}
+
+/// A count after the closing.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recounted {
+    fact: String,
+    at_ms: i64,
+    at: String,
+    by: String,
+    reason: String,
+    counted_cash: i64,
+    /// Less what should have been there by all that is known now.
+    difference: i64,
 }
 
 /// What a shift comes to.
@@ -429,6 +460,29 @@ pub async fn close(
     shown(&worker, id).await
 }
 
+/// `POST /api/shifts/{id}/recount`
+pub async fn recount(
+    path: web::Path<String>,
+    caller: Caller,
+    Sent(sent): Sent<RecountRequest>,
+    worker: web::Data<Worker>,
+) -> Answered {
+    let mut problems = Vec::new();
+    let counted_cash = cash("counted_cash", sent.counted_cash, &mut problems);
+    let reason = sent.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    match &reason {
+        None => problems.push(FieldProblem::missing("reason")),
+        Some(reason) if !is_plain_text(reason, MAX_NOTE_CHARS) => {
+            problems.push(FieldProblem::bad_text("reason", MAX_NOTE_CHARS));
+        }
+        Some(_) => {}
+    }
+    refuse(&problems)?;
+    let counted = RecountShift { id: path.into_inner(), counted_cash, reason: reason.unwrap_or_default() };
+    let id = set(&worker, Job::RecountShift(counted).by(caller.who.doer())).await?;
+    shown(&worker, id).await
+}
+
 /// `GET /api/shifts/{id}`
 pub async fn sheet(path: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     shown(&worker, path.into_inner()).await
@@ -522,7 +576,7 @@ impl Face {
     }
 
     fn sheet(&self, sheet: &Sheet) -> ShiftSheet {
-        let Sheet { shift, person, opened, closed, live } = sheet;
+        let Sheet { shift, person, opened, closed, live, .. } = sheet;
         let closing = closed.as_ref().map(|(closed, _)| closed);
         let figures = closing.map_or(live, |closed| &closed.figures);
         let opening_cash = closing.map_or(opened.opening_cash, |closed| closed.opening_cash);
@@ -551,6 +605,19 @@ impl Face {
             addendum: addendum.as_ref().map(SheetFigures::of),
             expected_cash_now,
             difference_now: closing.zip(expected_cash_now).map(|(closed, expected)| closed.counted_cash.0 - expected),
+            recounts: sheet
+                .recounts
+                .iter()
+                .map(|Recount { fact, at_ms, by, counted }| Recounted {
+                    fact: fact.clone(),
+                    at_ms: *at_ms,
+                    at: self.zone.local_text(*at_ms),
+                    by: by.clone(),
+                    reason: counted.reason.clone(),
+                    counted_cash: counted.counted_cash.0,
+                    difference: counted.counted_cash.0 - expected_cash_now.unwrap_or(expected_cash),
+                })
+                .collect(),
         }
     }
 

@@ -67,7 +67,7 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_setting(event)?;
                 return Ok(true);
             }
-            Body::ShiftOpened(_) | Body::ShiftClosed(_) => {
+            Body::ShiftOpened(_) | Body::ShiftClosed(_) | Body::ShiftRecounted(_) => {
                 self.apply_shift(event)?;
                 return Ok(true);
             }

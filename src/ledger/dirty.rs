@@ -192,6 +192,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::PutStanding(_)
             | Job::PutNames(_)
             | Job::OpenShift(_)
+            | Job::RecountShift(_)
             | Job::TakePayment(_)
             | Job::AssignPayment(_)
             | Job::PutSubscriptions(_)

@@ -176,6 +176,14 @@ pub struct VoidStay {
     pub reason: String,
 }
 
+/// The cash of a closed shift was counted anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecountShift {
+    pub id: String,
+    pub counted_cash: Vnd,
+    pub reason: String,
+}
+
 /// A person says what money that came in is for: neither, and what was said is taken back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AssignPayment {
@@ -223,6 +231,7 @@ pub enum Job {
     PutNames(Vec<Naming>),
     OpenShift(OpenShift),
     CloseShift(CloseShift),
+    RecountShift(RecountShift),
     /// Replaces the list: one event per id that differs from what is held, removals included.
     PutSubscriptions(Vec<Subscription>),
     /// Changes these and no others: one event per id that differs from what is held.

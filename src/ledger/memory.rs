@@ -39,6 +39,7 @@ enum Undo {
     Taking(FactId, Option<Box<Taking>>),
     Money(EventRef, Option<Vec<(String, ChangeLine<LogId>)>>),
     Shift(String, Option<Box<Shift>>),
+    Recount(EventRef, Option<(Hlc, String)>),
     Payment(EventRef, Option<String>),
     Setting((SettingKind, String), Option<Setting>),
     Quarantine(EventRef, Option<String>),
@@ -57,6 +58,8 @@ pub struct MemoryStorage {
     pub totals: BTreeMap<TotalKey, TotalChange>,
     pub takings: BTreeMap<FactId, Taking>,
     pub shifts: BTreeMap<String, Shift>,
+    /// The shift of each count that was made anew, and its clock.
+    pub recounts: BTreeMap<EventRef, (Hlc, String)>,
     /// The reference of each payment, and of what is said of one.
     pub payments: BTreeMap<EventRef, String>,
     /// What corrections and voids changed in what was taken, and who says so.
@@ -100,6 +103,7 @@ impl Default for MemoryStorage {
             totals: BTreeMap::new(),
             takings: BTreeMap::new(),
             shifts: BTreeMap::new(),
+            recounts: BTreeMap::new(),
             payments: BTreeMap::new(),
             money: BTreeMap::new(),
             quarantined: BTreeMap::new(),
@@ -170,6 +174,7 @@ impl MemoryStorage {
                 Undo::Taking(fact, old) => put(&mut self.takings, fact, old.map(|old| *old)),
                 Undo::Money(at, old) => put(&mut self.money, at, old),
                 Undo::Shift(id, old) => put(&mut self.shifts, id, old.map(|old| *old)),
+                Undo::Recount(at, old) => put(&mut self.recounts, at, old),
                 Undo::Payment(at, old) => put(&mut self.payments, at, old),
                 Undo::Setting(key, old) => put(&mut self.settings, key, old),
                 Undo::Quarantine(key, old) => put(&mut self.quarantined, key, old),
@@ -464,6 +469,18 @@ impl Tables for MemoryStorage {
         sheet::figures(self, shift)
     }
 
+    fn recounts(&mut self, id: &str) -> Result<Vec<(Hlc, EventRef)>, MemoryError> {
+        let of_it = self.recounts.iter().filter(|(_, (_, shift))| shift == id);
+        Ok(of_it.map(|(at, (hlc, _))| (*hlc, at.clone())).collect())
+    }
+
+    fn put_recount(&mut self, at: &EventRef, event: &Event) -> Result<(), MemoryError> {
+        let Body::ShiftRecounted(recounted) = &event.body else { return Ok(()) };
+        self.note(Undo::Recount(at.clone(), self.recounts.get(at).cloned()))?;
+        self.recounts.insert(at.clone(), (event.hlc, recounted.shift.clone()));
+        Ok(())
+    }
+
     fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, MemoryError> {
         Ok(self.payments.iter().filter(|(_, held)| *held == reference).map(|(at, _)| at.clone()).collect())
     }
@@ -547,6 +564,9 @@ impl Storage for MemoryStorage {
         }
         for (id, old) in std::mem::take(&mut self.shifts) {
             self.note(Undo::Shift(id, Some(Box::new(old))))?;
+        }
+        for (at, old) in std::mem::take(&mut self.recounts) {
+            self.note(Undo::Recount(at, Some(old)))?;
         }
         for (at, old) in std::mem::take(&mut self.payments) {
             self.note(Undo::Payment(at, Some(old)))?;

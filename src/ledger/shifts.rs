@@ -4,10 +4,10 @@
 
 use crate::domain::event::{Body, Draft, Event};
 use crate::domain::ids::Hlc;
-use crate::domain::shift::{MAX_COUNTED_LOGS, ShiftClosed, ShiftOpened, begins_ms, shift_id};
+use crate::domain::shift::{MAX_COUNTED_LOGS, ShiftClosed, ShiftOpened, ShiftRecounted, begins_ms, shift_id};
 
 use super::apply::place;
-use super::job::{Answer, CloseShift, OpenShift, Refusal};
+use super::job::{Answer, CloseShift, OpenShift, RecountShift, Refusal};
 use super::storage::{Shift, ShiftClosing, ShiftOpening, Storage};
 use super::transaction::{Stop, Transaction};
 
@@ -76,8 +76,31 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::ShiftSet { id })
     }
 
+    /// The sheet of a closed shift stays as it is; what was counted afterwards stands beside it.
+    pub(super) fn recount_shift(&mut self, request: RecountShift) -> Result<Answer, Stop<S::Error>> {
+        let RecountShift { id, counted_cash, reason } = request;
+        let shift = self.read()?.shift(&id)?.filter(|shift| shift.opened.is_some());
+        let shift = shift.ok_or_else(|| Stop::Refused(Refusal::UnknownShift(id.clone())))?;
+        if shift.central != self.context.central.as_str() {
+            return Err(Stop::Refused(Refusal::ShiftElsewhere { central: shift.central }));
+        }
+        let Some(closing) = shift.closed else {
+            return Err(Stop::Refused(Refusal::Invalid(
+                "this shift is open: close it with what was counted".to_owned(),
+            )));
+        };
+        let last = self.read()?.recounts(&id)?.into_iter().map(|(hlc, _)| hlc).max();
+        let recounted = ShiftRecounted { shift: id.clone(), edge_id: shift.edge_id, counted_cash, reason };
+        let hlc = Hlc::next(self.now.wall_ms, last.max(Some(closing.place.0)));
+        self.author(self.shift_draft(hlc, Body::ShiftRecounted(recounted)))?;
+        Ok(Answer::ShiftSet { id })
+    }
+
     /// What an opening or a closing says is kept with its shift, whichever of the two comes first.
     pub(super) fn apply_shift(&mut self, event: &Event) -> Result<(), S::Error> {
+        if let Body::ShiftRecounted(_) = &event.body {
+            return self.write()?.put_recount(&place(event), event);
+        }
         let (id, edge_id) = match &event.body {
             Body::ShiftOpened(opened) => (&opened.shift, &opened.edge_id),
             Body::ShiftClosed(closed) => (&closed.shift, &closed.edge_id),

@@ -241,6 +241,10 @@ pub trait Tables: Lookup {
     fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, Self::Error>;
     /// Adds the shift or replaces what is known of it.
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
+    /// When the cash of a shift was counted anew, by the clocks of the events, and where they lie.
+    fn recounts(&mut self, id: &str) -> Result<Vec<(Hlc, EventRef)>, Self::Error>;
+    /// Keeps such a count to be found by its shift.
+    fn put_recount(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
     /// Where lies what tells of a payment with this reference or says what it is for, in no order.

@@ -126,6 +126,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::PutNames(names) => self.put_names(names),
             Job::OpenShift(request) => self.open_shift(request),
             Job::CloseShift(request) => self.close_shift(request),
+            Job::RecountShift(request) => self.recount_shift(request),
             Job::PutSubscriptions(list) => self.put_subscriptions(list),
             Job::ChangeSubscriptions(changes) => self.change_subscriptions(changes),
             Job::IfVersion(guarded) => self.if_version(*guarded),

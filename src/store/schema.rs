@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -475,6 +475,18 @@ CREATE TABLE payment_assigned(
 CREATE INDEX payment_assigned_reference ON payment_assigned(reference);
 CREATE INDEX payment_assigned_stay ON payment_assigned(stay) WHERE stay IS NOT NULL;
 ";
+
+/// The cash of closed shifts that was counted anew.
+const V16: &str = "
+CREATE TABLE shift_recount(
+  shift TEXT NOT NULL,
+  hlc   INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY(shift, event)
+) STRICT, WITHOUT ROWID;
+";
+
+pub(super) const RECOUNTS: &str = "SELECT hlc, event FROM shift_recount WHERE shift = ?1";
 
 /// What tells of a payment with a reference, or says what it is for.
 pub(super) const PAYMENTS_UNDER: &str = "SELECT event FROM payment WHERE reference = ?1 UNION ALL \

@@ -3,11 +3,15 @@
 
 import { methodName, personName } from "./history/words.js";
 import { askingAgain } from "./lib/again.js";
-import { get, query } from "./lib/api.js";
+import { get, post, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { waysText } from "./lib/fee.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { calendarDay, moment, moment_full as momentFull, money, number, serverDay, timeToSecond } from "./lib/format.js";
+import { mark, markProblems } from "./lib/forms.js";
+import { me } from "./lib/login.js";
+import { moneyInput, readMoney } from "./lib/money.js";
+import { toast } from "./lib/notices.js";
 import { language, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
@@ -148,6 +152,12 @@ function showSheet(answer) {
   }
   fill("types", [...[...types].map(([type, sum]) => [type === "*" ? t("shifts.any_type") : typeName(type), number(sum.exits), money(sum.revenue)]), total]);
 
+  showTools(sheet);
+  at("recounts-part").hidden = sheet.recounts.length === 0;
+  at("recounts").replaceChildren(...sheet.recounts.map((again) => el(
+    "li", {}, el("span", { class: "quiet" }, momentFull(again.at_ms)), el("span", { class: "name" }, money(again.counted_cash)),
+    el("span", { class: "detail" }, [personName(again.by), again.reason].filter(Boolean).join(": ")), el("span", { class: "end" }, differenceState(again.difference)),
+  )));
   const since = sheet.addendum;
   at("late-part").hidden = !since;
   if (since) {
@@ -162,6 +172,61 @@ function showSheet(answer) {
   at("made-part").hidden = answer.made.length === 0;
   at("made").replaceChildren(...answer.made.map(factLine));
   showExits(sheet.id, passesMidnight(sheet) ? momentFull : timeToSecond);
+}
+
+/** What a lead may do with a sheet: end the shift of somebody who went home, or say what was counted after it was closed. */
+async function showTools(sheet) {
+  const tools = at("sheet-tools");
+  // What is being typed stays.
+  if (tools.dataset.of === sheet.id && tools.querySelector("form")) return;
+  // Which central this is comes with the feed, and then this is asked again.
+  tools.sheet = sheet;
+  const account = await me().catch(() => null);
+  if (shown !== sheet.id || !state.central) return;
+  tools.dataset.of = sheet.id;
+  tools.hidden = !account?.may_amend;
+  if (tools.hidden) return;
+  if (sheet.central !== state.central.id) return tools.replaceChildren(el("p", { class: "quiet" }, t("shifts.elsewhere_only", { central: sheet.central })));
+  const what = isOpen ? "close" : "recount";
+  const begin = el("button", { type: "button", class: "btn btn-outline-secondary" }, t(isOpen ? "shifts.close_here" : "shifts.recount"));
+  begin.addEventListener("click", () => tools.replaceChildren(countForm(sheet, what, () => showTools(sheet))));
+  tools.replaceChildren(begin);
+}
+
+function countForm(sheet, what, cancelled) {
+  const cash = moneyInput(el("input", { class: "form-control", id: "shift-counted_cash", autocomplete: "off" }), number);
+  const said = what === "close" ? "note" : "reason";
+  const why = el("input", { class: "form-control", id: `shift-${said}`, maxlength: 500, autocomplete: "off" });
+  const submit = el("button", { type: "submit", class: "btn btn-primary" }, t(what === "close" ? "shifts.close" : "shifts.recount_save"));
+  const cancel = el("button", { type: "button", class: "btn btn-outline-secondary" }, t("common.cancel"));
+  const made = el(
+    "form", { novalidate: true, class: "panel-body" },
+    el("label", { class: "form-label", for: cash.id }, t("shifts.counted_cash")), cash,
+    el("label", { class: "form-label", for: why.id }, t(what === "close" ? "shifts.note" : "shifts.recount_reason")), why,
+    el("div", { class: "buttons" }, submit, cancel),
+  );
+  cancel.addEventListener("click", () => {
+    made.remove();
+    cancelled();
+  });
+  made.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const counted = readMoney(cash.value);
+    mark(cash, counted === null ? t("shifts.not_money") : null);
+    if (counted === null || submit.disabled) return;
+    submit.disabled = true;
+    try {
+      await post(`/api/shifts/${encodeURIComponent(sheet.id)}/${what}`, { counted_cash: counted, [said]: why.value.trim() || undefined });
+      made.remove();
+      toast("good", t(what === "close" ? "shifts.closed_now" : "shifts.recounted", { person: sheet.person }), { about: "shift" });
+      load();
+    } catch (error) {
+      const left = markProblems(error.problems ?? [], (name) => made.querySelector(`#shift-${name}`));
+      if ((error.problems ?? []).length === 0 || left.length > 0) toast("bad", left.join("; ") || error.text, { about: "shift" });
+    }
+    submit.disabled = false;
+  });
+  return made;
 }
 
 /** What a correction made of what. */
@@ -224,7 +289,10 @@ at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("print").addEventListener("click", () => print());
 load();
 // The name of the site comes after the sheet, and the minute passes.
-watch(["central"], () => showPrintHead());
+watch(["central"], () => {
+  showPrintHead();
+  if (shown && at("sheet-tools").sheet) showTools(at("sheet-tools").sheet);
+});
 addEventListener("beforeprint", () => showPrintHead());
 let lastShift = "";
 watch(["events"], ({ events }) => {

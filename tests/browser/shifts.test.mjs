@@ -12,6 +12,7 @@ async function site() {
   const code = /event=first_code.*?code=(\S+)/.exec(central.log())[1];
   const entered = await fetch(`${central.url}/api/access/code`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code, name: "sep", password: PASSWORD }) });
   const cookie = entered.headers.get("set-cookie").split(";")[0];
+  central.cookie = cookie;
   central.as = async (method, path, body) => (await fetch(central.url + path, { method, headers: { "Content-Type": "application/json", Cookie: cookie }, body: JSON.stringify(body) })).json();
   for (const name of ["lan", "an"]) await central.as("POST", "/api/access/people", { name, role: "operator", password: PASSWORD });
   await central.as("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 25_000, fee_overnight: 0, fee_daily_max: 0 } });
@@ -132,4 +133,32 @@ test("a shift is opened in two presses and handed over in three and one for the 
   });
   await office.screenshot({ path: join(here, "../../target/screenshots/shift-sheet-phone.png"), fullPage: true });
   await office.done();
+});
+
+test("a lead closes the shift of another from its sheet, and says what was counted after all", async () => {
+  const central = await site();
+  const { shift } = await central.as("POST", "/api/shifts", { edge_id: "edge-1", opening_cash: 100_000 });
+  const address = `${central.url}/shifts?id=${encodeURIComponent(shift.id)}`;
+  const page = await openPage(address, { expected: /40[0-9]/ });
+  await says(page, "#sheet-of", "sep");
+  ok(await page.isHidden("#sheet-tools"), "who may not is not offered it");
+  const [name, value] = central.cookie.split("=");
+  await page.context().addCookies([{ name, value, url: central.url }]);
+  await page.goto(address);
+  await page.click("#sheet-tools button >> text=Chốt ca này");
+  await page.fill("#shift-counted_cash", "90.000");
+  await page.click("#sheet-tools button[type=submit]");
+  await says(page, "#cash", "thiếu 10.000 đ");
+  await page.click("#sheet-tools button >> text=Ghi số đếm lại");
+  await page.fill("#shift-counted_cash", "100.000");
+  await page.click("#sheet-tools button[type=submit]");
+  await eventually("a reason is asked for", () => page.locator("#shift-reason.is-invalid").count());
+  await page.fill("#shift-reason", "sót một tờ 10.000");
+  await page.click("#sheet-tools button[type=submit]");
+  await says(page, "#recounts", "sót một tờ 10.000");
+  await says(page, "#recounts", "100.000 đ");
+  await says(page, "#cash", "thiếu 10.000 đ");
+  await settled(page);
+  await page.screenshot({ path: join(here, "../../target/screenshots/shift-recount.png"), fullPage: true });
+  await page.done();
 });

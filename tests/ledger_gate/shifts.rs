@@ -10,9 +10,11 @@ use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::shift::{Figures, ShiftClosed, is_of, span};
 use parkmesh::domain::stay::resolve;
 use parkmesh::domain::told::payment::ToldPaid;
-use parkmesh::ledger::job::{Answer, Beside, CloseShift, CorrectStay, Job, OpenBarrier, OpenShift, Refusal, Report};
+use parkmesh::ledger::job::{
+    Answer, Beside, CloseShift, CorrectStay, Job, OpenBarrier, OpenShift, RecountShift, Refusal, Report,
+};
 use parkmesh::ledger::sheet::{self, figures, late};
-use parkmesh::ledger::storage::Shift;
+use parkmesh::ledger::storage::{EventRef, Shift, Tables as _};
 use parkmesh::replication::log::Head;
 use proptest::prelude::*;
 
@@ -43,6 +45,40 @@ fn set(central: &mut Central, job: Job) -> String {
 fn paid(method: Method, request: OpenBarrier) -> OpenBarrier {
     let paid = Some(ToldPaid::by(method));
     OpenBarrier { beside: Beside { paid, ..Beside::default() }, ..request }
+}
+
+/// A closed sheet stays as it was signed; what was counted afterwards stands beside it.
+#[test]
+fn the_cash_of_a_closed_shift_is_counted_anew_beside_its_closing() {
+    let (mut central, mut other) = (Central::new(0), Central::new(1));
+    let recount = |id: &str, counted: i64| {
+        let (id, counted_cash, reason) = (id.to_owned(), Vnd(counted), "gõ thiếu số 0".to_owned());
+        Job::RecountShift(RecountShift { id, counted_cash, reason }).by(person("sep"))
+    };
+    let id = set(&mut central, opening("edge-1", "lan"));
+    assert!(matches!(central.ask(recount(&id, 1)), Err(Refusal::Invalid(_))), "it is open");
+    assert_eq!(central.ask(recount("none", 1)), Err(Refusal::UnknownShift("none".to_owned())));
+    set(&mut central, closing(&id, "lan", false));
+    let before = closed(&mut central, &id);
+    other.hear(&mut central);
+    assert!(matches!(other.ask(recount(&id, 1)), Err(Refusal::ShiftElsewhere { .. })));
+    for counted in [240_000, 250_000] {
+        set(&mut central, recount(&id, counted));
+        let Body::ShiftRecounted(said) = central.last_event().body else { panic!("nothing was counted") };
+        assert_eq!((said.shift.as_str(), said.counted_cash), (id.as_str(), Vnd(counted)));
+    }
+    assert_eq!(closed(&mut central, &id), before);
+    other.hear(&mut central);
+    for central in [&mut central, &mut other] {
+        let mut counts = central.ledger.storage_mut().recounts(&id).unwrap();
+        counts.sort();
+        let of = |at: &EventRef| match Event::parse(&central.ledger.storage().events[at].0).unwrap().body {
+            Body::ShiftRecounted(said) => said.counted_cash.0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(counts.iter().map(|(_, at)| of(at)).collect::<Vec<_>>(), [240_000, 250_000]);
+        check(central);
+    }
 }
 
 /// What the drawer has to hold is what was paid in cash, not what else came in for the same car.
@@ -492,6 +528,13 @@ fn shifts_are_written_as_they_are_kept_and_said_by_who_may() {
         let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event;
         let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
         assert_eq!(draft.encode(&log, seq).unwrap(), line);
+    }
+    let recounted = include_str!("../golden/events/since_recounts.jsonl").trim_end();
+    let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = Event::parse(recounted).unwrap();
+    let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
+    assert_eq!(draft.encode(&log, seq).unwrap(), recounted);
+    for (sound, wrong) in [("560000", "-1"), ("gõ thiếu số 0", ""), ("1_edge-1_", "2_edge-1_")] {
+        assert!(Event::parse(&recounted.replace(sound, wrong)).is_err(), "{wrong}");
     }
     for (line, sound, wrong) in [
         (0, "\"kind\":\"person\"", "\"kind\":\"token\""),

@@ -54,6 +54,9 @@ impl Event {
             Body::ShiftClosed(closed) if !closed.is_sound(self.log.central.as_str()) => {
                 Err(Malformed("a shift is closed by the central of its gate, with sound amounts".into()))
             }
+            Body::ShiftRecounted(recounted) if !recounted.is_sound(self.log.central.as_str()) => Err(Malformed(
+                "a shift is counted anew by the central of its gate, with a sound amount and a reason".into(),
+            )),
             Body::Entry(entry) => check_kept(entry.card_id.as_deref(), &entry.images, None, &[]),
             Body::Exit(exit) => check_kept(exit.card_id.as_deref(), &exit.images, exit.paid.as_ref(), &exit.lines),
             Body::Unread(unread) => check_kept(unread.card_id.as_deref(), &unread.images, unread.paid.as_ref(), &[]),

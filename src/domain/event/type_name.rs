@@ -15,6 +15,7 @@ pub const CENTRAL: &str = "CENTRAL_STANDING";
 pub const NAMING: &str = "NAMING";
 pub const SHIFT_OPENED: &str = "SHIFT_OPENED";
 pub const SHIFT_CLOSED: &str = "SHIFT_CLOSED";
+pub const SHIFT_RECOUNTED: &str = "SHIFT_RECOUNTED";
 pub const PAYMENT_RECEIVED: &str = "PAYMENT_RECEIVED";
 pub const PAYMENT_ASSIGNED: &str = "PAYMENT_ASSIGNED";
 
@@ -27,9 +28,9 @@ impl Body {
         )
     }
 
-    /// Whether it is the beginning or the end of somebody's shift.
+    /// Whether it is about somebody's shift as a whole.
     pub fn is_of_a_shift(&self) -> bool {
-        matches!(self, Self::ShiftOpened(_) | Self::ShiftClosed(_))
+        matches!(self, Self::ShiftOpened(_) | Self::ShiftClosed(_) | Self::ShiftRecounted(_))
     }
 
     /// Whether it is about money that came in.
@@ -54,6 +55,7 @@ impl Body {
             Self::Naming(_) => NAMING,
             Self::ShiftOpened(_) => SHIFT_OPENED,
             Self::ShiftClosed(_) => SHIFT_CLOSED,
+            Self::ShiftRecounted(_) => SHIFT_RECOUNTED,
             Self::PaymentReceived(_) => PAYMENT_RECEIVED,
             Self::PaymentAssigned(_) => PAYMENT_ASSIGNED,
             Self::Unknown { .. } => "unknown",

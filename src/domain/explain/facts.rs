@@ -50,6 +50,7 @@ impl Explainer<'_> {
                 | Body::Naming(_)
                 | Body::ShiftOpened(_)
                 | Body::ShiftClosed(_)
+                | Body::ShiftRecounted(_)
                 | Body::PaymentReceived(_)
                 | Body::PaymentAssigned(_)
                 | Body::Unknown { .. } => Text::default(),
@@ -375,6 +376,7 @@ fn kind(event: &Event) -> Text {
         | Body::Naming(_)
         | Body::ShiftOpened(_)
         | Body::ShiftClosed(_)
+        | Body::ShiftRecounted(_)
         | Body::PaymentReceived(_)
         | Body::PaymentAssigned(_)
         | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),

@@ -36,6 +36,8 @@ const SHEET_HEADS: &[(&str, &str)] = &[
     ("Phát sinh tiền mặt (đ)", "After it was closed, cash (VND)"),
     ("Phải có sau phát sinh (đ)", "Cash expected after that (VND)"),
     ("Lệch sau phát sinh (đ)", "Difference after that (VND)"),
+    ("Đếm lại (đ)", "Counted again (VND)"),
+    ("Lệch sau đếm lại (đ)", "Difference after that count (VND)"),
 ];
 
 /// Of the exits of a shift.
@@ -122,6 +124,8 @@ fn line(sheet: &ShiftSheet) -> Vec<Cell> {
         Cell::Number(sheet.expected_cash_now.map(|now| now - sheet.expected_cash)),
         Cell::Number(sheet.expected_cash_now),
         Cell::Number(sheet.difference_now),
+        Cell::Number(sheet.recounts.last().map(|again| again.counted_cash)),
+        Cell::Number(sheet.recounts.last().map(|again| again.difference)),
     ]
 }
 

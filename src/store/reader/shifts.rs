@@ -11,13 +11,13 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, is_of};
+use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, ShiftRecounted, is_of};
 use crate::ledger::sheet::{self, Books, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::{self, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
-use crate::store::schema::event_row;
+use crate::store::schema::{RECOUNTS, event_row};
 
 /// Most facts that are listed beside a sheet.
 const MAX_LISTED: usize = 500;
@@ -32,6 +32,19 @@ pub struct Sheet {
     pub closed: Option<(ShiftClosed, String)>,
     /// By all that is applied here; of a closed one what it would be closed with now.
     pub live: Figures,
+    /// What was counted after it was closed, in the order of the events.
+    pub recounts: Vec<Recount>,
+}
+
+/// The cash of a closed shift, counted anew.
+#[derive(Debug, Clone)]
+pub struct Recount {
+    /// The event.
+    pub fact: String,
+    pub at_ms: i64,
+    /// Who says so, as events name him.
+    pub by: String,
+    pub counted: ShiftRecounted,
 }
 
 impl Sheet {
@@ -152,7 +165,28 @@ impl Reader {
             if let Body::ShiftClosed(closed) = event.body { Some((closed, by)) } else { None }
         });
         let live = sheet::figures(&mut self.books(), &shift)?.0;
-        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live }))
+        let recounts = if closed.is_some() { self.recounts(&shift.id)? } else { Vec::new() };
+        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts }))
+    }
+
+    fn recounts(&self, id: &str) -> Result<Vec<Recount>, StoreError> {
+        let mut statement = self.connection.prepare_cached(RECOUNTS)?;
+        let events = statement.query_map([id], |row| row.get::<_, i64>(1))?.collect::<Result<Vec<_>, _>>()?;
+        let mut recounts = Vec::new();
+        for event in events {
+            recounts.extend(self.event_in(event)?);
+        }
+        recounts.sort_by(|a, b| (a.hlc, &a.log, a.seq).cmp(&(b.hlc, &b.log, b.seq)));
+        let counted = recounts.into_iter().filter_map(|event| {
+            let (fact, at_ms) = (event.fact_id().to_string(), event.timestamp_ms);
+            let by = event.by.as_ref().map(ToString::to_string).unwrap_or_default();
+            if let Body::ShiftRecounted(counted) = event.body {
+                Some(Recount { fact, at_ms, by, counted })
+            } else {
+                None
+            }
+        });
+        Ok(counted.collect())
     }
 
     /// What of a closed shift was not counted at its closing; `None`: it does not say what it counted, or is open.

@@ -22,7 +22,7 @@ use crate::store::books::{self, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::lookup::Connected;
-use crate::store::schema::{PAYMENTS_UNDER, event_row_of, request_key, request_weeks};
+use crate::store::schema::{PAYMENTS_UNDER, RECOUNTS, event_row_of, request_key, request_weeks};
 
 impl Tables for Writer {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
@@ -184,6 +184,25 @@ impl Tables for Writer {
 
     fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), StoreError> {
         sheet::figures(&mut self.books(), shift)
+    }
+
+    fn recounts(&mut self, id: &str) -> Result<Vec<(Hlc, EventRef)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(RECOUNTS)?;
+        let mut rows = statement.query([id])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let hlc = Hlc::new(row.get(0)?).map_err(|_| StoreError::Value("clock of a count".into()))?;
+            found.push((hlc, self.logs.place(&self.connection, row.get(1)?)?));
+        }
+        Ok(found)
+    }
+
+    fn put_recount(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        let Body::ShiftRecounted(recounted) = &event.body else { return Ok(()) };
+        let row = self.row_of(&at.log, at.seq)?;
+        let sql = "INSERT OR REPLACE INTO shift_recount VALUES(?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute((&recounted.shift, event.hlc.ms(), row))?;
+        Ok(())
     }
 
     fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, StoreError> {
