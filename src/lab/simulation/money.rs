@@ -1,24 +1,36 @@
 //! What must hold of money and shifts whenever nothing waits: the sums by person, way of payment, gate, vehicle type and shift are those of
 //! the facts alone; and in the end: a closed sheet and its addendum are what the facts come to, and all centrals say the same of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event};
+use crate::domain::money::Vnd;
+use crate::domain::payment::Method;
+use crate::domain::received::{PaymentReceived, known};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::{Figures, ShiftClosed, is_of};
 use crate::domain::stay::{Resolution, TakenAs, Taking};
 use crate::domain::time::quarter;
-use crate::ledger::job::{CloseShift, Job, OpenShift};
+use crate::ledger::job::{AssignPayment, CloseShift, Job, OpenShift};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::sheet;
 use crate::ledger::state::{TotalChange, TotalKey};
 use crate::ledger::storage::{Shift, ShiftClosing};
+use crate::replication::backoff::SplitMix64;
 
 /// So often somebody opens or closes a shift instead of what he would ask for.
 const ONE_IN: u64 = 29;
+/// As often a bank tells of money, or a person says what it is for.
+const PAYMENT_IN: u64 = 31;
+/// So few that one is told at several centrals in a cut, and with other amounts.
+const REFERENCES: u64 = 6;
 
 /// A shift at an edge of a central is opened, or closed if one is open.
 pub(super) fn job(number: u64, central: &str, edges: u64, storage: &MemoryStorage) -> Option<Job> {
+    if number.is_multiple_of(PAYMENT_IN) {
+        return Some(payment(number, storage));
+    }
     if !number.is_multiple_of(ONE_IN) {
         return None;
     }
@@ -32,6 +44,23 @@ pub(super) fn job(number: u64, central: &str, edges: u64, storage: &MemoryStorag
         }
         None => Job::OpenShift(OpenShift { edge_id, opening_cash: cash }),
     })
+}
+
+fn payment(number: u64, storage: &MemoryStorage) -> Job {
+    let mut dice = SplitMix64::new(number);
+    let drawn = |dice: &mut SplitMix64, of: usize| usize::try_from(dice.below(of.max(1) as u64)).unwrap_or(0);
+    let stay = storage.stays.values().nth(drawn(&mut dice, storage.stays.len())).map(|held| held.row.stay_id.clone());
+    if dice.below(3) == 0
+        && let Some(at) = storage.payments.keys().nth(drawn(&mut dice, storage.payments.len()))
+    {
+        let (fact, done) = (format!("{}/{}", at.log, at.seq), dice.below(3) == 0);
+        let assigned = AssignPayment { fact, stay: stay.filter(|_| !done), done, reason: "drawn".to_owned() };
+        return Job::AssignPayment(assigned).by(Doer::new(DoerKind::Person, "an"));
+    }
+    let amount = Vnd(if dice.below(4) == 0 { 5_000 } else { 10_000 });
+    let (reference, stay) = (format!("FT{}", dice.below(REFERENCES)), stay.filter(|_| dice.below(2) == 0));
+    let payment = PaymentReceived { reference, method: Method::Transfer, amount, stay, text: None };
+    Job::TakePayment(payment).by(Doer::new(DoerKind::Token, "bank"))
 }
 
 /// Holds what is summed against what the facts mean, told apart in every way there is.
@@ -118,6 +147,21 @@ pub(super) fn meaning(storage: &mut MemoryStorage, kinds: &mut BTreeMap<&'static
         }
         let late = sheet::late(storage, &shift, &closed).map_err(|error| error.to_string())?;
         words.push_str(&format!(", closed as {closed:?}, since {since:?} by {late:?}"));
+    }
+    let references: BTreeSet<String> = storage.payments.values().cloned().collect();
+    for reference in references {
+        let under = storage.payments.iter().filter(|(_, held)| **held == reference).map(|(at, _)| at);
+        let events: Vec<Event> = under.filter_map(|at| Event::parse(&storage.events.get(at)?.0).ok()).collect();
+        for one in known(&events) {
+            let (amount, stay, counts) = (one.payment.amount.0, one.stay(), one.counts());
+            words.push_str(&format!("; {reference} of {amount} is for {stay:?}, {counts}"));
+            let kind = match (one.assigned, one.contradicts) {
+                (Some(_), _) => "assigned",
+                (None, Some(_)) => "contradicted",
+                (None, None) => "payment",
+            };
+            *kinds.entry(kind).or_default() += 1;
+        }
     }
     Ok(words)
 }
