@@ -163,8 +163,22 @@ fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says(
         );
         assert_eq!(table.lines().count(), 9, "{table}");
     }
+    // Said while the car was inside, which left for cash then: nobody knew of that.
+    let inside = two.http.enter("edge-1", "29A00006");
+    eventually("the first knows the car", DEADLINE, || one.http.stats()["vehicles_in_parking"] == 1);
+    let kept = bank.post("/api/payments", &json!({"reference": "FT7", "amount": 20_000})).ok();
+    let of_it = json!({"stay": inside, "reason": "khách gọi"});
+    let path = format!("/api/payments/{}/assign", kept.field("fact").replace('/', "%2F"));
+    assert_eq!(sep.post(&path, &of_it).ok().body["payment"]["state"], "waiting");
+    leave(two, "29A00006", 20_000, &json!({"method": "cash", "amount": 20_000}));
+    odd.push(("FT7".to_owned(), "left".to_owned()));
+    odd.sort();
+    for central in [one, two] {
+        eventually("it has to be looked at", DEADLINE, || states(central, "?odd=true") == odd);
+    }
+    assert_eq!(sep.post(&path, &of_it).ok().body["payment"]["odd"], false, "said again by who knows");
     let expected = states(one, "");
-    assert_eq!(mesh.wait_equal(DEADLINE).len(), 5);
+    assert_eq!(mesh.wait_equal(DEADLINE).len(), 6);
     drop(feed);
     mesh.centrals[0].kill9();
     mesh.centrals[0].start();

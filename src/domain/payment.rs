@@ -87,6 +87,18 @@ impl Paid {
         self.amount + total_of(&self.also)
     }
 
+    /// The same ways, as they share what was `taken`: see [`shared_out`].
+    pub fn of(mut self, taken: Vnd) -> Self {
+        let mut left = taken;
+        self.also.retain_mut(|too| {
+            too.amount = too.amount.min(left);
+            left = Vnd(left.0.saturating_sub(too.amount.0));
+            too.amount > Vnd(0)
+        });
+        self.amount = left;
+        self
+    }
+
     /// The ways, the first one first.
     pub fn ways(&self) -> impl Iterator<Item = (Method, Vnd, Option<&str>)> {
         let first = (self.method, self.amount, self.reference.as_deref());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::doer::Doer;
 use super::event::{Body, Event};
+use super::ids::FactId;
 use super::money::Vnd;
 use super::payment::{MAX_REFERENCE_CHARS, Method};
 use super::problem::is_plain_text;
@@ -64,6 +65,9 @@ pub struct PaymentAssigned {
     /// Settled by hand: sent back, for something else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done: bool,
+    /// The exit of that stay, as its author knew it; absent: the car was inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<FactId>,
     pub reason: String,
 }
 
@@ -90,7 +94,8 @@ pub struct Known<'e> {
     pub payment: &'e PaymentReceived,
     /// What a person says it is for.
     pub assigned: Option<(&'e Event, &'e PaymentAssigned)>,
-    /// The same teller had told another way or amount under this reference before.
+    /// It cannot be beside this one under its reference: another way or amount of one teller, or the same told by another teller. The first counts, or
+    /// the one that a person says is for a stay.
     pub contradicts: Option<&'e PaymentReceived>,
 }
 
@@ -140,12 +145,7 @@ pub fn known<'e>(events: &'e [Event]) -> Vec<Known<'e>> {
                 (held.told, held.payment) = (told, payment);
             }
             Some(_) => {}
-            None => {
-                let first =
-                    known.iter().find(|held| teller(held.told) == by && held.payment.reference == payment.reference);
-                let contradicts = first.map(|first| first.payment);
-                known.push(Known { told, payment, assigned: None, contradicts });
-            }
+            None => known.push(Known { told, payment, assigned: None, contradicts: None }),
         }
     }
     for &said in &events {
@@ -158,7 +158,25 @@ pub fn known<'e>(events: &'e [Event]) -> Vec<Known<'e>> {
             held.assigned = (assigned.done || assigned.stay.is_some()).then_some((said, assigned));
         }
     }
+    let all = known.clone();
+    for (number, one) in known.iter_mut().enumerate() {
+        let by = teller(one.told);
+        let payment = one.payment;
+        let against =
+            |other: &&Known<'e>| contradict((by.as_str(), payment), (teller(other.told).as_str(), other.payment));
+        let is_for_a_stay = |other: &&Known<'e>| other.assigned.is_some_and(|(_, said)| said.stay.is_some());
+        // The first is right, unless a person says that another one is.
+        let earlier = all.iter().take(number).find(against);
+        let other = earlier.or_else(|| all.iter().filter(is_for_a_stay).find(against));
+        one.contradicts = other.map(|other| other.payment);
+    }
     known
+}
+
+/// Whether two payments under one reference, each with its teller, cannot both be: one teller says two things, or two say the same.
+pub fn contradict(one: (&str, &PaymentReceived), other: (&str, &PaymentReceived)) -> bool {
+    let same = (one.1.method, one.1.amount) == (other.1.method, other.1.amount);
+    (one.0 == other.0) != same
 }
 
 /// Who tells, as text; empty: nobody proved to be anybody.
@@ -204,6 +222,7 @@ mod tests {
             amount: Vnd(amount),
             stay: stay.map(str::to_owned),
             done,
+            exit: None,
             reason: "khách gọi".into(),
         };
         assert!(assigned.is_sound() != (done && stay.is_some()));
@@ -218,14 +237,14 @@ mod tests {
                 vec![told(1, 20_000, None), told(2, 20_000, Some("S")), told(3, 20_000, Some("T"))],
                 vec![(2, Some("S"), true)],
             ),
-            // Another amount under one reference is another payment, which nobody has looked at; another teller has references of its own.
+            // Another amount under one reference is another payment, which nobody has looked at; so is the same told by another teller.
             (
                 vec![told(1, 20_000, Some("S")), told(2, 5_000, Some("S")), other.clone()],
-                vec![(1, Some("S"), true), (2, Some("S"), false), (4, None, true)],
+                vec![(1, Some("S"), true), (2, Some("S"), false), (4, None, false)],
             ),
             (
                 vec![told(1, 20_000, Some("S")), told(2, 5_000, Some("S")), said(3, 5_000, Some("U"), false)],
-                vec![(1, Some("S"), true), (2, Some("U"), true)],
+                vec![(1, Some("S"), false), (2, Some("U"), true)],
             ),
             // The latest counts, also one that takes back what was said.
             (

@@ -294,13 +294,21 @@ pub async fn take(caller: Caller, Sent(sent): Sent<PaymentRequest>, worker: web:
     // It may stand behind what is kept of the text.
     let in_text = contents_in(sent.text.as_deref().unwrap_or_default());
     let mut payment = sent.read().map_err(|problems| ApiError::bad_fields(&problems))?;
-    if payment.stay.is_none() {
+    let is_told = payment.stay.is_some();
+    if !is_told {
         let mut contents = contents_in(&payment.reference);
         contents.extend(in_text);
         let since_ms = worker.shared.clock.now_ms().saturating_sub(LATELY_MS);
         payment.stay = worker.shared.readers.ask(move |reader| reader.stay_of_content(&contents, since_ms)).await?;
     }
-    match decide(&worker, Job::TakePayment(payment).by(caller.who.doer())).await? {
+    let by = caller.who.doer();
+    let mut answer = decide(&worker, Job::TakePayment(payment.clone()).by(by.clone())).await;
+    if answer.as_ref().is_err_and(|error| error.code() == Code::ReferenceReused.name()) && !is_told {
+        // Its stay was taken for another since it was told first, which the adapter cannot know.
+        payment.stay = None;
+        answer = decide(&worker, Job::TakePayment(payment).by(by)).await;
+    }
+    match answer? {
         Answer::PaymentKept { fact, stay, repeated, conflict } => {
             Ok(ok(PaymentKept { fact, stay, repeated, conflict }))
         }

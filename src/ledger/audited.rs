@@ -105,7 +105,7 @@ impl<S: Storage> Transaction<'_, S> {
                 None => Value::Null,
             },
             Subject::Payment(fact, _) => {
-                let (stay, done) = self.assigned(fact)?.unwrap_or_default();
+                let (stay, done, _) = self.assigned(fact)?.unwrap_or_default();
                 json!({ "payment": fact, "event_id": stay, "done": done })
             }
             Subject::Car(request) => match self.vehicle_of(request).inside {

@@ -5,7 +5,7 @@
 
 use crate::domain::event::{Body, Draft, Event};
 use crate::domain::ids::{FactId, Hlc};
-use crate::domain::received::{PaymentAssigned, PaymentReceived, known, teller};
+use crate::domain::received::{Known, PaymentAssigned, PaymentReceived, contradict, known, teller};
 
 use super::apply::place;
 use super::component;
@@ -13,24 +13,32 @@ use super::job::{Answer, AssignPayment, Refusal};
 use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
+/// Stays that were taken for one another are followed so far.
+const MOST_STEPS: usize = 8;
+
+type Assigned = (Option<String>, bool, Option<FactId>);
+
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn take_payment(&mut self, payment: PaymentReceived) -> Result<Answer, Stop<S::Error>> {
         let by = self.doer_text().unwrap_or_default();
         let held = self.payments_under(&payment.reference)?;
-        let mut of_teller = known(&held).into_iter().filter(|known| teller(known.told) == by).peekable();
-        let is_first = of_teller.peek().is_none();
+        let known = known(&held);
         let same = |held: &PaymentReceived| (held.method, held.amount) == (payment.method, payment.amount);
-        if let Some(known) = of_teller.find(|known| same(known.payment)) {
+        let is_it = known.iter().find(|known| teller(known.told) == by && same(known.payment));
+        if let Some(known) = is_it {
             let (fact, stay) = (known.told.fact_id().to_string(), known.payment.stay.clone());
             if let Some(other) = payment.stay.as_ref().filter(|told| stay.as_ref().is_some_and(|stay| stay != *told)) {
                 return Err(Stop::Refused(Refusal::PaymentOfAnotherStay { fact, told: other.clone() }));
             }
             // Told before the car was known here: whose it is is told in addition.
             if stay.is_some() || payment.stay.is_none() {
-                return Ok(Answer::PaymentKept { fact, stay, repeated: true, conflict: false });
+                return Ok(Answer::PaymentKept { fact, stay, repeated: true, conflict: known.is_conflict() });
             }
         }
-        let (stay, conflict) = (payment.stay.clone(), !is_first && !held_so(&held, &by, &payment));
+        let against =
+            |known: &Known<'_>| contradict((by.as_str(), &payment), (teller(known.told).as_str(), known.payment));
+        let conflict = is_it.map_or_else(|| known.iter().any(against), Known::is_conflict);
+        let stay = payment.stay.clone();
         let fact = self.author(self.payment_draft(None, Body::PaymentReceived(payment)))?;
         Ok(Answer::PaymentKept { fact: fact.id.to_string(), stay, repeated: false, conflict })
     }
@@ -42,11 +50,10 @@ impl<S: Storage> Transaction<'_, S> {
         let id: FactId = fact.parse().map_err(|_| unknown())?;
         let told = component::fact_of(self.read()?, &id)?.ok_or_else(unknown)?;
         let Body::PaymentReceived(payment) = &told.event.body else { return Err(unknown()) };
-        if let Some(stay) = stay.as_ref().filter(|_| !done)
-            && self.read()?.stay(stay)?.is_none()
-        {
-            return Err(Stop::Refused(Refusal::UnknownStay(stay.clone())));
-        }
+        let exit = match stay.as_ref().filter(|_| !done) {
+            Some(stay) => self.exit_known(stay)?,
+            None => None,
+        };
         let assigned = PaymentAssigned {
             told_by: teller(&told.event),
             reference: payment.reference.clone(),
@@ -54,9 +61,10 @@ impl<S: Storage> Transaction<'_, S> {
             amount: payment.amount,
             stay,
             done,
+            exit,
             reason,
         };
-        if self.assigned(&fact)?.unwrap_or_default() == (assigned.stay.clone(), assigned.done) {
+        if self.assigned(&fact)?.unwrap_or_default() == (assigned.stay.clone(), assigned.done, assigned.exit.clone()) {
             return Err(Stop::Refused(Refusal::Unchanged));
         }
         // After all that was said of it, and after it was told.
@@ -65,8 +73,19 @@ impl<S: Storage> Transaction<'_, S> {
         Ok(Answer::PaymentAssigned { version: made.id.to_string() })
     }
 
-    /// What the payment is for that a fact tells, as people say: its stay, and whether nothing is left to do about it.
-    pub(super) fn assigned(&mut self, fact: &str) -> Result<Option<(Option<String>, bool)>, S::Error> {
+    /// The exit of a stay, or of the one that counts in its place.
+    fn exit_known(&mut self, stay: &str) -> Result<Option<FactId>, Stop<S::Error>> {
+        let unknown = || Stop::Refused(Refusal::UnknownStay(stay.to_owned()));
+        let mut row = self.read()?.stay(stay)?.ok_or_else(unknown)?.row;
+        for _ in 0..MOST_STEPS {
+            let Some(next) = row.superseded_by.clone() else { break };
+            row = self.read()?.stay(&next)?.ok_or_else(unknown)?.row;
+        }
+        Ok(row.exit.map(|exit| exit.fact))
+    }
+
+    /// What the payment is for that a fact tells, as people say: its stay, whether nothing is left to do about it, and the exit they knew.
+    pub(super) fn assigned(&mut self, fact: &str) -> Result<Option<Assigned>, S::Error> {
         let Ok(id) = fact.parse::<FactId>() else { return Ok(None) };
         let Some(told) = component::fact_of(self.read()?, &id)? else { return Ok(None) };
         let Body::PaymentReceived(payment) = &told.event.body else { return Ok(None) };
@@ -74,7 +93,7 @@ impl<S: Storage> Transaction<'_, S> {
         let of = |event: &Event, payment: &PaymentReceived| (teller(event), payment.method, payment.amount);
         let wanted = of(&told.event, payment);
         let known = known(&held).into_iter().find(|known| of(known.told, known.payment) == wanted);
-        Ok(known.and_then(|known| known.assigned).map(|(_, said)| (said.stay.clone(), said.done)))
+        Ok(known.and_then(|known| known.assigned).map(|(_, said)| (said.stay.clone(), said.done, said.exit.clone())))
     }
 
     /// What tells of a reference or says what it is for.
@@ -94,14 +113,4 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn apply_payment(&mut self, event: &Event) -> Result<(), S::Error> {
         self.write()?.put_payment(&place(event), event)
     }
-}
-
-/// Whether that teller had told the payment itself before, without its stay.
-fn held_so(held: &[Event], by: &str, payment: &PaymentReceived) -> bool {
-    held.iter().any(|event| match &event.body {
-        Body::PaymentReceived(told) => {
-            teller(event) == by && (told.method, told.amount) == (payment.method, payment.amount)
-        }
-        _ => false,
-    })
 }

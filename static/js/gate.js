@@ -36,6 +36,8 @@ const MOST_NAMED = 3;
 const SURE = 0.8;
 /** How a fee is paid at a gate; each car begins with the first. */
 const METHODS = ["cash", "qr", "card", "transfer", "account"];
+/** Those that name the code that was shown. */
+const BY_CODE = ["qr", "transfer"];
 /** Those used within so many days stand ready. */
 const METHODS_DAYS = 14;
 let usesMore = false;
@@ -324,8 +326,8 @@ function typeToTell({ type, typeFrom, info, pressed }) {
   return pressed === "EXIT" && isGuess && (info?.entered_as || typeFrom === "none") ? undefined : type || undefined;
 }
 
-/** Opens. `more`: `force`, its reason and a fee, after the person said so. */
-async function open(more = {}) {
+/** Opens. `more`: `force`, its reason and a fee, after the person said so; `takenHere`: what of that fee is taken at this gate. */
+async function open(more = {}, takenHere = null) {
   if (busy || !car?.info || car.done) return;
   busy = true;
   const asked = car;
@@ -335,8 +337,9 @@ async function open(more = {}) {
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
   if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = paidWith(asked.received);
   else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) {
-    const taken = { method: asked.method, ...(asked.promised ? { amount: rest(asked) } : {}), ...(asked.reference && asked.method !== "cash" ? { reference: asked.reference } : {}) };
-    body.paid = paidWith(asked.received, taken);
+    const amount = takenHere ?? (asked.promised ? rest(asked) : undefined);
+    const taken = { method: asked.method, amount, ...(asked.reference && BY_CODE.includes(asked.method) ? { reference: asked.reference } : {}) };
+    body.paid = paidWith(asked.received, amount === 0 && asked.received ? null : taken);
   }
   let refused = null;
   try {
@@ -364,7 +367,10 @@ function explain(asked, error) {
   // What was refused is settled: the next press is another request.
   asked.request = requestId();
   asked.pressed = null;
-  if (error.body.vehicle_info) asked.info = error.body.vehicle_info;
+  if (error.body.vehicle_info) {
+    if (asked.info?.event_id !== error.body.vehicle_info.event_id) asked.received = null;
+    asked.info = error.body.vehicle_info;
+  }
   asked.refused = hasText(`gate.says_${error.code}`) && error.code === "long_stay" ? error.code : null;
   asked.problem = judged().tone === "bad" ? null : hasText(`gate.why_${error.code}`) ? t(`gate.why_${error.code}`) : error.text;
   play("bad");
@@ -377,14 +383,17 @@ async function forced() {
   const asked = car;
   const { code } = judged();
   const type = asked.typeFrom === "none" ? "" : asked.type;
-  const answer = await askForce(code, direction(), { info: asked.info, methods: METHODS, types: allTypes(asked.type), type });
+  const answer = await askForce(code, direction(), { info: asked.info, due: rest(asked), came: cameText(asked.received), methods: METHODS, types: allTypes(asked.type), type });
   if (!answer || car !== asked) return;
   await refresh(asked);
   if (car !== asked || judged().code !== code) return toast("wait", t("gate.changed_meanwhile"));
-  const { method, type: chosen, ...rest } = answer;
+  const { method, type: chosen, ...more } = answer;
   if (method) asked.method = method;
   if (chosen !== undefined) [asked.type, asked.typeFrom] = [chosen, chosen === "" ? "none" : "person"];
-  await open({ force: true, ...rest });
+  // What came in is a part of the fee, and what was typed is what is taken here.
+  const came = more.fee === undefined ? 0 : asked.received?.amount ?? 0;
+  if (came > 0) await open({ force: true, ...more, fee: more.fee + came }, more.fee);
+  else await open({ force: true, ...more });
 }
 
 async function close() {

@@ -83,8 +83,9 @@ function showDay({ day, shifts }) {
     put(time, spanText(sheet));
     put(exits, number(sheet.figures.exits));
     put(revenue, money(sheet.figures.revenue));
-    put(counted, sheet.counted_cash === null ? "" : money(sheet.counted_cash));
-    difference.replaceChildren(sheet.until_ms === null ? stateOf("good", t("shifts.open")) : differenceState(sheet.difference));
+    const again = sheet.recounts[sheet.recounts.length - 1];
+    counted.replaceChildren(sheet.counted_cash === null ? "" : money(sheet.counted_cash), ...(again ? [el("br", {}), el("small", {}, t("shifts.counted_again", { money: money(again.counted_cash) }))] : []));
+    difference.replaceChildren(sheet.until_ms === null ? stateOf("good", t("shifts.open")) : differenceState(again?.difference ?? sheet.difference));
     addendum.replaceChildren(...(sheet.addendum ? [signed(sheet.addendum.revenue), el("br", {}), el("small", {}, afterText(sheet))] : []));
   });
   const sum = (of) => shifts.reduce((sum, sheet) => sum + of(sheet), 0);

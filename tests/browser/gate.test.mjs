@@ -112,6 +112,19 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await central.enter("edge-1", "29A10003");
   await eventually("an hour has begun", () => owes("29A10003"));
   await eventually("what came in was for the stay before", async () => (await textOf(page, "#car-state")).includes("Cần thu tiền"), 40_000);
+  // A part came in, and the rest is taken in cash: the drawer answers for the rest alone.
+  const fourth = await central.enter("edge-1", "29A10004");
+  await eventually("an hour has begun", () => owes("29A10004"));
+  await press(page, "#skip");
+  await type(page, "29A10004");
+  await pay("FT5", 10_000, "transfer", fourth);
+  await says(page, "#advice", "còn thu 15.000 đ");
+  await press(page, "#open");
+  await page.waitForSelector("#next:not([hidden])");
+  equal(await paidOf("29A10004"), { method: "cash", amount: 15_000, also: [{ method: "transfer", amount: 10_000, reference: "FT5" }] });
+  const { takings } = await central.call("GET", "/api/takings");
+  equal(takings.filter(({ method }) => method === "cash").map(({ exits, revenue }) => [exits, revenue]), [[1, 15_000]]);
+  equal((await central.call("GET", `/api/payments?stay=${fourth}`)).payments.map(({ state }) => state), ["settled"]);
   await page.done();
 
   await pay("FT9", 7_000, "transfer");

@@ -343,6 +343,8 @@ fn what_was_paid_in_several_ways_counts_for_each_and_as_one_exit_however_it_is_c
     assert_eq!(by_method(&mut central), sums(&[("card", 5_000), ("qr", 20_000)]));
     central.ask(amended(&stay, |request| request.exit_plate = Some(plate(Q)))).unwrap();
     assert_eq!(by_method(&mut central), sums(&[("card", 5_000), ("qr", 20_000)]), "as another car's exit, too");
+    let Body::Exit(anew) = central.last_event().body else { panic!("no exit") };
+    assert_eq!(anew.paid.unwrap().total(), Vnd(25_000), "what is shown is what counts");
     check(&mut central);
     let anew = central.last_event().event_id.unwrap();
     central.ask(paid_by(&anew, Method::Cash)).unwrap();

@@ -98,6 +98,11 @@ fn another_amount_under_one_reference_is_kept_and_another_teller_has_references_
     assert!(conflict(central.ask(payment("FT1", 20_001, None))));
     let Job::By(by_bank) = payment("FT1", 5_000, None) else { panic!("no doer") };
     assert!(!conflict(central.ask(by_bank.job.by(Doer::new(DoerKind::Token, "momo")))));
+    let Job::By(by_bank) = payment("FT2", 5_000, None) else { panic!("no doer") };
+    assert!(!conflict(central.ask(payment("FT2", 5_000, None))));
+    let again = by_bank.job.by(Doer::new(DoerKind::Token, "bank2"));
+    assert!(conflict(central.ask(again)), "the adapter has a new token");
+    assert_eq!(seen(&mut central, "FT2"), [(5_000, None, true), (5_000, None, false)]);
     assert!(kept(central.ask(payment("FT1", 20_001, None))).1, "told again it is the same");
     assert_eq!(seen(&mut central, "FT1"), [(20_000, None, true), (20_001, None, false), (5_000, None, true)]);
     check(&mut central);

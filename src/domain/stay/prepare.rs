@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::super::event::{Body, Correction, RightMethod, Void};
 use super::super::ids::FactId;
 use super::super::money::Vnd;
-use super::super::payment::{Paid, shared_out, total_of};
+use super::super::payment::{Paid, shared_out};
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -87,8 +87,7 @@ impl<'a> Prepared<'a> {
         let void = removed(&standing_voids(&facts), &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
-        let right_fees =
-            of_exits(&facts, |correction| correction.right_fee.as_ref().map(|right| (&right.exit, right.fee)));
+        let right_fees = right_fees(&facts);
         let right_methods = right_methods(&facts);
         Self { facts, repeats, claims, by_plate, void, right_fees, right_methods }
     }
@@ -279,6 +278,10 @@ fn of_exits<'a, T>(
     of_exits
 }
 
+fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
+    of_exits(facts, |correction| correction.right_fee.as_ref().map(|right| (&right.exit, right.fee)))
+}
+
 fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
     of_exits(facts, |correction| correction.right_method.as_ref().map(|right| (&right.exit, right)))
 }
@@ -291,10 +294,17 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
     if !facts.iter().any(|fact| fact.id == exit.id) {
         facts.push(exit);
     }
-    let Some(right) = right_methods(&facts).remove(&exit.id) else { return told.paid.clone() };
-    let amount = told.paid.as_ref().map_or(told.fee, Paid::total);
-    let amount = Vnd((amount.0 - total_of(&right.also).0).max(0));
-    Some(Paid { method: right.method, amount, reference: right.reference.clone(), also: right.also.clone() })
+    let taken = right_fees(&facts).remove(&exit.id);
+    let right = right_methods(&facts).remove(&exit.id);
+    let paid = match (right, &told.paid) {
+        (Some(right), _) => {
+            let (amount, reference, also) = (Vnd(0), right.reference.clone(), right.also.clone());
+            Paid { method: right.method, amount, reference, also }
+        }
+        (None, Some(paid)) if taken.is_some() => paid.clone(),
+        (None, paid) => return paid.clone(),
+    };
+    Some(paid.of(taken.unwrap_or(told.fee)))
 }
 
 /// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::OptionalExtension as _;
+use rusqlite::types::Value;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -137,6 +138,24 @@ impl std::str::FromStr for PaymentCursor {
     }
 }
 
+/// A stay, with all it counts in place of.
+#[derive(Debug, Default)]
+struct Family {
+    row: Option<HistoryRow>,
+    /// Of that row.
+    exit: Option<FactId>,
+    /// The ids of all of them.
+    stays: BTreeSet<String>,
+}
+
+impl Family {
+    /// The payments among these that are for it.
+    fn of<'e>(&self, found: &'e [Vec<Event>]) -> Vec<Known<'e>> {
+        let all = found.iter().flat_map(|events| known(events));
+        all.filter(|one| one.stay().is_some_and(|stay| self.stays.contains(stay))).collect()
+    }
+}
+
 /// Some payments, and where those after them begin; `None`: there are no more.
 pub type PaymentPage = (Vec<ToldPayment>, Option<PaymentCursor>);
 
@@ -146,12 +165,10 @@ impl Reader {
     /// # Errors
     /// Whatever the disk says.
     pub fn payments_of(&mut self, stay: &str) -> Result<Vec<ToldPayment>, StoreError> {
-        let (row, stays) = self.family(stay)?;
-        let found = self.known_of(&stays)?;
-        let all: Vec<Known<'_>> = found.iter().flat_map(|events| known(events)).collect();
-        let of_it: Vec<Known<'_>> =
-            all.into_iter().filter(|one| one.stay().is_some_and(|stay| stays.contains(stay))).collect();
-        let mut told: Vec<ToldPayment> = of_it.iter().map(|one| shown(one, &of_it, row.as_ref())).collect();
+        let family = self.family(stay)?;
+        let found = self.known_of(&family.stays)?;
+        let of_it = family.of(&found);
+        let mut told: Vec<ToldPayment> = of_it.iter().map(|one| shown(one, &of_it, &family)).collect();
         told.sort_by(|a, b| (a.at_ms, &a.reference, &a.fact).cmp(&(b.at_ms, &b.reference, &b.fact)));
         Ok(told)
     }
@@ -221,18 +238,16 @@ impl Reader {
     }
 
     fn payment_shown(&mut self, one: &Known<'_>) -> Result<ToldPayment, StoreError> {
-        let Some(stay) = one.stay() else { return Ok(shown(one, std::slice::from_ref(one), None)) };
-        let (row, stays) = self.family(stay)?;
-        let found = self.known_of(&stays)?;
-        let all = found.iter().flat_map(|events| known(events));
-        let of_it: Vec<Known<'_>> = all.filter(|one| one.stay().is_some_and(|stay| stays.contains(stay))).collect();
-        Ok(shown(one, &of_it, row.as_ref()))
+        let Some(stay) = one.stay() else { return Ok(shown(one, std::slice::from_ref(one), &Family::default())) };
+        let family = self.family(stay)?;
+        let found = self.known_of(&family.stays)?;
+        Ok(shown(one, &family.of(&found), &family))
     }
 
     /// The stay of that id, or the one that was taken for it since; and the ids of all it counts in place of, with its own.
-    fn family(&mut self, stay: &str) -> Result<(Option<HistoryRow>, BTreeSet<String>), StoreError> {
+    fn family(&mut self, stay: &str) -> Result<Family, StoreError> {
         let mut stays = BTreeSet::from([stay.to_owned()]);
-        let Some(row) = self.stay_that_counts(stay)? else { return Ok((None, stays)) };
+        let Some(row) = self.stay_that_counts(stay)? else { return Ok(Family { stays, ..Family::default() }) };
         stays.insert(row.event_id.clone());
         let sql = "SELECT event_id, superseded_by FROM history WHERE plate_id = ?1 AND entry_ms >= ?2 AND entry_ms <= ?3 \
                    AND superseded_by IS NOT NULL";
@@ -248,7 +263,20 @@ impl Reader {
             }
             stays.extend(more);
         }
-        Ok((Some(row), stays))
+        drop(statement);
+        let exit = self.exit_fact(&row.event_id)?;
+        Ok(Family { row: Some(row), exit, stays })
+    }
+
+    fn exit_fact(&mut self, stay: &str) -> Result<Option<FactId>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT exit_event FROM history WHERE event_id = ?1")?;
+        let event: Option<Value> = statement.query_row([stay], |row| row.get(0)).optional()?;
+        drop(statement);
+        Ok(match event {
+            Some(Value::Integer(event)) => Some(self.logs.fact(&self.connection, event)?),
+            Some(Value::Blob(digest)) => <[u8; 32]>::try_from(digest).ok().map(FactId::Heard),
+            _ => None,
+        })
     }
 
     /// What is told under each reference of which something is said to be for one of these stays.
@@ -329,14 +357,14 @@ fn plate_in(stay: Option<&str>) -> Option<String> {
     PlateId::parse(text).ok().as_ref().map(plate::view)
 }
 
-/// `of_stay`: all that came in for its stay; `row`: that stay.
-fn shown(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> ToldPayment {
+/// `of_stay`: all that came in for its stay, of which `family` is what is known.
+fn shown(one: &Known<'_>, of_stay: &[Known<'_>], family: &Family) -> ToldPayment {
     let PaymentReceived { reference, method, amount, text, .. } = one.payment;
-    let state = state_of(one, of_stay, row);
+    let row = family.row.as_ref();
+    let state = state_of(one, of_stay, family);
     // Whoever assigned it knew how the car had left.
-    let assigned_ms = one.assigned.map(|(said, _)| said.timestamp_ms);
     let is_seen = matches!(state, PaymentState::OtherAmount | PaymentState::Left)
-        && assigned_ms.zip(row).is_some_and(|(at_ms, row)| row.exit_ms.is_none_or(|exit_ms| exit_ms <= at_ms));
+        && one.assigned.is_some_and(|(_, said)| said.exit.is_some() && said.exit == family.exit);
     ToldPayment {
         fact: one.told.fact_id().to_string(),
         reference: reference.clone(),
@@ -350,7 +378,7 @@ fn shown(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> To
         state: state.name(),
         odd: state.is_odd() && !is_seen,
         assigned_by: one.assigned.map(|(said, _)| teller(said)),
-        assigned_ms,
+        assigned_ms: one.assigned.map(|(said, _)| said.timestamp_ms),
         reason: one.assigned.map(|(_, assigned)| assigned.reason.clone()),
         conflicts_with: one
             .contradicts
@@ -358,19 +386,19 @@ fn shown(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> To
     }
 }
 
-fn state_of(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) -> PaymentState {
+fn state_of(one: &Known<'_>, of_stay: &[Known<'_>], family: &Family) -> PaymentState {
     if one.is_done() {
         return PaymentState::Done;
     }
     if one.is_conflict() {
         return PaymentState::Conflict;
     }
-    let Some(row) = row.filter(|row| row.status != "VOID") else { return PaymentState::Unknown };
+    let Some(row) = family.row.as_ref().filter(|row| row.status != "VOID") else { return PaymentState::Unknown };
     if row.exit_ms.is_none() {
         return if row.status == "IN" { PaymentState::Waiting } else { PaymentState::Left };
     }
-    let all: Vnd = of_stay.iter().filter(|other| other.counts()).map(|other| other.payment.amount).sum();
-    match row.payment.paid.as_ref().and_then(|paid| said_of(one, of_stay, paid, all)) {
+    let codes: Vec<String> = family.stays.iter().map(|stay| content_of(stay)).collect();
+    match row.payment.paid.as_ref().and_then(|paid| said_of(one, of_stay, &codes, paid)) {
         None => PaymentState::Left,
         Some(true) if row.payment.paid.as_ref().is_some_and(|paid| paid.total() == Vnd(row.collected)) => {
             PaymentState::Settled
@@ -379,23 +407,38 @@ fn state_of(one: &Known<'_>, of_stay: &[Known<'_>], row: Option<&HistoryRow>) ->
     }
 }
 
-/// Whether an exit says as much of a payment as came in; `None`: it says nothing of it. `all`: what came in for its stay.
-fn said_of(one: &Known<'_>, of_stay: &[Known<'_>], paid: &Paid, all: Vnd) -> Option<bool> {
-    let codes: Vec<String> = of_stay.iter().filter_map(|other| other.payment.stay.as_deref()).map(content_of).collect();
-    let (reference, amount) = (one.payment.reference.as_str(), one.payment.amount);
-    let names = |told: &str| told == reference || codes.iter().any(|code| code == told);
-    let named: Vnd = paid.ways().filter(|(.., told)| told.is_some_and(names)).map(|(_, amount, _)| amount).sum();
-    if paid.ways().any(|(.., told)| told.is_some_and(names)) {
-        return Some(named == amount || named == all);
+/// Whether an exit says as much of a payment as came in; `None`: it says nothing of it. `of_stay`: what came in for its stay, whose `codes` our
+/// own QR codes gave to transfers.
+///
+/// A way that names a payment is for that one alone. Those by a code, or without a reference, are for all the others together: so what came in
+/// twice is not said by either.
+fn said_of(one: &Known<'_>, of_stay: &[Known<'_>], codes: &[String], paid: &Paid) -> Option<bool> {
+    let counting: Vec<&PaymentReceived> =
+        of_stay.iter().filter(|other| other.counts()).map(|other| other.payment).collect();
+    let sum = |parts: &[Vnd]| parts.iter().copied().sum::<Vnd>();
+    let all = sum(&counting.iter().map(|payment| payment.amount).collect::<Vec<_>>());
+    let names = |told: Option<&str>, payment: &PaymentReceived| told == Some(payment.reference.as_str());
+    // As gates told it that had one way: the last of several means all.
+    let means_all = paid.also.is_empty()
+        && paid.amount == all
+        && counting.iter().any(|payment| names(paid.reference.as_deref(), payment));
+    let named = paid.ways().filter(|(.., told)| names(*told, one.payment));
+    let named: Vec<Vnd> = named.map(|(_, part, _)| part).collect();
+    if !named.is_empty() {
+        return Some(means_all || sum(&named) == one.payment.amount);
     }
-    // A gate that says no reference says at least that it was not paid in cash.
-    let same_way = |method: Method| method == one.payment.method || matches!(method, Method::Qr | Method::Transfer);
-    if let Some((_, taken, _)) = paid.ways().find(|(method, _, told)| told.is_none() && same_way(*method)) {
-        return Some(taken == amount || taken == all);
+    let mut others = counting;
+    others.retain(|payment| !paid.ways().any(|(.., told)| names(told, payment)));
+    let is_of_a_bank = |method: Method| {
+        matches!(method, Method::Qr | Method::Transfer) || others.iter().any(|payment| payment.method == method)
+    };
+    let is_for_them = |told: Option<&str>| told.is_none_or(|told| codes.iter().any(|code| code == told));
+    let shared = paid.ways().filter(|(method, _, told)| is_of_a_bank(*method) && is_for_them(*told));
+    let shared: Vec<Vnd> = shared.map(|(_, part, _)| part).collect();
+    if shared.is_empty() {
+        return means_all.then_some(true);
     }
-    // One that names the last of several in one way means all of them.
-    let is_of_stay = |told: &str| of_stay.iter().any(|other| other.payment.reference == told);
-    (paid.also.is_empty() && paid.amount == all && paid.reference.as_deref().is_some_and(is_of_stay)).then_some(true)
+    Some(sum(&shared) == sum(&others.iter().map(|payment| payment.amount).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
@@ -447,12 +490,28 @@ mod tests {
             // As gates told it that had one way: the last of several means all.
             (vec![(qr, 25_000, Some("FT2"))], [Some(true), Some(true)]),
             (vec![(transfer, 25_000, None)], [Some(true), Some(true)]),
-            (vec![(transfer, 10_000, None)], [Some(true), Some(false)]),
+            (vec![(transfer, 10_000, None)], [Some(false), Some(false)]),
+            // The way was changed after the code was shown.
+            (vec![(Method::Card, 25_000, Some(&code))], [None, None]),
             // Another payment, as much as it is.
             (vec![(transfer, 10_000, Some("FT9"))], [None, None]),
             (vec![(cash, 25_000, None)], [None, None]),
         ] {
-            let said: Vec<_> = of_stay.iter().map(|one| said_of(one, &of_stay, &paid(&ways), Vnd(25_000))).collect();
+            let codes = std::slice::from_ref(&code);
+            let said: Vec<_> = of_stay.iter().map(|one| said_of(one, &of_stay, codes, &paid(&ways))).collect();
+            assert_eq!(said, expected, "{ways:?}");
+        }
+        // Paid twice.
+        let twice = [told(1, "FT1", transfer, 20_000), told(2, "FT2", transfer, 20_000)];
+        let of_stay: Vec<Known<'_>> = twice.iter().flat_map(|event| known(std::slice::from_ref(event))).collect();
+        for (ways, expected) in [
+            (vec![(qr, 20_000, Some(code.as_str()))], [Some(false), Some(false)]),
+            (vec![(transfer, 20_000, None)], [Some(false), Some(false)]),
+            (vec![(transfer, 20_000, Some("FT1"))], [Some(true), None]),
+            (vec![(transfer, 40_000, None)], [Some(true), Some(true)]),
+        ] {
+            let codes = std::slice::from_ref(&code);
+            let said: Vec<_> = of_stay.iter().map(|one| said_of(one, &of_stay, codes, &paid(&ways))).collect();
             assert_eq!(said, expected, "{ways:?}");
         }
     }

@@ -15,9 +15,9 @@ const REASONS = {
 
 /**
  * `{reason, fee?, method?, type?}`: open all the same; null: do not. `code`: what is forced. `methods`: how it may be paid, the first
- * unless another is chosen; `types`: of what vehicle it may be, `type` unless another is chosen, "": nobody says.
+ * unless another is chosen; `came`: what a bank says came in, `due`: what is still to be taken; `types`: of what vehicle it may be, `type` unless another is chosen, "": nobody says.
  */
-export function askForce(code, direction, { info, methods, types, type }) {
+export function askForce(code, direction, { info, due, came, methods, types, type }) {
   return new Promise((resolve) => {
     const takesFee = direction === "EXIT";
     const choices = REASONS[code].map((reason) => el(
@@ -39,6 +39,7 @@ export function askForce(code, direction, { info, methods, types, type }) {
       el("fieldset", { class: "reasons" }, el("legend", { class: "h6" }, t("gate.reason")), choices, other), problem,
       takesFee ? el("div", {}, el("label", { class: "form-label", for: "forced-fee" }, t("gate.forced_fee")), fee) : null,
       takesFee && info.fee ? el("p", { class: "form-text" }, t("gate.due", { fee: money(info.fee) })) : null,
+      takesFee && came ? el("p", { class: "notice wait" }, t("gate.forced_received", { received: came, rest: money(due) })) : null,
       doubt, el("div", { class: "beside" }, paid?.box, typed?.box), el("div", { class: "answers" }, no, yes),
     );
     const dialog = el("dialog", { class: "question", "aria-labelledby": "refused-title" }, form);
@@ -65,7 +66,7 @@ export function askForce(code, direction, { info, methods, types, type }) {
       mark(fee, wrong && t(wrong, { most: money(MOST_VND) }));
       if (wrong) return fee.focus();
       // Said once: whoever presses again means it.
-      if (doubtful(amount, info.fee ?? null) && sure !== amount) {
+      if (doubtful(amount, came ? due : info.fee ?? null) && sure !== amount) {
         sure = amount;
         doubt.hidden = false;
         put(doubt, t("gate.fee_doubt", { fee: money(amount) }));
