@@ -394,6 +394,7 @@ fn a_passage_told_at_two_centrals_in_a_cut_is_one_row_and_one_fee_and_a_void_rem
                 assert_eq!(rows.len(), 1, "{name}: {rows:?}");
                 assert_eq!(rows[0].collected, Vnd(counts), "{name}, sooner {first_is_sooner}");
                 assert!(rows[0].anomalies.contains(&Anomaly::DoubleExit), "{name}");
+                assert_eq!(revenue(central), counts, "{name}: it earns once");
             }
             assert_eq!(first.ledger.digest(), second.ledger.digest());
             let stay_id = first.rows()[0].stay_id.clone();

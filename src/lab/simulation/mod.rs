@@ -39,9 +39,10 @@ mod topology;
 mod traffic;
 mod world;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use std::collections::BTreeMap;
+use crate::domain::stay::guarded;
 
 pub use campaign::{Campaign, Seeds, campaign};
 pub use topology::Topology;
@@ -122,14 +123,12 @@ impl fmt::Display for Failure {
 /// # Errors
 /// [`Failure`] if a promise was broken.
 pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
-    match world::World::new(seed, options, false).run() {
-        Ok(report) => Ok(report),
-        // The same again, this time writing down what happens: it is a function of the seed.
-        Err(failure) => match world::World::new(seed, options, true).run() {
-            Ok(_) => Err(failure),
-            Err(traced) => Err(traced),
-        },
-    }
+    let simulated = |traced| {
+        guarded(|| Ok(world::World::new(seed, options, traced).run()))
+            .unwrap_or_else(|what| Err(Box::new(Failure { seed, what, trace: Vec::new() })))
+    };
+    // The same again, this time writing down what happens: it is a function of the seed.
+    simulated(false).or_else(|failure| simulated(true).map_or_else(Err, |_| Err(failure)))
 }
 
 /// Counts and times of runs that held.
