@@ -9,7 +9,7 @@ use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::StayRow;
-use crate::domain::stay::{Link, QUICK_EXIT_MS};
+use crate::domain::stay::Link;
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle, way};
@@ -45,19 +45,31 @@ impl<S: Storage> Transaction<'_, S> {
         if let Some(answer) = self.answer_of_request(request, None, None)? {
             return Ok(answer);
         }
-        if let Some(mut answer) = self.answer_of_same_press(request)? {
-            if let Answer::Exited { notes, fee, .. } = &mut answer {
-                notes.extend(request.beside.paid.iter().map(|_| unpaid("paid", "recorded_before")));
-                let other = request.fee.filter(|told| told != fee);
-                notes.extend(other.map(|told| counted_once("fee", *fee, told)));
+        if let Some((mut answer, told)) = self.same_press(request)? {
+            if let Some(stay) = told.filter(|_| request.tells_money()) {
+                return self.exit_as_told(request, &stay.row, doubts);
+            }
+            match &mut answer {
+                Answer::Exited { notes, fee, .. } => {
+                    notes.extend(request.beside.paid.iter().map(|_| unpaid("paid", "recorded_before")));
+                    let other = request.fee.filter(|told| told != fee);
+                    notes.extend(other.map(|told| counted_once("fee", *fee, told)));
+                }
+                Answer::Entered { notes, .. } => {
+                    notes.extend(request.beside.paid.iter().map(|_| unpaid("paid", "only_at_exit")));
+                }
+                _ => {}
             }
             return Ok(answer);
         }
         let open = self.inside(&request.plate).cloned();
         match (request.direction, open) {
             // Money is taken of cars that leave.
-            (None, None) if request.fee.is_some_and(|fee| fee > Vnd(0)) => {
-                let mut answer = self.exit_unknown(request, doubts)?;
+            (None, open) if request.is_exit_by_money() => {
+                let mut answer = match open {
+                    Some(open) => self.exit(request, &open, doubts)?,
+                    None => self.exit_unknown(request, doubts)?,
+                };
                 if let Answer::Exited { notes, .. } = &mut answer {
                     notes.push(way::assumed("direction", Direction::Exit));
                 }
@@ -93,7 +105,7 @@ impl<S: Storage> Transaction<'_, S> {
     fn just_entered_for_ms(&mut self, plate: &PlateId, open: &OpenStay) -> Result<Option<i64>, Stop<S::Error>> {
         let since_commit_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
         // An entry that was told hours later is no moment ago.
-        if self.now.wall_ms.saturating_sub(open.entry_ms) >= QUICK_EXIT_MS {
+        if !self.is_of_now(&open.place.edge_id, open.entry_ms, open.committed_ms) {
             return Ok(None);
         }
         let left_of = |window_ms: i64| (0..window_ms).contains(&since_commit_ms).then(|| window_ms - since_commit_ms);
@@ -248,6 +260,40 @@ impl<S: Storage> Transaction<'_, S> {
             Exit { stay: Some(None), duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
+    }
+
+    /// A person says what was taken of a car whose exit a program told a moment ago: that counts in its place.
+    fn exit_as_told(
+        &mut self,
+        request: &OpenBarrier,
+        row: &StayRow,
+        doubts: &BTreeSet<Anomaly>,
+    ) -> Result<Answer, Stop<S::Error>> {
+        let told = match &row.exit {
+            Some(exit) => component::fact_of(self.read()?, &exit.fact)?,
+            None => None,
+        };
+        let Some(Body::Exit(told)) = told.map(|fact| fact.event.body.clone()) else {
+            return Err(Stop::Refused(Refusal::UnknownStay(row.stay_id.clone())));
+        };
+        let mut charge = Charge {
+            fee: told.fee,
+            tariff_version: told.tariff_version,
+            subscription_id: told.subscription_id,
+            lines: told.lines,
+            ..Charge::default()
+        };
+        let mut notes = Vec::new();
+        if request.beside.lost_card {
+            notes.extend(self.charge_lost_card(&mut charge, "lost_card", self.now.wall_ms));
+        }
+        let of_nobody_known = request.beside.amount_at(Direction::Exit).filter(|_| row.is_exit_alone());
+        let due = charge.by_hand(request.fee.or(of_nobody_known), request.reason.as_deref());
+        let (fee, duration) = (due.fee, told.duration);
+        let hlc = self.next_hlc(&request.plate, Some(row.last_hlc))?;
+        let exit = Exit { stay: None, duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
+        self.author(self.draft(hlc, &row.stay_id, Body::Exit(exit)))?;
+        Ok(Answer::Exited { event_id: row.stay_id.clone(), fee, duration, repeated: false, notes })
     }
 
     /// What any exit made by `request` states, with what is taken; the caller adds what it knows of the stay.

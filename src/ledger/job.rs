@@ -67,6 +67,20 @@ pub struct OpenBarrier {
     pub notes: Vec<Note>,
 }
 
+impl OpenBarrier {
+    /// Says what was taken, or how: of a car that leaves.
+    #[must_use]
+    pub fn tells_money(&self) -> bool {
+        self.fee.is_some() || self.beside.paid.is_some()
+    }
+
+    /// Without a direction, of a car that leaves: money was taken.
+    #[must_use]
+    pub fn is_exit_by_money(&self) -> bool {
+        self.direction.is_none() && self.fee.is_some_and(|fee| fee > Vnd(0))
+    }
+}
+
 /// The barrier closed: confirms the pending entry, named by its event id or by edge and plate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloseBarrier {

@@ -10,9 +10,11 @@ use crate::domain::event::{Body, Event};
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::stay::{QUICK_EXIT_MS, REQUEST_WINDOW_MS, Telling, renamed_stay_id};
+use crate::domain::stay::{PASSAGE_WINDOW_MS, QUICK_EXIT_MS, REQUEST_WINDOW_MS, Telling, renamed_stay_id};
+use crate::domain::told::vehicle;
 
 use super::component;
+use super::edge_clocks::Late;
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
@@ -104,12 +106,17 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The answer to the first of two presses of one gate for one plate: of an edge, or of the devices of a lane. What a program told is
-    /// asked for up to a minute later, for its camera looks up the road.
-    pub(super) fn answer_of_same_press(&mut self, request: &OpenBarrier) -> Result<Option<Answer>, S::Error> {
+    /// asked for up to a minute later, for its camera looks up the road; of an exit it told, the stay is said as well. What was told hours
+    /// late is no press of now.
+    pub(super) fn same_press(
+        &mut self,
+        request: &OpenBarrier,
+    ) -> Result<Option<(Answer, Option<StoredStay>)>, S::Error> {
         let here = self.context.central.as_str();
         if let Some(open) = self.inside(&request.plate) {
             let same_gate = open.place.central == here && self.lanes.is_one(&open.place.edge_id, &request.edge_id);
-            if request.direction == Some(Direction::Exit) || !same_gate {
+            let leaves = request.direction == Some(Direction::Exit) || request.is_exit_by_money();
+            if leaves || !same_gate || !self.is_of_now(&open.place.edge_id, open.entry_ms, open.committed_ms) {
                 return Ok(None);
             }
             let since_ms = self.now.wall_ms.saturating_sub(open.committed_ms);
@@ -117,66 +124,77 @@ impl<S: Storage> Transaction<'_, S> {
             let is_within = |window_ms: i64| (0..window_ms).contains(&since_ms);
             let same_press =
                 is_within(REPEAT_WINDOW_MS) || is_within(QUICK_EXIT_MS) && self.was_told(&request.plate, &open)?;
-            return Ok(same_press.then(|| Answer::Entered {
+            let answer = || Answer::Entered {
                 event_id: open.stay_id(&request.plate),
                 history_id: open.row_id,
                 repeated: true,
                 notes: Vec::new(),
-            }));
+            };
+            return Ok(same_press.then(|| (answer(), None)));
         }
         if request.direction == Some(Direction::Entry) {
             return Ok(None);
         }
         // Most entries by state end at the index. The clock of an exit is never behind its time, but that may be told by a clock that is.
         let greatest = self.read()?.greatest_hlc_of_plate(&request.plate)?;
-        let is_old = greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - QUICK_EXIT_MS);
+        let is_old = greatest.is_none_or(|greatest| greatest.ms() <= self.now.wall_ms - PASSAGE_WINDOW_MS);
         if is_old && (greatest.is_none() || !self.lanes.has_several(&request.edge_id)) {
             return Ok(None);
         }
-        let mut rows = self.latest_stays(&request.plate, STAYS_LOOKED_AT)?;
         let mut pressed = Vec::new();
-        for stored in rows.drain(..) {
-            if self.is_same_way_out(request, &stored.row)? {
-                pressed.push(stored);
+        for stored in self.latest_stays(&request.plate, STAYS_LOOKED_AT)? {
+            if let Some(told) = self.is_same_way_out(request, &stored.row)? {
+                pressed.push((stored, told));
             }
         }
-        let last = pressed.iter().max_by_key(|stored| stored.row.last_hlc);
-        Ok(last.and_then(|stored| {
+        let last = pressed.into_iter().max_by_key(|(stored, _)| stored.row.last_hlc);
+        Ok(last.and_then(|(stored, told)| {
             let exit = stored.row.exit.as_ref()?;
-            Some(Answer::Exited {
+            let answer = Answer::Exited {
                 event_id: stored.row.stay_id.clone(),
                 fee: exit.fee,
                 duration: exit.duration.clone(),
                 repeated: true,
                 notes: Vec::new(),
-            })
+            };
+            Some((answer, told.then_some(stored)))
         }))
     }
-}
 
-impl<S: Storage> Transaction<'_, S> {
+    /// Whether a time that a gate told is that of a passage of now, with clocks as they are: what it kept while it was cut off is not.
+    pub(super) fn is_of_now(&self, edge_id: &str, told_ms: i64, received_ms: i64) -> bool {
+        let ahead_of_utc_ms = self.context.zone.ahead_of_utc_ms(received_ms);
+        self.now.wall_ms.saturating_sub(told_ms) < PASSAGE_WINDOW_MS
+            || self.state.edge_clocks.is_behind(edge_id, Late::of(told_ms, received_ms), ahead_of_utc_ms)
+    }
+
     /// Whether a car that is asked for left just now at the same gate, or a program told so a moment ago, whose clock may be behind and whose
-    /// barrier takes longer. Of another gate, too, where it would come in by state: nobody does who was told to leave just now.
-    fn is_same_way_out(&mut self, request: &OpenBarrier, row: &StayRow) -> Result<bool, S::Error> {
+    /// barrier takes longer: then whether a program told it. Of another gate, too, where it would come in by state: nobody does who was told
+    /// to leave just now.
+    fn is_same_way_out(&mut self, request: &OpenBarrier, row: &StayRow) -> Result<Option<bool>, S::Error> {
         let Some(exit) = row.exit.as_ref().filter(|exit| exit.central == self.context.central.as_str()) else {
-            return Ok(false);
+            return Ok(None);
         };
+        if vehicle::are_unlike(&request.camera_type, &row.camera_type) {
+            return Ok(None);
+        }
         let same_gate = self.lanes.is_one(&exit.edge_id, &request.edge_id);
         let now_ms = self.now.wall_ms;
         let is_within = |window_ms: i64, came_ms: i64| (0..window_ms).contains(&now_ms.saturating_sub(came_ms));
-        if same_gate && is_within(REPEAT_WINDOW_MS, exit.exit_ms) {
-            return Ok(true);
-        }
         let window_ms = match (same_gate, request.direction) {
+            // Money is taken once of a passage.
+            _ if request.tells_money() => PASSAGE_WINDOW_MS,
             (true, _) => QUICK_EXIT_MS,
             (false, None) => REPEAT_WINDOW_MS,
-            (false, Some(_)) => return Ok(false),
+            (false, Some(_)) => return Ok(None),
         };
         let exit_ms = exit.exit_ms;
-        let Some(fact) = component::fact_of(self.read()?, &exit.fact)? else { return Ok(false) };
+        let Some(fact) = component::fact_of(self.read()?, &exit.fact)? else { return Ok(None) };
         let came_ms = fact.event.reported().map_or(exit_ms, |reported| reported.received_ms);
         let told = matches!(&fact.event.body, Body::Exit(exit) if exit.told);
-        Ok(told && is_within(window_ms, came_ms))
+        let is_pressed = same_gate && is_within(REPEAT_WINDOW_MS, exit_ms);
+        let is_told = told && is_within(window_ms, came_ms) && self.is_of_now(&exit.edge_id, exit_ms, came_ms);
+        Ok((is_pressed || is_told).then_some(told))
     }
 }
 

@@ -5,8 +5,9 @@ use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Body;
 use parkmesh::domain::lane::Lanes;
 use parkmesh::domain::money::Vnd;
-use parkmesh::domain::payment::{FeeLine, Part};
+use parkmesh::domain::payment::{FeeLine, Method, Part};
 use parkmesh::domain::row::StayStatus;
+use parkmesh::domain::told::payment::ToldPaid;
 use parkmesh::ledger::job::{Answer, Detection, InsideInfo, Job, OpenBarrier, Refusal, Report, VehicleInfo};
 
 use crate::ledger_support::check::check;
@@ -187,24 +188,33 @@ fn a_barrier_that_opens_for_what_the_camera_of_its_lane_told_is_the_same_passage
 #[test]
 fn the_barrier_of_a_lane_is_asked_for_what_its_camera_told_up_to_a_minute_ago() {
     let lanes = [("camera", "lane"), ("barrier", "lane")];
-    for (behind_ms, after_ms, same) in [(0, 2, true), (11, 1, true), (11, 59, true), (3_600, 5, true), (0, 60, false)] {
+    for (behind_s, after_s, same) in [
+        (0, 2, true),
+        (11, 1, true),
+        (11, 59, true),
+        (240, 30, true),
+        // A clock that tells UTC, and a gate that was cut off for as long as an hour.
+        (7 * 3_600, 5, true),
+        (3_600, 5, false),
+        (0, 60, false),
+    ] {
         let mut central = Central::new(0);
         central.ledger.set_lanes(Lanes::of(lanes.into_iter()));
         central.enters(entry("elsewhere", P));
-        central.wait(5 * HOUR_MS);
+        central.wait(10 * HOUR_MS);
         let told = |central: &Central, direction| {
-            let told_ms = (behind_ms > 0).then(|| central.now_ms - behind_ms * SECOND_MS);
+            let told_ms = (behind_s > 0).then(|| central.now_ms - behind_s * SECOND_MS);
             Report { edge_id: "camera".to_owned(), ..report(direction, None, told_ms) }
         };
         let left = told(&central, Direction::Exit);
         let stay = take(&mut central, left).event_id;
-        central.wait(after_ms * SECOND_MS);
+        central.wait(after_s * SECOND_MS);
         match central.press(open("barrier", P)) {
             Ok(Answer::Exited { event_id, repeated: true, .. }) => assert!(same && event_id == stay),
-            Ok(Answer::Entered { repeated: false, .. }) => assert!(!same, "let in again: {behind_ms} {after_ms}"),
+            Ok(Answer::Entered { repeated: false, .. }) => assert!(!same, "let in again: {behind_s} {after_s}"),
             other => panic!("{other:?}"),
         }
-        if same && behind_ms == 0 {
+        if same && behind_s == 0 {
             central.wait(5 * HOUR_MS);
             let came = told(&central, Direction::Entry);
             let stay = take(&mut central, came).event_id;
@@ -267,9 +277,15 @@ fn an_edge_that_told_of_a_car_and_asks_for_it_up_to_a_minute_later_means_the_sam
 /// Where nobody said which edges are one lane, the barrier of the camera at the way out looks like another gate: no car comes in by it.
 #[test]
 fn without_a_direction_a_car_whose_exit_was_told_does_not_come_in_for_ten_seconds() {
-    for (behind_s, after_ms, comes_in) in
-        [(0, 0, false), (0, 9_999, false), (40, 2 * SECOND_MS, false), (0, 10 * SECOND_MS, true)]
-    {
+    for (behind_s, after_ms, comes_in) in [
+        (0, 0, false),
+        (0, 9_999, false),
+        (40, 2 * SECOND_MS, false),
+        (90, 2 * SECOND_MS, false),
+        (0, 10 * SECOND_MS, true),
+        // Of hours ago, told only now.
+        (2 * 3_600, 2 * SECOND_MS, true),
+    ] {
         let mut central = Central::new(0);
         let stay = central.enters(entry("elsewhere", P));
         central.wait(5 * HOUR_MS);
@@ -283,14 +299,84 @@ fn without_a_direction_a_car_whose_exit_was_told_does_not_come_in_for_ten_second
             other => panic!("{other:?}"),
         }
         assert_eq!(central.ledger.events(), events + u64::from(comes_in));
-        if !comes_in {
-            let with_money = OpenBarrier { fee: Some(Vnd(7_000)), ..forced(open("barrier", P)) };
-            let Answer::Exited { notes, .. } = central.press(with_money).unwrap() else { panic!("it left") };
-            assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), ["counted_once"]);
-        }
         // Who says that it comes in lets it in.
         if !comes_in {
             central.enters(entry("barrier", P));
+        }
+        check(&mut central);
+    }
+}
+
+/// The camera's program tells the exit, and who stands there says a little later what was taken, or how.
+#[test]
+fn money_that_is_pressed_after_an_exit_was_told_counts_in_its_place_once() {
+    for is_known in [true, false] {
+        for (edge, after_s, fee, method) in [
+            ("edge-2", 30, Some(30_000), None),
+            ("edge-2", 5, Some(30_000), Some(Method::Qr)),
+            ("edge-2", 50, None, Some(Method::Qr)),
+            ("barrier", 5, Some(30_000), Some(Method::Card)),
+            ("edge-2", 30, Some(0), None),
+            ("edge-2", 240, Some(30_000), Some(Method::Cash)),
+            ("elsewhere", 240, Some(30_000), None),
+        ] {
+            let mut central = Central::new(0);
+            if is_known {
+                central.enters(entry("edge-1", P));
+                central.wait(5 * HOUR_MS);
+            }
+            let told = Report { edge_id: "edge-2".to_owned(), ..report(Direction::Exit, None, None) };
+            let stay = take(&mut central, told).event_id;
+            let due = central.row(&stay).collected;
+            central.wait(after_s * SECOND_MS);
+            let mut pressed = open(edge, P);
+            if fee.is_some() {
+                pressed = forced(OpenBarrier { fee: fee.map(Vnd), ..pressed });
+            }
+            pressed.beside.paid = method.map(ToldPaid::by);
+            let what = format!("{is_known} {edge} {fee:?} {method:?}");
+            let Ok(Answer::Exited { event_id, fee: counted, repeated: false, .. }) = central.press(pressed.clone())
+            else {
+                panic!("{what}")
+            };
+            let taken = fee.map_or(due, Vnd);
+            assert_eq!((&event_id, counted, central.row(&stay).collected), (&stay, taken, taken), "{what}");
+            let Body::Exit(exit) = central.last_event().body else { panic!("an exit") };
+            assert_eq!(exit.paid.map(|paid| paid.method), method, "{what}");
+            // Pressed again it is the same press.
+            let events = central.ledger.events();
+            assert!(matches!(central.press(pressed), Ok(Answer::Exited { repeated: true, .. })), "{what}");
+            assert_eq!(central.ledger.events(), events, "{what}");
+            check(&mut central);
+        }
+    }
+}
+
+/// Where cars go both ways at one gate, who turns round pays, and who leaves after a report that came late leaves.
+#[test]
+fn a_press_after_a_told_entry_is_an_exit_if_it_brings_money_or_the_entry_was_long_ago() {
+    for (edge, told_h_ago, fee, leaves) in [
+        ("edge-2", 0, None, false),
+        ("edge-2", 0, Some(20_000), true),
+        ("elsewhere", 0, Some(20_000), true),
+        ("edge-2", 2, None, true),
+    ] {
+        let mut central = Central::new(0);
+        central.wait(5 * HOUR_MS);
+        let told_ms = (told_h_ago > 0).then(|| central.now_ms - told_h_ago * HOUR_MS);
+        let told = Report { edge_id: "edge-2".to_owned(), ..report(Direction::Entry, None, told_ms) };
+        let stay = take(&mut central, told).event_id;
+        central.wait(5 * SECOND_MS);
+        let mut pressed = open(edge, P);
+        if fee.is_some() {
+            pressed = forced(OpenBarrier { fee: fee.map(Vnd), ..pressed });
+        }
+        match central.press(pressed).unwrap() {
+            Answer::Exited { event_id, fee: taken, repeated: false, .. } => {
+                assert!(leaves && event_id == stay && fee.is_none_or(|fee| taken == Vnd(fee)), "{edge} {fee:?}");
+            }
+            Answer::Entered { event_id, repeated: true, .. } => assert!(!leaves && event_id == stay, "{edge} {fee:?}"),
+            other => panic!("{other:?}"),
         }
         check(&mut central);
     }
