@@ -6,7 +6,7 @@
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
-import { waysText } from "./lib/fee.js";
+import { takenBy, waysText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, day, duration, moment, money, number, serverDay, timeOfDay } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
@@ -212,7 +212,9 @@ function show(rows, cursor, key = null) {
   const all = pages.isFirst() && !cursor;
   put("sum-count", t(all ? "history.sum_all" : "history.sum_page", { n: number(rows.length) }));
   showPrintHead();
-  put("sum-fee", money(rows.reduce((sum, row) => sum + (row.exit_ms === null ? 0 : row.collected), 0)));
+  // Of what was paid in several ways only the one that is asked for, as in the takings.
+  const taken = (row) => (filters.method ? takenBy(row, filters.method) : row.collected);
+  put("sum-fee", money(rows.reduce((sum, row) => sum + (row.exit_ms === null ? 0 : taken(row)), 0)));
 }
 
 function makeRow() {

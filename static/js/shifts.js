@@ -91,7 +91,7 @@ function showDay({ day, shifts }) {
   const sum = (of) => shifts.reduce((sum, sheet) => sum + of(sheet), 0);
   put("sum-exits", number(sum(({ figures }) => figures.exits)));
   put("sum-revenue", money(sum(({ figures }) => figures.revenue)));
-  put("sum-counted", money(sum(({ counted_cash: counted }) => counted ?? 0)));
+  put("sum-counted", money(sum(({ counted_cash: counted, recounts }) => recounts[recounts.length - 1]?.counted_cash ?? counted ?? 0)));
   const late = sum(({ addendum }) => addendum?.revenue ?? 0);
   put("sum-addendum", late === 0 ? "" : signed(late));
   at("sums").hidden = shifts.length < 2;

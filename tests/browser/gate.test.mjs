@@ -144,6 +144,12 @@ test("what a bank says came in is seen at the gate at once, and the car leaves b
   await history.click("#takings-odd form button[type=submit]");
   await eventually("it has left the list", async () => !(await textOf(history, "#takings-odd")).includes("FT9"));
   equal((await central.call("GET", "/api/payments?odd=true")).payments.map((one) => one.reference), ["FT4"]);
+  const { day } = await central.call("GET", "/api/shifts");
+  await history.goto(`${central.url}/history?day=${day}&by=exit&method=transfer`);
+  await says(history, "#takings-revenue", "45.000 đ");
+  await says(history, "#sum-fee", "45.000 đ");
+  await history.goto(`${central.url}/history?day=${day}&by=exit`);
+  await says(history, "#takings-method", "kèm cách khác");
   await history.click("#rows .open >> text=29A-100.01");
   await says(history, "#story", "Tiền đã về, khớp lượt ra");
   await settled(history);

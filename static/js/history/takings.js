@@ -142,7 +142,8 @@ function draw(filters, choose) {
         const link = name.firstElementChild ?? name.appendChild(el("a", { href: part.link(group.value) }));
         put(link, text);
       } else put(name, text);
-      put(count, number(group.exits));
+      // A part of an exit that is counted under its first way.
+      put(count, group.exits === 0 && group.revenue !== 0 ? t("history.with_another_way") : number(group.exits));
       put(amount, money(group.revenue));
     });
   }

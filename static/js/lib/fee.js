@@ -13,6 +13,18 @@ export function waysText({ method, amount, also = [] }) {
   return also.length === 0 ? name(method) : [{ method, amount }, ...also].map((way) => `${name(way.method)} ${money(way.amount)}`).join(" + ");
 }
 
+/** What of the amount taken for a row of the history counts for one way: for each other way what it says, as far as there is so much; the rest for the first. */
+export function takenBy({ paid, collected }, method) {
+  if (!paid?.also) return collected;
+  let [left, sum] = [collected, 0];
+  for (const way of paid.also) {
+    const part = Math.min(way.amount, left);
+    left -= part;
+    if (way.method === method) sum += part;
+  }
+  return sum + (paid.method === method ? left : 0);
+}
+
 /** A list of the parts: how many at which price, or what for, and what that comes to. */
 export function feeLines(lines) {
   return el("ul", { class: "fee-lines", "aria-label": t("common.fee_lines") }, ...lines.map((line) => el(
