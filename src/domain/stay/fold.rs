@@ -36,7 +36,7 @@ pub(super) struct Lot {
     /// A step was not taken, so that it is not known what ended last.
     is_blind: bool,
     /// The payments that exits name which count for a stay.
-    paid: HashMap<usize, Vec<String>>,
+    paid: HashMap<usize, Vec<(FactId, String)>>,
 }
 
 /// A stay that ended, and the exit of it that counts.
@@ -153,20 +153,20 @@ impl Lot {
     }
 
     /// An exit that counts names payments: one is not for two exits.
-    fn note_payments(&mut self, references: &[&str], change: &mut Change) {
-        let Some((stay, row)) = change.rows.last_mut() else { return };
-        if change.same_passage.is_some() {
-            // It counts in the place of the one before.
-            self.paid.remove(stay);
+    fn note_payments(&mut self, exit: &FactId, references: &[&str], change: &mut Change) {
+        let Change { rows, same_passage, .. } = change;
+        let Some((stay, row)) = rows.last_mut() else { return };
+        if let (Some((replaced, _)), Some(named)) = (same_passage, self.paid.get_mut(stay)) {
+            named.retain(|(exit, _)| exit != replaced);
         }
         if references.is_empty() {
             return;
         }
         let named = self.paid.entry(*stay).or_default();
-        if references.iter().any(|reference| named.iter().any(|held| held == reference)) {
+        if references.iter().any(|reference| named.iter().any(|(_, held)| held == reference)) {
             row.anomalies.insert(Anomaly::PaymentUsedTwice);
         }
-        named.extend(references.iter().map(|&reference| reference.to_owned()));
+        named.extend(references.iter().map(|&reference| (exit.clone(), reference.to_owned())));
     }
 
     fn apply(&mut self, act: &Act<'_, '_>, change: Change) {
@@ -365,7 +365,7 @@ where
                         ended.taken += more;
                     }
                     if earns {
-                        lot.note_payments(&prepared.references(act.fact), &mut change);
+                        lot.note_payments(&act.fact.id, &prepared.references(act.fact), &mut change);
                     }
                     same_passages.extend(change.same_passage.take());
                     took(act, &change);

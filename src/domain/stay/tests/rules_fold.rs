@@ -182,6 +182,15 @@ fn two_exits_that_name_one_payment_are_said_and_both_count() {
     });
     let corrected = everywhere(&[&facts[..], &[right]].concat());
     assert!(!corrected.row("S1").anomalies.contains(&Anomaly::PaymentUsedTwice));
+    // Of an exit that was told twice the other exits say what they say.
+    let hour = 3_600_000;
+    let told = |at_ms, reference: &str| {
+        let paid = paid(reference, None);
+        exit("b", at_ms, "S1", 10).change_exit(|exit| (exit.told, exit.paid) = (true, paid))
+    };
+    let pressed = exit("a", 2 * hour + 1_000, "S1", 10).change_exit(|exit| exit.paid = paid("FT2", None));
+    let facts = [entry("a", 100, "S1", P), told(hour, "FT1"), told(2 * hour, "FT3"), pressed, told(4 * hour, "FT1")];
+    assert!(everywhere(&facts).row("S1").anomalies.contains(&Anomaly::PaymentUsedTwice));
     // One passage that was told twice is one exit.
     let told = exit("b", 5_000, "S1", 10).change_exit(|exit| (exit.told, exit.paid) = (true, paid("FT1", None)));
     let pressed = exit("a", 150, "S1", 10).change_exit(|exit| exit.paid = paid("FT1", None));
