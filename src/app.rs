@@ -23,7 +23,7 @@ use crate::actors::status_feed::sources::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
 use crate::config::change::names_since;
-use crate::config::file::Loaded;
+use crate::config::file::LoadedConfig;
 use crate::config::model::{AdminMode, Config, LogFormat as ConfiguredFormat, P2pMode};
 use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
@@ -72,7 +72,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// What a central is started with.
 #[derive(Debug)]
 pub struct Options {
-    pub loaded: Loaded,
+    pub loaded: LoadedConfig,
     /// Where saved settings go.
     pub config_file: PathBuf,
     pub data_dir: PathBuf,
@@ -354,7 +354,7 @@ impl App {
             is_legacy_port: false,
             max_foreign_frame_bytes: MAX_LEGACY_FRAME_BYTES,
         };
-        let api_role = api::role(shared.clone(), around.clone(), entrance.clone());
+        let api_role = api::role(shared.clone(), entrance.clone());
         let api = front(&around, api_role, &listening).await?;
         let p2p_role = p2p_server::role(entrance.clone(), credentials, mesh_off);
         let p2p = front(&around, p2p_role, &p2p_listening).await?;
@@ -589,7 +589,7 @@ fn say_what_is_open(config: &ConfigView) {
 }
 
 /// Writes down why the settings in force are not the file's.
-pub fn say_how_loaded(loaded: &Loaded) {
+pub fn say_how_loaded(loaded: &LoadedConfig) {
     if let Some(broken) = &loaded.broken {
         error!(event = "config_broken", reason = broken.to_string(); "the settings file is broken: running on the last good settings");
     }

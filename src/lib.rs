@@ -1,7 +1,7 @@
 //! ParkMesh: one process per *central* of a parking site.
 //!
 //! ```text
-//! edges ──http──► EdgeGateway ──► DbWriter (SQLite) ──committed──► MeshRegistry ──► PeerLink ──ws──► other centrals
+//! edges ──http──► the workers ──► DbWriter (SQLite) ──committed──► MeshRegistry ──► PeerLink ──ws──► other centrals
 //!                                     ▲                                 ▲             ▲
 //! other centrals ──ws──► PeerLink ────┘                                 └ SyncCoordinator: which log from whom
 //! ```
@@ -66,7 +66,6 @@ pub mod actors {
     pub mod config_keeper;
     pub mod db_reader;
     pub mod db_writer;
-    pub mod edge_gateway;
     pub mod herald;
     pub mod mesh_registry;
     pub mod peer_link;

@@ -13,7 +13,7 @@ use log::error;
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Options, StartError, WhyStopped};
 use parkmesh::config;
-use parkmesh::config::file::{self, LoadError, Loaded};
+use parkmesh::config::file::{self, LoadError, LoadedConfig};
 use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT};
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::time::SiteZone;
@@ -21,7 +21,7 @@ use parkmesh::lab::simulation::{self, Campaign, Seeds};
 use parkmesh::lab::{bench, client, demo};
 use parkmesh::legacy::import::{self, ImportError, ImportOutcome, Importer, OldKind};
 use parkmesh::maintenance::export::{self, Days, ExportError, Exported};
-use parkmesh::maintenance::{Site, backup, rebuild, verify};
+use parkmesh::maintenance::{RebuildFor, backup, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LineFormat};
 use parkmesh::ops::process::{self, on_all_cores};
@@ -223,7 +223,7 @@ fn run_command(cli: &Cli) -> Done {
         Command::Bench(args) => return Ok(bench::run(args)),
         Command::Simulate(args) => return Ok(simulate(args)),
         Command::Ready => {
-            let (Loaded { config, .. }, _) = cli.settings()?;
+            let (LoadedConfig { config, .. }, _) = cli.settings()?;
             let address = SocketAddr::new(config.listen_ip(), config.this_central.api_port);
             return Ok(client::ready(address, config.security.api == ApiMode::Https));
         }
@@ -257,10 +257,10 @@ impl Cli {
     }
 
     /// The settings to run on, and the file that saves go to.
-    fn settings(&self) -> Result<(Loaded, PathBuf), Failed> {
+    fn settings(&self) -> Result<(LoadedConfig, PathBuf), Failed> {
         let loaded = match file::load(self.config_file()) {
             Err(LoadError::NotFound { .. }) if self.config.is_none() => {
-                Loaded { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None }
+                LoadedConfig { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None }
             }
             loaded => loaded.map_err(fail(EXIT_CONFIG, "config_refused"))?,
         };
@@ -268,9 +268,9 @@ impl Cli {
     }
 
     /// Whose database it is.
-    fn site(&self) -> Result<Site, Failed> {
+    fn site(&self) -> Result<RebuildFor, Failed> {
         let config = self.settings()?.0.config;
-        Ok(Site { central: config.this_central.id, zone: config.site.time_zone })
+        Ok(RebuildFor { central: config.this_central.id, zone: config.site.time_zone })
     }
 
     fn parts(&self) -> backup::Parts {
@@ -332,7 +332,7 @@ fn check(cli: &Cli) -> Done {
 fn make_anew(cli: &Cli) -> Result<(), Failed> {
     // Whose rows are its own is in the settings, so for this they have to be there.
     let loaded = file::load(cli.config_file()).map_err(fail(EXIT_CONFIG, "config_refused"))?;
-    let site = Site { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
+    let site = RebuildFor { central: loaded.config.this_central.id, zone: loaded.config.site.time_zone };
     let now_ms = Clock::machine().now_ms();
     let rebuilt = rebuild::rebuild(&cli.data_dir(), &site, now_ms, &mut progress()).map_err(broken)?;
     println!("the history was made anew from {} events", rebuilt.events);
@@ -463,7 +463,7 @@ fn import_settings(target: &Path, path: &Path, json: &serde_json::Value) -> bool
 /// Whether everything in the files was taken over or held already.
 fn import_files(
     data_dir: &Path,
-    site: &Site,
+    site: &RebuildFor,
     zone: Option<&SiteZone>,
     files: &[(&PathBuf, OldKind)],
 ) -> Result<bool, ImportError> {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test panics")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[path = "architecture/documents.rs"]
@@ -60,6 +60,38 @@ fn every_source_keeps_the_rules_of_its_room() {
         faults.extend(rules::faults(&name, &read(&file), &crates));
     }
     assert_none(&faults);
+}
+
+/// Two types of one name, and why a reader does not take one for the other.
+const SHARED_NAMES: &[(&str, &str)] =
+    &[("Act", "what a person does, in the audit; a step of the fold, inside `domain/stay`")];
+
+/// The lab is left out: its programs know a central by its HTTP API alone, and have words of their own.
+#[test]
+fn no_two_types_have_one_name() {
+    let source = root().join("src");
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files_below(&source, ".rs") {
+        let place = file.strip_prefix(&source).unwrap().to_string_lossy().replace('\\', "/");
+        if place.starts_with("lab/") || place.contains("/tests") {
+            continue;
+        }
+        let text = read(&file);
+        for line in text.split("\n#[cfg(test)]\nmod ").next().unwrap().lines() {
+            let line = line.strip_prefix("    ").unwrap_or(line);
+            let line =
+                ["pub ", "pub(super) ", "pub(crate) "].iter().find_map(|seen| line.strip_prefix(seen)).unwrap_or(line);
+            let declared = ["struct ", "enum ", "trait "].iter().find_map(|kind| line.strip_prefix(kind));
+            let name = declared.map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned());
+            places.entry(name.unwrap_or_default()).or_default().push(place.clone());
+        }
+    }
+    places.remove("");
+    SHARED_NAMES.iter().for_each(|(name, _)| drop(places.remove(*name)));
+    let twice = places.iter().filter(|(_, places)| places.len() > 1);
+    assert_none(
+        &twice.map(|(name, places)| format!("`{name}` is a type in {}", places.join(" and "))).collect::<Vec<_>>(),
+    );
 }
 
 /// Where the rules would be broken, in a text made up for it, and what must be said.

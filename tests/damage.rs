@@ -21,7 +21,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
 use parkmesh::ledger::storage::Storage as _;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::maintenance::rebuild::{self, Remade};
 use parkmesh::ops::clock::Clock;
@@ -638,7 +638,7 @@ impl Gates {
                 notes: Vec::new(),
             })
         };
-        let now = Now { wall_ms: now_ms(), skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: now_ms(), skew_ms: None, clock_wrong: false };
         let mut done = self.ledger.process(vec![job()], now, Epoch(9));
         if done.unreadable {
             self.remade += 1;

@@ -33,7 +33,7 @@ use parkmesh::ledger::job::{
 };
 use parkmesh::ledger::sheet;
 use parkmesh::ledger::state::{TotalChange, TotalKey};
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::replication::backoff::SplitMix64;
 use parkmesh::replication::log::EventBytes;
 
@@ -358,7 +358,7 @@ fn arrive(logs: &[Scribe], end_ms: i64, dice: &mut SplitMix64) -> Shown {
         assert!(central.process(jobs).outcomes.iter().all(Result::is_ok));
         match dice.below(6) {
             0..=2 => {
-                let now = Now { wall_ms: central.wall_ms(), skew_ms: None, clock_wrong: false };
+                let now = TransactionTime { wall_ms: central.wall_ms(), skew_ms: None, clock_wrong: false };
                 central.ledger.settle(usize::try_from(1 + dice.below(8)).unwrap(), now).unwrap();
             }
             3 => central.settle(),

@@ -21,7 +21,7 @@ use parkmesh::domain::tariff::Tariff;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::digest::Digest;
 use parkmesh::ledger::job::{Answer, Beside, Hearing, Job, OpenBarrier, Refusal, Report, Told};
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::replication::log::{Head, Run};
 use proptest::prelude::*;
 
@@ -492,7 +492,7 @@ impl Site {
             Action::Move { at, zone } => self.centrals[at].ledger.set_zone(SiteZone::named(zone).unwrap()),
             Action::Settle { at, facts } => {
                 let central = &mut self.centrals[at];
-                let now = Now { wall_ms: central.wall_ms(), skew_ms: None, clock_wrong: false };
+                let now = TransactionTime { wall_ms: central.wall_ms(), skew_ms: None, clock_wrong: false };
                 // A disk may fail in the middle of it.
                 drop(central.ledger.settle(facts, now));
                 check(central);

@@ -16,7 +16,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::Job;
 use parkmesh::ledger::storage::Storage as _;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::store::{DataDir, Writer};
@@ -183,7 +183,7 @@ fn what_waits_when_a_central_stops_is_no_damage() {
     let context = Context { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
     let directory = DataDir::open(&central.data_directory()).unwrap();
     let mut ledger = Ledger::open(Writer::open(&directory, context.zone.clone()).unwrap(), context).unwrap();
-    let at = |wall_ms| Now { wall_ms, skew_ms: None, clock_wrong: false };
+    let at = |wall_ms| TransactionTime { wall_ms, skew_ms: None, clock_wrong: false };
     let now_ms = ledger.inside().next().unwrap().1.entry_ms;
     let log = LogId { central: CentralId::new("central-2").unwrap(), epoch: Epoch(2) };
     let prev = Head::empty(&log).hash;

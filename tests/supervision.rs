@@ -157,9 +157,7 @@ fn an_actor_that_panics_under_load_is_built_anew_and_nothing_acknowledged_is_los
         let http = &mesh.centrals[0].http;
         let gates = Gates::start(http, first_car);
         gates.wait_for_answers(20);
-        for actor in
-            ["edge_gateway", "config_keeper", "db_reader", "sync_coordinator", "mesh_registry", "peer_link:central-2"]
-        {
+        for actor in ["config_keeper", "db_reader", "sync_coordinator", "mesh_registry", "peer_link:central-2"] {
             let before = restarts_of(http, actor);
             make_panic(http, actor);
             eventually(&format!("{actor} is built anew"), DEADLINE, || restarts_of(http, actor) > before);
@@ -168,6 +166,25 @@ fn an_actor_that_panics_under_load_is_built_anew_and_nothing_acknowledged_is_los
         }
         gates.finish()
     });
+}
+
+/// What answers a call of a gate is no actor. If it panics that connection ends, its place in flight is given back, and the next call
+/// is answered.
+#[test]
+fn a_call_of_a_gate_that_panics_costs_its_connection_alone() {
+    let mut central = Central::new("central-1");
+    central.env("PARKMESH_TEST_FAULTS", "1");
+    central.start();
+    central.http.enter("edge-1", "29A12345");
+    make_panic(&central.http, "edges");
+    let body = json!({"edge_id": "edge-1", "plate_id": "29A12346", "direction": "ENTRY"});
+    let answer = central.http.try_post("/api/edge/barrier/open", &body).map(|reply| reply.text);
+    assert!(answer.is_err(), "{answer:?}");
+    eventually("its place in flight is given back", DEADLINE, || {
+        central.http.get("/metrics").text.contains("parkmesh_edge_in_flight 0\n")
+    });
+    central.http.enter("edge-1", "29A12346");
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 2);
 }
 
 #[test]

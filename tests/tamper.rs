@@ -16,10 +16,10 @@ use std::sync::LazyLock;
 use common::{Central, DEADLINE, Mesh, eventually};
 use parkmesh::domain::ids::{CentralId, LogId};
 use parkmesh::domain::time::SiteZone;
-use parkmesh::maintenance::Site;
+use parkmesh::maintenance::RebuildFor;
 use parkmesh::maintenance::verify::{Verified, verify};
 use parkmesh::replication::log::ChainHash;
-use parkmesh::store::verify::Finding;
+use parkmesh::store::verify::Fault;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::json;
@@ -61,7 +61,7 @@ fn open(directory: &Path) -> Connection {
 }
 
 fn verified(directory: &Path) -> Verified {
-    let site = Site { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
+    let site = RebuildFor { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
     verify(directory, &site, now_ms(), &mut |_, _| {}).unwrap()
 }
 
@@ -83,9 +83,9 @@ fn seq(row: i64) -> u64 {
 }
 
 /// The log and number a finding is about.
-fn place(finding: &Finding) -> Option<(&LogId, u64)> {
+fn place(finding: &Fault) -> Option<(&LogId, u64)> {
     match finding {
-        Finding::Chain { log, seq } | Finding::Event { log, seq, .. } | Finding::Hole { log, seq } => Some((log, *seq)),
+        Fault::Chain { log, seq } | Fault::Event { log, seq, .. } | Fault::Hole { log, seq } => Some((log, *seq)),
         _ => None,
     }
 }
@@ -177,7 +177,7 @@ fn a_changed_row_of_the_history_is_named() {
     let stay: String = database.query_row("SELECT max(event_id) FROM history", (), |row| row.get(0)).unwrap();
     database.execute("UPDATE history SET camera_type = 'moto' WHERE event_id = ?1", [&stay]).unwrap();
     drop(database);
-    assert_eq!(verified(directory.path()).report.findings, [Finding::OtherRow { stay_id: stay }]);
+    assert_eq!(verified(directory.path()).report.findings, [Fault::OtherRow { stay_id: stay }]);
 }
 
 /// Changes a plate in the oldest event of a log that has one, and makes the chain fit again if `well`.
@@ -269,9 +269,9 @@ fn what_was_changed_without_its_hash_is_taken_by_nobody() {
     let mut mesh = mesh_of_three();
     let log = log_of(&mesh.centrals[2], "central-1");
     let changed = forge(&mesh.centrals[2].database(), &log, false);
-    let site = Site { central: CentralId::new("central-3").unwrap(), zone: SiteZone::default() };
+    let site = RebuildFor { central: CentralId::new("central-3").unwrap(), zone: SiteZone::default() };
     let found = verify(&mesh.centrals[2].data_directory(), &site, now_ms(), &mut |_, _| {}).unwrap();
-    assert_eq!(found.report.findings, [Finding::Chain { log: log.clone(), seq: changed }]);
+    assert_eq!(found.report.findings, [Fault::Chain { log: log.clone(), seq: changed }]);
     // The only one a newcomer can ask.
     mesh.centrals[0].terminate();
     mesh.centrals[1].terminate();

@@ -12,9 +12,9 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Answer, Beside, CorrectStay, Job, OpenBarrier, Told, VoidStay};
 use parkmesh::ledger::storage::Storage as _;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
-use parkmesh::maintenance::{Site, rebuild, verify};
+use parkmesh::maintenance::{RebuildFor, rebuild, verify};
 use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::store::{DataDir, Writer};
 
@@ -52,7 +52,7 @@ impl Held {
 
     pub fn decide(&mut self, jobs: Vec<Job>, wall_ms: i64) -> Vec<Answer> {
         let start = Instant::now();
-        let done = self.ledger.process(jobs, Now { wall_ms, skew_ms: None, clock_wrong: false }, Epoch(3));
+        let done = self.ledger.process(jobs, TransactionTime { wall_ms, skew_ms: None, clock_wrong: false }, Epoch(3));
         self.longest = self.longest.max(start.elapsed());
         assert_eq!(done.failure, None);
         self.ledger.storage_mut().make_room();
@@ -60,7 +60,7 @@ impl Held {
     }
 
     pub fn settle(&mut self) {
-        let now = Now { wall_ms: START_MS, skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: START_MS, skew_ms: None, clock_wrong: false };
         loop {
             let start = Instant::now();
             if self.ledger.settle(TURN_FACTS, now).expect("a turn") == 0 {
@@ -328,7 +328,7 @@ fn import(table: &mut Table) {
 
 /// Rebuild and verify of 25, 50 and 100 days.
 fn replay(table: &mut Table) {
-    let site = Site { central: CentralId::new("central-3").expect("an id"), zone: SiteZone::default() };
+    let site = RebuildFor { central: CentralId::new("central-3").expect("an id"), zone: SiteZone::default() };
     let mut rates = Vec::new();
     for days in [DAYS / 4, DAYS / 2, DAYS] {
         let directory = tempfile::tempdir().expect("a directory");

@@ -40,10 +40,9 @@ const COMMON_PASSWORDS: [&str; 12] = [
 
 /// All of a central.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Accounts {
-    #[serde(default)]
     pub people: Vec<Person>,
-    #[serde(default)]
     pub tokens: Vec<Token>,
 }
 
@@ -57,7 +56,7 @@ pub struct Person {
     /// When the password was last set, Unix ms.
     pub set_ms: i64,
     /// The person or token that added this one; `None`: a one-time code, or a version that did not write it down.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub made_by: Option<String>,
 }
 

@@ -32,9 +32,9 @@ use super::config_keeper::ConfigChanged;
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Outcome, Refusal};
-use crate::ledger::settings::Settings;
+use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::{Behind, Storage, Watched};
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Ledger, Processed};
 use crate::ops::clock::{Clock, is_behind};
 use crate::ops::in_flight::Permit;
@@ -125,7 +125,7 @@ pub struct Flush;
 #[derive(Debug, Clone, Default)]
 pub struct Held {
     /// Tariff, subscriptions, the standing of centrals.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<SharedSettings>,
     /// The log this process writes, once it has one.
     pub own_log: Option<LogId>,
     /// Of the history; `None`: some of it is still to be made from events that are held.
@@ -294,7 +294,7 @@ impl<S: Storage> DbWriter<S> {
         }
         let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
-        let now = Now { wall_ms: self.clock.now_ms(), skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: self.clock.now_ms(), skew_ms: None, clock_wrong: false };
         match ledger.settle(self.turns.facts(), now) {
             Err(error) => {
                 self.turns.failed(Instant::now());
@@ -369,7 +369,8 @@ impl<S: Storage> DbWriter<S> {
         let started = Instant::now();
         let wall_ms = self.clock.now_ms();
         let clock_wrong = is_behind(wall_ms, self.newest_own_ms);
-        let mut processed = ledger.process(jobs, Now { wall_ms, skew_ms: self.skew_ms, clock_wrong }, Epoch(random));
+        let mut processed =
+            ledger.process(jobs, TransactionTime { wall_ms, skew_ms: self.skew_ms, clock_wrong }, Epoch(random));
         let took = started.elapsed();
         if processed.durable && !clock_wrong {
             self.newest_own_ms = self.newest_own_ms.max(Some(wall_ms));

@@ -24,7 +24,7 @@ use crate::domain::audit::{DONE, Kind};
 use crate::domain::naming::SITE;
 use crate::domain::problem::Language;
 use crate::domain::time::SiteZone;
-use crate::ledger::settings::Settings;
+use crate::ledger::settings::SharedSettings;
 use crate::links::status::MeshStatus;
 use crate::store::error::StoreError;
 use crate::store::reader::{AuditQuery, AuditRow, HistoryQuery, Reader, WithAnomaly};
@@ -78,7 +78,7 @@ struct HeraldRead {
 struct Question {
     now_ms: i64,
     zone: SiteZone,
-    prices: Arc<Settings>,
+    prices: Arc<SharedSettings>,
     audit_seen: Option<i64>,
     report_due_ms: Option<i64>,
 }

@@ -32,7 +32,7 @@ use crate::domain::naming::SITE;
 use crate::feed::board::Board;
 use crate::feed::line::EventLine;
 use crate::gates::roster::EdgeRoster;
-use crate::ledger::settings::Settings;
+use crate::ledger::settings::SharedSettings;
 use crate::links::status::MeshStatus;
 use crate::ops::clock::{Clock, is_behind};
 use crate::ops::metrics::Metrics;
@@ -453,7 +453,7 @@ impl Gates {
     }
 
     /// The members of section `gates`.
-    fn show(&self, config: &Config, settings: &Settings, day: &DayStats) -> Vec<(String, Value)> {
+    fn show(&self, config: &Config, settings: &SharedSettings, day: &DayStats) -> Vec<(String, Value)> {
         let own = config.this_central.id.as_str();
         let mut gates: BTreeMap<String, Value> = BTreeMap::new();
         for edge in &config.edges {

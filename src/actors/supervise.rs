@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use futures_util::FutureExt as _;
 use log::{debug, error, warn};
 use tokio::sync::{Notify, mpsc};
 
@@ -325,6 +326,11 @@ impl Faults {
         let struck = actors.get(name).ok_or_else(|| actors.keys().cloned().collect::<Vec<_>>())?;
         struck.notify_one();
         Ok(())
+    }
+
+    /// Whether what has that name, and is no actor, has to panic now.
+    pub fn has_struck(&self, name: &str) -> bool {
+        self.of(name).notified().now_or_never().is_some()
     }
 
     /// Told when an actor of that name has to panic.

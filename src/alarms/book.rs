@@ -83,10 +83,8 @@ struct Episode {
     text: String,
     since_ms: i64,
     seen_ms: i64,
-    #[serde(default)]
     well_ms: Option<i64>,
     /// When it was told last; `None`: not yet.
-    #[serde(default)]
     told_ms: Option<i64>,
     #[serde(default)]
     repeats: u32,
@@ -94,27 +92,20 @@ struct Episode {
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Book {
-    #[serde(default)]
     open: BTreeMap<String, Episode>,
     /// When alarms of a name were told to begin within the last hour, and how many were held back.
-    #[serde(default)]
     begun: BTreeMap<String, (VecDeque<i64>, u32)>,
-    #[serde(default)]
     pub outbox: Outbox,
     /// The last entry of the audit that was looked at.
-    #[serde(default)]
     pub audit_seen: Option<i64>,
     /// Oddities by id: when they were seen first, and whether they are told or another's.
-    #[serde(default)]
     odd: BTreeMap<String, (i64, bool)>,
-    #[serde(default)]
     odd_begun: bool,
     /// When the last report was due that was told, or was another's.
-    #[serde(default)]
     reported_ms: Option<i64>,
     /// When each edge was heard last: after a restart nobody would know that it had ever been there.
-    #[serde(default)]
     pub heard: BTreeMap<String, i64>,
     /// Messages that had to go since these were taken.
     #[serde(skip)]

@@ -51,7 +51,7 @@ pub struct Message {
     pub site: String,
     /// When it was made, Unix ms.
     pub at_ms: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
     pub text: String,
 }

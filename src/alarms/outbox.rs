@@ -19,11 +19,10 @@ struct Letter {
 
 /// Messages that not all channels have been told yet, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outbox {
-    #[serde(default)]
     letters: VecDeque<Letter>,
     /// How many were dropped since a channel was told last.
-    #[serde(default)]
     lost: BTreeMap<String, u64>,
 }
 

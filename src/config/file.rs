@@ -21,7 +21,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Settings to run on.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     pub config: Config,
     pub warnings: Vec<FieldProblem>,
     /// Why these are not the file's settings but the last good ones; to be shown in red until the file is good again.
@@ -63,15 +63,15 @@ pub struct SaveError {
 ///
 /// # Errors
 /// [`LoadError::NotFound`] if there is neither the file nor a copy. Any other if the file is broken and there is no good copy.
-pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+pub fn load(path: &Path) -> Result<LoadedConfig, LoadError> {
     match load_one(path) {
         Ok((read, bytes)) => {
             let not_kept = keep(path, ".last-good", &bytes).err();
-            Ok(Loaded { config: read.config, warnings: read.warnings, broken: None, not_kept })
+            Ok(LoadedConfig { config: read.config, warnings: read.warnings, broken: None, not_kept })
         }
         Err(broken) => match load_one(&beside(path, ".last-good")) {
             Ok((read, _)) => {
-                Ok(Loaded { config: read.config, warnings: read.warnings, broken: Some(broken), not_kept: None })
+                Ok(LoadedConfig { config: read.config, warnings: read.warnings, broken: Some(broken), not_kept: None })
             }
             Err(_) => Err(broken),
         },

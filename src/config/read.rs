@@ -359,9 +359,9 @@ fn edge_id(value: &Value) -> Result<String, Wrong> {
 /// A vehicle type of the list, in any spelling.
 fn vehicle_type(value: &Value) -> Result<String, Wrong> {
     match vehicle::read(text(value)?) {
-        vehicle::Told::Nothing => Ok(String::new()),
-        vehicle::Told::Known(name) => Ok(name.to_owned()),
-        vehicle::Told::Other(_) => plain_text(value, MAX_TYPE_CHARS),
+        vehicle::ToldVehicle::Nothing => Ok(String::new()),
+        vehicle::ToldVehicle::Known(name) => Ok(name.to_owned()),
+        vehicle::ToldVehicle::Other(_) => plain_text(value, MAX_TYPE_CHARS),
     }
 }
 

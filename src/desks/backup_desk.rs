@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 
 use crate::config::model::{Backup, Config};
 use crate::domain::time::SiteZone;
-use crate::maintenance::Site;
-use crate::maintenance::backup::{BackupError, PARTIAL, Parts, Proof, back_up};
+use crate::maintenance::RebuildFor;
+use crate::maintenance::backup::{BackupError, BackupProof, PARTIAL, Parts, back_up};
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 
@@ -193,7 +193,7 @@ impl BackupDesk {
 #[derive(Debug, Clone)]
 struct Round {
     parts: Parts,
-    site: Site,
+    site: RebuildFor,
     dir: PathBuf,
     keep: usize,
     now_ms: i64,
@@ -220,16 +220,16 @@ impl Round {
             keep: usize::try_from(*keep).unwrap_or(usize::MAX),
             now_ms,
             due_ms: zone.last_at(*at, now_ms),
-            site: Site { central: config.this_central.id.clone(), zone },
+            site: RebuildFor { central: config.this_central.id.clone(), zone },
         })
     }
 
     /// The proven backups of this central, the oldest first.
-    fn proven(&self) -> Vec<(PathBuf, Proof)> {
+    fn proven(&self) -> Vec<(PathBuf, BackupProof)> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_name = |path: &PathBuf| path.extension().is_none_or(|extension| extension != PARTIAL);
         let mut found: Vec<_> =
-            entries.filter(is_name).filter_map(|path| Some((path.clone(), Proof::of(&path)?))).collect();
+            entries.filter(is_name).filter_map(|path| Some((path.clone(), BackupProof::of(&path)?))).collect();
         found.retain(|(_, proof)| proof.central == self.site.central);
         found.sort_by_key(|(_, proof)| proof.made_ms);
         found

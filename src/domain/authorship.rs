@@ -51,11 +51,8 @@ pub struct OpenedBy {
 /// What an event carries to show who wrote it. Empty: of a version that showed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct Proof {
-    #[serde(default)]
     pub reveal: Option<Key>,
-    #[serde(default)]
     pub anchor: Option<Key>,
-    #[serde(default)]
     pub opened_by: Option<OpenedBy>,
 }
 

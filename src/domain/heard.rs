@@ -13,7 +13,7 @@ use super::event::{Body, type_name};
 
 /// The SHA-256 of what was said. `timestamp_ms` counts only where no time is among the fields.
 pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32] {
-    let mut hasher = Fields(Sha256::new());
+    let mut hasher = FieldsHash(Sha256::new());
     match body {
         Body::Entry(entry) => {
             hasher.texts(&[type_name::ENTRY, event_id.unwrap_or_default(), entry.plate_id.as_str()]);
@@ -55,9 +55,9 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
 }
 
 /// Feeds texts with their length, so that no two lists of fields share one byte stream.
-struct Fields(Sha256);
+struct FieldsHash(Sha256);
 
-impl Fields {
+impl FieldsHash {
     fn texts(&mut self, texts: &[&str]) {
         for text in texts {
             self.0.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());

@@ -15,13 +15,11 @@ impl Lanes {
     }
 
     /// Whether an edge is one of several devices of a lane.
-    #[must_use]
     pub fn has_several(&self, edge: &str) -> bool {
         self.of_edge.contains_key(edge)
     }
 
     /// Whether what two edges see or ask for passes the same place: they are one, or devices of one lane.
-    #[must_use]
     pub fn is_one(&self, edge: &str, other: &str) -> bool {
         edge == other || self.of_edge.get(edge).is_some_and(|lane| self.of_edge.get(other) == Some(lane))
     }

@@ -23,7 +23,6 @@ impl Vnd {
     pub const MAX_CASH: Vnd = Vnd(100 * Self::MAX_TOLD.0);
 
     /// What is said, everywhere alike, of an amount that is not between these: in Vietnamese and in English.
-    #[must_use]
     pub fn out_of_range(least: Vnd, most: Vnd) -> (String, String) {
         let text = |separator| (grouped(least, separator), grouped(most, separator));
         let ((vi_least, vi_most), (least, most)) = (text('.'), text(','));
@@ -35,13 +34,11 @@ impl Vnd {
 
     /// Whether an amount somebody says was taken looks like one. `25.00` may be 25,000, and no fee is so small; nor is it more than
     /// a month's wage.
-    #[must_use]
     pub fn is_plausible(self) -> bool {
         self.0 == 0 || (1_000..=10_000_000).contains(&self.0)
     }
 
     /// Whether this can be a fee: between 0 and [`Vnd::MAX_FEE`].
-    #[must_use]
     pub fn is_fee(self) -> bool {
         (Vnd(0)..=Self::MAX_FEE).contains(&self)
     }

@@ -38,7 +38,6 @@ impl Method {
     /// Those that can be told.
     pub const ALL: [Self; 6] = [Self::Cash, Self::Qr, Self::Card, Self::Transfer, Self::Account, Self::Free];
 
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Cash => "cash",
@@ -82,7 +81,6 @@ pub struct PaidToo {
 
 impl Paid {
     /// What was taken in all.
-    #[must_use]
     pub fn total(&self) -> Vnd {
         self.amount + total_of(&self.also)
     }
@@ -107,14 +105,12 @@ impl Paid {
 }
 
 /// What was paid in other ways than the first.
-#[must_use]
 pub fn total_of(also: &[PaidToo]) -> Vnd {
     also.iter().map(|too| too.amount).sum()
 }
 
 /// What of an amount that was `taken` in all counts for the other ways than the first: what each says, as far as there is so much. The rest is
 /// of the first way, so that the ways sum to what was taken whatever was told, and whatever is corrected later.
-#[must_use]
 pub fn shared_out(taken: Vnd, also: &[PaidToo]) -> Vec<(Method, Vnd)> {
     let mut left = taken;
     let mut share = |too: &PaidToo| {
@@ -193,19 +189,16 @@ pub struct FeeLine {
 }
 
 impl FeeLine {
-    #[must_use]
     pub fn new(part: Part, amount: Vnd) -> Self {
         Self { part, count: None, price: None, amount, reason: None }
     }
 
     /// So many at a price.
-    #[must_use]
     pub fn of(part: Part, count: i64, price: Vnd) -> Self {
         let amount = Vnd(count.saturating_mul(price.0));
         Self { part, count: Some(count), price: Some(price), amount, reason: None }
     }
 
-    #[must_use]
     pub fn because(self, reason: Option<&str>) -> Self {
         let shown = |reason: &str| reason.chars().filter(|c| !c.is_control()).take(MAX_LINE_REASON_CHARS).collect();
         Self { reason: reason.map(shown), ..self }
@@ -213,13 +206,11 @@ impl FeeLine {
 }
 
 /// What some lines come to.
-#[must_use]
 pub fn total(lines: &[FeeLine]) -> Vnd {
     lines.iter().map(|line| line.amount).sum()
 }
 
 /// The lines as an event carries them: those of one kind and price in one, and no more than [`MAX_LINES`]. Their sum stays.
-#[must_use]
 pub fn merged(lines: Vec<FeeLine>) -> Vec<FeeLine> {
     let mut merged: Vec<FeeLine> = Vec::with_capacity(lines.len().min(MAX_LINES));
     for line in lines {

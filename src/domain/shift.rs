@@ -1,9 +1,9 @@
 //! Shifts: who answers for the money of a gate, from an opening to a closing, and what a sheet of it says.
 //!
 //! A shift is two facts of its gate's central, `SHIFT_OPENED` and `SHIFT_CLOSED`. What belongs to it follows from the facts alone, by
-//! the rules below, and so does what it comes to ([`Figures`]): in whatever order they arrive, every central that holds the same facts
+//! the rules below, and so does what it comes to ([`ShiftFigures`]): in whatever order they arrive, every central that holds the same facts
 //! says the same. The closing carries the figures as they were; what arrives later does not change it and is the difference to it
-//! ([`Figures::since`]). So figures as closed and the addendum are at any moment the sum of the facts. Why each rule is as it is:
+//! ([`ShiftFigures::since`]). So figures as closed and the addendum are at any moment the sum of the facts. Why each rule is as it is:
 //! docs/decisions/061-shifts.md.
 
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ pub struct ShiftClosed {
     /// As at the opening.
     #[serde(default)]
     pub inside: u64,
-    pub figures: Figures,
+    pub figures: ShiftFigures,
     /// How far the figures know each log that something of them is from: of a log not named they know nothing. Absent: too many logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Vec<Counted>>,
@@ -106,7 +106,7 @@ pub struct Sum {
 
 /// What a shift comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Figures {
+pub struct ShiftFigures {
     /// Cars that came in at its gate.
     pub entries: i64,
     /// By way of payment and vehicle type, as takings are told apart.
@@ -117,13 +117,11 @@ pub struct Figures {
 }
 
 /// The id of the shift that begins at a gate.
-#[must_use]
 pub fn shift_id(central: &str, edge_id: &str, from_ms: i64) -> String {
     format!("{central}_{edge_id}_{from_ms}")
 }
 
 /// When the shift of that id at that gate begins, Unix ms; `None`: it is not of that gate.
-#[must_use]
 pub fn begins_ms(id: &str, central: &str, edge_id: &str) -> Option<i64> {
     let from_ms = id.rsplit('_').next()?.parse().ok()?;
     (id == shift_id(central, edge_id, from_ms)).then_some(from_ms)
@@ -131,20 +129,17 @@ pub fn begins_ms(id: &str, central: &str, edge_id: &str) -> Option<i64> {
 
 /// Whether what was taken at the gate of a shift by `taken_by`, as takings name him, is its person's: taken by him, or by nobody who
 /// is a person. What a gate's own program passes, its key, a token, is the money of who has the gate.
-#[must_use]
 pub fn is_of(person: &str, taken_by: &str) -> bool {
     taken_by == person || taken_by.is_empty() || taken_by.contains(':')
 }
 
 /// From when until before when things belong to a shift: until it was closed, and no longer than until the next was opened there.
-#[must_use]
 pub fn span(from_ms: i64, until_ms: Option<i64>, next_ms: Option<i64>) -> (i64, i64) {
     (from_ms, until_ms.unwrap_or(i64::MAX).min(next_ms.unwrap_or(i64::MAX)).max(from_ms))
 }
 
 impl MoneyChange {
     /// Of what was taken there it is to be `after`.
-    #[must_use]
     pub fn of(taking: &Taking, after: Vnd) -> Self {
         Self {
             exit: taking.fact.clone(),
@@ -159,19 +154,17 @@ impl MoneyChange {
     }
 
     /// What takes it back.
-    #[must_use]
     pub fn undone(&self) -> Self {
         Self { before: self.after, after: self.before, ..self.clone() }
     }
 
     /// What it adds to what was taken, VND.
-    #[must_use]
     pub fn change(&self) -> i64 {
         self.after.0 - self.before.0
     }
 }
 
-impl Figures {
+impl ShiftFigures {
     /// Counts an exit: ways of payment, exits, VND.
     pub fn take<'m>(&mut self, counted: impl IntoIterator<Item = (&'m str, i64, i64)>, camera_type: &str) {
         for (method, exits, revenue) in counted {
@@ -206,20 +199,17 @@ impl Figures {
         })
     }
 
-    #[must_use]
     pub fn exits(&self) -> i64 {
         self.sums().map(|(.., sum)| sum.exits).sum()
     }
 
     /// VND.
-    #[must_use]
     pub fn revenue(&self) -> i64 {
         self.sums().map(|(.., sum)| sum.revenue).sum()
     }
 
     /// What should be in the drawer: what it began with and what was paid in cash. What the gate did not say was cash, as it was
     /// before gates could say.
-    #[must_use]
     pub fn expected_cash(&self, opening_cash: Vnd) -> Vnd {
         let is_cash = |method: &str| method.is_empty() || method == Method::Cash.name();
         let taken: i64 = self.sums().filter(|(method, ..)| is_cash(method)).map(|(.., sum)| sum.revenue).sum();
@@ -227,7 +217,6 @@ impl Figures {
     }
 
     /// These figures, less others: what has to be added to the others to make these.
-    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut since = self.as_coarse_as(before);
         since.entries = since.entries.saturating_sub(before.entries);
@@ -238,7 +227,6 @@ impl Figures {
     }
 
     /// Both together.
-    #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
         both.entries = both.entries.saturating_add(other.entries);
@@ -247,7 +235,6 @@ impl Figures {
     }
 
     /// As a closing carries them: within what fits into an event.
-    #[must_use]
     pub fn bounded(self) -> Self {
         let bytes = serde_json::to_string(&self).map_or(usize::MAX, |json| json.len());
         if bytes > MAX_FIGURES_BYTES { self.of_all_types() } else { self }
@@ -268,7 +255,6 @@ impl Figures {
 
 impl ShiftOpened {
     /// Whether it is of the central that says so, and says nothing that makes no sense.
-    #[must_use]
     pub fn is_sound(&self, central: &str) -> bool {
         begins_ms(&self.shift, central, &self.edge_id) == Some(self.from_ms)
             && (Vnd(0)..=MAX_CASH).contains(&self.opening_cash)
@@ -288,7 +274,6 @@ impl ShiftRecounted {
 
 impl ShiftClosed {
     /// As of an opening.
-    #[must_use]
     pub fn is_sound(&self, central: &str) -> bool {
         begins_ms(&self.shift, central, &self.edge_id).is_some_and(|from_ms| from_ms <= self.until_ms)
             && [self.opening_cash, self.counted_cash].iter().all(|cash| (Vnd(0)..=MAX_CASH).contains(cash))
@@ -296,7 +281,6 @@ impl ShiftClosed {
     }
 
     /// Whether an event was among what its figures were made of, had it belonged to the shift; `None`: that is not known.
-    #[must_use]
     pub fn has_counted(&self, log: &LogId, seq: u64) -> Option<bool> {
         let counted = self.counted.as_ref()?;
         Some(counted.iter().any(|counted| counted.log == *log && seq <= counted.to))
@@ -325,8 +309,8 @@ mod tests {
     }
 
     /// With types enough that a closing has to take them as one.
-    fn figures(facts: &[Fact]) -> Figures {
-        let mut figures = Figures::default();
+    fn figures(facts: &[Fact]) -> ShiftFigures {
+        let mut figures = ShiftFigures::default();
         for fact in facts {
             match fact {
                 Fact::Exit(method, t, fee) => {
@@ -355,22 +339,22 @@ mod tests {
             let both = closed.and(&addendum);
             prop_assert_eq!((both.entries, both.exits(), both.revenue()), (live.entries, live.exits(), live.revenue()));
             prop_assert_eq!(both.expected_cash(Vnd(7)), live.expected_cash(Vnd(7)));
-            prop_assert_eq!(live.since(&both), Figures::default(), "there is nothing to add to all of it");
+            prop_assert_eq!(live.since(&both), ShiftFigures::default(), "there is nothing to add to all of it");
             let json = serde_json::to_string(&closed).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Figures>(&json).unwrap(), closed);
+            prop_assert_eq!(serde_json::from_str::<ShiftFigures>(&json).unwrap(), closed);
         }
     }
 
     #[test]
     fn cash_is_what_was_paid_in_cash_or_not_said_and_no_correction_at_another_shift_moves_it() {
-        let mut figures: Figures =
+        let mut figures: ShiftFigures =
             serde_json::from_str(r#"{"entries":0,"takings":{},"amended":{"cash":-3000}}"#).unwrap();
         for (method, fee) in [("cash", 20_000), ("", 5_000), ("qr", 70_000), ("free", 0)] {
             figures.take([(method, 1, fee)], "car");
         }
         assert_eq!(figures.expected_cash(Vnd(100_000)), Vnd(125_000));
-        let live = Figures { amended: BTreeMap::new(), ..figures.clone() };
-        assert_eq!(live.since(&figures), Figures::default(), "and is in no addendum");
+        let live = ShiftFigures { amended: BTreeMap::new(), ..figures.clone() };
+        assert_eq!(live.since(&figures), ShiftFigures::default(), "and is in no addendum");
         assert_eq!((figures.exits(), figures.revenue()), (4, 95_000));
     }
 

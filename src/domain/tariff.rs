@@ -93,20 +93,17 @@ impl Default for Tariff {
 }
 
 /// Whether a person has to look before this stay is charged: it is longer than 7 days.
-#[must_use]
 pub fn is_long_stay(entry_ms: i64, exit_ms: i64) -> bool {
     exit_ms.saturating_sub(entry_ms) > LONG_STAY_MS
 }
 
 /// Whether a stay is longer than any car was ever parked, a year: then a clock was wrong, whoever has looked.
-#[must_use]
 pub fn is_absurd_stay(entry_ms: i64, exit_ms: i64) -> bool {
     exit_ms.saturating_sub(entry_ms) > 365 * 24 * 3_600 * 1_000
 }
 
 impl Tariff {
     /// The fee of a stay by the rule at the top of this file. 0 if the exit is not after the entry.
-    #[must_use]
     pub fn fee(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vnd {
         let (rate, _) = self.rate_for(camera_type, entry_ms, zone);
         if let Some(plan) = &rate.plan {
@@ -121,7 +118,6 @@ impl Tariff {
     }
 
     /// What the fee consists of: lines that sum to it.
-    #[must_use]
     pub fn lines(&self, camera_type: &str, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vec<FeeLine> {
         let (rate, list) = self.rate_for(camera_type, entry_ms, zone);
         let named = |line: FeeLine| line.because(list.map(|list| list.name.as_str()));
@@ -153,7 +149,6 @@ impl Tariff {
     }
 
     /// What is added where the card was lost.
-    #[must_use]
     pub fn lost_card_line(&self) -> Option<FeeLine> {
         self.lost_card.map(|price| FeeLine::of(Part::LostCard, 1, price))
     }
@@ -173,20 +168,17 @@ impl Tariff {
     }
 
     /// The name under which it has a rate for the type `told`.
-    #[must_use]
     pub fn name_of(&self, told: &str) -> Option<&str> {
         name_in(&self.types, told).or_else(|| self.days.iter().find_map(|list| name_in(&list.types, told)))
     }
 
     /// It says something that versions without plans do not know, and would charge otherwise.
-    #[must_use]
     pub fn is_more_than_hourly(&self) -> bool {
         let has_plan = self.base.plan.is_some() || self.types.values().any(|rate| rate.plan.is_some());
         has_plan || !self.days.is_empty() || self.lost_card.is_some()
     }
 
     /// What is nonsense in this tariff; empty: it can be used. Fields are named as in the API (`fees.fee_base`).
-    #[must_use]
     pub fn check(&self) -> Vec<FieldProblem> {
         let mut problems = self.base.check(ROOT);
         if self.types.len() > MAX_TYPES {
@@ -315,7 +307,6 @@ pub enum Weekday {
 impl Weekday {
     pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
 
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let index = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|known| *known == name)?;
         Self::ALL.get(index).copied()
@@ -343,7 +334,6 @@ pub struct DayList {
 
 impl DayList {
     /// Whether it is for this day, `YYYY-MM-DD`, which is that of the week.
-    #[must_use]
     pub fn is_for(&self, day: &str, weekday: Weekday) -> bool {
         self.weekdays.contains(&weekday) || self.dates.iter().any(|date| date == day)
     }

@@ -300,7 +300,7 @@ impl EventReport {
         };
         let camera_type =
             self.data.vehicle_type.filter(|kind| !is_lane(kind)).or(self.camera_type.filter(|kind| !is_lane(kind)));
-        let camera_type = camera_type.filter(|kind| vehicle::read(kind) != vehicle::Told::Nothing);
+        let camera_type = camera_type.filter(|kind| vehicle::read(kind) != vehicle::ToldVehicle::Nothing);
         let camera_type = camera_type.unwrap_or(gate.vehicle_type);
         let text = self.data.plate_text.unwrap_or_default();
         let plate = match PlateId::told(&text) {
@@ -443,7 +443,7 @@ fn not_used(place: &str, part: &Value, plate: Option<&str>) -> Vec<Note> {
 }
 
 fn is_vehicle(told: &str) -> bool {
-    matches!(vehicle::read(told), vehicle::Told::Known(_))
+    matches!(vehicle::read(told), vehicle::ToldVehicle::Known(_))
 }
 
 /// What happened, by its documented name. A program that calls its events otherwise may tell a direction beside it.

@@ -382,7 +382,7 @@ impl DetectionRequest {
 
 /// The vehicle type told, else that of the edge.
 fn vehicle_type(config: &Config, edge_id: &str, told: Option<String>) -> String {
-    let told = told.filter(|told| vehicle::read(told) != vehicle::Told::Nothing);
+    let told = told.filter(|told| vehicle::read(told) != vehicle::ToldVehicle::Nothing);
     told.unwrap_or_else(|| config.vehicle_type(edge_id).to_owned())
 }
 

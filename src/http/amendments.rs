@@ -16,7 +16,7 @@ use crate::domain::audit::Kind;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::told::vehicle::{self, Told};
+use crate::domain::told::vehicle::{self, ToldVehicle};
 use crate::domain::told::{self, Note};
 use crate::gates::request::{PaidTold, from_login};
 use crate::ledger::job::{Answer, CorrectStay, Job, VoidStay};
@@ -164,9 +164,9 @@ impl CorrectionRequest {
         let (plate_id, plate_view) = (given(self.plate_id), given(self.plate_view));
         let restore = self.void == Some(false);
         let camera_type = given(self.camera_type).and_then(|text| match vehicle::read(&text) {
-            Told::Known(name) => Some(name.to_owned()),
-            Told::Other(name) => Some(name),
-            Told::Nothing => {
+            ToldVehicle::Known(name) => Some(name.to_owned()),
+            ToldVehicle::Other(name) => Some(name),
+            ToldVehicle::Nothing => {
                 let (vi, en) = ("hãy chọn loại xe", "name a type of vehicle");
                 problems.push(FieldProblem::new("camera_type", "missing", vi, en));
                 None

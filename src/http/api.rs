@@ -19,8 +19,6 @@ use super::state::{Shared, Worker};
 use super::ws_peer::PeerEntrance;
 use super::{access, room, screen};
 use crate::access::right::{Need, Who};
-use crate::actors::edge_gateway::EdgeGateway;
-use crate::actors::supervise::{self, Surroundings};
 use crate::config::model::{ApiMode, Config};
 use crate::domain::problem::FieldProblem;
 use crate::ops::metrics::RouteLabels;
@@ -35,7 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server of a central.
-pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -> ServerRole {
+pub fn role(shared: Arc<Shared>, entrance: PeerEntrance) -> ServerRole {
     ServerRole {
         name: "api",
         field: "this_central.api_port",
@@ -44,7 +42,7 @@ pub fn role(shared: Arc<Shared>, around: Surroundings, entrance: PeerEntrance) -
             let credentials = shared.credentials.clone();
             Arc::new(move |place| secure(place, &credentials))
         },
-        serve: Arc::new(move |listener, tls| serve(&shared, &around, &entrance, listener, tls)),
+        serve: Arc::new(move |listener, tls| serve(&shared, &entrance, listener, tls)),
     }
 }
 
@@ -113,12 +111,11 @@ fn unreadable_vi(error: &io::Error) -> String {
 
 fn serve(
     shared: &Arc<Shared>,
-    around: &Surroundings,
     entrance: &PeerEntrance,
     listener: TcpListener,
     tls: Option<TlsTerms>,
 ) -> io::Result<Server> {
-    let (shared, around, entrance) = (shared.clone(), around.clone(), web::Data::new(entrance.clone()));
+    let (shared, entrance) = (shared.clone(), web::Data::new(entrance.clone()));
     let secured = tls.is_some();
     let terms = ServerTerms {
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
@@ -131,14 +128,11 @@ fn serve(
         on_connect: |_, _| {},
     };
     listen::serve(listener, &terms, move || {
-        let (writer, config) = (shared.writer.clone(), shared.config.clone());
-        let gateway =
-            supervise::start(&around, "edge_gateway", move || EdgeGateway::new(writer.clone(), config.clone()));
         App::new()
             .app_data(entrance.clone())
             .app_data(web::Data::from(shared.rooms.bodies.clone()))
             .app_data(web::Data::new(shared.config.clone()))
-            .app_data(web::Data::new(Worker { gateway, shared: shared.clone(), secured }))
+            .app_data(web::Data::new(Worker { shared: shared.clone(), secured }))
             .app_data(
                 web::QueryConfig::default()
                     .error_handler(|error, _| ApiError::new(Code::InvalidQuery, error.to_string()).into()),

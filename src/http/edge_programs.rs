@@ -36,7 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "An edge program reports what happened: never refused for the state of the lot.",
         )
         .body::<EventReport>()
-        .answers_either::<Passage, Change>("It is committed")
+        .answers_either::<Passage, StayChange>("It is committed")
         // Of a report that corrects or removes.
         .refuses(&[Code::LoginRequired, Code::Forbidden, Code::LocalOnly])
         .refuses(DECIDED)
@@ -99,7 +99,7 @@ pub(super) fn note_unread(worker: &Worker, edge_id: &str, kept: &UnreadKept) {
 #[serde(untagged)]
 pub enum Taken {
     Passed(Box<Passage>),
-    Changed(Change),
+    Changed(StayChange),
 }
 
 /// A car that was reported.
@@ -143,7 +143,8 @@ pub struct Passage {
 
 /// A stay an edge program corrected or removed.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Change {
+#[schema(as = Change)]
+pub struct StayChange {
     event_id: String,
     /// It was so before. Absent: no.
     #[serde(skip_serializing_if = "is_not")]
@@ -169,7 +170,7 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
         edge.name = said(report.camera_name.as_deref()).or_else(|| edge.name.take());
         edge.kind = said(report.camera_type.as_deref()).or_else(|| edge.kind.take());
     });
-    let changed = |event_id, repeated| Taken::Changed(Change { event_id, repeated });
+    let changed = |event_id, repeated| Taken::Changed(StayChange { event_id, repeated });
     let act = report.is_change().then(|| {
         let kind = if report.is_a("DELETE") { Kind::Void } else { Kind::Correction };
         let stay_id = report.data.event_id.clone().or_else(|| report.event_id.clone());

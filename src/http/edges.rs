@@ -1,9 +1,12 @@
-//! What gates call: detection, barrier open, barrier close. Decode, hand to the gateway, show the answer.
+//! What gates call: detection, barrier open, barrier close. Decode, check, hand to the writer, show the answer.
+
+use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::access::Caller;
@@ -11,15 +14,16 @@ use super::edge_programs::note_unread;
 use super::error::{ApiError, Code};
 use super::input::{self, Raw, Sent};
 use super::operation::{Answered, Operation, ok, post};
-use super::state::{Shared, Worker};
+use super::state::Worker;
 use super::view::Vehicle;
 use crate::access::right::Need;
-use crate::actors::edge_gateway::{self, EdgeError};
+use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::Detected;
+use crate::actors::supervise::injected_panic;
 use crate::config::model::Config;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::direction::Direction;
-use crate::domain::time::{SiteZone, duration_text};
+use crate::domain::time::duration_text;
 use crate::domain::told::{self, Note};
 use crate::gates::request::{self, CloseRequest, DetectionRequest, OpenRequest};
 use crate::ledger::job::{Answer, Job, Refusal};
@@ -161,28 +165,39 @@ pub async fn detection(caller: Caller, Sent(said): Sent<Value>, worker: web::Dat
     }
 }
 
-/// `act`: it is told in the audit, should it change something.
+/// A disk that needs longer than this for one commit does not answer a car that waits; the client tries again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// As tests make a call of a gate panic.
+const FAULT: &str = "edges";
+
+/// Checks a call against the settings in force, hands it to the writer and waits for its outcome. One beyond the bound on requests
+/// in flight is refused at once. `act`: it is told in the audit, should it change something.
 pub(super) async fn submit(
     worker: &Worker,
     caller: &Caller,
     act: Option<Act>,
-    check: impl FnOnce(&Config) -> Result<Job, Refusal> + Send + 'static,
+    check: impl FnOnce(&Config) -> Result<Job, Refusal>,
 ) -> Result<Answer, ApiError> {
-    let audited = |job: Job| match act {
-        Some(act) => job.audited(act),
-        None => job,
+    let shared = &worker.shared;
+    let Some(permit) = shared.in_flight.enter() else {
+        shared.metrics.edge_refused.inc();
+        return Err(ApiError::busy());
     };
-    let check = Box::new(move |config: &Config| check(config).map(audited));
-    let Shared { in_flight, metrics, .. } = &*worker.shared;
-    let outcome = edge_gateway::submit(&worker.gateway, in_flight, metrics, check, caller.who.doer()).await;
-    outcome.map_err(|error| refused(error, &worker.zone()))
-}
-
-fn refused(error: EdgeError, zone: &SiteZone) -> ApiError {
-    match error {
-        EdgeError::Busy => ApiError::busy(),
-        EdgeError::OutcomeUnknown => ApiError::unknown_outcome(),
-        EdgeError::Refused(refusal) => ApiError::refused(refusal, zone),
+    if shared.faults.as_ref().is_some_and(|faults| faults.has_struck(FAULT)) {
+        injected_panic();
+    }
+    let refused = |refusal| ApiError::refused(refusal, &worker.zone());
+    // No view of the settings stays borrowed: whoever looks at them again meanwhile, and who saves others, would wait for ever.
+    let config = shared.config();
+    let job = check(&config).map_err(refused)?;
+    let job = if let Some(act) = act { job.audited(act) } else { job };
+    let (reply, outcome) = oneshot::channel();
+    shared.writer.do_send(Decide { job: job.by(caller.who.doer()), reply, permit: Some(permit) });
+    match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
+        Ok(Ok(outcome)) => outcome.map_err(refused),
+        // The writer failed, or took too long: it may or may not have happened.
+        Ok(Err(_)) | Err(_) => Err(ApiError::unknown_outcome()),
     }
 }
 

@@ -127,11 +127,12 @@ pub async fn add_peer(caller: Caller, Sent(body): Sent<Value>, worker: web::Data
 /// `PUT /api/p2p/peers/{id}`
 pub async fn put_peer(
     caller: Caller,
-    Sent(body): Sent<Value>,
+    body: Result<Sent<Value>, ApiError>,
     id: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Answered {
     let id = known_shape(&id)?;
+    let Sent(body) = body?;
     let (fields, version) = peer_body(body)?;
     let act = caller.act(Kind::Peer, &id);
     let saved = change(&worker.shared, Edit::ChangePeer(id, fields), version, act).await?;

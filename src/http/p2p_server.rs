@@ -18,7 +18,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::Error;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpRequest, HttpResponse, web};
+use actix_web::{App, FromRequest as _, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -160,18 +160,16 @@ fn shown(socket: &dyn Any) -> Option<Fingerprint> {
 const CARD_LIMIT_BYTES: usize = 4 * 1024;
 
 /// `POST /guests`, at the P2P port with TLS.
-pub async fn welcome(
-    request: HttpRequest,
-    card: Result<Sent<GuestCard, CARD_LIMIT_BYTES>, ApiError>,
-    entrance: web::Data<PeerEntrance>,
-) -> HttpResponse {
+pub async fn welcome(request: HttpRequest, payload: web::Payload, entrance: web::Data<PeerEntrance>) -> HttpResponse {
     let Some(shown) = request.conn_data::<Fingerprint>().copied() else {
         return sorry("an invitation is for centrals that speak TLS: is security.p2p the same at both ends?");
     };
-    let card = match card {
-        Ok(Sent(card)) => card,
+    // Nothing is read of who shows no certificate.
+    let card: Sent<GuestCard, CARD_LIMIT_BYTES> = match Sent::from_request(&request, &mut payload.into_inner()).await {
+        Ok(card) => card,
         Err(error) => return sorry(&error.to_string()),
     };
+    let Sent(card) = card;
     let Ok(code) = card.code.parse() else { return sorry(&CodeRefused::Unknown.to_string()) };
     let guest = Guest { code, card, shown, from: sender(&request) };
     match entrance.registry.addr().send(guest).await {

@@ -37,7 +37,7 @@ pub(super) const DECIDED: &[Code] = &[Code::InvalidField, Code::Invalid, Code::N
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/api/parking/state", Need::Look, state, "The cars inside.")
-            .answers::<State>("The cars")
+            .answers::<LotState>("The cars")
             .refuses(&[Code::Busy]),
         get("/api/parking/near", Need::Look, near, "The cars inside whose plates read almost like one.")
             .query::<NearParameters>()
@@ -87,7 +87,8 @@ pub(super) struct Stats {
 
 /// The cars inside.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct State {
+#[schema(as = State)]
+pub(super) struct LotState {
     /// Newest first, at most 10,000.
     vehicles_in_parking: Vec<HistoryRow>,
     stats: Stats,
@@ -287,7 +288,7 @@ pub async fn state(worker: web::Data<Worker>) -> Answered {
     let most = usize::try_from(MAX_PAGE_ROWS).unwrap_or(usize::MAX);
     answer(&worker.shared, move |reader| {
         let vehicles_in_parking = reader.vehicles_inside(most)?;
-        Ok(State { vehicles_in_parking, stats: today.stats(reader)? })
+        Ok(LotState { vehicles_in_parking, stats: today.stats(reader)? })
     })
     .await
 }

@@ -23,7 +23,7 @@ use crate::domain::ids::EdgeId;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::shift::{Figures, MAX_CASH, MAX_NOTE_CHARS, MoneyChange};
+use crate::domain::shift::{MAX_CASH, MAX_NOTE_CHARS, MoneyChange, ShiftFigures};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CloseShift, Job, OpenShift, RecountShift};
 use crate::store::error::StoreError;
@@ -356,26 +356,26 @@ struct OfWay {
 }
 
 /// Which shifts are asked for.
-enum Asked {
+enum AskedOfShifts {
     OfDay(Today),
     Open(Option<Gate>),
 }
 
 impl ShiftsParameters {
-    fn asked(&self, worker: &Worker) -> Result<Asked, ApiError> {
+    fn asked(&self, worker: &Worker) -> Result<AskedOfShifts, ApiError> {
         let gate = gate(self.gate.as_deref())?;
         if flag("open", self.open.as_deref())? {
-            return Ok(Asked::Open(gate));
+            return Ok(AskedOfShifts::Open(gate));
         }
         let today = Today::of(&worker.shared);
         match self.day.clone().filter(|day| !day.is_empty()) {
-            Some(day) => today.moved_to("day", day, &worker.zone()).map(Asked::OfDay),
-            None => Ok(Asked::OfDay(today)),
+            Some(day) => today.moved_to("day", day, &worker.zone()).map(AskedOfShifts::OfDay),
+            None => Ok(AskedOfShifts::OfDay(today)),
         }
     }
 }
 
-impl Asked {
+impl AskedOfShifts {
     fn sheets(&self, reader: &mut Reader) -> Result<Vec<Sheet>, StoreError> {
         match self {
             Self::OfDay(day) => reader.sheets(day.start_ms, day.end_ms),
@@ -669,7 +669,7 @@ fn plate_view(event: &Event) -> Option<String> {
 }
 
 impl SheetFigures {
-    fn of(figures: &Figures) -> Self {
+    fn of(figures: &ShiftFigures) -> Self {
         let of_types = |types: &std::collections::BTreeMap<String, crate::domain::shift::Sum>| {
             types.values().fold((0, 0), |(exits, revenue), sum| (exits + sum.exits, revenue + sum.revenue))
         };

@@ -1,4 +1,4 @@
-//! What handlers reach: the parts of the running central, shared by all workers, and the worker's own gateway.
+//! What handlers reach: the parts of the running central, shared by all workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,6 @@ use super::subscriptions::Written;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Held, HeldView};
-use crate::actors::edge_gateway::EdgeGateway;
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::status_feed::StatusFeed;
 use crate::actors::status_feed::sources::Notices;
@@ -104,7 +103,6 @@ impl Shared {
 
 /// One HTTP worker's view.
 pub struct Worker {
-    pub gateway: Handle<EdgeGateway>,
     pub shared: Arc<Shared>,
     /// HTTPS is spoken with it.
     pub secured: bool,

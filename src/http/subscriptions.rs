@@ -25,7 +25,7 @@ use crate::access::right::Need;
 use crate::domain::audit::{Act, Kind};
 use crate::domain::subscription::{self, Subscription};
 use crate::ledger::job::{Answer, Job, Refusal};
-use crate::ledger::settings::{ListDifference, Settings, SubscriptionChange};
+use crate::ledger::settings::{ListDifference, SharedSettings, SubscriptionChange};
 use crate::ledger::storage::SettingKind;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -60,7 +60,7 @@ const MAX_TRIES: usize = 20;
 const MAX_SHOWN: usize = 100;
 
 /// What was last written as JSON, and of which settings it is.
-pub type Written = tokio::sync::Mutex<Option<(Arc<Settings>, Bytes)>>;
+pub type Written = tokio::sync::Mutex<Option<(Arc<SharedSettings>, Bytes)>>;
 
 /// The subscriptions in force here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -208,7 +208,7 @@ fn list_of(sent: Option<&Value>) -> Result<Vec<Subscription>, ApiError> {
 /// Whether the list may be saved over what is held.
 fn may_save(
     shared: &Shared,
-    settings: &Settings,
+    settings: &SharedSettings,
     difference: &ListDifference,
     read_at: Option<&str>,
 ) -> Result<(), ApiError> {
@@ -237,7 +237,7 @@ fn may_save(
 }
 
 /// What a sent list and what is held differ in, for the one who sent it.
-fn shown(settings: &Settings, difference: &ListDifference) -> Value {
+fn shown(settings: &SharedSettings, difference: &ListDifference) -> Value {
     let list = |list: &[Arc<Subscription>]| json!(list.iter().take(MAX_SHOWN).map(|one| &**one).collect::<Vec<_>>());
     let differing = difference.changed.iter().take(MAX_SHOWN);
     let differing = differing.map(|sent| json!({ "sent": **sent, "held": settings.subscription(&sent.id) }));

@@ -69,7 +69,7 @@ impl<S: Storage> Transaction<'_, S> {
         let stated = Correction { reason: request.reason.clone(), by: self.doer_text(), ..Correction::default() };
         let mut of_exit = Correction { right_fee, right_method, ..stated.clone() };
         if of_exit != stated
-            && let Some(Ended { taking: Some(taking), .. }) = self.ended(&row)?
+            && let Some(CorrectedExit { taking: Some(taking), .. }) = self.ended(&row)?
         {
             let fee = of_exit.right_fee.as_ref().map_or(taking.fee, |right| right.fee);
             of_exit.money.push(MoneyChange::of(&taking, fee));
@@ -286,7 +286,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
     fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
-        let Some(Ended { exit, name, taken: before, .. }) = self.ended(row)? else {
+        let Some(CorrectedExit { exit, name, taken: before, .. }) = self.ended(row)? else {
             return Err(refused("fee", "this stay has no exit at which a fee was taken"));
         };
         Ok((before != fee).then_some((name, RightFee { exit, before, fee })))
@@ -310,7 +310,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// What is known of the exit of a row.
-    fn ended(&mut self, row: &StayRow) -> Result<Option<Ended>, S::Error> {
+    fn ended(&mut self, row: &StayRow) -> Result<Option<CorrectedExit>, S::Error> {
         let Some(exit) = row.exit.as_ref() else { return Ok(None) };
         let component = Component::around(self.read()?, row)?;
         let facts = component.held_facts();
@@ -318,7 +318,7 @@ impl<S: Storage> Transaction<'_, S> {
         let taking = takings.into_iter().find(|taking| taking.fact == exit.fact);
         let left = facts.iter().find(|fact| fact.id == exit.fact);
         let name = left.and_then(|fact| fact.event.exit_stay().or(fact.event.event_id.as_deref()));
-        Ok(Some(Ended {
+        Ok(Some(CorrectedExit {
             exit: exit.fact.clone(),
             name: name.unwrap_or(&row.stay_id).to_owned(),
             taken: taking.as_ref().map_or(exit.fee, |taking| taking.fee),
@@ -403,7 +403,7 @@ impl<S: Storage> Transaction<'_, S> {
 }
 
 /// The exit of a stay, as corrected.
-struct Ended {
+struct CorrectedExit {
     exit: FactId,
     /// By which it names the stay.
     name: String,

@@ -335,7 +335,7 @@ mod tests {
     use crate::domain::time::SiteZone;
     use crate::ledger::job::{Answer, Beside, CloseBarrier, Job, OpenBarrier};
     use crate::ledger::memory::MemoryStorage;
-    use crate::ledger::transaction::Now;
+    use crate::ledger::transaction::TransactionTime;
     use crate::ledger::{Context, Ledger};
 
     use super::*;
@@ -365,8 +365,11 @@ mod tests {
         let close =
             CloseBarrier { edge_id: "edge-1".into(), plate: Some(plate.clone()), event_id: None, only_own: false };
         let jobs = vec![pass(Direction::Entry), Job::Close(close), pass(Direction::Exit)];
-        let done =
-            ledger.process(jobs, Now { wall_ms: 1_733_140_800_000, skew_ms: None, clock_wrong: false }, Epoch(1));
+        let done = ledger.process(
+            jobs,
+            TransactionTime { wall_ms: 1_733_140_800_000, skew_ms: None, clock_wrong: false },
+            Epoch(1),
+        );
         assert!(matches!(
             done.outcomes.as_slice(),
             [Ok(Answer::Entered { .. }), Ok(Answer::Closed { confirmed: true, .. }), Ok(Answer::Exited { .. })]

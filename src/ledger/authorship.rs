@@ -61,7 +61,6 @@ impl fmt::Debug for Authorship {
 }
 
 impl Authorship {
-    #[must_use]
     pub fn new(author: Author, judge: Box<dyn Judge>) -> Self {
         Self { author: Some(author), judge: Some(judge), bound: HashMap::new() }
     }

@@ -15,7 +15,7 @@ use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
 use super::component::{EVER, loose_key};
-use super::settings::Settings;
+use super::settings::SharedSettings;
 use super::storage::Storage;
 use super::transaction::Transaction;
 
@@ -234,14 +234,14 @@ impl<S: Storage> Transaction<'_, S> {
         }
     }
 
-    /// See [`Settings::charge`].
+    /// See [`SharedSettings::charge`].
     pub(super) fn charge(&self, plate: &PlateId, camera_type: &str, entry_ms: i64, exit_ms: i64) -> Charge {
         let prices = self.prices_at(exit_ms);
         self.settings().charge(&self.context.zone, prices, plate, camera_type, entry_ms, exit_ms)
     }
 }
 
-impl Settings {
+impl SharedSettings {
     /// Of a stay from `entry_ms` to `exit_ms` by a tariff and its version. Each stretch of days without a valid subscription costs what a stay of that
     /// length does.
     pub(super) fn charge(
@@ -298,7 +298,6 @@ impl Settings {
 
     /// What was due for the stay of a row whose fee was taken without knowing its entry; `None`: it was known, there is none, or a clock
     /// was wrong by years. `now_ms`: the wall clock.
-    #[must_use]
     pub fn due(&self, row: &StayRow, zone: &SiteZone, now_ms: i64) -> Option<Vnd> {
         let unknown = row.exit.as_ref().is_some_and(|exit| exit.entry_unknown) && !row.is_exit_alone();
         let left_ms = row.shown_exit_ms().filter(|_| unknown)?;

@@ -33,7 +33,6 @@ const ROWS_AT_ONCE: usize = 4;
 const MOST_ROWS_AT_ONCE: usize = 1024;
 
 /// The key loose facts are found by under a link, if the link has one. Requests are found without.
-#[must_use]
 pub fn loose_key(link: &Link) -> Option<String> {
     match link {
         Link::Stay(stay_id) => Some(format!("s:{stay_id}")),
@@ -45,13 +44,11 @@ pub fn loose_key(link: &Link) -> Option<String> {
 }
 
 /// The key of facts that were skipped at their place on a plate: no row says where that is.
-#[must_use]
 pub fn skipped_key(plate: &PlateId) -> String {
     format!("q:{plate}")
 }
 
 /// The key of exits that found no stay to end at their place on a plate.
-#[must_use]
 pub fn stray_key(plate: &PlateId) -> String {
     format!("d:{plate}")
 }
@@ -106,7 +103,7 @@ struct Acting<'f> {
 
 /// What is beside the facts and may matter.
 #[derive(Default)]
-struct Beside {
+struct Neighbours {
     /// What has to be gathered.
     missing: Vec<StoredStay>,
     replacing: Vec<Replacing>,
@@ -173,7 +170,6 @@ impl Component {
     }
 
     /// The facts that were gathered.
-    #[must_use]
     pub fn held_facts(&self) -> Vec<Fact> {
         self.facts.values().cloned().collect()
     }
@@ -204,7 +200,7 @@ impl Component {
             if self.take_skipped(held, places.keys().copied())? {
                 continue;
             }
-            let Beside { missing, replacing, strays } = self.look_beside(held, &places)?;
+            let Neighbours { missing, replacing, strays } = self.look_beside(held, &places)?;
             if !missing.is_empty() {
                 self.take(held, missing)?;
                 continue;
@@ -239,8 +235,8 @@ impl Component {
         &mut self,
         held: &mut H,
         places: &BTreeMap<&PlateId, Places<'_>>,
-    ) -> Result<Beside, H::Error> {
-        let Beside { mut missing, mut replacing, mut strays } = Beside::default();
+    ) -> Result<Neighbours, H::Error> {
+        let Neighbours { mut missing, mut replacing, mut strays } = Neighbours::default();
         self.neighbours.clear();
         self.beside.clear();
         for (plate, clocks) in places {
@@ -278,7 +274,7 @@ impl Component {
                 from = clocks.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).next();
             }
         }
-        Ok(Beside { missing, replacing, strays })
+        Ok(Neighbours { missing, replacing, strays })
     }
 
     /// The stay outside that is open on a plate when something of ours begins there, or whose passage out may be told again behind it;

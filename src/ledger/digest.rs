@@ -7,7 +7,6 @@ use std::fmt;
 pub struct Digest([u64; 4]);
 
 impl Digest {
-    #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let mut limbs = [0_u64; 4];
         for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
@@ -18,7 +17,6 @@ impl Digest {
         Self(limbs)
     }
 
-    #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0_u8; 32];
         for (chunk, limb) in bytes.chunks_exact_mut(8).zip(self.0) {

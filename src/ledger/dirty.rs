@@ -55,12 +55,10 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_clock.is_empty()
     }
 
-    #[must_use]
     pub fn behind(&self) -> Option<Behind> {
         let plates = self.by_plate.len() as u64;
         (!self.is_empty()).then_some(Behind { plates, since_ms: self.since_ms })

@@ -21,14 +21,13 @@ const MAX_EDGES: usize = 1_024;
 
 /// How late a report was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Late {
+pub struct Lateness {
     /// By the clock of the gate before ours, in ms.
     by_ms: i64,
     received_ms: i64,
 }
 
-impl Late {
-    #[must_use]
+impl Lateness {
     pub fn of(told_ms: i64, received_ms: i64) -> Self {
         Self { by_ms: received_ms.saturating_sub(told_ms), received_ms }
     }
@@ -47,7 +46,7 @@ impl Late {
 /// Reports of a gate that were equally late, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Alike {
-    first: Late,
+    first: Lateness,
     /// When the last came that counts.
     last_ms: i64,
     observations: u32,
@@ -55,7 +54,7 @@ struct Alike {
 
 impl Alike {
     /// With one more report; `None`: it was not as late as they.
-    fn with(self, late: Late) -> Option<Self> {
+    fn with(self, late: Lateness) -> Option<Self> {
         let is_apart = late.received_ms - self.last_ms > APART_MS;
         let more = Self { last_ms: late.received_ms, observations: self.observations.saturating_add(1), ..self };
         late.is_late_by(self.first.by_ms).then_some(if is_apart { more } else { self })
@@ -68,15 +67,14 @@ pub struct EdgeClocks(HashMap<String, Alike>);
 
 impl EdgeClocks {
     /// Whether a report that came so late was told by a clock that is behind.
-    #[must_use]
-    pub fn is_behind(&self, edge_id: &str, late: Late, ahead_of_utc_ms: i64) -> bool {
+    pub fn is_behind(&self, edge_id: &str, late: Lateness, ahead_of_utc_ms: i64) -> bool {
         let alike = self.0.get(edge_id).and_then(|alike| alike.with(late));
         let is_again = alike.is_some_and(|alike| alike.observations >= OBSERVATIONS);
         late.by_ms > NOTED_MS && (late.is_utc(ahead_of_utc_ms) || is_again)
     }
 
     /// A report came so late.
-    pub fn heard(&mut self, edge_id: String, late: Late) {
+    pub fn heard(&mut self, edge_id: String, late: Lateness) {
         if late.by_ms <= NOTED_MS {
             self.0.remove(&edge_id);
             return;
@@ -102,7 +100,7 @@ mod tests {
         let mut clocks = EdgeClocks::default();
         let mut is_behind = |&(received, late): &(i64, i64)| {
             let received_ms = received * MINUTE_MS;
-            let late = Late::of(received_ms - late * MINUTE_MS, received_ms);
+            let late = Lateness::of(received_ms - late * MINUTE_MS, received_ms);
             let is_behind = clocks.is_behind("edge-1", late, 7 * HOUR_MS);
             clocks.heard("edge-1".to_owned(), late);
             is_behind
@@ -149,7 +147,7 @@ mod tests {
             let mut clocks = EdgeClocks::default();
             let mut behind = 0;
             for (received_s, late_s) in reports {
-                let late = Late::of((received_s - late_s) * 1_000, received_s * 1_000);
+                let late = Lateness::of((received_s - late_s) * 1_000, received_s * 1_000);
                 behind += u32::from(clocks.is_behind("edge-1", late, 7 * HOUR_MS));
                 clocks.heard("edge-1".to_owned(), late);
             }

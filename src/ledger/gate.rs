@@ -139,9 +139,9 @@ impl<S: Storage> Transaction<'_, S> {
         doubts: &mut BTreeSet<Anomaly>,
     ) -> String {
         let other = match vehicle::read(told) {
-            vehicle::Told::Nothing => return String::new(),
-            vehicle::Told::Known(name) => return name.to_owned(),
-            vehicle::Told::Other(other) => other,
+            vehicle::ToldVehicle::Nothing => return String::new(),
+            vehicle::ToldVehicle::Known(name) => return name.to_owned(),
+            vehicle::ToldVehicle::Other(other) => other,
         };
         let name_at = |at_ms: &i64| self.prices_at(*at_ms).0.name_of(&other).map(ToOwned::to_owned);
         if let Some(name) = times_ms.iter().find_map(name_at) {

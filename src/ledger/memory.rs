@@ -18,7 +18,7 @@ use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::shift::{Counted, Figures};
+use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{Fact, Taking};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
@@ -131,7 +131,6 @@ impl Default for MemoryStorage {
 
 impl MemoryStorage {
     /// What a copy of the files holds: what is committed, and no memory of how it came there.
-    #[must_use]
     pub fn copy(&self) -> Self {
         let mut copy = Self { commits: VecDeque::new(), ..self.clone() };
         copy.crash();
@@ -465,7 +464,7 @@ impl Tables for MemoryStorage {
         Ok(())
     }
 
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), MemoryError> {
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), MemoryError> {
         sheet::figures(self, shift)
     }
 

@@ -67,10 +67,10 @@ use self::authorship::Authorship;
 use self::digest::Digest;
 use self::job::{Answer, Job, Refusal};
 use self::open_stay::{OpenStay, Places};
-use self::settings::Settings;
+use self::settings::SharedSettings;
 use self::state::State;
 use self::storage::{Behind, EventRef, Storage, Summary};
-use self::transaction::{Now, Stop, Transaction};
+use self::transaction::{Stop, Transaction, TransactionTime};
 
 /// The version of the rules that make rows out of facts. Digests are comparable only between equal versions.
 pub const RULES_VERSION: u32 = 10;
@@ -147,7 +147,7 @@ impl<S: Storage> Ledger<S> {
     ///
     /// `fresh_epoch` names the log to start, should this be the first own event since the process started (or since
     /// [`Ledger::start_new_epoch`]); it must be random and new in every call until it was used.
-    pub fn process(&mut self, jobs: Vec<Job>, now: Now, fresh_epoch: Epoch) -> Processed {
+    pub fn process(&mut self, jobs: Vec<Job>, now: TransactionTime, fresh_epoch: Epoch) -> Processed {
         let count = jobs.len();
         let mut outcomes = Vec::with_capacity(count);
         let Self { context, state, places, storage, steps, authorship, lanes } = self;
@@ -194,7 +194,7 @@ impl<S: Storage> Ledger<S> {
     ///
     /// # Errors
     /// Those of the storage; then nothing of the batch was applied.
-    pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: Now) -> Result<(), S::Error> {
+    pub fn replay(&mut self, events: &[(EventRef, EventBytes)], now: TransactionTime) -> Result<(), S::Error> {
         let Self { context, state, places, storage, steps, authorship, lanes } = self;
         let mut transaction =
             Transaction::new(context, state, places, storage, now, Epoch(0), *steps, authorship, lanes);
@@ -213,7 +213,7 @@ impl<S: Storage> Ledger<S> {
     ///
     /// # Errors
     /// Those of the storage; then nothing changed.
-    pub fn settle(&mut self, facts: usize, now: Now) -> Result<usize, S::Error> {
+    pub fn settle(&mut self, facts: usize, now: TransactionTime) -> Result<usize, S::Error> {
         if self.state.backlog.is_empty() {
             return Ok(0);
         }
@@ -232,7 +232,6 @@ impl<S: Storage> Ledger<S> {
     }
 
     /// The plates whose history is behind the events; `None`: it is what the events give.
-    #[must_use]
     pub fn behind(&self) -> Option<Behind> {
         self.state.backlog.behind()
     }
@@ -279,7 +278,6 @@ impl<S: Storage> Ledger<S> {
     }
 
     /// The log this process writes; `None` before its first own event.
-    #[must_use]
     pub fn own_log(&self) -> Option<&LogId> {
         self.state.own_log.as_ref()
     }
@@ -288,18 +286,15 @@ impl<S: Storage> Ledger<S> {
         self.state.heads.iter()
     }
 
-    #[must_use]
-    pub fn settings(&self) -> &Arc<Settings> {
+    pub fn settings(&self) -> &Arc<SharedSettings> {
         &self.state.settings
     }
 
-    #[must_use]
     pub fn digest(&self) -> Digest {
         self.state.digest
     }
 
     /// The number of events held, of all logs.
-    #[must_use]
     pub fn events(&self) -> u64 {
         self.state.events
     }
@@ -308,7 +303,6 @@ impl<S: Storage> Ledger<S> {
         self.state.inside.iter().map(|(plate, open)| (plate, &**open))
     }
 
-    #[must_use]
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -332,7 +326,6 @@ impl<S: Storage> Ledger<S> {
         self.context.zone = zone;
     }
 
-    #[must_use]
     pub fn storage(&self) -> &S {
         &self.storage
     }
@@ -342,7 +335,6 @@ impl<S: Storage> Ledger<S> {
     }
 
     /// Gives the storage back, for closing it.
-    #[must_use]
     pub fn into_storage(self) -> S {
         self.storage
     }

@@ -76,7 +76,6 @@ pub struct OpenStay {
 }
 
 impl OpenStay {
-    #[must_use]
     pub fn of_row(row_id: i64, row: &StayRow, committed_ms: i64, plate_hlc: Option<Hlc>, places: &mut Places) -> Self {
         let (log, entry_seq) = match &row.entry_fact {
             FactId::Authored { log, seq } => (Some(log.clone()), *seq),
@@ -125,7 +124,6 @@ impl OpenStay {
     }
 
     /// The stay's id; `plate` is the one this is the open stay of, here and below.
-    #[must_use]
     pub fn stay_id(&self, plate: &PlateId) -> String {
         match self.peculiar.as_ref().and_then(|peculiar| peculiar.stay_id.as_deref()) {
             Some(stay_id) => stay_id.to_owned(),
@@ -133,7 +131,6 @@ impl OpenStay {
         }
     }
 
-    #[must_use]
     pub fn plate_view(&self, plate: &PlateId) -> String {
         match self.peculiar.as_ref().and_then(|peculiar| peculiar.plate_view.as_deref()) {
             Some(view) => view.to_owned(),
@@ -141,7 +138,6 @@ impl OpenStay {
         }
     }
 
-    #[must_use]
     pub fn is_entered_by(&self, fact: &FactId) -> bool {
         matches!(fact, FactId::Authored { log, seq } if *seq == self.entry_seq && self.place.log.as_ref() == Some(log))
     }
@@ -151,7 +147,6 @@ impl OpenStay {
     }
 
     /// The row as it is stored; `None`: it says more than is kept here, and has to be read.
-    #[must_use]
     pub fn row(&self, plate: &PlateId) -> Option<StayRow> {
         let log = self.place.log.as_ref().filter(|_| !self.on_disk_only)?;
         let fact = |seq| FactId::Authored { log: log.clone(), seq };

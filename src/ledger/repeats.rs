@@ -14,7 +14,7 @@ use crate::domain::stay::{PASSAGE_WINDOW_MS, QUICK_EXIT_MS, REQUEST_WINDOW_MS, T
 use crate::domain::told::vehicle;
 
 use super::component;
-use super::edge_clocks::Late;
+use super::edge_clocks::Lateness;
 use super::job::{Answer, OpenBarrier, Refusal};
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
@@ -165,7 +165,7 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn is_of_now(&self, edge_id: &str, told_ms: i64, received_ms: i64) -> bool {
         let ahead_of_utc_ms = self.context.zone.ahead_of_utc_ms(received_ms);
         self.now.wall_ms.saturating_sub(told_ms) < PASSAGE_WINDOW_MS
-            || self.state.edge_clocks.is_behind(edge_id, Late::of(told_ms, received_ms), ahead_of_utc_ms)
+            || self.state.edge_clocks.is_behind(edge_id, Lateness::of(told_ms, received_ms), ahead_of_utc_ms)
     }
 
     /// Whether a car that is asked for left just now at the same gate, or a program told so a moment ago, whose clock may be behind and whose

@@ -17,7 +17,7 @@ use crate::domain::told::{Note, vehicle};
 
 use super::charge::{Charge, counted_once, doubt_of, not_counted, paid, taken, unpaid};
 use super::component::{self, EVER, loose_key};
-use super::edge_clocks::Late;
+use super::edge_clocks::Lateness;
 use super::gate::names;
 use super::job::{
     Answer, Beside, CorrectStay, OpenBarrier, Passed, Refusal, Report, ReportChange, UnreadKept, UnreadOpening,
@@ -54,7 +54,7 @@ struct Moment {
 }
 
 /// What an exit that is told says beside the report.
-struct ToldExit {
+struct SaidOfExit {
     stay: Option<Option<String>>,
     due: Charge,
     told_fee: Option<Vnd>,
@@ -62,13 +62,13 @@ struct ToldExit {
 }
 
 /// The stay an exit ends.
-struct Left {
+struct LeftStay {
     row: StayRow,
     /// Since when it is charged.
     entry_ms: i64,
 }
 
-impl Left {
+impl LeftStay {
     fn of(stored: StoredStay) -> Self {
         Self { entry_ms: stored.row.entry_ms, row: stored.row }
     }
@@ -223,7 +223,7 @@ impl<S: Storage> Transaction<'_, S> {
     /// What is said of a time that was told by a clock that seems to be behind.
     fn note_of_clock(&mut self, edge_id: &str, moment: &Moment) -> Option<Note> {
         let Reported { told_ms, received_ms } = moment.reported.filter(|_| moment.hlc.is_some())?;
-        let late = Late::of(told_ms, received_ms);
+        let late = Lateness::of(told_ms, received_ms);
         let is_behind = self.state.edge_clocks.is_behind(edge_id, late, self.context.zone.ahead_of_utc_ms(received_ms));
         self.staged.edges.push((edge_id.to_owned(), late));
         let by = duration_text(received_ms.saturating_sub(told_ms));
@@ -425,7 +425,7 @@ impl<S: Storage> Transaction<'_, S> {
         if more || is_other && !is_often {
             // Of two exits that name no stay the one with the money counts, whoever tells them.
             let own_id = if more { self.new_stay_id(&report.plate)? } else { event_id.clone() };
-            let told = ToldExit {
+            let told = SaidOfExit {
                 stay: Some((!more).then(|| event_id.clone())),
                 due: taken(Some(counted)),
                 told_fee: report.fee.filter(|fee| !more && *fee != exit.fee),
@@ -541,7 +541,7 @@ impl<S: Storage> Transaction<'_, S> {
             ));
         }
         let fee = charge.fee;
-        let told = ToldExit { stay, due: charge, told_fee, duration: duration.clone() };
+        let told = SaidOfExit { stay, due: charge, told_fee, duration: duration.clone() };
         self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
@@ -552,9 +552,9 @@ impl<S: Storage> Transaction<'_, S> {
         moment: &Moment,
         stay_hlc: Option<Hlc>,
         event_id: &str,
-        told: ToldExit,
+        told: SaidOfExit,
     ) -> Result<(), Stop<S::Error>> {
-        let ToldExit { stay, due, told_fee, duration } = told;
+        let SaidOfExit { stay, due, told_fee, duration } = told;
         let paid = paid(report.beside.paid.as_ref(), due.fee, "data.paid", &mut report.notes);
         report.doubts.extend(doubt_of(paid.as_ref(), due.fee));
         let exit = Exit {
@@ -611,9 +611,9 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// As [`Self::inside_at`], for an exit that is told; what is further from it is said.
-    fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<Left>, S::Error> {
+    fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<LeftStay>, S::Error> {
         if let Some(then) = self.inside_at(&report.plate, at_ms)? {
-            return Ok(Some(Left::of(then)));
+            return Ok(Some(LeftStay::of(then)));
         }
         let open = self.inside(&report.plate).map(|open| (open.entry_ms, open.stay_id(&report.plate)));
         let Some((entry_ms, stay_id)) = open else { return Ok(None) };
@@ -625,7 +625,7 @@ impl<S: Storage> Transaction<'_, S> {
         let (left, vi, en) = if let Some(told_ms) = told_ms {
             let told = self.context.zone.local_text(told_ms);
             (
-                Some(Left { entry_ms: told_ms, row: stored.row }),
+                Some(LeftStay { entry_ms: told_ms, row: stored.row }),
                 format!("lượt vào được báo lúc {told} nhưng ghi lúc {came}: phí tính từ giờ được báo"),
                 format!(
                     "the entry was told to be at {told}, and is recorded at {came}: the fee is since the time told"
@@ -633,7 +633,7 @@ impl<S: Storage> Transaction<'_, S> {
             )
         } else if entry_ms.saturating_sub(at_ms) <= PASSAGE_WINDOW_MS {
             (
-                Some(Left::of(stored)),
+                Some(LeftStay::of(stored)),
                 format!("giờ ra sớm hơn giờ vào {came}: coi là lượt ra của lượt này; hãy chỉnh giờ máy ở cổng"),
                 format!(
                     "the exit is told to be before the entry at {came}: taken for the exit of that stay; set the clock of the gate"

@@ -161,7 +161,7 @@ mod tests {
     use crate::domain::time::SiteZone;
     use crate::ledger::job::Job;
     use crate::ledger::memory::MemoryStorage;
-    use crate::ledger::transaction::Now;
+    use crate::ledger::transaction::TransactionTime;
     use crate::ledger::{Context, Ledger};
 
     const NOW_MS: i64 = 1_790_000_000_000;
@@ -171,8 +171,8 @@ mod tests {
         Ledger::open(MemoryStorage::default(), context).unwrap()
     }
 
-    fn at(wall_ms: i64) -> Now {
-        Now { wall_ms, skew_ms: None, clock_wrong: false }
+    fn at(wall_ms: i64) -> TransactionTime {
+        TransactionTime { wall_ms, skew_ms: None, clock_wrong: false }
     }
 
     fn done(ledger: &mut Ledger<MemoryStorage>, job: Job, wall_ms: i64, epoch: u64) -> Answer {

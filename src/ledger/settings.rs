@@ -1,6 +1,6 @@
 //! Tariff, subscriptions and the standing of centrals as held: of all events about one id the one with the latest (clock, fact id) counts.
 //!
-//! What saving a whole list of subscriptions comes to is worked out here ([`Settings::difference`]), from any copy of the settings and
+//! What saving a whole list of subscriptions comes to is worked out here ([`SharedSettings::difference`]), from any copy of the settings and
 //! so not in the writer's time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -38,7 +38,6 @@ pub struct SetBy {
 
 impl SetBy {
     /// The version of the value: the id of the fact that set it.
-    #[must_use]
     pub fn version(&self) -> String {
         FactId::Authored { log: self.at.log.clone(), seq: self.at.seq }.to_string()
     }
@@ -69,7 +68,6 @@ pub type SubscriptionChange = (String, Option<Subscription>);
 
 impl ListDifference {
     /// The changes that make the list of what is held.
-    #[must_use]
     pub fn changes(&self) -> Vec<SubscriptionChange> {
         let removed = self.removed.iter().map(|held| (held.id.clone(), None));
         let set = self.added.iter().chain(&self.changed).map(|new| (new.id.clone(), Some(Subscription::clone(new))));
@@ -132,7 +130,7 @@ impl LastRead {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Settings {
+pub struct SharedSettings {
     /// The last [`MOST_TARIFFS`] that were set, by when: the last one is in force. Which those are does not depend on the order in
     /// which they are heard.
     tariffs: BTreeMap<SetBy, TariffJson>,
@@ -151,9 +149,8 @@ pub struct Settings {
     by_plate: HashMap<PlateId, BTreeSet<String>>,
 }
 
-impl Settings {
+impl SharedSettings {
     /// Rebuilds from what the storage kept. A value that no longer parses is treated as not there.
-    #[must_use]
     pub fn of_stored(stored: Vec<Setting>) -> Self {
         let mut settings = Self::default();
         for Setting { kind, id, hlc, at, value } in stored {
@@ -190,7 +187,6 @@ impl Settings {
 
     /// The tariff in force at a time and its version: the last that was announced for that time or before, unless another was set
     /// since it counts.
-    #[must_use]
     pub fn tariff_at(&self, at_ms: i64) -> (Arc<Tariff>, Option<String>) {
         self.tariff_with(at_ms, self.tariffs.last_key_value())
     }
@@ -198,7 +194,6 @@ impl Settings {
     /// As [`Self::tariff_at`], of a time gone by: what was set after it, and before now, does not count. Before anything was set the
     /// built-in one did, but if so much was set that not all is kept: then the first that is. What has a clock ahead of now was set by a
     /// wrong one, nobody knows when.
-    #[must_use]
     pub fn tariff_then(&self, at_ms: i64, now_ms: i64) -> (Arc<Tariff>, Option<String>) {
         let counts = |set_by: &SetBy| set_by.hlc.ms() <= at_ms || set_by.hlc.ms() > now_ms;
         let until = self.tariffs.iter().rfind(|(set_by, _)| counts(set_by));
@@ -225,7 +220,6 @@ impl Settings {
     }
 
     /// The tariff that was set last and its version, whatever was announced; the built-in one has none.
-    #[must_use]
     pub fn tariff(&self) -> (Arc<Tariff>, Option<String>) {
         self.read_or_built_in(self.tariffs.last_key_value())
     }
@@ -238,7 +232,6 @@ impl Settings {
     }
 
     /// Whether what was said of a moment at `set_by` is later than what is held of it, and one to be kept.
-    #[must_use]
     pub fn is_new_announced(&self, set_by: &SetBy, valid_from_ms: i64) -> bool {
         match self.announced.get(&valid_from_ms) {
             Some((held, _)) => held < set_by,
@@ -275,20 +268,17 @@ impl Settings {
     }
 
     /// The standing held of a certificate, and the version of that decision.
-    #[must_use]
     pub fn standing(&self, fingerprint: &str) -> Option<(&CentralStanding, String)> {
         let (set_by, standing) = self.centrals.get(fingerprint)?.in_force()?;
         Some((standing, set_by.version()))
     }
 
     /// Whether a certificate was expelled as that of `central`, whose admissions of it count no more.
-    #[must_use]
     pub fn was_expelled_as(&self, fingerprint: &str, central: &CentralId) -> bool {
         self.centrals.get(fingerprint).is_some_and(|decisions| decisions.was_expelled_as(central))
     }
 
     /// Whether a decision is later than what is held of the same kind by the same author.
-    #[must_use]
     pub fn is_newer_standing(&self, set_by: &SetBy, standing: &CentralStanding) -> bool {
         self.decision(&set_by.at.log.central, standing).is_none_or(|(held, _)| held < set_by)
     }
@@ -298,23 +288,19 @@ impl Settings {
     }
 
     /// The decision of this author that is of the same kind, as stored and hashed.
-    #[must_use]
     pub fn stored_standing(&self, author: &CentralId, like: &CentralStanding) -> Option<Setting> {
         self.decision(author, like).map(stored_decision)
     }
 
-    #[must_use]
     pub fn has_no_subscriptions(&self) -> bool {
         self.by_plate.is_empty()
     }
 
-    #[must_use]
     pub fn subscription(&self, id: &str) -> Option<&Subscription> {
         self.subscriptions.get(id).and_then(|held| held.value.as_deref())
     }
 
     /// The version of the list: equal at two centrals that heard the same of it, and other after every change.
-    #[must_use]
     pub fn subscriptions_version(&self) -> String {
         let mut digest = self.subscriptions_digest.to_string();
         digest.truncate(SUBSCRIPTIONS_VERSION_CHARS);
@@ -322,7 +308,6 @@ impl Settings {
     }
 
     /// What `list`, in which no id stands twice, has other than is held.
-    #[must_use]
     pub fn difference(&self, list: &[Subscription]) -> ListDifference {
         let mut difference = ListDifference::default();
         for wanted in list {
@@ -340,7 +325,6 @@ impl Settings {
 
     /// Whether somebody set what is held of this subscription at or after `since_ms` (Unix ms), or it became known here since then.
     /// What was taken from a file is nobody's.
-    #[must_use]
     pub fn is_set_since(&self, id: &str, since_ms: i64) -> bool {
         let is_set_since = |held: &HeldSubscription| {
             held.set_by.hlc != Hlc::default() && held.known_ms.max(held.set_by.hlc.ms()) >= since_ms
@@ -349,18 +333,15 @@ impl Settings {
     }
 
     /// Whether anything was ever said of this id, a removal included.
-    #[must_use]
     pub fn is_known_subscription(&self, id: &str) -> bool {
         self.subscriptions.contains_key(id)
     }
 
-    #[must_use]
     pub fn has_subscription(&self, plate: &PlateId) -> bool {
         self.by_plate.contains_key(plate)
     }
 
     /// The id of a subscription that makes a stay of this plate free on `day` (`YYYY-MM-DD`).
-    #[must_use]
     pub fn active_subscription(&self, plate: &PlateId, day: &str) -> Option<&str> {
         let ids = self.by_plate.get(plate)?;
         let active = |id: &&String| self.subscription(id).is_some_and(|held| held.active_for(plate, day));
@@ -368,7 +349,6 @@ impl Settings {
     }
 
     /// The clock of what is held about an id: a new event about it must be later.
-    #[must_use]
     pub fn clock_of(&self, kind: SettingKind, id: &str) -> Option<Hlc> {
         self.set_by(kind, id).map(|set_by| set_by.hlc)
     }
@@ -384,7 +364,6 @@ impl Settings {
     }
 
     /// What of a kind only the latest of an id counts, as stored and hashed; `None` if nothing is held about the id.
-    #[must_use]
     pub fn stored(&self, kind: SettingKind, id: &str) -> Option<Setting> {
         let set_by = self.set_by(kind, id)?.clone();
         let value = match kind {
@@ -410,14 +389,12 @@ impl Settings {
     }
 
     /// Whether an event set at `set_by` counts against what is held.
-    #[must_use]
     pub fn is_newer(&self, kind: SettingKind, id: &str, set_by: &SetBy) -> bool {
         self.set_by(kind, id).is_none_or(|held| held < set_by)
     }
 
     /// What the site ([`SITE`](crate::domain::naming::SITE)) or a gate, `central/edge`, is called; `None`: nobody said, or it has no name
     /// any more.
-    #[must_use]
     pub fn name(&self, id: &str) -> Option<&str> {
         self.names.get(id).map(|(_, name)| name.as_str()).filter(|name| !name.is_empty())
     }
@@ -428,7 +405,6 @@ impl Settings {
     }
 
     /// Whether anybody ever said what it is called, that it has no name included.
-    #[must_use]
     pub fn is_told_name(&self, id: &str) -> bool {
         self.names.contains_key(id)
     }
@@ -438,7 +414,6 @@ impl Settings {
     }
 
     /// Whether a tariff set at `set_by` is one to be kept and is not held: each counts for its time.
-    #[must_use]
     pub fn is_new_tariff(&self, set_by: &SetBy) -> bool {
         let is_late_enough = || self.tariffs.first_key_value().is_none_or(|(oldest, _)| oldest < set_by);
         !self.tariffs.contains_key(set_by) && (self.tariffs.len() < MOST_TARIFFS || is_late_enough())
@@ -557,7 +532,6 @@ pub fn is_said_by(setting: &Setting, event: &Event) -> bool {
 }
 
 /// The part of one setting in the digest. Of a central's standing the fingerprint is its id; the rest is in its value.
-#[must_use]
 pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let kind = match setting.kind {
         SettingKind::Tariff => "tariff",
@@ -603,9 +577,9 @@ mod tests {
         #[test]
         fn a_difference_makes_the_one_list_of_the_other(held in list(), sent in list()) {
             let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(1) };
-            let mut settings = Settings::default();
+            let mut settings = SharedSettings::default();
             let mut seq = 0;
-            let mut set = |settings: &mut Settings, id: String, value: Option<Subscription>| {
+            let mut set = |settings: &mut SharedSettings, id: String, value: Option<Subscription>| {
                 seq += 1;
                 let set_by = SetBy { hlc: Hlc::new(i64::try_from(seq).unwrap()).unwrap(), at: EventRef { log: log.clone(), seq } };
                 settings.set_subscription(set_by, id, value, 0);

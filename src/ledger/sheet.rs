@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, counted};
-use crate::domain::shift::{Counted, Figures, ShiftClosed, is_of, span};
+use crate::domain::shift::{Counted, ShiftClosed, ShiftFigures, is_of, span};
 
 use super::storage::Shift;
 
@@ -117,9 +117,10 @@ pub fn made_in<B: Books>(books: &mut B, shift: &Shift) -> Result<Vec<ChangeLine<
 }
 
 /// What an opened shift comes to, and how far of each log that something of it is from.
-pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(Figures, Vec<Counted>), B::Error> {
+pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), B::Error> {
     let within = span_of(books, shift)?;
-    let mut figures = Figures { entries: books.entries(&shift.central, &shift.edge_id, within)?, ..Figures::default() };
+    let mut figures =
+        ShiftFigures { entries: books.entries(&shift.central, &shift.edge_id, within)?, ..ShiftFigures::default() };
     let mut counted: BTreeMap<B::Log, u64> = BTreeMap::new();
     let mut count = |(log, seq): (B::Log, u64)| {
         let to = counted.entry(log).or_default();

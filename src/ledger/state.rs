@@ -14,9 +14,9 @@ use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
 use super::dirty::{Backlog, Place};
-use super::edge_clocks::{EdgeClocks, Late};
+use super::edge_clocks::{EdgeClocks, Lateness};
 use super::open_stay::{OpenStay, Places};
-use super::settings::Settings;
+use super::settings::SharedSettings;
 use super::storage::{EventRef, Loaded, StoredStay, Summary};
 
 /// The committed state.
@@ -26,7 +26,7 @@ pub struct State {
     /// Boxed, so that the table grows by little when it grows.
     pub inside: HashMap<PlateId, Box<OpenStay>>,
     /// Shared with whoever reads them beside the writer.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<SharedSettings>,
     pub digest: Digest,
     pub max_hlc: Hlc,
     pub events: u64,
@@ -45,12 +45,10 @@ pub struct State {
 
 impl State {
     /// How many logs of a central are held.
-    #[must_use]
     pub fn logs_of(&self, central: &CentralId) -> usize {
         self.logs_of.get(central).copied().unwrap_or_default()
     }
 
-    #[must_use]
     pub fn of_loaded(loaded: Loaded, put_off: BTreeSet<(Hlc, EventRef)>, places: &mut Places) -> Self {
         let Loaded { heads, inside, settings, summary, dirty } = loaded;
         let inside = inside
@@ -69,7 +67,7 @@ impl State {
         Self {
             heads: heads.into_iter().collect(),
             inside,
-            settings: Arc::new(Settings::of_stored(settings)),
+            settings: Arc::new(SharedSettings::of_stored(settings)),
             digest: Digest::from_bytes(summary.digest),
             max_hlc: summary.max_hlc,
             events: summary.events,
@@ -129,7 +127,7 @@ pub struct TotalChange {
 pub struct Staged {
     pub heads: HashMap<LogId, Head>,
     pub inside: HashMap<PlateId, Option<Box<OpenStay>>>,
-    pub settings: Option<Arc<Settings>>,
+    pub settings: Option<Arc<SharedSettings>>,
     pub totals: BTreeMap<TotalKey, TotalChange>,
     /// What is taken at exits from now on, and what is not any more.
     pub takings: BTreeMap<FactId, (Taking, bool)>,
@@ -147,13 +145,12 @@ pub struct Staged {
     pub put_off: BTreeSet<(Hlc, EventRef)>,
     pub taken_up: Vec<(Hlc, EventRef)>,
     /// How late gates told what they did, in order.
-    pub edges: Vec<(String, Late)>,
+    pub edges: Vec<(String, Lateness)>,
     /// Events that came and have no effect, with the reason.
     pub set_aside: Vec<(EventRef, String)>,
 }
 
 impl Staged {
-    #[must_use]
     pub fn on(state: &State) -> Self {
         Self {
             heads: HashMap::new(),
@@ -176,7 +173,6 @@ impl Staged {
         }
     }
 
-    #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
             digest: self.digest.to_bytes(),

@@ -11,7 +11,7 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::shift::{Counted, Figures};
+use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{Fact, TakenAs, Taking};
 use crate::domain::time::SiteZone;
 use crate::replication::handshake::SeenOf;
@@ -246,7 +246,7 @@ pub trait Tables: Lookup {
     /// Keeps such a count to be found by its shift.
     fn put_recount(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), Self::Error>;
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), Self::Error>;
     /// Where lies what tells of a payment with this reference or says what it is for, in no order.
     fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, Self::Error>;
     /// Keeps either to be found by reference and stay, and a payment by time.

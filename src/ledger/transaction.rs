@@ -18,7 +18,7 @@ use super::authorship::Authorship;
 use super::component::loose_key;
 use super::job::{Answer, Job, Refusal};
 use super::open_stay::{OpenStay, Places};
-use super::settings::Settings;
+use super::settings::SharedSettings;
 use super::state::{Staged, State, TotalChange};
 use super::storage::{EventRef, QuarterTotal, Storage};
 
@@ -39,7 +39,7 @@ impl<E> From<E> for Stop<E> {
 
 /// The time of a transaction.
 #[derive(Debug, Clone, Copy)]
-pub struct Now {
+pub struct TransactionTime {
     /// The wall clock, Unix ms.
     pub wall_ms: i64,
     /// The median offset to the peers' clocks, if known: recorded in every event authored.
@@ -54,7 +54,7 @@ pub struct Transaction<'a, S: Storage> {
     pub(super) state: &'a State,
     pub(super) places: &'a mut Places,
     pub(super) staged: Staged,
-    pub(super) now: Now,
+    pub(super) now: TransactionTime,
     /// Who does what is being decided.
     by: Option<Doer>,
     /// The epoch of the log to start, should this process author its first event now.
@@ -77,14 +77,14 @@ impl<'a, S: Storage> Transaction<'a, S> {
         state: &'a State,
         places: &'a mut Places,
         storage: &'a mut S,
-        now: Now,
+        now: TransactionTime,
         fresh_epoch: Epoch,
         steps: Steps,
         authorship: &'a mut Authorship,
         lanes: &'a Lanes,
     ) -> Self {
         // A clock that shows no date must not stop a gate, whose event every central has to be able to read.
-        let now = Now { wall_ms: now.wall_ms.clamp(0, MAX_MS), ..now };
+        let now = TransactionTime { wall_ms: now.wall_ms.clamp(0, MAX_MS), ..now };
         Self {
             context,
             state,
@@ -234,11 +234,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
         }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
+    pub(super) fn settings(&self) -> &SharedSettings {
         self.staged.settings.as_ref().unwrap_or(&self.state.settings)
     }
 
-    pub(super) fn settings_mut(&mut self) -> &mut Settings {
+    pub(super) fn settings_mut(&mut self) -> &mut SharedSettings {
         Arc::make_mut(self.staged.settings.get_or_insert_with(|| self.state.settings.clone()))
     }
 

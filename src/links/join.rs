@@ -34,7 +34,7 @@ pub struct GuestCard {
     pub ip: String,
     pub p2p_port: u16,
     /// Which site it belongs to; absent from older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteMark>,
 }
 

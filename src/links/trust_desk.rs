@@ -29,7 +29,7 @@ use crate::ops::offences::SaidOnce;
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
 use crate::tls::peers::Client;
-use crate::trust::judge::{Believed, Distrust, Known, Reached, judge};
+use crate::trust::judge::{Believed, Distrust, KnownPeer, Reached, judge};
 use crate::trust::pending::{Pending, Stranger};
 use crate::wire::frame::Hello;
 
@@ -236,7 +236,7 @@ impl TrustDesk {
         if !pinned && config.refused_centrals.iter().any(|refused| refused.fingerprint == shown) {
             return Err(Distrust::Refused(claimed.clone()));
         }
-        let known = config.peer_centrals.iter().map(|peer| Known {
+        let known = config.peer_centrals.iter().map(|peer| KnownPeer {
             id: peer.id.clone(),
             pin: self.pin(&peer.id),
             ip: peer.ip.ip(),

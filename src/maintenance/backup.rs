@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::verify::{Verified, verify};
-use super::{Progress, Site, must_exist};
+use super::{Progress, RebuildFor, must_exist};
 use crate::domain::ids::CentralId;
 use crate::store::directory::{DATABASE_FILE, LOCK_FILE};
 use crate::store::{DataDir, Reader, StoreError, free_bytes};
@@ -42,7 +42,6 @@ pub struct Parts {
 
 impl Parts {
     /// Of a central whose directory and settings file these are; leaves nothing free.
-    #[must_use]
     pub fn of_central(data_dir: PathBuf, config_file: PathBuf) -> Self {
         let beside = [key_file::IDENTITY_FILE, files::FILE];
         Self { data_dir, beside, config_file, leave_free_bytes: 0 }
@@ -51,7 +50,7 @@ impl Parts {
 
 /// What a backup says of itself: it was proven, and these are its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
+pub struct BackupProof {
     pub central: CentralId,
     /// When the copy was begun, Unix ms.
     pub made_ms: i64,
@@ -62,9 +61,8 @@ pub struct Proof {
     files: BTreeMap<String, String>,
 }
 
-impl Proof {
+impl BackupProof {
     /// Of the backup in a directory; `None`: it has none, or none that can be read.
-    #[must_use]
     pub fn of(backup: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(backup.join(PROOF_FILE)).ok()?).ok()
     }
@@ -130,7 +128,7 @@ pub enum BackupError {
 pub fn back_up(
     parts: &Parts,
     to: &Path,
-    site: &Site,
+    site: &RebuildFor,
     now_ms: i64,
     progress: Progress<'_>,
 ) -> Result<Verified, BackupError> {
@@ -187,14 +185,14 @@ fn has_room(parts: &Parts, to: &Path) -> Result<(), BackupError> {
     Err(BackupError::NoRoom { path: to.to_owned(), free_mb: mb(free), needed_mb: mb(needed) })
 }
 
-fn write_proof(backup: &Path, site: &Site, made_ms: i64, found: &Verified) -> io::Result<()> {
+fn write_proof(backup: &Path, site: &RebuildFor, made_ms: i64, found: &Verified) -> io::Result<()> {
     let mut files = BTreeMap::new();
     for file in fs::read_dir(backup)? {
         let file = file?;
         files.insert(file.file_name().to_string_lossy().into_owned(), hash_of(&file.path())?);
     }
     let digest = found.digests.as_ref().map(|digests| digests.said.clone()).unwrap_or_default();
-    let proof = Proof { central: site.central.clone(), made_ms, events: found.report.events, digest, files };
+    let proof = BackupProof { central: site.central.clone(), made_ms, events: found.report.events, digest, files };
     let mut written = File::create_new(backup.join(PROOF_FILE))?;
     serde_json::to_writer_pretty(&mut written, &proof)?;
     written.sync_all()
@@ -210,7 +208,7 @@ pub fn put_back(from: &Path, parts: &Parts) -> Result<bool, BackupError> {
         return Err(BackupError::NoBackup(from.to_owned()));
     }
     // One of an older version has none.
-    if let Some(proof) = Proof::of(from) {
+    if let Some(proof) = BackupProof::of(from) {
         proof.holds(from)?;
     }
     let Parts { data_dir, beside, config_file, .. } = parts;

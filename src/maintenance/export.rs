@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Progress, Site, must_exist};
+use super::{Progress, RebuildFor, must_exist};
 use crate::domain::event::{Body, Event, type_name};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::time::is_date;
@@ -120,7 +120,7 @@ enum Record<'r> {
 /// [`ExportError`]; the file is then not there.
 pub fn export(
     data_dir: &Path,
-    site: &Site,
+    site: &RebuildFor,
     days: &Days,
     file: &Path,
     now_ms: i64,
@@ -146,13 +146,13 @@ pub fn export(
     if waiting > 0 {
         return Err(ExportError::Uncounted(waiting));
     }
-    let span = Span { days, start_ms: span_ms.0, end_ms: last_ms.1 };
+    let span = ExportSpan { days, start_ms: span_ms.0, end_ms: last_ms.1 };
     let partial = PathBuf::from(format!("{}.partial", file.display()));
     let failed = |source| ExportError::File { path: partial.clone(), source };
     let mut tried = Err(ExportError::Differs { of_exits: 0, of_history: 0 });
     for since_ms in [span.start_ms - MARGIN_MS, i64::MIN] {
         let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&partial);
-        let mut out = Out { to: BufWriter::new(opened.map_err(failed)?), path: &partial };
+        let mut out = ExportFile { to: BufWriter::new(opened.map_err(failed)?), path: &partial };
         tried = write(&mut reader, site, &span, since_ms, now_ms, &mut out, progress);
         match &tried {
             Ok(_) => {
@@ -169,18 +169,18 @@ pub fn export(
     tried
 }
 
-struct Span<'d> {
+struct ExportSpan<'d> {
     days: &'d Days,
     start_ms: i64,
     end_ms: i64,
 }
 
-struct Out<'p> {
+struct ExportFile<'p> {
     to: BufWriter<fs::File>,
     path: &'p Path,
 }
 
-impl Out<'_> {
+impl ExportFile<'_> {
     fn put(&mut self, record: &Record<'_>) -> Result<(), ExportError> {
         let written = serde_json::to_writer(&mut self.to, record).map_err(io::Error::from);
         let written = written.and_then(|()| self.to.write_all(b"\n"));
@@ -190,11 +190,11 @@ impl Out<'_> {
 
 fn write(
     reader: &mut Reader,
-    site: &Site,
-    span: &Span<'_>,
+    site: &RebuildFor,
+    span: &ExportSpan<'_>,
     since_ms: i64,
     now_ms: i64,
-    out: &mut Out<'_>,
+    out: &mut ExportFile<'_>,
     progress: Progress<'_>,
 ) -> Result<Exported, ExportError> {
     out.put(&Record::Export {
@@ -265,7 +265,7 @@ fn write_log(
     log: &LogId,
     after: u64,
     head: &Head,
-    out: &mut Out<'_>,
+    out: &mut ExportFile<'_>,
     each: &mut dyn FnMut(u64, &EventBytes),
 ) -> Result<(), ExportError> {
     let Some(prev) = reader.hash_at(log, after)? else { return Ok(()) };
@@ -291,7 +291,7 @@ fn write_log(
     }
 }
 
-fn write_price_list(reader: &mut Reader, version: &str, out: &mut Out<'_>) -> Result<(), ExportError> {
+fn write_price_list(reader: &mut Reader, version: &str, out: &mut ExportFile<'_>) -> Result<(), ExportError> {
     let Ok(FactId::Authored { log, seq }) = version.parse() else { return Ok(()) };
     let Some(before) = seq.checked_sub(1) else { return Ok(()) };
     let (prev, written) = (reader.hash_at(&log, before)?, reader.written(&log, before, 1)?);

@@ -20,14 +20,13 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// What the projection is made for: whose central, in which zone texts are written.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct RebuildFor {
     pub central: CentralId,
     pub zone: SiteZone,
 }
 
-impl Site {
+impl RebuildFor {
     /// Of its ledger.
-    #[must_use]
     pub fn context(&self) -> Context {
         Context { central: self.central.clone(), zone: self.zone.clone() }
     }

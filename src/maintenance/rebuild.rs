@@ -12,11 +12,11 @@ use std::{fs, io};
 use log::{info, warn};
 use serde::Deserialize;
 
-use super::{Progress, Site, must_exist};
+use super::{Progress, RebuildFor, must_exist};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::time::SiteZone;
 use crate::ledger::storage::{EventRef, Storage as _};
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Context, Ledger, RULES_VERSION};
 use crate::replication::log::EventBytes;
 use crate::store::error::told_salvaged;
@@ -141,7 +141,7 @@ fn mend_pages(ledger: &mut Ledger<Writer>) -> Result<Option<String>, StoreError>
 ///
 /// # Errors
 /// [`StoreError`]: the directory is in use, there is no database, the disk fails.
-pub fn rebuild(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>) -> Result<Rebuilt, StoreError> {
+pub fn rebuild(data_dir: &Path, site: &RebuildFor, now_ms: i64, progress: Progress<'_>) -> Result<Rebuilt, StoreError> {
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
     let marked = |source| StoreError::Directory { path: mark(data_dir), source };
@@ -263,11 +263,11 @@ pub(super) fn replay(
     data_dir: &Path,
     now_ms: i64,
     progress: Progress<'_>,
-    mut take: impl FnMut(&mut Ledger<Writer>, Vec<(EventRef, EventBytes)>, Now) -> Result<(), StoreError>,
+    mut take: impl FnMut(&mut Ledger<Writer>, Vec<(EventRef, EventBytes)>, TransactionTime) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let mut events = Merged::open(data_dir)?;
     let (mut done, total) = (0, events.total);
-    let now = Now { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
+    let now = TransactionTime { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
     loop {
         let batch = events.next_batch(BATCH_EVENTS)?;
         if batch.is_empty() {
@@ -302,13 +302,13 @@ pub struct Merged {
 }
 
 #[derive(Deserialize)]
-struct Clock {
+struct FactClock {
     hlc: Hlc,
 }
 
 /// An event that cannot be read is quarantined wherever it comes.
 fn clock_of(event: &str) -> Hlc {
-    serde_json::from_str::<Clock>(event).map(|clock| clock.hlc).unwrap_or_default()
+    serde_json::from_str::<FactClock>(event).map(|clock| clock.hlc).unwrap_or_default()
 }
 
 impl Merged {

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::{fmt, fs};
 
 use super::rebuild::{FOLDED_FACTS, replay};
-use super::{Progress, Site, must_exist};
+use super::{Progress, RebuildFor, must_exist};
 use crate::domain::ids::{Epoch, LogId};
 use crate::ledger::job::Job;
 use crate::ledger::storage::{EventRef, Storage as _};
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Ledger, Processed, RULES_VERSION};
 use crate::replication::log::{EventBytes, Head, Run};
-use crate::store::verify::{Evidence, Finding, Report};
+use crate::store::verify::{Evidence, Fault, Findings};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 
@@ -25,7 +25,7 @@ const SCRATCH: &str = "verify-scratch";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// What is wrong, the first of it first.
-    pub report: Report,
+    pub report: Findings,
     /// `None`: the file itself is damaged, and was not held against its events.
     pub digests: Option<Digests>,
 }
@@ -42,7 +42,6 @@ pub struct Digests {
 }
 
 impl Verified {
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         let equal = |digests: &Digests| digests.said == digests.of_rows && digests.said == digests.of_events;
         self.report.is_whole() && self.digests.as_ref().is_some_and(equal)
@@ -59,7 +58,7 @@ impl fmt::Display for Verified {
         if report.more_findings > 0 {
             writeln!(f, "... and {} more", report.more_findings)?;
         }
-        let Report { events, logs, rows, audited, .. } = report;
+        let Findings { events, logs, rows, audited, .. } = report;
         writeln!(f, "{events} events in {logs} logs, {rows} rows, {audited} entries of the audit")?;
         match &self.digests {
             None => writeln!(f, "the history was not compared with the events, because the file is damaged")?,
@@ -85,7 +84,7 @@ impl fmt::Display for Verified {
 /// # Errors
 /// [`StoreError`]: the directory is in use, there is no database, it cannot be read at all, no room for the scratch copy; another
 /// version used it last, and this one has to be started once. What is wrong with the contents is in the result.
-pub fn verify(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>) -> Result<Verified, StoreError> {
+pub fn verify(data_dir: &Path, site: &RebuildFor, now_ms: i64, progress: Progress<'_>) -> Result<Verified, StoreError> {
     must_exist(data_dir)?;
     let directory = DataDir::open(data_dir)?;
     let mut evidence = Evidence::open(&directory)?;
@@ -94,7 +93,7 @@ pub fn verify(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>)
         return Ok(Verified { report, digests: None });
     }
     drop(evidence);
-    let now = Now { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
+    let now = TransactionTime { wall_ms: now_ms, skew_ms: None, clock_wrong: false };
     let mut rows = crate::ledger::digest::Digest::default();
     let opened = Writer::open(&directory, site.zone.clone()).and_then(|writer| Ledger::open(writer, site.context()));
     let said = match opened {
@@ -111,7 +110,7 @@ pub fn verify(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>)
         }
         // A table beside the events and the rows; a rebuild makes it anew.
         Err(StoreError::Value(why)) => {
-            report.add(Finding::Structure(why));
+            report.add(Fault::Structure(why));
             return Ok(Verified { report, digests: None });
         }
         Err(error) => return Err(error),
@@ -125,7 +124,7 @@ pub fn verify(data_dir: &Path, site: &Site, now_ms: i64, progress: Progress<'_>)
 }
 
 /// Applies what was held back, because its clock was ahead or its plate had to wait.
-fn take_up(ledger: &mut Ledger<Writer>, now: Now) -> Result<(), StoreError> {
+fn take_up(ledger: &mut Ledger<Writer>, now: TransactionTime) -> Result<(), StoreError> {
     loop {
         let Processed { durable, failure, .. } = ledger.process(Vec::new(), now, Epoch(0));
         if let Some(reason) = failure {
@@ -145,9 +144,9 @@ fn take_up(ledger: &mut Ledger<Writer>, now: Now) -> Result<(), StoreError> {
 fn made_anew(
     data_dir: &Path,
     directory: &DataDir,
-    site: &Site,
-    now: Now,
-    report: &mut Report,
+    site: &RebuildFor,
+    now: TransactionTime,
+    report: &mut Findings,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
     let scratch = data_dir.join(SCRATCH);
@@ -170,8 +169,8 @@ fn made_anew(
 fn replay_into(
     scratch: &DataDir,
     data_dir: &Path,
-    site: &Site,
-    now: Now,
+    site: &RebuildFor,
+    now: TransactionTime,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
     let mut ledger = Ledger::open(Writer::open(scratch, site.zone.clone())?, site.context())?;

@@ -76,7 +76,7 @@ struct Progress {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct CheckpointState {
     progress: Mutex<Progress>,
     /// The thread has something to do.
     wake: Condvar,
@@ -84,7 +84,7 @@ struct Shared {
     rested: Condvar,
 }
 
-impl Shared {
+impl CheckpointState {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         // Nothing in here can panic half-way; the numbers are whole.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,14 +110,14 @@ impl Shared {
 /// The thread and what the writer knows of it.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
-    shared: Arc<Shared>,
+    shared: Arc<CheckpointState>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpointer {
     /// Takes the checkpoints of `writer`, the one of `directory`, into its hands.
     pub(super) fn start(writer: &mut Connection, directory: &DataDir) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(CheckpointState::default());
         // This also turns off SQLite's own checkpoints, which would run inside a commit.
         let of_writer = Arc::clone(&shared);
         writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -375,7 +375,7 @@ fn pass(connection: &Connection, directory: &DataDir) -> Result<Option<u32>, rus
 ///
 /// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
 /// sync finds little to do, the thread does it before, and again for what it copied meanwhile if that was not little.
-fn run(connection: &Connection, directory: &DataDir, shared: &Shared) {
+fn run(connection: &Connection, directory: &DataDir, shared: &CheckpointState) {
     give_way();
     let (mut unsynced, mut syncs) = (0, 0);
     loop {

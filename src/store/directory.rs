@@ -76,26 +76,26 @@ impl Mark {
 #[derive(Debug, Clone)]
 pub struct DataDir {
     path: PathBuf,
-    held: Arc<Held>,
+    held: Arc<OpenFiles>,
 }
 
 /// The files held open as long as anybody has the directory.
 #[derive(Debug)]
-struct Held {
+struct OpenFiles {
     /// The one whose name is in the directory last.
     locks: Mutex<Vec<File>>,
     /// For syncing only. Never closed earlier: closing it would drop SQLite's own locks on the file.
     database: Mutex<Option<File>>,
 }
 
-impl Drop for Held {
+impl Drop for OpenFiles {
     fn drop(&mut self) {
         // Where that cannot be, it goes with the last of those who hold the file.
         self.locks().iter().for_each(|lock| drop(lock.unlock()));
     }
 }
 
-impl Held {
+impl OpenFiles {
     fn locks(&self) -> MutexGuard<'_, Vec<File>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +115,7 @@ impl DataDir {
         let lock = lock(path)?;
         Ok(Self {
             path: path.to_owned(),
-            held: Arc::new(Held { locks: Mutex::new(vec![lock]), database: Mutex::new(None) }),
+            held: Arc::new(OpenFiles { locks: Mutex::new(vec![lock]), database: Mutex::new(None) }),
         })
     }
 
@@ -166,13 +166,11 @@ impl DataDir {
         lock.sync_all()
     }
 
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where the database lies.
-    #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FILE)
     }

@@ -96,7 +96,6 @@ impl StoreError {
     }
 
     /// Whether it is over once all that is made from the events has been made anew.
-    #[must_use]
     pub fn is_of_derived(&self) -> bool {
         matches!(self, Self::Value(_))
     }
@@ -116,7 +115,6 @@ impl StoreError {
     }
 
     /// A stable lower-case name for log lines and metrics.
-    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::DiskFull(_) => "disk_full",
@@ -147,7 +145,6 @@ impl StoreError {
 
 /// What people are told once all was made anew from so many events; `why`: by what could not be read; `tariff`: the version of the one
 /// gates charge by since, `None` for the built-in one.
-#[must_use]
 pub fn told_remade(why: &str, events: u64, tariff: Option<&str>) -> String {
     let tariff = tariff.unwrap_or("built-in");
     format!(
@@ -156,7 +153,6 @@ pub fn told_remade(why: &str, events: u64, tariff: Option<&str>) -> String {
 }
 
 /// Why all has to be made anew where pages were broken; `kept`: where the damaged file lies.
-#[must_use]
 pub fn told_salvaged(kept: &std::path::Path) -> String {
     format!(
         "pages of central.db cannot be read, so that a new one has to be written from its events; the damaged one lies as {}",
@@ -165,7 +161,6 @@ pub fn told_salvaged(kept: &std::path::Path) -> String {
 }
 
 /// What people are told where the next start does it.
-#[must_use]
 pub fn told_put_off(why: &str) -> String {
     format!("a page could not be shown: {why}. Gates go on; restart when it is quiet")
 }

@@ -40,7 +40,7 @@ impl FileId {
 
 /// What stands at the names of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum SeenFiles {
     Whole,
     LogGone,
     DatabaseGone,
@@ -62,14 +62,14 @@ impl Files {
     }
 
     /// What is at those names now. Where the operating system does not say, nothing is said to be gone.
-    pub fn look(&self) -> Seen {
+    pub fn look(&self) -> SeenFiles {
         let names = names(&self.database);
         let mut changed =
             names.iter().zip(self.opened).map(|(name, opened)| FileId::at(name).is_ok_and(|now| now != opened));
         match changed.next() {
-            Some(true) => Seen::DatabaseGone,
-            _ if changed.any(|changed| changed) => Seen::LogGone,
-            _ => Seen::Whole,
+            Some(true) => SeenFiles::DatabaseGone,
+            _ if changed.any(|changed| changed) => SeenFiles::LogGone,
+            _ => SeenFiles::Whole,
         }
     }
 

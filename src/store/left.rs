@@ -342,13 +342,13 @@ impl IndexSaid {
 
 /// What of a log SQLite could not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Unread {
+pub(super) struct UnreadLog {
     seen: u64,
     /// Some of it was acknowledged. Else it is one transaction, which a power cut cut off before anybody was answered.
     pub is_certain: bool,
 }
 
-impl Unread {
+impl UnreadLog {
     /// How many, for people.
     pub fn transactions(self) -> String {
         match self.seen {
@@ -362,20 +362,24 @@ impl Unread {
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn unread(connection: &Connection, database: &Path, index: Option<IndexSaid>) -> Result<Unread, StoreError> {
+pub(super) fn unread(
+    connection: &Connection,
+    database: &Path,
+    index: Option<IndexSaid>,
+) -> Result<UnreadLog, StoreError> {
     let read: i64 = connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
     let path = log_of(database);
     unread_of(&path, u64::try_from(read).unwrap_or(0), index).map_err(|source| StoreError::Directory { path, source })
 }
 
-fn unread_of(path: &Path, read: u64, index: Option<IndexSaid>) -> io::Result<Unread> {
+fn unread_of(path: &Path, read: u64, index: Option<IndexSaid>) -> io::Result<UnreadLog> {
     let log = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Unread::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(UnreadLog::default()),
         opened => opened?,
     };
     let bytes = log.metadata()?.len();
     if bytes < LOG_HEAD_BYTES {
-        return Ok(Unread::default());
+        return Ok(UnreadLog::default());
     }
     let life_at = |at: u64| Ok::<Life, io::Error>((read_number(&log, at)?, read_number(&log, at + 4)?));
     let life = life_at(16)?;
@@ -395,7 +399,7 @@ fn unread_of(path: &Path, read: u64, index: Option<IndexSaid>) -> io::Result<Unr
             seen += u64::from(is_now && read_number(&log, at + 4)? != 0);
         }
     }
-    Ok(Unread { seen, is_certain: seen > 1 || index.is_some_and(is_short) })
+    Ok(UnreadLog { seen, is_certain: seen > 1 || index.is_some_and(is_short) })
 }
 
 /// Keeps a copy of a log that could not be read to its end, and tells of it: it is written over from there on.
@@ -408,7 +412,7 @@ pub(super) fn keep_unread(
     index: Option<IndexSaid>,
 ) -> Result<Option<String>, StoreError> {
     let unread = unread(connection, &directory.database(), index)?;
-    if unread == Unread::default() {
+    if unread == UnreadLog::default() {
         return Ok(None);
     }
     let log = log_of(&directory.database());

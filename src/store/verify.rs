@@ -46,7 +46,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum Fault {
     /// What SQLite says about the file's structure.
     Structure(String),
     /// The table of logs says the log ends elsewhere than its events do.
@@ -77,7 +77,7 @@ pub enum Finding {
     Audit { id: i64, why: String },
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Structure(text) => write!(f, "file structure: {text}"),
@@ -106,26 +106,25 @@ impl fmt::Display for Finding {
 
 /// What was checked and found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
+pub struct Findings {
     pub logs: u64,
     pub events: u64,
     pub rows: u64,
     /// Entries of the audit.
     pub audited: u64,
-    /// The first of them, see [`Report::more_findings`].
-    pub findings: Vec<Finding>,
+    /// The first of them, see [`Findings::more_findings`].
+    pub findings: Vec<Fault>,
     /// Findings beyond those told.
     pub more_findings: u64,
 }
 
-impl Report {
-    #[must_use]
+impl Findings {
     pub fn is_whole(&self) -> bool {
         self.findings.is_empty()
     }
 
     /// One more.
-    pub fn add(&mut self, finding: Finding) {
+    pub fn add(&mut self, finding: Fault) {
         if self.findings.len() < MAX_FINDINGS { self.findings.push(finding) } else { self.more_findings += 1 }
     }
 }
@@ -186,14 +185,14 @@ impl Evidence {
     ///
     /// # Errors
     /// Only if the file cannot be read at all; what is wrong with it is in the report.
-    pub fn check(&mut self) -> Result<Report, StoreError> {
-        let mut report = Report::default();
-        self.of_log.iter().for_each(|text| report.add(Finding::Structure(text.clone())));
+    pub fn check(&mut self) -> Result<Findings, StoreError> {
+        let mut report = Findings::default();
+        self.of_log.iter().for_each(|text| report.add(Fault::Structure(text.clone())));
         let mut statement = self.connection.prepare("PRAGMA quick_check(20)")?;
         let texts = statement.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         drop(statement);
         for text in texts.into_iter().filter(|text| text != "ok") {
-            report.add(Finding::Structure(text));
+            report.add(Fault::Structure(text));
         }
         self.check_logs(&mut report)?;
         self.check_rows(&mut report)?;
@@ -242,8 +241,8 @@ impl Evidence {
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn compare(&mut self, made: &mut Self, report: &mut Report) -> Result<(), StoreError> {
-        let other = |stay_id: String, report: &mut Report| report.add(Finding::OtherRow { stay_id });
+    pub fn compare(&mut self, made: &mut Self, report: &mut Findings) -> Result<(), StoreError> {
+        let other = |stay_id: String, report: &mut Findings| report.add(Fault::OtherRow { stay_id });
         made.all_rows::<StoreError>(|stored| {
             if self.row_hash(&stored.row.stay_id)? != Some(stored.row.hash()) {
                 other(stored.row.stay_id, report);
@@ -259,17 +258,17 @@ impl Evidence {
         let (ours, theirs) = (self.sums()?, made.sums()?);
         let gates: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
         for gate in gates.into_iter().filter(|gate| ours.get(*gate) != theirs.get(*gate)) {
-            report.add(Finding::Sums { central: gate.0.clone(), edge_id: gate.1.clone() });
+            report.add(Fault::Sums { central: gate.0.clone(), edge_id: gate.1.clone() });
         }
         for (table, sql) in LOOKUPS {
             if self.lookup(sql)? != made.lookup(sql)? {
-                report.add(Finding::Lookup { table });
+                report.add(Fault::Lookup { table });
             }
         }
         // Plates of which nothing is left stay in it.
         let missing = "SELECT plate_id FROM history EXCEPT SELECT plate_id FROM plate";
         if self.connection.prepare(missing)?.exists(())? {
-            report.add(Finding::Lookup { table: "plate" });
+            report.add(Fault::Lookup { table: "plate" });
         }
         Ok(())
     }
@@ -309,7 +308,7 @@ impl Evidence {
         Ok(all.into_iter().filter(|(_, sums)| *sums != [0; 5]).collect())
     }
 
-    fn check_logs(&mut self, report: &mut Report) -> Result<(), StoreError> {
+    fn check_logs(&mut self, report: &mut Findings) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare("SELECT no, name, head, hash FROM log ORDER BY no")?;
         let mut rows = statement.query(())?;
         let mut last_number = 0;
@@ -321,17 +320,17 @@ impl Evidence {
                     report.logs += u64::from(said.to > 0);
                     self.check_log(&log, number, said, report)?;
                 }
-                Err(error) => report.add(Finding::Log { number, why: error.to_string() }),
+                Err(error) => report.add(Fault::Log { number, why: error.to_string() }),
             }
         }
         let stray: Option<i64> = self.connection.query_row("SELECT max(id) FROM event", (), |row| row.get(0))?;
         if let Some((number, _)) = stray.map(event_place).filter(|(number, _)| *number > last_number) {
-            report.add(Finding::UnknownLog { number });
+            report.add(Fault::UnknownLog { number });
         }
         Ok(())
     }
 
-    fn check_log(&self, log: &LogId, number: i64, said: Head, report: &mut Report) -> Result<(), StoreError> {
+    fn check_log(&self, log: &LogId, number: i64, said: Head, report: &mut Findings) -> Result<(), StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT id, bytes, hash FROM event WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
@@ -341,31 +340,31 @@ impl Evidence {
             let (_, seq) = event_place(row.get(0)?);
             report.events += 1;
             if seq != held.to + 1 {
-                report.add(Finding::Hole { log: log.clone(), seq: held.to + 1 });
+                report.add(Fault::Hole { log: log.clone(), seq: held.to + 1 });
             }
             let read = read_event(row.get_ref(1)?).and_then(|event| Ok((event, read_hash(row.get_ref(2)?)?)));
             held = match read {
                 Ok((event, stored)) => {
                     if seq == held.to + 1 && held.hash.extend(&event) != stored {
-                        report.add(Finding::Chain { log: log.clone(), seq });
+                        report.add(Fault::Chain { log: log.clone(), seq });
                     }
                     Head { to: seq, hash: stored }
                 }
                 Err(error) => {
-                    report.add(Finding::Event { log: log.clone(), seq, why: error.to_string() });
+                    report.add(Fault::Event { log: log.clone(), seq, why: error.to_string() });
                     // What follows is held against nothing, and told as broken too.
                     Head { to: seq, hash: held.hash }
                 }
             };
         }
         if held != said {
-            report.add(Finding::Head { log: log.clone(), said: said.to, found: held.to });
+            report.add(Fault::Head { log: log.clone(), said: said.to, found: held.to });
         }
         Ok(())
     }
 
     /// SQLite takes any bytes for a text.
-    fn check_texts(&self, report: &mut Report) -> Result<(), StoreError> {
+    fn check_texts(&self, report: &mut Findings) -> Result<(), StoreError> {
         let mut tables = self
             .connection
             .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?;
@@ -383,7 +382,7 @@ impl Evidence {
                     {
                         // Where the first column is no number, the place in the table will do.
                         let row_id = row.get(0).unwrap_or(number);
-                        report.add(Finding::Text { table: table.clone(), row_id, column: column.clone() });
+                        report.add(Fault::Text { table: table.clone(), row_id, column: column.clone() });
                     }
                 }
             }
@@ -391,14 +390,14 @@ impl Evidence {
         Ok(())
     }
 
-    fn check_rows(&mut self, report: &mut Report) -> Result<(), StoreError> {
+    fn check_rows(&mut self, report: &mut Findings) -> Result<(), StoreError> {
         let sql = format!("SELECT {STAY_COLUMNS} FROM history ORDER BY id");
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             report.rows += 1;
             if let Err(error) = read_stay(&self.connection, &mut self.logs, row) {
-                report.add(Finding::Row { row_id: row.get(0)?, why: error.to_string() });
+                report.add(Fault::Row { row_id: row.get(0)?, why: error.to_string() });
             }
         }
         for column in ["entry_event", "confirm_event", "exit_event"] {
@@ -410,7 +409,7 @@ impl Evidence {
             let mut rows = statement.query(())?;
             while let Some(row) = rows.next()? {
                 if let Ok(event) = self.logs.place(&self.connection, row.get(1)?) {
-                    report.add(Finding::Fact { row_id: row.get(0)?, event });
+                    report.add(Fault::Fact { row_id: row.get(0)?, event });
                 }
             }
         }
@@ -422,7 +421,7 @@ impl Evidence {
 ///
 /// # Errors
 /// As [`Evidence::open`] and [`Evidence::check`].
-pub fn verify(directory: &DataDir) -> Result<Report, StoreError> {
+pub fn verify(directory: &DataDir) -> Result<Findings, StoreError> {
     Evidence::open(directory)?.check()
 }
 
@@ -431,13 +430,13 @@ fn store(error: rusqlite::Error) -> StoreError {
 }
 
 /// Adds what is wrong to the report.
-fn check_audit(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
+fn check_audit(connection: &Connection, report: &mut Findings) -> Result<(), StoreError> {
     let mut statement = connection.prepare("SELECT id, at_ms, kind, who, entry, hash FROM audit ORDER BY id")?;
     let mut rows = statement.query(())?;
     let (mut last, mut before) = (0, AuditHash::default());
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let mut wrong = |id, why: &str| report.add(Finding::Audit { id, why: why.to_owned() });
+        let mut wrong = |id, why: &str| report.add(Fault::Audit { id, why: why.to_owned() });
         if id != last + 1 {
             wrong(last + 1, "is missing");
         }
@@ -459,7 +458,7 @@ fn check_audit(connection: &Connection, report: &mut Report) -> Result<(), Store
     let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'";
     let written: i64 = connection.query_row(sql, (), |row| row.get(0)).optional()?.unwrap_or(0);
     if written != last {
-        report.add(Finding::Audit { id: written.max(last), why: format!("should be the last, and {last} is") });
+        report.add(Fault::Audit { id: written.max(last), why: format!("should be the last, and {last} is") });
     }
     Ok(())
 }
@@ -481,10 +480,10 @@ mod tests {
 
     #[test]
     fn findings_beyond_the_first_hundred_are_counted() {
-        let mut report = Report::default();
+        let mut report = Findings::default();
         assert!(report.is_whole());
         for number in 0..130 {
-            report.add(Finding::UnknownLog { number });
+            report.add(Fault::UnknownLog { number });
         }
         assert_eq!((report.findings.len(), report.more_findings), (100, 30));
         assert!(!report.is_whole());

@@ -55,14 +55,12 @@ pub enum CodeRefused {
 
 impl Code {
     /// Of random bytes, one for each letter.
-    #[must_use]
     pub fn of_random(bytes: [u8; CODE_LETTERS]) -> Self {
         let letter = |byte: &u8| CODE_ALPHABET.get(usize::from(*byte) % CODE_ALPHABET.len()).copied().map(char::from);
         Self(bytes.iter().filter_map(letter).collect())
     }
 
     /// The letters, for the one place that sends them.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -93,7 +91,6 @@ impl fmt::Debug for Invitation {
 
 impl Invitation {
     /// The text that is carried.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let Self { central, host, p2p_port, fingerprint, code } = self;
         format!("{SCHEME}/{central}/{host}/{p2p_port}/{fingerprint}/{}", code.0)

@@ -10,7 +10,7 @@ use crate::domain::ids::CentralId;
 
 /// A configured peer, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownPeer {
     pub id: CentralId,
     /// `None`: it was never met.
     pub pin: Option<Fingerprint>,
@@ -65,7 +65,6 @@ pub enum Distrust {
 
 impl Distrust {
     /// Whether a person is asked; everything else is refused as it is.
-    #[must_use]
     pub fn waits_for_a_person(&self) -> bool {
         matches!(self, Self::Elsewhere(_) | Self::Unknown(_))
     }
@@ -80,7 +79,7 @@ pub fn judge(
     claimed: &CentralId,
     shown: Fingerprint,
     reached: Reached,
-    peers: impl IntoIterator<Item = Known>,
+    peers: impl IntoIterator<Item = KnownPeer>,
 ) -> Result<Believed, Distrust> {
     let mut found = None;
     for peer in peers {
@@ -124,8 +123,8 @@ mod tests {
     }
 
     /// c1 is pinned, c2 was never met, c3 is known by a host name.
-    fn peers() -> Vec<Known> {
-        let known = |name: &str, pin: Option<&str>, ip: Option<&str>| Known {
+    fn peers() -> Vec<KnownPeer> {
+        let known = |name: &str, pin: Option<&str>, ip: Option<&str>| KnownPeer {
             id: id(name),
             pin: pin.map(fingerprint),
             ip: ip.map(|ip| ip.parse().unwrap()),

@@ -55,7 +55,6 @@ impl Pending {
         }
     }
 
-    #[must_use]
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Stranger> {
         self.0.get(fingerprint)
     }
@@ -66,7 +65,6 @@ impl Pending {
     }
 
     /// All of them, who came first first.
-    #[must_use]
     pub fn list(&self) -> Vec<(Fingerprint, Stranger)> {
         let mut all: Vec<_> = self.0.iter().map(|(fingerprint, stranger)| (*fingerprint, stranger.clone())).collect();
         all.sort_by_key(|(fingerprint, stranger)| (stranger.first_seen_ms, *fingerprint));

@@ -58,18 +58,15 @@ impl SiteMark {
 pub struct OwnSite(Rc<Cell<SiteMark>>);
 
 impl OwnSite {
-    #[must_use]
     pub fn new(mark: SiteMark) -> Self {
         Self(Rc::new(Cell::new(mark)))
     }
 
     /// Where there is no site to belong to: in tests and simulations.
-    #[must_use]
     pub fn of_nobody() -> Self {
         Self::new(SiteMark { id: SiteId(0), firm: false })
     }
 
-    #[must_use]
     pub fn get(&self) -> SiteMark {
         self.0.get()
     }

@@ -65,13 +65,13 @@ pub struct Hello {
     /// The sender's wall clock, Unix ms.
     pub wall_ms: i64,
     /// Where it can be dialled, as it is told to people; never acted upon by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub listens: Option<Listens>,
     /// Absent from older versions, and where it could not be noted on the disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
     /// Which site it belongs to; absent from older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteMark>,
 }
 

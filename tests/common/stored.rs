@@ -8,7 +8,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Beside, Job, OpenBarrier};
 use parkmesh::ledger::storage::Storage as _;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::store::DataDir;
 use parkmesh::store::writer::Writer;
@@ -30,7 +30,7 @@ pub fn let_in(data_directory: &Path, central: &str, numbers: std::ops::Range<usi
     let mut left = jobs.len();
     for batch in jobs.chunks(BATCH) {
         left -= batch.len();
-        let now = Now { wall_ms: now_ms - left as i64, skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: now_ms - left as i64, skew_ms: None, clock_wrong: false };
         let done = ledger.process(batch.to_vec(), now, epoch);
         assert!(done.outcomes.iter().all(Result::is_ok), "{:?}", done.failure);
     }

@@ -112,9 +112,9 @@ fn every_process_writes_a_log_of_its_own() {
 #[test]
 fn an_event_says_how_far_the_clock_was_from_the_others() {
     use parkmesh::domain::ids::Epoch;
-    use parkmesh::ledger::transaction::Now;
+    use parkmesh::ledger::transaction::TransactionTime;
     let mut central = Central::new(0);
-    let now = Now { wall_ms: START_MS, skew_ms: Some(-90_000), clock_wrong: false };
+    let now = TransactionTime { wall_ms: START_MS, skew_ms: Some(-90_000), clock_wrong: false };
     central.ledger.process(vec![Job::Open(entry("edge-1", P))], now, Epoch(1));
     let event = central.last_event();
     assert_eq!(event.skew_ms, Some(-90_000));

@@ -12,7 +12,7 @@ use parkmesh::ledger::job::{Answer, Beside, Job, OpenBarrier, Refusal, Report};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::settings::MOST_TARIFFS;
 use parkmesh::ledger::storage::{EventRef, Storage, Tables};
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::replication::log::Head;
 use serde_json::json;
@@ -149,7 +149,7 @@ fn a_list_that_came_before_the_update_counts_after_it() {
     storage.commit().unwrap();
     let context = Context { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
     let mut ledger = Ledger::open(storage, context).unwrap();
-    let now = Now { wall_ms: START_MS + HOUR_MS, skew_ms: None, clock_wrong: false };
+    let now = TransactionTime { wall_ms: START_MS + HOUR_MS, skew_ms: None, clock_wrong: false };
     ledger.process(vec![Job::Open(entry("edge-1", P))], now, Epoch(1));
     assert_eq!(*ledger.settings().tariff_at(START_MS + HOUR_MS).0, per_visit(5_000));
     assert!(ledger.storage_mut().quarantined.is_empty());

@@ -7,7 +7,7 @@ use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::{Body, Draft, Event};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::payment::{Method, PaidToo};
-use parkmesh::domain::shift::{Figures, ShiftClosed, is_of, span};
+use parkmesh::domain::shift::{ShiftClosed, ShiftFigures, is_of, span};
 use parkmesh::domain::stay::resolve;
 use parkmesh::domain::told::payment::ToldPaid;
 use parkmesh::ledger::job::{
@@ -116,7 +116,7 @@ fn shift(central: &mut Central, id: &str) -> Shift {
     central.ledger.storage().shifts.get(id).cloned().unwrap_or_else(|| panic!("no shift {id}"))
 }
 
-fn live(central: &mut Central, id: &str) -> Figures {
+fn live(central: &mut Central, id: &str) -> ShiftFigures {
     let shift = shift(central, id);
     figures(central.ledger.storage_mut(), &shift).unwrap().0
 }

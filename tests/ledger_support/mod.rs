@@ -23,7 +23,7 @@ use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Answer, Beside, CloseBarrier, CorrectStay, Job, OpenBarrier, Refusal, VoidStay};
 use parkmesh::ledger::memory::MemoryStorage;
 use parkmesh::ledger::storage::EventRef;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger, Processed};
 use parkmesh::replication::log::{Head, Run};
 
@@ -137,7 +137,7 @@ impl Central {
     pub fn process(&mut self, jobs: Vec<Job>) -> Processed {
         self.epochs += 1;
         let epoch = Epoch((self.index << 32) | self.epochs);
-        let now = Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
         self.ledger.process(jobs, now, epoch)
     }
 
@@ -234,7 +234,7 @@ impl Central {
 
     /// Folds all that waits, a little at a time.
     pub fn settle(&mut self) {
-        let now = Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false };
         while self.ledger.settle(3, now).unwrap() > 0 {}
         assert_eq!(self.ledger.behind(), None);
     }
@@ -252,7 +252,9 @@ impl Central {
         let events = self.ledger.storage_mut().events.iter();
         let events: Vec<_> = events.map(|(at, (bytes, _))| (at.clone(), bytes.clone())).collect();
         for batch in events.chunks(at_a_time) {
-            self.ledger.replay(batch, Now { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false }).unwrap();
+            self.ledger
+                .replay(batch, TransactionTime { wall_ms: self.wall_ms(), skew_ms: None, clock_wrong: false })
+                .unwrap();
         }
         self.settle();
     }

@@ -16,7 +16,7 @@ use crate::alarms::attention::{EdgeSeen, LogSeen, PeerSeen, Situation};
 use crate::desks::backup_desk::{BackupDesk, BackupState};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
-use crate::ledger::settings::Settings;
+use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::Watched;
 use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
 use crate::ops::clock::is_behind;
@@ -77,7 +77,7 @@ pub async fn gather(around: FeedContext, due: Due) -> Gathered {
 fn read(
     reader: &mut Reader,
     zone: &SiteZone,
-    prices: &Settings,
+    prices: &SharedSettings,
     now_ms: i64,
     due: Due,
 ) -> Result<Gathered, StoreError> {
@@ -93,7 +93,12 @@ fn read(
 }
 
 /// The newest stays that are out of the ordinary, each with its sentences.
-fn anomalies(reader: &mut Reader, zone: &SiteZone, prices: &Settings, now_ms: i64) -> Result<Vec<Value>, StoreError> {
+fn anomalies(
+    reader: &mut Reader,
+    zone: &SiteZone,
+    prices: &SharedSettings,
+    now_ms: i64,
+) -> Result<Vec<Value>, StoreError> {
     let query = HistoryQuery {
         limit: MAX_ANOMALIES,
         anomaly: Some(WithAnomaly::Any),

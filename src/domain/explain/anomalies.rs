@@ -9,11 +9,11 @@ use super::super::tariff::is_long_stay;
 use super::super::told::vehicle::are_unlike;
 use super::Explainer;
 use super::facts::{left_alone, span_between, took};
-use super::words::{Face, Text, gate, money, vehicle};
+use super::words::{SiteFace, Text, gate, money, vehicle};
 
 impl Explainer<'_> {
     pub(super) fn anomaly(&self, row: &StayRow, anomaly: Anomaly) -> Text {
-        let face = Face::of_day(self.zone, row.entry_ms);
+        let face = SiteFace::of_day(self.zone, row.entry_ms);
         match anomaly {
             Anomaly::DoubleEntry => self.double_entry(row, &face),
             Anomaly::DoubleExit => self.double_exit(row, &face),
@@ -42,13 +42,13 @@ impl Explainer<'_> {
         made
     }
 
-    fn double_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn double_entry(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let kept = row.superseded_by.as_deref().and_then(|stay_id| self.row(stay_id));
         kept.map_or_else(|| self.entered_again(row, face), |kept| self.kept(kept, row, face))
     }
 
     /// Of the stay that was open when the car was told to come in again.
-    fn entered_again(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn entered_again(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let again = self.superseded_by(row).into_iter().map(|(fact, entry)| {
             let (gate, time) = (gate(&fact.event.source_central, &entry.edge_id), face.time(fact.event.timestamp_ms));
             Text::new(format!(" tại {} lúc {time}", gate.vi), format!(" at {} at {time}", gate.en))
@@ -97,7 +97,7 @@ impl Explainer<'_> {
         )
     }
 
-    fn double_exit(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn double_exit(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let again: Vec<&Fact> = self
             .made(row)
             .into_iter()
@@ -157,7 +157,7 @@ impl Explainer<'_> {
         again
     }
 
-    fn time_uncertain(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn time_uncertain(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let told = self.made(row).into_iter().filter_map(|(fact, _)| {
             let (doubts, reported, way) = match &fact.event.body {
                 Body::Entry(entry) => (&entry.doubts, entry.reported, ("giờ vào", "the entry")),
@@ -193,7 +193,7 @@ impl Explainer<'_> {
         told.fold(Text::new("Không chắc giờ", "The times are uncertain"), |text, more| text.and(Some(more)))
     }
 
-    fn may_be_told_twice(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn may_be_told_twice(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let told = self.made(row).into_iter().filter_map(|(fact, _)| {
             let (doubts, request_id, way) = match &fact.event.body {
                 Body::Entry(entry) => (&entry.doubts, &entry.request_id, ("lượt vào", "the entry")),
@@ -252,7 +252,7 @@ impl Explainer<'_> {
         if !is_unknown || fact.event.timestamp_ms < row.entry_ms {
             return None;
         }
-        let face = Face::of_day(self.zone, row.entry_ms);
+        let face = SiteFace::of_day(self.zone, row.entry_ms);
         let (known, took) = (self.entry_taken(&fact.event, &face), took(exit, exit.fee));
         let stayed = span_between(row.entry_ms, fact.event.timestamp_ms);
         let text = Text::new(
@@ -265,7 +265,7 @@ impl Explainer<'_> {
         })))
     }
 
-    fn exit_without_entry(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn exit_without_entry(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let (gate, time) = (gate(&row.source_central, &row.edge_id), face.time(row.entry_ms));
         let left = Text::new(format!("tại {} lúc {time}", gate.vi), format!("at {} at {time}", gate.en));
         match self.facts.get(&row.entry_fact).map(|fact| &fact.event.body) {
@@ -277,7 +277,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn left_unseen(&self, row: &StayRow, face: &Face<'_>) -> Text {
+    fn left_unseen(&self, row: &StayRow, face: &SiteFace<'_>) -> Text {
         let next = self.account.outcomes.iter().find_map(|(id, outcome)| match outcome {
             Outcome::Opened { left: Some(left), .. } if *left == row.stay_id => self.facts.get(id),
             _ => None,
@@ -317,7 +317,7 @@ impl Explainer<'_> {
     }
 }
 
-fn manual_opening(row: &StayRow, face: &Face<'_>) -> Text {
+fn manual_opening(row: &StayRow, face: &SiteFace<'_>) -> Text {
     let entry = row.entry_manual.then(|| {
         let (gate, time) = (gate(&row.source_central, &row.edge_id), face.time(row.entry_ms));
         Text::new(format!(" khi vào tại {} lúc {time}", gate.vi), format!(" for the entry at {} at {time}", gate.en))

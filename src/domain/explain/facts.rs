@@ -11,11 +11,11 @@ use super::super::row::StayRow;
 use super::super::stay::{Fact, Outcome, same_request};
 use super::super::time::SiteZone;
 use super::Explainer;
-use super::words::{Face, Text, gate, method, money, span, vehicle};
+use super::words::{SiteFace, Text, gate, method, money, span, vehicle};
 
 impl Explainer<'_> {
     /// What the fact said and what became of it.
-    pub(super) fn sentence(&self, fact: &Fact, outcome: &Outcome, face: &Face<'_>) -> Text {
+    pub(super) fn sentence(&self, fact: &Fact, outcome: &Outcome, face: &SiteFace<'_>) -> Text {
         let event = &*fact.event;
         match outcome {
             Outcome::Repeated { first } => self.repeated(event, first, face),
@@ -58,7 +58,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn entry(&self, fact: &Fact, entry: &Entry, outcome: &Outcome, face: &Face<'_>) -> Text {
+    fn entry(&self, fact: &Fact, entry: &Entry, outcome: &Outcome, face: &SiteFace<'_>) -> Text {
         let event = &*fact.event;
         let came = at(event, &gate(&event.source_central, &entry.edge_id), face);
         let forced = entry.force.then(|| forced(entry.reason.as_deref()));
@@ -87,7 +87,7 @@ impl Explainer<'_> {
     }
 
     /// Of two entries of one car: which counts, and why.
-    pub(super) fn kept(&self, kept: &StayRow, lost: &StayRow, face: &Face<'_>) -> Text {
+    pub(super) fn kept(&self, kept: &StayRow, lost: &StayRow, face: &SiteFace<'_>) -> Text {
         let (kept_gate, lost_gate) =
             (gate(&kept.source_central, &kept.edge_id), gate(&lost.source_central, &lost.edge_id));
         let (kept_at, lost_at) = face.times(kept.entry_ms, lost.entry_ms);
@@ -115,7 +115,7 @@ impl Explainer<'_> {
         .and(Self::skew_note(&entries))
     }
 
-    fn exit(&self, fact: &Fact, exit: &Exit, outcome: &Outcome, face: &Face<'_>) -> Text {
+    fn exit(&self, fact: &Fact, exit: &Exit, outcome: &Outcome, face: &SiteFace<'_>) -> Text {
         let event = &*fact.event;
         let left = at(event, &gate(&exit.exit_central, &exit.exit_edge), face).and(opened_by(event));
         let fee = money(exit.fee.0);
@@ -181,7 +181,7 @@ impl Explainer<'_> {
     }
 
     /// From which entry a gate charged that did not know the one the car came in by.
-    pub(super) fn entry_taken(&self, exit: &Event, face: &Face<'_>) -> Text {
+    pub(super) fn entry_taken(&self, exit: &Event, face: &SiteFace<'_>) -> Text {
         match exit.exit_stay().and_then(|stay| self.row(stay)).map(|row| face.time(row.entry_ms)) {
             Some(time) => Text::new(
                 format!("cổng này tính từ lượt vào lúc {time} đã kết thúc trước đó"),
@@ -191,7 +191,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn repeated(&self, event: &Event, first: &FactId, face: &Face<'_>) -> Text {
+    fn repeated(&self, event: &Event, first: &FactId, face: &SiteFace<'_>) -> Text {
         let there = self.facts.get(first).map(|first| at(&first.event, &place(&first.event), face));
         let there = there.unwrap_or_default();
         let here = at(event, &place(event), face);
@@ -214,7 +214,6 @@ impl Explainer<'_> {
 }
 
 /// An event that is on no row: what it is and why, on the clock face of its own day. `event`: `None` if it cannot be read.
-#[must_use]
 pub fn apart(fact: &FactId, event: Option<&Event>, outcome: &Outcome, zone: &SiteZone) -> Text {
     let Some(event) = event else {
         let reason = if let Outcome::Skipped { reason } = outcome { reason.as_str() } else { "" };
@@ -223,7 +222,7 @@ pub fn apart(fact: &FactId, event: Option<&Event>, outcome: &Outcome, zone: &Sit
             format!("The event {fact} cannot be read and has no effect: {reason}"),
         );
     };
-    let face = Face::of_day(zone, event.timestamp_ms);
+    let face = SiteFace::of_day(zone, event.timestamp_ms);
     if let Body::Unread(unread) = &event.body {
         return opened_unread(event, unread, &face);
     }
@@ -268,7 +267,7 @@ fn fee_is_due(exit: &Exit) -> bool {
     exit.fee.0 > 0 && exit.requested_fee.is_none()
 }
 
-fn opened_unread(event: &Event, unread: &Unread, face: &Face<'_>) -> Text {
+fn opened_unread(event: &Event, unread: &Unread, face: &SiteFace<'_>) -> Text {
     let opened = at(event, &place(event), face);
     let (way_vi, way_en) = match unread.direction {
         Direction::Entry => ("vào", "in"),
@@ -291,7 +290,7 @@ fn opened_unread(event: &Event, unread: &Unread, face: &Face<'_>) -> Text {
     .and(fee)
 }
 
-fn confirmed(event: &Event, outcome: &Outcome, face: &Face<'_>) -> Text {
+fn confirmed(event: &Event, outcome: &Outcome, face: &SiteFace<'_>) -> Text {
     let closed = at(event, &place(event), face);
     let again = matches!(outcome, Outcome::Confirmed { again: true, .. });
     let again = again.then(|| Text::new(" (đã xác nhận trước đó)", " (confirmed before)"));
@@ -299,7 +298,7 @@ fn confirmed(event: &Event, outcome: &Outcome, face: &Face<'_>) -> Text {
         .and(again)
 }
 
-fn waits(event: &Event, stay: &str, face: &Face<'_>) -> Text {
+fn waits(event: &Event, stay: &str, face: &SiteFace<'_>) -> Text {
     let (said, kind) = (at(event, &place(event), face), kind(event));
     Text::new(
         format!("{} {} chờ lượt vào {stay} được gửi tới; có hiệu lực ngay khi nhận được", kind.vi, said.vi),
@@ -307,7 +306,7 @@ fn waits(event: &Event, stay: &str, face: &Face<'_>) -> Text {
     )
 }
 
-fn skipped(event: &Event, reason: &str, face: &Face<'_>) -> Text {
+fn skipped(event: &Event, reason: &str, face: &SiteFace<'_>) -> Text {
     let (said, kind) = (at(event, &place(event), face), kind(event));
     Text::new(
         format!("{} {} không có hiệu lực: {reason}", kind.vi, said.vi),
@@ -315,7 +314,7 @@ fn skipped(event: &Event, reason: &str, face: &Face<'_>) -> Text {
     )
 }
 
-fn removed(event: &Event, face: &Face<'_>) -> Text {
+fn removed(event: &Event, face: &SiteFace<'_>) -> Text {
     let (said, kind) = (at(event, &place(event), face), kind(event));
     let fee = match &event.body {
         Body::Exit(exit) if exit.fee.0 != 0 => {
@@ -395,7 +394,7 @@ fn place(event: &Event) -> Text {
     gate(&event.source_central, edge)
 }
 
-fn at(event: &Event, place: &Text, face: &Face<'_>) -> Text {
+fn at(event: &Event, place: &Text, face: &SiteFace<'_>) -> Text {
     let time = face.time(event.timestamp_ms);
     Text::new(format!("tại {} lúc {time}", place.vi), format!("at {} at {time}", place.en))
 }

@@ -26,14 +26,14 @@ use super::time::SiteZone;
 
 pub use facts::apart;
 pub use words::Text;
-use words::{Face, span};
+use words::{SiteFace, span};
 
 /// A clock off by less than this is not worth a word, in ms.
 const MIN_TOLD_SKEW_MS: u64 = 1_000;
 
 /// One fact of a story.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told<'f> {
+pub struct StoryFact<'f> {
     pub fact: &'f Fact,
     pub outcome: &'f Outcome,
     pub text: Text,
@@ -51,13 +51,11 @@ pub struct Explainer<'f> {
 }
 
 impl<'f> Explainer<'f> {
-    #[must_use]
     pub fn new(facts: &'f [Fact], zone: &'f SiteZone) -> Self {
         Self::beside(facts, &[], zone)
     }
 
     /// As [`Explainer::new`], beside neighbours that none of the facts has begun.
-    #[must_use]
     pub fn beside(facts: &'f [Fact], neighbours: &[Neighbour], zone: &'f SiteZone) -> Self {
         let account = account_beside(facts, neighbours);
         let rows = account.resolution.rows.iter().enumerate();
@@ -81,15 +79,13 @@ impl<'f> Explainer<'f> {
     }
 
     /// The row of a stay.
-    #[must_use]
     pub fn row(&self, stay_id: &str) -> Option<&StayRow> {
         self.account.resolution.rows.get(*self.rows.get(stay_id)?)
     }
 
     /// Every fact that made the row, changed it, lost against it or ended it, in the order of facts.
-    #[must_use]
-    pub fn story(&self, stay_id: &str) -> Vec<Told<'_>> {
-        let mut told: Vec<Told<'_>> = self
+    pub fn story(&self, stay_id: &str) -> Vec<StoryFact<'_>> {
+        let mut told: Vec<StoryFact<'_>> = self
             .account
             .outcomes
             .iter()
@@ -97,7 +93,7 @@ impl<'f> Explainer<'f> {
             .filter_map(|(id, outcome)| {
                 let fact = *self.facts.get(id)?;
                 let face = self.face(stay_id, fact);
-                Some(Told { fact, outcome, text: self.sentence(fact, outcome, &face) })
+                Some(StoryFact { fact, outcome, text: self.sentence(fact, outcome, &face) })
             })
             .collect();
         told.sort_by(|a, b| a.fact.place().cmp(&b.fact.place()));
@@ -105,7 +101,6 @@ impl<'f> Explainer<'f> {
     }
 
     /// The anomalies of a row with a sentence each.
-    #[must_use]
     pub fn anomalies(&self, stay_id: &str) -> Vec<(Anomaly, Text)> {
         let Some(row) = self.row(stay_id) else { return Vec::new() };
         row.anomalies.iter().map(|anomaly| (*anomaly, self.anomaly(row, *anomaly))).collect()
@@ -121,9 +116,9 @@ impl<'f> Explainer<'f> {
     }
 
     /// The clock face on the day of the stay, or of the fact if it has none.
-    fn face(&self, stay_id: &str, fact: &Fact) -> Face<'f> {
+    fn face(&self, stay_id: &str, fact: &Fact) -> SiteFace<'f> {
         let ms = self.row(stay_id).map_or(fact.event.timestamp_ms, |row| row.entry_ms);
-        Face::of_day(self.zone, ms)
+        SiteFace::of_day(self.zone, ms)
     }
 
     /// `; đồng hồ central-2 nhanh 41 giây`, of the authors whose clocks were off as far as they knew.

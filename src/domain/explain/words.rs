@@ -98,12 +98,12 @@ pub(super) fn span(ms: u64) -> Text {
 
 /// The clock of the site, on one day: other days are named.
 #[derive(Debug, Clone)]
-pub(super) struct Face<'z> {
+pub(super) struct SiteFace<'z> {
     zone: &'z SiteZone,
     day: String,
 }
 
-impl<'z> Face<'z> {
+impl<'z> SiteFace<'z> {
     pub(super) fn of_day(zone: &'z SiteZone, ms: i64) -> Self {
         Self { zone, day: zone.day(ms) }
     }
@@ -120,7 +120,7 @@ impl<'z> Face<'z> {
     }
 }
 
-impl Face<'_> {
+impl SiteFace<'_> {
     /// Two times that are compared: with milliseconds where they would look the same.
     pub(super) fn times(&self, a_ms: i64, b_ms: i64) -> (String, String) {
         let (a, b) = (self.time(a_ms), self.time(b_ms));
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn only_another_day_is_named() {
         let zone = SiteZone::default();
-        let face = Face::of_day(&zone, 1_733_140_800_000);
+        let face = SiteFace::of_day(&zone, 1_733_140_800_000);
         assert_eq!(face.time(1_733_140_805_000), "19:00:05");
         assert_eq!(face.time(1_733_140_800_000 - 86_400_000), "01/12/2024 19:00:00");
     }

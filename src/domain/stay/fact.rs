@@ -18,31 +18,26 @@ pub struct Fact {
 
 impl Fact {
     /// The fact of an event: its identity is its place in its log, or what a predecessor said.
-    #[must_use]
     pub fn authored(event: Arc<Event>) -> Self {
         Self { id: event.fact_id(), event }
     }
 
     /// The fact that an author's bytes state; `None`: they are not an event.
-    #[must_use]
     pub fn read(bytes: &str) -> Option<Self> {
         Event::parse(bytes).ok().map(|event| Self::authored(event.into()))
     }
 
     /// True if a predecessor said it, and we only wrote down what we heard.
-    #[must_use]
     pub fn is_heard(&self) -> bool {
         matches!(self.id, FactId::Heard(_))
     }
 
     /// Of several events with one identity the one that counts is the lowest by this.
-    #[must_use]
     pub fn copy_order(&self) -> (Hlc, &LogId, u64) {
         (self.event.hlc, &self.event.log, self.event.seq)
     }
 
     /// The order of facts: "first", "latest" and "lowest" in every rule mean this.
-    #[must_use]
     pub fn place(&self) -> (Hlc, &FactId) {
         (self.event.hlc, &self.id)
     }
@@ -62,7 +57,6 @@ pub struct FoldKey<'a> {
 
 impl<'a> FoldKey<'a> {
     /// Of an ENTRY, and of an exit that names no stay: its own place.
-    #[must_use]
     pub fn of(fact: &'a Fact) -> Self {
         Self { at: fact.place(), moved_from: None }
     }
@@ -73,7 +67,6 @@ impl<'a> FoldKey<'a> {
     }
 
     /// Of an EXIT or CONFIRMED that names `entry`: its own place, but no earlier than just after the entry.
-    #[must_use]
     pub fn after(entry: &'a Fact, fact: &'a Fact) -> Self {
         if fact.place() > entry.place() {
             Self::of(fact)

@@ -28,7 +28,6 @@ pub enum Link {
 }
 
 /// All links of a fact of a stay, without duplicates; none for a tariff, a subscription or an unknown type.
-#[must_use]
 pub fn links(fact: &Fact) -> Vec<Link> {
     let event = &*fact.event;
     if !event.is_of_a_stay() {
@@ -52,7 +51,6 @@ pub fn links(fact: &Fact) -> Vec<Link> {
 
 impl Link {
     /// Of what names the stay `id`.
-    #[must_use]
     pub fn of_stay(id: &str) -> Self {
         Self::Stay(stay_base(id).to_owned())
     }

@@ -62,7 +62,6 @@ pub struct Taking {
 }
 
 impl Taking {
-    #[must_use]
     pub fn of(fact: &Fact, exit: &Exit, fee: Vnd) -> Self {
         Self {
             fact: fact.id.clone(),
@@ -76,7 +75,6 @@ impl Taking {
     }
 
     /// At an exit of a car that could not be read.
-    #[must_use]
     pub fn of_opening(event: &Event, opening: &Unread) -> Self {
         let exit = Exit {
             camera_type: Some(opening.camera_type.clone()),
@@ -117,7 +115,6 @@ pub struct TakenAs {
 
 impl TakenAs {
     /// `taken`: what was taken in the end.
-    #[must_use]
     pub fn of(event: &Event, exit: &Exit, taken: Vnd) -> Self {
         let method = exit.paid.as_ref().map(|paid| paid.method).or((taken == Vnd(0)).then_some(Method::Free));
         Self {
@@ -146,7 +143,6 @@ pub struct Resolution {
 
 /// What the facts mean, of any number of plates, in any order and with any duplication. Facts that are not about stays are
 /// ignored. Costs O(n log n).
-#[must_use]
 pub fn resolve(facts: &[Fact]) -> Resolution {
     fold::resolve_with(facts, fold::step)
 }

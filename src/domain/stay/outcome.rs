@@ -43,7 +43,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the fact is one of those that make the row of `stay_id`: its entry, confirmations and exits.
-    #[must_use]
     pub fn made(&self, stay_id: &str) -> bool {
         match self {
             Self::Opened { stay, .. }
@@ -65,7 +64,6 @@ impl Outcome {
     }
 
     /// The stable name of it, for programs.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Opened { .. } => "opened",
@@ -85,7 +83,6 @@ impl Outcome {
 
     /// Whether it belongs into the story of `stay_id`: it made the row, changed it, lost against it, or ended it. (A repeat
     /// belongs where its first does.)
-    #[must_use]
     pub fn concerns(&self, stay_id: &str) -> bool {
         match self {
             Self::Opened { left: Some(other), .. } | Self::Superseded { by: other, .. } if other == stay_id => true,
@@ -105,13 +102,11 @@ pub struct Account {
 }
 
 /// [`resolve`](super::resolve), with what became of each fact. Facts that are not about stays have no outcome.
-#[must_use]
 pub fn account(facts: &[Fact]) -> Account {
     account_beside(facts, &[])
 }
 
 /// As [`account`], beside neighbours that none of the facts has begun.
-#[must_use]
 pub fn account_beside(facts: &[Fact], neighbours: &[Neighbour]) -> Account {
     let prepared = Prepared::of(facts);
     let mut outcomes = BTreeMap::new();

@@ -65,7 +65,6 @@ enum Named<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    #[must_use]
     pub fn of(facts: &'a [Fact]) -> Self {
         let facts = distinct(facts);
         let mut repeats = Repeats::of(&facts);
@@ -111,7 +110,6 @@ impl<'a> Prepared<'a> {
     }
 
     /// Stage 2, beside neighbours that none of the facts has begun.
-    #[must_use]
     pub fn fold(&self, neighbours: &[Neighbour]) -> Folded {
         fold(self, neighbours, step, |_, _| {})
     }
@@ -287,7 +285,6 @@ fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod>
 }
 
 /// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
-#[must_use]
 pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
     let Body::Exit(told) = &exit.event.body else { return None };
     let mut facts = distinct(facts);

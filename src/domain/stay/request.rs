@@ -57,7 +57,6 @@ pub struct Telling {
 }
 
 impl Telling {
-    #[must_use]
     pub fn of(event: &Event) -> Self {
         let by_program = match &event.body {
             Body::Entry(entry) => entry.told,
@@ -71,7 +70,6 @@ impl Telling {
 
     /// Whether a program may have sent the other again hours later, without a time to tell the two apart by. It is for who writes it down,
     /// who knows whether the car is inside; the fold takes what was written down for another passage.
-    #[must_use]
     pub fn is_resent_late(self, other: Self) -> bool {
         let is_timeless = self.told_ms.is_none() || other.told_ms.is_none();
         let apart_ms = self.received_ms.abs_diff(other.received_ms);
@@ -80,7 +78,6 @@ impl Telling {
 
     /// Whether they are of two passages: by the times told, see [`told_apart`]; where those are not known, by how long what a program
     /// sends again takes.
-    #[must_use]
     pub fn is_apart(self, other: Self) -> bool {
         if self.told_ms.is_some() && other.told_ms.is_some() {
             return told_apart(self.told_ms, other.told_ms);
@@ -95,7 +92,6 @@ impl Telling {
 /// first opens the window.
 ///
 /// The plate is the recorded one, so an author records the plate that was asked for, not the corrected one.
-#[must_use]
 pub fn same_request(a: &Event, b: &Event) -> bool {
     let within_window = a.hlc.ms().abs_diff(b.hlc.ms()) <= REQUEST_WINDOW_MS.unsigned_abs();
     within_window
@@ -105,7 +101,6 @@ pub fn same_request(a: &Event, b: &Event) -> bool {
 
 /// Whether the times told with two reports say that they are of two passages. Cameras count their events anew each day, so that
 /// one id alone may come back tomorrow; what is sent again has the time of the first, or is stamped anew a moment later.
-#[must_use]
 pub fn told_apart(a_ms: Option<i64>, b_ms: Option<i64>) -> bool {
     a_ms.zip(b_ms).is_some_and(|(a_ms, b_ms)| a_ms.abs_diff(b_ms) > PASSAGE_WINDOW_MS.unsigned_abs())
 }

@@ -29,7 +29,6 @@ pub(super) const UNIQUE_MARK: char = '~';
 
 impl StayRow {
     /// The row of a stay that begins with this ENTRY. `None`: the fact is no ENTRY.
-    #[must_use]
     pub fn opened(fact: &Fact) -> Option<Self> {
         let event = &*fact.event;
         let Body::Entry(entry) = &event.body else { return None };
@@ -64,7 +63,6 @@ impl StayRow {
 
     /// The row of an exit whose entry nobody saw: status OUT from the start, the fee taken. `None`: the fact is no EXIT, or
     /// it states no plate and `plate` gives none.
-    #[must_use]
     pub fn exited_without_entry(fact: &Fact, plate: Option<&PlateId>) -> Option<Self> {
         let event = &*fact.event;
         let Body::Exit(exit) = &event.body else { return None };
@@ -95,7 +93,6 @@ impl StayRow {
     }
 
     /// True if this row is an exit whose entry nobody saw.
-    #[must_use]
     pub fn is_exit_alone(&self) -> bool {
         self.anomalies.contains(&Anomaly::ExitWithoutEntry)
     }
@@ -269,7 +266,6 @@ fn own_stay_id(event_id: &str, fact: &FactId) -> String {
 pub(super) const UNIQUE_HEX_DIGITS: usize = 8;
 
 /// The id of a stay whose own another stay has, but in the unlikely case that it needs more digits.
-#[must_use]
 pub fn renamed_stay_id(own_id: &str, entry: &FactId) -> String {
     unique_stay_id(own_id, entry, UNIQUE_HEX_DIGITS)
 }

@@ -44,7 +44,7 @@ pub struct Plan {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PlanKind {
     PerVisit(PerVisit),
-    Steps(Steps),
+    Steps(TariffSteps),
     Nights(Nights),
     Monthly(Monthly),
 }
@@ -89,7 +89,8 @@ pub enum Mixed {
 
 /// A first block, then steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Steps {
+#[schema(as = Steps)]
+pub struct TariffSteps {
     #[schema(minimum = 1)]
     pub first_minutes: u32,
     #[schema(value_type = i64, minimum = 0)]
@@ -132,7 +133,6 @@ pub struct Monthly {
 
 impl Plan {
     /// What a stay costs, in lines; none: nothing.
-    #[must_use]
     pub fn lines(&self, entry_ms: i64, exit_ms: i64, zone: &SiteZone) -> Vec<FeeLine> {
         let stay_s = exit_ms.saturating_sub(entry_ms).max(0) / MS_PER_SECOND;
         if stay_s <= i64::from(self.grace_start_minutes) * S_PER_MINUTE {
@@ -156,7 +156,6 @@ impl Plan {
     }
 
     /// What is nonsense in it: field, code, in Vietnamese, in English.
-    #[must_use]
     pub fn problems(&self) -> Vec<(String, &'static str, String, String)> {
         let mut problems = Vec::new();
         let mut wrong = |field: &str, vi: &str, en: &str| {
@@ -256,7 +255,7 @@ impl PerVisit {
     }
 }
 
-impl Steps {
+impl TariffSteps {
     fn lines(&self, stay_s: i64) -> Vec<FeeLine> {
         let mut lines = vec![FeeLine::of(Part::FirstBlock, 1, self.first_price)];
         let mut from_s = i64::from(self.first_minutes) * S_PER_MINUTE;

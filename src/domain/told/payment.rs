@@ -51,13 +51,11 @@ pub struct ToldPaid {
 
 impl ToldPaid {
     /// In one way, what was due.
-    #[must_use]
     pub fn by(method: Method) -> Self {
         Self { method, amount: None, reference: None, also: Vec::new() }
     }
 
     /// What was taken in all, as far as it says; `None`: what was due.
-    #[must_use]
     pub fn total(&self) -> Option<Vnd> {
         if self.amount.is_none() && self.also.is_empty() {
             return None;

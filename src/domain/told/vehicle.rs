@@ -6,7 +6,7 @@ use super::word::folded;
 const MAX_TYPE_CHARS: usize = 32;
 
 /// One type: the name it is kept under, and what else it is called, folded.
-struct Kind {
+struct VehicleType {
     name: &'static str,
     /// What it pays as where the tariff has no rate of its own for it.
     pays_as: Option<&'static str>,
@@ -14,8 +14,8 @@ struct Kind {
 }
 
 /// To teach a name of a vehicle, add it folded (see [`folded`]) to its line.
-const KINDS: &[Kind] = &[
-    Kind {
+const KINDS: &[VehicleType] = &[
+    VehicleType {
         name: "car",
         pays_as: None,
         aliases: &[
@@ -57,7 +57,7 @@ const KINDS: &[Kind] = &[
             "jeep",
         ],
     },
-    Kind {
+    VehicleType {
         name: "moto",
         pays_as: None,
         aliases: &[
@@ -87,12 +87,12 @@ const KINDS: &[Kind] = &[
             "mopedbike",
         ],
     },
-    Kind {
+    VehicleType {
         name: "bicycle",
         pays_as: None,
         aliases: &["bicycle", "bicycles", "cycle", "pushbike", "xedap", "dap", "velo"],
     },
-    Kind {
+    VehicleType {
         name: "electric",
         pays_as: Some("moto"),
         aliases: &[
@@ -114,7 +114,7 @@ const KINDS: &[Kind] = &[
             "xedapdien",
         ],
     },
-    Kind {
+    VehicleType {
         name: "truck",
         pays_as: None,
         aliases: &[
@@ -142,8 +142,12 @@ const KINDS: &[Kind] = &[
             "xedaukeo",
         ],
     },
-    Kind { name: "van", pays_as: None, aliases: &["van", "xevan", "minivan", "xebanhmi", "minibus", "mediumbus"] },
-    Kind {
+    VehicleType {
+        name: "van",
+        pays_as: None,
+        aliases: &["van", "xevan", "minivan", "xebanhmi", "minibus", "mediumbus"],
+    },
+    VehicleType {
         name: "bus",
         pays_as: None,
         aliases: &["bus", "buses", "coach", "largebus", "xebuyt", "xebus", "buyt", "xekhach", "xedulich", "xeca"],
@@ -171,7 +175,7 @@ const UNKNOWN: [&str; 13] = [
 
 /// What was told of the type of a vehicle.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum ToldVehicle {
     /// Nothing, or that it is not known.
     Nothing,
     /// One of the list, under the name it is kept by.
@@ -186,14 +190,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads the name of a type in any spelling.
-pub fn read(text: &str) -> Told {
+pub fn read(text: &str) -> ToldVehicle {
     let word = folded(text);
     if word.is_empty() || UNKNOWN.contains(&word.as_str()) {
-        return Told::Nothing;
+        return ToldVehicle::Nothing;
     }
     match kind_called(&word) {
-        Some(kind) => Told::Known(kind.name),
-        None => Told::Other(text.trim().chars().filter(|c| !c.is_control()).take(MAX_TYPE_CHARS).collect()),
+        Some(kind) => ToldVehicle::Known(kind.name),
+        None => ToldVehicle::Other(text.trim().chars().filter(|c| !c.is_control()).take(MAX_TYPE_CHARS).collect()),
     }
 }
 
@@ -223,7 +227,7 @@ fn key(name: &str) -> std::borrow::Cow<'static, str> {
     kind_called(&word).map_or_else(|| word.clone().into(), |kind| kind.name.into())
 }
 
-fn kind_called(word: &str) -> Option<&'static Kind> {
+fn kind_called(word: &str) -> Option<&'static VehicleType> {
     KINDS.iter().find(|kind| kind.aliases.contains(&word))
 }
 
@@ -261,7 +265,7 @@ mod tests {
             ("bus", &["bus", "xe khách", "Xe buýt"]),
         ] {
             for spelling in spellings {
-                assert_eq!(read(spelling), Told::Known(name), "{spelling}");
+                assert_eq!(read(spelling), ToldVehicle::Known(name), "{spelling}");
                 assert!(same(spelling, name), "{spelling}");
             }
         }
@@ -270,10 +274,10 @@ mod tests {
     #[test]
     fn what_says_nothing_and_what_is_not_listed_are_told_apart() {
         for nothing in ["", " ", "-", "unknown", "Unknown", "N/A", "không rõ"] {
-            assert_eq!(read(nothing), Told::Nothing, "{nothing:?}");
+            assert_eq!(read(nothing), ToldVehicle::Nothing, "{nothing:?}");
         }
-        assert_eq!(read(" Xe lu "), Told::Other("Xe lu".into()));
-        assert_eq!(read(&"x\n".repeat(50)), Told::Other("x".repeat(32)));
+        assert_eq!(read(" Xe lu "), ToldVehicle::Other("Xe lu".into()));
+        assert_eq!(read(&"x\n".repeat(50)), ToldVehicle::Other("x".repeat(32)));
         assert!(same("Xe lu", "xe LU") && !same("Xe lu", "car") && !same("car", "moto"));
     }
 

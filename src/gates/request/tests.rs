@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::model::Edge;
 
-/// What a gateway makes of a call, at a site whose `edge-out` is an exit lane.
+/// What is made of a call, at a site whose `edge-out` is an exit lane.
 fn job(call: &str, body: Value) -> Result<Job, Refusal> {
     let mut config = Config::standalone();
     let lane = Some(Direction::Exit);

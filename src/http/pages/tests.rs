@@ -406,7 +406,7 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     let offered = between(&modules, "KNOWN_TYPES = [", ']').next().unwrap();
     let offered: Vec<&str> = offered.split(", ").map(|name| name.trim_matches('"')).collect();
     for name in &offered {
-        assert!(matches!(vehicle::read(name), vehicle::Told::Known(kept) if kept == *name), "{name}");
+        assert!(matches!(vehicle::read(name), vehicle::ToldVehicle::Known(kept) if kept == *name), "{name}");
     }
     assert!(vehicle::names().all(|name| offered.contains(&name)), "{offered:?}");
     for status in statuses {

@@ -99,13 +99,7 @@ struct Shared {
 
 impl Shared {
     fn count_error(&self, code: &str, count: u64) {
-        let mut report = self.report.borrow_mut();
-        match report.errors.get_mut(code) {
-            Some(seen) => *seen += count,
-            None => {
-                report.errors.insert(code.to_owned(), count);
-            }
-        }
+        *self.report.borrow_mut().errors.entry(code.to_owned()).or_default() += count;
     }
 }
 

@@ -35,7 +35,6 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    #[must_use]
     pub fn new(seeds: Range<u64>) -> Self {
         Self { next: AtomicU64::new(seeds.start), end: seeds.end }
     }
@@ -84,7 +83,6 @@ pub fn campaign(
 impl Options {
     /// Three to ten centrals in some shape, now and then fifty; faults between rare and all the time. In two of three seeds
     /// directories are lost and peers lie, in every other one disks do.
-    #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let many = seed % MANY_EVERY == MANY_EVERY - 1;
         // Most are small, where most happens to each, and a seed costs least.
@@ -143,7 +141,6 @@ impl Campaign {
 
     /// The faults, and what traffic must lead to, that never came: a run of them proves less than it says. Empty for a
     /// handful of seeds, of which nothing can be expected.
-    #[must_use]
     pub fn never(&self) -> Vec<&'static str> {
         if self.seeds < ENOUGH_SEEDS {
             return Vec::new();

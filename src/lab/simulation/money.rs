@@ -9,7 +9,7 @@ use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::received::{PaymentReceived, known};
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::shift::{Figures, ShiftClosed, is_of};
+use crate::domain::shift::{ShiftClosed, ShiftFigures, is_of};
 use crate::domain::stay::{Resolution, TakenAs, Taking};
 use crate::domain::time::quarter;
 use crate::ledger::job::{AssignPayment, CloseShift, Job, OpenShift};
@@ -110,7 +110,7 @@ pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Re
         let at_gate = |central: &str, edge_id: &str, ms: i64| {
             central == shift.central && edge_id == shift.edge_id && (from_ms..until_ms).contains(&ms)
         };
-        let mut meant = Figures::default();
+        let mut meant = ShiftFigures::default();
         let entries = entered.iter().filter(|row| at_gate(&row.source_central, &row.edge_id, row.entry_ms)).count();
         meant.entries = i64::try_from(entries).unwrap_or(i64::MAX);
         let of_it = takings.values().filter(|taking| at_gate(&taking.central, &taking.edge_id, taking.exit_ms));
@@ -142,7 +142,7 @@ pub(super) fn meaning(storage: &mut MemoryStorage, kinds: &mut BTreeMap<&'static
         if (both.entries, both.exits(), both.revenue()) != (live.entries, live.exits(), live.revenue()) {
             return Err(format!("{}: closed and addendum are {both:?}, the facts {live:?}", shift.id));
         }
-        if since != Figures::default() {
+        if since != ShiftFigures::default() {
             *kinds.entry("addendum").or_default() += 1;
         }
         let late = sheet::late(storage, &shift, &closed).map_err(|error| error.to_string())?;

@@ -20,7 +20,7 @@ use crate::ledger::job::{Answer, Job, Refusal};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::runs::CLOCK_AHEAD;
 use crate::ledger::storage::{EventRef, Lookup as _};
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Context, Ledger, Processed};
 use crate::replication::have::Have;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
@@ -122,7 +122,6 @@ fn author_of(central: &CentralId) -> Author {
 }
 
 impl Replica {
-    #[must_use]
     pub fn new(central: &CentralId) -> Self {
         Self::open(MemoryStorage::default(), Context { central: central.clone(), zone: SiteZone::default() })
     }
@@ -178,7 +177,7 @@ impl Replica {
             }
         }
         stored.resize(asked.len(), None);
-        let now = Now { wall_ms: moment.wall_ms, skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: moment.wall_ms, skew_ms: None, clock_wrong: false };
         let opened = match asked.as_slice() {
             [Job::Open(open)] => Some(open.plate.clone()),
             _ => None,
@@ -208,7 +207,7 @@ impl Replica {
 
     /// One turn of folding what waits.
     fn settle(&mut self, wall_ms: i64, facts: usize) -> Result<usize, String> {
-        let folded = self.ledger.settle(facts, Now { wall_ms, skew_ms: None, clock_wrong: false });
+        let folded = self.ledger.settle(facts, TransactionTime { wall_ms, skew_ms: None, clock_wrong: false });
         folded.map_err(|error| format!("what waits cannot be folded: {error}"))
     }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::CentralId;
+use crate::domain::named::named;
 use crate::domain::plate::PlateId;
 use crate::domain::time::SiteZone;
 
@@ -104,19 +105,11 @@ pub const ANSWER_ROWS: usize = 5_000;
 /// The path of the second revision, on its HTTP port.
 pub const V2_PATH: &str = "/ws/p2p";
 
-/// Which of the two a predecessor speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    V1,
-    V2,
-}
-
-impl Dialect {
-    /// As it stands in log lines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "legacy-v1",
-            Self::V2 => "legacy-v2",
-        }
+named! {
+    /// Which of the two a predecessor speaks, as it stands in log lines.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Dialect {
+        V1 = "legacy-v1",
+        V2 = "legacy-v2",
     }
 }

@@ -18,9 +18,9 @@ use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal};
 use crate::ledger::storage::Storage as _;
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::legacy::import::database::{ForeignError, Predecessor};
-use crate::maintenance::{Progress, Site};
+use crate::maintenance::{Progress, RebuildFor};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
 
@@ -138,7 +138,7 @@ pub type Refusals<'a> = &'a mut dyn FnMut(&str, &str);
 /// The database of a central that does not run, open for imports.
 pub struct Importer {
     ledger: Ledger<Writer>,
-    site: Site,
+    site: RebuildFor,
     now_ms: i64,
     epoch: Epoch,
 }
@@ -149,7 +149,7 @@ impl Importer {
     ///
     /// # Errors
     /// [`StoreError`]: the directory is in use (the central runs), the disk fails.
-    pub fn open(data_dir: &Path, site: &Site, now_ms: i64, epoch: Epoch) -> Result<Self, StoreError> {
+    pub fn open(data_dir: &Path, site: &RebuildFor, now_ms: i64, epoch: Epoch) -> Result<Self, StoreError> {
         let directory = DataDir::open(data_dir)?;
         let writer = Writer::open(&directory, site.zone.clone())?;
         let ledger = Ledger::open(writer, site.context())?;
@@ -211,7 +211,7 @@ impl Importer {
     }
 
     fn decide_or_refuse(&mut self, job: Job) -> Result<Result<Answer, Refusal>, ImportError> {
-        let now = Now { wall_ms: self.now_ms, skew_ms: None, clock_wrong: false };
+        let now = TransactionTime { wall_ms: self.now_ms, skew_ms: None, clock_wrong: false };
         let mut done = self.ledger.process(vec![job], now, self.epoch);
         self.ledger.storage_mut().make_room();
         match done.outcomes.pop() {

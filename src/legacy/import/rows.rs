@@ -20,7 +20,7 @@ use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal, Told, VoidStay};
 use crate::legacy::dialect::hear::{another_clock, clock_gap_min, hours_text};
 use crate::legacy::import::database::{ForeignError, ForeignRow, Predecessor, Removed};
-use crate::maintenance::{Progress, Site};
+use crate::maintenance::{Progress, RebuildFor};
 
 /// What is said in one transaction.
 const BATCH: usize = 1_000;
@@ -57,7 +57,7 @@ pub(super) fn import(
     check_clock(old, path, &zone)?;
     let total = old.count()?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let site = Site { zone, ..importer.site.clone() };
+    let site = RebuildFor { zone, ..importer.site.clone() };
     let latest_ms = importer.now_ms.saturating_add(MAX_AHEAD_MS);
     let mut importing = Importing {
         importer,
@@ -113,7 +113,7 @@ struct Importing<'a> {
 
 impl Importing<'_> {
     /// What a person removed there is written down and removed again, so that it stays removed where another central tells it.
-    fn remove(&mut self, removed: &Removed, site: &Site, refusals: Refusals<'_>) -> Result<(), ImportError> {
+    fn remove(&mut self, removed: &Removed, site: &RebuildFor, refusals: Refusals<'_>) -> Result<(), ImportError> {
         let Some(stay_id) = removed.row.event_id.clone() else { return Ok(()) };
         let Ok((entry, exit)) = said(&removed.row, site, &mut NewIds::default()) else { return Ok(()) };
         let row = removed.row.id;
@@ -233,7 +233,7 @@ impl NewIds {
 type Said = (Draft, String);
 
 /// What a row says, or why it says nothing.
-fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option<Said>), String> {
+fn said(row: &ForeignRow, site: &RebuildFor, ids: &mut NewIds) -> Result<(Said, Option<Said>), String> {
     let plate = [&row.plate_id, &row.plate_view].into_iter().flatten().find_map(|text| PlateId::parse(text).ok());
     let plate = plate.ok_or_else(|| format!("{:?} is no plate", row.plate_id.as_deref().unwrap_or_default()))?;
     let entry_text = row.entry_time.as_deref().ok_or("it has no entry time")?;
@@ -272,7 +272,7 @@ fn said(row: &ForeignRow, site: &Site, ids: &mut NewIds) -> Result<(Said, Option
     Ok(((draft(entry_ms, &event_id, Body::Entry(entry))?, source_central), exit))
 }
 
-fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &Site) -> Result<(i64, Exit), String> {
+fn exit_of(row: &ForeignRow, plate: &PlateId, exit_text: &str, site: &RebuildFor) -> Result<(i64, Exit), String> {
     let exit_ms = local_ms(&site.zone, exit_text).ok_or_else(|| format!("{exit_text:?} is no time"))?;
     let fee = match &row.fee {
         None => Vnd(0),

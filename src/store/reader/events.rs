@@ -15,9 +15,9 @@ use crate::domain::event::{Body, Event};
 use crate::domain::explain::apart;
 use crate::domain::explain::words::Text;
 use crate::domain::ids::LogId;
+use crate::domain::named::named;
 use crate::domain::stay::Outcome;
 use crate::domain::time::SiteZone;
-use crate::ledger::apply::UNREAD;
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::store::error::StoreError;
 use crate::store::log_heads;
@@ -184,27 +184,20 @@ impl Reader {
     }
 }
 
-/// Why an event has no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AsideKind {
-    /// It is not understood here.
-    Quarantined,
-    /// Its entry is not held yet.
-    Waiting,
-    /// A gate opened for a car that could not be read; they are among the quarantined, too, for they are on no row.
-    Unread,
+named! {
+    /// Why an event has no effect.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum AsideKind {
+        /// It is not understood here.
+        Quarantined = "quarantined",
+        /// Its entry is not held yet.
+        Waiting = "waiting",
+        /// A gate opened for a car that could not be read; they are among the quarantined, too, for they are on no row.
+        Unread = "unread",
+    }
 }
 
 impl AsideKind {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quarantined => "quarantined",
-            Self::Waiting => "waiting",
-            Self::Unread => UNREAD,
-        }
-    }
-
     /// `?1`: the row number of the event to go on behind, `?2`: how many.
     pub(super) fn sql(self) -> &'static str {
         match self {

@@ -38,12 +38,12 @@ pub struct ToldExit {
     /// The places of what decides that and the amount: the exit it repeats, the void, the corrections in order.
     pub because: Vec<String>,
     /// `None`: it counts for nothing.
-    pub counts: Option<Counted>,
+    pub counts: Option<CountedExit>,
 }
 
 /// What an exit adds to the sums, as [`super::Takings`] tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Counted {
+pub struct CountedExit {
     pub central: String,
     pub edge_id: String,
     pub by: String,
@@ -56,7 +56,7 @@ pub struct Counted {
     pub also: Vec<(Method, Vnd)>,
 }
 
-impl Counted {
+impl CountedExit {
     fn of(taking: &Taking, type_of_stay: Option<&str>) -> Self {
         let told = &taking.told_apart;
         Self {
@@ -92,7 +92,7 @@ impl Reader {
                 exit_ms: event.timestamp_ms,
                 outcome: if stands { UNREAD } else { "read" },
                 because: Vec::new(),
-                counts: stands.then(|| Counted::of(&Taking::of_opening(event, opening), None)),
+                counts: stands.then(|| CountedExit::of(&Taking::of_opening(event, opening), None)),
             }));
         }
         if !matches!(event.body, Body::Exit(_)) {
@@ -129,7 +129,9 @@ fn told(exit: &Fact, facts: &[Fact], account: &Account) -> ToldExit {
         exit_ms: exit.event.timestamp_ms,
         outcome: if is_copy { "copy" } else { outcome.map_or("skipped", Outcome::name) },
         because: if is_copy { vec![counting] } else { because },
-        counts: taking.filter(|_| !is_copy).map(|taking| Counted::of(taking, stay.map(|row| row.camera_type.as_str()))),
+        counts: taking
+            .filter(|_| !is_copy)
+            .map(|taking| CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))),
         fact: here,
     }
 }

@@ -121,7 +121,7 @@ pub struct HistoryCursor {
 
 /// One page.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HistoryPage {
+pub struct RowsPage {
     pub rows: Vec<HistoryRow>,
     /// Where the next page begins; `None`: this is the last one. There may be one although this page is not full.
     pub next: Option<HistoryCursor>,
@@ -154,7 +154,6 @@ impl Serialize for HistoryCursor {
 }
 
 /// A plate, or a part of one, as plates are stored: upper case, without spaces, `-` and `.`, Đ as D.
-#[must_use]
 pub fn normalised_search(search: &str) -> String {
     search
         .chars()
@@ -169,11 +168,11 @@ impl Reader {
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+    pub fn history(&mut self, query: &HistoryQuery) -> Result<RowsPage, StoreError> {
         let limit = if query.limit < 0 { MAX_PAGE_ROWS } else { query.limit.min(MAX_PAGE_ROWS) };
         let limit = usize::try_from(limit).unwrap_or(0);
         if limit == 0 {
-            return Ok(HistoryPage { rows: Vec::new(), next: None });
+            return Ok(RowsPage { rows: Vec::new(), next: None });
         }
         let search = normalised_search(&query.search);
         let range = Range::of(query);
@@ -241,7 +240,7 @@ fn page_of_places(
     places: &[HistoryCursor],
     offset: u64,
     limit: usize,
-) -> Result<HistoryPage, StoreError> {
+) -> Result<RowsPage, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {HISTORY_COLUMNS} FROM history WHERE id = ?1"))?;
     let skip = usize::try_from(offset).unwrap_or(usize::MAX);
     let wanted = places.get(skip.min(places.len())..).unwrap_or_default();
@@ -250,5 +249,5 @@ fn page_of_places(
         rows.push(statement.query_row([place.id], |row| Ok(HistoryRow::read(connection, row)))??);
     }
     let next = (wanted.len() > limit).then(|| wanted.get(limit.saturating_sub(1)).copied()).flatten();
-    Ok(HistoryPage { rows, next })
+    Ok(RowsPage { rows, next })
 }

@@ -29,10 +29,10 @@ use super::schema;
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
 pub use events::{Aside, AsideKind};
 pub(super) use events::{read_event, read_hash, read_head};
-pub use exits::{Counted, ToldExit};
+pub use exits::{CountedExit, ToldExit};
 pub use history::{
-    CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, MAX_OFFSET,
-    MAX_PAGE_ROWS, PaidBy, WithAnomaly, normalised_search,
+    CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryQuery, MAX_MISSES, MAX_OFFSET, MAX_PAGE_ROWS, PaidBy,
+    RowsPage, WithAnomaly, normalised_search,
 };
 pub use lot::{DayCourse, TypeCount};
 pub use payments::{OtherPayment, PaymentCursor, PaymentState, ToldPayment};

@@ -11,7 +11,7 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::shift::{Figures, ShiftClosed, ShiftOpened, ShiftRecounted, is_of};
+use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted, is_of};
 use crate::ledger::sheet::{self, Books, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::{self, StoredBooks};
@@ -31,7 +31,7 @@ pub struct Sheet {
     /// With who closed it, as events name him.
     pub closed: Option<(ShiftClosed, String)>,
     /// By all that is applied here; of a closed one what it would be closed with now.
-    pub live: Figures,
+    pub live: ShiftFigures,
     /// What was counted after it was closed, in the order of the events.
     pub recounts: Vec<Recount>,
 }
@@ -49,10 +49,9 @@ pub struct Recount {
 
 impl Sheet {
     /// What came of it after it was closed; `None`: nothing, or it is open.
-    #[must_use]
-    pub fn addendum(&self) -> Option<Figures> {
+    pub fn addendum(&self) -> Option<ShiftFigures> {
         let (closed, _) = self.closed.as_ref()?;
-        Some(self.live.since(&closed.figures)).filter(|since| *since != Figures::default())
+        Some(self.live.since(&closed.figures)).filter(|since| *since != ShiftFigures::default())
     }
 }
 

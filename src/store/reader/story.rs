@@ -9,12 +9,12 @@ use super::rows::HistoryRow;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event, Image};
 use crate::domain::explain::words::Text;
-use crate::domain::explain::{Explainer, Told};
+use crate::domain::explain::{Explainer, StoryFact};
 use crate::domain::payment::{FeeLine, Paid};
 use crate::domain::stay::{Fact, Link, Neighbour};
 use crate::domain::time::SiteZone;
 use crate::ledger::component::Component;
-use crate::ledger::settings::Settings;
+use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::Lookup as _;
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
@@ -87,7 +87,7 @@ impl Reader {
         &mut self,
         stay_id: &str,
         zone: &SiteZone,
-        prices: &Settings,
+        prices: &SharedSettings,
         now_ms: i64,
     ) -> Result<Option<Story>, StoreError> {
         let row = self.stay(stay_id)?;
@@ -112,7 +112,7 @@ impl Reader {
         &mut self,
         stay_id: &str,
         zone: &SiteZone,
-        prices: &Settings,
+        prices: &SharedSettings,
         now_ms: i64,
     ) -> Result<Vec<ToldAnomaly>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
@@ -147,7 +147,7 @@ impl Snapshot<'_> {
         Ok((component.held_facts(), component.neighbours))
     }
 
-    fn told(&mut self, told: &Told<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {
+    fn told(&mut self, told: &StoryFact<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {
         let event = &*told.fact.event;
         let known_ms = self.known_ms(event)?;
         let (typed, reason) = match &event.body {

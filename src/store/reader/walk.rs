@@ -5,7 +5,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
-use super::history::{Gate, HistoryCursor, HistoryPage, HistoryQuery, MAX_MISSES, NOBODY, PaidBy, WithAnomaly};
+use super::history::{Gate, HistoryCursor, HistoryQuery, MAX_MISSES, NOBODY, PaidBy, RowsPage, WithAnomaly};
 use super::rows::{HISTORY_COLUMNS, HistoryRow, Payment, column};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::payment::Method;
@@ -227,9 +227,9 @@ impl<'c> Walk<'c> {
     }
 
     /// The rows asked for, after `offset` of them, at most `limit`.
-    pub(super) fn page(&mut self, filter: &Filter, offset: u64, limit: usize) -> Result<HistoryPage, StoreError> {
+    pub(super) fn page(&mut self, filter: &Filter, offset: u64, limit: usize) -> Result<RowsPage, StoreError> {
         let (mut to_skip, mut misses) = (offset, 0);
-        let mut page = HistoryPage { rows: Vec::new(), next: None };
+        let mut page = RowsPage { rows: Vec::new(), next: None };
         if let [(_, None, range)] = self.lanes.as_slice()
             && *filter == Filter::default()
             && to_skip > 0

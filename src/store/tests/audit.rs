@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::audit::{Act, AuditEntry, By, Kind};
 use crate::store::reader::AuditQuery;
-use crate::store::verify::{Finding, verify};
+use crate::store::verify::{Fault, verify};
 
 fn entry(at_ms: i64, kind: Kind, who: &str) -> AuditEntry {
     let value = |text: &str| serde_json::json!({ "name": text });
@@ -82,7 +82,7 @@ fn a_check_names_the_first_entry_that_is_not_as_it_was_written() {
         disk.writer = None;
         let report = verify(&DataDir::open(disk.path.path()).unwrap()).unwrap();
         report.findings.first().map(|finding| match finding {
-            Finding::Audit { id, .. } => *id,
+            Fault::Audit { id, .. } => *id,
             other => panic!("{other}"),
         })
     };

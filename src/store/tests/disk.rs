@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::direction::Direction;
 use crate::domain::ids::{CentralId, Epoch};
 use crate::ledger::job::{Beside, Job, OpenBarrier};
-use crate::ledger::transaction::Now;
+use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Context, Ledger};
 use crate::store::StoreError;
 use crate::store::directory::DATABASE_FILE;
@@ -106,8 +106,11 @@ impl Gate {
             beside: Beside::default(),
         };
         let jobs = cars.map(|car| Job::Open(open(car))).collect();
-        let done =
-            self.ledger.process(jobs, Now { wall_ms: self.wall_ms, skew_ms: None, clock_wrong: false }, Epoch(1));
+        let done = self.ledger.process(
+            jobs,
+            TransactionTime { wall_ms: self.wall_ms, skew_ms: None, clock_wrong: false },
+            Epoch(1),
+        );
         assert!(done.outcomes.iter().all(Result::is_ok), "{:?}", done.outcomes);
     }
 

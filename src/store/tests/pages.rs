@@ -3,8 +3,14 @@
 use super::*;
 use crate::domain::stay::TakenAs;
 use crate::domain::time::quarter;
+use crate::ledger::apply::UNREAD;
 use crate::ledger::storage::QuarterTotal;
-use crate::store::reader::{HistoryCursor, HistoryPage, HistoryQuery};
+use crate::store::reader::{AsideKind, HistoryCursor, HistoryQuery, RowsPage};
+
+#[test]
+fn what_could_not_be_read_has_one_name() {
+    assert_eq!(AsideKind::Unread.name(), UNREAD);
+}
 
 /// 40 cars, one a second; every fourth has left, every tenth was superseded, and five came before all others but late.
 fn lot() -> Disk {
@@ -26,7 +32,7 @@ fn lot() -> Disk {
     disk
 }
 
-fn times(page: &HistoryPage) -> Vec<i64> {
+fn times(page: &RowsPage) -> Vec<i64> {
     page.rows.iter().map(|row| row.entry_ms / 1_000).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ledger::storage::StoredStay;
 use crate::store::StoreError;
-use crate::store::verify::{Evidence, Finding, Report, verify};
+use crate::store::verify::{Evidence, Fault, Findings, verify};
 
 /// Two logs of ten events, a car that came and one that left.
 fn whole() -> Disk {
@@ -21,7 +21,7 @@ fn whole() -> Disk {
     disk
 }
 
-fn check(mut disk: Disk) -> Report {
+fn check(mut disk: Disk) -> Findings {
     disk.writer = None;
     verify(&DataDir::open(disk.path.path()).unwrap()).unwrap()
 }
@@ -29,29 +29,29 @@ fn check(mut disk: Disk) -> Report {
 #[test]
 fn a_whole_file_is_whole_also_right_after_a_crash() {
     let report = check(whole());
-    assert_eq!(report, Report { logs: 2, events: 20, rows: 2, ..Report::default() });
+    assert_eq!(report, Findings { logs: 2, events: 20, rows: 2, ..Findings::default() });
 }
 
 #[test]
 fn every_way_to_break_a_file_is_found() {
     let cases = [
-        ("DELETE FROM event WHERE id = (1 << 40 | 5)", vec![Finding::Hole { log: log(1), seq: 5 }]),
-        ("UPDATE event SET bytes = 'forged' WHERE id = (2 << 40 | 3)", vec![Finding::Chain { log: log(2), seq: 3 }]),
-        ("DELETE FROM event WHERE id = (1 << 40 | 10)", vec![Finding::Head { log: log(1), said: 10, found: 9 }]),
+        ("DELETE FROM event WHERE id = (1 << 40 | 5)", vec![Fault::Hole { log: log(1), seq: 5 }]),
+        ("UPDATE event SET bytes = 'forged' WHERE id = (2 << 40 | 3)", vec![Fault::Chain { log: log(2), seq: 3 }]),
+        ("DELETE FROM event WHERE id = (1 << 40 | 10)", vec![Fault::Head { log: log(1), said: 10, found: 9 }]),
         (
             "DELETE FROM log WHERE no = 2",
             vec![
-                Finding::UnknownLog { number: 2 },
-                Finding::Row { row_id: 2, why: StoreError::Value("log number 2".into()).to_string() },
+                Fault::UnknownLog { number: 2 },
+                Fault::Row { row_id: 2, why: StoreError::Value("log number 2".into()).to_string() },
             ],
         ),
         (
             "UPDATE history SET exit_event = (1 << 40 | 77) WHERE id = 2",
-            vec![Finding::Fact { row_id: 2, event: at(1, 77) }],
+            vec![Fault::Fact { row_id: 2, event: at(1, 77) }],
         ),
         (
             "UPDATE history SET status = 'GONE' WHERE id = 1",
-            vec![Finding::Row { row_id: 1, why: StoreError::Value("status \"GONE\"".into()).to_string() }],
+            vec![Fault::Row { row_id: 1, why: StoreError::Value("status \"GONE\"".into()).to_string() }],
         ),
     ];
     for (sql, findings) in cases {

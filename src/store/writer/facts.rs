@@ -11,7 +11,7 @@ use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::received::{PaymentAssigned, PaymentReceived};
-use crate::domain::shift::{Counted, Figures};
+use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::ledger::sheet;
 use crate::ledger::storage::{
@@ -182,7 +182,7 @@ impl Tables for Writer {
         self.books().write(shift, opened, closed)
     }
 
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(Figures, Vec<Counted>), StoreError> {
+    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), StoreError> {
         sheet::figures(&mut self.books(), shift)
     }
 

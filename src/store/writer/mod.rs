@@ -18,7 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use self::stays::NewestOfPlate;
-use self::transaction::Transaction;
+use self::transaction::RollbackOf;
 use crate::domain::time::{SiteZone, UnknownZone};
 use crate::replication::handshake::{Instance, MOST_TOLD, SeenOf, SeenStart, Start};
 use crate::store::checkpoint::{Checkpointer, touch};
@@ -48,7 +48,7 @@ pub struct Writer {
     next_log: i64,
     /// The number the next row of the history gets.
     next_history_id: i64,
-    transaction: Option<Transaction>,
+    transaction: Option<RollbackOf>,
     /// The last answer about a plate, good until a row changes.
     newest_of_plate: Option<NewestOfPlate>,
     zone: SiteZone,
@@ -166,7 +166,6 @@ impl Writer {
     }
 
     /// What was found wrong at the opening, for people.
-    #[must_use]
     pub fn found(&self) -> &[String] {
         &self.found
     }
@@ -178,14 +177,12 @@ impl Writer {
     }
 
     /// What earlier rescues left that waits for a person, for people.
-    #[must_use]
     pub fn leftovers(&self) -> &[String] {
         &self.leftovers
     }
 
     /// The size of the write-ahead log in use, in bytes. At most [`super::checkpoint::MAX_WAL_BYTES`] unless another program keeps
     /// reading an old state.
-    #[must_use]
     pub fn wal_bytes(&self) -> u64 {
         self.checkpointer.wal_bytes()
     }

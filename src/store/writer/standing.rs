@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use super::Writer;
 use crate::ledger::storage::Watched;
 use crate::store::error::StoreError;
-use crate::store::files::{Seen, aside, log_of};
+use crate::store::files::{SeenFiles, aside, log_of};
 use crate::store::left::LogHead;
 
 /// The mark is renewed when the log has started over so often.
@@ -18,7 +18,7 @@ const MARK_EVERY: u32 = 256;
 impl Writer {
     /// Before a commit: whether it would be there afterwards.
     pub(super) fn stand_by_files(&mut self) -> Result<(), StoreError> {
-        if self.lost || self.files.look() == Seen::DatabaseGone {
+        if self.lost || self.files.look() == SeenFiles::DatabaseGone {
             return Err(self.vanished());
         }
         Ok(())
@@ -27,9 +27,9 @@ impl Writer {
     /// After a commit, before anybody is told of it.
     pub(super) fn keep_committed(&mut self) -> Result<(), StoreError> {
         let kept = match self.files.look() {
-            Seen::Whole => return Ok(()),
-            Seen::LogGone => self.carry(),
-            Seen::DatabaseGone => Err(self.vanished()),
+            SeenFiles::Whole => return Ok(()),
+            SeenFiles::LogGone => self.carry(),
+            SeenFiles::DatabaseGone => Err(self.vanished()),
         };
         // What was committed is in the files all the same: what the ledger remembers is not what they hold any more.
         self.lost |= kept.is_err();
@@ -72,12 +72,12 @@ impl Writer {
             }
             _ if self.lost => Some(self.vanished().to_string()),
             _ => match self.files.look() {
-                Seen::Whole => {
+                SeenFiles::Whole => {
                     self.keep_marked();
                     self.log_overwritten.then(|| self.vanished().to_string())
                 }
-                Seen::DatabaseGone => Some(self.vanished().to_string()),
-                Seen::LogGone => Some(match self.carry() {
+                SeenFiles::DatabaseGone => Some(self.vanished().to_string()),
+                SeenFiles::LogGone => Some(match self.carry() {
                     Ok(()) => format!(
                         "the log {} was removed or replaced: all that was in it is in the database, and each commit is copied \
                          there before it is answered, which is slow; restart soon",

@@ -13,7 +13,7 @@ use crate::replication::log::Head;
 use crate::store::checkpoint::touch;
 use crate::store::directory::Mark;
 use crate::store::error::StoreError;
-use crate::store::files::Seen;
+use crate::store::files::SeenFiles;
 use crate::store::log_heads::{self, KnownLog, LogHeads};
 use crate::store::reader::read_hash;
 use crate::store::schema::{self, MAX_LOG_NO};
@@ -21,7 +21,7 @@ use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
 
 /// What a rollback must put back.
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(super) struct RollbackOf {
     /// Logs that got their number in this transaction.
     pub new_logs: Vec<LogId>,
     /// The counters as they were at the beginning.
@@ -53,7 +53,7 @@ impl Storage for Writer {
         self.checkpointer.keep_bound(&self.connection);
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         self.transaction =
-            Some(Transaction { next_log: self.next_log, next_history_id: self.next_history_id, new_logs: Vec::new() });
+            Some(RollbackOf { next_log: self.next_log, next_history_id: self.next_history_id, new_logs: Vec::new() });
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Storage for Writer {
             return Ok(());
         }
         let copied = self.checkpointer.finish(&self.connection)?;
-        if !self.lost && self.files.look() != Seen::DatabaseGone {
+        if !self.lost && self.files.look() != SeenFiles::DatabaseGone {
             self.in_order = true;
             if copied {
                 drop(self.directory.put_mark(Mark::Closed));
@@ -184,7 +184,7 @@ impl Storage for Writer {
 
 impl Writer {
     /// The transaction between `begin` and `commit`.
-    pub(super) fn open_transaction(&mut self) -> Result<&mut Transaction, StoreError> {
+    pub(super) fn open_transaction(&mut self) -> Result<&mut RollbackOf, StoreError> {
         self.transaction.as_mut().ok_or(StoreError::NoTransaction)
     }
 

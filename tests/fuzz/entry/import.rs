@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
 use parkmesh::legacy::import::{ImportError, ImportOutcome, Importer, OldKind, kind_of};
-use parkmesh::maintenance::Site;
+use parkmesh::maintenance::RebuildFor;
 use parkmesh::maintenance::verify::verify;
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -43,7 +43,7 @@ pub fn run(input: &[u8]) {
     let directory = directory.expect("a temporary directory");
     let Some(file) = file_of(input, directory.path()) else { return };
     let Ok(kind) = kind_of(&file) else { return };
-    let site = Site { central: CentralId::new("central-1").expect("an id"), zone: SiteZone::default() };
+    let site = RebuildFor { central: CentralId::new("central-1").expect("an id"), zone: SiteZone::default() };
     let data = directory.path().join("data");
     let first = import(&data, &site, &file, &kind, Epoch(1));
     let second = import(&data, &site, &file, &kind, Epoch(2));
@@ -86,7 +86,13 @@ fn value_of(text: &str) -> Value {
     }
 }
 
-fn import(data: &Path, site: &Site, file: &Path, kind: &OldKind, epoch: Epoch) -> Result<ImportOutcome, ImportError> {
+fn import(
+    data: &Path,
+    site: &RebuildFor,
+    file: &Path,
+    kind: &OldKind,
+    epoch: Epoch,
+) -> Result<ImportOutcome, ImportError> {
     let mut importer = Importer::open(data, site, NOW_MS, epoch)?;
     let mut refused = |_: &str, why: &str| assert!(!why.is_empty(), "a refusal says why");
     let outcome = match kind {

@@ -4,7 +4,7 @@ use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
 use parkmesh::ledger::job::{Answer, CorrectStay, Job, Told, VoidStay};
 use parkmesh::ledger::memory::MemoryStorage;
-use parkmesh::ledger::transaction::Now;
+use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::ledger::{Context, Ledger};
 use parkmesh::legacy::dialect::Dialect;
 use parkmesh::legacy::peer::{LegacyOutput, LegacyPeer};
@@ -58,7 +58,8 @@ fn act(ledger: &mut Ledger<MemoryStorage>, output: LegacyOutput) {
         LegacyOutput::Send(_) | LegacyOutput::Unusable(_) | LegacyOutput::Told(_) => return,
     };
     let count = if let Job::Hear(told) = &job { told.len() } else { 0 };
-    let mut done = ledger.process(vec![job], Now { wall_ms: NOW_MS, skew_ms: None, clock_wrong: false }, Epoch(1));
+    let mut done =
+        ledger.process(vec![job], TransactionTime { wall_ms: NOW_MS, skew_ms: None, clock_wrong: false }, Epoch(1));
     assert_eq!(done.failure, None);
     if let Some(Ok(Answer::Heard(hearings))) = done.outcomes.pop() {
         assert_eq!(hearings.len(), count, "an answer to everything that was said");

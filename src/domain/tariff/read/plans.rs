@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::plan::{Mixed, Monthly, Nights, PerVisit, Plan, PlanKind, Step, Steps};
+use super::super::plan::{Mixed, Monthly, Nights, PerVisit, Plan, PlanKind, Step, TariffSteps};
 use super::super::{DayList, MAX_DATES, MAX_LISTS, MAX_NAME_CHARS, ROOT, Rate, Weekday};
 use super::{rates, whole_number};
 use crate::domain::money::Vnd;
@@ -12,14 +12,14 @@ use crate::domain::problem::{FieldProblem, is_plain_text};
 use crate::domain::time::{ClockTime, is_date};
 
 /// Reads the fields of one object and notes what is wrong with them.
-struct Fields<'f> {
+struct PlanFields<'f> {
     object: &'f Map<String, Value>,
     field: String,
     problems: &'f mut Vec<FieldProblem>,
     known: Vec<&'static str>,
 }
 
-impl<'f> Fields<'f> {
+impl<'f> PlanFields<'f> {
     fn of(value: &'f Value, field: String, problems: &'f mut Vec<FieldProblem>) -> Option<Self> {
         match value.as_object() {
             Some(object) => Some(Self { object, field, problems, known: Vec::new() }),
@@ -104,7 +104,7 @@ impl<'f> Fields<'f> {
 
 /// `None`: it cannot be read, and is said to be wrong.
 pub(super) fn plan(value: &Value, field: String, problems: &mut Vec<FieldProblem>) -> Option<Plan> {
-    let mut fields = Fields::of(value, field, problems)?;
+    let mut fields = PlanFields::of(value, field, problems)?;
     let grace_start_minutes = fields.optional_number("grace_start_minutes").unwrap_or(0);
     let grace_end_minutes = fields.optional_number("grace_end_minutes").unwrap_or(0);
     let kind = match fields.value("kind").and_then(Value::as_str) {
@@ -123,7 +123,7 @@ pub(super) fn plan(value: &Value, field: String, problems: &mut Vec<FieldProblem
     Some(Plan { grace_start_minutes, grace_end_minutes, kind: kind? })
 }
 
-fn per_visit(fields: &mut Fields<'_>) -> Option<PerVisit> {
+fn per_visit(fields: &mut PlanFields<'_>) -> Option<PerVisit> {
     let (day_from, night_from) = (fields.clock("day_from"), fields.clock("night_from"));
     let (day, night) = (fields.price("day"), fields.price("night"));
     let day_and_night = fields.optional_price("day_and_night");
@@ -143,7 +143,7 @@ fn per_visit(fields: &mut Fields<'_>) -> Option<PerVisit> {
     Some(PerVisit { day_from: day_from?, night_from: night_from?, day, night, day_and_night, mixed, mixed_below_hours })
 }
 
-fn steps(fields: &mut Fields<'_>) -> Steps {
+fn steps(fields: &mut PlanFields<'_>) -> TariffSteps {
     let (first_minutes, first_price) = (fields.number("first_minutes"), fields.price("first_price"));
     let mut steps = Vec::new();
     match fields.value("steps") {
@@ -151,7 +151,7 @@ fn steps(fields: &mut Fields<'_>) -> Steps {
         Some(Value::Array(list)) => {
             for (index, value) in list.iter().enumerate() {
                 let field = fields.field(&format!("steps[{index}]"));
-                let Some(mut one) = Fields::of(value, field, fields.problems) else { continue };
+                let Some(mut one) = PlanFields::of(value, field, fields.problems) else { continue };
                 let (minutes, price) = (one.number("minutes"), one.price("price"));
                 steps.push(Step { minutes, price, until_minutes: one.optional_number("until_minutes") });
                 one.end();
@@ -159,7 +159,7 @@ fn steps(fields: &mut Fields<'_>) -> Steps {
         }
         Some(_) => fields.wrong("steps", "một danh sách", "a list"),
     }
-    Steps { first_minutes, first_price, steps }
+    TariffSteps { first_minutes, first_price, steps }
 }
 
 pub(super) fn day_lists(value: Option<&Value>, problems: &mut Vec<FieldProblem>) -> Vec<DayList> {
@@ -184,7 +184,7 @@ pub(super) fn day_lists(value: Option<&Value>, problems: &mut Vec<FieldProblem>)
 }
 
 fn day_list(value: &Value, field: String, problems: &mut Vec<FieldProblem>) -> Option<DayList> {
-    let mut fields = Fields::of(value, field, problems)?;
+    let mut fields = PlanFields::of(value, field, problems)?;
     let name = fields.value("name").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
     if name.is_empty() || !is_plain_text(&name, MAX_NAME_CHARS) {
         let field = fields.field("name");
