@@ -142,7 +142,7 @@ fn a_person_says_what_a_payment_is_for_and_the_latest_counts_at_all_centrals() {
         assert_eq!((said.told_by.as_str(), said.reference.as_str()), ("token:bank", "FT1"));
         two.hear(&mut one);
         for central in [&mut one, &mut two] {
-            assert_eq!(seen(central, "FT1"), [expected.clone()]);
+            assert_eq!(seen(central, "FT1"), std::slice::from_ref(&expected));
             check(central);
         }
     }

@@ -232,9 +232,10 @@ fn a_visit_by_hand_reads_and_writes_as_little_as_that_of_a_new_car() {
 /// One passage is told over and over, each time by another edge and as of another moment.
 #[test]
 fn a_passage_that_is_told_a_thousand_times_makes_few_rows_and_costs_little() {
+    type AfterS = fn(i64) -> i64;
     let (entry, exit) = (Direction::Entry, Direction::Exit);
     // At other moments after the first: later and later, earlier and earlier, or within the minutes in which it is one passage.
-    let moments: [(Direction, fn(i64) -> i64); 3] =
+    let moments: [(Direction, AfterS); 3] =
         [(entry, |nth| 11 + nth), (entry, |nth| -11 - nth), (exit, |nth| 11 + nth % 280)];
     for (direction, after_s) in moments {
         let mut central = Central::new(0);
