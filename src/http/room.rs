@@ -2,7 +2,7 @@
 //!
 //! - **One address** has a bound of its own, and while room gets short less: half of what is left, but never less than
 //!   [`LEAST_OF_ONE`]. So a few addresses cannot take everything.
-//! - **All** together have a bound; the last quarter is kept for addresses that are [known](Known): from which somebody logged in,
+//! - **All** together have a bound; the last quarter is kept for addresses that are [known](KnownAddresses): from which somebody logged in,
 //!   showed a key, or was served as a gate. The very last places are kept for 127.0.0.1 and ::1, which have no bound of their own.
 //! - **Bytes a second** of one address, over all its connections, with something for each new one; a central that was let in may
 //!   send as much as a disk takes in.
