@@ -217,7 +217,7 @@ impl App {
         .await?;
         let to_writer = writer.clone();
         let audit =
-            Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None }), clock));
+            Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None, asked: Instant::now() }), clock));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around, &unreadable);

@@ -5,8 +5,7 @@
 //! error and the thread its connection: the actor is built anew with a fresh one.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContext};
@@ -41,24 +40,51 @@ pub enum ReadError {
     Busy,
     #[error("the database could not be read")]
     Failed,
+    /// What is asked for is being made anew; of so many events so many are done.
+    #[error("the history is being made anew: {done} of {total} events")]
+    Remaking { done: u64, total: u64 },
 }
 
-/// What a reader could not read of what is made from the events: the writer looks for it. Cheap to clone.
+/// What a reader could not read of what is made from the events, for the writer, which looks for it; and whether that is being made anew, for
+/// readers. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Unreadable {
     why: Arc<Mutex<Option<String>>>,
-    /// How often all was made anew, on a new file perhaps.
-    made_anew: Arc<AtomicU64>,
+    remaking: Arc<Mutex<Remaking>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Remaking {
+    /// How often that was begun, on a new file perhaps.
+    times: u64,
+    /// While it goes on: how many events are done, and how many there are.
+    how_far: Option<(u64, u64)>,
+}
+
+impl Remaking {
+    fn refuse(self) -> Result<(), ReadError> {
+        self.how_far.map_or(Ok(()), |(done, total)| Err(ReadError::Remaking { done, total }))
+    }
 }
 
 impl Unreadable {
-    /// All was made anew: readers open what has the name now.
-    pub fn open_anew(&self) {
-        self.made_anew.fetch_add(1, Ordering::AcqRel);
+    /// All is being made anew: until that is over pages are told how far it is instead of half of what there is.
+    pub fn begin_remaking(&self) {
+        let mut remaking = self.remaking();
+        *remaking = Remaking { times: remaking.times + 1, how_far: Some((0, 0)) };
     }
 
-    fn made_anew(&self) -> u64 {
-        self.made_anew.load(Ordering::Acquire)
+    pub fn show_remaking(&self, done: u64, total: u64) {
+        self.remaking().how_far = Some((done, total));
+    }
+
+    /// It is whole. Readers open what has the name now.
+    pub fn end_remaking(&self) {
+        self.remaking().how_far = None;
+    }
+
+    fn remaking(&self) -> MutexGuard<'_, Remaking> {
+        self.remaking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, why: &StoreError) {
@@ -101,7 +127,7 @@ impl Readers {
             serves,
             data_dir: data_dir.clone(),
             reader: None,
-            opened_after: unreadable.made_anew(),
+            opened_after: unreadable.remaking().times,
             around: around.clone(),
             unreadable: unreadable.clone(),
             restarts: restarts.clone(),
@@ -137,10 +163,6 @@ pub struct DbReader {
 
 impl DbReader {
     fn answer<T>(&mut self, question: Question<T>) -> Result<T, String> {
-        let made_anew = self.unreadable.made_anew();
-        if std::mem::replace(&mut self.opened_after, made_anew) != made_anew {
-            self.reader = None;
-        }
         guard(|| {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
@@ -154,6 +176,25 @@ impl DbReader {
             }
             error.to_string()
         })
+    }
+
+    /// As [`Self::answer`], of a history that is whole from the beginning of the question to its end.
+    fn answer_of_whole<T>(&mut self, question: Question<T>) -> Result<Result<T, String>, ReadError> {
+        let before = *self.unreadable.remaking();
+        if self.serves == Serves::Pages {
+            before.refuse()?;
+        }
+        if std::mem::replace(&mut self.opened_after, before.times) != before.times {
+            self.reader = None;
+        }
+        let answer = self.answer(question);
+        let after = *self.unreadable.remaking();
+        if self.serves == Serves::Pages && after.times != before.times {
+            after.refuse()?;
+            // It was begun meanwhile and is over.
+            return Err(ReadError::Busy);
+        }
+        Ok(answer)
     }
 
     /// Gives up this actor; the arbiter builds a new one in its place.
@@ -188,9 +229,43 @@ impl<T: Send + 'static> Handler<Ask<T>> for DbReader {
     type Result = Result<T, ReadError>;
 
     fn handle(&mut self, ask: Ask<T>, context: &mut Self::Context) -> Self::Result {
-        self.answer(ask.question).map_err(|reason| {
+        self.answer_of_whole(ask.question)?.map_err(|reason| {
             self.restart(&reason, context);
             ReadError::Failed
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::SiteZone;
+    use crate::ops::metrics::Metrics;
+    use crate::store::{DataDir, Writer};
+
+    #[actix::test]
+    async fn while_all_is_made_anew_pages_are_told_how_far_it_is_and_links_go_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let _writer = Writer::open(&DataDir::open(directory.path()).unwrap(), SiteZone::default()).unwrap();
+        let (fatal, _fatals) = tokio::sync::mpsc::unbounded_channel();
+        let around = Surroundings { metrics: Metrics::new(), fatal, faults: None };
+        let unreadable = Unreadable::default();
+        let start = |serves| Readers::start(serves, directory.path().to_owned(), &around, &unreadable);
+        let (pages, links) = (start(Serves::Pages), start(Serves::Links));
+        let heads = |reader: &mut Reader| reader.heads().map(|heads| heads.len());
+        assert_eq!(pages.ask(heads).await, Ok(0));
+        unreadable.begin_remaking();
+        unreadable.show_remaking(3, 7);
+        assert_eq!(pages.ask(heads).await, Err(ReadError::Remaking { done: 3, total: 7 }));
+        assert_eq!(links.ask(heads).await, Ok(0));
+        unreadable.end_remaking();
+        assert_eq!(pages.ask(heads).await, Ok(0));
+        // What began before it and ended within it may have seen both.
+        let begins = unreadable.clone();
+        let asked = pages.ask(move |reader| {
+            begins.begin_remaking();
+            reader.heads().map(|heads| heads.len())
+        });
+        assert!(matches!(asked.await, Err(ReadError::Remaking { .. })));
     }
 }

@@ -24,7 +24,7 @@ mod remaking;
 mod schedule;
 
 pub use self::remaking::Remake;
-use self::remaking::Remaking;
+use self::remaking::{MetBy, Remaking};
 pub use self::schedule::MAX_BATCH_EVENTS;
 use self::schedule::{MANY_EVENTS, Queue, RUNS_PERIOD, Turns};
 
@@ -55,7 +55,11 @@ const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// While files are missing, that is logged again this often.
 const VANISHED_LOG_PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Decide this, make it durable, then answer. Never cancelled once sent: who stops waiting finds it done or not done.
+/// A disk that needs longer than this for one commit does not answer a car that waits; the client tries again.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Decide this, make it durable, then answer. Never cancelled once sent: who stops waiting finds it done or not done. A press that
+/// has waited for [`ANSWER_TIMEOUT`] is not done any more.
 ///
 /// The reply channel closing without an answer means the writer failed; the job may or may not have happened.
 #[derive(Debug, Message)]
@@ -65,13 +69,14 @@ pub struct Decide {
     pub reply: oneshot::Sender<Outcome>,
     /// Given back after the answer.
     pub permit: Option<Permit>,
+    pub asked: Instant,
 }
 
 impl Decide {
     /// A job without a permit and the channel its outcome comes on.
     pub fn new(job: Job) -> (Self, oneshot::Receiver<Outcome>) {
         let (reply, outcome) = oneshot::channel();
-        (Self { job, reply, permit: None }, outcome)
+        (Self { job, reply, permit: None, asked: Instant::now() }, outcome)
     }
 }
 
@@ -300,7 +305,7 @@ impl<S: Storage> DbWriter<S> {
                 self.turns.failed(Instant::now());
                 self.failed(&error.to_string());
                 if S::is_of_derived(&error) {
-                    self.make_history_anew(&error.to_string());
+                    self.make_history_anew(&error.to_string(), MetBy::Gate);
                 }
             }
             Ok(_) => {
@@ -345,13 +350,21 @@ impl<S: Storage> DbWriter<S> {
         let mut waiting = Vec::with_capacity(batch.len());
         let mut from_peers = Vec::new();
         let mut events = 0;
-        for Decide { job, reply, permit } in batch {
+        for Decide { job, reply, permit, asked } in batch {
+            // Whoever asked for it has been told that there is no answer, and the car has gone in or been sent round.
+            if job.is_press() && asked.elapsed() >= ANSWER_TIMEOUT {
+                drop(reply.send(Err(Refusal::NotDurable("it waited too long for the disk".into()))));
+                continue;
+            }
             if let Job::Store(run) | Job::StoreOfAuthor(run) = &job {
                 from_peers.push(run.log.clone());
                 events += run.events.len();
             }
             jobs.push(job);
             waiting.push((reply, permit));
+        }
+        if jobs.is_empty() {
+            return;
         }
         let Ok(random) = getrandom::u64() else {
             for (reply, _permit) in waiting {
@@ -389,7 +402,7 @@ impl<S: Storage> DbWriter<S> {
             self.announce(processed.committed.into());
         }
         if let Some(reason) = processed.failure.filter(|_| processed.unreadable) {
-            self.make_history_anew(&reason);
+            self.make_history_anew(&reason, MetBy::Gate);
         }
         self.make_room();
         self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));

@@ -1,6 +1,6 @@
 //! What gates call: detection, barrier open, barrier close. Decode, check, hand to the writer, show the answer.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, web};
@@ -17,7 +17,7 @@ use super::operation::{Answered, Operation, ok, post};
 use super::state::Worker;
 use super::view::Vehicle;
 use crate::access::right::Need;
-use crate::actors::db_writer::Decide;
+use crate::actors::db_writer::{ANSWER_TIMEOUT, Decide};
 use crate::actors::status_feed::Detected;
 use crate::actors::supervise::injected_panic;
 use crate::config::model::Config;
@@ -165,9 +165,6 @@ pub async fn detection(caller: Caller, Sent(said): Sent<Value>, worker: web::Dat
     }
 }
 
-/// A disk that needs longer than this for one commit does not answer a car that waits; the client tries again.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// As tests make a call of a gate panic.
 const FAULT: &str = "edges";
 
@@ -193,7 +190,7 @@ pub(super) async fn submit(
     let job = check(&config).map_err(refused)?;
     let job = if let Some(act) = act { job.audited(act) } else { job };
     let (reply, outcome) = oneshot::channel();
-    shared.writer.do_send(Decide { job: job.by(caller.who.doer()), reply, permit: Some(permit) });
+    shared.writer.do_send(Decide { job: job.by(caller.who.doer()), reply, permit: Some(permit), asked: Instant::now() });
     match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(refused),
         // The writer failed, or took too long: it may or may not have happened.

@@ -287,6 +287,9 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::Busy => Self::busy(),
             ReadError::Failed => Self::internal(),
+            ReadError::Remaking { done, total } => Self::unavailable(Code::Remaking, &error.to_string())
+                .with("done", done.into())
+                .with("total", total.into()),
         }
     }
 }
@@ -399,6 +402,7 @@ codes! {
     Internal = 500 "internal", "our fault; the log says why";
     NotDurable = 503 "not_durable", "nothing can be committed now; what was asked may or may not have happened";
     Busy = 503 "busy", "too many requests at once; nothing happened";
+    Remaking = 503 "remaking", "what was asked for is being made anew from the events, of which `done` of `total` are taken; ask again";
     NotSaved = 503 "not_saved", "the file of the settings or of the accounts cannot be written; nothing was changed";
     Stopping = 503 "stopping", "this central is stopping; nothing happened";
 }

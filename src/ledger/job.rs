@@ -300,6 +300,17 @@ pub struct IfVersion {
 }
 
 impl Job {
+    /// A barrier waits for the answer, and nothing has happened yet.
+    #[must_use]
+    pub fn is_press(&self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::By(done) => done.job.is_press(),
+            Self::Audited(audited) => audited.job.is_press(),
+            _ => false,
+        }
+    }
+
     /// This job, if what it changes has this version still.
     #[must_use]
     pub fn if_version(self, of: SettingKind, version: Option<String>) -> Self {

@@ -37,7 +37,9 @@ pub(super) struct Remaking<S: Storage> {
     remake: Option<Remake<S>>,
     /// What readers could not read.
     unreadable: Unreadable,
-    begun: Option<Instant>,
+    /// When it was begun last because of a gate, and because of a page: the one keeps the other from nothing.
+    begun_for_gate: Option<Instant>,
+    begun_for_page: Option<Instant>,
     /// Why the last try failed: what is there is half a history, and nothing is decided by it.
     half_made: Option<String>,
     /// The next start makes it anew.
@@ -51,12 +53,20 @@ impl<S: Storage> Default for Remaking<S> {
         Self {
             remake: None,
             unreadable: Unreadable::default(),
-            begun: None,
+            begun_for_gate: None,
+            begun_for_page: None,
             half_made: None,
             is_put_off: false,
             told: None,
         }
     }
+}
+
+/// Who met what cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetBy {
+    Gate,
+    Page,
 }
 
 impl<S: Storage> Remaking<S> {
@@ -70,9 +80,16 @@ impl<S: Storage> Remaking<S> {
         of_storage.or_else(|| self.told.clone())
     }
 
-    fn may_begin(&self) -> bool {
+    fn begun(&mut self, met_by: MetBy) -> &mut Option<Instant> {
+        match met_by {
+            MetBy::Gate => &mut self.begun_for_gate,
+            MetBy::Page => &mut self.begun_for_page,
+        }
+    }
+
+    fn may_begin(&mut self, met_by: MetBy) -> bool {
         let period = if self.half_made.is_some() { RETRY_PERIOD } else { REMAKE_PERIOD };
-        self.begun.is_none_or(|begun| begun.elapsed() >= period)
+        self.begun(met_by).is_none_or(|begun| begun.elapsed() >= period)
     }
 }
 
@@ -87,11 +104,11 @@ impl<S: Storage> DbWriter<S> {
     /// Once a second: a try that failed is repeated, and what a page could not show is made anew, now or at the next start.
     pub(super) fn look_after_history(&mut self) {
         if let Some(reason) = self.remaking.half_made.clone() {
-            return self.make_history_anew(&reason);
+            return self.make_history_anew(&reason, MetBy::Gate);
         }
         let (Some(reason), Some(ledger)) = (self.remaking.unreadable.take(), &self.ledger) else { return };
-        if ledger.events() <= QUICK_EVENTS && self.remaking.may_begin() {
-            return self.make_history_anew(&reason);
+        if ledger.events() <= QUICK_EVENTS && self.remaking.may_begin(MetBy::Page) {
+            return self.make_history_anew(&reason, MetBy::Page);
         }
         self.put_history_off(&reason);
     }
@@ -107,27 +124,31 @@ impl<S: Storage> DbWriter<S> {
         self.remaking.told = Some(told_put_off(reason));
     }
 
-    pub(super) fn make_history_anew(&mut self, reason: &str) {
-        if !self.remaking.may_begin() {
+    pub(super) fn make_history_anew(&mut self, reason: &str, met_by: MetBy) {
+        if !self.remaking.may_begin(met_by) {
             return;
         }
+        *self.remaking.begun(met_by) = Some(Instant::now());
+        let unreadable = self.remaking.unreadable.clone();
         let (Some(ledger), Some(remake)) = (&mut self.ledger, &mut self.remaking.remake) else { return };
-        self.remaking.begun = Some(Instant::now());
+        unreadable.begin_remaking();
         error!(event = "history_unreadable", reason; "a value that is made from the events cannot be read: all of it is made anew, and gates wait so long");
         let view = &self.view;
         let mut shown: Option<Instant> = None;
         let mut show = |done: u64, total: u64| {
             if shown.is_none_or(|shown| shown.elapsed() >= SHOW_PERIOD) {
                 shown = Some(Instant::now());
+                unreadable.show_remaking(done, total);
                 let text = format!("the history is being made anew: {done} of {total} events");
                 view.send_modify(|held| Arc::make_mut(held).failure = Some(text.as_str().into()));
             }
         };
         show(0, ledger.events());
         match remake(ledger, self.clock.now_ms(), &mut show) {
-            Ok(Err(unreadable)) => {
+            Ok(Err(why)) => {
+                unreadable.end_remaking();
                 self.show_failure(None);
-                self.put_history_off(&format!("{reason}; {unreadable}"));
+                self.put_history_off(&format!("{reason}; {why}"));
             }
             Err(error) => {
                 let reason = format!("the history could not be made anew, which is tried again: {error}");
@@ -135,7 +156,9 @@ impl<S: Storage> DbWriter<S> {
                 self.remaking.half_made = Some(reason);
             }
             Ok(Ok(Remade { events, on_new_file })) => {
-                self.remaking.unreadable.open_anew();
+                unreadable.end_remaking();
+                // What pages met meanwhile is over as well.
+                drop(unreadable.take());
                 let reason = on_new_file.as_deref().unwrap_or(reason);
                 (self.remaking.half_made, self.remaking.is_put_off) = (None, false);
                 let (_, tariff) = ledger.settings().tariff_at(self.clock.now_ms());

@@ -106,6 +106,35 @@ async fn what_is_queued_shares_one_transaction() {
     assert_eq!((commits(&metrics), metrics.writer_queue.get()), (1, 0));
 }
 
+/// What a writer finds in its queue after minutes at something else: the car that pressed is gone, the car that was seen passing is not.
+#[actix::test]
+async fn a_press_nobody_waits_for_any_more_is_not_done_and_a_report_is() {
+    let (writer, view, _) = writer();
+    let long_ago = Instant::now().checked_sub(ANSWER_TIMEOUT).unwrap();
+    let late = |job: Job| {
+        let (decide, outcome) = Decide::new(job);
+        writer.do_send(Decide { asked: long_ago, ..decide });
+        outcome
+    };
+    let pressed = late(entry_job(1).by(crate::domain::doer::Doer::new(crate::domain::doer::DoerKind::Open, "")));
+    assert!(matches!(pressed.await.unwrap(), Err(Refusal::NotDurable(_))));
+    let mut log = Log::new();
+    late(log.run(1)).await.unwrap().unwrap();
+    send(&writer, entry_job(2)).await.unwrap().unwrap();
+    let held = view.borrow();
+    assert_eq!((held.events, held.cars_inside), (2, 1));
+}
+
+#[test]
+fn a_page_keeps_no_gate_from_having_the_history_made_anew() {
+    let mut remaking = Remaking::<MemoryStorage>::default();
+    for met_by in [MetBy::Page, MetBy::Gate] {
+        assert!(remaking.may_begin(met_by));
+        *remaking.begun(met_by) = Some(Instant::now());
+        assert!(!remaking.may_begin(met_by));
+    }
+}
+
 #[test]
 fn a_batch_is_bounded_and_serves_gates_before_long_runs_but_always_one_run() {
     let (mut queue, mut log) = (Queue::new(RUNS_PERIOD), Log::new());
