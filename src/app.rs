@@ -207,7 +207,7 @@ impl App {
         let writer_thread = Arbiter::new();
         let counted = metrics.clone();
         let (unreadable, seen_by_readers, seen_by_check) = (Unreadable::default(), data_dir.clone(), data_dir.clone());
-        let noted = unreadable.clone();
+        let (noted, noted_by_check) = (unreadable.clone(), unreadable.clone());
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
             let remake: Remake<Writer> = Box::new(move |ledger, now_ms, progress| {
                 rebuild::make_anew_meanwhile(ledger, &seen_by_readers, now_ms, progress)
@@ -216,8 +216,10 @@ impl App {
         })
         .await?;
         let to_writer = writer.clone();
-        let audit =
-            Arc::new(AuditDesk::new(move |job, reply| to_writer.do_send(Decide { job, reply, permit: None, asked: Instant::now() }), clock));
+        let audit = Arc::new(AuditDesk::new(
+            move |job, reply| to_writer.do_send(Decide { job, reply, permit: None, asked: Instant::now() }),
+            clock,
+        ));
         let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around, &unreadable);
@@ -374,7 +376,7 @@ impl App {
         let started = api.send(ServeOn(listener, api_place, api_tls)).await;
         started.map_err(|_| ArbiterGone)?.map_err(StartError::Server)?;
         drop(watch);
-        check::begin(seen_by_check, missed);
+        check::begin(seen_by_check, missed, move |error| noted_by_check.note(&error));
         say_what_is_open(&view);
         tell_names(&shared);
         let first_code = offer_first_code(&door, &view.borrow());

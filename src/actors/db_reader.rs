@@ -87,7 +87,8 @@ impl Unreadable {
         self.remaking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, why: &StoreError) {
+    /// Has the writer look for it.
+    pub fn note(&self, why: &StoreError) {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_string());
     }
 

@@ -628,9 +628,12 @@ impl<S: Storage> Handler<Flush> for DbWriter<S> {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        self.leave_history_to_next_start();
         while self.queue.len() > 0 {
             self.commit();
         }
+        // What a page met in the last second, or a gate just now.
+        self.leave_history_to_next_start();
         let Some(ledger) = self.ledger.take() else { return Ok(()) };
         ledger.into_storage().close().map_err(|error| error.to_string())
     }

@@ -245,15 +245,16 @@ impl StatusFeed {
     fn show_central(&mut self) {
         let config = self.around.config.borrow().clone();
         let now_ms = self.around.clock.now_ms();
+        let (notices, backup) = self.around.notices.now();
         let central = json!({
             "id": config.this_central.id, "site": self.around.held.borrow().settings.name(SITE).unwrap_or(&config.site.name), "time_zone": config.site.time_zone.name(),
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
             "can_commit": self.around.held.borrow().failure.is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
-            "broken_config": self.around.broken_config, "notices": self.around.notices.all(), "open": config.open_to_network(),
+            "broken_config": self.around.broken_config, "notices": notices, "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
-            "backup": self.around.notices.backup(), "alarms": self.around.alarms.state(),
+            "backup": backup, "alarms": self.around.alarms.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),

@@ -51,6 +51,10 @@ pub struct BackupState {
 }
 
 impl BackupState {
+    fn is_due(&self, round: &Round) -> bool {
+        self.proven_ms.is_none_or(|proven_ms| proven_ms < round.due_ms)
+    }
+
     /// What a person has to look at.
     pub fn notice(&self, zone: &SiteZone) -> Option<String> {
         self.dir.as_ref()?;
@@ -106,14 +110,14 @@ impl BackupDesk {
             if let Some(round) = &round {
                 let may_try = !is_start && failed_at.is_none_or(|at| at.elapsed() >= RETRY);
                 self.look(round, &damaged);
-                if asked || (may_try && self.is_due(round)) {
+                if asked || (may_try && self.state().is_due(round)) {
                     self.change(|state| state.running = true);
                     let (work, started) = (round.clone(), Instant::now());
                     let made = in_background(move || work.make()).await;
-                    (damaged, failed_at) = self.take(made, started);
-                    self.look(round, &damaged);
-                    self.show(&metrics);
-                    self.change(|state| state.running = false);
+                    let failed;
+                    (damaged, failed, failed_at) = take(made, started);
+                    // All of it at once: nobody sees that it failed and not yet what is proven, or the other way round.
+                    self.look_and(round, &damaged, |state| (state.failed, state.running) = (failed, false));
                 }
             } else {
                 (damaged, failed_at) = (Vec::new(), None);
@@ -137,6 +141,10 @@ impl BackupDesk {
 
     /// Brings up to date what can be seen without reading more than the proofs.
     fn look(&self, round: &Round, damaged: &[PathBuf]) {
+        self.look_and(round, damaged, |_| {});
+    }
+
+    fn look_and(&self, round: &Round, damaged: &[PathBuf], change: impl FnOnce(&mut BackupState)) {
         let proven = round.proven().into_iter().filter(|(path, _)| !damaged.contains(path));
         let proven: Vec<i64> = proven.map(|(_, proof)| proof.made_ms).collect();
         self.change(|state| {
@@ -146,40 +154,9 @@ impl BackupDesk {
                 kept: proven.len(),
                 ..std::mem::take(state)
             };
+            state.overdue = state.is_due(round) && round.now_ms - round.due_ms > PATIENCE_MS;
+            change(state);
         });
-        let overdue = self.is_due(round) && round.now_ms - round.due_ms > PATIENCE_MS;
-        self.change(|state| state.overdue = overdue);
-    }
-
-    fn is_due(&self, round: &Round) -> bool {
-        self.state().proven_ms.is_none_or(|proven_ms| proven_ms < round.due_ms)
-    }
-
-    /// The damaged ones, and since when the making fails.
-    fn take(&self, made: Option<Made>, started: Instant) -> (Vec<PathBuf>, Option<Instant>) {
-        let Made { damaged, outcome } = made.unwrap_or_else(|| Made {
-            damaged: Vec::new(),
-            outcome: Err("its thread failed; the log says why".to_owned()),
-        });
-        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut failed = None;
-        for (_, reason) in &damaged {
-            warn!(event = "backup_damaged", reason = reason.as_str(); "a backup is not what it was");
-            failed = Some(reason.clone());
-        }
-        let failed_at = match outcome {
-            Ok((place, events)) => {
-                info!(event = "backup_made", place:% = place.display(), events, took_ms; "a backup was made and proven");
-                None
-            }
-            Err(reason) => {
-                warn!(event = "backup_failed", reason = reason.as_str(), took_ms; "no backup could be made");
-                failed = Some(reason);
-                Some(Instant::now())
-            }
-        };
-        self.change(|state| state.failed = failed);
-        (damaged.into_iter().map(|(path, _)| path).collect(), failed_at)
     }
 
     fn show(&self, metrics: &Metrics) {
@@ -187,6 +164,33 @@ impl BackupDesk {
         metrics.backup_proven.set(state.proven_ms.unwrap_or_default().div_euclid(1_000));
         metrics.backup_failed.set(i64::from(state.failed.is_some()));
     }
+}
+
+/// The damaged ones, what is to be told, and since when the making fails.
+fn take(made: Option<Made>, started: Instant) -> (Vec<PathBuf>, Option<String>, Option<Instant>) {
+    let Made { damaged, outcome } = made.unwrap_or_else(|| Made {
+        damaged: Vec::new(),
+        outcome: Err("its thread failed; the log says why".to_owned()),
+    });
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut failed = None;
+    for (_, reason) in &damaged {
+        warn!(event = "backup_damaged", reason = reason.as_str(); "a backup is not what it was");
+        failed = Some(reason.clone());
+    }
+    let failed_at = match outcome {
+        Ok((place, events)) => {
+            let place = place.display().to_string();
+            info!(event = "backup_made", place = place.as_str(), events, took_ms; "a backup was made and proven");
+            None
+        }
+        Err(reason) => {
+            warn!(event = "backup_failed", reason = reason.as_str(), took_ms; "no backup could be made");
+            failed = Some(reason);
+            Some(Instant::now())
+        }
+    };
+    (damaged.into_iter().map(|(path, _)| path).collect(), failed, failed_at)
 }
 
 /// What is to be done, as of one moment.

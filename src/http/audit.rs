@@ -23,7 +23,7 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/access/audit", Need::Administer, audit, "Who changed, came in or was turned away, newest first.")
             .query::<AuditParameters>()
             .answers::<AuditPageShown>("The page")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get(
             "/api/access/audit.csv",
             Need::Administer,
@@ -32,7 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<AuditParameters>()
         .answers_text(&["text/csv"], "The table, sent while it is read")
-        .refuses(&[Code::InvalidField, Code::Busy]),
+        .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
     ]
 }
 

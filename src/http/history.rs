@@ -24,11 +24,11 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/parking/history", Need::Look, history, "A page of the history, newest entry first.")
             .query::<HistoryParameters>()
             .answers::<HistoryPage>("The page")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/parking/history.csv", Need::Look, export, "All rows of the same query as a table for spreadsheets.")
             .query::<HistoryParameters>()
             .answers_text(&["text/csv"], "The table, sent while it is read")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get(
             "/api/parking/history.xlsx",
             Need::Look,
@@ -37,7 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<HistoryParameters>()
         .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
-        .refuses(&[Code::InvalidField, Code::Busy]),
+        .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
     ]
 }
 

@@ -33,7 +33,7 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/p2p/status", Need::Look, status, "The mesh as this central sees it.").answers::<Mesh>("The mesh"),
         get("/api/p2p/sync-state", Need::Look, sync_state, "When something was last received from each peer.")
             .answers::<SyncStates>("All of them")
-            .refuses(&[Code::Busy]),
+            .refuses(&[Code::Busy, Code::Remaking]),
         post("/api/p2p/test-connection", Need::Administer, test_connection, "Try a link, for real.")
             .query::<TestParameters>()
             .answers_or_streams::<LinkWorks>("The link works; as lines: also if it does not")
@@ -68,6 +68,8 @@ pub(super) struct Mesh {
     /// Of this central's certificate: what others have to see. `null`: its key cannot be used, and it is linked to none.
     #[schema(value_type = Option<String>)]
     fingerprint: Option<Fingerprint>,
+    /// `false`: what knows of the links did not answer within 2 s. What is said here of peers, logs and ports is then nothing that is known.
+    mesh_answers: bool,
     /// Which site this central belongs to; null: the mesh does not answer.
     site: Option<SiteShown>,
     /// Whether centrals prove to each other who they are.
@@ -164,6 +166,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     let config = shared.config();
     let zone = shared.zone();
     let mesh = ask_mesh(shared).await;
+    let mesh_answers = mesh.is_some();
     let running = mesh.as_ref().is_some_and(|mesh| mesh.listening.is_some());
     let mesh = mesh.unwrap_or_default();
     // Of one moment, so that a digest that is missing is explained.
@@ -171,6 +174,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
     ok(Mesh {
         this_central: config.this_central.id.to_string(),
         fingerprint: shared.mesh_off.is_none().then(|| shared.credentials.fingerprint()),
+        mesh_answers,
         site: mesh.site.map(SiteShown::of),
         p2p_mode: config.security.p2p,
         running,

@@ -38,22 +38,22 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/api/parking/state", Need::Look, state, "The cars inside.")
             .answers::<LotState>("The cars")
-            .refuses(&[Code::Busy]),
+            .refuses(&[Code::Busy, Code::Remaking]),
         get("/api/parking/near", Need::Look, near, "The cars inside whose plates read almost like one.")
             .query::<NearParameters>()
             .answers::<Near>("The cars, the nearest first")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/stats", Need::Look, stats, "The figures of a day, of the site and of each gate.")
             .query::<StatsParameters>()
             .answers::<Figures>("The figures")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/takings", Need::Look, takings, "What was taken, by gate, person, way of payment and vehicle type.")
             .query::<TakingsParameters>()
             .answers::<TakingsAnswer>("The takings")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/status", Need::Look, status, "This central and its lot.")
             .answers::<StatusAnswer>("The state")
-            .refuses(&[Code::Busy]),
+            .refuses(&[Code::Busy, Code::Remaking]),
         get("/api/parking/fees", Need::Look, fees, "The tariff in force here.").answers::<Fees>("The tariff"),
         put("/api/parking/fees", Need::Administer, put_fees, "Put a tariff in force, at every central.")
             .body::<FeesRequest>()
@@ -352,6 +352,7 @@ pub async fn status(worker: web::Data<Worker>) -> Answered {
     let today = Today::of(shared);
     let clock = shared.clock;
     let cameras = Cameras::of(shared);
+    let (notices, backup) = shared.notices.now();
     let central = AboutCentral {
         id: config.this_central.id.to_string(),
         site: shared.held().settings.name(SITE).unwrap_or(&config.site.name).to_owned(),
@@ -362,8 +363,8 @@ pub async fn status(worker: web::Data<Worker>) -> Answered {
         can_commit: shared.held().failure.is_none(),
         clock_behind: false,
         broken_config: shared.broken_config.clone(),
-        notices: shared.notices.all(),
-        backup: shared.notices.backup(),
+        notices,
+        backup,
         alarms: shared.alarms.state(),
         open: config.open_to_network(),
     };

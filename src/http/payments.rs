@@ -37,16 +37,16 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/payments", Need::Look, payments, "Payments that banks and providers told of.")
             .query::<PaymentsParameters>()
             .answers::<Payments>("A page of the payments, in their order")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/payments.csv", Need::Look, export, "The payments of some days as a table for spreadsheets.")
             .query::<PaymentsParameters>()
             .answers_text(&["text/csv"], "The table, sent while it is read")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         post("/api/payments", Need::Login, take, "Tell that money came in, for a stay or for nobody knows what.")
             .body::<PaymentRequest>()
             .answers::<PaymentKept>("It is held, now or since before")
             .refuses(DECIDED)
-            .refuses(&[Code::ReferenceReused, Code::Forbidden, Code::Busy]),
+            .refuses(&[Code::ReferenceReused, Code::Forbidden, Code::Busy, Code::Remaking]),
         post(
             "/api/payments/{fact}/assign",
             Need::Amend,
@@ -56,7 +56,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .body::<AssignRequest>()
         .answers::<OnePayment>("The payment as it now is")
         .refuses(DECIDED)
-        .refuses(&[Code::NotFound, Code::Unchanged, Code::Busy]),
+        .refuses(&[Code::NotFound, Code::Unchanged, Code::Busy, Code::Remaking]),
     ]
 }
 

@@ -41,27 +41,27 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/shifts", Need::Look, shifts, "The shifts of a day, or those that are open.")
             .query::<ShiftsParameters>()
             .answers::<Sheets>("Their sheets, by gate and beginning")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         post("/api/shifts", Need::Login, open, "Take over a gate of this central.")
             .body::<OpeningRequest>()
             .answers::<OneSheet>("The shift is open")
             .refuses(DECIDED)
-            .refuses(&[Code::ShiftOpen, Code::Busy]),
+            .refuses(&[Code::ShiftOpen, Code::Busy, Code::Remaking]),
         get("/api/shifts/{id}", Need::Look, sheet, "The sheet of a shift.")
             .answers::<OneSheet>("The sheet, as it was closed and with what came later")
-            .refuses(&[Code::NotFound, Code::Busy]),
+            .refuses(&[Code::NotFound, Code::Busy, Code::Remaking]),
         get("/api/shifts/{id}/exits", Need::Look, exits, "The exits of a shift, in their order.")
             .query::<ExitsParameters>()
             .answers::<Exits>("A page of them")
-            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy, Code::Remaking]),
         get("/api/shifts.csv", Need::Look, tables::sheets_csv, "The sheets of a day as a table for spreadsheets.")
             .query::<ShiftsParameters>()
             .answers_text(&["text/csv"], "The table")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get("/api/shifts.xlsx", Need::Look, tables::sheets_book, "The sheets of a day as a workbook.")
             .query::<ShiftsParameters>()
             .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         get(
             "/api/shifts/{id}/exits.csv",
             Need::Look,
@@ -70,7 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<TableParameters>()
         .answers_text(&["text/csv"], "The table, sent while it is read")
-        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy, Code::Remaking]),
         get(
             "/api/shifts/{id}/exits.xlsx",
             Need::Look,
@@ -79,17 +79,17 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<TableParameters>()
         .answers_text(&[spreadsheet::MEDIA_TYPE], "The workbook")
-        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy]),
+        .refuses(&[Code::InvalidField, Code::NotFound, Code::Busy, Code::Remaking]),
         post("/api/shifts/{id}/close", Need::Login, close, "End a shift with the cash that was counted.")
             .body::<ClosingRequest>()
             .answers::<OneSheet>("The sheet, which does not change any more")
             .refuses(DECIDED)
-            .refuses(&[Code::NotFound, Code::ShiftClosed, Code::ShiftElsewhere, Code::Busy]),
+            .refuses(&[Code::NotFound, Code::ShiftClosed, Code::ShiftElsewhere, Code::Busy, Code::Remaking]),
         post("/api/shifts/{id}/recount", Need::Amend, recount, "Say what was counted after a shift was closed.")
             .body::<RecountRequest>()
             .answers::<OneSheet>("The sheet, with the count beside it")
             .refuses(DECIDED)
-            .refuses(&[Code::NotFound, Code::ShiftElsewhere, Code::Busy]),
+            .refuses(&[Code::NotFound, Code::ShiftElsewhere, Code::Busy, Code::Remaking]),
     ]
 }
 

@@ -20,11 +20,11 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/api/parking/history/{event_id}/story", Need::Look, story, "Why a stay is as it is.")
             .answers::<StoryAnswer>("The story")
-            .refuses(&[Code::NotFound, Code::Busy]),
+            .refuses(&[Code::NotFound, Code::Busy, Code::Remaking]),
         get("/api/parking/anomalies", Need::Look, anomalies, "What is out of the ordinary, newest entry first.")
             .query::<AnomalyParameters>()
             .answers_either::<OddStays, EventsAside>("Stays; with `kind` `quarantined` or `waiting`, events")
-            .refuses(&[Code::InvalidField, Code::Busy]),
+            .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
     ]
 }
 

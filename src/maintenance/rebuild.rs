@@ -200,6 +200,9 @@ pub fn make_anew_meanwhile(
     now_ms: i64,
     progress: Progress<'_>,
 ) -> Result<Result<Remade, String>, StoreError> {
+    if let Err(error) = ledger.storage_mut().stand() {
+        return Ok(Err(error.to_string()));
+    }
     // All of it is read before anything is emptied: one car that waits is less than gates that cannot open.
     if let Err(error) = Merged::open(data_dir).and_then(Merged::read_through) {
         return Ok(Err(error.to_string()));

@@ -44,6 +44,8 @@ pub(super) struct Remaking<S: Storage> {
     half_made: Option<String>,
     /// The next start makes it anew.
     is_put_off: bool,
+    /// This process ends: whatever is met from now on is for the next start.
+    is_ending: bool,
     /// What became of it, for people.
     told: Option<String>,
 }
@@ -57,6 +59,7 @@ impl<S: Storage> Default for Remaking<S> {
             begun_for_page: None,
             half_made: None,
             is_put_off: false,
+            is_ending: false,
             told: None,
         }
     }
@@ -80,14 +83,14 @@ impl<S: Storage> Remaking<S> {
         of_storage.or_else(|| self.told.clone())
     }
 
-    fn begun(&mut self, met_by: MetBy) -> &mut Option<Instant> {
+    pub(super) fn begun(&mut self, met_by: MetBy) -> &mut Option<Instant> {
         match met_by {
             MetBy::Gate => &mut self.begun_for_gate,
             MetBy::Page => &mut self.begun_for_page,
         }
     }
 
-    fn may_begin(&mut self, met_by: MetBy) -> bool {
+    pub(super) fn may_begin(&mut self, met_by: MetBy) -> bool {
         let period = if self.half_made.is_some() { RETRY_PERIOD } else { REMAKE_PERIOD };
         self.begun(met_by).is_none_or(|begun| begun.elapsed() >= period)
     }
@@ -113,6 +116,14 @@ impl<S: Storage> DbWriter<S> {
         self.put_history_off(&reason);
     }
 
+    /// What cannot be read, and was noted since the last look or is met from now on, is made anew by the next start.
+    pub(super) fn leave_history_to_next_start(&mut self) {
+        self.remaking.is_ending = true;
+        if let Some(reason) = self.remaking.unreadable.take() {
+            self.put_history_off(&reason);
+        }
+    }
+
     /// Gates go on with what can be read, and the next start makes all of it anew.
     fn put_history_off(&mut self, reason: &str) {
         let Some(ledger) = self.ledger.as_mut().filter(|_| !self.remaking.is_put_off) else { return };
@@ -125,6 +136,9 @@ impl<S: Storage> DbWriter<S> {
     }
 
     pub(super) fn make_history_anew(&mut self, reason: &str, met_by: MetBy) {
+        if self.remaking.is_ending {
+            return self.put_history_off(reason);
+        }
         if !self.remaking.may_begin(met_by) {
             return;
         }

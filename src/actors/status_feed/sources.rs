@@ -291,20 +291,21 @@ impl Notices {
         Self { at_start, writer, offences, backups, config }
     }
 
-    /// How it stands with the backups.
-    pub fn backup(&self) -> BackupState {
-        self.backups.state()
-    }
-
     /// All there is now.
     pub fn all(&self) -> Vec<Notice> {
+        self.now().0
+    }
+
+    /// All there is now, and how it stands with the backups at the same moment.
+    pub fn now(&self) -> (Vec<Notice>, BackupState) {
         let watched = self.writer.borrow().watched.clone();
         let full = self.offences.was_full().then(|| ALL_TAKEN.to_owned());
-        let backup = self.backups.state().notice(&self.config.borrow().site.time_zone);
+        let backups = self.backups.state();
+        let backup = backups.notice(&self.config.borrow().site.time_zone);
         let Watched { files, log, database } = (*watched).clone();
         let now =
             [("database", database), ("files", files), ("log_grows", log), ("connections", full), ("backup", backup)];
         let now = now.into_iter().filter_map(|(code, reason)| Some(Notice { code, reason: reason? }));
-        self.at_start.iter().cloned().chain(now).collect()
+        (self.at_start.iter().cloned().chain(now).collect(), backups)
     }
 }

@@ -134,6 +134,26 @@ impl Reader {
         Ok((wrong, None))
     }
 
+    /// The names of all tables.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn tables(&mut self) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let mut statement = self.connection.prepare(sql)?;
+        let names = statement.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(names)
+    }
+
+    /// What is wrong with the pages of a table, or with the types of its values.
+    ///
+    /// # Errors
+    /// [`StoreError::Value`], or as it cannot be read; whatever the disk says.
+    pub fn check_table(&mut self, table: &str) -> Result<(), StoreError> {
+        let found: String = self.connection.query_row(&format!("PRAGMA quick_check({table})"), (), |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(StoreError::Value(format!("table {table}: {found}"))) }
+    }
+
     /// The events after `after`, as many as fit in `max_bytes` of their bytes, but at least one. `None`: there are none, or
     /// the log is not held up to `after`.
     ///

@@ -63,6 +63,15 @@ impl Writer {
         }
     }
 
+    /// Before much is done by what the files hold: whether they are still what was committed to.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn stand(&mut self) -> Result<(), StoreError> {
+        self.keep_marked();
+        self.stand_by_files()
+    }
+
     /// See [`crate::ledger::storage::Storage::watch`].
     pub(super) fn look_after_files(&mut self) -> Watched {
         let files = match self.directory.keep_locked() {
