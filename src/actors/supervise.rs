@@ -4,9 +4,10 @@
 //! way round: an actor that stops itself has done what it was for; one that panicked is replaced by a *new* one from its
 //! factory. Callers keep a [`Handle`], whose `addr()` is the current one.
 //!
-//! - Between restarts lies a back-off; more than [`BUDGET`] restarts within [`BUDGET_WINDOW`] are *fatal*: the process
-//!   closes in order and exits 70, and the service manager starts it again. An actor started by [`start_once`] has no
-//!   budget: its first panic is fatal.
+//! - Between restarts lies a back-off. More than [`BUDGET`] restarts within [`BUDGET_WINDOW`]: from then on the actor is built anew once a
+//!   minute, for gates do without it, whatever somebody sends that makes it fail. One that gates need ([`start_for_gates`]) is
+//!   *fatal* then: the process closes in order and exits 70, and the service manager starts it again. An actor started by
+//!   [`start_once`] has no budget: its first panic is fatal.
 //! - Each restart is logged with its reason (`actor_restarted`) and counted.
 //! - An actor ends when all its handles are dropped, as actix actors do.
 //! - `stopping` and `stopped` of an actor run after a panic too: a second panic in them would abort the process.
@@ -32,8 +33,8 @@ pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 /// less than a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause before a task that is no actor is begun anew.
-const LONGEST_TASK_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause before what gates do without is begun anew.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Something failed that cannot be repaired in place: the process has to close and start again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,16 +97,40 @@ impl<A: Actor> Handle<A> {
     }
 }
 
+/// What becomes of an actor that has spent its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spent {
+    Fatal,
+    /// It is built anew so rarely.
+    Waits(Duration),
+}
+
 /// Starts a supervised actor on the current arbiter. `name` is its name in log lines and metrics.
-pub fn start<A, F>(surroundings: &Surroundings, name: impl Into<String>, mut factory: F) -> Handle<A>
+pub fn start<A, F>(surroundings: &Surroundings, name: impl Into<String>, factory: F) -> Handle<A>
 where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A + 'static,
 {
-    let name = name.into();
+    start_as(surroundings, name.into(), Spent::Waits(LONGEST_PAUSE), factory)
+}
+
+/// As [`start`], of what no gate can do without: if it fails too often another process has to try.
+pub fn start_for_gates<A, F>(surroundings: &Surroundings, name: impl Into<String>, factory: F) -> Handle<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
+    start_as(surroundings, name.into(), Spent::Fatal, factory)
+}
+
+fn start_as<A, F>(surroundings: &Surroundings, name: String, spent: Spent, mut factory: F) -> Handle<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
     let first = Generation::new(surroundings, &name, &mut factory);
     let slot = Arc::new(RwLock::new(first.addr.clone()));
-    spawn(keep(surroundings.clone(), name, factory, first, Arc::downgrade(&slot)));
+    spawn(keep(surroundings.clone(), name, spent, factory, first, Arc::downgrade(&slot)));
     Handle { slot }
 }
 
@@ -211,6 +236,7 @@ async fn ended<A: Actor<Context = Context<A>>>(
 async fn keep<A, F>(
     around: Surroundings,
     name: String,
+    spent: Spent,
     mut factory: F,
     first: Generation<A>,
     slot: Weak<RwLock<Addr<A>>>,
@@ -219,13 +245,22 @@ async fn keep<A, F>(
     F: FnMut() -> A + 'static,
 {
     let mut restarts = Restarts::default();
-    let mut generation = first;
+    let mut built = Ok(first);
     loop {
-        // The slot alone keeps the address alive: with the last handle the actor ends.
-        let Generation { addr, run, struck } = generation;
-        drop(addr);
-        let Some(reason) = ended(&name, run, struck).await else { return };
-        let Some(pause) = restarts.allow(Instant::now()) else { return around.give_up(name, reason) };
+        let reason = match built {
+            // The slot alone keeps the address alive: with the last handle the actor ends.
+            Ok(Generation { addr, run, struck }) => {
+                drop(addr);
+                let Some(reason) = ended(&name, run, struck).await else { return };
+                reason
+            }
+            // A factory that panics is a failure like any other.
+            Err(reason) => reason,
+        };
+        let pause = match (restarts.allow(Instant::now()), spent) {
+            (Some(pause), _) | (None, Spent::Waits(pause)) => pause,
+            (None, Spent::Fatal) => return around.give_up(name, reason),
+        };
         around.metrics.restarted(&name);
         warn!(
             event = "actor_restarted", actor = name.as_str(), reason = reason.as_str(),
@@ -236,13 +271,10 @@ async fn keep<A, F>(
             tokio::time::sleep(pause).await;
         }
         let Some(slot) = slot.upgrade() else { return };
-        // A factory that panics is a failure like any other, but there is nothing left to restart.
-        let built = guard(|| Generation::new(&around, &name, &mut factory));
-        generation = match built {
-            Ok(next) => next,
-            Err(reason) => return around.give_up(name, reason),
-        };
-        *slot.write().unwrap_or_else(PoisonError::into_inner) = generation.addr.clone();
+        built = guard(|| Generation::new(&around, &name, &mut factory));
+        if let Ok(next) = &built {
+            *slot.write().unwrap_or_else(PoisonError::into_inner) = next.addr.clone();
+        }
     }
 }
 
@@ -358,7 +390,7 @@ where
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             warn!(event = "task_restarted", task = name, reason = reason.as_str(), pause_ms; "a task failed and is begun anew");
             tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2).min(LONGEST_TASK_PAUSE);
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
     });
 }
