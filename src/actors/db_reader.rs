@@ -55,7 +55,7 @@ pub struct Unreadable {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Remaking {
-    /// How often that was begun, on a new file perhaps.
+    /// How often that was begun, and was over, on a new file perhaps.
     times: u64,
     /// While it goes on: how many events are done, and how many there are.
     how_far: Option<(u64, u64)>,
@@ -80,7 +80,9 @@ impl Unreadable {
 
     /// It is whole. Readers open what has the name now.
     pub fn end_remaking(&self) {
-        self.remaking().how_far = None;
+        let mut remaking = self.remaking();
+        // Also who opened one in between.
+        *remaking = Remaking { times: remaking.times + 1, how_far: None };
     }
 
     fn remaking(&self) -> MutexGuard<'_, Remaking> {

@@ -5,9 +5,8 @@
 //! factory. Callers keep a [`Handle`], whose `addr()` is the current one.
 //!
 //! - Between restarts lies a back-off. More than [`BUDGET`] restarts within [`BUDGET_WINDOW`]: from then on the actor is built anew once a
-//!   minute, for gates do without it, whatever somebody sends that makes it fail. One that gates need ([`start_for_gates`]) is
-//!   *fatal* then: the process closes in order and exits 70, and the service manager starts it again. An actor started by
-//!   [`start_once`] has no budget: its first panic is fatal.
+//!   minute, for gates do without it, whatever somebody sends that makes it fail. An actor started by [`start_once`] has no budget: its first
+//!   panic is *fatal*: the process closes in order and exits 70, and the service manager starts it again.
 //! - Each restart is logged with its reason (`actor_restarted`) and counted.
 //! - An actor ends when all its handles are dropped, as actix actors do.
 //! - `stopping` and `stopped` of an actor run after a panic too: a second panic in them would abort the process.
@@ -97,40 +96,23 @@ impl<A: Actor> Handle<A> {
     }
 }
 
-/// What becomes of an actor that has spent its budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spent {
-    Fatal,
-    /// It is built anew so rarely.
-    Waits(Duration),
-}
-
 /// Starts a supervised actor on the current arbiter. `name` is its name in log lines and metrics.
 pub fn start<A, F>(surroundings: &Surroundings, name: impl Into<String>, factory: F) -> Handle<A>
 where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A + 'static,
 {
-    start_as(surroundings, name.into(), Spent::Waits(LONGEST_PAUSE), factory)
+    start_as(surroundings, name.into(), LONGEST_PAUSE, factory)
 }
 
-/// As [`start`], of what no gate can do without: if it fails too often another process has to try.
-pub fn start_for_gates<A, F>(surroundings: &Surroundings, name: impl Into<String>, factory: F) -> Handle<A>
-where
-    A: Actor<Context = Context<A>>,
-    F: FnMut() -> A + 'static,
-{
-    start_as(surroundings, name.into(), Spent::Fatal, factory)
-}
-
-fn start_as<A, F>(surroundings: &Surroundings, name: String, spent: Spent, mut factory: F) -> Handle<A>
+fn start_as<A, F>(surroundings: &Surroundings, name: String, rarely: Duration, mut factory: F) -> Handle<A>
 where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A + 'static,
 {
     let first = Generation::new(surroundings, &name, &mut factory);
     let slot = Arc::new(RwLock::new(first.addr.clone()));
-    spawn(keep(surroundings.clone(), name, spent, factory, first, Arc::downgrade(&slot)));
+    spawn(keep(surroundings.clone(), name, rarely, factory, first, Arc::downgrade(&slot)));
     Handle { slot }
 }
 
@@ -236,7 +218,7 @@ async fn ended<A: Actor<Context = Context<A>>>(
 async fn keep<A, F>(
     around: Surroundings,
     name: String,
-    spent: Spent,
+    rarely: Duration,
     mut factory: F,
     first: Generation<A>,
     slot: Weak<RwLock<Addr<A>>>,
@@ -257,10 +239,7 @@ async fn keep<A, F>(
             // A factory that panics is a failure like any other.
             Err(reason) => reason,
         };
-        let pause = match (restarts.allow(Instant::now()), spent) {
-            (Some(pause), _) | (None, Spent::Waits(pause)) => pause,
-            (None, Spent::Fatal) => return around.give_up(name, reason),
-        };
+        let pause = restarts.allow(Instant::now()).unwrap_or(rarely);
         around.metrics.restarted(&name);
         warn!(
             event = "actor_restarted", actor = name.as_str(), reason = reason.as_str(),

@@ -190,7 +190,12 @@ pub(super) async fn submit(
     let job = check(&config).map_err(refused)?;
     let job = if let Some(act) = act { job.audited(act) } else { job };
     let (reply, outcome) = oneshot::channel();
-    shared.writer.do_send(Decide { job: job.by(caller.who.doer()), reply, permit: Some(permit), asked: Instant::now() });
+    shared.writer.do_send(Decide {
+        job: job.by(caller.who.doer()),
+        reply,
+        permit: Some(permit),
+        asked: Instant::now(),
+    });
     match tokio::time::timeout(ANSWER_TIMEOUT, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(refused),
         // The writer failed, or took too long: it may or may not have happened.

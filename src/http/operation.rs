@@ -345,6 +345,7 @@ enum More {
     Problems,
     Steps,
     Text,
+    Count,
     Any,
 }
 
@@ -361,6 +362,7 @@ fn more(code: Code) -> &'static [(&'static str, More)] {
         Code::ShiftElsewhere => &[("central", More::Text)],
         Code::PeerUnreachable => &[("steps", More::Steps)],
         Code::NotDurable => &[("reason", More::Text)],
+        Code::Remaking => &[("done", More::Count), ("total", More::Count)],
         _ => &[],
     }
 }
@@ -381,6 +383,7 @@ fn refusal(codes: &[Code]) -> Response {
             More::Problems => Ref::from_schema_name(FieldProblem::name()).to_array_builder().into(),
             More::Steps => Ref::from_schema_name(LinkTestStep::name()).to_array_builder().into(),
             More::Text => ObjectBuilder::new().schema_type(Type::String).into(),
+            More::Count => ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into(),
             More::Any => ObjectBuilder::new().schema_type(SchemaType::AnyValue).into(),
         };
         body = body.property(*name, schema);

@@ -110,6 +110,7 @@ pub fn open(
     let zone = context.zone.clone();
     let opened = Ledger::open(writer, context.clone()).and_then(|mut ledger| {
         ledger.storage_mut().check_settings()?;
+        ledger.openers()?;
         Ok(ledger)
     });
     match opened {
@@ -129,12 +130,13 @@ pub fn open(
 
 /// Before a history is emptied: where pages cannot be read that goes wrong, and the ledger goes on with a new file.
 fn mend_pages(ledger: &mut Ledger<Writer>) -> Result<Option<String>, StoreError> {
-    if ledger.storage().is_whole()? {
-        return Ok(None);
-    }
+    if ledger.storage().is_whole()? { Ok(None) } else { on_new_file_meanwhile(ledger).map(Some) }
+}
+
+fn on_new_file_meanwhile(ledger: &mut Ledger<Writer>) -> Result<String, StoreError> {
     let kept = ledger.storage_mut().go_on_anew()?;
     ledger.reopen()?;
-    Ok(Some(told_salvaged(&kept)))
+    Ok(told_salvaged(&kept))
 }
 
 /// Rebuilds the history of a central that does not run. `now_ms`: the wall clock; no row is said to be written later.
@@ -181,14 +183,18 @@ pub fn follow_rules(
             "the history is made anew by the rules of this version: gates wait so long"
         );
     }
-    let on_new_file = mend_pages(ledger)?;
+    // Where no new file can be written, emptying the tables may do.
+    let on_new_file = mend_pages(ledger).unwrap_or_else(|error| {
+        warn!(event = "database_not_salvaged", reason = error.to_string(); "no new database could be written from the damaged one");
+        None
+    });
     let events = make_anew_saying_so(ledger, data_dir, now_ms, progress)?;
     remove_mark(directory)?;
     Ok(Some(Remade { events, on_new_file }))
 }
 
 /// Makes the history anew of a central that runs, whatever is in it; its writer is at nothing else meanwhile. Its next own event begins
-/// a new log. How far it is, is logged.
+/// a new log. How far it is, is logged. `with_losses`: also where not all events can be read, on a new file, for gates are shut else.
 ///
 /// The inner error: not all events can be read, or pages cannot and there is no room for a new file, and nothing was changed.
 ///
@@ -198,16 +204,19 @@ pub fn make_anew_meanwhile(
     ledger: &mut Ledger<Writer>,
     data_dir: &Path,
     now_ms: i64,
+    with_losses: bool,
     progress: Progress<'_>,
 ) -> Result<Result<Remade, String>, StoreError> {
-    if let Err(error) = ledger.storage_mut().stand() {
-        return Ok(Err(error.to_string()));
-    }
-    // All of it is read before anything is emptied: one car that waits is less than gates that cannot open.
-    if let Err(error) = Merged::open(data_dir).and_then(Merged::read_through) {
-        return Ok(Err(error.to_string()));
-    }
-    let on_new_file = match mend_pages(ledger) {
+    let mut prepare = || -> Result<Option<String>, StoreError> {
+        ledger.storage_mut().stand()?;
+        if with_losses {
+            return on_new_file_meanwhile(ledger).map(Some);
+        }
+        // All of it is read before anything is emptied: one car that waits is less than gates that cannot open.
+        Merged::open(data_dir)?.read_through()?;
+        mend_pages(ledger)
+    };
+    let on_new_file = match prepare() {
         Ok(on_new_file) => on_new_file,
         Err(error) => return Ok(Err(error.to_string())),
     };

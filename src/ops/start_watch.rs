@@ -1,19 +1,14 @@
-//! Says what a start waits for, while nothing moves, and ends one that waits for ever: whoever looks after the service starts it again,
-//! and a person reads why.
+//! Says what a start waits for, while nothing moves.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
+use log::warn;
 
 use super::process;
 
 /// How often a start that does not move says so.
 const SAY_PERIOD: Duration = Duration::from_secs(10);
-/// A start that does not move for so long is ended. The longest single step is the upgrade of a large database.
-const MOST_WAITED: Duration = Duration::from_secs(15 * 60);
-/// As for other faults of the disk.
-const EXIT_CODE: i32 = 74;
 
 /// A start under way; dropped, it is over.
 #[derive(Debug)]
@@ -45,13 +40,8 @@ impl StartWatch {
     }
 }
 
-#[expect(clippy::exit, reason = "the thread that starts does not come back")]
 fn say(step: &str, waited: Duration) {
     let waited_s = waited.as_secs();
-    if waited >= MOST_WAITED {
-        error!(event = "start_given_up", step, waited_s; "the start does not move and is ended: look at the disk; nothing is lost by it");
-        std::process::exit(EXIT_CODE);
-    }
     warn!(event = "start_waits", step, waited_s; "the start waits for this");
     process::say_status(&format!("starting, {waited_s} s at: {step}"));
 }

@@ -45,19 +45,11 @@ pub enum StoreError {
     )]
     Vanished { path: PathBuf, kept: String },
     #[error(
-        "{path} was written over while this program has it open: what was acknowledged last may be lost, and nothing is saved any more. Restart: it is put aside, and what the other centrals hold returns from them"
-    )]
-    Overwritten { path: PathBuf },
-    #[error(
         "{path} is the log of a database that is missing or empty, and {reason}: put that database back beside it; or move the log away to begin anew (what the other centrals hold returns from them)"
     )]
     LogAlone { path: PathBuf, reason: String },
     #[error("{path} is not the log of this database: start the server once, which puts it aside and tells of it")]
     LogOfAnother { path: PathBuf },
-    #[error(
-        "nothing says whether {path} is the log of this database, and the two cannot be read together nor the database alone: put back a database and its log that belong together, or a backup without a log; or move both away to begin anew (what the other centrals hold returns from them)"
-    )]
-    LogUnknown { path: PathBuf },
     #[error("cannot make the backup {path} before upgrading the database: {source}; nothing was changed")]
     Backup { path: PathBuf, source: rusqlite::Error },
     /// A value in a table that is made from the events is not what this program writes.
@@ -127,10 +119,8 @@ impl StoreError {
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
             Self::Vanished { .. } => "files_vanished",
-            Self::Overwritten { .. } => "log_overwritten",
             Self::LogAlone { .. } => "log_alone",
             Self::LogOfAnother { .. } => "log_of_another",
-            Self::LogUnknown { .. } => "log_unknown",
             Self::Backup { .. } => "backup_failed",
             Self::Value(_) => "database_value",
             Self::Unreadable(_) => "database_unreadable",

@@ -47,7 +47,7 @@ pub(super) enum Left {
     LogMissing,
     /// A log that is not the one the last run had beside this database.
     LogOfAnother,
-    /// A log, and nothing that says whose: a version before marks was killed, or the mark was lost.
+    /// A log, and nothing that says for sure whose: a version before marks was killed, the mark was lost, or names another life of it.
     LogUnmarked,
 }
 
@@ -67,31 +67,37 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
         return Ok(if log_bytes > LOG_HEAD_BYTES { Left::LogAlone } else { Left::Usual });
     }
     let head = LogHead::of(&log).map_err(unusable(&log))?;
+    let index = IndexSaid::of(&database);
+    // A head that is none is no danger: SQLite reads nothing behind it. What the index says of the log it says of its own.
+    let is_sure = head.is_none_or(|head| index.is_some_and(|said| said.life == (head.life, head.draw)));
     let (marked_database, marked_log, marked_life) = match directory.mark() {
-        // Another program made one since, or somebody put one there.
-        Some(Mark::Closed) if log_bytes > LOG_HEAD_BYTES => return Ok(Left::LogOfAnother),
-        Some(Mark::Closed) => return Ok(Left::Usual),
-        None | Some(Mark::Opening) if log_bytes > LOG_HEAD_BYTES && head.is_some() => return Ok(Left::LogUnmarked),
-        None | Some(Mark::Opening) => return Ok(Left::Usual),
+        // After an end in order another program, or a version before marks, made one since, or somebody put one there.
+        None | Some(Mark::Opening | Mark::Closed) if log_bytes > LOG_HEAD_BYTES && !is_sure => {
+            return Ok(Left::LogUnmarked);
+        }
+        None | Some(Mark::Opening | Mark::Closed) => return Ok(Left::Usual),
         Some(Mark::Open { database, log, life }) => (database, log, life),
     };
     if log_bytes == 0 {
         return Ok(Left::LogMissing);
     }
-    if head.is_some_and(|head| !head.may_follow(marked_life, IndexSaid::of(&database))) {
-        return Ok(Left::LogOfAnother);
-    }
     let inode = |path: &Path| FileId::at(path).map(|found| found.map(|id| id.inode)).map_err(unusable(path));
     let same_database = inode(&database)? == Some(marked_database);
     let same_log = inode(&log)? == Some(marked_log);
     // Both are other files where the whole directory was copied.
-    Ok(if same_database == same_log { Left::Usual } else { Left::LogOfAnother })
+    if same_database != same_log {
+        return Ok(Left::LogOfAnother);
+    }
+    // Another program that emptied the log may have SQLite draw another number.
+    let is_as_marked = head.is_none_or(|head| head.may_follow(marked_life, index));
+    Ok(if is_sure || is_as_marked { Left::Usual } else { Left::LogUnmarked })
 }
 
 /// What the head of a log says that SQLite would take for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LogHead {
     pub life: u32,
+    draw: u32,
 }
 
 impl LogHead {
@@ -119,7 +125,7 @@ impl LogHead {
             sums.1 = sums.1.wrapping_add(other).wrapping_add(sums.0);
         }
         let is_head = magic & !1 == LOG_MAGIC && sums == (sum_0, sum_1);
-        Ok(is_head.then_some(Self { life }))
+        Ok(is_head.then_some(Self { life, draw }))
     }
 
     /// Whether this may be the log of a run that marked `marked`.
@@ -189,7 +195,7 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     let log = log_of(&directory.database());
     let log_name = log.display().to_string();
     let left = match look(directory)? {
-        Left::LogUnmarked if is_ours(directory)? => Left::Usual,
+        Left::LogUnmarked if is_ours(directory) => Left::Usual,
         Left::LogUnmarked => Left::LogOfAnother,
         left => left,
     };
@@ -232,41 +238,39 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Whether a log of which no mark says whose it is belongs to the database, tried on copies: with it the database is whole, and
-/// lacks no event that it has without.
-///
-/// # Errors
-/// [`StoreError::LogUnknown`] where that cannot be told; what the disk says.
-fn is_ours(directory: &DataDir) -> Result<bool, StoreError> {
+/// Whether a log of which no mark says whose it is belongs to the database, tried on copies: it is another's only if the database is whole
+/// alone, and with it is not or lacks an event. What cannot be told is ours: nothing that was acknowledged is put aside in doubt.
+fn is_ours(directory: &DataDir) -> bool {
     let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
     let log = log_of(&database);
-    let unusable = |source| StoreError::Directory { path: scratch.clone(), source };
-    warn!(event = "log_unmarked", file = log.display().to_string(); "nothing says whose log this is: it is tried on a copy of the database");
+    warn!(event = "log_unmarked", file = log.display().to_string(); "nothing says for sure whose log this is: it is tried on a copy of the database");
     drop(fs::remove_dir_all(&scratch));
-    let tried = || -> Result<bool, StoreError> {
+    let tried = || -> io::Result<bool> {
         let made = scratch.join(DATABASE_FILE);
-        fs::create_dir(&scratch).and_then(|()| fs::copy(&database, &made)).map_err(unusable)?;
-        let alone = whole(&made);
-        fs::copy(&database, &made).and_then(|_| fs::copy(&log, log_of(&made))).map_err(unusable)?;
-        drop(fs::remove_file(index_of(&made)));
-        match (alone, whole(&made)) {
-            (Some(alone), Some(both)) => Ok(alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to))),
-            (None, Some(_)) => Ok(true),
-            (Some(_), None) => Ok(false),
-            (None, None) => Err(StoreError::LogUnknown { path: log.clone() }),
+        fs::create_dir(&scratch)?;
+        fs::copy(&database, &made)?;
+        let Some(alone) = whole(&made) else { return Ok(true) };
+        for left in [log_of(&made), index_of(&made)] {
+            drop(fs::remove_file(left));
         }
+        fs::copy(&database, &made)?;
+        fs::copy(&log, log_of(&made))?;
+        let both = whole(&made);
+        Ok(both.is_some_and(|both| alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to))))
     };
     let result = tried();
     drop(fs::remove_dir_all(&scratch));
-    result
+    result.unwrap_or(true)
 }
 
 /// The logs of events in a database, with its write-ahead log if it has one, and up to where each is held. `None`: it is not whole.
 fn whole(database: &Path) -> Option<HashMap<LogId, u64>> {
     let connection = Connection::open(database).ok()?;
     let version = schema::check_version(&connection, database).ok()?;
-    let check: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).ok()?;
-    if check != "ok" {
+    let mut statement = connection.prepare("PRAGMA quick_check").ok()?;
+    let said: Vec<String> = statement.query_map((), |row| row.get(0)).ok()?.collect::<Result<_, _>>().ok()?;
+    // A value of another kind than its table has says nothing of the log.
+    if !said.iter().all(|said| said == "ok" || said.contains(" value in ")) {
         return None;
     }
     let logs = if version == 0 { Vec::new() } else { log_heads::read(&connection).ok()?.logs };

@@ -105,7 +105,7 @@ fn named_by_events(connection: &Connection, number: i64) -> Result<Option<LogId>
     let mut statement =
         connection.prepare_cached("SELECT id, bytes FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")?;
     let mut rows = statement.query((first, last, MOST_ASKED))?;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = unless_broken(rows.next())? {
         let (_, seq) = event_place(row.get(0)?);
         let said = read_event(row.get_ref(1)?).ok().and_then(|bytes| Event::parse(&bytes).ok());
         if let Some(event) = said.filter(|event| event.seq == seq) {

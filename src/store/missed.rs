@@ -30,7 +30,8 @@ impl Missed {
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let missed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = missed.first()?;
+        // What says where it is, before a mere number.
+        let first = missed.iter().find(|what| what.contains(" of the log ")).or(missed.first())?;
         let more = match missed.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more,"),

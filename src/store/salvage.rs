@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params_from_iter};
 
-use super::directory::{DataDir, Mark};
+use super::directory::{DataDir, Mark, free_bytes};
 use super::error::StoreError;
 use super::files::{aside, beside, index_of, log_of};
 use super::schema::{self, event_place, event_row};
@@ -55,6 +55,11 @@ pub fn salvage(directory: &DataDir) -> Result<Salvaged, StoreError> {
     old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     old.busy_timeout(writer::BUSY_TIMEOUT)?;
     schema::check_current(&old, &path)?;
+    // Before the log is touched: the new one is at most as large.
+    let needed = fs::metadata(&path).map_err(unusable)?.len();
+    if free_bytes(directory.path())? < needed {
+        return Err(unusable(io::ErrorKind::StorageFull.into()));
+    }
     // All of it in one file, so that the two change places in one step.
     let busy: i64 = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
     if busy != 0 {
@@ -75,7 +80,10 @@ pub fn salvage(directory: &DataDir) -> Result<Salvaged, StoreError> {
     };
     let kept = aside(&path, "damaged");
     drop(directory.put_mark(Mark::Opening));
-    fs::hard_link(&path, &kept).and_then(|()| fs::rename(&anew, &path)).map_err(unusable)?;
+    fs::hard_link(&path, &kept)
+        .or_else(|_| fs::copy(&path, &kept).map(drop))
+        .and_then(|()| fs::rename(&anew, &path))
+        .map_err(unusable)?;
     for file in [log_of(&path), index_of(&path)] {
         drop(fs::remove_file(file));
     }
@@ -103,7 +111,8 @@ fn write(old: &Connection, path: &Path) -> Result<Vec<String>, StoreError> {
     // It is synced once it is whole.
     new.pragma_update(None, "synchronous", "OFF")?;
     let (mut lost, mut events) = (Vec::new(), 0_u64);
-    let logs = log_heads::read(old)?.logs;
+    let log_heads::LogHeads { logs, lost: nameless, .. } = log_heads::read(old)?;
+    lost.extend(nameless.iter().map(|number| format!("all events of log number {number}")));
     let transaction = new.transaction()?;
     for (table, has_numbers) in KEPT {
         let mut copy = Copy { old, new: &transaction, table, lost: &mut lost };
@@ -236,7 +245,7 @@ impl Copy<'_> {
         let values = (from..columns)
             .map(|column| Ok(ToSqlOutput::Borrowed(row.get_ref(column)?)))
             .collect::<Result<Vec<_>, rusqlite::Error>>()?;
-        let sql = format!("INSERT OR IGNORE INTO {} VALUES({blanks})", self.table);
+        let sql = format!("INSERT INTO {} VALUES({blanks})", self.table);
         self.new.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(())
     }

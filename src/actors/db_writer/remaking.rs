@@ -22,13 +22,20 @@ const REMAKE_PERIOD: Duration = Duration::from_secs(60 * 60);
 const QUICK_EVENTS: u64 = 100_000;
 /// One that failed, as on a full disk, is tried again so soon.
 const RETRY_PERIOD: Duration = Duration::from_secs(10);
+/// So many times gates meet what was put off before it is done at once, without what cannot be read.
+const SHUT_OUT: u32 = 3;
 /// How often it is shown how far it is.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
 
-/// Makes the history anew; of the time, Unix ms, and who is told how many events of how many are done. What came of it, or why that
+/// Makes the history anew; of the time, Unix ms, whether without the events that cannot be read, and who is told how many events of how many are done. What came of it, or why that
 /// cannot be now: then nothing has changed.
 pub type Remake<S> = Box<
-    dyn FnMut(&mut Ledger<S>, i64, &mut dyn FnMut(u64, u64)) -> Result<Result<Remade, String>, <S as Lookup>::Error>
+    dyn FnMut(
+            &mut Ledger<S>,
+            i64,
+            bool,
+            &mut dyn FnMut(u64, u64),
+        ) -> Result<Result<Remade, String>, <S as Lookup>::Error>
         + Send,
 >;
 
@@ -44,6 +51,8 @@ pub(super) struct Remaking<S: Storage> {
     half_made: Option<String>,
     /// The next start makes it anew.
     is_put_off: bool,
+    /// How often gates met it all the same since it was put off.
+    shut_out: u32,
     /// This process ends: whatever is met from now on is for the next start.
     is_ending: bool,
     /// What became of it, for people.
@@ -59,6 +68,7 @@ impl<S: Storage> Default for Remaking<S> {
             begun_for_page: None,
             half_made: None,
             is_put_off: false,
+            shut_out: 0,
             is_ending: false,
             told: None,
         }
@@ -88,6 +98,12 @@ impl<S: Storage> Remaking<S> {
             MetBy::Gate => &mut self.begun_for_gate,
             MetBy::Page => &mut self.begun_for_page,
         }
+    }
+
+    /// Gates stay shut, and what is put off would only be done by a restart with what can be read.
+    fn is_shut_out(&mut self) -> bool {
+        self.shut_out += u32::from(self.is_put_off);
+        self.shut_out >= SHUT_OUT && std::mem::take(&mut self.shut_out) > 0
     }
 
     pub(super) fn may_begin(&mut self, met_by: MetBy) -> bool {
@@ -139,7 +155,9 @@ impl<S: Storage> DbWriter<S> {
         if self.remaking.is_ending {
             return self.put_history_off(reason);
         }
-        if !self.remaking.may_begin(met_by) {
+        let may_begin = self.remaking.may_begin(met_by);
+        let with_losses = !may_begin && met_by == MetBy::Gate && self.remaking.is_shut_out();
+        if !may_begin && !with_losses {
             return;
         }
         *self.remaking.begun(met_by) = Some(Instant::now());
@@ -158,7 +176,7 @@ impl<S: Storage> DbWriter<S> {
             }
         };
         show(0, ledger.events());
-        match remake(ledger, self.clock.now_ms(), &mut show) {
+        match remake(ledger, self.clock.now_ms(), with_losses, &mut show) {
             Ok(Err(why)) => {
                 unreadable.end_remaking();
                 self.show_failure(None);

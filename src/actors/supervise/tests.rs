@@ -58,23 +58,11 @@ async fn a_panicked_actor_is_replaced_by_a_new_one_behind_the_same_handle() {
     assert!(around.metrics.render().unwrap().contains(r#"parkmesh_restarts_total{actor="counter"} 1"#));
 }
 
-#[actix::test]
-async fn a_spent_budget_is_fatal_of_what_gates_need() {
-    let (around, mut fatals) = surroundings();
-    let handle = start_for_gates(&around, "counter", counting());
-    for generation in 1..=BUDGET + 1 {
-        generation_of(&handle, generation).await;
-        inject(&around, "counter").unwrap();
-    }
-    let fatal = fatals.recv().await.unwrap();
-    assert_eq!(fatal, Fatal { actor: "counter".into(), reason: "injected by a test".into() });
-}
-
 /// Whatever a peer sends that makes its link fail ends no gate.
 #[actix::test]
 async fn what_gates_do_without_is_built_anew_for_ever_when_its_budget_is_spent() {
     let (around, mut fatals) = surroundings();
-    let handle = start_as(&around, "counter".into(), Spent::Waits(Duration::from_millis(1)), counting());
+    let handle = start_as(&around, "counter".into(), Duration::from_millis(1), counting());
     for generation in 1..=BUDGET + 3 {
         generation_of(&handle, generation).await;
         inject(&around, "counter").unwrap();

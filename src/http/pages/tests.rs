@@ -150,7 +150,6 @@ fn of_files() -> Vec<String> {
     let kept = || "; all that was acknowledged lies in /data/x".to_owned();
     for error in [
         StoreError::Vanished { path: path(), kept: String::new() },
-        StoreError::Overwritten { path: path() },
         StoreError::Vanished { path: path(), kept: kept() },
         StoreError::Directory { path: path(), source: ErrorKind::NotFound.into() },
     ] {

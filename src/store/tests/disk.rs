@@ -257,3 +257,30 @@ fn the_documented_queries_work_on_the_file() {
         ["central-2 1733140900000"]
     );
 }
+
+/// As sqlite3 or a program for backups does it: SQLite draws other numbers for the log then, and all that is in it is ours.
+#[test]
+fn a_log_that_another_program_emptied_is_ours_whatever_its_numbers() {
+    for without_index in [false, true] {
+        let mut disk = Disk::new();
+        let mut head = Head::empty(&log(1));
+        disk.write(|writer| head = append(writer, &log(1), head, "before"));
+        let other = rusqlite::Connection::open(disk.path.path().join(DATABASE_FILE)).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+        drop(other);
+        for _ in 0..3 {
+            disk.write(|writer| head = append(writer, &log(1), head, "acknowledged"));
+            assert_eq!(disk.writer().watch().files, None);
+        }
+        // What a crash leaves.
+        let crashed = tempfile::tempdir().unwrap();
+        for name in ["central.db", "central.db-wal", "central.db-shm", "lock"] {
+            if !(without_index && name == "central.db-shm") {
+                fs::copy(disk.path.path().join(name), crashed.path().join(name)).unwrap();
+            }
+        }
+        let mut writer = open(crashed.path()).unwrap();
+        assert!(writer.found().is_empty(), "{:?}", writer.found());
+        assert_eq!(writer.load().unwrap().heads, [(log(1), head)]);
+    }
+}

@@ -70,15 +70,19 @@ impl Writer {
         self.read_counters()
     }
 
-    /// Whether all pages of the file can be read.
+    /// Whether all pages of the file can be read. A value of another kind than its table has is none of theirs.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn is_whole(&self) -> Result<bool, StoreError> {
-        let check = self.connection.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0));
-        match check.map_err(StoreError::from) {
+        let check = || -> Result<Vec<String>, StoreError> {
+            let mut statement = self.connection.prepare("PRAGMA quick_check")?;
+            let said = statement.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(said)
+        };
+        match check() {
             Err(error) if error.is_broken_page() => Ok(false),
-            check => Ok(check? == "ok"),
+            said => Ok(said?.iter().all(|said| said == "ok" || said.contains(" value in "))),
         }
     }
 
@@ -97,6 +101,7 @@ impl Writer {
             Ok(salvaged) => salvaged,
             Err(error) => {
                 self.checkpointer = Checkpointer::start(&mut self.connection, &directory)?;
+                self.marked = None;
                 return Err(error);
             }
         };

@@ -58,8 +58,6 @@ pub struct Writer {
     files: Files,
     /// The mark of this run, and the life of the log that it names.
     marked: Option<Option<u32>>,
-    /// What is in the log's file is not what was committed.
-    log_overwritten: bool,
     /// The files are not what was committed to: nothing is committed any more.
     lost: bool,
     /// Where the database was copied to when its file vanished, as words for people.
@@ -140,7 +138,6 @@ impl Writer {
             directory: directory.clone(),
             files: Files::of(&path),
             marked: None,
-            log_overwritten: false,
             lost: false,
             rescued: None,
             found,

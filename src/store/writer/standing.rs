@@ -36,18 +36,13 @@ impl Writer {
         kept
     }
 
-    /// Marks which files this run has open, and which life of the log this is, where that has moved on since. Finds out whether another
-    /// log was written into the file of this one.
+    /// Marks which files this run has open, and which life of the log this is, where that has moved on since.
     pub(super) fn keep_marked(&mut self) {
         let head = LogHead::of(&log_of(&self.directory.database())).ok().flatten();
         let is_marked = match (self.marked, head) {
             (None, _) => false,
-            (Some(Some(marked)), Some(head)) if !head.may_be_of(marked) => {
-                self.log_overwritten = true;
-                self.lost = true;
-                self.checkpointer.stop();
-                return;
-            }
+            // Another program emptied it, or wrote another one into the file: the next start tries it.
+            (Some(Some(marked)), Some(head)) if !head.may_be_of(marked) => true,
             (Some(Some(marked)), Some(head)) => head.life.wrapping_sub(marked) < MARK_EVERY,
             (Some(None), Some(_)) => false,
             (Some(_), None) => true,
@@ -68,7 +63,6 @@ impl Writer {
     /// # Errors
     /// They are not.
     pub fn stand(&mut self) -> Result<(), StoreError> {
-        self.keep_marked();
         self.stand_by_files()
     }
 
@@ -83,7 +77,7 @@ impl Writer {
             _ => match self.files.look() {
                 SeenFiles::Whole => {
                     self.keep_marked();
-                    self.log_overwritten.then(|| self.vanished().to_string())
+                    None
                 }
                 SeenFiles::DatabaseGone => Some(self.vanished().to_string()),
                 SeenFiles::LogGone => Some(match self.carry() {
@@ -96,8 +90,7 @@ impl Writer {
                 }),
             },
         };
-        let at_rest = !self.log_overwritten;
-        let log = at_rest.then(|| self.checkpointer.rest(&self.connection, &self.directory.database())).flatten();
+        let log = self.checkpointer.rest(&self.connection, &self.directory.database());
         Watched { files, log, database: None }
     }
 
@@ -122,9 +115,6 @@ impl Writer {
     /// The database has no name any more: says so, and copies it once to where it can be found.
     fn vanished(&mut self) -> StoreError {
         let path = self.directory.database();
-        if self.log_overwritten {
-            return StoreError::Overwritten { path: log_of(&path) };
-        }
         let kept = self.rescued.get_or_insert_with(|| {
             // Whatever is at its name now is another's: SQLite must not end it as its own.
             drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));

@@ -112,7 +112,7 @@ impl Storage for Writer {
     }
 
     fn make_room(&mut self) -> u64 {
-        if self.transaction.is_none() && !self.log_overwritten {
+        if self.transaction.is_none() {
             self.checkpointer.make_room(&self.connection);
         }
         self.wal_bytes()
@@ -168,9 +168,6 @@ impl Storage for Writer {
 
     fn close(mut self) -> Result<(), StoreError> {
         self.rollback();
-        if self.log_overwritten {
-            return Ok(());
-        }
         let copied = self.checkpointer.finish(&self.connection)?;
         if !self.lost && self.files.look() != SeenFiles::DatabaseGone {
             self.in_order = true;
