@@ -50,18 +50,18 @@ pub enum ReadError {
 #[derive(Debug, Clone, Default)]
 pub struct Unreadable {
     why: Arc<Mutex<Option<String>>>,
-    remaking: Arc<Mutex<Remaking>>,
+    remaking: Arc<Mutex<HalfMade>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Remaking {
+struct HalfMade {
     /// How often that was begun, and was over, on a new file perhaps.
     times: u64,
     /// While it goes on: how many events are done, and how many there are.
     how_far: Option<(u64, u64)>,
 }
 
-impl Remaking {
+impl HalfMade {
     fn refuse(self) -> Result<(), ReadError> {
         self.how_far.map_or(Ok(()), |(done, total)| Err(ReadError::Remaking { done, total }))
     }
@@ -71,7 +71,7 @@ impl Unreadable {
     /// All is being made anew: until that is over pages are told how far it is instead of half of what there is.
     pub fn begin_remaking(&self) {
         let mut remaking = self.remaking();
-        *remaking = Remaking { times: remaking.times + 1, how_far: Some((0, 0)) };
+        *remaking = HalfMade { times: remaking.times + 1, how_far: Some((0, 0)) };
     }
 
     pub fn show_remaking(&self, done: u64, total: u64) {
@@ -82,10 +82,10 @@ impl Unreadable {
     pub fn end_remaking(&self) {
         let mut remaking = self.remaking();
         // Also who opened one in between.
-        *remaking = Remaking { times: remaking.times + 1, how_far: None };
+        *remaking = HalfMade { times: remaking.times + 1, how_far: None };
     }
 
-    fn remaking(&self) -> MutexGuard<'_, Remaking> {
+    fn remaking(&self) -> MutexGuard<'_, HalfMade> {
         self.remaking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

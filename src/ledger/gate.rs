@@ -7,6 +7,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Confirmed, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
+use crate::domain::payment::Part;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::StayRow;
 use crate::domain::stay::Link;
@@ -65,16 +66,7 @@ impl<S: Storage> Transaction<'_, S> {
         let open = self.inside(&request.plate).cloned();
         match (request.direction, open) {
             // Money is taken of cars that leave.
-            (None, open) if request.is_exit_by_money() => {
-                let mut answer = match open {
-                    Some(open) => self.exit(request, &open, doubts)?,
-                    None => self.exit_unknown(request, doubts)?,
-                };
-                if let Answer::Exited { notes, .. } = &mut answer {
-                    notes.push(way::assumed("direction", Direction::Exit));
-                }
-                Ok(answer)
-            }
+            (None, None) if request.is_exit_by_money() => self.exit_unknown(request, doubts).map(by_money),
             (None | Some(Direction::Entry), None) => self.enter(request, None, doubts),
             (Some(Direction::Entry), Some(open)) if request.force => self.enter(request, Some(&open), doubts),
             (None | Some(Direction::Entry), Some(open))
@@ -86,6 +78,7 @@ impl<S: Storage> Transaction<'_, S> {
             (Some(Direction::Entry), Some(_)) => {
                 Err(Stop::Refused(Refusal::AlreadyInside(self.vehicle_of(request).into())))
             }
+            (None, Some(open)) if request.is_exit_by_money() => self.exit(request, &open, doubts).map(by_money),
             (None, Some(open)) => match self.just_entered_for_ms(&request.plate, &open)? {
                 Some(wait_ms) => Err(Stop::Refused(Refusal::JustEntered {
                     vehicle: self.vehicle_of(request).into(),
@@ -284,14 +277,17 @@ impl<S: Storage> Transaction<'_, S> {
             ..Charge::default()
         };
         let mut notes = Vec::new();
-        if request.beside.lost_card {
+        let is_lost_charged = charge.lines.iter().any(|line| line.part == Part::LostCard);
+        if request.beside.lost_card && !is_lost_charged {
             notes.extend(self.charge_lost_card(&mut charge, "lost_card", self.now.wall_ms));
         }
         let of_nobody_known = request.beside.amount_at(Direction::Exit).filter(|_| row.is_exit_alone());
         let due = charge.by_hand(request.fee.or(of_nobody_known), request.reason.as_deref());
         let (fee, duration) = (due.fee, told.duration);
         let hlc = self.next_hlc(&request.plate, Some(row.last_hlc))?;
-        let exit = Exit { stay: None, duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
+        let said = self.exit_of(request, due, doubts, &mut notes);
+        let paid = said.paid.or(told.paid.filter(|_| fee == told.fee));
+        let exit = Exit { stay: None, duration: duration.clone(), paid, ..said };
         self.author(self.draft(hlc, &row.stay_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id: row.stay_id.clone(), fee, duration, repeated: false, notes })
     }
@@ -458,6 +454,14 @@ impl<S: Storage> Transaction<'_, S> {
             body,
         }
     }
+}
+
+/// Nobody said that it is an exit, but for the money.
+fn by_money(mut answer: Answer) -> Answer {
+    if let Answer::Exited { notes, .. } = &mut answer {
+        notes.push(way::assumed("direction", Direction::Exit));
+    }
+    answer
 }
 
 /// Doubts as an event carries them.

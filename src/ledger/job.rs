@@ -68,10 +68,10 @@ pub struct OpenBarrier {
 }
 
 impl OpenBarrier {
-    /// Says what was taken, or how: of a car that leaves.
+    /// Says what was taken, or how: of a car that leaves. A fee of 0 without a reason is what some programs send with everything.
     #[must_use]
     pub fn tells_money(&self) -> bool {
-        self.fee.is_some() || self.beside.paid.is_some()
+        self.fee.is_some_and(|fee| fee > Vnd(0) || self.reason.is_some()) || self.beside.paid.is_some()
     }
 
     /// Without a direction, of a car that leaves: money was taken.

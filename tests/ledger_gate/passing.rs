@@ -331,7 +331,12 @@ fn money_that_is_pressed_after_an_exit_was_told_counts_in_its_place_once() {
             central.wait(after_s * SECOND_MS);
             let mut pressed = open(edge, P);
             if fee.is_some() {
-                pressed = forced(OpenBarrier { fee: fee.map(Vnd), ..pressed });
+                let reason = Some("let go".to_owned());
+                pressed = forced(OpenBarrier { fee: fee.map(Vnd), reason, ..pressed });
+            }
+            // A press that says that it leaves, and one that only says how it paid, are the same.
+            if fee.is_none() {
+                pressed.direction = Some(Direction::Exit);
             }
             pressed.beside.paid = method.map(ToldPaid::by);
             let what = format!("{is_known} {edge} {fee:?} {method:?}");
@@ -343,10 +348,19 @@ fn money_that_is_pressed_after_an_exit_was_told_counts_in_its_place_once() {
             assert_eq!((&event_id, counted, central.row(&stay).collected), (&stay, taken, taken), "{what}");
             let Body::Exit(exit) = central.last_event().body else { panic!("an exit") };
             assert_eq!(exit.paid.map(|paid| paid.method), method, "{what}");
-            // Pressed again it is the same press.
+            // Pressed again it is the same press, with the money or without, and what its camera asks.
             let events = central.ledger.events();
-            assert!(matches!(central.press(pressed), Ok(Answer::Exited { repeated: true, .. })), "{what}");
-            assert_eq!(central.ledger.events(), events, "{what}");
+            for (edge, after_s, again) in [
+                (edge, 0, pressed.clone()),
+                ("edge-2", 0, open("edge-2", P)),
+                ("elsewhere", 4, open("elsewhere", P)),
+                (edge, 7, pressed),
+            ] {
+                central.wait(after_s * SECOND_MS);
+                let answer = central.press(OpenBarrier { edge_id: edge.to_owned(), ..again });
+                assert!(matches!(answer, Ok(Answer::Exited { repeated: true, .. })), "{what} {after_s}: {answer:?}");
+                assert_eq!(central.ledger.events(), events, "{what} {after_s}");
+            }
             check(&mut central);
         }
     }
@@ -417,6 +431,10 @@ fn a_vehicle_of_another_type_with_the_same_characters_is_said_before_anybody_for
             }
             let refused = central.press(of(comes, asked)).unwrap_err();
             assert_eq!(matches!(refused, Refusal::OtherType { .. }), unlike, "{inside} {comes}: {refused}");
+        }
+        if unlike {
+            let money = forced(OpenBarrier { fee: Some(Vnd(5_000)), ..of(comes, open("edge-2", "29B11234")) });
+            assert!(matches!(central.press(money), Err(Refusal::OtherType { .. })), "{inside} {comes}");
         }
         assert_eq!(central.row(&stay).status, StayStatus::In);
         // A person who has looked may force it all the same, and it may always leave.
