@@ -40,9 +40,11 @@ const AHEAD_MS: i64 = 60_000;
 
 /// A car comes and goes less often than this in the time that is believed.
 const STAYS_LOOKED_AT: usize = 32;
-/// So many entries of a car that is inside are written down in [`OFTEN_MS`], and so many exits that tell one passage again. What is told
-/// more often adds nothing but work for whatever is told of that car later.
+/// So many entries of a car that is inside are written down of one gate in [`OFTEN_MS`], and so many exits that tell one passage again. What
+/// is told more often adds nothing but work for whatever is told of that car later.
 pub const MOST_TOLD_AGAIN: usize = 32;
+/// And of all gates: one camera that reads parked cars leaves room for the entries of others.
+pub const MOST_ENTERED_AGAIN: usize = 8 * MOST_TOLD_AGAIN;
 const OFTEN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When a reported event happened.
@@ -448,9 +450,12 @@ impl<S: Storage> Transaction<'_, S> {
         // What comes before the open stay takes its place, and the same entries go up in it.
         let since_ms = if entry_ms <= moment.ms { entry_ms.max(moment.ms - OFTEN_MS) } else { moment.ms };
         let since = Hlc::new(since_ms).unwrap_or_default();
-        let again = self.read()?.begun_since(&report.plate, since, MOST_TOLD_AGAIN + 1)?;
-        let again = again.iter().filter(|stored| stored.row.superseded_by.as_ref() == Some(&stay_id)).count();
-        if again < MOST_TOLD_AGAIN {
+        let again = self.read()?.begun_since(&report.plate, since, MOST_ENTERED_AGAIN + 1)?;
+        let rows = again.iter().map(|stored| &stored.row);
+        let again: Vec<&StayRow> = rows.filter(|row| row.superseded_by.as_ref() == Some(&stay_id)).collect();
+        let here = (self.context.central.as_str(), report.edge_id.as_str());
+        let of_gate = again.iter().filter(|row| (row.source_central.as_str(), row.edge_id.as_str()) == here).count();
+        if of_gate < MOST_TOLD_AGAIN && again.len() < MOST_ENTERED_AGAIN {
             return Ok(None);
         }
         report.notes.push(told_often());

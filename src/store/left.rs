@@ -67,16 +67,12 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
         return Ok(if log_bytes > LOG_HEAD_BYTES { Left::LogAlone } else { Left::Usual });
     }
     let head = LogHead::of(&log).map_err(unusable(&log))?;
-    let index = IndexSaid::of(&database);
-    // A head that is none is no danger: SQLite reads nothing behind it. What the index says of the log it says of its own.
-    let is_sure = head.is_none_or(|head| index.is_some_and(|said| said.life == (head.life, head.draw)));
     let (marked_database, marked_log, marked_life) = match directory.mark() {
-        // After an end in order another program, or a version before marks, made one since, or somebody put one there.
-        None | Some(Mark::Opening | Mark::Closed) if log_bytes > LOG_HEAD_BYTES && !is_sure => {
-            return Ok(Left::LogUnmarked);
-        }
-        None | Some(Mark::Opening | Mark::Closed) => return Ok(Left::Usual),
         Some(Mark::Open { database, log, life }) => (database, log, life),
+        // After an end in order another program, or a version before marks, made one since, or somebody put one there. A head that is none
+        // is no danger: SQLite reads nothing behind it.
+        _ if log_bytes > LOG_HEAD_BYTES && head.is_some() => return Ok(Left::LogUnmarked),
+        _ => return Ok(Left::Usual),
     };
     if log_bytes == 0 {
         return Ok(Left::LogMissing);
@@ -88,7 +84,9 @@ pub(super) fn look(directory: &DataDir) -> Result<Left, StoreError> {
     if same_database != same_log {
         return Ok(Left::LogOfAnother);
     }
-    // Another program that emptied the log may have SQLite draw another number.
+    // What the index says of the log it says of its own; and another program that emptied the log may have SQLite draw another number.
+    let index = IndexSaid::of(&database);
+    let is_sure = head.is_none_or(|head| index.is_some_and(|said| said.life == (head.life, head.draw)));
     let is_as_marked = head.is_none_or(|head| head.may_follow(marked_life, index));
     Ok(if is_sure || is_as_marked { Left::Usual } else { Left::LogUnmarked })
 }

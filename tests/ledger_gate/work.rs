@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::Draft;
+use parkmesh::domain::row::StayStatus;
 use parkmesh::ledger::Ledger;
 use parkmesh::ledger::job::{Answer, Beside, Hearing, Job, OpenBarrier, Report, Told};
 use parkmesh::ledger::memory::MemoryStorage;
-use parkmesh::ledger::report::MOST_TOLD_AGAIN;
+use parkmesh::ledger::report::{MOST_ENTERED_AGAIN, MOST_TOLD_AGAIN};
 use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
@@ -261,7 +262,7 @@ fn a_passage_that_is_told_a_thousand_times_makes_few_rows_and_costs_little() {
         for nth in 0..1_000 {
             tell(&mut central, nth);
         }
-        let often = MOST_TOLD_AGAIN as u64;
+        let often = if direction == exit { MOST_TOLD_AGAIN } else { MOST_ENTERED_AGAIN } as u64;
         assert_eq!(central.ledger.events() - events, often, "{direction:?}");
         let before = central.ledger.storage().reads;
         let passed = tell(&mut central, 1_000);
@@ -272,6 +273,40 @@ fn a_passage_that_is_told_a_thousand_times_makes_few_rows_and_costs_little() {
         let shown = if direction == entry { Anomaly::DoubleEntry } else { Anomaly::DoubleExit };
         assert!(central.rows().iter().any(|row| row.anomalies.contains(&shown)), "{direction:?}");
     }
+}
+
+/// A camera that reads a parked car over and over takes no entry from the gates, and gates that nobody knows have a bound together.
+#[test]
+fn what_one_camera_tells_often_leaves_room_for_the_entries_of_other_gates() {
+    let mut central = Central::new(0);
+    let tell = |central: &mut Central, edge_id: String, told_ms: Option<i64>| {
+        central.wait(15 * SECOND_MS);
+        let told =
+            Report { edge_id, request_id: Some(central.now_ms.to_string()), ..report(Direction::Entry, None, told_ms) };
+        match central.ask(Job::Report(told)) {
+            Ok(Answer::Reported(passed)) => passed.notes.iter().all(|note| note.code != "told_often"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = central.enters(crate::ledger_support::entry("in", P));
+    let written = (0..100).filter(|_| tell(&mut central, "parked".to_owned(), None)).count();
+    assert_eq!(written, MOST_TOLD_AGAIN);
+    // It left by a gate that is cut off, and comes in again; then that gate tells its exit.
+    let left_ms = central.now_ms;
+    central.wait(HOUR_MS);
+    assert!(tell(&mut central, "in".to_owned(), None));
+    let again = central.now_ms;
+    let exit = Report { edge_id: "out".to_owned(), ..report(Direction::Exit, None, Some(left_ms)) };
+    central.wait(MINUTE_MS);
+    assert_eq!(take(&mut central, exit).event_id, first);
+    let inside: Vec<i64> =
+        central.rows().iter().filter(|row| row.status == StayStatus::In).map(|row| row.entry_ms).collect();
+    assert_eq!(inside, [again]);
+    for nth in 0..2 * MOST_ENTERED_AGAIN {
+        tell(&mut central, format!("nobody {nth}"), None);
+    }
+    assert!(central.ledger.events() < 2 * MOST_ENTERED_AGAIN as u64);
+    check(&mut central);
 }
 
 /// Cars that come every day in the tests below.
