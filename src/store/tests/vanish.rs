@@ -201,6 +201,29 @@ fn a_log_of_another_database_is_not_played_back() {
     assert!(file(&disk, "central.db-wal.foreign").exists());
 }
 
+/// The index fits its log, and says nothing of the database that was put under both.
+#[test]
+fn without_a_mark_a_log_of_another_database_is_tried_though_its_index_is_there() {
+    let (mut ours, mut other) = (Disk::new(), Disk::new());
+    ours.write(|writer| {
+        append(writer, &log(1), Head::empty(&log(1)), "ours");
+    });
+    ours.writer.take().unwrap().close().unwrap();
+    let mut head = Head::empty(&log(2));
+    for _ in 0..20 {
+        other.write(|writer| head = append(writer, &log(2), head, &"other".repeat(900)));
+    }
+    let mixed = tempfile::tempdir().unwrap();
+    for (disk, name) in [(&ours, "central.db"), (&other, "central.db-wal"), (&other, "central.db-shm")] {
+        fs::copy(file(disk, name), mixed.path().join(name)).unwrap();
+    }
+    let writer = open(mixed.path()).unwrap();
+    assert!(writer.found()[0].contains("not the log of this database"), "{:?}", writer.found());
+    drop(writer);
+    assert_eq!(held(mixed.path()), 1);
+    assert!(mixed.path().join("central.db-wal.foreign").exists());
+}
+
 /// The mark of a run that was killed with the log that lies there as `kept`.
 struct DataDirMark([u64; 2]);
 
