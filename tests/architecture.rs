@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[path = "architecture/documents.rs"]
 mod documents;
@@ -92,6 +93,19 @@ fn no_two_types_have_one_name() {
     assert_none(
         &twice.map(|(name, places)| format!("`{name}` is a type in {}", places.join(" and "))).collect::<Vec<_>>(),
     );
+}
+
+/// `tests/mistakes/run` takes long and is run by hand: what it plants must not be left behind by the code.
+#[test]
+fn the_mistakes_that_are_planted_fit_the_code() {
+    let fits = |patch: &PathBuf| {
+        let checked = Command::new("git").args(["apply", "--check"]).arg(patch).current_dir(root()).output();
+        let checked = checked.expect("git, which every clone was made with");
+        (!checked.status.success()).then(|| String::from_utf8_lossy(&checked.stderr).into_owned())
+    };
+    let patches = files_below(&root().join("tests/mistakes"), ".patch");
+    assert!(patches.len() > 20, "{patches:?}");
+    assert_none(&patches.iter().filter_map(fits).collect::<Vec<_>>());
 }
 
 /// Where the rules would be broken, in a text made up for it, and what must be said.
