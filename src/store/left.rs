@@ -247,32 +247,52 @@ fn is_ours(directory: &DataDir) -> bool {
         let made = scratch.join(DATABASE_FILE);
         fs::create_dir(&scratch)?;
         fs::copy(&database, &made)?;
-        let Some(alone) = whole(&made) else { return Ok(true) };
+        let Tried::Whole(alone) = Tried::of(&made) else { return Ok(true) };
         for left in [log_of(&made), index_of(&made)] {
             drop(fs::remove_file(left));
         }
         fs::copy(&database, &made)?;
         fs::copy(&log, log_of(&made))?;
-        let both = whole(&made);
-        Ok(both.is_some_and(|both| alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to))))
+        Ok(match Tried::of(&made) {
+            Tried::Whole(both) => alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to)),
+            Tried::Newer => true,
+            Tried::Broken => false,
+        })
     };
     let result = tried();
     drop(fs::remove_dir_all(&scratch));
     result.unwrap_or(true)
 }
 
-/// The logs of events in a database, with its write-ahead log if it has one, and up to where each is held. `None`: it is not whole.
-fn whole(database: &Path) -> Option<HashMap<LogId, u64>> {
-    let connection = Connection::open(database).ok()?;
-    let version = schema::check_version(&connection, database).ok()?;
-    let mut statement = connection.prepare("PRAGMA quick_check").ok()?;
-    let said: Vec<String> = statement.query_map((), |row| row.get(0)).ok()?.collect::<Result<_, _>>().ok()?;
-    // A value of another kind than its table has says nothing of the log.
-    if !said.iter().all(|said| said == "ok" || said.contains(" value in ")) {
-        return None;
+/// What a copy of a database is, with its write-ahead log if it has one.
+enum Tried {
+    /// Up to where it holds each log of events.
+    Whole(HashMap<LogId, u64>),
+    /// Of a program newer than this one, which cannot read more of it.
+    Newer,
+    Broken,
+}
+
+impl Tried {
+    fn of(database: &Path) -> Self {
+        Self::opened(database).unwrap_or(Self::Broken)
     }
-    let logs = if version == 0 { Vec::new() } else { log_heads::read(&connection).ok()?.logs };
-    Some(logs.into_iter().map(|known| (known.log, known.head.to)).collect())
+
+    fn opened(database: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(database)?;
+        let version = schema::check_version(&connection, database);
+        if let Err(StoreError::NewerVersion { .. }) = version {
+            return Ok(Self::Newer);
+        }
+        let mut statement = connection.prepare("PRAGMA quick_check")?;
+        let said: Vec<String> = statement.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        // A value of another kind than its table has says nothing of the log.
+        if !said.iter().all(|said| said == "ok" || said.contains(" value in ")) {
+            return Ok(Self::Broken);
+        }
+        let logs = if version? == 0 { Vec::new() } else { log_heads::read(&connection)?.logs };
+        Ok(Self::Whole(logs.into_iter().map(|known| (known.log, known.head.to)).collect()))
+    }
 }
 
 /// The database, made anew of a log that holds all of its pages; where the log lies now. A log that was begun anew since the
