@@ -345,7 +345,21 @@ impl<S: Storage> DbWriter<S> {
         if batch.is_empty() {
             return;
         }
-        self.metrics.writer_queue.set(i64::try_from(self.queue.len() + batch.len()).unwrap_or(i64::MAX));
+        self.show_waiting(batch.len());
+        self.decide(batch);
+        self.show_waiting(0);
+        // Lets whom the answers woke run first where cores are few: they bring the next requests, and the next transaction
+        // is larger for it. Costs nothing where nobody waits for this core.
+        std::thread::yield_now();
+    }
+
+    /// How many jobs wait, with those that are being decided.
+    fn show_waiting(&self, in_hand: usize) {
+        self.metrics.writer_queue.set(i64::try_from(self.queue.len() + in_hand).unwrap_or(i64::MAX));
+    }
+
+    /// One transaction; each job of it is answered, whatever comes of it.
+    fn decide(&mut self, batch: Vec<Decide>) {
         let mut jobs = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         let mut from_peers = Vec::new();
@@ -405,10 +419,6 @@ impl<S: Storage> DbWriter<S> {
             self.make_history_anew(&reason, MetBy::Gate);
         }
         self.make_room();
-        self.metrics.writer_queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
-        // Lets whom the answers woke run first where cores are few: they bring the next requests, and the next transaction
-        // is larger for it. Costs nothing where nobody waits for this core.
-        std::thread::yield_now();
     }
 
     fn announce(&self, runs: Arc<[Run]>) {
