@@ -18,7 +18,7 @@ use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake,
 use crate::actors::db_reader::{Readers, Serves, Unreadable};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
 use crate::actors::herald::Herald;
-use crate::actors::mesh_registry::{LeaveMesh, MeshNews, MeshRegistry};
+use crate::actors::mesh_registry::{LeaveMesh, MeshNews, MeshRegistry, TellPeople};
 use crate::actors::status_feed::sources::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
@@ -29,6 +29,7 @@ use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
+use crate::desks::people_desk::PeopleDesk;
 use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::naming::SITE;
@@ -220,13 +221,16 @@ impl App {
             move |job, reply| to_writer.do_send(Decide { job, reply, permit: None, asked: Instant::now() }),
             clock,
         ));
-        let door = Arc::new(Doorkeeper::open(&data_dir, audit.clone(), clock));
+        let kept = Keepsake::new(config_file, config, audit.clone());
+        let view = kept.view();
+        let own = view.clone();
+        let own = move || own.borrow().this_central.id.clone();
+        let door = Arc::new(Doorkeeper::open(&data_dir, own, audit.clone(), clock));
+        let people = Arc::new(PeopleDesk::new(door.clone(), view.clone()));
         notices.extend(door.damaged().map(|reason| ("accounts", reason.to_owned())));
         let link_readers = Readers::start(Serves::Links, data_dir.clone(), &around, &unreadable);
         let readers = Readers::start(Serves::Pages, data_dir.clone(), &around, &unreadable);
 
-        let kept = Keepsake::new(config_file, config, audit.clone());
-        let view = kept.view();
         let backups = Arc::<BackupDesk>::default();
         let notices = Notices::new(notices, held.clone(), offences.clone(), backups.clone(), view.clone());
         let notices = Arc::new(notices);
@@ -249,6 +253,7 @@ impl App {
             held: held.clone(),
             readers: link_readers,
             audit: audit.clone(),
+            people: people.clone(),
             clock,
             credentials: credentials.clone(),
             authors,
@@ -312,6 +317,7 @@ impl App {
             rooms: rooms.clone(),
             offences: offences.clone(),
             door: door.clone(),
+            people: people.clone(),
             audit: audit.clone(),
             clock,
             started: Instant::now(),
@@ -333,6 +339,11 @@ impl App {
         supervise::keep_running(&around, "audit", move || {
             let audit = audit.clone();
             async move { audit.keep().await }
+        });
+        let to_links = mesh.clone();
+        supervise::keep_running(&around, "people", move || {
+            let (people, to_links) = (people.clone(), to_links.clone());
+            async move { people.keep(|peer, said| to_links.do_send(TellPeople { peer, said })).await }
         });
         let (low_view, counted) = (view.clone(), metrics.clone());
         supervise::keep_running(&around, "disk_watch", move || {

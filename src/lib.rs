@@ -49,11 +49,13 @@ pub mod access {
     //! |---|---|
     //! | [`right`] | who calls, what a call needs, and whether somebody has it: the decision behind the table of routes |
     //! | [`accounts`] | people and tokens, what may be changed of them, and how that is told |
+    //! | [`people`] | the people of a site as one set that all centrals hold: which record of a name counts |
     //! | [`sessions`] | who is logged in, and until when |
     //! | [`tally`] | what is written down of logins and refusals, however many there are |
     //! | [`throttle`] | how long somebody who guesses has to wait |
 
     pub mod accounts;
+    pub mod people;
     pub mod right;
     pub mod sessions;
     pub mod tally;
@@ -122,6 +124,7 @@ pub mod desks {
     pub mod audit_desk;
     pub mod backup_desk;
     pub mod doorkeeper;
+    pub mod people_desk;
 }
 
 pub mod domain {

@@ -7,15 +7,18 @@
 //! - People stay, whoever added them: they may have worked for years. Who added them is remembered, and whoever revokes a token is
 //!   told which people were added with it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::people::{Changed, RemovedPerson};
 use super::right::{Role, Who};
 use crate::domain::audit::{Act, By, Kind, changes};
 use crate::domain::problem::FieldProblem;
 
 /// Most people and most tokens of one central. A site has some ten.
-const MAX_PEOPLE: usize = 200;
+pub(super) const MAX_PEOPLE: usize = 200;
 const MAX_TOKENS: usize = 100;
 /// Longest name, in characters.
 const MAX_NAME_CHARS: usize = 40;
@@ -44,6 +47,9 @@ const COMMON_PASSWORDS: [&str; 12] = [
 pub struct Accounts {
     pub people: Vec<Person>,
     pub tokens: Vec<Token>,
+    /// Who was removed: to be told to centrals that have not heard of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedPerson>,
 }
 
 /// Somebody who can log in.
@@ -56,8 +62,14 @@ pub struct Person {
     /// When the password was last set, Unix ms.
     pub set_ms: i64,
     /// The person or token that added this one; `None`: a one-time code, or a version that did not write it down.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<String>,
+    /// Who said last what holds of this person; `None`: an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+    /// When somebody of that name was removed before this one was added, as removals are timed; `None`: nobody is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_removal_ms: Option<i64>,
 }
 
 /// What a program shows instead of a password.
@@ -163,7 +175,7 @@ impl Accounts {
     }
 
     /// Takes away those of the tokens somebody made that `ends` names, and what was made with these.
-    fn end_tokens_of(&mut self, maker: &Who, ends: impl Fn(&Token) -> bool) -> Vec<Token> {
+    pub(super) fn end_tokens_of(&mut self, maker: &Who, ends: impl Fn(&Token) -> bool) -> Vec<Token> {
         let mut ended: Vec<Token> = Vec::new();
         let mut makers = vec![maker.to_string()];
         while let Some(maker) = makers.pop() {
@@ -193,7 +205,8 @@ impl Accounts {
             return self.change_person(name, Some(Role::Administrator), Some((password, set_ms)));
         }
         let role = Role::Administrator;
-        let person = Person { name: checked_name("name", name)?, role, password, set_ms, made_by: None };
+        let name = checked_name("name", name)?;
+        let person = Person { name, role, password, set_ms, made_by: None, changed: None, after_removal_ms: None };
         self.add_person(person.clone())?;
         Ok(person)
     }
@@ -239,12 +252,17 @@ impl Accounts {
 }
 
 fn is_same(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+    folded(one) == folded(other)
+}
+
+/// A name as it is compared.
+pub(super) fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 /// A name as it is kept, of people and tokens: people type it, it stands in logs and in the audit, and in the path of its own
 /// address, where `.` and `..` mean something else.
-fn checked_name(field: &str, name: &str) -> Result<String, Unchanged> {
+pub(super) fn checked_name(field: &str, name: &str) -> Result<String, Unchanged> {
     let name = name.trim();
     let is_good = |c: char| c.is_alphanumeric() || " .-_@".contains(c);
     let begins_well = name.starts_with(char::is_alphanumeric);
@@ -322,6 +340,19 @@ pub fn told(before: &Accounts, after: &Accounts, by: &By) -> Option<AccountChang
     Some(AccountChange { act: Act::new(Kind::Token, by.clone(), name), was, is })
 }
 
+/// As [`told`], of several people at a time, each by itself; the tokens that ended with them together.
+pub fn each_told(before: &Accounts, after: &Accounts, by: &By) -> Vec<AccountChange> {
+    let names: BTreeSet<String> =
+        [before, after].iter().flat_map(|accounts| &accounts.people).map(|person| folded(&person.name)).collect();
+    let only = |accounts: &Accounts, name: &str| Accounts {
+        people: accounts.person(name).into_iter().cloned().collect(),
+        ..Accounts::default()
+    };
+    let tokens = |accounts: &Accounts| Accounts { tokens: accounts.tokens.clone(), ..Accounts::default() };
+    let people = names.iter().filter_map(|name| told(&only(before, name), &only(after, name), by));
+    people.chain(told(&tokens(before), &tokens(after), by)).collect()
+}
+
 /// With the tokens that ended with a person, told apart from the people.
 fn with_tokens(people: Value, tokens: Value) -> Value {
     match (people, tokens) {
@@ -349,7 +380,15 @@ mod tests {
     use crate::access::right::Role;
 
     fn person(name: &str, role: Role) -> Person {
-        Person { name: name.to_owned(), role, password: "hash".to_owned(), set_ms: 1, made_by: None }
+        Person {
+            name: name.to_owned(),
+            role,
+            password: "hash".to_owned(),
+            set_ms: 1,
+            made_by: None,
+            changed: None,
+            after_removal_ms: None,
+        }
     }
 
     fn accounts() -> Accounts {
@@ -515,6 +554,8 @@ mod tests {
             password: password.to_owned(),
             set_ms,
             made_by: None,
+            changed: None,
+            after_removal_ms: None,
         };
         before.add_person(person("An Đ. 2", "$argon2id$one", 1)).unwrap();
         let by = By::new("An", "10.0.0.1");

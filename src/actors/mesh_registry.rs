@@ -31,6 +31,7 @@ use super::supervise::{self, Handle, Surroundings};
 use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::desks::audit_desk::AuditDesk;
+use crate::desks::people_desk::PeopleDesk;
 use crate::domain::event::type_name;
 use crate::domain::ids::{CentralId, LogId};
 use crate::links::mesh::{
@@ -47,7 +48,7 @@ use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
 use crate::trust::site::SiteMark;
-use crate::wire::frame::Listens;
+use crate::wire::frame::{Listens, PeopleSaid};
 
 /// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
 const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_000 };
@@ -85,6 +86,14 @@ pub struct UnknownPeer;
 #[rtype(result = "()")]
 pub struct LeaveMesh;
 
+/// Say to a peer who may log in at the site.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct TellPeople {
+    pub peer: CentralId,
+    pub said: PeopleSaid,
+}
+
 /// Something about the mesh is other than before: sent by the registry to whoever shows it.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
@@ -114,6 +123,7 @@ pub struct RegistryContext {
     pub save_site: Rc<dyn Fn(SiteMark)>,
     pub site_written: Rc<Cell<SiteMark>>,
     pub trust: TrustDesk,
+    pub people: Arc<PeopleDesk>,
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
     pub have: SharedHave,
@@ -210,12 +220,14 @@ impl MeshRegistry {
     fn link_to(&self, peer: &PeerCentral) -> LinkedPeer {
         let dial_backoff = backoff(&self.context.config.borrow(), peer.legacy);
         let name = format!("peer_link:{}", peer.id);
+        let mode = self.context.config.borrow().security.p2p;
         let settings =
             PeerSettings { own: self.context.identity.borrow().clone(), peer: peer.id.clone(), dial_backoff };
         let base = LinkContext {
             settings,
             address: PeerAddress { host: peer.ip.to_string(), port: peer.p2p_port },
             trust: self.context.trust.clone(),
+            people: (mode == P2pMode::Tls).then(|| self.context.people.clone()),
             have: self.context.have.clone(),
             clock: self.context.clock,
             numbers: self.context.numbers.clone(),
@@ -230,7 +242,6 @@ impl MeshRegistry {
             // Without random numbers the jitter is only less random.
             PeerLink::new(LinkContext { seed: getrandom::u64().unwrap_or_default(), ..base.clone() })
         });
-        let mode = self.context.config.borrow().security.p2p;
         LinkedPeer { config: peer.clone(), mode, backoff: dial_backoff, handle }
     }
 
@@ -334,6 +345,16 @@ impl Handler<LinkNews> for MeshRegistry {
         }
         self.context.news.send(MeshNews::Links);
         self.tell_links_soon(context);
+    }
+}
+
+impl Handler<TellPeople> for MeshRegistry {
+    type Result = ();
+
+    fn handle(&mut self, told: TellPeople, _: &mut Self::Context) {
+        if let Some(link) = self.context.links.borrow().get(&told.peer) {
+            link.handle.do_send(ToLink::People(told.said));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use log::{debug, error, info, warn};
 
 use super::supervise::Handle;
 use super::sync_coordinator::SyncCoordinator;
+use crate::desks::people_desk::PeopleDesk;
 use crate::domain::fingerprint::Fingerprint;
 use crate::links::mesh::{Door, FromLink, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
 use crate::links::socket::{self, DialError, FromSocket, PeerAddress, Socket, SocketEvent, ToSocket, Upgraded};
@@ -24,7 +25,7 @@ use crate::replication::peer::output::{Alarm, PeerCommand, PeerOutput, PeerRepor
 use crate::replication::peer::{Peer, PeerSettings};
 use crate::trust::judge::{Believed, Distrust, Reached};
 use crate::wire::compressed;
-use crate::wire::frame::{Beat, Hello};
+use crate::wire::frame::{Beat, Hello, PeopleSaid};
 
 /// While a peer stays away, a failed dial is logged the first time and then at each of these many.
 const LOG_EVERY_DIALS: u32 = 100;
@@ -46,6 +47,8 @@ pub enum ToLink {
     CoordinatorRestarted,
     /// What the next HEARTBEATs say.
     Say(Beat),
+    /// Say who may log in at the site.
+    People(PeopleSaid),
     /// Dial now, if there is no link.
     RetryNow,
     /// Say goodbye and never dial again.
@@ -63,6 +66,8 @@ pub struct LinkContext {
     pub settings: PeerSettings,
     pub address: PeerAddress,
     pub trust: TrustDesk,
+    /// Whom it is told what the peer says of people, and that it is linked; `None`: the peer proves nothing.
+    pub people: Option<Arc<PeopleDesk>>,
     pub have: SharedHave,
     pub clock: MeshClock,
     pub numbers: SocketNumbers,
@@ -138,6 +143,9 @@ impl PeerLink {
                     self.around.trust.learn(&self.around.settings.peer, shown);
                 }
                 self.around.trust.linked(&self.around.settings.peer);
+                if let Some(people) = &self.around.people {
+                    people.linked(&peer);
+                }
                 info!(event = "peer_connected", peer = self.name(); "peer connected");
                 Some(LinkNews::Up(peer.clone()))
             }
@@ -150,6 +158,12 @@ impl PeerLink {
             // Before any run of it: whose key it is decides whose log it is.
             PeerReport::Vouches { keys } => return self.around.trust.hear_keys(&peer, keys),
             PeerReport::SignsLogs => return self.around.trust.signs_logs(&peer),
+            PeerReport::People(said) => {
+                if let Some(people) = &self.around.people {
+                    people.heard(&peer, said.clone());
+                }
+                return;
+            }
             _ => None,
         };
         self.around.coordinator.do_send(FromLink { peer, report });
@@ -311,6 +325,11 @@ impl Handler<ToLink> for PeerLink {
             ToLink::Say(heartbeat) => {
                 self.peer.set_heartbeat(heartbeat);
                 self.peer.tick(now, &held);
+            }
+            ToLink::People(said) => {
+                if self.around.people.is_some() {
+                    self.peer.tell_people(now, said);
+                }
             }
             ToLink::RetryNow => {
                 self.peer.retry_now(now);

@@ -15,6 +15,7 @@ use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
 use crate::config::change::{Edit, SaveRefused};
 use crate::desks::audit_desk::AuditDesk;
+use crate::desks::people_desk::PeopleDesk;
 use crate::domain::audit::{Act, By, Kind};
 use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::join;
@@ -39,6 +40,8 @@ pub struct MeshParts {
     pub held: HeldView,
     pub readers: Readers,
     pub audit: Arc<AuditDesk>,
+    /// Who may log in at the site.
+    pub people: Arc<PeopleDesk>,
     pub clock: Clock,
     /// What this central proves itself with.
     pub credentials: Credentials,
@@ -135,6 +138,7 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
         around: parts.around.clone(),
         identity,
         trust,
+        people: parts.people,
         config: parts.config,
         keeper: parts.keeper,
         have,

@@ -145,6 +145,8 @@ pub struct Security {
     pub edges: EdgesMode,
     pub admin: AdminMode,
     pub reads: ReadsMode,
+    /// Where people are known.
+    pub people: PeopleMode,
     /// How browsers and edges are spoken with.
     pub api: ApiMode,
     /// What the API port shows with `https`: a PEM file with a certificate and those that vouch for it; `None`: the own one.
@@ -201,6 +203,16 @@ named! {
         Open = "open",
         /// Who logs in, or shows a token.
         Login = "login",
+    }
+
+    /// Where the people who log in are known.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum PeopleMode {
+        /// At every central of the site that is set so and that a person here has confirmed.
+        Site = "site",
+        /// Here alone.
+        Local = "local",
     }
 
     /// How browsers and edges are spoken with at the API port.
@@ -265,6 +277,7 @@ impl Default for Security {
             edges: EdgesMode::Open,
             admin: AdminMode::Password,
             reads: ReadsMode::Open,
+            people: PeopleMode::Local,
             api: ApiMode::Http,
             api_certificate_file: None,
             api_key_file: None,

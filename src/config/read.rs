@@ -227,6 +227,7 @@ fn security(root: &mut ConfigFields<'_>, report: &mut Problems) -> (Security, Op
     let edges = fields.optional("edges", report, one_of).unwrap_or(default.edges);
     let admin = fields.optional("admin", report, one_of).unwrap_or(default.admin);
     let reads = fields.optional("reads", report, one_of).unwrap_or(default.reads);
+    let people = fields.optional("people", report, one_of).unwrap_or(default.people);
     let api = fields.optional("api", report, one_of).unwrap_or(default.api);
     let api_certificate_file = fields.optional("api_certificate_file", report, file_path).flatten();
     let names_certificate = fields.get("api_certificate_file").is_some_and(|path| path.as_str() != Some(""));
@@ -241,6 +242,7 @@ fn security(root: &mut ConfigFields<'_>, report: &mut Problems) -> (Security, Op
         edges,
         admin,
         reads,
+        people,
         api,
         api_certificate_file,
         api_key_file,

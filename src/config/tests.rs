@@ -186,6 +186,7 @@ fn every_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/security/edges", json!("password"), "security.edges", "unknown_value"),
         ("/security/admin", json!("keys"), "security.admin", "unknown_value"),
         ("/security/reads", json!("password"), "security.reads", "unknown_value"),
+        ("/security/people", json!("open"), "security.people", "unknown_value"),
         ("/security/api", json!("tls"), "security.api", "unknown_value"),
         ("/security/api_certificate_file", json!("baixe.crt"), "security.api_certificate_file", "bad_path"),
         ("/security/api_certificate_file", json!(null), "security.api_certificate_file", "missing"),

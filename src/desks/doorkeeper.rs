@@ -12,15 +12,21 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use log::{error, warn};
+use log::{error, info, warn};
+use serde_json::json;
+use tokio::sync::Notify;
 
-use crate::access::accounts::{AccountChange, Accounts, Person, Revoked, Token, Unchanged, check_password, told};
+use crate::access::accounts::{
+    AccountChange, Accounts, Person, Revoked, Token, Unchanged, check_password, each_told, told,
+};
+use crate::access::people::{Changed, Overruled, PersonRecord};
 use crate::access::right::{Role, Who};
 use crate::access::sessions::{SessionId, Sessions};
 use crate::access::throttle::{Ms, Throttle, source_of};
 use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
-use crate::domain::audit::{self, Act, By};
+use crate::domain::audit::{self, Act, AuditEntry, By};
+use crate::domain::ids::CentralId;
 use crate::ops::clock::Clock;
 use crate::vault::files::{AccountsFile, CodeFile};
 use crate::vault::secret::{self, SecretKind};
@@ -35,6 +41,11 @@ const MAX_WAITING_STRANGERS: usize = 25;
 /// Browsers that are known by what they were given at a login. Beyond it all are forgotten, which costs them no more than a
 /// wait while somebody guesses.
 const MAX_DEVICES: usize = 10_000;
+
+/// Changes of others that did not count, as they are shown: the last of them, until the next start.
+const MOST_OVERRULED: usize = 20;
+/// In the audit: a change of a person that did not count, as another one was made elsewhere.
+const OVERRULED: &str = "overruled";
 
 /// Somebody logged in.
 #[derive(Debug, Clone)]
@@ -76,10 +87,15 @@ struct Memory {
     uses: HashMap<String, i64>,
     /// Who logged in last with a browser, by the hash of what it was given.
     devices: HashMap<[u8; 32], String>,
+    /// What was changed at two centrals without either knowing of the other, the latest last.
+    overruled: Vec<Overruled>,
 }
 
 /// See the module.
 pub struct Doorkeeper {
+    /// Which central this is now.
+    own: Box<dyn Fn() -> CentralId + Send + Sync>,
+    people_news: Notify,
     accounts_file: AccountsFile,
     code_file: CodeFile,
     accounts: RwLock<Arc<Accounts>>,
@@ -95,13 +111,20 @@ pub struct Doorkeeper {
 
 impl Doorkeeper {
     /// Reads the accounts of a data directory. Damaged ones are put aside and said so: gates go on.
-    pub fn open(data_dir: &Path, audit: Arc<AuditDesk>, clock: Clock) -> Self {
+    pub fn open(
+        data_dir: &Path,
+        own: impl Fn() -> CentralId + Send + Sync + 'static,
+        audit: Arc<AuditDesk>,
+        clock: Clock,
+    ) -> Self {
         let accounts_file = AccountsFile::of(data_dir);
         let found = accounts_file.load();
         if let Some(reason) = &found.damaged {
             error!(event = "accounts_damaged", reason = reason.as_str(); "people and tokens cannot be read: set a password anew with the one-time code");
         }
         Self {
+            own: Box::new(own),
+            people_news: Notify::new(),
             accounts_file,
             code_file: CodeFile::of(data_dir),
             accounts: RwLock::new(Arc::new(found.accounts)),
@@ -321,7 +344,9 @@ impl Doorkeeper {
         let _turn = self.hashing_turn(Asks::Known)?;
         let password = hashed("password", name, password)?;
         let made_by = Some(by.who.clone());
-        let person = Person { name: name.to_owned(), role, password, set_ms: self.clock.now_ms(), made_by };
+        let set_ms = self.clock.now_ms();
+        let name = name.to_owned();
+        let person = Person { name, role, password, set_ms, made_by, changed: None, after_removal_ms: None };
         self.change(Some(by), |accounts| accounts.add_person(person))
     }
 
@@ -419,20 +444,95 @@ impl Doorkeeper {
         let before = self.accounts();
         let mut accounts = Accounts::clone(&before);
         let changed = change(&mut accounts)?;
+        if let Some(by) = by {
+            accounts.note_changes(&before, &(self.own)(), &by.who, self.clock.now_ms());
+        }
         let told = by.and_then(|by| told(&before, &accounts, by));
-        if let Some(AccountChange { act, was, is }) = told.clone() {
+        self.put(accounts, told.as_slice())?;
+        Ok(changed)
+    }
+
+    /// Told, then on the disk, then in memory.
+    fn put(&self, accounts: Accounts, told: &[AccountChange]) -> Result<(), LoginRefused> {
+        for AccountChange { act, was, is } in told.iter().cloned() {
             self.audit.write_blocking(act.done(self.clock.now_ms(), was, is)).map_err(|_| LoginRefused::Failed)?;
         }
         if let Err(error) = self.accounts_file.save(&accounts) {
             warn!(event = "accounts_not_saved", reason = error.to_string(); "people and tokens cannot be saved: nothing was changed");
-            if let Some(AccountChange { act, .. }) = told {
+            for AccountChange { act, .. } in told.iter().cloned() {
                 // Else the entry above would be believed. If this one cannot be written either, it waits.
                 self.audit.note_refusal(act, "not_saved");
             }
             return Err(LoginRefused::Failed);
         }
         *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
-        Ok(changed)
+        self.people_news.notify_one();
+        Ok(())
+    }
+
+    /// Takes over what another central says of the people of the site. Whose password changed, or who is gone, is logged out. Blocks.
+    ///
+    /// # Errors
+    /// [`LoginRefused::Failed`]: nothing was taken.
+    pub fn merge_people(&self, from: &CentralId, said: Vec<PersonRecord>) -> Result<(), LoginRefused> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, now_ms) = (self.accounts(), self.clock.now_ms());
+        let merged = before.merged(said, &(self.own)(), now_ms, &secret::is_usable_hash);
+        let by = By::new(format!("central:{from}"), "");
+        if merged.unfit > 0 {
+            warn!(event = "people_not_taken", peer = from.as_str(), records = merged.unfit; "a central says of people what no central of ours would say, or more than there is room for");
+        }
+        self.tell_overruled(&merged.overruled, &by)?;
+        if let Some(name) = &merged.kept {
+            warn!(event = "administrator_kept", name = name.as_str(); "the last administrator was removed elsewhere, and stays: there would be none");
+        }
+        let after = merged.accounts;
+        if after == *before {
+            return Ok(());
+        }
+        self.put(after.clone(), &each_told(&before, &after, &by))?;
+        info!(event = "people_merged", peer = from.as_str(), people = after.people.len(); "who may log in was changed at another central");
+        let mut memory = self.memory();
+        if after.has_administrator() {
+            memory.first_code = None;
+        }
+        for was in &before.people {
+            if after.person(&was.name).is_none_or(|is| is.password != was.password || is.name != was.name) {
+                memory.sessions.end_all_of(&was.name, None);
+                memory.devices.retain(|_, of| *of != account_of(&was.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells each once of what was changed at two centrals.
+    fn tell_overruled(&self, overruled: &[Overruled], by: &By) -> Result<(), LoginRefused> {
+        for one in overruled {
+            if self.memory().overruled.contains(one) {
+                continue;
+            }
+            let act = Act::new(audit::Kind::Person, by.clone(), &one.name);
+            let side = |of: &Changed| json!({"by": of.by, "central": of.central, "at_ms": of.at_ms});
+            let entry = act.done(self.clock.now_ms(), side(&one.lost), side(&one.counts));
+            let entry = AuditEntry { outcome: OVERRULED.to_owned(), ..entry };
+            self.audit.write_blocking(entry).map_err(|_| LoginRefused::Failed)?;
+            warn!(event = "person_overruled", name = one.name.as_str(), by = one.lost.by.as_str(), counts = one.counts.by.as_str(); "a person was changed at two centrals that did not know of each other: the later change counts");
+            let mut memory = self.memory();
+            memory.overruled.push(one.clone());
+            let excess = memory.overruled.len().saturating_sub(MOST_OVERRULED);
+            memory.overruled.drain(..excess);
+        }
+        Ok(())
+    }
+
+    /// What was changed at two centrals without either knowing of the other, the latest last; since the start.
+    pub fn overruled(&self) -> Vec<Overruled> {
+        self.memory().overruled.clone()
+    }
+
+    /// Returns when people or tokens are others than at the last return.
+    pub async fn people_changed(&self) {
+        self.people_news.notified().await;
     }
 
     fn hashing_turn(&self, asks: Asks) -> Result<Turn<'_>, LoginRefused> {

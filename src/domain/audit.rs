@@ -65,7 +65,8 @@ named! {
 /// Who acts, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct By {
-    /// A name, `token:backup`, `edge:edge-1`, `code:first`, `mesh:admitted`, `command:import`; empty: nobody proved anything.
+    /// A name, `token:backup`, `edge:edge-1`, `code:first`, `mesh:admitted`, `central:central-2`, `command:import`; empty: nobody proved
+    /// anything.
     /// No person's name has a `:`.
     pub who: String,
     /// An address; empty: from within.
@@ -127,7 +128,7 @@ pub struct AuditEntry {
     /// When it happened, Unix ms; of several, the last.
     pub at_ms: i64,
     pub kind: Kind,
-    /// A name, `token:…`, `edge:…`, `code:…`, `mesh:…`, `command:…`; empty: nobody proved anything.
+    /// A name, `token:…`, `edge:…`, `code:…`, `mesh:…`, `central:…`, `command:…`; empty: nobody proved anything.
     pub who: String,
     /// An address; empty: from within.
     pub from: String,
@@ -138,7 +139,7 @@ pub struct AuditEntry {
     /// The same, as it is since.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub after: Value,
-    /// `done`, or the code of the refusal.
+    /// `done`, the code of the refusal, or `overruled`: another change made elsewhere counts.
     pub outcome: String,
     /// How many of the same kind, outcome, caller and address it stands for.
     pub count: u64,

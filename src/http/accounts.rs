@@ -15,12 +15,15 @@ use super::operation::{Answered, Operation, delete, get, ok, post, put, success}
 use super::p2p::change;
 use super::state::{Shared, Worker};
 use crate::access::accounts;
+use crate::access::people::{Changed, Overruled};
 use crate::access::right::{Need, Role, Who};
 use crate::access::sessions::LONGEST_MS;
 use crate::config::change::Edit;
-use crate::config::model::{AdminMode, EdgesMode, P2pMode, ReadsMode};
+use crate::config::model::{AdminMode, EdgesMode, P2pMode, PeopleMode, ReadsMode};
 use crate::desks::doorkeeper::{Doorkeeper, LoginRefused, NewSession};
+use crate::desks::people_desk::WhyNotKnown;
 use crate::domain::audit::{Act, Kind};
+use crate::domain::ids::CentralId;
 use crate::vault::secret;
 
 /// What follows from a name or password that is typed.
@@ -239,6 +242,42 @@ pub(super) struct PasswordChanged {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct People {
     people: Vec<PersonShown>,
+    /// Where they are known: `security.people`.
+    known: PeopleMode,
+    /// With `site`: the centrals that may not know all of it.
+    not_known_at: Vec<NotKnownAt>,
+    /// Changes that did not count, as another was made at another central without knowing of it; since the start, the latest last.
+    overruled: Vec<OverruledShown>,
+}
+
+/// A central that may not know who can log in.
+#[derive(Debug, Serialize, ToSchema)]
+struct NotKnownAt {
+    #[schema(value_type = String)]
+    central: CentralId,
+    /// `unconfirmed`: its fingerprint is not confirmed here; `silent`: it is not linked, keeps its people to itself, has not confirmed this
+    /// one, or is of an older version; `behind`: the last change is on its way.
+    why: &'static str,
+}
+
+/// A change of a person that did not count, and the one that does.
+#[derive(Debug, Serialize, ToSchema)]
+struct OverruledShown {
+    name: String,
+    lost: ChangeShown,
+    counts: ChangeShown,
+}
+
+/// Who changed something of a person, where and when.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangeShown {
+    /// As in the audit.
+    by: String,
+    /// Null: an older version did not write it down.
+    #[schema(value_type = Option<String>)]
+    central: Option<CentralId>,
+    /// Unix ms.
+    at_ms: i64,
 }
 
 /// Somebody who can log in.
@@ -261,7 +300,23 @@ pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
         set_ms: one.set_ms,
         made_by: one.made_by.clone(),
     };
-    ok(People { people: accounts.people.iter().map(shown).collect() })
+    let change = |changed: Changed| ChangeShown { by: changed.by, central: changed.central, at_ms: changed.at_ms };
+    let overruled =
+        |one: Overruled| OverruledShown { name: one.name, lost: change(one.lost), counts: change(one.counts) };
+    let not_known = |(central, why)| NotKnownAt {
+        central,
+        why: match why {
+            WhyNotKnown::Unconfirmed => "unconfirmed",
+            WhyNotKnown::Silent => "silent",
+            WhyNotKnown::Behind => "behind",
+        },
+    };
+    ok(People {
+        people: accounts.people.iter().map(shown).collect(),
+        known: worker.shared.config().security.people,
+        not_known_at: worker.shared.people.not_known_at().into_iter().map(not_known).collect(),
+        overruled: worker.shared.door.overruled().into_iter().map(overruled).collect(),
+    })
 }
 
 /// As sent.

@@ -17,7 +17,7 @@ use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::mesh_registry::guests::{ConfirmSite, Invite};
 use crate::config::change::Edit;
-use crate::config::model::{Host, P2pMode, RefusedCentral};
+use crate::config::model::{Host, P2pMode, PeopleMode, RefusedCentral};
 use crate::domain::audit::Kind;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::problem::{FieldProblem, is_plain_text};
@@ -188,6 +188,10 @@ pub async fn join(caller: Caller, Sent(asked): Sent<Joining>, worker: web::Data<
         None => Edit::AddPeer(fields),
     };
     change(shared, edit, None, caller.act(Kind::Join, &invitation.central)).await?;
+    if welcome.shares_people {
+        let people = Edit::Put(json!({"security": {"people": PeopleMode::Site}}));
+        change(shared, people, None, caller.act(Kind::Join, &invitation.central)).await?;
+    }
     let own = &config.this_central.id;
     Ok(ok(Joined {
         message: "Joined. Take over the other members, too.",

@@ -21,6 +21,7 @@ use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
+use crate::desks::people_desk::PeopleDesk;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
 use crate::gates::roster::EdgeRoster;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub offences: Arc<Offences>,
     /// Who is who.
     pub door: Arc<Doorkeeper>,
+    /// Which centrals know the people that are known here.
+    pub people: Arc<PeopleDesk>,
     /// The way into the audit.
     pub audit: Arc<AuditDesk>,
     pub clock: Clock,

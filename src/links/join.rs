@@ -54,6 +54,9 @@ pub struct MemberCard {
 pub struct WelcomeCard {
     pub central: CentralId,
     pub members: Vec<MemberCard>,
+    /// Its people are known at all centrals of the site; absent from older versions.
+    #[serde(default)]
+    pub shares_people: bool,
 }
 
 /// What a guest is told who is sent away.

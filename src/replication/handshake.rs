@@ -9,7 +9,7 @@ use crate::domain::ids::CentralId;
 use crate::trust::judge::Distrust;
 use crate::trust::site::{OtherSite, OwnSite};
 use crate::wire::compressed;
-use crate::wire::frame::{ErrorFrame, Hello, Listens, Versions, code};
+use crate::wire::frame::{ErrorFrame, Hello, Listens, SHARES_PEOPLE, Versions, code};
 pub use crate::wire::frame::{Instance, Start};
 
 /// The versions of the protocol this build speaks.
@@ -59,7 +59,7 @@ impl Identity {
     pub fn hello(&self, wall_ms: i64) -> Hello {
         Hello {
             versions: VERSIONS,
-            capabilities: vec![compressed::CAPABILITY.to_owned(), SIGNS_LOGS.to_owned()],
+            capabilities: [compressed::CAPABILITY, SIGNS_LOGS, SHARES_PEOPLE].map(str::to_owned).to_vec(),
             central: self.central.clone(),
             instance: self.instance,
             wall_ms,

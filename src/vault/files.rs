@@ -188,6 +188,8 @@ mod tests {
             password: "$argon2id$…".into(),
             set_ms: 7,
             made_by: None,
+            changed: None,
+            after_removal_ms: None,
         };
         accounts.add_person(person).unwrap();
         file.save(&accounts).unwrap();

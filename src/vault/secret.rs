@@ -138,6 +138,16 @@ pub fn is_right(password: &str, hash: Option<&str>) -> Result<bool, HashError> {
     verify(password, hash)
 }
 
+/// Whether a password can be checked against that, and at no more than twice what ours cost: also what another central gives.
+pub fn is_usable_hash(hash: &str) -> bool {
+    let parsed = PasswordHash::new(hash).ok().filter(|parsed| Algorithm::try_from(parsed.algorithm.as_str()).is_ok());
+    let params = parsed.as_ref().and_then(|parsed| Params::try_from(parsed).ok());
+    parsed.is_some_and(|parsed| parsed.hash.is_some())
+        && params.is_some_and(|params| {
+            params.m_cost() <= 2 * MEMORY_KIB && params.t_cost() <= 2 * PASSES && params.p_cost() <= 2 * LANES
+        })
+}
+
 fn verify(password: &str, hash: &str) -> Result<bool, HashError> {
     // What is no hash is nobody's password.
     let Ok(parsed) = PasswordHash::new(hash) else { return Ok(false) };

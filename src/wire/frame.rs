@@ -45,6 +45,8 @@ pub enum Frame {
         sub: u64,
     },
     Heartbeat(Beat),
+    /// Only to who names the capability [`SHARES_PEOPLE`].
+    People(PeopleSaid),
     /// Never answered.
     Error(ErrorFrame),
     /// A type of a newer version: ignored and counted.
@@ -157,6 +159,26 @@ pub struct Beat {
     pub keys: BTreeMap<CentralId, Vec<Fingerprint>>,
 }
 
+/// The capability of a central that understands what is said of the people of the site.
+pub const SHARES_PEOPLE: &str = "people";
+
+/// What a central says of who may log in at the site. What it says of each is for `access`; hashes of passwords are in it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeopleSaid {
+    /// Of all that the sender holds.
+    pub digest: String,
+    /// All that it holds; `None`: the digest is enough to see whether that is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<Vec<serde_json::Value>>,
+}
+
+/// No log ever has it.
+impl fmt::Debug for PeopleSaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeopleSaid({} records)", self.people.as_ref().map_or(0, Vec::len))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorFrame {
     /// For people.
@@ -230,6 +252,7 @@ pub(super) mod type_name {
     pub const SYNC_ACK: &str = "SYNC_ACK";
     pub const SYNC_STOP: &str = "SYNC_STOP";
     pub const HEARTBEAT: &str = "HEARTBEAT";
+    pub const PEOPLE: &str = "PEOPLE";
     pub const ERROR: &str = "ERROR";
 }
 
@@ -295,6 +318,7 @@ impl Encoder {
             }
             Frame::SyncStop { sub } => self.write(wall_ms, type_name::SYNC_STOP, StopReading { sub: *sub }),
             Frame::Heartbeat(data) => self.write(wall_ms, type_name::HEARTBEAT, data),
+            Frame::People(data) => self.write(wall_ms, type_name::PEOPLE, data),
             Frame::Error(data) => self.write(wall_ms, type_name::ERROR, data),
             Frame::Unknown { type_name } => self.write(wall_ms, type_name, BTreeMap::<&str, &str>::new()),
         }
@@ -444,6 +468,7 @@ impl Frame {
             }
             type_name::SYNC_STOP => Self::SyncStop { sub: read::<StopReading>(data)?.sub },
             type_name::HEARTBEAT => Self::Heartbeat(read(data)?),
+            type_name::PEOPLE => Self::People(read(data)?),
             type_name::ERROR => Self::Error(read(data)?),
             other => Self::Unknown { type_name: other.chars().take(64).collect() },
         })

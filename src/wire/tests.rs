@@ -83,6 +83,11 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<u64>(), head()).prop_map(|(sub, head)| Frame::SyncAck { sub, head }),
         any::<u64>().prop_map(|sub| Frame::SyncStop { sub }),
         heartbeat,
+        (".*", prop::option::of(prop::collection::vec(any::<String>(), 0..4))).prop_map(|(digest, people)| {
+            let people =
+                people.map(|people| people.into_iter().map(|name| serde_json::json!({ "person": name })).collect());
+            Frame::People(PeopleSaid { digest, people })
+        }),
         (".*", ".*").prop_map(|(error, code)| Frame::Error(ErrorFrame { error, code })),
     ]
 }

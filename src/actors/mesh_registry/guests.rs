@@ -10,7 +10,7 @@ use super::MeshRegistry;
 use crate::actors::config_keeper::ChangeConfig;
 use crate::actors::db_writer::Decide;
 use crate::config::change::{Edit, SaveRefused};
-use crate::config::model::{Config, PeerCentral};
+use crate::config::model::{Config, PeerCentral, PeopleMode};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
@@ -107,6 +107,7 @@ impl Handler<Guest> for MeshRegistry {
         };
         let (keeper, writer) = (self.context.keeper.addr(), self.context.writer.clone());
         let (code, members) = (guest.code.clone(), members(&config, &guest.card.central));
+        let shares_people = config.security.people == PeopleMode::Site;
         let working = async move {
             let added = keeper
                 .send(ChangeConfig { edit, version: None, act: act.clone() })
@@ -136,7 +137,10 @@ impl Handler<Guest> for MeshRegistry {
             if told { Ok(()) } else { Err(GuestRefused::NotSaved) }
         };
         Box::pin(working.into_actor(self).map(move |done, registry, _| match done {
-            Ok(()) => Ok(WelcomeCard { central: registry.context.identity.borrow().central.clone(), members }),
+            Ok(()) => {
+                let central = registry.context.identity.borrow().central.clone();
+                Ok(WelcomeCard { central, members, shares_people })
+            }
             Err(refusal) => {
                 registry.invitations.give_back(&code, until_ms);
                 Err(refusal)

@@ -3,7 +3,11 @@ use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use tokio::sync::oneshot;
 
 fn open(directory: &Path) -> Doorkeeper {
-    Doorkeeper::open(directory, audit(true), Clock::machine())
+    Doorkeeper::open(directory, own, audit(true), Clock::machine())
+}
+
+fn own() -> CentralId {
+    "central-1".parse().unwrap()
 }
 
 /// An audit that can be written, or not.
@@ -214,7 +218,7 @@ fn one_machine_with_many_ipv6_addresses_is_one_source() {
 fn nobody_and_nothing_is_changed_that_the_audit_cannot_tell() {
     let (directory, door, _) = with_administrator();
     drop(door);
-    let door = Doorkeeper::open(directory.path(), audit(false), Clock::machine());
+    let door = Doorkeeper::open(directory.path(), own, audit(false), Clock::machine());
     assert_eq!(door.add_person(&by(), "Bình", Role::Operator, "cong truoc"), Err(LoginRefused::Failed));
     assert_eq!(door.make_token(&by(), "backup", Role::Operator), Err(LoginRefused::Failed));
     assert_eq!(door.change_own_password("An", ("ba con voi", "bon con voi"), None, desk()), Err(LoginRefused::Failed));

@@ -76,6 +76,8 @@ pub(super) struct LiveLink {
     pub(super) proven: bool,
     /// Which start of its database the peer is, until it has answered a ping: what a process that is gone said may come late.
     pub(super) start: Option<(SeenStart, Start)>,
+    /// The peer understands what is said of people.
+    pub(super) shares_people: bool,
 }
 
 impl LiveLink {
@@ -113,6 +115,7 @@ impl LiveLink {
             errors_sent: BTreeSet::new(),
             proven: false,
             start: None,
+            shares_people: false,
         }
     }
 
@@ -202,7 +205,8 @@ impl LiveLink {
                 }
                 self.their_heartbeat = heartbeat;
             }
-            Frame::Unknown { .. } => out.counters.unknown_frames += 1,
+            Frame::People(said) if self.shares_people => out.report(PeerReport::People(said)),
+            Frame::People(_) | Frame::Unknown { .. } => out.counters.unknown_frames += 1,
             // A second HELLO says nothing new; what an ERROR says is kept by the peer.
             Frame::Hello(_) | Frame::Error(_) => {}
         }

@@ -18,7 +18,7 @@ use crate::replication::backoff::BackoffRange;
 use crate::replication::handshake::{HelloRefusal, Identity, SeenStart, is_refusal};
 use crate::replication::have::Have;
 use crate::replication::log::CommittedRun;
-use crate::wire::frame::{Beat, Frame, FrameError, Hello, code};
+use crate::wire::frame::{Beat, Frame, FrameError, Hello, PeopleSaid, code};
 use dialling::{CONNECT_TIMEOUT_MS, Dialling};
 use link::LiveLink;
 pub(crate) use output::earlier;
@@ -262,6 +262,13 @@ impl Peer {
             link.beat_if_news(&heartbeat);
         }
         self.heartbeat = heartbeat;
+    }
+
+    /// Says who may log in at the site, where there is a link to a peer that understands it.
+    pub fn tell_people(&mut self, now: Now, said: PeopleSaid) {
+        if let Some(link) = self.link.as_ref().filter(|link| link.shares_people) {
+            self.out.send(now, link.socket, &Frame::People(said));
+        }
     }
 
     /// The coordinator was started anew and knows nothing: ends its subscriptions and reports the link and what the peer

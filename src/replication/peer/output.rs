@@ -10,7 +10,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
 use crate::replication::handshake::SeenStart;
 use crate::replication::log::{CommittedRun, Head, Run};
-use crate::wire::frame::{Encoder, Frame, SyncRefusal};
+use crate::wire::frame::{Encoder, Frame, PeopleSaid, SyncRefusal};
 
 /// One socket, numbered by the shell; unique while the process lives. The socket in use also names the *link*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +101,8 @@ pub enum PeerReport {
     Vouches {
         keys: BTreeMap<CentralId, Vec<Fingerprint>>,
     },
+    /// The peer says who may log in at the site.
+    People(PeopleSaid),
     /// The peer sent events of this log that nobody could pass on. The link ends for it.
     Unfit {
         link: SocketId,

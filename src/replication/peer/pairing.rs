@@ -8,7 +8,7 @@ use crate::replication::Now;
 use crate::replication::handshake::{HelloRefusal, SIGNS_LOGS, SeenStart, is_refusal};
 use crate::replication::have::Have;
 use crate::wire::compressed;
-use crate::wire::frame::{Frame, Hello, code};
+use crate::wire::frame::{Frame, Hello, SHARES_PEOPLE, code};
 
 impl Peer {
     /// A socket's handshake is done: it becomes the link, or has to contend with it.
@@ -81,6 +81,7 @@ impl Peer {
         let mut link = LiveLink::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
         link.start = SeenStart::of(&hello).zip(hello.start);
         link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
+        link.shares_people = hello.capabilities.iter().any(|name| name == SHARES_PEOPLE);
         link.tick(now, held, &self.heartbeat, &mut self.last_payload, &mut self.out);
         self.link = Some(link);
         for frame in frames {

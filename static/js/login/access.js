@@ -1,7 +1,7 @@
 // For administrators: who can log in, what programs may call, and which gate has a key. What is made here in secret is shown once.
 
 import { get, post, put as save, remove } from "../lib/api.js";
-import { at, el, keyed } from "../lib/dom.js";
+import { at, el, keyed, state } from "../lib/dom.js";
 import { moment } from "../lib/format.js";
 import { plain } from "../lib/login.js";
 import { confirmed, toast } from "../lib/notices.js";
@@ -46,9 +46,11 @@ function bind(form, fields, work) {
 }
 
 async function load(own) {
-  const [{ people }, { tokens }, { config, edges_with_keys: keyed_edges }] = await Promise.all(
+  const [{ people, known, not_known_at: missing, overruled }, { tokens }, { config, edges_with_keys: keyed_edges }] = await Promise.all(
     ["/api/access/people", "/api/access/tokens", "/api/p2p/config"].map((address) => get(address)),
   );
+  showKnown(known, missing, overruled);
+  if (missing.length > 0) againLater(own);
   rows("people", people, (one) => one.name, (one) => [
     cell("login.name", one.name), cell("login.role", t(`common.role_${one.role}`)), cell("login.set", moment(one.set_ms)),
     actions(
@@ -72,6 +74,31 @@ async function load(own) {
       actions(...keyButtons(edge, has, changed)),
     ];
   });
+}
+
+let again;
+
+/** Others hear of a change within a second, or when they are back. */
+function againLater(own) {
+  clearTimeout(again);
+  again = setTimeout(() => load(own).catch(() => againLater(own)), 5000);
+}
+
+/** At which centrals these people can log in, and what was changed at two of them at once. */
+function showKnown(known, missing, overruled) {
+  const isLocal = known === "local";
+  const text = isLocal ? t("login.known_local") : missing.length === 0 ? t("login.known_all") : t("login.not_known", { centrals: missing.map((one) => t(`login.not_known_${one.why}`, { central: one.central })).join(", ") });
+  const change = ({ by, central, at_ms: atMs }) => `${by || "–"}${central ? ` (${central})` : ""}, ${moment(atMs)}`;
+  at("people-known").replaceChildren(
+    state(isLocal || missing.length > 0 ? "wait" : "good", text),
+    isLocal ? el("div", { class: "buttons" }, button(t("login.make_known"), makeKnown)) : "",
+    ...overruled.map((one) => el("p", { class: "mb-0" }, state("wait", t("login.overruled", { name: one.name, lost: change(one.lost), counts: change(one.counts) })))),
+  );
+}
+
+async function makeKnown() {
+  if (!await confirmed({ title: t("login.make_known_title"), text: t("login.make_known_text"), yes: t("login.make_known") })) return;
+  await attempt(() => save("/api/p2p/config", { security: { people: "site" } }));
 }
 
 function rows(id, items, keyOf, cells) {

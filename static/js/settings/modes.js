@@ -9,6 +9,7 @@ const MODES = {
   admin: { password: "good", open: "bad" },
   edges: { keys: "good", open: "bad" },
   reads: { login: "good", open: "bad" },
+  people: { site: "good", local: "good" },
   api: { https: "good", http: "wait" },
 };
 

@@ -1,7 +1,7 @@
 //! What the two sides tell each other about what they hold, and our subscriptions.
 
 use super::*;
-use crate::wire::frame::{SyncRefusal, SyncRefused};
+use crate::wire::frame::{SHARES_PEOPLE, SyncRefusal, SyncRefused};
 
 const A: u64 = 0xaa00_0000_0000_0000;
 const A2: u64 = 0xaa00_0000_0000_0001;
@@ -177,4 +177,27 @@ fn acknowledgements_are_held_together_unless_many_events_wait() {
     assert_eq!(acknowledge(&mut rig, B, 3), []);
     rig.command(PeerCommand::Unfollow { log: log(B) });
     assert_eq!(frames(&rig.take(), 1)[..2], [ack(&rig, 2, B, 3), Frame::SyncStop { sub: 2 }], "what waits is not lost");
+}
+
+#[test]
+fn who_may_log_in_is_said_to_and_heard_from_those_alone_that_say_they_understand_it() {
+    let said = || PeopleSaid { digest: "d".to_owned(), people: Some(vec![serde_json::json!({"person": {}})]) };
+    let mut older = Rig::linked();
+    older.peer.tell_people(older.now, said());
+    assert_eq!(frames(&older.take(), 1), []);
+    older.hears(1, Frame::People(said()));
+    assert_eq!(reports(&older.take()), []);
+    assert_eq!(older.peer.status(&older.held).counters.unknown_frames, 1);
+
+    let mut rig = Rig::new("c1", "c2");
+    rig.peer.tell_people(rig.now, said());
+    rig.dial(1);
+    let capabilities = vec![SHARES_PEOPLE.to_owned()];
+    rig.hears(1, Frame::Hello(Hello { capabilities, ..hello_of("c2", THEIRS) }));
+    assert!(!frames(&rig.take(), 1).contains(&Frame::People(said())), "there was no link");
+    rig.peer.tell_people(rig.now, said());
+    assert_eq!(frames(&rig.take(), 1), [Frame::People(said())]);
+    rig.hears(1, Frame::People(said()));
+    assert_eq!(reports(&rig.take()), [PeerReport::People(said())]);
+    assert!(!format!("{:?}", said()).contains("person"), "and no log has it");
 }
