@@ -205,6 +205,74 @@ fn sheets_and_takings_of_two_operators_at_two_centrals_are_the_same_on_both_to_t
     assert_eq!((&all[0]["fee"], &all[0]["collected"], &all[0]["by"]), (&json!(20_000), &json!(15_000), &json!("lan")));
 }
 
+/// A day at one lane with a camera and a barrier of their own ids: all money is in the shift of who stands there, and what was not taken is not
+/// in the drawer.
+#[test]
+fn the_drawer_of_a_lane_holds_what_was_taken_at_all_its_devices() {
+    let mut central = Central::new("central-1");
+    central.security("admin", "password");
+    central.config["edges"] = json!([{"id": "edge-1", "lane": "out"}, {"id": "cam-1", "lane": "out"}]);
+    central.start();
+    let people = people(&central);
+    let (lan, chi, program) = (&people["lan"], &people["chi"], &central.http);
+    let opening = json!({"edge_id": "edge-1", "opening_cash": 100_000});
+    let opened = lan.post("/api/shifts", &opening).ok().body;
+    assert_eq!(opened["shift"]["lane_edges"], json!(["cam-1"]), "{opened}");
+    let id = opened["shift"]["id"].as_str().unwrap().to_owned();
+    let same = program.get("/api/shifts?open=1&gate=central-1/cam-1").ok().body;
+    assert_eq!(same["shifts"][0]["id"], id.as_str(), "{same}");
+    // Each owes 25,000.
+    let leave = |edge: &str, plate: &str, paid: &Value| {
+        program.enter("edge-9", plate);
+        let exit = json!({
+            "edge_id": edge, "plate_id": plate, "direction": "EXIT", "force": true, "reason": "thử", "fee": 25_000, "paid": paid,
+        });
+        (if edge == "edge-1" { lan } else { program }).open(&exit).ok().body
+    };
+    leave("edge-1", "29A00001", &json!("cash"));
+    leave("cam-1", "29A00002", &Value::Null);
+    let short = leave("edge-1", "29A00003", &json!({"method": "cash", "amount": 10_000}));
+    assert_eq!(short["fee"], 10_000, "{short}");
+    assert!(short["notes"].to_string().contains("15.000 đ chưa thu"), "{short}");
+    leave("edge-1", "29A00004", &json!("free"));
+    leave("edge-1", "29A00005", &json!([{"method": "transfer", "amount": 5_000, "reference": "FT1"}, "cash"]));
+    // More than anybody has is kept, and is no fee.
+    leave("edge-1", "29A00006", &json!({"method": "transfer", "amount": 250_000_000, "reference": "FT2"}));
+    let figures = &sheet(program, &id)["shift"];
+    let ways = |figures: &Value| -> BTreeMap<String, i64> {
+        let ways = figures["methods"].as_array().unwrap().iter();
+        ways.map(|way| (way["method"].as_str().unwrap().to_owned(), way["revenue"].as_i64().unwrap())).collect()
+    };
+    let expected = [("", 25_000), ("cash", 55_000), ("free", 0), ("transfer", 30_000)];
+    let expected: BTreeMap<_, _> = expected.map(|(way, sum)| (way.to_owned(), sum)).into();
+    assert_eq!(ways(&figures["figures"]), expected, "{figures}");
+    assert_eq!((&figures["expected_cash"], &figures["figures"]["exits"]), (&json!(180_000), &json!(6)), "{figures}");
+    assert_eq!(takings_by_shift(program), BTreeMap::from([(id.clone(), (6, 110_000))]));
+    // Whoever has to look finds those that were not paid as they were due, with what is missing.
+    let odd = program.get("/api/parking/history?anomaly=fee_uncertain").ok().body;
+    let odd = odd["history"].as_array().unwrap().iter();
+    let odd: BTreeMap<_, _> =
+        odd.map(|row| (row["plate_id"].as_str().unwrap(), row["unpaid"].as_i64().unwrap())).collect();
+    assert_eq!(odd, BTreeMap::from([("29A00003", 15_000), ("29A00004", 25_000), ("29A00006", 0)]));
+    // A table of one way of payment sums to that way.
+    let table = program.get("/api/parking/history.csv?method=transfer&lang=en&separator=%3B").text;
+    let column = table.lines().next().unwrap().split(';').position(|head| head == "Collected (VND)").unwrap();
+    let sum: i64 = table.lines().skip(1).map(|line| line.split(';').nth(column).unwrap().parse::<i64>().unwrap()).sum();
+    assert_eq!(sum, 30_000, "{table}");
+    // It was counted wrongly, and a lead finds that one had paid after all.
+    lan.post(&format!("/api/shifts/{id}/close"), &json!({"counted_cash": 100_000})).ok();
+    let stay = program.get("/api/parking/history?search=29A00003").ok().body["history"][0]["event_id"].clone();
+    let path = format!("/api/parking/history/{}", stay.as_str().unwrap());
+    chi.put(&path, &json!({"fee": 25_000, "reason": "khách quay lại trả"})).ok();
+    chi.post(&format!("/api/shifts/{id}/recount"), &json!({"counted_cash": 190_000, "reason": "đếm sót"})).ok();
+    let told = &sheet(program, &id)["shift"];
+    assert_eq!(
+        ["difference", "expected_cash_now", "difference_now"].map(|field| told[field].as_i64()),
+        [Some(-80_000), Some(195_000), Some(-5_000)],
+        "{told}"
+    );
+}
+
 #[test]
 fn nobody_opens_or_closes_in_anothers_name() {
     let mut central = Central::new("central-1");

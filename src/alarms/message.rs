@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::attention::Attention;
+use crate::domain::money::Vnd;
 use crate::domain::problem::Language;
 
 /// The texts of the pages, of which these are some: what is said of a thing is said everywhere in the same words.
@@ -131,15 +132,7 @@ impl Voice<'_> {
 
 /// Đồng as people write them: `1.250.000 đ`.
 pub fn dong(amount: i64) -> String {
-    let digits = amount.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('.');
-        }
-        text.push(digit);
-    }
-    format!("{}{text} đ", if amount < 0 { "-" } else { "" })
+    format!("{} đ", Vnd(amount).vi())
 }
 
 /// What a receiver takes.

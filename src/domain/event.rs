@@ -160,6 +160,9 @@ pub struct Exit {
     /// A program at a gate told it of a car that had passed; nobody asked for the barrier to open.
     #[serde(default, skip_serializing_if = "is_false")]
     pub told: bool,
+    /// A program had told this exit a moment before, and a person said what was taken: this one counts in place of that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_place_of_told: bool,
     /// What the gate says it took, where that is not `fee`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_fee: Option<Vnd>,
@@ -238,6 +241,7 @@ impl Exit {
             subscription_id: None,
             reported: None,
             told: false,
+            in_place_of_told: false,
             told_fee: None,
             card_id: None,
             images: Vec::new(),
@@ -278,9 +282,10 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// What was taken, as far as the gate said.
+    /// What was taken, as far as the gate said. What no fee can be is in no sum.
     pub fn taken(&self) -> Option<Vnd> {
-        self.fee.or_else(|| self.paid.as_ref().map(Paid::total))
+        let paid = || self.paid.as_ref().map(Paid::total).filter(|total| *total <= Vnd::MAX_TOLD);
+        self.fee.or_else(paid)
     }
 }
 

@@ -19,6 +19,16 @@ impl Lanes {
         self.of_edge.contains_key(edge)
     }
 
+    /// The other devices of an edge's lane, in the order of their ids.
+    pub fn others(&self, edge: &str) -> Vec<&str> {
+        let Some(lane) = self.of_edge.get(edge) else { return Vec::new() };
+        let mut others: Vec<&str> =
+            self.of_edge.iter().filter(|(_, of)| *of == lane).map(|(id, _)| id.as_str()).collect();
+        others.retain(|other| *other != edge);
+        others.sort_unstable();
+        others
+    }
+
     /// Whether what two edges see or ask for passes the same place: they are one, or devices of one lane.
     pub fn is_one(&self, edge: &str, other: &str) -> bool {
         edge == other || self.of_edge.get(edge).is_some_and(|lane| self.of_edge.get(other) == Some(lane))

@@ -15,8 +15,8 @@ impl Vnd {
     /// The greatest fee: far above any real one, and some nine million of them can still be summed in an `i64`.
     pub const MAX_FEE: Vnd = Vnd(1_000_000_000_000);
 
-    /// The greatest amount that anybody can say, wherever it is: what was taken, a price, a correction, a payment. A year of a truck costs
-    /// less, and ten of them are a slip of the finger.
+    /// The greatest amount that anybody can say a fee is, wherever it is: what was taken, a price, a correction. A year of a truck costs
+    /// less, and ten of them are a slip of the finger. What was paid may be more: a bank tells what came in.
     pub const MAX_TOLD: Vnd = Vnd(100_000_000);
 
     /// The most cash that can be counted in a drawer: a hundred of those.
@@ -24,12 +24,20 @@ impl Vnd {
 
     /// What is said, everywhere alike, of an amount that is not between these: in Vietnamese and in English.
     pub fn out_of_range(least: Vnd, most: Vnd) -> (String, String) {
-        let text = |separator| (grouped(least, separator), grouped(most, separator));
-        let ((vi_least, vi_most), (least, most)) = (text('.'), text(','));
         (
-            format!("số tiền phải từ {vi_least} đến {vi_most} đ"),
-            format!("an amount from {least} to {most} VND is expected"),
+            format!("số tiền phải từ {} đến {} đ", least.vi(), most.vi()),
+            format!("an amount from {} to {} VND is expected", least.en(), most.en()),
         )
+    }
+
+    /// As it is written in Vietnamese, without its unit: `80.000`.
+    pub fn vi(self) -> String {
+        grouped(self, '.')
+    }
+
+    /// As it is written in English, likewise: `80,000`.
+    pub fn en(self) -> String {
+        grouped(self, ',')
     }
 
     /// Whether an amount somebody says was taken looks like one. `25.00` may be 25,000, and no fee is so small; nor is it more than

@@ -159,6 +159,8 @@ pub enum Part {
     Subscription,
     /// The difference to the fee a person gave; negative where that was less. Its reason is the person's.
     ByHand,
+    /// What of it was not taken, as whoever let the car out says; negative. Its reason is his.
+    Unpaid,
     /// What a gate says it took of a car whose entry nobody knows.
     Told,
     /// The greatest fee there can be, where more would be due.
@@ -203,6 +205,12 @@ impl FeeLine {
         let shown = |reason: &str| reason.chars().filter(|c| !c.is_control()).take(MAX_LINE_REASON_CHARS).collect();
         Self { reason: reason.map(shown), ..self }
     }
+}
+
+/// What of a fee was not taken, as its lines say.
+pub fn unpaid(lines: &[FeeLine]) -> Vnd {
+    let missing = lines.iter().filter(|line| line.part == Part::Unpaid);
+    Vnd(missing.map(|line| line.amount.0.saturating_neg()).sum())
 }
 
 /// What some lines come to.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{FactId, LogId};
+use super::ids::{EdgeId, FactId, LogId};
 use super::money::Vnd;
 use super::payment::Method;
 use super::problem::is_plain_text;
@@ -24,6 +24,8 @@ pub const MAX_CASH: Vnd = Vnd::MAX_CASH;
 const MAX_FIGURES_BYTES: usize = 6 * 1024;
 /// Most logs a closing names; with more it names none.
 pub const MAX_COUNTED_LOGS: usize = 64;
+/// Most edges of a lane that a shift is of, beside its own.
+pub const MAX_LANE_EDGES: usize = 32;
 /// In place of all vehicle types.
 const ALL_TYPES: &str = "*";
 
@@ -33,6 +35,10 @@ pub struct ShiftOpened {
     /// [`shift_id`].
     pub shift: String,
     pub edge_id: String,
+    /// The other edges of its lane, as the settings of its central had it: what passes at a camera with an id of its own belongs to who has
+    /// the barrier. They are those of the shift until it ends, whatever the settings say later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lane_edges: Vec<String>,
     /// Unix ms; what happened at or after it belongs to the shift.
     pub from_ms: i64,
     /// The cash there was to give change with.
@@ -258,6 +264,8 @@ impl ShiftOpened {
     pub fn is_sound(&self, central: &str) -> bool {
         begins_ms(&self.shift, central, &self.edge_id) == Some(self.from_ms)
             && (Vnd(0)..=MAX_CASH).contains(&self.opening_cash)
+            && self.lane_edges.len() <= MAX_LANE_EDGES
+            && self.lane_edges.iter().all(|edge| EdgeId::new(edge).is_ok() && *edge != self.edge_id)
     }
 }
 

@@ -244,10 +244,10 @@ pub async fn export(parameters: web::Query<HistoryParameters>, worker: web::Data
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
     let name = format!("parkmesh-{}-{}.csv", shared.config().this_central.id, today.day());
-    let names = GateNames::known(&shared);
+    let (names, way) = (GateNames::known(&shared), query.method);
     spreadsheet::export(shared, &name, spreadsheet::heads(HEADS, style), query, move |reader, query| {
         let page = reader.history(&query)?;
-        let rows: Vec<_> = page.rows.iter().map(|row| cells(row, style.english, &names)).collect();
+        let rows: Vec<_> = page.rows.iter().map(|row| cells(row, style.english, &names, way)).collect();
         let lines = spreadsheet::lines(&rows, style);
         // The offset is over with the first page.
         Ok((lines, page.next.map(|next| HistoryQuery { cursor: Some(next), offset: 0, ..query })))
@@ -263,12 +263,12 @@ pub async fn workbook(parameters: web::Query<HistoryParameters>, worker: web::Da
     let is_english = parameters.style()?.english;
     let mut query = parameters.query(today.start_ms, &shared.zone())?;
     query.limit = EXPORT_ROWS;
-    let names = GateNames::known(shared);
+    let (names, way) = (GateNames::known(shared), query.method);
     let made = shared.readers.ask(move |reader| {
         let mut rows = Vec::new();
         loop {
             let page = reader.history(&query)?;
-            rows.extend(page.rows.iter().map(|row| cells(row, is_english, &names)));
+            rows.extend(page.rows.iter().map(|row| cells(row, is_english, &names, way)));
             match page.next {
                 _ if rows.len() > spreadsheet::MAX_ROWS => return Ok(None),
                 Some(next) => query = HistoryQuery { cursor: Some(next), offset: 0, ..query },
@@ -314,8 +314,13 @@ const WIDTHS: &[f64] = &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 
 /// Fee and collected.
 const SUMMED: &[u16] = &[9, 10];
 
-/// The cells of a row, one for each of [`HEADS`].
-fn cells(row: &HistoryRow, is_english: bool, names: &GateNames) -> Vec<Cell> {
+/// The cells of a row, one for each of [`HEADS`]. Where rows of one way of payment are asked for, what was collected is what was in that way, as
+/// on the page.
+fn cells(row: &HistoryRow, is_english: bool, names: &GateNames, way: Option<PaidBy>) -> Vec<Cell> {
+    let collected = match way {
+        Some(PaidBy::Method(method)) => row.collected_by(method),
+        Some(PaidBy::Unsaid) | None => row.collected,
+    };
     let text = |text: &str| Cell::Text(text.to_owned());
     let maybe = |text: Option<&str>| Cell::Text(text.unwrap_or_default().to_owned());
     let word_of = |kind: &str, name: &str| Cell::Text(word(is_english, kind, name).into_owned());
@@ -334,7 +339,7 @@ fn cells(row: &HistoryRow, is_english: bool, names: &GateNames) -> Vec<Cell> {
         // Empty where nobody saw it come in.
         maybe(row.duration.as_deref().filter(|_| entry_gate.is_some())),
         Cell::Number(left.then_some(row.fee)),
-        Cell::Number(left.then_some(row.collected)),
+        Cell::Number(left.then_some(collected)),
         // Empty: the gate did not say.
         row.payment.paid.as_ref().map_or(text(""), |paid| {
             let ways = paid.ways();

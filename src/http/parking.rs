@@ -165,7 +165,7 @@ struct ShiftOfTakings {
 
 impl From<Shift> for ShiftOfTakings {
     fn from(shift: Shift) -> Self {
-        let Shift { id, central, edge_id, from_ms, opened, closed } = shift;
+        let Shift { id, central, edge_id, from_ms, opened, closed, .. } = shift;
         let person = opened.map(|opened| opened.person).unwrap_or_default();
         Self { id, central, edge_id, person, from_ms, until_ms: closed.map(|closed| closed.until_ms) }
     }

@@ -117,7 +117,7 @@ pub struct PaymentRequest {
     #[schema(required, nullable = false, value_type = String, min_length = 1, max_length = 64, pattern = "[^\\s]")]
     reference: Option<Value>,
     /// VND, as a number or as people write it; more than 0.
-    #[schema(required, nullable = false, value_type = i64, minimum = 1, maximum = 100_000_000)]
+    #[schema(required, nullable = false, value_type = i64, minimum = 1, maximum = 1_000_000_000_000_i64)]
     amount: Option<Value>,
     /// `transfer`, `qr` or `card`, in any of its spellings; absent: `transfer`.
     #[schema(max_length = 32)]
@@ -362,8 +362,8 @@ impl PaymentRequest {
             );
         }
         let amount = paid.as_ref().and_then(|paid| paid.amount);
-        if paid.is_some() && !amount.is_some_and(|amount| (Vnd(1)..=Vnd::MAX_TOLD).contains(&amount)) {
-            let (vi, en) = Vnd::out_of_range(Vnd(1), Vnd::MAX_TOLD);
+        if paid.is_some() && !amount.is_some_and(|amount| (Vnd(1)..=Vnd::MAX_FEE).contains(&amount)) {
+            let (vi, en) = Vnd::out_of_range(Vnd(1), Vnd::MAX_FEE);
             problem("amount", "out_of_range", vi, en);
         }
         if stay.as_ref().is_some_and(|stay| !is_plain_text(stay, MAX_STAY_CHARS)) {
@@ -408,7 +408,7 @@ mod tests {
             (json!({"reference": "x"}), vec!["amount"]),
             (json!({"reference": "x", "amount": 0}), vec!["amount"]),
             (json!({"reference": "x", "amount": -5}), vec!["amount"]),
-            (json!({"reference": "x", "amount": 100_000_001}), vec!["amount"]),
+            (json!({"reference": "x", "amount": 1_000_000_000_001_i64}), vec!["amount"]),
             (json!({"reference": "x", "amount": "lots"}), vec!["amount"]),
             (json!({"reference": "x", "amount": 5, "method": "bitcoin"}), vec!["method"]),
             (json!({"reference": "x", "amount": 5, "method": "cash"}), vec!["method"]),

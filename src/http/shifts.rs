@@ -201,6 +201,8 @@ pub(super) struct ShiftSheet {
     id: String,
     central: String,
     edge_id: String,
+    /// The other edges of its lane: what passes there belongs to the shift, too.
+    lane_edges: Vec<String>,
     /// What the gate is called.
     gate: String,
     person: String,
@@ -224,7 +226,8 @@ pub(super) struct ShiftSheet {
     difference: Option<i64>,
     /// What has come of it since it was closed, by facts that came late; null: nothing.
     addendum: Option<SheetFigures>,
-    /// What should have been in the drawer by all that is known now, and what was counted less that; null: nothing came late.
+    /// What should have been in the drawer by all that is known now, and what was counted last less that; null: nothing came late,
+    /// and nothing was counted anew.
     expected_cash_now: Option<i64>,
     difference_now: Option<i64>,
     /// What was counted after it was closed, in order: the last one counts. The closing stays as it is.
@@ -582,11 +585,15 @@ impl Face {
         let opening_cash = closing.map_or(opened.opening_cash, |closed| closed.opening_cash);
         let expected_cash = figures.expected_cash(opening_cash).0;
         let addendum = sheet.addendum();
-        let expected_cash_now = addendum.as_ref().map(|_| live.expected_cash(opening_cash).0);
+        let is_as_closed = addendum.is_none() && sheet.recounts.is_empty();
+        let expected_cash_now = (!is_as_closed).then(|| live.expected_cash(opening_cash).0);
+        let counted_now = sheet.recounts.last().map(|again| again.counted.counted_cash);
+        let counted_now = counted_now.or(closing.map(|closed| closed.counted_cash)).map(|counted| counted.0);
         ShiftSheet {
             id: shift.id.clone(),
             central: shift.central.clone(),
             edge_id: shift.edge_id.clone(),
+            lane_edges: shift.lane_edges.clone(),
             gate: self.gate(&shift.central, &shift.edge_id),
             person: person.clone(),
             from_ms: opened.from_ms,
@@ -604,7 +611,7 @@ impl Face {
             difference: closing.map(|closed| closed.counted_cash.0 - expected_cash),
             addendum: addendum.as_ref().map(SheetFigures::of),
             expected_cash_now,
-            difference_now: closing.zip(expected_cash_now).map(|(closed, expected)| closed.counted_cash.0 - expected),
+            difference_now: counted_now.zip(expected_cash_now).map(|(counted, expected)| counted - expected),
             recounts: sheet
                 .recounts
                 .iter()

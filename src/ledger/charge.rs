@@ -58,17 +58,39 @@ impl Charge {
         Self { fee, lines: merged(self.lines), ..self }
     }
 
+    /// Of what was due only so much was taken.
+    fn short_of(mut self, taken: Vnd, reason: Option<&str>) -> Self {
+        let missing = Vnd(taken.0.saturating_sub(self.fee.0));
+        self.lines.push(FeeLine::new(Part::Unpaid, missing).because(reason));
+        Self { fee: taken, lines: merged(self.lines), ..self }
+    }
+
+    /// What was due, whatever of it was taken.
+    pub(super) fn in_full(mut self) -> Self {
+        self.lines.retain(|line| {
+            line.part != Part::Unpaid || {
+                self.fee.0 -= line.amount.0;
+                false
+            }
+        });
+        self
+    }
+
     /// What is said of a subscription that did not cover the whole stay.
     pub(super) fn note(&self) -> Option<Note> {
         let id = self.subscription_id.as_ref().filter(|_| self.partly)?;
-        let fee = self.fee.0;
+        let fee = self.fee;
         Some(Note::new(
             "subscription",
             "partly_covered",
             format!(
-                "thuê bao {id} không còn (hoặc chưa) hiệu lực trong cả thời gian gửi; thu {fee} đ cho phần ngoài hạn"
+                "thuê bao {id} không còn (hoặc chưa) hiệu lực trong cả thời gian gửi; thu {} đ cho phần ngoài hạn",
+                fee.vi()
             ),
-            format!("subscription {id} was not valid for the whole stay; {fee} VND are for the hours outside it"),
+            format!(
+                "subscription {id} was not valid for the whole stay; {} VND are for the hours outside it",
+                fee.en()
+            ),
         ))
     }
 }
@@ -84,10 +106,13 @@ pub(super) fn not_counted(field: &str, told: Vnd) -> Note {
     Note::new(
         field,
         "not_counted",
-        format!("{} đ thu lúc vào được giữ lại để xem, không tính vào doanh thu và không trừ vào phí lúc ra", told.0),
+        format!(
+            "{} đ thu lúc vào được giữ lại để xem, không tính vào doanh thu và không trừ vào phí lúc ra",
+            told.vi()
+        ),
         format!(
             "the {} VND taken at the entry are kept to be looked at; they are in no sum, and not taken off the fee at the exit",
-            told.0
+            told.en()
         ),
     )
 }
@@ -97,36 +122,68 @@ pub(super) fn counted_once(field: &str, counted: Vnd, told: Vnd) -> Note {
     Note::new(
         field,
         "counted_once",
-        format!("lượt ra này đã được báo với {} đ; {} đ báo lại không được tính thêm", counted.0, told.0),
-        format!("this exit was told before with {} VND; the {} VND told now are not added", counted.0, told.0),
+        format!("lượt ra này đã được báo với {} đ; {} đ báo lại không được tính thêm", counted.vi(), told.vi()),
+        format!("this exit was told before with {} VND; the {} VND told now are not added", counted.en(), told.en()),
     )
 }
 
-/// A payment as the exit keeps it, of what was told under `field`; what is not the fee is noted.
-pub(super) fn paid(told: Option<&ToldPaid>, fee: Vnd, field: &str, notes: &mut Vec<Note>) -> Option<Paid> {
-    let told = told?;
-    let due = if told.method == Method::Free { Vnd(0) } else { fee };
-    let rest = Vnd((due.0 - total_of(&told.also).0).max(0));
-    let (reference, also) = (told.reference.clone(), told.also.clone());
-    let paid = Paid { method: told.method, amount: told.amount.unwrap_or(rest), reference, also };
-    let amount = paid.total();
-    if amount != fee {
-        notes.push(Note::new(
-            format!("{field}.amount"),
-            "differs",
-            format!("đã thu {} đ, phí là {} đ: ghi cả hai và hiện để kiểm tra", amount.0, fee.0),
-            format!(
-                "{} VND were taken, and the fee is {} VND: both are recorded, and shown to be checked",
-                amount.0, fee.0
-            ),
-        ));
-    }
-    Some(paid)
+/// What was paid for a fee, as the exit keeps it.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// What was due, less what of it was not taken.
+    pub charge: Charge,
+    pub paid: Option<Paid>,
+    /// What was paid is not what was due.
+    pub doubt: Option<Anomaly>,
 }
 
-/// What was paid is not the fee.
-pub(super) fn doubt_of(paid: Option<&Paid>, fee: Vnd) -> Option<Anomaly> {
-    paid.filter(|paid| paid.total() != fee).map(|_| Anomaly::FeeUncertain)
+/// What was told under `field` of how a fee was paid. What counts as taken is what was: where that is less than was due, the rest is a line of its
+/// own. Whoever has the drawer answers for what is in it, and what is not is shown. What was paid beyond the fee is no fee; it is kept and shown.
+pub(super) fn settled(
+    mut charge: Charge,
+    told: Option<&ToldPaid>,
+    reason: Option<&str>,
+    field: &str,
+    notes: &mut Vec<Note>,
+) -> Settled {
+    let Some(told) = told else { return Settled { charge, ..Settled::default() } };
+    let (fee, is_free) = (charge.fee, told.method == Method::Free);
+    let rest = Vnd((fee.0 - total_of(&told.also).0).max(0));
+    let amount = if is_free { Vnd(0) } else { told.amount.unwrap_or(rest) };
+    let paid = Paid { method: told.method, amount, reference: told.reference.clone(), also: told.also.clone() };
+    let taken = paid.total();
+    if taken == fee {
+        return Settled { charge, paid: Some(paid), doubt: None };
+    }
+    let (vi, en) = if taken < fee {
+        let less = Vnd(fee.0 - taken.0);
+        charge = charge.short_of(taken, reason);
+        (
+            format!(
+                "đã thu {} đ, phí là {} đ: {} đ chưa thu được ghi riêng và hiện để kiểm tra",
+                taken.vi(),
+                fee.vi(),
+                less.vi()
+            ),
+            format!(
+                "{} VND were taken, and the fee is {} VND: the {} VND that were not are recorded as such, and shown to be checked",
+                taken.en(),
+                fee.en(),
+                less.en()
+            ),
+        )
+    } else {
+        (
+            format!("đã thu {} đ, phí là {} đ: ghi cả hai và hiện để kiểm tra", taken.vi(), fee.vi()),
+            format!(
+                "{} VND were taken, and the fee is {} VND: both are recorded, and shown to be checked",
+                taken.en(),
+                fee.en()
+            ),
+        )
+    };
+    notes.push(Note::new(format!("{field}.amount"), "differs", vi, en));
+    Settled { charge, paid: Some(paid), doubt: Some(Anomaly::FeeUncertain) }
 }
 
 /// A payment that came with what records none.
@@ -169,12 +226,13 @@ impl<S: Storage> Transaction<'_, S> {
         if differs && !self.is_typed_by_a_person(row)? {
             let other_fee = self.charge(&row.plate_id, told_type, entry_ms, exit_ms).fee;
             ending.is_uncertain = other_fee != charge.fee;
-            let (fee, other_fee) = (charge.fee.0, other_fee.0);
+            let ((fee, other_fee), (fee_en, other_en)) =
+                ((charge.fee.vi(), other_fee.vi()), (charge.fee.en(), other_fee.en()));
             ending.notes.push(Note::new(
                 "vehicle_type",
                 "other_type",
                 format!("lúc vào là {entered_type:?}, lúc ra là {told_type:?}: tính {fee} đ theo loại lúc vào; theo loại lúc ra là {other_fee} đ"),
-                format!("it came in as {entered_type:?} and leaves as {told_type:?}: {fee} VND are due by the former; by the latter it were {other_fee}"),
+                format!("it came in as {entered_type:?} and leaves as {told_type:?}: {fee_en} VND are due by the former; by the latter it were {other_en}"),
             ));
         }
         if row.anomalies.contains(&Anomaly::DoubleEntry) {

@@ -297,7 +297,12 @@ impl Component {
         }
         for last in last {
             let row = &last.row;
-            let told_again = row.anomalies.contains(&Anomaly::DoubleExit).then_some(clock).or(told);
+            let is_near = row.last_hlc.ms() >= clock.ms() - PASSAGE_WINDOW_MS;
+            let stands = match row.exit.as_ref().filter(|_| is_near) {
+                Some(exit) => fact_of(held, &exit.fact)?.is_some_and(|fact| is_in_place_of_told(&fact)),
+                None => false,
+            };
+            let told_again = (stands || row.anomalies.contains(&Anomaly::DoubleExit)).then_some(clock).or(told);
             let since =
                 |end: Hlc| end >= clock || told_again.is_some_and(|again| end.ms() >= again.ms() - PASSAGE_WINDOW_MS);
             let is_open = match &row.exit {
@@ -551,4 +556,9 @@ pub(super) fn fact_of<H: Lookup>(held: &mut H, id: &FactId) -> Result<Option<Fac
 pub(super) fn slots(row: &StayRow) -> impl Iterator<Item = &FactId> {
     let exit = row.exit.as_ref().map(|exit| &exit.fact);
     [Some(&row.entry_fact), row.confirm_fact.as_ref(), exit].into_iter().flatten()
+}
+
+/// Whether a passage was told by two exits, of which this one counts.
+pub(super) fn is_in_place_of_told(fact: &Fact) -> bool {
+    matches!(&fact.event.body, Body::Exit(exit) if exit.in_place_of_told)
 }

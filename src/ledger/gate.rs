@@ -15,7 +15,7 @@ use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle, way};
 
-use super::charge::{Charge, Ending, counted_once, doubt_of, not_counted, paid, unpaid};
+use super::charge::{Charge, Ending, Settled, counted_once, not_counted, settled, unpaid};
 use super::component;
 use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
@@ -229,8 +229,8 @@ impl<S: Storage> Transaction<'_, S> {
             notes.extend(self.charge_lost_card(&mut charge, "lost_card", now_ms));
         }
         let due = charge.by_hand(request.fee, request.reason.as_deref());
-        let fee = due.fee;
         let exit = Exit { stay: None, duration: duration.clone(), ..self.exit_of(request, due, &doubts, &mut notes) };
+        let fee = exit.fee;
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
     }
@@ -248,9 +248,10 @@ impl<S: Storage> Transaction<'_, S> {
         let hlc = self.next_hlc(&request.plate, None)?;
         let taken = request.fee.or(request.beside.amount_at(Direction::Exit));
         let due = Charge::default().by_hand(taken, request.reason.as_deref());
-        let (fee, duration, mut notes) = (due.fee, duration_text(0), Vec::new());
+        let (duration, mut notes) = (duration_text(0), Vec::new());
         let exit =
             Exit { stay: Some(None), duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
+        let fee = exit.fee;
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })
     }
@@ -275,7 +276,9 @@ impl<S: Storage> Transaction<'_, S> {
             subscription_id: told.subscription_id,
             lines: told.lines,
             ..Charge::default()
-        };
+        }
+        .in_full();
+        let due_as_told = charge.fee;
         let mut notes = Vec::new();
         let is_lost_charged = charge.lines.iter().any(|line| line.part == Part::LostCard);
         if request.beside.lost_card && !is_lost_charged {
@@ -283,24 +286,21 @@ impl<S: Storage> Transaction<'_, S> {
         }
         let of_nobody_known = request.beside.amount_at(Direction::Exit).filter(|_| row.is_exit_alone());
         let due = charge.by_hand(request.fee.or(of_nobody_known), request.reason.as_deref());
-        let (fee, duration) = (due.fee, told.duration);
+        let duration = told.duration;
         let hlc = self.next_hlc(&request.plate, Some(row.last_hlc))?;
         let said = self.exit_of(request, due, doubts, &mut notes);
-        let paid = said.paid.or(told.paid.filter(|_| fee == told.fee));
-        let exit = Exit { stay: None, duration: duration.clone(), paid, ..said };
+        let fee = said.fee;
+        let paid = said.paid.or(told.paid.filter(|paid| fee == due_as_told && paid.total() == fee));
+        let exit = Exit { stay: None, duration: duration.clone(), paid, in_place_of_told: true, ..said };
         self.author(self.draft(hlc, &row.stay_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id: row.stay_id.clone(), fee, duration, repeated: false, notes })
     }
 
     /// What any exit made by `request` states, with what is taken; the caller adds what it knows of the stay.
     fn exit_of(&self, request: &OpenBarrier, due: Charge, doubts: &BTreeSet<Anomaly>, notes: &mut Vec<Note>) -> Exit {
-        let paid = paid(request.beside.paid.as_ref(), due.fee, "paid", notes);
-        let mut doubts = names(doubts);
-        if let Some(doubt) = doubt_of(paid.as_ref(), due.fee).map(|doubt| doubt.name().to_owned())
-            && !doubts.contains(&doubt)
-        {
-            doubts.push(doubt);
-        }
+        let Settled { charge: due, paid, doubt } =
+            settled(due, request.beside.paid.as_ref(), request.reason.as_deref(), "paid", notes);
+        let doubts: BTreeSet<Anomaly> = doubts.iter().copied().chain(doubt).collect();
         Exit {
             stay: None,
             plate_id: Some(request.plate.clone()),
@@ -320,13 +320,14 @@ impl<S: Storage> Transaction<'_, S> {
             subscription_id: due.subscription_id,
             reported: None,
             told: false,
+            in_place_of_told: false,
             told_fee: None,
             lines: due.lines,
             paid,
             taken_by: None,
             card_id: request.beside.card_id.clone(),
             images: request.beside.images.clone(),
-            doubts,
+            doubts: names(&doubts),
         }
     }
 

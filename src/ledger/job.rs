@@ -36,10 +36,11 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// What was taken, as far as the payment says: of a car whose stay is not known that is the fee, unless another is told.
+    /// What was taken, as far as the payment says: of a car whose stay is not known that is the fee, unless another is told. What no fee can be
+    /// is kept with the payment, to be looked at.
     #[must_use]
     pub fn amount_at(&self, direction: Direction) -> Option<Vnd> {
-        self.paid.as_ref().filter(|_| direction == Direction::Exit)?.total()
+        self.paid.as_ref().filter(|_| direction == Direction::Exit)?.total().filter(|total| *total <= Vnd::MAX_TOLD)
     }
 }
 

@@ -453,8 +453,8 @@ impl Tables for MemoryStorage {
     }
 
     fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, MemoryError> {
-        let of_gate = |shift: &&Shift| shift.central == central && shift.edge_id == edge_id && shift.opened.is_some();
-        Ok(self.shifts.values().filter(of_gate).max_by_key(|shift| shift.from_ms).cloned())
+        let of_gate = |shift: &&Shift| shift.is_at(central, edge_id) && shift.opened.is_some();
+        Ok(self.shifts.values().filter(of_gate).max_by_key(|shift| (shift.from_ms, &shift.id)).cloned())
     }
 
     fn put_shift(&mut self, shift: &Shift) -> Result<(), MemoryError> {
@@ -669,10 +669,10 @@ impl Books for MemoryStorage {
         Ok(log)
     }
 
-    fn next_from_ms(&mut self, central: &str, edge_id: &str, after_ms: i64) -> Result<Option<i64>, MemoryError> {
-        let of_gate = |shift: &&Shift| shift.central == central && shift.edge_id == edge_id && shift.opened.is_some();
-        let begun = self.shifts.values().filter(of_gate).map(|shift| shift.from_ms);
-        Ok(begun.filter(|from_ms| *from_ms > after_ms).min())
+    fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, MemoryError> {
+        let of_gate = |shift: &&Shift| shift.is_at(&after.central, edge_id) && shift.opened.is_some();
+        let is_after = |shift: &&Shift| (shift.from_ms, &shift.id) > (after.from_ms, &after.id);
+        Ok(self.shifts.values().filter(of_gate).filter(is_after).map(|shift| shift.from_ms).min())
     }
 
     fn shifts_of(&mut self, person: &str, (from_ms, until_ms): Span) -> Result<Vec<Shift>, MemoryError> {
@@ -691,14 +691,14 @@ impl Books for MemoryStorage {
 
     fn takings(
         &mut self,
-        central: &str,
-        edge_id: &str,
+        at: &Shift,
         within: Span,
         each: &mut dyn FnMut(TakingLine<'_, LogId>),
     ) -> Result<(), MemoryError> {
-        let of_gate = self.takings.values().filter(|taking| taking.central == central && taking.edge_id == edge_id);
+        let of_gate = self.takings.values().filter(|taking| at.is_at(&taking.central, &taking.edge_id));
         for taking in of_gate.filter(|taking| holds(within, taking.exit_ms)) {
             each(TakingLine {
+                edge_id: &taking.edge_id,
                 exit_ms: taking.exit_ms,
                 taken_by: &taking.told_apart.by,
                 method: &taking.told_apart.method,

@@ -198,7 +198,7 @@ impl<S: Storage> Transaction<'_, S> {
         let told = matches!(&fact.event.body, Body::Exit(exit) if exit.told);
         let is_pressed = same_gate && is_within(REPEAT_WINDOW_MS, exit_ms);
         // What was pressed in its place is of the same passage.
-        let stands = told || row.anomalies.contains(&Anomaly::DoubleExit);
+        let stands = told || component::is_in_place_of_told(&fact) || row.anomalies.contains(&Anomaly::DoubleExit);
         let is_told = stands && is_within(window_ms, came_ms) && self.is_of_now(&exit.edge_id, exit_ms, came_ms);
         Ok((is_pressed || is_told).then_some(told))
     }

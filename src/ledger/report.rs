@@ -12,10 +12,9 @@ use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::{Link, MAX_SKEW_MS, PASSAGE_WINDOW_MS, REQUEST_WINDOW_MS, Telling, told_apart};
 use crate::domain::time::{SiteZone, duration_text};
-use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, vehicle};
 
-use super::charge::{Charge, counted_once, doubt_of, not_counted, paid, taken, unpaid};
+use super::charge::{Charge, Settled, counted_once, not_counted, settled, taken, unpaid};
 use super::component::{self, EVER, loose_key};
 use super::edge_clocks::Lateness;
 use super::gate::names;
@@ -106,8 +105,8 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// An opening for a car that could not be read: kept as that. It is about no stay.
     pub(super) fn report_unread(&mut self, mut opening: UnreadOpening) -> Result<Answer, Stop<S::Error>> {
-        let kept = |fact, repeated, notes| {
-            let UnreadOpening { direction, fee, .. } = opening;
+        let direction = opening.direction;
+        let kept = |fact, fee, repeated, notes| {
             Ok(Answer::Unread(Box::new(UnreadKept { direction, fact, fee, repeated, notes })))
         };
         if let Some(request_id) = opening.request_id.as_deref() {
@@ -121,20 +120,23 @@ impl<S: Storage> Transaction<'_, S> {
                 recent && same && !telling.is_apart(Telling::of(event))
             };
             if let Some(event) = before.iter().find(is_it) {
-                return kept(event.fact_id(), true, opening.notes);
+                return kept(event.fact_id(), opening.fee, true, opening.notes);
             }
         }
         let (moment, note) = self.moment_of(opening.told_ms);
         opening.notes.extend(note);
         let beside = opening.beside;
-        let fee = opening.fee.or(beside.paid.as_ref().and_then(ToldPaid::total)).unwrap_or_default();
-        let paid = paid(beside.paid.as_ref(), fee, "data.paid", &mut opening.notes);
+        let fee = opening.fee.or(beside.amount_at(opening.direction)).unwrap_or_default();
+        let Settled { charge, paid, .. } =
+            settled(taken(Some(fee)), beside.paid.as_ref(), None, "data.paid", &mut opening.notes);
+        // No lines are kept of it: what was taken of what it tells is in the answer.
+        let told_fee = opening.fee.map(|fee| fee.min(charge.fee));
         let unread = Unread {
             edge_id: opening.edge_id,
             direction: opening.direction,
             text: opening.text,
             camera_type: opening.camera_type,
-            fee: opening.fee,
+            fee: told_fee,
             request_id: opening.request_id,
             reported: moment.reported,
             paid,
@@ -153,7 +155,7 @@ impl<S: Storage> Transaction<'_, S> {
             body: Body::Unread(unread),
         };
         let fact = self.author(draft)?;
-        kept(fact.id, false, opening.notes)
+        kept(fact.id, told_fee, false, opening.notes)
     }
 
     /// A correction or removal that was made at the edge: the same as one made here.
@@ -505,12 +507,17 @@ impl<S: Storage> Transaction<'_, S> {
     /// What is said of an entry whose exit was told before it.
     fn left_before_told(&self, row: &StayRow) -> Option<Note> {
         let (zone, exit) = (&self.context.zone, row.exit.as_ref()?);
-        let (due, left) = (self.settings().due(row, zone, self.now.wall_ms)?.0, zone.local_text(exit.exit_ms));
+        let (due, left) = (self.settings().due(row, zone, self.now.wall_ms)?, zone.local_text(exit.exit_ms));
+        let taken = exit.fee;
         Some(Note::new(
             "data.fee",
             "left_before",
-            format!("xe này đã được báo ra lúc {left}; phí đúng ra là {due} đ, đã ghi thu {} đ", exit.fee.0),
-            format!("this car was told to leave at {left}; {due} VND were due for it, and {} are recorded", exit.fee.0),
+            format!("xe này đã được báo ra lúc {left}; phí đúng ra là {} đ, đã ghi thu {} đ", due.vi(), taken.vi()),
+            format!(
+                "this car was told to leave at {left}; {} VND were due for it, and {} are recorded",
+                due.en(),
+                taken.en()
+            ),
         ))
     }
 
@@ -541,13 +548,16 @@ impl<S: Storage> Transaction<'_, S> {
             report.notes.push(Note::new(
                 "data.fee",
                 "worked_out",
-                format!("cổng báo đã thu {} đ; phí tính ra và được ghi là {} đ", told.0, charge.fee.0),
-                format!("the gate says it took {} VND; what is due, and recorded, is {} VND", told.0, charge.fee.0),
+                format!("cổng báo đã thu {} đ; phí tính ra và được ghi là {} đ", told.vi(), charge.fee.vi()),
+                format!(
+                    "the gate says it took {} VND; what is due, and recorded, is {} VND",
+                    told.en(),
+                    charge.fee.en()
+                ),
             ));
         }
-        let fee = charge.fee;
         let told = SaidOfExit { stay, due: charge, told_fee, duration: duration.clone() };
-        self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
+        let fee = self.tell_exit(report, moment, left.as_ref().map(|left| left.row.last_hlc), &event_id, told)?;
         Ok(self.passed(Direction::Exit, event_id, fee, duration, false)?)
     }
 
@@ -558,10 +568,12 @@ impl<S: Storage> Transaction<'_, S> {
         stay_hlc: Option<Hlc>,
         event_id: &str,
         told: SaidOfExit,
-    ) -> Result<(), Stop<S::Error>> {
+    ) -> Result<Vnd, Stop<S::Error>> {
         let SaidOfExit { stay, due, told_fee, duration } = told;
-        let paid = paid(report.beside.paid.as_ref(), due.fee, "data.paid", &mut report.notes);
-        report.doubts.extend(doubt_of(paid.as_ref(), due.fee));
+        let Settled { charge: due, paid, doubt } =
+            settled(due, report.beside.paid.as_ref(), None, "data.paid", &mut report.notes);
+        report.doubts.extend(doubt);
+        let fee = due.fee;
         let exit = Exit {
             stay,
             plate_id: Some(report.plate.clone()),
@@ -569,7 +581,7 @@ impl<S: Storage> Transaction<'_, S> {
             exit_central: self.context.central.as_str().to_owned(),
             exit_edge: report.edge_id.clone(),
             exit_time: self.context.zone.local_text(moment.ms),
-            fee: due.fee,
+            fee,
             duration,
             camera_type: (!report.camera_type.is_empty()).then(|| report.camera_type.clone()),
             confidence: report.confidence,
@@ -581,6 +593,7 @@ impl<S: Storage> Transaction<'_, S> {
             subscription_id: due.subscription_id,
             reported: moment.reported,
             told: true,
+            in_place_of_told: false,
             told_fee,
             lines: due.lines,
             paid,
@@ -591,7 +604,7 @@ impl<S: Storage> Transaction<'_, S> {
         };
         let draft = self.draft_at(report, moment, stay_hlc, event_id, Body::Exit(exit))?;
         self.author(draft)?;
-        Ok(())
+        Ok(fee)
     }
 
     /// The stay a car was in at a time: the open one if it had begun by then, else one that has ended since. Clocks of edges

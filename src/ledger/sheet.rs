@@ -13,6 +13,7 @@ use super::storage::Shift;
 /// What was taken at one exit, as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct TakingLine<'l, L> {
+    pub edge_id: &'l str,
     pub exit_ms: i64,
     pub taken_by: &'l str,
     pub method: &'l str,
@@ -59,17 +60,16 @@ pub trait Books {
     type Log: Ord + Clone;
 
     fn log(&mut self, log: Self::Log) -> Result<LogId, Self::Error>;
-    /// When the first shift at a gate begins that was opened and begins after a moment.
-    fn next_from_ms(&mut self, central: &str, edge_id: &str, after_ms: i64) -> Result<Option<i64>, Self::Error>;
+    /// When the first shift after another begins at an edge, or at the lane it is of; of two that begin at once the one of the greater id is after.
+    fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, Self::Error>;
     /// The shifts of a person that begin within, not at its beginning.
     fn shifts_of(&mut self, person: &str, within: Span) -> Result<Vec<Shift>, Self::Error>;
     /// How many cars came in at a gate.
     fn entries(&mut self, central: &str, edge_id: &str, within: Span) -> Result<i64, Self::Error>;
-    /// What was taken at a gate, by the times of the exits.
+    /// What was taken at the edges of a shift by whomever, by the times of the exits.
     fn takings(
         &mut self,
-        central: &str,
-        edge_id: &str,
+        at: &Shift,
         within: Span,
         each: &mut dyn FnMut(TakingLine<'_, Self::Log>),
     ) -> Result<(), Self::Error>;
@@ -89,7 +89,10 @@ pub trait Books {
 /// # Errors
 /// Those of the books, here and below.
 pub fn span_of<B: Books>(books: &mut B, shift: &Shift) -> Result<Span, B::Error> {
-    let next_ms = books.next_from_ms(&shift.central, &shift.edge_id, shift.from_ms)?;
+    let mut next_ms = None;
+    for edge_id in shift.edges() {
+        next_ms = next_ms.into_iter().chain(books.next_from_ms(shift, edge_id)?).min();
+    }
     Ok(span(shift.from_ms, shift.closed.as_ref().map(|closed| closed.until_ms), next_ms))
 }
 
@@ -99,7 +102,7 @@ fn person(shift: &Shift) -> &str {
 
 /// Whether what was changed was taken in the shift.
 fn is_of_its_exits<L>(change: &ChangeLine<L>, shift: &Shift, (from_ms, until_ms): Span) -> bool {
-    (change.central.as_str(), change.edge_id.as_str()) == (shift.central.as_str(), shift.edge_id.as_str())
+    shift.is_at(&change.central, &change.edge_id)
         && (from_ms..until_ms).contains(&change.exit_ms)
         && is_of(person(shift), &change.taken_by)
 }
@@ -116,27 +119,35 @@ pub fn made_in<B: Books>(books: &mut B, shift: &Shift) -> Result<Vec<ChangeLine<
     Ok(made)
 }
 
+/// What was changed of exits at the edges of a shift, by the times of the exits.
+fn changes_at<B: Books>(books: &mut B, shift: &Shift, within: Span) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
+    let mut changes = Vec::new();
+    for edge_id in shift.edges() {
+        changes.extend(books.changes_at(&shift.central, edge_id, within)?);
+    }
+    changes.retain(|change| is_of_its_exits(change, shift, within));
+    Ok(changes)
+}
+
 /// What an opened shift comes to, and how far of each log that something of it is from.
 pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), B::Error> {
     let within = span_of(books, shift)?;
-    let mut figures =
-        ShiftFigures { entries: books.entries(&shift.central, &shift.edge_id, within)?, ..ShiftFigures::default() };
+    let mut figures = ShiftFigures::default();
+    for edge_id in shift.edges() {
+        figures.entries += books.entries(&shift.central, edge_id, within)?;
+    }
     let mut counted: BTreeMap<B::Log, u64> = BTreeMap::new();
     let mut count = |(log, seq): (B::Log, u64)| {
         let to = counted.entry(log).or_default();
         *to = seq.max(*to);
     };
-    books.takings(&shift.central, &shift.edge_id, within, &mut |taking| {
+    books.takings(shift, within, &mut |taking| {
         if is_of(person(shift), taking.taken_by) {
             figures.take(taking.counted(), taking.camera_type);
             taking.place.into_iter().for_each(&mut count);
         }
     })?;
-    for change in books.changes_at(&shift.central, &shift.edge_id, within)? {
-        if is_of_its_exits(&change, shift, within) {
-            count(change.place);
-        }
-    }
+    changes_at(books, shift, within)?.into_iter().for_each(|change| count(change.place));
     let counted = counted.into_iter().map(|(log, to)| Ok(Counted { log: books.log(log)?, to }));
     let mut counted = counted.collect::<Result<Vec<_>, B::Error>>()?;
     counted.sort_by(|a, b| a.log.cmp(&b.log));
@@ -158,7 +169,7 @@ pub fn late<B: Books>(books: &mut B, shift: &Shift, closed: &ShiftClosed) -> Res
     // By log: how far it was counted.
     let mut known: BTreeMap<B::Log, u64> = BTreeMap::new();
     let mut lines = Vec::new();
-    books.takings(&shift.central, &shift.edge_id, within, &mut |taking| {
+    books.takings(shift, within, &mut |taking| {
         if let Some(place) = taking.place.filter(|_| is_of(person(shift), taking.taken_by)) {
             lines.push((place, taking.fee));
         }
@@ -180,9 +191,7 @@ pub fn late<B: Books>(books: &mut B, shift: &Shift, closed: &ShiftClosed) -> Res
             late.exits.push((place, fee));
         }
     }
-    let mut changes = books.changes_at(&shift.central, &shift.edge_id, within)?;
-    changes.retain(|change| is_of_its_exits(change, shift, within));
-    for change in changes {
+    for change in changes_at(books, shift, within)? {
         let of_counted = match &change.exit {
             Some(exit) => is_counted(books, exit)?,
             None => true,

@@ -1,10 +1,13 @@
 //! Opening and closing shifts, and what the facts of others say of them.
 //!
-//! Both are written by the central whose gate it is and by no other, so that a gate has one shift at a time, and one closing.
+//! Both are written by the central whose gate it is and by no other, so that a gate has one shift at a time, and one closing. The edges of one
+//! lane are one gate.
 
 use crate::domain::event::{Body, Draft, Event};
 use crate::domain::ids::Hlc;
-use crate::domain::shift::{MAX_COUNTED_LOGS, ShiftClosed, ShiftOpened, ShiftRecounted, begins_ms, shift_id};
+use crate::domain::shift::{
+    MAX_COUNTED_LOGS, MAX_LANE_EDGES, ShiftClosed, ShiftOpened, ShiftRecounted, begins_ms, shift_id,
+};
 
 use super::apply::place;
 use super::job::{Answer, CloseShift, OpenShift, RecountShift, Refusal};
@@ -18,18 +21,23 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(Stop::Refused(Refusal::Invalid("a shift is a person's: log in".to_owned())));
         }
         let central = self.context.central.as_str().to_owned();
-        let last = self.read()?.last_shift(&central, &edge_id)?;
-        if let Some(open) = last.as_ref().filter(|last| last.closed.is_none()) {
-            let person = open.opened.as_ref().map(|opened| opened.person.clone()).unwrap_or_default();
-            return Err(Stop::Refused(Refusal::ShiftOpen { id: open.id.clone(), person }));
+        let others = self.lanes.others(&edge_id).into_iter().take(MAX_LANE_EDGES).map(str::to_owned);
+        let lane_edges: Vec<String> = others.collect();
+        let (mut from_ms, mut after) = (self.now.wall_ms, None);
+        for edge in std::iter::once(&edge_id).chain(&lane_edges) {
+            let Some(last) = self.read()?.last_shift(&central, edge)? else { continue };
+            let Some(closing) = last.closed else {
+                let person = last.opened.map(|opened| opened.person).unwrap_or_default();
+                return Err(Stop::Refused(Refusal::ShiftOpen { id: last.id, person }));
+            };
+            // Not before the last one ended, nor at the very moment it began: a clock may have been set back.
+            from_ms = from_ms.max(closing.until_ms).max(last.from_ms + 1);
+            after = after.max(Some(closing.place.0));
         }
-        // Not before the last one ended, nor at the very moment it began: a clock may have been set back.
-        let ended = last.as_ref().and_then(|last| Some(last.closed.as_ref()?.until_ms.max(last.from_ms + 1)));
-        let from_ms = self.now.wall_ms.max(ended.unwrap_or_default());
         let shift = shift_id(&central, &edge_id, from_ms);
         let inside = self.cars_inside();
-        let hlc = Hlc::next(self.now.wall_ms, last.and_then(|last| last.closed).map(|closed| closed.place.0));
-        let opened = ShiftOpened { shift: shift.clone(), edge_id, from_ms, opening_cash, inside };
+        let hlc = Hlc::next(self.now.wall_ms, after);
+        let opened = ShiftOpened { shift: shift.clone(), edge_id, lane_edges, from_ms, opening_cash, inside };
         self.author(self.shift_draft(hlc, Body::ShiftOpened(opened)))?;
         Ok(Answer::ShiftSet { id: shift })
     }
@@ -111,14 +119,15 @@ impl<S: Storage> Transaction<'_, S> {
         let held = self.read()?.shift(id)?;
         let new = || {
             let (central, edge_id) = (central.to_owned(), edge_id.clone());
-            Shift { id: id.clone(), central, edge_id, from_ms, opened: None, closed: None }
+            Shift { id: id.clone(), central, edge_id, lane_edges: Vec::new(), from_ms, opened: None, closed: None }
         };
         let mut shift = held.clone().unwrap_or_else(new);
         let place = (event.hlc, place(event));
         match &event.body {
-            Body::ShiftOpened(_) if shift.opened.as_ref().is_none_or(|held| place < held.place) => {
+            Body::ShiftOpened(opened) if shift.opened.as_ref().is_none_or(|held| place < held.place) => {
                 let person = event.person().unwrap_or_default().to_owned();
                 shift.opened = Some(ShiftOpening { place, person });
+                shift.lane_edges.clone_from(&opened.lane_edges);
             }
             Body::ShiftClosed(closed) if shift.closed.as_ref().is_none_or(|held| place < held.place) => {
                 shift.closed = Some(ShiftClosing { place, until_ms: closed.until_ms });

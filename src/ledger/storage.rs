@@ -89,10 +89,23 @@ pub struct Shift {
     pub id: String,
     pub central: String,
     pub edge_id: String,
+    /// The other edges of its lane, as its opening names them.
+    pub lane_edges: Vec<String>,
     pub from_ms: i64,
     /// Of several the lowest, of openings and of closings.
     pub opened: Option<ShiftOpening>,
     pub closed: Option<ShiftClosing>,
+}
+
+impl Shift {
+    /// All edges it is of, the one it was opened at first.
+    pub fn edges(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.edge_id).chain(&self.lane_edges).map(String::as_str)
+    }
+
+    pub fn is_at(&self, central: &str, edge_id: &str) -> bool {
+        self.central == central && self.edges().any(|edge| edge == edge_id)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +250,7 @@ pub trait Tables: Lookup {
     /// Keeps what the correction or void that lies there changes in what was taken.
     fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     fn shift(&mut self, id: &str) -> Result<Option<Shift>, Self::Error>;
-    /// The last that began at a gate and whose opening is held.
+    /// The last that began at a gate, or at another edge of its lane, and whose opening is held.
     fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, Self::Error>;
     /// Adds the shift or replaces what is known of it.
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;

@@ -1,7 +1,8 @@
-//! Shifts and what was taken: the tables `taking`, `shift` and `money_change`, for the writer and for readers.
+//! Shifts, payments and what was taken: the tables `taking`, `shift`, `money_change` and `payment`, for the writer and for readers.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::json;
 
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
@@ -13,16 +14,22 @@ use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::sheet::{Books, ChangeLine, Span, TakingLine};
 use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
 
-const SHIFT_COLUMNS: &str = "id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc";
+const SHIFT_COLUMNS: &str =
+    "id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc, lane_edges";
 const CHANGE_COLUMNS: &str = "event, at_ms, central, edge_id, exit_ms, taken_by, method, exit, change";
 
 /// The first gate after another that ever had a shift.
 pub(super) const NEXT_GATE: &str = "SELECT central, edge_id FROM shift WHERE opened IS NOT NULL AND \
      (central, edge_id) > (?1, ?2) ORDER BY central, edge_id LIMIT 1";
 pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND central = ?1 AND \
-     edge_id = ?2 AND from_ms > ?3 ORDER BY from_ms LIMIT 1";
-pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also FROM taking \
-     WHERE exit_ms >= ?3 AND exit_ms < ?4 AND central = ?1 AND edge_id = ?2";
+     edge_id = ?2 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) ORDER BY from_ms LIMIT 1";
+/// The same where the gate is another edge of the lane a shift was opened at.
+pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND lane_edges IS NOT NULL AND \
+     central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND \
+     EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms LIMIT 1";
+/// `?2`: the edges of a shift, as JSON.
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, edge_id FROM taking \
+     WHERE exit_ms >= ?3 AND exit_ms < ?4 AND central = ?1 AND edge_id IN (SELECT value FROM json_each(?2))";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT coalesce(sum(entries), 0) FROM quarter_total \
      WHERE quarter >= ?1 AND quarter < ?2 AND central = ?3 AND edge_id = ?4";
 pub(super) const ENTRIES: &str = "SELECT count(*) FROM history WHERE entry_ms >= ?1 AND entry_ms < ?2 AND source_central = ?3 \
@@ -42,10 +49,18 @@ pub(super) fn shifts(filter: &str) -> String {
 pub(super) const SHIFT: &str = "id = ?1";
 pub(super) const LAST_AT_GATE: &str =
     "opened IS NOT NULL AND central = ?1 AND edge_id = ?2 AND from_ms < ?3 ORDER BY from_ms DESC LIMIT 1";
+pub(super) const LAST_OF_LANE: &str = "opened IS NOT NULL AND lane_edges IS NOT NULL AND central = ?1 AND from_ms < ?3 AND \
+     EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms DESC LIMIT 1";
 pub(super) const OF_PERSON: &str = "opened IS NOT NULL AND person = ?1 AND from_ms > ?2 AND from_ms < ?3";
 pub(super) const AT_GATE: &str =
     "opened IS NOT NULL AND central = ?1 AND edge_id = ?2 AND from_ms >= ?3 AND from_ms < ?4";
 pub(super) const OPEN: &str = "opened IS NOT NULL AND until_ms IS NULL";
+
+pub(super) const RECOUNTS: &str = "SELECT hlc, event FROM shift_recount WHERE shift = ?1";
+
+/// What tells of a payment with a reference, or says what it is for.
+pub(super) const PAYMENTS_UNDER: &str = "SELECT event FROM payment WHERE reference = ?1 UNION ALL \
+     SELECT event FROM payment_assigned WHERE reference = ?1";
 
 /// The tables, of whoever has a connection.
 pub(super) struct StoredBooks<'c> {
@@ -67,6 +82,13 @@ impl StoredBooks<'_> {
 
     pub(super) fn one(&mut self, filter: &str, parameters: impl rusqlite::Params) -> Result<Option<Shift>, StoreError> {
         Ok(self.find(filter, parameters)?.into_iter().next())
+    }
+
+    /// The last shift that began at a gate or at another edge of its lane.
+    pub(super) fn last_at(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
+        let gate = (central, edge_id, i64::MAX);
+        let (own, of_lane) = (self.one(LAST_AT_GATE, gate)?, self.one(LAST_OF_LANE, gate)?);
+        Ok(own.into_iter().chain(of_lane).max_by_key(|shift| (shift.from_ms, shift.id.clone())))
     }
 
     /// The gates that ever had a shift: one step of the index each.
@@ -91,10 +113,15 @@ impl StoredBooks<'_> {
         };
         let (opened, closed) = (place(5, 6)?, place(8, 9)?);
         let (person, until_ms) = (row.get(4)?, row.get::<_, Option<i64>>(7)?);
+        let lane_edges =
+            row.get_ref(10)?.as_str_or_null().map_err(|_| StoreError::Value("the lane of a shift".into()))?;
+        let lane_edges = lane_edges.map(serde_json::from_str).transpose();
+        let lane_edges = lane_edges.map_err(|_| StoreError::Value("the lane of a shift".into()))?.unwrap_or_default();
         Ok(Shift {
             id: row.get(0)?,
             central: row.get(1)?,
             edge_id: row.get(2)?,
+            lane_edges,
             from_ms: row.get(3)?,
             opened: opened.map(|place| ShiftOpening { place, person }),
             closed: closed.zip(until_ms).map(|(place, until_ms)| ShiftClosing { place, until_ms }),
@@ -126,9 +153,13 @@ impl StoredBooks<'_> {
         let opened_hlc = shift.opened.as_ref().map(|opening| opening.place.0.ms());
         let until_ms = shift.closed.as_ref().map(|closing| closing.until_ms);
         let closed_hlc = shift.closed.as_ref().map(|closing| closing.place.0.ms());
+        let lane_edges =
+            Some(&shift.lane_edges).filter(|edges| !edges.is_empty()).map(|edges| json!(edges).to_string());
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO shift VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
-            .execute((id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc))?;
+            .prepare_cached("INSERT OR REPLACE INTO shift VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
+            .execute((
+                id, central, edge_id, from_ms, person, opened, opened_hlc, until_ms, closed, closed_hlc, lane_edges,
+            ))?;
         Ok(())
     }
 }
@@ -151,9 +182,15 @@ impl Books for StoredBooks<'_> {
         self.logs.name(self.connection, log)
     }
 
-    fn next_from_ms(&mut self, central: &str, edge_id: &str, after_ms: i64) -> Result<Option<i64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(NEXT_AT_GATE)?;
-        Ok(statement.query_row((central, edge_id, after_ms), |row| row.get(0)).optional()?)
+    fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, StoreError> {
+        let mut next: Option<i64> = None;
+        for query in [NEXT_AT_GATE, NEXT_OF_LANE] {
+            let mut statement = self.connection.prepare_cached(query)?;
+            let parameters = (&after.central, edge_id, after.from_ms, &after.id);
+            let found = statement.query_row(parameters, |row| row.get(0)).optional()?;
+            next = next.into_iter().chain(found).min();
+        }
+        Ok(next)
     }
 
     fn shifts_of(&mut self, person: &str, (from_ms, until_ms): Span) -> Result<Vec<Shift>, StoreError> {
@@ -180,18 +217,19 @@ impl Books for StoredBooks<'_> {
 
     fn takings(
         &mut self,
-        central: &str,
-        edge_id: &str,
+        at: &Shift,
         (from_ms, until_ms): Span,
         each: &mut dyn FnMut(TakingLine<'_, i64>),
     ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(TAKINGS)?;
-        let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
+        let edges = json!(at.edges().collect::<Vec<_>>()).to_string();
+        let mut rows = statement.query((&at.central, edges, from_ms, until_ms))?;
         while let Some(row) = rows.next()? {
             let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
             let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
             let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();
             each(TakingLine {
+                edge_id: text(row, 7)?,
                 exit_ms: row.get(0)?,
                 taken_by: text(row, 1)?,
                 method: text(row, 2)?,

@@ -20,7 +20,7 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -486,11 +486,11 @@ CREATE TABLE shift_recount(
 ) STRICT, WITHOUT ROWID;
 ";
 
-pub(super) const RECOUNTS: &str = "SELECT hlc, event FROM shift_recount WHERE shift = ?1";
-
-/// What tells of a payment with a reference, or says what it is for.
-pub(super) const PAYMENTS_UNDER: &str = "SELECT event FROM payment WHERE reference = ?1 UNION ALL \
-     SELECT event FROM payment_assigned WHERE reference = ?1";
+/// The other edges of the lane a shift was opened at, as JSON: kept when all is made anew with the rules of this version.
+const V17: &str = "
+ALTER TABLE shift ADD COLUMN lane_edges TEXT;
+CREATE INDEX shift_lane ON shift(central, from_ms) WHERE opened IS NOT NULL AND lane_edges IS NOT NULL;
+";
 
 /// The row number of event `seq` of the log numbered `log_no`; `None` if either is too large (8 million logs, 2^40 events).
 #[must_use]

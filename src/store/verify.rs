@@ -37,7 +37,10 @@ const LOOKUPS: [(&str, &str); 8] = [
     ("shift_recount", "SELECT shift || ' ' || hlc AS found FROM shift_recount ORDER BY found"),
     ("request", "SELECT weeks || ' ' || key || ' ' || hlc AS found FROM request ORDER BY found"),
     ("heard", "SELECT fact FROM heard ORDER BY fact"),
-    ("shift", "SELECT id || ' ' || from_ms || ' ' || person || ' ' || coalesce(until_ms, '') FROM shift ORDER BY id"),
+    (
+        "shift",
+        "SELECT id || ' ' || from_ms || ' ' || person || ' ' || coalesce(until_ms, '') || ' ' || coalesce(lane_edges, '') FROM shift ORDER BY id",
+    ),
     ("money_change", "SELECT at_ms || ' ' || changed_by || ' ' || change AS found FROM money_change ORDER BY found"),
     ("ledger", "SELECT events FROM ledger"),
 ];

@@ -6,7 +6,7 @@ import { askingAgain } from "./lib/again.js";
 import { get, post, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { waysText } from "./lib/fee.js";
-import { centralNow, state, watch } from "./lib/feed.js";
+import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, moment, moment_full as momentFull, money, number, serverDay, timeToSecond } from "./lib/format.js";
 import { mark, markProblems } from "./lib/forms.js";
 import { me } from "./lib/login.js";
@@ -124,7 +124,8 @@ function showSheet(answer) {
   showParts();
   at("back").href = query("/shifts", { day: at("day").value });
   at("still-open").hidden = !isOpen;
-  put("sheet-of", [sheet.gate, sheet.person, spanText(sheet)].join(" · "));
+  const gates = [sheet.gate, ...sheet.lane_edges.map((edge) => gateName(`${sheet.central}/${edge}`))];
+  put("sheet-of", [gates.join(" + "), sheet.person, spanText(sheet)].join(" · "));
   showPrintHead(t("shifts.code", { id: sheet.id }));
   const facts = [[t("shifts.opened_at"), momentFull(sheet.from_ms)]];
   if (!isOpen) facts.push([t("shifts.closed_at"), momentFull(sheet.until_ms)], [t("shifts.closed_by"), personName(sheet.closed_by)]);

@@ -172,6 +172,7 @@ fn an_exit_says_how_it_was_paid_and_what_the_fee_consists_of() {
         let exit = exit_of(central.last_event());
         check(&mut central);
         central.wait(HOUR_MS);
+        assert_eq!(total(&exit.lines), exit.fee, "{:?}", exit.lines);
         (exit.lines, exit.paid, exit.doubts, notes)
     };
     let hours = FeeLine::of(Part::Hour, 2, Vnd(25_000));
@@ -180,6 +181,7 @@ fn an_exit_says_how_it_was_paid_and_what_the_fee_consists_of() {
     };
     let differs = vec![("paid.amount".to_owned(), "differs")];
     let doubt = vec!["fee_uncertain".to_owned()];
+    let unpaid = |amount| FeeLine::new(Part::Unpaid, Vnd(amount));
     let by_hand = FeeLine::new(Part::ByHand, Vnd(-20_000)).because(Some("khách quen"));
     for (beside, fee, lines, says) in [
         (Beside::default(), None, vec![hours.clone()], (None, vec![], vec![])),
@@ -188,10 +190,29 @@ fn an_exit_says_how_it_was_paid_and_what_the_fee_consists_of() {
         (
             paid_in(Method::Cash, Some(20_000)),
             None,
-            vec![hours.clone()],
+            vec![hours.clone(), unpaid(-30_000)],
             (paid(Method::Cash, 20_000), doubt.clone(), differs.clone()),
         ),
-        (paid_in(Method::Free, None), None, vec![hours.clone()], (paid(Method::Free, 0), doubt, differs)),
+        // More than the fee is no fee.
+        (
+            paid_in(Method::Transfer, Some(80_000)),
+            None,
+            vec![hours.clone()],
+            (paid(Method::Transfer, 80_000), doubt.clone(), differs.clone()),
+        ),
+        (
+            paid_in(Method::Free, None),
+            None,
+            vec![hours.clone(), unpaid(-50_000)],
+            (paid(Method::Free, 0), doubt.clone(), differs.clone()),
+        ),
+        // Who forces a fee and says that it was let go has taken nothing.
+        (
+            paid_in(Method::Free, Some(30_000)),
+            Some(30_000),
+            vec![hours.clone(), by_hand.clone(), unpaid(-30_000).because(Some("khách quen"))],
+            (paid(Method::Free, 0), doubt, differs),
+        ),
         (
             paid_in(Method::Card, None),
             Some(30_000),

@@ -297,7 +297,7 @@ fn what_was_due_of_an_exit_told_before_its_entry_is_told() {
     let row = passed.stay.unwrap().row;
     assert_eq!((row.status, row.collected.0), (StayStatus::Out, 0));
     let note = passed.notes.iter().find(|note| note.code == "left_before").unwrap();
-    assert!(note.message.contains("50000 VND were due"), "{note:?}");
+    assert!(note.message.contains("50,000 VND were due"), "{note:?}");
     let due = |row: &StayRow| central.ledger.settings().due(row, &SiteZone::default(), central.wall_ms());
     assert_eq!(due(&row), Some(Vnd(50_000)));
     // What only a wrong clock, or a liar, says is not gone through day by day for centuries.

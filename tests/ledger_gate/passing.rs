@@ -346,6 +346,8 @@ fn money_that_is_pressed_after_an_exit_was_told_counts_in_its_place_once() {
             };
             let taken = fee.map_or(due, Vnd);
             assert_eq!((&event_id, counted, central.row(&stay).collected), (&stay, taken, taken), "{what}");
+            // So works a gate with a camera and an attendant: nobody has to look at it.
+            assert!(!central.row(&stay).anomalies.contains(&Anomaly::DoubleExit), "{what}");
             let Body::Exit(exit) = central.last_event().body else { panic!("an exit") };
             assert_eq!(exit.paid.map(|paid| paid.method), method, "{what}");
             // Pressed again it is the same press, with the money or without, and what its camera asks.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::doer::{Doer, DoerKind};
 use parkmesh::domain::event::{Body, Draft, Event};
+use parkmesh::domain::lane::Lanes;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::payment::{Method, PaidToo};
 use parkmesh::domain::shift::{ShiftClosed, ShiftFigures, is_of, span};
@@ -172,6 +173,62 @@ fn a_shift_counts_what_its_person_and_its_gates_own_program_took_at_its_gate() {
     assert_eq!(live(&mut central, &id), sheet.figures, "the next one's are not its");
     assert_eq!(told_late(&mut central, &id), (vec![], 0));
     check(&mut central);
+}
+
+fn set_lane(central: &mut Central, edges: &[&str]) {
+    central.ledger.set_lanes(Lanes::of(edges.iter().map(|edge| (*edge, "lane"))));
+}
+
+/// A camera and the barrier of a lane can have ids of their own: what passes at the camera is money of who stands at the barrier.
+#[test]
+fn a_shift_is_of_all_edges_of_its_lane_as_it_was_when_it_was_opened() {
+    let (mut here, mut there) = (Central::new(0), Central::new(1));
+    let (lan, camera) = (person("lan"), Doer::new(DoerKind::Edge, "cam-1"));
+    set_lane(&mut here, &["edge-1", "cam-1", "cam-2"]);
+    let id = set(&mut here, opening("edge-1", "lan"));
+    visit(&mut here, "edge-1", "29A00001", &lan, 20_000, Method::Cash);
+    visit(&mut here, "cam-1", "29A00002", &camera, 30_000, Method::Cash);
+    visit(&mut here, "edge-2", "29A00003", &lan, 50_000, Method::Cash);
+    // Whatever the settings say by now, somebody answers for that gate.
+    for lane in [["edge-1", "cam-1"].as_slice(), &[]] {
+        set_lane(&mut here, lane);
+        let refused = Refusal::ShiftOpen { id: id.clone(), person: "lan".to_owned() };
+        assert_eq!(here.ask(opening("cam-1", "an")), Err(refused), "{lane:?}");
+    }
+    visit(&mut here, "cam-2", "29A00004", &camera, 5_000, Method::Qr);
+    let corrected = visit(&mut here, "cam-1", "29A00005", &camera, 9_000, Method::Cash);
+    set(&mut here, closing(&id, "lan", false));
+    let sheet = closed(&mut here, &id);
+    assert_eq!((sheet.figures.entries, sheet.figures.exits(), sheet.figures.revenue()), (4, 4, 64_000));
+    // Late facts of the camera are an addendum of the same shift.
+    here.wait(MINUTE_MS);
+    let fee = CorrectStay { fee: Some(Vnd(4_000)), reason: "nhầm".into(), ..CorrectStay::default() };
+    here.ask(Job::Correct(CorrectStay { stay_id: corrected, ..fee }).by(person("lead"))).unwrap();
+    assert_eq!((live(&mut here, &id).revenue(), told_late(&mut here, &id).1), (59_000, -5_000));
+    // From now on each edge is a gate of its own.
+    let (second, third) = (set(&mut here, opening("cam-1", "an")), set(&mut here, opening("edge-1", "lan")));
+    visit(&mut here, "cam-1", "29A00006", &camera, 1_000, Method::Cash);
+    visit(&mut here, "edge-1", "29A00007", &lan, 2_000, Method::Cash);
+    // Both stay what they are when the settings make one lane of them, and the next one is of both.
+    set_lane(&mut here, &["edge-1", "cam-1"]);
+    visit(&mut here, "cam-1", "29A00008", &camera, 3_000, Method::Cash);
+    set(&mut here, closing(&third, "lan", false));
+    let refused = Refusal::ShiftOpen { id: second.clone(), person: "an".to_owned() };
+    assert_eq!(here.ask(opening("edge-1", "binh")), Err(refused));
+    set(&mut here, closing(&second, "an", false));
+    let fourth = set(&mut here, opening("edge-1", "binh"));
+    visit(&mut here, "cam-1", "29A00009", &camera, 6_000, Method::Cash);
+    there.hear(&mut here);
+    for central in [&mut here, &mut there] {
+        for (id, revenue) in [(&id, 59_000), (&second, 4_000), (&third, 2_000), (&fourth, 6_000)] {
+            assert_eq!(live(central, id).revenue(), revenue, "{id}");
+        }
+        check(central);
+    }
+    let before = here.ledger.storage().shifts.clone();
+    here = here.restart();
+    here.rebuild(2);
+    assert_eq!(here.ledger.storage().shifts, before);
 }
 
 #[test]

@@ -196,6 +196,10 @@ impl Lot {
         let mut change = Change::of(Vec::new(), (!names_one).then_some((act.claim.index, ended.stay)), None);
         if counts {
             row.leave_instead(act.fact, exit, ended.taken, !named);
+            // A camera that tells the exit, and a person there who says what was taken, are how a gate works.
+            if !(is_press && exit.in_place_of_told) {
+                row.note_double_exit();
+            }
             change.same_passage = Some((ended.exit.clone(), id));
             change.ended = Some(Ended::by(act, exit, ended.stay, named));
         } else {

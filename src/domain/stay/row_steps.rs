@@ -232,6 +232,10 @@ impl StayRow {
     pub(super) fn leave_instead(&mut self, fact: &Fact, exit: &Exit, taken: Vnd, entry_unknown: bool) {
         self.collected = Vnd(self.collected.0.saturating_sub(taken.0));
         self.end(fact, exit, entry_unknown);
+    }
+
+    /// The exit was told in two ways that do not go together by themselves.
+    pub(super) fn note_double_exit(&mut self) {
         self.anomalies.insert(Anomaly::DoubleExit);
     }
 

@@ -51,8 +51,8 @@ pub fn implausible(field: &'static str, fee: Vnd) -> Note {
     Note::new(
         field,
         "implausible",
-        format!("{} đ không giống một khoản phí: được ghi như đã báo, hãy kiểm tra", fee.0),
-        format!("{} VND is hardly a fee: it is recorded as told, check it", fee.0),
+        format!("{} đ không giống một khoản phí: được ghi như đã báo, hãy kiểm tra", fee.vi()),
+        format!("{} VND is hardly a fee: it is recorded as told, check it", fee.en()),
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event};
+use crate::domain::ids::FactId;
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::received::{PaymentReceived, known};
@@ -36,7 +37,7 @@ pub(super) fn job(number: u64, central: &str, edges: u64, storage: &MemoryStorag
     }
     let edge_id = format!("edge-{}", number / ONE_IN % edges);
     let cash = crate::domain::money::Vnd(i64::try_from(number % 1_000).unwrap_or(0) * 1_000);
-    let at_edge = |shift: &&Shift| shift.central == central && shift.edge_id == edge_id;
+    let at_edge = |shift: &&Shift| shift.is_at(central, &edge_id);
     let last = storage.shifts.values().filter(at_edge).max_by_key(|shift| shift.from_ms);
     Some(match last.filter(|last| last.closed.is_none()) {
         Some(open) => {
@@ -104,18 +105,22 @@ pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Re
         return Err(format!("the sums are {:?}, the facts give {sums:?}", storage.totals));
     }
     let shifts: Vec<Shift> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
+    // No exit is in two shifts.
+    let mut in_shift: BTreeMap<&FactId, String> = BTreeMap::new();
     for shift in shifts {
         let person = shift.opened.as_ref().map_or("", |opened| opened.person.as_str());
         let (from_ms, until_ms) = sheet::span_of(storage, &shift).map_err(|error| error.to_string())?;
-        let at_gate = |central: &str, edge_id: &str, ms: i64| {
-            central == shift.central && edge_id == shift.edge_id && (from_ms..until_ms).contains(&ms)
-        };
+        let at_gate =
+            |central: &str, edge_id: &str, ms: i64| shift.is_at(central, edge_id) && (from_ms..until_ms).contains(&ms);
         let mut meant = ShiftFigures::default();
         let entries = entered.iter().filter(|row| at_gate(&row.source_central, &row.edge_id, row.entry_ms)).count();
         meant.entries = i64::try_from(entries).unwrap_or(i64::MAX);
         let of_it = takings.values().filter(|taking| at_gate(&taking.central, &taking.edge_id, taking.exit_ms));
         for taking in of_it.filter(|taking| is_of(person, &taking.told_apart.by)) {
             meant.take(taking.counted(), &taking.told_apart.camera_type);
+            if let Some(other) = in_shift.insert(&taking.fact, shift.id.clone()) {
+                return Err(format!("{} is in {other} and in {}", taking.fact, shift.id));
+            }
         }
         let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
         if live != meant {
@@ -134,8 +139,11 @@ pub(super) fn meaning(storage: &mut MemoryStorage, kinds: &mut BTreeMap<&'static
     let shifts: Vec<Shift> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
     for shift in shifts {
         let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
-        words.push_str(&format!("; {}: {live:?}", shift.id));
+        words.push_str(&format!("; {} with {:?}: {live:?}", shift.id, shift.lane_edges));
         *kinds.entry("shift").or_default() += 1;
+        if !shift.lane_edges.is_empty() {
+            *kinds.entry("shift of a lane").or_default() += 1;
+        }
         let Some(closed) = shift.closed.as_ref().and_then(|closing| closed(storage, closing)) else { continue };
         let since = live.since(&closed.figures);
         let both = closed.figures.and(&since);

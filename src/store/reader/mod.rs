@@ -60,6 +60,8 @@ pub(super) fn statements() -> Vec<(&'static str, String)> {
         ("last shift of a gate", books::shifts(books::LAST_AT_GATE)),
         ("shifts of a gate", books::shifts(books::AT_GATE)),
         ("next shift of a gate", books::NEXT_AT_GATE.to_owned()),
+        ("last shift of a lane", books::shifts(books::LAST_OF_LANE)),
+        ("next shift of a lane", books::NEXT_OF_LANE.to_owned()),
         ("next gate with shifts", books::NEXT_GATE.to_owned()),
         ("shifts of a person", books::shifts(books::OF_PERSON)),
         ("open shifts", books::shifts(books::OPEN)),

@@ -16,8 +16,8 @@ use crate::domain::payment::{Method, Paid};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::received::{Known, PaymentReceived, known, teller};
 use crate::domain::vietqr::content_of;
+use crate::store::books::PAYMENTS_UNDER;
 use crate::store::error::StoreError;
-use crate::store::schema::PAYMENTS_UNDER;
 
 /// Of stays that ended so many at most are tried whether a transfer is for them.
 const MOST_ENDED: i64 = 50_000;
@@ -400,6 +400,8 @@ fn state_of(one: &Known<'_>, of_stay: &[Known<'_>], family: &Family) -> PaymentS
     let codes: Vec<String> = family.stays.iter().map(|stay| content_of(stay)).collect();
     match row.payment.paid.as_ref().and_then(|paid| said_of(one, of_stay, &codes, paid)) {
         None => PaymentState::Left,
+        // Until a person corrects the fee.
+        Some(true) if row.payment.unpaid != 0 && row.collected == row.fee => PaymentState::OtherAmount,
         Some(true) if row.payment.paid.as_ref().is_some_and(|paid| paid.total() == Vnd(row.collected)) => {
             PaymentState::Settled
         }

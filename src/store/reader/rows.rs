@@ -9,7 +9,8 @@ use super::Reader;
 use super::history::HistoryCursor;
 use crate::domain::doer::Doer;
 use crate::domain::ids::LogId;
-use crate::domain::payment::Paid;
+use crate::domain::money::Vnd;
+use crate::domain::payment::{FeeLine, Method, Paid, counted, shared_out, unpaid};
 use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, paid_as_corrected};
 use crate::domain::time::quarter;
@@ -98,6 +99,18 @@ pub struct Payment {
     pub exit_by: Option<String>,
     /// Null: the gate did not say.
     pub paid: Option<Paid>,
+    /// What of the fee was not taken at the exit, as the gate said, VND: it is in no sum.
+    pub unpaid: i64,
+}
+
+impl HistoryRow {
+    /// What of `collected` counts as paid in a way, VND.
+    pub fn collected_by(&self, way: Method) -> i64 {
+        let Some(paid) = &self.payment.paid else { return self.collected };
+        let also = shared_out(Vnd(self.collected), &paid.also);
+        let counted = counted(paid.method.name(), self.collected, &also);
+        counted.filter(|(method, ..)| *method == way.name()).map(|(.., amount)| amount).sum()
+    }
 }
 
 /// What is read of an exit's event for it.
@@ -113,6 +126,8 @@ struct ExitData {
     stay: Option<String>,
     paid: Option<Paid>,
     taken_by: Option<Doer>,
+    #[serde(default)]
+    lines: Vec<FeeLine>,
 }
 
 impl Payment {
@@ -129,6 +144,7 @@ impl Payment {
         Ok(Self {
             exit_by: read.data.taken_by.as_ref().or(read.by.as_ref()).and_then(Doer::text),
             paid: paid.or(read.data.paid),
+            unpaid: unpaid(&read.data.lines).0,
         })
     }
 }

@@ -14,10 +14,10 @@ use crate::domain::payment::Method;
 use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted, is_of};
 use crate::ledger::sheet::{self, Books, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
-use crate::store::books::{self, StoredBooks};
+use crate::store::books::{self, RECOUNTS, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::reader::read_event;
-use crate::store::schema::{RECOUNTS, event_row};
+use crate::store::schema::event_row;
 
 /// Most facts that are listed beside a sheet.
 const MAX_LISTED: usize = 500;
@@ -123,7 +123,8 @@ impl Reader {
         let mut open = self.books().find(books::OPEN, ())?;
         open.retain(|shift| {
             at.is_none_or(|gate| {
-                gate.central == shift.central && gate.edge_id.as_ref().is_none_or(|edge_id| *edge_id == shift.edge_id)
+                let is_there = |edge_id: &String| shift.is_at(&gate.central, edge_id);
+                gate.central == shift.central && gate.edge_id.as_ref().is_none_or(is_there)
             })
         });
         for shift in open {
@@ -198,8 +199,12 @@ impl Reader {
         let mut listed = Vec::new();
         for ((log, seq), fee) in late.exits.into_iter().take(MAX_LISTED) {
             let Some(event) = self.event_at((log, seq))? else { continue };
-            let (central, edge_id) = (sheet.shift.central.clone(), sheet.shift.edge_id.clone());
-            let exit_ms = event.timestamp_ms;
+            let edge_id = match &event.body {
+                Body::Exit(exit) => &exit.exit_edge,
+                Body::Unread(opening) => &opening.edge_id,
+                _ => &sheet.shift.edge_id,
+            };
+            let (central, edge_id, exit_ms) = (sheet.shift.central.clone(), edge_id.clone(), event.timestamp_ms);
             listed.push(SheetFact { event, amount: fee, central, edge_id, exit_ms, method: String::new() });
         }
         let room = MAX_LISTED.saturating_sub(listed.len());
@@ -227,7 +232,7 @@ impl Reader {
         let mut books = self.books();
         let within = sheet::span_of(&mut books, &sheet.shift)?;
         let (mut places, mut seen) = (Vec::new(), 0_usize);
-        books.takings(&sheet.shift.central, &sheet.shift.edge_id, within, &mut |taking| {
+        books.takings(&sheet.shift, within, &mut |taking| {
             if !is_of(&sheet.person, taking.taken_by) {
                 return;
             }
@@ -261,23 +266,24 @@ impl Reader {
 
     /// [`Reader::takings`], told apart by shift as well: they sum to the same. And the shifts of that time.
     pub fn takings_by_shift(&mut self, start_ms: i64, end_ms: i64) -> Result<(Vec<Takings>, Vec<Shift>), StoreError> {
-        type Key = (String, String, String);
-        let mut rest: BTreeMap<(String, String, Key), (i64, i64)> = BTreeMap::new();
+        // Edge, who took it, by what way, of which type.
+        type Key = (String, String, String, String);
+        let mut rest: BTreeMap<(String, Key), (i64, i64)> = BTreeMap::new();
         for taken in self.takings(start_ms, end_ms)? {
-            let key = (taken.central, taken.edge_id, (taken.by, taken.method, taken.camera_type));
+            let key = (taken.central, (taken.edge_id, taken.by, taken.method, taken.camera_type));
             rest.insert(key, (taken.exits, taken.revenue));
         }
         let (mut all, mut shifts) = (Vec::new(), Vec::new());
         for (shift, within) in self.shifts_within(start_ms, end_ms)? {
             let person = shift.opened.as_ref().map_or("", |opened| opened.person.as_str());
             let mut sums: Vec<(Key, (i64, i64))> = Vec::new();
-            self.books().takings(&shift.central, &shift.edge_id, within, &mut |taking| {
+            self.books().takings(&shift, within, &mut |taking| {
                 if !is_of(person, taking.taken_by) {
                     return;
                 }
                 for (method, exits, revenue) in taking.counted() {
-                    let parts = [taking.taken_by, method, taking.camera_type];
-                    let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2] == parts;
+                    let parts = [taking.edge_id, taking.taken_by, method, taking.camera_type];
+                    let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2, &key.3] == parts;
                     match sums.iter_mut().find(is_same) {
                         Some((_, sum)) => *sum = (sum.0 + exits, sum.1 + revenue),
                         None => sums.push((parts.map(str::to_owned).into(), (exits, revenue))),
@@ -286,10 +292,9 @@ impl Reader {
             })?;
             sums.sort();
             for (key, (exits, revenue)) in sums {
-                let of = rest.entry((shift.central.clone(), shift.edge_id.clone(), key.clone())).or_default();
+                let of = rest.entry((shift.central.clone(), key.clone())).or_default();
                 *of = (of.0 - exits, of.1 - revenue);
-                let (central, edge_id) = (shift.central.clone(), shift.edge_id.clone());
-                all.push(takings((central, edge_id, key), Some(shift.id.clone()), (exits, revenue)));
+                all.push(takings((shift.central.clone(), key), Some(shift.id.clone()), (exits, revenue)));
             }
             shifts.push(shift);
         }
@@ -317,7 +322,7 @@ impl Reader {
 }
 
 fn takings(
-    (central, edge_id, (by, method, camera_type)): (String, String, (String, String, String)),
+    (central, (edge_id, by, method, camera_type)): (String, (String, String, String, String)),
     shift: Option<String>,
     (exits, revenue): (i64, i64),
 ) -> Takings {

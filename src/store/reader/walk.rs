@@ -110,7 +110,7 @@ impl Filter {
         if self.exit_by.is_none() && self.method.is_none() {
             return Ok(true);
         }
-        let Payment { exit_by, paid } = Payment::read(connection, row)?;
+        let Payment { exit_by, paid, .. } = Payment::read(connection, row)?;
         let has_left = row.get_ref(column::EXIT_MS)? != ValueRef::Null;
         let is_free = row.get::<_, i64>(column::COLLECTED)? == 0;
         let is_paid_by = |wanted| match (&paid, wanted) {

@@ -11,7 +11,7 @@ use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::storage::{QuarterTotal, Shift, ShiftClosing, ShiftOpening};
 
-const GATES: [&str; 2] = ["in", "out"];
+const GATES: [&str; 3] = ["in", "out", "cam"];
 const PEOPLE: [&str; 4] = ["lan", "an", "", "token:kiosk"];
 const METHODS: [&str; 3] = ["cash", "qr", ""];
 
@@ -19,7 +19,7 @@ const METHODS: [&str; 3] = ["cash", "qr", ""];
 enum Step {
     Taken { who: usize, method: usize, fee: i64, also: i64, seq: u64, is_taken: bool },
     Entered { gate: usize, entry_ms: i64 },
-    Shift { gate: usize, who: usize, from_ms: i64, until_ms: Option<i64>, is_opened: bool },
+    Shift { gate: usize, lane: usize, who: usize, from_ms: i64, until_ms: Option<i64>, is_opened: bool },
     Changed { gate: usize, who: usize, by: usize, at_ms: i64, exit_ms: i64, change: i64, seq: u64 },
 }
 
@@ -30,8 +30,12 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => (who.clone(), 0..METHODS.len(), 0..9_i64, 0..3_i64, seq.clone(), prop::bool::weighted(0.8))
             .prop_map(|(who, method, fee, also, seq, is_taken)| Step::Taken { who, method, fee, also, seq, is_taken }),
         2 => (gate.clone(), time.clone()).prop_map(|(gate, entry_ms)| Step::Entered { gate, entry_ms }),
-        2 => (gate.clone(), 0..2_usize, time.clone(), prop::option::of(0..3 * QUARTER_MS), prop::bool::weighted(0.9)).prop_map(
-            |(gate, who, from_ms, lasts, is_opened)| Step::Shift { gate, who, from_ms, until_ms: lasts.map(|ms| from_ms + ms), is_opened }
+        2 => (gate.clone(), gate.clone(), 0..2_usize, 0..5_i64, prop::option::of(0..3 * QUARTER_MS), prop::bool::weighted(0.9)).prop_map(
+            |(gate, lane, who, quarter, lasts, is_opened)| {
+                // Some begin at once.
+                let from_ms = quarter * QUARTER_MS;
+                Step::Shift { gate, lane, who, from_ms, until_ms: lasts.map(|ms| from_ms + ms), is_opened }
+            }
         ),
         1 => (gate, who, 0..2_usize, time.clone(), time, -9..9_i64, seq)
             .prop_map(|(gate, who, by, at_ms, exit_ms, change, seq)| Step::Changed { gate, who, by, at_ms, exit_ms, change, seq }),
@@ -46,7 +50,7 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
             let exit_ms = i64::try_from(*seq).unwrap() * QUARTER_MS / 8;
             let told_apart =
                 TakenAs { by: PEOPLE[*who].into(), method: METHODS[*method].into(), camera_type: "car".into() };
-            let gate = GATES[if *seq % 2 == 0 { 0 } else { 1 }];
+            let gate = GATES[usize::try_from(*seq % 3).unwrap()];
             let (central, edge_id) = ("central-1".to_owned(), gate.to_owned());
             let also = (0..*also).map(|no| (Method::ALL[usize::try_from(no).unwrap()], Vnd(1 + no))).collect();
             let taking = Taking { fact: fact(*seq), central, edge_id, exit_ms, fee: Vnd(*fee), told_apart, also };
@@ -70,12 +74,13 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
                 })
                 .unwrap();
         }
-        Step::Shift { gate, who, from_ms, until_ms, is_opened } => {
+        Step::Shift { gate, lane, who, from_ms, until_ms, is_opened } => {
             let place = || (Hlc::new(7).unwrap(), at(1, 3));
             let shift = Shift {
                 id: shift_id("central-1", GATES[*gate], *from_ms),
                 central: "central-1".into(),
                 edge_id: GATES[*gate].into(),
+                lane_edges: Some(GATES[*lane].to_owned()).filter(|_| lane != gate).into_iter().collect(),
                 from_ms: *from_ms,
                 opened: is_opened.then(|| ShiftOpening { place: place(), person: PEOPLE[*who].into() }),
                 closed: until_ms.map(|until_ms| ShiftClosing { place: place(), until_ms }),
@@ -179,7 +184,7 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
                 connection.execute("INSERT INTO event VALUES(?1, ?2, x'', 0)", (event, data.to_string())).unwrap();
                 connection
                     .execute(
-                        "INSERT INTO shift VALUES(?1, 'central-1', 'edge-' || ?2, ?3, 'lan', ?4, 1, ?5, NULL, NULL)",
+                        "INSERT INTO shift VALUES(?1, 'central-1', 'edge-' || ?2, ?3, 'lan', ?4, 1, ?5, NULL, NULL, NULL)",
                         (&id, gate, from_ms, event, from_ms + 28_800_000),
                     )
                     .unwrap();

@@ -208,6 +208,8 @@ fn no_page_scans_or_sorts() {
         ("last shift of a gate", "SEARCH shift USING INDEX shift_gate"),
         ("shifts of a gate", "SEARCH shift USING INDEX shift_gate"),
         ("next shift of a gate", "SEARCH shift USING INDEX shift_gate"),
+        ("last shift of a lane", "SEARCH shift USING INDEX shift_lane"),
+        ("next shift of a lane", "SEARCH shift USING INDEX shift_lane"),
         ("next gate with shifts", "SEARCH shift USING INDEX shift_gate"),
         ("shifts of a person", "SEARCH shift USING INDEX shift_person"),
         ("open shifts", "SEARCH shift USING INDEX shift_until"),
@@ -221,7 +223,10 @@ fn no_page_scans_or_sorts() {
     let mut seen = BTreeSet::new();
     for (name, sql) in statements() {
         let steps = plan(&disk, &sql);
-        assert!(!steps.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE")), "{name}: {steps:?}");
+        // The edges of a lane are a list of a few, in no table.
+        let is_table = |step: &&String| !step.starts_with("SCAN json_each ");
+        let mut tables = steps.iter().filter(is_table);
+        assert!(!tables.any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE")), "{name}: {steps:?}");
         let (known, begin) = expected.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
         assert!(steps[0].starts_with(begin), "{name}: {steps:?}");
         seen.insert(*known);

@@ -18,11 +18,11 @@ use crate::ledger::storage::{
     DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Summary, Tables,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
-use crate::store::books::{self, StoredBooks};
+use crate::store::books::{self, PAYMENTS_UNDER, RECOUNTS, StoredBooks};
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::lookup::Connected;
-use crate::store::schema::{PAYMENTS_UNDER, RECOUNTS, event_row_of, request_key, request_weeks};
+use crate::store::schema::{event_row_of, request_key, request_weeks};
 
 impl Tables for Writer {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
@@ -172,7 +172,7 @@ impl Tables for Writer {
     }
 
     fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
-        self.books().one(books::LAST_AT_GATE, (central, edge_id, i64::MAX))
+        self.books().last_at(central, edge_id)
     }
 
     fn put_shift(&mut self, shift: &Shift) -> Result<(), StoreError> {
