@@ -6,6 +6,7 @@
 //   as it answered the first.
 
 import { askForce } from "./gate/force.js";
+import { inHand } from "./gate/given.js";
 import { missing, showMissing } from "./gate/missing.js";
 import { near, plateKey, typeByPlate } from "./gate/plates.js";
 import { showMatches, showNear } from "./gate/near.js";
@@ -21,6 +22,7 @@ import { at, el, icon, keyed, put } from "./lib/dom.js";
 import { feeLines, linesText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { ago, moment, money, number, serverDay, siteTime, stayText } from "./lib/format.js";
+import { moneyInput, readMoney } from "./lib/money.js";
 import { toast } from "./lib/notices.js";
 import { printReceipt } from "./lib/receipt.js";
 import { USUAL_TYPES, hasText, problemText, t, typeName } from "./lib/texts.js";
@@ -42,7 +44,7 @@ const BY_CODE = ["qr", "transfer"];
 const METHODS_DAYS = 14;
 let usesMore = false;
 
-/** The car in hand: `{plate, view, type, typeFrom, read, info, received, method, request, pressed, done, refused, promised}`. `received`: what a
+/** The car in hand: `{plate, view, type, typeFrom, read, info, received, method, given, request, pressed, done, refused, promised}`. `given`: the cash that was typed, or null; `received`: what a
  * bank says came in for it; `read`: of the queue,
  * or null if typed; `pressed`: the direction of a press that is not settled; `done`: what the barrier was opened for; `refused`:
  * the code of a refusal; `promised`: the fee that stood in the button. */
@@ -129,7 +131,7 @@ function lookUp({ plate, view = null, type = "", read = null }) {
   const guessed = type === "" ? typeByPlate(plate) : null;
   const asked = {
     plate, view, read, type: type || guessed || "car", typeFrom: type ? "camera" : guessed ? "plate" : "none",
-    info: null, received: null, method: METHODS[0], request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
+    info: null, received: null, method: METHODS[0], given: null, request: requestId(), pressed: null, done: null, refused: null, promised: null, problem: null,
   };
   car = asked;
   editing = false;
@@ -224,10 +226,13 @@ function showCar() {
   const may = info !== null && !done && tone !== "bad";
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
-  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", { ...values, fee: values.rest }));
+  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", { ...values, fee: money(takenHere().taken) }));
   const pays = may && !entering && info.fee > 0 && !covers(car);
   showMethod(pays);
-  showTransfer(car, pays && !busy, render);
+  showGiven(pays);
+  // What is put into the hand is not transferred.
+  const toTransfer = pays ? takenHere().ways.find(({ method }) => method === car.method)?.amount ?? 0 : 0;
+  showTransfer(car, toTransfer, toTransfer > 0 && !busy, render);
   at("force").hidden = tone !== "bad" || !canForce(code);
   at("skip").hidden = done !== null || busy;
   at("close").hidden = done?.action !== "ENTRY";
@@ -259,6 +264,19 @@ function showMethod(shown) {
     button.setAttribute("aria-pressed", String(chosen));
     button.classList.toggle("active", chosen);
   }
+}
+
+/** What is taken here of the car in hand, as it is now. */
+const takenHere = () => inHand({ due: rest(car), given: car.given, way: { method: car.method } });
+
+/** What is put into the hand is typed only where somebody has to reckon: what to give back, or how much of it is cash. */
+function showGiven(shown) {
+  at("given-part").hidden = !shown;
+  if (!shown) return;
+  put("given-name", t(car.method === "cash" ? "gate.given" : "gate.given_cash"));
+  if (document.activeElement !== at("given")) at("given").value = car.given === null ? "" : number(car.given);
+  const { says, amount } = takenHere();
+  put("given-says", says ? t(`gate.given_${says}`, { amount: money(amount), method: t(`common.paid_${car.method}`) }) : "");
 }
 
 /** Whether anybody paid otherwise than in cash lately, at any gate of the site. */
@@ -326,8 +344,8 @@ function typeToTell({ type, typeFrom, info, pressed }) {
   return pressed === "EXIT" && isGuess && (info?.entered_as || typeFrom === "none") ? undefined : type || undefined;
 }
 
-/** Opens. `more`: `force`, its reason and a fee, after the person said so; `takenHere`: what of that fee is taken at this gate. */
-async function open(more = {}, takenHere = null) {
+/** Opens. `more`: `force`, its reason and a fee, after the person said so; `typed`: what of that fee is taken at this gate. */
+async function open(more = {}, typed = null) {
   if (busy || !car?.info || car.done) return;
   busy = true;
   const asked = car;
@@ -337,9 +355,10 @@ async function open(more = {}, takenHere = null) {
   const body = { edge_id: gate(), plate_id: asked.plate, plate_view: asked.view, camera_type: typeToTell(asked), direction: asked.pressed, request_id: asked.request, ...more };
   if (asked.pressed === "EXIT" && !more.force && covers(asked)) body.paid = paidWith(asked.received);
   else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) {
-    const amount = takenHere ?? (asked.promised ? rest(asked) : undefined);
-    const taken = { method: asked.method, amount, ...(asked.reference && BY_CODE.includes(asked.method) ? { reference: asked.reference } : {}) };
-    body.paid = paidWith(asked.received, amount === 0 && asked.received ? null : taken);
+    const way = { method: asked.method, ...(asked.reference && BY_CODE.includes(asked.method) ? { reference: asked.reference } : {}) };
+    const amount = typed ?? (asked.promised ? rest(asked) : undefined);
+    const taken = typed === null && asked.promised ? inHand({ due: amount, given: asked.given, way }).ways : [{ ...way, amount }];
+    body.paid = paidWith(asked.received, amount === 0 && asked.received ? [] : taken);
   }
   let refused = null;
   try {
@@ -488,6 +507,12 @@ at("methods").replaceChildren(...METHODS.map((method) => {
   const choose = () => { car.method = method; render(); };
   return el("button", { type: "button", class: "btn btn-outline-secondary", "data-method": method, onclick: choose }, t(`common.paid_${method}`));
 }));
+moneyInput(at("given"), number);
+at("given").addEventListener("input", () => {
+  if (!car) return;
+  car.given = at("given").value.trim() === "" ? null : readMoney(at("given").value);
+  render();
+});
 restIf = restWhenChanged(at("console"), ".pick, .shift, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();

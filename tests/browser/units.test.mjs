@@ -1,5 +1,6 @@
 // What needs no browser: the pure modules of the pages.
 
+import { inHand } from "../../static/js/gate/given.js";
 import { Queue } from "../../static/js/gate/queue.js";
 import { MOST_VND, amountProblem, doubtful, readMoney } from "../../static/js/lib/money.js";
 import { equal, test } from "./harness.mjs";
@@ -24,6 +25,25 @@ test("what is typed as it is shown is read as it was", () => {
   for (const locale of ["vi-VN", "en-GB"]) {
     const format = new Intl.NumberFormat(locale);
     for (let vnd = 1; vnd < 2e9; vnd = Math.ceil(vnd * 1.37)) equal(readMoney(format.format(vnd)), vnd, `${locale} ${vnd}`);
+  }
+});
+
+test("what is put into the hand is given back, missing, or the cash part of another way", () => {
+  const [cash, transfer] = [{ method: "cash" }, { method: "transfer", reference: "PM1" }];
+  const all = { ...transfer, amount: 25_000 };
+  const table = [
+    [cash, null, [{ method: "cash", amount: 25_000 }], 25_000, null, 0],
+    [cash, 25_000, [{ method: "cash", amount: 25_000 }], 25_000, null, 0],
+    [cash, 100_000, [{ method: "cash", amount: 25_000 }], 25_000, "change", 75_000],
+    [cash, 10_000, [{ method: "cash", amount: 10_000 }], 10_000, "short", 15_000],
+    [cash, 0, [{ method: "cash", amount: 0 }], 0, "short", 25_000],
+    [transfer, null, [all], 25_000, null, 0],
+    [transfer, 0, [all], 25_000, null, 0],
+    [transfer, 5_000, [{ method: "cash", amount: 5_000 }, { ...transfer, amount: 20_000 }], 25_000, "rest", 20_000],
+    [transfer, 30_000, [{ method: "cash", amount: 25_000 }], 25_000, "change", 5_000],
+  ];
+  for (const [way, given, ways, taken, says, amount] of table) {
+    equal(inHand({ due: 25_000, given, way }), { ways, taken, says, amount }, `${way.method} ${given}`);
   }
 });
 

@@ -17,18 +17,18 @@ export function received(payments) {
 /** What is still to be taken. */
 export const rest = ({ info, received }) => Math.max((info?.fee ?? 0) - (received?.amount ?? 0), 0);
 
-/** So many ways an exit can say, one of which is taken at the gate. */
+/** So many ways an exit can say, those taken at the gate among them. */
 const MOST_WAYS = 8;
 
-/** How the fee is paid, as the exit says it: what is `taken` here, which answers for the rest, and what came in; of more than can be said one sum for each way. */
-export const paidWith = (received, taken = null) => {
+/** How the fee is paid, as the exit says it: the ways in which it is `taken` here, the first of which answers for the rest, and what came in; of more than can be said one sum for each way. */
+export const paidWith = (received, taken = []) => {
   let came = received?.ways ?? [];
-  if (came.length >= MOST_WAYS) {
+  if (came.length + Math.max(taken.length, 1) > MOST_WAYS) {
     const sums = new Map();
     for (const { method, amount } of came) sums.set(method, (sums.get(method) ?? 0) + amount);
     came = [...sums].map(([method, amount]) => ({ method, amount }));
   }
-  const ways = [...(taken ? [taken] : []), ...came];
+  const ways = [...taken, ...came];
   return ways.length === 1 ? ways[0] : ways;
 };
 

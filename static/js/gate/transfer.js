@@ -4,14 +4,13 @@
 import { get, query } from "../lib/api.js";
 import { at, put } from "../lib/dom.js";
 import { t } from "../lib/texts.js";
-import { rest } from "./received.js";
 
 const METHODS = ["qr", "transfer"];
 let shown = "";
 
-/** Shows the code for a car that pays so, else none. `moved`: called when it came, for the buttons stand elsewhere then. */
-export async function showTransfer(car, may, moved) {
-  const wanted = may && METHODS.includes(car.method) ? query("/api/vietqr", { fee: rest(car), event_id: car.info.event_id }) : "";
+/** Shows the code by which so much of the fee is paid for a car that pays so, else none. `moved`: called when it came, for the buttons stand elsewhere then. */
+export async function showTransfer(car, fee, may, moved) {
+  const wanted = may && METHODS.includes(car.method) ? query("/api/vietqr", { fee, event_id: car.info.event_id }) : "";
   if (wanted === shown) return;
   shown = wanted;
   at("transfer").hidden = true;
