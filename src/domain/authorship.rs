@@ -5,6 +5,7 @@
 //! later one reveals the next key, which nobody else can know before. So a log ends with its process: who has its events, its
 //! disk or even the central's key can begin another log, and cannot continue this one. Docs: decisions/043.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,6 +16,8 @@ use super::ids::{LogId, as_text};
 
 /// Keys of one chain. The event that reveals the last of them carries the anchor of the next.
 const CHAIN_KEYS: u64 = 1_024;
+/// Chains kept at a time.
+const CHAINS_KEPT: usize = 2;
 
 /// 128 bits; 32 hex digits in text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,20 +26,24 @@ pub struct Key([u8; 16]);
 impl Key {
     /// What an event has to have carried before, so that this key is the next.
     fn before(self, log: &LogId) -> Self {
-        Self::hash(b"parkmesh key\0", log, &self.0)
+        Self::hash(before(log), &self.0)
     }
 
-    fn hash(kind: &[u8], log: &LogId, data: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(kind);
-        hasher.update(log.to_string().as_bytes());
-        hasher.update([0]);
-        hasher.update(data);
-        let hash: [u8; 32] = hasher.finalize().into();
+    fn hash(kind: Sha256, data: &[u8]) -> Self {
+        let hash: [u8; 32] = kind.chain_update(data).finalize().into();
         let mut key = [0; 16];
         key.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(key)
     }
+}
+
+/// What begins the hash of a key before another one of the log.
+fn before(log: &LogId) -> Sha256 {
+    kind(b"parkmesh key\0", log)
+}
+
+fn kind(kind: &[u8], log: &LogId) -> Sha256 {
+    Sha256::new().chain_update(kind).chain_update(log.to_string()).chain_update([0])
 }
 
 /// Who signed the beginning of a log.
@@ -101,14 +108,15 @@ impl<O: Opener> Opener for Option<O> {
 pub struct Author {
     secret: [u8; 32],
     opener: Box<dyn Opener>,
-    /// The chain in use: of which log, which of its chains, the keys in the order in which they are revealed.
-    chain: Option<(LogId, u64, Vec<Key>)>,
+    /// The chain in use, and the one after it, of which the end is carried already: of which log, which of its chains, the keys in the order
+    /// in which they are revealed.
+    chains: VecDeque<(LogId, u64, Vec<Key>)>,
 }
 
 impl Author {
     /// `secret`: random, of this process alone.
     pub fn new(secret: [u8; 32], opener: Box<dyn Opener>) -> Self {
-        Self { secret, opener, chain: None }
+        Self { secret, opener, chains: VecDeque::new() }
     }
 
     /// What event `seq` of a log of this process has to carry.
@@ -126,17 +134,18 @@ impl Author {
 
     /// What is carried before the first key of a chain is revealed.
     fn anchor(&mut self, log: &LogId, number: u64) -> Key {
-        // Worked out without disturbing the chain in use, which is asked for again at once.
-        keys(&self.secret, log, number).first().map_or(Key([0; 16]), |first| first.before(log))
+        self.chain(log, number).first().map_or(Key([0; 16]), |first| first.before(log))
     }
 
     fn chain(&mut self, log: &LogId, number: u64) -> &[Key] {
-        let stands = self.chain.as_ref().is_some_and(|(of, which, _)| of == log && *which == number);
-        if !stands {
-            self.chain = None;
+        let is_it = |(of, which, _): &(LogId, u64, Vec<Key>)| of == log && *which == number;
+        if !self.chains.iter().any(is_it) {
+            self.chains.push_back((log.clone(), number, keys(&self.secret, log, number)));
+            if self.chains.len() > CHAINS_KEPT {
+                self.chains.pop_front();
+            }
         }
-        let (_, _, keys) = self.chain.get_or_insert_with(|| (log.clone(), number, keys(&self.secret, log, number)));
-        keys
+        self.chains.iter().find(|chain| is_it(chain)).map_or(&[], |(_, _, keys)| keys)
     }
 }
 
@@ -144,8 +153,9 @@ impl Author {
 fn keys(secret: &[u8; 32], log: &LogId, number: u64) -> Vec<Key> {
     let mut seed = secret.to_vec();
     seed.extend(number.to_be_bytes());
-    let last = Key::hash(b"parkmesh secret\0", log, &seed);
-    let mut keys: Vec<Key> = std::iter::successors(Some(last), |key| Some(key.before(log)))
+    let last = Key::hash(kind(b"parkmesh secret\0", log), &seed);
+    let before = before(log);
+    let mut keys: Vec<Key> = std::iter::successors(Some(last), |key| Some(Key::hash(before.clone(), &key.0)))
         .take(usize::try_from(CHAIN_KEYS).unwrap_or_default())
         .collect();
     keys.reverse();
