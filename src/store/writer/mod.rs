@@ -17,7 +17,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
-use self::stays::NewestOfPlate;
+use self::stays::NewestRows;
 use self::transaction::RollbackOf;
 use crate::domain::time::{SiteZone, UnknownZone};
 use crate::replication::handshake::{Instance, MOST_TOLD, SeenOf, SeenStart, Start};
@@ -49,8 +49,7 @@ pub struct Writer {
     /// The number the next row of the history gets.
     next_history_id: i64,
     transaction: Option<RollbackOf>,
-    /// The last answer about a plate, good until a row changes.
-    newest_of_plate: Option<NewestOfPlate>,
+    newest_rows: NewestRows,
     zone: SiteZone,
     utc: SiteZone,
     checkpointer: Checkpointer,
@@ -131,7 +130,7 @@ impl Writer {
             next_log: 1,
             next_history_id: 1,
             transaction: None,
-            newest_of_plate: None,
+            newest_rows: NewestRows::default(),
             zone,
             utc,
             checkpointer,

@@ -4,6 +4,8 @@
 //! plate, by the clock of its entry, carries in `plate_hlc` a clock that no older one is above: one look at one row answers.
 //! Every change raises it where it is no longer true.
 
+use std::collections::HashMap;
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Statement, ToSql};
 
@@ -21,19 +23,43 @@ const SOURCE_EDGE: &str = "edge";
 const SOURCE_MANUAL: &str = "edge_manual";
 
 /// The newest row of a plate.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Newest {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Newest {
     row_id: i64,
     entry_hlc: i64,
     /// No row of the plate is above.
     greatest_hlc: i64,
 }
 
-/// The last plate looked at; `None`: it has no row.
-#[derive(Debug)]
-pub(super) struct NewestOfPlate {
-    plate: PlateId,
-    newest: Option<Newest>,
+/// The newest rows of plates that were looked at or written; `None`: it has none. A car that leaves mostly came in not long ago: what is
+/// known of its plate since then spares a look at the index of plates, where each lies on another page.
+#[derive(Debug, Default)]
+pub(super) struct NewestRows(HashMap<PlateId, Option<Newest>>);
+
+impl NewestRows {
+    /// Beyond this many all are forgotten, which only costs looking them up.
+    const MOST: usize = 4_096;
+
+    fn know(&mut self, plate: &PlateId, newest: Option<Newest>) {
+        if self.0.len() >= Self::MOST {
+            self.forget();
+        }
+        self.0.insert(plate.clone(), newest);
+    }
+
+    /// This row has another last clock, no lower than before.
+    fn rise(&mut self, row_id: i64, row: &StayRow) {
+        if let Some(Some(newest)) = self.0.get_mut(&row.plate_id)
+            && newest.row_id == row_id
+        {
+            newest.greatest_hlc = newest.greatest_hlc.max(row.last_hlc.ms());
+        }
+    }
+
+    /// Rows changed, or may have.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// The facts of a row as they are stored.
@@ -152,15 +178,15 @@ impl Rows for Writer {
             return Ok(Some(row_id));
         }
         let newest = Newest { row_id, entry_hlc: row.entry_hlc.ms(), greatest_hlc: plate_hlc.max(row.last_hlc.ms()) };
-        self.newest_of_plate = Some(NewestOfPlate { plate: row.plate_id.clone(), newest: Some(newest) });
+        self.newest_rows.know(&row.plate_id, Some(newest));
         Ok(Some(row_id))
     }
 
     fn update_stay(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
-        self.newest_of_plate = None;
         // The ordinary change keeps plate, entry time and clock, and id: their three indices stay untouched.
         if self.write_change(UPDATE_IN_PLACE, row_id, row, committed_ms)? {
+            self.newest_rows.rise(row_id, row);
             return self.raise_plate_hlc(&row.plate_id, row.last_hlc.ms());
         }
         let old: Option<String> = self
@@ -176,6 +202,7 @@ impl Rows for Writer {
             self.add_plate(&row.plate_id)?;
         }
         self.write_change(UPDATE_WHOLE, row_id, row, committed_ms)?;
+        self.newest_rows.forget();
         self.raise_plate_hlc(&old, before)?;
         let greatest = of_new.map_or(0, |newest| newest.greatest_hlc);
         self.raise_plate_hlc(&row.plate_id, greatest.max(row.last_hlc.ms()))?;
@@ -184,7 +211,7 @@ impl Rows for Writer {
 
     fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
-        self.newest_of_plate = None;
+        self.newest_rows.forget();
         let removed: Option<(String, i64)> = self
             .connection
             .prepare_cached("DELETE FROM history WHERE id = ?1 RETURNING plate_id, max(last_hlc, plate_hlc)")?
@@ -199,22 +226,25 @@ impl Rows for Writer {
 
 impl Writer {
     fn newest(&mut self, plate: &PlateId) -> Result<Option<Newest>, StoreError> {
-        if let Some(known) = self.newest_of_plate.as_ref().filter(|known| known.plate == *plate) {
-            return Ok(known.newest);
+        if let Some(known) = self.newest_rows.0.get(plate).copied() {
+            debug_assert_eq!(known, self.look_up_newest(plate)?, "{plate}");
+            return Ok(known);
         }
-        let newest = self
-            .connection
-            .prepare_cached(
-                "SELECT id, entry_hlc, max(last_hlc, plate_hlc) FROM history WHERE plate_id = ?1 \
-                 ORDER BY entry_hlc DESC, id DESC LIMIT 1",
-            )?
-            .query_row([plate.as_str()], |row| {
-                let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
-                Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)? })
-            })
-            .optional()?;
-        self.newest_of_plate = Some(NewestOfPlate { plate: plate.clone(), newest });
+        let newest = self.look_up_newest(plate)?;
+        self.newest_rows.know(plate, newest);
         Ok(newest)
+    }
+
+    fn look_up_newest(&self, plate: &PlateId) -> Result<Option<Newest>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, entry_hlc, max(last_hlc, plate_hlc) FROM history WHERE plate_id = ?1 \
+             ORDER BY entry_hlc DESC, id DESC LIMIT 1",
+        )?;
+        let newest = statement.query_row([plate.as_str()], |row| {
+            let (row_id, entry_hlc) = (row.get(0)?, row.get(1)?);
+            Ok(Newest { row_id, entry_hlc, greatest_hlc: row.get(2)? })
+        });
+        Ok(newest.optional()?)
     }
 
     /// A fact as it is stored: the event's row number, or the hash of what was heard.
@@ -251,12 +281,11 @@ impl Writer {
 
     /// Makes the newest row of a plate, if there is one, say that no row of the plate is above this clock.
     fn raise_plate_hlc(&mut self, plate: &PlateId, greatest: i64) -> Result<(), StoreError> {
-        self.newest_of_plate = None;
         if let Some(newest) = self.newest(plate)?.filter(|newest| newest.greatest_hlc < greatest) {
-            self.newest_of_plate = None;
             self.connection
                 .prepare_cached("UPDATE history SET plate_hlc = ?2 WHERE id = ?1")?
                 .execute((newest.row_id, greatest))?;
+            self.newest_rows.know(plate, Some(Newest { greatest_hlc: greatest, ..newest }));
         }
         Ok(())
     }

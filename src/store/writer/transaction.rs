@@ -79,7 +79,7 @@ impl Storage for Writer {
             for log in &transaction.new_logs {
                 self.logs.remove(log);
             }
-            self.newest_of_plate = None;
+            self.newest_rows.forget();
         }
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
@@ -91,7 +91,7 @@ impl Storage for Writer {
 
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
-        self.newest_of_plate = None;
+        self.newest_rows.forget();
         let only_here = self.settings_held_nowhere_else()?;
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
