@@ -209,6 +209,9 @@ fn key_characters(text: &str) -> impl Iterator<Item = Result<char, PlateError>> 
 /// What stands between the parts of a plate, or joins its two lines. A mark for a character that was not read (`?`, `*`, `#`)
 /// is none.
 fn is_separator(character: char) -> bool {
+    if character.is_ascii_alphanumeric() {
+        return false;
+    }
     character.is_whitespace()
         || character.is_control()
         || SEPARATORS.contains(character)

@@ -216,7 +216,8 @@ const HEADERS: [&str; 12] = [
 /// Of a trusted proxy the last address it names that is no trusted proxy itself, else [`ELSEWHERE`]. What anyone else says is
 /// not believed: he himself sent it, and what he forwards from this machine is from elsewhere.
 fn forwarded_from(sender: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    if !HEADERS.iter().any(|name| headers.contains_key(*name)) {
+    // A request has a handful of headers: looking each of ours up would be a name made and hashed twelve times for each call of a gate.
+    if !headers.keys().any(|name| HEADERS.contains(&name.as_str())) {
         return sender;
     }
     if trusted.contains(&sender) {

@@ -177,8 +177,11 @@ fn note_known<B>(answer: &ServiceResponse<B>, worker: &Worker, route: &str) {
             .is_some_and(|(_, needs)| access::need_of(needs, request.method()) == Some(Need::Gate));
     let caller = access::caller_of(request);
     if serves_a_gate || caller.who != Who::Nobody {
+        let sender = access::sender(request);
         worker.shared.rooms.know(caller.from);
-        worker.shared.rooms.know(access::sender(request));
+        if sender != caller.from {
+            worker.shared.rooms.know(sender);
+        }
     }
 }
 

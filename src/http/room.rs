@@ -380,8 +380,7 @@ pub struct Bodies {
 #[derive(Debug)]
 pub struct Lease {
     of: Arc<Bodies>,
-    source: String,
-    bounded: bool,
+    from: IpAddr,
     counted: usize,
 }
 
@@ -392,7 +391,7 @@ impl Bodies {
 
     /// Of a body of which nothing was read.
     pub fn lease(self: &Arc<Self>, from: IpAddr) -> Lease {
-        Lease { of: self.clone(), source: source_of(from), bounded: !is_this_machine(from), counted: 0 }
+        Lease { of: self.clone(), from, counted: 0 }
     }
 }
 
@@ -400,27 +399,35 @@ impl Lease {
     /// Whether a body that grew, or will grow, to so many bytes finds room.
     #[must_use]
     pub fn fits(&self, bytes: usize) -> bool {
-        self.more(bytes, &self.held()).is_some()
+        let more = self.more(bytes);
+        more == 0 || self.has_room(more, &self.held())
     }
 
     /// The body has grown to so many bytes, if there is room for them.
     #[must_use]
     pub fn grow_to(&mut self, bytes: usize) -> bool {
-        let mut held = self.held();
-        let Some(more) = self.more(bytes, &held) else { return false };
-        if more > 0 {
-            let _paid = held.add(&self.source, more);
+        let more = self.more(bytes);
+        if more == 0 {
+            return true;
         }
+        let mut held = self.held();
+        if !self.has_room(more, &held) {
+            return false;
+        }
+        let _paid = held.add(&source_of(self.from), more);
         drop(held);
         self.counted += more;
         true
     }
 
-    fn more(&self, bytes: usize, held: &Shares) -> Option<usize> {
-        let more = bytes.saturating_sub(UNCOUNTED_BODY_BYTES).saturating_sub(self.counted);
-        let is_too_much =
-            held.all + more > self.of.of_all || self.bounded && held.of(&self.source) + more > self.of.of_one;
-        (more == 0 || !is_too_much).then_some(more)
+    /// What is still to be counted of so many bytes. Nothing of what gates send: neither a lock nor a name is needed for it.
+    fn more(&self, bytes: usize) -> usize {
+        bytes.saturating_sub(UNCOUNTED_BODY_BYTES).saturating_sub(self.counted)
+    }
+
+    fn has_room(&self, more: usize, held: &Shares) -> bool {
+        let is_bounded = !is_this_machine(self.from);
+        held.all + more <= self.of.of_all && !(is_bounded && held.of(&source_of(self.from)) + more > self.of.of_one)
     }
 
     fn held(&self) -> MutexGuard<'_, Shares> {
@@ -431,7 +438,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.counted > 0 {
-            self.held().take(&self.source, self.counted);
+            self.held().take(&source_of(self.from), self.counted);
         }
     }
 }

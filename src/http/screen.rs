@@ -28,6 +28,9 @@ static HEADERS: [(HeaderName, &str); 6] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
+/// Where a browser says a request comes from.
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Why a request goes no further; `None`: it may. `secured`: it came over HTTPS.
 pub fn refusal(request: &HttpRequest, config: &Config, secured: bool) -> Option<ApiError> {
     let headers = request.headers();
@@ -51,7 +54,7 @@ pub fn comes_from_browser(headers: &HeaderMap) -> bool {
 /// changed on its way, is another one than ours over HTTPS; in front of plain HTTP there may be a proxy that speaks HTTPS.
 fn comes_from_elsewhere(headers: &HeaderMap, host: Option<&str>, secured: bool) -> bool {
     let elsewhere =
-        headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+        headers.get(&SEC_FETCH_SITE).is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     let is_other = origin.is_some_and(|origin| {
         let place = origin.split_once("://").filter(|(scheme, _)| !secured || scheme.eq_ignore_ascii_case("https"));

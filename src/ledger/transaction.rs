@@ -360,10 +360,10 @@ impl<'a, S: Storage> Transaction<'a, S> {
         if let Some(camera_type) = of_stay {
             camera_type.clone_into(&mut taking.told_apart.camera_type);
         }
-        let (central, edge_id) = (taking.central.clone(), taking.edge_id.clone());
+        let TakenAs { by, camera_type, .. } = &taking.told_apart;
         for (method, exits, revenue_vnd) in taking.counted() {
-            let told_apart = TakenAs { method: method.to_owned(), ..taking.told_apart.clone() };
-            let key = (quarter(taking.exit_ms), central.clone(), edge_id.clone(), told_apart);
+            let told_apart = TakenAs { by: by.clone(), method: method.to_owned(), camera_type: camera_type.clone() };
+            let key = (quarter(taking.exit_ms), taking.central.clone(), taking.edge_id.clone(), told_apart);
             let sum = self.staged.totals.entry(key).or_default();
             sum.exits += sign * exits;
             sum.revenue_vnd += sign * revenue_vnd;

@@ -14,7 +14,9 @@ const ACCENTED: [(char, &str); 6] = [
 /// composed or not.
 pub fn folded(text: &str) -> String {
     if text.is_ascii() {
-        return text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        let mut word = String::with_capacity(text.len());
+        word.extend(text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
+        return word;
     }
     let lower = text.chars().map(plain).flat_map(char::to_lowercase);
     lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)).collect()
