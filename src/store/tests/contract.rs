@@ -409,3 +409,28 @@ fn the_end_of_a_row_that_was_overtaken_moves_the_clock_of_its_plate() {
     let plate = plate("29A12345");
     assert_eq!(disk.writer().greatest_hlc_of_plate(&plate).unwrap(), Some(Hlc::new(40).unwrap()));
 }
+
+/// What the writer knows by heart of a plate is what is on disk, also where a late fact takes the exit from the newest stay: the plate's
+/// greatest clock stays as high as it ever was.
+#[test]
+fn an_exit_that_moves_to_an_older_stay_leaves_the_clock_of_the_plate_as_high() {
+    let (mut disk, mut memory) = (Disk::new(), MemoryStorage::default());
+    let stay = |id: &str, entry_ms: i64| StayRow { stay_id: id.into(), ..car("29A12345", entry_ms) };
+    let (older, newest) = (stay("older", 10), stay("newest", 20));
+    let plate = older.plate_id.clone();
+    fn moved(storage: &mut impl Storage, [older, newest]: [&StayRow; 2]) {
+        storage.begin().unwrap();
+        let older_id = storage.insert_stay(older, true, 1).unwrap();
+        let newest_id = storage.insert_stay(newest, true, 1).unwrap();
+        storage.update_stay(newest_id, &left(newest.clone(), 40), 2).unwrap();
+        storage.update_stay(newest_id, newest, 3).unwrap();
+        storage.update_stay(older_id, &left(older.clone(), 40), 3).unwrap();
+        storage.commit().unwrap();
+    }
+    moved(disk.writer(), [&older, &newest]);
+    moved(&mut memory, [&older, &newest]);
+    let greatest = Some(Hlc::new(40).unwrap());
+    assert_eq!(memory.greatest_hlc_of_plate(&plate).unwrap(), greatest);
+    assert_eq!(disk.writer().greatest_hlc_of_plate(&plate).unwrap(), greatest);
+    assert_eq!(disk.reopen().greatest_hlc_of_plate(&plate).unwrap(), greatest, "as it is on disk");
+}

@@ -47,7 +47,7 @@ impl NewestRows {
         self.0.insert(plate.clone(), newest);
     }
 
-    /// This row has another last clock, no lower than before.
+    /// This row was changed in place, which only a last clock no lower than before is: see [`UPDATE_IN_PLACE`].
     fn rise(&mut self, row_id: i64, row: &StayRow) {
         if let Some(Some(newest)) = self.0.get_mut(&row.plate_id)
             && newest.row_id == row_id
