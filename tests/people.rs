@@ -270,3 +270,25 @@ fn nobody_hears_of_people_who_is_not_confirmed_or_keeps_people_to_itself() {
     eventually_in(&mesh.centrals[2], "binh", PASSWORD);
     eventually("all know it", DEADLINE, || not_known_at(&an) == json!([]));
 }
+
+#[test]
+fn who_joins_by_an_invitation_takes_over_that_people_are_the_sites() {
+    let [mut host, mut guest] = ["central-1", "central-2"].map(Central::secured);
+    for central in [&mut host, &mut guest] {
+        central.security("admin", "password");
+    }
+    host.security("people", "site");
+    host.start();
+    guest.start();
+    let an = administrator(&host);
+    add(&an, "binh", "operator");
+    let body = json!({"code": first_code(&guest), "name": "chi", "password": PASSWORD});
+    let chi = guest.http.with("Cookie", guest.http.post("/api/access/code", &body).ok().cookie());
+    assert_eq!(chi.get("/api/access/people").ok().body["known"], "local");
+    let invited = an.post("/api/p2p/invitations", &json!({})).ok();
+    chi.post("/api/p2p/join", &json!({"invitation": invited.field("invitation")})).ok();
+    assert_eq!(chi.get("/api/access/people").ok().body["known"], "site");
+    eventually_in(&guest, "binh", PASSWORD);
+    eventually_in(&host, "chi", PASSWORD);
+    eventually("all know it", DEADLINE, || not_known_at(&an) == json!([]) && not_known_at(&chi) == json!([]));
+}

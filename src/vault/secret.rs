@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn what_costs_more_than_ours_or_is_no_hash_is_not_checked_against() {
+        let own = hash_password("ba con voi").unwrap();
+        assert!(is_usable_hash(&own));
+        for (part, other) in [("m=32768", "m=4194304"), ("t=2", "t=1000"), ("p=1", "p=255"), ("argon2id", "scrypt")] {
+            assert!(own.contains(part), "{own}");
+            assert!(!is_usable_hash(&own.replace(part, other)), "{other}");
+        }
+        let (without_hash, _) = own.rsplit_once('$').unwrap();
+        for none in ["", "x", without_hash] {
+            assert!(!is_usable_hash(none), "{none}");
+        }
+    }
+
+    #[test]
     fn a_password_is_known_by_its_hash_and_no_two_hashes_are_alike() {
         let (one, other) = (hash_password("ba con voi").unwrap(), hash_password("ba con voi").unwrap());
         assert!(one.starts_with("$argon2id$v=19$m=32768,t=2,p=1$"), "{one}");
