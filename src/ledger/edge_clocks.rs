@@ -6,6 +6,13 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::{CentralId, LogId};
+use crate::domain::stay::REQUEST_WINDOW_MS;
+use crate::replication::log::Head;
+
+use super::storage::{EventRef, Storage};
+
 /// Later than this, in ms, a time that is told changes what is due.
 const NOTED_MS: i64 = 5 * 60 * 1_000;
 /// Two reports are equally late up to a thirtieth of that, and between these, in ms: what comes a few minutes late by chance is not.
@@ -16,6 +23,8 @@ const OBSERVATIONS: u32 = 4;
 const APART_MS: i64 = 60 * 1_000;
 /// Zones are ahead of UTC by no more than this, in ms.
 const MAX_AHEAD_OF_UTC_MS: i64 = 14 * 60 * 60 * 1_000;
+/// So many of the last own events are looked through at a start.
+const RECALLED: usize = 2_048;
 /// More gates than a site has; forgotten beyond, for whoever is asked nothing may invent them.
 const MAX_EDGES: usize = 1_024;
 
@@ -66,6 +75,30 @@ impl Alike {
 pub struct EdgeClocks(HashMap<String, Alike>);
 
 impl EdgeClocks {
+    /// What the last own events say, as the process that wrote them knew. An event that cannot be read is left out: who needs it says so.
+    pub fn recalled<S: Storage>(storage: &mut S, heads: &HashMap<LogId, Head>, own: &CentralId) -> Self {
+        let mut read = |log: &LogId, seq: u64| {
+            let bytes = storage.event(&EventRef { log: log.clone(), seq }).ok().flatten()?;
+            Event::parse(&bytes).ok()
+        };
+        let own = heads.iter().filter(|(log, _)| log.central == *own);
+        let mut logs: Vec<(i64, &LogId, u64)> =
+            own.filter_map(|(log, head)| Some((came_ms(&read(log, head.to)?), log, head.to))).collect();
+        logs.sort_unstable();
+        let places = logs.iter().rev().flat_map(|(_, log, to)| (1..=*to).rev().map(|seq| (*log, seq)));
+        let last: Vec<Event> = places.take(RECALLED).filter_map(|(log, seq)| read(log, seq)).collect();
+        let mut clocks = Self::default();
+        for (edge_id, late) in last.iter().rev().filter_map(lateness_of) {
+            clocks.heard(edge_id.to_owned(), late);
+        }
+        clocks
+    }
+
+    /// Whether the last that a gate told with a time came late.
+    pub fn is_late(&self, edge_id: &str) -> bool {
+        self.0.contains_key(edge_id)
+    }
+
     /// Whether a report that came so late was told by a clock that is behind.
     pub fn is_behind(&self, edge_id: &str, late: Lateness, ahead_of_utc_ms: i64) -> bool {
         let alike = self.0.get(edge_id).and_then(|alike| alike.with(late));
@@ -86,6 +119,23 @@ impl EdgeClocks {
         let first = || Alike { first: late, last_ms: late.received_ms, observations: 1 };
         self.0.insert(edge_id, alike.unwrap_or_else(first));
     }
+}
+
+/// When what an own event says came to this central.
+fn came_ms(event: &Event) -> i64 {
+    event.reported().map_or(event.timestamp_ms, |reported| reported.received_ms)
+}
+
+/// Of what a gate told with a time that was used.
+fn lateness_of(event: &Event) -> Option<(&str, Lateness)> {
+    let edge_id = match &event.body {
+        Body::Entry(entry) => &entry.edge_id,
+        Body::Exit(exit) => &exit.exit_edge,
+        _ => return None,
+    };
+    let reported = event.reported().filter(|_| event.heard_from.is_none())?;
+    let late = Lateness::of(reported.told_ms, reported.received_ms);
+    (1..=REQUEST_WINDOW_MS).contains(&late.by_ms).then_some((edge_id, late))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::domain::money::Vnd;
 use crate::domain::payment::Part;
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::StayRow;
-use crate::domain::stay::Link;
+use crate::domain::stay::{Link, PASSAGE_WINDOW_MS};
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
 use crate::domain::told::{Note, amount, vehicle, way};
@@ -267,7 +267,8 @@ impl<S: Storage> Transaction<'_, S> {
             Some(exit) => component::fact_of(self.read()?, &exit.fact)?,
             None => None,
         };
-        let Some(Body::Exit(told)) = told.map(|fact| fact.event.body.clone()) else {
+        let told = told.map(|fact| (fact.event.hlc, fact.event.body.clone()));
+        let Some((told_hlc, Body::Exit(told))) = told else {
             return Err(Stop::Refused(Refusal::UnknownStay(row.stay_id.clone())));
         };
         let mut charge = Charge {
@@ -287,13 +288,21 @@ impl<S: Storage> Transaction<'_, S> {
         let of_nobody_known = request.beside.amount_at(Direction::Exit).filter(|_| row.is_exit_alone());
         let due = charge.by_hand(request.fee.or(of_nobody_known), request.reason.as_deref());
         let duration = told.duration;
-        let hlc = self.next_hlc(&request.plate, Some(row.last_hlc))?;
+        // Where it was told, if that is hours ago by a clock that is behind, or more of the car came since.
+        let next = self.next_hlc(&request.plate, Some(row.last_hlc))?;
+        let is_next = next.ms().saturating_sub(told_hlc.ms()) <= PASSAGE_WINDOW_MS && self.is_last(row)?;
+        let hlc = if is_next { next } else { Hlc::next(told_hlc.ms(), Some(told_hlc)) };
         let said = self.exit_of(request, due, doubts, &mut notes);
         let fee = said.fee;
         let paid = said.paid.or(told.paid.filter(|paid| fee == due_as_told && paid.total() == fee));
         let exit = Exit { stay: None, duration: duration.clone(), paid, in_place_of_told: true, ..said };
         self.author(self.draft(hlc, &row.stay_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id: row.stay_id.clone(), fee, duration, repeated: false, notes })
+    }
+
+    /// Whether nothing of the plate comes after what is known of this stay.
+    fn is_last(&mut self, row: &StayRow) -> Result<bool, S::Error> {
+        Ok(self.read()?.greatest_hlc_of_plate(&row.plate_id)?.is_none_or(|greatest| greatest <= row.last_hlc))
     }
 
     /// What any exit made by `request` states, with what is taken; the caller adds what it knows of the stay.

@@ -65,6 +65,7 @@ use crate::replication::log::{EventBytes, Head, Run};
 use self::apply::Steps;
 use self::authorship::Authorship;
 use self::digest::Digest;
+use self::edge_clocks::EdgeClocks;
 use self::job::{Answer, Job, Refusal};
 use self::open_stay::{OpenStay, Places};
 use self::settings::SharedSettings;
@@ -118,7 +119,8 @@ impl<S: Storage> Ledger<S> {
     pub fn open(mut storage: S, context: Context) -> Result<Self, S::Error> {
         let mut places = Places::default();
         let loaded = storage.load()?;
-        let state = State::of_loaded(loaded, runs::put_off(&mut storage)?, &mut places);
+        let mut state = State::of_loaded(loaded, runs::put_off(&mut storage)?, &mut places);
+        state.edge_clocks = EdgeClocks::recalled(&mut storage, &state.heads, &context.central);
         let (steps, authorship, lanes) = (Steps::default(), Authorship::default(), Lanes::default());
         Ok(Self { context, state, places, storage, steps, authorship, lanes })
     }
@@ -269,6 +271,7 @@ impl<S: Storage> Ledger<S> {
     pub fn reopen(&mut self) -> Result<(), S::Error> {
         let loaded = self.storage.load()?;
         self.state = State::of_loaded(loaded, runs::put_off(&mut self.storage)?, &mut self.places);
+        self.state.edge_clocks = EdgeClocks::recalled(&mut self.storage, &self.state.heads, &self.context.central);
         Ok(())
     }
 

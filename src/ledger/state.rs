@@ -37,7 +37,7 @@ pub struct State {
     pub own_log: Option<LogId>,
     /// Events that have no effect before their time comes near.
     pub put_off: BTreeSet<(Hlc, EventRef)>,
-    /// How late gates told what they did. Begins anew with each process, and what follows from it is stated in events.
+    /// How late gates told what they did. Recalled from the last own events at a start, and what follows from it is stated in events.
     pub edge_clocks: EdgeClocks,
     /// How many of the logs are whose.
     logs_of: HashMap<CentralId, usize>,

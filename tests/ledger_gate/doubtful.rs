@@ -436,9 +436,15 @@ fn an_exit_without_a_time_that_is_sent_again_for_hours_counts_once() {
 /// A camera whose clock is three hours behind, and one that tells UTC: their times are used, and said to be doubtful.
 #[test]
 fn a_gate_whose_clock_is_behind_is_told_so_and_its_stays_show_it() {
-    for (late_ms, first_said) in [(3 * HOUR_MS, 3), (7 * HOUR_MS, 0)] {
+    for (late_ms, first_said, restarted) in
+        [(3 * HOUR_MS, 3, false), (7 * HOUR_MS, 0, false), (3 * HOUR_MS, 3, true), (7 * HOUR_MS, 0, true)]
+    {
         let mut central = Central::new(0);
         for nth in 0..5 {
+            // What was learned is not forgotten, whichever of its logs says it.
+            if restarted {
+                central = central.restart();
+            }
             let said = nth >= first_said;
             central.wait(10 * MINUTE_MS);
             let report = Report {

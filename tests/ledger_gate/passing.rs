@@ -368,6 +368,73 @@ fn money_that_is_pressed_after_an_exit_was_told_counts_in_its_place_once() {
     }
 }
 
+/// By its clock the exit was hours ago; by when it came it is the passage that is paid for.
+#[test]
+fn money_that_is_pressed_after_a_gate_told_an_exit_by_a_clock_that_is_hours_behind_counts_in_its_place_once() {
+    for (hours_behind, edge, restarted, fee, method) in [
+        (7, "edge-2", false, Some(30_000), None),
+        (7, "edge-2", true, None, Some(Method::Qr)),
+        (7, "barrier", true, Some(30_000), Some(Method::Card)),
+        (3, "edge-2", false, Some(30_000), Some(Method::Qr)),
+        (3, "edge-2", true, Some(30_000), None),
+        (3, "barrier", false, Some(30_000), None),
+        (3, "barrier", true, None, Some(Method::Card)),
+    ] {
+        let mut central = Central::new(0);
+        let lanes = || Lanes::of([("edge-2", "lane"), ("barrier", "lane")].into_iter().filter(|_| edge == "barrier"));
+        central.ledger.set_lanes(lanes());
+        central.enters(entry("elsewhere", P));
+        central.wait(10 * HOUR_MS);
+        let told = |central: &Central, plate_text: &str| Report {
+            edge_id: "edge-2".to_owned(),
+            plate: plate(plate_text),
+            ..report(Direction::Exit, None, Some(central.now_ms - hours_behind * HOUR_MS))
+        };
+        for plate_text in ["29C00001", "29C00002", "29C00003", "29C00004"] {
+            let before = told(&central, plate_text);
+            take(&mut central, before);
+            central.wait(2 * MINUTE_MS);
+        }
+        let (events, rows) = (central.ledger.events(), central.rows().len());
+        let left = told(&central, P);
+        let stay = take(&mut central, left).event_id;
+        let due = central.row(&stay).collected;
+        if restarted {
+            central = central.restart();
+            central.ledger.set_lanes(lanes());
+        }
+        central.wait(30 * SECOND_MS);
+        let mut pressed = open(edge, P);
+        match fee {
+            Some(fee) => pressed = forced(OpenBarrier { fee: Some(Vnd(fee)), ..pressed }),
+            None => pressed.direction = Some(Direction::Exit),
+        }
+        pressed.beside.paid = method.map(ToldPaid::by);
+        let what = format!("{hours_behind} {edge} {restarted} {fee:?} {method:?}");
+        let answer = central.press(pressed.clone());
+        let Ok(Answer::Exited { event_id, fee: counted, repeated: false, .. }) = answer else {
+            panic!("{what}: {answer:?}")
+        };
+        let taken = fee.map_or(due, Vnd);
+        assert_eq!((&event_id, counted, central.row(&stay).collected), (&stay, taken, taken), "{what}");
+        let Body::Exit(exit) = central.last_event().body else { panic!("an exit") };
+        assert_eq!(exit.paid.map(|paid| paid.method), method, "{what}");
+        for (after_s, again) in [(0, pressed.clone()), (2, open("edge-2", P)), (60, pressed)] {
+            central.wait(after_s * SECOND_MS);
+            let answer = central.press(again);
+            assert!(matches!(answer, Ok(Answer::Exited { repeated: true, .. })), "{what} {after_s}: {answer:?}");
+        }
+        assert_eq!((central.ledger.events(), central.rows().len()), (events + 2, rows), "{what}");
+        // Who heard of it from afar comes to the same.
+        let mut other = Central::new(1);
+        other.wait(central.now_ms - other.now_ms);
+        other.hear(&mut central);
+        assert_eq!(other.row(&stay).collected, taken, "{what}");
+        check(&mut central);
+        check(&mut other);
+    }
+}
+
 /// Where cars go both ways at one gate, who turns round pays, and who leaves after a report that came late leaves.
 #[test]
 fn a_press_after_a_told_entry_is_an_exit_if_it_brings_money_or_the_entry_was_long_ago() {
