@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::sheet::{self, Books, ChangeLine, Span, TakingLine};
+use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakingLine, holds};
 use super::state::{TotalChange, TotalKey};
 use super::storage::{
     DirtyFact, EventRef, Loaded, Lookup, LooseFact, QuarterTotal, Rows, Setting, SettingKind, Shift, Storage,
@@ -20,6 +20,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{Fact, Taking};
+use crate::domain::time::{QUARTER_MS, quarter};
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
 /// Commits that can still be taken back.
@@ -657,10 +658,6 @@ fn place(fact: &FactId) -> Option<(LogId, u64)> {
     }
 }
 
-fn holds((from_ms, until_ms): Span, at_ms: i64) -> bool {
-    (from_ms..until_ms).contains(&at_ms)
-}
-
 impl Books for MemoryStorage {
     type Error = MemoryError;
     type Log = LogId;
@@ -681,23 +678,42 @@ impl Books for MemoryStorage {
         Ok(self.shifts.values().filter(is_his).filter(within).cloned().collect())
     }
 
-    fn entries(&mut self, central: &str, edge_id: &str, within: Span) -> Result<i64, MemoryError> {
-        let counts = self.stays.values().map(|stored| &stored.row).filter(|row| {
+    fn entries(
+        &mut self,
+        at: AtGate<'_>,
+        within: Span,
+        each: &mut dyn FnMut(GateName<'_>, i64),
+    ) -> Result<(), MemoryError> {
+        let rows = self.stays.values().map(|stored| &stored.row).filter(|row| {
             let was_inside = matches!(row.status, StayStatus::In | StayStatus::Out | StayStatus::LeftUnseen);
-            was_inside && !row.is_exit_alone() && row.source_central == central && row.edge_id == edge_id
+            let gate = (row.source_central.as_str(), row.edge_id.as_str());
+            was_inside && !row.is_exit_alone() && at.is_none_or(|at| at == gate) && holds(within, row.entry_ms)
         });
-        Ok(i64::try_from(counts.filter(|row| holds(within, row.entry_ms)).count()).unwrap_or(i64::MAX))
+        rows.for_each(|row| each((&row.source_central, &row.edge_id), row.entry_ms));
+        Ok(())
+    }
+
+    fn entries_of_quarters(
+        &mut self,
+        at: AtGate<'_>,
+        (first, last): (i64, i64),
+        each: &mut dyn FnMut(GateName<'_>, i64, i64),
+    ) -> Result<(), MemoryError> {
+        let within = (first.saturating_mul(QUARTER_MS), last.saturating_mul(QUARTER_MS));
+        self.entries(at, within, &mut |gate, entry_ms| each(gate, quarter(entry_ms), 1))
     }
 
     fn takings(
         &mut self,
-        at: &Shift,
+        at: AtGate<'_>,
         within: Span,
         each: &mut dyn FnMut(TakingLine<'_, LogId>),
     ) -> Result<(), MemoryError> {
-        let of_gate = self.takings.values().filter(|taking| at.is_at(&taking.central, &taking.edge_id));
+        let is_there = |taking: &&Taking| at.is_none_or(|at| at == (taking.central.as_str(), taking.edge_id.as_str()));
+        let of_gate = self.takings.values().filter(is_there);
         for taking in of_gate.filter(|taking| holds(within, taking.exit_ms)) {
             each(TakingLine {
+                central: &taking.central,
                 edge_id: &taking.edge_id,
                 exit_ms: taking.exit_ms,
                 taken_by: &taking.told_apart.by,

@@ -1,18 +1,20 @@
 //! What a shift comes to, worked out of what is kept of takings, shifts and corrections of money: the same lines for the writer, who
 //! closes it, for readers, who show it, and for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, counted};
 use crate::domain::shift::{Counted, ShiftClosed, ShiftFigures, is_of, span};
+use crate::domain::time::{QUARTER_MS, quarter};
 
 use super::storage::Shift;
 
 /// What was taken at one exit, as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct TakingLine<'l, L> {
+    pub central: &'l str,
     pub edge_id: &'l str,
     pub exit_ms: i64,
     pub taken_by: &'l str,
@@ -53,6 +55,12 @@ pub struct ChangeLine<L> {
 /// From and until before, Unix ms.
 pub type Span = (i64, i64);
 
+/// A gate, by central and edge.
+pub type GateName<'g> = (&'g str, &'g str);
+
+/// `None`: all of them.
+pub type AtGate<'g> = Option<GateName<'g>>;
+
 /// What is kept of shifts and money. Times are Unix ms.
 pub trait Books {
     type Error;
@@ -64,12 +72,24 @@ pub trait Books {
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, Self::Error>;
     /// The shifts of a person that begin within, not at its beginning.
     fn shifts_of(&mut self, person: &str, within: Span) -> Result<Vec<Shift>, Self::Error>;
-    /// How many cars came in at a gate.
-    fn entries(&mut self, central: &str, edge_id: &str, within: Span) -> Result<i64, Self::Error>;
-    /// What was taken at the edges of a shift by whomever, by the times of the exits.
+    /// Where and when each car came in.
+    fn entries(
+        &mut self,
+        at: AtGate<'_>,
+        within: Span,
+        each: &mut dyn FnMut(GateName<'_>, i64),
+    ) -> Result<(), Self::Error>;
+    /// How many came in where in each of some [quarters](quarter) of an hour: from the first until before the second.
+    fn entries_of_quarters(
+        &mut self,
+        at: AtGate<'_>,
+        quarters: (i64, i64),
+        each: &mut dyn FnMut(GateName<'_>, i64, i64),
+    ) -> Result<(), Self::Error>;
+    /// What was taken, by the times of the exits.
     fn takings(
         &mut self,
-        at: &Shift,
+        at: AtGate<'_>,
         within: Span,
         each: &mut dyn FnMut(TakingLine<'_, Self::Log>),
     ) -> Result<(), Self::Error>;
@@ -101,9 +121,9 @@ fn person(shift: &Shift) -> &str {
 }
 
 /// Whether what was changed was taken in the shift.
-fn is_of_its_exits<L>(change: &ChangeLine<L>, shift: &Shift, (from_ms, until_ms): Span) -> bool {
+fn is_of_its_exits<L>(change: &ChangeLine<L>, shift: &Shift, within: Span) -> bool {
     shift.is_at(&change.central, &change.edge_id)
-        && (from_ms..until_ms).contains(&change.exit_ms)
+        && holds(within, change.exit_ms)
         && is_of(person(shift), &change.taken_by)
 }
 
@@ -129,29 +149,136 @@ fn changes_at<B: Books>(books: &mut B, shift: &Shift, within: Span) -> Result<Ve
     Ok(changes)
 }
 
+/// Some shifts by their gates, so that one walk finds what belongs to which: each with the time that is looked at of it.
+struct ByGate<'s> {
+    shifts: &'s [(&'s Shift, Span)],
+    at: HashMap<GateName<'s>, Vec<usize>>,
+}
+
+impl<'s> ByGate<'s> {
+    fn of(shifts: &'s [(&'s Shift, Span)]) -> Self {
+        let mut at: HashMap<GateName<'_>, Vec<usize>> = HashMap::new();
+        for (place, (shift, _)) in shifts.iter().enumerate() {
+            for edge_id in shift.edges() {
+                at.entry((&shift.central, edge_id)).or_default().push(place);
+            }
+        }
+        Self { shifts, at }
+    }
+
+    /// Where all of them are.
+    fn gate(&self) -> AtGate<'s> {
+        self.at.keys().next().copied().filter(|_| self.at.len() == 1)
+    }
+
+    /// Those at a gate, with their places in the list.
+    fn at<'a>(&'a self, gate: GateName<'a>) -> impl Iterator<Item = (usize, &'s Shift, Span)> + use<'a, 's> {
+        let places = self.at.get(&gate).into_iter().flatten();
+        places.filter_map(|place| self.shifts.get(*place).map(|(shift, within)| (*place, *shift, *within)))
+    }
+}
+
+pub(super) fn holds((from, until): Span, moment: i64) -> bool {
+    (from..until).contains(&moment)
+}
+
+/// The least time that holds some others; `None`: there is none.
+fn around(spans: impl Iterator<Item = Span>) -> Option<Span> {
+    spans.filter(|(from, until)| from < until).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+}
+
+/// What was taken in some shifts, in one walk: the shift's place in the list, and what was taken. Of each the time beside it is looked at.
+pub fn takings_of<B: Books>(
+    books: &mut B,
+    shifts: &[(&Shift, Span)],
+    each: &mut dyn FnMut(usize, &TakingLine<'_, B::Log>),
+) -> Result<(), B::Error> {
+    let by_gate = ByGate::of(shifts);
+    let Some(within) = around(shifts.iter().map(|(_, within)| *within)) else { return Ok(()) };
+    books.takings(by_gate.gate(), within, &mut |taking| {
+        for (place, shift, within) in by_gate.at((taking.central, taking.edge_id)) {
+            if holds(within, taking.exit_ms) && is_of(person(shift), taking.taken_by) {
+                each(place, &taking);
+            }
+        }
+    })
+}
+
+/// How many cars came in in each of some shifts. The whole quarters of an hour are summed already; of those at the ends the entries are
+/// counted.
+fn entries_of<B: Books>(books: &mut B, shifts: &[(&Shift, Span)]) -> Result<Vec<i64>, B::Error> {
+    let by_gate = ByGate::of(shifts);
+    let mut entries = vec![0; shifts.len()];
+    let mut count = |place: usize, cars: i64| entries.get_mut(place).into_iter().for_each(|count| *count += cars);
+    let whole = |(from_ms, until_ms): Span| (quarter(from_ms.saturating_add(QUARTER_MS - 1)), quarter(until_ms));
+    if let Some(quarters) = around(shifts.iter().map(|(_, within)| whole(*within))) {
+        books.entries_of_quarters(by_gate.gate(), quarters, &mut |gate, quarter, cars| {
+            let of_it = by_gate.at(gate).filter(|(.., within)| holds(whole(*within), quarter));
+            of_it.for_each(|(place, ..)| count(place, cars));
+        })?;
+    }
+    let ends = shifts.iter().flat_map(|(_, within)| match whole(*within) {
+        (first, last) if first < last => [(within.0, first * QUARTER_MS), (last.saturating_mul(QUARTER_MS), within.1)],
+        _ => [*within, (0, 0)],
+    });
+    for end in joined(ends) {
+        books.entries(by_gate.gate(), end, &mut |gate, entry_ms| {
+            let is_of_end = |within: Span| holds(within, entry_ms) && !holds(whole(within), quarter(entry_ms));
+            let of_it = by_gate.at(gate).filter(|(.., within)| is_of_end(*within));
+            of_it.for_each(|(place, ..)| count(place, 1));
+        })?;
+    }
+    Ok(entries)
+}
+
+/// The times that some others hold together, each moment once.
+fn joined(spans: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut spans: Vec<Span> = spans.filter(|(from, until)| from < until).collect();
+    spans.sort_unstable();
+    let mut joined: Vec<Span> = Vec::new();
+    for (from, until) in spans {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(until),
+            _ => joined.push((from, until)),
+        }
+    }
+    joined
+}
+
 /// What an opened shift comes to, and how far of each log that something of it is from.
 pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), B::Error> {
-    let within = span_of(books, shift)?;
-    let mut figures = ShiftFigures::default();
-    for edge_id in shift.edges() {
-        figures.entries += books.entries(&shift.central, edge_id, within)?;
+    Ok(all_figures(books, std::slice::from_ref(shift))?.pop().unwrap_or_default())
+}
+
+/// As [`figures`], of some shifts in one walk.
+pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<(ShiftFigures, Vec<Counted>)>, B::Error> {
+    let mut within = Vec::with_capacity(shifts.len());
+    for shift in shifts {
+        within.push((shift, span_of(books, shift)?));
     }
-    let mut counted: BTreeMap<B::Log, u64> = BTreeMap::new();
-    let mut count = |(log, seq): (B::Log, u64)| {
+    let mut sums: Vec<(ShiftFigures, BTreeMap<B::Log, u64>)> = Vec::with_capacity(shifts.len());
+    for entries in entries_of(books, &within)? {
+        sums.push((ShiftFigures { entries, ..ShiftFigures::default() }, BTreeMap::new()));
+    }
+    let count = |counted: &mut BTreeMap<B::Log, u64>, (log, seq): (B::Log, u64)| {
         let to = counted.entry(log).or_default();
         *to = seq.max(*to);
     };
-    books.takings(shift, within, &mut |taking| {
-        if is_of(person(shift), taking.taken_by) {
+    takings_of(books, &within, &mut |place, taking| {
+        if let Some((figures, counted)) = sums.get_mut(place) {
             figures.take(taking.counted(), taking.camera_type);
-            taking.place.into_iter().for_each(&mut count);
+            taking.place.iter().for_each(|place| count(counted, place.clone()));
         }
     })?;
-    changes_at(books, shift, within)?.into_iter().for_each(|change| count(change.place));
-    let counted = counted.into_iter().map(|(log, to)| Ok(Counted { log: books.log(log)?, to }));
-    let mut counted = counted.collect::<Result<Vec<_>, B::Error>>()?;
-    counted.sort_by(|a, b| a.log.cmp(&b.log));
-    Ok((figures, counted))
+    let mut all = Vec::with_capacity(shifts.len());
+    for ((shift, within), (figures, mut counted)) in within.into_iter().zip(sums) {
+        changes_at(books, shift, within)?.into_iter().for_each(|change| count(&mut counted, change.place));
+        let counted = counted.into_iter().map(|(log, to)| Ok(Counted { log: books.log(log)?, to }));
+        let mut counted = counted.collect::<Result<Vec<_>, B::Error>>()?;
+        counted.sort_by(|a, b| a.log.cmp(&b.log));
+        all.push((figures, counted));
+    }
+    Ok(all)
 }
 
 /// What belongs to a closed shift and was not known when it was closed: events of exits, and changes of exits that were counted.
@@ -169,10 +296,8 @@ pub fn late<B: Books>(books: &mut B, shift: &Shift, closed: &ShiftClosed) -> Res
     // By log: how far it was counted.
     let mut known: BTreeMap<B::Log, u64> = BTreeMap::new();
     let mut lines = Vec::new();
-    books.takings(shift, within, &mut |taking| {
-        if let Some(place) = taking.place.filter(|_| is_of(person(shift), taking.taken_by)) {
-            lines.push((place, taking.fee));
-        }
+    takings_of(books, &[(shift, within)], &mut |_, taking| {
+        lines.extend(taking.place.clone().map(|place| (place, taking.fee)));
     })?;
     if closed.counted.is_none() {
         return Ok(None);

@@ -10,8 +10,7 @@ use super::schema::event_place;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::time::{QUARTER_MS, quarter};
-use crate::ledger::sheet::{Books, ChangeLine, Span, TakingLine};
+use crate::ledger::sheet::{AtGate, Books, ChangeLine, GateName, Span, TakingLine};
 use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
 
 const SHIFT_COLUMNS: &str =
@@ -27,13 +26,14 @@ pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS
 pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND lane_edges IS NOT NULL AND \
      central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND \
      EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms LIMIT 1";
-/// `?2`: the edges of a shift, as JSON.
-pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, edge_id FROM taking \
-     WHERE exit_ms >= ?3 AND exit_ms < ?4 AND central = ?1 AND edge_id IN (SELECT value FROM json_each(?2))";
-pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT coalesce(sum(entries), 0) FROM quarter_total \
-     WHERE quarter >= ?1 AND quarter < ?2 AND central = ?3 AND edge_id = ?4";
-pub(super) const ENTRIES: &str = "SELECT count(*) FROM history WHERE entry_ms >= ?1 AND entry_ms < ?2 AND source_central = ?3 \
-     AND edge_id = ?4 AND status IN ('IN', 'OUT', 'LEFT_UNSEEN') AND (exit_event IS NULL OR exit_event <> entry_event)";
+/// Of all gates where the first parameter is NULL, here and below.
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id FROM taking \
+     WHERE exit_ms >= ?3 AND exit_ms < ?4 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
+pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT quarter, entries, central, edge_id FROM quarter_total \
+     WHERE quarter >= ?3 AND quarter < ?4 AND entries <> 0 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
+pub(super) const ENTRIES: &str = "SELECT entry_ms, source_central, edge_id FROM history WHERE entry_ms >= ?3 AND entry_ms < ?4 \
+     AND (?1 IS NULL OR source_central = ?1 AND edge_id = ?2) AND status IN ('IN', 'OUT', 'LEFT_UNSEEN') \
+     AND (exit_event IS NULL OR exit_event <> entry_event)";
 
 pub(super) fn changes(filter: &str) -> String {
     format!("SELECT {CHANGE_COLUMNS} FROM money_change WHERE {filter}")
@@ -171,7 +171,7 @@ fn authored(fact: ValueRef<'_>) -> Option<(i64, u64)> {
 
 /// A text as it lies there.
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
-    row.get_ref(column)?.as_str().map_err(|_| StoreError::Value("a text of takings".into()))
+    row.get_ref(column)?.as_str().map_err(|_| StoreError::Value("a text of a gate or of takings".into()))
 }
 
 impl Books for StoredBooks<'_> {
@@ -197,39 +197,52 @@ impl Books for StoredBooks<'_> {
         self.find(OF_PERSON, (person, from_ms, until_ms))
     }
 
-    /// The whole quarters of an hour are summed already; of the two at the ends the entries are counted.
-    fn entries(&mut self, central: &str, edge_id: &str, (from_ms, until_ms): Span) -> Result<i64, StoreError> {
-        let (first, last) = (quarter(from_ms.saturating_add(QUARTER_MS - 1)), quarter(until_ms));
-        let count = |from_ms: i64, until_ms: i64| -> Result<i64, StoreError> {
-            if from_ms >= until_ms {
-                return Ok(0);
-            }
-            let mut statement = self.connection.prepare_cached(ENTRIES)?;
-            Ok(statement.query_row((from_ms, until_ms, central, edge_id), |row| row.get(0))?)
-        };
-        if first >= last {
-            return count(from_ms, until_ms);
+    fn entries(
+        &mut self,
+        at: AtGate<'_>,
+        (from_ms, until_ms): Span,
+        each: &mut dyn FnMut(GateName<'_>, i64),
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(ENTRIES)?;
+        let (central, edge_id) = at.unzip();
+        let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
+        while let Some(row) = rows.next()? {
+            each((text(row, 1)?, text(row, 2)?), row.get(0)?);
         }
+        Ok(())
+    }
+
+    fn entries_of_quarters(
+        &mut self,
+        at: AtGate<'_>,
+        (first, last): (i64, i64),
+        each: &mut dyn FnMut(GateName<'_>, i64, i64),
+    ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(ENTRIES_OF_QUARTERS)?;
-        let whole: i64 = statement.query_row((first, last, central, edge_id), |row| row.get(0))?;
-        Ok(whole + count(from_ms, first * QUARTER_MS)? + count(last.saturating_mul(QUARTER_MS), until_ms)?)
+        let (central, edge_id) = at.unzip();
+        let mut rows = statement.query((central, edge_id, first, last))?;
+        while let Some(row) = rows.next()? {
+            each((text(row, 2)?, text(row, 3)?), row.get(0)?, row.get(1)?);
+        }
+        Ok(())
     }
 
     fn takings(
         &mut self,
-        at: &Shift,
+        at: AtGate<'_>,
         (from_ms, until_ms): Span,
         each: &mut dyn FnMut(TakingLine<'_, i64>),
     ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(TAKINGS)?;
-        let edges = json!(at.edges().collect::<Vec<_>>()).to_string();
-        let mut rows = statement.query((&at.central, edges, from_ms, until_ms))?;
+        let (central, edge_id) = at.unzip();
+        let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
         while let Some(row) = rows.next()? {
             let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
             let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
             let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();
             each(TakingLine {
-                edge_id: text(row, 7)?,
+                central: text(row, 7)?,
+                edge_id: text(row, 8)?,
                 exit_ms: row.get(0)?,
                 taken_by: text(row, 1)?,
                 method: text(row, 2)?,

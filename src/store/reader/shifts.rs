@@ -11,8 +11,8 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted, is_of};
-use crate::ledger::sheet::{self, Books, ChangeLine, Span};
+use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted};
+use crate::ledger::sheet::{self, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::{self, RECOUNTS, StoredBooks};
 use crate::store::error::StoreError;
@@ -105,21 +105,17 @@ impl Reader {
     /// Whatever the disk says, here and below.
     pub fn sheet(&mut self, id: &str) -> Result<Option<Sheet>, StoreError> {
         let shift = self.books().one(books::SHIFT, [id])?;
-        shift.map_or(Ok(None), |shift| self.sheet_of(shift))
+        Ok(self.sheets_of(shift.into_iter().collect())?.pop())
     }
 
     /// The shifts that were open at some time from `start_ms` until before `end_ms`, by gate and beginning.
     pub fn sheets(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Sheet>, StoreError> {
-        let mut sheets = Vec::new();
-        for (shift, _) in self.shifts_within(start_ms, end_ms)? {
-            sheets.extend(self.sheet_of(shift)?);
-        }
-        Ok(sheets)
+        let shifts = self.shifts_within(start_ms, end_ms)?.into_iter().map(|(shift, _)| shift).collect();
+        self.sheets_of(shifts)
     }
 
     /// The shifts that are open, at all gates or at those that are meant.
     pub fn open_sheets(&mut self, at: Option<&Gate>) -> Result<Vec<Sheet>, StoreError> {
-        let mut sheets = Vec::new();
         let mut open = self.books().find(books::OPEN, ())?;
         open.retain(|shift| {
             at.is_none_or(|gate| {
@@ -127,11 +123,8 @@ impl Reader {
                 gate.central == shift.central && gate.edge_id.as_ref().is_none_or(is_there)
             })
         });
-        for shift in open {
-            sheets.extend(self.sheet_of(shift)?);
-        }
-        sheets.sort_by(|a, b| (&a.shift.central, &a.shift.edge_id).cmp(&(&b.shift.central, &b.shift.edge_id)));
-        Ok(sheets)
+        open.sort_by(|a, b| (&a.central, &a.edge_id).cmp(&(&b.central, &b.edge_id)));
+        self.sheets_of(open)
     }
 
     /// At a gate the shifts do not overlap, so beside those that begin within only the last one before can reach into it.
@@ -151,7 +144,17 @@ impl Reader {
         Ok(within)
     }
 
-    fn sheet_of(&mut self, shift: Shift) -> Result<Option<Sheet>, StoreError> {
+    /// Those of which the opening is held.
+    fn sheets_of(&mut self, shifts: Vec<Shift>) -> Result<Vec<Sheet>, StoreError> {
+        let figures = sheet::all_figures(&mut self.books(), &shifts)?;
+        let mut sheets = Vec::with_capacity(shifts.len());
+        for (shift, (live, _)) in shifts.into_iter().zip(figures) {
+            sheets.extend(self.sheet_of(shift, live)?);
+        }
+        Ok(sheets)
+    }
+
+    fn sheet_of(&mut self, shift: Shift, live: ShiftFigures) -> Result<Option<Sheet>, StoreError> {
         let Some(opening) = shift.opened.clone() else { return Ok(None) };
         let Some(Body::ShiftOpened(opened)) = self.event_of(&opening.place.1)?.map(|event| event.body) else {
             return Ok(None);
@@ -164,7 +167,6 @@ impl Reader {
             let by = event.by.as_ref().map(ToString::to_string).unwrap_or_default();
             if let Body::ShiftClosed(closed) = event.body { Some((closed, by)) } else { None }
         });
-        let live = sheet::figures(&mut self.books(), &shift)?.0;
         let recounts = if closed.is_some() { self.recounts(&shift.id)? } else { Vec::new() };
         Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts }))
     }
@@ -232,10 +234,7 @@ impl Reader {
         let mut books = self.books();
         let within = sheet::span_of(&mut books, &sheet.shift)?;
         let (mut places, mut seen) = (Vec::new(), 0_usize);
-        books.takings(&sheet.shift, within, &mut |taking| {
-            if !is_of(&sheet.person, taking.taken_by) {
-                return;
-            }
+        sheet::takings_of(&mut books, &[(&sheet.shift, within)], &mut |_, taking| {
             seen += 1;
             let is_on_page = seen > skipped && places.len() < limit;
             if let Some(place) = taking.place.filter(|_| is_on_page) {
@@ -274,22 +273,21 @@ impl Reader {
             rest.insert(key, (taken.exits, taken.revenue));
         }
         let (mut all, mut shifts) = (Vec::new(), Vec::new());
-        for (shift, within) in self.shifts_within(start_ms, end_ms)? {
-            let person = shift.opened.as_ref().map_or("", |opened| opened.person.as_str());
-            let mut sums: Vec<(Key, (i64, i64))> = Vec::new();
-            self.books().takings(&shift, within, &mut |taking| {
-                if !is_of(person, taking.taken_by) {
-                    return;
+        let within = self.shifts_within(start_ms, end_ms)?;
+        let looked_at: Vec<(&Shift, Span)> = within.iter().map(|(shift, within)| (shift, *within)).collect();
+        let mut of_shifts: Vec<Vec<(Key, (i64, i64))>> = vec![Vec::new(); within.len()];
+        sheet::takings_of(&mut self.books(), &looked_at, &mut |place, taking| {
+            let Some(sums) = of_shifts.get_mut(place) else { return };
+            for (method, exits, revenue) in taking.counted() {
+                let parts = [taking.edge_id, taking.taken_by, method, taking.camera_type];
+                let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2, &key.3] == parts;
+                match sums.iter_mut().find(is_same) {
+                    Some((_, sum)) => *sum = (sum.0 + exits, sum.1 + revenue),
+                    None => sums.push((parts.map(str::to_owned).into(), (exits, revenue))),
                 }
-                for (method, exits, revenue) in taking.counted() {
-                    let parts = [taking.edge_id, taking.taken_by, method, taking.camera_type];
-                    let is_same = |(key, _): &&mut (Key, (i64, i64))| [&key.0, &key.1, &key.2, &key.3] == parts;
-                    match sums.iter_mut().find(is_same) {
-                        Some((_, sum)) => *sum = (sum.0 + exits, sum.1 + revenue),
-                        None => sums.push((parts.map(str::to_owned).into(), (exits, revenue))),
-                    }
-                }
-            })?;
+            }
+        })?;
+        for ((shift, _), mut sums) in within.into_iter().zip(of_shifts) {
             sums.sort();
             for (key, (exits, revenue)) in sums {
                 let of = rest.entry((shift.central.clone(), key.clone())).or_default();

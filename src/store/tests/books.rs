@@ -9,6 +9,7 @@ use crate::domain::shift::{MoneyChange, shift_id};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::memory::MemoryStorage;
+use crate::ledger::sheet;
 use crate::ledger::storage::{QuarterTotal, Shift, ShiftClosing, ShiftOpening};
 
 const GATES: [&str; 3] = ["in", "out", "cam"];
@@ -131,8 +132,15 @@ proptest! {
             do_it(&mut memory, step, number);
         }
         let shifts: Vec<Shift> = memory.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
-        for shift in &shifts {
+        let at_once = sheet::all_figures(&mut disk.writer().books(), &shifts).unwrap();
+        for (shift, at_once) in shifts.iter().zip(at_once) {
             prop_assert_eq!(disk.writer().shift_figures(shift).unwrap(), memory.shift_figures(shift).unwrap(), "{:?}", shift);
+            prop_assert_eq!(&at_once, &memory.shift_figures(shift).unwrap(), "{:?}", shift);
+            let (from_ms, until_ms) = sheet::span_of(&mut memory, shift).unwrap();
+            let came = memory.stays.values().filter(|stored| {
+                shift.is_at(&stored.row.source_central, &stored.row.edge_id) && (from_ms..until_ms).contains(&stored.row.entry_ms)
+            });
+            prop_assert_eq!(at_once.0.entries, i64::try_from(came.count()).unwrap(), "{:?}", shift);
         }
         for gate in GATES {
             prop_assert_eq!(disk.writer().last_shift("central-1", gate).unwrap(), memory.last_shift("central-1", gate).unwrap());
@@ -140,7 +148,7 @@ proptest! {
     }
 }
 
-/// A million exits of twenty days at ten gates, three shifts a day each. `cargo test --release --lib -- --ignored --nocapture a_million`
+/// A million exits of twenty days at 64 gates, three shifts a day each. `cargo test --release --lib -- --ignored --nocapture a_million`
 /// prints what the page of a day, a sheet and the takings by shift cost.
 #[test]
 #[ignore = "makes a large file, and measures"]
@@ -157,12 +165,12 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
         .execute_batch(
             "BEGIN;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
-             INSERT INTO taking SELECT i * 1728, (1 << 40) | (i + 2), 'central-1', 'edge-' || (i % 10), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
+             INSERT INTO taking SELECT i * 1728, (1 << 40) | (i + 2), 'central-1', 'edge-' || (i % 64), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
                CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000, NULL FROM n;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
              INSERT INTO history(id, plate_id, plate_view, entry_time, status, created_at, updated_at, event_id, source_central, edge_id,
                camera_type, entry_ms, entry_manual, collected, entry_event, last_hlc, plate_hlc, committed_ms, entry_hlc)
-               SELECT i + 1, '29A' || (i % 90000), '29A', '', 'OUT', '', '', 's' || i, 'central-1', 'edge-' || (i % 10), 'car', i * 1728, 0, 5000,
+               SELECT i + 1, '29A' || (i % 90000), '29A', '', 'OUT', '', '', 's' || i, 'central-1', 'edge-' || (i % 64), 'car', i * 1728, 0, 5000,
                (1 << 40) | (i + 2), 0, 0, 0, 0 FROM n;
              INSERT INTO quarter_total SELECT quarter, central, edge_id, taken_by, method, camera_type, 0, count(*), sum(fee)
                FROM (SELECT exit_ms / 900000 AS quarter, * FROM taking) GROUP BY 1, 2, 3, 4, 5, 6;
@@ -171,7 +179,7 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
         )
         .unwrap();
     for day in 0..20_i64 {
-        for gate in 0..10 {
+        for gate in 0..64 {
             for turn in 0..3_i64 {
                 let from_ms = day * 86_400_000 + turn * 28_800_000;
                 let id = shift_id("central-1", &format!("edge-{gate}"), from_ms);
@@ -180,7 +188,7 @@ fn a_million_exits_and_a_day_of_fifty_thousand() {
                     "data": {"shift": id, "edge_id": format!("edge-{gate}"), "from_ms": from_ms, "opening_cash": 0, "inside": 0},
                     "log": log(1).to_string().replace("central-2", "central-1"), "seq": 1, "hlc": 1, "by": {"kind": "person", "name": "lan"},
                 });
-                let event = (1_i64 << 40) | (2_000_000 + day * 100 + gate * 10 + turn);
+                let event = (1_i64 << 40) | (2_000_000 + day * 1000 + gate * 10 + turn);
                 connection.execute("INSERT INTO event VALUES(?1, ?2, x'', 0)", (event, data.to_string())).unwrap();
                 connection
                     .execute(

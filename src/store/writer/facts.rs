@@ -366,7 +366,7 @@ fn plate(text: &str) -> Result<PlateId, StoreError> {
 }
 
 impl Writer {
-    pub(super) fn books(&mut self) -> StoredBooks<'_> {
+    pub(in crate::store) fn books(&mut self) -> StoredBooks<'_> {
         StoredBooks { connection: &self.connection, logs: &mut self.logs }
     }
 }
