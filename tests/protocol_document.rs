@@ -35,7 +35,8 @@ fn every_frame_shown_is_written_again_as_it_was_read() {
 fn every_type_of_frame_is_shown() {
     let shown: BTreeSet<String> =
         shown_frames().iter().map(|frame| json(frame)["type"].as_str().unwrap().to_owned()).collect();
-    let all = ["ERROR", "HAVE", "HEARTBEAT", "HELLO", "SYNC_ACK", "SYNC_REQUEST", "SYNC_RESPONSE", "SYNC_STOP"];
+    let all =
+        ["ERROR", "HAVE", "HEARTBEAT", "HELLO", "PEOPLE", "SYNC_ACK", "SYNC_REQUEST", "SYNC_RESPONSE", "SYNC_STOP"];
     assert_eq!(shown, all.map(str::to_owned).into());
 }
 

@@ -16,13 +16,13 @@ def stated(event, rights):
     """What an exit counts for: as it says, unless a correction says otherwise. The vehicle type is that of the stay."""
     data = event["data"]
     paid, fee, also = data.get("paid") or {}, data.get("fee"), []
-    taken = rights.get("fee", sum(way.get("amount", 0) for way in (paid, *paid.get("also", ()))) if fee is None else fee)
+    told = sum(way.get("amount", 0) for way in (paid, *paid.get("also", ())))  # Above 100 million it is paid, and no fee.
+    taken = rights.get("fee", told * (told <= 100_000_000) if fee is None else fee)
     method = rights.get("method") or paid.get("method", "free" if taken == 0 else "")
-    central, edge = data.get("exit_central", event["source_central"]), data.get("exit_edge", data.get("edge_id"))
+    central, edge, by = data.get("exit_central", event["source_central"]), data.get("exit_edge", data.get("edge_id")), data.get("taken_by")
     for way in (rights if "method" in rights else paid).get("also", ()):
         also.append([way["method"], min(way["amount"], taken - sum(amount for _, amount in also))])
-    by, also = doer(data.get("taken_by") or event.get("by")), [part for part in also if part[1] > 0]
-    return {"central": central, "edge_id": edge, "by": by, "method": method, "also": also, "revenue": taken}
+    return {"central": central, "edge_id": edge, "by": doer(by or event.get("by")), "method": method, "also": [part for part in also if part[1] > 0], "revenue": taken}
 def why_not(told, exits, events, removed):
     """Whether something in the file says that an exit counts for nothing."""
     place, because = told["fact"], (told["because"] or [""])[0]

@@ -8,7 +8,7 @@
 //! - Who has an administrator is never left without: the last one that would go is said anew, and told.
 //! - Tokens are no part of it: they are good at one central, and end with who made them, wherever that was removed.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ use crate::domain::ids::{CentralId, Hlc, hex};
 /// Most removals that are remembered; of more the oldest are forgotten. With [`MAX_PEOPLE`] and the bounds below a set fits into one frame
 /// between centrals, and into the file.
 const MAX_REMOVED: usize = 500;
+/// Clocks of a site differ by less, in ms.
+const AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
 const MAX_BY_CHARS: usize = 80;
 const MAX_HASH_BYTES: usize = 256;
 
@@ -137,9 +139,14 @@ impl PersonRecord {
             }
             Self::Removed(_) => true,
         };
-        let clock = Hlc::new(changed.at_ms).is_ok_and(|at| at <= Hlc::latest_believed(now_ms));
+        let is_believed = |ms: i64| Hlc::new(ms).is_ok_and(|at| at <= Hlc::latest_believed(now_ms));
+        let (set_ms, after_removal_ms) = match self {
+            Self::Person(person) => (person.set_ms, person.after_removal_ms),
+            Self::Removed(_) => (0, None),
+        };
+        let clocks = [changed.at_ms, changed.after_ms, set_ms, after_removal_ms.unwrap_or_default()];
         checked_name("name", self.name()).is_ok_and(|name| name == self.name())
-            && clock
+            && clocks.into_iter().all(is_believed)
             && is_short(&changed.by)
             && person_is_fit
     }
@@ -208,7 +215,7 @@ impl Accounts {
             before.people.iter().map(|was| RemovedPerson { name: was.name.clone(), changed: changed(&was.name) });
         let mut removed: Vec<RemovedPerson> = std::mem::take(&mut self.removed).into_iter().chain(removed).collect();
         removed.retain(|removed| self.person(&removed.name).is_none());
-        forget_oldest(&mut removed);
+        forget_oldest(&mut removed, now_ms);
         self.removed = removed;
     }
 
@@ -223,13 +230,18 @@ impl Accounts {
     ) -> MergedPeople {
         let mut records = self.by_name();
         let (mut overruled, mut unfit) = (Vec::new(), 0);
-        for record in said {
+        let unread = said.len().saturating_sub(MAX_PEOPLE + MAX_REMOVED);
+        for record in said.into_iter().take(MAX_PEOPLE + MAX_REMOVED) {
             if record.is_fit(now_ms, is_hash) && has_room(&records, &record) {
-                overruled.extend(join(&mut records, record));
+                let told = join(&mut records, record);
+                // Of one name the last is enough.
+                overruled.retain(|before: &Overruled| told.as_ref().is_none_or(|told| told.name != before.name));
+                overruled.extend(told);
             } else {
                 unfit += 1;
             }
         }
+        unfit += unread;
         let kept = self.keep_one_administrator(&mut records, central);
         overruled.extend(kept.clone());
         let mut accounts = Self { people: Vec::new(), removed: Vec::new(), tokens: self.tokens.clone() };
@@ -241,7 +253,7 @@ impl Accounts {
                 PersonRecord::Removed(removed) => accounts.removed.push(removed),
             }
         }
-        forget_oldest(&mut accounts.removed);
+        forget_oldest(&mut accounts.removed, now_ms);
         for before in &self.people {
             // Of who was removed and added again only the end may be heard.
             let is_another = |now: &&Person| now.after_removal_ms.is_some_and(|at_ms| before.changed().at_ms < at_ms);
@@ -290,8 +302,11 @@ fn has_room(held: &Records, record: &PersonRecord) -> bool {
     }
 }
 
-fn forget_oldest(removed: &mut Vec<RemovedPerson>) {
-    removed.sort_by(|one, other| (other.changed.at_ms, &other.name).cmp(&(one.changed.at_ms, &one.name)));
+/// Those first that are of days to come: a bad central could fill the list with them, and every removal from then on would be forgotten at once.
+fn forget_oldest(removed: &mut Vec<RemovedPerson>, now_ms: i64) {
+    let is_of_now = |removed: &RemovedPerson| removed.changed.at_ms <= now_ms.saturating_add(AHEAD_MS);
+    let key = |removed: &RemovedPerson| (is_of_now(removed), removed.changed.at_ms, removed.name.clone());
+    removed.sort_by_cached_key(|removed| Reverse(key(removed)));
     removed.truncate(MAX_REMOVED);
 }
 

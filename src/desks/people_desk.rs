@@ -13,6 +13,7 @@ use std::time::Duration;
 use log::warn;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
 
 use super::doorkeeper::Doorkeeper;
 use crate::access::people::PersonRecord;
@@ -100,6 +101,8 @@ impl PeopleDesk {
     /// Tells and takes up what is told, for ever. `tell`: says something to a peer, if it is linked.
     pub async fn keep(&self, tell: impl Fn(CentralId, PeopleSaid)) {
         let mut config = self.config.clone();
+        let mut again = tokio::time::interval(AGAIN);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some((peer, said)) = self.next_heard() {
                 self.take_up(peer, said).await;
@@ -117,7 +120,7 @@ impl PeopleDesk {
                 () = self.news.notified() => {}
                 () = self.door.people_changed() => {}
                 changed = config.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(AGAIN) => {
+                _ = again.tick() => {
                     let mut heard = self.memory();
                     heard.told.clear();
                     heard.told_all.clear();
@@ -135,6 +138,10 @@ impl PeopleDesk {
     }
 
     async fn take_up(&self, peer: CentralId, said: PeopleSaid) {
+        // It may have been thrown out since it came.
+        if !is_asked(&self.config.borrow(), &peer) {
+            return;
+        }
         self.memory().digests.insert(peer.clone(), said.digest);
         let Some(people) = said.people else { return };
         let read = |record: Value| serde_json::from_value::<PersonRecord>(record).ok();

@@ -266,6 +266,8 @@ impl ShiftOpened {
             && (Vnd(0)..=MAX_CASH).contains(&self.opening_cash)
             && self.lane_edges.len() <= MAX_LANE_EDGES
             && self.lane_edges.iter().all(|edge| EdgeId::new(edge).is_ok() && *edge != self.edge_id)
+            // Each once: what was taken there counts once.
+            && self.lane_edges.is_sorted_by(|one, next| one < next)
     }
 }
 

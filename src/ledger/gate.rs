@@ -7,17 +7,18 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Confirmed, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
-use crate::domain::payment::Part;
+use crate::domain::payment::{self, MAX_WAYS, Method, Paid, PaidToo, Part};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::StayRow;
 use crate::domain::stay::{Link, PASSAGE_WINDOW_MS};
 use crate::domain::tariff::is_long_stay;
 use crate::domain::time::duration_text;
+use crate::domain::told::payment::ToldPaid;
 use crate::domain::told::{Note, amount, vehicle, way};
 
 use super::charge::{Charge, Ending, Settled, counted_once, not_counted, settled, unpaid};
 use super::component;
-use super::job::{Answer, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
+use super::job::{Answer, Beside, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
 use super::repeats::REPEAT_WINDOW_MS;
 use super::storage::Storage;
@@ -271,6 +272,7 @@ impl<S: Storage> Transaction<'_, S> {
         let Some((told_hlc, Body::Exit(told))) = told else {
             return Err(Stop::Refused(Refusal::UnknownStay(row.stay_id.clone())));
         };
+        let missing = payment::unpaid(&told.lines);
         let mut charge = Charge {
             fee: told.fee,
             tariff_version: told.tariff_version,
@@ -292,10 +294,15 @@ impl<S: Storage> Transaction<'_, S> {
         let next = self.next_hlc(&request.plate, Some(row.last_hlc))?;
         let is_next = next.ms().saturating_sub(told_hlc.ms()) <= PASSAGE_WINDOW_MS && self.is_last(row)?;
         let hlc = if is_next { next } else { Hlc::next(told_hlc.ms(), Some(told_hlc)) };
-        let said = self.exit_of(request, due, doubts, &mut notes);
+        let said = match with_the_rest(told.paid.as_ref(), missing, request) {
+            Some(both) => self.exit_of(&both, due, doubts, &mut notes),
+            None => self.exit_of(request, due, doubts, &mut notes),
+        };
         let fee = said.fee;
-        let paid = said.paid.or(told.paid.filter(|paid| fee == due_as_told && paid.total() == fee));
-        let exit = Exit { stay: None, duration: duration.clone(), paid, in_place_of_told: true, ..said };
+        let paid = said.paid.or(told.paid.filter(|paid| fee == due_as_told && paid.total() >= fee));
+        // A camera and whoever stands at its lane are how a gate works; another gate is one more that had the car.
+        let in_place_of_told = self.lanes.is_one(&told.exit_edge, &request.edge_id);
+        let exit = Exit { stay: None, duration: duration.clone(), paid, in_place_of_told, ..said };
         self.author(self.draft(hlc, &row.stay_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id: row.stay_id.clone(), fee, duration, repeated: false, notes })
     }
@@ -493,4 +500,19 @@ fn check_fee<E>(request: &OpenBarrier) -> Result<(), Stop<E>> {
 
 fn bad_fee<E>(problem: &str) -> Stop<E> {
     Stop::Refused(Refusal::Field { field: "fee", problem: problem.to_owned() })
+}
+
+/// The press again, with what was told to be paid before it, where it brings just what was missing of the fee: both were taken.
+fn with_the_rest(told: Option<&Paid>, missing: Vnd, press: &OpenBarrier) -> Option<OpenBarrier> {
+    let (told, rest) = (told?, press.beside.paid.as_ref()?);
+    let is_the_rest = missing > Vnd(0) && press.fee.is_none() && rest.total() == Some(missing);
+    if !is_the_rest || told.method == Method::Free || told.also.len() + rest.also.len() + 2 > MAX_WAYS {
+        return None;
+    }
+    let first =
+        PaidToo { method: rest.method, amount: rest.amount.unwrap_or_default(), reference: rest.reference.clone() };
+    let also = told.also.iter().cloned().chain([first]).chain(rest.also.iter().cloned()).collect();
+    let paid = ToldPaid { method: told.method, amount: Some(told.amount), reference: told.reference.clone(), also };
+    let beside = Beside { paid: Some(paid), ..press.beside.clone() };
+    Some(OpenBarrier { beside, ..press.clone() })
 }

@@ -20,7 +20,7 @@ use super::known_authors::{Keys, KnownAuthors, TAKES_BACK};
 use super::mesh::MeshClock;
 use super::status::{Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::config::change::Edit;
-use crate::config::model::{Config, Host, P2pMode};
+use crate::config::model::{Config, Host, P2pMode, PeopleMode};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
@@ -204,11 +204,13 @@ impl TrustDesk {
         if admitted.central != hello.central {
             return None;
         }
-        let pin = json!({"fingerprint": shown, "unconfirmed": false});
+        // Whoever is confirmed may say who logs in, where people are the site's: that a person here decides.
+        let unconfirmed = self.0.parts.config.borrow().security.people == PeopleMode::Site;
+        let pin = json!({"fingerprint": shown, "unconfirmed": unconfirmed});
         match judged {
             Err(Distrust::Unknown(id)) => {
                 let ip = admitted.ip.clone().unwrap_or_else(|| from.ip().to_string());
-                let address = json!({"id": id, "ip": ip, "p2p_port": admitted.p2p_port, "fingerprint": shown});
+                let address = json!({"id": id, "ip": ip, "p2p_port": admitted.p2p_port, "fingerprint": shown, "unconfirmed": unconfirmed});
                 Some(Edit::AddPeer(address))
             }
             Err(Distrust::Elsewhere(id)) => Some(Edit::ChangePeer(id, pin)),

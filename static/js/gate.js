@@ -22,7 +22,8 @@ import { at, el, icon, keyed, put } from "./lib/dom.js";
 import { feeLines, linesText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
 import { ago, moment, money, number, serverDay, siteTime, stayText } from "./lib/format.js";
-import { moneyInput, readMoney } from "./lib/money.js";
+import { mark } from "./lib/forms.js";
+import { MOST_VND, amountProblem, doubtful, moneyInput, readMoney } from "./lib/money.js";
 import { toast } from "./lib/notices.js";
 import { printReceipt } from "./lib/receipt.js";
 import { USUAL_TYPES, hasText, problemText, t, typeName } from "./lib/texts.js";
@@ -136,6 +137,8 @@ function lookUp({ plate, view = null, type = "", read = null }) {
   car = asked;
   editing = false;
   at("plate").value = "";
+  at("given").value = "";
+  mark(at("given"), null);
   showMatches("");
   render();
   return refresh(asked);
@@ -357,8 +360,10 @@ async function open(more = {}, typed = null) {
   else if (asked.pressed === "EXIT" && (more.fee ?? asked.info.fee ?? 0) > 0) {
     const way = { method: asked.method, ...(asked.reference && BY_CODE.includes(asked.method) ? { reference: asked.reference } : {}) };
     const amount = typed ?? (asked.promised ? rest(asked) : undefined);
-    const taken = typed === null && asked.promised ? inHand({ due: amount, given: asked.given, way }).ways : [{ ...way, amount }];
-    body.paid = paidWith(asked.received, amount === 0 && asked.received ? [] : taken);
+    const hand = typed === null && asked.promised ? inHand({ due: amount, given: asked.given, way }) : { ways: [{ ...way, amount }], taken: amount };
+    // The button says what is taken.
+    if (hand.taken < amount) asked.promised -= amount - hand.taken;
+    body.paid = paidWith(asked.received, amount === 0 && asked.received ? [] : hand.ways);
   }
   let refused = null;
   try {
@@ -511,8 +516,22 @@ moneyInput(at("given"), number);
 at("given").addEventListener("input", () => {
   if (!car) return;
   car.given = at("given").value.trim() === "" ? null : readMoney(at("given").value);
+  mark(at("given"), null);
   render();
 });
+
+/** Whether what was typed as given can be meant; else it is said what is odd. So little is asked about once: whoever presses again means it. */
+function givenIsMeant() {
+  const text = at("given").value.trim();
+  if (at("given-part").hidden || text === "") return true;
+  const wrong = amountProblem(car.given);
+  const isOdd = !wrong && doubtful(car.given) !== null && car.sureOf !== car.given;
+  mark(at("given"), wrong ? t(wrong, { most: money(MOST_VND) }) : isOdd ? t("gate.fee_doubt", { fee: money(car.given) }) : null);
+  if (!wrong && !isOdd) return true;
+  car.sureOf = wrong ? null : car.given;
+  at("given").focus();
+  return false;
+}
 restIf = restWhenChanged(at("console"), ".pick, .shift, .plate-form, .edit");
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -536,7 +555,7 @@ for (const button of at("swap").children) {
   });
 }
 at("sound").addEventListener("click", () => { turnSound(!soundIsOn()); showSound(); });
-at("open").addEventListener("click", () => open());
+at("open").addEventListener("click", () => { if (givenIsMeant()) open(); });
 at("force").addEventListener("click", forced);
 at("close").addEventListener("click", close);
 at("next").addEventListener("click", finish);

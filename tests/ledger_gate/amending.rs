@@ -584,3 +584,62 @@ fn an_opening_that_has_its_plate_already_is_on_no_list() {
         let _repeated = other.ask(Job::Store(scribe.run(0, 1)));
     }
 }
+
+/// What decision 062 lists is not mended: an exit that is given to another car is written anew, and the other side of a cut does not know that.
+#[test]
+fn what_was_taken_counts_once_or_is_given_back_whatever_both_sides_of_a_cut_say_but_for_what_is_listed() {
+    let said = |change: &str, stay: &str| {
+        let correct = |change: &dyn Fn(&mut CorrectStay)| {
+            let mut said =
+                CorrectStay { stay_id: stay.to_owned(), reason: "seen".to_owned(), ..CorrectStay::default() };
+            change(&mut said);
+            Job::Correct(said)
+        };
+        match change {
+            "void" => void(stay),
+            "fee 0" => correct(&|said| said.fee = Some(Vnd(0))),
+            "exit Q" => correct(&|said| said.exit_plate = Some(plate(Q))),
+            "exit R" => correct(&|said| said.exit_plate = Some(plate("31C11111"))),
+            "plate Q" => correct(&|said| said.plate = Some(plate(Q))),
+            _ => correct(&|said| said.plate = Some(plate("31C11111"))),
+        }
+    };
+    let changes = ["void", "fee 0", "exit Q", "exit R", "plate Q", "plate R"];
+    for (is_exit_known, is_one_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        for (by_one, by_other) in changes.iter().flat_map(|one| changes.iter().map(move |other| (*one, *other))) {
+            let (mut one, mut other) = (Central::new(0), Central::new(1));
+            one.enters(entry("in", P));
+            other.hear(&mut one);
+            one.wait(2 * HOUR_MS);
+            let (stay, ..) = one.exits(OpenBarrier { fee: Some(Vnd(20_000)), ..forced(exit("out", P)) });
+            if is_exit_known {
+                other.hear(&mut one);
+            }
+            one.wait(if is_one_first { MINUTE_MS } else { HOUR_MS });
+            other.wait(2 * HOUR_MS + 30 * MINUTE_MS);
+            let accepted = [one.ask(said(by_one, &stay)), other.ask(said(by_other, &stay))];
+            if accepted.iter().any(Result::is_err) {
+                continue;
+            }
+            one.wait(DAY_MS);
+            other.wait(DAY_MS);
+            other.hear(&mut one);
+            one.hear(&mut other);
+            [&mut one, &mut other].into_iter().for_each(Central::settle);
+            let is_said = |begins: &str| [by_one, by_other].iter().any(|change| change.starts_with(begins));
+            let is_given_back = is_said("fee") || is_said("void");
+            let is_given_on = is_said("exit");
+            let expected = match is_given_back {
+                false if by_one != by_other && by_one.starts_with("exit") && by_other.starts_with("exit") => 40_000,
+                true if is_given_on => 20_000,
+                true if by_one.starts_with("plate") && by_other == "void" && !is_exit_known => 20_000,
+                true => 0,
+                false => 20_000,
+            };
+            let rows = one.rows();
+            let taken: i64 = rows.iter().filter(|row| row.status != StayStatus::Void).map(|row| row.collected.0).sum();
+            assert_eq!(taken, expected, "{by_one} and {by_other}, exit known: {is_exit_known}, {is_one_first}");
+            assert_eq!(one.ledger.digest(), other.ledger.digest());
+        }
+    }
+}

@@ -580,7 +580,8 @@ proptest! {
 #[test]
 fn shifts_are_written_as_they_are_kept_and_said_by_who_may() {
     const LINES: &str = include_str!("../golden/events/since_shifts.jsonl");
-    for line in LINES.lines() {
+    const SINCE_LANES: &str = include_str!("../golden/events/since_lanes.jsonl");
+    for line in LINES.lines().chain(SINCE_LANES.lines()) {
         let event = Event::parse(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event;
         let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };

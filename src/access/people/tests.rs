@@ -282,3 +282,44 @@ fn the_digest_tells_sets_apart_and_nothing_else() {
     change(&mut changed, 2, NOW_MS, |accounts| drop(accounts.remove_person("Bình").unwrap()));
     assert_ne!(one.people_digest(), changed.people_digest());
 }
+
+/// A bad central said five hundred removals of days to come, and is thrown out: who is removed after that stays removed.
+#[test]
+fn removals_of_days_to_come_push_out_no_removal_of_now() {
+    let (mut one, mut other) = two();
+    let far_ms = NOW_MS + 300 * 24 * 60 * 60 * 1_000;
+    let changed = Changed { at_ms: far_ms, central: Some(id(9)), by: "x".to_owned(), after_ms: 0 };
+    let flood = |number: usize| RemovedPerson { name: format!("x{number}"), changed: changed.clone() };
+    let flood: Vec<PersonRecord> = (0..MAX_REMOVED).map(|number| PersonRecord::Removed(flood(number))).collect();
+    for (accounts, central) in [(&mut one, 1), (&mut other, 2)] {
+        *accounts = accounts.merged(flood.clone(), &id(central), NOW_MS, &all_fit).accounts;
+        assert_eq!(accounts.removed.len(), MAX_REMOVED);
+    }
+    change(&mut one, 1, NOW_MS + 1, |accounts| drop(accounts.remove_person("Bình").unwrap()));
+    for _ in 0..2 {
+        other = merged(&other, &one, 2).accounts;
+        one = merged(&one, &other, 1).accounts;
+    }
+    assert!(one.person("Bình").is_none() && other.person("Bình").is_none());
+}
+
+#[test]
+fn one_set_says_of_each_name_once_and_no_more_than_a_set_holds() {
+    let (one, _) = two();
+    let said = |at_ms: i64, central: usize| {
+        let changed = Changed { at_ms, central: Some(id(central)), by: "x".to_owned(), after_ms: 0 };
+        PersonRecord::Person(Person { changed: Some(changed), ..person("An", Role::Administrator, "hash", at_ms) })
+    };
+    let many = (0..2_000).map(|number| said(NOW_MS + number, 3 + usize::try_from(number % 2).unwrap())).collect();
+    let merged = one.merged(many, &id(1), NOW_MS, &all_fit);
+    assert_eq!((merged.overruled.len(), merged.unfit), (1, 2_000 - MAX_PEOPLE - MAX_REMOVED));
+
+    for wrong in [
+        Person { set_ms: 9_000_000_000_000_000_000, ..person("Chi", Role::Operator, "hash", 1) },
+        Person { after_removal_ms: Some(i64::MAX), ..person("Chi", Role::Operator, "hash", 1) },
+    ] {
+        let changed = Changed { at_ms: NOW_MS, central: Some(id(3)), by: "x".to_owned(), after_ms: 0 };
+        let record = PersonRecord::Person(Person { changed: Some(changed), ..wrong });
+        assert_eq!(one.merged(vec![record], &id(1), NOW_MS, &all_fit).unfit, 1);
+    }
+}

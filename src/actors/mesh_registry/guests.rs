@@ -181,7 +181,9 @@ impl MeshRegistry {
 }
 
 fn members(config: &Config, guest: &CentralId) -> Vec<MemberCard> {
-    let others = config.peer_centrals.iter().filter(|peer| peer.id != *guest);
+    // The guest takes them for confirmed, and whoever is may say who logs in where people are the site's.
+    let may_be_told = |peer: &PeerCentral| config.security.people == PeopleMode::Local || !peer.unconfirmed;
+    let others = config.peer_centrals.iter().filter(|peer| peer.id != *guest && may_be_told(peer));
     let known = |peer: &PeerCentral| {
         let fingerprint = peer.fingerprint?;
         Some(MemberCard { id: peer.id.clone(), ip: peer.ip.to_string(), p2p_port: peer.p2p_port, fingerprint })
