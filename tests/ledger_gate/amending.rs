@@ -643,3 +643,28 @@ fn what_was_taken_counts_once_or_is_given_back_whatever_both_sides_of_a_cut_say_
         }
     }
 }
+
+/// A person let out a car whose entry another central knew, and a program there told that exit as well; then the plate of the stay is corrected:
+/// the exit is written anew, and what told it again is removed with the one it repeated.
+#[test]
+fn an_exit_that_is_written_anew_stays_though_what_told_its_passage_again_is_removed() {
+    let (mut one, mut other) = (Central::new(0), Central::new(1));
+    one.wait(5 * HOUR_MS);
+    other.wait(5 * HOUR_MS);
+    one.press(OpenBarrier { fee: Some(Vnd(10_000)), ..forced(exit("out", P)) }).unwrap();
+    let told_ms = Some(other.now_ms - 5 * HOUR_MS);
+    let stay = take(&mut other, report(Direction::Entry, None, told_ms)).event_id;
+    other.hear(&mut one);
+    other.wait(SECOND_MS);
+    let told = Report { fee: Some(Vnd(20_000)), ..report(Direction::Exit, None, None) };
+    take(&mut other, told);
+    assert_eq!(other.row(&stay).collected, Vnd(10_000));
+
+    assert_eq!(status_after(&mut other, correct(&stay, Q)), Some(StayStatus::Out));
+    one.hear(&mut other);
+    one.settle();
+    for central in [&mut one, &mut other] {
+        assert_eq!((central.row(&stay).collected, central.rows().len()), (Vnd(10_000), 1));
+        check(central);
+    }
+}

@@ -10,7 +10,7 @@ use super::super::ids::FactId;
 use super::Resolution;
 use super::fact::Fact;
 use super::fold::{self, Change, Neighbour, step};
-use super::prepare::{Act, Deed, Prepared, standing_voids};
+use super::prepare::{self, Act, Deed, Prepared, standing_voids};
 
 /// What became of one fact. A stay is meant by the id of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,11 +172,8 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
 fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
     let mut removed_by = HashMap::new();
     for (fact, void) in standing_voids(&prepared.facts) {
-        for id in &void.removes {
+        for id in prepare::removed_by(void, &prepared.repeats) {
             removed_by.entry(id).or_insert(fact);
-            if let Some(first) = prepared.repeats.first_of(id) {
-                removed_by.entry(&first.id).or_insert(fact);
-            }
         }
     }
     removed_by

@@ -304,12 +304,23 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
     Some(paid.of(taken.unwrap_or(told.fee)))
 }
 
-/// The facts that voids remove. A repeat and its first are one, so a void of either removes the first.
+/// The facts that a void removes. A repeat and its first are one, so a void of either removes the first; but not an exit that is written anew in
+/// place of one it removes: of that whatever was told again is a repeat from then on.
+pub(super) fn removed_by<'a>(void: &'a Void, repeats: &Repeats<'a>) -> impl Iterator<Item = &'a FactId> {
+    let is_anew = |first: &Fact| match &first.event.body {
+        Body::Exit(exit) => {
+            let in_place_of = exit.request_id.as_deref().and_then(|named| named.parse::<FactId>().ok());
+            in_place_of.is_some_and(|removed| void.removes.contains(&removed))
+        }
+        _ => false,
+    };
+    let with_first = move |id: &'a FactId| {
+        let first = repeats.first_of(id).filter(|first| !is_anew(first)).map(|first| &first.id);
+        std::iter::once(id).chain(first)
+    };
+    void.removes.iter().flat_map(with_first)
+}
+
 fn removed<'a>(voids: &[(&'a Fact, &'a Void)], repeats: &Repeats<'a>) -> HashSet<&'a FactId> {
-    let mut removed = HashSet::new();
-    for id in voids.iter().flat_map(|(_, void)| &void.removes) {
-        removed.insert(id);
-        removed.extend(repeats.first_of(id).map(|first| &first.id));
-    }
-    removed
+    voids.iter().flat_map(|(_, void)| removed_by(void, repeats)).collect()
 }
