@@ -34,17 +34,9 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{program} {}: {said}", arguments.join(" "))) }
 }
 
-/// The code that the last start of a central printed.
-fn first_code(central: &Central) -> String {
-    let log = central.log();
-    let line = log.lines().rev().find(|line| line.contains("event=first_code")).expect("a first code in the log");
-    let code = line.split("code=").nth(1).unwrap();
-    code.split_whitespace().next().unwrap().to_owned()
-}
-
 /// A caller that is logged in as `an`, who administers from the first code on.
 fn administrator(central: &Central) -> Http {
-    let body = json!({"code": first_code(central), "name": "an", "password": PASSWORD});
+    let body = json!({"code": central.first_code(), "name": "an", "password": PASSWORD});
     central.http.with("Cookie", central.http.post("/api/access/code", &body).ok().cookie())
 }
 

@@ -90,10 +90,8 @@ fn gates_pages_and_the_feed_speak_https_and_nobody_is_answered_in_clear() {
     assert!(stranger.try_call("GET", "/api/stats", None).is_err(), "another certificate than the expected one");
 
     // The cookie is for HTTPS alone.
-    let log = central.log();
-    let code = log.split("event=first_code code=").nth(1).unwrap().split_whitespace().next().unwrap();
-    let entered =
-        https.send("POST", "/api/access/code", &json!({"code": code, "name": "an", "password": PASSWORD})).ok();
+    let body = json!({"code": central.first_code(), "name": "an", "password": PASSWORD});
+    let entered = https.send("POST", "/api/access/code", &body).ok();
     let cookie = entered.head.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie:")).unwrap();
     assert!(cookie.contains("__Host-parkmesh-central-1=") && cookie.contains("; Secure"), "{cookie}");
     let cookie = cookie.split_once(": ").unwrap().1.split(';').next().unwrap();

@@ -19,10 +19,7 @@ const PASSWORD: &str = "ba con voi";
 
 /// An administrator and an operator in person, and the bank's adapter with a token.
 fn callers(central: &Central) -> (Http, Http, Http) {
-    let log = central.log();
-    let line = log.lines().rev().find(|line| line.contains("event=first_code")).expect("a first code");
-    let code = line.split("code=").nth(1).unwrap().split_whitespace().next().unwrap();
-    let body = json!({"code": code, "name": "sep", "password": PASSWORD});
+    let body = json!({"code": central.first_code(), "name": "sep", "password": PASSWORD});
     let sep = central.http.with("Cookie", central.http.post("/api/access/code", &body).ok().cookie());
     sep.post("/api/access/people", &json!({"name": "lan", "role": "operator", "password": PASSWORD})).ok();
     let lan = central.http.post("/api/access/login", &json!({"name": "lan", "password": PASSWORD})).ok();

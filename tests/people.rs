@@ -40,15 +40,9 @@ fn fingerprint(central: &Central) -> String {
     String::from_utf8(told.stdout).unwrap().trim().to_owned()
 }
 
-fn first_code(central: &Central) -> String {
-    let log = central.log();
-    let line = log.lines().rev().find(|line| line.contains("event=first_code")).expect("a first code in the log");
-    line.split("code=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
-}
-
 /// Logged in as `an`, the first administrator.
 fn administrator(central: &Central) -> Http {
-    let body = json!({"code": first_code(central), "name": "an", "password": PASSWORD});
+    let body = json!({"code": central.first_code(), "name": "an", "password": PASSWORD});
     central.http.with("Cookie", central.http.post("/api/access/code", &body).ok().cookie())
 }
 
@@ -155,7 +149,7 @@ fn who_is_added_anywhere_logs_in_everywhere_and_who_is_removed_nowhere_also_wher
         central.env("RUST_LOG", "trace");
     }
     mesh.start_all();
-    let codes: Vec<String> = mesh.centrals.iter().map(first_code).collect();
+    let codes: Vec<String> = mesh.centrals.iter().map(Central::first_code).collect();
     let an = administrator(&mesh.centrals[0]);
     let an_at_2 = eventually_in(&mesh.centrals[1], "an", PASSWORD);
     let late = json!({"code": codes[1], "name": "thief", "password": PASSWORD});
@@ -241,7 +235,7 @@ fn nobody_hears_of_people_who_is_not_confirmed_or_keeps_people_to_itself() {
     }
     mesh.start_all();
     let an = administrator(&mesh.centrals[0]);
-    let own_code = first_code(&mesh.centrals[1]);
+    let own_code = mesh.centrals[1].first_code();
     let an_at_2 = json!({"code": own_code, "name": "an", "password": "cua rieng may"});
     let an_at_2 = mesh.centrals[1].http.post("/api/access/code", &an_at_2).ok().cookie();
     let an_at_2 = mesh.centrals[1].http.with("Cookie", an_at_2);
@@ -282,7 +276,7 @@ fn who_joins_by_an_invitation_takes_over_that_people_are_the_sites() {
     guest.start();
     let an = administrator(&host);
     add(&an, "binh", "operator");
-    let body = json!({"code": first_code(&guest), "name": "chi", "password": PASSWORD});
+    let body = json!({"code": guest.first_code(), "name": "chi", "password": PASSWORD});
     let chi = guest.http.with("Cookie", guest.http.post("/api/access/code", &body).ok().cookie());
     assert_eq!(chi.get("/api/access/people").ok().body["known"], "local");
     let invited = an.post("/api/p2p/invitations", &json!({})).ok();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::common::central::API_PORT;
 use super::common::ws::Ws;
 use super::common::{Central, DEADLINE, Http, eventually, eventually_some};
-use super::{PASSWORD, administrator, first_code, log_in};
+use super::{PASSWORD, administrator, log_in};
 use serde_json::json;
 
 fn with_passwords() -> Central {
@@ -22,7 +22,7 @@ fn the_first_code_sets_the_first_password_once_and_a_forgotten_one_is_set_beside
     assert!(central.http.get("/api/access").ok().flag("needs_first_password"));
     let settings = json!({"site": {"name": "B"}});
     assert_eq!(central.http.put("/api/p2p/config", &settings).refused(401).field("code"), "login_required");
-    let code = first_code(&central);
+    let code = central.first_code();
     let an = administrator(&central);
     an.put("/api/p2p/config", &settings).ok();
     let again = json!({"code": code, "name": "thief", "password": PASSWORD});

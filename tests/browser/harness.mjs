@@ -90,6 +90,11 @@ export class Central {
     return this;
   }
 
+  /** The code by which its first administrator is made: said soon after it is ready. */
+  firstCode() {
+    return eventually(`${this.id} says its first code`, () => /event=first_code code=(\S+) /.exec(this.log())?.[1]);
+  }
+
   log() {
     return readFileSync(join(this.directory, "log.txt"), "utf8").split("\n").slice(-30).join("\n");
   }

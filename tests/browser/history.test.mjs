@@ -111,7 +111,7 @@ test("the takings of a day are counted by the hour of leaving and told by gate",
 /** A central with people: `as(name)` calls as one of them. */
 async function withPeople(id, names, settings) {
   const central = await new Central(id, { security: { admin: "password" }, ...settings }).start();
-  const code = readFileSync(join(central.directory, "log.txt"), "utf8").match(/event=first_code code=(\S+)/)[1];
+  const code = await central.firstCode();
   const sent = async (path, body, cookie = "") => {
     const answer = await fetch(central.url + path, { method: "POST", headers: { "Content-Type": "application/json", Cookie: cookie }, body: JSON.stringify(body) });
     const found = await answer.json();

@@ -1,6 +1,6 @@
 // Who may do what, as people meet it: the first code, logging in, people, tokens and keys, and coming to a mesh of nine.
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Central, edit, equal, eventually, live, mesh, ok, openPage, root, says, settled, started, test } from "./harness.mjs";
 
@@ -18,8 +18,7 @@ function shot(name) {
 /** A central whose administrator has yet to be made, and the code that makes him. */
 async function locked(id, settings = {}) {
   const central = await new Central(id, { security: { admin: "password" }, ...settings }).start();
-  const log = readFileSync(join(central.directory, "log.txt"), "utf8");
-  return { central, code: log.match(/event=first_code code=(\S+)/)[1] };
+  return { central, code: await central.firstCode() };
 }
 
 /** Sets the first password, as the page asks. */

@@ -9,7 +9,7 @@ const SITE = { security: { admin: "password" }, edges: [{ id: "edge-1", name: "C
 /** A central with people: sep administers, lan and an work at gates. */
 async function site() {
   const central = await new Central("central-1", SITE).start();
-  const code = /event=first_code.*?code=(\S+)/.exec(central.log())[1];
+  const code = await central.firstCode();
   const entered = await fetch(`${central.url}/api/access/code`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code, name: "sep", password: PASSWORD }) });
   const cookie = entered.headers.get("set-cookie").split(";")[0];
   central.cookie = cookie;

@@ -136,6 +136,17 @@ impl Central {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// The code by which its first administrator is made, as its last start says it: soon after it is ready.
+    pub fn first_code(&self) -> String {
+        eventually_some(&format!("{} says its first code", self.id), DEADLINE, || {
+            let log = self.log();
+            let (_, of_last_start) = log.rsplit_once("event=identity")?;
+            let (_, code) = of_last_start.rsplit_once("event=first_code code=")?;
+            // Its line is written whole, and is not the last one.
+            Some(code.split_once(' ')?.0.to_owned())
+        })
+    }
+
     fn log_file(&self) -> PathBuf {
         self.directory().join("log.txt")
     }
