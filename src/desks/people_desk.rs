@@ -19,6 +19,7 @@ use super::doorkeeper::Doorkeeper;
 use crate::access::people::PersonRecord;
 use crate::config::model::{Config, P2pMode, PeopleMode};
 use crate::domain::ids::CentralId;
+use crate::domain::named::named;
 use crate::wire::frame::PeopleSaid;
 
 /// How often it is said again what was said.
@@ -45,15 +46,17 @@ struct HeardOfPeople {
     told_all: BTreeMap<CentralId, String>,
 }
 
-/// Why a central may not know the people of this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhyNotKnown {
-    /// A person here has not confirmed its fingerprint.
-    Unconfirmed,
-    /// It is not linked, or keeps its people to itself, or has not confirmed this one, or is of an older version.
-    Silent,
-    /// What changed last is on its way.
-    Behind,
+named! {
+    /// Why a central may not know the people of this one.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum WhyNotKnown {
+        /// A person here has not confirmed its fingerprint.
+        Unconfirmed = "unconfirmed",
+        /// It is not linked, or keeps its people to itself, or has not confirmed this one, or is of an older version.
+        Silent = "silent",
+        /// What changed last is on its way.
+        Behind = "behind",
+    }
 }
 
 impl PeopleDesk {

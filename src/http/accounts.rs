@@ -303,14 +303,7 @@ pub async fn people(worker: web::Data<Worker>) -> HttpResponse {
     let change = |changed: Changed| ChangeShown { by: changed.by, central: changed.central, at_ms: changed.at_ms };
     let overruled =
         |one: Overruled| OverruledShown { name: one.name, lost: change(one.lost), counts: change(one.counts) };
-    let not_known = |(central, why)| NotKnownAt {
-        central,
-        why: match why {
-            WhyNotKnown::Unconfirmed => "unconfirmed",
-            WhyNotKnown::Silent => "silent",
-            WhyNotKnown::Behind => "behind",
-        },
-    };
+    let not_known = |(central, why): (CentralId, WhyNotKnown)| NotKnownAt { central, why: why.name() };
     ok(People {
         people: accounts.people.iter().map(shown).collect(),
         known: worker.shared.config().security.people,

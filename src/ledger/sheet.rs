@@ -69,6 +69,7 @@ pub trait Books {
 
     fn log(&mut self, log: Self::Log) -> Result<LogId, Self::Error>;
     /// When the first shift after another begins at an edge, or at the lane it is of; of two that begin at once the one of the greater id is after.
+    /// Whether one is found that begins when the other had ended does not matter.
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, Self::Error>;
     /// The shifts of a person that begin within, not at its beginning.
     fn shifts_of(&mut self, person: &str, within: Span) -> Result<Vec<Shift>, Self::Error>;

@@ -21,10 +21,10 @@ const CHANGE_COLUMNS: &str = "event, at_ms, central, edge_id, exit_ms, taken_by,
 pub(super) const NEXT_GATE: &str = "SELECT central, edge_id FROM shift WHERE opened IS NOT NULL AND \
      (central, edge_id) > (?1, ?2) ORDER BY central, edge_id LIMIT 1";
 pub(super) const NEXT_AT_GATE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND central = ?1 AND \
-     edge_id = ?2 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) ORDER BY from_ms LIMIT 1";
+     edge_id = ?2 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND from_ms < ?5 ORDER BY from_ms LIMIT 1";
 /// The same where the gate is another edge of the lane a shift was opened at.
 pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS NOT NULL AND lane_edges IS NOT NULL AND \
-     central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND \
+     central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND from_ms < ?5 AND \
      EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms LIMIT 1";
 /// Of all gates where the first parameter is NULL, here and below.
 pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id FROM taking \
@@ -183,10 +183,12 @@ impl Books for StoredBooks<'_> {
     }
 
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, StoreError> {
+        // What begins after its end does not shorten it: the lanes of a year are not walked for a shift of last year.
+        let until_ms = after.closed.as_ref().map_or(i64::MAX, |closed| closed.until_ms);
         let mut next: Option<i64> = None;
         for query in [NEXT_AT_GATE, NEXT_OF_LANE] {
             let mut statement = self.connection.prepare_cached(query)?;
-            let parameters = (&after.central, edge_id, after.from_ms, &after.id);
+            let parameters = (&after.central, edge_id, after.from_ms, &after.id, until_ms);
             let found = statement.query_row(parameters, |row| row.get(0)).optional()?;
             next = next.into_iter().chain(found).min();
         }
