@@ -301,7 +301,8 @@ fn store(central: &mut Central, run: Run) {
     }
 }
 
-/// Asks, and holds against what was held before: a refusal leaves nothing, and a new fact is after all of its plate, unless it is told to be of before.
+/// Asks, and holds against what was held before: a refusal leaves nothing, and a new fact is after all of its plate, unless it is told to be of
+/// before, or says what was taken at an exit that a program told: then it may stand just behind that one.
 fn ask(central: &mut Central, job: Job) {
     let heads = central.heads();
     let mut greatest: BTreeMap<_, Hlc> = BTreeMap::new();
@@ -322,7 +323,15 @@ fn ask(central: &mut Central, job: Job) {
         let event = Event::parse(event).unwrap();
         // What is told has the time that is told with it.
         let told = event.told_ms().is_some();
-        if let Some(before) = event.recorded_plate().and_then(|plate| greatest.get(plate)).filter(|_| !told) {
+        let is_behind_its_told_one = matches!(event.body, Body::Exit(_))
+            && facts.iter().map(|fact| &fact.event).any(|held| {
+                let is_told = matches!(&held.body, Body::Exit(exit) if exit.told);
+                is_told
+                    && held.recorded_plate() == event.recorded_plate()
+                    && Hlc::next(held.hlc.ms(), Some(held.hlc)) == event.hlc
+            });
+        let is_of_before = told || is_behind_its_told_one;
+        if let Some(before) = event.recorded_plate().and_then(|plate| greatest.get(plate)).filter(|_| !is_of_before) {
             assert!(event.hlc > *before, "{event:?} is not after what was held of its plate, {before:?}");
         }
     }
