@@ -32,7 +32,7 @@ use parkmesh::ledger::job::{
     Beside, CloseShift, CorrectStay, Job, OpenBarrier, OpenShift, Report, Told, UnreadOpening,
 };
 use parkmesh::ledger::sheet;
-use parkmesh::ledger::state::{TotalChange, TotalKey};
+use parkmesh::ledger::storage::{TotalChange, TotalKey};
 use parkmesh::ledger::transaction::TransactionTime;
 use parkmesh::replication::backoff::SplitMix64;
 use parkmesh::replication::log::EventBytes;

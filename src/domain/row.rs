@@ -88,6 +88,20 @@ impl StayRow {
         self.exit.as_ref().map(|exit| exit.exit_ms.max(self.entry_ms))
     }
 
+    /// Whether all that an entry says is the same.
+    pub fn begins_as(&self, other: &Self) -> bool {
+        let numbers =
+            |row: &Self| (row.entry_hlc, row.entry_ms, row.entry_manual, row.entry_confidence.map(float_bits));
+        numbers(self) == numbers(other)
+            && self.stay_id == other.stay_id
+            && self.entry_fact == other.entry_fact
+            && self.source_central == other.source_central
+            && self.edge_id == other.edge_id
+            && self.plate_id == other.plate_id
+            && self.plate_view == other.plate_view
+            && self.camera_type == other.camera_type
+    }
+
     /// SHA-256 over every field above, in order, but for `entry_hlc`, which `entry_fact` says. Equal rows have equal hashes on every central; the local row number,
     /// `sync_status` and the times of local writing are not part of a row.
     pub fn hash(&self) -> [u8; 32] {

@@ -134,15 +134,18 @@ impl CameraId {
 
     /// The id of the edge: as told, or the nearest there is, for what has happened at a gate is not refused for its name.
     pub fn edge_id(&self) -> String {
-        let told = self.text();
-        EdgeId::new(&told).unwrap_or_else(|_| EdgeId::near(&told)).into()
+        self.named("").0
     }
 
-    /// What is said of a name that is no id; `field`: where it was told.
-    pub fn note(&self, field: &'static str) -> Option<Note> {
-        let edge_id = self.edge_id();
-        (self.text() != edge_id)
-            .then(|| Note::new(field, "renamed", format!("ghi là {edge_id}"), format!("recorded as {edge_id}")))
+    /// That id, and what is said where the name is none; `field`: where it was told.
+    pub fn named(&self, field: &'static str) -> (String, Option<Note>) {
+        let told = self.text();
+        if let Ok(edge_id) = EdgeId::new(&told) {
+            return (edge_id.into(), None);
+        }
+        let edge_id = String::from(EdgeId::near(&told));
+        let note = Note::new(field, "renamed", format!("ghi là {edge_id}"), format!("recorded as {edge_id}"));
+        (edge_id, Some(note))
     }
 }
 
@@ -267,10 +270,10 @@ impl EventReport {
     }
 
     fn passage(self, zone: &SiteZone, gate: impl Fn(&str) -> GateSettings) -> Result<Job, Refusal> {
-        let edge_id = self.edge_id();
+        let (edge_id, renamed) = self.camera_id.named("camera_id");
         let gate = gate(&edge_id);
         let mut told = ToldChange { notes: self.notes, ..ToldChange::default() };
-        told.notes.extend(self.camera_id.note("camera_id"));
+        told.notes.extend(renamed);
         let (direction, seen_inside) = match self.kind.as_str() {
             ENTRY => (Direction::Entry, false),
             EXIT => (Direction::Exit, false),

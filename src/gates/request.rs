@@ -159,11 +159,11 @@ impl OpenRequest {
     /// [`Refusal::Field`]: a field that is needed or decides is no text. Those that only add are noted later.
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
-        let gate = gate(&fields)?;
+        let (edge_id, renamed) = gate(&fields)?.named("edge_id");
         let (camera_type, bad_type) = vehicle_of(&fields);
-        let notes = gate.note("edge_id").into_iter().chain(bad_type).chain(unknown(&fields, fields::OF_OPEN));
+        let notes = renamed.into_iter().chain(bad_type).chain(unknown(&fields, fields::OF_OPEN));
         Ok(Self {
-            edge_id: gate.edge_id(),
+            edge_id,
             plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
             action: text(&fields, fields::ACTION, "action")?,
             plate_view: fields.text(fields::PLATE_VIEW),
@@ -233,7 +233,7 @@ fn gate(fields: &Fields<'_>) -> Result<CameraId, Refusal> {
 }
 
 /// What is said of keys that mean nothing to a call, unless the plate stands below them.
-fn unknown<'f>(fields: &'f Fields<'_>, known: &'f [Keys]) -> impl Iterator<Item = Note> + 'f {
+fn unknown<'f>(fields: &'f Fields<'_>, known: &[Keys]) -> impl Iterator<Item = Note> + 'f {
     let unread = fields.unread(known).filter(|(_, told)| fields::plate_within(told).is_none());
     unread.map(|(key, _)| not_known(&bounded(key)))
 }

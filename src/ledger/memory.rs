@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakingLine, holds};
-use super::state::{TotalChange, TotalKey};
 use super::storage::{
-    DirtyFact, EventRef, Loaded, Lookup, LooseFact, QuarterTotal, Rows, Setting, SettingKind, Shift, Storage,
-    StoredStay, Summary, Tables,
+    DirtyFact, EventRef, Loaded, Lookup, LooseFact, Rows, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
+    Tables, TotalChange, TotalKey,
 };
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{Body, Event};
@@ -423,13 +422,10 @@ impl Tables for MemoryStorage {
         Ok(())
     }
 
-    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), MemoryError> {
-        let key = (change.quarter, change.central.clone(), change.edge_id.clone(), change.taken_as.clone());
+    fn add_total(&mut self, key: TotalKey, change: TotalChange) -> Result<(), MemoryError> {
         self.note(Undo::Total(key.clone(), self.totals.get(&key).copied()))?;
         let sum = self.totals.entry(key.clone()).or_default();
-        sum.entries += change.entries;
-        sum.exits += change.exits;
-        sum.revenue_vnd += change.revenue.0;
+        *sum += change;
         if *sum == TotalChange::default() {
             self.totals.remove(&key);
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{CentralId, FactId, Hlc, LogId};
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{TakenAs, Taking};
+use crate::domain::stay::Taking;
 use crate::replication::log::{EventBytes, Head, Run};
 
 use super::digest::Digest;
@@ -17,7 +17,7 @@ use super::dirty::{Backlog, Place};
 use super::edge_clocks::{EdgeClocks, Lateness};
 use super::open_stay::{OpenStay, Places};
 use super::settings::SharedSettings;
-use super::storage::{EventRef, Loaded, StoredStay, Summary};
+use super::storage::{EventRef, Loaded, StoredStay, Summary, TotalChange, TotalKey};
 
 /// The committed state.
 #[derive(Debug, Default)]
@@ -109,17 +109,6 @@ impl State {
         self.put_off.extend(staged.put_off);
         staged.edges.into_iter().for_each(|(edge_id, late)| self.edge_clocks.heard(edge_id, late));
     }
-}
-
-/// The sums of a quarter of an hour at one gate: (quarter since 1970, central, edge, of exits who took what).
-pub type TotalKey = (i64, String, String, TakenAs);
-
-/// Entries, exits and revenue to add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TotalChange {
-    pub entries: i64,
-    pub exits: i64,
-    pub revenue_vnd: i64,
 }
 
 /// What a transaction has changed so far.

@@ -3,7 +3,7 @@
 //! All calls between `begin` and `commit` are one transaction and see each other's effects. Every error means that the
 //! transaction is lost: the ledger calls `rollback` and answers every job of the batch with "not durable".
 
-use std::ops::RangeInclusive;
+use std::ops::{AddAssign, RangeInclusive};
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::Event;
@@ -68,18 +68,24 @@ pub struct Behind {
     pub since_ms: i64,
 }
 
-/// One change of the sums of a quarter of an hour ([`crate::domain::time::quarter`]) at one gate, told apart by who took what. Signed: a refold takes back
-/// what it changes, and finds it whatever the site's zone is meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuarterTotal {
-    pub quarter: i64,
-    pub central: String,
-    pub edge_id: String,
-    /// Of exits; of entries empty.
-    pub taken_as: TakenAs,
+/// Sums are kept of each quarter of an hour ([`crate::domain::time::quarter`]) at each gate, told apart by who took what: (quarter, central,
+/// edge, of exits who took what). So a refold finds what it takes back, whatever the site's zone is meanwhile.
+pub type TotalKey = (i64, String, String, TakenAs);
+
+/// Entries, exits and revenue to add. Signed: a refold takes back what it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TotalChange {
     pub entries: i64,
     pub exits: i64,
-    pub revenue: Vnd,
+    pub revenue_vnd: i64,
+}
+
+impl AddAssign for TotalChange {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.exits += more.exits;
+        self.revenue_vnd += more.revenue_vnd;
+    }
 }
 
 /// What is known of a shift, of facts that may come in any order.
@@ -216,6 +222,10 @@ pub trait Rows: Lookup {
     fn insert_stay_if_new(&mut self, row: &StayRow, own: bool, committed_ms: i64) -> Result<Option<i64>, Self::Error>;
     /// Keeps the row's number, `committed_ms` and `created_at`.
     fn update_stay(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error>;
+    /// As [`Rows::update_stay`], where the stored row [begins so](StayRow::begins_as).
+    fn update_ending(&mut self, row_id: i64, row: &StayRow, now_ms: i64) -> Result<(), Self::Error> {
+        self.update_stay(row_id, row, now_ms)
+    }
     fn delete_stay(&mut self, row_id: i64) -> Result<(), Self::Error>;
 }
 
@@ -244,7 +254,7 @@ pub trait Tables: Lookup {
     fn put_request(&mut self, edge_id: &str, request_id: &str, at: &EventRef, hlc: Hlc) -> Result<(), Self::Error>;
     /// Remembers where a fact lies that was heard from a predecessor.
     fn put_heard(&mut self, fact: &[u8; 32], at: &EventRef) -> Result<(), Self::Error>;
-    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), Self::Error>;
+    fn add_total(&mut self, key: TotalKey, change: TotalChange) -> Result<(), Self::Error>;
     /// Keeps what was taken at an exit to be found by gate and time, or takes it out again.
     fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), Self::Error>;
     /// Keeps what the correction or void that lies there changes in what was taken.

@@ -19,8 +19,8 @@ use super::component::loose_key;
 use super::job::{Answer, Job, Refusal};
 use super::open_stay::{OpenStay, Places};
 use super::settings::SharedSettings;
-use super::state::{Staged, State, TotalChange};
-use super::storage::{EventRef, QuarterTotal, Storage};
+use super::state::{Staged, State};
+use super::storage::{EventRef, Storage, TotalChange};
 
 /// Why a job did not go through: it was refused, or the disk failed and the whole transaction with it.
 ///
@@ -183,13 +183,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
 
     /// Writes what the transaction has counted so far.
     pub(super) fn write_takings(&mut self) -> Result<(), S::Error> {
-        for ((quarter, central, edge_id, taken_as), change) in std::mem::take(&mut self.staged.totals) {
+        for (key, change) in std::mem::take(&mut self.staged.totals) {
             if change == TotalChange::default() {
                 continue;
             }
-            let TotalChange { entries, exits, revenue_vnd } = change;
-            let revenue = crate::domain::money::Vnd(revenue_vnd);
-            self.storage.add_total(&QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue })?;
+            self.storage.add_total(key, change)?;
         }
         for (taking, is_taken) in std::mem::take(&mut self.staged.takings).into_values() {
             self.storage.set_taking(&taking, is_taken)?;
@@ -338,7 +336,11 @@ impl<'a, S: Storage> Transaction<'a, S> {
     /// Replaces a row; `old` is what is stored.
     pub(super) fn replace_row(&mut self, row_id: i64, old: &StayRow, new: &StayRow) -> Result<(), S::Error> {
         let now_ms = self.now.wall_ms;
-        self.write()?.update_stay(row_id, new, now_ms)?;
+        if new.begins_as(old) {
+            self.write()?.update_ending(row_id, new, now_ms)?;
+        } else {
+            self.write()?.update_stay(row_id, new, now_ms)?;
+        }
         self.staged.digest.subtract(old.hash());
         self.staged.digest.add(new.hash());
         Ok(())

@@ -8,8 +8,8 @@ use parkmesh::domain::ids::FactId;
 use parkmesh::domain::row::{StayRow, StayStatus};
 use parkmesh::domain::stay::{Resolution, TakenAs, Taking, resolve};
 use parkmesh::domain::time::quarter;
-use parkmesh::ledger::state::{TotalChange, TotalKey};
 use parkmesh::ledger::storage::EventRef;
+use parkmesh::ledger::storage::{TotalChange, TotalKey};
 use parkmesh::replication::log::{ChainHash, Head};
 
 use super::Central;

@@ -1,130 +1,194 @@
 //! Fields as programs name them: one meaning, many keys.
 //!
 //! Keys are compared as words are (see [`folded`]): `plate_text`, `plateText` and `Plate Text` are one. To teach a key, add it
-//! folded to the line of its meaning.
+//! folded to the line of its meaning; a meaning of its own has the next number and a line in [`ALL`].
 
-use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use super::word::folded;
+use serde_json::{Map, Value};
 
-/// The keys of one meaning, folded, those first that count before others.
-pub type Keys = &'static [&'static str];
+use super::word::fold_onto;
 
-pub const EVENT: Keys = &["type", "eventtype", "event", "direction", "huong", "chieu", "lane"];
-pub const GATE: Keys = &[
-    "cameraid",
-    "edgeid",
-    "camera",
-    "edge",
-    "gateid",
-    "gate",
-    "deviceid",
-    "device",
-    "cong",
-    "macong",
-    "devicename",
-    "deviceserial",
-    "channelname",
-    "channelid",
-    "channel",
-    "ipaddress",
-    "ipaddr",
-];
-pub const PLATE: Keys = &[
-    "platetext",
-    "plateid",
-    "plate",
-    "platenumber",
-    "plateno",
-    "licenseplate",
-    "licenseplatenumber",
-    "licenceplate",
-    "licenceplatenumber",
-    "numberplate",
-    "vehicleplate",
-    "platenum",
-    "carnumber",
-    "carplatenumber",
-    "lpr",
-    "carplate",
-    "bestplatenumber",
-    "recognizedlicenseplate",
-    "plateutf8",
-    "plateascii",
-    "license",
-    "licence",
-    "registration",
-    "bienso",
-    "biensoxe",
-    "bienkiemsoat",
-    "bks",
-    "bsx",
-];
-pub const PLATE_VIEW: Keys = &["plateview"];
-pub const TIME: Keys = &[
-    "timestamp",
-    "time",
-    "datetime",
-    "eventtime",
-    "capturetimestamp",
-    "capturetime",
-    "accuratetime",
-    "detectedat",
-    "occurredat",
-    "thoigian",
-    "ts",
-];
+/// The keys of one meaning, folded, those first that count before others; and its number.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    number: u32,
+    words: &'static [&'static str],
+}
+
+impl Keys {
+    const fn of(number: u32, words: &'static [&'static str]) -> Self {
+        Self { number, words }
+    }
+
+    const fn bit(self) -> u64 {
+        1 << self.number
+    }
+}
+
+pub const EVENT: Keys = Keys::of(0, &["type", "eventtype", "event", "direction", "huong", "chieu", "lane"]);
+pub const GATE: Keys = Keys::of(
+    1,
+    &[
+        "cameraid",
+        "edgeid",
+        "camera",
+        "edge",
+        "gateid",
+        "gate",
+        "deviceid",
+        "device",
+        "cong",
+        "macong",
+        "devicename",
+        "deviceserial",
+        "channelname",
+        "channelid",
+        "channel",
+        "ipaddress",
+        "ipaddr",
+    ],
+);
+pub const PLATE: Keys = Keys::of(
+    2,
+    &[
+        "platetext",
+        "plateid",
+        "plate",
+        "platenumber",
+        "plateno",
+        "licenseplate",
+        "licenseplatenumber",
+        "licenceplate",
+        "licenceplatenumber",
+        "numberplate",
+        "vehicleplate",
+        "platenum",
+        "carnumber",
+        "carplatenumber",
+        "lpr",
+        "carplate",
+        "bestplatenumber",
+        "recognizedlicenseplate",
+        "plateutf8",
+        "plateascii",
+        "license",
+        "licence",
+        "registration",
+        "bienso",
+        "biensoxe",
+        "bienkiemsoat",
+        "bks",
+        "bsx",
+    ],
+);
+pub const PLATE_VIEW: Keys = Keys::of(3, &["plateview"]);
+pub const TIME: Keys = Keys::of(
+    4,
+    &[
+        "timestamp",
+        "time",
+        "datetime",
+        "eventtime",
+        "capturetimestamp",
+        "capturetime",
+        "accuratetime",
+        "detectedat",
+        "occurredat",
+        "thoigian",
+        "ts",
+    ],
+);
 /// Names of a time that counts where none of those is told.
-pub const TIME_TOO: Keys = &[
-    "epochtime",
-    "epoch",
-    "unixtime",
-    "unix",
-    "snaptime",
-    "triggertime",
-    "recognizetime",
-    "recognitiontime",
-    "createdat",
-    "date",
-];
+pub const TIME_TOO: Keys = Keys::of(
+    5,
+    &[
+        "epochtime",
+        "epoch",
+        "unixtime",
+        "unix",
+        "snaptime",
+        "triggertime",
+        "recognizetime",
+        "recognitiontime",
+        "createdat",
+        "date",
+    ],
+);
 /// Names of the time of an entry, and of an exit.
-pub const ENTRY_TIME: Keys = &["entrytime", "timein", "giovao"];
-pub const EXIT_TIME: Keys = &["exittime", "timeout", "giora"];
-pub const EVENT_ID: Keys = &["eventid", "requestid", "uuid"];
-pub const FEE: Keys = &[
-    "fee",
-    "amount",
-    "phi",
-    "sotien",
-    "tien",
-    "parkingfee",
-    "totalfee",
-    "thanhtien",
-    "paidamount",
-    "charge",
-    "cost",
-    "money",
-];
-pub const VEHICLE_TYPE: Keys = &["vehicletype", "vehicleclass", "loaixe", "vehicle"];
-pub const CAMERA_TYPE: Keys = &["cameratype"];
+pub const ENTRY_TIME: Keys = Keys::of(6, &["entrytime", "timein", "giovao"]);
+pub const EXIT_TIME: Keys = Keys::of(7, &["exittime", "timeout", "giora"]);
+pub const EVENT_ID: Keys = Keys::of(8, &["eventid", "requestid", "uuid"]);
+pub const FEE: Keys = Keys::of(
+    9,
+    &[
+        "fee",
+        "amount",
+        "phi",
+        "sotien",
+        "tien",
+        "parkingfee",
+        "totalfee",
+        "thanhtien",
+        "paidamount",
+        "charge",
+        "cost",
+        "money",
+    ],
+);
+pub const VEHICLE_TYPE: Keys = Keys::of(10, &["vehicletype", "vehicleclass", "loaixe", "vehicle"]);
+pub const CAMERA_TYPE: Keys = Keys::of(11, &["cameratype"]);
 pub const CONFIDENCE: Keys =
-    &["confidence", "plateconfidence", "bestconfidence", "confidencelevel", "score", "dotincay"];
-pub const PAID: Keys = &["paid"];
-pub const CARD: Keys = &["cardid"];
-pub const LOST_CARD: Keys = &["lostcard"];
-pub const IMAGES: Keys = &["images"];
-pub const BY: Keys = &["by"];
-pub const FORCE: Keys = &["force"];
-pub const REASON: Keys = &["reason", "lydo"];
-pub const ACTION: Keys = &["action"];
-pub const REQUEST_ID: Keys = &["requestid"];
-pub const STAY_ID: Keys = &["eventid"];
-pub const LOOKUP: Keys = &["lookup"];
-pub const DIRECTION: Keys = &["direction", "huong", "chieu"];
-pub const CAMERA_NAME: Keys = &["cameraname"];
+    Keys::of(12, &["confidence", "plateconfidence", "bestconfidence", "confidencelevel", "score", "dotincay"]);
+pub const PAID: Keys = Keys::of(13, &["paid"]);
+pub const CARD: Keys = Keys::of(14, &["cardid"]);
+pub const LOST_CARD: Keys = Keys::of(15, &["lostcard"]);
+pub const IMAGES: Keys = Keys::of(16, &["images"]);
+pub const BY: Keys = Keys::of(17, &["by"]);
+pub const FORCE: Keys = Keys::of(18, &["force"]);
+pub const REASON: Keys = Keys::of(19, &["reason", "lydo"]);
+pub const ACTION: Keys = Keys::of(20, &["action"]);
+pub const REQUEST_ID: Keys = Keys::of(21, &["requestid"]);
+pub const STAY_ID: Keys = Keys::of(22, &["eventid"]);
+pub const LOOKUP: Keys = Keys::of(23, &["lookup"]);
+pub const DIRECTION: Keys = Keys::of(24, &["direction", "huong", "chieu"]);
+pub const CAMERA_NAME: Keys = Keys::of(25, &["cameraname"]);
 
 /// What programs of the predecessor tell of their own lists: documented not to be used.
-pub const UNUSED: Keys = &["source", "entryid", "historyid", "duration", "status", "sourcecentral", "centralid"];
+pub const UNUSED: Keys =
+    Keys::of(26, &["source", "entryid", "historyid", "duration", "status", "sourcecentral", "centralid"]);
+/// All meanings, by their numbers.
+const ALL: &[Keys] = &[
+    EVENT,
+    GATE,
+    PLATE,
+    PLATE_VIEW,
+    TIME,
+    TIME_TOO,
+    ENTRY_TIME,
+    EXIT_TIME,
+    EVENT_ID,
+    FEE,
+    VEHICLE_TYPE,
+    CAMERA_TYPE,
+    CONFIDENCE,
+    PAID,
+    CARD,
+    LOST_CARD,
+    IMAGES,
+    BY,
+    FORCE,
+    REASON,
+    ACTION,
+    REQUEST_ID,
+    STAY_ID,
+    LOOKUP,
+    DIRECTION,
+    CAMERA_NAME,
+    UNUSED,
+];
+
 /// All that is read of an event.
 pub const KNOWN: &[Keys] = &[
     EVENT,
@@ -180,23 +244,57 @@ pub const OF_DETECTION: &[Keys] =
 /// How far below the top a plate is looked for.
 const DEEPEST: usize = 6;
 
+/// Every key there is, with the meanings it has, as bits.
+static MEANINGS: LazyLock<HashMap<&str, u64>> = LazyLock::new(|| {
+    let mut meanings = HashMap::new();
+    for keys in ALL {
+        for word in keys.words {
+            *meanings.entry(*word).or_default() |= keys.bit();
+        }
+    }
+    meanings
+});
+
+/// What stands under one key.
+#[derive(Debug, Clone)]
+struct Said<'v> {
+    key: &'v str,
+    value: &'v Value,
+    /// The key folded, if it has a meaning, and its meanings.
+    word: &'static str,
+    meanings: u64,
+}
+
 /// What an object says, and one that is a part of it.
 #[derive(Debug, Clone)]
 pub struct Fields<'v> {
-    /// Folded, what says nothing left out.
-    said: Vec<(String, &'v str, &'v Value)>,
+    /// What says nothing left out.
+    said: Vec<Said<'v>>,
 }
 
 impl<'v> Fields<'v> {
     /// The fields of some objects, those of the first before those of the next. What is no object has none.
     pub fn of(objects: &[&'v Value]) -> Self {
-        let fields = objects.iter().filter_map(|object| object.as_object()).flatten();
-        let said = fields.filter(|(_, value)| says_something(value));
-        Self { said: said.map(|(key, value)| (folded(key), key.as_str(), value)).collect() }
+        let objects = objects.iter().filter_map(|object| object.as_object());
+        let mut said = Vec::with_capacity(objects.clone().map(Map::len).sum());
+        let mut folded = String::new();
+        for (key, value) in objects.flatten().filter(|(_, value)| says_something(value)) {
+            folded.clear();
+            fold_onto(&mut folded, key);
+            let known = MEANINGS.get_key_value(folded.as_str());
+            let (word, meanings) = known.map_or(("", 0), |(word, meanings)| (*word, *meanings));
+            said.push(Said { key, value, word, meanings });
+        }
+        Self { said }
     }
 
     pub fn get(&self, keys: Keys) -> Option<&'v Value> {
-        keys.iter().find_map(|key| self.said.iter().find(|(said, ..)| said == key)).map(|(.., value)| *value)
+        let mut told = self.told(keys.bit());
+        let (first, more) = (told.next()?, told.next());
+        let counts = more.map_or(Some(first), |_| {
+            keys.words.iter().find_map(|word| self.said.iter().find(|said| said.word == *word))
+        });
+        counts.map(|said| said.value)
     }
 
     /// As [`Self::get`], a text or a number.
@@ -206,18 +304,23 @@ impl<'v> Fields<'v> {
 
     /// What is told under several keys of one meaning, as they were written.
     pub fn all<'f>(&'f self, keys: Keys) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
-        self.said.iter().filter(|(said, ..)| keys.contains(&said.as_str())).map(|(_, key, value)| (*key, *value))
+        self.told(keys.bit()).map(|said| (said.key, said.value))
     }
 
     /// What is told under keys that mean none of `known`.
-    pub fn unread<'f>(&'f self, known: &'f [Keys]) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
-        let is_known = move |said: &str| known.iter().any(|keys| keys.contains(&said));
-        self.said.iter().filter(move |(said, ..)| !is_known(said)).map(|(_, key, value)| (*key, *value))
+    pub fn unread<'f>(&'f self, known: &[Keys]) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
+        let known = known.iter().fold(0, |bits, keys| bits | keys.bit());
+        self.said.iter().filter(move |said| said.meanings & known == 0).map(|said| (said.key, said.value))
     }
 
     /// The keys as they were written, for people.
     pub fn names(&self) -> Vec<&'v str> {
-        self.said.iter().map(|(_, key, _)| *key).collect()
+        self.said.iter().map(|said| said.key).collect()
+    }
+
+    /// What is told under keys that mean one of these.
+    fn told(&self, meanings: u64) -> impl Iterator<Item = &Said<'v>> {
+        self.said.iter().filter(move |said| said.meanings & meanings != 0)
     }
 }
 
@@ -253,6 +356,7 @@ fn says_something(value: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
+    use super::super::word::folded;
     use super::*;
 
     #[test]
@@ -287,8 +391,9 @@ mod tests {
 
     #[test]
     fn keys_are_written_folded_and_a_part_fills_what_the_first_lacks() {
-        for keys in KNOWN {
-            assert!(keys.iter().all(|key| folded(key) == **key), "{keys:?}");
+        for (number, keys) in (0..).zip(ALL) {
+            assert_eq!(keys.number, number, "{keys:?}");
+            assert!(keys.words.iter().all(|key| folded(key) == **key), "{keys:?}");
         }
         let (data, top) = (json!({"fee": null, "Score": "0.5"}), json!({"fee": 5_000, "score": 0.1}));
         let fields = Fields::of(&[&data, &top]);

@@ -13,13 +13,20 @@ const ACCENTED: [(char, &str); 6] = [
 /// The word in `a-z0-9` where it has such letters; letters of other scripts stay, all else is dropped: `Xe máy` is `xemay`,
 /// composed or not.
 pub fn folded(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    fold_onto(&mut word, text);
+    word
+}
+
+/// Adds the word to a text: see [`folded`].
+pub fn fold_onto(word: &mut String, text: &str) {
     if text.is_ascii() {
-        let mut word = String::with_capacity(text.len());
-        word.extend(text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
-        return word;
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
+        letters.for_each(|letter| word.push(char::from(letter.to_ascii_lowercase())));
+        return;
     }
     let lower = text.chars().map(plain).flat_map(char::to_lowercase);
-    lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)).collect()
+    word.extend(lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)));
 }
 
 /// A letter without its accent, in its own case, and a full-width character as the usual one.

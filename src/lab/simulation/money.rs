@@ -16,8 +16,7 @@ use crate::domain::time::quarter;
 use crate::ledger::job::{AssignPayment, CloseShift, Job, OpenShift};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::sheet;
-use crate::ledger::state::{TotalChange, TotalKey};
-use crate::ledger::storage::{Shift, ShiftClosing};
+use crate::ledger::storage::{Shift, ShiftClosing, TotalChange, TotalKey};
 use crate::replication::backoff::SplitMix64;
 
 /// So often somebody opens or closes a shift instead of what he would ask for.

@@ -10,7 +10,7 @@ use crate::domain::stay::{TakenAs, Taking};
 use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::sheet;
-use crate::ledger::storage::{QuarterTotal, Shift, ShiftClosing, ShiftOpening};
+use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening, TotalChange};
 
 const GATES: [&str; 3] = ["in", "out", "cam"];
 const PEOPLE: [&str; 4] = ["lan", "an", "", "token:kiosk"];
@@ -63,17 +63,8 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
             row.source_central = "central-1".into();
             row.edge_id = GATES[*gate].into();
             storage.insert_stay(&row, true, 1).unwrap();
-            storage
-                .add_total(&QuarterTotal {
-                    quarter: quarter(*entry_ms),
-                    central: "central-1".into(),
-                    edge_id: row.edge_id,
-                    taken_as: TakenAs::default(),
-                    entries: 1,
-                    exits: 0,
-                    revenue: Vnd(0),
-                })
-                .unwrap();
+            let key = (quarter(*entry_ms), "central-1".into(), row.edge_id, TakenAs::default());
+            storage.add_total(key, TotalChange { entries: 1, ..TotalChange::default() }).unwrap();
         }
         Step::Shift { gate, lane, who, from_ms, until_ms, is_opened } => {
             let place = || (Hlc::new(7).unwrap(), at(1, 3));

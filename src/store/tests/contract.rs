@@ -6,9 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::{Body, Draft, Entry};
+use crate::domain::stay::TakenAs;
 use crate::ledger::component::EVER;
 use crate::ledger::memory::MemoryStorage;
-use crate::ledger::storage::{Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary};
+use crate::ledger::storage::{
+    Loaded, LooseFact, Setting, SettingKind, Storage, StoredStay, Summary, TotalChange, TotalKey,
+};
 
 const STAYS: u8 = 12;
 
@@ -51,6 +54,10 @@ enum Step {
         id: String,
     },
     Summary(Summary),
+    Total {
+        key: TotalKey,
+        change: TotalChange,
+    },
     Commit,
     Rollback,
     /// The process dies in the middle of a transaction.
@@ -83,6 +90,14 @@ fn any_setting() -> impl Strategy<Value = Setting> {
     })
 }
 
+fn any_total() -> impl Strategy<Value = Step> {
+    let change = (-2..3_i64, -2..3_i64, -5_000..5_000_i64);
+    (0..3_i64, "[ab]", "(lan)?", change).prop_map(|(quarter, edge_id, by, (entries, exits, revenue_vnd))| {
+        let key = (quarter, "central-1".to_owned(), edge_id, TakenAs { by, ..TakenAs::default() });
+        Step::Total { key, change: TotalChange { entries, exits, revenue_vnd } }
+    })
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let summary =
         (any::<[u8; 32]>(), any_hlc(), any::<u32>(), any::<u32>()).prop_map(|(digest, max_hlc, events, loose)| {
@@ -100,12 +115,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => any_setting().prop_map(Step::Setting),
         1 => any_setting().prop_map(|Setting { kind, id, .. }| Step::NoSetting { kind, id }),
         1 => summary,
+        4 => any_total(),
         5 => Just(Step::Commit),
         2 => Just(Step::Rollback),
         1 => Just(Step::Crash),
         1 => prop_oneof![4 => Just(Step::Commit), 1 => Just(Step::Clear)],
     ]
 }
+
+/// A sum of nothing is one that is not there.
+const TOTALS: &str = "SELECT concat_ws(' ', quarter, edge_id, taken_by, entries, exits, revenue) FROM quarter_total \
+                      WHERE entries <> 0 OR exits <> 0 OR revenue <> 0 ORDER BY 1";
 
 fn nothing() -> Summary {
     Summary { digest: [0; 32], max_hlc: Hlc::default(), events: 0, loose_facts: 0 }
@@ -184,7 +204,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at
                     last_hlc: ends_at,
                     ..held
                 };
-                storage.update_stay(row_id, &ended, 99).unwrap();
+                storage.update_ending(row_id, &ended, 99).unwrap();
             }
         }
         Step::Update { stay, row } => {
@@ -212,6 +232,7 @@ fn apply<S: Storage>(storage: &mut S, step: &Step, heads: &mut [u64; 3], ends_at
         Step::Setting(setting) => storage.put_setting(setting).unwrap(),
         Step::NoSetting { kind, id } => storage.remove_setting(*kind, id).unwrap(),
         Step::Summary(summary) => storage.set_summary(summary).unwrap(),
+        Step::Total { key, change } => storage.add_total(key.clone(), *change).unwrap(),
         Step::Clear => {
             storage.clear_projection().unwrap();
             // What a disk keeps of events that are not as they were written.
@@ -310,6 +331,10 @@ proptest! {
                     disk.writer().commit().unwrap();
                     committed = memory_heads;
                     same_load(&mut memory, disk.writer());
+                    let summed = memory.totals.iter().map(|((quarter, _, edge_id, taken_as), sum)| {
+                        format!("{quarter} {edge_id} {} {} {} {}", taken_as.by, sum.entries, sum.exits, sum.revenue_vnd)
+                    });
+                    assert_eq!(disk.sql(TOTALS), sorted(summed.collect()));
                 }
                 Step::Rollback => {
                     memory.rollback();
@@ -422,9 +447,9 @@ fn an_exit_that_moves_to_an_older_stay_leaves_the_clock_of_the_plate_as_high() {
         storage.begin().unwrap();
         let older_id = storage.insert_stay(older, true, 1).unwrap();
         let newest_id = storage.insert_stay(newest, true, 1).unwrap();
-        storage.update_stay(newest_id, &left(newest.clone(), 40), 2).unwrap();
-        storage.update_stay(newest_id, newest, 3).unwrap();
-        storage.update_stay(older_id, &left(older.clone(), 40), 3).unwrap();
+        storage.update_ending(newest_id, &left(newest.clone(), 40), 2).unwrap();
+        storage.update_ending(newest_id, newest, 3).unwrap();
+        storage.update_ending(older_id, &left(older.clone(), 40), 3).unwrap();
         storage.commit().unwrap();
     }
     moved(disk.writer(), [&older, &newest]);

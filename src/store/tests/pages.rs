@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::stay::TakenAs;
 use crate::domain::time::quarter;
 use crate::ledger::apply::UNREAD;
-use crate::ledger::storage::QuarterTotal;
+use crate::ledger::storage::TotalChange;
 use crate::store::reader::{AsideKind, HistoryCursor, HistoryQuery, RowsPage};
 
 #[test]
@@ -213,10 +213,8 @@ fn summed(sums: &[(i64, &str, i64, i64, i64)]) -> Disk {
     let mut disk = Disk::new();
     disk.write(|writer| {
         for (at_ms, edge, entries, exits, revenue) in sums.iter().copied() {
-            let (central, edge_id) = ("central-1".to_owned(), edge.to_owned());
-            let quarter = quarter(at_ms);
-            let (taken_as, revenue) = (TakenAs::default(), Vnd(revenue));
-            writer.add_total(&QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue }).unwrap();
+            let key = (quarter(at_ms), "central-1".to_owned(), edge.to_owned(), TakenAs::default());
+            writer.add_total(key, TotalChange { entries, exits, revenue_vnd: revenue }).unwrap();
         }
     });
     disk

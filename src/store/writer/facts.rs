@@ -1,6 +1,8 @@
 //! Events, and the tables that point at them: loose facts, requests, sums, takings and shifts, settings, and the audit, which is added
 //! to at its end, each entry chained to the one before it.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
 use super::Writer;
@@ -15,7 +17,7 @@ use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{TakenAs, Taking};
 use crate::ledger::sheet;
 use crate::ledger::storage::{
-    DirtyFact, EventRef, LooseFact, QuarterTotal, Setting, SettingKind, Shift, Summary, Tables,
+    DirtyFact, EventRef, LooseFact, Setting, SettingKind, Shift, Summary, Tables, TotalChange, TotalKey,
 };
 use crate::replication::log::{ChainHash, EventBytes, Head};
 use crate::store::books::{self, PAYMENTS_UNDER, RECOUNTS, StoredBooks};
@@ -23,6 +25,27 @@ use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::lookup::Connected;
 use crate::store::schema::{event_row_of, request_key, request_weeks};
+
+/// The sums that were last added to: those of this quarter of an hour, mostly. To add to a known one is to write one row.
+#[derive(Debug, Default)]
+pub(super) struct KnownTotals(HashMap<TotalKey, TotalChange>);
+
+impl KnownTotals {
+    /// Beyond this many all are forgotten, which only costs reading them.
+    const MOST: usize = 4_096;
+
+    fn know(&mut self, key: TotalKey, total: TotalChange) {
+        if self.0.len() >= Self::MOST {
+            self.forget();
+        }
+        self.0.insert(key, total);
+    }
+
+    /// Sums changed, or may have.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
 
 impl Tables for Writer {
     fn greatest_loose_hlc(&mut self, key: &str) -> Result<Option<Hlc>, StoreError> {
@@ -113,16 +136,28 @@ impl Tables for Writer {
         Ok(())
     }
 
-    fn add_total(&mut self, change: &QuarterTotal) -> Result<(), StoreError> {
-        let QuarterTotal { quarter, central, edge_id, taken_as, entries, exits, revenue } = change;
-        let TakenAs { by, method, camera_type } = taken_as;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
-                 entries = entries + excluded.entries, exits = exits + excluded.exits, \
-                 revenue = revenue + excluded.revenue",
-            )?
-            .execute((quarter, central, edge_id, by, method, camera_type, entries, exits, revenue.0))?;
+    fn add_total(&mut self, key: TotalKey, change: TotalChange) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        let (quarter, central, edge_id, TakenAs { by, method, camera_type }) = &key;
+        let place = (quarter, central, edge_id, by, method, camera_type);
+        let mut total = match self.totals.0.get(&key) {
+            Some(known) => *known,
+            None => {
+                let sql = "SELECT entries, exits, revenue FROM quarter_total \
+                           WHERE quarter = ?1 AND central = ?2 AND edge_id = ?3 AND taken_by = ?4 AND method = ?5 AND camera_type = ?6";
+                let total = |row: &Row<'_>| {
+                    Ok(TotalChange { entries: row.get(0)?, exits: row.get(1)?, revenue_vnd: row.get(2)? })
+                };
+                self.connection.prepare_cached(sql)?.query_row(place, total).optional()?.unwrap_or_default()
+            }
+        };
+        total += change;
+        let TotalChange { entries, exits, revenue_vnd } = total;
+        // The table has no other index, so that its place is looked for once.
+        let sql = "INSERT OR REPLACE INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let values = (quarter, central, edge_id, by, method, camera_type, entries, exits, revenue_vnd);
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        self.totals.know(key, total);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
+use self::facts::KnownTotals;
 use self::stays::NewestRows;
 use self::transaction::RollbackOf;
 use crate::domain::time::{SiteZone, UnknownZone};
@@ -50,6 +51,7 @@ pub struct Writer {
     next_history_id: i64,
     transaction: Option<RollbackOf>,
     newest_rows: NewestRows,
+    totals: KnownTotals,
     zone: SiteZone,
     utc: SiteZone,
     checkpointer: Checkpointer,
@@ -131,6 +133,7 @@ impl Writer {
             next_history_id: 1,
             transaction: None,
             newest_rows: NewestRows::default(),
+            totals: KnownTotals::default(),
             zone,
             utc,
             checkpointer,

@@ -209,6 +209,22 @@ impl Rows for Writer {
         Ok(())
     }
 
+    fn update_ending(&mut self, row_id: i64, row: &StayRow, committed_ms: i64) -> Result<(), StoreError> {
+        self.open_transaction()?;
+        let facts = self.facts_of(row)?;
+        let mut statement = self.connection.prepare_cached(UPDATE_ENDING)?;
+        let mut bind = Binder { statement: &mut statement, next: 1 };
+        bind.ending(row_id, row, &facts, &self.zone, &self.utc.local_text(committed_ms))?;
+        bind.value(self.zone.local_text(row.entry_ms))?;
+        if statement.raw_execute()? == 0 {
+            drop(statement);
+            return self.update_stay(row_id, row, committed_ms);
+        }
+        drop(statement);
+        self.newest_rows.rise(row_id, row);
+        self.raise_plate_hlc(&row.plate_id, row.last_hlc.ms())
+    }
+
     fn delete_stay(&mut self, row_id: i64) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_rows.forget();
@@ -295,16 +311,22 @@ fn camera_name(central: &str, edge_id: &str) -> String {
     [central, "/", edge_id].concat()
 }
 
-/// What [`Binder::ending`] and [`Binder::beginning`] bind, without the indexed columns; a macro because statements are constants.
-macro_rules! set_plain_columns {
+/// What [`Binder::ending`] binds; a macro because statements are constants.
+macro_rules! set_ending {
     () => {
         "UPDATE history SET updated_at = ?2, status = ?3, last_hlc = ?4, collected = ?5, confirmed_ms = ?6, \
          superseded_by = ?7, anomalies = ?8, confirm_event = ?9, exit_event = ?10, exit_time = ?11, \
          exit_camera_name = ?12, exit_confidence = ?13, exit_source = ?14, duration = ?15, fee = ?16, exit_ms = ?17, \
          exit_central = ?18, exit_edge = ?19, exit_manual = ?20, entry_unknown = ?21, tariff_version = ?22, \
-         subscription_id = ?23, room_for_exit = iif(?10 IS NULL, room_for_exit, NULL), \
-         plate_view = ?25, entry_time = ?26, entry_camera_name = ?27, entry_confidence = ?28, entry_source = ?29, \
-         source_central = ?31, edge_id = ?32, camera_type = ?33, entry_manual = ?35, entry_event = ?36"
+         subscription_id = ?23, room_for_exit = iif(?10 IS NULL, room_for_exit, NULL)"
+    };
+}
+
+/// What [`Binder::ending`] and [`Binder::beginning`] bind, without the indexed columns.
+macro_rules! set_plain_columns {
+    () => {
+        concat!(set_ending!(), ", plate_view = ?25, entry_time = ?26, entry_camera_name = ?27, entry_confidence = ?28, entry_source = ?29, \
+         source_central = ?31, edge_id = ?32, camera_type = ?33, entry_manual = ?35, entry_event = ?36")
     };
 }
 
@@ -323,6 +345,9 @@ const UPDATE_IN_PLACE: &str = concat!(
     set_plain_columns!(),
     " WHERE id = ?1 AND plate_id = ?24 AND event_id = ?30 AND entry_ms = ?34 AND entry_hlc = ?37 AND last_hlc <= ?4"
 );
+
+/// Where nothing else changes. Both times of a row are told in one zone, whatever it was before.
+const UPDATE_ENDING: &str = concat!(set_ending!(), ", entry_time = ?24 WHERE id = ?1 AND last_hlc <= ?4");
 
 const UPDATE_WHOLE: &str =
     concat!(set_plain_columns!(), ", plate_id = ?24, event_id = ?30, entry_ms = ?34, entry_hlc = ?37 WHERE id = ?1");

@@ -80,6 +80,7 @@ impl Storage for Writer {
                 self.logs.remove(log);
             }
             self.newest_rows.forget();
+            self.totals.forget();
         }
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
@@ -92,6 +93,7 @@ impl Storage for Writer {
     fn clear_projection(&mut self) -> Result<(), StoreError> {
         self.open_transaction()?;
         self.newest_rows.forget();
+        self.totals.forget();
         let only_here = self.settings_held_nowhere_else()?;
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
