@@ -176,7 +176,7 @@ pub fn parse_gates(bytes: &[u8]) -> Result<Value, ApiError> {
     let text = match bytes {
         [0xff, 0xfe, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_le_bytes))),
         [0xfe, 0xff, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_be_bytes))),
-        _ => String::from_utf8_lossy(bytes),
+        _ => std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
     };
     let EachOnce::<true>(value) = parsed(unmarked(text.trim_end_matches('\0').as_bytes()))?;
     Ok(value)

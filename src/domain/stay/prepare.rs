@@ -261,6 +261,9 @@ fn of_exits<'a, T>(
     facts: &[&'a Fact],
     stated: impl Fn(&'a Correction) -> Option<(&'a FactId, T)>,
 ) -> HashMap<&'a FactId, T> {
+    if !facts.iter().any(|fact| matches!(fact.event.body, Body::Correction(_))) {
+        return HashMap::new();
+    }
     let exits: HashMap<&FactId, &Fact> =
         facts.iter().filter(|fact| matches!(fact.event.body, Body::Exit(_))).map(|fact| (&fact.id, *fact)).collect();
     let mut of_exits = HashMap::new();

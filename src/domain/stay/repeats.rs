@@ -89,6 +89,9 @@ impl<'a> Repeats<'a> {
     /// What a program tells of a stay whose car left a moment ago is that passage told again. An exit somebody asked for is never
     /// a repeat of another: money was taken for it.
     fn add_passages(&mut self, facts: &[&'a Fact]) {
+        if !facts.iter().any(|fact| matches!(&fact.event.body, Body::Exit(exit) if exit.told)) {
+            return;
+        }
         let mut lately: HashMap<&str, &'a Fact> = HashMap::new();
         for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)).collect::<Vec<_>>() {
             // An exit that knew of no stay began one.
@@ -122,6 +125,9 @@ impl<'a> Repeats<'a> {
     /// plate a person edited at one of them. An id ends with the plate that was read at the gate, so that the edited one is the one
     /// it does not end with; of several the first counts.
     fn add_edited_entries(&mut self, facts: &[&'a Fact]) {
+        if !facts.iter().any(|fact| fact.is_heard()) {
+            return;
+        }
         let mut originals: HashMap<(Option<&str>, &str, i64), (bool, &'a Fact)> = HashMap::new();
         let mut copies = Vec::new();
         for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)) {
@@ -174,6 +180,9 @@ impl<'a> Repeats<'a> {
     /// Of facts with one key, in order, those heard from predecessors repeat the first authored one; without an authored one,
     /// the first. Authored ones are never copies: two of our centrals said that two things happened.
     fn add_copies<K: Eq + Hash + Copy>(&mut self, keyed: Vec<(K, &'a Fact)>) {
+        if !keyed.iter().any(|(_, fact)| fact.is_heard()) {
+            return;
+        }
         let mut originals: HashMap<K, &'a Fact> = HashMap::new();
         let candidates: Vec<_> = keyed.into_iter().filter(|(_, fact)| !self.contains(&fact.id)).collect();
         for (key, fact) in &candidates {

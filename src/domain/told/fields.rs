@@ -245,11 +245,11 @@ pub const OF_DETECTION: &[Keys] =
 const DEEPEST: usize = 6;
 
 /// Every key there is, with the meanings it has, as bits.
-static MEANINGS: LazyLock<HashMap<&str, u64>> = LazyLock::new(|| {
+static MEANINGS: LazyLock<HashMap<&[u8], (&str, u64)>> = LazyLock::new(|| {
     let mut meanings = HashMap::new();
     for keys in ALL {
         for word in keys.words {
-            *meanings.entry(*word).or_default() |= keys.bit();
+            meanings.entry(word.as_bytes()).or_insert((*word, 0)).1 |= keys.bit();
         }
     }
     meanings
@@ -277,12 +277,11 @@ impl<'v> Fields<'v> {
     pub fn of(objects: &[&'v Value]) -> Self {
         let objects = objects.iter().filter_map(|object| object.as_object());
         let mut said = Vec::with_capacity(objects.clone().map(Map::len).sum());
-        let mut folded = String::new();
+        let mut folded = Vec::new();
         for (key, value) in objects.flatten().filter(|(_, value)| says_something(value)) {
             folded.clear();
             fold_onto(&mut folded, key);
-            let known = MEANINGS.get_key_value(folded.as_str());
-            let (word, meanings) = known.map_or(("", 0), |(word, meanings)| (*word, *meanings));
+            let (word, meanings) = MEANINGS.get(folded.as_slice()).copied().unwrap_or_default();
             said.push(Said { key, value, word, meanings });
         }
         Self { said }

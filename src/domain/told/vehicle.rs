@@ -218,7 +218,7 @@ pub fn are_unlike(one: &str, other: &str) -> bool {
         let kind = kind_called(&folded(name))?;
         Some(TWO_WHEELS.contains(&kind.name))
     };
-    matches!((two_wheels(one), two_wheels(other)), (Some(one), Some(other)) if one != other)
+    one != other && matches!((two_wheels(one), two_wheels(other)), (Some(one), Some(other)) if one != other)
 }
 
 /// A type's name as it is compared.

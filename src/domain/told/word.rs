@@ -13,20 +13,21 @@ const ACCENTED: [(char, &str); 6] = [
 /// The word in `a-z0-9` where it has such letters; letters of other scripts stay, all else is dropped: `Xe máy` is `xemay`,
 /// composed or not.
 pub fn folded(text: &str) -> String {
-    let mut word = String::with_capacity(text.len());
+    let mut word = Vec::with_capacity(text.len());
     fold_onto(&mut word, text);
-    word
+    String::from_utf8(word).unwrap_or_default()
 }
 
-/// Adds the word to a text: see [`folded`].
-pub fn fold_onto(word: &mut String, text: &str) {
+/// Adds the word, in UTF-8: see [`folded`]. Every key of every call goes through here.
+pub fn fold_onto(word: &mut Vec<u8>, text: &str) {
     if text.is_ascii() {
-        let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
-        letters.for_each(|letter| word.push(char::from(letter.to_ascii_lowercase())));
+        word.extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()));
         return;
     }
     let lower = text.chars().map(plain).flat_map(char::to_lowercase);
-    word.extend(lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)));
+    for letter in lower.filter(|c| c.is_alphanumeric() && !is_mark(*c)) {
+        word.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    }
 }
 
 /// A letter without its accent, in its own case, and a full-width character as the usual one.
