@@ -222,7 +222,7 @@ impl<S: Storage> Transaction<'_, S> {
         // Who says what was taken has worked it out.
         if request.fee.is_some() {
             ending.notes.retain(|note| note.field == "vehicle_type");
-        } else if ending.is_uncertain {
+        } else if ending.is_uncertain || is_long && due.fee.0 > 0 {
             doubts.insert(Anomaly::FeeUncertain);
         }
         let Ending { mut charge, mut notes, .. } = ending;

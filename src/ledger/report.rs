@@ -657,6 +657,17 @@ impl<S: Storage> Transaction<'_, S> {
                     "the exit is told to be before the entry at {came}: taken for the exit of that stay; set the clock of the gate"
                 ),
             )
+        } else if entry_ms.saturating_sub(self.now.wall_ms) > PASSAGE_WINDOW_MS {
+            // It came in by a clock that was ahead, and was set right since.
+            (
+                Some(LeftStay::of(stored)),
+                format!(
+                    "lượt vào ghi lúc {came}, là giờ chưa tới: đồng hồ lúc đó chạy nhanh; coi là lượt ra của lượt này, hãy kiểm tra phí"
+                ),
+                format!(
+                    "the entry is recorded at {came}, which is still to come: a clock was ahead then; taken for the exit of that stay, check the fee"
+                ),
+            )
         } else {
             (
                 None,

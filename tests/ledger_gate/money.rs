@@ -1,5 +1,6 @@
 //! What is paid: the tariff in force, subscriptions, long stays, fees people say.
 
+use parkmesh::domain::anomaly::Anomaly;
 use parkmesh::domain::event::Body;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::subscription::Subscription;
@@ -191,7 +192,18 @@ fn a_stay_over_seven_days_is_charged_only_by_force() {
         assert_eq!(vehicle.inside.unwrap().fee, Vnd(168 * 25_000));
     }
     assert_eq!(central.ledger.events(), 1);
-    assert_eq!(central.exits(forced(exit("edge-1", P))), (stay, 168 * 25_000, "168 giờ 0 phút".to_owned()));
+    assert_eq!(central.exits(forced(exit("edge-1", P))), (stay.clone(), 168 * 25_000, "168 giờ 0 phút".to_owned()));
+    // Whoever forces the barrier open has seen the car, and not the clock by which its fee was worked out.
+    assert!(central.row(&stay).anomalies.contains(&Anomaly::FeeUncertain));
+}
+
+#[test]
+fn what_a_person_says_was_taken_for_a_long_stay_is_sure() {
+    let mut central = Central::new(0);
+    let stay = central.enters(entry("edge-1", P));
+    central.wait(7 * DAY_MS + 1);
+    central.exits(OpenBarrier { fee: Some(Vnd(300_000)), ..forced(exit("edge-1", P)) });
+    assert!(!central.row(&stay).anomalies.contains(&Anomaly::FeeUncertain));
 }
 
 #[test]

@@ -335,6 +335,23 @@ fn an_edge_minutes_behind_still_means_the_car_that_is_inside() {
 }
 
 #[test]
+fn a_car_that_came_in_by_a_clock_that_was_ahead_leaves_when_an_exit_is_told() {
+    for told in [false, true] {
+        let mut central = Central::new(0);
+        let stay = central.enters(entry("edge-9", P));
+        // The clock is set right.
+        central.wait(-2 * HOUR_MS);
+        let told_ms = told.then(|| central.wall_ms());
+        let left = take(&mut central, report(Direction::Exit, Some("e-1"), told_ms));
+        assert_eq!((left.event_id.as_str(), left.fee), (stay.as_str(), Vnd(0)));
+        assert!(left.notes.iter().any(|note| note.code == "before_entry"), "{:?}", left.notes);
+        let row = central.row(&stay);
+        assert_eq!(row.status, StayStatus::Out);
+        assert!(row.anomalies.contains(&Anomaly::FeeUncertain) && row.anomalies.contains(&Anomaly::TimeUncertain));
+    }
+}
+
+#[test]
 fn a_stay_over_seven_days_is_charged_and_shown_as_uncertain() {
     let mut central = Central::new(0);
     let stay = central.enters(entry("edge-9", P));
