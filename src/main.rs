@@ -1,6 +1,7 @@
 //! Flags, log, run, exit code.
 
 use std::error::Error;
+use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,8 +21,9 @@ use parkmesh::domain::time::SiteZone;
 use parkmesh::lab::simulation::{self, Campaign, Seeds};
 use parkmesh::lab::{bench, client, demo};
 use parkmesh::legacy::import::{self, ImportError, ImportOutcome, Importer, OldKind};
+use parkmesh::maintenance::backup::{self, BackupError, Passphrase};
 use parkmesh::maintenance::export::{self, Days, ExportError, Exported};
-use parkmesh::maintenance::{RebuildFor, backup, rebuild, verify};
+use parkmesh::maintenance::{RebuildFor, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LineFormat};
 use parkmesh::ops::process::{self, on_all_cores};
@@ -29,6 +31,7 @@ use parkmesh::store::DataDir;
 use parkmesh::tls::key_file;
 use parkmesh::vault::files::CodeFile;
 use parkmesh::vault::secret;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 /// Read when no --config is given, if it is there.
 const DEFAULT_CONFIG: &str = "config/p2p_config.json";
@@ -82,16 +85,25 @@ enum Command {
     Identity,
     /// Make the history anew from the events, of a central that does not run; needs its settings (--config)
     Rebuild,
-    /// Copy this central, running or not, into a new directory: database, key, people, settings; and prove that the copy is whole
+    /// Copy this central, running or not, into one file: database, key, people, settings; and prove that what is in it is whole
     Backup {
-        /// Made by this; it must not be there yet
+        /// Where the file goes, named by the central and the time; made if it is missing
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// Encrypt it with the first line of this file (default: backup.passphrase_file of the settings, else not at all)
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Put a backup back into an empty data directory, and its settings where there are none (--config)
+    ///
+    /// Asks for the passphrase of one that is encrypted, on the terminal or on standard input. Takes a directory, too, as versions
+    /// before made them.
     Restore {
-        #[arg(value_name = "DIR")]
+        #[arg(value_name = "FILE")]
         from: PathBuf,
+        /// The passphrase is the first line of this file; refuses a backup that is not encrypted
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Write the events, exits and sums of some days into a file, for an auditor; the central may run
     ///
@@ -237,8 +249,8 @@ fn run_command(cli: &Cli) -> Done {
         Command::Identity => identity(cli)?,
         Command::Verify => return check(cli),
         Command::Rebuild => make_anew(cli)?,
-        Command::Backup { to } => back_up(cli, to)?,
-        Command::Restore { from } => restore(cli, from)?,
+        Command::Backup { to, passphrase_file } => back_up(cli, to, passphrase_file.as_deref())?,
+        Command::Restore { from, passphrase_file } => restore(cli, from, passphrase_file.as_deref())?,
         Command::Export(args) => export_days(cli, args)?,
         Command::Import(args) => return import(cli, args),
         _ => return new_code(cli),
@@ -344,24 +356,51 @@ fn make_anew(cli: &Cli) -> Result<(), Failed> {
     Ok(())
 }
 
-fn back_up(cli: &Cli, to: &Path) -> Result<(), Failed> {
+fn back_up(cli: &Cli, to: &Path, passphrase_file: Option<&Path>) -> Result<(), Failed> {
     // Gates first, where they share the machine.
     let _ = rustix::process::nice(BACKUP_NICENESS);
-    let leave_free_bytes = cli.settings()?.0.config.tuning.low_disk_bytes();
-    let parts = backup::Parts { leave_free_bytes, ..cli.parts() };
+    let config = cli.settings()?.0.config;
+    let parts = backup::Parts { leave_free_bytes: config.tuning.low_disk_bytes(), ..cli.parts() };
+    let passphrase_file = passphrase_file.or(config.backup.passphrase_file.as_deref().map(Path::new));
+    let passphrase = passphrase_file.map(backup::passphrase_of).transpose().map_err(broken)?;
     let now_ms = Clock::machine().now_ms();
-    let found = backup::back_up(&parts, to, &cli.site()?, now_ms, &mut progress()).map_err(broken)?;
-    println!("{found}\n{}", to.display());
+    let made = backup::back_up(&parts, to, passphrase.as_ref(), &cli.site()?, now_ms, &mut progress());
+    let (place, found) = made.map_err(broken)?;
+    println!("{found}\n{}", place.display());
     Ok(())
 }
 
-fn restore(cli: &Cli, from: &Path) -> Result<(), Failed> {
+fn restore(cli: &Cli, from: &Path, passphrase_file: Option<&Path>) -> Result<(), Failed> {
     let parts = cli.parts();
-    let settings_too = backup::put_back(from, &parts).map_err(broken)?;
+    let passphrase = |found: &backup::StoredBackup| match passphrase_file {
+        Some(file) => backup::read_passphrase(file).map(Some),
+        None if found.is_sealed() => ask_passphrase().map(Some),
+        None => Ok(None),
+    };
+    let settings_too = backup::put_back(from, &parts, passphrase).map_err(broken)?;
     let whose = if settings_too { "from the backup as well" } else { "the ones that were there" };
     let (data_dir, config_file) = (parts.data_dir.display(), parts.config_file.display());
     println!("{data_dir} is as in the backup; the settings, {config_file}, are {whose}. Start the central");
     Ok(())
+}
+
+/// Of whoever runs this; a terminal does not show what is typed.
+fn ask_passphrase() -> Result<Passphrase, BackupError> {
+    let stdin = std::io::stdin();
+    let shown = tcgetattr(&stdin).ok();
+    if let Some(mut hidden) = shown.clone() {
+        eprint!("Passphrase: ");
+        hidden.local_modes.remove(LocalModes::ECHO);
+        let _shown = tcsetattr(&stdin, OptionalActions::Flush, &hidden);
+    }
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    if let Some(shown) = shown {
+        let _hidden = tcsetattr(&stdin, OptionalActions::Flush, &shown);
+        eprintln!();
+    }
+    read.map_err(|source| BackupError::NoPassphrase { path: "standard input".into(), source })?;
+    Ok(Passphrase::of_line(&line))
 }
 
 fn export_days(cli: &Cli, ExportArgs { from, to, file }: &ExportArgs) -> Result<(), Failed> {

@@ -15,6 +15,7 @@
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
 //! | `--returning [catch-up\|press\|import\|replay\|readers\|gates\|year]` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP; and over HTTP gates beside strangers who read, and while their central catches up; `year`, of which it takes ten minutes to write, only where it is named: memory |
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
+//! | `--backup [--megabytes 1000]` | the gates at 200 events/s while a database of that size is backed up and while it is not, in turns |
 //! | `--dashboards` | the gates with 200 dashboards open and with none, 50 events/s for `--seconds`, in turns |
 //!
 //! - G(b): bare SQLite writing the same rows in groups of b; F1: one synced commit of one row of a history, S1: of the
@@ -32,6 +33,7 @@
     reason = "a measurement that cannot be made ends by panicking"
 )]
 
+mod backup;
 mod commits;
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -131,6 +133,10 @@ fn main() {
         // Cargo ends every call of a bench with an option of its own.
         let part = part.filter(|part| !part.starts_with("--"));
         returning::measure(part.map(String::as_str), &mut table);
+        return table.print();
+    }
+    if asked("--backup") {
+        backup::measure(&plan, value("--megabytes", 1_000), &mut table);
         return table.print();
     }
     if asked("--flood") {

@@ -238,6 +238,9 @@ pub struct Backup {
     /// Of so many days the newest stays.
     #[schema(minimum = 1, maximum = 1_000)]
     pub keep: u32,
+    /// A file whose first line is the passphrase that new ones are encrypted with; `None`: they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passphrase_file: Option<String>,
 }
 
 /// What an installer rarely touches.
@@ -290,7 +293,7 @@ impl Default for Security {
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { dir: None, at: ClockTime::hour(3), keep: 7 }
+        Self { dir: None, at: ClockTime::hour(3), keep: 7, passphrase_file: None }
     }
 }
 

@@ -261,8 +261,9 @@ fn backup(root: &mut ConfigFields<'_>, report: &mut Problems) -> Backup {
     let at = fields.optional("at", report, clock_time).unwrap_or(default.at);
     let keep =
         fields.optional("keep", report, |value| whole_number(value, BACKUPS_KEPT)).unwrap_or(default.keep.into());
+    let passphrase_file = fields.optional("passphrase_file", report, file_path).flatten();
     fields.done(report);
-    Backup { dir, at, keep: u32::try_from(keep).unwrap_or(default.keep) }
+    Backup { dir, at, keep: u32::try_from(keep).unwrap_or(default.keep), passphrase_file }
 }
 
 fn vietqr(root: &mut ConfigFields<'_>, report: &mut Problems) -> TransferAccount {

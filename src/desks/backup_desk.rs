@@ -1,8 +1,8 @@
 //! The daily backup: made at its time, proven, and the newest ones kept.
 //!
 //! What there is stands in the directory itself, in the proof of each backup, so that nothing has to be remembered: how old the last
-//! proven one is, which are the oldest, whether today's was missed while this central was off. Before each new one the files of all
-//! others are held against their proofs: what was changed since counts for nothing and is told of.
+//! proven one is, which are the oldest, whether today's was missed while this central was off. Before each new one all others are held
+//! against their proofs: what was changed since counts for nothing and is told of.
 //!
 //! Docs: operations.md, *Backup*.
 
@@ -17,10 +17,10 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot, watch};
 use utoipa::ToSchema;
 
-use crate::config::model::{Backup, Config};
+use crate::config::model::Config;
 use crate::domain::time::SiteZone;
 use crate::maintenance::RebuildFor;
-use crate::maintenance::backup::{BackupError, BackupProof, PARTIAL, Parts, back_up};
+use crate::maintenance::backup::{self, BackupError, Parts, Passphrase};
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 
@@ -40,12 +40,16 @@ pub struct BackupState {
     pub dir: Option<String>,
     /// When the newest proven one was begun, Unix ms.
     pub proven_ms: Option<i64>,
+    /// Whether a passphrase opens that one; null: there is none.
+    pub encrypted: Option<bool>,
     /// How many proven ones there are.
     pub kept: usize,
     /// One is being made, or the others are being checked.
     pub running: bool,
     /// Why the last attempt came to nothing, or which backup is damaged.
     pub failed: Option<String>,
+    /// What is wrong with the passphrase that the settings name a file for.
+    pub passphrase: Option<String>,
     /// The last one that was due is not there, hours later.
     pub overdue: bool,
 }
@@ -60,6 +64,9 @@ impl BackupState {
         self.dir.as_ref()?;
         if let Some(reason) = &self.failed {
             return Some(format!("no backup: {reason}"));
+        }
+        if let Some(reason) = &self.passphrase {
+            return Some(reason.clone());
         }
         self.overdue.then(|| match self.proven_ms {
             Some(proven_ms) => {
@@ -104,6 +111,9 @@ impl BackupDesk {
         let mut damaged = Vec::new();
         let mut asked = false;
         let mut is_start = true;
+        let (data_dir, now) = (parts.data_dir.clone(), config.borrow().clone());
+        let left = move || backup::clear(&data_dir, now.backup.dir.as_deref().map(Path::new), &now.this_central.id);
+        in_background(left).await;
         loop {
             let now_ms = clock.now_ms();
             let round = Round::of(&config.borrow_and_update(), &parts, now_ms);
@@ -145,13 +155,16 @@ impl BackupDesk {
     }
 
     fn look_and(&self, round: &Round, damaged: &[PathBuf], change: impl FnOnce(&mut BackupState)) {
-        let proven = round.proven().into_iter().filter(|(path, _)| !damaged.contains(path));
-        let proven: Vec<i64> = proven.map(|(_, proof)| proof.made_ms).collect();
+        let mut proven = round.kept().0;
+        proven.retain(|kept| !damaged.contains(&kept.path));
+        let passphrase = round.passphrase_file.as_deref().and_then(wrong_with);
         self.change(|state| {
             *state = BackupState {
                 dir: Some(round.dir.display().to_string()),
-                proven_ms: proven.last().copied(),
+                proven_ms: proven.last().map(|kept| kept.made_ms),
+                encrypted: proven.last().map(|kept| kept.backup.is_sealed()),
                 kept: proven.len(),
+                passphrase,
                 ..std::mem::take(state)
             };
             state.overdue = state.is_due(round) && round.now_ms - round.due_ms > PATIENCE_MS;
@@ -193,6 +206,16 @@ fn take(made: Option<Made>, started: Instant) -> (Vec<PathBuf>, Option<String>, 
     (damaged.into_iter().map(|(path, _)| path).collect(), failed, failed_at)
 }
 
+/// What a person has to see to before the next backup.
+fn wrong_with(passphrase_file: &Path) -> Option<String> {
+    if let Err(reason) = backup::passphrase_of(passphrase_file) {
+        return Some(reason.to_string());
+    }
+    let path = passphrase_file.display();
+    Passphrase::is_open_to_all(passphrase_file)
+        .then(|| format!("anybody on this machine can read {path}, the passphrase of the backups: chmod o-rwx {path}"))
+}
+
 /// What is to be done, as of one moment.
 #[derive(Debug, Clone)]
 struct Round {
@@ -200,9 +223,18 @@ struct Round {
     site: RebuildFor,
     dir: PathBuf,
     keep: usize,
+    passphrase_file: Option<PathBuf>,
     now_ms: i64,
     /// When one was due last.
     due_ms: i64,
+}
+
+/// A backup of this central that says it was proven.
+#[derive(Debug)]
+struct OwnBackup {
+    path: PathBuf,
+    made_ms: i64,
+    backup: backup::StoredBackup,
 }
 
 /// What came of it.
@@ -216,71 +248,72 @@ struct Made {
 impl Round {
     /// `None`: no backups are wanted.
     fn of(config: &Config, parts: &Parts, now_ms: i64) -> Option<Self> {
-        let Backup { dir, at, keep } = &config.backup;
+        let wanted = &config.backup;
         let zone = config.site.time_zone.clone();
         Some(Self {
             parts: Parts { leave_free_bytes: config.tuning.low_disk_bytes(), ..parts.clone() },
-            dir: dir.as_ref()?.into(),
-            keep: usize::try_from(*keep).unwrap_or(usize::MAX),
+            dir: wanted.dir.as_ref()?.into(),
+            keep: usize::try_from(wanted.keep).unwrap_or(usize::MAX),
+            passphrase_file: wanted.passphrase_file.as_ref().map(PathBuf::from),
             now_ms,
-            due_ms: zone.last_at(*at, now_ms),
+            due_ms: zone.last_at(wanted.at, now_ms),
             site: RebuildFor { central: config.this_central.id.clone(), zone },
         })
     }
 
-    /// The proven backups of this central, the oldest first.
-    fn proven(&self) -> Vec<(PathBuf, BackupProof)> {
+    /// The proven backups of this central, the oldest first; and what has the name of one and is none, with the reason.
+    fn kept(&self) -> (Vec<OwnBackup>, Vec<(PathBuf, String)>) {
+        let central = &self.site.central;
+        let (mut proven, mut damaged) = (Vec::new(), Vec::new());
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_name = |path: &PathBuf| path.extension().is_none_or(|extension| extension != PARTIAL);
-        let mut found: Vec<_> =
-            entries.filter(is_name).filter_map(|path| Some((path.clone(), BackupProof::of(&path)?))).collect();
-        found.retain(|(_, proof)| proof.central == self.site.central);
-        found.sort_by_key(|(_, proof)| proof.made_ms);
-        found
+        // Directories of versions before may have any name; whatever else lies there is not opened.
+        let is_one =
+            |path: &PathBuf| !backup::is_partial(path) && (path.is_dir() || backup::is_named_by(path, central));
+        for path in entries.filter(is_one) {
+            match backup::StoredBackup::at(&path) {
+                Ok(backup) => match backup.proof() {
+                    Some(proof) if proof.central == *central => {
+                        proven.push(OwnBackup { path, made_ms: proof.made_ms, backup });
+                    }
+                    _ => {}
+                },
+                Err(reason) if backup::is_named_by(&path, central) => damaged.push((path, reason.to_string())),
+                // Something else that lies there.
+                Err(_) => {}
+            }
+        }
+        proven.sort_by_key(|kept| kept.made_ms);
+        (proven, damaged)
     }
 
     fn make(self) -> Made {
-        let mut damaged = Vec::new();
-        let mut sound = Vec::new();
-        for (path, proof) in self.proven() {
-            match proof.holds(&path) {
-                Ok(()) => sound.push((path, proof.made_ms)),
-                Err(reason) => damaged.push((path, reason.to_string())),
+        let (mut sound, mut damaged) = self.kept();
+        sound.retain(|kept| match kept.backup.holds() {
+            Ok(()) => true,
+            Err(reason) => {
+                damaged.push((kept.path.clone(), reason.to_string()));
+                false
             }
-        }
+        });
+        let sound = sound.into_iter().map(|kept| (kept.path, kept.made_ms)).collect();
         Made { damaged, outcome: self.add(sound).map_err(|reason| reason.to_string()) }
     }
 
     /// `sound`: those there are, with their times, the oldest first; of them goes what is too much.
     fn add(&self, mut sound: Vec<(PathBuf, i64)>) -> Result<(PathBuf, u64), BackupError> {
-        self.clear_partial();
-        let time = self.site.zone.local_text(self.now_ms).replace(' ', "_").replace(':', "");
-        // Two may be asked for in one second.
-        let place = self.dir.join(format!("{}_{time}{:03}", self.site.central, self.now_ms.rem_euclid(1_000)));
-        let found = back_up(&self.parts, &place, &self.site, self.now_ms, &mut |_, _| {})?;
-        sound.push((place.clone(), self.now_ms));
+        let Self { parts, dir, site, now_ms, .. } = self;
+        let passphrase = self.passphrase_file.as_deref().map(backup::passphrase_of).transpose()?;
+        let (place, found) = backup::back_up(parts, dir, passphrase.as_ref(), site, *now_ms, &mut |_, _| {})?;
+        sound.push((place.clone(), *now_ms));
         // Of each day the newest: who asks for one after the other loses none of an older day.
         let mut days = BTreeSet::new();
         for (old, made_ms) in sound.iter().rev() {
-            if days.contains(&self.site.zone.day(*made_ms)) || days.len() >= self.keep {
-                fs::remove_dir_all(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
+            if days.contains(&site.zone.day(*made_ms)) || days.len() >= self.keep {
+                backup::remove(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
             }
-            days.insert(self.site.zone.day(*made_ms));
+            days.insert(site.zone.day(*made_ms));
         }
         Ok((place, found.report.events))
-    }
-
-    /// What an attempt left that was killed, or whose copy was not whole.
-    fn clear_partial(&self) {
-        let begin = format!("{}_", self.site.central);
-        let is_ours = |path: &Path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            name.starts_with(&begin) && path.extension().is_some_and(|extension| extension == PARTIAL)
-        };
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|entry| is_ours(&entry.path())) {
-            // What cannot be removed is told of when the next one cannot be made.
-            drop(fs::remove_dir_all(entry.path()));
-        }
     }
 }
 

@@ -1,31 +1,43 @@
-//! A central in one directory: made while it runs, proven to be whole before it gets its name, and put back.
+//! A central in one file: made while it runs, proven to be whole before it gets its name, and put back.
 //!
 //! Docs: operations.md, *Backup*.
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+mod archive;
+mod put_back;
+mod sealed;
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+pub use self::archive::BackupArchive;
+use self::archive::{Hashes, hash_of};
+pub use self::put_back::put_back;
+pub use self::sealed::Passphrase;
 use super::verify::{Verified, verify};
 use super::{Progress, RebuildFor, must_exist};
 use crate::domain::ids::CentralId;
-use crate::store::directory::{DATABASE_FILE, LOCK_FILE};
-use crate::store::{DataDir, Reader, StoreError, free_bytes};
+use crate::store::directory::DATABASE_FILE;
+use crate::store::{Reader, StoreError, free_bytes};
 use crate::tls::key_file;
 use crate::vault::files;
 
 const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 /// The settings' name in a backup, whatever theirs is.
 const SETTINGS_FILE: &str = "p2p_config.json";
-/// What the name of one that is not proven ends with.
-pub const PARTIAL: &str = "partial";
 const PROOF_FILE: &str = "proven.json";
-const BLOCK_BYTES: usize = 256 * 1024;
+/// Where in the data directory the copy is made and proven. Not where the backup goes: that may be a share, or a stick that is to hold
+/// nothing in clear.
+const SCRATCH: &str = "backup-scratch";
+const FORM: &str = ".tar";
+/// What the name of one that is not proven ends with.
+const PARTIAL: &str = ".partial";
+/// Day and time of day to the ms, `2026-11-28_030000412`.
+const TIME_BYTES: usize = 20;
 /// The copy, and the history made anew from its events beside it.
 const ROOM_FACTOR: u64 = 2;
 
@@ -36,7 +48,7 @@ pub struct Parts {
     /// Names of the files beside the database that belong to it, as far as they are there.
     pub beside: [&'static str; 2],
     pub config_file: PathBuf,
-    /// What a backup leaves free on the disk it goes to.
+    /// What a backup leaves free on each disk it needs.
     pub leave_free_bytes: u64,
 }
 
@@ -48,7 +60,7 @@ impl Parts {
     }
 }
 
-/// What a backup says of itself: it was proven, and these are its files.
+/// What a backup says of itself: it was proven, and this is what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupProof {
     pub central: CentralId,
@@ -57,24 +69,66 @@ pub struct BackupProof {
     pub events: u64,
     /// Of the history, as the central showed it at that moment.
     pub digest: String,
-    /// SHA-256 of each file, in hex, by its name.
-    files: BTreeMap<String, String>,
+    /// Of a directory: SHA-256 of each file, in hex, by its name.
+    #[serde(default, skip_serializing_if = "Hashes::is_empty")]
+    files: Hashes,
 }
 
-impl BackupProof {
-    /// Of the backup in a directory; `None`: it has none, or none that can be read.
-    pub fn of(backup: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(backup.join(PROOF_FILE)).ok()?).ok()
+/// A backup that lies somewhere.
+#[derive(Debug)]
+pub enum StoredBackup {
+    File(BackupArchive),
+    /// As versions before made them; the oldest without a proof.
+    Directory {
+        path: PathBuf,
+        proof: Option<BackupProof>,
+    },
+}
+
+impl StoredBackup {
+    /// # Errors
+    /// [`BackupError::NoBackup`], or that it cannot be read.
+    pub fn at(path: &Path) -> Result<Self, BackupError> {
+        if !path.is_dir() {
+            return BackupArchive::open(path).map(Self::File);
+        }
+        if !path.join(DATABASE_FILE).exists() {
+            return Err(BackupError::NoBackup(path.to_owned()));
+        }
+        let proof = match fs::read(path.join(PROOF_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => {
+                let told = read.map_err(|source| BackupError::Unreadable { path: path.to_owned(), source })?;
+                Some(serde_json::from_slice(&told).map_err(|_| BackupError::Changed(path.join(PROOF_FILE)))?)
+            }
+        };
+        Ok(Self::Directory { path: path.to_owned(), proof })
     }
 
-    /// Whether every file is as it was when the backup was proven.
+    pub fn proof(&self) -> Option<&BackupProof> {
+        match self {
+            Self::File(archive) => Some(&archive.proof),
+            Self::Directory { proof, .. } => proof.as_ref(),
+        }
+    }
+
+    /// Whether a passphrase opens it.
+    pub fn is_sealed(&self) -> bool {
+        matches!(self, Self::File(archive) if archive.is_sealed())
+    }
+
+    /// Whether all of it is as it was when the backup was proven.
     ///
     /// # Errors
-    /// The first one that is not: [`BackupError::Changed`], or that it cannot be read.
-    pub fn holds(&self, backup: &Path) -> Result<(), BackupError> {
-        for (name, hash) in &self.files {
-            let path = backup.join(name);
-            match hash_of(&path) {
+    /// The first that is not: [`BackupError::Changed`], or that it cannot be read.
+    pub fn holds(&self) -> Result<(), BackupError> {
+        let (path, proof) = match self {
+            Self::File(archive) => return archive.holds(),
+            Self::Directory { path, proof } => (path, proof),
+        };
+        for (name, hash) in proof.iter().flat_map(|proof| &proof.files) {
+            let path = path.join(name);
+            match File::open(&path).and_then(hash_of) {
                 Ok(found) if found == *hash => {}
                 Ok(_) => return Err(BackupError::Changed(path)),
                 Err(source) => return Err(BackupError::Unreadable { path, source }),
@@ -84,27 +138,14 @@ impl BackupProof {
     }
 }
 
-fn hash_of(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; BLOCK_BYTES]);
-    loop {
-        match file.read(&mut block)? {
-            0 => break,
-            length => hash.update(block.get(..length).unwrap_or_default()),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Why there is no backup, or why none was put back. Nothing that was there is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("{} is there already: name a directory that is not, such as one of today's date", .0.display())]
-    Exists(PathBuf),
     #[error("{} is in the data directory, which a backup is to outlive: name another one", .0.display())]
     Inside(PathBuf),
     #[error("{} is there: a backup goes into an empty data directory. Stop the central and move its directory away first", .0.display())]
     Occupied(PathBuf),
-    #[error("{} is no backup: it has no {DATABASE_FILE}", .0.display())]
+    #[error("{} is no backup, or was cut off", .0.display())]
     NoBackup(PathBuf),
     #[error("cannot copy to {}: {source}; free some space, or name a place this user may write to", .path.display())]
     File { path: PathBuf, source: io::Error },
@@ -114,57 +155,214 @@ pub enum BackupError {
     Changed(PathBuf),
     #[error("{} cannot be read: {source}; its disk may be failing; use another backup", .path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("the copy in {} is not whole; check this central too: parkmesh verify\n{found}", .place.display())]
-    Damaged { place: PathBuf, found: Box<Verified> },
+    #[error("what was read back from {} is not what was written: its disk may be failing; name another one", .0.display())]
+    NotReadBack(PathBuf),
+    #[error("the copy is not whole; check this central: parkmesh verify\n{found}")]
+    Damaged { found: Box<Verified> },
+    #[error("another backup of this central is being made: wait for its end")]
+    Busy,
+    #[error("the passphrase cannot be read from {}: {source}", .path.display())]
+    NoPassphrase { path: PathBuf, source: io::Error },
+    #[error("the passphrase in {} is shorter than 12 characters: whoever finds a backup would guess it", .0.display())]
+    ShortPassphrase(PathBuf),
+    #[error("{} is encrypted: a passphrase opens it (--passphrase-file)", .0.display())]
+    Sealed(PathBuf),
+    #[error("{} is not encrypted, and a passphrase was given: it is not the backup that was meant, or leave the passphrase out", .0.display())]
+    NotSealed(PathBuf),
+    #[error("the passphrase does not open {}: it was made with another one", .0.display())]
+    WrongPassphrase(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Copies a central, whether it runs or not, into the new directory `to`. It has that name once the copy was verified; until then, and
-/// if it is not whole, `TO.partial`. `now_ms`: the wall clock.
+/// The passphrase in a file.
+///
+/// # Errors
+/// [`BackupError::NoPassphrase`]
+pub fn read_passphrase(file: &Path) -> Result<Passphrase, BackupError> {
+    Passphrase::read(file).map_err(|source| BackupError::NoPassphrase { path: file.to_owned(), source })
+}
+
+/// One that new backups are sealed with.
+///
+/// # Errors
+/// [`BackupError::NoPassphrase`], [`BackupError::ShortPassphrase`]
+pub fn passphrase_of(file: &Path) -> Result<Passphrase, BackupError> {
+    let passphrase = read_passphrase(file)?;
+    if passphrase.is_too_short() {
+        return Err(BackupError::ShortPassphrase(file.to_owned()));
+    }
+    Ok(passphrase)
+}
+
+/// Copies a central, whether it runs or not, into a new file in the directory `to`, named by it and the time: where it is, and what was
+/// found. It has that name once it was read back and is what was verified. `now_ms`: the wall clock.
 ///
 /// # Errors
 /// [`BackupError`]
 pub fn back_up(
     parts: &Parts,
     to: &Path,
+    passphrase: Option<&Passphrase>,
     site: &RebuildFor,
     now_ms: i64,
     progress: Progress<'_>,
-) -> Result<Verified, BackupError> {
+) -> Result<(PathBuf, Verified), BackupError> {
     must_exist(&parts.data_dir)?;
     if is_inside(to, &parts.data_dir) {
         return Err(BackupError::Inside(to.to_owned()));
     }
-    if to.exists() {
-        return Err(BackupError::Exists(to.to_owned()));
+    let scratch = Scratch::take(&parts.data_dir)?;
+    let failed = |source| BackupError::File { path: to.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(to).map_err(failed)?;
+    clear_partial(to, &site.central);
+    has_room(parts, &scratch.path, ROOM_FACTOR)?;
+    has_room(parts, to, 1)?;
+    let (proof, found) = copy_and_verify(parts, &scratch.path, site, now_ms, progress)?;
+    let names = parts.beside.into_iter().chain([SETTINGS_FILE, DATABASE_FILE]);
+    let files = names.map(|name| (name, scratch.path.join(name))).filter(|(_, place)| place.exists());
+    let files: Vec<_> = files.collect();
+    let time = site.zone.local_text(now_ms).replace(' ', "_").replace(':', "");
+    // Two may be asked for in one second.
+    let place = to.join(format!("{}_{time}{:03}{FORM}", site.central, now_ms.rem_euclid(1_000)));
+    let partial = PathBuf::from(format!("{}{PARTIAL}", place.display()));
+    let made = write_and_read_back(&partial, &proof, &files, passphrase).and_then(|()| {
+        let name = || fs::rename(&partial, &place).and_then(|()| File::open(to)?.sync_all());
+        name().map_err(|source| BackupError::File { path: place.clone(), source })
+    });
+    if let Err(reason) = made {
+        // What is left of it does not count; the next one tries to remove it again.
+        drop(fs::remove_file(&partial));
+        return Err(reason);
     }
-    let partial = PathBuf::from(format!("{}.{PARTIAL}", to.display()));
-    let failed = |source| BackupError::File { path: partial.clone(), source };
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(failed)?;
+    Ok((place, found))
+}
+
+/// The copy in the scratch directory, as `parkmesh verify` finds it.
+fn copy_and_verify(
+    parts: &Parts,
+    scratch: &Path,
+    site: &RebuildFor,
+    now_ms: i64,
+    progress: Progress<'_>,
+) -> Result<(BackupProof, Verified), BackupError> {
+    Reader::open(&parts.data_dir)?.copy_to(&scratch.join(DATABASE_FILE))?;
+    let beside = parts.beside.map(|name| (parts.data_dir.join(name), name));
+    for (path, name) in beside.into_iter().chain([(parts.config_file.clone(), SETTINGS_FILE)]) {
+        match fs::copy(&path, scratch.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(BackupError::File { path: scratch.join(name), source }),
+            Ok(_) => {}
+        }
     }
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&partial).map_err(failed)?;
-    has_room(parts, &partial)?;
-    Reader::open(&parts.data_dir)?.copy_to(&partial.join(DATABASE_FILE))?;
-    for name in parts.beside {
-        copy(&parts.data_dir.join(name), &partial.join(name))?;
+    let found = verify(scratch, site, now_ms, progress)?;
+    match &found.digests {
+        Some(digests) if found.is_whole() => {
+            let (central, events, digest) = (site.central.clone(), found.report.events, digests.said.clone());
+            Ok((BackupProof { central, made_ms: now_ms, events, digest, files: Hashes::new() }, found))
+        }
+        _ => Err(BackupError::Damaged { found: Box::new(found) }),
     }
-    copy(&parts.config_file, &partial.join(SETTINGS_FILE))?;
-    let found = verify(&partial, site, now_ms, progress)?;
-    if !found.is_whole() {
-        return Err(BackupError::Damaged { place: partial, found: Box::new(found) });
+}
+
+/// What comes out of the file again, from its disk, is byte for byte what was verified.
+fn write_and_read_back(
+    to: &Path,
+    proof: &BackupProof,
+    files: &[(&str, PathBuf)],
+    passphrase: Option<&Passphrase>,
+) -> Result<(), BackupError> {
+    let failed = |source| BackupError::File { path: to.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(to).map_err(failed)?;
+    let written = archive::write(&mut file, proof, files, passphrase).map_err(failed)?;
+    // Where a file system does not know how to forget it, memory is read.
+    let _refused = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    let made = BackupArchive::open(to)?;
+    made.holds()?;
+    let mut read = Hashes::new();
+    made.contents(passphrase)?.each(|name, part| {
+        let hash = hash_of(part).map_err(|source| BackupError::Unreadable { path: to.to_owned(), source })?;
+        read.insert(name.to_owned(), hash);
+        Ok(())
+    })?;
+    if read == written && made.proof == *proof { Ok(()) } else { Err(BackupError::NotReadBack(to.to_owned())) }
+}
+
+/// Where one backup of a central at a time is made and proven; removed with all that is in it.
+struct Scratch {
+    path: PathBuf,
+    _held: File,
+}
+
+impl Scratch {
+    /// An empty one, whatever was left in it by one that was killed.
+    fn take(data_dir: &Path) -> Result<Self, BackupError> {
+        let path = data_dir.join(SCRATCH);
+        let failed = |source| BackupError::File { path: path.clone(), source };
+        let open = || {
+            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&path)?;
+            hand_over(&path, data_dir)?;
+            File::open(&path)
+        };
+        let held = open().map_err(failed)?;
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(BackupError::Busy),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        for entry in fs::read_dir(&path).map_err(failed)? {
+            let entry = entry.map_err(failed)?.path();
+            remove(&entry).map_err(failed)?;
+        }
+        Ok(Self { path, _held: held })
     }
-    let sync = || {
-        fs::remove_file(partial.join(LOCK_FILE))?;
-        write_proof(&partial, site, now_ms, &found)?;
-        File::open(partial.join(DATABASE_FILE))?.sync_all()?;
-        File::open(&partial)?.sync_all()?;
-        fs::rename(&partial, to)?;
-        File::open(parent(to))?.sync_all()
-    };
-    sync().map_err(failed)?;
-    Ok(found)
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is removed before the next one.
+        drop(fs::remove_dir_all(&self.path));
+    }
+}
+
+/// Removes what backups that were killed left on this machine and in `to`.
+pub fn clear(data_dir: &Path, to: Option<&Path>, central: &CentralId) {
+    // Without one there is nothing; one that is in use is of a backup that is being made.
+    if data_dir.join(SCRATCH).exists() && Scratch::take(data_dir).is_err() {
+        return;
+    }
+    if let Some(to) = to {
+        clear_partial(to, central);
+    }
+}
+
+/// A file, or a directory of an earlier version.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+fn clear_partial(dir: &Path, central: &CentralId) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_ours = |path: &PathBuf| is_partial(path) && is_named_by(path, central);
+    // What cannot be removed is told of when the next one cannot be made.
+    entries.filter(is_ours).for_each(|path| drop(remove(&path)));
+}
+
+/// Whether it has the name of one that is not proven.
+pub fn is_partial(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(PARTIAL)
+}
+
+/// Whether a file or directory has a name that the backups of this central get.
+pub fn is_named_by(path: &Path, central: &CentralId) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = name.strip_suffix(PARTIAL).unwrap_or(&name);
+    let time = name.strip_suffix(FORM).unwrap_or(name).strip_prefix(central.as_str());
+    let is_time = |time: &str| time.len() == TIME_BYTES && time.bytes().all(|byte| b"0123456789-_".contains(&byte));
+    time.and_then(|time| time.strip_prefix('_')).is_some_and(is_time)
 }
 
 /// Whether a place, of which only the directories above need be there, lies in a directory.
@@ -173,93 +371,26 @@ fn is_inside(place: &Path, directory: &Path) -> bool {
     fs::canonicalize(directory).is_ok_and(|directory| there.is_some_and(|there| there.starts_with(directory)))
 }
 
-/// A full disk stops the gates: a backup that would fill it is not begun.
-fn has_room(parts: &Parts, to: &Path) -> Result<(), BackupError> {
+/// A full disk stops the gates: a backup that would fill it is not begun. `factor`: how often the database is to lie there.
+fn has_room(parts: &Parts, to: &Path, factor: u64) -> Result<(), BackupError> {
     let bytes = fs::metadata(parts.data_dir.join(DATABASE_FILE)).map_or(0, |found| found.len());
-    let (free, needed) = (free_bytes(to)?, bytes.saturating_mul(ROOM_FACTOR).saturating_add(parts.leave_free_bytes));
+    let (free, needed) = (free_bytes(to)?, bytes.saturating_mul(factor).saturating_add(parts.leave_free_bytes));
     if free >= needed {
         return Ok(());
     }
-    drop(fs::remove_dir(to));
     let mb = |bytes: u64| bytes.div_ceil(1_000_000);
     Err(BackupError::NoRoom { path: to.to_owned(), free_mb: mb(free), needed_mb: mb(needed) })
-}
-
-fn write_proof(backup: &Path, site: &RebuildFor, made_ms: i64, found: &Verified) -> io::Result<()> {
-    let mut files = BTreeMap::new();
-    for file in fs::read_dir(backup)? {
-        let file = file?;
-        files.insert(file.file_name().to_string_lossy().into_owned(), hash_of(&file.path())?);
-    }
-    let digest = found.digests.as_ref().map(|digests| digests.said.clone()).unwrap_or_default();
-    let proof = BackupProof { central: site.central.clone(), made_ms, events: found.report.events, digest, files };
-    let mut written = File::create_new(backup.join(PROOF_FILE))?;
-    serde_json::to_writer_pretty(&mut written, &proof)?;
-    written.sync_all()
-}
-
-/// Puts a backup into a data directory that has nothing of a central yet, and the settings at `config_file` if there are none.
-/// All belongs to whom the directory above belongs to. Whether the settings were put back.
-///
-/// # Errors
-/// [`BackupError`]
-pub fn put_back(from: &Path, parts: &Parts) -> Result<bool, BackupError> {
-    if !from.join(DATABASE_FILE).exists() {
-        return Err(BackupError::NoBackup(from.to_owned()));
-    }
-    // One of an older version has none.
-    if let Some(proof) = BackupProof::of(from) {
-        proof.holds(from)?;
-    }
-    let Parts { data_dir, beside, config_file, .. } = parts;
-    let failed = |path: &Path, source| BackupError::File { path: path.to_owned(), source };
-    let _owned = DataDir::open(data_dir)?;
-    let held = || -> io::Result<Vec<PathBuf>> { fs::read_dir(data_dir)?.map(|entry| Ok(entry?.path())).collect() };
-    let lock = data_dir.join(LOCK_FILE);
-    let is_more = |path: &PathBuf| *path != lock;
-    if let Some(path) = held().map_err(|error| failed(data_dir, error))?.into_iter().find(is_more) {
-        return Err(BackupError::Occupied(path));
-    }
-    // The database last: without it the rest would start as a central that lost it.
-    for name in beside.iter().copied().chain([DATABASE_FILE]) {
-        copy(&from.join(name), &data_dir.join(name))?;
-    }
-    let takes_settings = !config_file.exists();
-    if takes_settings {
-        copy(&from.join(SETTINGS_FILE), config_file)?;
-    }
-    let made = held().map_err(|error| failed(data_dir, error))?.into_iter().chain([data_dir.clone()]);
-    for path in made.chain(takes_settings.then(|| config_file.clone()).filter(|path| path.exists())) {
-        let above = parent(if path.starts_with(data_dir) { data_dir } else { config_file });
-        hand_over(&path, above).map_err(|error| failed(&path, error))?;
-    }
-    Ok(takes_settings)
 }
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A file that is there: whole, or not at all.
-fn copy(path: &Path, to: &Path) -> Result<(), BackupError> {
-    let write = |mut from: File| {
-        let mut made = tempfile::NamedTempFile::new_in(parent(to))?;
-        io::copy(&mut from, &mut made)?;
-        made.as_file().sync_all()?;
-        made.persist(to)?;
-        File::open(parent(to))?.sync_all()
-    };
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        opened => opened.and_then(write).map_err(|source| BackupError::File { path: to.to_owned(), source }),
-    }
-}
-
-/// Who puts a backup back is often root, and the service is not.
+/// Who makes a backup or puts one back is often root, and the service is not.
 fn hand_over(path: &Path, like: &Path) -> io::Result<()> {
     let (found, owner) = (fs::metadata(path)?, fs::metadata(like)?);
     if (found.uid(), found.gid()) == (owner.uid(), owner.gid()) {
         return Ok(());
     }
-    chown(path, Some(owner.uid()), Some(owner.gid()))
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
 }

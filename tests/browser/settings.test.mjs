@@ -1,6 +1,6 @@
 // The settings page: the known user flow, wrong values, two people editing, tariff, subscriptions.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Central, edit, eventually, live, mesh, ok, equal, openPage, root, says, settled, started, test, textOf } from "./harness.mjs";
 
@@ -463,7 +463,16 @@ test("a daily backup is set on the page, made at once, and shown as proven", asy
   const first = await proven();
   await page.click("#backup-now");
   await eventually("a newer backup", async () => (await proven()) > first);
-  await says(page, "#backup-state", "đang giữ 1 bản");
+  await says(page, "#backup-state", "đang giữ 1 bản; không mã hóa");
+  // Named before it is there: told at once, and made once it is.
+  const secret = join(central.directory, "mat-khau");
+  await edit(page, "#backup-passphrase-field");
+  await page.fill("#backup-passphrase-field", secret);
+  await page.click("#save");
+  await says(page, "#backup-state", "không đọc được mật khẩu sao lưu");
+  writeFileSync(secret, "một câu thật dài", { mode: 0o600 });
+  await page.click("#backup-now");
+  await says(page, "#backup-state", "đang giữ 1 bản; đã mã hóa");
   await page.screenshot({ path: shot("settings-backup-vi") });
   await page.done();
 });

@@ -259,7 +259,7 @@ const ALL_TAKEN: &str =
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
-    /// `accounts`: people and tokens could not be read; `backup`: one is due, or damaged, or cannot be made; `connections`: in the last ten minutes somebody was turned away because all were
+    /// `accounts`: people and tokens could not be read; `backup`: one is due, damaged or cannot be made, or its passphrase is not well; `connections`: in the last ten minutes somebody was turned away because all were
     /// taken; `database`: what a start found there, and what cannot be read while this runs; `files`: they were removed or replaced while this runs; `identity`: the key of this
     /// central cannot be used; `leftover`: an earlier rescue left a file that waits for a person; `log_grows`: another program keeps the log from starting over.
     #[schema(pattern = "^(accounts|backup|connections|database|files|identity|leftover|log_grows)$")]

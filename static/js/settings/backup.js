@@ -22,10 +22,11 @@ export function startBackup() {
 export function showBackup({ central: { backup } }) {
   at("backup-now").hidden = !backup.dir;
   at("backup-now").disabled = backup.running;
-  const last = backup.proven_ms ? t("settings.backup_last", { time: moment_full(backup.proven_ms), n: number(backup.kept) }) : t("settings.backup_none");
+  const seal = t(backup.encrypted ? "settings.backup_encrypted" : "settings.backup_clear");
+  const last = backup.proven_ms ? `${t("settings.backup_last", { time: moment_full(backup.proven_ms), n: number(backup.kept) })}; ${seal}` : t("settings.backup_none");
   const [kind, text] = !backup.dir ? ["quiet", t("settings.backup_off")]
     : backup.running ? ["wait", t("settings.backup_running")]
-      : backup.failed ? ["bad", reasonText(backup.failed)]
+      : backup.failed ?? backup.passphrase ? ["bad", reasonText(backup.failed ?? backup.passphrase)]
         : [backup.overdue || !backup.proven_ms ? "wait" : "good", last];
   at("backup-state").replaceChildren(stateOf(kind, text));
 }
