@@ -301,8 +301,8 @@ pub mod trust {
 
     pub mod invitation;
     pub mod judge;
-    pub mod pending;
     pub mod site;
+    pub mod strangers;
 }
 
 pub mod vault {

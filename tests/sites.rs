@@ -76,3 +76,21 @@ fn a_central_of_another_site_is_refused_at_both_ends_with_its_reason() {
     assert!([a, b].iter().any(|central| central.log().contains("event=peer_refused")));
     assert!(site(a)["id"] != site(b)["id"] && site(c) == site(a));
 }
+
+#[test]
+fn who_says_yes_to_a_central_of_a_site_comes_to_that_site() {
+    let mut centrals = ["central-1", "central-2"].map(Central::secured);
+    centrals.iter_mut().for_each(Central::start);
+    let [of_site, new] = &centrals;
+    of_site.http.post("/api/p2p/invitations", &json!({})).ok();
+    assert!(site(of_site)["firm"] == true && site(new)["firm"] == false);
+    let fingerprint = |central: &Central| central.http.p2p_status()["fingerprint"].as_str().unwrap().to_owned();
+    let peer = json!({"id": new.id, "ip": new.ip, "p2p_port": P2P_PORT, "fingerprint": fingerprint(new)});
+    of_site.http.post("/api/p2p/peers", &peer).ok();
+    let waits = || new.http.p2p_status()["pending"].as_array().unwrap().len() == 1;
+    eventually("it waits for a yes", DEADLINE, waits);
+    new.http.post(&format!("/api/p2p/pending/{}", fingerprint(of_site)), &json!({})).ok();
+    let linked = |central: &Central| central.http.p2p_status()["connected_peers"] == 1;
+    eventually("they are linked", DEADLINE, || linked(of_site) && linked(new));
+    eventually("the new one belongs to the site that stood", DEADLINE, || site(new) == site(of_site));
+}

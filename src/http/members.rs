@@ -244,7 +244,7 @@ pub async fn accept(
     worker: web::Data<Worker>,
 ) -> Answered {
     let shared = &worker.shared;
-    let PendingShown { central, fingerprint, from, ip, p2p_port, .. } = pending(shared, &fingerprint).await?;
+    let PendingShown { central, fingerprint, from, ip, p2p_port, site, .. } = pending(shared, &fingerprint).await?;
     let act = caller.act(Kind::Pending, &central);
     let known = shared.config().peer(&central).is_some();
     let edit = if known {
@@ -258,7 +258,7 @@ pub async fn accept(
         Edit::AddPeer(peer)
     };
     let saved = change(shared, edit, None, act).await?;
-    shared.mesh.do_send(ConfirmSite);
+    shared.mesh.do_send(ConfirmSite(site));
     Ok(ok(SettingsSaved::new(saved, "Peer accepted.")))
 }
 

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::coordinator::allowance::TakenOf;
-use crate::trust::pending::Stranger;
 use crate::trust::site::SiteMark;
+use crate::trust::strangers::Stranger;
 
 /// How a tariff that nobody has set yet is named between centrals.
 pub const BUILT_IN_TARIFF: &str = "built-in";
@@ -152,15 +152,18 @@ pub struct PendingShown {
     /// Where it says it can be dialled; null: it does not say.
     pub ip: Option<String>,
     pub p2p_port: Option<u16>,
+    /// Which site it says it belongs to.
+    #[serde(skip)]
+    pub site: Option<SiteMark>,
     pub first_seen_ms: i64,
     pub last_seen_ms: i64,
 }
 
 impl PendingShown {
     pub fn new(fingerprint: Fingerprint, stranger: Stranger) -> Self {
-        let Stranger { central, from, listens, first_seen_ms, last_seen_ms } = stranger;
+        let Stranger { central, from, listens, site, first_seen_ms, last_seen_ms } = stranger;
         let (ip, p2p_port) = listens.unzip();
-        Self { central, fingerprint, from, ip, p2p_port, first_seen_ms, last_seen_ms }
+        Self { central, fingerprint, from, ip, p2p_port, site, first_seen_ms, last_seen_ms }
     }
 }
 

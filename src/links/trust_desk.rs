@@ -30,7 +30,7 @@ use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
 use crate::tls::peers::Client;
 use crate::trust::judge::{Believed, Distrust, KnownPeer, Reached, judge};
-use crate::trust::pending::{Pending, Stranger};
+use crate::trust::strangers::{Stranger, Strangers};
 use crate::wire::frame::Hello;
 
 /// A refused certificate is shown at its peer for this long after it was seen last.
@@ -67,7 +67,7 @@ struct Desk {
     fresh: RefCell<BTreeMap<CentralId, Fingerprint>>,
     /// What was last shown in a peer's name and refused.
     refused: RefCell<BTreeMap<CentralId, RefusedCertificate>>,
-    pending: RefCell<Pending>,
+    pending: RefCell<Strangers>,
     standings: RefCell<BTreeMap<Fingerprint, CentralStanding>>,
     said: RefCell<SaidOnce>,
 }
@@ -302,10 +302,11 @@ impl TrustDesk {
                         let host: Host = said.ip.parse().ok()?;
                         Some((host.to_string(), said.p2p_port)).filter(|(_, port)| *port > 0)
                     }),
+                    site: hello.site,
                     first_seen_ms: now_ms,
                     last_seen_ms: now_ms,
                 };
-                let is_new = self.0.pending.borrow_mut().knocked(shown, stranger);
+                let is_new = self.0.pending.borrow_mut().spoke(shown, stranger);
                 let from = from.ip().to_string();
                 // A new certificate costs a stranger nothing; a new address does.
                 if is_new && self.0.said.borrow_mut().is_news(&from, "pending", Instant::now()) {

@@ -86,8 +86,10 @@ impl OwnSite {
         }
     }
 
-    /// A person said what belongs to this site.
-    pub fn confirm(&self) {
+    /// A person said what belongs to this site: a central that told `theirs`, where one was meant. A yes to a central of a site that
+    /// stands comes to that site.
+    pub fn confirm(&self, theirs: Option<SiteMark>) {
+        self.met(theirs);
         self.0.set(SiteMark { firm: true, ..self.get() });
     }
 }
@@ -155,6 +157,9 @@ mod tests {
             assert_eq!(own.check(Some(theirs)).is_ok(), after.is_ok());
             own.met(Some(theirs));
             assert_eq!(own.get(), after.unwrap_or(ours));
+            let own = OwnSite::new(ours);
+            own.confirm(Some(theirs));
+            assert_eq!(own.get(), SiteMark { firm: true, ..after.unwrap_or(ours) });
             assert_eq!(own.check(None), Ok(()));
         }
     }

@@ -18,7 +18,7 @@ use crate::domain::standing::{CentralStanding, Standing};
 use crate::ledger::job::Job;
 use crate::links::join::{GuestCard, MemberCard, WelcomeCard};
 use crate::trust::invitation::{Code, CodeRefused, Invitation};
-use crate::trust::site::OtherSite;
+use crate::trust::site::{OtherSite, SiteMark};
 
 /// Invite a central that comes within so many ms.
 #[derive(Debug, Clone, Copy, Message)]
@@ -38,7 +38,7 @@ pub struct Invited {
 /// A person said yes to a central: from here on it is said what belongs to this site.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct ConfirmSite;
+pub struct ConfirmSite(pub Option<SiteMark>);
 
 /// Somebody came with an invitation's code, over a socket on which it showed its certificate.
 #[derive(Debug, Message)]
@@ -77,7 +77,7 @@ impl Handler<Invite> for MeshRegistry {
         let until_ms = now_ms.saturating_add(invite.valid_ms);
         let own = self.context.config.borrow().this_central.clone();
         self.invitations.open(&code, until_ms, now_ms);
-        self.confirm_site();
+        self.confirm_site(None);
         info!(event = "invitation_made", until_ms = until_ms; "an invitation for a new central was made");
         let fingerprint = self.context.trust.own();
         let (central, host, p2p_port) = (own.id, own.ip.to_string(), own.p2p_port);
@@ -152,14 +152,14 @@ impl Handler<Guest> for MeshRegistry {
 impl Handler<ConfirmSite> for MeshRegistry {
     type Result = ();
 
-    fn handle(&mut self, _: ConfirmSite, _: &mut Self::Context) {
-        self.confirm_site();
+    fn handle(&mut self, ConfirmSite(theirs): ConfirmSite, _: &mut Self::Context) {
+        self.confirm_site(theirs);
     }
 }
 
 impl MeshRegistry {
-    fn confirm_site(&self) {
-        self.context.identity.borrow().site.confirm();
+    fn confirm_site(&self, theirs: Option<SiteMark>) {
+        self.context.identity.borrow().site.confirm(theirs);
         self.note_site();
     }
 

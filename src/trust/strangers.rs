@@ -1,26 +1,29 @@
-//! Who knocked and is unknown here, until a person says yes or no.
+//! Who is unknown here, until a person says yes or no: centrals that knocked, and those that were found nearby.
 //!
 //! Bounded, so that strangers cost little: the one seen longest ago makes room, of the address that has most entries. Whoever
-//! belongs here knocks again within seconds and is listed again.
+//! belongs here knocks, or says that it is there, again before long and is listed again.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
+use crate::trust::site::SiteMark;
 
-/// Most entries: far more than a site has centrals, few enough to look through.
-pub const MAX_PENDING: usize = 32;
+/// Most entries of a list: far more than a site has centrals, few enough to look through.
+pub const MAX_STRANGERS: usize = 32;
 
-/// Somebody who knocked.
+/// Somebody who knocked, or who was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     /// Who it says it is.
     pub central: CentralId,
-    /// From where it knocked last.
+    /// From where it spoke last.
     pub from: IpAddr,
     /// Where it says others can dial it: host and port, if it does.
     pub listens: Option<(String, u16)>,
+    /// Which site it says it belongs to; `None`: it does not say.
+    pub site: Option<SiteMark>,
     /// Unix ms.
     pub first_seen_ms: i64,
     pub last_seen_ms: i64,
@@ -28,14 +31,14 @@ pub struct Stranger {
 
 /// The strangers by fingerprint: each certificate once, whatever names it tries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pending(BTreeMap<Fingerprint, Stranger>);
+pub struct Strangers(BTreeMap<Fingerprint, Stranger>);
 
-impl Pending {
-    /// Notes a knock, at `stranger.last_seen_ms`; whether it was new.
-    pub fn knocked(&mut self, fingerprint: Fingerprint, stranger: Stranger) -> bool {
+impl Strangers {
+    /// Notes that it spoke, at `stranger.last_seen_ms`; whether it is new.
+    pub fn spoke(&mut self, fingerprint: Fingerprint, stranger: Stranger) -> bool {
         let known = self.0.remove(&fingerprint);
         let first_seen_ms = known.as_ref().map_or(stranger.last_seen_ms, |known| known.first_seen_ms);
-        if self.0.len() >= MAX_PENDING {
+        if self.0.len() >= MAX_STRANGERS {
             self.make_room();
         }
         self.0.insert(fingerprint, Stranger { first_seen_ms, ..stranger });
@@ -85,35 +88,36 @@ mod tests {
             central: central.parse().unwrap(),
             from: from.parse().unwrap(),
             listens: None,
+            site: None,
             first_seen_ms: 0,
             last_seen_ms: seen_ms,
         }
     }
 
     #[test]
-    fn a_stranger_is_listed_once_with_first_and_last_knock_until_it_is_settled() {
-        let mut pending = Pending::default();
-        assert!(pending.knocked(fingerprint(1), stranger("c1", "10.0.0.1", 5)));
-        assert!(pending.knocked(fingerprint(2), stranger("c2", "10.0.0.2", 6)));
-        assert!(!pending.knocked(fingerprint(1), stranger("c3", "10.0.0.3", 9)));
+    fn a_stranger_is_listed_once_with_its_first_and_last_word_until_it_is_settled() {
+        let mut list = Strangers::default();
+        assert!(list.spoke(fingerprint(1), stranger("c1", "10.0.0.1", 5)));
+        assert!(list.spoke(fingerprint(2), stranger("c2", "10.0.0.2", 6)));
+        assert!(!list.spoke(fingerprint(1), stranger("c3", "10.0.0.3", 9)));
         let first = Stranger { first_seen_ms: 5, ..stranger("c3", "10.0.0.3", 9) };
         let second = Stranger { first_seen_ms: 6, ..stranger("c2", "10.0.0.2", 6) };
-        assert_eq!(pending.list(), [(fingerprint(1), first.clone()), (fingerprint(2), second)]);
-        assert_eq!(pending.settle(&fingerprint(1)), Some(first));
-        assert_eq!(pending.settle(&fingerprint(1)), None);
-        assert!(pending.get(&fingerprint(2)).is_some());
+        assert_eq!(list.list(), [(fingerprint(1), first.clone()), (fingerprint(2), second)]);
+        assert_eq!(list.settle(&fingerprint(1)), Some(first));
+        assert_eq!(list.settle(&fingerprint(1)), None);
+        assert!(list.get(&fingerprint(2)).is_some());
     }
 
     #[test]
     fn a_flood_from_one_address_pushes_out_itself_and_nobody_else() {
-        let mut pending = Pending::default();
-        pending.knocked(fingerprint(0), stranger("honest", "10.0.0.1", 0));
-        for number in 1..=10 * MAX_PENDING {
-            pending.knocked(fingerprint(number), stranger("flood", "10.0.0.66", number as i64));
+        let mut list = Strangers::default();
+        list.spoke(fingerprint(0), stranger("honest", "10.0.0.1", 0));
+        for number in 1..=10 * MAX_STRANGERS {
+            list.spoke(fingerprint(number), stranger("flood", "10.0.0.66", number as i64));
         }
-        assert_eq!(pending.list().len(), MAX_PENDING);
-        assert!(pending.get(&fingerprint(0)).is_some());
+        assert_eq!(list.list().len(), MAX_STRANGERS);
+        assert!(list.get(&fingerprint(0)).is_some());
         // Of the flood those seen last stay.
-        assert!(pending.get(&fingerprint(10 * MAX_PENDING)).is_some() && pending.get(&fingerprint(1)).is_none());
+        assert!(list.get(&fingerprint(10 * MAX_STRANGERS)).is_some() && list.get(&fingerprint(1)).is_none());
     }
 }
