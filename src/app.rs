@@ -19,6 +19,7 @@ use crate::actors::db_reader::{Readers, Serves, Unreadable};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
 use crate::actors::herald::Herald;
 use crate::actors::mesh_registry::{LeaveMesh, MeshNews, MeshRegistry, TellPeople};
+use crate::actors::scout::{SayGoodbye, Scout};
 use crate::actors::status_feed::sources::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
@@ -116,6 +117,7 @@ pub struct App {
     p2p: Addr<Front>,
     legacy: Addr<Front>,
     mesh: Handle<MeshRegistry>,
+    scout: Handle<Scout>,
     listening: Listening,
     writer_thread: Arbiter,
     feed_thread: Arbiter,
@@ -245,7 +247,7 @@ impl App {
         let news = Door::default();
         let p2p_listening = Listening::default();
         let listening = p2p_listening.clone();
-        let mesh = mesh_wiring::start(MeshParts {
+        let (mesh, scout) = mesh_wiring::start(MeshParts {
             around: around.clone(),
             config: view.clone(),
             keeper: keeper.clone(),
@@ -402,6 +404,7 @@ impl App {
             p2p,
             legacy,
             mesh,
+            scout,
             listening,
             writer_thread,
             feed_thread,
@@ -448,6 +451,7 @@ impl App {
         process::say_stopping();
         let started = Instant::now();
         self.shared.stopping.store(true, Ordering::Relaxed);
+        self.scout.do_send(SayGoodbye);
         if tokio::time::timeout(LEAVE_TIMEOUT, self.shared.mesh.addr().send(LeaveMesh)).await.is_err() {
             warn!(event = "stop_slow", part = "mesh"; "not everything ended in time");
         }

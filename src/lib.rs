@@ -28,7 +28,7 @@
 //! | [`tls`] | key, certificate and TLS of this central | what a peer has to prove: `tls/peers.rs` |
 //! | [`maintenance`] | `verify` and `rebuild`: work on the database of a central that does not run | |
 //! | [`desks`] | what all workers ask and is no actor: who is let in, the way into the audit | a login: `desks/doorkeeper.rs` |
-//! | [`links`] | what serves links to other centrals: dialling, sockets, asking to join | how long a dial may take: `links/socket.rs` |
+//! | [`links`] | what serves links to other centrals: dialling, sockets, asking to join | how long a dial may take: `links/socket.rs`; who was found: `links/nearby.rs` |
 //! | [`gates`] | what serves gates: their requests, who is alive | the limits of a request: `gates/request.rs` |
 //! | [`actors`] | one file, one actor | supervision: `actors/supervise.rs` |
 //! | [`http`] | routes and thin handlers | a status code: `http/error.rs` |
@@ -71,6 +71,7 @@ pub mod actors {
     pub mod herald;
     pub mod mesh_registry;
     pub mod peer_link;
+    pub mod scout;
     pub mod status_feed;
     pub mod supervise;
     pub mod sync_coordinator;
@@ -267,6 +268,7 @@ pub mod links {
     pub mod join;
     pub mod known_authors;
     pub mod mesh;
+    pub mod nearby;
     pub mod socket;
     pub mod status;
     pub mod trust_desk;
@@ -297,7 +299,8 @@ pub mod trust {
     //! |---|---|
     //! | [`invitation`] | what a person carries to a new central, and the codes in it |
     //! | [`judge`] | whether a socket may speak as the central it says it is |
-    //! | [`pending`] | who knocked and is unknown here, until a person says yes or no |
+    //! | [`site`] | which site a central belongs to |
+    //! | [`strangers`] | who is unknown here, until a person says yes or no |
 
     pub mod invitation;
     pub mod judge;

@@ -37,6 +37,7 @@ use crate::domain::ids::{CentralId, LogId};
 use crate::links::mesh::{
     Door, LinkNews, LogsAdvanced, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers, ToPeer,
 };
+use crate::links::nearby::Nearby;
 use crate::links::socket::PeerAddress;
 use crate::links::status::MeshStatus;
 use crate::links::trust_desk::TrustDesk;
@@ -123,6 +124,8 @@ pub struct RegistryContext {
     pub save_site: Rc<dyn Fn(SiteMark)>,
     pub site_written: Rc<Cell<SiteMark>>,
     pub trust: TrustDesk,
+    /// Who was found on the network.
+    pub nearby: Nearby,
     pub people: Arc<PeopleDesk>,
     pub config: ConfigView,
     pub keeper: Handle<ConfigKeeper>,
@@ -389,6 +392,7 @@ impl Handler<AskMesh> for MeshRegistry {
         let held = self.context.held.clone();
         let site = self.context.identity.borrow().site.get();
         let (foreign, trust) = (self.context.foreign.clone(), self.context.trust.clone());
+        let nearby = self.context.nearby.clone();
         Box::pin(async move {
             let held = held.borrow().clone();
             let statuses = survey::ask_all(&links).await;
@@ -398,6 +402,7 @@ impl Handler<AskMesh> for MeshRegistry {
             let mut status = survey::mesh_status(listening, &held, &links, &statuses, &logs, clock);
             foreign.show(&mut status);
             trust.show(&mut status);
+            nearby.show(&mut status);
             status.site = Some(site);
             status
         })

@@ -19,7 +19,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::sources::{Due, Gathered, Notices, first_lines, gather, log_json, peer_json, pending_json, until};
+use self::sources::{
+    Due, Gathered, Notices, first_lines, gather, log_json, nearby_json, peer_json, pending_json, until,
+};
 use super::config_keeper::{Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant};
 use super::db_reader::Readers;
 use super::db_writer::HeldView;
@@ -256,6 +258,7 @@ impl StatusFeed {
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
             "backup": backup, "alarms": self.around.alarms.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
+            "nearby": nearby_json(&self.mesh.nearby),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),
         });

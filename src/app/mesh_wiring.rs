@@ -11,6 +11,7 @@ use crate::actors::config_keeper::{ChangeConfig, ConfigKeeper, ConfigView};
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, HeldView, Remember};
 use crate::actors::mesh_registry::{Links, MeshNews, MeshRegistry, RegistryContext};
+use crate::actors::scout::Scout;
 use crate::actors::supervise::{self, Handle, Surroundings};
 use crate::actors::sync_coordinator::{CoordinatorContext, SyncCoordinator};
 use crate::config::change::{Edit, SaveRefused};
@@ -21,6 +22,7 @@ use crate::legacy::links::{LegacyLinks, LegacyParts};
 use crate::links::join;
 use crate::links::known_authors::KnownAuthors;
 use crate::links::mesh::{Door, LinkNews, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers};
+use crate::links::nearby::Nearby;
 use crate::links::trust_desk::{SavePin, TrustDesk, TrustParts};
 use crate::ops::clock::Clock;
 use crate::replication::handshake::{Identity, SeenOf};
@@ -65,8 +67,8 @@ pub struct MeshParts {
     pub is_off: bool,
 }
 
-/// Starts it on the current arbiter. The mesh ends with its last handle.
-pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
+/// Starts it on the current arbiter. The mesh, and looking for others nearby, end with their last handles.
+pub fn start(parts: MeshParts) -> (Handle<MeshRegistry>, Handle<Scout>) {
     let config = parts.config.borrow().clone();
     let own = &config.this_central;
     let identity = Identity {
@@ -123,6 +125,10 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
         is_off: parts.is_off,
         data_dir: parts.data_dir,
     });
+    let site = identity.borrow().site.clone();
+    let nearby = Nearby::new(parts.config.clone(), trust.clone(), site, clock, parts.is_off);
+    let (found, keeper) = (nearby.clone(), parts.keeper.clone());
+    let scout = supervise::start(&parts.around, "scout", move || Scout::new(found.clone(), keeper.clone()));
     let (note, writer) = (Door::default(), parts.writer.clone());
     note.lead_to(move |seen| writer.do_send(Remember::Start(seen)));
     let context = RegistryContext {
@@ -138,6 +144,7 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
         around: parts.around.clone(),
         identity,
         trust,
+        nearby,
         people: parts.people,
         config: parts.config,
         keeper: parts.keeper,
@@ -160,7 +167,7 @@ pub fn start(parts: MeshParts) -> Handle<MeshRegistry> {
     let registry = supervise::start(&parts.around, "mesh_registry", move || MeshRegistry::new(context.clone()));
     let to = registry.clone();
     to_registry.lead_to(move |news| to.do_send(news));
-    registry
+    (registry, scout)
 }
 
 /// Asks the keeper of the settings to pin a certificate. That is settled once it is written, or the peer is none any more.

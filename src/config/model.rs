@@ -147,6 +147,8 @@ pub struct Security {
     pub reads: ReadsMode,
     /// Where people are known.
     pub people: PeopleMode,
+    /// Whether centrals find each other on the network.
+    pub discovery: DiscoveryMode,
     /// How browsers and edges are spoken with.
     pub api: ApiMode,
     /// What the API port shows with `https`: a PEM file with a certificate and those that vouch for it; `None`: the own one.
@@ -215,6 +217,16 @@ named! {
         Local = "local",
     }
 
+    /// Whether this central says on its network that it is there, and shows who else does.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum DiscoveryMode {
+        /// By multicast DNS, where others can reach it at all.
+        On = "on",
+        /// It neither says nor hears anything.
+        Off = "off",
+    }
+
     /// How browsers and edges are spoken with at the API port.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
     #[serde(rename_all = "lowercase")]
@@ -281,6 +293,7 @@ impl Default for Security {
             admin: AdminMode::Password,
             reads: ReadsMode::Open,
             people: PeopleMode::Local,
+            discovery: DiscoveryMode::On,
             api: ApiMode::Http,
             api_certificate_file: None,
             api_key_file: None,

@@ -228,6 +228,7 @@ fn security(root: &mut ConfigFields<'_>, report: &mut Problems) -> (Security, Op
     let admin = fields.optional("admin", report, one_of).unwrap_or(default.admin);
     let reads = fields.optional("reads", report, one_of).unwrap_or(default.reads);
     let people = fields.optional("people", report, one_of).unwrap_or(default.people);
+    let discovery = fields.optional("discovery", report, one_of).unwrap_or(default.discovery);
     let api = fields.optional("api", report, one_of).unwrap_or(default.api);
     let api_certificate_file = fields.optional("api_certificate_file", report, file_path).flatten();
     let names_certificate = fields.get("api_certificate_file").is_some_and(|path| path.as_str() != Some(""));
@@ -243,6 +244,7 @@ fn security(root: &mut ConfigFields<'_>, report: &mut Problems) -> (Security, Op
         admin,
         reads,
         people,
+        discovery,
         api,
         api_certificate_file,
         api_key_file,

@@ -392,6 +392,7 @@ codes! {
     StaleList = 409 "stale_list", "the list would remove subscriptions that were added or changed a moment ago, or restores some that are there again";
     AlreadyExists = 409 "already_exists", "the peer, person or token is there already";
     InvitationRefused = 409 "invitation_refused", "the invitation cannot be used: the sentence says why";
+    OtherSite = 409 "other_site", "the central belongs to another site, so it is not linked here";
     BackupOff = 409 "backup_off", "the settings name no directory for backups";
     NeverMet = 409 "never_met", "the peer has not shown a certificate yet, so there is nothing to expel";
     LastAdministrator = 409 "last_administrator", "nobody could administer this central afterwards";

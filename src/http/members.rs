@@ -26,7 +26,8 @@ use crate::domain::told::Note;
 use crate::gates::request::from_login;
 use crate::ledger::job::{Answer, Job};
 use crate::links::join::{self, MemberCard};
-use crate::links::status::PendingShown;
+use crate::links::nearby::Nearness;
+use crate::links::status::{FoundShown, PendingShown};
 use crate::trust::invitation::{BadInvitation, Invitation};
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -40,6 +41,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<SettingsSaved>("It is turned away from now on")
             .refuses(OF_A_SAVE)
             .refuses(&[Code::NotFound]),
+        post("/api/p2p/nearby/{fingerprint}", Need::Administer, link_found, "Link a central that was found nearby.")
+            .answers::<SettingsSaved>("It is a peer; a person has to say yes there, too")
+            .refuses(OF_A_SAVE)
+            .refuses(&[Code::NotFound, Code::AlreadyExists, Code::OtherSite]),
         post("/api/p2p/peers/{id}/expel", Need::Administer, expel, "Throw a peer out of the mesh, at all centrals.")
             .body::<Expelling>()
             .answers::<Expelled>("It is thrown out")
@@ -269,6 +274,35 @@ pub async fn refuse(caller: Caller, fingerprint: web::Path<String>, worker: web:
     let refused = RefusedCentral { id: central, fingerprint };
     let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
     Ok(ok(SettingsSaved::new(saved, "Peer refused.")))
+}
+
+/// `POST /api/p2p/nearby/{fingerprint}`
+pub async fn link_found(caller: Caller, fingerprint: web::Path<String>, worker: web::Data<Worker>) -> Answered {
+    let shared = &worker.shared;
+    let nobody = || ApiError::not_found("nobody with this fingerprint was found nearby");
+    let fingerprint: Fingerprint = fingerprint.parse().map_err(|_| nobody())?;
+    let mesh = ask_mesh(shared).await.ok_or_else(ApiError::internal)?;
+    let found = mesh.nearby.found.into_iter().find(|found| found.fingerprint == fingerprint).ok_or_else(nobody)?;
+    let FoundShown { central, ip, p2p_port, nearness, .. } = found;
+    if nearness == Nearness::OtherSite.name() {
+        return Err(ApiError::new(Code::OtherSite, "it belongs to another site: centrals of two sites are not linked"));
+    }
+    if nearness == Nearness::IdTaken.name() {
+        return Err(ApiError::exists(format!(
+            "another central has the id {central}: give one of them an id of its own"
+        )));
+    }
+    let act = caller.act(Kind::Peer, &central);
+    let edit = if shared.config().peer(&central).is_some() {
+        // Configured, and never met: it is where it was found.
+        let fields = json!({"ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint, "unconfirmed": false});
+        Edit::ChangePeer(central, fields)
+    } else {
+        Edit::AddPeer(json!({"id": central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint}))
+    };
+    let saved = change(shared, edit, None, act).await?;
+    // Which site both belong to is said by the yes at the other end.
+    Ok(ok(SettingsSaved::new(saved, "Peer added. Say yes at the other central, too.")))
 }
 
 async fn pending(shared: &Shared, text: &str) -> Result<PendingShown, ApiError> {

@@ -29,6 +29,7 @@ pub struct MeshStatus {
     pub peers: Vec<PeerShown>,
     /// Who knocked and waits for a person's yes, who came first first.
     pub pending: Vec<PendingShown>,
+    pub nearby: NearbyShown,
     /// Of this central's certificate; `None`: the mesh does not answer.
     pub fingerprint: Option<Fingerprint>,
     /// The site this central belongs to; `None`: the mesh does not answer.
@@ -165,6 +166,44 @@ impl PendingShown {
         let (ip, p2p_port) = listens.unzip();
         Self { central, fingerprint, from, ip, p2p_port, site, first_seen_ms, last_seen_ms }
     }
+}
+
+/// Centrals on this network that say that they are there, and are no peers.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct NearbyShown {
+    /// Whether this central looks, and says that it is there itself.
+    #[schema(pattern = "^(on|off|failed)$")]
+    pub state: String,
+    /// Why it does not; `off`: `switched_off`, `loopback` (others cannot reach it), `no_proof` (centrals prove nothing to each other, or
+    /// its key cannot be used) or `not_ipv4`; `failed`: what the system said.
+    pub reason: Option<String>,
+    /// At most 32, each until it was silent for 150 s.
+    pub found: Vec<FoundShown>,
+}
+
+impl Default for NearbyShown {
+    fn default() -> Self {
+        Self { state: "off".to_owned(), reason: None, found: Vec::new() }
+    }
+}
+
+/// A central that says on this network that it is there. Nothing of it is proven until it is linked.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct FoundShown {
+    #[schema(value_type = String)]
+    pub central: CentralId,
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+    /// Where it said so from.
+    #[schema(value_type = String)]
+    pub ip: IpAddr,
+    pub p2p_port: u16,
+    /// `new`: of no site yet; `same_site`; `its_site`: of a site that this central would come to. Not to be linked: `other_site`; `id_taken`: by
+    /// this central or a peer.
+    #[schema(pattern = "^(new|same_site|its_site|other_site|id_taken)$")]
+    pub nearness: String,
+    pub first_seen_ms: i64,
+    pub last_seen_ms: i64,
 }
 
 /// One log of the mesh.

@@ -67,6 +67,12 @@ impl Strangers {
         self.0.remove(fingerprint)
     }
 
+    /// Forgets who was silent for so long; and, after the clock was set back, who was heard at a time that is still to come.
+    pub fn forget_silent(&mut self, now_ms: i64, lifetime_ms: i64) {
+        let alive = now_ms.saturating_sub(lifetime_ms)..=now_ms;
+        self.0.retain(|_, stranger| alive.contains(&stranger.last_seen_ms));
+    }
+
     /// All of them, who came first first.
     pub fn list(&self) -> Vec<(Fingerprint, Stranger)> {
         let mut all: Vec<_> = self.0.iter().map(|(fingerprint, stranger)| (*fingerprint, stranger.clone())).collect();
@@ -106,6 +112,23 @@ mod tests {
         assert_eq!(list.settle(&fingerprint(1)), Some(first));
         assert_eq!(list.settle(&fingerprint(1)), None);
         assert!(list.get(&fingerprint(2)).is_some());
+    }
+
+    #[test]
+    fn who_is_silent_for_too_long_is_forgotten_whatever_the_clock_does() {
+        for (heard_ms, now_ms, is_known) in [
+            (100, 100, true),
+            (100, 150, true),
+            (100, 151, false),
+            (100, 99, false),
+            (i64::MIN, 0, false),
+            (0, i64::MIN, false),
+        ] {
+            let mut found = Strangers::default();
+            found.spoke(fingerprint(1), stranger("c1", "10.0.0.1", heard_ms));
+            found.forget_silent(now_ms, 50);
+            assert_eq!(found.get(&fingerprint(1)).is_some(), is_known, "heard at {heard_ms}, now {now_ms}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! One frame is one JSON text in the documented envelope,
 //! `{"type","source_central","timestamp","event_id":null,"data":{…}}`. Events travel inside as their authors' exact bytes.
 
+pub mod announcement;
 pub mod compressed;
 pub mod frame;
 #[cfg(test)]

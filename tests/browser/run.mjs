@@ -5,6 +5,7 @@ import { runAll } from "./harness.mjs";
 
 await import("./units.test.mjs");
 await import("./settings.test.mjs");
+await import("./nearby.test.mjs");
 await import("./login.test.mjs");
 await import("./dashboard.test.mjs");
 await import("./gate.test.mjs");

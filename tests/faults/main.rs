@@ -15,6 +15,7 @@ mod common;
 
 mod clock;
 mod disk;
+mod nearby;
 mod netns;
 mod network;
 

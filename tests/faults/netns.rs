@@ -1,11 +1,18 @@
 //! Hosts of their own on one machine: network namespaces on a bridge, which this process can reach too.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::run;
+
+/// Of this process, so that its tests can have theirs at the same time.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A bridge and one namespace for each host; all gone when dropped.
 #[derive(Debug)]
 pub struct Hosts {
     bridge: String,
+    /// Tells what is theirs from what others of this machine have.
+    tag: String,
     names: Vec<String>,
     subnet: String,
 }
@@ -14,12 +21,13 @@ impl Hosts {
     /// # Errors
     /// Why this machine cannot: no root, no tools, no kernel support.
     pub fn new(count: usize) -> Result<Self, String> {
-        let process = std::process::id();
+        let (process, before) = (std::process::id() % 100_000, COUNT.fetch_add(1, Ordering::Relaxed));
         // A net of the benchmark range, which nobody routes.
-        let subnet = format!("198.18.{}", process % 256);
-        let mut hosts = Self { bridge: format!("pmbr{process}"), names: Vec::new(), subnet };
+        let subnet = format!("198.18.{}", (process + 64 * before) % 256);
+        let tag = format!("{process}-{before}");
+        let mut hosts = Self { bridge: format!("pmb{tag}"), tag, names: Vec::new(), subnet };
         run("ip", &["link", "add", &hosts.bridge, "type", "bridge"])?;
-        let own = format!("{}.254/24", hosts.subnet);
+        let own = format!("{}/24", hosts.own_address());
         run("ip", &["address", "add", &own, "dev", &hosts.bridge])?;
         run("ip", &["link", "set", &hosts.bridge, "up"])?;
         for number in 1..=count {
@@ -29,7 +37,7 @@ impl Hosts {
     }
 
     fn add(&mut self, number: usize) -> Result<(), String> {
-        let name = format!("pm{}-{number}", std::process::id());
+        let name = format!("pm{}-{number}", self.tag);
         run("ip", &["netns", "add", &name])?;
         self.names.push(name.clone());
         let (outside, address) = (self.cable(number - 1), format!("{}/24", self.address(number - 1)));
@@ -44,11 +52,16 @@ impl Hosts {
 
     /// The end of a host's cable at the bridge.
     fn cable(&self, host: usize) -> String {
-        format!("pmv{}-{host}", std::process::id() % 100_000)
+        format!("pmv{}-{host}", self.tag)
     }
 
     pub fn address(&self, host: usize) -> String {
         format!("{}.{}", self.subnet, host + 1)
+    }
+
+    /// Of this process on the bridge.
+    pub fn own_address(&self) -> String {
+        format!("{}.254", self.subnet)
     }
 
     /// What runs a program on a host.

@@ -17,7 +17,9 @@ use crate::actors::sync_coordinator::Logs;
 use crate::config::model::PeerCentral;
 use crate::domain::ids::{CentralId, hex};
 use crate::links::mesh::MeshClock;
-use crate::links::status::{BUILT_IN_TARIFF, LogShown, MeshStatus, OldestUnacked, PeerSays, PeerShown, PeerTrust};
+use crate::links::status::{
+    BUILT_IN_TARIFF, LogShown, MeshStatus, NearbyShown, OldestUnacked, PeerSays, PeerShown, PeerTrust,
+};
 use crate::ops::metrics::{LogLabel, Metrics, PeerLabel};
 use crate::replication::coordinator::allowance::TakenOf;
 use crate::replication::coordinator::{LogStatus, WaitReason};
@@ -208,6 +210,7 @@ pub fn mesh_status(
         messages_received: counters().map(|counters| counters.frames_received).sum(),
         tariff_version: tariff_name(held, clock.now().wall_ms),
         pending: Vec::new(),
+        nearby: NearbyShown::default(),
         fingerprint: None,
         site: None,
         peers: links

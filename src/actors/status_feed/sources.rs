@@ -18,7 +18,7 @@ use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
 use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::Watched;
-use crate::links::status::{LogShown, MeshStatus, PeerShown, PendingShown};
+use crate::links::status::{LogShown, MeshStatus, NearbyShown, PeerShown, PendingShown};
 use crate::ops::clock::is_behind;
 use crate::ops::offences::Offences;
 use crate::store::error::StoreError;
@@ -185,6 +185,12 @@ pub fn peer_json(peer: &PeerShown) -> Value {
 /// A central that waits for a person's yes, without the moment it knocked last: that changes every few seconds.
 pub fn pending_json(pending: &PendingShown) -> Value {
     without(pending, "last_seen_ms")
+}
+
+/// Who was found on the network, without the moments each was heard last.
+pub fn nearby_json(nearby: &NearbyShown) -> Value {
+    let found: Vec<Value> = nearby.found.iter().map(|found| without(found, "last_seen_ms")).collect();
+    json!({"state": nearby.state, "reason": nearby.reason, "found": found})
 }
 
 /// A log as its member of section `logs`, whose name it is.

@@ -4,7 +4,7 @@
 // lists are named by their id, so that two people who edit different peers do not get in each other's way.
 
 const LISTS = ["peer_centrals", "edges"];
-const OBJECTS = { this_central: ["id", "ip", "p2p_port", "api_port"], site: ["name", "time_zone"], backup: ["dir", "at", "keep", "passphrase_file"], vietqr: ["bank", "account", "holder"], security: ["p2p", "admin", "edges", "reads", "people", "api", "api_certificate_file", "api_key_file"] };
+const OBJECTS = { this_central: ["id", "ip", "p2p_port", "api_port"], site: ["name", "time_zone"], backup: ["dir", "at", "keep", "passphrase_file"], vietqr: ["bank", "account", "holder"], security: ["p2p", "admin", "edges", "reads", "people", "discovery", "api", "api_certificate_file", "api_key_file"] };
 const MEMBER_FIELDS = { peer_centrals: ["id", "ip", "p2p_port"], edges: ["id", "name", "direction"] };
 
 const copy = (value) => JSON.parse(JSON.stringify(value));

@@ -1,4 +1,4 @@
-// Who belongs to the mesh: how each peer proves who it is, strangers that wait for a yes or no, invitations.
+// Who belongs to the mesh: how each peer proves who it is, strangers that wait for a yes or no, centrals found nearby, invitations.
 
 import { get, post, put as save, remove } from "../lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "../lib/dom.js";
@@ -10,6 +10,7 @@ import { reasonText } from "../lib/reasons.js";
 import { t } from "../lib/texts.js";
 
 const INVITATION_MIN = 60;
+const NOT_TO_BE_LINKED = ["other_site", "id_taken"];
 
 const button = (label, onclick, kind = "outline-secondary") => el("button", { type: "button", class: `btn btn-${kind} btn-sm`, onclick }, label);
 const fingerprintOf = (text) => el("code", { class: "fingerprint" }, text);
@@ -64,6 +65,28 @@ export function showIdentity({ central }) {
     ),
     (row, waiting) => put(row.querySelector(".quiet"), t("settings.knocks_from", { from: waiting.from, age: ago(waiting.first_seen_ms, centralNow()) })),
   );
+  showNearby(central.nearby);
+}
+
+/** Who says on this network that it is there. What cannot be linked says why, and has no button. */
+function showNearby({ state, reason, found }) {
+  at("nearby-part").hidden = state === "off";
+  put("nearby-state", state === "failed" ? t("settings.nearby_failed", { reason }) : t("settings.nearby_none"));
+  at("nearby-state").hidden = found.length > 0;
+  keyed(
+    at("nearby"), found, ({ fingerprint, central, nearness }) => `${fingerprint} ${central} ${nearness}`,
+    (one) => el(
+      "li", {},
+      el("div", {}, el("strong", {}, one.central), " ", el("span", { class: "quiet" }), fingerprintOf(one.fingerprint)),
+      el("div", { class: "buttons" }, NOT_TO_BE_LINKED.includes(one.nearness) ? null : button(t("settings.link"), () => link(one), "primary")),
+    ),
+    (row, one) => put(row.querySelector(".quiet"), t(`settings.nearby_${one.nearness}`, { from: `${one.ip}:${one.p2p_port}` })),
+  );
+}
+
+async function link({ central, fingerprint }) {
+  if (!await compared(t("settings.link_question", { id: central }), t("settings.link_text", { id: central }), fingerprint, t("settings.link"))) return;
+  await attempt(() => post(`/api/p2p/nearby/${fingerprint}`), t("settings.linked", { id: central }));
 }
 
 async function accept({ central, fingerprint }) {

@@ -10,6 +10,7 @@ const MODES = {
   edges: { keys: "good", open: "bad" },
   reads: { login: "good", open: "bad" },
   people: { site: "good", local: "good" },
+  discovery: { on: "good", off: "good" },
   api: { https: "good", http: "wait" },
 };
 
