@@ -240,9 +240,9 @@ impl App {
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         let alarms = Arc::new(AlarmDesk::open(&data_dir, metrics.clone()));
         let roster = Arc::new(EdgeRoster::default());
-        // A camera that was heard before this start, and is not since, is missed.
-        for (edge, last_ms) in alarms.heard() {
-            roster.heard(&edge, last_ms, |_| {});
+        // A camera that lived before this start, and is not heard since, is missed.
+        for (edge, lived_ms) in alarms.heard() {
+            roster.lives(&edge, lived_ms, |_| {});
         }
         let news = Door::default();
         let p2p_listening = Listening::default();

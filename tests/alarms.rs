@@ -255,6 +255,24 @@ fn a_silent_camera_is_told_and_that_it_is_back_whatever_happens_to_the_central()
 }
 
 #[test]
+fn a_camera_that_calls_only_when_a_car_passes_is_not_missed() {
+    let receiver = Receiver::start();
+    let mut central = Central::new("central-1");
+    central.env("PARKMESH_CLOCK", common::fast_clock(30));
+    central.config["alarms"] = webhook(&receiver.url());
+    central.start();
+    let passes = json!({"type": "ENTRY", "camera_id": "edge-0", "event_id": "a", "data": {"plate_text": "29A-123.45"}});
+    central.http.post("/api/edge/event", &passes).ok();
+    alive(&central, "edge-1");
+    let missed = || receiver.told("begin", "camera");
+    eventually("who said that it lives is missed", DEADLINE, || !missed().is_empty());
+    // The other was silent for longer.
+    assert!(missed().iter().all(|told| told["text"].as_str().unwrap().contains("edge-1")), "{:?}", missed());
+    let cameras = central.http.get("/api/cameras").ok().body["cameras"].clone();
+    assert_eq!(cameras[0]["status"], "offline", "{cameras}");
+}
+
+#[test]
 fn an_oddity_of_the_site_is_told_by_one_and_by_the_next_when_that_one_is_gone() {
     let receiver = Receiver::start();
     let mut mesh = Mesh::new(3);

@@ -75,13 +75,15 @@ pub struct Situation {
     pub pending: Vec<(String, String, i64)>,
 }
 
-/// A camera or another program at a gate that was heard of.
+/// A camera or another program at a gate that says that it lives.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EdgeSeen {
     pub id: String,
     pub name: String,
     pub online: bool,
+    /// When it said anything last, and when that it lives, Unix ms.
     pub last_ms: i64,
+    pub lived_ms: i64,
 }
 
 /// A peer of the settings.

@@ -105,7 +105,7 @@ pub struct Book {
     odd_begun: bool,
     /// When the last report was due that was told, or was another's.
     reported_ms: Option<i64>,
-    /// When each edge was heard last: after a restart nobody would know that it had ever been there.
+    /// When each edge said last that it lives: after a restart nobody would know that it had ever been there.
     pub heard: BTreeMap<String, i64>,
     /// Messages that had to go since these were taken.
     #[serde(skip)]
@@ -357,13 +357,13 @@ impl Book {
         let mut changed = false;
         for edge in &seen.edges {
             let known = self.heard.get(&edge.id).copied();
-            if known.is_none_or(|known| edge.last_ms - known >= HEARD_STEP_MS) {
-                self.heard.insert(edge.id.clone(), edge.last_ms);
+            if known.is_none_or(|known| edge.lived_ms - known >= HEARD_STEP_MS) {
+                self.heard.insert(edge.id.clone(), edge.lived_ms);
                 changed = true;
             }
         }
         let before = self.heard.len();
-        self.heard.retain(|_, last_ms| seen.now_ms.saturating_sub(*last_ms) <= FORGOTTEN_MS);
+        self.heard.retain(|_, lived_ms| seen.now_ms.saturating_sub(*lived_ms) <= FORGOTTEN_MS);
         while self.heard.len() > MAX_EDGES {
             self.heard.pop_first();
         }

@@ -124,7 +124,7 @@ impl AlarmDesk {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When each edge was heard last before this start.
+    /// When each edge said last before this start that it lives.
     pub fn heard(&self) -> BTreeMap<String, i64> {
         self.inner().book.heard.clone()
     }

@@ -26,6 +26,9 @@ pub struct HeardEdge {
     /// When it first and last said anything, Unix ms.
     pub first_ms: i64,
     pub last_ms: i64,
+    /// When it last said that it lives, by a heartbeat or its line, Unix ms; `None`: it never did. A camera that calls when a car
+    /// passes says nothing all night, and is well: only who says that he lives is missed.
+    pub lived_ms: Option<i64>,
 }
 
 impl HeardEdge {
@@ -50,6 +53,14 @@ impl EdgeRoster {
             edges.entry(edge_id.to_owned()).or_insert_with(|| HeardEdge { first_ms: now_ms, ..HeardEdge::default() });
         edge.last_ms = now_ms;
         note(edge);
+    }
+
+    /// Notes that an edge said that it lives.
+    pub fn lives(&self, edge_id: &str, now_ms: i64, note: impl FnOnce(&mut HeardEdge)) {
+        self.heard(edge_id, now_ms, |edge| {
+            edge.lived_ms = Some(now_ms);
+            note(edge);
+        });
     }
 
     /// All of them.

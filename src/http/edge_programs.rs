@@ -296,7 +296,7 @@ pub async fn heartbeat(caller: Caller, Sent(sent): Sent<Value>, worker: web::Dat
     let beat = Heartbeat::read(&sent)?;
     let edge_id = beat.camera_id.edge_id();
     caller.check_edge(&edge_id)?;
-    worker.shared.roster.heard(&edge_id, worker.shared.clock.now_ms(), |edge| {
+    worker.shared.roster.lives(&edge_id, worker.shared.clock.now_ms(), |edge| {
         edge.name = said(beat.camera_name.as_deref()).or_else(|| edge.name.take());
         edge.kind = said(beat.camera_type.as_deref()).or_else(|| edge.kind.take());
         edge.events_sent = beat.events_sent.unwrap_or(edge.events_sent);

@@ -250,7 +250,7 @@ impl EdgeSocket {
     }
 
     fn note_life(&self, edge_id: &str) {
-        self.worker.shared.roster.heard(edge_id, self.worker.shared.clock.now_ms(), |_| {});
+        self.worker.shared.roster.lives(edge_id, self.worker.shared.clock.now_ms(), |_| {});
     }
 
     fn look(&mut self, context: &mut Carrying) {
@@ -309,7 +309,12 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
                     Self::take_notes(notes, context);
                 }
             }
-            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Pong(_)) => {
+                if let Some(edge_id) = &self.edge_id {
+                    self.note_life(edge_id);
+                }
+            }
+            Ok(Message::Nop) => {}
             Ok(Message::Close(_)) => {
                 context.close(None);
                 context.stop();

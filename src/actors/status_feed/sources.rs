@@ -215,10 +215,11 @@ pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Opti
     // Until it was asked for the first time it is not known.
     let free = u64::try_from(around.metrics.disk_free_bytes.get()).unwrap_or(0);
     let notices = around.notices.all().into_iter().map(|notice| (notice.code, notice.reason));
-    let edges = around.roster.all().into_iter().map(|(id, edge)| {
+    let edges = around.roster.all().into_iter().filter_map(|(id, edge)| {
+        let lived_ms = edge.lived_ms?;
         let listed = config.edges.iter().find(|listed| listed.id == id).map(|listed| listed.name.clone());
         let name = listed.filter(|name| !name.is_empty()).or_else(|| edge.name.clone()).unwrap_or_default();
-        EdgeSeen { online: edge.is_online(now_ms), last_ms: edge.last_ms, id, name }
+        Some(EdgeSeen { online: edge.is_online(now_ms), last_ms: edge.last_ms, lived_ms, id, name })
     });
     let logs = mesh.logs.iter().filter_map(|log| {
         let waits_for = log.waits_for.clone()?;

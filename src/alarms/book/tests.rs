@@ -116,7 +116,13 @@ fn after_a_restart_silence_is_not_taken_for_being_well() {
     let mut site = Site::new();
     let peer =
         PeerSeen { id: "c2".into(), connected: true, last_heard_ms: Some(site.seen.now_ms), ..PeerSeen::default() };
-    let edge = EdgeSeen { id: "edge-1".into(), online: true, last_ms: site.seen.now_ms, ..EdgeSeen::default() };
+    let edge = EdgeSeen {
+        id: "edge-1".into(),
+        online: true,
+        last_ms: site.seen.now_ms,
+        lived_ms: site.seen.now_ms,
+        ..EdgeSeen::default()
+    };
     (site.seen.peers, site.seen.edges) = (vec![peer], vec![edge]);
     site.after(0);
     assert_eq!(site.book.heard.len(), 1);
@@ -128,8 +134,13 @@ fn after_a_restart_silence_is_not_taken_for_being_well() {
     site.after(0).after(20_000).after(10 * MINUTE_MS);
     assert_eq!(site.kinds(), [], "nothing new is known of either");
     site.seen.peers[0].connected = true;
-    site.seen.edges =
-        vec![EdgeSeen { id: "edge-1".into(), online: true, last_ms: site.seen.now_ms, ..EdgeSeen::default() }];
+    site.seen.edges = vec![EdgeSeen {
+        id: "edge-1".into(),
+        online: true,
+        last_ms: site.seen.now_ms,
+        lived_ms: site.seen.now_ms,
+        ..EdgeSeen::default()
+    }];
     assert_eq!(site.after(0).after(CALM_MS).kinds(), [MessageKind::End, MessageKind::End]);
 }
 
@@ -208,7 +219,7 @@ proptest! {
     fn each_alarm_is_told_once_ends_once_and_none_stays_open(steps in prop::collection::vec(step(), 1..200)) {
         let mut site = Site::new();
         let mut all: Vec<Message> = Vec::new();
-        let edge = |number: usize, now_ms| EdgeSeen { id: number.to_string(), online: true, last_ms: now_ms, ..EdgeSeen::default() };
+        let edge = |number: usize, now_ms| EdgeSeen { id: number.to_string(), online: true, last_ms: now_ms, lived_ms: now_ms, ..EdgeSeen::default() };
         site.seen.edges = (0..3).map(|number| edge(number, site.seen.now_ms)).collect();
         for step in steps {
             match step {
@@ -224,7 +235,7 @@ proptest! {
                 Step::Restart => site.restart(),
             }
             for edge in site.seen.edges.iter_mut().filter(|edge| edge.online) {
-                edge.last_ms = site.seen.now_ms;
+                (edge.last_ms, edge.lived_ms) = (site.seen.now_ms, site.seen.now_ms);
             }
             all.append(&mut site.told);
         }
