@@ -10,6 +10,10 @@ import { start, watchCameras } from "./shell.js";
 
 /** Lines that fit on a screen. */
 const LINES = 14;
+/** A car that passed was told already, and names are the settings'. */
+const OF_NO_NEWS = ["confirmed", "naming"];
+/** So few gates have the room of a wall to themselves. */
+const FEW_GATES = 6;
 
 const KIND_OF_STATE = { connected: "good", connecting: "wait", disconnected: "bad" };
 
@@ -31,6 +35,7 @@ function showPeers({ peers, central }) {
   at("linked").replaceChildren(...(all.length === 0 ? [] : [stateOf(kind, t("dashboard.linked", { n: linked, all: all.length }))]));
   at("mesh-more").hidden = all.length === 0;
   at("mesh-more").parentElement.classList.toggle("all-fine", linked === all.length);
+  at("mesh-more").parentElement.classList.toggle("of-none", all.length === 0);
   showIncomplete(all);
   drawMesh(at("picture"), central.id, all);
   at("peers").classList.toggle("all-fine", linked === all.length);
@@ -67,17 +72,25 @@ function showIncomplete(all) {
   put("incomplete", away.length === 0 ? "" : t("dashboard.incomplete", { centrals: away.map(([id, peer]) => t("dashboard.incomplete_of", { id, time: since(peer) })).join(", ") }));
 }
 
+/** What a gate counted; nobody has to read that nobody left by the way in. */
+const sumsOf = (gate) => [["dashboard.key_entries", gate.entries, number], ["dashboard.key_exits", gate.exits, number], ["dashboard.taken", gate.revenue, money]]
+  .filter(([, value]) => value > 0)
+  .map(([key, value, shown]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, shown(value))));
+
 /** How a gate is: of our own what its camera says, of others whether its central is linked. */
 function stateOfGate(gate) {
   const peer = state.peers[gate.central];
   if (peer && peer.state !== "connected") return ["bad", t("dashboard.gate_away", { id: gate.central })];
-  const camera = gate.central === state.central.id ? cameras.find((one) => one.id === gate.edge && one.last_heartbeat_ms) : null;
-  return camera ? (camera.status === "online" ? ["good", t("dashboard.camera_good")] : ["bad", t("dashboard.camera_bad")]) : null;
+  if (gate.central !== state.central.id) return null;
+  // One that calls only when a car passes is silent and well: what is missed stands in the strip above.
+  if (Object.values(state.attention).some(({ code, member }) => code === "camera" && member === gate.edge)) return ["bad", t("dashboard.camera_bad")];
+  return cameras.some((one) => one.id === gate.edge && one.status === "online") ? ["good", t("dashboard.camera_good")] : null;
 }
 
 function showGates({ gates }) {
   const all = Object.entries(gates).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   at("no-gates").hidden = all.length > 0;
+  at("gates").classList.toggle("few", all.length <= FEW_GATES);
   keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [, gate]) => {
     const { last } = gate;
     const how = stateOfGate(gate);
@@ -88,7 +101,7 @@ function showGates({ gates }) {
       last
         ? el("div", { class: "gate-last" }, kindOf(last), el("span", { class: "plate" }, last.plate_view ?? last.plate_id ?? ""), el("small", { class: "quiet" }, moment(last.at_ms, centralNow())))
         : el("div", { class: "gate-last quiet" }, t("dashboard.no_passage")),
-      el("dl", { class: "gate-sums" }, [["dashboard.key_entries", number(gate.entries ?? 0)], ["dashboard.key_exits", number(gate.exits ?? 0)], ["dashboard.taken", money(gate.revenue ?? 0)]].map(([key, value]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, value)))),
+      el("dl", { class: "gate-sums" }, sumsOf(gate)),
     );
   });
 }
@@ -96,7 +109,7 @@ function showGates({ gates }) {
 const kindOf = (line) => el("span", { class: `kind ${line.kind}` }, t(`common.kind_${line.kind}`));
 
 function showEvents({ events }) {
-  const lines = events.filter((line) => line.kind !== "confirmed").slice(-LINES).reverse();
+  const lines = events.filter(({ kind }) => !OF_NO_NEWS.includes(kind)).slice(-LINES).reverse();
   at("nothing").hidden = lines.length > 0;
   keyed(at("events"), lines, (line) => line.id, lineOf, () => {});
 }
@@ -143,7 +156,7 @@ watchCameras((found) => {
 });
 watch(["lot"], showLot);
 watch(["peers", "central"], showPeers);
-watch(["gates", "central", "peers"], showGates);
+watch(["gates", "central", "peers", "attention"], showGates);
 watch(["events", "central"], showEvents);
 watch(["anomalies", "central"], showAnomalies);
 // The plotting library is not waited for.

@@ -70,7 +70,8 @@ function showGates({ gates, central }) {
   const ids = [...new Set([...own.map((one) => one.edge), ...(wanted ? [wanted] : []), ...(own.length === 0 && !wanted ? ["edge-1"] : [])])];
   keyed(at("gate"), ids, (id) => id, (id) => el("option", { value: id }), (option, id) => {
     const name = gates[`${central.id}/${id}`]?.name;
-    put(option, name ? `${name} (${id})` : id);
+    const isShared = own.some((other) => other.edge !== id && other.name === name);
+    put(option, name && !isShared ? name : name ? `${name} (${id})` : id);
   });
   if (wanted && gate() !== wanted) at("gate").value = wanted;
   showLane();
@@ -229,7 +230,10 @@ function showCar() {
   const may = info !== null && !done && tone !== "bad";
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
-  if (may) put("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", { ...values, fee: money(takenHere().taken) }));
+  if (may) {
+    const fee = money(takenHere().taken);
+    putTogether("open", busy ? t("gate.opening") : t(entering ? "gate.open_entry" : info.fee > 0 && !covers(car) ? "gate.open_paid" : "gate.open_exit", { ...values, fee }), fee);
+  }
   const pays = may && !entering && info.fee > 0 && !covers(car);
   showMethod(pays);
   showGiven(pays);
@@ -246,6 +250,13 @@ function showCar() {
     put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
     at("next").classList.toggle("open", done.action === "EXIT");
   }
+}
+
+/** Sets a text in which `part` is not broken over two lines. */
+function putTogether(id, text, part) {
+  if (at(id).textContent === text) return;
+  const [before, after] = text.split(part);
+  at(id).replaceChildren(before, ...(after === undefined ? [] : [el("span", { class: "text-nowrap" }, part), after]));
 }
 
 /** What came in: one way, or the sum and its ways. */
@@ -291,7 +302,8 @@ async function askMethods() {
 function showPlate() {
   at("car-plate").hidden = editing;
   at("edit").hidden = !editing;
-  put("car-plate", car.view ?? car.plate);
+  const plate = put("car-plate", car.view ?? car.plate).textContent;
+  at("seen-car").style.setProperty("--characters", plate.length);
   at("car-plate").disabled = car.done !== null || busy;
   const { read } = car;
   const unsure = read?.confidence !== null && read?.confidence !== undefined && read.confidence < SURE;

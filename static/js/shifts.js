@@ -67,6 +67,9 @@ function showParts() {
   at("export-book").href = query(`${path}.xlsx`, values);
 }
 
+/** Of the table of a day, after the gate: whether it is a number. */
+const COLUMNS = [["shifts.person", false], ["shifts.time", false], ["shifts.exits", true], ["shifts.revenue", true], ["shifts.counted", true], ["shifts.difference", false], ["shifts.addendum", true]];
+
 function showDay({ day, shifts }) {
   at("day").value = day;
   showParts();
@@ -75,7 +78,7 @@ function showDay({ day, shifts }) {
   at("table").hidden = shifts.length === 0;
   keyed(at("rows"), shifts, (sheet) => sheet.id, (sheet) => {
     const link = el("a", { href: query("/shifts", { id: sheet.id }) });
-    return el("tr", {}, el("th", { scope: "row" }, link), el("td", {}), el("td", {}), el("td", { class: "number" }), el("td", { class: "number" }), el("td", { class: "number" }), el("td", {}), el("td", { class: "number" }));
+    return el("tr", {}, el("th", { scope: "row" }, link), COLUMNS.map(([key, isNumber]) => el("td", { class: isNumber && "number", "data-head": t(key) })));
   }, (row, sheet) => {
     const [gate, person, time, exits, revenue, counted, difference, addendum] = row.children;
     put(gate.firstElementChild, sheet.gate);
@@ -89,6 +92,7 @@ function showDay({ day, shifts }) {
     addendum.replaceChildren(...(sheet.addendum ? [signed(sheet.addendum.revenue), el("br", {}), el("small", {}, afterText(sheet))] : []));
   });
   const sum = (of) => shifts.reduce((sum, sheet) => sum + of(sheet), 0);
+  for (const [key] of COLUMNS) at(`sum-${key.split(".")[1]}`)?.setAttribute("data-head", t(key));
   put("sum-exits", number(sum(({ figures }) => figures.exits)));
   put("sum-revenue", money(sum(({ figures }) => figures.revenue)));
   put("sum-counted", money(sum(({ counted_cash: counted, recounts }) => recounts[recounts.length - 1]?.counted_cash ?? counted ?? 0)));

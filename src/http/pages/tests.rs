@@ -346,10 +346,39 @@ fn what_a_page_loads_is_small_once_compressed() {
     assert!(bytes < 400_000, "{bytes}");
 }
 
+/// The names that stand in a source after each of `befores`, without its tests.
+fn names_in(source: &str, befores: &[&str]) -> impl Iterator<Item = String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_name =
+        |name: &&str| !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let mut all = BTreeSet::new();
+    for before in befores {
+        let found: Vec<&str> = between(code, before, '"').filter(is_name).collect();
+        assert!(!found.is_empty(), "nothing stands after {before}");
+        all.extend(found.into_iter().map(str::to_owned));
+    }
+    all.into_iter()
+}
+
+#[test]
+fn no_english_text_is_wrong_of_one() {
+    // Said of more than one alone.
+    let of_several = ["audit.times"];
+    for (key, text) in texts("en") {
+        for count in ["{n} ", "{all} ", "{entries} ", "{exits} "] {
+            let words = text.split(count).skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphabetic()).next());
+            let plural: Vec<&str> = words.filter(|word| word.len() > 3 && word.ends_with('s')).collect();
+            assert!(plural.is_empty() || of_several.contains(&key.as_str()), "{key}: \"{text}\" of one");
+        }
+    }
+}
+
 #[test]
 fn every_code_of_the_program_has_its_words_in_both_languages() {
+    use crate::desks::people_desk::WhyNotKnown;
     use crate::domain::anomaly::Anomaly;
     use crate::domain::audit::Kind;
+    use crate::domain::payment::Method;
     use crate::domain::row::StayStatus;
     use crate::domain::told::vehicle;
     use crate::http::error::Code;
@@ -372,28 +401,27 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
         // Its sentence says why; the words are in reasons.json.
         "invitation_refused",
     ];
-    let names = ["IN", "OUT", "LEFT_UNSEEN", "SUPERSEDED", "VOID"];
-    let statuses = names.map(|name| StayStatus::from_name(name).unwrap());
+    let of = |begin: &'static str| move |name: String| format!("{begin}{name}");
     let mut keys: Vec<String> = Vec::new();
-    keys.extend(statuses.iter().map(|status| format!("common.stay_{}", status.name())));
+    keys.extend(StayStatus::ALL.iter().map(|status| format!("common.stay_{}", status.name())));
     keys.extend(Anomaly::ALL.iter().map(|anomaly| format!("common.anomaly_{}", anomaly.name())));
     keys.extend(Kind::ALL.iter().map(|kind| format!("audit.kind_{}", kind.name())));
-    let kinds = [
-        "entry",
-        "exit",
-        "confirmed",
-        "correction",
-        "void",
-        "unread",
-        "tariff",
-        "subscription",
-        "central",
-        "naming",
-        "shift_opened",
-        "shift_closed",
-        "unknown",
-    ];
-    keys.extend(kinds.iter().map(|kind| format!("common.kind_{kind}")));
+    keys.extend(names_in(include_str!("../../feed/line.rs"), &["bare(\"", "as_deref(), \""]).map(of("common.kind_")));
+    // What needs a hand, and what to do about it.
+    let needs = names_in(
+        include_str!("../../alarms/attention.rs"),
+        &["Attention::own(\"", "Attention::about(\"", "differing(\"", "in [(\"", "), (\""],
+    );
+    let sources = include_str!("../../actors/status_feed/sources.rs");
+    let notices = between(sources, "#[schema(pattern = \"^(", ')').next().unwrap().split('|').map(str::to_owned);
+    for code in needs.chain(notices) {
+        keys.extend([format!("common.notice_{code}"), format!("common.todo_{code}")]);
+    }
+    keys.extend(names_in(include_str!("../../store/reader/payments.rs"), &["=> \""]).map(of("common.payment_")));
+    let waits = include_str!("../../actors/mesh_registry/survey.rs").split_once("fn wait_name").unwrap().1;
+    keys.extend(names_in(waits, &["=> \""]).map(of("settings.waits_")));
+    keys.extend(Method::ALL.iter().map(|method| format!("common.paid_{}", method.name())));
+    keys.extend(WhyNotKnown::ALL.iter().map(|why| format!("login.not_known_{}", why.name())));
     keys.extend(vehicle::names().map(|name| format!("common.type_{name}")));
     let codes = Code::ALL.iter().map(|code| code.name());
     keys.extend(codes.filter(|code| !of_programs.contains(code)).map(|code| format!("common.error_{code}")));
@@ -408,7 +436,7 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
         assert!(matches!(vehicle::read(name), vehicle::ToldVehicle::Known(kept) if kept == *name), "{name}");
     }
     assert!(vehicle::names().all(|name| offered.contains(&name)), "{offered:?}");
-    for status in statuses {
+    for status in StayStatus::ALL {
         assert_ne!(word(false, "stay", status.name()), status.name(), "tables say words too");
     }
 }

@@ -6,7 +6,7 @@ import { number, siteZone, timeOfDay } from "../lib/format.js";
 import { centralNow } from "../lib/feed.js";
 import { t } from "../lib/texts.js";
 
-const HEIGHT = 230;
+const HEIGHT = 210;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Its style sheet is loaded here: the first paint does not wait for it.
@@ -67,7 +67,7 @@ function options(parent) {
     cursor: { show: false },
     scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most * 1.1))] } },
     axes: [
-      { ...axis, space: 60, values: (_, marks) => marks.map((seconds) => timeOfDay(seconds * 1000)) },
+      { ...axis, space: 60, size: 28, values: (_, marks) => marks.map((seconds) => timeOfDay(seconds * 1000)) },
       { ...axis, size: 44, values: (_, marks) => marks.map(number), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
     ],
     series: [{}, series(colour("--accent"), colour("--accent-soft")), series(colour("--wait"))],

@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { at, el, icon, state as stateOf } from "../lib/dom.js";
 import { feeLines } from "../lib/fee.js";
-import { gateName, withGateNames } from "../lib/feed.js";
+import { gateName, watch, withGateNames } from "../lib/feed.js";
 import { duration, moment_full as momentFull, money } from "../lib/format.js";
 import { printReceipt } from "../lib/receipt.js";
 import { language, t, typeName } from "../lib/texts.js";
@@ -35,7 +35,8 @@ export function startStory(whenChanged) {
     if (asked && asked !== shown) tell(asked);
   };
   addEventListener("hashchange", byAddress);
-  byAddress();
+  // A story names gates as the site calls them: they are known with the first news.
+  watch(["gates"], byAddress);
 }
 
 /** Opens the panel with the story of a stay. */

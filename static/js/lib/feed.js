@@ -33,8 +33,13 @@ export function freshness() {
   return { state: heardMs === 0 ? "asking" : open ? "live" : "lost", heardMs: heardMs + offsetMs };
 }
 
-/** A gate by the name the site gave it, else by its address, `central-1/edge-1`. */
-export const gateName = (address) => state.gates[address]?.name || address;
+/** A gate by the name the site gave it, with its central where another has that name too; else by its address, `central-1/edge-1`. */
+export function gateName(address) {
+  const gate = state.gates[address];
+  if (!gate?.name) return address;
+  const isShared = Object.values(state.gates).some((other) => other !== gate && other.name === gate.name);
+  return isShared ? `${gate.name} (${gate.central})` : gate.name;
+}
 
 /** A sentence of the program, with the gates it names called as the site calls them. */
 export const withGateNames = (sentence) => Object.values(state.gates).filter((gate) => gate.name)

@@ -23,6 +23,7 @@ export async function startAccess(own) {
   });
   at("access").hidden = false;
   at("tabs").hidden = false;
+  document.body.classList.add("inside");
   await load(own);
   document.addEventListener("access-changed", () => load(own));
 }
@@ -90,7 +91,7 @@ function showKnown(known, missing, overruled) {
   const text = isLocal ? t("login.known_local") : missing.length === 0 ? t("login.known_all") : t("login.not_known", { centrals: missing.map((one) => t(`login.not_known_${one.why}`, { central: one.central })).join(", ") });
   const change = ({ by, central, at_ms: atMs }) => `${by || "–"}${central ? ` (${central})` : ""}, ${moment(atMs)}`;
   at("people-known").replaceChildren(
-    state(isLocal || missing.length > 0 ? "wait" : "good", text),
+    state(isLocal ? "quiet" : missing.length > 0 ? "wait" : "good", text),
     isLocal ? el("div", { class: "buttons" }, button(t("login.make_known"), makeKnown)) : "",
     ...overruled.map((one) => el("p", { class: "mb-0" }, state("wait", t("login.overruled", { name: one.name, lost: change(one.lost), counts: change(one.counts) })))),
   );

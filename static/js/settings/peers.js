@@ -40,7 +40,7 @@ function makeRow(draft, key, changed) {
     box.addEventListener("input", () => { find()[field] = valueOf(box); changed(); });
     return box;
   };
-  const test = pictureButton(icon("arrow-repeat"), t("settings.test"), () => testPeer(find().id, row));
+  const test = pictureButton(icon("activity"), t("settings.test"), () => testPeer(find().id, row));
   test.classList.add("test");
   const drop = pictureButton(icon("trash"), t("settings.remove_peer"), () => removePeer(draft, key, changed), "outline-danger");
   drop.classList.add("drop");
