@@ -89,13 +89,13 @@ function what(said) {
   return action ? t(`audit.action_${action}`) : said;
 }
 
-/** `peer_centrals.central-2.fingerprint` as people say it: whose, and what. */
-function fieldName(name) {
+/** `peer_centrals.central-2.fingerprint` as people say it: whose, and what. `about`: what is told already. */
+function fieldName(name, about = "") {
   const parts = name.split(".");
   const last = parts.pop();
   const key = `audit.field_${last}`;
   if (!hasText(key)) return typeName(name);
-  const whose = parts.filter((part) => !LISTS.includes(part)).map((part) => typeName(part)).join(" ");
+  const whose = parts.filter((part) => part !== about && !LISTS.includes(part)).map((part) => typeName(part)).join(" ");
   return whose ? `${whose}: ${t(key)}` : t(key);
 }
 
@@ -111,12 +111,14 @@ function by(who) {
 }
 
 /** What differs, field by field. */
-function changes({ before, after }) {
+function changes(entry) {
+  const { before, after } = entry;
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   if (names.length === 0) return null;
+  const isSame = (name) => JSON.stringify(before?.[name]) === JSON.stringify(after?.[name]);
   return el("dl", {}, names.flatMap((name) => [
-    el("dt", { title: name }, fieldName(name)),
-    el("dd", {}, value("del", name, before?.[name]), name in (before ?? {}) && name in (after ?? {}) ? " → " : null, value("ins", name, after?.[name])),
+    el("dt", { title: name }, fieldName(name, entry.what)),
+    el("dd", {}, isSame(name) ? null : [value("del", name, before?.[name]), name in (before ?? {}) && name in (after ?? {}) ? " → " : null], value("ins", name, after?.[name])),
   ]));
 }
 

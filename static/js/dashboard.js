@@ -75,7 +75,7 @@ function showIncomplete(all) {
 /** What a gate counted; nobody has to read that nobody left by the way in. */
 const sumsOf = (gate) => [["dashboard.key_entries", gate.entries, number], ["dashboard.key_exits", gate.exits, number], ["dashboard.taken", gate.revenue, money]]
   .filter(([, value]) => value > 0)
-  .map(([key, value, shown]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, shown(value))));
+  .map(([key, value, shown]) => el("div", { class: shown === money && "taken" }, el("dt", {}, t(key)), el("dd", {}, shown(value))));
 
 /** How a gate is: of our own what its camera says, of others whether its central is linked. */
 function stateOfGate(gate) {

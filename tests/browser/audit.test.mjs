@@ -45,7 +45,7 @@ test("an administrator sees on the audit page who did what and others see nothin
   equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: true } }), 200);
   equal(await asAdministrator("PUT", "/api/p2p/config", { tuning: { mask_plates: false } }), 200);
   equal(await asAdministrator("POST", "/api/edge/barrier/open", { edge_id: "edge-1", plate_id: "30A99999", direction: "EXIT", force: true, fee: 20000, reason: "x" }), 200);
-  equal(await asAdministrator("POST", "/api/access/people", { name: "lan", role: "operator", password: PASSWORD }), 200);
+  equal(await asAdministrator("POST", "/api/access/people", { name: "lan", role: "operator", password: PASSWORD }), 201);
   equal(await asAdministrator("PUT", "/api/subscriptions", { subscriptions: [{ id: "7", plate_number: "29A-123.45", owner_name: "Lan", type: "company", status: "active", start_date: "2026-01-01", end_date: "2027-12-31", phone: "1", note: "" }] }), 200);
   await page.reload();
   await page.waitForSelector("#rows tr");

@@ -50,6 +50,9 @@ async function load(own) {
   const [{ people, known, not_known_at: missing, overruled }, { tokens }, { config, edges_with_keys: keyed_edges }] = await Promise.all(
     ["/api/access/people", "/api/access/tokens", "/api/p2p/config"].map((address) => get(address)),
   );
+  at("no-people").hidden = people.length > 0;
+  at("people-table").hidden = people.length === 0;
+  at("people-known").hidden = people.length === 0 && known === "local";
   showKnown(known, missing, overruled);
   if (missing.length > 0) againLater(own);
   rows("people", people, (one) => one.name, (one) => [
