@@ -14,6 +14,7 @@ use log::{error, info, warn};
 use tokio::sync::{mpsc, watch};
 
 use self::mesh_wiring::MeshParts;
+use crate::actors::clerk::{Clerk, ClerkContext};
 use crate::actors::config_keeper::{Concerns, ConfigKeeper, ConfigView, Keepsake, Participant, foreign_ip};
 use crate::actors::db_reader::{Readers, Serves, Unreadable};
 use crate::actors::db_writer::{DbWriter, Decide, Flush, Held, Remake};
@@ -30,6 +31,7 @@ use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
+use crate::desks::invoice_desk::InvoiceDesk;
 use crate::desks::people_desk::PeopleDesk;
 use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
@@ -124,6 +126,7 @@ pub struct App {
     alarm_thread: Arbiter,
     /// It ends with its handle.
     _herald: Handle<Herald>,
+    _clerk: Handle<Clerk>,
     fatals: mpsc::UnboundedReceiver<Fatal>,
 }
 
@@ -239,6 +242,7 @@ impl App {
         let parts = Parts::of_central(data_dir.clone(), kept.file().to_owned());
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         let alarms = Arc::new(AlarmDesk::open(&data_dir, metrics.clone()));
+        let invoices = Arc::<InvoiceDesk>::default();
         let roster = Arc::new(EdgeRoster::default());
         // A camera that lived before this start, and is not heard since, is missed.
         for (edge, lived_ms) in alarms.heard() {
@@ -284,6 +288,7 @@ impl App {
             roster: roster.clone(),
             metrics: metrics.clone(),
             alarms: alarms.clone(),
+            invoices: invoices.clone(),
         };
         let heralds = context.clone();
         let build = move || StatusFeed::new(context.clone());
@@ -291,6 +296,17 @@ impl App {
         let alarm_thread = Arbiter::new();
         let build = move || Herald::new(heralds.clone());
         let herald = supervise::start_on(&alarm_thread.handle(), &around, "herald", build).await?;
+        let clerks = ClerkContext {
+            config: view.clone(),
+            readers: readers.clone(),
+            writer: writer.clone(),
+            held: held.clone(),
+            clock,
+            metrics: metrics.clone(),
+            desk: invoices.clone(),
+        };
+        let build = move || Clerk::new(clerks.clone());
+        let clerk = supervise::start_on(&alarm_thread.handle(), &around, "clerk", build).await?;
         let told = feed.clone();
         let (edge_news, config) = (EdgeNews::default(), view.clone());
         let edges = edge_news.clone();
@@ -327,6 +343,7 @@ impl App {
             broken_config,
             notices,
             alarms,
+            invoices,
             backups: backups.clone(),
             mesh_off: mesh_off.clone(),
             faults: around.faults.clone(),
@@ -410,6 +427,7 @@ impl App {
             feed_thread,
             alarm_thread,
             _herald: herald,
+            _clerk: clerk,
             fatals,
         })
     }

@@ -65,6 +65,7 @@ pub mod access {
 pub mod actors {
     //! One file, one actor: its messages, its state, its handlers.
 
+    pub mod clerk;
     pub mod config_keeper;
     pub mod db_reader;
     pub mod db_writer;
@@ -110,6 +111,7 @@ pub mod config {
     pub mod alarms;
     pub mod change;
     pub mod file;
+    pub mod invoices;
     pub mod model;
     pub mod read;
     mod reader;
@@ -125,6 +127,7 @@ pub mod desks {
     pub mod audit_desk;
     pub mod backup_desk;
     pub mod doorkeeper;
+    pub mod invoice_desk;
     pub mod people_desk;
 }
 
@@ -141,6 +144,7 @@ pub mod domain {
     pub mod fingerprint;
     pub mod heard;
     pub mod ids;
+    pub mod invoice;
     pub mod lane;
     pub mod money;
     pub mod named;

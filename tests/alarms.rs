@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::receiver::Receiver;
 use common::{Central, DEADLINE, Dice, Link, Mesh, eventually, eventually_some, seed};
 use parkmesh::lab::proxy::LinkState;
 use serde_json::{Value, json};
@@ -23,107 +24,6 @@ use serde_json::{Value, json};
 const PORT: u16 = 28_900;
 /// How long what is measured in minutes may take.
 const PATIENCE: Duration = Duration::from_secs(200);
-
-/// One request as it came.
-#[derive(Debug, Clone)]
-struct Heard {
-    head: String,
-    body: Value,
-}
-
-/// Somebody who is told: remembers everything, and can be killed.
-struct Receiver {
-    address: String,
-    heard: Arc<Mutex<Vec<Heard>>>,
-    answer: Arc<Mutex<(u16, String)>>,
-    is_up: Arc<AtomicBool>,
-}
-
-impl Receiver {
-    fn start() -> Self {
-        let receiver = Self {
-            address: format!("{}:{PORT}", common::net::own_address()),
-            heard: Arc::default(),
-            answer: Arc::new(Mutex::new((200, "ok".to_owned()))),
-            is_up: Arc::default(),
-        };
-        receiver.revive();
-        receiver
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/told", self.address)
-    }
-
-    /// It listens no more, and says nothing more on connections it has.
-    fn kill(&self) {
-        self.is_up.store(false, Ordering::SeqCst);
-        // Whoever waits in accept wakes.
-        drop(TcpStream::connect(&self.address));
-        eventually("nobody listens", DEADLINE, || TcpStream::connect(&self.address).is_err());
-    }
-
-    fn revive(&self) {
-        let listener = TcpListener::bind(&self.address).unwrap();
-        self.is_up.store(true, Ordering::SeqCst);
-        let (heard, answer, is_up) = (self.heard.clone(), self.answer.clone(), self.is_up.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if !is_up.load(Ordering::SeqCst) {
-                    return;
-                }
-                let (heard, answer, is_up) = (heard.clone(), answer.clone(), is_up.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &heard, &answer, &is_up));
-            }
-        });
-    }
-
-    fn all(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().clone()
-    }
-
-    /// Bodies of this kind and code.
-    fn told(&self, kind: &str, code: &str) -> Vec<Value> {
-        let all = self.all().into_iter().map(|heard| heard.body);
-        all.filter(|body| body["kind"] == kind && body["code"] == code).collect()
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.is_up.store(false, Ordering::SeqCst);
-        drop(TcpStream::connect(&self.address));
-    }
-}
-
-/// Reads requests and answers them until either side ends. `None`: it did.
-fn serve(
-    stream: TcpStream,
-    heard: &Mutex<Vec<Heard>>,
-    answer: &Mutex<(u16, String)>,
-    is_up: &AtomicBool,
-) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body).ok()?;
-        if !is_up.load(Ordering::SeqCst) {
-            return None;
-        }
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        heard.lock().unwrap().push(Heard { head, body });
-        let (status, text) = answer.lock().unwrap().clone();
-        let reply = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{text}", text.len());
-        (&stream).write_all(reply.as_bytes()).ok()?;
-    }
-}
 
 fn webhook(url: &str) -> Value {
     json!({"channels": [{"id": "owner", "kind": "webhook", "url": url}], "silent_minutes": 1, "repeat_hours": 0, "without": ["odd"]})
@@ -143,7 +43,7 @@ fn alive(central: &Central, edge: &str) {
 /// Forced openings, while central, receiver and network fail in turns.
 fn through_outages(outages: usize, openings: usize) {
     let mut dice = Dice(seed());
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let network = Link::to(receiver.address.parse().unwrap());
     let mut central = Central::new("central-1");
     central.config["alarms"] = webhook(&format!("http://127.0.0.1:{}/told", network.port()));
@@ -223,7 +123,7 @@ fn fifty_alarms_are_told_through_twenty_outages() {
 
 #[test]
 fn a_silent_camera_is_told_and_that_it_is_back_whatever_happens_to_the_central() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let mut central = Central::new("central-1");
     central.env("PARKMESH_CLOCK", common::fast_clock(30));
     central.config["alarms"] = webhook(&receiver.url());
@@ -274,7 +174,7 @@ fn a_camera_that_calls_only_when_a_car_passes_is_not_missed() {
 
 #[test]
 fn an_oddity_of_the_site_is_told_by_one_and_by_the_next_when_that_one_is_gone() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let mut mesh = Mesh::new(3);
     mesh.fast_clock(30);
     for central in &mut mesh.centrals {
@@ -311,7 +211,7 @@ fn an_oddity_of_the_site_is_told_by_one_and_by_the_next_when_that_one_is_gone() 
 #[test]
 #[ignore = "a soak of minutes: silence is told after one, of what is measured by no fast clock"]
 fn of_those_who_miss_a_central_one_tells_and_the_next_when_that_one_is_gone() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let mut mesh = Mesh::new(3);
     for central in &mut mesh.centrals {
         central.config["alarms"] = webhook(&receiver.url());
@@ -368,7 +268,7 @@ fn mail_server() -> (String, std::thread::JoinHandle<String>) {
 
 #[test]
 fn a_test_says_what_the_receiver_answered() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let (mail, letter) = mail_server();
     let (host, port) = mail.split_once(':').unwrap();
     let central = Central::standalone("central-1");
@@ -400,7 +300,7 @@ fn a_test_says_what_the_receiver_answered() {
         letter.contains("To: a@example.vn, b@example.vn") && letter.contains("Message-ID: <central.1.test."),
         "{letter}"
     );
-    *receiver.answer.lock().unwrap() = (200, r#"{"error":-216,"message":"Access token is invalid"}"#.into());
+    receiver.answers(200, r#"{"error":-216,"message":"Access token is invalid"}"#);
     let refused = test("d").ok().body;
     assert!(refused["told"] == false && refused["answer"].as_str().unwrap().contains("Access token is invalid"));
     for channel in ["f", "g"] {
@@ -412,7 +312,7 @@ fn a_test_says_what_the_receiver_answered() {
 
 #[test]
 fn secrets_are_told_to_their_receiver_and_to_nobody_else() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let mut central = Central::new("central-1");
     central.env("RUST_LOG", "debug");
     let url = format!("http://{}/secret-url", receiver.address);
@@ -423,7 +323,7 @@ fn secrets_are_told_to_their_receiver_and_to_nobody_else() {
         ],
         "heartbeat_url": format!("http://{}/secret-heart", receiver.address),
     });
-    *receiver.answer.lock().unwrap() = (401, "who is Bearer secret-token at /secret-url?".into());
+    receiver.answers(401, "who is Bearer secret-token at /secret-url?");
     central.start();
     let looked = || central.data_directory().join("alarms.json").exists();
     eventually("the first look", DEADLINE, looked);
@@ -437,7 +337,7 @@ fn secrets_are_told_to_their_receiver_and_to_nobody_else() {
     let heard = receiver.all();
     assert!(heard.iter().any(|heard| heard.head.contains("/secret-url") && heard.head.contains("secret-token")));
     let mut said = vec![central.http.post("/api/alarms/test", &json!({"channel": "a"})).text];
-    *receiver.answer.lock().unwrap() = (401, String::new());
+    receiver.answers(401, "");
     let change =
         json!({"alarms": {"channels": [{"id": "a", "token": "secret-token-2"}, {"id": "b"}], "heartbeat_url": null}});
     said.push(central.http.put("/api/p2p/config", &change).ok().text);

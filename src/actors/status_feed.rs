@@ -29,6 +29,7 @@ use super::mesh_registry::{MeshNews, MeshRegistry};
 use super::supervise::Handle;
 use crate::config::model::{AdminMode, Config};
 use crate::desks::alarm_desk::AlarmDesk;
+use crate::desks::invoice_desk::InvoiceDesk;
 use crate::domain::event::Event;
 use crate::domain::naming::SITE;
 use crate::feed::board::Board;
@@ -74,6 +75,8 @@ pub struct FeedContext {
     pub metrics: Arc<Metrics>,
     /// What was told of alarms.
     pub alarms: Arc<AlarmDesk>,
+    /// What the invoice program is to be told.
+    pub invoices: Arc<InvoiceDesk>,
 }
 
 /// What follows this? Answered when there is something; the channel closes if the feed fails.
@@ -256,7 +259,7 @@ impl StatusFeed {
             "broken_config": self.around.broken_config, "notices": notices, "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
-            "backup": backup, "alarms": self.around.alarms.state(),
+            "backup": backup, "alarms": self.around.alarms.state(), "invoices": self.around.invoices.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
             "nearby": nearby_json(&self.mesh.nearby),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 /// A restart, or a cable moved to another socket, is over before somebody is called.
 const PEER_PATIENCE_MS: i64 = 30_000;
+/// An invoice program is away for so long before somebody is called.
+const INVOICE_PATIENCE_MS: i64 = 10 * 60_000;
 /// Clocks further apart than this are wrong.
 const MOST_SKEW_MS: u64 = 60_500;
 
@@ -71,6 +73,7 @@ pub struct Situation {
     pub edges: Vec<EdgeSeen>,
     pub peers: Vec<PeerSeen>,
     pub logs: Vec<LogSeen>,
+    pub invoices: InvoicesSeen,
     /// Who knocked and waits for a yes: its id, its fingerprint, since when.
     pub pending: Vec<(String, String, i64)>,
 }
@@ -102,6 +105,17 @@ pub struct PeerSeen {
     pub links: Vec<String>,
     /// It has somebody to tell.
     pub tells: bool,
+}
+
+/// Exits that the invoice program is still to be told of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InvoicesSeen {
+    pub waiting: usize,
+    pub since_ms: Option<i64>,
+    /// How many of them it refused.
+    pub refused: usize,
+    /// Why the last attempt came to nothing.
+    pub failed: Option<String>,
 }
 
 /// A log that waits for something.
@@ -142,6 +156,7 @@ impl Situation {
         for writer in writers {
             found.push(Attention { seen_by: Some(self.tellers()), ..Attention::about("too_much", "id", writer) });
         }
+        found.extend(self.uninvoiced());
         found.extend(self.skew());
         if self.clock_behind {
             found.push(Attention::own("clock_behind"));
@@ -194,6 +209,18 @@ impl Situation {
             seen_by: Some(miss_it.map(|other| other.id.clone()).collect()),
             ..Attention::about("peer", "id", &peer.id)
         }
+    }
+
+    /// Exits wait too long for their invoices, or were refused.
+    fn uninvoiced(&self) -> Option<Attention> {
+        let InvoicesSeen { waiting, since_ms, refused, failed } = &self.invoices;
+        let is_late = since_ms.is_some_and(|since_ms| self.now_ms.saturating_sub(since_ms) > INVOICE_PATIENCE_MS);
+        (is_late || *refused > 0).then(|| Attention {
+            values: BTreeMap::from([("count", waiting.to_string())]),
+            reason: failed.clone(),
+            since_ms: *since_ms,
+            ..Attention::own("invoices")
+        })
     }
 
     fn skew(&self) -> Option<Attention> {
@@ -263,6 +290,10 @@ mod tests {
         assert_eq!(needs(|seen| seen.peers[0].tariff_version = Some("c1/1/1".into())), ["tariff"]);
         assert_eq!(needs(|seen| seen.peers[1].certificate_refused_ms = Some(5)), ["certificate:c3"]);
         assert_eq!(needs(|seen| seen.pending = vec![("c9".into(), "AB".into(), 5)]), ["pending:AB"]);
+        let invoices = |since_ms, refused| InvoicesSeen { waiting: 3, since_ms: Some(since_ms), refused, failed: None };
+        assert_eq!(needs(|seen| seen.invoices = invoices(400_000, 0)), [""; 0]);
+        assert_eq!(needs(|seen| seen.invoices = invoices(399_999, 0)), ["invoices"]);
+        assert_eq!(needs(|seen| seen.invoices = invoices(1_000_000, 1)), ["invoices"]);
         let edge = |online| EdgeSeen { id: "edge-1".into(), online, last_ms: 5, ..EdgeSeen::default() };
         assert_eq!(needs(|seen| seen.edges = vec![edge(true)]), [""; 0]);
         assert_eq!(needs(|seen| seen.edges = vec![edge(false)]), ["camera:edge-1"]);

@@ -228,13 +228,13 @@ fn channel(mut fields: ConfigFields<'_>, index: usize, report: &mut Problems) ->
     Some(channel)
 }
 
-fn secret(value: &Value) -> Result<Option<Secret>, Wrong> {
+pub(super) fn secret(value: &Value) -> Result<Option<Secret>, Wrong> {
     let text = plain_text(value, MAX_SECRET_CHARS)?;
     Ok(Some(Secret(text)).filter(|secret| !secret.0.is_empty()))
 }
 
 /// An address of the web; an empty text, as a form sends it, is none.
-fn url(value: &Value) -> Result<Option<Secret>, Wrong> {
+pub(super) fn url(value: &Value) -> Result<Option<Secret>, Wrong> {
     let text = plain_text(value, MAX_URL_CHARS)?;
     if text.is_empty() {
         return Ok(None);

@@ -182,6 +182,7 @@ pub enum ChangeKind {
     Security,
     Backup,
     Vietqr,
+    Invoices,
     Alarms,
     Tuning,
 }
@@ -219,6 +220,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<ChangeKind> {
         (old.security != new.security || old.refused_centrals != new.refused_centrals, ChangeKind::Security),
         (old.backup != new.backup, ChangeKind::Backup),
         (old.vietqr != new.vietqr, ChangeKind::Vietqr),
+        (old.invoices != new.invoices, ChangeKind::Invoices),
         (old.alarms != new.alarms, ChangeKind::Alarms),
         (old.tuning != new.tuning, ChangeKind::Tuning),
     ];
@@ -336,6 +338,7 @@ mod tests {
             (json!({"security": {"api": "https"}}), vec![ApiListener, Security]),
             (json!({"backup": {"keep": 3}}), vec![Backup]),
             (json!({"vietqr": {"bank": "970436", "account": "0011"}}), vec![Vietqr]),
+            (json!({"invoices": {"free": true}}), vec![Invoices]),
             (json!({"tuning": {"mask_plates": true}}), vec![Tuning]),
         ] {
             let after = change::merge(&before(), &put).unwrap().config;

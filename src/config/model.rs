@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::alarms::{self, Alarms};
+use super::invoices::{self, Invoices};
 use crate::domain::direction::Direction;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, as_text, hex};
@@ -45,6 +46,8 @@ pub struct Config {
     pub backup: Backup,
     /// Where fees are transferred to by QR code.
     pub vietqr: TransferAccount,
+    /// Who makes invoices of what is taken.
+    pub invoices: Invoices,
     pub alarms: Alarms,
     pub tuning: Tuning,
 }
@@ -343,6 +346,7 @@ impl Config {
             bind: None,
             backup: Backup::default(),
             vietqr: TransferAccount::default(),
+            invoices: Invoices::default(),
             alarms: Alarms::default(),
             tuning: Tuning::default(),
         }
@@ -428,7 +432,8 @@ impl Config {
     /// Names this state of the settings: equal settings have equal versions. Secrets are left out, or they could be tried against it.
     pub fn version(&self) -> String {
         let mut settings = self.to_json();
-        let set = alarms::take_secrets(&mut settings);
+        let mut set = alarms::take_secrets(&mut settings);
+        set.extend(invoices::take_secrets(&mut settings).into_iter().map(|field| format!("invoices/{field}")));
         let digest = Sha256::digest(format!("{settings}{}", set.join(",")));
         hex(&digest).chars().take(VERSION_HEX_DIGITS).collect()
     }

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::alarms;
+use super::invoices;
 use super::model::{
     Backup, Config, DEFAULT_API_PORT, DEFAULT_P2P_PORT, Edge, Host, PeerCentral, RefusedCentral, Security, Site,
     ThisCentral, Tuning,
@@ -100,6 +101,7 @@ pub fn config(json: &Value) -> Result<ReadConfig, Vec<FieldProblem>> {
     let bind = root.optional("bind", &mut report, bind_ip);
     let backup = backup(&mut root, &mut report);
     let vietqr = vietqr(&mut root, &mut report);
+    let invoices = invoices::read(&mut root, &mut report);
     let alarms = alarms::read(&mut root, &mut report);
     let tuning = tuning(&mut root, &mut report);
     root.done(&mut report);
@@ -127,6 +129,7 @@ pub fn config(json: &Value) -> Result<ReadConfig, Vec<FieldProblem>> {
                 bind,
                 backup,
                 vietqr,
+                invoices,
                 alarms,
                 tuning,
             };
@@ -409,7 +412,7 @@ fn out_of_range(range: &RangeInclusive<u64>) -> Wrong {
     ("out_of_range", format!("phải từ {least} đến {most}"), format!("must be between {least} and {most}"))
 }
 
-fn boolean(value: &Value) -> Result<bool, Wrong> {
+pub(super) fn boolean(value: &Value) -> Result<bool, Wrong> {
     value.as_bool().ok_or(("wrong_type", "phải là true hoặc false".into(), "must be true or false".into()))
 }
 

@@ -29,13 +29,13 @@ use crate::vault::files;
 
 const FILE: &str = "alarms.json";
 /// How long one attempt may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait after the first attempt that came to nothing; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Most of an answer that is read, and shown.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-const MAX_SHOWN_CHARS: usize = 300;
+pub(super) const MAX_SHOWN_CHARS: usize = 300;
 
 /// How it stands with the alarms, for pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -370,7 +370,7 @@ pub async fn beat(alarms: &Alarms) -> Result<String, NotTold> {
     heard.map_err(|reason| NotTold::Yet(shown(reason)))
 }
 
-fn no_answer() -> NotTold {
+pub(super) fn no_answer() -> NotTold {
     NotTold::Yet(format!("no answer within {} ms", TIMEOUT.as_millis()))
 }
 
@@ -385,7 +385,11 @@ fn shape(kind: ChannelKind) -> Option<Shape> {
 }
 
 /// Status and answer. Nothing is followed elsewhere: what it carries is for that address alone.
-async fn call(url: &str, headers: &[(&str, String)], body: Option<String>) -> Result<(u16, String), NotTold> {
+pub(super) async fn call(
+    url: &str,
+    headers: &[(&str, String)],
+    body: Option<String>,
+) -> Result<(u16, String), NotTold> {
     let yet = |reason: String| NotTold::Yet(reason);
     let mut connector = awc::Connector::new().timeout(TIMEOUT).handshake_timeout(TIMEOUT);
     if url.starts_with("https:") {

@@ -15,6 +15,7 @@ use super::direction::Direction;
 use super::doer::{Doer, DoerKind};
 use super::heard;
 use super::ids::{FactId, Hlc, LogId};
+use super::invoice::Invoiced;
 use super::money::Vnd;
 use super::naming::Naming;
 use super::payment::{FeeLine, Method, Paid, PaidToo};
@@ -406,6 +407,8 @@ pub enum Body {
     PaymentReceived(PaymentReceived),
     /// A person says what such money is for.
     PaymentAssigned(PaymentAssigned),
+    /// The invoice program numbered what was taken at an exit.
+    Invoiced(Invoiced),
     /// A type of a newer version: stored, forwarded, quarantined.
     Unknown {
         type_name: String,
@@ -457,6 +460,7 @@ impl Event {
             type_name::SHIFT_RECOUNTED => Body::ShiftRecounted(read(data)?),
             type_name::PAYMENT_RECEIVED => Body::PaymentReceived(read(data)?),
             type_name::PAYMENT_ASSIGNED => Body::PaymentAssigned(read(data)?),
+            type_name::INVOICED => Body::Invoiced(read(data)?),
             other => Body::Unknown { type_name: other.to_owned() },
         };
         let event = Self {
@@ -478,7 +482,7 @@ impl Event {
     /// True if it is a fact about a stay: neither a setting, nor a car that could not be read, nor of an unknown type.
     pub fn is_of_a_stay(&self) -> bool {
         let is_other = self.body.is_setting() || self.body.is_of_a_shift() || self.body.is_of_a_payment();
-        !is_other && !matches!(self.body, Body::Unread(_) | Body::Unknown { .. })
+        !is_other && !matches!(self.body, Body::Invoiced(_) | Body::Unread(_) | Body::Unknown { .. })
     }
 
     /// The name of the person who did it.
@@ -622,6 +626,7 @@ impl Draft {
             Body::ShiftRecounted(data) => self.write(at, type_name::SHIFT_RECOUNTED, data),
             Body::PaymentReceived(data) => self.write(at, type_name::PAYMENT_RECEIVED, data),
             Body::PaymentAssigned(data) => self.write(at, type_name::PAYMENT_ASSIGNED, data),
+            Body::Invoiced(data) => self.write(at, type_name::INVOICED, data),
             Body::Unknown { type_name } => Err(Malformed(format!("cannot author an event of type {type_name}"))),
         }?;
         if json.len() > MAX_EVENT_BYTES {

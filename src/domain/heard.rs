@@ -44,6 +44,7 @@ pub fn digest(event_id: Option<&str>, timestamp_ms: i64, body: &Body) -> [u8; 32
         | Body::ShiftRecounted(_)
         | Body::PaymentReceived(_)
         | Body::PaymentAssigned(_)
+        | Body::Invoiced(_)
         | Body::Unread(_) => {
             hasher.texts(&["SETTING", &timestamp_ms.to_string()]);
         }

@@ -149,6 +149,11 @@ impl EventLine {
                 fee: Some(assigned.amount.0),
                 ..Self::of_stay(event, assigned.stay.as_deref(), "payment_assigned")
             },
+            Body::Invoiced(invoiced) => Self {
+                stay: Some(invoiced.stay.clone()),
+                fee: Some(invoiced.amount.0),
+                ..Self::of_stay(event, Some(&invoiced.stay), "invoiced")
+            },
             Body::Unknown { .. } => bare("unknown"),
         }
     }

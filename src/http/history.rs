@@ -307,10 +307,11 @@ const HEADS: &[(&str, &str)] = &[
     ("Bất thường", "Anomalies"),
     ("Thay bởi", "Superseded by"),
     ("Mã lượt", "Stay id"),
+    ("Số hoá đơn", "Invoice"),
 ];
 
 /// What its columns are as wide as, in characters.
-const WIDTHS: &[f64] = &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32.];
+const WIDTHS: &[f64] = &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32., 24.];
 /// Fee and collected.
 const SUMMED: &[u16] = &[9, 10];
 
@@ -352,6 +353,8 @@ fn cells(row: &HistoryRow, is_english: bool, names: &GateNames, way: Option<Paid
         Cell::Text(anomalies.join("; ")),
         maybe(row.superseded_by.as_deref()),
         text(&row.event_id),
+        // Those of an exit after a change stand behind the first.
+        Cell::Text(row.payment.invoices.iter().filter_map(|one| one.number.as_deref()).collect::<Vec<_>>().join("; ")),
     ]
 }
 

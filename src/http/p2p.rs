@@ -15,9 +15,9 @@ use super::parking::decide;
 use super::state::{Shared, Worker};
 use crate::access::right::Need;
 use crate::actors::config_keeper::{ChangeConfig, SavedConfig};
-use crate::config::alarms::take_secrets;
 use crate::config::change::{ChangeKind, Edit, SaveRefused, names_since};
 use crate::config::model::Config;
+use crate::config::{alarms, invoices};
 use crate::domain::audit::{Act, Kind};
 use crate::domain::ids::CentralId;
 use crate::domain::naming::SITE;
@@ -63,8 +63,17 @@ pub(super) struct Settings {
     broken_config: Option<String>,
     /// The ids of those that have one; the keys themselves are shown when they are made, and never again.
     edges_with_keys: Vec<String>,
-    /// Which addresses, tokens and passwords of the alarms are set: `heartbeat_url`, `owner.token`; they are shown to nobody.
+    #[serde(flatten)]
+    set: SecretsSet,
+}
+
+/// Which addresses, tokens and passwords are set; they are shown to nobody.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SecretsSet {
+    /// Of the alarms: `heartbeat_url`, `owner.token`.
     alarm_secrets: Vec<String>,
+    /// Of the invoices: `url`, `token`.
+    invoice_secrets: Vec<&'static str>,
 }
 
 /// The settings were saved and are in force.
@@ -74,8 +83,8 @@ pub(super) struct SettingsSaved {
     #[schema(value_type = Config)]
     config: Value,
     version: String,
-    /// As in the settings.
-    alarm_secrets: Vec<String>,
+    #[serde(flatten)]
+    set: SecretsSet,
     /// What took effect.
     applied: Vec<ChangeKind>,
     warnings: Vec<FieldProblem>,
@@ -85,14 +94,14 @@ pub(super) struct SettingsSaved {
 pub async fn config(worker: web::Data<Worker>) -> HttpResponse {
     let _whole = worker.shared.settings.read().await;
     let config = worker.shared.config();
-    let (json, alarm_secrets) = shown(&config);
+    let (json, set) = shown(&config);
     let with_keys = config.edges.iter().filter(|edge| edge.key_hash.is_some());
     ok(Settings {
         config: of_site(json, &worker.shared),
         version: config.version(),
         broken_config: worker.shared.broken_config.clone(),
         edges_with_keys: with_keys.map(|edge| edge.id.clone()).collect(),
-        alarm_secrets,
+        set,
     })
 }
 
@@ -165,15 +174,8 @@ pub(super) async fn change(
 
 impl SettingsSaved {
     pub(super) fn new(saved: SavedConfig, message: &'static str) -> Self {
-        let (config, alarm_secrets) = shown(&saved.config);
-        Self {
-            message,
-            config,
-            alarm_secrets,
-            version: saved.version,
-            applied: saved.changes,
-            warnings: saved.warnings,
-        }
+        let (config, set) = shown(&saved.config);
+        Self { message, config, set, version: saved.version, applied: saved.changes, warnings: saved.warnings }
     }
 }
 
@@ -186,14 +188,17 @@ fn of_site(mut config: Value, shared: &Shared) -> Value {
     config
 }
 
-/// The settings without what is nobody's business, and which secrets of the alarms are set: they and key hashes stay here.
-fn shown(config: &Arc<Config>) -> (Value, Vec<String>) {
+/// The settings without what is nobody's business, and which secrets are set: they and key hashes stay here.
+fn shown(config: &Arc<Config>) -> (Value, SecretsSet) {
     let mut json = config.to_json();
     let edges = json.get_mut("edges").and_then(Value::as_array_mut);
     for edge in edges.into_iter().flatten().filter_map(Value::as_object_mut) {
         edge.remove("key_hash");
     }
-    let set = take_secrets(&mut json);
+    let set = SecretsSet {
+        alarm_secrets: alarms::take_secrets(&mut json),
+        invoice_secrets: invoices::take_secrets(&mut json),
+    };
     (json, set)
 }
 

@@ -17,6 +17,7 @@ use crate::actors::db_writer::Decide;
 use crate::actors::status_feed::sources::Notice;
 use crate::desks::alarm_desk::AlarmState;
 use crate::desks::backup_desk::BackupState;
+use crate::desks::invoice_desk::InvoiceState;
 use crate::domain::audit::{Kind, changes};
 use crate::domain::event::PriceList;
 use crate::domain::money::Vnd;
@@ -213,6 +214,8 @@ struct AboutCentral {
     backup: BackupState,
     /// How it stands with the alarms people are told of.
     alarms: AlarmState,
+    /// How it stands with the invoices of what is taken at the exits of this central.
+    invoices: InvoiceState,
     /// Which parts ask nobody on the network who he is: `edges`, `p2p`.
     open: Vec<&'static str>,
 }
@@ -366,6 +369,7 @@ pub async fn status(worker: web::Data<Worker>) -> Answered {
         notices,
         backup,
         alarms: shared.alarms.state(),
+        invoices: shared.invoices.state(),
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {

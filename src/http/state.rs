@@ -21,6 +21,7 @@ use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
+use crate::desks::invoice_desk::InvoiceDesk;
 use crate::desks::people_desk::PeopleDesk;
 use crate::domain::direction::Direction;
 use crate::domain::time::SiteZone;
@@ -71,6 +72,8 @@ pub struct Shared {
     pub notices: Arc<Notices>,
     /// What was told of alarms.
     pub alarms: Arc<AlarmDesk>,
+    /// What the invoice program is to be told.
+    pub invoices: Arc<InvoiceDesk>,
     /// Who makes the backups.
     pub backups: Arc<BackupDesk>,
     /// Why this central cannot prove itself to others, and so is not linked to any.

@@ -75,6 +75,10 @@ impl<S: Storage> Transaction<'_, S> {
                 self.apply_payment(event)?;
                 return Ok(true);
             }
+            Body::Invoiced(_) => {
+                self.write()?.put_invoice(&place(event), event)?;
+                return Ok(true);
+            }
             Body::Unread(opening) => {
                 if self.events_of_request(&opening.edge_id, &reading_of(&fact.id), event.hlc)?.is_empty() {
                     self.write()?.quarantine(&place(event), UNREAD)?;

@@ -193,6 +193,7 @@ impl<S: Storage> Transaction<'_, S> {
             | Job::RecountShift(_)
             | Job::TakePayment(_)
             | Job::AssignPayment(_)
+            | Job::NoteInvoice(..)
             | Job::PutSubscriptions(_)
             | Job::ChangeSubscriptions(_)
             | Job::Unread(_)

@@ -7,7 +7,8 @@ use crate::domain::audit::{Act, AuditEntry};
 use crate::domain::direction::Direction;
 use crate::domain::doer::Doer;
 use crate::domain::event::{Draft, Image, PriceList};
-use crate::domain::ids::{FactId, LogId};
+use crate::domain::ids::{FactId, Hlc, LogId};
+use crate::domain::invoice::Invoiced;
 use crate::domain::money::Vnd;
 use crate::domain::naming::Naming;
 use crate::domain::payment::FeeLine;
@@ -262,6 +263,8 @@ pub enum Job {
     /// Money came in; what is held of it is not written again.
     TakePayment(PaymentReceived),
     AssignPayment(AssignPayment),
+    /// The invoice program answered; the event's clock is after this one.
+    NoteInvoice(Box<Invoiced>, Option<Hlc>),
     /// What a predecessor said; what is held already is not written again.
     Hear(Vec<Told>),
     /// Consecutive events of another central's log, from a peer.

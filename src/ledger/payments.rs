@@ -5,6 +5,7 @@
 
 use crate::domain::event::{Body, Draft, Event};
 use crate::domain::ids::{FactId, Hlc};
+use crate::domain::invoice::Invoiced;
 use crate::domain::received::{Known, PaymentAssigned, PaymentReceived, contradict, known, teller};
 
 use super::apply::place;
@@ -71,6 +72,12 @@ impl<S: Storage> Transaction<'_, S> {
         let last = self.payments_under(&payment.reference)?.iter().map(|event| event.hlc).max();
         let made = self.author(self.payment_draft(last, Body::PaymentAssigned(assigned)))?;
         Ok(Answer::PaymentAssigned { version: made.id.to_string() })
+    }
+
+    /// What the invoice program answered. It is asked by this central alone, one exit after another.
+    pub(super) fn note_invoice(&mut self, invoiced: Invoiced, after: Option<Hlc>) -> Result<Answer, Stop<S::Error>> {
+        self.author(self.payment_draft(after, Body::Invoiced(invoiced)))?;
+        Ok(Answer::Noted)
     }
 
     /// The exit of a stay, or of the one that counts in its place.

@@ -274,6 +274,8 @@ pub trait Tables: Lookup {
     fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, Self::Error>;
     /// Keeps either to be found by reference and stay, and a payment by time.
     fn put_payment(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
+    /// Keeps what an invoice program answered, to be found by the exit and by the stay.
+    fn put_invoice(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     fn put_setting(&mut self, setting: &Setting) -> Result<(), Self::Error>;
     fn remove_setting(&mut self, kind: SettingKind, id: &str) -> Result<(), Self::Error>;
     /// Lists an event that has no effect, with the reason.

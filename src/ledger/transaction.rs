@@ -136,6 +136,7 @@ impl<'a, S: Storage> Transaction<'a, S> {
             Job::Void(request) => self.void(&request),
             Job::TakePayment(payment) => self.take_payment(payment),
             Job::AssignPayment(request) => self.assign_payment(request),
+            Job::NoteInvoice(invoiced, after) => self.note_invoice(*invoiced, after),
             Job::Hear(told) => self.hear(&told),
             Job::Store(run) => self.store_run(&run, false),
             Job::StoreOfAuthor(run) => self.store_run(&run, true),

@@ -158,6 +158,10 @@ metrics! {
     backup_proven: Level, "backup_proven",
         "When the newest proven backup was begun, s since 1970; 0: there is none";
     backup_failed: Level, "backup_failed", "1 if the last backup failed, or one is damaged";
+    invoices_waiting: Level, "invoices_waiting", "Exits that the invoice program is still to be told of";
+    invoices_waiting_since: Level, "invoices_waiting_since",
+        "When the first of these exits became known, s since 1970; 0: none waits";
+    invoices_told: Counter, "invoices_told", "Answers of the invoice program that were written down";
     alarms_open: Level, "alarms_open", "Alarms that people were told of and that are not over";
     alarms_waiting: Level, "alarms_waiting", "Messages that channels are still to be told";
     alarms_told: Counter, "alarms_told", "Messages that channels were told";

@@ -28,12 +28,17 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 /// At most so many findings are told; a damaged file has millions.
 const MAX_FINDINGS: usize = 100;
 /// What is looked up by a key, in one order: the numbers of events are this file's own.
-const LOOKUPS: [(&str, &str); 8] = [
+const LOOKUPS: [(&str, &str); 10] = [
     (
         "payment",
         "SELECT reference || ' ' || coalesce(stay, '') || ' ' || method || ' ' || amount AS found FROM payment ORDER BY found",
     ),
     ("payment_assigned", "SELECT reference || ' ' || coalesce(stay, '') AS found FROM payment_assigned ORDER BY found"),
+    ("invoice", "SELECT stay AS found FROM invoice ORDER BY found"),
+    (
+        "invoiced_exit",
+        "SELECT exit_ms || ' ' || hlc || ' ' || amount || ' ' || taken AS found FROM invoiced_exit ORDER BY found",
+    ),
     ("shift_recount", "SELECT shift || ' ' || hlc AS found FROM shift_recount ORDER BY found"),
     ("request", "SELECT weeks || ' ' || key || ' ' || hlc AS found FROM request ORDER BY found"),
     ("heard", "SELECT fact FROM heard ORDER BY fact"),

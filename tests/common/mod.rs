@@ -25,6 +25,7 @@ pub mod mesh;
 pub mod net;
 pub mod old_central;
 pub mod openapi;
+pub mod receiver;
 pub mod slow_disk;
 pub mod stored;
 pub mod ws;

@@ -172,6 +172,27 @@ fn what_a_person_says_of_a_payment_is_read_as_it_was_written_or_not_at_all() {
 }
 
 #[test]
+fn what_an_invoice_says_is_read_as_it_was_written_or_not_at_all() {
+    const LINES: &str = include_str!("../golden/events/since_invoices.jsonl");
+    for line in LINES.lines() {
+        let event = Event::parse(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(matches!(event.body, Body::Invoiced(_)) && !event.is_of_a_stay());
+        let Event { log, seq, hlc, timestamp_ms, skew_ms, event_id, by, body, .. } = event;
+        let draft = Draft { hlc, timestamp_ms, skew_ms, event_id, by, body };
+        assert_eq!(draft.encode(&log, seq).unwrap(), line);
+    }
+    let line = LINES.lines().next().unwrap();
+    for (sound, wrong) in [
+        ("\"number\":\"1C26MAA-00000042\"", "\"number\":\"\""),
+        ("\"amount\":25000", "\"amount\":-1"),
+        ("\"exit\":\"central-1/", "\"exit\":\"central-2/"),
+    ] {
+        assert!(line.contains(sound), "{sound}");
+        assert!(Event::parse(&line.replace(sound, wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn what_a_payment_says_is_read_as_it_was_written_or_not_at_all() {
     const LINES: &str = include_str!("../golden/events/since_payments.jsonl");
     for line in LINES.lines() {

@@ -12,7 +12,7 @@ use super::super::mesh_registry::AskMesh;
 use super::{FeedContext, MESH_TIMEOUT};
 use crate::actors::config_keeper::ConfigView;
 use crate::actors::db_writer::HeldView;
-use crate::alarms::attention::{EdgeSeen, LogSeen, PeerSeen, Situation};
+use crate::alarms::attention::{EdgeSeen, InvoicesSeen, LogSeen, PeerSeen, Situation};
 use crate::desks::backup_desk::{BackupDesk, BackupState};
 use crate::domain::time::SiteZone;
 use crate::feed::line::EventLine;
@@ -240,8 +240,14 @@ pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Opti
         edges: edges.collect(),
         peers: mesh.peers.iter().map(peer).collect(),
         logs: logs.collect(),
+        invoices: invoices_seen(around),
         pending: pending.map(|who| (who.central.to_string(), who.fingerprint.to_string(), who.first_seen_ms)).collect(),
     }
+}
+
+fn invoices_seen(around: &FeedContext) -> InvoicesSeen {
+    let state = around.invoices.state();
+    InvoicesSeen { waiting: state.waiting, since_ms: state.since_ms, refused: state.refused, failed: state.failed }
 }
 
 fn peer(peer: &PeerShown) -> PeerSeen {

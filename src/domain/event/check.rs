@@ -47,6 +47,9 @@ impl Event {
             Body::PaymentAssigned(assigned) if !assigned.is_sound() => {
                 Err(Malformed("what a payment is for needs a reason, and texts that can be shown".into()))
             }
+            Body::Invoiced(invoiced) if !invoiced.is_sound(&self.log.central) => Err(Malformed(
+                "an invoice is of an exit of the central that says so, with texts that can be shown".into(),
+            )),
             Body::Naming(naming) if !naming.is_sound() => Err(Malformed("a name that cannot be shown".into())),
             Body::ShiftOpened(opened) if !opened.is_sound(self.log.central.as_str()) || self.person().is_none() => {
                 Err(Malformed("a shift is opened by a person, at a gate of the central that says so".into()))

@@ -18,6 +18,7 @@ pub const SHIFT_CLOSED: &str = "SHIFT_CLOSED";
 pub const SHIFT_RECOUNTED: &str = "SHIFT_RECOUNTED";
 pub const PAYMENT_RECEIVED: &str = "PAYMENT_RECEIVED";
 pub const PAYMENT_ASSIGNED: &str = "PAYMENT_ASSIGNED";
+pub const INVOICED: &str = "INVOICED";
 
 impl Body {
     /// Whether it sets something for the whole site, rather than being about a stay.
@@ -58,6 +59,7 @@ impl Body {
             Self::ShiftRecounted(_) => SHIFT_RECOUNTED,
             Self::PaymentReceived(_) => PAYMENT_RECEIVED,
             Self::PaymentAssigned(_) => PAYMENT_ASSIGNED,
+            Self::Invoiced(_) => INVOICED,
             Self::Unknown { .. } => "unknown",
         }
     }

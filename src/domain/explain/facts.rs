@@ -53,6 +53,7 @@ impl Explainer<'_> {
                 | Body::ShiftRecounted(_)
                 | Body::PaymentReceived(_)
                 | Body::PaymentAssigned(_)
+                | Body::Invoiced(_)
                 | Body::Unknown { .. } => Text::default(),
             },
         }
@@ -378,6 +379,7 @@ fn kind(event: &Event) -> Text {
         | Body::ShiftRecounted(_)
         | Body::PaymentReceived(_)
         | Body::PaymentAssigned(_)
+        | Body::Invoiced(_)
         | Body::Unknown { .. } => Text::new("Sự kiện", "The event"),
     }
 }

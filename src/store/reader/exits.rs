@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Reader;
 use super::events::{read_event, read_hash};
+use super::invoices::{ToldInvoice, invoices_of};
 use super::story::Snapshot;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
@@ -39,6 +40,9 @@ pub struct ToldExit {
     pub because: Vec<String>,
     /// `None`: it counts for nothing.
     pub counts: Option<CountedExit>,
+    /// What the invoice program made of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invoices: Vec<ToldInvoice>,
 }
 
 /// What an exit adds to the sums, as [`super::Takings`] tells them apart.
@@ -93,6 +97,7 @@ impl Reader {
                 outcome: if stands { UNREAD } else { "read" },
                 because: Vec::new(),
                 counts: stands.then(|| CountedExit::of(&Taking::of_opening(event, opening), None)),
+                invoices: row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default(),
             }));
         }
         if !matches!(event.body, Body::Exit(_)) {
@@ -103,7 +108,9 @@ impl Reader {
         let (component, ..) =
             Component::of_new(&mut held, std::slice::from_ref(&fact), HashSet::new(), Component::held_facts)?;
         let facts = component.held_facts();
-        Ok(Some(told(&fact, &facts, &account_beside(&facts, &component.neighbours))))
+        let row = self.logs.row(&transaction, log, seq)?;
+        let invoices = row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default();
+        Ok(Some(ToldExit { invoices, ..told(&fact, &facts, &account_beside(&facts, &component.neighbours)) }))
     }
 }
 
@@ -132,6 +139,7 @@ fn told(exit: &Fact, facts: &[Fact], account: &Account) -> ToldExit {
         counts: taking
             .filter(|_| !is_copy)
             .map(|taking| CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))),
+        invoices: Vec::new(),
         fact: here,
     }
 }

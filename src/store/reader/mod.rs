@@ -7,6 +7,7 @@ mod audit;
 mod events;
 mod exits;
 mod history;
+mod invoices;
 mod lot;
 mod payments;
 mod rows;
@@ -34,6 +35,7 @@ pub use history::{
     CursorError, DEFAULT_PAGE_ROWS, Gate, HistoryCursor, HistoryQuery, MAX_MISSES, MAX_OFFSET, MAX_PAGE_ROWS, PaidBy,
     RowsPage, WithAnomaly, normalised_search,
 };
+pub use invoices::{ExitToTell, InvoiceBefore, InvoiceDue, InvoiceQuestion, InvoiceScan, TakenNow, ToldInvoice};
 pub use lot::{DayCourse, TypeCount};
 pub use payments::{OtherPayment, PaymentCursor, PaymentState, ToldPayment};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};

@@ -304,7 +304,7 @@ impl Reader {
     }
 
     /// The stay of that id, or the one that was taken for it since.
-    fn stay_that_counts(&mut self, stay: &str) -> Result<Option<HistoryRow>, StoreError> {
+    pub(super) fn stay_that_counts(&mut self, stay: &str) -> Result<Option<HistoryRow>, StoreError> {
         let mut row = self.stay(stay)?;
         for _ in 0..MOST_STEPS {
             let Some(next) = row.as_ref().and_then(|row| row.superseded_by.clone()) else { break };

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Reader;
 use super::history::HistoryCursor;
+use super::invoices::{ToldInvoice, invoices_of};
 use crate::domain::doer::Doer;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
@@ -30,6 +31,7 @@ pub(super) mod column {
     pub const ID: usize = 0;
     pub const PLATE_ID: usize = 1;
     pub const STATUS: usize = 15;
+    pub const EVENT_ID: usize = 18;
     pub const SOURCE_CENTRAL: usize = 19;
     pub const EDGE_ID: usize = 20;
     pub const ENTRY_MS: usize = 23;
@@ -101,6 +103,9 @@ pub struct Payment {
     pub paid: Option<Paid>,
     /// What of the fee was not taken at the exit, as the gate said, VND: it is in no sum.
     pub unpaid: i64,
+    /// What the invoice program made of it, in its order; absent: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invoices: Vec<ToldInvoice>,
 }
 
 impl HistoryRow {
@@ -134,17 +139,21 @@ impl Payment {
     /// Of a row selected as [`HISTORY_COLUMNS`]; empty for what a predecessor said.
     pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Self, StoreError> {
         let ValueRef::Integer(event) = row.get_ref(column::EXIT_EVENT)? else { return Ok(Self::default()) };
+        let stay = row.get_ref(column::EVENT_ID)?.as_str().ok();
+        let invoices = invoices_of(connection, stay, event)?;
         let mut statement = connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
         let mut events = statement.query([event])?;
-        let Some(event) = events.next()? else { return Ok(Self::default()) };
+        let unread = |invoices| Self { invoices, ..Self::default() };
+        let Some(event) = events.next()? else { return Ok(unread(invoices)) };
         let text = text_of(event)?;
-        let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(Self::default()) };
+        let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(unread(invoices)) };
         let stay = read.data.stay.or(read.event_id);
         let paid = stay.map(|stay| corrected(connection, text, &stay)).transpose()?.flatten();
         Ok(Self {
             exit_by: read.data.taken_by.as_ref().or(read.by.as_ref()).and_then(Doer::text),
             paid: paid.or(read.data.paid),
             unpaid: unpaid(&read.data.lines).0,
+            invoices,
         })
     }
 }

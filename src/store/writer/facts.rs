@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
 use super::Writer;
@@ -164,6 +165,10 @@ impl Tables for Writer {
     fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), StoreError> {
         let fact = self.fact_value(&taking.fact)?;
         let Taking { central, edge_id, exit_ms, fee, told_apart, .. } = taking;
+        let taken = if is_taken { fee.0 } else { 0 };
+        let mut statement = self.connection.prepare_cached("UPDATE invoiced_exit SET taken = ?2 WHERE exit = ?1")?;
+        statement.execute((&fact, taken))?;
+        drop(statement);
         if !is_taken {
             let sql = "DELETE FROM taking WHERE exit_ms = ?1 AND fact = ?2";
             self.connection.prepare_cached(sql)?.execute((exit_ms, fact))?;
@@ -193,11 +198,14 @@ impl Tables for Writer {
                 central,
                 edge_id,
                 exit_ms,
-                exit,
+                &exit,
                 taken_by,
                 method,
                 money.change(),
             ))?;
+            let taken = self.taken_at(exit_ms, &exit)?;
+            let sql = "INSERT OR IGNORE INTO invoiced_exit VALUES(?1, ?2, 0, '', 0, 0, ?3)";
+            self.connection.prepare_cached(sql)?.execute((exit, exit_ms, taken))?;
         }
         Ok(())
     }
@@ -261,6 +269,21 @@ impl Tables for Writer {
         let PaymentReceived { reference, method, amount, stay, text } = payment;
         let sql = "INSERT OR REPLACE INTO payment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values = (row, event.hlc.ms(), event.timestamp_ms, reference, stay, method.name(), amount.0, text, by);
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    fn put_invoice(&mut self, at: &EventRef, event: &Event) -> Result<(), StoreError> {
+        let Body::Invoiced(invoiced) = &event.body else { return Ok(()) };
+        let (row, exit) = (self.row_of(&at.log, at.seq)?, self.fact_value(&invoiced.exit)?);
+        let sql = "INSERT OR REPLACE INTO invoice VALUES(?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute((row, &exit, &invoiced.stay))?;
+        let taken = self.taken_at(invoiced.exit_ms, &exit)?;
+        let sql = "INSERT INTO invoiced_exit VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET hlc = excluded.hlc, \
+                   fact = excluded.fact, amount = excluded.amount, done_to = max(done_to, excluded.done_to) \
+                   WHERE (excluded.hlc, excluded.fact) > (hlc, fact)";
+        let (fact, done_to) = (event.fact_id().to_string(), invoiced.done_to.cast_signed());
+        let values = (exit, invoiced.exit_ms, event.hlc.ms(), fact, invoiced.amount.0, done_to, taken);
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -346,6 +369,13 @@ impl Connected for Writer {
 }
 
 impl Writer {
+    /// What is taken at an exit as far as it is applied, VND.
+    fn taken_at(&self, exit_ms: i64, exit: &Value) -> Result<i64, StoreError> {
+        let sql = "SELECT fee FROM taking WHERE exit_ms = ?1 AND fact = ?2";
+        let taken = self.connection.prepare_cached(sql)?.query_row((exit_ms, exit), |row| row.get(0)).optional()?;
+        Ok(taken.unwrap_or(0))
+    }
+
     /// The number of a log, given to it now if it has none.
     pub(super) fn number_of(&mut self, log: &LogId) -> Result<i64, StoreError> {
         if let Some(number) = self.logs.find(&self.connection, log)? {

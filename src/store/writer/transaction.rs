@@ -100,6 +100,7 @@ impl Storage for Writer {
              DELETE FROM request; DELETE FROM heard; DELETE FROM quarter_total; DELETE FROM taking; DELETE FROM shift; \
              DELETE FROM money_change; DELETE FROM setting; DELETE FROM quarantine; \
              DELETE FROM waiting; DELETE FROM payment; DELETE FROM payment_assigned; DELETE FROM shift_recount; \
+             DELETE FROM invoice; DELETE FROM invoiced_exit; \
              UPDATE ledger SET digest = zeroblob(32), max_hlc = 0, events = 0, loose_facts = 0",
         )?;
         only_here.iter().try_for_each(|setting| self.put_setting(setting))

@@ -106,6 +106,13 @@ function payment(one) {
   );
 }
 
+/** What the invoice program made, and whether that still fits. */
+function invoice(one) {
+  const number = one.number ?? t("history.invoice_none");
+  const now = one.taken_now === undefined ? "" : ` · ${t("history.invoice_unfit", { amount: money(one.taken_now) })}`;
+  return el("span", { class: "way" }, `${number} ${money(one.amount)}${now} `, one.code ? el("small", { class: "quiet" }, one.code) : null);
+}
+
 /** What is of use to few: the ids of what happened; and the receipt. */
 function tools(dialog, row) {
   const id = el("p", { class: "technical", hidden: true }, t("history.event_id"), ": ", el("code", {}, row.event_id));
@@ -132,6 +139,7 @@ function summary(row) {
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
   if (left && row.paid) lines.push(line("paid", ...[row.paid, ...(row.paid.also ?? [])].map((way) => el("span", { class: "way" }, `${methodName(way.method)} ${money(way.amount)} `, way.reference ? el("small", { class: "quiet" }, way.reference) : null))));
+  if (row.invoices) lines.push(line("invoice", ...row.invoices.map(invoice)));
   if (left && row.exit_by) lines.push(line("taken_by", personName(row.exit_by)));
   if (left && row.collected !== row.fee) lines.push(line("collected", el("strong", {}, money(row.collected))));
   if (row.superseded_by) {
