@@ -187,3 +187,54 @@ fn what_a_bank_tells_is_known_everywhere_and_is_to_each_stay_what_its_exit_says(
     mesh.centrals[0].start();
     assert_eq!(states(&mesh.centrals[0], ""), expected, "made anew from the events");
 }
+
+/// The exits that say they were paid by transfer and are in doubt: reference, what no bank told, and how many others have that reference.
+fn claimed(central: &Central, from: &str) -> Vec<(String, i64, usize)> {
+    let told = central.http.get(&format!("/api/payments/claimed?from={from}&to=2099-01-01")).ok().body;
+    let one = |exit: &Value| {
+        let others = exit["same_reference"].as_array().unwrap().len();
+        (exit["reference"].as_str().unwrap_or("-").to_owned(), exit["missing"].as_i64().unwrap(), others)
+    };
+    let mut all: Vec<_> = told["exits"].as_array().unwrap().iter().map(one).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_transfer_that_no_bank_told_and_a_reference_of_two_cars_are_listed() {
+    let mesh = mesh();
+    let (_, _, bank) = callers(&mesh.centrals[0]);
+    let (one, two) = (&mesh.centrals[0], &mesh.centrals[1]);
+    let now_ms = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let (then_ms, just_now_ms) = (now_ms - 20 * 60_000, now_ms - 60_000);
+    let day = parkmesh::domain::time::SiteZone::default().day(then_ms);
+    let left = |plate: &str, at_ms: i64, paid: Value| {
+        let told = json!({"edge_id": "edge-2", "plate_id": plate, "direction": "EXIT", "timestamp": at_ms, "fee": 20_000, "paid": paid});
+        two.http.post("/api/edge/event", &told).ok();
+        eventually("the exit is known", DEADLINE, || !one.http.rows_of(plate).is_empty());
+        one.http.rows_of(plate)[0]["event_id"].as_str().unwrap().to_owned()
+    };
+    let by = |reference: &str| json!({"method": "transfer", "amount": 20_000, "reference": reference});
+    let told = left("29A10001", then_ms, by("FT1"));
+    left("29A10002", then_ms, by("FT2"));
+    left("29A10003", then_ms, json!([{"method": "cash"}, {"method": "qr", "amount": 5_000, "reference": "FT3"}]));
+    left("29A10004", just_now_ms, by("FT4"));
+    left("29A10005", then_ms, json!({"method": "cash"}));
+    let (fifth, sixth) = (left("29A10006", then_ms, by("FT5")), left("29A10007", then_ms, by("FT5")));
+    assert_ne!(fifth, sixth);
+    let twice = ("FT5".to_owned(), 0, 1);
+    assert_eq!(claimed(one, &day), [twice.clone(), twice], "as long as no bank tells anything, nothing is missing");
+    bank.post("/api/payments", &json!({"reference": "FT1", "amount": 20_000, "stay": told})).ok();
+    bank.post("/api/payments", &json!({"reference": "FT5", "amount": 20_000, "stay": fifth})).ok();
+    let of = |reference: &str, missing, others| (reference.to_owned(), missing, others);
+    let expected = [of("FT2", 20_000, 0), of("FT3", 5_000, 0), of("FT5", 0, 1), of("FT5", 20_000, 1)];
+    for central in [one, two] {
+        eventually("the same at both", DEADLINE, || claimed(central, &day) == expected);
+    }
+    bank.post(
+        "/api/payments",
+        &json!({"reference": "FT2", "amount": 15_000, "stay": one.http.rows_of("29A10002")[0]["event_id"]}),
+    )
+    .ok();
+    eventually("what came is taken off", DEADLINE, || claimed(two, &day)[0] == of("FT2", 5_000, 0));
+}

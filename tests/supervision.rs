@@ -157,7 +157,8 @@ fn an_actor_that_panics_under_load_is_built_anew_and_nothing_acknowledged_is_los
         let http = &mesh.centrals[0].http;
         let gates = Gates::start(http, first_car);
         gates.wait_for_answers(20);
-        for actor in ["config_keeper", "db_reader", "sync_coordinator", "mesh_registry", "scout", "clerk", "peer_link:central-2"]
+        for actor in
+            ["config_keeper", "db_reader", "sync_coordinator", "mesh_registry", "scout", "clerk", "peer_link:central-2"]
         {
             let before = restarts_of(http, actor);
             make_panic(http, actor);

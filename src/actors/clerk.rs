@@ -110,12 +110,13 @@ impl ClerkContext {
             central: config.this_central.id.clone(),
             from_ms,
             settled_ms: now_ms.saturating_sub(i64::from(config.invoices.after_seconds) * 1_000),
+            now_ms,
             with_free: config.invoices.free,
         };
         let (mut scan, room) = (queue.scan.clone(), queue.room());
         let looked = self.readers.ask(move |reader| {
             let mut found = reader.exits_to_invoice(&mut scan, &question, room)?;
-            found.extend(reader.unfit_invoices(&question, now_ms, room)?);
+            found.extend(reader.unfit_invoices(&question, room)?);
             Ok((scan, found))
         });
         // What cannot be read now is looked for in a moment; why is in the log.
@@ -136,11 +137,14 @@ impl ClerkContext {
                     let job = Job::NoteInvoice(Box::new(post.noted(answer, queue.done_to(&exit))), post.after);
                     let (decide, outcome) = Decide::new(job);
                     self.writer.do_send(decide);
-                    let written = outcome.await.map_err(|_| "the answer could not be written".to_owned());
-                    if let Err(reason) = written.and_then(|outcome| outcome.map_err(|refusal| refusal.to_string())) {
-                        // It is heard again, and answered as before.
-                        queue.failed(Some(post), NotTold::Yet(reason.clone()), random(), Instant::now());
-                        return Err(reason);
+                    // What could not be written is heard again, and answered as before.
+                    let written = outcome.await.map_err(|_| NotTold::Yet("the answer could not be written".to_owned()));
+                    let written =
+                        written.and_then(|outcome| outcome.map_err(|refusal| NotTold::Ever(refusal.to_string())));
+                    if let Err(reason) = written {
+                        let said = reason.to_string();
+                        queue.failed(Some(post), reason, random(), Instant::now());
+                        return Err(said);
                     }
                     self.metrics.invoices_told.inc();
                     queue.settled(&exit);

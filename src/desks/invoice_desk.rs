@@ -18,9 +18,9 @@ use crate::alarms::message::NotTold;
 use crate::config::invoices::Invoices;
 use crate::domain::event::Body;
 use crate::domain::ids::{FactId, Hlc};
-use crate::domain::invoice::{Invoiced, MAX_CODE_CHARS, MAX_NUMBER_CHARS};
+use crate::domain::invoice::{Invoiced, MAX_CODE_CHARS, MAX_NUMBER_CHARS, MAX_STAY_CHARS};
 use crate::domain::money::Vnd;
-use crate::domain::payment::{FeeLine, Paid, Part, counted, merged, total};
+use crate::domain::payment::{FeeLine, Method, Paid, Part, counted, merged, total};
 use crate::domain::problem::is_plain_text;
 use crate::domain::time::SiteZone;
 use crate::ledger::storage::EventRef;
@@ -212,6 +212,8 @@ impl InvoicePost {
             _ => (None, None, "", [].as_slice(), None, None),
         };
         let stay = row.map_or_else(|| event.exit_stay().unwrap_or(&fact).to_owned(), |row| row.event_id.clone());
+        // Whatever others call their stays.
+        let stay = if is_plain_text(&stay, MAX_STAY_CHARS) { stay } else { fact.clone() };
         // Of an exit without an entry the row has the time of the exit in its place.
         let entered_ms = row.map(|row| row.entry_ms).filter(|entered_ms| *entered_ms < event.timestamp_ms);
         let at = |ms: i64| json!({"ms": ms, "text": zone.local_text(ms)});
@@ -283,7 +285,7 @@ fn summed(lines: &[FeeLine], amount: Vnd) -> Vec<FeeLine> {
 }
 
 /// The ways in which it was paid, which sum to it: as they are counted, each with its reference where it was told.
-fn ways(method: &str, amount: Vnd, also: &[(crate::domain::payment::Method, Vnd)], told: Option<&Paid>) -> Vec<Value> {
+fn ways(method: &str, amount: Vnd, also: &[(Method, Vnd)], told: Option<&Paid>) -> Vec<Value> {
     let reference = |way: &str| {
         let ways = told.into_iter().flat_map(Paid::ways);
         ways.filter(|(method, ..)| method.name() == way).find_map(|(.., reference)| reference.map(str::to_owned))
@@ -374,7 +376,7 @@ mod tests {
 
     #[test]
     fn lines_and_ways_sum_to_what_was_taken() {
-        use crate::domain::payment::{Method, PaidToo};
+        use crate::domain::payment::PaidToo;
         let lines = [FeeLine::new(Part::Hour, Vnd(20_000)), FeeLine::new(Part::Unpaid, Vnd(-5_000))];
         for amount in [0, 15_000, 9_000] {
             assert_eq!(total(&summed(&lines, Vnd(amount))), Vnd(amount));

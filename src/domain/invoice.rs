@@ -12,7 +12,8 @@ use super::problem::is_plain_text;
 /// Longest number of an invoice, with its series, and longest code it is looked up by, in characters.
 pub const MAX_NUMBER_CHARS: usize = 64;
 pub const MAX_CODE_CHARS: usize = 128;
-const MAX_STAY_CHARS: usize = 256;
+/// Longest id of a stay that is kept, in characters.
+pub const MAX_STAY_CHARS: usize = 256;
 
 /// The invoice program was told what was taken at an exit, and answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,12 +23,15 @@ use crate::domain::time::SiteZone;
 use crate::domain::told::{self, payment::ToldPaid};
 use crate::domain::vietqr::contents_in;
 use crate::ledger::job::{Answer, AssignPayment, Job};
-use crate::store::reader::{PaymentCursor, ToldPayment};
+use crate::store::reader::{ClaimedTransfer, PaymentCursor, ToldPayment};
 
 /// A transfer for a car that left is looked for so far back.
 const LATELY_MS: i64 = 7 * 24 * 3_600_000;
 /// Most in one answer.
 const MOST: usize = 1_000;
+const MOST_CLAIMED: usize = 200;
+/// Until a bank has told of a transfer it may take so long.
+const TOLD_WITHIN_MS: i64 = 10 * 60_000;
 /// Read at a time for a table.
 const TABLE_PAYMENTS: usize = 500;
 
@@ -42,6 +45,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .query::<PaymentsParameters>()
             .answers_text(&["text/csv"], "The table, sent while it is read")
             .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
+        get(
+            "/api/payments/claimed",
+            Need::Look,
+            claimed,
+            "Exits that say they were paid by transfer, where that is in doubt.",
+        )
+        .query::<ClaimedParameters>()
+        .answers::<Claimed>("Those of some days, at most 200")
+        .refuses(&[Code::InvalidField, Code::Busy, Code::Remaking]),
         post("/api/payments", Need::Login, take, "Tell that money came in, for a stay or for nobody knows what.")
             .body::<PaymentRequest>()
             .answers::<PaymentKept>("It is held, now or since before")
@@ -209,6 +221,41 @@ pub async fn export(parameters: web::Query<PaymentsParameters>, worker: web::Dat
         let (page, next) = reader.payments_between(span_ms, odd, cursor.as_ref(), TABLE_PAYMENTS)?;
         let rows: Vec<_> = page.into_iter().map(|payment| line(payment, style.english, &zone)).collect();
         Ok((spreadsheet::lines(&rows, style), next.map(Some)))
+    })
+    .await
+}
+
+/// The query of `GET /api/payments/claimed`, as sent.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct ClaimedParameters {
+    /// First day of the site, `2026-11-28`; absent: today.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    from: Option<String>,
+    /// Last day; absent: the first.
+    #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+    to: Option<String>,
+}
+
+/// Transfers that gates say there were.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Claimed {
+    count: usize,
+    /// In the order of the exits.
+    exits: Vec<ClaimedTransfer>,
+    /// False: there are more, which are not looked at.
+    whole: bool,
+}
+
+/// `GET /api/payments/claimed`
+pub async fn claimed(parameters: web::Query<ClaimedParameters>, worker: web::Data<Worker>) -> Answered {
+    let ClaimedParameters { from, to } = parameters.into_inner();
+    let asked = PaymentsParameters { from, to, ..PaymentsParameters::default() }.asked(&worker)?;
+    let settled_ms = worker.shared.clock.now_ms().saturating_sub(TOLD_WITHIN_MS);
+    answer(&worker.shared, move |reader| {
+        let (exits, whole) = reader.claimed_transfers(asked.span_ms, settled_ms, MOST_CLAIMED)?;
+        Ok(Claimed { count: exits.len(), exits, whole })
     })
     .await
 }

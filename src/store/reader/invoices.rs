@@ -39,8 +39,9 @@ pub struct InvoiceQuestion {
     pub central: CentralId,
     /// Exits from this moment on, Unix ms.
     pub from_ms: i64,
-    /// What became known here later than this may still change at the gate.
+    /// What became known here between this moment and now may still change at the gate.
     pub settled_ms: i64,
+    pub now_ms: i64,
     /// Also those at which nothing was taken.
     pub with_free: bool,
 }
@@ -137,7 +138,8 @@ impl Reader {
                     let exit = exit_of(&bytes).filter(|event| event.timestamp_ms >= question.from_ms);
                     if let Some(event) = exit {
                         let Some(known_ms) = self.known_and_applied(&place)? else { break 'log };
-                        if known_ms > question.settled_ms || found.len() >= most {
+                        let is_fresh = (question.settled_ms.saturating_add(1)..=question.now_ms).contains(&known_ms);
+                        if is_fresh || found.len() >= most {
                             break 'log;
                         }
                         let taken = self.taken_now(&place, event.timestamp_ms)?;
@@ -158,12 +160,7 @@ impl Reader {
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn unfit_invoices(
-        &mut self,
-        question: &InvoiceQuestion,
-        now_ms: i64,
-        most: usize,
-    ) -> Result<Vec<ExitToTell>, StoreError> {
+    pub fn unfit_invoices(&mut self, question: &InvoiceQuestion, most: usize) -> Result<Vec<ExitToTell>, StoreError> {
         // What waits to be applied may change any of them.
         if self.connection.prepare_cached("SELECT 1 FROM waiting LIMIT 1")?.exists(())? {
             return Ok(Vec::new());
@@ -177,7 +174,7 @@ impl Reader {
         {
             let place = self.logs.place(&self.connection, row.get(0)?)?;
             if place.log.central == question.central {
-                found.push((place, now_ms));
+                found.push((place, question.now_ms));
             }
         }
         Ok(found)

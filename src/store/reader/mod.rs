@@ -4,6 +4,7 @@
 //! holds on to an old state keeps the write-ahead log from starting over, see [`super::checkpoint`].
 
 mod audit;
+mod claimed;
 mod events;
 mod exits;
 mod history;
@@ -28,6 +29,7 @@ use super::log_numbers::LogNumbers;
 use super::schema;
 
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
+pub use claimed::ClaimedTransfer;
 pub use events::{Aside, AsideKind};
 pub(super) use events::{read_event, read_hash, read_head};
 pub use exits::{CountedExit, ToldExit};

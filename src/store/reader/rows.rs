@@ -159,7 +159,7 @@ impl Payment {
 }
 
 /// How it was paid at an exit, if anybody corrected that: corrections are loose facts of the stay they name.
-fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<Paid>, StoreError> {
+pub(super) fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<Paid>, StoreError> {
     let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(None) };

@@ -41,7 +41,7 @@ let mayAmend = false;
 let again = async () => {};
 
 /** What was answered last, and to which question. */
-let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [], payments: [] };
+let shown = { question: null, drawn: null, isOneDay: true, found: [], shifts: [], odd: [], aside: [], payments: [], claims: [] };
 
 /** The days whose takings `filters` ask for, both included; null: no whole days, or a filter that sums of days do not follow. */
 function days({ day, by, from, to, search, anomaly, view }) {
@@ -60,11 +60,11 @@ export async function showTakings(filters, choose) {
   shown.question = question;
   again = () => showTakings(filters, choose);
   mayAmend = (await me().catch(() => null))?.may_amend ?? false;
-  const asked = [get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters), paymentsOf(span, filters)];
-  const [answer, odd, aside, payments] = await Promise.all(asked).catch(() => [null]);
+  const asked = [get(query("/api/takings", { ...span, by: "shift" })), oddOf(span, filters), asideOf(span, filters), paymentsOf(span, filters), claimsOf(span, filters)];
+  const [answer, odd, aside, payments, claims] = await Promise.all(asked).catch(() => [null]);
   if (!answer || shown.question !== question) return;
-  if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length + payments.length <= FEW;
-  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, shifts: answer.shifts, odd, aside, payments };
+  if (shown.drawn !== question) at("takings-odd-part").open = odd.length + aside.length + payments.length + claims.length <= FEW;
+  shown = { question, drawn: question, isOneDay: span.from === span.to, found: answer.takings, shifts: answer.shifts, odd, aside, payments, claims };
   draw(filters, choose);
 }
 
@@ -109,6 +109,12 @@ async function paymentsOf(span, { gate, exit_by, method }) {
   return odd;
 }
 
+/** What gates say was transferred, and no bank told, or another car has the reference of. */
+async function claimsOf(span, { gate, exit_by, method }) {
+  const { exits } = await get(query("/api/payments/claimed", span)).catch(() => ({ exits: [] }));
+  return exits.filter((one) => gateMatches(one, gate) && (!exit_by || (one.by || NOBODY) === exit_by) && (!method || one.method === method));
+}
+
 const gateMatches = (one, gate) => !gate || gate === one.central || gate === `${one.central}/${one.edge_id}`;
 
 function draw(filters, choose) {
@@ -151,21 +157,23 @@ function draw(filters, choose) {
 }
 
 function showOdd() {
-  const { odd, aside, payments } = shown;
-  const all = [...aside, ...payments, ...odd];
+  const { odd, aside, payments, claims } = shown;
+  const all = [...aside, ...payments, ...claims, ...odd];
   at("takings-odd-part").hidden = all.length === 0;
   put("takings-odd-title", t("history.takings_odd", { n: odd.length >= MOST_ODD ? `${MOST_ODD}+` : number(all.length) }));
   keyed(at("takings-odd"), all, (row) => row.fact ?? row.event_id, (row) => {
-    const stay = row.reference ? row.stay : row.event_id;
+    const stay = isPayment(row) ? row.stay : row.event_id;
     const isTold = row.plate_view && stay && (!row.fact || row.state !== "unknown");
     const button = isTold ? el("button", { type: "button", class: "btn btn-link plate" }, row.plate_view) : el("span", {});
     if (isTold) button.addEventListener("click", () => tell(stay));
-    const handle = row.reference && mayAmend ? el("button", { type: "button", class: "btn btn-link" }, t("history.payment_handle")) : null;
+    const handle = isPayment(row) && mayAmend ? el("button", { type: "button", class: "btn btn-link" }, t("history.payment_handle")) : null;
     const item = el("li", {}, el("span", { class: "quiet when" }), button, el("span", { class: "where" }), el("span", { class: "whys" }, el("span", { class: "why" }), handle), el("span", { class: "end" }));
     handle?.addEventListener("click", () => showAssigning(item, row, again));
     return item;
-  }, (item, row) => (row.reference ? showPayment(item, row) : row.fact ? showAside(item, row) : showRow(item, row)));
+  }, (item, row) => (row.same_reference ? showClaim(item, row) : isPayment(row) ? showPayment(item, row) : row.fact ? showAside(item, row) : showRow(item, row)));
 }
+
+const isPayment = (row) => Boolean(row.reference && !row.same_reference);
 
 function showWhen(item, ms) {
   put(item.querySelector(".when"), shown.isOneDay ? timeOfDay(ms) : moment(ms));
@@ -186,6 +194,16 @@ function showPayment(item, payment) {
   const other = payment.conflicts_with;
   item.querySelector(".why").replaceChildren(why(t(`common.payment_${payment.state}`)), ...(other ? [" ", t("history.payment_conflicts", { money: money(other.amount), method: methodName(other.method) })] : []));
   put(item.querySelector(".end"), money(payment.amount));
+}
+
+function showClaim(item, claim) {
+  showWhen(item, claim.exit_ms);
+  put(item.querySelector(".where"), [gateName(`${claim.central}/${claim.edge_id}`), claim.by ? personName(claim.by) : null, methodName(claim.method), claim.reference].filter(Boolean).join(" · "));
+  const whys = [];
+  if (claim.missing > 0) whys.push(why(t("history.claim_missing", { money: money(claim.missing) })));
+  if (claim.same_reference.length > 0) whys.push(why(t("history.claim_twice", { n: number(claim.same_reference.length) })));
+  item.querySelector(".why").replaceChildren(...whys);
+  put(item.querySelector(".end"), money(claim.amount));
 }
 
 function showRow(item, row) {
