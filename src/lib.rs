@@ -181,6 +181,8 @@ pub mod feed {
 pub mod gates {
     //! What serves gates and is no actor: what they send and how it is checked, who of them is alive, what they are told.
 
+    pub mod envelope;
+    pub mod glimpse;
     pub mod report;
     pub mod request;
     pub mod roster;
@@ -202,6 +204,7 @@ pub mod http {
     //! | [`state`] | what handlers reach |
     //! | [`ws_intake`] | what arrives on a WebSocket: a frame at a time, and no more than it may |
     //! | [`ws_edge`] | the sockets of edge programs |
+    //! | [`unreadable`] | what gates report and cannot be taken as told |
     //! | [`p2p_server`], [`ws_peer`] | the ports other centrals dial, their sockets, guests with an invitation, and what old centrals ask before they link |
     //! | [`ws_status`] | the status feed to one dashboard |
     //! | [`server`], [`listen`], [`api`] | sockets, how fast they are read, workers, time limits, moving to another port while running |
@@ -236,6 +239,7 @@ pub mod http {
     pub mod state;
     pub mod stories;
     pub mod subscriptions;
+    mod unreadable;
     pub mod view;
     pub mod ws_edge;
     pub mod ws_intake;

@@ -137,7 +137,7 @@ fn the_socket_of_an_edge_introduces_itself_first() {
         let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
         assert_eq!(answer["success"], false, "{noise}: {answer}");
     }
-    assert_eq!(cameras(&central)["online"], 1);
+    assert_eq!(cameras(&central)["online"], 2, "and the address of who did not say which it is");
     let (status, took) = {
         let mut central = central;
         central.terminate()
@@ -210,11 +210,8 @@ fn a_report_that_contradicts_the_lot_is_taken_and_shown_as_what_it_is() {
     assert_eq!(out.number("fee"), 0, "what is due is worked out here: {}", out.text);
     let stats = central.http.stats();
     assert_eq!((&stats["revenue_today"], &stats["exits_today"]), (&json!(15_000), &json!(2)), "{stats}");
-    for wrong in
-        [json!({"type": "WASHED", "camera_id": 1, "data": {"plate_text": "29A12345"}}), json!({"type": "ENTRY"})]
-    {
-        central.http.post("/api/edge/event", &wrong).refused(400);
-    }
+    let wrong = json!({"type": "WASHED", "camera_id": 1, "data": {"plate_text": "29A12345"}});
+    central.http.post("/api/edge/event", &wrong).refused(400);
 }
 
 /// Whatever a gate took is in a sum, and what it took is what it said.
@@ -270,6 +267,168 @@ fn reports_that_are_refused_are_logged_at_a_bounded_rate() {
     for kind in ["refused_report", "unread_plate"] {
         assert!(counted.contains(&format!("parkmesh_input_refused_total{{kind=\"{kind}\"}} 40")), "{counted}");
     }
+}
+
+/// What became of something that was sent.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// The car is in the history.
+    Read,
+    /// An opening of this direction is shown, with the plate as it was written where that could be told.
+    Kept(&'static str),
+    /// It is refused, and counted at the camera.
+    Counted(u16),
+}
+
+/// What a gate reports of an opened barrier is never refused into nothing. `PLATE` is another car each time.
+#[test]
+fn whatever_a_gate_sends_is_read_or_kept_as_an_opening_or_counted_at_its_camera() {
+    use Fate::{Counted, Kept, Read};
+    let mut central = Central::new("central-1");
+    central.config["edges"] = json!([{"id": "out", "name": "Cổng ra", "direction": "EXIT"}]);
+    central.start();
+    let (json, text) = ("application/json", "text/plain");
+    let plain = r#"{"type":"ENTRY","camera_id":"e1","data":{"plate_text":"PLATE"}}"#;
+    let wide: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let picture = |bytes: usize| plain.replacen('{', &format!("{{\"image\":\"{}\",", "A".repeat(bytes)), 1);
+    let cases: Vec<(&str, &str, Vec<u8>, Fate)> = vec![
+        // In another wrapper than ours, or declared as something else.
+        ("e1", json, format!("{{\"event\":{plain}}}").into(), Read),
+        ("e1", json, format!("{{\"payload\":{plain}}}").into(), Read),
+        ("e1", json, format!("{{\"events\":[{plain}]}}").into(), Read),
+        ("e1", json, format!("[{},{plain}]", plain.replace("PLATE", "29B00001")).into(), Read),
+        ("e1", json, r#"{"camera_id":"e1","body":{"type":"ENTRY","plate":"PLATE"}}"#.into(), Read),
+        ("e1", json, r#"{"data":{"type":"ENTRY","camera_id":"e1","plate_text":"PLATE"}}"#.into(), Read),
+        ("e1", json, picture(20_000).into(), Read),
+        ("e1", json, picture(900_000).into(), Read),
+        ("e1", text, plain.into(), Read),
+        ("e1", "application/x-www-form-urlencoded", plain.into(), Read),
+        ("e1", json, wide, Read),
+        ("e1", json, plain.replace("PLATE", "PLATE\t").into(), Read),
+        ("127.0.0.1", json, r#"{"type":"ENTRY","data":{"plate_text":"PLATE"}}"#.into(), Read),
+        // No JSON, or nothing that tells how it is meant.
+        ("e1", json, plain.replace("}}", ",}}").into(), Kept("ENTRY")),
+        ("e1", json, plain.replace('"', "'").into(), Kept("ENTRY")),
+        ("e1", json, plain.replace("\"data\"", "\"confidence\":.9,\"data\"").into(), Kept("ENTRY")),
+        ("e1", json, plain.replace("\"data\"", "\"path\":\"C:\\cam\\1.jpg\",\"data\"").into(), Kept("ENTRY")),
+        ("e1", json, plain.replace("\"data\"", "\"x\":\"\\ud800\",\"data\"").into(), Kept("ENTRY")),
+        ("e1", json, plain.replace("\"data\"", "\"type\":\"ENTRY\",\"data\"").into(), Kept("ENTRY")),
+        ("e1", json, plain[..plain.len() - 2].into(), Kept("ENTRY")),
+        ("e1", text, "type=EXIT&camera_id=e1&plate_text=PLATE&fee=25000".into(), Kept("EXIT")),
+        (
+            "out",
+            "application/xml",
+            "<Alert><channelName>out</channelName><ANPR><licensePlate>PLATE</licensePlate></ANPR></Alert>".into(),
+            Kept("EXIT"),
+        ),
+        ("out", json, r#"{"type":1,"camera_id":"out","data":{"plate_text":"PLATE"}}"#.into(), Kept("EXIT")),
+        ("127.0.0.1", json, r#"{"type":"EXIT","#.into(), Kept("EXIT")),
+        // Nothing says that a barrier opened.
+        ("e1", json, r#"{"type":"HELLO","camera_id":"e1","data":{"plate_text":"PLATE"}}"#.into(), Counted(400)),
+        ("e1", json, r#"{"camera_id":"e1","#.into(), Counted(400)),
+        ("127.0.0.1", json, "nonsense".into(), Counted(400)),
+        ("127.0.0.1", json, picture(2_000_000).into(), Counted(413)),
+    ];
+    let refused = |edge: &str| {
+        let listed = central.http.get("/api/cameras").ok().body["cameras"].clone();
+        let camera = listed.as_array().unwrap().iter().find(|camera| camera["id"] == edge).cloned();
+        camera.and_then(|camera| camera["events_refused"].as_u64()).unwrap_or_default()
+    };
+    let unread = || central.http.get("/api/parking/anomalies?kind=unread").ok().body["anomalies"].clone();
+    for (number, (edge, declared, body, fate)) in cases.into_iter().enumerate() {
+        let plate = format!("29A{:05}", 10_000 + number);
+        let shown = String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned();
+        let body = if body.contains(&0) {
+            let text = String::from_utf8(body.into_iter().filter(|byte| *byte != 0).collect()).unwrap();
+            text.replace("PLATE", &plate).encode_utf16().flat_map(u16::to_le_bytes).collect()
+        } else {
+            String::from_utf8(body).unwrap().replace("PLATE", &plate).into_bytes()
+        };
+        let (before, openings) = (refused(edge), unread().as_array().unwrap().len());
+        let answer = central.http.send("POST", "/api/edge/event", Some((declared, &body))).unwrap();
+        let (rows, kept) = (central.http.rows_of(&plate), unread());
+        let kept = kept.as_array().unwrap();
+        let its_own = kept.iter().find(|opening| opening["fact"] == answer.body["event_id"]);
+        let kept = kept.len() - openings;
+        match fate {
+            Read => {
+                assert_eq!((answer.status, rows.len(), kept), (200, 1, 0), "{shown}: {}", answer.text);
+                assert_eq!(rows[0]["edge_id"], edge, "{shown}");
+            }
+            Kept(direction) => {
+                assert_eq!((answer.status, rows.len(), kept), (200, 0, 1), "{shown}: {}", answer.text);
+                let opening = its_own.unwrap();
+                assert_eq!(
+                    (&opening["edge_id"], &opening["direction"]),
+                    (&json!(edge), &json!(direction)),
+                    "{opening}"
+                );
+                let has_plate = String::from_utf8_lossy(&body).contains(&plate);
+                assert_eq!(opening.to_string().contains(&plate), has_plate, "{shown}: {opening}");
+                assert!(answer.text.contains("not_read"), "{shown}: {}", answer.text);
+            }
+            Counted(status) => {
+                assert_eq!((answer.status, rows.len(), kept), (status, 0, 0), "{shown}: {}", answer.text)
+            }
+        }
+        let counted = refused(edge) - before;
+        assert_eq!(counted, u64::from(!matches!(fate, Read)), "{shown}");
+    }
+    let logged = central.log();
+    for line in ["event=opening_unread edge=e1", "event=report_refused edge=e1", "event=report_refused edge=127.0.0.1"]
+    {
+        assert_eq!(logged.matches(line).count(), 1, "{line}");
+    }
+    assert_eq!(central.http.rows_of("29B00001").len(), 1, "the other of two");
+    // What a page can make a browser send to any address is no report.
+    for (name, value) in [("Referer", "http://10.0.0.9/"), ("User-Agent", "Mozilla/5.0"), ("Cookie", "a=1")] {
+        let browser = central.http.with(name, value);
+        browser.send("POST", "/api/edge/event", Some((text, plain.as_bytes()))).unwrap().refused(415);
+    }
+}
+
+/// On the socket it is the same, whatever kind of frame it comes in.
+#[test]
+fn what_cannot_be_read_on_the_socket_of_an_edge_is_kept_or_counted_too() {
+    let central = Central::standalone("central-1");
+    let unread = || central.http.get("/api/parking/anomalies?kind=unread").ok().body["anomalies"].clone();
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": "w1"})).unwrap();
+    socket.hear_json(DEADLINE, |said| said["type"] == "connected");
+    let entry = |plate: &str| json!({"type": "ENTRY", "data": {"plate_text": plate}}).to_string();
+    socket.say_bytes(entry("29A00001").as_bytes()).unwrap();
+    let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    assert_eq!((&answer["success"], central.http.rows_of("29A00001").len()), (&json!(true), 1), "{answer}");
+    socket.say_text(&format!("[{}]", entry("29A00002"))).unwrap();
+    let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+    assert_eq!((&answer["success"], central.http.rows_of("29A00002").len()), (&json!(true), 1), "{answer}");
+    for (number, broken) in ["{\"type\":\"EXIT\",", "{'type':'EXIT'}"].into_iter().enumerate() {
+        socket.say_text(broken).unwrap();
+        let answer = socket.hear_json(DEADLINE, |said| said["type"] == "answer");
+        assert_eq!((&answer["success"], &answer["anomalies"]), (&json!(true), &json!(["unread"])), "{answer}");
+        assert_eq!(unread().as_array().unwrap().len(), number + 1);
+        assert_eq!(unread()[0]["edge_id"], "w1");
+    }
+    for told in [json!({"type": "pong"}), json!({"type": "answer", "answers": null}), json!({"type": "ping"})] {
+        socket.say(&told).unwrap();
+    }
+    assert_eq!(socket.hear_json(DEADLINE, |_| true)["type"], "pong", "its own answers are answered by nothing");
+    let refused = |edge: &str| {
+        let listed = central.http.get("/api/cameras").ok().body["cameras"].clone();
+        let camera = listed.as_array().unwrap().iter().find(|camera| camera["id"] == edge).cloned();
+        camera.map(|camera| camera["events_refused"].clone()).unwrap_or_default()
+    };
+    assert_eq!(refused("w1"), 2);
+    // Who does not say which it is: it is recorded at its address, before its socket is closed.
+    let mut socket = dial(&central);
+    socket.say_text(&entry("29A00003")).unwrap();
+    socket.until_ended(DEADLINE);
+    let read = central.http.rows_of("29A00003");
+    assert_eq!((read.len(), read[0]["edge_id"].as_str()), (1, Some("127.0.0.1")), "{read:?}");
+    let mut socket = dial(&central);
+    socket.say_text("nonsense").unwrap();
+    assert_eq!(socket.hear_json(DEADLINE, |_| true)["success"], false);
+    assert_eq!(refused("127.0.0.1"), 1);
 }
 
 /// One thing told in some spelling. `kept`: what has to stand in the history, unless a note in the answer says that it does not.

@@ -10,22 +10,24 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::edges::{DECIDED, submit};
 use super::error::{ApiError, Code};
-use super::input::{self, Raw, Sent};
+use super::input::{self, ReportBody, Sent};
 use super::operation::{Answered, Operation, get, ok, post};
 use super::state::{Shared, Worker};
-use crate::access::right::Need;
+use super::unreadable::{note_refused, note_unread, sender_of, take_unreadable};
+use crate::access::right::{Need, Who};
 use crate::config::model::Config;
 use crate::domain::audit::Kind;
 use crate::domain::direction::Direction;
 use crate::domain::plate;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::time::SiteZone;
+use crate::domain::told::fields::{self, Fields};
 use crate::domain::told::{self, Note};
+use crate::gates::envelope::{self, MOST_EVENTS};
 use crate::gates::report::{CameraId, EventReport, GateSettings};
 use crate::gates::roster::{HeardEdge, said};
 use crate::ledger::apply::UNREAD;
 use crate::ledger::job::{Answer, Passed, UnreadKept};
-use crate::ops::offences::Offence;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -60,38 +62,99 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// `POST /api/edge/event`: what happened at a gate, committed when this answers.
-pub async fn event(caller: Caller, Raw(bytes): Raw, worker: web::Data<Worker>) -> Answered {
-    let read = |said: Value| EventReport::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()));
-    let report = input::parse_gates(&bytes).and_then(read).inspect_err(|error| note_refused(&worker, None, error))?;
-    Ok(ok(take(&worker, &caller, report).await?))
+pub async fn event(caller: Caller, body: Result<ReportBody, ApiError>, worker: web::Data<Worker>) -> Answered {
+    let ReportBody(bytes) = body.inspect_err(|error| note_refused(&worker, &caller, None, error))?;
+    let text = input::gates_text(&bytes);
+    take_sent(&worker, &caller, None, &text, read_sent(&text)).await.map(ok)
 }
 
-/// A report that is refused leaves a trace: in the log, at a bounded rate, and at the edge it came from where that is known.
-pub(super) fn note_refused(worker: &Worker, edge_id: Option<&str>, error: &ApiError) {
-    let edge = edge_id.unwrap_or("?");
-    if let Some(suppressed) = worker.shared.offences.count(Offence::RefusedReport, edge) {
-        log::warn!(
-            event = "report_refused", edge = edge, code = error.code(), reason = error.to_string().as_str(), suppressed = suppressed;
-            "a report of a gate is refused"
-        );
+/// The events in what a program sent, in order.
+///
+/// # Errors
+/// It is no JSON.
+pub(super) fn read_sent(text: &str) -> Result<Vec<Value>, ApiError> {
+    input::parse_gates(text).map(envelope::events)
+}
+
+/// Takes what a program sent, each event of it in turn, at the rate its requests are granted. The answer is that of the last that was
+/// taken. `edge_id`: who sent it, if that is known without it. `sent`: the text as [`read_sent`].
+///
+/// # Errors
+/// As [`take`], of the first, if none was taken; and 503 at once: it has to be sent again.
+pub(super) async fn take_sent(
+    worker: &Worker,
+    caller: &Caller,
+    edge_id: Option<&str>,
+    text: &str,
+    sent: Result<Vec<Value>, ApiError>,
+) -> Result<Taken, ApiError> {
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(error) => return take_unreadable(worker, caller, edge_id, text, error).await,
+    };
+    if sent.len() > MOST_EVENTS {
+        let error = ApiError::new(Code::Invalid, format!("more than {MOST_EVENTS} events at once: send them in parts"));
+        note_refused(worker, caller, edge_id, &error);
+        return Err(error);
     }
-    if let Some(edge_id) = edge_id {
-        worker.shared.roster.heard(edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
+    let mut answer = None;
+    for event in sent {
+        if answer.is_some() {
+            let per_s = worker.shared.config.borrow().tuning.max_requests_per_second;
+            while let Some(wait) = worker.shared.rates.pace(per_s, caller.from) {
+                tokio::time::sleep(wait).await;
+            }
+        }
+        match take_event(worker, caller, edge_id, event).await {
+            Err(error) if answer.is_some() && error.is_refusal() => {}
+            Err(error) if !error.is_refusal() => return Err(error),
+            taken => answer = Some(taken),
+        }
+    }
+    answer.unwrap_or_else(|| Err(ApiError::internal()))
+}
+
+/// Takes one event as sent.
+async fn take_event(worker: &Worker, caller: &Caller, edge_id: Option<&str>, event: Value) -> Result<Taken, ApiError> {
+    let names_one = gate_named_in(&event).is_some();
+    let event = if names_one { event } else { with_camera(event, sender_of(caller, edge_id, None)) };
+    match EventReport::read(&event) {
+        Ok(mut report) => {
+            if !names_one && edge_id.is_none() && !matches!(caller.who, Who::Edge(_)) {
+                report.notes.push(address_for_camera(&report.edge_id()));
+            }
+            take(worker, caller, report).await
+        }
+        Err(refusal) => {
+            let error = ApiError::refused(refusal, &worker.zone());
+            take_unreadable(worker, caller, edge_id, &event.to_string(), error).await
+        }
     }
 }
 
-/// So does an opening for a car that could not be read, the first time it is told.
-pub(super) fn note_unread(worker: &Worker, edge_id: &str, kept: &UnreadKept) {
-    if kept.repeated {
-        return;
+/// Which camera an event names.
+pub(super) fn gate_named_in(event: &Value) -> Option<&Value> {
+    let part = event.get("data").unwrap_or(&Value::Null);
+    Fields::of(&[event, part]).get(fields::GATE)
+}
+
+/// The event of a camera that names none.
+fn with_camera(mut event: Value, edge_id: String) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("camera_id".to_owned(), edge_id.into());
     }
-    if let Some(suppressed) = worker.shared.offences.count(Offence::UnreadPlate, edge_id) {
-        log::warn!(
-            event = "opening_unread", edge = edge_id, direction = kept.direction.name(), suppressed = suppressed;
-            "a gate opened for a car whose plate could not be read"
-        );
-    }
-    worker.shared.roster.heard(edge_id, worker.shared.clock.now_ms(), |edge| edge.events_refused += 1);
+    event
+}
+
+/// That nothing but the address says where it happened.
+fn address_for_camera(edge_id: &str) -> Note {
+    let vi = format!("bản tin không ghi cổng nào: ghi theo địa chỉ máy gửi, {edge_id}");
+    Note::new(
+        "camera_id",
+        "assumed",
+        vi,
+        format!("no camera is named: it is recorded under the address it came from, {edge_id}"),
+    )
 }
 
 /// What an edge program is answered, as it is sent.
@@ -186,17 +249,23 @@ pub async fn take(worker: &Worker, caller: &Caller, report: EventReport) -> Resu
     if let Err(error) = &taken
         && error.is_refusal()
     {
-        note_refused(worker, Some(&edge_id), error);
+        note_refused(worker, caller, Some(&edge_id), error);
     }
     match taken? {
         Answer::Unread(kept) => {
             note_unread(worker, &edge_id, &kept);
-            Ok(Taken::Passed(Box::new(Passage::unread(*kept))))
+            Ok(Taken::from(*kept))
         }
         Answer::Reported(passed) => Ok(Taken::Passed(Box::new(Passage::new(*passed, &worker.zone())))),
         Answer::Amended { stay_id, .. } => Ok(changed(stay_id, false)),
         Answer::ChangedBefore { event_id } => Ok(changed(event_id, true)),
         _ => Err(ApiError::internal()),
+    }
+}
+
+impl From<UnreadKept> for Taken {
+    fn from(kept: UnreadKept) -> Self {
+        Self::Passed(Box::new(Passage::unread(kept)))
     }
 }
 

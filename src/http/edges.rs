@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::edge_programs::note_unread;
 use super::error::{ApiError, Code};
 use super::input::{self, Raw, Sent};
 use super::operation::{Answered, Operation, ok, post};
 use super::state::Worker;
+use super::unreadable::note_unread;
 use super::view::Vehicle;
 use crate::access::right::Need;
 use crate::actors::db_writer::{ANSWER_TIMEOUT, Decide};
@@ -77,7 +77,7 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /api/edge/barrier/open`: an entry or an exit, committed when this answers.
 pub async fn open(request: HttpRequest, caller: Caller, Raw(bytes): Raw, worker: web::Data<Worker>) -> Answered {
-    let said = input::parse_gates(&bytes)?;
+    let said = input::parse_gates(&input::gates_text(&bytes))?;
     let mut open = OpenRequest::read(&said).map_err(|refusal| ApiError::refused(refusal, &worker.zone()))?;
     caller.check_edge(&open.edge_id)?;
     if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY) {

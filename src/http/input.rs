@@ -22,10 +22,13 @@ use serde_json::map::{Entry, Map};
 use super::access;
 use super::error::{ApiError, Code};
 use super::room::{Bodies, Lease};
+use super::screen::may_be_browser;
 use crate::domain::time::{MAX_MS, MIN_MS, SiteZone};
 
 /// Largest body of a gate's call, or of one that says a name and a few words; real ones have some hundred bytes.
 pub const SHORT_LIMIT_BYTES: usize = 16 * 1024;
+/// Largest report of what happened at a gate: cameras send a picture beside it, as base64.
+pub const REPORT_LIMIT_BYTES: usize = 1024 * 1024;
 /// Largest tariff, written for people: what is kept of it is an event, and those have at most 16 KiB.
 pub const TARIFF_LIMIT_BYTES: usize = 64 * 1024;
 /// Largest body of a setting: thousands of subscriptions.
@@ -52,6 +55,10 @@ impl Deref for WholeBody {
 /// breaks off. That it is declared as JSON is asked for because a browser sends a body without that to any address a foreign page names.
 pub struct Raw<const LIMIT_BYTES: usize = SHORT_LIMIT_BYTES>(pub WholeBody);
 
+/// What was sent to report what happened at a gate, of at most [`REPORT_LIMIT_BYTES`]; refused as [`Raw`], but of a program whatever it
+/// is declared as: those of cameras declare JSON as a text, a form, or not at all, and what is refused to them is lost.
+pub struct ReportBody(pub WholeBody);
+
 /// The body as a `T`; refused as [`Raw`], and with 400 and the place if it is not JSON or not a `T`.
 pub struct Sent<T, const LIMIT_BYTES: usize = SHORT_LIMIT_BYTES>(pub T);
 
@@ -69,6 +76,22 @@ impl<const LIMIT_BYTES: usize> FromRequest for Raw<LIMIT_BYTES> {
         Box::pin(async move {
             if declares_json(&request) {
                 take(&request, payload, LIMIT_BYTES).await.map(Self)
+            } else {
+                Err(not_json(&request))
+            }
+        })
+    }
+}
+
+impl FromRequest for ReportBody {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if declares_json(&request) || !may_be_browser(request.headers()) {
+                take(&request, payload, REPORT_LIMIT_BYTES).await.map(Self)
             } else {
                 Err(not_json(&request))
             }
@@ -164,22 +187,31 @@ async fn collect(
     Ok(WholeBody { bytes: bytes.freeze(), _lease: lease })
 }
 
-/// What a gate sends, in whatever encoding its program has: UTF-16 by its mark; of another the letters that are no UTF-8 are lost, and
-/// the rest is read.
+/// What a gate sends, in whatever encoding its program has: UTF-16 by its mark, or by how JSON begins; of another the letters that are
+/// no UTF-8 are lost, and the rest is read.
+pub fn gates_text(bytes: &[u8]) -> Cow<'_, str> {
+    let units = |bytes: &[u8], of: fn([u8; 2]) -> u16| -> Cow<'_, str> {
+        let units: Vec<u16> = bytes.chunks_exact(2).filter_map(|pair| pair.try_into().ok()).map(of).collect();
+        Cow::Owned(String::from_utf16_lossy(&units))
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] | rest @ [b'{' | b'[', 0, ..] => units(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] | rest @ [0, b'{' | b'[', ..] => units(rest, u16::from_be_bytes),
+        _ => std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
+    }
+}
+
+/// Reads that text as JSON. Control characters within its texts, which JSON has not, are blanks.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_gates(bytes: &[u8]) -> Result<Value, ApiError> {
-    let units = |of: fn([u8; 2]) -> u16| -> Vec<u16> {
-        bytes.chunks_exact(2).skip(1).filter_map(|pair| pair.try_into().ok()).map(of).collect()
-    };
-    let text = match bytes {
-        [0xff, 0xfe, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_le_bytes))),
-        [0xfe, 0xff, ..] => Cow::Owned(String::from_utf16_lossy(&units(u16::from_be_bytes))),
-        _ => std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
-    };
-    let EachOnce::<true>(value) = parsed(unmarked(text.trim_end_matches('\0').as_bytes()))?;
-    Ok(value)
+pub fn parse_gates(text: &str) -> Result<Value, ApiError> {
+    let text = text.trim_end_matches('\0');
+    let read = |text: &str| parsed(unmarked(text.as_bytes())).map(|EachOnce::<true>(value)| value);
+    match read(text) {
+        Err(_) if text.contains(char::is_control) => read(&text.replace(char::is_control, " ")),
+        read => read,
+    }
 }
 
 /// # Errors
@@ -374,11 +406,16 @@ mod tests {
             utf16(u16::to_be_bytes),
             [text.as_bytes(), b"\n\0"].concat(),
         ] {
-            assert_eq!(parse_gates(&sent).unwrap()["a"], "Cổng");
+            assert_eq!(parse_gates(&gates_text(&sent)).unwrap()["a"], "Cổng");
         }
-        let latin = parse_gates(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}").unwrap();
+        for unmarked in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+            assert_eq!(parse_gates(&gates_text(&unmarked[2..])).unwrap()["a"], "Cổng");
+        }
+        let broken = parse_gates("{\"plate\":\"29A\t12345\n\",\r\n\"camera_id\":1}").unwrap();
+        assert_eq!(broken["plate"], "29A 12345 ");
+        let latin = parse_gates(&gates_text(b"{\"camera_name\":\"C\xf4ng\",\"plate\":\"29A12345\"}")).unwrap();
         assert_eq!((&latin["plate"], &latin["camera_name"]), (&"29A12345".into(), &"C\u{fffd}ng".into()));
-        assert_eq!(parse_gates(b"\xff\xfe{").unwrap_err().code(), "invalid_json");
+        assert_eq!(parse_gates(&gates_text(b"\xff\xfe{")).unwrap_err().code(), "invalid_json");
     }
 
     #[test]

@@ -50,6 +50,15 @@ pub fn comes_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
+/// Whether it may be a browser, also an old one that does not say from which page a request comes: gates and programs send none of this.
+pub fn may_be_browser(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    comes_from_browser(headers)
+        || headers.contains_key(header::REFERER)
+        || headers.contains_key(header::COOKIE)
+        || agent.starts_with(b"Mozilla/")
+}
+
 /// A browser says from which page a request comes; programs say nothing. A page that came in clear, which anybody may have
 /// changed on its way, is another one than ours over HTTPS; in front of plain HTTP there may be a proxy that speaks HTTPS.
 fn comes_from_elsewhere(headers: &HeaderMap, host: Option<&str>, secured: bool) -> bool {

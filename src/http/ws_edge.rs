@@ -16,18 +16,20 @@ use std::time::{Duration, Instant};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler};
 use actix_http::ws::{CloseCode, Message, ProtocolError};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use actix_web_actors::ws::{WebsocketContext, WsResponseBuilder};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::access::{Caller, Pass, from, note_denial};
-use super::edge_programs::{note_refused, take};
+use super::edge_programs::{gate_named_in, read_sent, take_sent};
 use super::error::{ApiError, Code};
 use super::input::{self, SHORT_LIMIT_BYTES};
 use super::operation::{Operation, socket, success};
 use super::state::Worker;
+use super::unreadable::note_refused;
 use super::ws_intake::{self, Intake, Patience};
 use crate::access::right::Need;
 use crate::domain::event::{Body, Event};
@@ -64,6 +66,8 @@ const CONTROL_PER_S: u32 = 50;
 const MAX_UNREADABLE: u32 = 50;
 /// What a ping after notes carries.
 const NOTES_MARK: &[u8] = b"notes";
+/// Why a socket is closed that does not say whose it is.
+const NO_EDGE: &str = "No edge_id provided";
 
 /// `GET /ws/edge`
 ///
@@ -139,56 +143,62 @@ impl EdgeSocket {
         if let Err(refused) = caller.check(Need::Gate) {
             return end(CloseCode::Policy, &refused.to_string(), context);
         }
-        let said: Value = match input::parse(text.as_bytes()) {
-            Ok(said) => said,
-            Err(error) => return self.answer_unreadable(error, None, context),
-        };
-        let is_first = self.edge_id.is_none();
-        if is_first {
-            self.introduce(&said, context);
-        }
-        let Some(edge_id) = self.edge_id.clone() else { return };
-        self.note_life(&edge_id);
-        if said.get("type").is_some_and(|kind| kind == "ping") {
-            return context.text(json!({"type": "pong"}).to_string());
-        }
-        let its_id = said.get("event_id").cloned();
-        let tells = said.get("data").is_some() || Fields::of(&[&said]).get(fields::PLATE).is_some();
-        let report = match EventReport::read(&with_camera(said, &edge_id)) {
-            Ok(report) => report,
-            // It said who it is and no more. A program that sends its queue at once says so with its first event.
-            Err(_) if is_first && !tells => return,
-            Err(refusal) => {
-                let error = ApiError::refused(refusal, &self.worker.zone());
-                return self.answer_unreadable(error, its_id, context);
+        let sent = read_sent(text);
+        let first = sent.as_ref().ok().and_then(|events| events.first());
+        let kind = first.and_then(|event| event.get("type")).and_then(Value::as_str);
+        let is_hello = self.edge_id.is_none() && first.is_some_and(says_only_who_it_is);
+        let mut is_known = true;
+        if self.edge_id.is_none()
+            && let Some(event) = first
+        {
+            match CameraId::read(gate_named_in(event)) {
+                Some(named) if !self.introduce(named.edge_id(), context) => return,
+                named => is_known = named.is_some(),
             }
-        };
-        self.unreadable = 0;
-        let (worker, caller) = (self.worker.clone(), caller);
+        }
+        if let Some(edge_id) = &self.edge_id {
+            self.note_life(edge_id);
+        }
+        match kind.filter(|_| is_known) {
+            Some("ping") => return context.text(json!({"type": "pong"}).to_string()),
+            // Some answer what they are told of other gates.
+            Some("pong" | "answer") => return,
+            // A program that sends its queue at once says who it is with its first event.
+            _ if is_hello && is_known => return,
+            _ => {}
+        }
+        let its_id = first.and_then(|event| event.get("event_id")).cloned();
+        let (worker, edge_id, text) = (self.worker.clone(), self.edge_id.clone(), text.to_owned());
         let taken = wrap_future::<_, Self>(async move {
             if worker.shared.is_stopping() {
                 return Err(ApiError::stopping());
             }
-            let taken = take(&worker, &caller, report).await;
+            let taken = take_sent(&worker, &caller, edge_id.as_deref(), &text, sent).await;
             if taken.is_ok() {
                 worker.shared.rooms.know(caller.from);
             }
             taken.inspect_err(|error| note_denial(&caller, "/ws/edge", error, &worker.shared))
         });
-        context.wait(taken.map(|taken, _, context| {
+        context.wait(taken.map(move |taken, socket, context| {
+            socket.count_unreadable(taken.as_ref().err(), context);
             let fields = match taken.map(|taken| json!(success(taken))) {
                 Ok(Value::Object(fields)) => fields,
                 Ok(_) => ApiError::internal().body(),
                 Err(error) => error.body(),
             };
             answer(fields, its_id, context);
+            if !is_known {
+                end(CloseCode::Policy, NO_EDGE, context);
+            }
         }));
     }
 
     /// Somebody who sends one thing after the other that cannot be read is no edge program.
-    fn answer_unreadable(&mut self, error: ApiError, its_id: Option<Value>, context: &mut Carrying) {
-        note_refused(&self.worker, self.edge_id.as_deref(), &error);
-        answer(error.body(), its_id, context);
+    fn count_unreadable(&mut self, refused: Option<&ApiError>, context: &mut Carrying) {
+        let Some(error) = refused.filter(|error| error.status_code() == StatusCode::BAD_REQUEST) else {
+            self.unreadable = 0;
+            return;
+        };
         self.unreadable += 1;
         if self.unreadable >= MAX_UNREADABLE {
             self.sender.offends(Offence::UnreadableTexts, &error.to_string());
@@ -196,22 +206,21 @@ impl EdgeSocket {
         }
     }
 
-    /// The first text says who it is: `{"edge_id": 1}`, or an event with its camera.
-    fn introduce(&mut self, said: &Value, context: &mut Carrying) {
-        let Some(edge_id) = CameraId::read(Fields::of(&[said]).get(fields::GATE)).map(|id| id.edge_id()) else {
-            return end(CloseCode::Policy, "No edge_id provided", context);
-        };
+    /// The first text says who it is: `{"edge_id": 1}`, or an event with its camera. `false`: it may not speak as that, and the socket has
+    /// ended.
+    fn introduce(&mut self, edge_id: String, context: &mut Carrying) -> bool {
         let caller = self.caller();
         if let Err(error) = caller.check_edge(&edge_id) {
             note_denial(&caller, "/ws/edge", &error, &self.worker.shared);
-            return end(CloseCode::Policy, &error.to_string(), context);
+            end(CloseCode::Policy, &error.to_string(), context);
+            return false;
         }
-        self.note_life(&edge_id);
         let message = format!("Edge '{edge_id}' registered successfully");
         context.text(json!({"type": "connected", "message": message}).to_string());
         self.edge_id = Some(edge_id);
         let notes = self.worker.shared.edge_news.listen();
         Self::take_notes(notes, context);
+        true
     }
 
     /// Waits for what happens at other gates, and tells it.
@@ -261,7 +270,7 @@ impl EdgeSocket {
         } else if self.heard.elapsed() > SILENCE {
             end(CloseCode::Away, "nothing was heard for a minute", context);
         } else if self.edge_id.is_none() && self.opened.elapsed() > HELLO_TIMEOUT {
-            end(CloseCode::Policy, "No edge_id provided", context);
+            end(CloseCode::Policy, NO_EDGE, context);
         } else if self.pinged.elapsed() > PING_PERIOD {
             self.pinged = Instant::now();
             context.ping(b"edge");
@@ -269,13 +278,10 @@ impl EdgeSocket {
     }
 }
 
-/// The report with the camera the socket belongs to, if it names none.
-fn with_camera(mut said: Value, edge_id: &str) -> Value {
-    let names_one = Fields::of(&[&said]).get(fields::GATE).is_some();
-    if let Some(fields) = said.as_object_mut().filter(|_| !names_one) {
-        fields.insert("camera_id".to_owned(), edge_id.into());
-    }
-    said
+/// It tells of nothing that happened.
+fn says_only_who_it_is(event: &Value) -> bool {
+    let tells = event.get("data").is_some() || Fields::of(&[event]).get(fields::PLATE).is_some();
+    !tells && event.is_object() && EventReport::read(event).is_err()
 }
 
 /// `its_id`: what the edge called the event, so that it knows what was answered.
@@ -319,8 +325,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
                 context.close(None);
                 context.stop();
             }
-            Ok(Message::Binary(_) | Message::Continuation(_)) => {
-                end(CloseCode::Unsupported, "only whole text frames are read", context);
+            Ok(Message::Binary(bytes)) => self.text(&input::gates_text(&bytes), context),
+            Ok(Message::Continuation(_)) => {
+                let error = ApiError::new(Code::Invalid, "an event in several frames: send it in one");
+                note_refused(&self.worker, &self.caller(), self.edge_id.as_deref(), &error);
+                end(CloseCode::Unsupported, &error.to_string(), context);
             }
             Err(error) => {
                 context.close(Some(ws_intake::ended(&error, &self.sender)));

@@ -81,6 +81,11 @@ impl Ws {
         self.0.send(Message::text(text)).map_err(|error| error.to_string())
     }
 
+    /// Says it in a binary frame.
+    pub fn say_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0.send(Message::binary(bytes.to_vec())).map_err(|error| error.to_string())
+    }
+
     /// The next text within `patience`; `Ok(None)`: nothing was said; `Err`: the socket has ended. Pings are answered.
     pub fn hear(&mut self, patience: Duration) -> Result<Option<String>, String> {
         let start = Instant::now();
