@@ -181,6 +181,7 @@ pub mod feed {
 pub mod gates {
     //! What serves gates and is no actor: what they send and how it is checked, who of them is alive, what they are told.
 
+    mod choices;
     pub mod envelope;
     pub mod glimpse;
     pub mod report;

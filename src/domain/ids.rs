@@ -12,6 +12,10 @@ pub const MAX_CENTRAL_ID_BYTES: usize = 63;
 
 /// Longest id of an edge, in bytes.
 pub const MAX_EDGE_ID_BYTES: usize = 64;
+/// Of the mark of a name in another script, and how it is made: FNV-1a.
+const MARK_DIGITS: usize = 6;
+const FNV_BASIS: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
 
 /// Why a text is not an id. The message is for people and says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,16 +74,25 @@ impl EdgeId {
         }
     }
 
-    /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is left.
+    /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is said. Where all its letters are of a script that has none near
+    /// them, a mark made of them stands behind, so that 入口1 and 出口1 are two: `1-5b1c07`.
     pub fn near(text: &str) -> Self {
-        let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | ':'));
+        let is_sign = |c: char| matches!(c, '.' | '-' | '_' | ':');
+        let words = text.split(|c: char| !c.is_alphanumeric() && !is_sign(c));
         let plain = |word: &str| -> String {
             let plain = word.chars().map(super::told::word::plain).filter(char::is_ascii);
-            plain.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')).collect()
+            plain.filter(|c| c.is_ascii_alphanumeric() || is_sign(*c)).collect()
         };
         let parts: Vec<String> = words.map(plain).filter(|part| !part.is_empty()).collect();
         let id: String = parts.join("-").chars().take(MAX_EDGE_ID_BYTES).collect();
-        Self(if id.bytes().any(|byte| byte.is_ascii_alphanumeric()) { id } else { "edge".to_owned() })
+        let is_foreign = text.chars().any(char::is_alphabetic) && !id.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let id = if id.bytes().any(|byte| byte.is_ascii_alphanumeric()) { id } else { "edge".to_owned() };
+        if !is_foreign {
+            return Self(id);
+        }
+        let mark = text.trim().bytes().fold(FNV_BASIS, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(FNV_PRIME));
+        let id: String = id.chars().take(MAX_EDGE_ID_BYTES - "-".len() - MARK_DIGITS).collect();
+        Self(format!("{id}-{:06x}", mark >> 8))
     }
 
     pub fn as_str(&self) -> &str {
@@ -329,7 +342,12 @@ mod tests {
             ("-_-", "edge"),
             ("Cổng vào số 1", "Cong-vao-so-1"),
             ("", "edge"),
-            ("门", "edge"),
+            ("门", "edge-4632bb"),
+            ("入口", "edge-f010f4"),
+            ("出口", "edge-162c48"),
+            ("入口1", "1-d4b18c"),
+            ("出口1", "1-5ab60d"),
+            ("Süd", "Sd"),
             ("a b\n", "a-b"),
             (&"x".repeat(65), &"x".repeat(64)),
         ] {

@@ -70,6 +70,8 @@ const LOOK_ALIKES: &[(&str, char)] = &[
 const NO_PLATE: &[&str] = &[
     "unknown",
     "unknow",
+    "unkown",
+    "unk",
     "unread",
     "unreadable",
     "unrecognized",
@@ -84,6 +86,16 @@ const NO_PLATE: &[&str] = &[
     "noread",
     "notread",
     "notfound",
+    "notdetected",
+    "undetected",
+    "nodetection",
+    "notrecognized",
+    "notrecognised",
+    "notavailable",
+    "default",
+    "string",
+    "sample",
+    "placeholder",
     "none",
     "null",
     "nan",
@@ -158,7 +170,12 @@ impl PlateId {
     /// # Errors
     /// As [`Self::parse`], and [`PlateError::None`].
     pub fn told(text: &str) -> Result<Self, PlateError> {
-        if says_none(text) { Err(PlateError::None) } else { Self::parse(text) }
+        let read = |text: &str| if says_none(text) { Err(PlateError::None) } else { Self::parse(text) };
+        match without_score(text).map(read) {
+            Some(Ok(plate)) => Ok(plate),
+            Some(Err(PlateError::None)) => Err(PlateError::None),
+            _ => read(text),
+        }
     }
 
     /// Reads a writing of a plate: upper case; separators removed; full-width and look-alike letters as the usual ones; Đ
@@ -219,8 +236,21 @@ fn is_separator(character: char) -> bool {
         || matches!(character, '\u{2000}'..='\u{2015}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
-/// Whether the text says that nothing was read: without a digit, with no digit but 0, all one character, or such a word with
-/// a number behind it.
+/// A text without what some cameras write behind the plate: how sure they are, from 0 to 1 or in percent. `None`: it has none.
+fn without_score(text: &str) -> Option<&str> {
+    let (plate, last) = text.trim_end().rsplit_once(char::is_whitespace)?;
+    let last = last.trim_matches(['(', ')', '[', ']']);
+    let is_score = match last.as_bytes() {
+        [b'0', b'.' | b',', parts @ ..] => !parts.is_empty() && parts.iter().all(u8::is_ascii_digit),
+        [b'1', b'.' | b',', parts @ ..] => !parts.is_empty() && parts.iter().all(|part| *part == b'0'),
+        [percent @ .., b'%'] => !percent.is_empty() && percent.iter().all(|c| c.is_ascii_digit() || *c == b'.'),
+        _ => false,
+    };
+    is_score.then_some(plate)
+}
+
+/// Whether the text says that nothing was read: without a digit, with no digit but 0, all one character, masked (`XXX`), a pattern in
+/// place of a plate (`AAA1111`), or such a word with a number behind it.
 fn says_none(text: &str) -> bool {
     let word = folded(text);
     let mut digits = word.chars().filter(char::is_ascii_digit).peekable();
@@ -228,7 +258,19 @@ fn says_none(text: &str) -> bool {
     let names_none = NO_PLATE
         .iter()
         .any(|none| word.strip_prefix(none).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit())));
-    digits.peek().is_none() || digits.all(|digit| digit == '0') || word.chars().all(|c| Some(c) == first) || names_none
+    digits.peek().is_none()
+        || digits.all(|digit| digit == '0')
+        || word.chars().all(|c| Some(c) == first)
+        || word.contains("xxx")
+        || is_pattern(&word)
+        || names_none
+}
+
+/// Three letters or more that are one, and digits behind them that are one.
+fn is_pattern(word: &str) -> bool {
+    let (letters, digits) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap_or(word.len()));
+    let are_one = |part: &str| part.chars().all(|c| part.starts_with(c));
+    letters.chars().count() >= 3 && are_one(letters) && are_one(digits)
 }
 
 impl Form {
@@ -493,12 +535,26 @@ mod tests {
             "00A00000",
             "plate_0001",
             "test123",
+            "XXXXXXX1",
+            "XXXX1234",
+            "29A-XXX.XX",
+            "UNK0001",
+            "UNKOWN1",
+            "Not Detected 1",
+            "not detected 0.12",
+            "DEFAULT1",
+            "STRING1",
+            "AAA1111",
         ] {
             assert_eq!(PlateId::told(text), Err(PlateError::None), "{text:?}");
         }
-        for plate in ["29A-000.01", "NA1234X", "AB-12-34", "CAR12A", "80A00001"] {
+        for plate in ["29A-000.01", "NA1234X", "AB-12-34", "CAR12A", "80A00001", "AAB1111", "AAA1112", "AA-11-11"] {
             assert!(PlateId::told(plate).is_ok(), "{plate}");
         }
+        for scored in ["51F97022 0.95", "51F-970.22 (0,9512)", "51F 97022\t1.0", "51F97022 95%", "51F97022 [95.5%]"] {
+            assert_eq!(PlateId::told(scored).unwrap().as_str(), "51F97022", "{scored}");
+        }
+        assert_eq!(PlateId::told("29-B1 123.45").unwrap().as_str(), "29B112345", "what is no score is of the plate");
         assert!(PlateId::parse("UNKNOWN").is_ok(), "what an old event says stays readable");
     }
 

@@ -59,7 +59,7 @@ fn unpack(sent: Value, around: &Map<String, Value>, depth: usize, found: &mut Ve
 
 /// Under which key the event is, of an object that does not say itself what happened.
 fn wrapper(said: &Value) -> Option<&String> {
-    if Fields::of(&[said]).all(fields::EVENT).any(|(_, told)| !is_made_of_parts(told)) {
+    if Fields::of(&[said]).in_order(fields::EVENT).iter().any(|told| !is_made_of_parts(told.value)) {
         return None;
     }
     let holds = |value: &Value| match value {

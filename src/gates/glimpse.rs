@@ -59,7 +59,8 @@ impl Glimpse {
     /// cannot be read, for people.
     pub fn opening(&self, edge_id: &str, gate: GateSettings, zone: &SiteZone, why: &str) -> Option<UnreadOpening> {
         let told = self.fields();
-        let words: Vec<String> = told.all(fields::EVENT).filter_map(|(_, word)| word.as_str()).map(folded).collect();
+        let words: Vec<String> =
+            told.in_order(fields::EVENT).iter().filter_map(|told| told.value.as_str()).map(folded).collect();
         // Of these none says that a barrier has opened.
         if words.iter().any(|word| ["update", "delete", "locationupdate"].contains(&word.as_str())) {
             return None;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::choices::Choices;
 use super::report::{CameraId, MOST_UNREAD_NOTES};
 use crate::config::model::Config;
 use crate::domain::direction::Direction;
@@ -160,20 +161,24 @@ impl OpenRequest {
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
         let (edge_id, renamed) = gate(&fields)?.named("edge_id");
-        let (camera_type, bad_type) = vehicle_of(&fields);
-        let notes = renamed.into_iter().chain(bad_type).chain(unknown(&fields, fields::OF_OPEN));
+        let mut choices = Choices { notes: Vec::from_iter(renamed), ..Choices::default() };
+        let camera_type = vehicle_of(&fields, &mut choices);
+        let plate = choices.plate(fields.in_order(fields::PLATE));
+        let direction = choices.way(&fields.in_order(fields::DIRECTION));
+        let fee = choices.fee(fields.in_order(fields::FEE));
+        let notes = choices.notes.into_iter().chain(unknown(&fields, fields::OF_OPEN));
         Ok(Self {
             edge_id,
-            plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
-            action: text(&fields, fields::ACTION, "action")?,
+            plate_id: text(plate.value(), "plate_id")?.unwrap_or_default(),
+            action: text(fields.get(fields::ACTION), "action")?,
             plate_view: fields.text(fields::PLATE_VIEW),
-            direction: text(&fields, fields::DIRECTION, "direction")?,
+            direction: text(direction.value(), "direction")?,
             camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),
-            request_id: text(&fields, fields::REQUEST_ID, "request_id")?,
+            request_id: text(fields.get(fields::REQUEST_ID), "request_id")?,
             force: fields.get(fields::FORCE).cloned(),
-            reason: text(&fields, fields::REASON, "reason")?,
-            fee: fields.get(fields::FEE).cloned(),
+            reason: text(fields.get(fields::REASON), "reason")?,
+            fee: fee.value().cloned(),
             paid: fields.get(fields::PAID).cloned(),
             card_id: fields.get(fields::CARD).cloned(),
             lost_card: fields.get(fields::LOST_CARD).cloned(),
@@ -189,13 +194,16 @@ impl CloseRequest {
     /// As [`OpenRequest::read`].
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
+        let mut choices = Choices::default();
+        let plate = choices.plate(fields.in_order(fields::PLATE));
+        let notes = choices.notes.into_iter().chain(unknown(&fields, fields::OF_CLOSE));
         Ok(Self {
             edge_id: gate(&fields)?.edge_id(),
-            plate_id: text(&fields, fields::PLATE, "plate_id")?,
-            event_id: text(&fields, fields::STAY_ID, "event_id")?,
-            action: text(&fields, fields::ACTION, "action")?,
+            plate_id: text(plate.value(), "plate_id")?,
+            event_id: text(fields.get(fields::STAY_ID), "event_id")?,
+            action: text(fields.get(fields::ACTION), "action")?,
             only_own: false,
-            notes: unknown(&fields, fields::OF_CLOSE).take(MOST_UNREAD_NOTES).collect(),
+            notes: notes.take(MOST_UNREAD_NOTES).collect(),
         })
     }
 }
@@ -205,13 +213,16 @@ impl DetectionRequest {
     /// As [`OpenRequest::read`].
     pub fn read(said: &Value) -> Result<Self, Refusal> {
         let fields = call(said)?;
-        let (camera_type, bad_type) = vehicle_of(&fields);
-        let notes = bad_type.into_iter().chain(unknown(&fields, fields::OF_DETECTION));
+        let mut choices = Choices::default();
+        let camera_type = vehicle_of(&fields, &mut choices);
+        let plate = choices.plate(fields.in_order(fields::PLATE));
+        let direction = choices.way(&fields.in_order(fields::DIRECTION));
+        let notes = choices.notes.into_iter().chain(unknown(&fields, fields::OF_DETECTION));
         Ok(Self {
             edge_id: gate(&fields)?.edge_id(),
-            plate_id: text(&fields, fields::PLATE, "plate_id")?.unwrap_or_default(),
+            plate_id: text(plate.value(), "plate_id")?.unwrap_or_default(),
             plate_view: fields.text(fields::PLATE_VIEW),
-            direction: text(&fields, fields::DIRECTION, "direction")?,
+            direction: text(direction.value(), "direction")?,
             camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),
             timestamp: fields.get(fields::TIME).cloned(),
@@ -242,25 +253,16 @@ pub(super) fn not_known(field: &str) -> Note {
     Note::new(field, "not_read", "không có mục này: không dùng", "no such field is known: it is not used")
 }
 
-fn vehicle_of(fields: &Fields<'_>) -> (Option<String>, Option<Note>) {
-    match fields.get(fields::CAMERA_TYPE) {
-        Some(_) => vehicle_told(fields, fields::CAMERA_TYPE, "camera_type"),
-        None => vehicle_told(fields, fields::VEHICLE_TYPE, "vehicle_type"),
-    }
-}
-
-/// The vehicle type that is told, and what is said where that is no text: a gate opens for whatever stands there.
-pub(super) fn vehicle_told(fields: &Fields<'_>, keys: Keys, field: &str) -> (Option<String>, Option<Note>) {
-    let told = fields.get(keys);
-    let text = told::text(told).ok().flatten();
-    let is_lost = told.is_some() && text.is_none();
-    let (vi, en) = ("loại xe phải là chữ: không dùng", "a type of vehicle is a text: it is not used");
-    (text, is_lost.then(|| Note::new(field, "not_read", vi, en)))
+/// The vehicle type that is told: here as of the gate, before that as of the vehicle.
+fn vehicle_of(fields: &Fields<'_>, choices: &mut Choices) -> Option<String> {
+    choices
+        .vehicle(fields.in_order(fields::CAMERA_TYPE))
+        .or_else(|| choices.vehicle(fields.in_order(fields::VEHICLE_TYPE)))
 }
 
 /// A text, or a number where a text is meant.
-fn text(fields: &Fields<'_>, keys: Keys, field: &'static str) -> Result<Option<String>, Refusal> {
-    told::text(fields.get(keys)).map_err(|error| wrong(field, error.to_string()))
+fn text(told: Option<&Value>, field: &'static str) -> Result<Option<String>, Refusal> {
+    told::text(told).map_err(|error| wrong(field, error.to_string()))
 }
 
 impl OpenRequest {
@@ -296,11 +298,11 @@ impl OpenRequest {
             lost_card: self.lost_card.as_ref(),
             by: self.by.as_ref(),
         };
-        let (beside, note, unread_beside) = sent.read();
+        let (beside, beside_notes, unread_beside) = sent.read();
         if let Some(unread) = unread_beside.into_iter().next() {
             return Err(wrong(unread.field, unread.message));
         }
-        notes.extend(note);
+        notes.extend(beside_notes);
         let direction = lane(config, &self.edge_id, self.direction.as_deref())?;
         let request_id = optional_text("request_id", self.request_id, MAX_REQUEST_ID_BYTES)?;
         let camera_type = vehicle_type(config, &self.edge_id, self.camera_type);
@@ -498,7 +500,7 @@ pub struct UnreadField {
 
 impl SentFields<'_> {
     /// All that can be read, what is not used, and what cannot be read.
-    pub fn read(self) -> (Beside, Option<Note>, Vec<UnreadField>) {
+    pub fn read(self) -> (Beside, Vec<Note>, Vec<UnreadField>) {
         let (mut beside, mut unread) = (Beside::default(), Vec::new());
         match payment::read(self.paid) {
             Ok(paid) => beside.paid = paid,
@@ -540,8 +542,10 @@ impl SentFields<'_> {
                 }),
             },
         }
-        let note = self.by.filter(|by| !by.is_null()).map(|_| from_login("by"));
-        (beside, note, unread)
+        let by = self.by.filter(|by| !by.is_null()).map(|_| from_login("by"));
+        let of_paid =
+            payment::unread_keys(self.paid).into_iter().map(|key| not_known(&format!("paid.{}", bounded(key))));
+        (beside, by.into_iter().chain(of_paid.take(MOST_UNREAD_NOTES)).collect(), unread)
     }
 }
 
@@ -615,6 +619,10 @@ mod beside_tests {
         ] {
             assert_eq!(read(&told).1, [field], "{told}");
         }
+        let more = json!({"method": "cash", "tendered": 50_000, "also": [{"method": "qr", "amount": 1, "bank": "x"}]});
+        let (_, notes, _) = SentFields { paid: Some(&more), ..SentFields::default() }.read();
+        let noted: Vec<(&str, &str)> = notes.iter().map(|note| (note.field.as_str(), note.code)).collect();
+        assert_eq!(noted, [("paid.tendered", "not_read"), ("paid.bank", "not_read")]);
         let nothing = json!({"paid": null, "card_id": "", "images": null, "by": null});
         assert_eq!(read(&nothing), (Beside::default(), Vec::new()));
     }
@@ -624,7 +632,7 @@ mod beside_tests {
         fn who_does_it_is_never_read(by in "\\PC*") {
             let by = json!(by);
             let read = SentFields { by: Some(&by), ..SentFields::default() }.read();
-            prop_assert_eq!(read, (Beside::default(), Some(from_login("by")), Vec::new()));
+            prop_assert_eq!(read, (Beside::default(), vec![from_login("by")], Vec::new()));
         }
     }
 }

@@ -475,6 +475,14 @@ impl<S: Storage> Transaction<'_, S> {
             report.doubts.insert(Anomaly::FeeUncertain);
             report.notes.push(not_counted("data.fee", told));
         }
+        if report.seen_inside {
+            report.notes.push(Note::new(
+                "type",
+                "not_seen_coming",
+                "không ai thấy xe này vào: ghi vào lúc được thấy trong bãi, hãy kiểm tra",
+                "nobody saw this car come in: recorded as of when it was seen inside, check it",
+            ));
+        }
         let event_id = self.new_stay_id(&report.plate)?;
         let entry = Entry {
             plate_id: report.plate.clone(),
@@ -630,7 +638,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// As [`Self::inside_at`], for an exit that is told; what is further from it is said.
     fn stay_at(&mut self, report: &mut Report, at_ms: i64) -> Result<Option<LeftStay>, S::Error> {
-        if let Some(then) = self.inside_at(&report.plate, at_ms)? {
+        if let Some(then) = self.inside_at(&report.plate, at_ms)?.filter(|then| then.row.entry_ms <= at_ms) {
             return Ok(Some(LeftStay::of(then)));
         }
         let open = self.inside(&report.plate).map(|open| (open.entry_ms, open.stay_id(&report.plate)));

@@ -321,15 +321,21 @@ fn an_exit_that_comes_late_is_of_the_stay_the_car_was_in() {
 
 #[test]
 fn an_edge_minutes_behind_still_means_the_car_that_is_inside() {
-    for (behind_ms, known) in
-        [(MINUTE_MS, true), (70 * SECOND_MS, true), (5 * MINUTE_MS, true), (5 * MINUTE_MS + 1, false)]
-    {
+    for (behind_ms, known) in [
+        (40 * SECOND_MS, true),
+        (MINUTE_MS, true),
+        (70 * SECOND_MS, true),
+        (5 * MINUTE_MS, true),
+        (5 * MINUTE_MS + 1, false),
+    ] {
         let mut central = Central::new(0);
         let stay = central.enters(entry("edge-9", P));
         let left = take(&mut central, report(Direction::Exit, Some("e-1"), Some(START_MS - behind_ms)));
         assert_eq!(left.event_id == stay, known);
         let said: Vec<&str> = left.notes.iter().map(|note| note.code).collect();
-        assert_eq!(said, if behind_ms > MINUTE_MS { vec!["before_entry"] } else { vec![] }, "{behind_ms}");
+        assert_eq!(said, ["before_entry"], "{behind_ms}");
+        let shown = &central.row(&left.event_id).anomalies;
+        assert!(shown.contains(&Anomaly::TimeUncertain), "{behind_ms}: {shown:?}");
         assert_eq!(central.row(&stay).status == StayStatus::Out, known);
     }
 }

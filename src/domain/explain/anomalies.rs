@@ -1,10 +1,10 @@
 //! One sentence per anomaly of a row.
 
 use super::super::anomaly::Anomaly;
-use super::super::event::{Body, Entry, Exit};
+use super::super::event::{Body, Entry, Exit, Reported};
 use super::super::money::Vnd;
 use super::super::row::{StayRow, StayStatus};
-use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, same_request};
+use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, PASSAGE_WINDOW_MS, same_request};
 use super::super::tariff::is_long_stay;
 use super::super::told::vehicle::are_unlike;
 use super::Explainer;
@@ -167,6 +167,16 @@ impl Explainer<'_> {
             doubts.iter().any(|doubt| doubt == Anomaly::TimeUncertain.name()).then_some(())?;
             let used = face.time(fact.event.timestamp_ms);
             Some(match reported {
+                Some(reported) if is_told_at_once(reported, fact.event.timestamp_ms) => {
+                    let (why_vi, why) = match &fact.event.body {
+                        Body::Entry(_) => ("hoặc không ai thấy xe vào", "or nobody saw it come in"),
+                        _ => ("hoặc giờ này sớm hơn giờ vào", "or this is before the entry"),
+                    };
+                    Text::new(
+                        format!("; {} {used} có thể sai: cổng báo thêm một giờ khác, {why_vi}", way.0),
+                        format!("; {} at {used} may be wrong: the gate told another time beside it, {why}", way.1),
+                    )
+                }
                 Some(reported) if reported.told_ms == fact.event.timestamp_ms => {
                     let late = span_between(reported.told_ms, reported.received_ms);
                     Text::new(
@@ -185,8 +195,8 @@ impl Explainer<'_> {
                     )
                 }
                 None => Text::new(
-                    format!("; không đọc được {} cổng báo nên ghi giờ nhận {used}", way.0),
-                    format!("; the time told of {} could not be read; {used} is when it was received", way.1),
+                    format!("; không có {} đọc được nên ghi giờ nhận {used}", way.0),
+                    format!("; no time of {} could be read; {used} is when it was received", way.1),
                 ),
             })
         });
@@ -350,6 +360,12 @@ fn quick_exit(row: &StayRow) -> Text {
 }
 
 /// `stamped_ms`: the time in the exit, which the row shows no earlier than its entry.
+/// Whether the time that was told is used and nothing is wrong with when it was told.
+fn is_told_at_once(reported: Reported, used_ms: i64) -> bool {
+    let late_ms = reported.received_ms.saturating_sub(used_ms);
+    reported.told_ms.abs_diff(used_ms) <= MAX_SKEW_MS && late_ms < PASSAGE_WINDOW_MS
+}
+
 fn fee_uncertain(row: &StayRow, stamped_ms: Option<i64>) -> Text {
     let Some(exit) = &row.exit else {
         return Text::new("Không rõ phí", "The fee is uncertain");

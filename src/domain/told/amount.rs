@@ -9,6 +9,8 @@ use crate::domain::money::Vnd;
 const DONG: [&str; 5] = ["d", "vnd", "vnđ", "dong", "₫"];
 const THOUSANDS: [&str; 5] = ["k", "nghin", "ngan", "n", "ng"];
 const MILLIONS: [&str; 3] = ["tr", "trieu", "m"];
+const THOUSAND: i64 = 1_000;
+const MILLION: i64 = 1_000_000;
 /// Nothing was to be paid.
 const FREE: [&str; 4] = ["mienphi", "free", "khongthu", "khongtinhphi"];
 
@@ -20,7 +22,8 @@ pub struct NoAmount;
 /// Reads an amount: `25000`, `25000.0`, `"25000"`, `"25.000"`, `"25,000 đ"`, `"25k"`, `"25 nghìn"`. `None`: nothing is told.
 ///
 /// A point or comma before exactly three digits groups thousands, as nobody counts in parts of a đồng; before one or two
-/// digits it is a fraction, which has to be 0 (or comes to whole đồng: `"2.5k"`). So `"25.00"` is 25 đ, which is no fee: what is
+/// digits it is a fraction, which has to be 0 (or comes to whole đồng: `"2.5k"`). Before three digits of thousands it may be either, so
+/// `"1.500k"` is no amount. A blank groups thousands as well, and nothing else: `"25000 2"` are two numbers. So `"25.00"` is 25 đ, which is no fee: what is
 /// read may be [`implausible`].
 ///
 /// # Errors
@@ -57,9 +60,10 @@ pub fn implausible(field: &'static str, fee: Vnd) -> Note {
 }
 
 fn of_text(text: &str) -> Option<i64> {
-    let text: String = text.chars().filter(|c| !c.is_whitespace()).map(super::word::narrow).collect();
+    let text = with_blanks_between_digits(text);
     let text = text.trim_start_matches(['₫', '+']);
-    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',' | '\'' | '_')).unwrap_or(text.len());
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '\'' | '_' | ' ');
+    let end = text.find(|c: char| !is_of_number(c)).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     if FREE.contains(&super::word::folded(text).as_str()) {
         return Some(0);
@@ -76,8 +80,8 @@ fn of_text(text: &str) -> Option<i64> {
     }
     let folded = super::word::folded(unit);
     let factor = |unit: &str| match unit {
-        unit if THOUSANDS.contains(&unit) => Some(1_000),
-        unit if MILLIONS.contains(&unit) => Some(1_000_000),
+        unit if THOUSANDS.contains(&unit) => Some(THOUSAND),
+        unit if MILLIONS.contains(&unit) => Some(MILLION),
         _ => None,
     };
     // With the currency behind it: `25 nghìn đồng`, `25K VND`.
@@ -85,37 +89,56 @@ fn of_text(text: &str) -> Option<i64> {
     number(digits, factor(&folded).or_else(counted)?)
 }
 
+/// The text without blanks, but for one where two digits stand apart: that groups thousands, or it is two numbers.
+fn with_blanks_between_digits(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut apart = false;
+    for c in text.chars().map(super::word::narrow) {
+        if c.is_whitespace() {
+            apart = true;
+            continue;
+        }
+        if std::mem::take(&mut apart) && c.is_ascii_digit() && kept.ends_with(|last: char| last.is_ascii_digit()) {
+            kept.push(' ');
+        }
+        kept.push(c);
+    }
+    kept
+}
+
 fn is_dong(unit: &str) -> bool {
     unit == "₫" || DONG.contains(&super::word::folded(unit).as_str())
 }
 
-/// The number of `factor` đồng each.
+/// The number of `factor` đồng each. What may as well mean a thousand times as much is none: `1.500k`.
 fn number(digits: &str, factor: i64) -> Option<i64> {
-    let digits = digits.replace(['\'', '_'], "");
-    let groups: Vec<&str> = digits.split(['.', ',']).collect();
+    let is_mark = |c: char| !c.is_ascii_digit();
+    let groups: Vec<&str> = digits.split(is_mark).collect();
+    let marks: Vec<char> = digits.chars().filter(|c| is_mark(*c)).collect();
     let (first, rest) = groups.split_first()?;
-    let is_group = |group: &&str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
     if first.is_empty() || first.len() > 13 {
         return None;
     }
     // 1.234.567: all groups, unless the last is a fraction: of one or two digits (25,000.00), behind a number that is not
-    // grouped (25000.000), or of thousands (2.5k).
-    let (grouped, fraction) = match rest.split_last() {
-        Some((last, before)) if last.len() < 3 || first.len() > 3 || (factor > 1 && before.is_empty()) => {
+    // grouped (25000.000), or of millions (1.250 triệu).
+    let (grouped, fraction) = match (rest.split_last(), marks.last()) {
+        (Some((last, before)), Some('.' | ','))
+            if last.len() < 3 || first.len() > 3 || (factor == MILLION && before.is_empty()) =>
+        {
             (before, *last)
         }
         _ => (rest, ""),
     };
-    let one_separator = grouped.len() < 2 || {
-        let marks: Vec<char> = digits.chars().filter(|c| matches!(c, '.' | ',')).take(grouped.len()).collect();
-        marks.iter().all(|mark| Some(mark) == marks.first())
-    };
-    if !grouped.iter().all(is_group) || (!grouped.is_empty() && first.len() > 3) || !one_separator {
+    let (between, before_fraction) = marks.split_at(grouped.len());
+    let one_mark = between.iter().all(|mark| Some(mark) == between.first())
+        && (fraction.is_empty() || before_fraction.first() != between.first());
+    let is_group = |group: &&str| group.len() == 3;
+    if !grouped.iter().all(is_group) || (!grouped.is_empty() && (first.len() > 3 || factor == THOUSAND)) || !one_mark {
         return None;
     }
     let whole: i64 = [*first].iter().chain(grouped).copied().collect::<String>().parse().ok()?;
-    let places = u32::try_from(fraction.trim_end_matches('0').len()).ok()?;
     let fraction = fraction.trim_end_matches('0');
+    let places = u32::try_from(fraction.len()).ok()?;
     let parts: i64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
     let scale = 10_i64.checked_pow(places)?;
     let of_fraction = parts.checked_mul(factor)?;
@@ -174,6 +197,11 @@ mod tests {
             (json!("25 ngàn"), 25_000),
             (json!("2.5k"), 2_500),
             (json!("2,5 nghìn"), 2_500),
+            (json!("1.250 triệu"), 1_250_000),
+            (json!("25 000,00 đ"), 25_000),
+            (json!("1 234 567"), 1_234_567),
+            (json!("25. 000"), 25_000),
+            (json!("25.000."), 25_000),
             (json!("1.234.567"), 1_234_567),
             (json!("1,234,567 đ"), 1_234_567),
             (json!(" 0 "), 0),
@@ -195,6 +223,17 @@ mod tests {
             json!("1,23,456"),
             json!("1.234,567"),
             json!("1234.567.000"),
+            json!("1.500k"),
+            json!("1.250 nghìn"),
+            json!("25.000k"),
+            json!("25 000 nghìn đồng"),
+            json!("25000 2"),
+            json!("5000 10"),
+            json!("25 000 2"),
+            json!("25'00"),
+            json!("25_0002"),
+            json!("25.000.00"),
+            json!("1,000,00"),
             json!("-25000"),
             json!("25 USD"),
             json!("$25"),

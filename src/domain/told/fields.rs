@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::chosen::Saying;
 use super::word::fold_onto;
+use crate::domain::plate::PlateId;
 
 /// The keys of one meaning, folded, those first that count before others; and its number.
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +160,8 @@ pub const CAMERA_NAME: Keys = Keys::of(25, &["cameraname"]);
 /// What programs of the predecessor tell of their own lists: documented not to be used.
 pub const UNUSED: Keys =
     Keys::of(26, &["source", "entryid", "historyid", "duration", "status", "sourcecentral", "centralid"]);
+/// A program doubts what it tells.
+pub const IS_ANOMALY: Keys = Keys::of(27, &["isanomaly"]);
 /// All meanings, by their numbers.
 const ALL: &[Keys] = &[
     EVENT,
@@ -187,6 +191,7 @@ const ALL: &[Keys] = &[
     DIRECTION,
     CAMERA_NAME,
     UNUSED,
+    IS_ANOMALY,
 ];
 
 /// All that is read of an event.
@@ -212,6 +217,7 @@ pub const KNOWN: &[Keys] = &[
     DIRECTION,
     CAMERA_NAME,
     UNUSED,
+    IS_ANOMALY,
 ];
 
 /// All that is read of a call for the barrier to open.
@@ -258,6 +264,8 @@ static MEANINGS: LazyLock<HashMap<&[u8], (&str, u64)>> = LazyLock::new(|| {
 /// What stands under one key.
 #[derive(Debug, Clone)]
 struct Said<'v> {
+    /// Of the object it stands in, before the key: `data.`.
+    place: &'static str,
     key: &'v str,
     value: &'v Value,
     /// The key folded, if it has a meaning, and its meanings.
@@ -275,14 +283,21 @@ pub struct Fields<'v> {
 impl<'v> Fields<'v> {
     /// The fields of some objects, those of the first before those of the next. What is no object has none.
     pub fn of(objects: &[&'v Value]) -> Self {
-        let objects = objects.iter().filter_map(|object| object.as_object());
-        let mut said = Vec::with_capacity(objects.clone().map(Map::len).sum());
+        Self::at(objects.iter().map(|object| ("", *object)))
+    }
+
+    /// As [`Self::of`], each object with what its place is called, such as `data.`.
+    pub fn at(objects: impl Iterator<Item = (&'static str, &'v Value)> + Clone) -> Self {
+        let objects = objects.filter_map(|(place, object)| Some((place, object.as_object()?)));
+        let mut said = Vec::with_capacity(objects.clone().map(|(_, object)| object.len()).sum());
         let mut folded = Vec::new();
-        for (key, value) in objects.flatten().filter(|(_, value)| says_something(value)) {
-            folded.clear();
-            fold_onto(&mut folded, key);
-            let (word, meanings) = MEANINGS.get(folded.as_slice()).copied().unwrap_or_default();
-            said.push(Said { key, value, word, meanings });
+        for (place, object) in objects {
+            for (key, value) in object.iter().filter(|(_, value)| says_something(value)) {
+                folded.clear();
+                fold_onto(&mut folded, key);
+                let (word, meanings) = MEANINGS.get(folded.as_slice()).copied().unwrap_or_default();
+                said.push(Said { place, key, value, word, meanings });
+            }
         }
         Self { said }
     }
@@ -301,9 +316,13 @@ impl<'v> Fields<'v> {
         super::text(self.get(keys)).ok().flatten()
     }
 
-    /// What is told under several keys of one meaning, as they were written.
-    pub fn all<'f>(&'f self, keys: Keys) -> impl Iterator<Item = (&'v str, &'v Value)> + 'f {
-        self.told(keys.bit()).map(|said| (said.key, said.value))
+    /// All that is told under keys of one meaning, in the order in which it counts.
+    pub fn in_order(&self, keys: Keys) -> Vec<Saying<'v>> {
+        let mut told: Vec<&Said<'v>> = self.told(keys.bit()).collect();
+        if told.len() > 1 {
+            told.sort_by_key(|said| keys.words.iter().position(|word| *word == said.word));
+        }
+        told.into_iter().map(|said| Saying { place: said.place, key: said.key, value: said.value }).collect()
     }
 
     /// What is told under keys that mean none of `known`.
@@ -323,12 +342,15 @@ impl<'v> Fields<'v> {
     }
 }
 
-/// The text of a plate anywhere within a value, as camera programs nest it: `{"results": [{"plate": "29a12345"}]}`.
+/// The text of a plate anywhere within a value, as camera programs nest it: `{"results": [{"plate": "29a12345"}]}`. Where several are told at
+/// one depth, the first that is a plate, else the first.
 pub fn plate_within(value: &Value) -> Option<String> {
     let mut level = vec![value];
     for _ in 0..DEEPEST {
-        if let Some(text) = Fields::of(&level).text(PLATE) {
-            return Some(text);
+        let told = Fields::of(&level).in_order(PLATE);
+        let mut texts = told.iter().filter_map(|told| super::text(Some(told.value)).ok().flatten()).peekable();
+        if let Some(first) = texts.peek().cloned() {
+            return Some(texts.find(|text| PlateId::told(text).is_ok()).unwrap_or(first));
         }
         level = level.into_iter().flat_map(parts).collect();
     }

@@ -5,6 +5,7 @@
 //! default in silence. Plates are read by [`super::plate`], ids of gates by [`super::ids`].
 
 pub mod amount;
+pub mod chosen;
 pub mod fields;
 pub mod moment;
 pub mod payment;

@@ -38,6 +38,9 @@ const CALLED: [(Method, &[&str]); 6] = [
     (Method::Free, &["free", "mienphi", "khongthu", "none", "nocharge", "waived"]),
 ];
 
+/// What is read of a payment.
+const KEYS: [&str; 4] = ["method", "amount", "reference", "also"];
+
 /// A payment as told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldPaid {
@@ -105,6 +108,18 @@ pub fn read(value: Option<&Value>) -> Result<Option<ToldPaid>, NoPayment> {
             several(std::iter::once(&Value::Object(told.clone())).chain(also))
         }
         told => one(told),
+    }
+}
+
+/// The keys of a payment, or of several, that are none of those that are read.
+pub fn unread_keys(value: Option<&Value>) -> Vec<&str> {
+    match value {
+        Some(Value::Array(ways)) => ways.iter().flat_map(|way| unread_keys(Some(way))).collect(),
+        Some(Value::Object(told)) => {
+            let own = told.keys().map(String::as_str).filter(|key| !KEYS.contains(key));
+            own.chain(unread_keys(told.get("also"))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

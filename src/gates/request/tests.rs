@@ -164,3 +164,25 @@ fn a_key_that_no_call_reads_is_noted_and_what_is_no_vehicle_is_no_reason_to_keep
         }
     }
 }
+
+#[test]
+fn a_call_is_read_by_the_first_name_that_says_something_too() {
+    let two = json!({"edge_id": "edge-1", "plate_id": "UNKNOWN", "plate": "29A-123.45", "direction": "", "huong": "ra",
+        "camera_type": "unknown", "loai_xe": "MOTO", "force": true, "fee": null, "amount": "25k"});
+    let read = open(two);
+    assert_eq!(
+        (read.plate.as_str(), read.direction, read.camera_type.as_str()),
+        ("29A12345", Some(Direction::Exit), "MOTO")
+    );
+    assert_eq!((read.fee, read.notes), (Some(Vnd(25_000)), vec![]));
+    let differing = json!({"edge_id": "edge-1", "plate_id": "29A12345", "plate": "29A12346", "direction": "IN", "chieu": "ra",
+        "vehicle_type": "car", "loai_xe": "MOTO", "force": true, "fee": 0, "amount": "25k"});
+    let read = open(differing);
+    assert_eq!(
+        (read.plate.as_str(), read.direction, read.camera_type.as_str()),
+        ("29A12345", Some(Direction::Entry), "car")
+    );
+    let mut noted: Vec<(&str, &str)> = read.notes.iter().map(|note| (note.field.as_str(), note.code)).collect();
+    noted.sort_unstable();
+    assert_eq!(noted, ["amount", "chieu", "loai_xe", "plate"].map(|field| (field, "differs")));
+}
