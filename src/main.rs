@@ -33,6 +33,10 @@ use parkmesh::vault::files::CodeFile;
 use parkmesh::vault::secret;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
+/// Why it is not the C library's: docs/decisions/071-an-allocator-of-its-own.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Read when no --config is given, if it is there.
 const DEFAULT_CONFIG: &str = "config/p2p_config.json";
 const DEFAULT_DATA_DIR: &str = "data";
