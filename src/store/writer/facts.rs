@@ -165,10 +165,12 @@ impl Tables for Writer {
     fn set_taking(&mut self, taking: &Taking, is_taken: bool) -> Result<(), StoreError> {
         let fact = self.fact_value(&taking.fact)?;
         let Taking { central, edge_id, exit_ms, fee, told_apart, .. } = taking;
-        let taken = if is_taken { fee.0 } else { 0 };
-        let mut statement = self.connection.prepare_cached("UPDATE invoiced_exit SET taken = ?2 WHERE exit = ?1")?;
-        statement.execute((&fact, taken))?;
-        drop(statement);
+        // Most sites have neither, and a press need not look each time.
+        if self.has_invoiced()? {
+            let taken = if is_taken { fee.0 } else { 0 };
+            let sql = "UPDATE invoiced_exit SET taken = ?2 WHERE exit = ?1";
+            self.connection.prepare_cached(sql)?.execute((&fact, taken))?;
+        }
         if !is_taken {
             let sql = "DELETE FROM taking WHERE exit_ms = ?1 AND fact = ?2";
             self.connection.prepare_cached(sql)?.execute((exit_ms, fact))?;
@@ -206,6 +208,7 @@ impl Tables for Writer {
             let taken = self.taken_at(exit_ms, &exit)?;
             let sql = "INSERT OR IGNORE INTO invoiced_exit VALUES(?1, ?2, 0, '', 0, 0, ?3)";
             self.connection.prepare_cached(sql)?.execute((exit, exit_ms, taken))?;
+            self.has_invoiced = Some(true);
         }
         Ok(())
     }
@@ -285,6 +288,7 @@ impl Tables for Writer {
         let (fact, done_to) = (event.fact_id().to_string(), invoiced.done_to.cast_signed());
         let values = (exit, invoiced.exit_ms, event.hlc.ms(), fact, invoiced.amount.0, done_to, taken);
         self.connection.prepare_cached(sql)?.execute(values)?;
+        self.has_invoiced = Some(true);
         Ok(())
     }
 
@@ -369,6 +373,15 @@ impl Connected for Writer {
 }
 
 impl Writer {
+    fn has_invoiced(&mut self) -> Result<bool, StoreError> {
+        if let Some(known) = self.has_invoiced {
+            return Ok(known);
+        }
+        let any = self.connection.prepare_cached("SELECT 1 FROM invoiced_exit LIMIT 1")?.exists(())?;
+        self.has_invoiced = Some(any);
+        Ok(any)
+    }
+
     /// What is taken at an exit as far as it is applied, VND.
     fn taken_at(&self, exit_ms: i64, exit: &Value) -> Result<i64, StoreError> {
         let sql = "SELECT fee FROM taking WHERE exit_ms = ?1 AND fact = ?2";

@@ -52,6 +52,8 @@ pub struct Writer {
     transaction: Option<RollbackOf>,
     newest_rows: NewestRows,
     totals: KnownTotals,
+    /// Whether anything is kept of invoices or of corrected money; `None`: it was not looked.
+    has_invoiced: Option<bool>,
     zone: SiteZone,
     utc: SiteZone,
     checkpointer: Checkpointer,
@@ -134,6 +136,7 @@ impl Writer {
             transaction: None,
             newest_rows: NewestRows::default(),
             totals: KnownTotals::default(),
+            has_invoiced: None,
             zone,
             utc,
             checkpointer,

@@ -81,6 +81,7 @@ impl Storage for Writer {
             }
             self.newest_rows.forget();
             self.totals.forget();
+            self.has_invoiced = None;
         }
         // After a full disk or a failed write SQLite has rolled back by itself already.
         if !self.connection.is_autocommit()
@@ -94,6 +95,7 @@ impl Storage for Writer {
         self.open_transaction()?;
         self.newest_rows.forget();
         self.totals.forget();
+        self.has_invoiced = None;
         let only_here = self.settings_held_nowhere_else()?;
         self.connection.execute_batch(
             "DELETE FROM history; DELETE FROM plate; DELETE FROM loose_fact; DELETE FROM loose_key; \
