@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use log::error;
+use log::{error, warn};
 use parkmesh::actors::supervise;
 use parkmesh::app::{self, App, Options, StartError, WhyStopped};
 use parkmesh::config;
 use parkmesh::config::file::{self, LoadError, LoadedConfig};
 use parkmesh::config::model::{ApiMode, Config, DEFAULT_P2P_PORT};
-use parkmesh::domain::ids::Epoch;
+use parkmesh::domain::ids::{CentralId, Epoch};
 use parkmesh::domain::time::SiteZone;
 use parkmesh::lab::simulation::{self, Campaign, Seeds};
 use parkmesh::lab::{bench, client, demo};
@@ -453,7 +453,18 @@ fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> Done {
     let mut found = Vec::new();
     for path in files {
         match import::kind_of(path) {
-            Ok(OldKind::Config(json)) => all_taken &= import_settings(cli.config_file(), path, &json),
+            Ok(OldKind::Config(json)) => {
+                if let Some(held) = settings_of_another(cli.config_file(), &json) {
+                    println!(
+                        "{}: not taken, and nothing else: the settings in {} are those of {held}, and what is imported would be written \
+                         down as if it had happened there. Move that file and the data directory away, or correct its id",
+                        path.display(),
+                        cli.config_file().display()
+                    );
+                    return Ok(ExitCode::from(EXIT_INCOMPLETE));
+                }
+                all_taken &= import_settings(cli.config_file(), path, &json);
+            }
             Ok(kind) => found.push((path, kind)),
             Err(problem) => {
                 println!("{problem}");
@@ -463,6 +474,14 @@ fn import(cli: &Cli, ImportArgs { files, time_zone }: &ImportArgs) -> Done {
     }
     all_taken &= import_files(&cli.data_dir(), &cli.site()?, time_zone.as_ref(), &found).map_err(broken)?;
     Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+/// Whose settings are there, if not those of the central that these are of.
+fn settings_of_another(target: &Path, json: &serde_json::Value) -> Option<CentralId> {
+    // Where the file is missing, the kept copy of it would be read.
+    let held = target.exists().then(|| file::load(target).ok())??.config.this_central.id;
+    let old = json.pointer("/this_central/id")?.as_str()?.trim();
+    (old != held.as_str()).then_some(held)
 }
 
 /// Whether the old settings were taken over.
@@ -522,7 +541,10 @@ fn import_files(
         importer.note(path, None)?;
         let outcome = match kind {
             OldKind::Database => importer.database(path, zone, &mut refusals, &mut progress()),
-            OldKind::Tariff(fees) => importer.tariff(fees, &mut refusals),
+            OldKind::Tariff(fees) => importer.tariff(fees, &mut refusals, &mut |said| {
+                println!("{name}: charged otherwise: {said}");
+                warn!(event = "tariff_differs", reason = said; "the imported tariff charges otherwise than the old program did");
+            }),
             OldKind::Subscriptions(list) => importer.subscriptions(list, &mut refusals),
             OldKind::Config(_) => continue,
         };

@@ -221,6 +221,8 @@ fn a_file_that_is_none_is_said_and_the_others_are_taken() {
         (file("text.txt", b"not a database"), "neither a SQLite database nor a JSON file"),
         (file("other.json", b"{\"wages\": 5}"), "neither a SQLite database nor a JSON file"),
         (file("empty", b""), "neither a SQLite database nor a JSON file"),
+        // A file by what the system says of it, from which a read waits for ever.
+        (PathBuf::from("/proc/kmsg"), "neither a SQLite database nor a JSON file"),
         (central.directory().join("missing.db"), "missing.db"),
         (central.directory().to_owned(), "this is a directory"),
         (foreign, "no table 'history'"),
@@ -242,6 +244,72 @@ fn a_file_that_is_none_is_said_and_the_others_are_taken() {
     let locked = import(&central, &[&good]);
     assert!(locked.code == EXIT_INCOMPLETE && locked.said.contains("another program is writing"), "{}", locked.said);
     assert_eq!(import(&central, &[]).code, 64);
+}
+
+/// What people removed is not forgotten in silence: it would come back from the database of another central.
+#[test]
+fn a_removal_that_cannot_be_read_is_told() {
+    let central = central("central-1");
+    let unreadable = "INSERT INTO history_changes(history_id, change_type, old_data) VALUES (7, 'DELETE', NULL), \
+        (8, 'DELETE', '{\"id\": 8,'), (9, 'DELETE', '{\"id\": 9, \"event_id\": \"central-1_1764549005123_29A10000\"}'), \
+        (10, 'DELETE', '{\"plate_id\": \"30E30000\", \"entry_time\": \"2025-12-01 08:10:00\", \"status\": \"IN\"}');";
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION, CHANGES], unreadable);
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+    for (row, why) in [(7, "nothing was kept"), (8, "cannot be read"), (9, "is no plate")] {
+        let told = result.said.lines().find(|line| line.contains(&format!("the removal of row {row} was not taken")));
+        assert!(told.is_some_and(|told| told.contains(why)), "{row}: {}", result.said);
+    }
+    // A row that never had an id has the one that another central's import gives it.
+    assert!(result.said.contains("1 taken (2 events), 0 held already, 3 not taken"), "{}", result.said);
+}
+
+/// Prices that the old program charged otherwise are pointed out, once, when the tariff is taken.
+#[test]
+fn a_tariff_that_is_charged_otherwise_here_says_so() {
+    for (overnight, cap, told) in [(50_000, 200_000, 2), (0, 200_000, 1), (50_000, 0, 1), (0, 0, 0)] {
+        let central = central("central-1");
+        let file = central.directory().join("parking_fees.json");
+        let fees = json!({"fee_base": 0.5, "fee_per_hour": 25_000, "fee_overnight": overnight, "fee_daily_max": cap});
+        fs::write(&file, fees.to_string()).unwrap();
+        let result = import(&central, &[&file]);
+        assert_eq!(result.code, 0, "{}", result.said);
+        let said = |words: &str| result.said.lines().filter(|line| line.contains(words)).count();
+        assert_eq!((said("json: charged otherwise"), said("event=tariff_differs")), (told, told), "{}", result.said);
+        assert_eq!(said("midnight") > 0, overnight > 0, "{}", result.said);
+        let again = import(&central, &[&file]);
+        assert!(again.said.contains("1 held already") && !again.said.contains("otherwise"), "{}", again.said);
+    }
+}
+
+/// As after `apt install`, which begins with settings of its own for a new site: nothing is taken over into those.
+#[test]
+fn nothing_is_imported_into_the_settings_of_another_central() {
+    let mut begun = Central::new("debian");
+    begun.start();
+    begun.terminate();
+    let old = old_database(&begun.directory().join("old.db"), &[V1, V1_MIGRATION], MIGRATED_ROWS);
+    let settings = begun.directory().join("old.json");
+    let theirs = json!({"this_central": {"id": "central-1", "ip": begun.ip, "p2p_port": 9000, "api_port": 8000},
+        "peer_centrals": [{"id": "central-2", "ip": "127.0.0.2", "p2p_port": 9000}]});
+    fs::write(&settings, theirs.to_string()).unwrap();
+    for files in [[&*settings, &*old], [&*old, &*settings]] {
+        let result = import(&begun, &files);
+        assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+        assert!(result.said.contains("those of debian") && !result.said.contains("4 taken"), "{}", result.said);
+    }
+    // What migration.md says to do first.
+    let aside = begun.directory().join("of-the-package");
+    fs::create_dir(&aside).unwrap();
+    fs::rename(begun.database().parent().unwrap(), aside.join("data")).unwrap();
+    fs::rename(begun.config_file(), aside.join("p2p_config.json")).unwrap();
+    let result = import(&begun, &[&settings, &old]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    assert!(
+        result.said.contains("settings of central-1 with 1 peers") && result.said.contains("4 taken"),
+        "{}",
+        result.said
+    );
 }
 
 #[test]

@@ -9,11 +9,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId, check_view};
 use crate::domain::time::SiteZone;
+use crate::domain::told::amount;
 
 /// Longest text taken over, in characters.
 const MAX_TEXT_CHARS: usize = 200;
@@ -191,14 +193,20 @@ fn exit_message(
 
 fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZone) -> Result<Statement, String> {
     let exit_time = field(data, "exit_time").ok_or("it has no exit_time")?;
-    let fee = whole(data.get("fee")).map(Vnd).filter(|fee| fee.is_fee()).ok_or("its fee is none")?;
+    let fee = fee_of(data.get("fee"));
     // Only the second revision says it; it may be missing, not wrong.
     let plate = field(data, "plate_id").map(|_| plate_of(data)).transpose()?;
     let central = field(data, "exit_central").or_else(|| source.map(ToOwned::to_owned));
     let body = Exit {
         exit_time: exit_time.clone(),
         duration: field(data, "duration").unwrap_or_default(),
-        ..Exit::of(plate, central.unwrap_or_default(), field(data, "exit_edge").unwrap_or_default(), fee)
+        doubts: fee.is_none().then(|| Anomaly::FeeUncertain.name().to_owned()).into_iter().collect(),
+        ..Exit::of(
+            plate,
+            central.unwrap_or_default(),
+            field(data, "exit_edge").unwrap_or_default(),
+            fee.unwrap_or_default(),
+        )
     };
     let source = body.exit_central.clone();
     statement(event_id, Some(&source), &exit_time, Body::Exit(body), zone)
@@ -305,12 +313,14 @@ fn field(data: &Value, name: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a whole number far below 2^53")]
-fn whole(value: Option<&Value>) -> Option<i64> {
-    let value = value?;
-    value
-        .as_i64()
-        .or_else(|| value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map(|n| n as i64))
+/// What was taken at an exit, in whole đồng; `None`: that is not told, or no fee. The car has left in any case.
+#[expect(clippy::cast_possible_truncation, reason = "compared with the largest fee before")]
+fn fee_of(told: Option<&Value>) -> Option<Vnd> {
+    let fee = match told {
+        Some(Value::Number(number)) => number.as_f64().filter(|fee| fee.abs() < 1e15).map(|fee| Vnd(fee as i64)),
+        told => amount::read(told).ok().flatten(),
+    };
+    fee.filter(|fee| fee.is_fee())
 }
 
 /// How far the clock that wrote a local time is off the zone it was read in, in whole minutes; 0: not at all. `read_ms`: the

@@ -147,3 +147,27 @@ fn nonsense_is_refused_with_the_reason_and_panics_nobody() {
         assert!(matches!(read(&text, &zone), Ok((_, Heard::Passed(Err(_))))), "{text}");
     }
 }
+
+/// Of a fee that cannot be read the car has left all the same.
+#[test]
+fn an_exit_is_heard_whatever_its_fee_is() {
+    for (fee, kept, doubted) in [
+        ("25000", 25_000, false),
+        (r#""25000""#, 25_000, false),
+        (r#""25.000 đ""#, 25_000, false),
+        ("25000.5", 25_000, false),
+        ("0", 0, false),
+        ("null", 0, true),
+        ("-1", 0, true),
+        ("1e300", 0, true),
+        (r#""nhiều""#, 0, true),
+        ("{}", 0, true),
+    ] {
+        let text = format!(
+            r#"{{"type":"VEHICLE_EXIT","source_central":"c","timestamp":1,"event_id":"x","data":{{"exit_time":"2024-12-02 19:00:00","fee":{fee}}}}}"#
+        );
+        let Ok((_, Heard::Passed(Ok(passed)))) = read(&text, &SiteZone::default()) else { panic!("{text}") };
+        let Body::Exit(exit) = passed.draft.body else { panic!("{text}") };
+        assert_eq!((exit.fee.0, !exit.doubts.is_empty()), (kept, doubted), "{text}");
+    }
+}

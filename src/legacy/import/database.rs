@@ -92,6 +92,14 @@ pub struct Removed {
     pub at: String,
 }
 
+/// A row that a person removed, of which nothing more can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRemoved {
+    /// Its number, as the list of changes names it; 0: not even that.
+    pub row: i64,
+    pub reason: String,
+}
+
 /// Rows that lie in a damaged part of the file: those with numbers between two that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
@@ -183,23 +191,31 @@ impl Predecessor {
         Ok(times.map_while(Result::ok).filter_map(|(entry, written)| entry.zip(written)).collect())
     }
 
-    /// The rows that people removed. They come back from the databases of other centrals, which were not told.
+    /// The rows that people removed, each as it stood or why that cannot be told. They come back from the databases of other centrals,
+    /// which were not told.
     ///
     /// # Errors
     /// [`ForeignError`]
-    pub fn removed(&self) -> Result<Vec<Removed>, ForeignError> {
+    pub fn removed(&self) -> Result<Vec<Result<Removed, NotRemoved>>, ForeignError> {
         if !self.has_changes {
             return Ok(Vec::new());
         }
-        let sql = "SELECT old_data, changed_at FROM history_changes WHERE change_type = 'DELETE' ORDER BY id";
+        let sql =
+            "SELECT history_id, old_data, changed_at FROM history_changes WHERE change_type = 'DELETE' ORDER BY id";
         let mut statement = self.connection.prepare(sql).map_err(|error| in_words(&self.path, &error))?;
-        let rows = statement.query_map([], |row| Ok((as_text(row.get_ref(0)?), as_text(row.get_ref(1)?))));
-        let rows = rows.map_err(|error| in_words(&self.path, &error))?;
-        let removed = rows.map_while(Result::ok).filter_map(|(data, at)| {
-            let row = row_of_json(&serde_json::from_str(&data?).ok()?);
-            Some(Removed { row, at: at.unwrap_or_default() })
-        });
-        Ok(removed.collect())
+        let mut rows = statement.query([]).map_err(|error| in_words(&self.path, &error))?;
+        let mut removed = Vec::new();
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => removed.push(removed_row(row)),
+                Ok(None) => return Ok(removed),
+                // What comes after a damaged part is not found.
+                Err(error) => {
+                    removed.push(Err(NotRemoved { row: 0, reason: format!("what follows cannot be read: {error}") }));
+                    return Ok(removed);
+                }
+            }
+        }
     }
 
     /// The plates that were read, of the rows whose plates people edited, by number.
@@ -322,6 +338,18 @@ fn copy_with_journal(path: &Path) -> std::io::Result<Option<PathBuf>> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure))
+}
+
+fn removed_row(row: &Row<'_>) -> Result<Removed, NotRemoved> {
+    let number = row.get("history_id").unwrap_or_default();
+    let refused = |reason: String| NotRemoved { row: number, reason };
+    let text = |name: &str| row.get_ref(name).map(as_text).map_err(|error| refused(error.to_string()));
+    let data = text("old_data")?.ok_or_else(|| refused("nothing was kept of how it stood".to_owned()))?;
+    let fields: Value = serde_json::from_str(&data)
+        .map_err(|error| refused(format!("what was kept of how it stood cannot be read: {error}")))?;
+    let stood = row_of_json(&fields);
+    let stood = ForeignRow { id: if stood.id == 0 { number } else { stood.id }, ..stood };
+    Ok(Removed { row: stood, at: text("changed_at")?.unwrap_or_default() })
 }
 
 /// A row as the list of changes keeps it.

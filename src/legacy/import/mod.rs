@@ -72,6 +72,10 @@ pub fn kind_of(path: &Path) -> Result<OldKind, NotAFile> {
     if !size.is_file() {
         return Err(refused("this is no file but a device or a pipe; copy what it gives into a file".to_owned()));
     }
+    // So are those in which the system shows itself, as /proc/kmsg, from which a read may never return.
+    if size.len() == 0 {
+        return Err(refused("neither a SQLite database nor a JSON file of the old program: it is empty".to_owned()));
+    }
     let mut head = [0_u8; 16];
     let read = fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
     read.map_err(|error| refused(error.to_string()))?;
@@ -171,12 +175,17 @@ impl Importer {
         rows::import(self, &old, path, zone, refusals, progress)
     }
 
-    /// Takes over a tariff, unless one was set.
+    /// Takes over a tariff, unless one was set. `differences`: hears in what it charges otherwise here than it did.
     ///
     /// # Errors
     /// [`ImportError`]
-    pub fn tariff(&mut self, fees: &Value, refusals: Refusals<'_>) -> Result<ImportOutcome, ImportError> {
-        rows::tariff(self, fees, refusals)
+    pub fn tariff(
+        &mut self,
+        fees: &Value,
+        refusals: Refusals<'_>,
+        differences: &mut dyn FnMut(&str),
+    ) -> Result<ImportOutcome, ImportError> {
+        rows::tariff(self, fees, refusals, differences)
     }
 
     /// Takes over the subscriptions nothing is known of.

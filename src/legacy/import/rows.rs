@@ -19,7 +19,7 @@ use crate::domain::tariff::Tariff;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal, Told, VoidStay};
 use crate::legacy::dialect::hear::{another_clock, clock_gap_min, hours_text};
-use crate::legacy::import::database::{ForeignError, ForeignRow, Predecessor, Removed};
+use crate::legacy::import::database::{ForeignError, ForeignRow, NotRemoved, Predecessor, Removed};
 use crate::maintenance::{Progress, RebuildFor};
 
 /// What is said in one transaction.
@@ -95,7 +95,10 @@ pub(super) fn import(
         refusals(&format!("what lies between row {} and {before}", rows.after), "that part of the file is damaged");
     }
     for removed in old.removed()? {
-        importing.remove(&removed, &site, refusals)?;
+        match removed {
+            Ok(removed) => importing.remove(&removed, &site, refusals)?,
+            Err(NotRemoved { row, reason }) => importing.refuse_removal(row, &reason, refusals),
+        }
     }
     Ok(importing.outcome)
 }
@@ -114,9 +117,15 @@ struct Importing<'a> {
 impl Importing<'_> {
     /// What a person removed there is written down and removed again, so that it stays removed where another central tells it.
     fn remove(&mut self, removed: &Removed, site: &RebuildFor, refusals: Refusals<'_>) -> Result<(), ImportError> {
-        let Some(stay_id) = removed.row.event_id.clone() else { return Ok(()) };
-        let Ok((entry, exit)) = said(&removed.row, site, &mut NewIds::default()) else { return Ok(()) };
         let row = removed.row.id;
+        let (entry, exit) = match said(&removed.row, site, &mut NewIds::default()) {
+            Ok(said) => said,
+            Err(reason) => {
+                self.refuse_removal(row, &reason, refusals);
+                return Ok(());
+            }
+        };
+        let stay_id = entry.0.event_id.clone().unwrap_or_default();
         let told = [Some(entry), exit].into_iter().flatten();
         let told = told.map(|(draft, source_central)| Told { draft, source_central, from: self.from.clone() });
         let heard = self.importer.hear(told.collect())?;
@@ -128,12 +137,14 @@ impl Importing<'_> {
                 self.outcome.events += 1 + heard.iter().filter(|hearing| **hearing == Hearing::New).count() as u64;
             }
             Err(Refusal::AlreadyVoid) => self.outcome.known += 1,
-            Err(refusal) => {
-                self.outcome.refused += 1;
-                refusals(&format!("the removal of row {row}"), &refusal.to_string());
-            }
+            Err(refusal) => self.refuse_removal(row, &refusal.to_string(), refusals),
         }
         Ok(())
+    }
+
+    fn refuse_removal(&mut self, row: i64, reason: &str, refusals: Refusals<'_>) {
+        self.outcome.refused += 1;
+        refusals(&format!("the removal of row {row}"), reason);
     }
 
     fn take(
@@ -362,6 +373,7 @@ pub(super) fn tariff(
     importer: &mut Importer,
     fees: &Value,
     refusals: Refusals<'_>,
+    differences: &mut dyn FnMut(&str),
 ) -> Result<ImportOutcome, ImportError> {
     let known: Value = match fees {
         Value::Object(fields) => Value::Object(only(fields, &KNOWN_FEES)),
@@ -382,8 +394,19 @@ pub(super) fn tariff(
         refusals("tariff", "another tariff was set here already; change it on the page if this one is right");
         return Ok(ImportOutcome { refused: 1, ..ImportOutcome::default() });
     }
+    charged_otherwise(&tariff).for_each(differences);
     importer.decide(Job::ImportTariff(tariff))?;
     Ok(ImportOutcome { taken: 1, events: 1, ..ImportOutcome::default() })
+}
+
+/// What the old program made otherwise of the same prices.
+fn charged_otherwise(tariff: &Tariff) -> impl Iterator<Item = &'static str> {
+    let overnight = "fee_overnight, which the old program never charged, is charged for each midnight of a stay: set it to 0 on the \
+        page of the tariff to charge as before";
+    let cap = "fee_daily_max, which was the most for a whole stay, is the most for each 24 hours: a stay of several days costs more \
+        than it did";
+    let said = [(tariff.base.fee_overnight, overnight), (tariff.base.fee_daily_max, cap)];
+    said.into_iter().filter(|(price, _)| *price > Vnd(0)).map(|(_, said)| said)
 }
 
 pub(super) fn subscriptions(
