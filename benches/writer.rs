@@ -11,7 +11,7 @@ use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::row::{ExitPart, StayRow, StayStatus};
 use parkmesh::domain::stay::TakenAs;
 use parkmesh::domain::time::SiteZone;
-use parkmesh::ledger::storage::{EventRef, QuarterTotal, Rows, Storage, Summary, Tables};
+use parkmesh::ledger::storage::{EventRef, Rows, Storage, Summary, Tables, TotalChange};
 use parkmesh::replication::log::{ChainHash, EventBytes, Head};
 use parkmesh::store::{DataDir, StoreError, Writer};
 
@@ -138,21 +138,14 @@ fn write(writer: &mut Writer, log: &LogId, first_seq: u64, steps: &[Step]) -> Re
             }
             Step::Exit(bytes, row_id, row) => {
                 writer.append_event(&at, bytes, hash, 0)?;
-                writer.update_stay(*row_id, row, row.last_hlc.ms())?;
+                writer.update_ending(*row_id, row, row.last_hlc.ms())?;
             }
         }
         seq += 1;
     }
     for edge in 0..EDGES.min(steps.len() as u64) {
-        writer.add_total(&QuarterTotal {
-            quarter: 1_925_712,
-            central: "central-1".into(),
-            edge_id: format!("edge-{edge}"),
-            taken_as: TakenAs::default(),
-            entries: 1,
-            exits: 1,
-            revenue: Vnd(25_000),
-        })?;
+        let key = (1_925_712, "central-1".into(), format!("edge-{edge}"), TakenAs::default());
+        writer.add_total(key, TotalChange { entries: 1, exits: 1, revenue_vnd: 25_000 })?;
     }
     writer.set_head(log, Head { to: seq - 1, hash })?;
     writer.set_summary(&Summary { digest: [1; 32], max_hlc: Hlc::default(), events: seq, loose_facts: 0 })?;

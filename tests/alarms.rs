@@ -10,10 +10,8 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use common::receiver::Receiver;
@@ -156,7 +154,7 @@ fn a_silent_camera_is_told_and_that_it_is_back_whatever_happens_to_the_central()
 
 #[test]
 fn a_camera_that_calls_only_when_a_car_passes_is_not_missed() {
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(PORT);
     let mut central = Central::new("central-1");
     central.env("PARKMESH_CLOCK", common::fast_clock(30));
     central.config["alarms"] = webhook(&receiver.url());

@@ -103,7 +103,7 @@ fn a_backup_of_a_busy_central_is_one_file_and_is_put_back() {
         assert!(gate.join().unwrap() > 0);
         file
     });
-    assert_eq!(all_in(&to), [file.clone()], "one file, and nothing beside it");
+    assert_eq!(all_in(&to), std::slice::from_ref(&file), "one file, and nothing beside it");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(file.file_name().unwrap().to_str().unwrap().starts_with("central-1_20"), "{file:?}");
     assert!(!scratch(&central).exists());

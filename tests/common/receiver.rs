@@ -28,7 +28,7 @@ impl Heard {
 }
 
 pub struct Receiver {
-    address: String,
+    pub address: String,
     heard: Arc<Mutex<Vec<Heard>>>,
     answer: Arc<Mutex<Answers>>,
     is_up: Arc<AtomicBool>,

@@ -1,6 +1,6 @@
 //! Fields as programs name them: one meaning, many keys.
 //!
-//! Keys are compared as words are (see [`folded`]): `plate_text`, `plateText` and `Plate Text` are one. To teach a key, add it
+//! Keys are compared as words are (see [`folded`](super::word::folded)): `plate_text`, `plateText` and `Plate Text` are one. To teach a key, add it
 //! folded to the line of its meaning; a meaning of its own has the next number and a line in [`ALL`].
 
 use std::collections::HashMap;
