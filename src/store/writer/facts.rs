@@ -141,7 +141,7 @@ impl Tables for Writer {
         self.open_transaction()?;
         let (quarter, central, edge_id, TakenAs { by, method, camera_type }) = &key;
         let place = (quarter, central, edge_id, by, method, camera_type);
-        let mut total = match self.totals.0.get(&key) {
+        let held = match self.totals.0.get(&key) {
             Some(known) => *known,
             None => {
                 let sql = "SELECT entries, exits, revenue FROM quarter_total \
@@ -152,7 +152,14 @@ impl Tables for Writer {
                 self.connection.prepare_cached(sql)?.query_row(place, total).optional()?.unwrap_or_default()
             }
         };
-        total += change;
+        // A damaged one may be as large as a number can be.
+        let sum =
+            |held: i64, more| held.checked_add(more).ok_or_else(|| StoreError::Value("a sum of quarter_total".into()));
+        let total = TotalChange {
+            entries: sum(held.entries, change.entries)?,
+            exits: sum(held.exits, change.exits)?,
+            revenue_vnd: sum(held.revenue_vnd, change.revenue_vnd)?,
+        };
         let TotalChange { entries, exits, revenue_vnd } = total;
         // The table has no other index, so that its place is looked for once.
         let sql = "INSERT OR REPLACE INTO quarter_total VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
