@@ -21,9 +21,8 @@ fn with_administrator() -> (Central, Http) {
     let mut central = Central::secured("central-1");
     central.security("admin", "password");
     central.start();
-    let log = central.log();
-    let code = log.split("code=").nth(1).unwrap().split_whitespace().next().unwrap();
-    let reply = central.http.post("/api/access/code", &json!({"code": code, "name": "an", "password": PASSWORD})).ok();
+    let body = json!({"code": central.first_code(), "name": "an", "password": PASSWORD});
+    let reply = central.http.post("/api/access/code", &body).ok();
     let an = central.http.with("Cookie", reply.cookie());
     (central, an)
 }

@@ -96,8 +96,7 @@ struct Typed {
 /// Uses everything there is to come in with, rightly and wrongly, also in the wrong fields.
 fn come_in(central: &Central) -> Typed {
     let mut secrets = BTreeMap::new();
-    let log = central.log();
-    let code = log.split("code=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let code = central.first_code();
     let call = |path: &str, body: &Value| central.http.post(path, body);
     call("/api/access/code", &json!({"code": "0000-0000-0000", "name": "an", "password": PASSWORDS[0]})).refused(401);
     let entered = call("/api/access/code", &json!({"code": code, "name": "an", "password": PASSWORDS[0]})).ok();

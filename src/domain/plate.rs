@@ -171,11 +171,19 @@ impl PlateId {
     /// As [`Self::parse`], and [`PlateError::None`].
     pub fn told(text: &str) -> Result<Self, PlateError> {
         let read = |text: &str| if says_none(text) { Err(PlateError::None) } else { Self::parse(text) };
-        match without_score(text).map(read) {
-            Some(Ok(plate)) => Ok(plate),
-            Some(Err(PlateError::None)) => Err(PlateError::None),
-            _ => read(text),
+        let whole = read(text);
+        match (&whole, without_score(text).map(read)) {
+            // `51F 000 0.12` is a plate in parts; only behind one that is whole without it a number can be a score.
+            (Ok(all), Some(Ok(plate))) if all.is_of_a_form() || !plate.is_of_a_form() => whole,
+            (_, Some(Ok(plate))) => Ok(plate),
+            (_, Some(Err(PlateError::None))) => Err(PlateError::None),
+            _ => whole,
         }
+    }
+
+    /// Whether it has the shape of a Vietnamese one.
+    fn is_of_a_form(&self) -> bool {
+        FORMS.iter().any(|form| form.fits(self.as_str()))
     }
 
     /// Reads a writing of a plate: upper case; separators removed; full-width and look-alike letters as the usual ones; Đ
@@ -554,7 +562,14 @@ mod tests {
         for scored in ["51F97022 0.95", "51F-970.22 (0,9512)", "51F 97022\t1.0", "51F97022 95%", "51F97022 [95.5%]"] {
             assert_eq!(PlateId::told(scored).unwrap().as_str(), "51F97022", "{scored}");
         }
-        assert_eq!(PlateId::told("29-B1 123.45").unwrap().as_str(), "29B112345", "what is no score is of the plate");
+        for (parts, key) in [
+            ("29-B1 123.45", "29B112345"),
+            ("10A000\n0.12", "10A000012"),
+            ("51F 0.123", "51F0123"),
+            ("51F 000 0.12", "51F000012"),
+        ] {
+            assert_eq!(PlateId::told(parts).unwrap().as_str(), key, "what is no score is of the plate: {parts}");
+        }
         assert!(PlateId::parse("UNKNOWN").is_ok(), "what an old event says stays readable");
     }
 
@@ -592,7 +607,10 @@ mod tests {
                 _ => c,
             };
             let spelled: String = key.chars().zip(&separators).flat_map(|(c, mark)| mark.chars().chain([latin(c)])).collect();
-            prop_assert_eq!(PlateId::told(&spelled), PlateId::parse(&key), "{}", spelled);
+            let plate = PlateId::parse(&key).unwrap();
+            // Behind a whole plate such a number says how sure a camera is: with it, it is no plate there is.
+            prop_assume!(plate.is_of_a_form() || without_score(&spelled).is_none());
+            prop_assert_eq!(PlateId::told(&spelled), Ok(plate), "{}", spelled);
         }
 
         #[test]
