@@ -30,8 +30,6 @@ import { USUAL_TYPES, hasText, problemText, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
 
 const LOOK_AGAIN_MS = 15_000;
-/** What was read longer ago is not taken in hand by itself. */
-const FRESH_MS = 60_000;
 const RECENT = 6;
 /** Of more centrals the number is enough. */
 const MOST_NAMED = 3;
@@ -97,11 +95,13 @@ function hear() {
     if (line.central === state.central.id && line.edge === gate() && ["entry", "exit"].includes(line.kind)) queue.settle(line.plate_id, line.at_ms);
   }
   queue.hear(member()?.seen ?? []);
-  const [first] = queue.waiting(centralNow());
+  const next = upcoming();
   const idle = car === null && !busy && at("plate").value.trim() === "";
-  if (first && idle && centralNow() - first.lastMs < FRESH_MS) take(first);
+  if (next && idle && Queue.isFresh(next, centralNow())) take(next);
   else render();
 }
+
+const upcoming = () => queue.next(centralNow(), car?.read?.plate);
 
 function showQueue() {
   const waiting = queue.waiting(centralNow());
@@ -199,8 +199,7 @@ function render() {
   if (car) showCar();
   showQueue();
   const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
-  const [first] = queue.waiting(centralNow());
-  restIf([car?.request ?? "", ...shown, first?.plate ?? "", String(at("transfer").hidden)].join("\n"));
+  restIf([car?.request ?? "", ...shown, upcoming()?.plate ?? "", String(at("transfer").hidden)].join("\n"));
 }
 
 function showCar() {
@@ -246,7 +245,7 @@ function showCar() {
   at("next").hidden = done === null;
   at("receipt").hidden = done?.action !== "EXIT";
   if (done) {
-    const next = queue.waiting(centralNow()).find((read) => read.plate !== car.read?.plate);
+    const next = upcoming();
     put("next", next ? t("gate.next_car", { plate: next.view }) : t("gate.next"));
     at("next").classList.toggle("open", done.action === "EXIT");
   }
@@ -457,12 +456,13 @@ async function receipt() {
   }
 }
 
-/** The person is done with this car: now the next may come. */
-function finish() {
+/** The person is done with this car: now the next may come, `read` if that one was promised. */
+function finish(read = null) {
   car = null;
   editing = false;
   if (matchMedia("(pointer: fine)").matches) at("plate").focus();
-  hear();
+  if (read) take(read);
+  else hear();
 }
 
 function skip() {
@@ -570,7 +570,7 @@ at("sound").addEventListener("click", () => { turnSound(!soundIsOn()); showSound
 at("open").addEventListener("click", () => { if (givenIsMeant()) open(); });
 at("force").addEventListener("click", forced);
 at("close").addEventListener("click", close);
-at("next").addEventListener("click", finish);
+at("next").addEventListener("click", () => finish(upcoming()));
 at("skip").addEventListener("click", skip);
 at("receipt").addEventListener("click", receipt);
 at("unskip").addEventListener("click", () => {

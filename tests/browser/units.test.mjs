@@ -82,3 +82,15 @@ test("a car that was let through waits no more under whatever plate its camera r
     equal(queue.waiting(ms).map((read) => read.plate), waits, `${why}, told again`);
   }
 });
+
+test("who drove away unnoticed stands in nobody's way", () => {
+  const queue = new Queue();
+  const seen = (plate, atMs) => ({ plate_id: plate, plate_view: plate, camera_type: "", confidence: 0.9, at_ms: atMs });
+  const next = (nowMs, plate) => queue.next(nowMs, plate)?.plate ?? null;
+  equal(next(0), null);
+  queue.hear([seen("29A11111", 0), seen("30B22222", 90_000), seen("51F33333", 95_000)]);
+  equal([next(10_000), next(95_000), next(95_000, "30B22222")], ["29A11111", "30B22222", "51F33333"]);
+  // Nobody is surely there: the first of those that wait.
+  equal(next(300_000), "29A11111");
+  equal(queue.waiting(95_000).map((read) => read.plate), ["29A11111", "30B22222", "51F33333"], "all are still shown, in their order");
+});

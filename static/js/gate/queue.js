@@ -11,6 +11,8 @@ const WAITING_MS = 10 * 60_000;
 const SAME_CAR_MS = 60_000;
 /** Two readings so soon after each other that differ in one sign are one car, misread. */
 const MISREAD_MS = 15_000;
+/** What was read longer ago is not taken in hand by itself: its car may have driven away unnoticed. */
+const FRESH_MS = 60_000;
 /** As long as a person may need to find out under which plate a misread car is inside. */
 const SOUGHT_MS = 3 * 60_000;
 
@@ -70,6 +72,17 @@ export class Queue {
     this.#settled.delete(read.plate);
     this.#reads = new Map([[read.plate, read], ...this.#reads]);
     return read;
+  }
+
+  /** Whether its car surely stands there. */
+  static isFresh(read, nowMs) {
+    return nowMs - read.lastMs < FRESH_MS;
+  }
+
+  /** Who comes after the car read as `plate`: the first that surely stands there, else the first of those that wait; null: nobody. */
+  next(nowMs, plate = null) {
+    const others = this.waiting(nowMs).filter((read) => read.plate !== plate);
+    return others.find((read) => Queue.isFresh(read, nowMs)) ?? others[0] ?? null;
   }
 
   /** Those that wait, the first to come first. */
