@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::request::bounded;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
+use crate::domain::explain::words::{self, Text};
 use crate::domain::money::Vnd;
 use crate::domain::plate::{PlateError, PlateId};
 use crate::domain::stay::MAX_SKEW_MS;
@@ -60,7 +61,11 @@ impl Choices {
             let is_lost = |told: &Saying<'_>| told::text(Some(told.value)).is_err();
             choice.unread.extend(choice.told.filter(is_lost));
         }
-        self.note(&choice, |kind| alike(kind), Some(Anomaly::FeeUncertain));
+        let shown = |kind: &String| {
+            let Text { vi, en } = words::vehicle(kind);
+            (vi, en)
+        };
+        self.note(&choice, shown, Some(Anomaly::FeeUncertain));
         choice.read
     }
 

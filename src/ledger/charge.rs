@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::event::Body;
+use crate::domain::explain::words;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{FeeLine, Method, Paid, Part, merged, total, total_of};
 use crate::domain::plate::PlateId;
@@ -228,11 +229,12 @@ impl<S: Storage> Transaction<'_, S> {
             ending.is_uncertain = other_fee != charge.fee;
             let ((fee, other_fee), (fee_en, other_en)) =
                 ((charge.fee.vi(), other_fee.vi()), (charge.fee.en(), other_fee.en()));
+            let (came, leaves) = (words::vehicle(entered_type), words::vehicle(told_type));
             ending.notes.push(Note::new(
                 "vehicle_type",
                 "other_type",
-                format!("lúc vào là {entered_type:?}, lúc ra là {told_type:?}: tính {fee} đ theo loại lúc vào; theo loại lúc ra là {other_fee} đ"),
-                format!("it came in as {entered_type:?} and leaves as {told_type:?}: {fee_en} VND are due by the former; by the latter it were {other_en}"),
+                format!("lúc vào là {}, lúc ra là {}: tính {fee} đ theo loại lúc vào; theo loại lúc ra là {other_fee} đ", came.vi, leaves.vi),
+                format!("it came in as {} and leaves as {}: {fee_en} VND are due by the former; by the latter it were {other_en}", came.en, leaves.en),
             ));
         }
         if row.anomalies.contains(&Anomaly::DoubleEntry) {

@@ -250,8 +250,10 @@ impl<S: Storage> Transaction<'_, S> {
         let taken = request.fee.or(request.beside.amount_at(Direction::Exit));
         let due = Charge::default().by_hand(taken, request.reason.as_deref());
         let (duration, mut notes) = (duration_text(0), Vec::new());
-        let exit =
-            Exit { stay: Some(None), duration: duration.clone(), ..self.exit_of(request, due, doubts, &mut notes) };
+        let said = self.exit_of(request, due, doubts, &mut notes);
+        // No entry says how its plate is shown.
+        let plate_view = said.plate_view.clone().or_else(|| Some(plate::view(&request.plate)));
+        let exit = Exit { stay: Some(None), plate_view, duration: duration.clone(), ..said };
         let fee = exit.fee;
         self.author(self.draft(hlc, &event_id, Body::Exit(exit)))?;
         Ok(Answer::Exited { event_id, fee, duration, repeated: false, notes })

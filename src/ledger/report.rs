@@ -6,6 +6,7 @@ use crate::domain::direction::Direction;
 use std::sync::Arc;
 
 use crate::domain::event::{Body, Draft, Entry, Event, Exit, Reported, Unread};
+use crate::domain::explain::words;
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::{self, PlateId};
@@ -582,10 +583,12 @@ impl<S: Storage> Transaction<'_, S> {
             settled(due, report.beside.paid.as_ref(), None, "data.paid", &mut report.notes);
         report.doubts.extend(doubt);
         let fee = due.fee;
+        // Without a stay no entry says how its plate is shown.
+        let of_plate = stay.is_some().then(|| plate::view(&report.plate));
         let exit = Exit {
             stay,
             plate_id: Some(report.plate.clone()),
-            plate_view: report.plate_view.clone(),
+            plate_view: report.plate_view.clone().or(of_plate),
             exit_central: self.context.central.as_str().to_owned(),
             exit_edge: report.edge_id.clone(),
             exit_time: self.context.zone.local_text(moment.ms),
@@ -736,14 +739,17 @@ fn told_often() -> Note {
 fn entered_again(open: &OpenStay, told_type: &str, zone: &SiteZone) -> Note {
     let (came, inside_as) = (zone.local_text(open.entry_ms), &open.place.camera_type);
     if vehicle::are_unlike(inside_as, told_type) {
+        let (inside, told) = (words::vehicle(inside_as), words::vehicle(told_type));
         return Note::new(
             "vehicle_type",
             "other_type",
             format!(
-                "trong bãi đã có {inside_as:?} cùng ký tự biển số, vào lúc {came}: {told_type:?} này không mở lượt mới; hãy xem lại hai biển số"
+                "trong bãi đã có {} cùng ký tự biển số, vào lúc {came}: {} này không mở lượt mới; hãy xem lại hai biển số",
+                inside.vi, told.vi
             ),
             format!(
-                "a {inside_as:?} with these characters is inside since {came}: this {told_type:?} opens no stay of its own; look at both plates"
+                "a {} with these characters is inside since {came}: this {} opens no stay of its own; look at both plates",
+                inside.en, told.en
             ),
         );
     }

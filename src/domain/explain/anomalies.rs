@@ -188,7 +188,7 @@ impl Explainer<'_> {
                     )
                 }
                 Some(reported) => {
-                    let told = self.zone.local_text(reported.told_ms);
+                    let told = SiteFace::of_day(self.zone, fact.event.timestamp_ms).time(reported.told_ms);
                     Text::new(
                         format!("; cổng báo {} là {told}, không dùng được nên ghi giờ nhận {used}", way.0),
                         format!("; the gate told {} as {told}, which cannot be; {used} is when it was received", way.1),

@@ -41,7 +41,7 @@ pub(super) fn gate(central: &str, edge_id: &str) -> Text {
 }
 
 /// A type of vehicle as people call it; one of the site's own as it is.
-pub(super) fn vehicle(name: &str) -> Text {
+pub fn vehicle(name: &str) -> Text {
     match name {
         "car" => Text::new("Ô tô", "car"),
         "moto" => Text::new("Xe máy", "motorbike"),

@@ -8,7 +8,7 @@ import { duration, moment_full as momentFull, money } from "../lib/format.js";
 import { printReceipt } from "../lib/receipt.js";
 import { language, t, typeName } from "../lib/texts.js";
 import { amendments } from "./amend.js";
-import { NOBODY, kindOf, methodName, personName, picture } from "./words.js";
+import { NOBODY, imageName, kindOf, methodName, personName, picture } from "./words.js";
 
 /** Later than this after it happened is worth telling. */
 const LATE_MS = 5000;
@@ -164,7 +164,7 @@ function told(fact, sentence) {
     drawn,
     el("div", {},
       el("p", {}, sentence),
-      fact.images.length > 0 ? el("p", { class: "quiet", title: fact.images.map((image) => image.sha256).join("\n") }, t("history.images", { kinds: fact.images.map((image) => image.kind).join(", ") })) : null,
+      fact.images.length > 0 ? el("p", { class: "quiet", title: fact.images.map((image) => image.sha256).join("\n") }, t("history.images", { kinds: fact.images.map((image) => imageName(image.kind)).join(", ") })) : null,
       fact.card_id ? el("p", { class: "quiet" }, t("history.card", { id: fact.card_id })) : null,
       fact.lines.length > 0 ? el("div", { class: "quiet" }, feeLines(fact.lines)) : null,
       el("p", { class: "quiet" }, el("time", {}, momentFull(fact.time_ms)), ` · ${notes.join(" · ")}`),

@@ -1,7 +1,7 @@
 // How states and facts are shown.
 
 import { icon } from "../lib/dom.js";
-import { t } from "../lib/texts.js";
+import { hasText, t } from "../lib/texts.js";
 
 export { NOBODY, personName } from "../lib/texts.js";
 
@@ -10,6 +10,9 @@ export const METHODS = ["cash", "qr", "card", "transfer", "account", "free", "un
 
 /** How it was paid; empty: the gate did not say. */
 export const methodName = (method) => t(`common.paid_${method || "unsaid"}`);
+
+/** What a picture shows: gates name it as they like, these in our words. */
+export const imageName = (kind) => (hasText(`history.image_${kind}`) ? t(`history.image_${kind}`) : kind);
 
 /** The colour of a status. */
 export const kindOf = (status) => (status === "IN" ? "good" : status === "OUT" || status === "VOID" ? "quiet" : "wait");

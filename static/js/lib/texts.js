@@ -69,5 +69,10 @@ export function speak(wanted) {
   location.reload();
 }
 
-/** A plain sentence in the language of the reader, of a problem the server stated in both. */
-export const problemText = (problem) => (language === "vi" ? problem.message_vi : problem.message) ?? problem.message;
+const SERVER_TIME = /(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d):\d\d/g;
+
+/** A plain sentence in the language of the reader, of a problem the server stated in both; times as people say them. */
+export function problemText(problem) {
+  const said = (language === "vi" ? problem.message_vi : problem.message) ?? problem.message;
+  return said?.replace(SERVER_TIME, (_, year, month, date, time) => t("common.at_day", { time, day: `${date}/${month}/${year}` }));
+}
