@@ -2,6 +2,7 @@
 //!
 //! The documented file has the first two keys; the rest of it has the defaults below.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -307,6 +308,34 @@ impl Default for Security {
     }
 }
 
+impl Security {
+    /// The modes in one line, for other centrals to show: `admin=password api=http …`.
+    pub fn modes(&self) -> String {
+        let modes = [
+            ("admin", self.admin.name()),
+            ("api", self.api.name()),
+            ("discovery", self.discovery.name()),
+            ("edges", self.edges.name()),
+            ("p2p", self.p2p.name()),
+            ("people", self.people.name()),
+            ("reads", self.reads.name()),
+        ];
+        modes.map(|(name, mode)| format!("{name}={mode}")).join(" ")
+    }
+}
+
+/// What [`Security::modes`] of another central says; what is no name or mode of some version is left out.
+pub fn read_modes(said: &str) -> BTreeMap<String, String> {
+    let is_word = |text: &str| {
+        (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let modes = said.split(' ').take(16).filter_map(|mode| mode.split_once('='));
+    modes
+        .filter(|(name, mode)| is_word(name) && is_word(mode))
+        .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
+        .collect()
+}
+
 impl Default for Backup {
     fn default() -> Self {
         Self { dir: None, at: ClockTime::hour(3), keep: 7, passphrase_file: None }
@@ -549,6 +578,15 @@ mod tests {
             let host: Host = text.parse().unwrap();
             assert_eq!((host.to_string().as_str(), host.with_port(9000).as_str()), (shown, in_url));
         }
+    }
+
+    #[test]
+    fn the_modes_of_another_central_are_read_as_it_says_them_and_what_is_none_is_left_out() {
+        let own = read_modes(&Security { edges: EdgesMode::Keys, ..Security::default() }.modes());
+        assert_eq!((own.len(), own["edges"].as_str(), own["admin"].as_str()), (7, "keys", "password"));
+        let newer = read_modes("edges=keys doors=shut edges=<b> =x x= y Edges=open");
+        assert_eq!(newer, BTreeMap::from([("doors", "shut"), ("edges", "keys")].map(|(a, b)| (a.into(), b.into()))));
+        assert!(read_modes(&"a=b ".repeat(100)).len() <= 1 && read_modes(&"x".repeat(10_000)).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The mesh as this central sees it and shows it: at `/api/p2p/status`, in the feed of dashboards, and to its own actors.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -137,6 +138,8 @@ pub struct PeerSays {
     pub time_zone: Option<String>,
     /// It has somebody to tell of alarms.
     pub alarms: bool,
+    /// How it is set, by the names of `security` in the settings: modes are each machine's own. Empty: it did not say.
+    pub modes: BTreeMap<String, String>,
 }
 
 /// A central nobody configured that knocked and waits for a person's yes.

@@ -269,7 +269,11 @@ startAlarms();
 startInvoices();
 watch(["central", "peers"], showNetwork);
 watch(["central"], showIdentity);
-watch(["peers", "freshness"], () => draft.current && showPeers(draft, showDraft));
+watch(["peers", "freshness"], () => {
+  if (!draft.current) return;
+  showPeers(draft, showDraft);
+  showModes(draft);
+});
 watch(["central"], showBackup);
 watch(["central"], showAlarms);
 watch(["central"], showInvoices);

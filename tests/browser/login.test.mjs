@@ -217,6 +217,26 @@ test("modes and the keys of gates are switched on the settings page", async () =
   await page.context().close();
 });
 
+test("how the other centrals are set stands beside each mode, and that they differ on every page", async () => {
+  const [one, two] = mesh(2);
+  two.settings.security = { admin: "open", edges: "keys" };
+  await Promise.all([one.start(), two.start()]);
+  const page = await openPage(`${one.url}/settings#security`);
+  await live(page);
+  await says(page, "#meaning-edges", "Khác ở central-2: Mỗi cổng một khóa");
+  await says(page, "#meaning-reads", "Cũng vậy ở central-2");
+  await eventually("that they differ is said", async () => (await page.textContent("#notices")).includes("Bảo mật đặt khác nhau"));
+  ok(await page.locator("#notices a[href='/settings#security']").count() > 0, "a press leads there");
+  await pictures(page, "settings-modes-differ");
+  // A HEARTBEAT leaves every 30 s, and with a change of the mesh.
+  await two.call("PUT", "/api/p2p/config", { security: { edges: "open" } });
+  await eventually("the change is heard of", async () => (await page.innerText("#meaning-edges")).includes("Cũng vậy ở central-2"), 90_000);
+  await eventually("nothing differs", async () => !(await page.textContent("#notices")).includes("khác nhau"));
+  await two.kill();
+  await says(page, "#meaning-edges", "Chưa biết ở central-2");
+  await page.done();
+});
+
 test("a tenth central joins a mesh of nine by one pasted invitation", async () => {
   const nine = mesh(9);
   for (const central of nine) await central.start();

@@ -14,7 +14,7 @@ use crate::actors::db_writer::{Held, SkewMeasured};
 use crate::actors::peer_link::{AskLink, PeerLink, ToLink};
 use crate::actors::supervise::Handle;
 use crate::actors::sync_coordinator::Logs;
-use crate::config::model::PeerCentral;
+use crate::config::model::{PeerCentral, read_modes};
 use crate::domain::ids::{CentralId, hex};
 use crate::links::mesh::MeshClock;
 use crate::links::status::{
@@ -38,6 +38,8 @@ pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
 /// There, with any value: the sender has somebody to tell of alarms.
 pub const ALARMS: &str = "alarms";
+/// Who has to prove who he is at the sender, as `Security::modes` says it.
+pub const MODES: &str = "modes";
 /// The site the sender belongs to.
 pub const SITE: &str = "site";
 
@@ -110,6 +112,7 @@ impl MeshRegistry {
         if self.context.config.borrow().alarms.are_on() {
             digests.insert(ALARMS.to_owned(), "on".to_owned());
         }
+        digests.insert(MODES.to_owned(), self.context.config.borrow().security.modes());
         digests.insert(SITE.to_owned(), self.context.identity.borrow().site.get().to_string());
         let wall_ms = self.context.clock.now().wall_ms;
         let keys = self.context.trust.keys_to_tell();
@@ -267,6 +270,7 @@ fn peer_shown(
             tariff_version: status.digests.get(TARIFF).cloned(),
             time_zone: status.digests.get(TIME_ZONE).cloned(),
             alarms: status.digests.contains_key(ALARMS),
+            modes: status.digests.get(MODES).map(|said| read_modes(said)).unwrap_or_default(),
         }),
     }
 }

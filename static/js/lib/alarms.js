@@ -13,6 +13,12 @@ const MILD = ["tariff", "pending"];
 /** What only an administrator can do something about. */
 const FOR_ADMINISTRATORS = ["certificate", "pending"];
 
+/** The first of these centrals, and how many more there are. */
+const named = (ids) => ids.slice(0, MOST_NAMED).join(", ") + (ids.length > MOST_NAMED ? ` +${ids.length - MOST_NAMED}` : "");
+
+/** Those of `peers` that `are`, by name. */
+const those = (peers, are) => Object.entries(peers).filter(([, peer]) => !peer.expelled && are(peer)).map(([id]) => id).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+
 /** `{key, kind, text, detail, todo, sinceMs, href}`; `detail`: what the program says of it, in the language of the reader. What needs a hand is said by the central (`attention` of the feed); `account` as lib/login.js gives it. */
 export function alarmsOf({ central, peers, attention }, { account = null }) {
   const found = [];
@@ -28,8 +34,10 @@ export function alarmsOf({ central, peers, attention }, { account = null }) {
   // What only an administrator can do something about, and what somebody chose.
   if (account?.needs_first_password) add("first", "bad", { href: "/login" });
   if (!account?.may_administer) return found;
-  const unconfirmed = Object.entries(peers).filter(([, peer]) => peer.unconfirmed && !peer.expelled).map(([id]) => id).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-  if (unconfirmed.length > 0) add("unconfirmed", "wait", { values: { ids: unconfirmed.slice(0, MOST_NAMED).join(", ") + (unconfirmed.length > MOST_NAMED ? ` +${unconfirmed.length - MOST_NAMED}` : "") }, href: SETTINGS });
+  const unconfirmed = those(peers, (peer) => peer.unconfirmed);
+  if (unconfirmed.length > 0) add("unconfirmed", "wait", { values: { ids: named(unconfirmed) }, href: SETTINGS });
+  const differing = those(peers, ({ says }) => Object.entries(account.security).some(([name, mode]) => says?.modes[name] && says.modes[name] !== mode));
+  if (differing.length > 0) add("modes", "wait", { values: { ids: named(differing) }, href: SECURITY });
   for (const part of central.open) add(`open_${part}`, "bad", { href: SECURITY });
   if (central.admin_open) add("admin_open", "bad", { href: SECURITY });
   return found;

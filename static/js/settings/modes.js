@@ -1,7 +1,8 @@
 // Who has to prove who he is: a switch each, what it means, and red where it is open.
 
 import { at, el, state as stateOf } from "../lib/dom.js";
-import { t } from "../lib/texts.js";
+import { state } from "../lib/feed.js";
+import { hasText, t } from "../lib/texts.js";
 
 /** The values of each switch, and how each is shown. */
 const MODES = {
@@ -27,6 +28,22 @@ export function makeModes() {
   }));
 }
 
+/** How the other centrals say they are set: a mode is each machine's own, and who opens this page sees the whole site. */
+function othersOf(name, value) {
+  const ids = new Map();
+  const all = Object.entries(state.peers).filter(([, peer]) => !peer.expelled).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
+  for (const [id, { says }] of all) {
+    const mode = says?.modes[name] ?? "";
+    ids.set(mode, [...(ids.get(mode) ?? []), id]);
+  }
+  const shown = (mode) => (hasText(`settings.mode_${name}_${mode}`) ? t(`settings.mode_${name}_${mode}`) : mode);
+  return [...ids].map(([mode, those]) => {
+    if (mode === value) return stateOf("quiet", t("settings.others_same", { ids: those.join(", ") }));
+    if (mode === "") return stateOf("quiet", t("settings.others_unknown", { ids: those.join(", ") }));
+    return stateOf("wait", t("settings.others_differ", { ids: those.join(", "), mode: shown(mode) }));
+  });
+}
+
 /** What the draft says means. */
 export function showModes({ mine, withKeys }) {
   for (const [name, values] of Object.entries(MODES)) {
@@ -36,7 +53,7 @@ export function showModes({ mine, withKeys }) {
     if (name === "edges" && value === "keys" && without.length > 0) {
       lines.push(stateOf("bad", t("settings.edges_without_key", { edges: without.join(", ") })));
     }
-    at(`meaning-${name}`).replaceChildren(...lines);
+    at(`meaning-${name}`).replaceChildren(...lines, ...othersOf(name, value));
   }
   at("certificate-files").hidden = mine.security.api !== "https";
 }
