@@ -228,6 +228,23 @@ test("what the site and its gates are called is said at one central and read at 
   await wall.done();
 });
 
+test("what is set is read whole however long it is", async () => {
+  const name = "Bãi xe Trung tâm thương mại Nguyễn Huệ – tầng hầm B1, B2, lối vào đường Trần Hưng Đạo";
+  const central = await new Central("central-1", { site: { name }, edges: [{ id: "edge-1", name: "Cổng nội bộ nhân viên và nhà cung cấp phía sau siêu thị" }] }).start();
+  const page = await openPage(`${central.url}/settings#site`, { width: 360, height: 740 });
+  await page.waitForSelector("#site:not([hidden])");
+  await says(page, "#site", name);
+  await says(page, "#edges", "Cổng nội bộ nhân viên và nhà cung cấp phía sau siêu thị");
+  const cut = await page.evaluate(() => [...document.querySelectorAll("#site .whole")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent));
+  equal(cut, []);
+  // What is typed is typed in the field, and the address leads to where its tab is seen.
+  ok(await page.locator('.tabs a[href="/settings#site"]').evaluate((tab) => tab.getBoundingClientRect().top >= document.querySelector(".topbar").getBoundingClientRect().bottom), "the tabs are seen");
+  await edit(page, "#site-name-field");
+  await page.fill("#site-name-field", "Bãi xe");
+  ok(await page.locator("#site-name-field + .whole").isHidden(), "one of both");
+  await page.done();
+});
+
 /** Waits until the tariff of the central stands in the fields again: what is typed before is gone with what was read. */
 const readAgain = (page) => page.waitForSelector("#save-tariff:disabled");
 

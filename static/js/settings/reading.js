@@ -1,6 +1,6 @@
 // What is set is read first: the fields of a part (`data-editable`) take something once a person asks for it.
 
-import { el, icon } from "../lib/dom.js";
+import { el, icon, put } from "../lib/dom.js";
 import { t } from "../lib/texts.js";
 
 const parts = () => document.querySelectorAll("[data-editable]");
@@ -43,9 +43,9 @@ export function lock() {
       if (field.tagName === "SELECT") field.disabled = reading;
       else {
         field.readOnly = reading;
-        // Read, what is empty is not set: an example would look like a value.
-        field.dataset.example ??= field.placeholder;
-        field.placeholder = reading ? "–" : field.dataset.example;
+        // An input cuts what is long. Beside it stands the whole, over as many lines as it takes; of what is empty that it is not set.
+        if (!field.nextElementSibling?.classList.contains("whole")) field.after(el("span", { class: "whole", "aria-hidden": "true" }));
+        put(field.nextElementSibling, field.value || "–");
       }
     }
   }
