@@ -12,8 +12,9 @@ import { start, watchCameras } from "./shell.js";
 const LINES = 14;
 /** A car that passed was told already, and names are the settings'. */
 const OF_NO_NEWS = ["confirmed", "naming"];
-/** So few gates have the room of a wall to themselves. */
+/** So few gates have the room of a wall to themselves; and some more are still as large as it allows. */
 const FEW_GATES = 6;
+const SOME_GATES = 12;
 
 const KIND_OF_STATE = { connected: "good", connecting: "wait", disconnected: "bad" };
 
@@ -91,6 +92,7 @@ function showGates({ gates }) {
   const all = Object.entries(gates).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   at("no-gates").hidden = all.length > 0;
   at("gates").classList.toggle("few", all.length <= FEW_GATES);
+  at("gates").classList.toggle("some", all.length > FEW_GATES && all.length <= SOME_GATES);
   keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [, gate]) => {
     const { last } = gate;
     const how = stateOfGate(gate);
