@@ -158,8 +158,8 @@ export const browser = await chromium.launch({
  * Opens a page. `expected`: console messages that belong to the test (a refusal is logged by the browser itself). `page.check()`
  * fails on any other error and on any request that left the centrals.
  */
-export async function openPage(url, { language = "vi", width = 1366, height = 900, scheme = "light", expected = null, before = null } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
+export async function openPage(url, { language = "vi", width = 1366, height = 900, scheme = "light", scale = 1, expected = null, before = null } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, deviceScaleFactor: scale, colorScheme: scheme, reducedMotion: "reduce" });
   await context.addInitScript((language) => localStorage.setItem("language", language), language);
   if (before) await context.addInitScript(before);
   const page = withDeadlines(await context.newPage());
