@@ -69,6 +69,8 @@ async function showAccount() {
   const { page } = document.body.dataset;
   const link = at("account");
   link.href = page === "login" ? "/login" : `/login?back=${encodeURIComponent(location.pathname + location.hash)}`;
+  // For who sets up programs, not for who stands at a gate.
+  at("documents").hidden = !account.may_administer;
   put(link, account.kind === "person" ? account.name : t("common.login"));
   if (account.security.reads === "login" && account.kind === "nobody" && page !== "login") location.replace(link.href);
   showFreshness();

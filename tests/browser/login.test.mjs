@@ -224,13 +224,13 @@ test("how the other centrals are set stands beside each mode, and that they diff
   const page = await openPage(`${one.url}/settings#security`);
   await live(page);
   await says(page, "#meaning-edges", "Khác ở central-2: Mỗi cổng một khóa");
-  await says(page, "#meaning-reads", "Cũng vậy ở central-2");
+  await says(page, "#meaning-reads", "Cũng vậy ở 1 máy chủ khác");
   await eventually("that they differ is said", async () => (await page.textContent("#notices")).includes("Bảo mật đặt khác nhau"));
   ok(await page.locator("#notices a[href='/settings#security']").count() > 0, "a press leads there");
   await pictures(page, "settings-modes-differ");
   // A HEARTBEAT leaves every 30 s, and with a change of the mesh.
   await two.call("PUT", "/api/p2p/config", { security: { edges: "open" } });
-  await eventually("the change is heard of", async () => (await page.innerText("#meaning-edges")).includes("Cũng vậy ở central-2"), 90_000);
+  await eventually("the change is heard of", async () => (await page.innerText("#meaning-edges")).includes("Cũng vậy ở 1 máy chủ khác"), 90_000);
   await eventually("nothing differs", async () => !(await page.textContent("#notices")).includes("khác nhau"));
   await two.kill();
   await says(page, "#meaning-edges", "Chưa biết ở central-2");

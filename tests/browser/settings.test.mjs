@@ -245,14 +245,19 @@ test("what is set is read whole however long it is", async () => {
   await page.done();
 });
 
-/** Waits until the tariff of the central stands in the fields again: what is typed before is gone with what was read. */
-const readAgain = (page) => page.waitForSelector("#save-tariff:disabled");
+/** Waits until the tariff of the central is there to be read, and asks to change it. */
+async function editTariff(page) {
+  await page.waitForSelector("#tariff-form.reading #rate--fee_per_hour");
+  await edit(page, "#rates");
+}
 
 test("the tariff is previewed by the rule of the server and saved for the site", async () => {
   const [one, two] = mesh(2);
   await Promise.all([one.start(), two.start()]);
   const page = await openPage(`${one.url}/settings#tariff`, { expected: /400/ });
   await says(page, "#preview-fee", "75.000 đ");
+  ok(await page.locator("#rate--fee_per_hour").isDisabled() && await page.locator("#save-tariff").isHidden(), "read first");
+  await editTariff(page);
   await page.fill("#rate--fee_per_hour", "10000");
   await says(page, "#preview-fee", "30.000 đ");
   await page.fill("#rate--fee_per_hour", "-1");
@@ -271,12 +276,13 @@ test("amounts of the tariff are written as people write them and slips are asked
   const page = await openPage(`${central.url}/settings#tariff`, { expected: /400/ });
   await page.waitForSelector("#rate--fee_per_hour");
   equal(await page.inputValue("#rate--fee_per_hour"), "25.000", "shown as people write it");
+  await editTariff(page);
   await page.fill("#rate--fee_per_hour", "20.000");
   await says(page, "#preview-fee", "60.000 đ");
   await page.click("#save-tariff");
   await says(page, "#toasts", "Đã cập nhật cấu hình phí gửi xe");
   equal((await fees()).fee_per_hour, 20000);
-  await readAgain(page);
+  await editTariff(page);
   await page.fill("#rate--fee_overnight", "30 nghìn");
   await page.locator("#rate--fee_overnight").blur();
   equal(await page.inputValue("#rate--fee_overnight"), "30.000");
@@ -292,7 +298,7 @@ test("amounts of the tariff are written as people write them and slips are asked
   await page.click("#save-tariff");
   await page.click("dialog .btn-danger");
   await eventually("saved after a yes", async () => (await fees()).fee_per_hour === 3000);
-  await readAgain(page);
+  await editTariff(page);
   await page.fill("#rate--fee_per_hour", "25.00");
   await page.click("#save-tariff");
   await says(page, "#rate--fee_per_hour-problem", "ví dụ 25.000");
@@ -320,6 +326,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   };
   // By day and night, as a city sets it.
   await says(page, "#preview-fee", "75.000 đ");
+  await editTariff(page);
   await page.selectOption("#rate--how", "per_visit");
   await page.fill("#rate--plan-day", "6.000");
   await page.fill("#rate--plan-night", "9 nghìn");
@@ -370,6 +377,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await says(page, "#preview-note", "Tính theo biểu phí hẹn từ 01/01/2027 00:00");
   await says(page, "#preview-fee", "70.000 đ");
   await picture("tariff-announced");
+  await editTariff(page);
   await page.fill("#lost-card", "30.000");
   await says(page, "#preview-note", "Tính theo biểu phí ở trên; khi xe ra từ 01/01/2027 00:00");
   await page.click("#undo-tariff");
@@ -391,7 +399,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
     const { announced } = await fees();
     return announced.length === 1 && announced[0].fees.plan.night === 10_000 && announced[0].fees.days[0].dates.length === 1;
   });
-  await readAgain(page);
+  await page.waitForSelector("#tariff-form.reading");
   await page.click("#announced .btn-outline-danger");
   await page.click("dialog .btn-danger");
   await eventually("withdrawn", async () => (await fees()).announced.length === 0);
@@ -461,7 +469,7 @@ test("a daily backup is set on the page, made at once, and shown as proven", asy
   await live(page);
   await says(page, "#backup-state", "Chưa đặt sao lưu");
   ok(await page.locator("#backup-now").isHidden(), "nothing to begin yet");
-  equal(await page.getAttribute("#backup-dir-field", "placeholder"), "–", "what is not set, read");
+  equal(await page.innerText("#backup-dir-field + .whole"), "–", "what is not set, read");
   await edit(page, "#backup-dir-field");
   equal(await page.getAttribute("#backup-dir-field", "placeholder"), "ví dụ: /var/backups/parkmesh");
   await page.fill("#backup-dir-field", "sao-luu");

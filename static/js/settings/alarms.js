@@ -8,6 +8,7 @@ import { moment_full, number } from "../lib/format.js";
 import { markProblems, pictureButton, unmark, valueOf } from "../lib/forms.js";
 import { toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
+import { read, write } from "./reading.js";
 
 /** What each kind is told by; those of SECRET are shown to nobody. */
 const FIELDS = {
@@ -27,13 +28,14 @@ let dirty = false;
 
 export async function startAlarms() {
   at("add-channel").addEventListener("click", () => {
+    write(at("alarms-form"));
     at("alarm-channels").append(row({ id: "", kind: "telegram" }));
     touched();
     at("alarm-channels").lastElementChild.querySelector("input").focus();
   });
   at("alarms-form").addEventListener("input", touched);
   at("alarms-form").addEventListener("submit", saveAlarms);
-  at("undo-alarms").addEventListener("click", load);
+  at("undo-alarms").addEventListener("click", () => { read(at("alarms-form")); load(); });
   await load();
 }
 
@@ -142,6 +144,7 @@ async function saveAlarms(event) {
   try {
     await save("/api/p2p/config", { alarms });
     toast("good", t("settings.alarms_saved"), { about: "alarms" });
+    read(at("alarms-form"));
     await load();
   } catch (error) {
     const rest = markProblems(error.problems, inputOf);

@@ -8,6 +8,7 @@ import { number } from "../lib/format.js";
 import { markProblems, unmark, valueOf } from "../lib/forms.js";
 import { toast } from "../lib/notices.js";
 import { t } from "../lib/texts.js";
+import { read } from "./reading.js";
 
 const SECRET = ["url", "token"];
 
@@ -19,7 +20,7 @@ let dirty = false;
 export async function startInvoices() {
   at("invoices-form").addEventListener("input", () => touched());
   at("invoices-form").addEventListener("submit", saveInvoices);
-  at("undo-invoices").addEventListener("click", load);
+  at("undo-invoices").addEventListener("click", () => { read(at("invoices-form")); load(); });
   await load();
 }
 
@@ -73,6 +74,7 @@ async function saveInvoices(event) {
   try {
     await save("/api/p2p/config", { invoices });
     toast("good", t("settings.invoices_saved"), { about: "invoices" });
+    read(at("invoices-form"));
     await load();
   } catch (error) {
     const rest = markProblems(error.problems, (name) => document.getElementById(name.replace("invoices.", "invoices-")));

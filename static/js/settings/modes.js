@@ -38,7 +38,7 @@ function othersOf(name, value) {
   }
   const shown = (mode) => (hasText(`settings.mode_${name}_${mode}`) ? t(`settings.mode_${name}_${mode}`) : mode);
   return [...ids].map(([mode, those]) => {
-    if (mode === value) return stateOf("quiet", t("settings.others_same", { ids: those.join(", ") }));
+    if (mode === value) return stateOf("quiet", t("settings.others_same", { n: those.length }));
     if (mode === "") return stateOf("quiet", t("settings.others_unknown", { ids: those.join(", ") }));
     return stateOf("wait", t("settings.others_differ", { ids: those.join(", "), mode: shown(mode) }));
   });

@@ -136,7 +136,7 @@ export function rateTable({ name, base, types, baseTitle, path, changed, before 
     input.value = "";
     changed();
   });
-  const made = el("div", {}, list, el("div", { class: "panel-body fields two" }, el("div", {}, el("label", { class: "form-label", for: input.id }, t("settings.new_type")), el("div", { class: "input-group" }, input, button))));
+  const made = el("div", {}, list, el("div", { class: "panel-body fields two adds" }, el("div", {}, el("label", { class: "form-label", for: input.id }, t("settings.new_type")), el("div", { class: "input-group" }, input, button))));
   made.readRates = () => {
     const all = sets().map((set) => {
       set.dataset.place = set.dataset.type === "" ? (optional ? `${path()}.rate` : path()) : `${path()}.types.${set.dataset.type}`;

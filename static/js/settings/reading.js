@@ -4,8 +4,10 @@ import { el, icon, put } from "../lib/dom.js";
 import { t } from "../lib/texts.js";
 
 const parts = () => document.querySelectorAll("[data-editable]");
+/** What has a button of its own to save is one set of fields. */
+const setOf = (part) => part.querySelector("fieldset[data-changes]");
 /** A form within is there because somebody asked for it. */
-const fields = (part) => [...part.querySelectorAll("input, select")].filter((field) => !field.closest("form"));
+const fields = (part) => [...(setOf(part) ?? part).querySelectorAll("input, select")].filter((field) => setOf(part) || !field.closest("form"));
 
 /** Puts the button that asks into every part; none can be written in. */
 export function startReading() {
@@ -27,9 +29,9 @@ export function write(part) {
   lock();
 }
 
-/** All parts are for reading again. */
-export function read() {
-  for (const part of parts()) part.classList.add("reading");
+/** All parts that are saved together are for reading again; or that one. */
+export function read(one = null) {
+  for (const part of one ? [one] : parts()) if (one || !setOf(part)) part.classList.add("reading");
   lock();
 }
 
@@ -38,6 +40,12 @@ export function lock() {
   for (const part of parts()) {
     const reading = part.classList.contains("reading");
     part.querySelector(".edit-part").hidden = !reading || fields(part).length === 0;
+    if (setOf(part)) {
+      setOf(part).disabled = reading;
+      // The unit stands beside the amount.
+      for (const field of part.querySelectorAll(".input-group input")) field.size = reading ? Math.max(field.value.length, 1) : 20;
+      continue;
+    }
     for (const field of fields(part)) {
       // A list cannot be read only.
       if (field.tagName === "SELECT") field.disabled = reading;

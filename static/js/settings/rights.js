@@ -11,5 +11,4 @@ export async function startRights() {
   const looks = account !== null && !mayTry(account);
   document.body.classList.toggle("looks-only", looks);
   at("looks-only").hidden = !looks;
-  for (const fields of document.querySelectorAll("fieldset[data-changes]")) fields.disabled = looks;
 }

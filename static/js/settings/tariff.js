@@ -11,6 +11,7 @@ import { confirmed, toast } from "../lib/notices.js";
 import { KNOWN_TYPES, t, typeName } from "../lib/texts.js";
 import { dayList } from "./days.js";
 import { isPutAside, rateTable } from "./rate.js";
+import { read as forReading, lock, write } from "./reading.js";
 
 const PREVIEW_PAUSE_MS = 150;
 const DAY_MS = 86_400_000;
@@ -28,7 +29,7 @@ export const tariffIsDirty = isDirty;
 
 export async function startTariff() {
   at("tariff-form").addEventListener("submit", (event) => { event.preventDefault(); saveTariff(); });
-  at("undo-tariff").addEventListener("click", () => { showWhen(""); render(saved); });
+  at("undo-tariff").addEventListener("click", () => { showWhen(""); render(saved); forReading(at("tariff-form")); });
   at("add-list").addEventListener("click", () => { addList({ name: "", rate: read() }, false); changed(); });
   at("types").replaceChildren(...KNOWN_TYPES.map((type) => el("option", { value: typeName(type) })));
   moneyInput(at("lost-card"), number).addEventListener("input", changed);
@@ -65,7 +66,7 @@ function showAnnounced(announced) {
   at("announced").replaceChildren(...announced.map((one) => {
     const from = siteTime(one.valid_from);
     const look = el("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, icon("pencil"), " ", t("settings.announced_edit"));
-    look.addEventListener("click", () => { showWhen(one.valid_from.slice(0, 16).replace(" ", "T")); render(one.fees, false); });
+    look.addEventListener("click", () => { write(at("tariff-form")); showWhen(one.valid_from.slice(0, 16).replace(" ", "T")); render(one.fees, false); });
     const withdraw = el("button", { type: "button", class: "btn btn-sm btn-outline-danger" }, t("settings.announced_withdraw"));
     withdraw.addEventListener("click", async () => {
       if (!await confirmed({ title: t("settings.withdraw_question", { from }), text: t("settings.withdraw_text"), yes: t("settings.announced_withdraw"), danger: true })) return;
@@ -106,6 +107,7 @@ function render(fees, holds = true) {
   at("day-lists").replaceChildren();
   for (const list of fees.days ?? []) addList(list, holds);
   at("lost-card").value = Number.isFinite(fees.lost_card) ? number(fees.lost_card) : "";
+  lock();
   if (saved) changed();
 }
 
@@ -212,6 +214,7 @@ async function sendTariff() {
   try {
     await save("/api/parking/fees", { fees: read(), version, ...(from ? { valid_from: from } : {}) });
     await load();
+    forReading(at("tariff-form"));
     toast("good", from ? t("settings.tariff_announced", { from: siteTime(from) }) : t("settings.tariff_saved"), { about: "tariff" });
   } catch (error) {
     if (error.code === "stale_version") {
