@@ -540,7 +540,13 @@ fn import_files(
         let mut refusals = |what: &str, reason: &str| println!("{name}: {what} was not taken: {reason}");
         importer.note(path, None)?;
         let outcome = match kind {
-            OldKind::Database => importer.database(path, zone, &mut refusals, &mut progress()),
+            OldKind::Database => {
+                let mut remarks = |said: &str| {
+                    println!("{name}: {said}");
+                    warn!(event = "import_uncertain", reason = said; "the times of some rows of the old program are to be checked");
+                };
+                importer.database(path, zone, &mut refusals, &mut remarks, &mut progress())
+            }
             OldKind::Tariff(fees) => importer.tariff(fees, &mut refusals, &mut |said| {
                 println!("{name}: charged otherwise: {said}");
                 warn!(event = "tariff_differs", reason = said; "the imported tariff charges otherwise than the old program did");

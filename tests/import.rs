@@ -202,6 +202,73 @@ fn what_cannot_be_taken_is_listed_with_the_reason_and_the_rest_is_taken() {
     verify(&central);
 }
 
+/// While it is inside it would be the car of every gate that reads nothing, and the next one would pay its hours.
+#[test]
+fn a_row_that_says_no_plate_was_read_is_no_car_inside_and_what_such_cars_paid_counts() {
+    let mut central = central("central-1");
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, exit_time, fee, status, event_id) VALUES \
+        ('UNKNOWN', 'UNKNOWN', '2025-12-01 07:00:00', '2025-12-01 10:00:00', 50000, 'OUT', 'central-1_1_UNKNOWN'), \
+        ('UNKNOWN', 'UNKNOWN', '2025-12-01 08:00:00', '2025-12-01 12:00:00', 75000, 'OUT', 'central-1_2_UNKNOWN'), \
+        ('UNKNOWN', 'UNKNOWN', '2025-12-01 09:00:00', NULL, 0, 'IN', 'central-1_3_UNKNOWN'), \
+        ('NOPLATE', '', '2025-12-01 09:10:00', NULL, 0, 'IN', 'central-1_4_NOPLATE'), \
+        ('0000000', '', '2025-12-01 09:20:00', NULL, 0, 'IN', 'central-1_5_0000000'), \
+        ('UNKNOWN', '29A-123.45', '2025-12-01 09:30:00', NULL, 0, 'IN', 'central-1_6_29A12345');";
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION], rows);
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, EXIT_INCOMPLETE, "{}", result.said);
+    assert!(result.said.contains("3 taken (5 events), 0 held already, 3 not taken"), "{}", result.said);
+    for (row, text) in [(3, "UNKNOWN"), (4, "NOPLATE"), (5, "0000000")] {
+        let line = format!("row {row} was not taken: \"{text}\" says that no plate was read");
+        assert!(result.said.contains(&line), "{line}: {}", result.said);
+    }
+    central.start();
+    let history = central.http.whole_history();
+    let inside: Vec<_> =
+        history.rows().filter(|row| row["status"] == "IN").map(|row| row["plate_id"].clone()).collect();
+    assert_eq!(inside, ["29A12345"]);
+    let collected: i64 = history.rows().map(|row| row["collected"].as_i64().unwrap()).sum();
+    assert_eq!(collected, 125_000, "what they paid");
+    central.terminate();
+    verify(&central);
+    // The old program wrote down since that it left.
+    let left = "UPDATE history SET status = 'OUT', exit_time = '2025-12-01 13:00:00', fee = 25000 WHERE id = 3;";
+    let again = import(&central, &[&old_database(&old, &[], left)]);
+    assert!(again.said.contains("1 taken (2 events), 3 held already, 2 not taken"), "{}", again.said);
+    verify(&central);
+}
+
+#[test]
+fn rows_whose_times_are_to_be_looked_at_are_taken_said_and_marked() {
+    let mut central = central("central-1");
+    let rows = "INSERT INTO history(plate_id, plate_view, entry_time, created_at, entry_source, status, is_anomaly, event_id) VALUES \
+        ('29A10000', '', '2025-12-01 15:30:05', '2025-12-01 08:30:05', 'edge_manual', 'IN', 0, 'central-1_1_29A10000'), \
+        ('29A20000', '', '2025-12-01 15:31:05', '2025-12-01 08:31:06', 'edge_manual', 'IN', NULL, 'central-1_2_29A20000'), \
+        ('29A30000', '', '2025-12-01 15:32:05', '2025-12-01 08:32:05', 'parking_lot_auto', 'IN', 1, 'central-1_3_29A30000'), \
+        ('29A40000', '', '2025-12-01 08:40:05', '2025-12-01 08:40:05', 'edge_manual', 'IN', 0, 'central-1_4_29A40000'), \
+        ('29A50000', '', '2025-12-01 08:50:05', '2025-12-01 08:50:05', 'edge_manual', 'IN', 0, 'central-1_5_29A50000'), \
+        ('29A60000', '', '2025-12-01 08:55:05', '2025-12-01 08:55:05', 'p2p_sync', 'IN', 0, 'central-2_6_29A60000');";
+    let old = old_database(&central.directory().join("old.db"), &[V1, V1_MIGRATION, V2_MORE], rows);
+    let result = import(&central, &[&old]);
+    assert_eq!(result.code, 0, "{}", result.said);
+    for line in [
+        "1 rows, from row 3 to row 3, are of cars that a camera",
+        "2 rows, from row 4 to row 5, are written by a clock that was -7 h off",
+    ] {
+        assert!(result.said.contains(line), "{line}: {}", result.said);
+    }
+    assert_eq!(result.said.matches("event=import_uncertain").count(), 2, "{}", result.said);
+    central.start();
+    for (plate, marked) in
+        [("29A10000", 0), ("29A20000", 0), ("29A30000", 1), ("29A40000", 1), ("29A50000", 1), ("29A60000", 0)]
+    {
+        let row = &central.http.rows_of(plate)[0];
+        let expected: Vec<&str> = ["time_uncertain"].into_iter().take(marked).collect();
+        assert_eq!(row["anomalies"], json!(expected), "{row}");
+    }
+    let odd = central.http.get("/api/parking/anomalies").ok().text;
+    assert_eq!(odd.matches("what the old program wrote").count(), 3, "{odd}");
+}
+
 #[test]
 fn a_file_that_is_none_is_said_and_the_others_are_taken() {
     let central = central("central-1");

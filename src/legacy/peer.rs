@@ -300,7 +300,7 @@ impl LegacyPeer {
         let Some(KnownRow { event_id: stay_id, .. }) = self.rows.get(&row_id) else {
             return LegacyOutput::Unusable(format!("it changed its row {row_id}, which it never told"));
         };
-        match PlateId::parse(plate_text) {
+        match PlateId::told(plate_text) {
             Ok(plate) => {
                 let said = plate_view.filter(|view| plate.is_written(view));
                 let view = view_of(said, &plate);

@@ -194,6 +194,14 @@ impl Explainer<'_> {
                         format!("; the gate told {} as {told}, which cannot be; {used} is when it was received", way.1),
                     )
                 }
+                None if fact.event.heard_from.is_some() => Text::new(
+                    format!("; {} {used} do chương trình cũ ghi: xe được thấy trong bãi mà không qua cổng, hoặc đồng hồ máy cũ lệch múi giờ", way.0),
+                    format!(
+                        "; {} at {used} is what the old program wrote: the car was seen in the car park and at no gate, or the clock of \
+                         that machine showed another zone",
+                        way.1
+                    ),
+                ),
                 None => Text::new(
                     format!("; không có {} đọc được nên ghi giờ nhận {used}", way.0),
                     format!("; no time of {} could be read; {used} is when it was received", way.1),

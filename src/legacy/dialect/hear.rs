@@ -13,7 +13,7 @@ use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
 use crate::domain::money::Vnd;
-use crate::domain::plate::{self, PlateId, check_view};
+use crate::domain::plate::{self, PlateError, PlateId, check_view};
 use crate::domain::time::SiteZone;
 use crate::domain::told::amount;
 
@@ -141,7 +141,7 @@ pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Heard), Stri
             Heard::SyncResponse(rows.iter().map(|fields| row(fields, from, zone)).collect())
         }
         "VEHICLE_ENTRY_PENDING" => {
-            let entry = entry(frame.event_id.as_deref(), source.as_deref(), data, zone);
+            let entry = entry(frame.event_id.as_deref(), source.as_deref(), data, true, zone);
             Heard::Passed(entry.map(|entry| Box::new(entry.said_at(at_ms))))
         }
         "VEHICLE_EXIT" => {
@@ -162,14 +162,22 @@ pub fn read(text: &str, zone: &SiteZone) -> Result<(Option<String>, Heard), Stri
     Ok((source, said))
 }
 
-fn entry(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZone) -> Result<Statement, String> {
-    let plate = plate_of(data)?;
+/// `is_inside`: no exit is known of it.
+fn entry(
+    event_id: Option<&str>,
+    source: Option<&str>,
+    data: &Value,
+    is_inside: bool,
+    zone: &SiteZone,
+) -> Result<Statement, String> {
+    let plate = plate_of(data, is_inside)?;
     let entry_time = field(data, "entry_time").ok_or("it has no entry_time")?;
     let view = field(data, "plate_view");
     let body = Entry {
         plate_view: view_of(view.as_deref(), &plate),
         camera_type: vehicle_type(field(data, "camera_type")),
         entry_time: entry_time.clone(),
+        doubts: data.get("is_anomaly").is_some_and(is_set).then(not_seen_at_a_gate).into_iter().collect(),
         ..Entry::of(plate, field(data, "edge_id").unwrap_or_default())
     };
     statement(event_id, source, &entry_time, Body::Entry(body), zone)
@@ -182,7 +190,7 @@ fn exit_message(
     data: &Value,
     zone: &SiteZone,
 ) -> Result<Statement, String> {
-    let mut statement = exit(event_id, source, data, zone)?;
+    let mut statement = exit(event_id, source, data, true, zone)?;
     // It tells whole seconds, and came after whatever happened to that car in the same second.
     if statement.recorded_plate().is_some() {
         let end_of_second = statement.draft.timestamp_ms.saturating_add(999);
@@ -191,11 +199,18 @@ fn exit_message(
     Ok(statement)
 }
 
-fn exit(event_id: Option<&str>, source: Option<&str>, data: &Value, zone: &SiteZone) -> Result<Statement, String> {
+/// `alone`: nothing is said of the entry beside it, so that the stay is looked for by its plate.
+fn exit(
+    event_id: Option<&str>,
+    source: Option<&str>,
+    data: &Value,
+    alone: bool,
+    zone: &SiteZone,
+) -> Result<Statement, String> {
     let exit_time = field(data, "exit_time").ok_or("it has no exit_time")?;
     let fee = fee_of(data.get("fee"));
     // Only the second revision says it; it may be missing, not wrong.
-    let plate = field(data, "plate_id").map(|_| plate_of(data)).transpose()?;
+    let plate = field(data, "plate_id").map(|_| plate_of(data, alone)).transpose()?;
     let central = field(data, "exit_central").or_else(|| source.map(ToOwned::to_owned));
     let body = Exit {
         exit_time: exit_time.clone(),
@@ -219,9 +234,9 @@ fn row(fields: &Value, from: &str, zone: &SiteZone) -> Row {
     let status = field(fields, "status").unwrap_or_default();
     let statements = || -> Result<Vec<Statement>, String> {
         let source = field(fields, "source_central").unwrap_or_else(|| from.to_owned());
-        let mut statements = vec![entry(event_id.as_deref(), Some(&source), fields, zone)?];
+        let mut statements = vec![entry(event_id.as_deref(), Some(&source), fields, exit_time.is_none(), zone)?];
         if exit_time.is_some() {
-            statements.push(exit(event_id.as_deref(), None, &exit_fields(fields, from), zone)?);
+            statements.push(exit(event_id.as_deref(), None, &exit_fields(fields, from), false, zone)?);
         } else if status != "IN" {
             return Err(format!("its status is {status:?} and it has no exit_time"));
         }
@@ -285,10 +300,40 @@ fn statement(
     Ok(Statement { draft, source_central: source.unwrap_or_default().to_owned(), clock_gap_min: None })
 }
 
-fn plate_of(data: &Value) -> Result<PlateId, String> {
+fn plate_of(data: &Value, is_inside: bool) -> Result<PlateId, String> {
     let texts = ["plate_id", "plate_view", "plate_text"].map(|name| field(data, name));
-    let plate = texts.iter().flatten().find_map(|text| PlateId::parse(text).ok());
-    plate.ok_or_else(|| format!("{:?} is no plate", texts.iter().flatten().next().map_or("", String::as_str)))
+    first_plate(texts.iter().flatten().map(String::as_str), is_inside)
+}
+
+/// The first that is a plate. What says that none was read, as `UNKNOWN`, names no car while it is inside: the next such car would be
+/// taken for the same. One that has left is a stay of its own, by its id, and its fee was taken.
+///
+/// # Errors
+/// Why there is none.
+pub fn first_plate<'a>(texts: impl Iterator<Item = &'a str> + Clone, is_inside: bool) -> Result<PlateId, String> {
+    // Read as ever where it can be, so that it keeps the key it has in older imports.
+    let named = |text| PlateId::told(text).map(|told| PlateId::parse(text).unwrap_or(told)).ok();
+    let plate = texts.clone().find_map(named);
+    let plate = plate.or_else(|| texts.clone().find_map(|text| PlateId::parse(text).ok()).filter(|_| !is_inside));
+    plate.ok_or_else(|| {
+        let text = texts.clone().next().unwrap_or_default();
+        match PlateId::told(text) {
+            Err(PlateError::None) if !text.is_empty() => {
+                format!("{text:?} says that no plate was read: no car can be found by it")
+            }
+            _ => format!("{text:?} is no plate"),
+        }
+    })
+}
+
+/// What a row says of a car that a camera in the car park saw and no gate: nobody knows when it came.
+pub fn not_seen_at_a_gate() -> String {
+    Anomaly::TimeUncertain.name().to_owned()
+}
+
+/// `true`, or a number that is not 0.
+pub fn is_set(value: &Value) -> bool {
+    value.as_bool().or(value.as_i64().map(|number| number != 0)).unwrap_or_default()
 }
 
 /// The plate as shown to people: as said, if that can be shown.

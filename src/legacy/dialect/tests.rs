@@ -72,6 +72,42 @@ fn a_row_says_what_the_messages_about_it_said() {
     assert!(rows[1].is_inside && rows[1].statements.as_ref().unwrap().len() == 1);
 }
 
+/// Its row says so when the car has left, and what was paid.
+#[test]
+fn what_says_that_no_plate_was_read_is_nobody_inside() {
+    for (golden, lines) in [(V1, [0, 4]), (V2, [1, 7])] {
+        for line in lines {
+            let unread =
+                golden.lines().nth(line).unwrap().replace("29A12345", "UNKNOWN").replace("29A-123.45", "UNKNOWN");
+            let said = |text: &str| read(text, &SiteZone::default()).unwrap().1;
+            match said(&unread) {
+                Heard::SyncResponse(rows) => {
+                    assert!(rows[0].statements.is_ok(), "it has left: {:?}", rows[0]);
+                    let inside = unread.replace("30E99999", "NOPLATE");
+                    let Heard::SyncResponse(rows) = said(&inside) else { panic!("rows") };
+                    let why = rows.iter().find(|row| row.is_inside).unwrap().statements.clone().unwrap_err();
+                    assert!(why.contains("no plate was read"), "{why}");
+                }
+                Heard::Passed(said) => {
+                    let why = said.unwrap_err();
+                    assert!(why.contains("no plate was read"), "{why}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_car_that_no_gate_saw_is_marked() {
+    for (set, marked) in [("true", true), ("1", true), ("false", false), ("0", false), ("null", false)] {
+        let line = V1.lines().next().unwrap().replace(r#""data":{"#, &format!(r#""data":{{"is_anomaly":{set},"#));
+        let Heard::Passed(Ok(said)) = read(&line, &SiteZone::default()).unwrap().1 else { panic!("{line}") };
+        let Body::Entry(entry) = said.draft.body else { panic!("an entry") };
+        assert_eq!(!entry.doubts.is_empty(), marked, "{set}");
+    }
+}
+
 #[test]
 fn everything_else_is_told_apart() {
     assert_eq!(said(V1, 2), Heard::Heartbeat);

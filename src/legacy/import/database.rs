@@ -10,12 +10,14 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
 use serde_json::Value;
 
+use crate::legacy::dialect::hear::is_set;
+
 /// How long to wait for a program that is writing to it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Columns without which a row says nothing.
 const NEEDED: [&str; 5] = ["id", "plate_id", "plate_view", "entry_time", "status"];
 /// Columns that a row may have, by revision; NULL where the table has none.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 17] = [
     "event_id",
     "source_central",
     "edge_id",
@@ -32,6 +34,7 @@ const OPTIONAL: [&str; 16] = [
     "entry_source",
     "sync_status",
     "created_at",
+    "is_anomaly",
 ];
 
 /// Why a predecessor's database cannot be read. Nothing was imported of it.
@@ -79,6 +82,10 @@ pub struct ForeignRow {
     pub duration: Option<String>,
     /// `Err`: what stands there instead of whole đồng.
     pub fee: Option<Result<i64, String>>,
+    /// A camera in the car park saw the car, and no gate.
+    pub is_anomaly: bool,
+    /// When it was written, in UTC, of a row of this central's own.
+    pub written_at: Option<String>,
     /// The plate that was read, of a row whose plate was edited later.
     pub plate_read: Option<String>,
 }
@@ -377,8 +384,15 @@ fn row_of_json(fields: &Value) -> ForeignRow {
         exit_source: text("exit_source"),
         duration: text("duration"),
         fee: fields.get("fee").filter(|fee| !fee.is_null()).map(|fee| fee.as_i64().ok_or_else(|| fee.to_string())),
+        is_anomaly: fields.get("is_anomaly").is_some_and(is_set),
+        written_at: own_writing(text("entry_source"), text("created_at")),
         plate_read: None,
     }
+}
+
+/// When a row was written, unless it was heard from another central.
+fn own_writing(entry_source: Option<String>, created_at: Option<String>) -> Option<String> {
+    created_at.filter(|_| entry_source.is_some_and(|source| !source.contains("sync")))
 }
 
 fn column(connection: &Connection, sql: &str, path: &Path) -> Result<BTreeSet<String>, ForeignError> {
@@ -409,6 +423,8 @@ fn foreign_row(row: &Row<'_>) -> Result<ForeignRow, rusqlite::Error> {
         exit_source: text("exit_source")?,
         duration: text("duration")?,
         fee: as_fee(row.get_ref("fee")?),
+        is_anomaly: as_number(row.get_ref("is_anomaly")?).is_some_and(|set| set != 0.0),
+        written_at: own_writing(text("entry_source")?, text("created_at")?),
         plate_read: None,
     })
 }

@@ -139,6 +139,9 @@ pub struct ImportOutcome {
 /// Told of everything that cannot be taken: what it is, and why.
 pub type Refusals<'a> = &'a mut dyn FnMut(&str, &str);
 
+/// Told of what was taken and needs a look all the same.
+pub type Remarks<'a> = &'a mut dyn FnMut(&str);
+
 /// The database of a central that does not run, open for imports.
 pub struct Importer {
     ledger: Ledger<Writer>,
@@ -160,7 +163,8 @@ impl Importer {
         Ok(Self { ledger, site: site.clone(), now_ms, epoch })
     }
 
-    /// Takes over the history of an old database. `zone`: what its machine's clock shows, if not the site's.
+    /// Takes over the history of an old database. `zone`: what its machine's clock shows, if not the site's. `remarks`: hears of rows whose
+    /// times are to be looked at.
     ///
     /// # Errors
     /// [`ImportError`]
@@ -169,10 +173,11 @@ impl Importer {
         path: &Path,
         zone: Option<&SiteZone>,
         refusals: Refusals<'_>,
+        remarks: Remarks<'_>,
         progress: Progress<'_>,
     ) -> Result<ImportOutcome, ImportError> {
         let old = Predecessor::open(path)?;
-        rows::import(self, &old, path, zone, refusals, progress)
+        rows::import(self, &old, path, zone, refusals, remarks, progress)
     }
 
     /// Takes over a tariff, unless one was set. `differences`: hears in what it charges otherwise here than it did.
@@ -183,7 +188,7 @@ impl Importer {
         &mut self,
         fees: &Value,
         refusals: Refusals<'_>,
-        differences: &mut dyn FnMut(&str),
+        differences: Remarks<'_>,
     ) -> Result<ImportOutcome, ImportError> {
         rows::tariff(self, fees, refusals, differences)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{ImportError, ImportOutcome, Importer, Refusals};
+use super::{ImportError, ImportOutcome, Importer, Refusals, Remarks};
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Draft, Entry, Exit};
 use crate::domain::ids::Hlc;
@@ -18,7 +18,7 @@ use crate::domain::subscription::{self, Subscription};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal, Told, VoidStay};
-use crate::legacy::dialect::hear::{another_clock, clock_gap_min, hours_text};
+use crate::legacy::dialect::hear::{another_clock, clock_gap_min, first_plate, hours_text, not_seen_at_a_gate};
 use crate::legacy::import::database::{ForeignError, ForeignRow, NotRemoved, Predecessor, Removed};
 use crate::maintenance::{Progress, RebuildFor};
 
@@ -51,6 +51,7 @@ pub(super) fn import(
     path: &Path,
     zone: Option<&SiteZone>,
     refusals: Refusals<'_>,
+    remarks: Remarks<'_>,
     progress: Progress<'_>,
 ) -> Result<ImportOutcome, ImportError> {
     let zone = zone.cloned().unwrap_or_else(|| importer.site.zone.clone());
@@ -71,11 +72,15 @@ pub(super) fn import(
     let mut ids = NewIds::default();
     let mut done = 0;
     let mut lost = Vec::new();
+    let mut uncertain = Uncertain::default();
     let taken = old.each_row::<ImportError>(
         |row| {
             done += 1;
             match said(&row, &site, &mut ids).and_then(|said| not_of_the_future(said, latest_ms)) {
-                Ok((entry, exit)) => importing.take(row.id, entry, exit, refusals)?,
+                Ok((entry, exit)) => {
+                    uncertain.look_at(&row, &site.zone);
+                    importing.take(row.id, entry, exit, refusals)?;
+                }
                 Err(reason) => {
                     importing.outcome.refused += 1;
                     refusals(&name_of(&row), &reason);
@@ -87,6 +92,7 @@ pub(super) fn import(
         &mut |rows| lost.push(rows.clone()),
     );
     taken?;
+    uncertain.said().for_each(|said| remarks(&said));
     importing.take_exits_before(i64::MAX, refusals)?;
     importing.flush(refusals)?;
     for rows in lost {
@@ -245,8 +251,8 @@ type Said = (Draft, String);
 
 /// What a row says, or why it says nothing.
 fn said(row: &ForeignRow, site: &RebuildFor, ids: &mut NewIds) -> Result<(Said, Option<Said>), String> {
-    let plate = [&row.plate_id, &row.plate_view].into_iter().flatten().find_map(|text| PlateId::parse(text).ok());
-    let plate = plate.ok_or_else(|| format!("{:?} is no plate", row.plate_id.as_deref().unwrap_or_default()))?;
+    let texts = [row.plate_id.as_deref(), row.plate_view.as_deref()];
+    let plate = first_plate(texts.into_iter().flatten(), row.exit_time.is_none())?;
     let entry_text = row.entry_time.as_deref().ok_or("it has no entry time")?;
     let entry_ms = local_ms(&site.zone, entry_text).ok_or_else(|| format!("{entry_text:?} is no time"))?;
     let source_central = row.source_central.clone().unwrap_or_else(|| site.central.to_string());
@@ -265,6 +271,7 @@ fn said(row: &ForeignRow, site: &RebuildFor, ids: &mut NewIds) -> Result<(Said, 
         plate_view: plate_view.map_or_else(|| plate::view(&plate), ToOwned::to_owned),
         entry_time: entry_text.to_owned(),
         confidence: row.entry_confidence.filter(|value| (0.0..=1.0).contains(value)),
+        doubts: (row.is_anomaly || off_min(row, &site.zone).is_some()).then(not_seen_at_a_gate).into_iter().collect(),
         ..Entry::of(plate.clone(), short(edge.unwrap_or_default()))
     };
     let exit = match (row.status.as_deref(), row.exit_time.as_deref()) {
@@ -341,6 +348,41 @@ fn check_clock(old: &Predecessor, path: &Path, zone: &SiteZone) -> Result<(), Fo
     }
 }
 
+/// How far the clock that wrote a row was off the zone it is read in, as the row itself shows.
+fn off_min(row: &ForeignRow, zone: &SiteZone) -> Option<i64> {
+    let entry_ms = local_ms(zone, row.entry_time.as_deref()?)?;
+    let written_ms = local_ms(&SiteZone::named("UTC").ok()?, row.written_at.as_deref()?)?;
+    clock_gap_min(entry_ms, written_ms).filter(|gap_min| *gap_min != 0)
+}
+
+/// Rows whose times are to be looked at, counted by what is the matter with them.
+#[derive(Debug, Default)]
+struct Uncertain(BTreeMap<String, (i64, i64, u64)>);
+
+impl Uncertain {
+    fn look_at(&mut self, row: &ForeignRow, zone: &SiteZone) {
+        let seen =
+            row.is_anomaly.then(|| "of cars that a camera in the car park saw and no gate (is_anomaly)".to_owned());
+        let clock = off_min(row, zone).map(|gap_min| {
+            let (off, zone) = (hours_text(gap_min), zone.name());
+            format!("written by a clock that was {off} off that of {zone}, where the most are not; or so long after the entry")
+        });
+        for why in [seen, clock].into_iter().flatten() {
+            let (first, last, count) = self.0.entry(why).or_insert((row.id, row.id, 0));
+            (*first, *last, *count) = ((*first).min(row.id), (*last).max(row.id), *count + 1);
+        }
+    }
+
+    fn said(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(why, (first, last, count))| {
+            format!(
+                "{count} rows, from row {first} to row {last}, are {why}: their times are taken as they stand, and are marked as to be \
+                 checked (time_uncertain)"
+            )
+        })
+    }
+}
+
 /// `YYYY-MM-DD HH:MM:SS`, also with a `T` and a fraction, as Python writes it.
 fn local_ms(zone: &SiteZone, text: &str) -> Option<i64> {
     let seconds = text.get(..19)?.replacen('T', " ", 1);
@@ -373,7 +415,7 @@ pub(super) fn tariff(
     importer: &mut Importer,
     fees: &Value,
     refusals: Refusals<'_>,
-    differences: &mut dyn FnMut(&str),
+    differences: Remarks<'_>,
 ) -> Result<ImportOutcome, ImportError> {
     let known: Value = match fees {
         Value::Object(fields) => Value::Object(only(fields, &KNOWN_FEES)),
