@@ -142,6 +142,7 @@ pub mod domain {
     pub mod event;
     pub mod explain;
     pub mod fingerprint;
+    pub mod hash;
     pub mod heard;
     pub mod ids;
     pub mod invoice;

@@ -1,6 +1,6 @@
 //! Whether a run that a peer sent was written by whose log it is. What is not is not stored: it has no effect anywhere.
 
-use std::collections::HashMap;
+use crate::domain::hash::HashMap;
 use std::fmt;
 
 use crate::domain::authorship::{Author, Key, OpenedBy, Proof, opening_message};
@@ -62,7 +62,7 @@ impl fmt::Debug for Authorship {
 
 impl Authorship {
     pub fn new(author: Author, judge: Box<dyn Judge>) -> Self {
-        Self { author: Some(author), judge: Some(judge), bound: HashMap::new() }
+        Self { author: Some(author), judge: Some(judge), bound: HashMap::default() }
     }
 
     /// What the own event at this place carries.

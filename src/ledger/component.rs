@@ -9,12 +9,13 @@
 //! same rows alone as among all facts; `tests/ledger_properties.rs` holds it against [`resolve`](crate::domain::stay::resolve)
 //! of everything there is.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::event::{Body, Event};
+use crate::domain::hash::HashSet;
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;

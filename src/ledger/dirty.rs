@@ -9,9 +9,10 @@
 //! log, and nearly everything is plain after all; and what is written lies together on the disk, which it does not for the visits of
 //! one plate.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::event::Body;
+use crate::domain::hash::HashMap;
 use crate::domain::ids::Hlc;
 use crate::domain::plate::PlateId;
 use crate::domain::stay::Fact;
@@ -235,7 +236,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// Takes up what waits, by its clocks, until `most` facts were read and folded or nothing waits; all of it, or that of a plate.
     pub(super) fn take_up_first(&mut self, of: Option<&PlateId>, most: usize) -> Result<(), S::Error> {
-        let mut folded_with: HashMap<PlateId, usize> = HashMap::new();
+        let mut folded_with: HashMap<PlateId, usize> = HashMap::default();
         while self.waiting() > 0 && self.folded < most {
             let first = self.first_waiting(of, LOOKED_AT.min(most - self.folded));
             if first.is_empty() {

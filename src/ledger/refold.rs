@@ -4,9 +4,10 @@
 //! folding one [`Component`] with and without the new facts, and writing the difference, gives the same history as folding
 //! everything: that is the invariant, and `tests/ledger_properties.rs` holds it against `resolve`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use crate::domain::event::Body;
+use crate::domain::hash::{HashMap, HashSet};
 use crate::domain::ids::FactId;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
@@ -48,7 +49,7 @@ fn is_found_by(row: &StayRow, fact: &Fact) -> bool {
 /// copy takes the place of.
 fn with_copies(component: &Component, new: &[Fact]) -> (Vec<Fact>, HashMap<FactId, EventRef>) {
     let mut facts = component.facts.clone();
-    let mut replaced = HashMap::new();
+    let mut replaced = HashMap::default();
     for fact in new {
         match facts.get(&fact.id) {
             Some(known) if known.copy_order() <= fact.copy_order() => continue,
@@ -123,7 +124,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// The new facts that count as not held. Of one that was heard before, what is held is the copy that counted until now.
     fn not_held(&mut self, new: &[Fact]) -> Result<HashSet<FactId>, S::Error> {
-        let mut without = HashSet::new();
+        let mut without = HashSet::default();
         for fact in new {
             let is_held = fact.is_heard() && component::fact_of(self.read()?, &fact.id)?.is_some();
             if !is_held {

@@ -4,9 +4,10 @@
 //! [`State::absorb`] is called after the commit and nowhere else. A failed commit drops the overlay, so memory is never
 //! ahead of the disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::hash::HashMap;
 use crate::domain::ids::{CentralId, FactId, Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::stay::Taking;
@@ -60,7 +61,7 @@ impl State {
             .collect();
         let mut backlog = Backlog::default();
         dirty.into_iter().for_each(|fact| backlog.insert(fact));
-        let mut logs_of: HashMap<CentralId, usize> = HashMap::new();
+        let mut logs_of: HashMap<CentralId, usize> = HashMap::default();
         for (log, _) in &heads {
             *logs_of.entry(log.central.clone()).or_default() += 1;
         }
@@ -142,8 +143,8 @@ pub struct Staged {
 impl Staged {
     pub fn on(state: &State) -> Self {
         Self {
-            heads: HashMap::new(),
-            inside: HashMap::new(),
+            heads: HashMap::default(),
+            inside: HashMap::default(),
             settings: None,
             totals: BTreeMap::new(),
             takings: BTreeMap::new(),

@@ -4,7 +4,6 @@
 //! known (an exit that names no stay). Claims have unique stay ids; a name is a claim's id or an alias of it.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use super::super::anomaly::Anomaly;
 use super::super::event::Body;
@@ -14,6 +13,7 @@ use super::super::row::StayRow;
 use super::fact::Fact;
 use super::repeats::Repeats;
 use super::row_steps::{UNIQUE_HEX_DIGITS, UNIQUE_MARK, unique_stay_id};
+use crate::domain::hash::{HashMap, HashSet};
 
 /// Why an exit that names no stay has no row: it is only possible in an event that is not ours.
 pub(super) const NO_PLATE: &str = "it names neither a stay nor a plate";

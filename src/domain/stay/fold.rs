@@ -4,7 +4,6 @@
 //! nothing, is skipped at its place, and the result still does not depend on the order of arrival.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::anomaly::Anomaly;
@@ -18,6 +17,7 @@ use super::claims::Claims;
 use super::fact::{Fact, FoldKey};
 use super::prepare::{Act, Deed, Prepared};
 use super::repeats::PASSAGE_WINDOW_MS;
+use crate::domain::hash::HashMap;
 
 const PANICKED: &str = "a step panicked: ";
 const NO_EXIT: &str = "it is no exit";
@@ -336,8 +336,8 @@ where
 {
     let (acts, mut outcome) = prepared.acts();
     let (mut disturbed, mut strays) = (Vec::new(), Vec::new());
-    let mut same_passages: HashMap<FactId, FactId> = HashMap::new();
-    let mut told_again: HashMap<&PlateId, Vec<(&Fact, &FactId, usize)>> = HashMap::new();
+    let mut same_passages: HashMap<FactId, FactId> = HashMap::default();
+    let mut told_again: HashMap<&PlateId, Vec<(&Fact, &FactId, usize)>> = HashMap::default();
     for (again, first, claim) in prepared.told_again() {
         if let Some(plate) = &claim.plate {
             told_again.entry(plate).or_default().push((again, &first.id, claim.index));

@@ -3,7 +3,7 @@
 //! It follows from the facts alone, so it is the same on every central that holds them. Every fact about a stay has exactly one
 //! outcome.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::super::event::Body;
 use super::super::ids::FactId;
@@ -11,6 +11,7 @@ use super::Resolution;
 use super::fact::Fact;
 use super::fold::{self, Change, Neighbour, step};
 use super::prepare::{self, Act, Deed, Prepared, standing_voids};
+use crate::domain::hash::HashMap;
 
 /// What became of one fact. A stay is meant by the id of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +171,7 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
 
 /// The first void that removes each fact; of a repeat and its first, both.
 fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
-    let mut removed_by = HashMap::new();
+    let mut removed_by = HashMap::default();
     for (fact, void) in standing_voids(&prepared.facts) {
         for id in prepare::removed_by(void, &prepared.repeats) {
             removed_by.entry(id).or_insert(fact);

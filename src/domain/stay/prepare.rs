@@ -1,6 +1,6 @@
 //! Stage 1, put together: what the fold needs, plate by plate.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::super::event::{Body, Correction, RightMethod, Void};
 use super::super::ids::FactId;
@@ -13,6 +13,7 @@ use super::fold::{Folded, Neighbour, fold, step};
 use super::links::stay_base;
 use super::repeats::{Repeats, distinct};
 use super::{Resolution, Taking};
+use crate::domain::hash::{HashMap, HashSet};
 
 /// The facts after stage 1: what is known of each before any plate is folded.
 #[derive(Debug)]
@@ -262,11 +263,11 @@ fn of_exits<'a, T>(
     stated: impl Fn(&'a Correction) -> Option<(&'a FactId, T)>,
 ) -> HashMap<&'a FactId, T> {
     if !facts.iter().any(|fact| matches!(fact.event.body, Body::Correction(_))) {
-        return HashMap::new();
+        return HashMap::default();
     }
     let exits: HashMap<&FactId, &Fact> =
         facts.iter().filter(|fact| matches!(fact.event.body, Body::Exit(_))).map(|fact| (&fact.id, *fact)).collect();
-    let mut of_exits = HashMap::new();
+    let mut of_exits = HashMap::default();
     for fact in facts {
         let Body::Correction(correction) = &fact.event.body else { continue };
         let Some((id, right)) = stated(correction) else { continue };

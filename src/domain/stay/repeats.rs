@@ -2,7 +2,6 @@
 //!
 //! A repeat never opens, closes or earns; its first does. No first is a repeat itself.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::super::event::Body;
@@ -11,12 +10,13 @@ use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::fact::Fact;
 use super::request::{REQUEST_WINDOW_MS, RequestKey, same_request};
+use crate::domain::hash::{HashMap, HashSet};
 
 /// The facts about stays, each once, in order. Of several events with one fact id the lowest (hlc, log, seq) is the fact.
 pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
     let mut sorted: Vec<&Fact> = facts.iter().filter(|fact| fact.event.is_of_a_stay()).collect();
     sorted.sort_by_key(|fact| (fact.event.hlc, &fact.id, &fact.event.log, fact.event.seq));
-    let mut seen = HashSet::with_capacity(sorted.len());
+    let mut seen = HashSet::with_capacity_and_hasher(sorted.len(), Default::default());
     sorted.retain(|fact| seen.insert(&fact.id));
     sorted
 }
@@ -72,7 +72,7 @@ impl<'a> Repeats<'a> {
     /// The first of a request opens a window; what falls into it repeats the first, what comes later, or was told to be of
     /// another time, opens the next.
     fn add_requests(&mut self, facts: &[&'a Fact]) {
-        let mut firsts: HashMap<RequestKey<'a>, Vec<&'a Fact>> = HashMap::new();
+        let mut firsts: HashMap<RequestKey<'a>, Vec<&'a Fact>> = HashMap::default();
         for &fact in facts {
             let Some(key) = RequestKey::of(&fact.event) else { continue };
             let firsts = firsts.entry(key).or_default();
@@ -92,7 +92,7 @@ impl<'a> Repeats<'a> {
         if !facts.iter().any(|fact| matches!(&fact.event.body, Body::Exit(exit) if exit.told)) {
             return;
         }
-        let mut lately: HashMap<&str, &'a Fact> = HashMap::new();
+        let mut lately: HashMap<&str, &'a Fact> = HashMap::default();
         for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)).collect::<Vec<_>>() {
             // An exit that knew of no stay began one.
             let stay = fact.event.exit_stay().or(fact.event.event_id.as_deref());
@@ -128,7 +128,7 @@ impl<'a> Repeats<'a> {
         if !facts.iter().any(|fact| fact.is_heard()) {
             return;
         }
-        let mut originals: HashMap<(Option<&str>, &str, i64), (bool, &'a Fact)> = HashMap::new();
+        let mut originals: HashMap<(Option<&str>, &str, i64), (bool, &'a Fact)> = HashMap::default();
         let mut copies = Vec::new();
         for &fact in facts.iter().filter(|fact| !self.contains(&fact.id)) {
             let (Body::Entry(_), event) = (&fact.event.body, &*fact.event) else { continue };
@@ -159,8 +159,8 @@ impl<'a> Repeats<'a> {
         if by_plate.is_empty() {
             return;
         }
-        let mut originals: HashMap<(&PlateId, i64, Vnd), &'a Fact> = HashMap::new();
-        let mut by_id: HashMap<(&PlateId, Option<&str>), &'a Fact> = HashMap::new();
+        let mut originals: HashMap<(&PlateId, i64, Vnd), &'a Fact> = HashMap::default();
+        let mut by_id: HashMap<(&PlateId, Option<&str>), &'a Fact> = HashMap::default();
         for (plate, fact) in named.into_iter().filter(|(_, fact)| !self.contains(&fact.id)) {
             if let Some((second, fee)) = second_and_fee(fact) {
                 originals.entry((plate, second, fee)).or_insert(fact);
@@ -183,7 +183,7 @@ impl<'a> Repeats<'a> {
         if !keyed.iter().any(|(_, fact)| fact.is_heard()) {
             return;
         }
-        let mut originals: HashMap<K, &'a Fact> = HashMap::new();
+        let mut originals: HashMap<K, &'a Fact> = HashMap::default();
         let candidates: Vec<_> = keyed.into_iter().filter(|(_, fact)| !self.contains(&fact.id)).collect();
         for (key, fact) in &candidates {
             let original = originals.entry(*key).or_insert(fact);

@@ -1,6 +1,6 @@
 //! What became of each exit and what it counts for: what the sums are made of, for whoever checks them.
 
-use std::collections::HashSet;
+use crate::domain::hash::HashSet;
 use std::path::Path;
 
 use rusqlite::OptionalExtension as _;
@@ -106,7 +106,7 @@ impl Reader {
         let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
         let Some(fact) = held.fact(&EventRef { log: log.clone(), seq })? else { return Ok(None) };
         let (component, ..) =
-            Component::of_new(&mut held, std::slice::from_ref(&fact), HashSet::new(), Component::held_facts)?;
+            Component::of_new(&mut held, std::slice::from_ref(&fact), HashSet::default(), Component::held_facts)?;
         let facts = component.held_facts();
         let row = self.logs.row(&transaction, log, seq)?;
         let invoices = row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default();
