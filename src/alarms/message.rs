@@ -189,7 +189,8 @@ impl Shape {
                 }
                 body
             }
-            Self::Slack => json!({ "text": text }),
+            // Its own marks: what a person typed names no channel and makes no link.
+            Self::Slack => json!({"text": text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")}),
             Self::Telegram => json!({"chat_id": to, "text": text, "disable_web_page_preview": true}),
             Self::Zalo => json!({"recipient": {"user_id": to}, "message": {"text": text}}),
         }
@@ -203,6 +204,8 @@ impl Shape {
         let said = if answer.trim().is_empty() { format!("{status}") } else { format!("{status}: {}", answer.trim()) };
         match status {
             200..=299 => {}
+            // A text that it takes always: the chat is not there, or is another one now.
+            400 if self == Self::Telegram => return Err(NotTold::Yet(said)),
             // Of these the message is the reason; of all others the address, the secret, or the day.
             400 | 413 | 415 | 422 => return Err(NotTold::Ever(said)),
             _ => return Err(NotTold::Yet(said)),
@@ -314,6 +317,8 @@ mod tests {
                    "site": "Bãi A", "at_ms": 7, "text": "a text", "lost": 3})
         );
         assert_eq!(body(Shape::Slack), json!({"text": "a text"}));
+        let typed = Shape::Slack.body(&message, "<!channel> A&B", "", 0);
+        assert_eq!(typed, json!({"text": "&lt;!channel&gt; A&amp;B"}), "a reason that somebody typed calls nobody");
         assert_eq!(body(Shape::Telegram)["chat_id"], "42");
         assert_eq!(body(Shape::Zalo), json!({"recipient": {"user_id": "42"}, "message": {"text": "a text"}}));
         assert_eq!(Shape::Telegram.usual_url("1:a").unwrap(), "https://api.telegram.org/bot1:a/sendMessage");
@@ -328,6 +333,8 @@ mod tests {
         assert_eq!(Shape::Telegram.heard(200, r#"{"ok":true,"result":{}}"#), Ok(()));
         assert_eq!(Shape::Zalo.heard(200, r#"{"error":0,"message":"Success"}"#), Ok(()));
         assert!(yet(Shape::Zalo, 200, r#"{"error":-216,"message":"Access token is invalid"}"#));
+        let gone = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+        assert!(yet(Shape::Telegram, 400, gone), "it waits until the chat is corrected");
         for status in [301, 401, 403, 404, 408, 429, 500, 502, 503] {
             assert!(yet(Shape::Webhook, status, ""), "{status}");
         }
