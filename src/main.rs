@@ -1,7 +1,7 @@
 //! Flags, log, run, exit code.
 
 use std::error::Error;
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -605,7 +605,7 @@ fn progress() -> impl FnMut(u64, u64) {
     move |done, total| {
         if told.elapsed() >= PROGRESS_PERIOD {
             told = Instant::now();
-            eprintln!("{done} of {total}");
+            let _full = writeln!(std::io::stderr(), "{done} of {total}");
         }
     }
 }
@@ -638,7 +638,7 @@ fn begin_with(cli: &Cli) -> Result<(), Failed> {
     Ok(())
 }
 
-/// For the person who started it: where to look.
+/// For the person who started it: where to look. Where nothing can be written, as on a full disk, gates are served all the same.
 fn print_address(app: &App) {
     let config = app.shared().config();
     let Some(listening) = app.api_address() else { return };
@@ -648,8 +648,10 @@ fn print_address(app: &App) {
         listening.to_string()
     };
     let scheme = config.security.api.name();
-    println!("ParkMesh {}: {scheme}://{host}/", config.this_central.id);
+    let mut out = std::io::stdout();
+    let _full = writeln!(out, "ParkMesh {}: {scheme}://{host}/", config.this_central.id);
     if let Some(code) = app.first_code() {
-        println!("Nobody administers it yet: open {scheme}://{host}/login and type the one-time code {code}");
+        let _full =
+            writeln!(out, "Nobody administers it yet: open {scheme}://{host}/login and type the one-time code {code}");
     }
 }

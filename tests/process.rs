@@ -268,6 +268,16 @@ fn a_stop_of_an_idle_one_is_clean_and_frees_its_port() {
     }
 }
 
+/// The disk of the log may be another one than that of the cars.
+#[test]
+fn gates_are_served_where_no_line_of_the_log_can_be_written() {
+    let mut central = Central::new("central-1");
+    central.run_by(&["sh", "-c", "exec \"$@\" >/dev/full 2>&1", "sh"]);
+    central.start();
+    central.http.enter("edge-1", "29A12345");
+    assert_eq!(central.terminate().0.code(), Some(0));
+}
+
 #[test]
 fn without_any_argument_it_serves_a_standalone_central() {
     let directory = tempfile::tempdir().unwrap();
