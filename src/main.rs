@@ -367,8 +367,9 @@ fn back_up(cli: &Cli, to: &Path, passphrase_file: Option<&Path>) -> Result<(), F
     let parts = backup::Parts { leave_free_bytes: config.tuning.low_disk_bytes(), ..cli.parts() };
     let passphrase_file = passphrase_file.or(config.backup.passphrase_file.as_deref().map(Path::new));
     let passphrase = passphrase_file.map(backup::passphrase_of).transpose().map_err(broken)?;
+    let turn = backup::BackupTurn::take(&parts.data_dir).map_err(broken)?;
     let now_ms = Clock::machine().now_ms();
-    let made = backup::back_up(&parts, to, passphrase.as_ref(), &cli.site()?, now_ms, &mut progress());
+    let made = backup::back_up(turn, &parts, to, passphrase.as_ref(), &cli.site()?, now_ms, &mut progress());
     let (place, found) = made.map_err(broken)?;
     println!("{found}\n{}", place.display());
     Ok(())

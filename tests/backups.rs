@@ -307,18 +307,55 @@ fn a_backup_that_was_killed_counts_for_nothing_and_is_cleared_away() {
     common::eventually("a clear start", DEADLINE, || !ours.exists() && !scratch(&central).exists());
 }
 
-/// Two at a time would take each other's place.
+/// Two at a time would take each other's place: one by hand is refused, and the daily one waits, for one that may be that day's.
 #[test]
 fn one_backup_at_a_time_is_made() {
-    let central = with_cars(1);
-    let to = central.directory().join("backups");
-    fs::create_dir(scratch(&central)).unwrap();
-    let held = fs::File::open(scratch(&central)).unwrap();
-    held.lock().unwrap();
+    let mut central = with_cars(1);
+    let [elsewhere, to] = ["elsewhere", "backups"].map(|name| central.directory().join(name));
+    let by_hand = back_up(&central, &elsewhere, &[]);
+    let held = || {
+        fs::create_dir(scratch(&central)).unwrap();
+        let held = fs::File::open(scratch(&central)).unwrap();
+        held.lock().unwrap();
+        held
+    };
+    let turn = held();
     let (code, said) = run(&central, "backup", &["--to", text(&to)]);
     assert!(code == EXIT_STORAGE && said.contains("another backup"), "{said}");
-    drop(held);
-    back_up(&central, &to, &[]);
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": to}})).ok();
+    let waits = |backup: &Value| backup["running"] == true;
+    let shown = backup_state(&central, "one that waits", waits);
+    assert!(shown["backup"]["failed"].is_null(), "{shown}");
+    fs::create_dir_all(&to).unwrap();
+    fs::rename(&by_hand, to.join(by_hand.file_name().unwrap())).unwrap();
+    drop(turn);
+    let is_over = |backup: &Value| backup["proven_ms"].is_i64() && backup["running"] == false;
+    let shown = backup_state(&central, "that of the day", is_over);
+    assert!(shown["backup"]["failed"].is_null() && shown["notices"] == json!([]), "{shown}");
+    assert_eq!(all_in(&to).len(), 1, "one by hand is that of the day: {:?}", all_in(&to));
+
+    let turn = held();
+    assert_eq!(central.http.post("/api/backup", &json!({})).status, 202);
+    backup_state(&central, "one that waits", waits);
+    // As whoever made one leaves it: without its directory.
+    fs::remove_dir(scratch(&central)).unwrap();
+    drop(turn);
+    let before = shown["backup"]["proven_ms"].as_i64();
+    let is_new = |backup: &Value| backup["proven_ms"].as_i64() > before && backup["running"] == false;
+    let shown = backup_state(&central, "the one that was asked for", is_new);
+    assert!(shown["backup"]["failed"].is_null() && !scratch(&central).exists(), "{shown}");
+    central.terminate();
+    assert_eq!(run(&central, "verify", &[]).0, 0);
+}
+
+/// What only the write-ahead log holds needs room, too.
+#[test]
+fn the_room_for_a_backup_is_that_of_all_that_was_committed() {
+    let central = with_cars(40);
+    let log = fs::metadata(central.database().with_extension("db-wal")).unwrap().len();
+    let in_file = fs::metadata(central.database()).unwrap().len();
+    let all = parkmesh::store::Reader::open(&central.data_directory()).unwrap().bytes().unwrap();
+    assert!(log > 0 && all > in_file, "{all} bytes in all, {in_file} of them in the database, {log} of log");
 }
 
 /// No room, and a disk that fills while it is made: nothing is left, and gates go on.
@@ -340,7 +377,11 @@ fn where_there_is_no_room_nothing_is_left_behind() {
     parts.leave_free_bytes = u64::MAX / 2;
     let site = RebuildFor { central: CentralId::new("central-1").unwrap(), zone: SiteZone::default() };
     let now_ms = Clock::machine().now_ms();
-    let refused = backup::back_up(&parts, &to, None, &site, now_ms, &mut |_, _| {}).unwrap_err().to_string();
+    let try_one = |parts: &Parts| {
+        let turn = backup::BackupTurn::take(&parts.data_dir).unwrap();
+        backup::back_up(turn, parts, &to, None, &site, now_ms, &mut |_, _| {})
+    };
+    let refused = try_one(&parts).unwrap_err().to_string();
     assert!(refused.contains("MB free, and a backup needs"), "{refused}");
     assert!(all_in(&to).is_empty() && !scratch(&central).exists());
     central.http.enter("edge-1", "51G99999");

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,15 +116,21 @@ impl BackupDesk {
         let left = move || backup::clear(&data_dir, now.backup.dir.as_deref().map(Path::new), &now.this_central.id);
         in_background(left).await;
         loop {
-            let now_ms = clock.now_ms();
-            let round = Round::of(&config.borrow_and_update(), &parts, now_ms);
+            let round = Round::of(&config.borrow_and_update(), &parts, clock);
             if let Some(round) = &round {
                 let may_try = !is_start && failed_at.is_none_or(|at| at.elapsed() >= RETRY);
                 self.look(round, &damaged);
                 if asked || (may_try && self.state().is_due(round)) {
                     self.change(|state| state.running = true);
                     let (work, started) = (round.clone(), Instant::now());
-                    let made = in_background(move || work.make()).await;
+                    let mut made = pin!(in_background(move || work.make(asked)));
+                    let made = loop {
+                        tokio::select! {
+                            made = &mut made => break made,
+                            // However long one by hand is waited for: an overdue one is told of.
+                            () = tokio::time::sleep(PERIOD) => self.look(round, &damaged),
+                        }
+                    };
                     let failed;
                     (damaged, failed, failed_at) = take(made, started);
                     // All of it at once: nobody sees that it failed and not yet what is proven, or the other way round.
@@ -167,7 +174,7 @@ impl BackupDesk {
                 passphrase,
                 ..std::mem::take(state)
             };
-            state.overdue = state.is_due(round) && round.now_ms - round.due_ms > PATIENCE_MS;
+            state.overdue = state.is_due(round) && round.clock.now_ms() - round.due_ms > PATIENCE_MS;
             change(state);
         });
     }
@@ -192,7 +199,9 @@ fn take(made: Option<Made>, started: Instant) -> (Vec<PathBuf>, Option<String>, 
         failed = Some(reason.clone());
     }
     let failed_at = match outcome {
-        Ok((place, events)) => {
+        // Somebody made it meanwhile.
+        Ok(None) => None,
+        Ok(Some((place, events))) => {
             let place = place.display().to_string();
             info!(event = "backup_made", place = place.as_str(), events, took_ms; "a backup was made and proven");
             None
@@ -224,7 +233,7 @@ struct Round {
     dir: PathBuf,
     keep: usize,
     passphrase_file: Option<PathBuf>,
-    now_ms: i64,
+    clock: Clock,
     /// When one was due last.
     due_ms: i64,
 }
@@ -242,12 +251,12 @@ struct Made {
     /// Each with the reason.
     damaged: Vec<(PathBuf, String)>,
     /// Where it is, and how many events it holds.
-    outcome: Result<(PathBuf, u64), String>,
+    outcome: Result<Option<(PathBuf, u64)>, String>,
 }
 
 impl Round {
     /// `None`: no backups are wanted.
-    fn of(config: &Config, parts: &Parts, now_ms: i64) -> Option<Self> {
+    fn of(config: &Config, parts: &Parts, clock: Clock) -> Option<Self> {
         let wanted = &config.backup;
         let zone = config.site.time_zone.clone();
         Some(Self {
@@ -255,8 +264,8 @@ impl Round {
             dir: wanted.dir.as_ref()?.into(),
             keep: usize::try_from(wanted.keep).unwrap_or(usize::MAX),
             passphrase_file: wanted.passphrase_file.as_ref().map(PathBuf::from),
-            now_ms,
-            due_ms: zone.last_at(wanted.at, now_ms),
+            clock,
+            due_ms: zone.last_at(wanted.at, clock.now_ms()),
             site: RebuildFor { central: config.this_central.id.clone(), zone },
         })
     }
@@ -286,7 +295,9 @@ impl Round {
         (proven, damaged)
     }
 
-    fn make(self) -> Made {
+    /// `asked`: somebody wants one, also where none is due. It waits for one that is made by hand, and lets that count.
+    fn make(self, asked: bool) -> Made {
+        let turn = backup::BackupTurn::wait(&self.parts.data_dir);
         let (mut sound, mut damaged) = self.kept();
         sound.retain(|kept| match kept.backup.holds() {
             Ok(()) => true,
@@ -295,16 +306,22 @@ impl Round {
                 false
             }
         });
+        let is_there = sound.last().is_some_and(|newest| newest.made_ms >= self.due_ms);
         let sound = sound.into_iter().map(|kept| (kept.path, kept.made_ms)).collect();
-        Made { damaged, outcome: self.add(sound).map_err(|reason| reason.to_string()) }
+        let made = match turn {
+            Ok(_) if is_there && !asked => Ok(None),
+            turn => turn.and_then(|turn| self.add(turn, sound)).map(Some),
+        };
+        Made { damaged, outcome: made.map_err(|reason| reason.to_string()) }
     }
 
     /// `sound`: those there are, with their times, the oldest first; of them goes what is too much.
-    fn add(&self, mut sound: Vec<(PathBuf, i64)>) -> Result<(PathBuf, u64), BackupError> {
-        let Self { parts, dir, site, now_ms, .. } = self;
+    fn add(&self, turn: backup::BackupTurn, mut sound: Vec<(PathBuf, i64)>) -> Result<(PathBuf, u64), BackupError> {
+        let Self { parts, dir, site, .. } = self;
         let passphrase = self.passphrase_file.as_deref().map(backup::passphrase_of).transpose()?;
-        let (place, found) = backup::back_up(parts, dir, passphrase.as_ref(), site, *now_ms, &mut |_, _| {})?;
-        sound.push((place.clone(), *now_ms));
+        let now_ms = self.clock.now_ms();
+        let (place, found) = backup::back_up(turn, parts, dir, passphrase.as_ref(), site, now_ms, &mut |_, _| {})?;
+        sound.push((place.clone(), now_ms));
         // Of each day the newest: who asks for one after the other loses none of an older day.
         let mut days = BTreeSet::new();
         for (old, made_ms) in sound.iter().rev() {

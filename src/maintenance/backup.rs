@@ -196,11 +196,12 @@ pub fn passphrase_of(file: &Path) -> Result<Passphrase, BackupError> {
 }
 
 /// Copies a central, whether it runs or not, into a new file in the directory `to`, named by it and the time: where it is, and what was
-/// found. It has that name once it was read back and is what was verified. `now_ms`: the wall clock.
+/// found. It has that name once it was read back and is what was verified. `turn`: of its data directory; `now_ms`: the wall clock.
 ///
 /// # Errors
 /// [`BackupError`]
 pub fn back_up(
+    turn: BackupTurn,
     parts: &Parts,
     to: &Path,
     passphrase: Option<&Passphrase>,
@@ -208,19 +209,22 @@ pub fn back_up(
     now_ms: i64,
     progress: Progress<'_>,
 ) -> Result<(PathBuf, Verified), BackupError> {
-    must_exist(&parts.data_dir)?;
     if is_inside(to, &parts.data_dir) {
         return Err(BackupError::Inside(to.to_owned()));
     }
-    let scratch = Scratch::take(&parts.data_dir)?;
+    let scratch = &turn.scratch;
     let failed = |source| BackupError::File { path: to.to_owned(), source };
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(to).map_err(failed)?;
     clear_partial(to, &site.central);
-    has_room(parts, &scratch.path, ROOM_FACTOR)?;
-    has_room(parts, to, 1)?;
-    let (proof, found) = copy_and_verify(parts, &scratch.path, site, now_ms, progress)?;
+    let source = Reader::open(&parts.data_dir)?;
+    let bytes = source.bytes()?;
+    has_room(parts, scratch, bytes.saturating_mul(ROOM_FACTOR))?;
+    has_room(parts, to, bytes)?;
+    source.copy_to(&scratch.join(DATABASE_FILE))?;
+    drop(source);
+    let (proof, found) = verify_copy(parts, scratch, site, now_ms, progress)?;
     let names = parts.beside.into_iter().chain([SETTINGS_FILE, DATABASE_FILE]);
-    let files = names.map(|name| (name, scratch.path.join(name))).filter(|(_, place)| place.exists());
+    let files = names.map(|name| (name, scratch.join(name))).filter(|(_, place)| place.exists());
     let files: Vec<_> = files.collect();
     let time = site.zone.local_text(now_ms).replace(' ', "_").replace(':', "");
     // Two may be asked for in one second.
@@ -238,15 +242,14 @@ pub fn back_up(
     Ok((place, found))
 }
 
-/// The copy in the scratch directory, as `parkmesh verify` finds it.
-fn copy_and_verify(
+/// The copy in the scratch directory, with the files beside it, as `parkmesh verify` finds it.
+fn verify_copy(
     parts: &Parts,
     scratch: &Path,
     site: &RebuildFor,
     now_ms: i64,
     progress: Progress<'_>,
 ) -> Result<(BackupProof, Verified), BackupError> {
-    Reader::open(&parts.data_dir)?.copy_to(&scratch.join(DATABASE_FILE))?;
     let beside = parts.beside.map(|name| (parts.data_dir.join(name), name));
     for (path, name) in beside.into_iter().chain([(parts.config_file.clone(), SETTINGS_FILE)]) {
         match fs::copy(&path, scratch.join(name)) {
@@ -288,47 +291,70 @@ fn write_and_read_back(
     if read == written && made.proof == *proof { Ok(()) } else { Err(BackupError::NotReadBack(to.to_owned())) }
 }
 
-/// Where one backup of a central at a time is made and proven; removed with all that is in it.
-struct Scratch {
-    path: PathBuf,
+/// The turn to make a backup of a central: one at a time, in a scratch directory of its own that goes with it.
+#[derive(Debug)]
+pub struct BackupTurn {
+    scratch: PathBuf,
     _held: File,
 }
 
-impl Scratch {
-    /// An empty one, whatever was left in it by one that was killed.
-    fn take(data_dir: &Path) -> Result<Self, BackupError> {
-        let path = data_dir.join(SCRATCH);
-        let failed = |source| BackupError::File { path: path.clone(), source };
+impl BackupTurn {
+    /// # Errors
+    /// [`BackupError::Busy`]: somebody else has it; [`BackupError`]
+    pub fn take(data_dir: &Path) -> Result<Self, BackupError> {
+        Self::have(data_dir, File::try_lock)
+    }
+
+    /// Waits for it, for as long as another backup takes.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    pub fn wait(data_dir: &Path) -> Result<Self, BackupError> {
+        Self::have(data_dir, |held| held.lock().map_err(TryLockError::Error))
+    }
+
+    /// With an empty directory, whatever was left in it by one that was killed.
+    fn have(data_dir: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, BackupError> {
+        must_exist(data_dir)?;
+        let scratch = data_dir.join(SCRATCH);
+        let failed = |source| BackupError::File { path: scratch.clone(), source };
         let open = || {
-            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&path)?;
-            hand_over(&path, data_dir)?;
-            File::open(&path)
+            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&scratch)?;
+            hand_over(&scratch, data_dir)?;
+            File::open(&scratch)
         };
-        let held = open().map_err(failed)?;
-        match held.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BackupError::Busy),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        for entry in fs::read_dir(&path).map_err(failed)? {
+        let held = loop {
+            let held = open().map_err(failed)?;
+            match lock(&held) {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(BackupError::Busy),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+            // Whoever had it removed it: what was waited for may not be what lies there now.
+            let is_there = fs::metadata(&scratch).and_then(|there| Ok(there.ino() == held.metadata()?.ino()));
+            if is_there.is_ok_and(|is_there| is_there) {
+                break held;
+            }
+        };
+        for entry in fs::read_dir(&scratch).map_err(failed)? {
             let entry = entry.map_err(failed)?.path();
             remove(&entry).map_err(failed)?;
         }
-        Ok(Self { path, _held: held })
+        Ok(Self { scratch, _held: held })
     }
 }
 
-impl Drop for Scratch {
+impl Drop for BackupTurn {
     fn drop(&mut self) {
         // What is left is removed before the next one.
-        drop(fs::remove_dir_all(&self.path));
+        drop(fs::remove_dir_all(&self.scratch));
     }
 }
 
 /// Removes what backups that were killed left on this machine and in `to`.
 pub fn clear(data_dir: &Path, to: Option<&Path>, central: &CentralId) {
     // Without one there is nothing; one that is in use is of a backup that is being made.
-    if data_dir.join(SCRATCH).exists() && Scratch::take(data_dir).is_err() {
+    if data_dir.join(SCRATCH).exists() && BackupTurn::take(data_dir).is_err() {
         return;
     }
     if let Some(to) = to {
@@ -371,10 +397,9 @@ fn is_inside(place: &Path, directory: &Path) -> bool {
     fs::canonicalize(directory).is_ok_and(|directory| there.is_some_and(|there| there.starts_with(directory)))
 }
 
-/// A full disk stops the gates: a backup that would fill it is not begun. `factor`: how often the database is to lie there.
-fn has_room(parts: &Parts, to: &Path, factor: u64) -> Result<(), BackupError> {
-    let bytes = fs::metadata(parts.data_dir.join(DATABASE_FILE)).map_or(0, |found| found.len());
-    let (free, needed) = (free_bytes(to)?, bytes.saturating_mul(factor).saturating_add(parts.leave_free_bytes));
+/// A full disk stops the gates: a backup that would fill it is not begun. `database_bytes`: as often as it is to lie there.
+fn has_room(parts: &Parts, to: &Path, database_bytes: u64) -> Result<(), BackupError> {
+    let (free, needed) = (free_bytes(to)?, database_bytes.saturating_add(parts.leave_free_bytes));
     if free >= needed {
         return Ok(());
     }

@@ -109,6 +109,15 @@ impl Reader {
         Ok(Self { connection, logs: LogNumbers::default() })
     }
 
+    /// How long a copy of all that is committed now gets at most: what is in the write-ahead log alone is counted.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok(pragma("page_count")?.unsigned_abs().saturating_mul(pragma("page_size")?.unsigned_abs()))
+    }
+
     /// Copies all that is committed now into a new file, in one go however busy the writer is. Not synced.
     ///
     /// # Errors
