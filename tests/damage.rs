@@ -271,6 +271,25 @@ fn the_log_of_another_central_is_never_played_back_and_the_own_one_always_is() {
     }
 }
 
+/// A database that holds nothing without its log goes together with any: the mark of the last run says that it is another's, and where
+/// there is none that is told.
+#[test]
+fn the_log_of_another_central_beside_a_database_that_is_new_is_put_aside_or_told() {
+    let theirs = anothers("data/central.db-wal");
+    for (mark, inside, says) in [(true, 0, "event=log_foreign"), (false, 1, "event=log_unmarked")] {
+        let mut central = central(true);
+        fs::write(central.data_directory().join("central.db-wal"), &theirs).unwrap();
+        if !mark {
+            fs::remove_file(central.data_directory().join("lock")).unwrap();
+        }
+        central.start();
+        assert_eq!(central.http.stats()["vehicles_in_parking"], inside, "{}", central.log());
+        assert!(central.log().contains(says), "{}", central.log());
+        assert!(notice_of(&central, "database").is_some(), "red: {mark}");
+        central.http.enter("edge-1", "29A55555");
+    }
+}
+
 /// Also where the last run ended in order, so that there was no log.
 #[test]
 fn a_log_that_appears_after_an_end_in_order_is_put_aside() {
@@ -292,6 +311,50 @@ fn a_start_that_waits_says_for_what() {
     central.spawn();
     eventually("it says so", std::time::Duration::from_secs(60), || central.log().contains("event=start_waits step="));
     central.kill9();
+}
+
+/// Somebody ran the program, or another one of ours, as root once.
+#[test]
+fn a_file_of_another_user_is_named_with_what_gives_it_back() {
+    const USER: u32 = 65_534;
+    const TEST: &str = "a_file_of_another_user_is_named_with_what_gives_it_back";
+    let mut central = central(true);
+    let give = |path: &Path, user: u32| std::os::unix::fs::chown(path, Some(user), Some(user));
+    let data = central.data_directory();
+    let names: Vec<PathBuf> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let beside: Vec<PathBuf> = fs::read_dir(central.directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in names.iter().chain(&beside).chain([&data]) {
+        if let Err(error) = give(path, USER) {
+            return skip(TEST, &error.to_string());
+        }
+    }
+    give(central.directory(), USER).unwrap();
+    let user = USER.to_string();
+    central.run_by(&["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
+    for name in ["lock", "central.db-shm", "central.db-wal", "central.db", "."] {
+        let path = if name == "." { data.clone() } else { data.join(name) };
+        give(&path, 0).unwrap();
+        give(&data.join("identity.pem"), 0).unwrap();
+        central.spawn();
+        let code = central.wait_ended(DEADLINE).code();
+        let log = central.log();
+        let line = log.lines().rfind(|line| line.contains("chown")).unwrap_or_else(|| panic!("{name}: {log}"));
+        assert_eq!(code, Some(EXIT_STORAGE), "{name}: {log}");
+        let remedy = format!("chown -R {USER}:{USER} {}", data.display());
+        assert!(line.contains(path.to_str().unwrap()) && line.contains(&remedy), "{name}: {line}");
+        // A directory that may not be entered shows none of its files.
+        assert_eq!(line.contains("identity.pem"), name != ".", "every one of them: {line}");
+        give(&path, USER).unwrap();
+    }
+    // Gates do not need it: the mesh is off, and that it is another user's is said.
+    central.start();
+    central.http.enter("edge-1", "29A55555");
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 4);
+    let log = central.log();
+    assert!(
+        log.lines().any(|line| line.contains("event=file_of_another_user") && line.contains("identity.pem")),
+        "{log}"
+    );
 }
 
 /// Whose settings they are is who it is: the events stay those of the central that wrote them.
@@ -385,6 +448,66 @@ fn files_that_vanish_while_it_runs_are_told_within_seconds_and_nothing_acknowled
         }
         central.start();
         assert_eq!(central.http.stats()["vehicles_in_parking"], 1 + u64::from(opens), "{name}");
+    }
+}
+
+/// Whatever somebody dropped with a tool: what is made from the events is made anew, and what is not is told.
+#[test]
+fn whatever_table_index_or_column_is_dropped_gates_open_and_all_that_the_events_say_is_there() {
+    let central = full_central();
+    let parts: Vec<(String, String)> = {
+        let database = rusqlite::Connection::open(central.database()).unwrap();
+        let find = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'";
+        let mut found = database.prepare(find).unwrap();
+        found.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    assert!(parts.len() > 40, "{parts:?}");
+    let parts = parts.iter().map(|(kind, name)| (kind.as_str(), name.as_str()));
+    for (kind, name) in
+        parts.chain([("history RENAME COLUMN", "fee TO money"), ("taking RENAME COLUMN", "fee TO money")])
+    {
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let database = scratch.path().join("central.db");
+        fs::copy(central.database(), &database).unwrap();
+        let sql = if kind.contains(' ') { format!("ALTER TABLE {kind} {name}") } else { format!("DROP {kind} {name}") };
+        rusqlite::Connection::open(&database).unwrap().execute_batch(&sql).unwrap();
+        if name == "event" {
+            let error = Gates::try_open(scratch.path()).err().expect("there is nothing to go on with").to_string();
+            assert!(error.contains("table of events") && error.contains("backup"), "{error}");
+            continue;
+        }
+        let mut gates = Gates::try_open(scratch.path()).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        INSIDE.iter().for_each(|plate| gates.press(plate, Direction::Exit));
+        gates.press(LEFT, Direction::Entry);
+        gates.press("59A00001", Direction::Entry);
+        assert_eq!(gates.ledger.inside().len(), 2, "{sql}");
+        let told = gates.ledger.storage().missed().told();
+        assert_eq!(told.is_some(), kind == "table" && KEPT.contains(&name), "{sql}: {told:?}");
+        let is_made_anew = kind.contains(' ') || (kind == "table" && !KEPT.contains(&name));
+        assert!(gates.remade > 0 || !is_made_anew, "{sql}");
+        drop(gates);
+        assert_eq!(Gates::open(scratch.path()).remade, 0, "{sql}: once");
+    }
+}
+
+/// Dropped beneath the program: the gate that meets it is answered 503 at most once.
+#[test]
+fn a_table_that_is_dropped_while_it_runs_is_made_anew() {
+    let central = Central::standalone("central-1");
+    central.http.enter("edge-1", "29A12341");
+    central.http.enter("edge-1", "29A12342");
+    for table in ["quarter_total", "history", "plate", "setting"] {
+        let other = rusqlite::Connection::open(central.database()).unwrap();
+        other.busy_timeout(DEADLINE).unwrap();
+        other.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        let press = json!({"edge_id": "edge-1", "plate_id": "51G00001", "direction": "ENTRY", "force": true});
+        eventually(&format!("{table}: it opens"), DEADLINE, || {
+            central.http.post("/api/edge/barrier/open", &press).is_success()
+        });
+        eventually_ok(DEADLINE, || {
+            let stats = central.http.get("/api/stats");
+            if stats.body["vehicles_in_parking"] == 3 { Ok(()) } else { Err(format!("{table}: {}", stats.text)) }
+        });
     }
 }
 

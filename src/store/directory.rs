@@ -16,6 +16,8 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, Open
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::Access;
+
 use super::error::StoreError;
 use super::files::{FileId, index_of, log_of};
 
@@ -110,6 +112,7 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unusable = |source: io::Error| StoreError::Directory { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(unusable)?;
+        check_ours(path)?;
         fs::read_dir(path).map_err(unusable)?;
         make_private(path, DIRECTORY_MODE);
         let lock = lock(path)?;
@@ -203,6 +206,30 @@ impl DataDir {
             .and_then(|directory| directory.sync_all())
             .map_err(|source| StoreError::Directory { path: self.path.clone(), source })
     }
+}
+
+/// Looks whether what the database is made of may be read and written by this user: a run as another one, such as root, leaves files
+/// that only that one can.
+fn check_ours(directory: &Path) -> Result<(), StoreError> {
+    let is_refused =
+        |path: &Path, access| rustix::fs::access(path, access).is_err_and(|error| error == rustix::io::Errno::ACCESS);
+    let both = Access::READ_OK | Access::WRITE_OK;
+    let mut refused: Vec<PathBuf> = vec![directory.to_owned()];
+    refused.retain(|path| is_refused(path, both | Access::EXEC_OK));
+    let names = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    refused.extend(names.map(|entry| entry.path()).filter(|path| path.is_file() && is_refused(path, both)));
+    let database = directory.join(DATABASE_FILE);
+    let needed = [directory.to_owned(), log_of(&database), index_of(&database), database, directory.join(LOCK_FILE)];
+    refused.sort();
+    if refused.iter().any(|path| needed.contains(path)) {
+        let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        return Err(StoreError::OfAnotherUser { files: refused, directory: directory.to_owned(), user, group });
+    }
+    for path in refused {
+        let file = path.display().to_string();
+        log::warn!(event = "file_of_another_user", file = file.as_str(); "this user may not read and write a file of the data directory: give it to the user of the service, with chown");
+    }
+    Ok(())
 }
 
 /// The lock of a directory, in a file of its own.

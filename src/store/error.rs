@@ -41,6 +41,11 @@ pub enum StoreError {
     )]
     Directory { path: PathBuf, source: io::Error },
     #[error(
+        "{} cannot be read and written by this user (number {user}): somebody ran the program as another user, such as root, once. Stop every ParkMesh of this directory, give it all back with: chown -R {user}:{group} {} && chmod -R u+rwX {1}; then start again",
+        .files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "), .directory.display()
+    )]
+    OfAnotherUser { files: Vec<PathBuf>, directory: PathBuf, user: u32, group: u32 },
+    #[error(
         "{path} was removed or replaced while this program has it open: nothing is saved any more, so that nothing is lost. Put it back where it was, then restart{kept}"
     )]
     Vanished { path: PathBuf, kept: String },
@@ -118,6 +123,7 @@ impl StoreError {
             Self::OtherVersion { .. } => "database_of_another_version",
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
+            Self::OfAnotherUser { .. } => "data_dir_of_another_user",
             Self::Vanished { .. } => "files_vanished",
             Self::LogAlone { .. } => "log_alone",
             Self::LogOfAnother { .. } => "log_of_another",
@@ -170,6 +176,11 @@ impl From<rusqlite::Error> for StoreError {
         };
         if error.sqlite_error().is_some_and(is_not_allowed) {
             return Self::Value(error.to_string());
+        }
+        // Dropped while it runs, or since the start looked.
+        let said = error.to_string();
+        if ["no such table: ", "no such column: ", "no such index: "].iter().any(|none| said.starts_with(none)) {
+            return Self::Value(said);
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull(error),

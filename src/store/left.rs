@@ -192,17 +192,24 @@ pub(super) fn leftovers(directory: &DataDir) -> Vec<String> {
 pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     let log = log_of(&directory.database());
     let log_name = log.display().to_string();
-    let left = match look(directory)? {
-        Left::LogUnmarked if is_ours(directory) => Left::Usual,
-        Left::LogUnmarked => Left::LogOfAnother,
-        left => left,
-    };
+    let mut left = look(directory)?;
+    let mut in_doubt = Vec::new();
+    if left == Left::LogUnmarked {
+        let whose = whose_log(directory);
+        left = if whose == Whose::Anothers { Left::LogOfAnother } else { Left::Usual };
+        if whose == Whose::Unknown {
+            in_doubt.push(format!(
+                "nothing says for sure that {log_name} is the log of this database, which held nothing without it: it was played back. If the \
+                 cars inside are not those of this central, stop, move the data directory away and start: what the other centrals hold returns"
+            ));
+        }
+    }
     // What SQLite makes of the log from here on is this run's, which the mark of the last one does not know.
     if left != Left::Usual || directory.mark() == Some(Mark::Closed) {
         drop(directory.put_mark(Mark::Opening));
     }
     match left {
-        Left::Usual | Left::LogUnmarked => Ok(Vec::new()),
+        Left::Usual | Left::LogUnmarked => Ok(in_doubt),
         Left::LogMissing => {
             let told = format!(
                 "{log_name} is missing or empty, and the last run did not end in order: unless another program has opened the \
@@ -236,32 +243,48 @@ pub(super) fn settle(directory: &DataDir) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Whether a log of which no mark says whose it is belongs to the database, tried on copies: it is another's only if the database is whole
-/// alone, and with it is not or lacks an event. What cannot be told is ours: nothing that was acknowledged is put aside in doubt.
-fn is_ours(directory: &DataDir) -> bool {
+/// Whose a log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Anothers,
+    /// Played back: nothing that was acknowledged is put aside in doubt.
+    Unknown,
+}
+
+/// Whose a log is of which no mark says it, tried on copies: it is another's if the database is whole alone, and with it is not or lacks an
+/// event. With a database that holds nothing yet any log goes together: then it is another's only if the last run marked another life.
+fn whose_log(directory: &DataDir) -> Whose {
     let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
     let log = log_of(&database);
     warn!(event = "log_unmarked", file = log.display().to_string(); "nothing says for sure whose log this is: it is tried on a copy of the database");
     drop(fs::remove_dir_all(&scratch));
-    let tried = || -> io::Result<bool> {
+    let of_mark = |head: Option<LogHead>| match (directory.mark(), head) {
+        (Some(Mark::Open { life: Some(marked), .. }), Some(head)) if !head.may_be_of(marked) => Whose::Anothers,
+        _ => Whose::Unknown,
+    };
+    let tried = || -> io::Result<Whose> {
         let made = scratch.join(DATABASE_FILE);
         fs::create_dir(&scratch)?;
         fs::copy(&database, &made)?;
-        let Tried::Whole(alone) = Tried::of(&made) else { return Ok(true) };
+        let Tried::Whole(alone) = Tried::of(&made) else { return Ok(Whose::Ours) };
         for left in [log_of(&made), index_of(&made)] {
             drop(fs::remove_file(left));
         }
         fs::copy(&database, &made)?;
         fs::copy(&log, log_of(&made))?;
         Ok(match Tried::of(&made) {
-            Tried::Whole(both) => alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to)),
-            Tried::Newer => true,
-            Tried::Broken => false,
+            Tried::Whole(_) if alone.is_empty() => of_mark(LogHead::of(&log)?),
+            Tried::Whole(both) if alone.iter().all(|(log, to)| both.get(log).is_some_and(|held| held >= to)) => {
+                Whose::Ours
+            }
+            Tried::Newer => Whose::Ours,
+            Tried::Whole(_) | Tried::Broken => Whose::Anothers,
         })
     };
     let result = tried();
     drop(fs::remove_dir_all(&scratch));
-    result.unwrap_or(true)
+    result.unwrap_or(Whose::Ours)
 }
 
 /// What a copy of a database is, with its write-ahead log if it has one.

@@ -563,6 +563,72 @@ pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Tables that are made from nothing else, but for the one of the events.
+const NOT_DERIVED: [&str; 6] = ["log", "audit", "start", "seen_start", "p2p_sync_state", "legacy_cursor"];
+
+/// What is missing in a file of today's version, as another program or person dropped it.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// Tables and indices that are made from the events.
+    pub derived: Vec<String>,
+    /// Those that are made from nothing else: what was in them is gone.
+    pub lost: Vec<String>,
+}
+
+/// Makes every table, index and trigger that is missing, or lacks a column, empty and anew. What was in those that are made from the
+/// events is to be made again.
+///
+/// # Errors
+/// [`StoreError::Unreadable`]: the table of the events is gone. Then nothing is changed. What the disk says.
+pub(super) fn restore(connection: &Connection) -> Result<Dropped, StoreError> {
+    // As the migrations leave a new file.
+    let mut whole = Connection::open_in_memory()?;
+    migrate_with(&mut whole, Path::new(""), MIGRATIONS)?;
+    let listed = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' \
+                  ORDER BY type = 'table' DESC, rowid";
+    let mut statement = whole.prepare(listed)?;
+    let all = statement.query_map((), |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+    })?;
+    let mut dropped = Dropped::default();
+    let mut anew = Vec::new();
+    for part in all {
+        let (kind, name, table, sql) = part?;
+        let is_there =
+            connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = ?1 AND name = ?2")?.exists((&kind, &name))?;
+        let lacks = kind == "table" && is_there && columns(connection, &name)? != columns(&whole, &name)?;
+        // The indices of a table that is dropped go with it.
+        if is_there && !lacks && !anew.iter().any(|(_, made, _)| *made == table) {
+            continue;
+        }
+        let of_events = table != "audit" && !NOT_DERIVED.contains(&table.as_str());
+        if kind == "table" && name == "event" {
+            return Err(StoreError::Unreadable("no whole table of events: that".to_owned()));
+        }
+        match kind.as_str() {
+            "table" if !of_events => dropped.lost.push(name.clone()),
+            _ if of_events => dropped.derived.push(name.clone()),
+            _ => {}
+        }
+        anew.push((lacks, name, sql));
+    }
+    let transaction = connection.unchecked_transaction()?;
+    for (lacks, name, sql) in anew {
+        if lacks {
+            transaction.execute_batch(&format!("DROP TABLE \"{name}\""))?;
+        }
+        transaction.execute_batch(&sql)?;
+    }
+    transaction.commit()?;
+    Ok(dropped)
+}
+
+fn columns(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1) ORDER BY cid")?;
+    let names = statement.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
 /// The version this program writes.
 #[must_use]
 pub fn current_version() -> i64 {

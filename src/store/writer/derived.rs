@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::log_heads;
 use crate::store::missed::Missed;
 use crate::store::salvage::{Salvaged, salvage};
+use crate::store::schema;
 
 /// The greatest number of a row of the history; a site never comes near.
 pub(super) const MAX_HISTORY_ID: i64 = 1 << 62;
@@ -45,6 +46,7 @@ impl Writer {
     /// # Errors
     /// Those of the disk. Then nothing was changed.
     pub fn forget_derived(&mut self) -> Result<(), StoreError> {
+        schema::restore(&self.connection)?.lost.iter().for_each(|table| self.miss(&format!("the table {table}")));
         // No row number is given twice, as far as can be known.
         let last = "SELECT max(coalesce((SELECT max(id) FROM history WHERE id BETWEEN 1 AND ?1), 0), coalesce((SELECT \
                     next_history_id - 1 FROM ledger WHERE typeof(next_history_id) = 'integer' AND next_history_id BETWEEN 1 AND ?1), 0))";

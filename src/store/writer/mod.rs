@@ -125,6 +125,7 @@ impl Writer {
         // Plans that do not look at bound values: else SQLite prepares some statements again for every new value.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         schema::migrate(&mut connection, &path)?;
+        let dropped = schema::restore(&connection)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         directory.sync()?;
         let checkpointer = Checkpointer::start(&mut connection, directory)?;
@@ -151,7 +152,12 @@ impl Writer {
             missed: Missed::default(),
             in_order: false,
         };
-        match writer.read_counters() {
+        dropped.lost.iter().for_each(|table| writer.miss(&format!("the table {table}")));
+        let whole = match dropped.derived.first() {
+            Some(name) => Err(StoreError::Value(format!("{name} was dropped"))),
+            None => writer.read_counters(),
+        };
+        match whole {
             Err(error) if error.is_of_derived() => {
                 say_unreadable(&error);
                 writer.forget_derived()?;
