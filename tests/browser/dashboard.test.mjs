@@ -100,6 +100,22 @@ test("a wall tells all that needs a hand and each leads to where it is done", as
     ok(tall <= height && gates.every((bottom) => bottom <= height), `${width}x${height}: ${tall} high, gates end at ${gates}`);
     await wall.screenshot({ path: join(root, `target/screenshots/wall-alarm-${width}.png`) });
   }
+  // Fewer are larger, and still all there.
+  await wall.setViewportSize({ width: 1920, height: 1080 });
+  const sizes = [];
+  for (const count of [20, 12, 6]) {
+    const [bottom, plate] = await wall.evaluate((count) => {
+      const list = document.getElementById("gates");
+      for (const [index, card] of [...list.children].entries()) card.hidden = index >= count;
+      list.classList.toggle("few", count <= 6);
+      list.classList.toggle("some", count > 6 && count <= 12);
+      const cards = [...list.children].filter((card) => !card.hidden).map((card) => card.getBoundingClientRect().bottom);
+      return [Math.max(...cards), Number.parseFloat(getComputedStyle(list.querySelector(".plate")).fontSize)];
+    }, count);
+    ok(bottom <= 1080, `${count} gates end at ${bottom}`);
+    sizes.push(plate);
+  }
+  ok(sizes[0] < sizes[1] && sizes[1] < sizes[2], `the fewer the larger: ${sizes}`);
   await wall.done();
 });
 

@@ -56,6 +56,19 @@ test("the history is searched, filtered and turned", async () => {
   await page.done();
 });
 
+test("a visit is one line on a desk", async () => {
+  const { central, as } = await withPeople("central-1", ["an", "Bình"]);
+  const told = (type, hoursAgo, data) => as("Bình", "/api/edge/event", { type, camera_id: "edge-1", event_id: type, timestamp: Date.now() / 1000 - hoursAgo * 3600, data: { plate_text: "29A12345", ...data } });
+  await told("ENTRY", 2, {});
+  await told("EXIT", 1, { fee: 25_000, paid: { method: "transfer" } });
+  const page = await openPage(`${central.url}/history`);
+  await live(page);
+  await says(page, "#rows", "Chuyển khoản · Bình");
+  const [height] = await page.$$eval("#rows tr", (rows) => rows.map((row) => row.offsetHeight));
+  ok(height <= 44, `${height} px`);
+  await page.done();
+});
+
 test("the takings of a day are counted by the hour of leaving and told by gate", async () => {
   const central = await new Central("central-1", { edges: [{ id: "edge-2", name: "Cổng A ra", direction: "EXIT" }] }).start();
   const out = (edge, plate, fee) => central.call("POST", "/api/edge/barrier/open", { edge_id: edge, plate_id: plate, direction: "EXIT", force: true, fee });
@@ -188,7 +201,6 @@ test("takings are told by gate, person, way of payment and type, and sum to the 
   const odd = await page.locator("#takings-odd").innerText();
   ok(odd.includes("30A-999.99") && odd.includes("Ra không có lượt vào"), odd);
   await shown(page, "takings");
-
   // Of one gate and one person, with their sum above and below the list.
   await page.click("#takings-gate tr:has-text('Cổng B ra') button");
   await page.click("#takings-person tr:has-text('Chi') button");
