@@ -41,7 +41,7 @@ let ours = [];
 
 /**
  * What holds now and needs a hand, on every page: `[{key, kind, text, detail, todo, sinceMs, href}]`, the worst first. One is shown as it
- * is; of more there is one line that opens, save where the page has room for all (`data-alarms="open"` of its body).
+ * is, save at a gate; of more there is one line that opens, save where the page has room for all (`data-alarms="open"` of its body).
  */
 export function showNotices(notices) {
   const known = JSON.stringify(notices);
@@ -52,7 +52,8 @@ export function showNotices(notices) {
   if (!place.firstElementChild) place.append(el("details", { class: "alarms" }, el("summary", {}, icon("exclamation-triangle"), el("span"), el("span", { class: "worst" })), el("ul")));
   const details = place.firstElementChild;
   const worst = notices.some((notice) => notice.kind === "bad") ? "bad" : "wait";
-  const several = notices.length > 1;
+  // At a gate the car has the room.
+  const several = notices.length > 1 || document.body.dataset.page === "gate";
   details.className = `alarms ${worst}${several ? "" : " alone"}`;
   if (!several || document.body.dataset.alarms === "open") details.open = true;
   else if (!details.dataset.asked) details.open = false;
