@@ -75,7 +75,7 @@ impl EdgeId {
     }
 
     /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is said. Where all its letters are of a script that has none near
-    /// them, a mark made of them stands behind, so that 入口1 and 出口1 are two: `1-5b1c07`.
+    /// them, a mark made of them stands behind, so that 入口1 and 出口1 are two: `1-d4b18c`.
     pub fn near(text: &str) -> Self {
         let is_sign = |c: char| matches!(c, '.' | '-' | '_' | ':');
         let words = text.split(|c: char| !c.is_alphanumeric() && !is_sign(c));
