@@ -628,6 +628,12 @@ pub fn say_how_loaded(loaded: &LoadedConfig) {
     if let Some(broken) = &loaded.broken {
         error!(event = "config_broken", reason = broken.to_string(); "the settings file is broken: running on the last good settings");
     }
+    if let Some(mode) = loaded.open_to_others {
+        warn!(
+            event = "settings_exposed", mode = format!("{mode:o}");
+            "others on this machine could read the settings file, which holds tokens or passwords: tightened where that is allowed; change them if anyone may have"
+        );
+    }
     for warning in &loaded.warnings {
         warn!(event = "config_warning", field = warning.field.as_str(), reason = warning.message.as_str(); "check the settings");
     }

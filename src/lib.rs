@@ -22,6 +22,7 @@
 //! | [`feed`] | what dashboards are told: a numbered state and its changes; pure | a line of the dashboard: `feed/line.rs` |
 //! | [`alarms`] | what needs a hand, and what people are told of it; pure | what is wrong: `alarms/attention.rs`; when it is told: `alarms/book.rs` |
 //! | [`access`] | who may do what: people, tokens, sessions, waits; pure | a call's needs: `http/routes.rs`; what follows: `access/right.rs` |
+//! | [`disk`] | reading files that somebody named, so that nothing waits; blocking | |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`vault`] | hashes of passwords, tokens and codes, and their files; blocking | |
 //! | [`store`] | SQLite and nothing else; blocking | a column: `store/schema.rs` |
@@ -131,6 +132,7 @@ pub mod desks {
     pub mod people_desk;
 }
 
+pub mod disk;
 pub mod domain {
     //! The parking domain: values and pure functions, no I/O, no clock, no randomness.
 

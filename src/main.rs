@@ -275,9 +275,13 @@ impl Cli {
     /// The settings to run on, and the file that saves go to.
     fn settings(&self) -> Result<(LoadedConfig, PathBuf), Failed> {
         let loaded = match file::load(self.config_file()) {
-            Err(LoadError::NotFound { .. }) if self.config.is_none() => {
-                LoadedConfig { config: Config::standalone(), warnings: Vec::new(), broken: None, not_kept: None }
-            }
+            Err(LoadError::NotFound { .. }) if self.config.is_none() => LoadedConfig {
+                config: Config::standalone(),
+                warnings: Vec::new(),
+                broken: None,
+                not_kept: None,
+                open_to_others: None,
+            },
             loaded => loaded.map_err(fail(EXIT_CONFIG, "config_refused"))?,
         };
         Ok((loaded, self.config_file().to_owned()))

@@ -563,6 +563,45 @@ fn a_passphrase_that_is_missing_or_open_to_all_is_told_of() {
     assert!(!central.log().contains(PASSPHRASE) && !shown.to_string().contains(PASSPHRASE));
 }
 
+/// A pipe, a device, and a file that claims to be longer than what lies there, where backups or the passphrase are looked for: told, and
+/// neither the settings nor the mesh nor the next backup waits for them.
+#[test]
+fn what_is_no_file_keeps_nothing_waiting() {
+    let central = with_cars(3);
+    let (dir, secret) = (central.directory().join("backups"), central.directory().join("secret"));
+    let made = back_up(&central, &dir, &[]);
+    let named = |time: &str| dir.join(format!("central-1_2026-11-27_{time}.tar"));
+    for pipe in [&secret, &named("030000412")] {
+        assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let mut claims = fs::read(&made).unwrap();
+    let at = claims.windows(16).position(|name| name == b"central.tar.zst\0").unwrap();
+    let (mut header, size) = (tar::Header::from_byte_slice(&claims[at..at + 512]).clone(), 1 << 40);
+    header.set_size(size);
+    header.set_cksum();
+    claims.splice(at.., header.as_bytes().iter().copied());
+    let long = named("040000412");
+    fs::write(&long, &claims).unwrap();
+    fs::OpenOptions::new().append(true).open(&long).unwrap().set_len(claims.len() as u64 + size).unwrap();
+    let sums = fs::read(&made).unwrap();
+    let sums_at = sums.windows(11).position(|name| name == b"SHA256SUMS\0").unwrap();
+    fs::OpenOptions::new().append(true).open(&long).unwrap().write_all(&sums[sums_at..]).unwrap();
+    for secret in [secret.as_path(), std::path::Path::new("/dev/zero")] {
+        central.http.put("/api/p2p/config", &json!({"backup": {"dir": dir, "passphrase_file": secret}})).ok();
+        let shown = backup_state(&central, "no passphrase", |backup| backup["passphrase"].is_string());
+        assert!(shown["backup"]["passphrase"].as_str().unwrap().contains("it is no file"), "{shown}");
+    }
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": dir, "passphrase_file": null}})).ok();
+    backup_state(&central, "it looked again", |backup| backup["passphrase"].is_null());
+    central.http.post("/api/backup", &json!({}));
+    let is_made = |backup: &Value| backup["running"] == false && central.log().contains("event=backup_made");
+    let shown = backup_state(&central, "one beside them", is_made);
+    for passed_over in ["030000412", "040000412"] {
+        let line = format!("central-1_2026-11-27_{passed_over}.tar");
+        assert!(central.log().lines().any(|of| of.contains("backup_damaged") && of.contains(&line)), "{shown}");
+    }
+}
+
 /// Its directory cannot be written, or is no place for it: said, and tried again once the settings change.
 #[test]
 fn a_backup_that_cannot_be_made_says_why() {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -26,6 +28,9 @@ const REPEAT_HOURS: RangeInclusive<u64> = 0..=720;
 /// Where a mail server takes letters of those who log in, over TLS from the first byte.
 pub const DEFAULT_MAIL_PORT: u16 = 465;
 
+/// A shorter piece of an address is a word like any other.
+const MIN_PIECE_BYTES: usize = 8;
+
 /// The names of the fields that are nobody's business; told by no call and in no audit.
 pub const SECRET_FIELDS: [&str; 4] = ["url", "token", "password", "heartbeat_url"];
 
@@ -33,6 +38,29 @@ pub const SECRET_FIELDS: [&str; 4] = ["url", "token", "password", "heartbeat_url
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
+
+impl Secret {
+    /// What of it may stand in what others say, however they quote it: itself, and of an address all behind its host, whole and in
+    /// pieces that are long enough to be told from other words.
+    fn traces(&self) -> Vec<String> {
+        let mut traces = vec![self.0.clone(), STANDARD.encode(&self.0)];
+        if let Some((_, path)) = self.0.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+            traces.push(format!("/{path}"));
+            let pieces = path.split(['/', '?', '&', '=', '#']).filter(|piece| piece.len() >= MIN_PIECE_BYTES);
+            traces.extend(pieces.map(ToOwned::to_owned));
+        }
+        traces.retain(|trace| trace.len() > 1);
+        traces
+    }
+
+    /// A text that somebody else said, without what tells of any of these.
+    pub fn hide_all<'s>(secrets: impl Iterator<Item = &'s Self>, text: &str) -> String {
+        let mut traces: Vec<String> = secrets.flat_map(Self::traces).collect();
+        // The longer ones first: one may begin with another.
+        traces.sort_by_key(|trace| std::cmp::Reverse(trace.len()));
+        traces.iter().fold(text.to_owned(), |text, trace| text.replace(trace, "(hidden)"))
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,16 +159,9 @@ impl Alarms {
 
     /// `text` without what is nobody's business, whoever said it: an address with its path, tokens, passwords.
     pub fn hide(&self, text: &str) -> String {
-        let of_channel = |channel: &'_ Channel| [channel.url.clone(), channel.token.clone(), channel.password.clone()];
-        let secrets = self.channels.iter().flat_map(of_channel).chain([self.heartbeat_url.clone()]).flatten();
-        let path = |url: &str| {
-            url.split_once("://").and_then(|(_, rest)| rest.split_once('/').map(|(_, path)| format!("/{path}")))
-        };
-        let all = secrets.flat_map(|Secret(secret)| [path(&secret), Some(secret)]).flatten();
-        let mut all: Vec<String> = all.filter(|secret| secret.len() > 1).collect();
-        // The longer ones first: one may begin with another.
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        all.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(hidden)"))
+        let of_channels = self.channels.iter().flat_map(|channel| [&channel.url, &channel.token, &channel.password]);
+        let secrets = of_channels.chain([&self.heartbeat_url]);
+        Secret::hide_all(secrets.flatten(), text)
     }
 }
 

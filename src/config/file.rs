@@ -5,19 +5,23 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::model::Config;
 use super::read;
+use crate::disk;
 use crate::domain::problem::FieldProblem;
 
 /// A settings file is a few KB; this is the most that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Windows editors put this before the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Of a mode: neither the owner nor the group.
+const OTHERS: u32 = 0o007;
 
 /// Settings to run on.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct LoadedConfig {
     pub broken: Option<LoadError>,
     /// Why no copy of these settings could be kept for a day the file is broken (a read-only directory, say).
     pub not_kept: Option<SaveError>,
+    /// The file holds secrets, and others on this machine could read them: its mode, which was tightened where that is allowed.
+    pub open_to_others: Option<u32>,
 }
 
 /// A save that succeeded.
@@ -66,12 +72,17 @@ pub struct SaveError {
 pub fn load(path: &Path) -> Result<LoadedConfig, LoadError> {
     match load_one(path) {
         Ok((read, bytes)) => {
+            let open_to_others = if read.config.holds_secrets() { close_to_others(path) } else { None };
             let not_kept = keep(path, ".last-good", &bytes).err();
-            Ok(LoadedConfig { config: read.config, warnings: read.warnings, broken: None, not_kept })
+            if open_to_others.is_some() {
+                close_to_others(&beside(path, ".last-good"));
+            }
+            Ok(LoadedConfig { config: read.config, warnings: read.warnings, broken: None, not_kept, open_to_others })
         }
         Err(broken) => match load_one(&beside(path, ".last-good")) {
             Ok((read, _)) => {
-                Ok(LoadedConfig { config: read.config, warnings: read.warnings, broken: Some(broken), not_kept: None })
+                let (config, warnings) = (read.config, read.warnings);
+                Ok(LoadedConfig { config, warnings, broken: Some(broken), not_kept: None, open_to_others: None })
             }
             Err(_) => Err(broken),
         },
@@ -92,6 +103,10 @@ pub fn save(path: &Path, config: &Config) -> Result<Saved, SaveError> {
     if let Some(directory) = directory_of(&target) {
         fs::create_dir_all(directory).map_err(failed)?;
     }
+    if config.holds_secrets() {
+        // What is written takes the permissions of what was there.
+        close_to_others(&target);
+    }
     match fs::read(&target) {
         Ok(before) => keep(path, ".previous", &before)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -106,15 +121,7 @@ fn load_one(path: &Path) -> Result<(read::ReadConfig, Vec<u8>), LoadError> {
         io::ErrorKind::NotFound => LoadError::NotFound { path: path.to_owned() },
         _ => LoadError::Unreadable { path: path.to_owned(), error },
     };
-    let mut bytes = Vec::new();
-    // Opening a pipe would wait for who writes into it.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("it is no file")));
-    }
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(unreadable(io::Error::other("it has more than 1 MiB")));
-    }
+    let bytes = disk::read(path, MAX_FILE_BYTES).map_err(unreadable)?;
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
     let json = serde_json::from_slice(text).map_err(|error| LoadError::Syntax {
         path: path.to_owned(),
@@ -124,6 +131,16 @@ fn load_one(path: &Path) -> Result<(read::ReadConfig, Vec<u8>), LoadError> {
     })?;
     let read = read::config(&json).map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
     Ok((read, bytes))
+}
+
+/// Takes from others on this machine what a file of secrets allowed them; the mode it had then.
+fn close_to_others(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & OTHERS != 0).then(|| {
+        // Where this is refused, that it is open is said all the same.
+        drop(fs::set_permissions(path, fs::Permissions::from_mode(mode & !OTHERS)));
+        mode
+    })
 }
 
 /// The parser's message without the place, which is told apart.
@@ -209,6 +226,29 @@ mod tests {
         let mut config = Config::standalone();
         config.site.name = name.into();
         config
+    }
+
+    #[test]
+    fn a_file_with_secrets_is_closed_to_others_when_it_is_read_or_written() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let secret = json!({"this_central": {"id": "a", "ip": "10.0.0.1"},
+            "alarms": {"heartbeat_url": "https://example.vn/secret"}});
+        for (text, found, left, told) in [
+            (GOOD.to_owned(), 0o644, 0o644, None),
+            (secret.to_string(), 0o644, 0o640, Some(0o644)),
+            (secret.to_string(), 0o640, 0o640, None),
+        ] {
+            let place = Place::with(text);
+            fs::set_permissions(place.file(), fs::Permissions::from_mode(found)).unwrap();
+            let loaded = load(&place.file()).unwrap();
+            let modes = [place.file(), beside(&place.file(), ".last-good")].map(|path| mode(&path));
+            assert_eq!((modes, loaded.open_to_others), ([left; 2], told));
+            fs::set_permissions(place.file(), fs::Permissions::from_mode(found)).unwrap();
+            save(&place.file(), &loaded.config).unwrap();
+            for name in place.names() {
+                assert_eq!(mode(&place.directory.path().join(&name)), left, "{name}");
+            }
+        }
     }
 
     #[test]

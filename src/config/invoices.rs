@@ -53,8 +53,7 @@ impl Invoices {
 
     /// `text` without what is nobody's business, whoever said it.
     pub fn hide(&self, text: &str) -> String {
-        let secrets = [&self.url, &self.token].into_iter().flatten().filter(|secret| secret.0.len() > 1);
-        secrets.fold(text.to_owned(), |text, secret| text.replace(&secret.0, "(hidden)"))
+        Secret::hide_all([&self.url, &self.token].into_iter().flatten(), text)
     }
 }
 
@@ -132,6 +131,21 @@ mod tests {
         assert_eq!(take_secrets(&mut shown), ["url", "token"]);
         let none = Config::new(set.this_central.clone(), Vec::new()).to_json();
         let (was, is) = crate::domain::audit::changes(&none, &set.to_json());
+        let url = "https://hd.example.vn:8443/in/pathofsecrets?key=keyofsecrets&v=1";
+        let told = config(&json!({"url": url, "token": "token of secrets", "from": "2026-12-01"})).unwrap().invoices;
+        for said in [
+            "Cannot POST /in/pathofsecrets?key=keyofsecrets&v=1",
+            r"no route \/in\/pathofsecrets",
+            r#"{"query": {"key": "keyofsecrets", "v": "1"}}"#,
+            "Bearer token of secrets",
+            "dG9rZW4gb2Ygc2VjcmV0cw==",
+        ] {
+            let shown = told.hide(said);
+            assert!(
+                !shown.contains("secrets") && !shown.contains("c2VjcmV0") && !shown.contains("2VjcmV0c"),
+                "{shown}"
+            );
+        }
         for text in [shown.to_string(), format!("{set:?}"), format!("{was:?}{is:?}")] {
             assert!(!text.contains("secret") && text.contains("2026-12-01"), "{text}");
         }

@@ -458,6 +458,12 @@ impl Config {
         json
     }
 
+    /// Whether something in them is nobody's business.
+    pub fn holds_secrets(&self) -> bool {
+        let mut settings = self.to_json();
+        !alarms::take_secrets(&mut settings).is_empty() || !invoices::take_secrets(&mut settings).is_empty()
+    }
+
     /// Names this state of the settings: equal settings have equal versions. Secrets are left out, or they could be tried against it.
     pub fn version(&self) -> String {
         let mut settings = self.to_json();

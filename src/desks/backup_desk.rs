@@ -119,7 +119,7 @@ impl BackupDesk {
             let round = Round::of(&config.borrow_and_update(), &parts, clock);
             if let Some(round) = &round {
                 let may_try = !is_start && failed_at.is_none_or(|at| at.elapsed() >= RETRY);
-                self.look(round, &damaged);
+                self.look(round, &damaged, |_| {}).await;
                 if asked || (may_try && self.state().is_due(round)) {
                     self.change(|state| state.running = true);
                     let (work, started) = (round.clone(), Instant::now());
@@ -128,13 +128,13 @@ impl BackupDesk {
                         tokio::select! {
                             made = &mut made => break made,
                             // However long one by hand is waited for: an overdue one is told of.
-                            () = tokio::time::sleep(PERIOD) => self.look(round, &damaged),
+                            () = tokio::time::sleep(PERIOD) => self.look(round, &damaged, |_| {}).await,
                         }
                     };
                     let failed;
                     (damaged, failed, failed_at) = take(made, started);
                     // All of it at once: nobody sees that it failed and not yet what is proven, or the other way round.
-                    self.look_and(round, &damaged, |state| (state.failed, state.running) = (failed, false));
+                    self.look(round, &damaged, |state| (state.failed, state.running) = (failed, false)).await;
                 }
             } else {
                 (damaged, failed_at) = (Vec::new(), None);
@@ -156,24 +156,22 @@ impl BackupDesk {
         }
     }
 
-    /// Brings up to date what can be seen without reading more than the proofs.
-    fn look(&self, round: &Round, damaged: &[PathBuf]) {
-        self.look_and(round, damaged, |_| {});
-    }
-
-    fn look_and(&self, round: &Round, damaged: &[PathBuf], change: impl FnOnce(&mut BackupState)) {
-        let mut proven = round.kept().0;
-        proven.retain(|kept| !damaged.contains(&kept.path));
-        let passphrase = round.passphrase_file.as_deref().and_then(wrong_with);
+    /// Brings up to date what can be seen without reading more than the proofs. A share that does not answer keeps only this waiting.
+    async fn look(&self, round: &Round, damaged: &[PathBuf], change: impl FnOnce(&mut BackupState)) {
+        let work = round.clone();
+        let seen = in_background(move || (work.kept().0, work.passphrase_file.as_deref().and_then(wrong_with))).await;
         self.change(|state| {
-            *state = BackupState {
-                dir: Some(round.dir.display().to_string()),
-                proven_ms: proven.last().map(|kept| kept.made_ms),
-                encrypted: proven.last().map(|kept| kept.backup.is_sealed()),
-                kept: proven.len(),
-                passphrase,
-                ..std::mem::take(state)
-            };
+            if let Some((mut proven, passphrase)) = seen {
+                proven.retain(|kept| !damaged.contains(&kept.path));
+                *state = BackupState {
+                    dir: Some(round.dir.display().to_string()),
+                    proven_ms: proven.last().map(|kept| kept.made_ms),
+                    encrypted: proven.last().map(|kept| kept.backup.is_sealed()),
+                    kept: proven.len(),
+                    passphrase,
+                    ..std::mem::take(state)
+                };
+            }
             state.overdue = state.is_due(round) && round.clock.now_ms() - round.due_ms > PATIENCE_MS;
             change(state);
         });

@@ -19,6 +19,7 @@ pub use self::put_back::put_back;
 pub use self::sealed::Passphrase;
 use super::verify::{Verified, verify};
 use super::{Progress, RebuildFor, must_exist};
+use crate::disk;
 use crate::domain::ids::CentralId;
 use crate::store::directory::DATABASE_FILE;
 use crate::store::{Reader, StoreError, free_bytes};
@@ -30,6 +31,7 @@ const FILE_MODE: u32 = 0o600;
 /// The settings' name in a backup, whatever theirs is.
 const SETTINGS_FILE: &str = "p2p_config.json";
 const PROOF_FILE: &str = "proven.json";
+const MAX_PROOF_BYTES: u64 = 64 * 1024;
 /// Where in the data directory the copy is made and proven. Not where the backup goes: that may be a share, or a stick that is to hold
 /// nothing in clear.
 const SCRATCH: &str = "backup-scratch";
@@ -95,7 +97,7 @@ impl StoredBackup {
         if !path.join(DATABASE_FILE).exists() {
             return Err(BackupError::NoBackup(path.to_owned()));
         }
-        let proof = match fs::read(path.join(PROOF_FILE)) {
+        let proof = match disk::read(&path.join(PROOF_FILE), MAX_PROOF_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             read => {
                 let told = read.map_err(|source| BackupError::Unreadable { path: path.to_owned(), source })?;
@@ -128,7 +130,7 @@ impl StoredBackup {
         };
         for (name, hash) in proof.iter().flat_map(|proof| &proof.files) {
             let path = path.join(name);
-            match File::open(&path).and_then(hash_of) {
+            match disk::open(&path).and_then(hash_of) {
                 Ok(found) if found == *hash => {}
                 Ok(_) => return Err(BackupError::Changed(path)),
                 Err(source) => return Err(BackupError::Unreadable { path, source }),
@@ -175,20 +177,25 @@ pub enum BackupError {
     Store(#[from] StoreError),
 }
 
-/// The passphrase in a file.
+/// The passphrase in a file that a person names, who waits for it: a pipe will do.
 ///
 /// # Errors
 /// [`BackupError::NoPassphrase`]
 pub fn read_passphrase(file: &Path) -> Result<Passphrase, BackupError> {
-    Passphrase::read(file).map_err(|source| BackupError::NoPassphrase { path: file.to_owned(), source })
+    passphrase_in(file, |path| File::open(path))
 }
 
-/// One that new backups are sealed with.
+fn passphrase_in(file: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<Passphrase, BackupError> {
+    let read = open(file).and_then(Passphrase::read);
+    read.map_err(|source| BackupError::NoPassphrase { path: file.to_owned(), source })
+}
+
+/// The one in the file of the settings, that new backups are sealed with; nobody waits for it.
 ///
 /// # Errors
 /// [`BackupError::NoPassphrase`], [`BackupError::ShortPassphrase`]
 pub fn passphrase_of(file: &Path) -> Result<Passphrase, BackupError> {
-    let passphrase = read_passphrase(file)?;
+    let passphrase = passphrase_in(file, disk::open)?;
     if passphrase.is_too_short() {
         return Err(BackupError::ShortPassphrase(file.to_owned()));
     }

@@ -18,9 +18,8 @@ pub mod credentials;
 pub mod key_file;
 pub mod peers;
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject;
@@ -30,6 +29,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 
 use self::credentials::{Credentials, provider};
+use crate::disk;
 
 /// TLS of a port that listens.
 pub type TlsTerms = ServerConfig;
@@ -135,16 +135,9 @@ fn showing(shown: Arc<SingleCertAndKey>) -> Result<ServerConfig, Error> {
     Ok(builder.with_no_client_auth().with_cert_resolver(shown))
 }
 
-fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
-    // Opening a pipe, and reading many a file of the system's own, waits for who writes into it: those have no size.
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() || found.len() == 0 {
-        return Err(io::Error::other("it is no file, or an empty one"));
-    }
-    let file = File::open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = disk::read(path, MAX_FILE_BYTES)?;
+    if bytes.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! central reads it when somebody types a code.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::access::accounts::Accounts;
+use crate::disk;
 
 pub const FILE: &str = "accounts.json";
 
@@ -151,21 +152,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the disk says; more than 1 MiB.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Opening a pipe would wait for who writes into it.
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() => return Err(io::Error::other("it is no file")),
+    let bytes = match disk::read(path, MAX_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(_) => {}
-    }
-    let file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        drop(file.set_permissions(Permissions::from_mode(MODE)));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other("it has more than 1 MiB"));
+        read => read?,
+    };
+    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+        drop(fs::set_permissions(path, Permissions::from_mode(MODE)));
     }
     Ok(Some(bytes))
 }

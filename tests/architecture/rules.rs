@@ -10,7 +10,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["domain"],
     &["trust"],
     &["wire", "replication"],
-    &["ledger", "feed", "access", "alarms", "legacy::dialect"],
+    &["ledger", "feed", "access", "alarms", "legacy::dialect", "disk"],
     &["config", "vault", "store", "ops", "tls", "legacy::peer", "lab::simulation"],
     &["maintenance"],
     &["desks", "links", "gates"],
@@ -24,14 +24,15 @@ pub const LAYERS: &[&[&str]] = &[
 
 /// Rooms that know less than their layer would let them.
 const KNOWS_ONLY: &[(&str, &[&str])] = &[
+    ("disk", &[]),
     ("feed", &["domain"]),
     ("access", &["domain"]),
     ("alarms", &["domain"]),
-    ("config", &["domain"]),
-    ("vault", &["domain", "access"]),
+    ("config", &["domain", "disk"]),
+    ("vault", &["domain", "access", "disk"]),
     ("store", &["domain", "replication", "ledger"]),
     ("ops", &["domain"]),
-    ("tls", &["domain"]),
+    ("tls", &["domain", "disk"]),
     ("gates", &["domain", "replication", "ledger", "config"]),
     // The programs know a central by its HTTP API alone.
     ("lab", &["domain", "ops"]),
@@ -61,7 +62,8 @@ fn place(module: &[String]) -> Option<(&'static str, usize)> {
 }
 
 /// Crates that only compute. A pure room may name no other: a new dependency is impure until it stands here.
-const PURE_CRATES: &[&str] = &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes", "zstd", "utoipa"];
+const PURE_CRATES: &[&str] =
+    &["serde", "serde_json", "sha2", "thiserror", "jiff", "bytes", "zstd", "utoipa", "foldhash"];
 
 /// What a pure room may not name, though `std` and the pure crates have it: clocks, disks, networks, the process.
 const IMPURE: &[&str] = &[

@@ -11,12 +11,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::sealed::{Passphrase, SealError, SealedReader, SealedWriter};
 use super::{BackupError, BackupProof, PROOF_FILE};
+use crate::disk;
 use crate::domain::ids::hex;
 
 const PLAIN_DATA: &str = "central.tar.zst";
@@ -25,6 +27,8 @@ const SUMS: &str = "SHA256SUMS";
 const MEMBERS: usize = 3;
 const ZSTD_LEVEL: i32 = 3;
 const RECORD_BYTES: u64 = 512;
+/// In which a file's blocks are counted, whatever the disk's are: stat(2).
+const BLOCK_OF_STAT_BYTES: u64 = 512;
 /// A proof or the sums are not longer.
 const MAX_TEXT_BYTES: u64 = 64 * 1024;
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -176,7 +180,7 @@ impl BackupArchive {
     /// [`BackupError::NoBackup`]: it has not the members of one, or was cut off; [`BackupError::Unreadable`].
     pub fn open(path: &Path) -> Result<Self, BackupError> {
         let unreadable = |source| BackupError::Unreadable { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
+        let file = disk::open(path).map_err(unreadable)?;
         let (mut told, mut sums, mut data) = (Vec::new(), String::new(), None);
         let mut look = || -> io::Result<()> {
             // No more members than there are, and no long names: whoever made it up may not take our time or memory.
@@ -202,6 +206,11 @@ impl BackupArchive {
         let no_backup = || BackupError::NoBackup(path.to_owned());
         let proof = serde_json::from_slice(&told).map_err(|_| no_backup())?;
         let (data_name, data_at, data_bytes) = data.ok_or_else(no_backup)?;
+        // What is packed has no holes: one that claims more than lies there would be read for days.
+        let lies_there = file.metadata().map_err(unreadable)?.blocks() * BLOCK_OF_STAT_BYTES;
+        if lies_there > 0 && lies_there < data_bytes / 2 {
+            return Err(no_backup());
+        }
         let sums = sums.lines().filter_map(|line| line.split_once("  ")).map(|(sum, name)| (name.into(), sum.into()));
         let sums: Hashes = sums.collect();
         if [PROOF_FILE, data_name].iter().any(|name| !sums.contains_key(*name)) {

@@ -28,6 +28,8 @@ const TAG_BYTES: usize = 16;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// No line of a header is longer.
 const MAX_LINE_BYTES: u64 = 128;
+/// A line without an end is cut there.
+const MAX_PASSPHRASE_BYTES: u64 = 4_096;
 /// Fewer are tried out in no time, by whoever has the file.
 const MIN_PASSPHRASE_BYTES: usize = 12;
 
@@ -47,12 +49,14 @@ impl Passphrase {
         Self(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
-    /// The first line of a file.
+    /// The first line of what is read.
     ///
     /// # Errors
     /// What the disk says; it is no text.
-    pub fn read(file: &Path) -> io::Result<Self> {
-        Ok(Self::of_line(fs::read_to_string(file)?.lines().next().unwrap_or_default()))
+    pub fn read(from: impl Read) -> io::Result<Self> {
+        let mut line = String::new();
+        io::BufReader::new(from.take(MAX_PASSPHRASE_BYTES)).read_line(&mut line)?;
+        Ok(Self::of_line(&line))
     }
 
     /// Whether it guards anything against who tries many.
