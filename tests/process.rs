@@ -319,9 +319,20 @@ fn what_a_wrong_clock_stamped_is_said_and_its_fee_is_to_be_checked() {
     for (name, shifted_ms, behind, odd) in [
         ("years ago", -20 * 365 * DAY_MS, true, "clock_skew"),
         ("an hour ago", -3_600_000, true, "clock_skew"),
+        // The day that it has before it again is one of which there are stamps.
+        ("25 hours ago", -25 * 3_600_000, true, "clock_skew"),
+        ("200 days ago", -200 * DAY_MS, true, "clock_skew"),
         ("once a year ahead", 365 * DAY_MS, false, ""),
     ] {
         let mut central = Central::standalone("central-1");
+        if name.ends_with("hours ago") || name.ends_with("days ago") {
+            central.terminate();
+            central.env("PARKMESH_CLOCK", common::shifted_clock(shifted_ms + 3_600_000)).start();
+            central.http.enter("edge-1", "30A00002");
+            central.http.leave("edge-1", "30A00002");
+            central.terminate();
+            central.env("PARKMESH_CLOCK", "").start();
+        }
         central.http.enter("edge-1", "30A00001");
         central.terminate();
         central.env("PARKMESH_CLOCK", common::shifted_clock(shifted_ms)).start();

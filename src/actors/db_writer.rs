@@ -36,7 +36,7 @@ use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::{Behind, Storage, Watched};
 use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Ledger, Processed};
-use crate::ops::clock::{Clock, is_behind};
+use crate::ops::clock::{Clock, is_behind, telling_stamps};
 use crate::ops::in_flight::Permit;
 use crate::ops::metrics::{Metrics, OriginLabel};
 use crate::ops::offences::SaidOnce;
@@ -171,6 +171,8 @@ pub struct DbWriter<S: Storage = Writer> {
     ledger: Option<Ledger<S>>,
     /// The newest stamp of this central: of what was written since the start, and of the cars inside that came in here.
     newest_own_ms: Option<i64>,
+    /// As long as nothing is known of it, and while it is behind: each look asks the disk.
+    clock_wrong: bool,
     clock: Clock,
     metrics: Arc<Metrics>,
     view: HeldSender,
@@ -192,10 +194,9 @@ pub struct DbWriter<S: Storage = Writer> {
 
 impl<S: Storage> DbWriter<S> {
     pub fn new(ledger: Ledger<S>, clock: Clock, metrics: Arc<Metrics>, view: HeldSender) -> Self {
-        let own = ledger.context().central.as_str();
-        let stamps = ledger.inside().filter(|(_, open)| open.place.central == own).map(|(_, open)| open.entry_ms);
         Self {
-            newest_own_ms: stamps.max(),
+            newest_own_ms: None,
+            clock_wrong: true,
             ledger: Some(ledger),
             clock,
             metrics,
@@ -395,7 +396,13 @@ impl<S: Storage> DbWriter<S> {
         let Some(ledger) = &mut self.ledger else { return };
         let started = Instant::now();
         let wall_ms = self.clock.now_ms();
+        if self.clock_wrong || self.newest_own_ms > Some(wall_ms) {
+            let stamps = telling_stamps(wall_ms);
+            let held = self.newest_own_ms.filter(|newest| stamps.contains(newest));
+            self.newest_own_ms = held.max(ledger.storage_mut().newest_own_ms(stamps).unwrap_or_default());
+        }
         let clock_wrong = is_behind(wall_ms, self.newest_own_ms);
+        self.clock_wrong = clock_wrong;
         let mut processed =
             ledger.process(jobs, TransactionTime { wall_ms, skew_ms: self.skew_ms, clock_wrong }, Epoch(random));
         let took = started.elapsed();

@@ -26,6 +26,7 @@ use crate::domain::problem::Language;
 use crate::domain::time::SiteZone;
 use crate::ledger::settings::SharedSettings;
 use crate::links::status::MeshStatus;
+use crate::ops::clock::telling_stamps;
 use crate::store::error::StoreError;
 use crate::store::reader::{AuditQuery, AuditRow, HistoryQuery, Reader, WithAnomaly};
 
@@ -239,7 +240,7 @@ fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
 impl Question {
     fn answer(self, reader: &mut Reader) -> Result<HeraldRead, StoreError> {
         Ok(HeraldRead {
-            newest_own_ms: reader.newest_own_ms()?,
+            newest_own_ms: reader.newest_own_ms(telling_stamps(self.now_ms))?,
             audit: self.forced(reader)?,
             odd: self.odd(reader)?,
             report: self

@@ -28,7 +28,7 @@ use crate::domain::tariff::Tariff;
 use crate::domain::time::{SiteZone, duration_text};
 use crate::ledger::job::{Answer, Job, Outcome, Refusal};
 use crate::ledger::storage::{SettingKind, Shift};
-use crate::ops::clock::is_behind;
+use crate::ops::clock::{is_behind, telling_stamps};
 use crate::store::error::StoreError;
 use crate::store::reader::{GateStats, HistoryRow, MAX_PAGE_ROWS, Reader, Takings};
 
@@ -373,7 +373,7 @@ pub async fn status(worker: web::Data<Worker>) -> Answered {
         open: config.open_to_network(),
     };
     answer(shared, move |reader| {
-        let clock_behind = is_behind(clock.now_ms(), reader.newest_own_ms()?);
+        let clock_behind = is_behind(clock.now_ms(), reader.newest_own_ms(telling_stamps(clock.now_ms()))?);
         let parking = today.stats(reader)?;
         Ok(StatusAnswer { cameras, parking, central: AboutCentral { clock_behind, ..central } })
     })

@@ -46,9 +46,10 @@ impl Lateness {
         (self.by_ms - by_ms).abs() <= same_ms
     }
 
-    /// It is late by as much as the site's zone is ahead of UTC: a time of UTC, told as one of the site.
+    /// It is late by as much as the site's zone is ahead of UTC, and as any report may be: a time of UTC, told as one of the site.
     fn is_utc(self, ahead_of_utc_ms: i64) -> bool {
-        (NOTED_MS..=MAX_AHEAD_OF_UTC_MS).contains(&ahead_of_utc_ms) && self.is_late_by(ahead_of_utc_ms)
+        let beside_ms = self.by_ms.saturating_sub(ahead_of_utc_ms);
+        (NOTED_MS..=MAX_AHEAD_OF_UTC_MS).contains(&ahead_of_utc_ms) && (-SAME_MS.end()..=NOTED_MS).contains(&beside_ms)
     }
 }
 
@@ -168,6 +169,11 @@ mod tests {
                 vec![no, no, no, no, yes, yes, yes],
             ),
             ("UTC told as the site's time, from the first on", vec![(0, 420), (30, 421)], vec![yes, yes]),
+            (
+                "UTC told as the site's time, a few minutes later",
+                vec![(0, 422), (30, 425), (60, 426)],
+                vec![yes, yes, no],
+            ),
             ("what was kept for hours is told within a minute", vec![(0, 180), (0, 170), (1, 90), (1, 5)], vec![no; 4]),
             ("what was kept of one moment", vec![(0, 180), (1, 181), (1, 180), (1, 180), (1, 180)], vec![no; 5]),
             ("it catches up slowly", vec![(0, 180), (5, 175), (10, 160), (15, 150), (20, 149)], vec![no; 5]),

@@ -341,6 +341,10 @@ pub trait Storage:
     fn probe(&mut self, _as_an_event: bool) -> Result<(), Self::Error> {
         Ok(())
     }
+    /// The newest entry that was stamped here within these times, Unix ms.
+    fn newest_own_ms(&mut self, _within: RangeInclusive<i64>) -> Result<Option<i64>, Self::Error> {
+        Ok(None)
+    }
     /// Looks after the files; once a second, not within a transaction.
     fn watch(&mut self) -> Watched {
         Watched::default()

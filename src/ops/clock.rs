@@ -3,6 +3,7 @@
 //! A demo runs a day in minutes: `PARKMESH_CLOCK=<origin_wall_ms>,<anchor_unix_ms>,<speed>` makes the wall clock
 //! `origin + (machine's Unix ms - anchor) * speed`, so that several processes given the same value agree.
 
+use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The environment variable that replaces the machine's clock.
@@ -15,11 +16,17 @@ const EARLIEST_MS: i64 = 1_764_547_200_000;
 const TOLERANCE_MS: i64 = 2_000;
 
 /// Stamps further ahead of the clock than this are taken for the mistake, not the clock: one excursion into the future is red
-/// for a day at most, not until it has come. (A clock that falls back by more shows a date before the program was written.)
+/// for a day at most, not until it has come.
 const LONGEST_BEHIND_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// The stamps by which a clock that shows `now_ms` can be known to be behind. Of one that is behind by months the day that it has before it
+/// again is among them; of one excursion into the future, which was put right, only in the end.
+pub fn telling_stamps(now_ms: i64) -> RangeInclusive<i64> {
+    now_ms..=now_ms.saturating_add(LONGEST_BEHIND_MS)
+}
+
 /// Whether a clock that shows `now_ms` is behind: before the program was written, or up to a day before what was already
-/// stamped here.
+/// stamped here. `newest_own_ms`: the newest of [`telling_stamps`], or what was stamped last in this run.
 pub fn is_behind(now_ms: i64, newest_own_ms: Option<i64>) -> bool {
     let ahead_ms = newest_own_ms.map_or(0, |newest| newest.saturating_sub(now_ms));
     now_ms < EARLIEST_MS || (ahead_ms > TOLERANCE_MS && ahead_ms <= LONGEST_BEHIND_MS)

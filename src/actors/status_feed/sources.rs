@@ -19,7 +19,7 @@ use crate::feed::line::EventLine;
 use crate::ledger::settings::SharedSettings;
 use crate::ledger::storage::Watched;
 use crate::links::status::{LogShown, MeshStatus, NearbyShown, PeerShown, PendingShown};
-use crate::ops::clock::is_behind;
+use crate::ops::clock::{is_behind, telling_stamps};
 use crate::ops::offences::Offences;
 use crate::store::error::StoreError;
 use crate::store::reader::{DayCourse, DayStats, HistoryQuery, HistoryRow, Reader, TypeCount, WithAnomaly};
@@ -87,7 +87,7 @@ fn read(
         types: due.types.then(|| reader.inside_by_type()).transpose()?,
         anomalies: due.types.then(|| anomalies(reader, zone, prices, now_ms)).transpose()?,
         course: due.course.then(|| reader.day_course(start_ms, end_ms, COURSE_STEP_MS)).transpose()?,
-        newest_own_ms: reader.newest_own_ms()?,
+        newest_own_ms: reader.newest_own_ms(telling_stamps(now_ms))?,
         mesh: None,
     })
 }
@@ -209,7 +209,7 @@ pub fn until(last: Option<std::time::Instant>, period: Duration) -> Duration {
     last.map_or(Duration::ZERO, |last| period.saturating_sub(last.elapsed()))
 }
 
-/// `newest_own_ms`: the newest entry stamped here, if it is the newest at all.
+/// `newest_own_ms`: see [`is_behind`].
 pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Option<i64>) -> Situation {
     let (config, now_ms) = (around.config.borrow().clone(), around.clock.now_ms());
     // Until it was asked for the first time it is not known.

@@ -2,8 +2,9 @@
 //! like a given one, when an exit is not known.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::Reader;
@@ -33,17 +34,24 @@ pub struct DayCourse {
     pub revenue: Vec<i64>,
 }
 
+/// See [`Reader::newest_own_ms`].
+pub(in crate::store) fn newest_own_ms(
+    connection: &Connection,
+    within: RangeInclusive<i64>,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT entry_ms FROM history WHERE entry_ms BETWEEN ?1 AND ?2 AND sync_status = 'LOCAL' ORDER BY entry_ms DESC LIMIT 1";
+    let newest = connection.prepare_cached(sql)?.query_row([within.start(), within.end()], |row| row.get(0));
+    Ok(newest.optional()?)
+}
+
 impl Reader {
-    /// When the newest entry was, Unix ms, if it was stamped here. Of its row nothing else is read, so that one that is damaged does not
-    /// keep the state of this central from being told.
+    /// The newest entry that was stamped here within these times, Unix ms. Of its row nothing else is read, so that one that is damaged
+    /// does not keep the state of this central from being told.
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn newest_own_ms(&mut self) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT entry_ms, sync_status = 'LOCAL' FROM history ORDER BY entry_ms DESC, id DESC LIMIT 1";
-        let newest =
-            self.connection.prepare_cached(sql)?.query_row((), |row| Ok((row.get(0).ok(), row.get(1)?))).optional()?;
-        Ok(newest.and_then(|(entry_ms, is_own): (Option<i64>, bool)| entry_ms.filter(|_| is_own)))
+    pub fn newest_own_ms(&mut self, within: RangeInclusive<i64>) -> Result<Option<i64>, StoreError> {
+        newest_own_ms(&self.connection, within)
     }
 
     /// The cars inside by vehicle type, the most frequent first.

@@ -9,7 +9,7 @@ mod events;
 mod exits;
 mod history;
 mod invoices;
-mod lot;
+pub(super) mod lot;
 mod payments;
 mod rows;
 mod shifts;

@@ -1,5 +1,7 @@
 //! Begin, commit, rollback, what is read at start, and what is done beside the ledger's transactions.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::OptionalExtension;
 
 use super::Writer;
@@ -15,6 +17,7 @@ use crate::store::directory::Mark;
 use crate::store::error::StoreError;
 use crate::store::files::SeenFiles;
 use crate::store::log_heads::{self, KnownLog, LogHeads};
+use crate::store::reader::lot::newest_own_ms;
 use crate::store::reader::read_hash;
 use crate::store::schema::{self, MAX_LOG_NO};
 use crate::store::stay_columns::{STAY_COLUMNS, read_stay};
@@ -161,6 +164,10 @@ impl Storage for Writer {
             touch(&self.connection)?
         };
         self.keep_committed()
+    }
+
+    fn newest_own_ms(&mut self, within: RangeInclusive<i64>) -> Result<Option<i64>, StoreError> {
+        newest_own_ms(&self.connection, within)
     }
 
     fn watch(&mut self) -> Watched {
