@@ -451,6 +451,61 @@ fn files_that_vanish_while_it_runs_are_told_within_seconds_and_nothing_acknowled
     }
 }
 
+/// A log that somebody cuts or copies another one over stays the file that is open, and SQLite writes on behind what is not there.
+#[test]
+fn a_log_that_is_cut_or_written_over_while_it_runs_takes_no_press_that_a_kill_would_lose() {
+    type Harm = fn(&Path);
+    let cut: Harm = |log| fs::OpenOptions::new().write(true).open(log).unwrap().set_len(0).unwrap();
+    let half: Harm = |log| {
+        let file = fs::OpenOptions::new().write(true).open(log).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    };
+    let over: Harm = |log| {
+        let file = fs::OpenOptions::new().write(true).open(log).unwrap();
+        file.write_all_at(&anothers("data/central.db-wal")[..32], 0).unwrap();
+    };
+    let zeroed: Harm = |log| fs::OpenOptions::new().write(true).open(log).unwrap().write_all_at(&[0; 32], 0).unwrap();
+    for (name, harm) in [("cut", cut), ("half", half), ("written over", over), ("zeroed", zeroed)] {
+        let mut central = Central::standalone("central-1");
+        central.http.enter("edge-1", "34C00001");
+        harm(&central.data_directory().join("central.db-wal"));
+        eventually(&format!("{name}: not ready"), DEADLINE, || central.http.get("/readyz").status == 503);
+        eventually(&format!("{name}: red"), DEADLINE, || {
+            notice_of(&central, "files").is_some_and(|told| told.contains("was cut short or written over"))
+        });
+        let press = json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"});
+        let answer = central.http.post("/api/edge/barrier/open", &press);
+        assert_eq!(answer.status, 503, "{name}: {}", answer.text);
+        central.kill9();
+        central.start();
+        assert!(notice_of(&central, "database").is_some(), "{name}: what is missing is told");
+        central.http.enter("edge-1", "34C00003");
+        central.kill9();
+        central.start();
+        assert_eq!(central.http.rows_of("34C00003").len(), 1, "{name}");
+    }
+}
+
+/// As a tool for backups does: all is in the database before the log is emptied, so nothing is wrong.
+#[test]
+fn a_log_that_another_program_empties_in_order_while_it_runs_is_no_fault() {
+    let mut central = Central::standalone("central-1");
+    for number in 1..=3 {
+        central.http.enter("edge-1", &format!("34C0000{number}"));
+        let other = rusqlite::Connection::open(central.database()).unwrap();
+        eventually("emptied", DEADLINE, || {
+            other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0)).unwrap() == 0
+        });
+        assert_eq!(fs::metadata(central.data_directory().join("central.db-wal")).unwrap().len(), 0);
+    }
+    central.http.enter("edge-1", "34C00004");
+    assert!(central.http.get("/readyz").is_success());
+    assert!(!central.log().contains("files_vanished"), "{}", central.log());
+    central.kill9();
+    central.start();
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 4);
+}
+
 /// Whatever somebody dropped with a tool: what is made from the events is made anew, and what is not is told.
 #[test]
 fn whatever_table_index_or_column_is_dropped_gates_open_and_all_that_the_events_say_is_there() {

@@ -28,6 +28,7 @@ use super::files::{FileId, index_of};
 pub const MAX_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// A page in the log: 4096 bytes and their header.
 const FRAME_BYTES: u64 = 4096 + 24;
+const LOG_HEAD_BYTES: u64 = 32;
 /// The thread begins to copy when so many pages wait (35 MiB): the rarer, the more pages are copied once that were written
 /// many times, and the rarer the writer waits for the sync at the end.
 const PASS_PAGES: u32 = 9_000;
@@ -141,6 +142,32 @@ impl Checkpointer {
     /// The size of the log in use.
     pub(super) fn wal_bytes(&self) -> u64 {
         u64::from(self.shared.progress().written) * FRAME_BYTES
+    }
+
+    /// What the file of the log holds at least, in bytes.
+    pub(super) fn least_bytes(&self) -> u64 {
+        match self.shared.progress().written {
+            0 => 0,
+            pages => LOG_HEAD_BYTES + u64::from(pages) * FRAME_BYTES,
+        }
+    }
+
+    /// Not within a transaction: asks SQLite how long the log is, which another program may have emptied in order.
+    pub(super) fn ask_length(&self, writer: &Connection) -> Result<(), StoreError> {
+        let pages: i64 = writer.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
+        let mut progress = self.shared.progress();
+        let pages = u32::try_from(pages).unwrap_or(0);
+        if pages < progress.written {
+            progress.life += 1;
+            progress.copied = 0;
+        }
+        progress.written = pages;
+        Ok(())
+    }
+
+    /// How often the log started over.
+    pub(super) fn life(&self) -> u64 {
+        self.shared.progress().life
     }
 
     /// Between two transactions: copies the rest if it is little, so that the next one starts the log over.

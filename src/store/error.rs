@@ -46,6 +46,10 @@ pub enum StoreError {
     )]
     OfAnotherUser { files: Vec<PathBuf>, directory: PathBuf, user: u32, group: u32 },
     #[error(
+        "{path} was cut short or written over while this program has it open: what was acknowledged last is not on this disk any more, and nothing is saved any more. Restart; what the other centrals hold returns from them"
+    )]
+    LogCut { path: PathBuf },
+    #[error(
         "{path} was removed or replaced while this program has it open: nothing is saved any more, so that nothing is lost. Put it back where it was, then restart{kept}"
     )]
     Vanished { path: PathBuf, kept: String },
@@ -124,7 +128,7 @@ impl StoreError {
             Self::Locked(_) => "data_dir_locked",
             Self::Directory { .. } => "data_dir_unusable",
             Self::OfAnotherUser { .. } => "data_dir_of_another_user",
-            Self::Vanished { .. } => "files_vanished",
+            Self::Vanished { .. } | Self::LogCut { .. } => "files_vanished",
             Self::LogAlone { .. } => "log_alone",
             Self::LogOfAnother { .. } => "log_of_another",
             Self::Backup { .. } => "backup_failed",

@@ -1,12 +1,13 @@
 //! Whether the files at the database's names are still those this process has open, while it runs.
 //!
 //! A file that is removed or replaced stays with whoever has it open: SQLite goes on writing into it without an error, and all of it
-//! is gone with the process. So the writer looks before and after each commit, and once a second (four questions to the operating
+//! is gone with the process. So the writer looks before and after each commit, and once a second (five questions to the operating
 //! system, some microseconds). What it finds decides:
 //!
 //! | gone or another one | what is done |
 //! |---|---|
 //! | the log (`-wal`) or its index (`-shm`) | what is in the log is copied into the database, and from then on each commit is, before it is answered: gates go on |
+//! | the log, cut short or written over in its place | nothing is committed: what was in it is gone, and a commit behind it would not be found |
 //! | the database, or the directory | nothing is committed; what was is copied beside it if that can be |
 
 use std::ffi::OsString;
@@ -43,6 +44,8 @@ impl FileId {
 pub(super) enum SeenFiles {
     Whole,
     LogGone,
+    /// It is the file that was opened, and shorter than what was written into it.
+    LogShort,
     DatabaseGone,
 }
 
@@ -61,14 +64,16 @@ impl Files {
         Self { database: database.to_owned(), opened }
     }
 
-    /// What is at those names now. Where the operating system does not say, nothing is said to be gone.
-    pub fn look(&self) -> SeenFiles {
+    /// What is at those names now. `log_bytes`: what the log holds at least. Where the operating system does not say, nothing is said to
+    /// be gone.
+    pub fn look(&self, log_bytes: u64) -> SeenFiles {
         let names = names(&self.database);
         let mut changed =
             names.iter().zip(self.opened).map(|(name, opened)| FileId::at(name).is_ok_and(|now| now != opened));
         match changed.next() {
             Some(true) => SeenFiles::DatabaseGone,
             _ if changed.any(|changed| changed) => SeenFiles::LogGone,
+            _ if fs::metadata(log_of(&self.database)).is_ok_and(|log| log.len() < log_bytes) => SeenFiles::LogShort,
             _ => SeenFiles::Whole,
         }
     }

@@ -63,6 +63,10 @@ pub struct Writer {
     marked: Option<Option<u32>>,
     /// The files are not what was committed to: nothing is committed any more.
     lost: bool,
+    /// The head of the log as it was looked at last, and how often it had started over by then.
+    seen_head: Option<(left::LogHead, u64)>,
+    /// The log, if it was cut short or written over.
+    cut: Option<std::path::PathBuf>,
     /// Where the database was copied to when its file vanished, as words for people.
     rescued: Option<String>,
     found: Vec<String>,
@@ -145,6 +149,8 @@ impl Writer {
             files: Files::of(&path),
             marked: None,
             lost: false,
+            seen_head: None,
+            cut: None,
             rescued: None,
             found,
             emptied: None,

@@ -18,18 +18,47 @@ const MARK_EVERY: u32 = 256;
 impl Writer {
     /// Before a commit: whether it would be there afterwards.
     pub(super) fn stand_by_files(&mut self) -> Result<(), StoreError> {
-        if self.lost || self.files.look() == SeenFiles::DatabaseGone {
+        if self.lost {
             return Err(self.vanished());
         }
-        Ok(())
+        match self.look()? {
+            SeenFiles::Whole | SeenFiles::LogGone => Ok(()),
+            SeenFiles::LogShort => Err(self.cut()),
+            SeenFiles::DatabaseGone => Err(self.vanished()),
+        }
+    }
+
+    /// What is there now; a log that is short because another program emptied it in order is whole.
+    fn look(&mut self) -> Result<SeenFiles, StoreError> {
+        let seen = self.files.look(self.checkpointer.least_bytes());
+        // Nobody empties one that is being written to.
+        if seen != SeenFiles::LogShort || !self.connection.is_autocommit() {
+            return Ok(seen);
+        }
+        self.checkpointer.ask_length(&self.connection)?;
+        Ok(self.files.look(self.checkpointer.least_bytes()))
+    }
+
+    /// What was in the log is gone: nothing is copied out of it any more, neither now nor at the end, and nothing is committed.
+    fn cut(&mut self) -> StoreError {
+        let path = log_of(&self.directory.database());
+        self.lost = true;
+        if self.cut.is_none() {
+            self.checkpointer.stop();
+            drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+            self.cut = Some(path.clone());
+        }
+        StoreError::LogCut { path }
     }
 
     /// After a commit, before anybody is told of it.
     pub(super) fn keep_committed(&mut self) -> Result<(), StoreError> {
-        let kept = match self.files.look() {
-            SeenFiles::Whole => return Ok(()),
-            SeenFiles::LogGone => self.carry(),
-            SeenFiles::DatabaseGone => Err(self.vanished()),
+        let kept = match self.look() {
+            Ok(SeenFiles::Whole) => return Ok(()),
+            Ok(SeenFiles::LogGone) => self.carry(),
+            Ok(SeenFiles::LogShort) => Err(self.cut()),
+            Ok(SeenFiles::DatabaseGone) => Err(self.vanished()),
+            Err(error) => Err(error),
         };
         // What was committed is in the files all the same: what the ledger remembers is not what they hold any more.
         self.lost |= kept.is_err();
@@ -41,7 +70,7 @@ impl Writer {
         let head = LogHead::of(&log_of(&self.directory.database())).ok().flatten();
         let is_marked = match (self.marked, head) {
             (None, _) => false,
-            // Another program emptied it, or wrote another one into the file: the next start tries it.
+            // Another program emptied it, so that SQLite drew another number: the next start tries it.
             (Some(Some(marked)), Some(head)) if !head.may_be_of(marked) => true,
             (Some(Some(marked)), Some(head)) => head.life.wrapping_sub(marked) < MARK_EVERY,
             (Some(None), Some(_)) => false,
@@ -74,11 +103,13 @@ impl Writer {
                 Some(self.vanished().to_string())
             }
             _ if self.lost => Some(self.vanished().to_string()),
-            _ => match self.files.look() {
+            _ => match self.look().unwrap_or(SeenFiles::Whole) {
+                SeenFiles::Whole if self.is_written_over() => Some(self.cut().to_string()),
                 SeenFiles::Whole => {
                     self.keep_marked();
                     None
                 }
+                SeenFiles::LogShort => Some(self.cut().to_string()),
                 SeenFiles::DatabaseGone => Some(self.vanished().to_string()),
                 SeenFiles::LogGone => Some(match self.carry() {
                     Ok(()) => format!(
@@ -92,6 +123,24 @@ impl Writer {
         };
         let log = self.checkpointer.rest(&self.connection, &self.directory.database());
         Watched { files, log, database: None }
+    }
+
+    /// Whether the log has no head any more, or another one although it did not start over: the next start would not find what is in it.
+    fn is_written_over(&mut self) -> bool {
+        let Ok(head) = LogHead::of(&log_of(&self.directory.database())) else { return false };
+        let life = self.checkpointer.life();
+        let is_same = match (head, self.seen_head) {
+            (None, _) => false,
+            (Some(head), Some((seen, its_life))) => its_life != life || seen == head,
+            (Some(_), None) => true,
+        };
+        // Another program may have emptied it since.
+        let is_over = !is_same
+            && self.checkpointer.ask_length(&self.connection).is_ok()
+            && self.checkpointer.life() == life
+            && self.checkpointer.least_bytes() > 0;
+        self.seen_head = head.map(|head| (head, self.checkpointer.life()));
+        is_over
     }
 
     /// Copies all of a log that has no name any more into the database, which has.
@@ -114,6 +163,9 @@ impl Writer {
 
     /// The database has no name any more: says so, and copies it once to where it can be found.
     fn vanished(&mut self) -> StoreError {
+        if let Some(path) = self.cut.clone() {
+            return StoreError::LogCut { path };
+        }
         let path = self.directory.database();
         let kept = self.rescued.get_or_insert_with(|| {
             // Whatever is at its name now is another's: SQLite must not end it as its own.

@@ -180,8 +180,11 @@ impl Storage for Writer {
 
     fn close(mut self) -> Result<(), StoreError> {
         self.rollback();
+        if self.cut.is_some() {
+            return Ok(());
+        }
         let copied = self.checkpointer.finish(&self.connection)?;
-        if !self.lost && self.files.look() != SeenFiles::DatabaseGone {
+        if !self.lost && self.files.look(0) != SeenFiles::DatabaseGone {
             self.in_order = true;
             if copied {
                 drop(self.directory.put_mark(Mark::Closed));
