@@ -228,8 +228,11 @@ fn wrong_calls_are_refused_with_the_reason_and_change_nothing() {
     let nested = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     raw_body("application/json", nested.as_bytes()).refused(400);
     raw_body("text/plain", &good_bytes).refused(415);
-    let packed = raw(&central, "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", "{}");
-    assert!(packed.starts_with("HTTP/1.1 415") && packed.contains("gzip"), "{packed}");
+    for (encoding, status) in [("br", 415), ("gzip", 400)] {
+        let packed =
+            raw(&central, &format!("Content-Type: application/json\r\nContent-Encoding: {encoding}\r\n"), "{}");
+        assert!(packed.starts_with(&format!("HTTP/1.1 {status}")) && packed.contains(encoding), "{packed}");
+    }
     let unnamed = central.http.open(&json!({"edge_id": "e", "direction": "ENTRY", "soBien": "29A12345"})).refused(400);
     assert!(unnamed.field("error").contains("\"plate_id\""), "{}", unnamed.text);
     let large = with("plate_view", json!("x".repeat(300_000))).to_string();

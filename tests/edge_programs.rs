@@ -12,7 +12,7 @@ mod common;
 
 use common::central::API_PORT;
 use common::ws::Ws;
-use common::{Central, DEADLINE, eventually};
+use common::{Central, DEADLINE, eventually, eventually_ok};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -144,6 +144,50 @@ fn the_socket_of_an_edge_introduces_itself_first() {
     };
     assert!(status.success() && took.as_secs() < 5, "{took:?}");
     socket.until_ended(DEADLINE);
+}
+
+#[test]
+fn what_is_too_long_to_be_read_is_counted_at_its_camera() {
+    let central = Central::standalone("central-1");
+    let mut socket = dial(&central);
+    socket.say(&json!({"edge_id": "in-1"})).unwrap();
+    assert_eq!(socket.hear_json(DEADLINE, |_| true)["type"], "connected");
+    drop(socket.say(&json!({"type": "ENTRY", "data": {"plate_text": "29A-000.01", "image": "x".repeat(20_000)}})));
+    eventually_ok(DEADLINE, || {
+        let list = cameras(&central)["cameras"].as_array().unwrap().clone();
+        let refused = list.iter().find(|camera| camera["id"] == "in-1").map(|camera| camera["events_refused"].clone());
+        if refused == Some(json!(1)) { Ok(()) } else { Err(format!("{list:?}")) }
+    });
+    assert!(central.log().contains("event=report_refused"), "{}", central.log());
+}
+
+#[test]
+fn a_vehicle_that_the_type_of_the_camera_says_otherwise_is_noted() {
+    let central = Central::standalone("central-1");
+    for (number, (camera_type, noted)) in [("car", true), ("Moto", false), ("ENTRY", false)].into_iter().enumerate() {
+        let plate = format!("29A0000{number}");
+        let event = json!({"type": "ENTRY", "camera_id": 1, "camera_type": camera_type,
+            "data": {"plate_text": plate, "vehicle_type": "moto"}});
+        let said = central.http.post("/api/edge/event", &event).ok();
+        assert_eq!(said.text.contains("differs"), noted, "{camera_type}: {}", said.text);
+        let row = central.http.rows_of(&plate).remove(0);
+        assert_eq!(row["camera_type"], "moto", "{row}");
+        assert_eq!(row["anomalies"].to_string().contains("fee_uncertain"), noted, "{row}");
+    }
+}
+
+/// Numbers that none holds, and bodies that are packed.
+#[test]
+fn a_camera_is_the_same_however_its_number_is_told_and_its_body_packed() {
+    let central = Central::standalone("central-1");
+    let long = "18446744073709551617";
+    for (plate, id) in [("29A00001", format!("\"{long}\"")), ("29A00002", long.to_owned())] {
+        let body = format!(r#"{{"type":"ENTRY","camera_id":{id},"data":{{"plate_text":"{plate}"}}}}"#);
+        let sent = central.http.send("POST", "/api/edge/event", Some(("application/json", body.as_bytes()))).unwrap();
+        assert!(sent.is_success(), "{}", sent.text);
+        assert_eq!(central.http.rows_of(plate)[0]["edge_id"], long);
+    }
+    assert_eq!(cameras(&central)["total"], 1, "{}", cameras(&central));
 }
 
 /// A program that sends what it has kept as soon as it is connected.

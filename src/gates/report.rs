@@ -216,9 +216,11 @@ impl EventReport {
         let keys = if plate_text.is_none() { Fields::of(&[data]).names() } else { Vec::new() };
         let fee = choices.fee(fields.in_order(fields::FEE));
         let vehicles = events.iter().copied().filter(|told| told.value.as_str().is_some_and(is_vehicle));
-        let vehicle_type = choices.vehicle(fields.in_order(fields::VEHICLE_TYPE).into_iter().chain(vehicles));
-        // What a call names so is the vehicle, too, where it is none of the program's lanes.
-        let camera_type = choices.vehicle(at_the_top_first(fields::CAMERA_TYPE));
+        // What a call names as the type of its camera is the vehicle, too, where it is none of the program's lanes.
+        let camera_types = at_the_top_first(fields::CAMERA_TYPE);
+        let camera_type = Choices::default().vehicle(camera_types.iter().copied());
+        let types = fields.in_order(fields::VEHICLE_TYPE).into_iter().chain(vehicles).chain(camera_types);
+        let vehicle_type = choices.vehicle(types);
         let doubted =
             fields.in_order(fields::IS_ANOMALY).into_iter().find(|told| told::flag(Some(told.value)) == Some(true));
         if let Some(told) = doubted {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::io::Read as _;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -127,16 +129,20 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for SentIfAny<T> {
 }
 
 async fn take(request: &HttpRequest, payload: Payload, limit_bytes: usize) -> Result<WholeBody, ApiError> {
-    if let Some(encoding) = encoding(request) {
+    let encoding = encoding(request);
+    if let Some(unknown) = encoding.as_deref().filter(|encoding| !is_gzip(encoding)) {
         return Err(ApiError::new(
             Code::UnsupportedMediaType,
-            format!("the body is sent with Content-Encoding: {encoding}; send it as it is, without that header"),
+            format!(
+                "the body is sent with Content-Encoding: {unknown}; send it as it is, without that header, or packed with gzip"
+            ),
         ));
     }
     let bodies = request.app_data::<web::Data<Bodies>>().ok_or_else(ApiError::internal)?;
     let lease = bodies.clone().into_inner().lease(access::origin(request));
     match tokio::time::timeout(BODY_TIMEOUT, collect(payload, lease, announced(request), limit_bytes)).await {
         Err(_elapsed) => Err(ApiError::body_too_slow()),
+        Ok(Ok(packed)) if encoding.is_some() => unpacked(packed, limit_bytes),
         Ok(read) => read,
     }
 }
@@ -147,7 +153,27 @@ fn not_json(request: &HttpRequest) -> ApiError {
     ApiError::not_json(declared.as_deref())
 }
 
-/// How the body is packed, if it is: nothing here unpacks one.
+fn is_gzip(encoding: &str) -> bool {
+    ["gzip", "x-gzip"].iter().any(|known| encoding.eq_ignore_ascii_case(known))
+}
+
+/// The body that was packed with gzip. Its limit is that of what comes out: no more than that is unpacked.
+fn unpacked(packed: WholeBody, limit_bytes: usize) -> Result<WholeBody, ApiError> {
+    let WholeBody { bytes, _lease: mut lease } = packed;
+    let mut whole = Vec::new();
+    let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let read = MultiGzDecoder::new(&*bytes).take(most).read_to_end(&mut whole);
+    read.map_err(|error| ApiError::new(Code::InvalidJson, format!("the body cannot be unpacked with gzip: {error}")))?;
+    if whole.len() > limit_bytes {
+        return Err(ApiError::too_large(limit_bytes));
+    }
+    if !lease.grow_to(whole.len().max(bytes.len())) {
+        return Err(ApiError::busy());
+    }
+    Ok(WholeBody { bytes: whole.into(), _lease: lease })
+}
+
+/// How the body is packed, if it is.
 fn encoding(request: &HttpRequest) -> Option<String> {
     let named = request.headers().get(CONTENT_ENCODING)?.as_bytes();
     let named: String = String::from_utf8_lossy(named).trim().chars().take(32).collect();
@@ -201,12 +227,53 @@ pub fn gates_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// A whole number of so many digits fits into none that is kept: read as JSON it would be another one.
+const LONG_NUMBER_DIGITS: usize = 20;
+
+/// Such numbers as texts, as which every field takes them.
+fn with_long_numbers_quoted(text: &str) -> Cow<'_, str> {
+    let (mut whole, mut taken) = (String::new(), 0);
+    let (mut in_text, mut escaped) = (false, false);
+    let mut places = text.bytes().enumerate();
+    while let Some((start, byte)) = places.next() {
+        if in_text {
+            in_text = escaped || byte != b'"';
+            escaped = byte == b'\\' && !escaped;
+            continue;
+        }
+        in_text = byte == b'"';
+        if !byte.is_ascii_digit() {
+            continue;
+        }
+        let number = text.get(start..).unwrap_or_default();
+        let number =
+            number.split(|c: char| !matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-')).next().unwrap_or_default();
+        if number.len() > 1 {
+            places.nth(number.len() - 2);
+        }
+        if number.len() >= LONG_NUMBER_DIGITS && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            let from = if text.get(..start).is_some_and(|before| before.ends_with('-')) { start - 1 } else { start };
+            whole.push_str(text.get(taken..from).unwrap_or_default());
+            whole.push('"');
+            whole.push_str(text.get(from..start).unwrap_or_default());
+            whole.push_str(number);
+            whole.push('"');
+            taken = start + number.len();
+        }
+    }
+    if taken == 0 {
+        return Cow::Borrowed(text);
+    }
+    whole.push_str(text.get(taken..).unwrap_or_default());
+    Cow::Owned(whole)
+}
+
 /// Reads that text as JSON. Control characters within its texts, which JSON has not, are blanks.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_gates(text: &str) -> Result<Value, ApiError> {
-    let text = text.trim_end_matches('\0');
+    let text = &*with_long_numbers_quoted(text.trim_end_matches('\0'));
     let read = |text: &str| parsed(unmarked(text.as_bytes())).map(|EachOnce::<true>(value)| value);
     match read(text) {
         Err(_) if text.contains(char::is_control) => read(&text.replace(char::is_control, " ")),
@@ -365,6 +432,8 @@ pub fn instant(field: &str, text: Option<&str>, zone: &SiteZone, end: bool) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use actix_web::test::TestRequest;
 
@@ -392,6 +461,50 @@ mod tests {
             let request = TestRequest::default().insert_header((CONTENT_ENCODING, declared)).to_http_request();
             assert_eq!(encoding(&request).as_deref(), named, "{declared}");
         }
+    }
+
+    #[test]
+    fn a_number_that_no_number_holds_is_the_text_it_is() {
+        for (sent, read) in [
+            ("18446744073709551617", serde_json::json!("18446744073709551617")),
+            ("-18446744073709551617", serde_json::json!("-18446744073709551617")),
+            ("1733140800123456789", serde_json::json!(1_733_140_800_123_456_789_i64)),
+            ("1.8446744073709551617", serde_json::json!(1.844_674_407_370_955_2)),
+            ("\"a \\\"18446744073709551617\"", serde_json::json!("a \"18446744073709551617")),
+            ("[1, 99999999999999999999,2]", serde_json::json!([1, "99999999999999999999", 2])),
+        ] {
+            let text = format!("{{\"a\":{sent},\"b\": 5}}");
+            assert_eq!(parse_gates(&text).unwrap(), serde_json::json!({"a": read, "b": 5}), "{sent}");
+        }
+        for broken in ["{\"a\":018446744073709551617", "18446744073709551617é", "{\"", "\\", "1-"] {
+            drop(parse_gates(broken));
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_up_to_the_limit_and_no_further() {
+        let bodies = Arc::new(Bodies::new(1 << 20, 1 << 20));
+        let body = |bytes: &[u8]| WholeBody {
+            bytes: Bytes::copy_from_slice(bytes),
+            _lease: bodies.lease([127, 0, 0, 1].into()),
+        };
+        let packed = |text: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            std::io::Write::write_all(&mut encoder, text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let text = br#"{"type":"ENTRY"}"#;
+        let whole = packed(text);
+        assert_eq!(&*unpacked(body(&whole), text.len()).unwrap(), text);
+        assert_eq!(
+            &*unpacked(body(&[whole.clone(), packed(b" ")].concat()), 100).unwrap(),
+            [text.as_slice(), b" "].concat()
+        );
+        let refused = |bytes: &[u8], limit: usize| unpacked(body(bytes), limit).unwrap_err().code();
+        assert_eq!(refused(&whole, text.len() - 1), "too_large");
+        assert_eq!(refused(&packed(&vec![b'x'; 50 << 20]), SHORT_LIMIT_BYTES), "too_large");
+        assert_eq!(refused(&whole[..whole.len() / 2], 100), "invalid_json");
+        assert_eq!(refused(text, 100), "invalid_json");
     }
 
     #[test]

@@ -332,6 +332,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for EdgeSocket {
                 end(CloseCode::Unsupported, &error.to_string(), context);
             }
             Err(error) => {
+                if ws_intake::is_too_long(&error) {
+                    // It may have told of a barrier that opened.
+                    let refused = ApiError::too_large(SHORT_LIMIT_BYTES);
+                    note_refused(&self.worker, &self.caller(), self.edge_id.as_deref(), &refused);
+                }
                 context.close(Some(ws_intake::ended(&error, &self.sender)));
                 context.stop();
             }

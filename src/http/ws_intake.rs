@@ -23,6 +23,9 @@ use crate::links::intake::{FrameHead, HOLD, IntakeVerdict, Sender};
 use crate::links::socket::close_reason;
 use crate::ops::offences::Offence;
 
+/// Why a socket ends whose frame announces more than it may have.
+const TOO_LONG: &str = "a frame is too long";
+
 /// How many bytes may still come before somebody is let in; `None`: he is.
 #[derive(Debug, Clone)]
 pub struct Patience(Rc<Cell<Option<u64>>>);
@@ -83,7 +86,7 @@ impl<S> Intake<S> {
     /// Judges the frame whose head has come. `false`: it is not taken now.
     fn begin(&mut self, head: FrameHead) -> bool {
         if head.payload_bytes > self.terms.max_frame_bytes as u64 {
-            self.end(Offence::FrameTooLong, "a frame is too long");
+            self.end(Offence::FrameTooLong, TOO_LONG);
             return false;
         }
         match (self.terms.judge)(head.is_control) {
@@ -151,6 +154,12 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Intake<S>
             }
         }
     }
+}
+
+/// Whether it ended for a frame that was not read because of its length.
+pub fn is_too_long(error: &ProtocolError) -> bool {
+    matches!(error, ProtocolError::Io(error) if error.to_string().contains(TOO_LONG))
+        || matches!(error, ProtocolError::Overflow)
 }
 
 /// Why a socket ended that sent what it may not, or broke off; what was malformed is noted, the rest was.
