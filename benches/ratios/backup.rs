@@ -16,7 +16,7 @@ use crate::table::{Bar, Table};
 /// Calls per second at the gates, and how many gates make them.
 const RATE: &str = "200";
 const EDGES: &str = "8";
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Most events are written in loads of this length.
 const FILL: Duration = Duration::from_secs(10);
 /// No backup takes so long.

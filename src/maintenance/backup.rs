@@ -21,7 +21,7 @@ use super::verify::{Verified, verify};
 use super::{Progress, RebuildFor, must_exist};
 use crate::disk;
 use crate::domain::ids::CentralId;
-use crate::store::directory::DATABASE_FILE;
+use crate::store::directory::{BACKUP_SCRATCH, DATABASE_FILE};
 use crate::store::{Reader, StoreError, free_bytes};
 use crate::tls::key_file;
 use crate::vault::files;
@@ -32,9 +32,6 @@ const FILE_MODE: u32 = 0o600;
 const SETTINGS_FILE: &str = "p2p_config.json";
 const PROOF_FILE: &str = "proven.json";
 const MAX_PROOF_BYTES: u64 = 64 * 1024;
-/// Where in the data directory the copy is made and proven. Not where the backup goes: that may be a share, or a stick that is to hold
-/// nothing in clear.
-const SCRATCH: &str = "backup-scratch";
 const FORM: &str = ".tar";
 /// What the name of one that is not proven ends with.
 const PARTIAL: &str = ".partial";
@@ -323,7 +320,8 @@ impl BackupTurn {
     /// With an empty directory, whatever was left in it by one that was killed.
     fn have(data_dir: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, BackupError> {
         must_exist(data_dir)?;
-        let scratch = data_dir.join(SCRATCH);
+        // Not where the backup goes: that may be a share, or a stick that is to hold nothing in clear.
+        let scratch = data_dir.join(BACKUP_SCRATCH);
         let failed = |source| BackupError::File { path: scratch.clone(), source };
         let open = || {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&scratch)?;
@@ -361,7 +359,7 @@ impl Drop for BackupTurn {
 /// Removes what backups that were killed left on this machine and in `to`.
 pub fn clear(data_dir: &Path, to: Option<&Path>, central: &CentralId) {
     // Without one there is nothing; one that is in use is of a backup that is being made.
-    if data_dir.join(SCRATCH).exists() && BackupTurn::take(data_dir).is_err() {
+    if data_dir.join(BACKUP_SCRATCH).exists() && BackupTurn::take(data_dir).is_err() {
         return;
     }
     if let Some(to) = to {

@@ -6,13 +6,14 @@
 //! rest only. If the thread cannot keep up, the writer copies everything before the log passes its bound.
 //!
 //! Once a site is quiet, all is copied, so that `central.db` alone has it. A log that grew behind a reader of an old state is cut
-//! once that one is gone; who that is, is told to people by the locks the operating system knows of ([`who_reads`]).
+//! once that one is gone; who that is, is told to people by the locks the operating system knows of ([`who_reads`]). A backup is such
+//! a reader, for as long as it copies, and nobody waits for it.
 //!
 //! Invariant: a checkpoint never fails a transaction. What cannot be copied stays in the log, and is tried again.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::directory::DataDir;
+use super::directory::{BACKUP_SCRATCH, COPYING, DATABASE_FILE, DataDir};
 use super::error::StoreError;
 use super::files::{FileId, index_of};
 
@@ -112,6 +113,8 @@ impl CheckpointState {
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     shared: Arc<CheckpointState>,
+    /// There while a backup reads the database.
+    copying: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -131,12 +134,13 @@ impl Checkpointer {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let of_thread = Arc::clone(&shared);
+        let copying = directory.path().join(BACKUP_SCRATCH).join(format!("{DATABASE_FILE}{COPYING}"));
         let directory = directory.clone();
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
             .spawn(move || run(&connection, &directory, &of_thread))
             .map_err(|source| StoreError::Directory { path, source })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, copying, thread: Some(thread) })
     }
 
     /// The size of the log in use.
@@ -191,11 +195,7 @@ impl Checkpointer {
             }
             progress.written
         };
-        let (for_thread, for_readers) = match written {
-            ..URGENT_PAGES => (FIRST_WAIT, FIRST_WAIT),
-            URGENT_PAGES..MAX_PAGES => (LONGEST_PASS, URGENT_WAIT),
-            MAX_PAGES.. => (LONGEST_PASS, Duration::ZERO),
-        };
+        let (for_thread, for_readers) = waits(written, self.copying.exists());
         let started = Instant::now();
         self.wait_for_thread(for_thread);
         let waits = writer.busy_timeout(for_readers);
@@ -251,6 +251,10 @@ impl Checkpointer {
             }
             return None;
         }
+        if self.copying.exists() {
+            // It ends by itself.
+            return None;
+        }
         let (bytes, since) = (u64::from(progress.written) * FRAME_BYTES, progress.said);
         if since.is_none_or(|said| said.elapsed() >= REMIND) {
             progress.said = Some(Instant::now());
@@ -296,6 +300,17 @@ impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// How long a forced copy waits for the thread, and for readers, at a log of so many pages. `is_copied`: a backup reads the database, which
+/// takes longer than any gate may wait.
+fn waits(written: u32, is_copied: bool) -> (Duration, Duration) {
+    let (for_thread, for_readers) = match written {
+        ..URGENT_PAGES => (FIRST_WAIT, FIRST_WAIT),
+        URGENT_PAGES..MAX_PAGES => (LONGEST_PASS, URGENT_WAIT),
+        MAX_PAGES.. => (LONGEST_PASS, Duration::ZERO),
+    };
+    (for_thread, if is_copied { Duration::ZERO } else { for_readers })
 }
 
 /// One commit of one page, which changes nothing. What is in no event has this place.
@@ -456,6 +471,16 @@ fn run(connection: &Connection, directory: &DataDir, shared: &CheckpointState) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 200 ms, and seconds, are what gates would have waited for a reader that goes on for minutes.
+    #[test]
+    fn no_gate_waits_for_a_backup() {
+        for written in [FORCED_PAGES, URGENT_PAGES, MAX_PAGES] {
+            assert_eq!(waits(written, true).1, Duration::ZERO);
+        }
+        assert_eq!(waits(FORCED_PAGES, false).1, FIRST_WAIT);
+        assert_eq!(waits(URGENT_PAGES, false).1, URGENT_WAIT);
+    }
 
     #[test]
     fn holders_are_found_by_the_file_they_hold() {

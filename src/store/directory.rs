@@ -23,6 +23,10 @@ use super::files::{FileId, index_of, log_of};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "central.db";
+/// Where in the data directory a backup is made.
+pub const BACKUP_SCRATCH: &str = "backup-scratch";
+/// What the name of a copy ends with while the database is still read for it.
+pub(super) const COPYING: &str = ".copying";
 /// Who holds it locked owns the directory.
 pub const LOCK_FILE: &str = "lock";
 /// Only its owner reads and writes a file, and enters the directory.

@@ -16,14 +16,14 @@ mod shifts;
 mod story;
 mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 #[cfg(test)]
 use super::books;
-use super::directory::DATABASE_FILE;
+use super::directory::{COPYING, DATABASE_FILE};
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
@@ -118,15 +118,18 @@ impl Reader {
         Ok(pragma("page_count")?.unsigned_abs().saturating_mul(pragma("page_size")?.unsigned_abs()))
     }
 
-    /// Copies all that is committed now into a new file, in one go however busy the writer is. Not synced.
+    /// Copies all that is committed now into a new file, in one go however busy the writer is. Not synced. Until it is there the
+    /// file has another name, by which the writer knows whom its log waits for: see [`super::checkpoint`].
     ///
     /// # Errors
     /// What the disk says; the file is there already.
     pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         // It writes, though not into this database, whose connection is for reading alone.
         self.connection.pragma_update(None, "query_only", false)?;
-        let copied = self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        let copying = PathBuf::from(format!("{}{COPYING}", path.display()));
+        let copied = self.connection.execute("VACUUM INTO ?1", [copying.to_string_lossy()]);
         self.connection.pragma_update(None, "query_only", true)?;
-        Ok(copied.map(drop)?)
+        copied?;
+        std::fs::rename(&copying, path).map_err(|source| StoreError::Directory { path: path.to_owned(), source })
     }
 }

@@ -70,3 +70,22 @@ fn a_reader_of_an_old_state_stops_no_commit_and_the_log_shrinks_once_it_is_gone(
     assert!(disk.writer().wal_bytes() < MAX_WAL_BYTES);
     assert_eq!(disk.writer().load().unwrap().heads, [(log(1), head)]);
 }
+
+/// A backup of a large database holds the log for a while and then lets it go: nothing a person has to see to.
+#[test]
+fn a_log_that_grows_behind_a_backup_alarms_nobody() {
+    let mut disk = Disk::new();
+    let mut head = Head::empty(&log(1));
+    flood(&mut disk, &mut head, 1);
+    let scratch = disk.path.path().join("backup-scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let copying = scratch.join("central.db.copying");
+    std::fs::write(&copying, "").unwrap();
+    let other = rusqlite::Connection::open(disk.path.path().join("central.db")).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM event").unwrap();
+    flood(&mut disk, &mut head, 20);
+    assert!(disk.writer().wal_bytes() > MAX_WAL_BYTES);
+    assert_eq!(disk.writer().look_after_files().log, None, "while it copies");
+    std::fs::rename(&copying, scratch.join("central.db")).unwrap();
+    assert!(disk.writer().look_after_files().log.is_some(), "afterwards it is somebody else");
+}
