@@ -373,15 +373,28 @@ fn no_english_text_is_wrong_of_one() {
     }
 }
 
+/// The names of all values of a type, as its schema lists them.
+fn listed<T: utoipa::PartialSchema>() -> impl Iterator<Item = String> {
+    let schema = serde_json::to_value(T::schema()).unwrap();
+    let names: Vec<String> = serde_json::from_value(schema["enum"].clone()).unwrap();
+    names.into_iter()
+}
+
 #[test]
 fn every_code_of_the_program_has_its_words_in_both_languages() {
+    use crate::access::right::Role;
+    use crate::config::alarms::ChannelKind;
+    use crate::config::change::ChangeKind;
+    use crate::config::model::{AdminMode, ApiMode, DiscoveryMode, EdgesMode, P2pMode, PeopleMode, ReadsMode};
     use crate::desks::people_desk::WhyNotKnown;
     use crate::domain::anomaly::Anomaly;
     use crate::domain::audit::Kind;
-    use crate::domain::payment::Method;
+    use crate::domain::payment::{Method, Part};
     use crate::domain::row::StayStatus;
+    use crate::domain::tariff::plan::Mixed;
     use crate::domain::told::vehicle;
     use crate::http::error::Code;
+    use crate::links::nearby::Nearness;
 
     // Answers to programs alone: no page makes such a request.
     let of_programs = [
@@ -423,6 +436,24 @@ fn every_code_of_the_program_has_its_words_in_both_languages() {
     keys.extend(Method::ALL.iter().map(|method| format!("common.paid_{}", method.name())));
     keys.extend(WhyNotKnown::ALL.iter().map(|why| format!("login.not_known_{}", why.name())));
     keys.extend(vehicle::names().map(|name| format!("common.type_{name}")));
+    keys.extend(listed::<Part>().map(of("common.line_")));
+    keys.extend(listed::<Role>().map(of("common.role_")));
+    keys.extend(listed::<ChangeKind>().map(of("settings.applied_")));
+    keys.extend(listed::<Mixed>().map(of("settings.mixed_")));
+    keys.extend(ChannelKind::ALL.iter().map(|kind| format!("settings.channel_kind_{}", kind.name())));
+    keys.extend(Nearness::ALL.iter().map(|near| format!("settings.nearby_{}", near.name())));
+    for (name, modes) in [
+        ("admin", listed::<AdminMode>().collect::<Vec<_>>()),
+        ("api", listed::<ApiMode>().collect()),
+        ("discovery", listed::<DiscoveryMode>().collect()),
+        ("edges", listed::<EdgesMode>().collect()),
+        ("p2p", listed::<P2pMode>().collect()),
+        ("people", listed::<PeopleMode>().collect()),
+        ("reads", listed::<ReadsMode>().collect()),
+    ] {
+        let words = |mode: &String| ["mode", "meaning"].map(|what| format!("settings.{what}_{name}_{mode}"));
+        keys.extend(modes.iter().flat_map(words));
+    }
     let codes = Code::ALL.iter().map(|code| code.name());
     keys.extend(codes.filter(|code| !of_programs.contains(code)).map(|code| format!("common.error_{code}")));
     let (vi, en) = (texts("vi"), texts("en"));
