@@ -26,6 +26,8 @@ const SYNC_STATE_PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub struct Logs {
     pub logs: Vec<LogStatus>,
+    /// That wait for their turn beside those.
+    pub more: usize,
     pub taken: BTreeMap<CentralId, TakenOf>,
 }
 
@@ -216,6 +218,7 @@ impl Handler<AskLogs> for SyncCoordinator {
 
     fn handle(&mut self, _: AskLogs, _: &mut Self::Context) -> Self::Result {
         let taken = self.coordinator.taken().map(|(central, taken)| (central.clone(), taken)).collect();
-        MessageResult(Logs { logs: self.coordinator.status(&self.around.have.borrow()), taken })
+        let (logs, more) = self.coordinator.shown(&self.around.have.borrow());
+        MessageResult(Logs { logs, more, taken })
     }
 }

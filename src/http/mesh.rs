@@ -99,6 +99,8 @@ pub(super) struct Mesh {
     /// Why there is none.
     listen_error: Option<String>,
     logs: Vec<LogShown>,
+    /// Logs that others announced and that wait for their turn, beside those in `logs`.
+    more_logs: usize,
     /// By this machine's clock.
     now_ms: i64,
 }
@@ -194,6 +196,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         listening: mesh.listening,
         listen_error: mesh.listen_error,
         logs: mesh.logs,
+        more_logs: mesh.more_logs,
         now_ms: shared.clock.now_ms(),
     })
 }

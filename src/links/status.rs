@@ -36,6 +36,8 @@ pub struct MeshStatus {
     /// The site this central belongs to; `None`: the mesh does not answer.
     pub site: Option<SiteMark>,
     pub logs: Vec<LogShown>,
+    /// Logs that were announced and wait for their turn, beside those.
+    pub more_logs: usize,
 }
 
 /// One peer of the settings and the link to it.

@@ -33,6 +33,9 @@ const SURVEY_PERIOD: Duration = Duration::from_secs(10);
 /// After a link came or went, the links are told this soon; others that come or go meanwhile are told with it.
 const TELL_LINKS_AFTER: Duration = Duration::from_millis(100);
 
+/// How far off, in ms, the clock of one peer is believed to be where no other says so.
+const FARTHEST_OF_ONE_MS: u64 = 24 * 3_600_000;
+
 /// Names in the `digests` of a HEARTBEAT.
 pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
@@ -73,7 +76,8 @@ impl MeshRegistry {
         context.spawn(survey.into_actor(self).map(|(links, statuses), registry, context| {
             let metrics = &registry.context.around.metrics;
             show(metrics, &links, &statuses, registry.context.clock);
-            registry.context.writer.do_send(SkewMeasured(median_offset_ms(&statuses)));
+            let offsets = statuses.iter().flatten().filter_map(|status| status.clock_offset_ms);
+            registry.context.writer.do_send(SkewMeasured(skew_ms(offsets.collect())));
             registry.context.foreign.survey(&statuses);
             let mut linked = linked(&statuses);
             linked.extend(registry.context.foreign.linked());
@@ -139,11 +143,15 @@ pub fn linked(statuses: &[Option<PeerStatus>]) -> Vec<CentralId> {
     up.map(|status| status.peer.clone()).collect()
 }
 
-/// The median of the peers' clocks minus ours; `None`: no peer's clock is known.
-pub fn median_offset_ms(statuses: &[Option<PeerStatus>]) -> Option<i64> {
-    let mut offsets: Vec<i64> = statuses.iter().flatten().filter_map(|status| status.clock_offset_ms).collect();
+/// Our clock minus the others', as events tell it: the median of their `offsets`. `None`: no peer's clock is known, or the only one is over a
+/// day off, which its alarm says: one bad clock, or one liar, does not mark what all others tell.
+fn skew_ms(mut offsets: Vec<i64>) -> Option<i64> {
+    let is_near = |offset: &i64| offset.unsigned_abs() <= FARTHEST_OF_ONE_MS;
+    // Where several agree that it is over a day, it is ours.
+    if offsets.len() < 2 || offsets.iter().any(is_near) {
+        offsets.retain(is_near);
+    }
     offsets.sort_unstable();
-    // An event's skew is its author's clock minus the others'.
     offsets.get(offsets.len() / 2).map(|offset| offset.saturating_neg())
 }
 
@@ -225,6 +233,7 @@ pub fn mesh_status(
             })
             .collect(),
         logs: logs.logs.iter().map(|log| log_shown(log, clock)).collect(),
+        more_logs: logs.more,
     }
 }
 
@@ -310,5 +319,29 @@ fn wait_name(reason: WaitReason) -> &'static str {
         WaitReason::SourceAvoided => "source_avoided",
         WaitReason::TooMuch => "too_much",
         WaitReason::Forked => "forked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clock_that_is_days_off_marks_no_events_and_several_that_agree_do() {
+        let (day, years) = (86_400_000, 50 * 365 * 86_400_000);
+        for (offsets, skew) in [
+            (vec![], None),
+            (vec![7_000], Some(-7_000)),
+            (vec![-day], Some(day)),
+            (vec![day + 1], None),
+            (vec![-years], None),
+            (vec![years, 40], Some(-40)),
+            (vec![-years, 40], Some(-40)),
+            (vec![i64::MIN, i64::MAX, 40], Some(-40)),
+            (vec![years, years + 40, years + 50], Some(-years - 40)),
+            (vec![1, 2, 3], Some(-2)),
+        ] {
+            assert_eq!(skew_ms(offsets.clone()), skew, "{offsets:?}");
+        }
     }
 }

@@ -23,6 +23,8 @@ use serde::Serialize;
 
 /// Most logs that catch up on one link at a time.
 pub const MAX_CATCHING_UP: usize = 8;
+/// How many logs of which nothing is held, and nothing comes, are shown.
+const MOST_SHOWN_IDLE: usize = 64;
 
 /// A linked peer.
 #[derive(Debug)]
@@ -234,6 +236,18 @@ impl Coordinator {
             }
         };
         self.logs.iter().map(status).collect()
+    }
+
+    /// [`Self::status`] for people: whatever is held or comes, the first 64 of others, and how many more of those there are. A
+    /// peer may announce logs without end.
+    pub fn shown(&self, held: &Have) -> (Vec<LogStatus>, usize) {
+        let (mut logs, mut idle) = (self.status(held), 0_usize);
+        logs.retain(|log| {
+            let is_idle = log.held == 0 && log.source.is_none();
+            idle += usize::from(is_idle);
+            !is_idle || idle <= MOST_SHOWN_IDLE
+        });
+        (logs, idle.saturating_sub(MOST_SHOWN_IDLE))
     }
 
     pub fn counters(&self) -> SyncCounters {

@@ -10,6 +10,7 @@ use super::pairing::Dialler;
 use super::serving::{Acked, Serving};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
+use crate::domain::time::{MAX_MS, MIN_MS};
 use crate::replication::Now;
 use crate::replication::handshake::SeenStart;
 use crate::replication::have::{Have, bucket_of};
@@ -28,6 +29,8 @@ pub const HEARTBEAT_EVERY_MS: u64 = 30_000;
 /// What is kept of a peer's links, and of the digests it tells.
 const MOST_SHOWN_LINKS: usize = 100;
 const MOST_SHOWN_DIGESTS: usize = 16;
+/// Bytes of one of those, and of its name; real ones have some forty.
+const LONGEST_DIGEST: usize = 128;
 /// One that tells of links that came or went is sent at once, but not within this many ms of the last.
 pub const HEARTBEATS_APART_MS: u64 = 1_000;
 
@@ -194,12 +197,14 @@ impl LiveLink {
             Frame::Heartbeat(mut heartbeat) => {
                 // Shown to every dashboard, so no longer than a site is large.
                 heartbeat.links.truncate(MOST_SHOWN_LINKS);
+                heartbeat.digests.retain(|name, digest| name.len() <= LONGEST_DIGEST && digest.len() <= LONGEST_DIGEST);
                 while heartbeat.digests.len() > MOST_SHOWN_DIGESTS {
                     heartbeat.digests.pop_last();
                 }
                 let under_way_ms = self.round_trip_ms.unwrap_or(0) / 2;
                 let sent_at_ms = now.wall_ms.saturating_sub(i64::try_from(under_way_ms).unwrap_or(0));
-                self.clock_offset_ms = Some(heartbeat.wall_ms.saturating_sub(sent_at_ms));
+                // A time that can be shown, whatever it says.
+                self.clock_offset_ms = Some(heartbeat.wall_ms.clamp(MIN_MS, MAX_MS).saturating_sub(sent_at_ms));
                 if !heartbeat.keys.is_empty() && heartbeat.keys != self.their_heartbeat.keys {
                     out.report(PeerReport::Vouches { keys: heartbeat.keys.clone() });
                 }

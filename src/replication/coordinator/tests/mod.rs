@@ -544,3 +544,17 @@ fn a_log_that_stands_still_for_a_minute_is_an_alarm_whatever_it_waits_for() {
     rig.commit(&log, 9);
     assert!(rig.pass(120_000).iter().all(|output| !output.contains("alarm")), "nothing waits");
 }
+
+#[test]
+fn logs_without_end_are_counted_and_not_listed() {
+    let mut rig = Rig::linked(&[1]);
+    let own = log_of(1, 1);
+    rig.has(1, &own, 5);
+    rig.run(1, &own, 0, 5);
+    rig.commit(&own, 5);
+    (100..2_000).for_each(|epoch| drop(rig.has(1, &log_of(2, epoch), 1)));
+    let (shown, more) = rig.coordinator.shown(&rig.held);
+    assert!(shown.iter().any(|status| status.log == own));
+    assert!(shown.len() < 100, "{}", shown.len());
+    assert_eq!(shown.len() + more, rig.coordinator.status(&rig.held).len());
+}

@@ -201,3 +201,18 @@ fn who_may_log_in_is_said_to_and_heard_from_those_alone_that_say_they_understand
     assert_eq!(reports(&rig.take()), [PeerReport::People(said())]);
     assert!(!format!("{:?}", said()).contains("person"), "and no log has it");
 }
+
+#[test]
+fn what_a_heartbeat_tells_is_kept_as_far_as_it_can_be_shown() {
+    let mut rig = Rig::linked();
+    let long = "x".repeat(900_000);
+    let digests = [("time_zone", long.as_str()), ("site", "s"), (long.as_str(), "on")];
+    let digests = digests.map(|(name, digest)| (name.to_owned(), digest.to_owned())).into();
+    rig.hears(1, Frame::Heartbeat(Beat { wall_ms: i64::MIN, digests, ..Beat::default() }));
+    let status = rig.peer.status(&rig.held);
+    assert_eq!(status.digests, std::collections::BTreeMap::from([("site".to_owned(), "s".to_owned())]));
+    // A year that can be written.
+    assert!(status.clock_offset_ms.unwrap() > -64_000_000_000_000, "{:?}", status.clock_offset_ms);
+    rig.hears(1, heartbeat(i64::MAX));
+    assert!(rig.peer.status(&rig.held).clock_offset_ms.unwrap() < 254_000_000_000_000);
+}
