@@ -38,6 +38,7 @@ use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
 use crate::gates::roster::EdgeRoster;
+use crate::http::answers::AskedInTurn;
 use crate::http::room::{self, Rates, Rooms};
 use crate::http::server::{Front, Listening, ServeOn, ServeWhenFree, ServerRole, StopServing, bind};
 use crate::http::state::Shared;
@@ -323,7 +324,7 @@ impl App {
             keeper: keeper.clone(),
             writer: writer.clone(),
             held,
-            readers,
+            readers: AskedInTurn(readers),
             mesh: mesh.clone(),
             feed: feed.clone(),
             metrics: metrics.clone(),

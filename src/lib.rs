@@ -201,6 +201,7 @@ pub mod http {
     //! | [`access`] | who may do what, enforced around every route |
     //! | [`screen`] | what is looked at before that, and the headers of every answer |
     //! | [`room`] | how much one address or edge may ask; how much it may take, and all together |
+    //! | [`answers`] | whose turn it is to be answered, and how much of answers lies untaken |
     //! | [`error`] | every refusal as an answer, and the stable codes with their status |
     //! | [`operation`] | one row per operation, which stands beside its handler |
     //! | [`edges`], [`edge_programs`], [`parking`], [`history`], [`stories`], [`amendments`], [`p2p`], [`mesh`], [`members`], [`accounts`], [`audit`], [`health`], [`pages`] | the handlers, by area |
@@ -216,6 +217,7 @@ pub mod http {
     pub mod access;
     pub mod accounts;
     pub mod amendments;
+    pub mod answers;
     pub mod api;
     pub mod audit;
     pub mod edge_programs;

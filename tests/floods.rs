@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -215,6 +215,63 @@ fn bodies_that_do_not_end_take_no_memory_and_no_gate_away() {
     eventually("a whole body is taken", DEADLINE, || {
         connect_from(FLOODER, &central)
             .is_ok_and(|mut stream| call(&mut stream, &whole).is_ok_and(|status| status == 200))
+    });
+}
+
+/// A central with a page of the history of over 1 MB.
+fn central_with_a_long_history() -> Central {
+    let central = Central::standalone("central-1");
+    let mut here = connect_from([127, 0, 0, 1], &central).unwrap();
+    (0..2_000).for_each(|number| assert_eq!(call(&mut here, &entry(&central, number)).unwrap(), 200));
+    let page = central.http.get("/api/parking/history?limit=-1").text.len();
+    assert!(page > 1_000_000, "{page}");
+    central
+}
+
+/// Asks for it so often that it does not fit into what the kernel keeps.
+fn ask_for_history(central: &Central) -> TcpStream {
+    let mut stream = connect_from(FLOODER, central).unwrap();
+    let ask = format!("GET /api/parking/history?limit=-1 HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
+    stream.write_all(ask.repeat(8).as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn answers_that_are_not_taken_take_no_memory_and_nobody_elsewhere_waits() {
+    let central = central_with_a_long_history();
+    let before_kib = central.memory_kib();
+    let (most_kib, held) = ws_flood::most_memory_kib(&central, || {
+        let held: Vec<TcpStream> = (0..200).map(|_| ask_for_history(&central)).collect();
+        // Pages elsewhere are answered, and gates are.
+        let stats = format!("GET /api/stats HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
+        for number in 2_000..2_050 {
+            let mut elsewhere = connect_from(EDGE, &central).unwrap();
+            assert_eq!(call(&mut elsewhere, &entry(&central, number)).unwrap(), 200);
+            assert_eq!(call(&mut elsewhere, &stats).unwrap(), 200);
+        }
+        held
+    });
+    let grown_kib = most_kib.saturating_sub(before_kib);
+    println!("{grown_kib} KiB");
+    assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
+    drop(held);
+    let stats = format!("GET /api/stats HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
+    eventually("the address is answered again", DEADLINE, || {
+        connect_from(FLOODER, &central)
+            .is_ok_and(|mut stream| call(&mut stream, &stats).is_ok_and(|status| status == 200))
+    });
+}
+
+#[test]
+fn who_takes_a_few_bytes_now_and_then_loses_the_connection() {
+    let central = central_with_a_long_history();
+    let mut slow = ask_for_history(&central);
+    let mut few = [0; 400];
+    eventually("it is given up", 4 * DEADLINE, || {
+        // 800 bytes a second. An end is seen at once, before all that came is read.
+        std::thread::sleep(Duration::from_millis(500));
+        slow.write_all(b" ").is_err()
+            || slow.read(&mut few).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
     });
 }
 

@@ -5,7 +5,7 @@
 //! error and the thread its connection: the actor is built anew with a fresh one.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContext};
@@ -105,6 +105,8 @@ type Question<T> = Box<dyn FnOnce(&mut Reader) -> Result<T, StoreError> + Send>;
 
 struct Ask<T> {
     question: Question<T>,
+    /// Gone with who waits for the answer.
+    waits: Weak<()>,
     /// Given back with the answer.
     _permit: Permit,
 }
@@ -138,7 +140,8 @@ impl Readers {
         Self { pool, waiting }
     }
 
-    /// Puts one question to a reader. It runs on the reader's thread, so it may as well write the answer's JSON there.
+    /// Puts one question to a reader. It runs on the reader's thread, so it may as well write the answer's JSON there. Where this is dropped
+    /// before, it is not answered.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -147,8 +150,11 @@ impl Readers {
         question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let permit = self.waiting.enter().ok_or(ReadError::Busy)?;
-        let ask = Ask { question: Box::new(question), _permit: permit };
-        self.pool.send(ask).await.map_err(|_| ReadError::Failed)?
+        let waits = Arc::new(());
+        let ask = Ask { question: Box::new(question), waits: Arc::downgrade(&waits), _permit: permit };
+        let answer = self.pool.send(ask).await;
+        drop(waits);
+        answer.map_err(|_| ReadError::Failed)?
     }
 }
 
@@ -232,6 +238,9 @@ impl<T: Send + 'static> Handler<Ask<T>> for DbReader {
     type Result = Result<T, ReadError>;
 
     fn handle(&mut self, ask: Ask<T>, context: &mut Self::Context) -> Self::Result {
+        if ask.waits.strong_count() == 0 {
+            return Err(ReadError::Busy);
+        }
         self.answer_of_whole(ask.question)?.map_err(|reason| {
             self.restart(&reason, context);
             ReadError::Failed
@@ -270,5 +279,41 @@ mod tests {
             reader.heads().map(|heads| heads.len())
         });
         assert!(matches!(asked.await, Err(ReadError::Remaking { .. })));
+    }
+
+    #[actix::test]
+    async fn a_question_whose_asker_has_gone_is_not_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let _writer = Writer::open(&DataDir::open(directory.path()).unwrap(), SiteZone::default()).unwrap();
+        let (fatal, _fatals) = tokio::sync::mpsc::unbounded_channel();
+        let around = Surroundings { metrics: Metrics::new(), fatal, faults: None };
+        let readers = Readers::start(Serves::Pages, directory.path().to_owned(), &around, &Unreadable::default());
+        let answered = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        // Every reader is at work.
+        let busy: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (readers, wait) = (readers.clone(), wait.clone());
+                actix::spawn(async move { readers.ask(move |_| Ok(wait.lock().unwrap().recv().unwrap())).await })
+            })
+            .collect();
+        let count = || {
+            let answered = answered.clone();
+            move |_: &mut Reader| {
+                answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            }
+        };
+        for _ in 0..10 {
+            let gone = readers.ask(count());
+            assert!(futures_util::FutureExt::now_or_never(gone).is_none(), "it waits, and then it is given up");
+        }
+        (0..THREADS).for_each(|_| go.send(()).unwrap());
+        for one in busy {
+            assert_eq!(one.await.unwrap(), Ok(()));
+        }
+        assert_eq!(readers.ask(count()).await, Ok(()));
+        assert_eq!(answered.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 }

@@ -14,8 +14,9 @@ use actix_web::error::Error;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
 
+use super::answers::Questioner;
 use super::error::ApiError;
 use super::routes::ROUTES;
 use super::state::{Shared, Worker};
@@ -107,10 +108,19 @@ pub async fn enforce(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(need) = need_of(needs, request.method()) else { return next.call(request).await };
-    match caller_of(request.request()).check(need) {
-        Ok(()) => next.call(request).await,
-        Err(refused) => Ok(request.error_response(refused)),
+    let caller = caller_of(request.request());
+    if let Err(refused) = caller.check(need) {
+        return Ok(request.error_response(refused));
     }
+    let answers = request.app_data::<web::Data<Worker>>().map(|worker| &worker.shared.rooms.answers);
+    let Some(answers) = answers.filter(|_| is_page(need, request.method())) else { return next.call(request).await };
+    let asking = Questioner::new(answers, caller.from, request.path());
+    asking.responded(next.call(request)).await
+}
+
+/// What people and programs look at, which waits for its turn.
+fn is_page(need: Need, method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && !matches!(need, Need::Nothing | Need::Gate)
 }
 
 pub(super) fn need_of(needs: &[(&'static str, Need)], method: &Method) -> Option<Need> {

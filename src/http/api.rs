@@ -125,6 +125,7 @@ fn serve(
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,
         tls,
+        is_taken_fast: true,
         on_connect: |_, _| {},
     };
     listen::serve(listener, &terms, move || {

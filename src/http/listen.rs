@@ -2,7 +2,8 @@
 //!
 //! Connections are counted per address, and all together, from before the first byte is read, the TLS handshake included, until they
 //! end: one too many is closed unread, so that who holds sockets open holds his own alone. Whoever does not read what we write is given up
-//! after a minute by the kernel, whatever the connection waits for meanwhile.
+//! after a minute by the kernel, whatever the connection waits for meanwhile; at the API port also who takes less than 64 KiB of it
+//! in 20 s.
 //!
 //! Of no connection more is read than its address is granted a second ([`Metered`]), whatever is sent and whatever becomes of it.
 //! Reading is charged after it was done, and the next read of any connection of that address waits until it is paid. So a sender is
@@ -50,6 +51,12 @@ const REFUSED_FOR: Duration = Duration::from_secs(1);
 /// of a site may have under way together.
 const MAX_HANDSHAKES: usize = 1_024;
 
+/// Where there is more to be taken, so much at least is, in such a time: the slowest telephone line there is. Who reads a few bytes now and
+/// then would keep his answers in memory for hours.
+const LEAST_TAKEN: (usize, Duration) = (64 * 1024, Duration::from_secs(20));
+/// What the kernel keeps of what we write, so that what was taken is seen as it is taken; it allows itself twice as much.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// How a server treats its connections.
 #[derive(Clone)]
 pub struct ServerTerms {
@@ -65,6 +72,8 @@ pub struct ServerTerms {
     pub head_timeout: Duration,
     /// `None`: spoken with in clear.
     pub tls: Option<TlsTerms>,
+    /// Who takes less than 64 KiB in 20 s of what waits for him is given up. Links between centrals have bounds of their own, and lines of any kind.
+    pub is_taken_fast: bool,
     /// What a handler wants to know of the socket.
     pub on_connect: fn(&dyn Any, &mut Extensions),
 }
@@ -172,12 +181,17 @@ where
     <H::Service as Service<Metered>>::Future: 'static,
 {
     let (room, offences, at) = (terms.room.clone(), terms.offences.clone(), terms.name);
+    let is_taken_fast = terms.is_taken_fast;
     apply_fn_factory(http, move |io: TcpStream, http: &H::Service| {
         // Without an address it is gone already.
         let from = io.peer_addr().ok().map(|from| from.ip().to_canonical());
         let sender = from.map(|from| Sender { offences: offences.clone(), at, from });
         let entered = from.map(|from| room.enter(from));
         give_up_unread(&io);
+        if is_taken_fast {
+            // A socket that has ended already needs none.
+            let _ended = rustix::net::sockopt::set_socket_send_buffer_size(&io, SEND_BUFFER);
+        }
         // Without it answers wait for what comes after them.
         drop(io.set_nodelay(true));
         if let (Some(sender), Some(Err(full))) = (&sender, &entered) {
@@ -193,7 +207,7 @@ where
             }
         }
         let (served, refused) = match entered {
-            Some(Ok(taken)) => (Some(http.call(Metered::new(io, taken))), None),
+            Some(Ok(taken)) => (Some(http.call(Metered::new(io, taken, is_taken_fast))), None),
             Some(Err(Full::OfOne)) => (None, room.hold().map(|held| (held, io))),
             _ => (None, None),
         };
@@ -224,17 +238,47 @@ pub struct Metered {
     taken: RoomPlace,
     /// What was read is not paid yet.
     unpaid: Option<Pin<Box<Sleep>>>,
+    /// Whether it is given up if too little is taken, and since it had to be waited for: what was taken, and until when more has to be.
+    is_taken_fast: bool,
+    slow: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 impl Metered {
-    pub fn new(io: TcpStream, taken: RoomPlace) -> Self {
-        let mut metered = Self { io, taken, unpaid: None };
+    pub fn new(io: TcpStream, taken: RoomPlace, is_taken_fast: bool) -> Self {
+        let mut metered = Self { io, taken, unpaid: None, is_taken_fast, slow: None };
         metered.charge(0);
         metered
     }
 
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.io.peer_addr().ok()
+    }
+
+    /// What came of writing so many bytes.
+    fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let (least, time) = LEAST_TAKEN;
+        match written {
+            Poll::Ready(Ok(count)) => {
+                // All of it: it waits for us.
+                let is_enough = |(taken, _): &mut (usize, _)| {
+                    *taken += count;
+                    count == bytes || *taken >= least
+                };
+                self.slow.take_if(is_enough);
+            }
+            Poll::Pending if self.is_taken_fast => {
+                let (_, until) = self.slow.get_or_insert_with(|| (0, Box::pin(sleep(time))));
+                ready!(until.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            _ => {}
+        }
+        written
     }
 
     fn charge(&mut self, bytes: usize) {
@@ -259,7 +303,9 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.judge(cx, bytes.len(), written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -275,7 +321,9 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bytes);
+        this.judge(cx, bytes.iter().map(|part| part.len()).sum(), written)
     }
 
     fn is_write_vectored(&self) -> bool {

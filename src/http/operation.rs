@@ -276,6 +276,10 @@ impl Description {
         if method != "GET" || path.starts_with("/ws/") {
             self.codes.insert(Code::ForeignPage);
         }
+        if method == "GET" && !matches!(need, Need::Nothing | Need::Gate) {
+            // Too much of other answers is not taken yet.
+            self.codes.insert(Code::Busy);
+        }
         self.codes.extend(of_its_need(need));
     }
 

@@ -114,6 +114,7 @@ fn serve(
         keep_alive: KEEP_ALIVE,
         head_timeout: HEAD_TIMEOUT,
         tls,
+        is_taken_fast: false,
         on_connect: |socket, kept| {
             if let Some(shown) = shown(socket) {
                 kept.insert(shown);

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::answers::Answers;
 use crate::access::right::Who;
 use crate::access::throttle::{is_this_machine, source_of};
 use crate::ops::metrics::Level;
@@ -75,6 +76,7 @@ pub struct Rooms {
     pub peers: Arc<Room>,
     pub dashboards: Arc<Room>,
     pub bodies: Arc<Bodies>,
+    pub answers: Arc<Answers>,
 }
 
 impl Rooms {
@@ -85,6 +87,7 @@ impl Rooms {
         Self {
             api: Room::new((API_OF_ONE, api), [API_PACE; 2], known.clone(), Level::default()),
             peers: Room::new((PEERS_OF_ONE, peers), [STRANGERS_PACE, PEERS_PACE], Arc::default(), Level::default()),
+            answers: Answers::new(known.clone()),
             dashboards: Room::new((DASHBOARDS_OF_ONE, DASHBOARDS_OF_ALL), [API_PACE; 2], known, dashboards),
             bodies: Arc::new(Bodies::new(BODY_BYTES_OF_ONE, BODY_BYTES_OF_ALL)),
         }
@@ -122,11 +125,11 @@ fn connections(open_files: Option<u64>) -> (usize, usize) {
 pub struct KnownAddresses(Mutex<HashMap<IpAddr, Instant>>);
 
 impl KnownAddresses {
-    fn is(&self, from: IpAddr, now: Instant) -> bool {
+    pub(super) fn is(&self, from: IpAddr, now: Instant) -> bool {
         self.lock().get(&network_of(from)).is_some_and(|at| now.duration_since(*at) < KNOWN_FOR)
     }
 
-    fn note(&self, from: IpAddr, now: Instant) {
+    pub(super) fn note(&self, from: IpAddr, now: Instant) {
         let mut known = self.lock();
         let network = network_of(from);
         if known.len() < MOST_KNOWN || known.contains_key(&network) {

@@ -7,15 +7,16 @@
 //!
 //! A workbook has times and amounts that a spreadsheet counts with. It is written as a whole, so it is bounded: see [`MAX_ROWS`].
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
-use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Formula, Workbook, Worksheet, XlsxError};
 
+use super::answers::{self, Questioner, hold_part};
 use super::error::ApiError;
 use super::operation::Answered;
 use super::state::{Shared, Worker};
@@ -152,23 +153,30 @@ pub async fn export<Q: Send + 'static>(
     query: Q,
     page: impl Fn(&mut Reader, Q) -> Result<(String, Option<Q>), StoreError> + Clone + Send + 'static,
 ) -> Answered {
+    let asking = Questioner::current();
     let (lines, next) = read(&shared, query, page.clone()).await?;
-    let first = (BYTE_ORDER_MARK.to_owned() + &head + &lines, next);
-    let rest = stream::try_unfold(Some(first), move |ahead| {
-        let (shared, page) = (shared.clone(), page.clone());
+    let first = hold_part(BYTE_ORDER_MARK.to_owned() + &head + &lines)?;
+    let rest = stream::try_unfold(next, move |next| {
+        let (shared, page, asking) = (shared.clone(), page.clone(), asking.clone());
         async move {
-            let Some((text, next)) = ahead else { return Ok::<_, actix_web::Error>(None) };
-            let ahead = match next {
-                Some(query) => Some(read(&shared, query, page).await?),
-                None => None,
+            let Some(query) = next else { return Ok(None) };
+            // In a turn of its own: the one before was over when it was made.
+            let part = async {
+                let (lines, next) = read(&shared, query, page).await?;
+                Ok::<_, ApiError>(Some((hold_part(lines)?, next)))
             };
-            Ok(Some((Bytes::from(text), ahead)))
+            let part = match asking {
+                Some(asking) => asking.answered(part).await,
+                None => part.await,
+            };
+            part.map_err(actix_web::Error::from)
         }
     });
+    let parts = stream::once(ready(Ok(first))).chain(rest);
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(Box::pin(rest)))
+        .streaming(Box::pin(parts)))
 }
 
 async fn read<Q: Send + 'static>(
@@ -310,7 +318,13 @@ pub(super) async fn workbook(
     tables: Vec<Table>,
     is_english: bool,
 ) -> Result<Vec<u8>, ApiError> {
-    let made = web::block(move || book(title, &tables, is_english)).await.map_err(|_| ApiError::internal())?;
+    let turn = answers::turn();
+    let made = web::block(move || {
+        let made = book(title, &tables, is_english);
+        drop(turn);
+        made
+    });
+    let made = made.await.map_err(|_| ApiError::internal())?;
     made.map_err(|error| {
         log::error!(event = "workbook_failed", error:% = error; "a table could not be written as a workbook");
         ApiError::internal()

@@ -7,10 +7,10 @@ use std::time::Instant;
 use actix::Addr;
 use tokio::sync::Mutex;
 
+use super::answers::AskedInTurn;
 use super::room::{Rates, Rooms};
 use super::subscriptions::Written;
 use crate::actors::config_keeper::{ConfigKeeper, ConfigView};
-use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Held, HeldView};
 use crate::actors::mesh_registry::MeshRegistry;
 use crate::actors::status_feed::StatusFeed;
@@ -40,7 +40,7 @@ pub struct Shared {
     pub writer: Addr<DbWriter>,
     /// What is durable now.
     pub held: HeldView,
-    pub readers: Readers,
+    pub readers: AskedInTurn,
     pub mesh: Handle<MeshRegistry>,
     pub feed: Handle<StatusFeed>,
     pub metrics: Arc<Metrics>,
