@@ -174,7 +174,7 @@ impl KnownAuthors {
         }
         // Its own first: of what is told a part may be left out.
         let mut told: Keys = [(known.own.clone(), [known.own_key].into())].into();
-        for keys in [&known.pinned, &known.begun, &known.said_of_itself, &known.decided, &known.believed()] {
+        for keys in [&known.pinned, &known.begun, &known.said_of_itself, &known.decided(), &known.believed()] {
             for (central, keys) in keys {
                 add(&mut told, central, keys.iter().copied());
             }
@@ -222,11 +222,11 @@ impl KnownKeys {
     ///
     /// Of a central that is pinned nobody else says which keys it has: else any member could write in its name by letting in a key.
     fn is_key_of(&self, central: &CentralId, key: Fingerprint) -> Option<bool> {
-        let believed = self.believed();
+        let (decided, believed) = (self.decided(), self.believed());
         let sources = if self.pinned.contains_key(central) {
             vec![&self.pinned, &self.begun, &self.said_of_itself]
         } else {
-            vec![&self.begun, &self.said_of_itself, &self.decided, &believed]
+            vec![&self.begun, &self.said_of_itself, &decided, &believed]
         };
         let mut known = sources.into_iter().filter_map(|keys| keys.get(central)).peekable();
         known.peek()?;
@@ -234,7 +234,28 @@ impl KnownKeys {
     }
 
     fn knows(&self, central: &CentralId) -> bool {
-        [&self.pinned, &self.begun, &self.decided, &self.believed()].iter().any(|keys| keys.contains_key(central))
+        [&self.pinned, &self.begun, &self.decided(), &self.believed()].iter().any(|keys| keys.contains_key(central))
+    }
+
+    /// What members of the mesh decided, but for what they say of a key that is another central's: nobody becomes a second central by
+    /// saying so.
+    fn decided(&self) -> Keys {
+        let mut decided = self.decided.clone();
+        decided.retain(|central, keys| {
+            keys.retain(|key| {
+                let begins = |(of, begun): (&CentralId, &BTreeSet<Fingerprint>)| of != central && begun.contains(key);
+                self.pinned_as_another(central, *key).is_none() && !self.begun.iter().any(begins)
+            });
+            !keys.is_empty()
+        });
+        decided
+    }
+
+    /// The other central that this key is known of here: this one, or the peer it is pinned for.
+    fn pinned_as_another(&self, central: &CentralId, key: Fingerprint) -> Option<&CentralId> {
+        let mut pinned = self.pinned.iter().filter(|(_, keys)| keys.contains(&key)).map(|(of, _)| of);
+        let own = (key == self.own_key).then_some(&self.own);
+        own.into_iter().chain(&mut pinned).find(|of| *of != central)
     }
 
     /// What at least half of the peers say of others, those that say nothing counted: one alone invents nobody where there are more
@@ -247,7 +268,11 @@ impl KnownKeys {
             }
         }
         let mut believed = Keys::new();
-        for ((central, key), _) in count.into_iter().filter(|(_, count)| 2 * count >= self.pinned.len()) {
+        let is_said_by_half = |count: usize| 2 * count >= self.pinned.len();
+        for ((central, key), _) in count.into_iter().filter(|(_, count)| is_said_by_half(*count)) {
+            if self.pinned_as_another(central, key).is_some() {
+                continue;
+            }
             believed.entry(central.clone()).or_default().insert(key);
         }
         believed
@@ -275,10 +300,15 @@ impl KnownKeys {
         match self.is_key_of(central, signer) {
             Some(true) => Ok(()),
             // It may be told yet, or be in its place by then.
-            Some(false) => {
-                Err(Distrusted::Unknown(format!("it was begun with {signer}, which is no key of {central}")))
+            known => {
+                let unknown = || match known {
+                    Some(_) => format!("it was begun with {signer}, which is no key of {central}"),
+                    None => format!("no key is known here that stands for {central}"),
+                };
+                let of_another = self.pinned_as_another(central, signer);
+                let why = of_another.map(|of| format!("it was begun with {signer}, the key of {of}, not of {central}"));
+                Err(Distrusted::Unknown(why.unwrap_or_else(unknown)))
             }
-            None => Err(Distrusted::Unknown(format!("no key is known here that stands for {central}"))),
         }
     }
 }
@@ -397,6 +427,37 @@ mod tests {
             "the key that is pinned for another is none of ours"
         );
         assert!(opened(&fresh, "c1/00000000000000aa", &other).is_err());
+    }
+
+    #[test]
+    fn a_key_stands_for_one_central_whoever_says_that_it_is_a_second_one() {
+        let [own, one, two, three, guest] = [(); 5].map(|()| credentials());
+        let known = KnownAuthors::new(id("c0"), own.fingerprint(), false, false);
+        let pinned: Keys = [("c1", &one), ("c2", &two), ("c3", &three)]
+            .into_iter()
+            .flat_map(|(name, key)| keys_of(name, &[key]))
+            .collect();
+        // A guest that is not pinned here, as where each is linked with some only.
+        let learn = |decided: Keys| known.learn(&id("c0"), false, (pinned.clone(), decided), BTreeSet::new());
+        learn(keys_of("c4", &[&guest]));
+        assert_eq!(opened(&known, "c4/00000000000000aa", &guest), Ok(()));
+        learn(keys_of("c77", &[&own, &one, &two, &guest]));
+        // Nor do all peers together make one central of two, of those known here.
+        for peer in ["c1", "c2", "c3"] {
+            known.hear(&id(peer), &[(id("c77"), vec![one.fingerprint(), own.fingerprint()])].into());
+        }
+        for key in [&own, &one, &two, &guest] {
+            assert_eq!(opened(&known, "c77/00000000000000aa", key), Err(false));
+        }
+        assert!(known.unopened(&"c77/00000000000000aa".parse().unwrap(), false, false).is_err(), "nor unsigned");
+        assert!(!known.to_tell().contains_key(&id("c77")), "nor is it told on");
+        assert_eq!(opened(&known, "c4/00000000000000bb", &guest), Ok(()), "it stays who it is");
+        // A person says that it has another id now.
+        let mut renamed = pinned.clone();
+        renamed.remove(&id("c1"));
+        renamed.extend(keys_of("c77", &[&one]));
+        known.learn(&id("c0"), false, (renamed, Keys::new()), BTreeSet::new());
+        assert_eq!(opened(&known, "c77/00000000000000aa", &one), Ok(()));
     }
 
     #[test]
