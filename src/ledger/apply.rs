@@ -16,7 +16,7 @@ use crate::domain::tariff::Tariff;
 use super::component::{self, EVER, loose_key, skipped_key};
 use super::open_stay::OpenStay;
 use super::runs::UNKNOWN_TYPE;
-use super::settings::{SetBy, setting_hash};
+use super::settings::{AnnouncedChange, SetBy, setting_hash};
 use super::storage::{EventRef, Setting, SettingKind, Storage};
 use super::transaction::Transaction;
 
@@ -285,9 +285,14 @@ impl<S: Storage> Transaction<'_, S> {
         if !self.settings().is_new_announced(&set_by, from_ms) {
             return Ok(());
         }
-        let old = self.settings().stored(SettingKind::Announced, &from_ms.to_string());
-        let (kept, dropped) = self.settings_mut().announce(set_by, from_ms, tariff);
-        self.keep(&kept, old, dropped)
+        let AnnouncedChange { kept, dropped, before, after } = self.settings_mut().announce(set_by, from_ms, tariff);
+        // What another central said of a moment is kept, too, and does not count.
+        before.iter().for_each(|counted| self.staged.digest.subtract(setting_hash(counted)));
+        after.iter().for_each(|counts| self.staged.digest.add(setting_hash(counts)));
+        for id in &dropped {
+            self.write()?.remove_setting(SettingKind::Announced, id)?;
+        }
+        self.write()?.put_setting(&kept)
     }
 
     /// Writes a setting, in the place of `old`; `dropped` is kept no more for it.

@@ -247,7 +247,7 @@ impl<S: Storage> Ledger<S> {
         let left = self.storage.clear_projection().and_then(|()| self.storage.settings_left());
         let cleared = left.and_then(|left| {
             let mut digest = Digest::default();
-            left.iter().for_each(|setting| digest.add(settings::setting_hash(setting)));
+            SharedSettings::of_stored(left).hashes().for_each(|hash| digest.add(hash));
             let empty = Summary {
                 digest: digest.to_bytes(),
                 max_hlc: crate::domain::ids::Hlc::default(),

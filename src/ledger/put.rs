@@ -14,7 +14,7 @@ use super::settings::{SITE_TARIFF, SubscriptionChange};
 use super::storage::{SettingKind, Storage};
 use super::transaction::{Stop, Transaction};
 
-/// Most tariffs that wait for their moment: a few years of them, and bounded in memory.
+/// Most tariffs that one central announced and that wait for their moment: a few years of them, and bounded in memory.
 const MAX_ANNOUNCED: usize = 16;
 
 impl<S: Storage> Transaction<'_, S> {
@@ -39,7 +39,6 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
         };
         let ahead: Vec<_> = self.settings().announced(self.now.wall_ms).collect();
-        let others = ahead.iter().filter(|(held_ms, ..)| *held_ms != from_ms).count();
         let held = ahead.into_iter().find(|(held_ms, ..)| *held_ms == from_ms);
         let held = held.map(|(_, tariff, version)| (tariff, version));
         match (&held, &list.tariff) {
@@ -50,7 +49,10 @@ impl<S: Storage> Transaction<'_, S> {
                 let problem = "no tariff is announced for this moment".to_owned();
                 return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
             }
-            (_, Some(_)) if others >= MAX_ANNOUNCED => {
+            // What other centrals announce takes no places here.
+            (None, Some(_))
+                if self.settings().announced_by(&self.context.central, self.now.wall_ms) >= MAX_ANNOUNCED =>
+            {
                 let problem = format!("at most {MAX_ANNOUNCED} tariffs are announced at a time");
                 return Err(Stop::Refused(Refusal::Field { field: "valid_from", problem }));
             }

@@ -153,7 +153,7 @@ fn chain(run: &Run) -> Vec<ChainHash> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{Draft, TariffUpdate};
+    use crate::domain::event::{Draft, PriceList, TariffUpdate};
     use crate::domain::fingerprint::Fingerprint;
     use crate::domain::ids::{CentralId, Epoch};
     use crate::domain::standing::{CentralStanding, Standing};
@@ -161,6 +161,7 @@ mod tests {
     use crate::domain::time::SiteZone;
     use crate::ledger::job::Job;
     use crate::ledger::memory::MemoryStorage;
+    use crate::ledger::settings::MOST_ANNOUNCED_BY_ONE;
     use crate::ledger::transaction::TransactionTime;
     use crate::ledger::{Context, Ledger};
 
@@ -204,6 +205,67 @@ mod tests {
 
     fn tariff_set(hlc_ms: i64, per_hour: i64) -> (i64, Body) {
         (hlc_ms, Body::Tariff(TariffUpdate { tariff: tariff(per_hour) }))
+    }
+
+    fn announced(hlc_ms: i64, from_ms: i64, per_hour: i64) -> (i64, Body) {
+        (hlc_ms, Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff: Some(tariff(per_hour)) }))
+    }
+
+    #[test]
+    fn however_much_one_central_announces_others_announce_too_and_what_they_did_stays() {
+        let (mut ledger, day_ms) = (ledger(), 86_400_000);
+        let list =
+            |day: i64| PriceList { valid_from_ms: Some(NOW_MS + day * day_ms), tariff: Some(tariff(1_000 + day)) };
+        done(&mut ledger, Job::Announce(list(1)), NOW_MS, 1);
+        let latest = Hlc::latest_believed(NOW_MS).ms();
+        let many = (0..1_100).map(|minute| announced(latest - 1, NOW_MS + 30 * day_ms + minute * 60_000, 9_000));
+        done(&mut ledger, Job::Store(run_of("c9", 9, many.collect())), NOW_MS, 1);
+        done(&mut ledger, Job::Announce(list(2)), NOW_MS, 1);
+        let held = |ledger: &Ledger<MemoryStorage>| -> Vec<(i64, Tariff)> {
+            ledger.settings().announced(NOW_MS).map(|(from_ms, tariff, _)| (from_ms, tariff)).collect()
+        };
+        let own: Vec<(i64, Tariff)> = held(&ledger).into_iter().take(2).collect();
+        assert_eq!(own, [1, 2].map(|day| (NOW_MS + day * day_ms, tariff(1_000 + day))));
+        assert_eq!(held(&ledger).len(), 2 + MOST_ANNOUNCED_BY_ONE);
+        // A person takes back what it announced.
+        let (bad_ms, ..) = ledger.settings().announced(NOW_MS + 3 * day_ms).next().unwrap();
+        let withdrawn = PriceList { valid_from_ms: Some(bad_ms), tariff: None };
+        done(&mut ledger, Job::Announce(withdrawn), NOW_MS, 1);
+        assert!(held(&ledger).iter().all(|(from_ms, _)| *from_ms != bad_ms));
+        let (before, digest) = (held(&ledger), ledger.digest());
+        ledger.reopen().unwrap();
+        assert_eq!((held(&ledger), ledger.digest()), (before, digest), "what was kept on the disk says the same");
+    }
+
+    #[test]
+    fn what_is_announced_is_the_same_in_whatever_order_it_is_heard() {
+        // More than is kept of one, and of all, and of some moments by two.
+        let runs = || -> Vec<Run> {
+            (0..5_i64)
+                .map(|number| {
+                    let said = (0..260_i64).map(|place| {
+                        let from_ms = NOW_MS + (number * 240 + place) * 60_000;
+                        announced(NOW_MS + (place * 7 + number * 11) % 300, from_ms, 1_000 * (number + 1))
+                    });
+                    run_of(&format!("c{}", 2 + number), 2, said.collect())
+                })
+                .collect()
+        };
+        let hears = |order: [usize; 5]| {
+            let (mut ledger, runs) = (ledger(), runs());
+            for turn in order {
+                done(&mut ledger, Job::Store(runs[turn].clone()), NOW_MS, 1);
+            }
+            let held: Vec<_> = ledger.settings().announced(0).map(|(from_ms, _, version)| (from_ms, version)).collect();
+            let digest = ledger.digest();
+            ledger.reopen().unwrap();
+            assert_eq!(digest, ledger.digest());
+            (held, digest)
+        };
+        let first = hears([0, 1, 2, 3, 4]);
+        for order in [[4, 3, 2, 1, 0], [2, 0, 4, 1, 3], [1, 4, 0, 3, 2]] {
+            assert_eq!(hears(order), first);
+        }
     }
 
     fn stands(hlc_ms: i64, central: &str, standing: Standing) -> (i64, Body) {

@@ -26,6 +26,9 @@ pub const SITE_TARIFF: &str = "site";
 /// site. What is older than the oldest kept is of nobody's interest but a peer's who wants memory filled. So many of those that were
 /// announced, too, for any moment.
 pub const MOST_TARIFFS: usize = 1_000;
+/// So many moments at most of which one central said something are kept of it, those of which it said it last: none takes the places
+/// of others. Years of them at any site.
+pub const MOST_ANNOUNCED_BY_ONE: usize = 250;
 /// Hex digits of the version of the list of subscriptions.
 const SUBSCRIPTIONS_VERSION_CHARS: usize = 32;
 
@@ -99,6 +102,26 @@ impl Decisions {
 /// A tariff as it is kept: as JSON, for what a peer makes of little text is large in memory.
 type TariffJson = Arc<str>;
 
+/// What a central said of a moment: the tariff that counts from then on; `None`: none does.
+#[derive(Debug, Clone, PartialEq)]
+struct Announced {
+    set_by: SetBy,
+    tariff: Option<TariffJson>,
+    /// The id of its row: programs of before kept one of each moment, by that alone.
+    row: String,
+}
+
+/// What keeping something about a moment comes to.
+#[derive(Debug)]
+pub struct AnnouncedChange {
+    pub kept: Setting,
+    /// The ids of rows that are kept no more.
+    pub dropped: Vec<String>,
+    /// What counted of the moments it concerns, and what counts now.
+    pub before: Vec<Setting>,
+    pub after: Vec<Setting>,
+}
+
 /// The tariff that was read last, nearly always the one in force. A copy reads its own.
 #[derive(Debug, Default)]
 struct LastRead(Mutex<Option<(SetBy, Arc<Tariff>)>>);
@@ -134,9 +157,9 @@ pub struct SharedSettings {
     /// The last [`MOST_TARIFFS`] that were set, by when: the last one is in force. Which those are does not depend on the order in
     /// which they are heard.
     tariffs: BTreeMap<SetBy, TariffJson>,
-    /// By the moment from which it counts, Unix ms; `None`: withdrawn. Of each moment the last that was said, and of those as many as of
-    /// `tariffs`, and the last likewise.
-    announced: BTreeMap<i64, (SetBy, Option<TariffJson>)>,
+    /// By the moment from which it counts, Unix ms, what each central said last of it: the last of those counts. Of each central
+    /// [`MOST_ANNOUNCED_BY_ONE`], those that it said last, and of all as many as of `tariffs`, likewise.
+    announced: BTreeMap<i64, BTreeMap<CentralId, Announced>>,
     last_read: LastRead,
     subscriptions: BTreeMap<String, HeldSubscription>,
     /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
@@ -163,9 +186,13 @@ impl SharedSettings {
                     }
                 }
                 SettingKind::Announced => {
-                    if let Ok(valid_from_ms) = id.parse() {
+                    let moment = id.split(' ').next().and_then(|moment| moment.parse().ok());
+                    if let Some(valid_from_ms) = moment.filter(|moment| settings.is_new_announced(&set_by, *moment)) {
                         let tariff: Option<Tariff> = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
-                        settings.announce(set_by, valid_from_ms, tariff.as_ref());
+                        let tariff = tariff.as_ref().map(json_of);
+                        let author = set_by.at.log.central.clone();
+                        let said = Announced { set_by, tariff, row: id };
+                        settings.announced.entry(valid_from_ms).or_default().insert(author, said);
                     }
                 }
                 SettingKind::Subscription => {
@@ -204,7 +231,11 @@ impl SharedSettings {
     /// `set`: the tariff that was set last.
     fn tariff_with(&self, at_ms: i64, set: Option<(&SetBy, &TariffJson)>) -> (Arc<Tariff>, Option<String>) {
         let begun = self.announced.range(..=at_ms).rev();
-        let announced = begun.filter_map(|(from_ms, (set_by, json))| Some((*from_ms, set_by, json.as_ref()?))).next();
+        let mut announced = begun.filter_map(|(from_ms, said)| {
+            let Announced { set_by, tariff, .. } = last_said(said)?;
+            Some((*from_ms, set_by, tariff.as_ref()?))
+        });
+        let announced = announced.next();
         let set_ms = set.map(|(set_by, _)| set_by.hlc.ms());
         match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
             Some((_, set_by, json)) => self.read_or_built_in(Some((set_by, json))),
@@ -228,33 +259,72 @@ impl SharedSettings {
     pub fn announced(&self, after_ms: i64) -> impl Iterator<Item = (i64, Tariff, String)> {
         let ahead = self.announced.range(after_ms.saturating_add(1)..);
         let read = |json: &TariffJson| serde_json::from_str(json).ok();
-        ahead.filter_map(move |(from_ms, (set_by, json))| Some((*from_ms, read(json.as_ref()?)?, set_by.version())))
+        ahead.filter_map(move |(from_ms, said)| {
+            let Announced { set_by, tariff, .. } = last_said(said)?;
+            Some((*from_ms, read(tariff.as_ref()?)?, set_by.version()))
+        })
     }
 
-    /// Whether what was said of a moment at `set_by` is later than what is held of it, and one to be kept.
+    /// For how many moments after `after_ms` a central announced the tariff that counts.
+    pub fn announced_by(&self, author: &CentralId, after_ms: i64) -> usize {
+        let ahead = self.announced.range(after_ms.saturating_add(1)..);
+        let last = ahead.filter_map(|(_, said)| last_said(said));
+        last.filter(|said| said.tariff.is_some() && said.set_by.at.log.central == *author).count()
+    }
+
+    /// Whether what was said of a moment at `set_by` is later than what is held of it by that central, and one to be kept.
     pub fn is_new_announced(&self, set_by: &SetBy, valid_from_ms: i64) -> bool {
-        match self.announced.get(&valid_from_ms) {
-            Some((held, _)) => held < set_by,
-            None if self.announced.len() < MOST_TARIFFS => true,
-            None => self.announced.values().any(|(held, _)| held < set_by),
+        let author = &set_by.at.log.central;
+        if let Some(held) = self.announced.get(&valid_from_ms).and_then(|said| said.get(author)) {
+            return held.set_by < *set_by;
         }
+        let of_it = || self.all_announced().filter(|(_, of, _)| *of == author);
+        if of_it().count() >= MOST_ANNOUNCED_BY_ONE {
+            return of_it().any(|(.., held)| held.set_by < *set_by);
+        }
+        self.all_announced().count() < MOST_TARIFFS || self.all_announced().any(|(.., held)| held.set_by < *set_by)
     }
 
-    /// Keeps what was said of a moment, as [`Self::is_new_announced`] allows. Returns its row, and that of the one that is not kept any
-    /// more for it: the one that was said first. What comes of that later is older still, so that no order of hearing matters.
-    pub fn announce(
-        &mut self,
-        set_by: SetBy,
-        valid_from_ms: i64,
-        tariff: Option<&Tariff>,
-    ) -> (Setting, Option<Setting>) {
-        let said = (set_by, tariff.map(json_of));
-        let kept = stored_announced((&valid_from_ms, &said));
-        self.announced.insert(valid_from_ms, said);
-        let oldest = || self.announced.iter().min_by(|(_, (one, _)), (_, (other, _))| one.cmp(other));
-        let oldest = (self.announced.len() > MOST_TARIFFS).then(oldest).flatten().map(|(from_ms, _)| *from_ms);
-        let dropped = oldest.and_then(|from_ms| self.announced.remove_entry(&from_ms));
-        (kept, dropped.map(|(from_ms, said)| stored_announced((&from_ms, &said))))
+    fn all_announced(&self) -> impl Iterator<Item = (i64, &CentralId, &Announced)> {
+        let all = self.announced.iter();
+        all.flat_map(|(from_ms, said)| said.iter().map(|(author, said)| (*from_ms, author, said)))
+    }
+
+    /// Keeps what was said of a moment, as [`Self::is_new_announced`] allows, and no more what its central said first, if that is one too
+    /// many of it, or anybody, if it is one too many of all. What comes of that later is older still, so that no order of hearing matters.
+    pub fn announce(&mut self, set_by: SetBy, valid_from_ms: i64, tariff: Option<&Tariff>) -> AnnouncedChange {
+        let author = set_by.at.log.central.clone();
+        let row = format!("{valid_from_ms} {author}");
+        let said = Announced { set_by, tariff: tariff.map(json_of), row: row.clone() };
+        let kept = stored_announced(&said);
+        let mut before: Vec<Setting> =
+            self.stored(SettingKind::Announced, &valid_from_ms.to_string()).into_iter().collect();
+        let replaced = self.announced.entry(valid_from_ms).or_default().insert(author.clone(), said);
+        let mut dropped: Vec<String> = replaced.map(|old| old.row).filter(|old| *old != row).into_iter().collect();
+        let of_it = || self.all_announced().filter(|(_, of, _)| **of == author);
+        let first = if of_it().count() > MOST_ANNOUNCED_BY_ONE {
+            of_it().min_by(|(.., one), (.., other)| one.set_by.cmp(&other.set_by))
+        } else if self.all_announced().count() > MOST_TARIFFS {
+            self.all_announced().min_by(|(.., one), (.., other)| one.set_by.cmp(&other.set_by))
+        } else {
+            None
+        };
+        let first = first.map(|(from_ms, author, _)| (from_ms, author.clone()));
+        let mut moments = vec![valid_from_ms];
+        if let Some((from_ms, author)) = first {
+            if from_ms != valid_from_ms {
+                before.extend(self.stored(SettingKind::Announced, &from_ms.to_string()));
+                moments.push(from_ms);
+            }
+            if let Some(said) = self.announced.get_mut(&from_ms) {
+                dropped.extend(said.remove(&author).map(|said| said.row));
+                if said.is_empty() {
+                    self.announced.remove(&from_ms);
+                }
+            }
+        }
+        let after = moments.iter().filter_map(|from_ms| self.stored(SettingKind::Announced, &from_ms.to_string()));
+        AnnouncedChange { kept, dropped, before, after: after.collect() }
     }
 
     /// The list as it stands, by id.
@@ -356,7 +426,7 @@ impl SharedSettings {
     fn set_by(&self, kind: SettingKind, id: &str) -> Option<&SetBy> {
         match kind {
             SettingKind::Tariff => self.tariffs.last_key_value().map(|(set_by, _)| set_by),
-            SettingKind::Announced => self.announced.get(&id.parse().ok()?).map(|(set_by, _)| set_by),
+            SettingKind::Announced => last_said(self.announced.get(&id.parse().ok()?)?).map(|said| &said.set_by),
             SettingKind::Subscription => self.subscriptions.get(id).map(|held| &held.set_by),
             SettingKind::Central => self.centrals.get(id)?.0.values().map(|(set_by, _)| set_by).max(),
             SettingKind::Name => self.names.get(id).map(|(set_by, _)| set_by),
@@ -367,7 +437,7 @@ impl SharedSettings {
     pub fn stored(&self, kind: SettingKind, id: &str) -> Option<Setting> {
         let set_by = self.set_by(kind, id)?.clone();
         let value = match kind {
-            SettingKind::Announced => return Some(stored_announced(self.announced.get_key_value(&id.parse().ok()?)?)),
+            SettingKind::Announced => return last_said(self.announced.get(&id.parse().ok()?)?).map(stored_announced),
             SettingKind::Subscription => {
                 self.subscription(id).and_then(|subscription| serde_json::to_string(subscription).ok())
             }
@@ -380,7 +450,7 @@ impl SharedSettings {
     /// The parts of all settings in the digest.
     pub fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
         let tariffs = self.tariffs.iter().map(stored_tariff);
-        let announced = self.announced.iter().map(stored_announced);
+        let announced = self.announced.values().filter_map(last_said).map(stored_announced);
         let subscriptions = self.subscriptions.keys().filter_map(|id| self.stored(SettingKind::Subscription, id));
         let centrals = self.centrals.values().flat_map(|decisions| decisions.0.values()).map(stored_decision);
         let names = self.names.keys().filter_map(|id| self.stored(SettingKind::Name, id));
@@ -463,11 +533,16 @@ fn json_of(tariff: &Tariff) -> TariffJson {
     serde_json::to_string(tariff).unwrap_or_default().into()
 }
 
-/// A row for each moment.
-fn stored_announced((from_ms, (set_by, json)): (&i64, &(SetBy, Option<TariffJson>))) -> Setting {
-    let SetBy { hlc, at } = set_by.clone();
-    let value = json.as_ref().map(ToString::to_string);
-    Setting { kind: SettingKind::Announced, id: from_ms.to_string(), hlc, at, value }
+/// What counts of a moment.
+fn last_said(said: &BTreeMap<CentralId, Announced>) -> Option<&Announced> {
+    said.values().max_by(|one, other| one.set_by.cmp(&other.set_by))
+}
+
+/// A row for each moment and central.
+fn stored_announced(said: &Announced) -> Setting {
+    let SetBy { hlc, at } = said.set_by.clone();
+    let value = said.tariff.as_ref().map(ToString::to_string);
+    Setting { kind: SettingKind::Announced, id: said.row.clone(), hlc, at, value }
 }
 
 /// A row for each, by its version.
@@ -527,11 +602,19 @@ pub fn is_said_by(setting: &Setting, event: &Event) -> bool {
     };
     setting.kind == kind
         && setting.hlc == event.hlc
-        && id.is_none_or(|id| id == setting.id)
+        && id.is_none_or(|id| id == subject(setting))
         && as_kept(kind, setting.value.as_deref()) == Some(value)
 }
 
-/// The part of one setting in the digest. Of a central's standing the fingerprint is its id; the rest is in its value.
+/// What a kept value is about. The ids of some rows name its author, too.
+fn subject(setting: &Setting) -> &str {
+    match setting.kind {
+        SettingKind::Central | SettingKind::Announced => setting.id.split(' ').next().unwrap_or_default(),
+        SettingKind::Tariff | SettingKind::Subscription | SettingKind::Name => &setting.id,
+    }
+}
+
+/// The part of one setting in the digest.
 pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     let kind = match setting.kind {
         SettingKind::Tariff => "tariff",
@@ -542,11 +625,7 @@ pub fn setting_hash(setting: &Setting) -> [u8; 32] {
     };
     let set_by = SetBy { hlc: setting.hlc, at: setting.at.clone() };
     let mut hasher = Sha256::new();
-    let id = match setting.kind {
-        SettingKind::Central => setting.id.split(' ').next().unwrap_or_default(),
-        SettingKind::Tariff | SettingKind::Announced | SettingKind::Subscription | SettingKind::Name => &setting.id,
-    };
-    for part in [kind, id, &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
+    for part in [kind, subject(setting), &set_by.version(), setting.value.as_deref().unwrap_or("removed")] {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part.as_bytes());
     }
