@@ -45,6 +45,8 @@ const MOST_GROWTH_KIB: u64 = 64 * 1024;
 
 /// A central that has a key, was let in, and says what it likes.
 struct Bad {
+    /// As which central it was let in.
+    name: &'static str,
     credentials: Credentials,
     /// Another key that it says is its own, to some.
     second: Credentials,
@@ -61,16 +63,21 @@ struct Bad {
 
 impl Bad {
     fn new(target: &Central) -> Self {
+        Self::named(BAD, target)
+    }
+
+    fn named(name: &'static str, target: &Central) -> Self {
         let credentials = || {
             let directory = tempfile::tempdir().unwrap();
             key_file::open_or_make(directory.path()).unwrap().credentials
         };
         Self {
+            name,
             credentials: credentials(),
             second: credentials(),
             socket: None,
             address: format!("{}:{P2P_PORT}", target.ip),
-            encoder: Encoder::new(BAD.parse().unwrap()),
+            encoder: Encoder::new(name.parse().unwrap()),
             logs: BTreeMap::new(),
             given: BTreeSet::new(),
             heard: BTreeMap::new(),
@@ -103,7 +110,7 @@ impl Bad {
         self.say(&Frame::Hello(Hello {
             versions: Versions { min: 1, max: 1 },
             capabilities: Vec::new(),
-            central: BAD.parse().unwrap(),
+            central: self.name.parse().unwrap(),
             instance,
             wall_ms: 0,
             listens: None,
@@ -191,21 +198,21 @@ impl Bad {
     /// Events of a log, each with the clock and the body that harms most; signed with its own key, or by nobody, as the dice
     /// fall.
     fn events(&mut self, log: &LogId, count: u64) -> Vec<EventBytes> {
-        let signs = self.dice.below(3) > 0;
-        self.events_of(log, count, signs)
+        let key = if self.dice.below(3) == 0 { self.second.clone() } else { self.credentials.clone() };
+        let signer = (self.dice.below(3) > 0).then_some(key);
+        self.events_of(log, count, signer)
     }
 
-    fn events_of(&mut self, log: &LogId, count: u64, signs: bool) -> Vec<EventBytes> {
+    fn events_of(&mut self, log: &LogId, count: u64, signer: Option<Credentials>) -> Vec<EventBytes> {
         let now_ms = now_ms();
-        let signer = if self.dice.below(3) == 0 { &self.second } else { &self.credentials };
-        let mut author = Author::new([7; 32], Box::new(signer.clone()));
+        let mut author = signer.map(|signer| Author::new([7; 32], Box::new(signer)));
         (1..=count)
             .map(|seq| {
                 let clocks = [0, now_ms, Hlc::latest_believed(now_ms).ms() - 86_400_000, Hlc::MAX_MS - 1, Hlc::MAX_MS];
                 let hlc = Hlc::new(clocks[usize::try_from(self.dice.below(5)).unwrap()]).unwrap();
                 let body = self.body(log);
                 let event_id = Some(format!("{}_{now_ms}_{seq}", log.central));
-                let proof = if signs { author.proof(log, seq) } else { Proof::default() };
+                let proof = author.as_mut().map(|author| author.proof(log, seq)).unwrap_or_default();
                 let draft = Draft { hlc, timestamp_ms: now_ms, skew_ms: None, event_id, body, by: None };
                 draft.encode_as(log, seq, log.central.as_str(), None, &proof).unwrap().into()
             })
@@ -230,7 +237,7 @@ impl Bad {
                 tariff.base.fee_per_hour = Vnd(666);
                 Body::Tariff(TariffUpdate { tariff })
             }
-            1 => self.admission_as(BAD),
+            1 => admission(BAD, &self.credentials),
             2 => {
                 let removes = (1..20).map(|seq| FactId::Authored { log: log.clone(), seq }).collect();
                 Body::Void(Void { removes, money: Vec::new(), reason: "evil".into(), by: None })
@@ -243,23 +250,10 @@ impl Bad {
         }
     }
 
-    /// Its key stands for that central, it says.
-    fn admission_as(&self, central: &str) -> Body {
-        Body::Central(CentralStanding {
-            central: central.parse().unwrap(),
-            fingerprint: self.credentials.fingerprint(),
-            standing: Standing::Admitted,
-            ip: None,
-            p2p_port: None,
-            reason: None,
-            by: None,
-        })
-    }
-
-    /// Tells all that its key stands for that central.
-    fn admits_itself_as(&mut self, central: &str) -> LogId {
-        let log = self.log(BAD);
-        let (hlc, body) = (Hlc::new(now_ms()).unwrap(), self.admission_as(central));
+    /// Tells all that this key stands for that central.
+    fn admits(&mut self, central: &str, key: &Credentials) -> LogId {
+        let log = self.log(self.name);
+        let (hlc, body) = (Hlc::new(now_ms()).unwrap(), admission(central, key));
         let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body, by: None };
         let proof = Author::new([7; 32], Box::new(self.credentials.clone())).proof(&log, 1);
         let event: EventBytes = draft.encode_as(&log, 1, log.central.as_str(), None, &proof).unwrap().into();
@@ -359,6 +353,18 @@ impl Bad {
     }
 }
 
+fn admission(central: &str, key: &Credentials) -> Body {
+    Body::Central(CentralStanding {
+        central: central.parse().unwrap(),
+        fingerprint: key.fingerprint(),
+        standing: Standing::Admitted,
+        ip: None,
+        p2p_port: None,
+        reason: None,
+        by: None,
+    })
+}
+
 fn run_of(log: &LogId, events: Vec<EventBytes>) -> Run {
     let prev = Head::empty(log).hash;
     let hash = events.iter().fold(prev, |hash, event| hash.extend(event));
@@ -456,12 +462,14 @@ fn does_its_worst(for_time: Duration) {
     let begun = Instant::now();
     let mut bad = Bad::new(&mesh.centrals[0]);
     let fingerprint = bad.credentials.fingerprint();
-    let admission = bad.admits_itself_as("central-2");
-    eventually("its word is held", DEADLINE, || mesh.centrals.iter().all(|it| logs_held(it).contains(&admission)));
+    for central in ["central-2", "central-77"] {
+        let admission = bad.admits(central, &bad.credentials.clone());
+        eventually("its word is held", DEADLINE, || mesh.centrals.iter().all(|it| logs_held(it).contains(&admission)));
+    }
     for central in ["central-1", "central-2", "central-77"] {
         // One without a signature may be of an older version: that is told if it stays so for a minute.
         let log = bad.log(central);
-        let events = bad.events_of(&log, 3, true);
+        let events = bad.events_of(&log, 3, Some(bad.credentials.clone()));
         bad.gives_log(&log, &events);
         let told = |line: &str| line.contains("alarm=log_not_its_authors") && line.contains(&format!("{central}/"));
         eventually("what is in another's name is told", DEADLINE, || mesh.centrals[0].log().lines().any(told));
@@ -560,6 +568,68 @@ fn does_its_worst(for_time: Duration) {
 #[test]
 fn a_peer_that_does_its_worst_harms_nobody_else_and_is_out_when_it_is_expelled() {
     does_its_worst(Duration::from_secs(6));
+}
+
+/// It lets in accomplices of its choice, of whom one was linked when it is expelled and one was not. That is told, and they go with it.
+#[test]
+fn who_was_let_in_by_one_that_is_expelled_is_out_with_it() {
+    let mut mesh = mesh_that_knows_it();
+    let central = &mesh.centrals[0];
+    let mut bad = Bad::new(central);
+    let [mut met, mut unmet] = ["sleeper-1", "sleeper-2"].map(|name| Bad::named(name, central));
+    for accomplice in [&met, &unmet] {
+        let said = bad.admits(accomplice.name, &accomplice.credentials);
+        eventually("its word is held", DEADLINE, || mesh.centrals.iter().all(|it| logs_held(it).contains(&said)));
+    }
+    for central in &mesh.centrals {
+        eventually("it is told whom it let in", DEADLINE, || {
+            let shown = central.http.p2p_status()["admitted"].as_array().unwrap().clone();
+            let by: Vec<_> = shown.iter().filter(|one| one["by"] == BAD).map(|one| one["central"].clone()).collect();
+            by.contains(&json!("sleeper-1")) && by.contains(&json!("sleeper-2"))
+        });
+        eventually("in the log, too", DEADLINE, || {
+            let log = central.log();
+            let lines = || log.lines().filter(|line| line.contains("event=central_admitted") && line.contains(BAD));
+            ["sleeper-1", "sleeper-2"].iter().all(|name| lines().any(|line| line.contains(name)))
+        });
+        eventually("and in the audit", DEADLINE, || {
+            let audit = central.http.get("/api/access/audit").ok().text;
+            audit.contains("sleeper-2") && audit.contains("central:central-9")
+        });
+    }
+    let central = &mesh.centrals[0];
+    eventually("one is linked", DEADLINE, || met.link());
+    assert_eq!(peer(central, "sleeper-1")["let_in_by"], BAD);
+    central.http.post(&format!("/api/p2p/peers/{BAD}/expel"), &json!({"reason": "bad"})).ok();
+    eventually("its link ends", DEADLINE, || {
+        while let Ok(Some(_)) = met.hear() {}
+        met.socket.is_none() && peer(central, "sleeper-1")["connected"] == false
+    });
+    let is_out = |it: &mut Bad| !it.link();
+    assert!(is_out(&mut bad) && is_out(&mut met) && is_out(&mut unmet), "neither is let in any more");
+    mesh.centrals[0].terminate();
+    mesh.centrals[0].start();
+    assert!(is_out(&mut bad) && is_out(&mut met) && is_out(&mut unmet), "nor after a restart");
+    // A person may know better.
+    let central = &mesh.centrals[0];
+    let waits = central.http.p2p_status()["pending"].clone();
+    let fingerprint = met.credentials.fingerprint();
+    assert!(waits.as_array().unwrap().iter().any(|one| one["fingerprint"] == fingerprint.to_string()), "{waits}");
+    central.http.post(&format!("/api/p2p/pending/{fingerprint}"), &json!({})).ok();
+    eventually("it is linked again", DEADLINE, || met.link());
+    assert_eq!(peer(central, "sleeper-1")["let_in_by"], Value::Null);
+    assert!(is_out(&mut unmet));
+    eventually("the others have that word", DEADLINE, || {
+        let admitted = mesh.centrals[1].http.p2p_status()["admitted"].clone();
+        let said: Vec<_> =
+            admitted.as_array().unwrap().iter().map(|one| (one["central"].clone(), one["by"].clone())).collect();
+        said == [(json!("sleeper-1"), json!("central-1"))]
+    });
+}
+
+fn peer(central: &Central, id: &str) -> Value {
+    let status = central.http.p2p_status();
+    status["peers"].as_array().unwrap().iter().find(|peer| peer["peer_id"] == id).unwrap_or(&Value::Null).clone()
 }
 
 /// What it writes in its own name is taken, as it was let in for that; but it does not fill the disk.

@@ -261,6 +261,7 @@ impl StatusFeed {
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
             "backup": backup, "alarms": self.around.alarms.state(), "invoices": self.around.invoices.state(),
             "pending": self.mesh.pending.iter().map(pending_json).collect::<Vec<_>>(),
+            "admitted": self.mesh.admitted,
             "nearby": nearby_json(&self.mesh.nearby),
             "listening": self.mesh.listening, "listen_error": self.mesh.listen_error,
             "tariff_version": self.mesh.tariff_version, "config_version": config.version(),

@@ -113,12 +113,13 @@ pub fn start(parts: MeshParts) -> (Handle<MeshRegistry>, Handle<Scout>) {
         writer: parts.writer.clone(),
         readers: parts.readers.clone(),
     }));
-    let refusals = parts.audit.clone();
+    let (refusals, admissions) = (parts.audit.clone(), parts.audit.clone());
     let site_dir = parts.data_dir.clone();
     let trust = TrustDesk::new(TrustParts {
         config: parts.config.clone(),
         save_pin: save_pin(parts.keeper.clone()),
         note_refusal: Box::new(move |act| refusals.note_refusal(act, "certificate_refused")),
+        note_admission: Box::new(move |act| admissions.note(act)),
         credentials: parts.credentials,
         clock,
         authors: parts.authors,

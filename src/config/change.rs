@@ -73,6 +73,10 @@ pub fn put_of(current: &Config, edit: Edit) -> Result<Value, SaveRefused> {
                 return Err(SaveRefused::Invalid(vec![FieldProblem::new("id", "other_peer", text_vi, text)]));
             }
             object.insert("id".into(), json!(id));
+            // Who says so of a certificate himself leans on nobody's word.
+            if object.contains_key("fingerprint") || object.contains_key("unconfirmed") {
+                object.entry("introduced").or_insert(json!(false));
+            }
             *slot = fields;
         }
         Edit::RemovePeer(id) => {

@@ -86,6 +86,9 @@ pub struct PeerCentral {
     /// The fingerprint is that of the first contact, and no person has compared it yet. Never without one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unconfirmed: bool,
+    /// It was let in on the word of another central alone: without that word it is a stranger here, until a person confirms it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub introduced: bool,
     /// It may be one of the predecessor's programs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub legacy: bool,
@@ -97,10 +100,11 @@ pub struct PeerCentral {
 
 impl PeerCentral {
     /// Whether a link to the one is a link to the other: what differs, if anything, is that a first certificate was pinned
-    /// since, or that a person confirmed it.
+    /// since, or that a person confirmed it, or another central did.
     pub fn is_linked_like(&self, other: &Self) -> bool {
         let fingerprint = self.fingerprint.or(other.fingerprint);
-        *other == Self { fingerprint, unconfirmed: other.unconfirmed, ..self.clone() }
+        let Self { unconfirmed, introduced, .. } = *other;
+        *other == Self { fingerprint, unconfirmed, introduced, ..self.clone() }
     }
 }
 

@@ -177,6 +177,7 @@ fn peer_central(mut fields: ConfigFields<'_>, report: &mut Problems) -> (Central
     };
     let fingerprint = parts.fingerprint;
     let unconfirmed = fields.optional("unconfirmed", report, boolean).unwrap_or(false) && fingerprint.is_some();
+    let introduced = fields.optional("introduced", report, boolean).unwrap_or(false) && fingerprint.is_some();
     let legacy = fields.optional("legacy", report, boolean).unwrap_or(false);
     let time_zone = fields.optional("time_zone", report, zone);
     fields.done(report);
@@ -188,6 +189,7 @@ fn peer_central(mut fields: ConfigFields<'_>, report: &mut Problems) -> (Central
             api_port: parts.api_port,
             fingerprint,
             unconfirmed,
+            introduced,
             legacy,
             time_zone,
         }),

@@ -24,7 +24,7 @@ use crate::config::model::P2pMode;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::time::SiteZone;
-use crate::links::status::{LogShown, MeshStatus, NearbyShown, PeerShown, PendingShown};
+use crate::links::status::{AdmittedShown, LogShown, MeshStatus, NearbyShown, PeerShown, PendingShown};
 use crate::store::reader::SyncState;
 use crate::trust::site::SiteMark;
 
@@ -86,6 +86,8 @@ pub(super) struct Mesh {
     peers: Vec<MeshPeer>,
     /// Centrals nobody configured that knocked and wait for a person's yes.
     pending: Vec<PendingShown>,
+    /// Centrals that another one let in and that were not met here yet.
+    admitted: Vec<AdmittedShown>,
     nearby: NearbyShown,
     /// Equal on two centrals that hold the same history; null while plates wait.
     digest: Option<String>,
@@ -188,6 +190,7 @@ pub async fn status(worker: web::Data<Worker>) -> HttpResponse {
         messages_received: mesh.messages_received,
         peers: mesh.peers.into_iter().map(|peer| MeshPeer::new(peer, &zone)).collect(),
         pending: mesh.pending,
+        admitted: mesh.admitted,
         nearby: mesh.nearby,
         digest: held.digest.map(|digest| digest.to_string()),
         events: held.events,

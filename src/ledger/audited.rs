@@ -92,7 +92,7 @@ impl<S: Storage> Transaction<'_, S> {
                 let held = ids.iter().filter_map(|id| Some((id, self.settings().subscription(id)?)));
                 json!(held.collect::<BTreeMap<_, _>>())
             }
-            Subject::Standing(fingerprint) => json!(self.settings().standing(fingerprint).map(|(held, _)| held)),
+            Subject::Standing(fingerprint) => json!(self.settings().said_last(fingerprint).map(|(said, _)| said)),
             Subject::Stay(stay_id, _) => match self.read()?.stay(stay_id)? {
                 Some(stored) => json!({
                     "event_id": stored.row.stay_id,

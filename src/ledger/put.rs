@@ -66,12 +66,14 @@ impl<S: Storage> Transaction<'_, S> {
     /// Lets a central in or throws it out.
     pub(super) fn put_standing(&mut self, standing: CentralStanding) -> Result<Answer, Stop<S::Error>> {
         let id = standing.fingerprint.to_string();
-        if let Some((held, version)) = self.settings().standing(&id)
-            && *held == standing
-        {
-            return Ok(Answer::StandingSet { version });
-        }
         let own = &self.context.central;
+        // What another said of it may count no more one day; what is said here does not depend on that.
+        if let Some((said, by)) = self.settings().said_last(&id)
+            && *said == standing
+            && by.at.log.central == *own
+        {
+            return Ok(Answer::StandingSet { version: by.version() });
+        }
         if standing.standing == Standing::Admitted && self.settings().was_expelled_as(&id, own) {
             let reason = format!(
                 "this certificate was expelled as that of {own}, which cannot let it in again: do it at another central, \

@@ -152,11 +152,13 @@ fn chain(run: &Run) -> Vec<ChainHash> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::domain::event::{Draft, PriceList, TariffUpdate};
     use crate::domain::fingerprint::Fingerprint;
     use crate::domain::ids::{CentralId, Epoch};
-    use crate::domain::standing::{CentralStanding, Standing};
+    use crate::domain::standing::{CentralStanding, Standing, Trusted, in_force};
     use crate::domain::tariff::Tariff;
     use crate::domain::time::SiteZone;
     use crate::ledger::job::Job;
@@ -276,8 +278,9 @@ mod tests {
     }
 
     fn standing_here(ledger: &Ledger<MemoryStorage>) -> Option<Standing> {
-        let fingerprint = Fingerprint::of_certificate(b"stolen").to_string();
-        ledger.settings().standing(&fingerprint).map(|(decided, _)| decided.standing)
+        let decisions: Vec<_> = ledger.settings().decisions().collect();
+        let trusted = Trusted { own: ledger.context().central.clone(), peers: BTreeMap::new() };
+        in_force(&decisions, &trusted).values().find(|it| it.counts).map(|it| it.said.standing)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::event::{Body, Event, PriceList, SubscriptionUpdate, TariffUpdate};
 use crate::domain::ids::{CentralId, FactId, Hlc};
 use crate::domain::plate::PlateId;
-use crate::domain::standing::{CentralStanding, Standing};
+use crate::domain::standing::{CentralStanding, Decision, Standing};
 use crate::domain::subscription::Subscription;
 use crate::domain::tariff::Tariff;
 
@@ -84,15 +84,6 @@ impl ListDifference {
 struct Decisions(BTreeMap<(CentralId, Standing), (SetBy, CentralStanding)>);
 
 impl Decisions {
-    /// The decision that counts: the latest, but for admissions by the central that was expelled under this certificate.
-    /// Nobody who was thrown out lets himself in again, whatever clock he writes.
-    fn in_force(&self) -> Option<&(SetBy, CentralStanding)> {
-        let counts = |(set_by, decided): &&(SetBy, CentralStanding)| {
-            decided.standing == Standing::Expelled || !self.was_expelled_as(&set_by.at.log.central)
-        };
-        self.0.values().filter(counts).max_by(|(one, _), (other, _)| one.cmp(other))
-    }
-
     /// Whether the certificate was thrown out as that of `central`.
     fn was_expelled_as(&self, central: &CentralId) -> bool {
         self.0.values().any(|(_, decided)| decided.standing == Standing::Expelled && decided.central == *central)
@@ -332,15 +323,20 @@ impl SharedSettings {
         self.subscriptions.values().filter_map(|held| held.value.as_deref())
     }
 
-    /// Every central whose standing was decided, the latest decision each.
-    pub fn centrals(&self) -> impl Iterator<Item = &CentralStanding> {
-        self.centrals.values().filter_map(|decisions| decisions.in_force().map(|(_, standing)| standing))
+    /// All that was decided about centrals; what of it counts says [`in_force`](crate::domain::standing::in_force).
+    pub fn decisions(&self) -> impl Iterator<Item = Decision<SetBy>> {
+        let all = self.centrals.values().flat_map(|decisions| decisions.0.values());
+        all.map(|(set_by, said)| Decision {
+            author: set_by.at.log.central.clone(),
+            order: set_by.clone(),
+            said: said.clone(),
+        })
     }
 
-    /// The standing held of a certificate, and the version of that decision.
-    pub fn standing(&self, fingerprint: &str) -> Option<(&CentralStanding, String)> {
-        let (set_by, standing) = self.centrals.get(fingerprint)?.in_force()?;
-        Some((standing, set_by.version()))
+    /// What was said last of a certificate, whether it counts or not, and by what.
+    pub fn said_last(&self, fingerprint: &str) -> Option<(&CentralStanding, &SetBy)> {
+        let said = self.centrals.get(fingerprint)?.0.values().max_by(|(one, _), (other, _)| one.cmp(other));
+        said.map(|(set_by, standing)| (standing, set_by))
     }
 
     /// Whether a certificate was expelled as that of `central`, whose admissions of it count no more.

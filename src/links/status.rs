@@ -30,6 +30,8 @@ pub struct MeshStatus {
     pub peers: Vec<PeerShown>,
     /// Who knocked and waits for a person's yes, who came first first.
     pub pending: Vec<PendingShown>,
+    /// Whom another central let in and who was not met here yet, at most 32.
+    pub admitted: Vec<AdmittedShown>,
     pub nearby: NearbyShown,
     /// Of this central's certificate; `None`: the mesh does not answer.
     pub fingerprint: Option<Fingerprint>,
@@ -101,6 +103,9 @@ pub struct PeerTrust {
     pub fingerprint: Option<Fingerprint>,
     /// No person has compared it yet.
     pub unconfirmed: bool,
+    /// It was let in on the word of this central alone; null: a person here set it up or confirmed it.
+    #[schema(value_type = Option<String>)]
+    pub let_in_by: Option<CentralId>,
     /// A person expelled it from the mesh, here or elsewhere.
     pub expelled: bool,
     /// Why and by whom it was; null: it was not.
@@ -142,6 +147,21 @@ pub struct PeerSays {
     pub alarms: bool,
     /// How it is set, by the names of `security` in the settings: modes are each machine's own. Empty: it did not say.
     pub modes: BTreeMap<String, String>,
+}
+
+/// A central that another one let in: when it knocks it becomes a peer here, unless somebody expels it, or who let it in.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AdmittedShown {
+    #[schema(value_type = String)]
+    pub central: CentralId,
+    #[schema(value_type = String)]
+    pub fingerprint: Fingerprint,
+    /// The central that says so.
+    #[schema(value_type = String)]
+    pub by: CentralId,
+    /// Where it can be dialled, as that one says; null: it does not say.
+    pub ip: Option<String>,
+    pub p2p_port: Option<u16>,
 }
 
 /// A central nobody configured that knocked and waits for a person's yes.

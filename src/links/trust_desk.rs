@@ -18,13 +18,14 @@ use tokio::sync::watch;
 
 use super::known_authors::{Keys, KnownAuthors, TAKES_BACK};
 use super::mesh::MeshClock;
-use super::status::{Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
+use super::status::{AdmittedShown, Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::config::change::Edit;
-use crate::config::model::{Config, Host, P2pMode, PeopleMode};
+use crate::config::model::{Config, Host, P2pMode, PeerCentral, PeopleMode};
 use crate::domain::audit::{Act, By, Kind};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
-use crate::domain::standing::{CentralStanding, Standing};
+use crate::domain::standing::{CentralStanding, Decision, Standing, Trusted, in_force};
+use crate::ledger::settings::SetBy;
 use crate::ops::offences::SaidOnce;
 use crate::tls::credentials::Credentials;
 use crate::tls::key_file;
@@ -35,6 +36,8 @@ use crate::wire::frame::Hello;
 
 /// A refused certificate is shown at its peer for this long after it was seen last.
 const SHOWN_MS: i64 = 60 * 60 * 1_000;
+/// Most centrals shown that others let in and that were not met here; and named in a line of the log.
+const MOST_ADMITTED: usize = 32;
 /// A pin that could not be saved is saved again after this.
 const PIN_RETRY: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,8 @@ pub struct TrustParts {
     pub clock: MeshClock,
     /// Tells the audit of a certificate that was refused.
     pub note_refusal: Box<dyn Fn(Act)>,
+    /// Tells the audit of a central that another one let in.
+    pub note_admission: Box<dyn Fn(Act)>,
     /// Told of every key that is learned here: the writer asks it whose logs to believe.
     pub authors: KnownAuthors,
     /// The credentials are forgotten again: they are shown to nobody.
@@ -68,14 +73,36 @@ struct Desk {
     /// What was last shown in a peer's name and refused.
     refused: RefCell<BTreeMap<CentralId, RefusedCertificate>>,
     pending: RefCell<Strangers>,
-    standings: RefCell<BTreeMap<Fingerprint, CentralStanding>>,
+    /// All that was decided; `None`: nothing was heard yet.
+    decisions: RefCell<Option<Vec<Decision<SetBy>>>>,
+    /// What of that counts.
+    standings: RefCell<BTreeMap<Fingerprint, Stands>>,
     said: RefCell<SaidOnce>,
+}
+
+/// What is in force of one certificate.
+#[derive(Debug, Clone, PartialEq)]
+struct Stands {
+    said: CentralStanding,
+    author: CentralId,
+    /// `false`: it was let in by somebody whose word counts no more.
+    counts: bool,
+}
+
+impl Stands {
+    fn is_admitted(&self) -> bool {
+        self.counts && self.said.standing == Standing::Admitted
+    }
+
+    fn is_expelled(&self) -> bool {
+        self.said.standing == Standing::Expelled
+    }
 }
 
 impl TrustDesk {
     pub fn new(parts: TrustParts) -> Self {
-        let (fresh, refused, pending, standings, said) = Default::default();
-        let desk = Self(Rc::new(Desk { parts, fresh, refused, pending, standings, said }));
+        let (fresh, refused, pending, decisions, standings, said) = Default::default();
+        let desk = Self(Rc::new(Desk { parts, fresh, refused, pending, decisions, standings, said }));
         desk.tell_authors();
         desk
     }
@@ -92,10 +119,10 @@ impl TrustDesk {
             }
         }
         let mut expelled = BTreeSet::new();
-        for (fingerprint, decision) in self.0.standings.borrow().iter() {
-            let central = &decision.central;
+        for (fingerprint, stands) in self.0.standings.borrow().iter() {
+            let central = &stands.said.central;
             decided.entry(central.clone()).or_default().insert(*fingerprint);
-            if decision.standing == Standing::Expelled && !pinned.contains_key(central) {
+            if stands.is_expelled() && !pinned.contains_key(central) {
                 expelled.insert(central.clone());
             }
         }
@@ -160,57 +187,105 @@ impl TrustDesk {
             return Ok(None);
         }
         let pin = self.pin(peer);
-        if pin.is_some_and(|pin| self.is_expelled(pin)) {
-            return Err(Distrust::Expelled(peer.clone()).to_string());
+        if let Some(distrust) = self.turned_away(peer) {
+            return Err(distrust.to_string());
         }
         Client::new(&self.0.parts.credentials, pin).map(Some).map_err(|error| error.to_string())
     }
 
-    /// What the members of the mesh have decided of certificates; the fingerprints that are expelled since.
-    pub fn hear_decisions(&self, decided: Vec<CentralStanding>) -> Vec<Fingerprint> {
-        let mut standings = self.0.standings.borrow_mut();
-        let mut expelled = Vec::new();
-        for standing in decided {
-            let (fingerprint, now) = (standing.fingerprint, standing.standing);
-            let before = standings.insert(fingerprint, standing).map(|before| before.standing);
-            if now == Standing::Expelled && before != Some(Standing::Expelled) {
-                expelled.push(fingerprint);
+    /// What the members of the mesh have decided of certificates; the peers that are turned away since.
+    pub fn hear_decisions(&self, decided: Vec<Decision<SetBy>>) -> BTreeSet<CentralId> {
+        let away = || -> BTreeSet<CentralId> {
+            let config = self.0.parts.config.borrow().clone();
+            let ids = config.peer_centrals.iter().map(|peer| peer.id.clone());
+            ids.filter(|id| self.turned_away(id).is_some()).collect()
+        };
+        let (away_before, before) = (away(), self.0.standings.borrow().clone());
+        let is_first = self.0.decisions.replace(Some(decided)).is_none();
+        self.judge_decisions();
+        if !is_first {
+            self.tell_admissions(&before);
+        }
+        self.tell_authors();
+        &away() - &away_before
+    }
+
+    /// Works out what counts of what was decided, by whom a person here trusts now.
+    fn judge_decisions(&self) {
+        let config = self.0.parts.config.borrow().clone();
+        let by_hand = config.peer_centrals.iter().filter(|peer| !peer.introduced);
+        let peers = by_hand.filter_map(|peer| Some((peer.id.clone(), self.pin(&peer.id)?))).collect();
+        let trusted = Trusted { own: config.this_central.id.clone(), peers };
+        let decisions = self.0.decisions.borrow();
+        let counts = in_force(decisions.as_deref().unwrap_or_default(), &trusted);
+        let owned = counts.into_iter().map(|(fingerprint, it)| {
+            (fingerprint, Stands { said: it.said.clone(), author: it.author.clone(), counts: it.counts })
+        });
+        let owned = owned.collect();
+        *self.0.standings.borrow_mut() = owned;
+    }
+
+    /// Says whom another central let in since: it becomes a peer here when it knocks.
+    fn tell_admissions(&self, before: &BTreeMap<Fingerprint, Stands>) {
+        let own = self.0.parts.config.borrow().this_central.id.clone();
+        let mut let_in: BTreeMap<CentralId, Vec<CentralId>> = BTreeMap::new();
+        for (fingerprint, stands) in self.0.standings.borrow().iter() {
+            let was_in = before.get(fingerprint).is_some_and(Stands::is_admitted);
+            if stands.is_admitted() && !was_in && stands.author != own {
+                let_in.entry(stands.author.clone()).or_default().push(stands.said.central.clone());
             }
         }
-        drop(standings);
-        self.tell_authors();
-        expelled
+        for (author, centrals) in let_in {
+            let by = By::new(format!("central:{author}"), "");
+            for central in centrals.iter().take(MOST_ADMITTED) {
+                (self.0.parts.note_admission)(Act::new(Kind::Peer, by.clone(), central));
+            }
+            let names: Vec<&str> = centrals.iter().take(MOST_ADMITTED).map(CentralId::as_str).collect();
+            if self.0.said.borrow_mut().is_news(author.as_str(), &names.join(" "), Instant::now()) {
+                warn!(
+                    event = "central_admitted", central:% = names.join(" "), by = author.as_str(), count = centrals.len();
+                    "another central let these in: each becomes a peer when it knocks here; expel whom nobody knows"
+                );
+            }
+        }
+    }
+
+    /// Why a peer of the settings is not linked, whatever it shows.
+    fn turned_away(&self, peer: &CentralId) -> Option<Distrust> {
+        let pin = self.pin(peer)?;
+        if self.is_expelled(pin) {
+            return Some(Distrust::Expelled(peer.clone()));
+        }
+        let is_introduced = self.0.parts.config.borrow().peer(peer).is_some_and(|peer| peer.introduced);
+        let is_void = is_introduced && self.0.standings.borrow().get(&pin).is_some_and(|stands| !stands.counts);
+        is_void.then(|| Distrust::Unvouched(peer.clone()))
     }
 
     fn is_expelled(&self, fingerprint: Fingerprint) -> bool {
-        self.standing(fingerprint) == Some(Standing::Expelled)
+        self.0.standings.borrow().get(&fingerprint).is_some_and(Stands::is_expelled)
     }
 
     fn expulsion(&self, fingerprint: Fingerprint) -> Option<Expulsion> {
         let standings = self.0.standings.borrow();
-        let decided = standings.get(&fingerprint).filter(|decided| decided.standing == Standing::Expelled)?;
-        Some(Expulsion { reason: decided.reason.clone(), by: decided.by.clone() })
-    }
-
-    fn standing(&self, fingerprint: Fingerprint) -> Option<Standing> {
-        self.0.standings.borrow().get(&fingerprint).map(|decided| decided.standing)
+        let Stands { said, .. } = standings.get(&fingerprint).filter(|stands| stands.is_expelled())?;
+        Some(Expulsion { reason: said.reason.clone(), by: said.by.clone() })
     }
 
     /// How the settings have to change for somebody who knocks, unknown here, but let in by a member of the mesh.
     pub fn introduction(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr) -> Option<Edit> {
         let judged = self.judge(&hello.central, shown, Reached::From(from.ip()));
         let standings = self.0.standings.borrow();
-        let admitted = standings.get(&shown).filter(|decided| decided.standing == Standing::Admitted)?;
+        let admitted = &standings.get(&shown).filter(|stands| stands.is_admitted())?.said;
         if admitted.central != hello.central {
             return None;
         }
         // Whoever is confirmed may say who logs in, where people are the site's: that a person here decides.
         let unconfirmed = self.0.parts.config.borrow().security.people == PeopleMode::Site;
-        let pin = json!({"fingerprint": shown, "unconfirmed": unconfirmed});
+        let pin = json!({"fingerprint": shown, "unconfirmed": unconfirmed, "introduced": true});
         match judged {
             Err(Distrust::Unknown(id)) => {
                 let ip = admitted.ip.clone().unwrap_or_else(|| from.ip().to_string());
-                let address = json!({"id": id, "ip": ip, "p2p_port": admitted.p2p_port, "fingerprint": shown, "unconfirmed": unconfirmed});
+                let address = json!({"id": id, "ip": ip, "p2p_port": admitted.p2p_port, "fingerprint": shown, "unconfirmed": unconfirmed, "introduced": true});
                 Some(Edit::AddPeer(address))
             }
             Err(Distrust::Elsewhere(id)) => Some(Edit::ChangePeer(id, pin)),
@@ -220,6 +295,27 @@ impl TrustDesk {
             }
             _ => None,
         }
+    }
+
+    /// Whom others let in and who is no peer here yet.
+    fn admitted(&self, config: &Config) -> Vec<AdmittedShown> {
+        let is_known = |fingerprint: &Fingerprint| {
+            *fingerprint == self.own()
+                || config.peer_centrals.iter().any(|peer| self.pin(&peer.id) == Some(*fingerprint))
+                || config.refused_centrals.iter().any(|refused| refused.fingerprint == *fingerprint)
+        };
+        let standings = self.0.standings.borrow();
+        let admitted = standings.iter().filter(|(fingerprint, stands)| stands.is_admitted() && !is_known(fingerprint));
+        admitted
+            .take(MOST_ADMITTED)
+            .map(|(fingerprint, Stands { said, author, .. })| AdmittedShown {
+                central: said.central.clone(),
+                fingerprint: *fingerprint,
+                by: author.clone(),
+                ip: said.ip.clone(),
+                p2p_port: said.p2p_port,
+            })
+            .collect()
     }
 
     /// Whether whoever showed this certificate may speak as `claimed`.
@@ -243,7 +339,8 @@ impl TrustDesk {
             pin: self.pin(&peer.id),
             ip: peer.ip.ip(),
         });
-        judge(&config.this_central.id, claimed, shown, reached, known)
+        let believed = judge(&config.this_central.id, claimed, shown, reached, known)?;
+        self.turned_away(claimed).map_or(Ok(believed), Err)
     }
 
     /// From now on `peer` is who has this certificate, until a person says otherwise.
@@ -252,6 +349,7 @@ impl TrustDesk {
             return;
         }
         self.0.fresh.borrow_mut().insert(peer.clone(), shown);
+        self.judge_decisions();
         self.tell_authors();
         info!(
             event = "peer_pinned", peer = peer.as_str(), fingerprint:% = shown;
@@ -293,7 +391,7 @@ impl TrustDesk {
     pub fn note_distrust(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr, distrust: &Distrust) {
         match distrust {
             Distrust::Changed { claimed, .. } => self.note_refused(claimed, shown, &from.ip().to_string()),
-            Distrust::Elsewhere(_) | Distrust::Unknown(_) => {
+            Distrust::Elsewhere(_) | Distrust::Unknown(_) | Distrust::Unvouched(_) => {
                 let now_ms = self.0.parts.clock.now().wall_ms;
                 let stranger = Stranger {
                     central: hello.central.clone(),
@@ -335,9 +433,11 @@ impl TrustDesk {
 
     /// What a person decided meanwhile needs no showing any more.
     pub fn follow(&self, config: &Config) {
+        self.judge_decisions();
         self.tell_authors();
         let pinned = |fingerprint: &Fingerprint| {
-            config.peer_centrals.iter().any(|peer| peer.fingerprint == Some(*fingerprint))
+            let is_it = |peer: &&PeerCentral| peer.fingerprint == Some(*fingerprint);
+            config.peer_centrals.iter().find(is_it).is_some_and(|peer| self.turned_away(&peer.id).is_none())
                 || config.refused_centrals.iter().any(|refused| refused.fingerprint == *fingerprint)
         };
         let mut pending = self.0.pending.borrow_mut();
@@ -361,14 +461,20 @@ impl TrustDesk {
             let known = config.peer(&peer.id);
             let fingerprint = self.pin(&peer.id);
             let expulsion = fingerprint.and_then(|pin| self.expulsion(pin));
+            let let_in_by = fingerprint.filter(|_| known.is_some_and(|known| known.introduced)).and_then(|pin| {
+                let standings = self.0.standings.borrow();
+                standings.get(&pin).map(|stands| stands.author.clone())
+            });
             peer.trust = PeerTrust {
                 fingerprint,
+                let_in_by,
                 unconfirmed: known.is_some_and(|known| known.unconfirmed || known.fingerprint.is_none()),
                 expelled: expulsion.is_some(),
                 expulsion,
                 certificate_refused: refused.get(&peer.id).filter(|refused| now_ms - refused.at_ms < SHOWN_MS).cloned(),
             };
         }
+        status.admitted = self.admitted(&config);
         status.fingerprint = (!self.0.parts.is_off).then(|| self.own());
         let pending = self.0.pending.borrow().list();
         status.pending =

@@ -221,6 +221,7 @@ pub fn mesh_status(
         messages_received: counters().map(|counters| counters.frames_received).sum(),
         tariff_version: tariff_name(held, clock.now().wall_ms),
         pending: Vec::new(),
+        admitted: Vec::new(),
         nearby: NearbyShown::default(),
         fingerprint: None,
         site: None,

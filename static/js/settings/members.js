@@ -65,6 +65,16 @@ export function showIdentity({ central }) {
     ),
     (row, waiting) => put(row.querySelector(".quiet"), t("settings.knocks_from", { from: waiting.from, age: ago(waiting.first_seen_ms, centralNow()) })),
   );
+  at("admitted-part").hidden = central.admitted.length === 0;
+  keyed(
+    at("admitted"), central.admitted, (one) => one.fingerprint,
+    (one) => el(
+      "li", {},
+      el("div", {}, el("strong", {}, one.central), " ", el("span", { class: "quiet" }), fingerprintOf(one.fingerprint)),
+      el("div", { class: "buttons" }, button(t("settings.expel"), () => expel(one.central), "outline-danger")),
+    ),
+    (row, one) => put(row.querySelector(".quiet"), t("settings.admitted_by", { by: one.by })),
+  );
   showNearby(central.nearby);
 }
 
@@ -101,14 +111,14 @@ async function refuse({ central, fingerprint }) {
 
 /** How a peer is known, in its row. Drawn anew only when it changed, so that a button keeps the focus. */
 export function showTrust(place, id, live, mode) {
-  const { fingerprint, unconfirmed, expulsion, certificate_refused: refused } = live;
-  const known = JSON.stringify([id, fingerprint, unconfirmed, expulsion, refused?.fingerprint, mode]);
+  const { fingerprint, unconfirmed, let_in_by: by, expulsion, certificate_refused: refused } = live;
+  const known = JSON.stringify([id, fingerprint, unconfirmed, by, expulsion, refused?.fingerprint, mode]);
   if (place.dataset.shown === known) return;
   place.dataset.shown = known;
   place.replaceChildren(...(mode === "open" ? [] : trustOf(id, live)));
 }
 
-function trustOf(id, { fingerprint, unconfirmed, expulsion, certificate_refused: refused }) {
+function trustOf(id, { fingerprint, unconfirmed, let_in_by: by, expulsion, certificate_refused: refused }) {
   if (expulsion) return expulsionLines(expulsion);
   const lines = [];
   if (refused) {
@@ -117,7 +127,8 @@ function trustOf(id, { fingerprint, unconfirmed, expulsion, certificate_refused:
   }
   if (!fingerprint) return [...lines, stateOf("quiet", t("settings.never_met"))];
   lines.push(stateOf(unconfirmed ? "wait" : "good", t(unconfirmed ? "settings.unconfirmed" : "settings.confirmed")));
-  if (unconfirmed) lines.push(button(t("settings.compare"), () => confirm(id, fingerprint)));
+  if (by) lines.push(el("div", { class: "reason" }, t("settings.let_in_by", { by })));
+  if (unconfirmed || by) lines.push(button(t("settings.compare"), () => confirm(id, fingerprint)));
   // Away from what is pressed every day.
   const more = el("details", { class: "more-actions" }, el("summary", {}, t("settings.more_actions")), button(t("settings.expel"), () => expel(id), "outline-danger"));
   return [...lines, more];
