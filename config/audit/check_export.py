@@ -7,8 +7,7 @@ import hashlib, json, sys
 MONEY = ("VEHICLE_EXIT", "OPENING_UNREAD", "STAY_CORRECTION", "STAY_VOID")
 APART = ("central", "edge_id", "by", "method", "camera_type")
 
-def chained(before, text):
-    return hashlib.sha256(bytes.fromhex(before) + text.encode()).hexdigest()
+def chained(before, text): return hashlib.sha256(bytes.fromhex(before) + text.encode()).hexdigest()
 def doer(by):
     prefix = by["kind"] + ":" if by and by.get("kind") in ("token", "edge", "predecessor", "command") else ""
     return prefix + by["name"] if by and by.get("name") is not None else ""
@@ -26,10 +25,8 @@ def stated(event, rights):
 def why_not(told, exits, events, removed):
     """Whether something in the file says that an exit counts for nothing."""
     place, because = told["fact"], (told["because"] or [""])[0]
-    if told["outcome"] in ("repeated", "copy"):
-        return because != place and events.get(because, {}).get("type") == MONEY[0]
-    if told["outcome"] == "read":
-        return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
+    if told["outcome"] in ("repeated", "copy"): return because != place and events.get(because, {}).get("type") == MONEY[0]
+    if told["outcome"] == "read": return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
     same = [other["id"] for other in exits.values() if other["outcome"] == "repeated" and other["because"][:1] == [place]]
     return not removed.isdisjoint([told["id"], *same][: 1 if events[place]["data"].get("request_id") in removed else None])  # Or written anew.
 
@@ -38,36 +35,40 @@ def check(lines):
     for line in filter(str.strip, lines):
         record = json.loads(line)
         kind = record.pop("record")
-        if kind == "export":
-            span = (record["start_ms"], record["end_ms"])
+        if kind == "export": span = (record["start_ms"], record["end_ms"])
         elif kind == "log":
             log, head = record["log"], record["prev"]
-            if record["after"] == 0 and head != hashlib.sha256(log.encode()).hexdigest():
-                wrong.append(f"{log}: does not begin as a log of this name does")
+            if record["after"] == 0 and head != hashlib.sha256(log.encode()).hexdigest(): wrong.append(f"{log}: does not begin as a log of this name does")
             counts[log] = (record["after"], record["to"], record["hash"], head)
         elif kind == "event":
             total, place, event, (after, to, last, _) = total + 1, f"{log}/{record['seq']}", json.loads(record["bytes"]), counts[log]
             if record["seq"] != after + 1 or chained(head, record["bytes"]) != record["hash"]:
                 wrong.append(f"{place}: the event is not the one that was written there: {record['bytes']}")
             counts[log], head = (record["seq"], to, last, record["hash"]), record["hash"]
-            if event.get("type") in MONEY:
-                events[place] = event
-        elif kind == "price_list" and chained(record["prev"], record["bytes"]) != record["hash"]:
-            wrong.append(f"price list {record['version']}: not the one that was written")
-        elif kind == "exit":
-            exits[record["fact"]] = record
-        elif kind == "sum":
-            sums[tuple(record[name] for name in APART)] = (record["exits"], record["revenue"])
-        elif kind == "end":
-            end = record
+            if event.get("type") in MONEY: events[place] = event
+        elif kind == "price_list" and chained(record["prev"], record["bytes"]) != record["hash"]: wrong.append(f"price list {record['version']}: not the one that was written")
+        elif kind == "exit": exits[record["fact"]] = record
+        elif kind == "sum": sums[tuple(record[name] for name in APART)] = (record["exits"], record["revenue"])
+        elif kind == "end": end = record
     ends = [(log, at, to) for log, (at, to, last, hash) in counts.items() if (at, hash) != (to, last)]
     wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, at, to in ends]
     corrections = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == "STAY_CORRECTION")
     undone, rights = {void for _, _, data in corrections for void in data.get("undoes", ())}, {}
-    voids = (event["data"] for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone)
-    removed = {fact for void in voids for fact in void["removes"]}
-    for right in filter(None, (data.get(name) for _, _, data in corrections for name in ("right_fee", "right_method"))):
-        rights.setdefault(right["exit"], {}).update({"also": []} if "method" in right else {}, **right)
+    voids = {place: event for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone}
+    removed = {fact for void in voids.values() for fact in void["data"]["removes"]}
+    for hlc, place, right in ((hlc, place, data.get(name) or {}) for hlc, place, data in corrections for name in ("right_fee", "right_method")):
+        said = {"also": []} if "method" in right else {"last": (hlc, place, right["fee"])} if right else {}
+        rights.setdefault(right.get("exit"), {}).update(said, **right)
+    exits_of = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == MONEY[0])
+    anew = {place: data["request_id"] for _, place, data in exits_of if data.get("request_id") in removed}
+    for place, of in anew.items():  # Its money is that of the exit it was written in place of, whatever others say of that one.
+        fee, last = events[place]["data"]["fee"], [rights[of]["last"]] if "last" in rights.get(of, {}) else []
+        for by, void in ((by, void) for by, void in voids.items() if of in void["data"]["removes"]):
+            follows, known = "/".join([by.rsplit("/", 1)[0], str(void["seq"] + 1)]), void["data"].get("money", ())
+            last += [(void["hlc"], by, 0)] if anew.get(follows) != of else [
+                (void["hlc"], by, fee) for change in known if follows == place and change["exit"] == of and change["before"] != fee]
+        if last and "last" not in rights.get(place, {}):
+            rights.setdefault(place, {}).update(last=max(last), fee=max(last)[2])
     left = {place for place, event in events.items() if event["type"] == MONEY[0] or event["data"].get("direction") == "EXIT"}
     left = {place for place in left - exits.keys() if span[0] <= events[place]["timestamp"] < span[1]}
     wrong += [f"{place}: an exit of these days, and nothing says what became of it" for place in sorted(left)]
@@ -81,8 +82,7 @@ def check(lines):
             for method, *sum_of in [first, *((method, 0, amount) for method, amount in counted["also"])]:
                 key = tuple({**counted, "method": method}[name] for name in APART)
                 found[key] = tuple(map(sum, zip(found.get(key, (0, 0)), sum_of)))
-        if event and bool(counted) == why_not(told, exits, events, removed):
-            wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
+        if event and bool(counted) == why_not(told, exits, events, removed): wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
     differ = [key for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key)]
     wrong += [f"sum of {key}: {sums.get(key)} exits and đồng, and its exits give {found.get(key)}" for key in differ]
     number, revenue = map(sum, zip((0, 0), *found.values()))

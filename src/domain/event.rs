@@ -213,6 +213,11 @@ impl Entry {
 }
 
 impl Exit {
+    /// The exit it is written anew in place of, as one of another car. Its request id says so; what a gate told has one of the gate's own.
+    pub fn in_place_of(&self) -> Option<FactId> {
+        self.request_id.as_deref()?.parse().ok()
+    }
+
     /// An exit from the stay that is the event's `event_id`, of which nothing more is known.
     pub fn of(
         plate_id: Option<PlateId>,

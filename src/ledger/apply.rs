@@ -60,7 +60,8 @@ impl<S: Storage> Transaction<'_, S> {
         let is_first = copy.is_none();
         let plain = match &event.body {
             Body::Entry(entry) => is_first && self.enter_plainly(fact, entry, newest_of_all)?,
-            Body::Exit(_) => is_first && self.exit_plainly(fact, newest_of_all)?,
+            // One that is written anew is found by the one it is in place of, too.
+            Body::Exit(exit) => is_first && exit.in_place_of().is_none() && self.exit_plainly(fact, newest_of_all)?,
             Body::Confirmed(_) => is_first && self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
             Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) | Body::Naming(_) => {

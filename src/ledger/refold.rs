@@ -41,7 +41,8 @@ fn is_found_by(row: &StayRow, fact: &Fact) -> bool {
         Link::Exit { .. } => {
             !fact.is_heard() || (!row.is_exit_alone() && fact.event.exit_stay() == Some(row.stay_id.as_str()))
         }
-        Link::Request(_) | Link::Fact(_) => true,
+        Link::Fact(id) => *id == fact.id,
+        Link::Request(_) => true,
     })
 }
 

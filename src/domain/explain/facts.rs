@@ -207,6 +207,12 @@ impl Explainer<'_> {
                 format!("The exit told again {} (recorded {}) with {}; it counts once", here.en, there.en, fee.en),
             );
         }
+        if is_request && matches!(&event.body, Body::Exit(exit) if exit.in_place_of().is_some()) {
+            return Text::new(
+                format!("Lượt ra {} đã được ghi lại cho xe khác {}, chỉ tính một lần", here.vi, there.vi),
+                format!("The exit {} was written down anew as another car's {}; it counts once", here.en, there.en),
+            );
+        }
         Text::new(
             format!("Lặp lại {}: cùng một yêu cầu đã ghi {}, chỉ tính một lần", here.vi, there.vi),
             format!("Repeated {}: the same request was recorded {}, and counts once", here.en, there.en),

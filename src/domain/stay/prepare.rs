@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::event::{Body, Correction, RightMethod, Void};
-use super::super::ids::FactId;
+use super::super::event::{Body, Correction, Exit, RightMethod, Void};
+use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
 use super::super::payment::{Paid, shared_out};
 use super::super::plate::PlateId;
@@ -29,6 +29,9 @@ pub struct Prepared<'a> {
     /// How it was really paid at them.
     right_methods: HashMap<&'a FactId, &'a RightMethod>,
 }
+
+/// Where a fact stands in the order of facts.
+type Place<'a> = (Hlc, &'a FactId);
 
 /// What a fact asks of the fold.
 #[derive(Debug, Clone, Copy)]
@@ -260,7 +263,7 @@ pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)
 /// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
 fn of_exits<'a, T>(
     facts: &[&'a Fact],
-    stated: impl Fn(&'a Correction) -> Option<(&'a FactId, T)>,
+    stated: impl Fn(&'a Correction, &'a Fact) -> Option<(&'a FactId, T)>,
 ) -> HashMap<&'a FactId, T> {
     if !facts.iter().any(|fact| matches!(fact.event.body, Body::Correction(_))) {
         return HashMap::default();
@@ -270,7 +273,7 @@ fn of_exits<'a, T>(
     let mut of_exits = HashMap::default();
     for fact in facts {
         let Body::Correction(correction) = &fact.event.body else { continue };
-        let Some((id, right)) = stated(correction) else { continue };
+        let Some((id, right)) = stated(correction, fact) else { continue };
         let Some(exit) = exits.get(id) else { continue };
         let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
         if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
@@ -280,12 +283,45 @@ fn of_exits<'a, T>(
     of_exits
 }
 
+/// What people say was taken at exits. The money of an exit that is written anew is that of the exit it is in place of: what others say of that
+/// one, who did not know the new one, is said of it, until somebody corrects itself.
 fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
-    of_exits(facts, |correction| correction.right_fee.as_ref().map(|right| (&right.exit, right.fee)))
+    let mut said = of_exits(facts, |correction, fact| {
+        let right = correction.right_fee.as_ref()?;
+        Some((&right.exit, (fact.place(), right.fee)))
+    });
+    let anew: Vec<(&Fact, &Exit, FactId)> = facts
+        .iter()
+        .filter_map(|fact| {
+            if let Body::Exit(exit) = &fact.event.body { Some((*fact, exit, exit.in_place_of()?)) } else { None }
+        })
+        .collect();
+    // Whoever writes an exit anew removes the other in the event before.
+    let gives_on = |void: &Fact, removed: &FactId| {
+        let is_next = |anew: &Fact| anew.event.log == void.event.log && anew.event.seq == void.event.seq + 1;
+        anew.iter().any(|(anew, _, of)| of == removed && is_next(anew))
+    };
+    let voids = if anew.is_empty() { Vec::new() } else { standing_voids(facts) };
+    for (fact, exit, of) in &anew {
+        if said.contains_key(&fact.id) {
+            continue;
+        }
+        let mut of_it: Vec<(Place<'a>, Vnd)> = said.get(of).copied().into_iter().collect();
+        for (by, void) in voids.iter().filter(|(_, void)| void.removes.contains(of)) {
+            if !gives_on(by, of) {
+                of_it.push((by.place(), Vnd(0)));
+            } else if by.event.log == fact.event.log && by.event.seq + 1 == fact.event.seq {
+                let known = void.money.iter().find(|change| change.exit == *of).map(|change| change.before);
+                of_it.extend(known.filter(|known| *known != exit.fee).map(|_| (by.place(), exit.fee)));
+            }
+        }
+        said.extend(of_it.into_iter().max_by_key(|(place, _)| *place).map(|last| (&fact.id, last)));
+    }
+    said.into_iter().map(|(exit, (_, fee))| (exit, fee)).collect()
 }
 
 fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
-    of_exits(facts, |correction| correction.right_method.as_ref().map(|right| (&right.exit, right)))
+    of_exits(facts, |correction, _| correction.right_method.as_ref().map(|right| (&right.exit, right)))
 }
 
 /// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
@@ -312,10 +348,7 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
 /// place of one it removes: of that whatever was told again is a repeat from then on.
 pub(super) fn removed_by<'a>(void: &'a Void, repeats: &Repeats<'a>) -> impl Iterator<Item = &'a FactId> {
     let is_anew = |first: &Fact| match &first.event.body {
-        Body::Exit(exit) => {
-            let in_place_of = exit.request_id.as_deref().and_then(|named| named.parse::<FactId>().ok());
-            in_place_of.is_some_and(|removed| void.removes.contains(&removed))
-        }
+        Body::Exit(exit) => exit.in_place_of().is_some_and(|removed| void.removes.contains(&removed)),
         _ => false,
     };
     let with_first = move |id: &'a FactId| {

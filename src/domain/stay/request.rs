@@ -24,12 +24,14 @@ impl<'a> RequestKey<'a> {
     /// `None`: the event is no ENTRY or EXIT, or carries no request id.
     pub(super) fn of(event: &'a Event) -> Option<Self> {
         let (edge_id, request_id) = event.request()?;
-        let (is_exit, force, requested_fee) = match &event.body {
-            Body::Entry(entry) => (false, entry.force, None),
-            Body::Exit(exit) => (true, exit.force, exit.requested_fee),
+        let plate = event.recorded_plate();
+        let (is_exit, plate, force, requested_fee) = match &event.body {
+            Body::Entry(entry) => (false, plate, entry.force, None),
+            // Whosever car two people in a cut say it was: it left once.
+            Body::Exit(exit) => (true, plate.filter(|_| exit.in_place_of().is_none()), exit.force, exit.requested_fee),
             _ => return None,
         };
-        Some(Self { edge_id, request_id, is_exit, plate: event.recorded_plate(), force, requested_fee })
+        Some(Self { edge_id, request_id, is_exit, plate, force, requested_fee })
     }
 
     /// Equal for equal keys alone.
@@ -87,7 +89,7 @@ impl Telling {
     }
 }
 
-/// True if both events answer one request: same edge, request id, plate, direction, force and requested fee, their clocks are
+/// True if both events answer one request: same edge, request id, plate (but for exits written anew), direction, force and requested fee, their clocks are
 /// at most [`REQUEST_WINDOW_MS`] apart, and they are not told to be of two passages ([`Telling::is_apart`]). Of more than two the
 /// first opens the window.
 ///
