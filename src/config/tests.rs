@@ -119,6 +119,21 @@ fn forms_that_mean_the_same_are_taken() {
     assert_eq!(read_quietly(&with("/site/time_zone", json!("asia/tokyo"))).site.time_zone.name(), "Asia/Tokyo");
 }
 
+/// What a shift of it could not name would count for nobody.
+#[test]
+fn a_lane_of_more_edges_than_a_shift_can_name_is_refused() {
+    let of_lane = |edges: usize| {
+        let edge = |number: usize| json!({"id": format!("device-{number}"), "lane": "out"});
+        with("/edges", (0..edges).map(edge).collect())
+    };
+    assert!(read::config(&of_lane(33)).is_ok());
+    for edges in [34, 40] {
+        let problems = read::config(&of_lane(edges)).expect_err("too many");
+        let named: Vec<_> = problems.iter().map(|problem| (problem.field.as_str(), problem.code)).collect();
+        assert_eq!(named, [("edges[33].lane", "too_many")]);
+    }
+}
+
 #[test]
 fn every_wrong_value_is_refused_with_the_name_of_its_field() {
     let long = "x".repeat(300);

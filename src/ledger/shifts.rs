@@ -21,8 +21,12 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(Stop::Refused(Refusal::Invalid("a shift is a person's: log in".to_owned())));
         }
         let central = self.context.central.as_str().to_owned();
-        let others = self.lanes.others(&edge_id).into_iter().take(MAX_LANE_EDGES).map(str::to_owned);
-        let lane_edges: Vec<String> = others.collect();
+        // The settings allow no more than an opening can name.
+        let lane_edges: Vec<String> = self.lanes.others(&edge_id).into_iter().map(str::to_owned).collect();
+        if lane_edges.len() > MAX_LANE_EDGES {
+            let most = MAX_LANE_EDGES + 1;
+            return Err(Stop::Refused(Refusal::Invalid(format!("a lane of more than {most} edges has no shift"))));
+        }
         let (mut from_ms, mut after) = (self.now.wall_ms, None);
         for edge in std::iter::once(&edge_id).chain(&lane_edges) {
             let Some(last) = self.read()?.last_shift(&central, edge)? else { continue };
