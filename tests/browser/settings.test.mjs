@@ -1,6 +1,7 @@
 // The settings page: the known user flow, wrong values, two people editing, tariff, subscriptions.
 
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { Central, edit, eventually, live, mesh, ok, equal, openPage, root, says, settled, started, test, textOf } from "./harness.mjs";
 
@@ -460,6 +461,48 @@ test("what a new central lacks is listed and gone once it is there", async () =>
   await addPeer(page, other);
   await page.click("#save");
   await page.waitForSelector("#checklist", { state: "hidden" });
+  await page.done();
+});
+
+test("an invoice program is set on the page, is told the next exit, and what it answers is said; where it is away that is said too", async () => {
+  const central = await new Central("central-1").start();
+  const told = [];
+  const program = createServer((request, answer) => {
+    let body = "";
+    request.on("data", (part) => { body += part; });
+    request.on("end", () => {
+      told.push({ token: request.headers.authorization, ...JSON.parse(body) });
+      answer.setHeader("Content-Type", "application/json");
+      answer.end(JSON.stringify({ number: `HD-${told.length}` }));
+    });
+  });
+  await new Promise((resolve) => program.listen(0, "127.0.0.1", resolve));
+  const page = await openPage(`${central.url}/settings`, { expected: /400/ });
+  await live(page);
+  await started(page);
+  await says(page, "#invoices-state", "Không báo cho chương trình hóa đơn nào");
+  await edit(page, "#invoices-form");
+  const today = (await central.call("GET", "/api/stats")).day;
+  await page.fill("#invoices-url", "ftp://hoa-don");
+  await page.fill("#invoices-from", today);
+  await page.click("#save-invoices");
+  await page.waitForSelector("#invoices-url.is-invalid");
+  await page.fill("#invoices-url", `http://127.0.0.1:${program.address().port}/hd`);
+  await page.fill("#invoices-token", "bi-mat");
+  await page.fill("#invoices-after_seconds", "0");
+  await page.click("#save-invoices");
+  await says(page, "#toasts", "Đã lưu phần hóa đơn.");
+  await says(page, "#invoices-state", "Mọi lượt ra đã được báo.");
+  equal(await page.inputValue("#invoices-token"), "", "what is secret is not shown again");
+  const out = (plate) => central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: plate, direction: "EXIT", force: true, fee: 20_000 });
+  await out("29A12345");
+  await eventually("the program is told", async () => told.length > 0);
+  equal([told[0].kind, told[0].amount, told[0].plate_id, told[0].token], ["exit", 20_000, "29A12345", "Bearer bi-mat"]);
+  await eventually("its number is at the stay", async () => (await central.call("GET", "/api/parking/history")).history[0].invoices?.[0].number === "HD-1");
+  program.closeAllConnections();
+  await new Promise((resolve) => program.close(resolve));
+  await out("29A12346");
+  await says(page, "#invoices-state", "1 lượt ra đang chờ");
   await page.done();
 });
 
