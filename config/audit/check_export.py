@@ -21,7 +21,7 @@ def stated(event, rights):
     central, edge, by = data.get("exit_central", event["source_central"]), data.get("exit_edge", data.get("edge_id")), data.get("taken_by")
     for way in (rights if "method" in rights else paid).get("also", ()):
         also.append([way["method"], min(way["amount"], taken - sum(amount for _, amount in also))])
-    return {"central": central, "edge_id": edge, "by": doer(by or event.get("by")), "method": method, "also": [part for part in also if part[1] > 0], "revenue": taken}
+    return {"central": central, "edge_id": edge, "by": doer(by or event.get("by")), "method": method, "also": [part for part in also if part[1] > 0], "revenue": taken, "excess": 0 if rights else max(told - taken, 0)}
 def why_not(told, exits, events, removed):
     """Whether something in the file says that an exit counts for nothing."""
     place, because = told["fact"], (told["because"] or [""])[0]
@@ -76,7 +76,7 @@ def check(lines):
         event, counted = events.get(place), told["counts"]
         wrong += [] if event else [f"{place}: said to be an exit, and there is no such event"]
         if event and counted:
-            said, counted["also"] = stated(event, rights.get(told["id"], {})), counted.get("also", [])
+            said, counted["also"], counted["excess"] = stated(event, rights.get(told["id"], {})), counted.get("also", []), counted.get("excess", 0)
             wrong += [f"{place}: {name} is {counted[name]!r}, its events say {said[name]!r}" for name in said if counted[name] != said[name]]
             first = (counted["method"], 1, counted["revenue"] - sum(amount for _, amount in counted["also"]))
             for method, *sum_of in [first, *((method, 0, amount) for method, amount in counted["also"])]:

@@ -109,6 +109,11 @@ pub fn total_of(also: &[PaidToo]) -> Vnd {
     also.iter().map(|too| too.amount).sum()
 }
 
+/// What was paid beyond what was taken for the fee.
+pub fn beyond(paid: &Paid, taken: Vnd) -> Vnd {
+    Vnd(paid.total().0.saturating_sub(taken.0).max(0))
+}
+
 /// What of an amount that was `taken` in all counts for the other ways than the first: what each says, as far as there is so much. The rest is
 /// of the first way, so that the ways sum to what was taken whatever was told, and whatever is corrected later.
 pub fn shared_out(taken: Vnd, also: &[PaidToo]) -> Vec<(Method, Vnd)> {

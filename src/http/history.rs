@@ -308,10 +308,12 @@ const HEADS: &[(&str, &str)] = &[
     ("Thay bởi", "Superseded by"),
     ("Mã lượt", "Stay id"),
     ("Số hoá đơn", "Invoice"),
+    ("Trả thừa (đ)", "Paid beyond (VND)"),
 ];
 
 /// What its columns are as wide as, in characters.
-const WIDTHS: &[f64] = &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32., 24.];
+const WIDTHS: &[f64] =
+    &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32., 24., 14.];
 /// Fee and collected.
 const SUMMED: &[u16] = &[9, 10];
 
@@ -355,6 +357,7 @@ fn cells(row: &HistoryRow, is_english: bool, names: &GateNames, way: Option<Paid
         text(&row.event_id),
         // Those of an exit after a change stand behind the first.
         Cell::Text(row.payment.invoices.iter().filter_map(|one| one.number.as_deref()).collect::<Vec<_>>().join("; ")),
+        Cell::Number(Some(row.payment.excess).filter(|excess| *excess != 0)),
     ]
 }
 

@@ -145,7 +145,9 @@ pub(super) struct TakingsAnswer {
     exits: i64,
     /// VND.
     revenue: i64,
-    /// They sum to `exits` and `revenue`.
+    /// What was paid beyond what was taken, VND: owed to who paid it, and in no sum.
+    excess: i64,
+    /// They sum to `exits`, `revenue` and `excess`.
     takings: Vec<Takings>,
     /// The shifts of these days, where they are told apart by shift.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -343,7 +345,8 @@ pub async fn takings(parameters: web::Query<TakingsParameters>, worker: web::Dat
         };
         let exits = takings.iter().map(|taken| taken.exits).sum();
         let revenue = takings.iter().map(|taken| taken.revenue).sum();
-        Ok(TakingsAnswer { from: first.day, to: last.day, exits, revenue, takings, shifts })
+        let excess = takings.iter().map(|taken| taken.excess).sum();
+        Ok(TakingsAnswer { from: first.day, to: last.day, exits, revenue, excess, takings, shifts })
     })
     .await
 }

@@ -222,6 +222,8 @@ pub(super) struct ShiftSheet {
     figures: SheetFigures,
     /// What should be in the drawer by these figures: what it began with and what was paid in cash.
     expected_cash: i64,
+    /// What was paid beyond what was taken, by whatever way: owed to who paid it, and in no figure. Cash of it lies in the drawer until it is given back.
+    excess: i64,
     /// What was counted less what was expected.
     difference: Option<i64>,
     /// What has come of it since it was closed, by facts that came late; null: nothing.
@@ -348,6 +350,8 @@ struct ExitOfShift {
     reason: Option<String>,
     /// What the gate says was paid, where that is not the fee.
     paid: Option<i64>,
+    /// What was paid beyond what was taken.
+    excess: i64,
 }
 
 /// A part of what was taken that was paid in another way.
@@ -608,6 +612,7 @@ impl Face {
             note: closing.and_then(|closed| closed.note.clone()),
             figures: SheetFigures::of(figures),
             expected_cash,
+            excess: sheet.excess,
             difference: closing.map(|closed| closed.counted_cash.0 - expected_cash),
             addendum: addendum.as_ref().map(SheetFigures::of),
             expected_cash_now,
@@ -705,7 +710,7 @@ impl SheetFigures {
 
 impl ExitOfShift {
     fn of(exit: SheetExit, zone: &SiteZone) -> Self {
-        let SheetExit { event, taken, method, also, camera_type, taken_by, payment_used_twice } = exit;
+        let SheetExit { event, taken, method, also, camera_type, taken_by, excess, payment_used_twice } = exit;
         let (fee, forced, reason, paid) = match &event.body {
             Body::Exit(exit) => (exit.fee.0, exit.force, exit.reason.clone(), exit.paid.as_ref()),
             Body::Unread(opening) => {
@@ -731,6 +736,7 @@ impl ExitOfShift {
             forced,
             reason,
             paid: paid.map(|paid| paid.total().0).filter(|amount| *amount != fee),
+            excess,
         }
     }
 }

@@ -305,7 +305,10 @@ impl<S: Storage> Transaction<'_, S> {
         let Paid { method, reference, also, .. } = as_paid(paid, taken.unwrap_or(ended.taken))?;
         let before = ended.paid.as_ref().map(|paid| paid.method);
         let said = (method, &reference, &also);
-        let is_known = ended.paid.is_some_and(|paid| (paid.method, &paid.reference, &paid.also) == said);
+        // The same way, of no more than was taken: what was paid beyond that was given back.
+        let is_whole = |paid: &Paid| paid.total() <= taken.unwrap_or(ended.taken);
+        let is_known =
+            ended.paid.is_some_and(|paid| (paid.method, &paid.reference, &paid.also) == said && is_whole(&paid));
         Ok((!is_known).then_some((ended.name, RightMethod { exit: ended.exit, before, method, reference, also })))
     }
 

@@ -146,6 +146,7 @@ function showSheet(answer) {
   fill("cash", [
     [t("shifts.opening_cash"), money(sheet.opening_cash)], [t("shifts.taken_cash"), money(taken)],
     [t("shifts.expected"), money(sheet.expected_cash)],
+    ...(sheet.excess === 0 ? [] : [[t("shifts.excess"), money(sheet.excess)]]),
     ...(isOpen ? [] : [[t("shifts.counted"), money(sheet.counted_cash)], [t("shifts.difference"), differenceState(sheet.difference)]]),
   ]);
   at("cash").title = t("shifts.expected_hint");

@@ -442,6 +442,34 @@ test("how it was paid is corrected with what it moves told before and after and 
   await page.done();
 });
 
+test("what is paid beyond the fee is said beside the sums until it is given back or kept", async () => {
+  const central = await new Central("central-1").start();
+  const out = (plate) => central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: plate, direction: "EXIT", force: true, fee: 25_000, paid: { method: "cash", amount: 30_000 } });
+  for (const plate of ["29A12345", "29A12346"]) await out(plate);
+  const { day } = await central.call("GET", "/api/stats");
+  const page = await openPage(`${central.url}/history?by=exit&day=${day}`);
+  await live(page);
+  await says(page, "#takings-revenue", "50.000 đ");
+  await says(page, "#takings-excess", "Khách trả thừa, không tính vào thu: 10.000 đ");
+  const amend = async (plate, change) => {
+    await page.locator("#rows .open", { hasText: plate }).click();
+    await says(page, "#story .summary", "Trả thừa");
+    await page.click(".amend .btn-outline-secondary");
+    await change();
+    await page.fill("#amend-reason", "khách quay lại");
+    await page.keyboard.press("Enter");
+    await eventually("it is settled", async () => !(await textOf(page, "#story .summary")).includes("Trả thừa"));
+    await page.keyboard.press("Escape");
+  };
+  await amend("29A-123.45", () => page.selectOption("#amend-paid", "given_back"));
+  await says(page, "#takings-excess", "5.000 đ");
+  await shown(page, "excess");
+  await amend("29A-123.46", () => page.fill("#amend-fee", "30.000"));
+  await says(page, "#takings-revenue", "55.000 đ");
+  await page.waitForSelector("#takings-excess", { state: "hidden" });
+  await page.done();
+});
+
 test("what a search found stays on the page while it is asked again", async () => {
   const central = await new Central("central-1").start();
   await central.enter("edge-1", "29A11111");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::event::{Body, Correction, Exit, RightMethod, Void};
 use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
-use super::super::payment::{Paid, shared_out};
+use super::super::payment::{Paid, beyond, shared_out};
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -324,13 +324,19 @@ fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod>
     of_exits(facts, |correction, _| correction.right_method.as_ref().map(|right| (&right.exit, right)))
 }
 
-/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
-pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
-    let Body::Exit(told) = &exit.event.body else { return None };
+/// The facts that name its stay, with the exit, which comes before all that corrects it.
+fn with_exit<'a>(exit: &'a Fact, facts: &'a [Fact]) -> Vec<&'a Fact> {
     let mut facts = distinct(facts);
     if !facts.iter().any(|fact| fact.id == exit.id) {
         facts.push(exit);
     }
+    facts
+}
+
+/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
+pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
+    let Body::Exit(told) = &exit.event.body else { return None };
+    let facts = with_exit(exit, facts);
     let taken = right_fees(&facts).remove(&exit.id);
     let right = right_methods(&facts).remove(&exit.id);
     let paid = match (right, &told.paid) {
@@ -342,6 +348,16 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
         (None, paid) => return paid.clone(),
     };
     Some(paid.of(taken.unwrap_or(told.fee)))
+}
+
+/// What was paid at an exit beyond what counts as taken there: owed to who paid it. A correction of either says that it was given back, or kept as
+/// part of what was taken. `facts`: those that name its stay.
+pub fn excess(exit: &Fact, facts: &[Fact]) -> Vnd {
+    let taken = right_fees(&with_exit(exit, facts)).remove(&exit.id);
+    match (&exit.event.body, paid_as_corrected(exit, facts)) {
+        (Body::Exit(told), Some(paid)) => beyond(&paid, taken.unwrap_or(told.fee)),
+        _ => Vnd(0),
+    }
 }
 
 /// The facts that a void removes. A repeat and its first are one, so a void of either removes the first; but not an exit that is written anew in

@@ -14,6 +14,9 @@ const TABLE_EXITS: usize = 1_000;
 /// What the workbooks and the sheet of a day are called.
 const TITLE: (&str, &str) = ("Ca trực", "Shifts");
 
+/// What was paid beyond what was taken.
+const EXCESS: (&str, &str) = ("Trả thừa (đ)", "Paid beyond (VND)");
+
 /// Of the sheets of a day.
 const SHEET_HEADS: &[(&str, &str)] = &[
     ("Cổng", "Gate"),
@@ -38,6 +41,7 @@ const SHEET_HEADS: &[(&str, &str)] = &[
     ("Lệch sau phát sinh (đ)", "Difference after that (VND)"),
     ("Đếm lại (đ)", "Counted again (VND)"),
     ("Lệch sau đếm lại (đ)", "Difference after that count (VND)"),
+    EXCESS,
 ];
 
 /// Of the exits of a shift.
@@ -52,6 +56,7 @@ const EXIT_HEADS: &[(&str, &str)] = &[
     ("Mở thủ công", "Opened by hand"),
     ("Lý do", "Reason"),
     ("Mã lượt", "Stay id"),
+    EXCESS,
 ];
 
 /// Of the figures of one sheet.
@@ -126,6 +131,7 @@ fn line(sheet: &ShiftSheet) -> Vec<Cell> {
         Cell::Number(sheet.difference_now),
         Cell::Number(sheet.recounts.last().map(|again| again.counted_cash)),
         Cell::Number(sheet.recounts.last().map(|again| again.difference)),
+        Cell::Number(Some(sheet.excess).filter(|excess| *excess != 0)),
     ]
 }
 
@@ -207,5 +213,6 @@ fn exit_line(exit: ExitOfShift, is_english: bool) -> Vec<Cell> {
         Cell::Text(if exit.forced { "x".to_owned() } else { String::new() }),
         Cell::Text(exit.reason.unwrap_or_default()),
         Cell::Text(exit.event_id.unwrap_or_default()),
+        Cell::Number(Some(exit.excess).filter(|excess| *excess != 0)),
     ]
 }

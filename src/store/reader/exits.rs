@@ -9,13 +9,14 @@ use serde::Serialize;
 use super::Reader;
 use super::events::{read_event, read_hash};
 use super::invoices::{ToldInvoice, invoices_of};
+use super::rows::is_zero;
 use super::story::Snapshot;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
-use crate::domain::payment::Method;
-use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside};
+use crate::domain::payment::{Method, beyond};
+use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside, excess};
 use crate::ledger::RULES_VERSION;
 use crate::ledger::apply::UNREAD;
 use crate::ledger::component::Component;
@@ -58,6 +59,9 @@ pub struct CountedExit {
     /// What of it was paid in other ways than `method`, and counts in the sums of those: way, VND. It is one exit, of `method`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<(Method, Vnd)>,
+    /// What was paid beyond it, VND: in no sum.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excess: i64,
 }
 
 impl CountedExit {
@@ -71,6 +75,7 @@ impl CountedExit {
             camera_type: type_of_stay.unwrap_or(&told.camera_type).to_owned(),
             revenue: taking.fee.0,
             also: taking.also.clone(),
+            excess: 0,
         }
     }
 }
@@ -96,7 +101,11 @@ impl Reader {
                 exit_ms: event.timestamp_ms,
                 outcome: if stands { UNREAD } else { "read" },
                 because: Vec::new(),
-                counts: stands.then(|| CountedExit::of(&Taking::of_opening(event, opening), None)),
+                counts: stands.then(|| {
+                    let paid = opening.paid.as_ref();
+                    let excess = paid.map_or(0, |paid| beyond(paid, opening.taken().unwrap_or_default()).0);
+                    CountedExit { excess, ..CountedExit::of(&Taking::of_opening(event, opening), None) }
+                }),
                 invoices: row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default(),
             }));
         }
@@ -136,9 +145,10 @@ fn told(exit: &Fact, facts: &[Fact], account: &Account) -> ToldExit {
         exit_ms: exit.event.timestamp_ms,
         outcome: if is_copy { "copy" } else { outcome.map_or("skipped", Outcome::name) },
         because: if is_copy { vec![counting] } else { because },
-        counts: taking
-            .filter(|_| !is_copy)
-            .map(|taking| CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))),
+        counts: taking.filter(|_| !is_copy).map(|taking| CountedExit {
+            excess: excess(exit, facts).0,
+            ..CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))
+        }),
         invoices: Vec::new(),
         fact: here,
     }

@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Reader;
-use super::history::HistoryCursor;
+use super::history::{HistoryCursor, HistoryQuery, MAX_PAGE_ROWS, WithAnomaly};
 use super::invoices::{ToldInvoice, invoices_of};
+use crate::domain::anomaly::Anomaly;
 use crate::domain::doer::Doer;
+use crate::domain::event::{Body, Exit};
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
-use crate::domain::payment::{FeeLine, Method, Paid, counted, shared_out, unpaid};
+use crate::domain::payment::{FeeLine, Method, Paid, beyond, counted, shared_out, unpaid};
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{Fact, Link, paid_as_corrected};
+use crate::domain::stay::{Fact, Link, excess, paid_as_corrected};
 use crate::domain::time::quarter;
 use crate::ledger::component::loose_key;
 use crate::store::error::StoreError;
@@ -103,6 +105,8 @@ pub struct Payment {
     pub paid: Option<Paid>,
     /// What of the fee was not taken at the exit, as the gate said, VND: it is in no sum.
     pub unpaid: i64,
+    /// What was paid beyond what was taken, VND: owed to who paid it, and in no sum, until a correction says that it was given back or kept.
+    pub excess: i64,
     /// What the invoice program made of it, in its order; absent: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invoices: Vec<ToldInvoice>,
@@ -131,6 +135,7 @@ struct ExitData {
     stay: Option<String>,
     paid: Option<Paid>,
     taken_by: Option<Doer>,
+    fee: Vnd,
     #[serde(default)]
     lines: Vec<FeeLine>,
 }
@@ -149,30 +154,48 @@ impl Payment {
         let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(unread(invoices)) };
         let stay = read.data.stay.or(read.event_id);
         let paid = stay.map(|stay| corrected(connection, text, &stay)).transpose()?.flatten();
+        let is_beyond = read.data.paid.as_ref().is_some_and(|paid| beyond(paid, read.data.fee) > Vnd(0));
+        let exit = if is_beyond { Fact::read(text) } else { None };
+        let excess = exit.map(|exit| excess_at(connection, &exit)).transpose()?.unwrap_or_default();
         Ok(Self {
             exit_by: read.data.taken_by.as_ref().or(read.by.as_ref()).and_then(Doer::text),
             paid: paid.or(read.data.paid),
             unpaid: unpaid(&read.data.lines).0,
+            excess,
             invoices,
         })
     }
 }
 
-/// How it was paid at an exit, if anybody corrected that: corrections are loose facts of the stay they name.
+/// How it was paid at an exit, if anybody corrected that.
 pub(super) fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<Paid>, StoreError> {
-    let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(None) };
-    let mut events = statement.query([key])?;
-    let mut facts = Vec::new();
-    while let Some(event) = events.next()? {
-        facts.extend(Fact::read(text_of(event)?));
-    }
+    let facts = said_of(connection, stay)?;
     // Nearly always: nobody changed anything.
     if facts.is_empty() {
         return Ok(None);
     }
     Ok(Fact::read(exit).and_then(|exit| paid_as_corrected(&exit, &facts)))
+}
+
+/// What was paid at an exit beyond what was taken, VND.
+pub(super) fn excess_at(connection: &Connection, exit: &Fact) -> Result<i64, StoreError> {
+    let Body::Exit(Exit { paid: Some(paid), fee, .. }) = &exit.event.body else { return Ok(0) };
+    let stay = exit.event.exit_stay().or(exit.event.event_id.as_deref()).filter(|_| beyond(paid, *fee) > Vnd(0));
+    let Some(stay) = stay else { return Ok(0) };
+    Ok(excess(exit, &said_of(connection, stay)?).0)
+}
+
+/// Corrections are loose facts of the stay they name.
+fn said_of(connection: &Connection, stay: &str) -> Result<Vec<Fact>, StoreError> {
+    let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(Vec::new()) };
+    let mut events = statement.query([key])?;
+    let mut facts = Vec::new();
+    while let Some(event) = events.next()? {
+        facts.extend(Fact::read(text_of(event)?));
+    }
+    Ok(facts)
 }
 
 /// Of an event that cannot be read nothing: it says nothing.
@@ -261,6 +284,68 @@ pub struct Takings {
     pub exits: i64,
     /// VND.
     pub revenue: i64,
+    /// What was paid beyond that, as of the history, VND.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub excess: i64,
+}
+
+/// What was paid beyond what was taken at one exit.
+#[derive(Debug, Clone)]
+pub(super) struct Excess {
+    pub central: String,
+    pub edge_id: String,
+    pub by: String,
+    pub method: String,
+    pub camera_type: String,
+    pub exit_ms: i64,
+    /// VND.
+    pub amount: i64,
+}
+
+impl Excess {
+    fn of(row: HistoryRow) -> Self {
+        let Payment { exit_by, paid, excess, .. } = row.payment;
+        Self {
+            central: row.exit_central.unwrap_or_default(),
+            edge_id: row.exit_edge.unwrap_or_default(),
+            by: exit_by.unwrap_or_default(),
+            method: paid.map(|paid| paid.method.name().to_owned()).unwrap_or_default(),
+            camera_type: row.camera_type,
+            exit_ms: row.exit_ms.unwrap_or_default(),
+            amount: excess,
+        }
+    }
+}
+
+/// Adds it to the takings of its gate, person, way of payment, type and `shift`.
+pub(super) fn add_excess(takings: &mut Vec<Takings>, of: Excess, shift: Option<Option<String>>) {
+    let Excess { central, edge_id, by, method, camera_type, amount, .. } = of;
+    let is_it = |held: &&mut Takings| {
+        (&held.central, &held.edge_id, &held.by, &held.method, &held.camera_type, &held.shift)
+            == (&central, &edge_id, &by, &method, &camera_type, &shift)
+    };
+    match takings.iter_mut().find(is_it) {
+        Some(held) => held.excess += amount,
+        None => {
+            takings.push(Takings {
+                central,
+                edge_id,
+                by,
+                method,
+                camera_type,
+                shift,
+                exits: 0,
+                revenue: 0,
+                excess: amount,
+            });
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(super) fn is_zero(amount: &i64) -> bool {
+    *amount == 0
 }
 
 /// A site day's sums over all gates, and each gate's.
@@ -371,6 +456,15 @@ impl Reader {
     /// # Errors
     /// Whatever the disk says.
     pub fn takings(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Takings>, StoreError> {
+        let mut takings = self.takings_alone(start_ms, end_ms)?;
+        for excess in self.excesses(start_ms, end_ms)? {
+            add_excess(&mut takings, excess, None);
+        }
+        Ok(takings)
+    }
+
+    /// Without what was paid beyond them.
+    pub(super) fn takings_alone(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Takings>, StoreError> {
         let sql = "SELECT central, edge_id, taken_by, method, camera_type, sum(exits), sum(revenue) FROM quarter_total \
                    WHERE quarter >= ?1 AND quarter < ?2 GROUP BY 1, 2, 3, 4, 5 HAVING sum(exits) <> 0 OR sum(revenue) <> 0 \
                    ORDER BY 1, 2, 3, 4, 5";
@@ -385,9 +479,30 @@ impl Reader {
                 shift: None,
                 exits: row.get(5)?,
                 revenue: row.get(6)?,
+                excess: 0,
             })
         })?;
         Ok(takings.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// What was paid beyond what was taken at the exits of a time. Such an exit is in doubt, and few are.
+    pub(super) fn excesses(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Excess>, StoreError> {
+        let mut query = HistoryQuery {
+            limit: MAX_PAGE_ROWS,
+            exited_since_ms: Some(start_ms),
+            exited_before_ms: Some(end_ms),
+            anomaly: Some(WithAnomaly::Kind(Anomaly::FeeUncertain)),
+            ..HistoryQuery::default()
+        };
+        let mut excesses = Vec::new();
+        loop {
+            let page = self.history(&query)?;
+            excesses.extend(page.rows.into_iter().filter(|row| row.payment.excess != 0).map(Excess::of));
+            match page.next {
+                Some(next) => query.cursor = Some(next),
+                None => return Ok(excesses),
+            }
+        }
     }
 
     /// One row per peer anything was ever received from, by id.

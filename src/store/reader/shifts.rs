@@ -1,10 +1,11 @@
 //! Shifts: their sheets, what belongs to each, and the takings told apart by them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Reader;
 use super::history::Gate;
-use super::rows::Takings;
+use super::rows::{Excess, Takings, add_excess, excess_at};
 use rusqlite::OptionalExtension as _;
 
 use crate::domain::anomaly::Anomaly;
@@ -12,6 +13,7 @@ use crate::domain::event::{Body, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted};
+use crate::domain::stay::Fact;
 use crate::ledger::sheet::{self, ChangeLine, Span};
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::{self, RECOUNTS, StoredBooks};
@@ -34,6 +36,8 @@ pub struct Sheet {
     pub live: ShiftFigures,
     /// What was counted after it was closed, in the order of the events.
     pub recounts: Vec<Recount>,
+    /// What was paid beyond what was taken, VND: it is in no figure.
+    pub excess: i64,
 }
 
 /// The cash of a closed shift, counted anew.
@@ -90,6 +94,8 @@ pub struct SheetExit {
     pub also: Vec<(Method, Vnd)>,
     pub camera_type: String,
     pub taken_by: String,
+    /// What was paid beyond what was taken, VND.
+    pub excess: i64,
     /// It names a payment that another exit of the same stay names, too.
     pub payment_used_twice: bool,
 }
@@ -146,15 +152,22 @@ impl Reader {
 
     /// Those of which the opening is held.
     fn sheets_of(&mut self, shifts: Vec<Shift>) -> Result<Vec<Sheet>, StoreError> {
-        let figures = sheet::all_figures(&mut self.books(), &shifts)?;
+        let mut books = self.books();
+        let figures = sheet::all_figures(&mut books, &shifts)?;
+        let spans = shifts.iter().map(|shift| sheet::span_of(&mut books, shift)).collect::<Result<Vec<_>, _>>()?;
+        let within = spans.iter().copied().reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+        let excesses = within.map(|(from_ms, until_ms)| self.excesses(from_ms, until_ms)).transpose()?;
+        let excesses = excesses.unwrap_or_default();
         let mut sheets = Vec::with_capacity(shifts.len());
-        for (shift, (live, _)) in shifts.into_iter().zip(figures) {
-            sheets.extend(self.sheet_of(shift, live)?);
+        for ((shift, span), (live, _)) in shifts.into_iter().zip(spans).zip(figures) {
+            let of_it = excesses.iter().filter(|excess| is_of(&shift, span, excess));
+            let excess = of_it.map(|excess| excess.amount).sum();
+            sheets.extend(self.sheet_of(shift, live, excess)?);
         }
         Ok(sheets)
     }
 
-    fn sheet_of(&mut self, shift: Shift, live: ShiftFigures) -> Result<Option<Sheet>, StoreError> {
+    fn sheet_of(&mut self, shift: Shift, live: ShiftFigures, excess: i64) -> Result<Option<Sheet>, StoreError> {
         let Some(opening) = shift.opened.clone() else { return Ok(None) };
         let Some(Body::ShiftOpened(opened)) = self.event_of(&opening.place.1)?.map(|event| event.body) else {
             return Ok(None);
@@ -168,7 +181,7 @@ impl Reader {
             if let Body::ShiftClosed(closed) = event.body { Some((closed, by)) } else { None }
         });
         let recounts = if closed.is_some() { self.recounts(&shift.id)? } else { Vec::new() };
-        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts }))
+        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts, excess }))
     }
 
     fn recounts(&self, id: &str) -> Result<Vec<Recount>, StoreError> {
@@ -246,7 +259,10 @@ impl Reader {
         for (place, (taken, also), [method, camera_type, taken_by]) in places {
             let Some(event) = self.event_at(place)? else { continue };
             let payment_used_twice = self.has_payment_used_twice(&event)?;
-            exits.push(SheetExit { event, taken, method, also, camera_type, taken_by, payment_used_twice });
+            let fact = Fact::authored(Arc::new(event));
+            let excess = excess_at(&self.connection, &fact)?;
+            let event = Arc::unwrap_or_clone(fact.event);
+            exits.push(SheetExit { event, taken, method, also, camera_type, taken_by, excess, payment_used_twice });
         }
         Ok(exits)
     }
@@ -268,12 +284,17 @@ impl Reader {
         // Edge, who took it, by what way, of which type.
         type Key = (String, String, String, String);
         let mut rest: BTreeMap<(String, Key), (i64, i64)> = BTreeMap::new();
-        for taken in self.takings(start_ms, end_ms)? {
+        let excesses = self.excesses(start_ms, end_ms)?;
+        for taken in self.takings_alone(start_ms, end_ms)? {
             let key = (taken.central, (taken.edge_id, taken.by, taken.method, taken.camera_type));
             rest.insert(key, (taken.exits, taken.revenue));
         }
         let (mut all, mut shifts) = (Vec::new(), Vec::new());
         let within = self.shifts_within(start_ms, end_ms)?;
+        let shift_of = |excess: &Excess| {
+            within.iter().find(|(shift, span)| is_of(shift, *span, excess)).map(|(shift, _)| shift.id.clone())
+        };
+        let excesses: Vec<_> = excesses.into_iter().map(|excess| (shift_of(&excess), excess)).collect();
         let looked_at: Vec<(&Shift, Span)> = within.iter().map(|(shift, within)| (shift, *within)).collect();
         let mut of_shifts: Vec<Vec<(Key, (i64, i64))>> = vec![Vec::new(); within.len()];
         sheet::takings_of(&mut self.books(), &looked_at, &mut |place, taking| {
@@ -298,6 +319,9 @@ impl Reader {
         }
         let rest = rest.into_iter().filter(|(_, sum)| *sum != (0, 0));
         all.extend(rest.map(|(key, sum)| takings(key, None, sum)));
+        for (shift, excess) in excesses {
+            add_excess(&mut all, excess, Some(shift));
+        }
         Ok((all, shifts))
     }
 
@@ -319,10 +343,18 @@ impl Reader {
     }
 }
 
+/// Whether it came in at a gate of a shift, by its person, in its time.
+fn is_of(shift: &Shift, (from_ms, until_ms): Span, excess: &Excess) -> bool {
+    let person = shift.opened.as_ref().map_or("", |opening| opening.person.as_str());
+    (from_ms..until_ms).contains(&excess.exit_ms)
+        && shift.is_at(&excess.central, &excess.edge_id)
+        && crate::domain::shift::is_of(person, &excess.by)
+}
+
 fn takings(
     (central, (edge_id, by, method, camera_type)): (String, (String, String, String, String)),
     shift: Option<String>,
     (exits, revenue): (i64, i64),
 ) -> Takings {
-    Takings { central, edge_id, by, method, camera_type, shift: Some(shift), exits, revenue }
+    Takings { central, edge_id, by, method, camera_type, shift: Some(shift), exits, revenue, excess: 0 }
 }

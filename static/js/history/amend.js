@@ -14,6 +14,8 @@ import { METHODS, methodName } from "./words.js";
 
 /** In the place of a way: as it is known, in several ways. */
 const SEVERAL = "several";
+/** What was paid beyond the fee was given back. */
+const GIVEN_BACK = "given_back";
 
 /** The part of a story in which a person changes it; `done` is called afterwards. */
 export function amendments(row, done) {
@@ -109,10 +111,10 @@ function correction(row, path, done, cancel) {
   const fee = field("fee", t("history.right_fee"), { value: number(takenFor(row)) });
   moneyInput(fee.input, number);
   const known = row.paid?.also ? SEVERAL : row.paid?.method ?? "unsaid";
-  const wayName = (name) => (name === SEVERAL ? waysText(row.paid) : methodName(name));
+  const wayName = (name) => (name === GIVEN_BACK ? t("history.excess_back", { money: money(row.excess) }) : name === SEVERAL ? waysText(row.paid) : methodName(name));
   const method = el("select", { class: "form-select", id: "amend-paid" });
   // What is not said can be said, not the other way round.
-  const ways = [...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
+  const ways = [...(row.excess > 0 ? [GIVEN_BACK] : []), ...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
   method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, wayName(name))));
   const methodBox = el("div", {}, el("label", { class: "form-label", for: "amend-paid" }, t("history.paid")), method);
   const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
@@ -162,7 +164,8 @@ function correction(row, path, done, cancel) {
       plate_id: typed === row.plate_view ? undefined : typed,
       camera_type: type.value === row.camera_type ? undefined : type.value,
       fee: left && amount !== taken ? amount : undefined,
-      paid: left && method.value !== known ? method.value : undefined,
+      // The same ways, of no more than was taken.
+      paid: left && method.value === GIVEN_BACK ? { ...row.paid, amount: undefined } : left && method.value !== known ? method.value : undefined,
     };
     if (Object.values(change).every((value) => value === undefined)) return toast("wait", t("history.error_unchanged"));
     const fees = { before: money(taken), after: money(amount) };

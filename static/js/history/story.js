@@ -139,6 +139,7 @@ function summary(row) {
   if (left && !alone) lines.push(line("stayed", duration(row.exit_ms - row.entry_ms)));
   if (left) lines.push(line("fee", paid));
   if (left && row.paid) lines.push(line("paid", ...[row.paid, ...(row.paid.also ?? [])].map((way) => el("span", { class: "way" }, `${methodName(way.method)} ${money(way.amount)} `, way.reference ? el("small", { class: "quiet" }, way.reference) : null))));
+  if (row.excess > 0) lines.push(line("excess", el("strong", {}, money(row.excess)), " ", el("small", { class: "quiet" }, t("history.excess_meaning"))));
   if (row.invoices) lines.push(line("invoice", ...row.invoices.map(invoice)));
   if (left && row.exit_by) lines.push(line("taken_by", personName(row.exit_by)));
   if (left && row.collected !== row.fee) lines.push(line("collected", el("strong", {}, money(row.collected))));

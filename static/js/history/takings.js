@@ -128,6 +128,9 @@ function draw(filters, choose) {
   put("takings-title", [title, ...chosen].join(" · "));
   put("takings-revenue", money(revenue(asked)));
   put("takings-count", t("history.takings_exits", { n: number(exits(asked)) }));
+  const excess = sum(asked, (one) => one.excess ?? 0);
+  at("takings-excess").hidden = excess === 0;
+  put("takings-excess", t("history.takings_excess", { money: money(excess) }));
   at("takings-shifts").hidden = shown.shifts.length === 0;
   for (const part of PARTS) {
     const groups = new Map();
@@ -209,7 +212,7 @@ function showClaim(item, claim) {
 function showRow(item, row) {
   showWhen(item, row.exit_ms);
   put(item.querySelector(".where"), [gateName(row.exit_camera_name ?? ""), row.exit_by ? personName(row.exit_by) : null].filter(Boolean).join(" · "));
-  item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => why(t(`common.anomaly_${kind}`))));
+  item.querySelector(".why").replaceChildren(...row.anomalies.filter((kind) => ODD_MONEY.includes(kind)).map((kind) => why(t(`common.anomaly_${kind}`))), ...(row.excess > 0 ? [why(t("history.takings_excess", { money: money(row.excess) }))] : []));
   put(item.querySelector(".end"), money(row.collected));
 }
 
