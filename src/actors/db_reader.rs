@@ -295,7 +295,11 @@ mod tests {
         let busy: Vec<_> = (0..THREADS)
             .map(|_| {
                 let (readers, wait) = (readers.clone(), wait.clone());
-                actix::spawn(async move { readers.ask(move |_| Ok(wait.lock().unwrap().recv().unwrap())).await })
+                let work = move |_: &mut Reader| {
+                    wait.lock().unwrap().recv().unwrap();
+                    Ok(())
+                };
+                actix::spawn(async move { readers.ask(work).await })
             })
             .collect();
         let count = || {

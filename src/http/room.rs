@@ -388,7 +388,7 @@ pub struct Lease {
 }
 
 impl Bodies {
-    fn new(of_one: usize, of_all: usize) -> Self {
+    pub(super) fn new(of_one: usize, of_all: usize) -> Self {
         Self { of_one, of_all, held: Mutex::default() }
     }
 

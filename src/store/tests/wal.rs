@@ -85,7 +85,7 @@ fn a_log_that_grows_behind_a_backup_alarms_nobody() {
     other.execute_batch("BEGIN; SELECT count(*) FROM event").unwrap();
     flood(&mut disk, &mut head, 20);
     assert!(disk.writer().wal_bytes() > MAX_WAL_BYTES);
-    assert_eq!(disk.writer().look_after_files().log, None, "while it copies");
+    assert_eq!(disk.writer().watch().log, None, "while it copies");
     std::fs::rename(&copying, scratch.join("central.db")).unwrap();
-    assert!(disk.writer().look_after_files().log.is_some(), "afterwards it is somebody else");
+    assert!(disk.writer().watch().log.is_some(), "afterwards it is somebody else");
 }

@@ -96,7 +96,7 @@ fn import(
     let mut importer = Importer::open(data, site, NOW_MS, epoch)?;
     let mut refused = |_: &str, why: &str| assert!(!why.is_empty(), "a refusal says why");
     let outcome = match kind {
-        OldKind::Database => importer.database(file, None, &mut refused, &mut |_, _| {}),
+        OldKind::Database => importer.database(file, None, &mut refused, &mut |_| {}, &mut |_, _| {}),
         OldKind::Tariff(fees) => importer.tariff(fees, &mut refused, &mut |_| {}),
         OldKind::Subscriptions(list) => importer.subscriptions(list, &mut refused),
         OldKind::Config(_) => Ok(ImportOutcome::default()),
