@@ -469,10 +469,12 @@ fn a_log_that_is_cut_or_written_over_while_it_runs_takes_no_press_that_a_kill_wo
         let mut central = Central::standalone("central-1");
         central.http.enter("edge-1", "34C00001");
         harm(&central.data_directory().join("central.db-wal"));
-        eventually(&format!("{name}: not ready"), DEADLINE, || central.http.get("/readyz").status == 503);
-        eventually(&format!("{name}: red"), DEADLINE, || {
-            notice_of(&central, "files").is_some_and(|told| told.contains("was cut short or written over"))
+        // No page can be read any more: /readyz, alarms and the log say it.
+        eventually(&format!("{name}: said"), DEADLINE, || {
+            let ready = central.http.get("/readyz");
+            ready.status == 503 && ready.text.contains("was cut short or written over")
         });
+        assert!(central.log().contains("event=files_vanished"), "{name}: {}", central.log());
         let press = json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"});
         let answer = central.http.post("/api/edge/barrier/open", &press);
         assert_eq!(answer.status, 503, "{name}: {}", answer.text);

@@ -25,7 +25,7 @@ use crate::replication::handshake::{Instance, MOST_TOLD, SeenOf, SeenStart, Star
 use crate::store::checkpoint::{Checkpointer, touch};
 use crate::store::directory::DataDir;
 use crate::store::error::StoreError;
-use crate::store::files::Files;
+use crate::store::files::{Files, log_of};
 use crate::store::log_numbers::LogNumbers;
 use crate::store::missed::Missed;
 use crate::store::{left, schema};
@@ -175,6 +175,9 @@ impl Writer {
         // From here on the log of a run that ended in disorder is never empty. Where nothing can be committed now, gates hear it.
         if touch(&writer.connection).is_ok() {
             writer.keep_marked();
+            // From here on another head than this is noticed.
+            let head = left::LogHead::of(&log_of(&path)).ok().flatten();
+            writer.seen_head = head.map(|head| (head, writer.checkpointer.life()));
         }
         Ok(writer)
     }
