@@ -66,8 +66,8 @@ pub struct Trusted {
 ///
 /// - Expulsions count, whoever says so. Of them and the admissions that count the latest is in force.
 /// - An admission counts while its author is of the mesh. Its author is this central; or is trusted here and its certificate is not
-///   expelled; or was let in by an admission that counts; or nobody ever decided anything about it, as where it is linked with
-///   others only. So what an expelled one let in ends with it, and what those let in; and no two let each other in.
+///   expelled, under whatever name; or was let in by an admission that counts; or it is not trusted here and nobody ever decided
+///   anything about it, as where it is linked with others only. So what an expelled one let in ends with it, and what those let in; and no two let each other in.
 /// - The central a certificate was expelled as never lets that in again, whatever clock it writes.
 pub fn in_force<'a, O: Ord>(decisions: &'a [Decision<O>], trusted: &'a Trusted) -> BTreeMap<Fingerprint, InForce<'a>> {
     let mut thrown_out: BTreeMap<Fingerprint, (&O, BTreeSet<&CentralId>)> = BTreeMap::new();
@@ -103,9 +103,8 @@ pub fn in_force<'a, O: Ord>(decisions: &'a [Decision<O>], trusted: &'a Trusted) 
         let is_out = |key: &Fingerprint| thrown_out.contains_key(key) && !returned.contains(key);
         let counts = |author: &CentralId| {
             *author == trusted.own
-                || trusted.peers.get(author).is_some_and(|key| !is_out(key))
                 || members.contains(author)
-                || !named.contains(author)
+                || trusted.peers.get(author).map_or_else(|| !named.contains(author), |key| !is_out(key))
         };
         let more: Vec<&CentralId> = admissions
             .iter()
@@ -206,6 +205,15 @@ mod tests {
         // c1 went bad, and says that a key of its own is that of c2, whom a person here linked.
         let said = [decision(1, 10, 2, 9, Admitted), decision(2, 11, 7, 7, Admitted), decision(0, 20, 1, 1, Expelled)];
         assert_eq!([9, 7].map(|of| stands(&said, of)), ["void", "in"]);
+    }
+
+    #[test]
+    fn who_is_expelled_under_another_name_lets_nobody_in_either() {
+        use Standing::{Admitted, Expelled};
+        let mut said = vec![decision(1, 10, 7, 7, Admitted)];
+        assert_eq!(stands(&said, 7), "in");
+        said.push(decision(2, 20, 5, 1, Expelled));
+        assert_eq!([1, 7].map(|of| stands(&said, of)), ["out", "void"]);
     }
 
     fn anything() -> impl Strategy<Value = Vec<Decision<u32>>> {

@@ -177,8 +177,11 @@ impl SharedSettings {
                     }
                 }
                 SettingKind::Announced => {
-                    let moment = id.split(' ').next().and_then(|moment| moment.parse().ok());
-                    if let Some(valid_from_ms) = moment.filter(|moment| settings.is_new_announced(&set_by, *moment)) {
+                    // All that was kept is, also where a program of before kept more of one central.
+                    let moment: Option<i64> = id.split(' ').next().and_then(|moment| moment.parse().ok());
+                    let held = |moment: &i64| settings.announced.get(moment)?.get(&set_by.at.log.central);
+                    let is_last = |moment: &i64| held(moment).is_none_or(|held| held.set_by < set_by);
+                    if let Some(valid_from_ms) = moment.filter(is_last) {
                         let tariff: Option<Tariff> = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
                         let tariff = tariff.as_ref().map(json_of);
                         let author = set_by.at.log.central.clone();
