@@ -265,7 +265,7 @@ impl MeshRegistry {
         }));
     }
 
-    /// Looks which centrals were let in and thrown out. Whoever is thrown out loses its link at once, and whoever it alone let in.
+    /// Looks which centrals were let in and thrown out. Whoever is thrown out loses its link at once.
     fn hear_decisions(&self) {
         let decided = self.context.held.borrow().settings.decisions().collect();
         let trust = &self.context.trust;
@@ -274,7 +274,7 @@ impl MeshRegistry {
         links.retain(|id, link| {
             let stays = trust.is_open() || !out.contains(id);
             if !stays {
-                warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh, or who let it in was: it is not linked any more");
+                warn!(event = "peer_expelled", peer = id.as_str(); "a central was expelled from the mesh: it is not linked any more");
                 link.handle.do_send(ToLink::Leave);
             }
             stays

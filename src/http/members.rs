@@ -253,31 +253,18 @@ pub async fn accept(
     let shared = &worker.shared;
     let PendingShown { central, fingerprint, from, ip, p2p_port, site, .. } = pending(shared, &fingerprint).await?;
     let act = caller.act(Kind::Pending, &central);
-    let known = shared.config().peer(&central).cloned();
-    let edit = if known.is_some() {
+    let known = shared.config().peer(&central).is_some();
+    let edit = if known {
         // Configured, but met first at another address than its own: only its certificate was missing.
         let fields = json!({"fingerprint": fingerprint, "unconfirmed": false});
-        Edit::ChangePeer(central.clone(), fields)
+        Edit::ChangePeer(central, fields)
     } else {
         let ip = asked.ip.or(ip).unwrap_or_else(|| from.to_string());
         let p2p_port = asked.p2p_port.or(p2p_port);
         let peer = json!({"id": central, "ip": ip, "p2p_port": p2p_port, "fingerprint": fingerprint});
         Edit::AddPeer(peer)
     };
-    let saved = change(shared, edit, None, act.clone()).await?;
-    // Others let it in on a word that counts no more: they have this one instead.
-    if let Some(peer) = known.filter(|peer| peer.introduced) {
-        let admitted = CentralStanding {
-            central,
-            fingerprint,
-            standing: Standing::Admitted,
-            ip: Some(peer.ip.to_string()),
-            p2p_port: Some(peer.p2p_port),
-            reason: None,
-            by: Some(caller.who.to_string()).filter(|who| !who.is_empty()),
-        };
-        decide(&worker, Job::PutStanding(admitted).audited(act)).await?;
-    }
+    let saved = change(shared, edit, None, act).await?;
     shared.mesh.do_send(ConfirmSite(site));
     Ok(ok(SettingsSaved::new(saved, "Peer accepted.")))
 }
@@ -286,11 +273,8 @@ pub async fn accept(
 pub async fn refuse(caller: Caller, fingerprint: web::Path<String>, worker: web::Data<Worker>) -> Answered {
     let PendingShown { central, fingerprint, .. } = pending(&worker.shared, &fingerprint).await?;
     let act = caller.act(Kind::Pending, &central);
-    let known = worker.shared.config().peer(&central).is_some_and(|peer| peer.fingerprint == Some(fingerprint));
-    // Who was let in on a word that counts no more stands in the settings yet.
-    let edit =
-        if known { Edit::RemovePeer(central) } else { Edit::Refuse(RefusedCentral { id: central, fingerprint }) };
-    let saved = change(&worker.shared, edit, None, act).await?;
+    let refused = RefusedCentral { id: central, fingerprint };
+    let saved = change(&worker.shared, Edit::Refuse(refused), None, act).await?;
     Ok(ok(SettingsSaved::new(saved, "Peer refused.")))
 }
 

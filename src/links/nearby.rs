@@ -211,11 +211,7 @@ fn nearness(believed: Result<Believed, Distrust>, ours: SiteMark, theirs: SiteMa
     match believed {
         Ok(Believed::Pinned | Believed::FirstContact) => None,
         Err(
-            Distrust::Refused(_)
-            | Distrust::Expelled(_)
-            | Distrust::Unvouched(_)
-            | Distrust::OwnCertificate { .. }
-            | Distrust::OfAnother { .. },
+            Distrust::Refused(_) | Distrust::Expelled(_) | Distrust::OwnCertificate { .. } | Distrust::OfAnother { .. },
         ) => None,
         Err(Distrust::Changed { .. } | Distrust::OwnId(_)) => Some(Nearness::IdTaken),
         Err(Distrust::Elsewhere(_) | Distrust::Unknown(_)) => Some(match ours.met(theirs) {

@@ -252,13 +252,7 @@ impl TrustDesk {
 
     /// Why a peer of the settings is not linked, whatever it shows.
     fn turned_away(&self, peer: &CentralId) -> Option<Distrust> {
-        let pin = self.pin(peer)?;
-        if self.is_expelled(pin) {
-            return Some(Distrust::Expelled(peer.clone()));
-        }
-        let is_introduced = self.0.parts.config.borrow().peer(peer).is_some_and(|peer| peer.introduced);
-        let is_void = is_introduced && self.0.standings.borrow().get(&pin).is_some_and(|stands| !stands.counts);
-        is_void.then(|| Distrust::Unvouched(peer.clone()))
+        self.is_expelled(self.pin(peer)?).then(|| Distrust::Expelled(peer.clone()))
     }
 
     fn is_expelled(&self, fingerprint: Fingerprint) -> bool {
@@ -391,7 +385,7 @@ impl TrustDesk {
     pub fn note_distrust(&self, hello: &Hello, shown: Fingerprint, from: SocketAddr, distrust: &Distrust) {
         match distrust {
             Distrust::Changed { claimed, .. } => self.note_refused(claimed, shown, &from.ip().to_string()),
-            Distrust::Elsewhere(_) | Distrust::Unknown(_) | Distrust::Unvouched(_) => {
+            Distrust::Elsewhere(_) | Distrust::Unknown(_) => {
                 let now_ms = self.0.parts.clock.now().wall_ms;
                 let stranger = Stranger {
                     central: hello.central.clone(),

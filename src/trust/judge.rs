@@ -53,8 +53,6 @@ pub enum Distrust {
          directory; then stop {claimed}, remove its data directory and start it again"
     )]
     OwnCertificate { claimed: CentralId, own: CentralId },
-    #[error("central {0} was let in by one that was expelled: it waits for a person's yes")]
-    Unvouched(CentralId),
     #[error("{0} is the id of the central that was dialled, which has another key: give this one an id of its own")]
     OwnId(CentralId),
     #[error("this certificate is that of {owner}, not of {claimed}")]
@@ -68,7 +66,7 @@ pub enum Distrust {
 impl Distrust {
     /// Whether a person is asked; everything else is refused as it is.
     pub fn waits_for_a_person(&self) -> bool {
-        matches!(self, Self::Elsewhere(_) | Self::Unknown(_) | Self::Unvouched(_))
+        matches!(self, Self::Elsewhere(_) | Self::Unknown(_))
     }
 }
 

@@ -103,7 +103,6 @@ fn reasons() -> Vec<String> {
         Distrust::Changed { claimed: a.clone(), pinned: shown },
         Distrust::Refused(a.clone()),
         Distrust::Expelled(a.clone()),
-        Distrust::Unvouched(a.clone()),
         Distrust::OwnCertificate { claimed: a.clone(), own: b.clone() },
         Distrust::OwnId(a.clone()),
         Distrust::OfAnother { claimed: a.clone(), owner: b.clone() },
