@@ -218,7 +218,6 @@ fn what_is_told_twice_on_purpose_is_no_difference() {
         json!({"type": "ENTRY", "timestamp": 1_733_140_800, "created_at": "2024-12-02 12:00:01"}),
         json!({"type": "EXIT", "data": {"fee": 25_000, "amount": "25.000 đ", "so_tien": "25k"}}),
         json!({"type": "EXIT", "data": {"vehicle_type": "MOTO", "loai_xe": "xe máy", "type": "moto"}}),
-        json!({"type": "EXIT", "camera_type": "car", "data": {"vehicle_type": "moto"}}),
         json!({"type": "EXIT", "data": {"plate_id": "30a-000.01", "plate": "UNKNOWN"}}),
     ] {
         let mut told = event.clone();
