@@ -14,10 +14,11 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use common::central::API_PORT;
 use common::flood::{EDGE, FLOODER, Flood, call, connect_from, entry, let_in};
 use common::https::{Secured, fingerprint_in};
 use common::ws_flood::{self, ALL};
-use common::{Central, DEADLINE, Https, eventually, eventually_some};
+use common::{Central, DEADLINE, Https, eventually, eventually_some, net};
 
 const HALF_OPEN: usize = 1_000;
 const CARS: usize = 200;
@@ -230,7 +231,10 @@ fn central_with_a_long_history() -> Central {
 
 /// Asks for it so often that it does not fit into what the kernel keeps.
 fn ask_for_history(central: &Central) -> TcpStream {
-    let mut stream = connect_from(FLOODER, central).unwrap();
+    ask_over(connect_from(FLOODER, central).unwrap(), central)
+}
+
+fn ask_over(mut stream: TcpStream, central: &Central) -> TcpStream {
     let ask = format!("GET /api/parking/history?limit=-1 HTTP/1.1\r\nHost: {}\r\n\r\n", central.ip);
     stream.write_all(ask.repeat(8).as_bytes()).unwrap();
     stream
@@ -265,7 +269,9 @@ fn answers_that_are_not_taken_take_no_memory_and_nobody_elsewhere_waits() {
 #[test]
 fn who_takes_a_few_bytes_now_and_then_loses_the_connection() {
     let central = central_with_a_long_history();
-    let mut slow = ask_for_history(&central);
+    // With the usual room nothing of what he takes reaches the program for a minute, and then the kernel ends it.
+    let api = format!("{}:{API_PORT}", central.ip).parse().unwrap();
+    let mut slow = ask_over(net::connect_with_little_room(FLOODER.into(), api).unwrap(), &central);
     let mut few = [0; 400];
     eventually("it is given up", 4 * DEADLINE, || {
         // 800 bytes a second. An end is seen at once, before all that came is read.

@@ -477,11 +477,11 @@ test("an invoice program is set on the page, is told the next exit, and what it 
     });
   });
   await new Promise((resolve) => program.listen(0, "127.0.0.1", resolve));
-  const page = await openPage(`${central.url}/settings`, { expected: /400/ });
+  const page = await openPage(`${central.url}/settings#site`, { expected: /400/ });
   await live(page);
   await started(page);
   await says(page, "#invoices-state", "Không báo cho chương trình hóa đơn nào");
-  await edit(page, "#invoices-form");
+  await edit(page, "#invoices-url");
   const today = (await central.call("GET", "/api/stats")).day;
   await page.fill("#invoices-url", "ftp://hoa-don");
   await page.fill("#invoices-from", today);

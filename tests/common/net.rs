@@ -39,8 +39,22 @@ pub fn own_port() -> u16 {
 
 /// A connection from an address of one's own choice.
 pub fn connect_from(source: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    connect_with(source, to, |_| Ok(()))
+}
+
+/// As [`connect_from`], with so little room for what comes that who is written to gets on only as fast as we read.
+pub fn connect_with_little_room(source: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    connect_with(source, to, |fd| Ok(rustix::net::sockopt::set_socket_recv_buffer_size(fd, 4_096)?))
+}
+
+fn connect_with(
+    source: IpAddr,
+    to: SocketAddr,
+    set: impl FnOnce(&OwnedFd) -> std::io::Result<()>,
+) -> std::io::Result<TcpStream> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let fd: OwnedFd = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    set(&fd)?;
     bind(&fd, &SocketAddr::new(source, 0))?;
     connect(&fd, &to)?;
     let stream = TcpStream::from(fd);
